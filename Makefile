@@ -1,0 +1,88 @@
+# Needs GNU make 4.3 or newer, git, and Python 3.11 or newer with venv. Everything else goes into .venv.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--python-version 3.11 --custom-compile-command 'make lock'
+
+# pip tells root to use a virtual environment even inside one of its own making.
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: $(INSTALLED) ## Make .venv with Evalhaven and its hash-pinned dependencies
+	@echo 'Ready: $(BIN)/evalhaven serve'
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run the example from upload to results (ARGS=--exit ends the server too)
+	@$(BIN)/evalhaven demo $(ARGS)
+
+.PHONY: test
+test: $(INSTALLED_DEV) ## Run the tests with coverage (ARGS=tests/unit runs a part)
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED_DEV) ## Check style, format, types and layers
+	@$(BIN)/ruff check --quiet . && echo 'ruff check: clean'
+	@$(BIN)/ruff format --quiet --check . && echo 'ruff format: clean' \
+		|| { echo 'ruff format: run `$(BIN)/ruff format .`'; exit 1; }
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: check
+check: ## Everything a change must pass: lint, then the tests
+	@$(MAKE) lint
+	@$(MAKE) test
+
+.PHONY: soak
+soak: $(INSTALLED_DEV) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)
+	@EVALHAVEN_SOAK=1 $(BIN)/python -m pytest -m 'soak or proof' --timeout=14400 -rA $(ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED_DEV) ## Measure speed, CPU, memory and bytes an item
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+.PHONY: lock
+lock: ## Pin the requirements anew (needs uv; ARGS=--upgrade takes newer versions)
+	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it, or name it with UV=/path/to/uv.'; exit 1; }
+	@$(LOCK) $(ARGS) requirements/build.in -o requirements/build.txt
+	@$(LOCK) $(ARGS) pyproject.toml -c requirements/build.txt -o requirements/runtime.txt
+	@$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/build.txt -c requirements/runtime.txt \
+		-o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove .venv, caches and build output
+	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	@find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# An environment that cannot run pip (a half-made one, or one whose Python is gone) is made anew.
+$(INSTALLED): pyproject.toml requirements/build.txt requirements/runtime.txt
+	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3.'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo 'The venv module is missing. On Debian or Ubuntu: apt install python3-venv'; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'Making $(VENV) …'; $(PYTHON) -m venv --clear $(VENV); }
+	@echo 'Installing what Evalhaven needs …'
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
+	@echo 'Installing what the tests need …'
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m evalhaven` is the command line."""
+
+from evalhaven.cli.main import main
+
+main()

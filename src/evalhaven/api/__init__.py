@@ -1,0 +1,1 @@
+"""HTTP: routes, errors, paging, rendering; the only place that builds wire responses."""

@@ -1,0 +1,47 @@
+"""The ASGI application: routes, errors and middleware put together."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from uuid import uuid4
+
+from fastapi import FastAPI
+
+from evalhaven import __version__
+from evalhaven.api.errors import install_error_handlers
+from evalhaven.api.middleware import HostGuard, PathAliases, RequestRecord
+from evalhaven.api.openapi import install_document
+from evalhaven.api.routes import health, pages
+from evalhaven.api.routes.v1 import evals, files, models, output_items, runs
+from evalhaven.api.services import Services
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
+    """Return the application over its services.
+
+    Args:
+        services: What the routes work with.
+        lifespan: Entered while the application is served.
+    """
+    application = FastAPI(
+        title="Evalhaven",
+        summary="The OpenAI Evals API as software that anyone can run.",
+        version=__version__,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    application.state.services = services
+    for routes in (evals, runs, output_items, files, models):
+        application.include_router(routes.router, prefix="/v1")
+    application.include_router(health.router)
+    application.include_router(pages.router)
+    install_error_handlers(application)
+    install_document(application)
+    # The last one added is the outermost.
+    application.add_middleware(PathAliases)
+    application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
+    application.add_middleware(RequestRecord, new_request_id=lambda: f"req_{uuid4().hex}")
+    return application

@@ -1,0 +1,81 @@
+"""Receiving request bodies: bounded, and to disk where they may be large."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from starlette.requests import Request
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError
+from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson
+from evalhaven.storage.blobs import BlobStore
+
+DOCUMENT_BYTES = 16 * 1024 * 1024  # largest body of requests that carry no rows
+_IN_MEMORY_BYTES = 1024 * 1024
+
+
+async def read_document(request: Request) -> JsonValue:
+    """Return the JSON body of a request.
+
+    Raises:
+        RequestTooLargeError: It is over 16 MB.
+        InvalidRequestError: It is not JSON.
+    """
+    body = bytearray()
+    async for block in body_blocks(request, DOCUMENT_BYTES):
+        body += block
+    try:
+        return jsontext.parse(bytes(body))
+    except InvalidJsonError as error:
+        raise not_json(error) from error
+
+
+@contextlib.asynccontextmanager
+async def spooled_body(request: Request, blobs: BlobStore, max_bytes: int) -> AsyncIterator[RawJson]:
+    """Receive a body that may be large: a small one in memory, a larger one in a file that is mapped.
+
+    Raises:
+        RequestTooLargeError: It is over the limit.
+    """
+    with blobs.writer() as spool:
+        head = bytearray()
+        async for block in body_blocks(request, max_bytes):
+            head += block
+            if len(head) > _IN_MEMORY_BYTES:
+                spool.write(head)
+                head.clear()
+        if not spool.size_bytes:
+            yield bytes(head)
+            return
+        spool.write(head)
+        yield spool.mapped()
+
+
+async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]:
+    """Yield a request's body as it arrives.
+
+    Raises:
+        RequestTooLargeError: It is over the limit, by its declared or by its real length.
+    """
+    declared = request.headers.get("content-length", "0")
+    size = 0
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    async for block in request.stream():
+        size += len(block)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        yield block
+
+
+def not_json(error: InvalidJsonError) -> InvalidRequestError:
+    """Return the error of a body that is not JSON."""
+    return InvalidRequestError(f"The request body is not valid JSON: {error}.", code="invalid_json")
+
+
+def _too_large(max_bytes: int) -> RequestTooLargeError:
+    return RequestTooLargeError(
+        f"The request body is over this server's limit of {max_bytes // 1024 // 1024} MB. Upload large data as a file "
+        "(POST /v1/files) and name it by a 'file_id' source, or raise EVALHAVEN_MAX_BODY_MB or EVALHAVEN_MAX_FILE_MB.",
+        code="request_too_large",
+    )

@@ -1,0 +1,100 @@
+"""Limits on connections: how long a request may take to arrive, how large its head may be, how slow a reader.
+
+uvicorn bounds idle connections only, so its protocol is extended: once a second each connection is looked at. Without
+this a few thousand connections that send a byte now and then would occupy the server for good.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TICK_S = 1.0
+_BODY_BYTES_A_SECOND = 4096
+_STUCK_WRITE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What a connection may take.
+
+    Attributes:
+        header_timeout_s: Seconds from the first byte (or the opening) to the end of the head.
+        body_grace_s: Seconds that a body may take beyond the time it needs at 4 kB a second.
+        head_bytes: Largest request line and headers together.
+    """
+
+    header_timeout_s: float = 10.0
+    body_grace_s: float = 30.0
+    head_bytes: int = 64 * 1024
+
+
+def guarded_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+    """Return uvicorn's HTTP protocol with these limits."""
+
+    class GuardedHttpProtocol(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._head_started: float | None = self.loop.time()
+            self._head_bytes = 0
+            self._is_between = False
+            self._body_seconds = 0.0
+            self._body_bytes = 0
+            self._is_reading_body = False
+            self._write_stuck_s = 0.0
+            self._tick = self.loop.call_later(_TICK_S, self._look)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._tick.cancel()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self._is_between:
+                self._is_between, self._head_started, self._head_bytes = False, self.loop.time(), 0
+            if self._head_started is not None:
+                self._head_bytes += len(data)
+            else:
+                self._body_bytes += len(data)
+            super().data_received(data)
+            if self._head_started is not None and self._head_bytes > limits.head_bytes:
+                self._refuse(431, "The request line and headers are too large.")
+
+        def on_headers_complete(self) -> None:
+            self._head_started = None
+            self._is_reading_body, self._body_seconds, self._body_bytes = True, 0.0, 0
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._is_reading_body, self._is_between = False, True
+            super().on_message_complete()
+
+        def _look(self) -> None:
+            if self.transport.is_closing():
+                return
+            self._tick = self.loop.call_later(_TICK_S, self._look)
+            if self._head_started is not None and self.loop.time() - self._head_started > limits.header_timeout_s:
+                self._refuse(408, "The headers of the request did not arrive in time.")
+            elif self._is_reading_body and not self.flow.read_paused:
+                self._body_seconds += _TICK_S
+                if self._body_seconds > limits.body_grace_s + self._body_bytes / _BODY_BYTES_A_SECOND:
+                    self._refuse(408, "The body of the request did not arrive in time.")
+            self._write_stuck_s = self._write_stuck_s + _TICK_S if self.flow.write_paused else 0.0
+            if self._write_stuck_s > _STUCK_WRITE_S:
+                self.transport.abort()
+
+        def _refuse(self, status: int, message: str) -> None:
+            cycle: Any = self.cycle
+            is_answered = cycle is not None and cycle.response_started and not cycle.response_complete
+            if not self.transport.is_closing() and not is_answered:
+                self.transport.write(_refusal(status, message))
+            self.transport.close()
+
+    return GuardedHttpProtocol
+
+
+def _refusal(status: int, message: str) -> bytes:
+    reason = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
+    body = f'{{"error":{{"message":"{message}","type":"invalid_request_error","param":null,"code":null}}}}'
+    head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    return f"{head}connection: close\r\n\r\n{body}".encode()

@@ -1,0 +1,101 @@
+"""Errors as responses: one table from exception to status, in OpenAI's envelope."""
+
+from typing import Any, cast
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import EvalhavenError, InvalidRequestError, NotFoundError, RequestTooLargeError
+from evalhaven.storage.database import is_unavailable
+from evalhaven.wire.requests import RequestError
+
+STATUS_OF: dict[type[EvalhavenError], int] = {
+    NotFoundError: 404,
+    RequestTooLargeError: 413,
+    InvalidRequestError: 400,
+}
+_RETRY_AFTER_S = 2
+
+
+def error_response(
+    status: int,
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return an error in OpenAI's envelope.
+
+    Args:
+        status: HTTP status; from 500 the client should try again, below it should not.
+        message: What is wrong and how to mend it.
+        param: The parameter it is about.
+        code: Short name of the kind of error.
+        headers: More headers.
+    """
+    kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004 - HTTP's own border
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    retry = "true" if status >= 500 else "false"  # noqa: PLR2004 - HTTP's own border
+    return Response(jsontext.render(body), status, {"x-should-retry": retry, **(headers or {})}, "application/json")
+
+
+def install_error_handlers(application: FastAPI) -> None:
+    """Answer every exception in the envelope."""
+    application.add_exception_handler(EvalhavenError, _on_evalhaven_error)
+    application.add_exception_handler(RequestError, _on_request_error)
+    application.add_exception_handler(RequestValidationError, _on_validation_error)
+    application.add_exception_handler(HTTPException, _on_http_exception)
+    application.add_exception_handler(RecursionError, _on_recursion_error)
+    application.add_exception_handler(Exception, _on_exception)
+
+
+async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
+    known = cast("EvalhavenError", error)
+    status = next(status for kind, status in STATUS_OF.items() if isinstance(known, kind))
+    return error_response(status, known.message, param=known.param, code=known.code)
+
+
+async def _on_request_error(_request: Request, error: Exception) -> Response:
+    refused = cast("RequestError", error)
+    return error_response(400, refused.message, param=refused.param, code="invalid_value")
+
+
+async def _on_validation_error(_request: Request, error: Exception) -> Response:
+    first: dict[str, Any] = cast("RequestValidationError", error).errors()[0]
+    name = str(first["loc"][-1])
+    return error_response(400, f"Invalid '{name}': {first['msg']}.", param=name, code="invalid_value")
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    refused = cast("HTTPException", error)
+    status, path = refused.status_code, request.url.path
+    if status == 404:  # noqa: PLR2004 - Not Found
+        return error_response(404, f"Unknown URL: {request.method} {path}.", code="unknown_url")
+    if status == 405:  # noqa: PLR2004 - Method Not Allowed
+        headers = dict(refused.headers or {})
+        allowed = headers.get("Allow", "other methods")
+        message = f"{request.method} is not allowed on {path}; it takes {allowed}."
+        return error_response(405, message, code="method_not_allowed", headers=headers)
+    return error_response(status, str(refused.detail))
+
+
+async def _on_recursion_error(_request: Request, _error: Exception) -> Response:
+    return error_response(400, "The request body is nested too deeply.", code="invalid_json")
+
+
+async def _on_exception(request: Request, error: Exception) -> Response:
+    log = structlog.get_logger("evalhaven.api")
+    if is_unavailable(error):
+        log.error("database_unavailable", path=request.url.path, reason=str(error.__cause__))
+        message = "The database cannot be used right now (disk full, or locked); try again shortly."
+        return error_response(503, message, code="database_unavailable", headers={"retry-after": str(_RETRY_AFTER_S)})
+    if isinstance(error, OSError):
+        log.error("storage_unavailable", path=request.url.path, reason=str(error))
+        message = f"The server cannot store this right now ({error.strerror}); try again shortly."
+        return error_response(503, message, code="storage_unavailable", headers={"retry-after": str(_RETRY_AFTER_S)})
+    log.exception("request_failed_unexpectedly", path=request.url.path, exc_info=error)
+    return error_response(500, "The server had an internal error; its log has the details.", code="internal_error")

@@ -1,0 +1,109 @@
+"""What happens to every request: aliases of paths, the check of its host, its id, its one log line."""
+
+import re
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from evalhaven.api.errors import error_response
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ALIAS = re.compile(r"^/openai(?:/v1)?(?=/(?:evals|files|models|fine_tuning)(?:/|$))")
+_HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
+
+
+class PathAliases:
+    """Answer `/openai/v1/…` and `/openai/…?api-version=…`, as Azure's clients send, like `/v1/…`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Rewrite the path and pass on."""
+        if scope["type"] == "http":
+            path = _ALIAS.sub("/v1", scope["path"])
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self._app(scope, receive, send)
+
+
+class HostGuard:
+    """Refuse requests addressed to another name, which browsers send when a page rebinds its own name to us.
+
+    A page of another origin may not write either: without keys, its visitor's browser would be all it takes.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
+        self._app = app
+        self._allowed_hosts = allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 421 or 403 where the request is not meant for this server, else pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host = _HOST.match(headers.get("host", ""))
+        if host is None or host[1].lower() not in self._allowed_hosts:
+            message = (
+                f"This server is not addressed as {headers.get('host', '')!r}. "
+                "Set EVALHAVEN_PUBLIC_URL to the address that its users see."
+            )
+            await error_response(421, message, code="unknown_host")(scope, receive, send)
+            return
+        origin = headers.get("origin")
+        if origin is not None and scope["method"] not in _SAFE_METHODS and not self._is_own(origin):
+            message = f"Pages of {origin!r} may not change anything here."
+            await error_response(403, message, code="foreign_origin")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_own(self, origin: str) -> bool:
+        try:
+            host = urlsplit(origin).hostname or ""
+        except ValueError:
+            return False
+        return host.lower() in self._allowed_hosts or f"[{host.lower()}]" in self._allowed_hosts
+
+
+class RequestRecord:
+    """Give each response `x-request-id` and `openai-processing-ms`, and each request one line in the log."""
+
+    def __init__(self, app: ASGIApp, new_request_id: Callable[[], str]) -> None:
+        self._app = app
+        self._new_request_id = new_request_id
+        self._log = structlog.get_logger("evalhaven.api")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on and record."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = self._new_request_id()
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(raw=message["headers"])
+                headers["x-request-id"] = request_id
+                headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
+                headers["openai-version"] = "2020-10-01"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            finally:
+                self._log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )

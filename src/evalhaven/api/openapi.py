@@ -1,0 +1,71 @@
+"""The OpenAPI document: the contract's operation ids, our schemas, no aliases."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from evalhaven.wire.errors import ErrorResponse
+from evalhaven.wire.evals import CreateEvalRequest, UpdateEvalRequest
+from evalhaven.wire.files import FileExpirationAfter
+from evalhaven.wire.runs import CreateEvalRunRequest
+
+_BODIES = {
+    "createEval": CreateEvalRequest,
+    "updateEval": UpdateEvalRequest,
+    "createEvalRun": CreateEvalRunRequest,
+}
+_REF = "#/components/schemas/{model}"
+_ERRORS = {
+    "400": "The request cannot be accepted.",
+    "404": "There is no such object.",
+    "429": "Too many requests.",
+}
+
+
+def install_document(application: FastAPI) -> None:
+    """Serve the document at `/openapi.json`, made when first asked for."""
+
+    def document() -> dict[str, Any]:
+        if application.openapi_schema is None:
+            application.openapi_schema = build_document(application)
+        return application.openapi_schema
+
+    application.openapi = document
+
+
+def build_document(application: FastAPI) -> dict[str, Any]:
+    """Return the document of an application."""
+    document = get_openapi(
+        title=application.title,
+        version=application.version,
+        summary=application.summary,
+        routes=application.routes,
+        separate_input_output_schemas=False,
+    )
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in (*_BODIES.values(), ErrorResponse, FileExpirationAfter)],
+        ref_template=_REF,
+    )
+    schemas = document["components"]["schemas"]
+    schemas.update(definitions["$defs"])
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete(operation)
+    return document
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    """Add the request body, which routes read by themselves, and the errors in their envelope."""
+    body = _BODIES.get(operation["operationId"])
+    if body is not None:
+        schema = {"$ref": _REF.format(model=body.__name__)}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    responses = operation["responses"]
+    responses.pop("422", None)
+    error = {"application/json": {"schema": {"$ref": _REF.format(model="ErrorResponse")}}}
+    for status, description in _ERRORS.items():
+        responses[status] = {"description": description, "content": error}

@@ -1,0 +1,247 @@
+"""Wire responses from domain objects."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import BinaryIO
+from uuid import uuid4
+
+from fastapi import Response
+from starlette.responses import StreamingResponse
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.files import StoredFile
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.output_items import Grade, OutputItem
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError, Sample
+from evalhaven.domain.tallies import CriterionTally
+from evalhaven.runs.inline import inline_document
+from evalhaven.storage.blobs import BlobStore, json_array_blocks
+
+RESULT_TYPES = {
+    "string_check": "string-check-grader",
+    "text_similarity": "text-similarity-grader",
+    "label_model": "label-model-grader",
+    "score_model": "score-model-grader",
+    "python": "python-grader",
+    "multi": "multi-grader",
+}
+_JSON = "application/json"
+
+
+def json_response(text: str, status: int = 200) -> Response:
+    """Return a JSON text as a response."""
+    return Response(text, status, media_type=_JSON)
+
+
+def list_text(objects: Sequence[str], ids: Sequence[str], *, has_more: bool) -> str:
+    """Return the JSON text of one page: its objects as texts, and their ids."""
+    first, last = (ids[0], ids[-1]) if ids else (None, None)
+    tail = jsontext.render({"first_id": first, "last_id": last, "has_more": has_more})[1:]
+    return f'{{"object":"list","data":[{",".join(objects)}],{tail}'
+
+
+def eval_text(found: Eval) -> str:
+    """Return the JSON text of an eval."""
+    return jsontext.render(
+        {
+            "object": "eval",
+            "id": found.id,
+            "data_source_config": found.data_source_config,
+            "testing_criteria": found.testing_criteria,
+            "name": found.name,
+            "created_at": found.created_at,
+            "metadata": found.metadata,
+            "evalhaven": {"warnings": _warnings(found.warnings)},
+        }
+    )
+
+
+def file_text(found: StoredFile) -> str:
+    """Return the JSON text of a file."""
+    return jsontext.render(
+        {
+            "object": "file",
+            "id": found.id,
+            "purpose": found.purpose,
+            "filename": found.filename,
+            "bytes": found.size_bytes,
+            "created_at": found.created_at,
+            "expires_at": found.expires_at,
+            "status": "processed",
+            "status_details": None,
+        }
+    )
+
+
+def report_url(base_url: str, run: Run) -> str:
+    """Return the address of a run's page."""
+    return f"{base_url}/ui/evals/{run.eval_id}/runs/{run.id}"
+
+
+class RunRenderer:
+    """Renders runs; inline rows are spliced in from the run's blob without being parsed."""
+
+    def __init__(self, base_url: str, blobs: BlobStore) -> None:
+        self._base_url = base_url
+        self._blobs = blobs
+
+    def run_response(self, run: Run, parent: Eval, status: int = 200) -> Response:
+        """Return a run as a response."""
+        return self._response([self._run_text(run, parent)], [run], lambda texts: texts[0], status)
+
+    def list_response(self, runs: Sequence[Run], parent: Eval, *, has_more: bool) -> Response:
+        """Return a page of runs as a response."""
+        ids = [run.id for run in runs]
+        texts = [self._run_text(run, parent) for run in runs]
+        return self._response(texts, runs, lambda texts: list_text(texts, ids, has_more=has_more), 200)
+
+    def _response(
+        self,
+        texts: Sequence[tuple[str, str]],
+        runs: Sequence[Run],
+        join: Callable[[list[str]], str],
+        status: int,
+    ) -> Response:
+        text = join([text for text, _ in texts])
+        inline = [(mark, run) for (_, mark), run in zip(texts, runs, strict=True) if run.has_inline_rows]
+        if not inline:
+            return json_response(text, status)
+        # Opened before the response begins, so that a deletion meanwhile cannot cut it short.
+        opened = [(mark, self._blobs.open(run.id)) for mark, run in inline]
+        return StreamingResponse(_spliced(text, opened), status, media_type=_JSON)
+
+    def _run_text(self, run: Run, parent: Eval) -> tuple[str, str]:
+        """Return the JSON text of a run, and the mark that stands in it for the inline rows."""
+        mark = f'"{uuid4().hex}"'
+        data_source = inline_document(run.data_source, mark[1:-1]) if run.has_inline_rows else run.data_source
+        tally = run.tally
+        document = {
+            "object": "eval.run",
+            "id": run.id,
+            "eval_id": run.eval_id,
+            "report_url": report_url(self._base_url, run),
+            "status": run.status,
+            "model": run.model,
+            "name": run.name,
+            "created_at": run.created_at,
+            "result_counts": {
+                "total": tally.total,
+                "errored": tally.errored,
+                "failed": tally.failed,
+                "passed": tally.passed,
+            },
+            "per_model_usage": None if tally.criteria is None else [],
+            "per_testing_criteria_results": _per_criterion(tally.criteria, parent),
+            "data_source": data_source,
+            "error": _error(run.error),
+            "metadata": run.metadata,
+            "shared_with_openai": False,
+            "evalhaven": {
+                "items_planned": run.items_planned,
+                "started_at": run.started_at,
+                "ended_at": run.ended_at,
+                "unresolved": tally.unresolved,
+                "warnings": _warnings(run.warnings),
+            },
+        }
+        return jsontext.render(document), mark
+
+
+def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject]) -> str:
+    """Return the JSON text of an output item; the item stands in it as the user wrote it."""
+    head = {
+        "object": "eval.run.output_item",
+        "id": item.id,
+        "created_at": item.created_at,
+        "run_id": run.id,
+        "eval_id": run.eval_id,
+        "status": item.status.wire,
+        "datasource_item_id": item.position,
+    }
+    tail = {
+        "results": [_result(grade, criterion) for grade, criterion in zip(item.grades, criteria, strict=False)],
+        "sample": _sample(item.sample),
+        "_datasource_item_content_hash": item.item_hash.hex(),
+        "evalhaven": {"repeat": item.repeat, "item_hash": item.item_hash.hex()},
+    }
+    return f'{jsontext.render(head)[:-1]},"datasource_item":{item.item_text},{jsontext.render(tail)[1:]}'
+
+
+def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
+    result: JsonObject = {
+        "name": criterion["id"],
+        "type": RESULT_TYPES[str(criterion["type"])],
+        "score": grade.score,
+        "passed": grade.passed,
+        "sample": grade.sample,
+    }
+    more: JsonObject = {}
+    if grade.unresolved:
+        more["unresolved"] = list(grade.unresolved)
+    if grade.error is not None:
+        more["error"] = {
+            "code": grade.error.code,
+            "message": grade.error.message,
+            "origin": grade.error.origin,
+            "retryable": grade.error.retryable,
+        }
+    return {**result, "evalhaven": more} if more else result
+
+
+def _sample(sample: Sample) -> JsonObject:
+    usage = sample.usage
+    return {
+        "input": sample.input,
+        "output": sample.output,
+        "finish_reason": sample.finish_reason,
+        "model": sample.model,
+        "usage": {
+            "total_tokens": usage.total_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "prompt_tokens": usage.prompt_tokens,
+            "cached_tokens": usage.cached_tokens,
+        },
+        "error": _error(sample.error),
+        "temperature": 1.0,
+        "max_completion_tokens": None,
+        "top_p": 1.0,
+        "seed": None,
+    }
+
+
+def _per_criterion(tallies: Sequence[CriterionTally] | None, parent: Eval) -> JsonValue:
+    if tallies is None:
+        return None
+    return [
+        {
+            "testing_criteria": criterion["id"],
+            "testing_criteria_id": criterion["id"],
+            "passed": tally.passed,
+            "failed": tally.failed,
+            "errored": tally.errored,
+        }
+        for tally, criterion in zip(tallies, parent.testing_criteria, strict=True)
+    ]
+
+
+def _error(error: ItemError | None) -> JsonObject | None:
+    return None if error is None else {"code": error.code, "message": error.message}
+
+
+def _warnings(cautions: Sequence[Caution]) -> list[JsonValue]:
+    return [asdict(caution) for caution in cautions]
+
+
+def _spliced(text: str, opened: Sequence[tuple[str, BinaryIO]]) -> Iterator[bytes]:
+    """Yield a text with each mark replaced by the rows of its blob."""
+    try:
+        for mark, blob in opened:
+            before, _, text = text.partition(mark)
+            yield before.encode()
+            yield from json_array_blocks(blob)
+        yield text.encode()
+    finally:
+        for _, blob in opened:
+            blob.close()

@@ -1,0 +1,1 @@
+"""The contract, a module per resource."""

@@ -1,0 +1,109 @@
+"""`/v1/evals`: create, list, get, update, delete."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal, cast
+from uuid import uuid4
+
+from fastapi import APIRouter, Query, Request, Response
+
+from evalhaven.api.bodies import read_document
+from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
+from evalhaven.api.rendering import eval_text, json_response, list_text
+from evalhaven.api.requests import refuse_cautions, unknown_key_cautions
+from evalhaven.api.services import ScopeOf, ServicesOf
+from evalhaven.domain import jsontext
+from evalhaven.domain.evals import UNTITLED, Eval, answered_config, identified_criterion
+from evalhaven.domain.ids import created_at_of
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.schemas import ItemSchema
+from evalhaven.domain.template_checks import criteria_cautions
+from evalhaven.storage import evals as store
+from evalhaven.wire import evals as wire
+from evalhaven.wire.requests import parse_request
+
+router = APIRouter(prefix="/evals", tags=["Evals"])
+
+
+@router.post("", operation_id="createEval", status_code=201, response_model=wire.Eval)
+async def create_eval(
+    request: Request, services: ServicesOf, scope: ScopeOf, *, strict: Annotated[bool, Query()] = False
+) -> Response:
+    """Create an eval: what items look like, and the testing criteria that every run applies.
+
+    With `strict=true` an eval with warnings is refused.
+    """
+    document = await read_document(request)
+    parsed = parse_request(wire.CreateEvalRequest, document)
+    body = cast("dict[str, Any]", document)
+    config: JsonObject = body["data_source_config"]
+    if config["type"] == "custom":
+        ItemSchema(config["item_schema"])
+    criteria: list[JsonObject] = body["testing_criteria"]
+    eval_id = services.ids.new_eval_id()
+    new = Eval(
+        id=eval_id,
+        created_at=created_at_of(eval_id),
+        updated_at=created_at_of(eval_id),
+        name=UNTITLED if parsed.body.name is None else parsed.body.name,
+        metadata=parsed.body.metadata or {},
+        data_source_config=answered_config(config),
+        testing_criteria=[identified_criterion(criterion, lambda: str(uuid4())) for criterion in criteria],
+    )
+    cautions = criteria_cautions(body["testing_criteria"], new.item_schema)
+    refuse_cautions(cautions, strict=strict)
+    new = replace(new, warnings=[*cautions, *unknown_key_cautions(parsed.unknown)])
+    async with services.database.write() as tx:
+        await store.insert_eval(tx, scope, new)
+    return json_response(eval_text(new), 201)
+
+
+@router.get("", operation_id="listEvals", response_model=wire.EvalList)
+async def list_evals(
+    services: ServicesOf,
+    scope: ScopeOf,
+    after: After = None,
+    limit: Limit = DEFAULT_LIMIT,
+    order: OrderOf = None,
+    order_by: Annotated[Literal["created_at", "updated_at"], Query()] = "created_at",
+) -> Response:
+    """List the evals of the project."""
+    page = page_request(after, limit, order, services.config.list_order)
+    async with services.database.read() as tx:
+        found = await store.list_evals(tx, scope, page, by_update=order_by == "updated_at")
+    texts = [eval_text(each) for each in found.objects]
+    return json_response(list_text(texts, [each.id for each in found.objects], has_more=found.has_more))
+
+
+@router.get("/{eval_id}", operation_id="getEval", response_model=wire.Eval)
+async def get_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+    """Get an eval."""
+    async with services.database.read() as tx:
+        found = await store.get_eval(tx, scope, eval_id)
+    return json_response(eval_text(found))
+
+
+@router.post("/{eval_id}", operation_id="updateEval", response_model=wire.Eval)
+async def update_eval(eval_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
+    """Change an eval's name or metadata; metadata is replaced as a whole, and null clears it."""
+    document = await read_document(request)
+    parsed = parse_request(wire.UpdateEvalRequest, document)
+    changes: dict[str, Any] = {}
+    if parsed.body.name is not None:
+        changes["name"] = parsed.body.name
+    if "metadata" in parsed.body.model_fields_set:
+        changes["metadata"] = parsed.body.metadata or {}
+    async with services.database.write() as tx:
+        found = await store.get_eval(tx, scope, eval_id)
+        await store.update_eval(tx, scope, found.id, changes, services.now())
+        found = await store.get_eval(tx, scope, eval_id)
+    return json_response(eval_text(found))
+
+
+@router.delete("/{eval_id}", operation_id="deleteEval", response_model=wire.EvalDeleted)
+async def delete_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+    """Delete an eval with its runs; those under way are canceled first."""
+    async with services.database.write() as tx:
+        found = await store.get_eval(tx, scope, eval_id)
+        await store.delete_eval(tx, scope, found.key, services.now())
+    services.wake_executor()
+    return json_response(jsontext.render({"object": "eval.deleted", "deleted": True, "eval_id": eval_id}))

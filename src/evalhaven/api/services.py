@@ -1,0 +1,69 @@
+"""What the routes work with, handed in by `app`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
+from evalhaven.domain.paging import Order
+from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """Settings of the API.
+
+    Attributes:
+        base_url: How users reach this server; begins every link.
+        list_order: Order of lists when a request names none.
+        allowed_hosts: Names under which the server may be addressed, lower case, without port.
+        max_body_bytes: Largest JSON body.
+        max_file_bytes: Largest uploaded file.
+    """
+
+    base_url: str
+    list_order: Order
+    allowed_hosts: frozenset[str]
+    max_body_bytes: int
+    max_file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts behind the API.
+
+    Attributes:
+        wake_executor: Tells the executor that a run was created, canceled or deleted.
+        is_executor_running: Tells whether runs are being executed.
+    """
+
+    database: Database
+    blobs: BlobStore
+    ids: IdFactory
+    clock: Clock
+    wake_executor: Callable[[], None]
+    is_executor_running: Callable[[], bool]
+    config: ApiConfig
+
+    def now(self) -> int:
+        """Return the Unix second."""
+        return int(self.clock.now())
+
+
+def get_services(request: Request) -> Services:
+    """Return the services of the application that serves a request."""
+    return cast("Services", request.app.state.services)
+
+
+def get_scope() -> ProjectScope:
+    """Return the project of the caller; without keys there is one."""
+    return DEFAULT_PROJECT
+
+
+ServicesOf = Annotated[Services, Depends(get_services)]
+ScopeOf = Annotated[ProjectScope, Depends(get_scope)]

@@ -1,0 +1,126 @@
+"""Receiving a file upload (multipart/form-data): the file goes to disk as it arrives."""
+
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from evalhaven.api.bodies import body_blocks
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.storage.blobs import BlobWriter
+
+_FORM_OVERHEAD_BYTES = 64 * 1024
+_MAX_FIELDS = 32
+_MAX_HEADER_BYTES = 8 * 1024
+
+
+@dataclass(slots=True)
+class ReceivedForm:
+    """What a form held: its text fields, and the name of its one file (None: no file).
+
+    The content of the file is in the writer.
+    """
+
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+    filename: str | None = None
+
+
+async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int) -> ReceivedForm:
+    """Receive a multipart form; the part named `file` is written to the blob.
+
+    Raises:
+        InvalidRequestError: It is no well-formed multipart form.
+        RequestTooLargeError: It is over the limit.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise InvalidRequestError(
+            "Send the file as multipart/form-data with the parts 'file' and 'purpose'.", param="file"
+        )
+    receiver = _FormReceiver(writer)
+    parser = MultipartParser(boundary, receiver.callbacks())  # pyright: ignore[reportArgumentType]
+    try:
+        async for block in body_blocks(request, max_file_bytes + _FORM_OVERHEAD_BYTES):
+            parser.write(block)
+        parser.finalize()
+    except FormParserError as error:
+        raise InvalidRequestError(f"The multipart form is malformed: {error}.") from error
+    if not receiver.is_complete:
+        raise InvalidRequestError("The multipart form ends too early.")
+    return receiver.form
+
+
+class _FormReceiver:
+    """Takes the parser's callbacks."""
+
+    def __init__(self, writer: BlobWriter) -> None:
+        self.form = ReceivedForm()
+        self.is_complete = False
+        self._writer = writer
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+        self._headers: dict[bytes, bytes] = {}
+        self._name: str | None = None
+        self._is_file = False
+        self._text = bytearray()
+
+    def callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._add_header_name,
+            "on_header_value": self._add_header_value,
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._end_headers,
+            "on_part_data": self._add_block,
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+
+    def _begin_part(self) -> None:
+        self._headers = {}
+        self._name, self._is_file = None, False
+        self._text.clear()
+
+    def _add_header_name(self, block: bytes, start: int, end: int) -> None:
+        self._header_name += block[start:end]
+        self._bound(self._header_name)
+
+    def _add_header_value(self, block: bytes, start: int, end: int) -> None:
+        self._header_value += block[start:end]
+        self._bound(self._header_value)
+
+    def _end_header(self) -> None:
+        self._headers[bytes(self._header_name).lower()] = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _end_headers(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        if self._name == "file":
+            if self.form.filename is not None:
+                raise InvalidRequestError("The form holds more than one part named 'file'.", param="file")
+            self._is_file = True
+            self.form.filename = options.get(b"filename", b"").decode("utf-8", "replace") or "upload"
+
+    def _add_block(self, block: bytes, start: int, end: int) -> None:
+        if self._is_file:
+            self._writer.write(block[start:end])
+        else:
+            self._text += block[start:end]
+            self._bound(self._text)
+
+    def _end_part(self) -> None:
+        if not self._is_file and self._name:
+            self.form.fields[self._name] = self._text.decode("utf-8", "replace")
+            if len(self.form.fields) > _MAX_FIELDS:
+                raise InvalidRequestError(f"The form has more than {_MAX_FIELDS} fields.")
+
+    def _end(self) -> None:
+        self.is_complete = True
+
+    def _bound(self, text: bytearray) -> None:
+        if len(text) > _MAX_HEADER_BYTES:
+            raise InvalidRequestError("A header or field of the form is larger than 8 kB.")

@@ -1,0 +1,164 @@
+"""The composition root: the one place where the parts are put together."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from evalhaven.api.application import build_application
+from evalhaven.api.connections import ConnectionLimits, guarded_protocol
+from evalhaven.api.services import ApiConfig, Services
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.conductor import CHUNKS_AT_ONCE
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.executor import Executor
+from evalhaven.runs.patience import Patience
+from evalhaven.runs.purge import Purger, sweep_blobs
+from evalhaven.runs.supervisor import ExecutorSupervisor, die_with_parent, follow_parent
+from evalhaven.settings import LOOPBACK_HOSTS, Settings
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import Database, open_database, sqlite_url, upgrade_database
+from evalhaven.storage.lock import lock_data_directory
+
+_KEEP_ALIVE_S = 75
+_GRACEFUL_SHUTDOWN_S = 3
+_MB = 1024 * 1024
+
+
+class UnsafeAddressError(Exception):
+    """The server would listen beyond this machine without keys; the message says how to allow it."""
+
+
+def database_path(data_dir: Path) -> Path:
+    """Return where the SQLite database of a data directory stands."""
+    return data_dir / "evalhaven.db"
+
+
+def blob_store(data_dir: Path) -> BlobStore:
+    """Return the blob store of a data directory."""
+    return BlobStore(data_dir / "blobs")
+
+
+def refuse_unsafe_address(settings: Settings) -> None:
+    """Let pass what only this machine reaches, and what the operator took responsibility for.
+
+    Raises:
+        UnsafeAddressError: Otherwise.
+    """
+    if not settings.is_loopback and not settings.expose_without_keys:
+        raise UnsafeAddressError(
+            f"Refusing to listen on {settings.host}: this release has no API keys, so everybody who reaches that "
+            "address could read, change and delete all evals, runs and files. Listen on 127.0.0.1 behind a proxy "
+            "that authenticates, or accept the risk with --expose-without-keys."
+        )
+
+
+def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop: the API in this process, runs in the executor child."""
+    refuse_unsafe_address(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = lock_data_directory(settings.data_dir)
+    url = sqlite_url(database_path(settings.data_dir))
+    upgrade_database(url)
+    supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor)
+    application = build_server_application(settings, open_database(url), supervisor)
+    limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
+    config = uvicorn.Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        http=guarded_protocol(limits),
+        ws="none",
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
+    )
+    structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
+    uvicorn.Server(config).run()
+
+
+def build_server_application(settings: Settings, database: Database, supervisor: ExecutorSupervisor) -> FastAPI:
+    """Return the API over an open database; it keeps the executor alive for as long as it is served."""
+    clock = Clock()
+    services = Services(
+        database=database,
+        blobs=blob_store(settings.data_dir),
+        ids=IdFactory(clock),
+        clock=clock,
+        wake_executor=supervisor.wake,
+        is_executor_running=lambda: supervisor.is_running,
+        config=ApiConfig(
+            base_url=settings.base_url,
+            list_order=settings.list_order,
+            allowed_hosts=allowed_hosts(settings),
+            max_body_bytes=settings.max_body_mb * _MB,
+            max_file_bytes=settings.max_file_mb * _MB,
+        ),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
+        await sweep_blobs(database, services.blobs)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(supervisor.supervise)
+            yield
+            tasks.cancel_scope.cancel()
+        await database.close()
+
+    return build_application(services, lifespan)
+
+
+def allowed_hosts(settings: Settings) -> frozenset[str]:
+    """Return the names under which this server may be addressed: loopback, the listener's and the public URL's."""
+    names = {*LOOPBACK_HOSTS, "[::1]"}
+    if settings.public_url is not None:
+        names.add(urlsplit(settings.public_url).hostname or "")
+    if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not listened on
+        names.add(settings.host)
+    return frozenset(name.lower() for name in names)
+
+
+def executor_command(settings: Settings) -> list[str]:
+    """Return how to start the executor of this server."""
+    return [
+        sys.executable,
+        "-m",
+        "evalhaven",
+        "executor",
+        "--data-dir",
+        str(settings.data_dir),
+        "--parent",
+        str(os.getpid()),
+    ]
+
+
+def execute_runs(settings: Settings, parent_pid: int) -> None:
+    """Be the executor: conduct runs until the parent is gone."""
+    die_with_parent(parent_pid)
+    anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+async def _execute_runs(settings: Settings) -> None:
+    database = open_database(sqlite_url(database_path(settings.data_dir)))
+    blobs = blob_store(settings.data_dir)
+    clock = Clock()
+    patience = Patience()
+    engine = Engine(database, blobs, IdFactory(clock), clock, patience, anyio.CapacityLimiter(CHUNKS_AT_ONCE))
+    purger = Purger(database, blobs, clock, patience)
+    executor = Executor(engine, purger)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(executor.execute_forever)
+        await follow_parent(executor.wake)
+        tasks.cancel_scope.cancel()
+    await database.close()

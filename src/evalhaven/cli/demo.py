@@ -1,0 +1,298 @@
+"""The tour that `evalhaven demo` gives: a throw-away server, the example eval run on it, the results.
+
+Whatever ends the demo also ends its server and removes the server's files.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from types import FrameType
+from typing import Any
+
+import httpx
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from evalhaven.stats.intervals import wilson_interval
+
+JsonObject = dict[str, Any]
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "support_tickets"
+NO_EXAMPLE = "The demo's example is not in the installed package: clone the repository, `make demo` there."
+HOST = "127.0.0.1"
+READY_TIMEOUT_S = 30.0
+RUN_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 30.0
+POLL_INTERVAL_S = 0.1
+LOG_TAIL_LINES = 20
+FAILURES_SHOWN = 3
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+class DemoError(Exception):
+    """What ended the demo early, in words for its user."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoServer:
+    """The server that the demo started: its process, its address and its log."""
+
+    child: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def failure(self, what: str) -> DemoError:
+        """Return the error that says what the server did, with the end of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return DemoError("\n".join([f"The server {what}. Its log ends with:", *(lines or ["(nothing)"])]))
+
+
+def demo(exit_when_done: bool, console: Console) -> int:
+    """Start a server on a free port, run the example eval on it, show the results, wait for Ctrl-C.
+
+    Args:
+        exit_when_done: Stop the server as soon as the results are shown.
+        console: Where everything is printed, errors included.
+
+    Returns:
+        The exit code: 0, 1 after an error, 130 when interrupted before the results were shown.
+    """
+    if not (EXAMPLE / "eval.json").is_file():
+        console.print(Text(NO_EXAMPLE, style="red"), soft_wrap=True)
+        return 1
+    try:
+        # A process that was killed may still be writing; a file left behind is no reason for a traceback.
+        with (
+            end_like_ctrl_c(),
+            tempfile.TemporaryDirectory(prefix="evalhaven-demo-", ignore_cleanup_errors=True) as directory,
+            run_server(Path(directory)) as server,
+        ):
+            give_tour(server, console)
+            if not exit_when_done:
+                wait_for_ctrl_c(server, console)
+    except DemoError as error:
+        console.print(Text(str(error), style="red"), soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0
+
+
+@contextmanager
+def end_like_ctrl_c() -> Generator[None]:
+    """Let `kill` and a closed terminal end the demo as Ctrl-C does, so that its server never outlives it."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    # nohup works by ignoring a signal, and stays obeyed.
+    heeded = [end for end in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(end) is not signal.SIG_IGN]
+    previous = {end: signal.signal(end, interrupt) for end in heeded}
+    try:
+        yield
+    finally:
+        for end, handler in previous.items():
+            signal.signal(end, handler)
+
+
+@contextmanager
+def run_server(directory: Path) -> Generator[DemoServer]:
+    """Run `evalhaven serve` on a free loopback port, everything it writes going below the directory."""
+    port = find_free_port()
+    command = [sys.executable, "-m", "evalhaven", "serve", "--host", HOST, "--port", str(port)]
+    # Settings meant for another server (keys, a public URL, a database) must not change the tour.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
+    log = directory / "server.log"
+    with log.open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments made here.
+            [*command, "--data-dir", str(directory)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # In a session of its own, so that Ctrl-C reaches only the demo, which then stops it in order.
+            start_new_session=True,
+        )
+    try:
+        yield DemoServer(child, f"http://{HOST}:{port}", log)
+    finally:
+        stop_server(child)
+
+
+def find_free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def stop_server(child: subprocess.Popen[bytes]) -> None:
+    """Ask the server to stop; kill it and its children when it takes too long or Ctrl-C comes again."""
+    child.terminate()
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(STOP_TIMEOUT_S)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def give_tour(server: DemoServer, console: Console) -> None:
+    """Upload the example, run its eval and print what came out."""
+    # Without the environment's proxies, which cannot reach this machine's loopback address.
+    with httpx.Client(base_url=server.url, timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
+        try:
+            wait_until_ready(server, client)
+            console.print(Text(f"Server ready at {server.url}"), soft_wrap=True)
+            evaluation, run = start_run(client, console)
+            run = follow_run(client, run, console)
+            print_results(evaluation, run, console)
+            print_failures(client, evaluation, run, console)
+        except httpx.TransportError as error:
+            raise server.failure(f"did not answer ({type(error).__name__})") from error
+    print_next_steps(server, run, console)
+
+
+def wait_until_ready(server: DemoServer, client: httpx.Client) -> None:
+    """Return once the server says that it is ready; raise if it ends or takes too long."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if server.child.poll() is not None:
+            raise server.failure(f"ended with exit code {server.child.returncode} before it was ready")
+        with suppress(httpx.TransportError):
+            if client.get("/readyz", timeout=1.0).is_success:
+                return
+        time.sleep(POLL_INTERVAL_S)
+    raise server.failure(f"was not ready after {READY_TIMEOUT_S:.0f} seconds")
+
+
+def read_answer(response: httpx.Response) -> JsonObject:
+    """Return the body of a successful answer; raise with OpenAI's error message and the request id."""
+    if response.is_success:
+        return response.json()
+    try:
+        message = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.text.strip() or "(no body)"
+    request = f"{response.request.method} {response.request.url.path}"
+    request_id = response.headers.get("x-request-id", "none")
+    raise DemoError(f"{request} answered {response.status_code}: {message} (x-request-id: {request_id})")
+
+
+def start_run(client: httpx.Client, console: Console) -> tuple[JsonObject, JsonObject]:
+    """Upload the tickets, create the eval and a run over them; return the eval and the run."""
+    tickets = (EXAMPLE / "tickets.jsonl").read_bytes()
+    upload = {"file": ("tickets.jsonl", tickets, "application/jsonl")}
+    file = read_answer(client.post("/v1/files", data={"purpose": "evals"}, files=upload))
+    console.print(Text(f"Uploaded {file['filename']} ({file['bytes']:,} bytes) as {file['id']}"))
+    definition = json.loads((EXAMPLE / "eval.json").read_text(encoding="utf-8"))
+    evaluation = read_answer(client.post("/v1/evals", json=definition))
+    console.print(Text(f"Created eval {evaluation['name']!r} as {evaluation['id']}"))
+    source = {"type": "file_id", "id": file["id"]}
+    body = {"name": "Recorded outputs", "data_source": {"type": "jsonl", "source": source}}
+    run = read_answer(client.post(f"/v1/evals/{evaluation['id']}/runs", json=body))
+    console.print(Text(f"Started run {run['name']!r} as {run['id']}"))
+    return evaluation, run
+
+
+def follow_run(client: httpx.Client, run: JsonObject, console: Console) -> JsonObject:
+    """Show a run's progress until it ends; return the completed run, raise if it ended otherwise."""
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    # A pipe or a file gets only the last state of the bar: rich draws no others without a terminal.
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[tally]}", markup=False))
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("items", total=None, tally="")
+        while True:
+            run = read_answer(client.get(f"/v1/evals/{run['eval_id']}/runs/{run['id']}"))
+            counts = run["result_counts"]
+            tally = ", ".join(f"{counts[name]} {name}" for name in ("passed", "failed", "errored"))
+            planned = run.get("evalhaven", {}).get("items_planned")
+            progress.update(bar, total=planned, completed=counts["total"], tally=tally)
+            if run["status"] not in ("queued", "in_progress"):
+                break
+            if time.monotonic() > deadline:
+                raise DemoError(f"The run is still {run['status']} after {RUN_TIMEOUT_S:.0f} seconds.")
+            time.sleep(POLL_INTERVAL_S)
+    if run["status"] != "completed":
+        reason = run["error"]["message"] if run["error"] else "no reason given"
+        raise DemoError(f"The run ended {run['status']}: {reason}")
+    return run
+
+
+def print_results(evaluation: JsonObject, run: JsonObject, console: Console) -> None:
+    """Print a row per testing criterion and one for whole items, each with its 95 % interval."""
+    table = Table("Criterion", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("Passed", "Failed", "Errored", "Pass rate", "95 % interval"):
+        table.add_column(heading, justify="right")
+    tallies = {tally["testing_criteria"]: tally for tally in run["per_testing_criteria_results"]}
+    for criterion in evaluation["testing_criteria"]:
+        table.add_row(Text(criterion["name"]), *format_tally(tallies[criterion["id"]]))
+    table.add_section()
+    table.add_row(Text("All criteria (items)"), *format_tally(run["result_counts"]), style="bold")
+    console.print(table)
+    console.print(Text("Wilson intervals; errored items count in neither the pass rate nor its interval.\n"))
+
+
+def format_tally(tally: JsonObject) -> Sequence[str]:
+    """Return the cells passed, failed, errored, pass rate and interval of one tally."""
+    passed, failed, errored = tally["passed"], tally["failed"], tally.get("errored", 0)
+    graded = passed + failed
+    low, high = wilson_interval(passed, graded)
+    rate = f"{passed / graded:.1%}" if graded else "-"
+    return str(passed), str(failed), str(errored), rate, f"{low:.1%} to {high:.1%}"
+
+
+def print_failures(client: httpx.Client, evaluation: JsonObject, run: JsonObject, console: Console) -> None:
+    """Print the first items that failed: what was expected, what came, which criteria said no."""
+    query = {"status": "fail", "limit": FAILURES_SHOWN, "order": "asc"}
+    page = read_answer(client.get(f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items", params=query))
+    names = {criterion["id"]: criterion["name"] for criterion in evaluation["testing_criteria"]}
+    table = Table("Failed ticket", "Expected", "Got", "Failed criteria", box=box.SIMPLE_HEAD, pad_edge=False)
+    for output_item in page["data"]:
+        ticket = output_item["datasource_item"]
+        expected = f"{ticket['category']}, {ticket['priority']}"
+        got = describe_answer(output_item["sample"]["output"][0]["content"])
+        failed = ", ".join(names[result["name"]] for result in output_item["results"] if not result["passed"])
+        table.add_row(*map(Text, (ticket["ticket_id"], expected, got, failed)))
+    console.print(table)
+
+
+def describe_answer(content: str) -> str:
+    """Return the category and the priority that the model gave, or the start of an answer without them."""
+    try:
+        answer = json.loads(content)
+        return f"{answer['category']}, {answer['priority']}"
+    except (ValueError, KeyError, TypeError):
+        return "no JSON: " + shorten(content, width=40, placeholder=" ...")
+
+
+def print_next_steps(server: DemoServer, run: JsonObject, console: Console) -> None:
+    """Print where the run can be read and how the SDK reaches this server."""
+    client = f'OpenAI(base_url="{server.url}/v1", api_key="anything")'
+    for line in (f"Report:  {run['report_url']}", f"API:     {server.url}/v1", f"SDK:     {client}"):
+        console.print(Text(line), soft_wrap=True)
+
+
+def wait_for_ctrl_c(server: DemoServer, console: Console) -> None:
+    """Leave the server up until it is interrupted; raise if it ends by itself."""
+    console.print(Text("Press Ctrl-C to stop"))
+    try:
+        server.child.wait()
+    except KeyboardInterrupt:
+        return
+    raise server.failure(f"ended with exit code {server.child.returncode}")

@@ -1,0 +1,94 @@
+"""`evalhaven doctor`: what this installation is set up to do, and what it lacks."""
+
+import os
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from evalhaven import __version__
+from evalhaven.app import database_path
+from evalhaven.graders.registry import SUPPORTED_GRADERS
+from evalhaven.settings import PREFIX, Settings, unknown_variables
+from evalhaven.storage.database import schema_revisions, sqlite_url
+from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
+
+_LOW_DISK_BYTES = 1 << 30
+_SECRET_WORDS = ("key", "secret", "token", "password")
+
+
+def examine(settings: Settings, console: Console) -> int:
+    """Print the report; return 0, or 1 where something keeps the server from working.
+
+    Args:
+        settings: The effective settings.
+        console: Where to print.
+    """
+    console.print(f"Evalhaven {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
+    console.print(_settings_table(settings))
+    problems: list[str] = []
+    notes = [*_database_notes(settings, problems), *_disk_notes(settings.data_dir, problems), *_part_notes()]
+    for note in notes:
+        console.print(f"- {note}", highlight=False)
+    for problem in problems:
+        console.print(f"! {problem}", style="red", highlight=False)
+    console.print("Something needs attention." if problems else "All is well.")
+    return 1 if problems else 0
+
+
+def _settings_table(settings: Settings) -> Table:
+    table = Table("setting", "value", "from", box=None, title="Settings", title_justify="left")
+    for name in Settings.model_fields:
+        variable = PREFIX + name.upper()
+        value = getattr(settings, name)
+        is_secret = any(word in name.split("_") for word in _SECRET_WORDS) and value is not None
+        origin = "environment" if variable in os.environ else "default"
+        if name in settings.model_fields_set and variable not in os.environ:
+            origin = "command line"
+        table.add_row(variable, "********" if is_secret else str(value), origin)
+    for name in unknown_variables():
+        table.add_row(name, "?", "environment; no such setting, ignored")
+    return table
+
+
+def _database_notes(settings: Settings, problems: list[str]) -> list[str]:
+    path = database_path(settings.data_dir)
+    if not path.exists():
+        return [f"Database: none yet; `evalhaven serve` makes {path}."]
+    current, wanted = schema_revisions(sqlite_url(path))
+    notes = [f"Database: SQLite, {path}, {path.stat().st_size / 1e6:,.1f} MB, revision {current}."]
+    if current != wanted:
+        notes.append(f"The database is at revision {current}, this release wants {wanted}: `serve` upgrades it.")
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        problems.append(f"The database is damaged: {found}. Restore a backup.")
+    try:
+        lock_data_directory(settings.data_dir, wait_s=0).release()
+        notes.append("Server: none is running on this data directory.")
+    except DataDirectoryInUseError as error:
+        notes.append(f"Server: running. {error}")
+    return notes
+
+
+def _disk_notes(data_dir: Path, problems: list[str]) -> list[str]:
+    existing = data_dir.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < _LOW_DISK_BYTES:
+        problems.append(f"Less than 1 GB is free at {existing}.")
+    if not os.access(existing, os.W_OK):
+        problems.append(f"{existing} cannot be written.")
+    return [f"Disk: {free / 1e9:,.1f} GB free at {existing}."]
+
+
+def _part_notes() -> list[str]:
+    return [
+        f"Graders that runs execute: {', '.join(SUPPORTED_GRADERS)}; runs with other types end as failed and say so.",
+        "Sampling from models: not in this release; runs grade the outputs that rows bring along.",
+        "API keys: not in this release; the server listens on loopback only unless told otherwise.",
+    ]

@@ -1,0 +1,145 @@
+"""The commands."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Never
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from evalhaven import __version__
+from evalhaven.settings import PREFIX, Settings, unknown_variables
+
+application = typer.Typer(
+    name="evalhaven",
+    help="The OpenAI Evals API as software that anyone can run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+database_commands = typer.Typer(help="The database.", no_args_is_help=True)
+application.add_typer(database_commands, name="db")
+
+_errors = Console(stderr=True)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (EVALHAVEN_HOST; 127.0.0.1).")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on (EVALHAVEN_PORT; 8765).")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the database and files (EVALHAVEN_DATA_DIR; ./evalhaven-data)."),
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    application()
+
+
+@application.callback(invoke_without_command=True)
+def show_version(
+    *, version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False
+) -> None:
+    """The OpenAI Evals API as software that anyone can run."""
+    if version:
+        print(f"evalhaven {__version__}")
+        raise typer.Exit
+
+
+@application.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    *,
+    expose_without_keys: Annotated[
+        bool,
+        typer.Option(
+            "--expose-without-keys",
+            help="Allow an address beyond loopback although everybody who reaches it can read, change and delete "
+            "everything.",
+        ),
+    ] = False,
+) -> None:
+    """Run the server: the API, the pages and the executor of runs."""
+    from evalhaven import app
+    from evalhaven.storage.lock import DataDirectoryInUseError
+    from evalhaven.telemetry import configure_logging
+
+    settings = read_settings(host=host, port=port, data_dir=data_dir, expose_without_keys=expose_without_keys or None)
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        app.serve(settings)
+    except (app.UnsafeAddressError, DataDirectoryInUseError) as error:
+        fail(str(error))
+
+
+@application.command(hidden=True)
+def executor(
+    data_dir: Annotated[Path, typer.Option()],
+    parent: Annotated[int, typer.Option()],
+) -> None:
+    """Be the executor of a server; started by `serve`."""
+    from evalhaven import app
+    from evalhaven.telemetry import configure_logging
+
+    settings = read_settings(data_dir=data_dir)
+    configure_logging(settings.log_level, settings.log_format)
+    app.execute_runs(settings, parent)
+
+
+@application.command()
+def demo(
+    *, exit_when_done: Annotated[bool, typer.Option("--exit", help="End when the results are shown.")] = False
+) -> None:
+    """Run the example from upload to results on a server of its own, which stays up until Ctrl-C."""
+    from evalhaven.cli.demo import demo as run_demo
+
+    raise typer.Exit(run_demo(exit_when_done, Console()))
+
+
+@application.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Show the effective settings, the database, the disk and the optional parts."""
+    from evalhaven.cli.doctor import examine
+
+    raise typer.Exit(examine(read_settings(data_dir=data_dir), Console()))
+
+
+@database_commands.command("upgrade")
+def upgrade(data_dir: DataDir = None) -> None:
+    """Bring the database to this release; `serve` does so by itself."""
+    from evalhaven import app
+    from evalhaven.storage.database import schema_revisions, sqlite_url, upgrade_database
+    from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
+
+    settings = read_settings(data_dir=data_dir)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        lock = lock_data_directory(settings.data_dir, wait_s=0)
+    except DataDirectoryInUseError as error:
+        fail(str(error))
+    url = sqlite_url(app.database_path(settings.data_dir))
+    before, wanted = schema_revisions(url)
+    upgrade_database(url)
+    lock.release()
+    print(f"The database is at revision {wanted} (it was at {before or 'none'}).")
+
+
+def read_settings(**given: object) -> Settings:
+    """Return the settings: what the command line gave, else the environment, else the defaults."""
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        fail(f"{name}: {first['msg']} (it is {first['input']!r}).")
+    for name in unknown_variables():
+        _errors.print(f"Warning: {name} is no setting of Evalhaven; `evalhaven doctor` lists them.")
+    return settings
+
+
+def fail(message: str) -> Never:
+    """Print an error and end with status 1."""
+    _errors.print(f"Error: {message}", style="red", highlight=False)
+    sys.exit(1)

@@ -1,0 +1,50 @@
+"""Everything that can be wrong with a request or a run, as exceptions.
+
+EvalhavenError
+├── NotFoundError            an id that names nothing (wire: 404)
+├── InvalidRequestError      what was sent cannot be accepted (400)
+│   └── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
+├── RequestTooLargeError     a body, file or row over its limit (413)
+└── IllegalRunTransitionError  a bug: a run was asked to leave a final status
+"""
+
+from evalhaven.domain.statuses import RunStatus
+
+
+class EvalhavenError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+class NotFoundError(EvalhavenError):
+    """No object of this kind has this id."""
+
+    def __init__(self, kind: str, public_id: str, param: str) -> None:
+        super().__init__(f"{kind} not found: no {kind.lower()} with id {public_id!r}.", param=param, code="not_found")
+
+
+class InvalidRequestError(EvalhavenError):
+    """The request names something impossible; the message says what and how to mend it."""
+
+
+class InvalidRowsError(InvalidRequestError):
+    """Rows of a data source cannot be used; the message lists the first ten."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, param=param, code="invalid_data_source")
+
+
+class RequestTooLargeError(EvalhavenError):
+    """The body is over the server's limit."""
+
+
+class IllegalRunTransitionError(EvalhavenError):
+    """A run was asked to move where its status does not lead."""
+
+    def __init__(self, run_id: str, old: RunStatus, new: RunStatus) -> None:
+        super().__init__(f"Run {run_id!r} is {old} and cannot become {new}.")

@@ -1,0 +1,24 @@
+"""Uploaded files."""
+
+from dataclasses import dataclass
+
+from evalhaven.domain.ids import FileId
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An uploaded file; its bytes stand in the blob store under its id.
+
+    Attributes:
+        created_at: Unix second.
+        expires_at: Unix second after which it is gone, or None.
+        size_bytes: Length of the content.
+    """
+
+    id: FileId
+    created_at: int
+    expires_at: int | None
+    filename: str
+    purpose: str
+    size_bytes: int
+    key: int = 0

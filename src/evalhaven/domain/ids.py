@@ -1,0 +1,101 @@
+"""Public identifiers in the hosted API's form, increasing within a process.
+
+An id of 32 hex digits holds: 1-8 the Unix second of creation, 9-12 a fraction of it, 13-16 `8190` or `8191`,
+17-32 random. So ids of one process sort by creation, and an id decodes to its `created_at`.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from typing import NewType
+
+from evalhaven.domain.clock import Clock
+
+EvalId = NewType("EvalId", str)
+RunId = NewType("RunId", str)
+OutputItemId = NewType("OutputItemId", str)
+FileId = NewType("FileId", str)
+
+EVAL_PREFIXES = ("eval_", "egroup_")
+RUN_PREFIXES = ("evalrun_", "erun_")
+OUTPUT_ITEM_PREFIX = "outputitem_"
+FILE_PREFIXES = ("file-",)
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_FILE_ID_LENGTH = 22
+_PACKED_SIZE = 16
+_SAFE = re.compile(r"[!-~]{1,128}")
+
+
+class IdFactory:
+    """Makes ids that increase, whatever the clock does."""
+
+    def __init__(self, clock: Clock, random_bits: Callable[[int], int] = secrets.randbits) -> None:
+        self._clock = clock
+        self._random_bits = random_bits
+        self._last = 0
+
+    def new_eval_id(self) -> EvalId:
+        """Return `eval_` and 32 hex digits."""
+        return EvalId(f"eval_{self._next_hex()}")
+
+    def new_run_id(self) -> RunId:
+        """Return `evalrun_` and 32 hex digits."""
+        return RunId(f"evalrun_{self._next_hex()}")
+
+    def new_output_item_id(self) -> OutputItemId:
+        """Return `outputitem_` and 32 hex digits."""
+        return OutputItemId(f"{OUTPUT_ITEM_PREFIX}{self._next_hex()}")
+
+    def new_file_id(self) -> FileId:
+        """Return `file-` and 22 base-62 digits, which sort by creation too."""
+        number = (self._next_tick() << 80) | self._random_bits(80)
+        digits: list[str] = []
+        for _ in range(_FILE_ID_LENGTH):
+            number, rest = divmod(number, 62)
+            digits.append(_BASE62[rest])
+        return FileId("file-" + "".join(reversed(digits)))
+
+    def _next_hex(self) -> str:
+        version = 0x8190 | self._random_bits(1)
+        return f"{self._next_tick():012x}{version:04x}{self._random_bits(64):016x}"
+
+    def _next_tick(self) -> int:
+        """Return a 48-bit count of 1/65536 s since 1970, larger than every one before."""
+        self._last = max(int(self._clock.now() * 65536), self._last + 1)
+        return self._last
+
+
+def created_at_of(public_id: str) -> int:
+    """Return the Unix second that an id of the hexadecimal or the file form holds."""
+    if public_id.startswith("file-"):
+        number = 0
+        for digit in public_id.removeprefix("file-"):
+            number = number * 62 + _BASE62.index(digit)
+        return number >> 96
+    return int(public_id.rpartition("_")[2][:8], 16)
+
+
+def is_id_text(text: str) -> bool:
+    """Tell whether a text can be an id at all: 1 to 128 visible ASCII characters."""
+    return _SAFE.fullmatch(text) is not None
+
+
+def pack_output_item_id(public_id: str) -> bytes:
+    """Return the stored form: 16 bytes, or for an imported id of another form its text, longer than that."""
+    digits = public_id.removeprefix(OUTPUT_ITEM_PREFIX)
+    if len(digits) == 2 * _PACKED_SIZE and public_id.startswith(OUTPUT_ITEM_PREFIX):
+        try:
+            packed = bytes.fromhex(digits)
+        except ValueError:
+            packed = b""
+        if packed.hex() == digits:
+            return packed
+    return public_id.encode().ljust(_PACKED_SIZE + 1, b"\0")
+
+
+def unpack_output_item_id(packed: bytes) -> OutputItemId:
+    """Return the public id of a stored form."""
+    if len(packed) == _PACKED_SIZE:
+        return OutputItemId(OUTPUT_ITEM_PREFIX + packed.hex())
+    return OutputItemId(packed.rstrip(b"\0").decode())

@@ -1,0 +1,163 @@
+"""JSON text: exact parsing and rendering, and splitting a large document without parsing it.
+
+What users send comes back with the same value to the last digit: integers of any size, lone surrogates and
+U+0000 survive. `msgspec` does the common case; the standard library does what it refuses.
+"""
+
+import json
+import math
+import mmap
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import cast
+
+import msgspec
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+JsonObject = dict[str, JsonValue]
+Span = tuple[int, int]
+RawJson = bytes | mmap.mmap
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]', re.DOTALL)
+_NOT_BLANK = re.compile(rb"[^ \t\r\n]")
+_OPENING = frozenset(b"{[")
+_CLOSING = frozenset(b"}]")
+
+
+class InvalidJsonError(ValueError):
+    """The text is not one JSON value; the message says where and why."""
+
+
+def parse(raw: bytes | str) -> JsonValue:
+    """Return the value of one JSON text.
+
+    Raises:
+        InvalidJsonError: Malformed, not UTF-8, NaN or infinite, or nested too deeply.
+    """
+    try:
+        return cast("JsonValue", msgspec.json.decode(raw))
+    except RecursionError as error:
+        raise InvalidJsonError("it is nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeError):
+        return _parse_leniently(raw)
+
+
+def _parse_leniently(raw: bytes | str) -> JsonValue:
+    """Parse what msgspec refuses though it is JSON (lone surrogates), or say what is wrong with it."""
+    try:
+        text = raw if isinstance(raw, str) else raw.decode("utf-8")
+        return cast("JsonValue", json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float))
+    except UnicodeDecodeError as error:
+        raise InvalidJsonError(f"it is not valid UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise InvalidJsonError(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
+    except RecursionError as error:
+        raise InvalidJsonError("it is nested too deeply") from error
+    except ValueError as error:
+        raise InvalidJsonError(str(error)) from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise InvalidJsonError(f"{name} is not a JSON number")
+
+
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise InvalidJsonError(f"the number {digits[:40]} is out of range")
+    return number
+
+
+def render(value: object) -> str:
+    """Return the compact JSON text of a value; non-ASCII is kept, lone surrogates are escaped."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+def canonical_hash(value: JsonValue) -> bytes:
+    """Return the SHA-256 (32 bytes) of the value's canonical text: compact, keys sorted, UTF-8."""
+    try:
+        text = msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
+    return sha256(text).digest()
+
+
+def members(raw: RawJson, span: Span) -> dict[str, Span]:
+    """Return where each member's value of a JSON object stands, without parsing the values.
+
+    A repeated key counts as its last occurrence, as every JSON parser does.
+
+    Args:
+        raw: The document.
+        span: Start and end (bytes) of the object within it; white space around it is allowed.
+
+    Raises:
+        InvalidJsonError: The brackets, keys or commas do not form an object. Values are not checked.
+    """
+    found: dict[str, Span] = {}
+    for start, end in _parts(raw, span, b"{", b"}"):
+        token = _TOKEN.match(raw, start, end)
+        colon = token and _NOT_BLANK.search(raw, token.end(), end)
+        if token is None or colon is None or raw[token.start() : token.start() + 1] != b'"' or colon.group() != b":":
+            raise InvalidJsonError(f'expected "key": value at byte {start}')
+        value_start = _NOT_BLANK.search(raw, colon.end(), end)
+        if value_start is None:
+            raise InvalidJsonError(f"a value is missing at byte {end}")
+        found[cast("str", parse(token.group()))] = (value_start.start(), end)
+    return found
+
+
+def elements(raw: RawJson, span: Span) -> Iterator[Span]:
+    """Yield where each element of a JSON array stands, one at a time, without parsing them.
+
+    Raises:
+        InvalidJsonError: The brackets or commas do not form an array. Elements are not checked.
+    """
+    return _parts(raw, span, b"[", b"]")
+
+
+def starts_with(raw: RawJson, span: Span, bracket: bytes) -> bool:
+    """Tell whether the first character of a value, white space aside, is this bracket."""
+    first = _NOT_BLANK.search(raw, *span)
+    return first is not None and first.group() == bracket
+
+
+def _parts(raw: RawJson, span: Span, opening: bytes, closing: bytes) -> Iterator[Span]:
+    """Yield the spans between the commas of one object or array, trimmed."""
+    start, end = span
+    first = _NOT_BLANK.search(raw, start, end)
+    if first is None or first.group() != opening:
+        raise InvalidJsonError(f"expected {opening.decode()} at byte {start}")
+    depth, part_start, seen_comma = 0, first.end(), False
+    for token in _TOKEN.finditer(raw, first.end(), end):
+        mark = token.group()[0]
+        if mark in _OPENING:
+            depth += 1
+        elif mark in _CLOSING and depth:
+            depth -= 1
+        elif depth == 0 and (mark == 0x2C or mark in _CLOSING):
+            part = _trimmed(raw, part_start, token.start())
+            closes = mark in _CLOSING
+            if part is not None:
+                yield part
+            elif not closes or seen_comma:
+                raise InvalidJsonError(f"a value is missing at byte {token.start()}")
+            if closes:
+                if token.group() != closing or _NOT_BLANK.search(raw, token.end(), end):
+                    raise InvalidJsonError(f"unexpected text at byte {token.start()}")
+                return
+            part_start, seen_comma = token.end(), True
+    raise InvalidJsonError("the document ends too early")
+
+
+def _trimmed(raw: RawJson, start: int, end: int) -> Span | None:
+    first = _NOT_BLANK.search(raw, start, end)
+    if first is None:
+        return None
+    while raw[end - 1 : end] in (b" ", b"\t", b"\r", b"\n"):
+        end -= 1
+    return first.start(), end

@@ -1,0 +1,72 @@
+"""Output items and grades: what one item of a run came to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evalhaven.domain.ids import OutputItemId
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.samples import ItemError, Sample
+from evalhaven.domain.statuses import ItemStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """One grader's conclusion on one sample.
+
+    Attributes:
+        score: The number, 0.0 where it failed or erred.
+        passed: Whether the criterion holds.
+        unresolved: Placeholders of the criterion that had no value; such a grade is 0 and failed.
+        error: Why there is no conclusion, else None; such a grade counts in neither passed nor failed.
+        sample: What a model grader was asked and answered; None for deterministic graders.
+    """
+
+    score: float
+    passed: bool
+    unresolved: tuple[str, ...] = ()
+    error: ItemError | None = None
+    sample: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputItem:
+    """One item with its sample and grades.
+
+    Attributes:
+        id: Public id.
+        position: 0-based index of the item in its source.
+        repeat: 0-based number of the repetition.
+        created_at: Unix second at which it was finished.
+        item_text: The item as the user wrote it, JSON text.
+        item_hash: SHA-256 of the item's canonical JSON, 32 bytes.
+        sample: What was asked and answered; its error is the item's.
+        grades: One grade per testing criterion, in the eval's order; empty where the item erred before grading.
+    """
+
+    id: OutputItemId
+    position: int
+    repeat: int
+    created_at: int
+    item_text: str
+    item_hash: bytes
+    sample: Sample
+    grades: Sequence[Grade]
+
+    @property
+    def status(self) -> ItemStatus:
+        """Return `pass` iff every criterion passed, `error` iff the item or one of its grades erred."""
+        if self.sample.error is not None or any(grade.error is not None for grade in self.grades):
+            return ItemStatus.ERROR
+        return ItemStatus.PASS if all(grade.passed for grade in self.grades) else ItemStatus.FAIL
+
+    @property
+    def score(self) -> float | None:
+        """Return the mean of the grades' scores; None without grades or with an error."""
+        if not self.grades or self.status is ItemStatus.ERROR:
+            return None
+        return sum(grade.score for grade in self.grades) / len(self.grades)
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Tell whether a placeholder of some criterion had no value."""
+        return any(grade.unresolved for grade in self.grades)

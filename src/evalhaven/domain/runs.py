@@ -1,0 +1,85 @@
+"""The run: one execution of an eval on a data source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evalhaven.domain.errors import IllegalRunTransitionError
+from evalhaven.domain.evals import Caution
+from evalhaven.domain.ids import EvalId, FileId, RunId
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.samples import ItemError
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.tallies import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of an eval.
+
+    Attributes:
+        key: Internal number; 0 before it is stored.
+        data_source: As sent; the rows of an inline source are not in it but in the run's blob.
+        has_inline_rows: Whether the rows stand in the run's own blob.
+        file_id: The file that the rows come from, else None.
+        items_planned: Number of output items the run will have; None until it is planned.
+        started_at: Unix second at which the executor took it up, else None.
+        ended_at: Unix second of the final status, else None.
+        error: Why it failed; None on every other status.
+    """
+
+    id: RunId
+    eval_id: EvalId
+    eval_key: int
+    scope: ProjectScope
+    created_at: int
+    name: str
+    model: str
+    metadata: dict[str, str]
+    data_source: JsonObject
+    has_inline_rows: bool = False
+    file_id: FileId | None = None
+    status: RunStatus = RunStatus.QUEUED
+    error: ItemError | None = None
+    tally: Tally = Tally()
+    items_planned: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    warnings: Sequence[Caution] = ()
+    key: int = 0
+
+    def to(self, status: RunStatus, at: int, error: ItemError | None = None) -> "Run":
+        """Return the run in another status.
+
+        Args:
+            status: The status to move to.
+            at: Unix second of the move.
+            error: Why, where the status is `failed`.
+
+        Raises:
+            IllegalRunTransitionError: The move is not a legal one.
+        """
+        if not self.status.can_become(status):
+            raise IllegalRunTransitionError(self.id, self.status, status)
+        if status.is_final:
+            return replace(self, status=status, ended_at=at, error=error)
+        return replace(self, status=status, started_at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A slice of a run's rows: the unit that is handed out, executed and repeated after a kill.
+
+    Attributes:
+        number: 0-based, in the order of positions.
+        first_position: Position of its first row.
+        row_count: Rows in it.
+        byte_start: Where its first row begins in the source.
+        byte_end: Where its last row ends in the source (exclusive).
+    """
+
+    number: int
+    first_position: int
+    row_count: int
+    byte_start: int
+    byte_end: int

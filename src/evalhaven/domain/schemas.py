@@ -1,0 +1,65 @@
+"""Item schemas: JSON Schema, resolved offline only, with a step limit on patterns."""
+
+from collections.abc import Iterator
+
+import jsonschema_rs
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.jsontext import JsonValue
+
+_BACKTRACK_LIMIT = 100_000  # steps of one pattern on one string
+_SHOWN_PROBLEMS = 3
+
+
+class ItemSchema:
+    """A compiled item schema."""
+
+    def __init__(self, schema: JsonValue, param: str = "data_source_config.item_schema") -> None:
+        """Compile a schema.
+
+        Raises:
+            InvalidRequestError: It is no valid JSON Schema, or it refers to a document outside itself.
+        """
+        try:
+            self._validator = jsonschema_rs.validator_for(
+                schema,
+                offline=True,
+                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
+            )
+        except (
+            jsonschema_rs.ValidationError,
+            jsonschema_rs.ReferencingError,
+            ValueError,
+            RecursionError,
+        ) as error:
+            raise InvalidRequestError(_explained(error, param), param=param) from error
+
+    def is_valid(self, item: JsonValue) -> bool:
+        """Tell whether an item satisfies the schema."""
+        return self._validator.is_valid(item)
+
+    def problems(self, item: JsonValue) -> Iterator[str]:
+        """Yield what is wrong with an item: JSON pointer and message, a few at the most."""
+        for count, error in enumerate(self._validator.iter_errors(item)):
+            if count == _SHOWN_PROBLEMS:
+                return
+            pointer = "".join(f"/{_escaped(step)}" for step in error.instance_path)
+            yield f"{pointer or '(item)'}: {_shortened(error.message)}"
+
+
+def _escaped(step: str | int) -> str:
+    return str(step).replace("~", "~0").replace("/", "~1")
+
+
+def _shortened(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _explained(error: Exception, param: str) -> str:
+    reason = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
+    if "Retrieval is disabled" in reason or "Unknown meta-schema" in reason:
+        return (
+            f"'{param}' refers to a schema outside itself, which is never fetched. "
+            "Put what it refers to under '$defs' and use '#/$defs/…'."
+        )
+    return f"'{param}' is not a valid JSON Schema: {_shortened(reason)}"

@@ -1,0 +1,18 @@
+"""Whose objects a query may see."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectScope:
+    """The project that a query is confined to; every storage query takes one."""
+
+    project_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineScope:
+    """All projects: only for the engine, which picks up runs and purges deleted rows whoever owns them."""
+
+
+DEFAULT_PROJECT = ProjectScope(project_id=1)

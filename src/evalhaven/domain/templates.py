@@ -1,0 +1,133 @@
+"""Templates: text with placeholders such as `{{ item.ticket_text }}`.
+
+A placeholder is `{{`, white space, `item` or `sample`, a path of `.name`, `[index]`, `["name"]`, white space, `}}`.
+Text that starts like one but is outside this grammar (calls, filters) is a placeholder that never resolves; every
+other brace is literal. Nothing is executed.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, parse
+
+Step = str | int
+
+_NAME = r"[^\s.\[\]{}()|\"'`,;:!?*/+<>=&%^~]+"
+_STEP = re.compile(rf'\.(?P<name>{_NAME})|\[\s*(?P<index>\d{{1,9}})\s*\]|\["(?P<key>(?:[^"\\]|\\.)*)"\]')
+_PLACEHOLDER = re.compile(
+    r"\{\{\s*(?P<root>item|sample)"
+    r"(?:(?P<path>(?:" + re.sub(r"\?P<\w+>", "?:", _STEP.pattern) + r")*)\s*\}\}"
+    r"|(?P<broken>(?=\s*[.\[(|])(?:(?!\}\}).)*(?:\}\})?))",
+    re.DOTALL,
+)
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """One `{{ … }}`: where its value stands, or None where the text is outside the grammar.
+
+    Attributes:
+        text: The placeholder as written, without the braces and outer white space.
+        root: `item` or `sample`.
+        path: Names (str) and indexes (int) below the root; None never resolves.
+    """
+
+    text: str
+    root: str
+    path: tuple[Step, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The text of a template for one item, and the placeholders that had no value (empty: all resolved)."""
+
+    text: str
+    unresolved: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template: literal texts and placeholders in order."""
+
+    parts: tuple[str | Placeholder, ...]
+
+    @property
+    def placeholders(self) -> tuple[Placeholder, ...]:
+        """Return the placeholders, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Placeholder))
+
+    def render(self, namespaces: Mapping[str, JsonValue]) -> Rendered:
+        """Return the text with each placeholder replaced.
+
+        Strings go in verbatim, other values as JSON text. A placeholder without a value leaves nothing.
+
+        Args:
+            namespaces: The values of `item` and `sample`; an absent one resolves nothing.
+        """
+        texts: list[str] = []
+        unresolved: list[str] = []
+        for part in self.parts:
+            if isinstance(part, str):
+                texts.append(part)
+                continue
+            value = _resolve(part, namespaces)
+            if value is _MISSING:
+                unresolved.append(part.text)
+            else:
+                texts.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return Rendered("".join(texts), tuple(unresolved))
+
+
+def parse_template(text: str) -> Template:
+    """Split a text into literals and placeholders; every text is a template, so this never fails."""
+    parts: list[str | Placeholder] = []
+    position = 0
+    for match in _PLACEHOLDER.finditer(text):
+        if match.start() > position:
+            parts.append(text[position : match.start()])
+        position = match.end()
+        parts.append(_placeholder(match))
+    if position < len(text):
+        parts.append(text[position:])
+    return Template(tuple(parts))
+
+
+def _placeholder(match: re.Match[str]) -> Placeholder:
+    written = match.group().removeprefix("{{").removesuffix("}}").strip()
+    if match["broken"] is not None:
+        return Placeholder(written, match["root"], None)
+    steps: list[Step] = []
+    for step in _STEP.finditer(match["path"]):
+        if step["index"] is not None:
+            steps.append(int(step["index"]))
+        elif step["name"] is not None:
+            steps.append(step["name"])
+        else:
+            try:
+                steps.append(str(parse(f'"{step["key"]}"')))
+            except InvalidJsonError:
+                return Placeholder(written, match["root"], None)
+    return Placeholder(written, match["root"], tuple(steps))
+
+
+def _resolve(placeholder: Placeholder, namespaces: Mapping[str, JsonValue]) -> object:
+    """Return the value that a placeholder names, or `_MISSING`; paths walk through JSON strings."""
+    if placeholder.path is None or placeholder.root not in namespaces:
+        return _MISSING
+    value: JsonValue = namespaces[placeholder.root]
+    for step in placeholder.path:
+        if isinstance(value, str):
+            try:
+                value = parse(value)
+            except InvalidJsonError:
+                return _MISSING
+        if isinstance(value, dict) and isinstance(step, str) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return _MISSING
+    return value

@@ -1,0 +1,1 @@
+"""Graders: code that executes one testing criterion, a module a type."""

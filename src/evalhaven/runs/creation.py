@@ -1,0 +1,73 @@
+"""A new run from a request."""
+
+from collections.abc import Sequence
+
+from evalhaven.domain.evals import Caution, Eval, typed_messages
+from evalhaven.domain.ids import FileId, RunId, created_at_of
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import ProjectScope
+
+_FLOATS = ("temperature", "top_p")
+
+
+def new_run(
+    run_id: RunId,
+    parent: Eval,
+    scope: ProjectScope,
+    *,
+    name: str | None,
+    metadata: dict[str, str],
+    data_source: JsonObject,
+    warnings: Sequence[Caution],
+) -> Run:
+    """Return a queued run.
+
+    Args:
+        run_id: Its new id.
+        parent: The eval it belongs to.
+        scope: The project of both.
+        name: As sent; without one the run is named after its model, else after its eval.
+        metadata: As sent.
+        data_source: As sent and validated, inline rows left out.
+        warnings: What of the request will have no effect.
+    """
+    source = data_source["source"]
+    kind = source["type"] if isinstance(source, dict) else None
+    model = str(data_source.get("model") or "")
+    return Run(
+        id=run_id,
+        eval_id=parent.id,
+        eval_key=parent.key,
+        scope=scope,
+        created_at=created_at_of(run_id),
+        name=name if name is not None else model or parent.name,
+        model=model,
+        metadata=metadata,
+        data_source=answered_data_source(data_source),
+        has_inline_rows=kind == "file_content",
+        file_id=FileId(str(source["id"])) if isinstance(source, dict) and kind == "file_id" else None,
+        warnings=warnings,
+    )
+
+
+def answered_data_source(sent: JsonObject) -> JsonObject:
+    """Return a data source as it is stored and answered.
+
+    Source: recorded runs. Messages get their type, a sampling run its `sampling_params` (null when not sent), and
+    the two parameters that are numbers with fractions are answered as such.
+    """
+    answered = dict(sent)
+    messages = sent.get("input_messages")
+    if isinstance(messages, dict) and "template" in messages:
+        answered["input_messages"] = {**messages, "template": typed_messages(messages["template"])}
+    if sent["type"] != "jsonl":
+        params = sent.get("sampling_params")
+        answered["sampling_params"] = (
+            {key: _answered_number(key, value) for key, value in params.items()} if isinstance(params, dict) else None
+        )
+    return answered
+
+
+def _answered_number(key: str, value: object) -> object:
+    return float(value) if key in _FLOATS and isinstance(value, int) else value

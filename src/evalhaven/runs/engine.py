@@ -1,0 +1,31 @@
+"""What everything that executes runs works with."""
+
+from dataclasses import dataclass
+
+import anyio
+
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.patience import Patience
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts that every run is executed with.
+
+    Attributes:
+        chunk_slots: Chunks under way at once, of all runs; first come, first served.
+    """
+
+    database: Database
+    blobs: BlobStore
+    ids: IdFactory
+    clock: Clock
+    patience: Patience
+    chunk_slots: anyio.CapacityLimiter
+
+
+class RunStoppedError(Exception):
+    """The run was canceled, deleted or failed; nothing more of it may be stored."""

@@ -1,0 +1,46 @@
+"""Waiting for a database that cannot write: disk full, locked, gone. Runs pause and go on by themselves."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import structlog
+
+from evalhaven.storage.database import is_unavailable
+
+T = TypeVar("T")
+
+_FIRST_WAIT_S = 0.25
+_LONGEST_WAIT_S = 10.0
+
+
+class Patience:
+    """Repeats a transaction until the database takes it; one log line when it stops, one when it goes on."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("evalhaven.database")
+        self._waiting = False
+
+    async def persist(self, transaction: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of a transaction, repeating it while the database is unavailable.
+
+        Args:
+            transaction: Opens its own transaction; it must leave nothing behind when it fails.
+        """
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                result = await transaction()
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                if not self._waiting:
+                    self._waiting = True
+                    self._log.error("database_unavailable", reason=str(error.__cause__), effect="runs pause")
+                await anyio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            else:
+                if self._waiting:
+                    self._waiting = False
+                    self._log.warning("database_available", effect="runs go on")
+                return result

@@ -1,0 +1,95 @@
+"""The purger: removes what users deleted and what expired, a little at a time."""
+
+import anyio
+import structlog
+
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.scopes import EngineScope
+from evalhaven.runs.patience import Patience
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import Database
+from evalhaven.storage.files import expire_files
+from evalhaven.storage.purge import (
+    DeletedRun,
+    find_deleted_file,
+    find_deleted_run,
+    finish_file_purge,
+    finish_run_purge,
+    list_owned_blobs,
+    purge_evals,
+    purge_output_items,
+)
+
+_BATCH_POSITIONS = 256
+_IDLE_S = 5.0
+_SWEPT_AT_ONCE = 500
+
+
+class Purger:
+    """Works through deleted runs, evals and files; each step is a short transaction, resumed after a kill."""
+
+    def __init__(self, database: Database, blobs: BlobStore, clock: Clock, patience: Patience) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._clock = clock
+        self._patience = patience
+        self._log = structlog.get_logger("evalhaven.purge")
+
+    async def purge_forever(self) -> None:
+        """Purge what is deleted, then look again every few seconds."""
+        while True:
+            await self._patience.persist(self.purge_once)
+            await anyio.sleep(_IDLE_S)
+
+    async def purge_once(self) -> None:
+        """Purge everything that is deleted by now."""
+        now = int(self._clock.now())
+        async with self._database.write() as tx:
+            await expire_files(tx, EngineScope(), now)
+        while (run := await self._next_run()) is not None:
+            await self._purge_run(run)
+        async with self._database.write() as tx:
+            await purge_evals(tx, EngineScope(), now)
+        await self._purge_files()
+
+    async def _next_run(self) -> DeletedRun | None:
+        async with self._database.read() as tx:
+            return await find_deleted_run(tx, EngineScope())
+
+    async def _purge_run(self, run: DeletedRun) -> None:
+        is_left = True
+        while is_left:
+            async with self._database.write() as tx:
+                is_left = await purge_output_items(tx, run.scope, run.key, _BATCH_POSITIONS)
+            # The lock is not fair: a short rest lets requests and runs have it.
+            await anyio.sleep(0.002)
+        self._blobs.delete(run.id)
+        async with self._database.write() as tx:
+            await finish_run_purge(tx, run.scope, run.key, int(self._clock.now()))
+        self._log.info("run_purged", run_id=run.id)
+
+    async def _purge_files(self) -> None:
+        while True:
+            async with self._database.read() as tx:
+                found = await find_deleted_file(tx, EngineScope())
+            if found is None:
+                return
+            key, file_id = found
+            self._blobs.delete(file_id)
+            async with self._database.write() as tx:
+                await finish_file_purge(tx, EngineScope(), key, int(self._clock.now()))
+            self._log.info("file_purged", file_id=file_id)
+
+
+async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
+    """Remove blobs that nothing names, left by a kill between writing a blob and its row.
+
+    Call it before requests are accepted: a blob that is just being written has no row yet either.
+    """
+    blobs.drop_parts()
+    for names in blobs.names(at_once=_SWEPT_AT_ONCE):
+        async with database.read() as tx:
+            owned = await list_owned_blobs(tx, EngineScope(), names)
+        for name in set(names) - owned:
+            blobs.delete(name)
+            structlog.get_logger("evalhaven.purge").info("orphan_blob_removed", blob=name)

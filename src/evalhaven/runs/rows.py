@@ -1,0 +1,139 @@
+"""Rows of a data source: one JSON object `{"item": {…}, "sample": {…}}` each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import msgspec
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject
+from evalhaven.domain.samples import NO_SAMPLE, Sample, sample_of_row
+from evalhaven.domain.schemas import ItemSchema
+
+MAX_ROW_BYTES = 32 * 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class RowError(ValueError):
+    """A row cannot be used; the message says why, without its place."""
+
+
+class _RawRow(msgspec.Struct):
+    item: msgspec.Raw
+    sample: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_DECODER = msgspec.json.Decoder(_RawRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One parsed row.
+
+    Attributes:
+        item: The record.
+        item_text: The same as the user wrote it, JSON text.
+        sample: The recorded output that came with it, or `NO_SAMPLE`.
+    """
+
+    item: JsonObject
+    item_text: str
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a JSONL file that holds a row.
+
+    Attributes:
+        number: 1-based line in the file.
+        start: Byte at which it begins.
+        end: Byte after its line feed.
+    """
+
+    number: int
+    start: int
+    end: int
+    text: bytes
+
+
+def parse_row(raw: bytes) -> Row:
+    """Return the row that one JSON text holds.
+
+    Raises:
+        RowError: It is not JSON, or not an object with an object `item` and at most an object `sample`.
+    """
+    item_raw, sample_raw = _split_row(raw)
+    try:
+        item = jsontext.parse(item_raw)
+        sample = None if sample_raw is None else jsontext.parse(sample_raw)
+    except InvalidJsonError as error:
+        raise RowError(f"it is not valid JSON: {error}.") from error
+    if not isinstance(item, dict):
+        raise RowError("its 'item' must be an object.")
+    if sample is not None and not isinstance(sample, dict):
+        raise RowError("its 'sample' must be an object or absent.")
+    # Azure's clients send an empty sample with every row; it says nothing.
+    recorded = sample_of_row(sample, sample_raw.decode()) if sample and sample_raw else NO_SAMPLE
+    return Row(item=item, item_text=item_raw.decode(), sample=recorded)
+
+
+def check_row(row: Row, schema: ItemSchema) -> None:
+    """Check a row's item against the eval's item schema.
+
+    Raises:
+        RowError: It does not satisfy the schema; the message names JSON pointers into the item.
+    """
+    if not schema.is_valid(row.item):
+        raise RowError(f"its item does not match the item schema: {'; '.join(schema.problems(row.item))}.")
+
+
+def lines_of(file: BinaryIO, start: int, end: int | None = None) -> Iterator[Line]:
+    """Yield the lines of a JSONL file that are not blank, one at a time.
+
+    Args:
+        file: The open file.
+        start: Byte at which a line begins.
+        end: Byte at which to stop, or None for the end of the file.
+
+    Raises:
+        RowError: A line is longer than 32 MB; the message names it.
+    """
+    file.seek(start)
+    position, number = start, 0
+    while end is None or position < end:
+        line = file.readline(MAX_ROW_BYTES + 1)
+        if not line:
+            return
+        number += 1
+        if len(line) > MAX_ROW_BYTES:
+            raise RowError(f"Line {number} is longer than {MAX_ROW_BYTES // 1024 // 1024} MB.")
+        line_start, position = position, position + len(line)
+        text = line.removeprefix(_BYTE_ORDER_MARK).strip() if line_start == 0 else line.strip()
+        if text:
+            yield Line(number, line_start, position, text)
+
+
+def _split_row(raw: bytes) -> tuple[bytes, bytes | None]:
+    """Return the JSON texts of `item` and `sample` of a row, as they stand."""
+    try:
+        row = _DECODER.decode(raw)
+    except RecursionError as error:
+        raise RowError("it is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeError):
+        return _split_row_leniently(raw)
+    return bytes(row.item), None if row.sample is msgspec.UNSET else bytes(row.sample)
+
+
+def _split_row_leniently(raw: bytes) -> tuple[bytes, bytes | None]:
+    """Split a row that msgspec refuses (lone surrogates are JSON all the same), or say what is wrong with it."""
+    try:
+        value = jsontext.parse(raw)
+        if not isinstance(value, dict) or "item" not in value:
+            raise RowError("it must be a JSON object with the key 'item'.")
+        spans = jsontext.members(raw, (0, len(raw)))
+    except InvalidJsonError as error:
+        raise RowError(f"it is not valid JSON: {error}.") from error
+    texts = {key: raw[slice(*span)] for key, span in spans.items()}
+    return texts["item"], texts.get("sample")

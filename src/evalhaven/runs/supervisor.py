@@ -1,0 +1,115 @@
+"""The supervisor: keeps exactly one executor child alive while the server lives, and none after it.
+
+The child ends with its parent in three ways, so that none is left behind: the kernel kills it (Linux), the end of the
+parent's pipe tells it, and it holds the data directory's lock until it is gone.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import anyio
+import anyio.to_thread
+import structlog
+
+_PR_SET_PDEATHSIG = 1
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 10.0
+_HEALTHY_AFTER_S = 30.0
+_STOP_TIMEOUT_S = 5.0
+
+
+class ExecutorSupervisor:
+    """Starts the executor, wakes it, and starts it again when it dies."""
+
+    def __init__(self, command: Sequence[str], lock_descriptor: int) -> None:
+        """Remember how to start the executor.
+
+        Args:
+            command: Program and arguments; it finds the pipe to its parent on standard input.
+            lock_descriptor: The data directory's lock, inherited by the child.
+        """
+        self._command = list(command)
+        self._lock_descriptor = lock_descriptor
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = structlog.get_logger("evalhaven.executor")
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the executor process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def wake(self) -> None:
+        """Tell the executor that a run was created, canceled or deleted; it looks by itself every second too."""
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                os.write(self._process.stdin.fileno(), b"\n")
+            except (BrokenPipeError, BlockingIOError):
+                return
+
+    async def supervise(self) -> None:
+        """Keep the executor alive until canceled, then stop it."""
+        pause_s = _FIRST_PAUSE_S
+        try:
+            while True:
+                started = time.monotonic()
+                process = self._start()
+                code = await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+                if time.monotonic() - started > _HEALTHY_AFTER_S:
+                    pause_s = _FIRST_PAUSE_S
+                self._log.error("executor_died", exit_code=code, restart_in_s=pause_s)
+                await anyio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        finally:
+            self._stop()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # Started from the main thread: the kernel's death signal follows the thread that forked.
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            pass_fds=(self._lock_descriptor,),
+            start_new_session=True,
+        )
+        if self._process.stdin is not None:
+            os.set_blocking(self._process.stdin.fileno(), False)
+        self._log.info("executor_started", pid=self._process.pid)
+        return self._process
+
+    def _stop(self) -> None:
+        """End the executor: nothing needs a clean shutdown, but the lock must be free afterwards."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Let the kernel kill this process when its parent ends; end at once if it is gone already.
+
+    Args:
+        parent_pid: Process id of the parent as it was before this process started.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+async def follow_parent(on_wake: Callable[[], None]) -> None:
+    """Call `on_wake` for each wake-up on the parent's pipe (standard input); return when the parent is gone."""
+    descriptor = sys.stdin.fileno()
+    while True:
+        await anyio.wait_readable(descriptor)
+        if not os.read(descriptor, 4096):
+            return
+        on_wake()

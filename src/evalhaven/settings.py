@@ -1,0 +1,68 @@
+"""Every `EVALHAVEN_*` variable: read once at the start, handed on by `app`."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "EVALHAVEN_"
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class Settings(BaseSettings):
+    """The settings of one process; each field is the variable `EVALHAVEN_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8765, ge=1, le=65535, description="Port to listen on.")
+    data_dir: Path = Field(
+        Path("evalhaven-data"), description="Directory of the database, uploaded files and inline rows."
+    )
+    public_url: str | None = Field(
+        None,
+        description="How users reach this server, such as https://evals.example.org; default: host and port.",
+    )
+    expose_without_keys: bool = Field(
+        False,
+        description="Allow an address beyond loopback although everybody who reaches it can read, change and "
+        "delete everything.",
+    )
+    list_order: Literal["asc", "desc"] = Field(
+        "desc",
+        description="Order of lists when a request names none: desc (newest first) or asc (as documented).",
+    )
+    max_body_mb: int = Field(128, ge=1, le=4096, description="Largest JSON body in MB; inline rows count.")
+    max_file_mb: int = Field(8192, ge=1, description="Largest uploaded file in MB.")
+    header_timeout_s: float = Field(10.0, gt=0, description="Seconds for the head of a request to arrive.")
+    body_grace_s: float = Field(
+        30.0, gt=0, description="Seconds a body may take beyond the time it needs at 4 kB a second."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Form of log lines: text or json.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return None if value is None else value.rstrip("/")
+
+    @property
+    def base_url(self) -> str:
+        """Return the address in links: the public URL, else that of the listener."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only this machine reaches the listener."""
+        return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+
+
+def unknown_variables() -> list[str]:
+    """Return the variables of the environment that begin like settings and are none: most likely misspelt."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)

@@ -1,0 +1,1 @@
+"""Statistics of evaluation results: pure functions, each with its source."""

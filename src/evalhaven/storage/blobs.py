@@ -1,0 +1,119 @@
+"""The blob store: bytes too large for a row, one file each under the data directory.
+
+A blob appears whole or not at all: it is written beside its place, made durable, then renamed. It is committed
+before the row that names it, so a kill can leave a blob without a row (swept at the next start), never the reverse.
+"""
+
+import contextlib
+import mmap
+import os
+import secrets
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+_COPY_BYTES = 1 << 20
+
+
+class BlobWriter:
+    """A blob being written; `commit` makes it exist, leaving the block without it drops the bytes."""
+
+    def __init__(self, part: Path) -> None:
+        self._part = part
+        self._file = part.open("wb")
+        self.size_bytes = 0
+
+    def mapped(self) -> mmap.mmap:
+        """Map what was written so far (at least a byte) for reading; it stays valid after the bytes are dropped."""
+        self._file.flush()
+        with self._part.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def write(self, block: bytes | bytearray) -> None:
+        """Append bytes."""
+        self._file.write(block)
+        self.size_bytes += len(block)
+
+    def commit(self, final: Path) -> None:
+        """Make the blob durable and visible."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.rename(final)
+        _sync_directory(final.parent)
+
+    def discard(self) -> None:
+        """Drop the bytes; nothing after a commit."""
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+
+class BlobStore:
+    """Blobs in a directory, named by the public id of the file or run that owns them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._parts = directory / "parts"
+        self._parts.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[BlobWriter]:
+        """Open a new blob for writing."""
+        writer = BlobWriter(self._parts / secrets.token_hex(16))
+        try:
+            yield writer
+        finally:
+            writer.discard()
+
+    def commit(self, writer: BlobWriter, name: str) -> None:
+        """Give a written blob its name."""
+        writer.commit(self.path(name))
+
+    def path(self, name: str) -> Path:
+        """Return where a blob stands, whether or not it exists."""
+        return self._directory / name
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a blob for reading.
+
+        Raises:
+            FileNotFoundError: There is no such blob.
+        """
+        return self.path(name).open("rb")
+
+    def delete(self, name: str) -> None:
+        """Delete a blob; one that is gone already is no error."""
+        self.path(name).unlink(missing_ok=True)
+
+    def names(self, at_once: int) -> Iterator[list[str]]:
+        """Yield the names of all blobs, so many at once."""
+        with os.scandir(self._directory) as entries:
+            names = (entry.name for entry in entries if entry.is_file())
+            while batch := list(islice(names, at_once)):
+                yield batch
+
+    def drop_parts(self) -> None:
+        """Drop what uploads left behind that were cut short; call it while nothing writes."""
+        for part in self._parts.iterdir():
+            part.unlink(missing_ok=True)
+
+
+def json_array_blocks(source: BinaryIO) -> Iterator[bytes]:
+    """Yield the rows of a JSONL blob as one JSON array, block by block.
+
+    No row holds a raw line feed: JSON strings cannot, and the writer of inline rows removes the others.
+    """
+    pending = b"["
+    while block := source.read(_COPY_BYTES):
+        yield pending + block[:-1].replace(b"\n", b",")
+        pending = block[-1:].replace(b"\n", b",")
+    yield (b"[" if pending == b"[" else b"" if pending == b"," else pending) + b"]"
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

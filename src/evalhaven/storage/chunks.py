@@ -1,0 +1,71 @@
+"""Queries on the chunks of runs."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.runs import Chunk
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.storage.tables import chunks
+
+
+async def insert_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, new: Sequence[Chunk]) -> None:
+    """Store chunks of a run that is being planned."""
+    rows = [
+        {
+            "project_id": scope.project_id,
+            "run_key": run_key,
+            "number": chunk.number,
+            "first_position": chunk.first_position,
+            "row_count": chunk.row_count,
+            "byte_start": chunk.byte_start,
+            "byte_end": chunk.byte_end,
+        }
+        for chunk in new
+    ]
+    await tx.execute(insert(chunks), rows)
+
+
+async def delete_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:
+    """Forget the chunks of a run: left by a plan that was cut short, or no longer needed."""
+    await tx.execute(delete(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id))
+
+
+async def list_pending_chunks(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, above: int, limit: int
+) -> list[Chunk]:
+    """Return the next chunks of a run that are not done, in order.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose run.
+        run_key: The run.
+        above: Only chunks with a larger number; -1 for all.
+        limit: Chunks at the most.
+    """
+    query = (
+        select(chunks)
+        .where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id)
+        .where(chunks.c.is_done.is_(False), chunks.c.number > above)
+        .order_by(chunks.c.number)
+        .limit(limit)
+    )
+    return [
+        Chunk(row.number, row.first_position, row.row_count, row.byte_start, row.byte_end)
+        for row in (await tx.execute(query)).all()
+    ]
+
+
+async def mark_chunk_done(tx: AsyncConnection, scope: ProjectScope, run_key: int, number: int) -> None:
+    """Mark a chunk as done; call it in the transaction that stored its last items."""
+    await tx.execute(
+        update(chunks)
+        .where(chunks.c.run_key == run_key, chunks.c.number == number, chunks.c.project_id == scope.project_id)
+        .values(is_done=True)
+    )
+
+
+async def has_pending_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:
+    """Tell whether a run has chunks that are not done."""
+    return bool(await list_pending_chunks(tx, scope, run_key, above=-1, limit=1))

@@ -1,0 +1,129 @@
+"""Queries on evals."""
+
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.errors import InvalidRequestError, NotFoundError
+from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
+from evalhaven.domain.paging import Page, PageRequest
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES, RunStatus
+from evalhaven.storage.keyset import page_after
+from evalhaven.storage.tables import evals, runs
+
+
+async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval) -> None:
+    """Store a new eval."""
+    await tx.execute(
+        insert(evals).values(
+            project_id=scope.project_id,
+            public_id=new.id,
+            created_at=new.created_at,
+            updated_at=new.updated_at,
+            name=new.name,
+            metadata=new.metadata,
+            data_source_config=new.data_source_config,
+            testing_criteria=list(new.testing_criteria),
+            warnings=[[caution.pointer, caution.message] for caution in new.warnings],
+        )
+    )
+
+
+async def get_eval(tx: AsyncConnection, scope: ProjectScope, eval_id: str) -> Eval:
+    """Return an eval by its public id.
+
+    Raises:
+        NotFoundError: No such eval, or it is deleted.
+    """
+    query = select(evals).where(
+        evals.c.public_id == eval_id, evals.c.project_id == scope.project_id, evals.c.deleted_at.is_(None)
+    )
+    row = (await tx.execute(query)).one_or_none() if is_id_text(eval_id) else None
+    if row is None:
+        raise NotFoundError("Eval", eval_id, "eval_id")
+    return _eval(row)
+
+
+async def get_eval_by_key(tx: AsyncConnection, scope: ProjectScope, key: int) -> Eval:
+    """Return an eval by its internal number, deleted or not."""
+    query = select(evals).where(evals.c.key == key, evals.c.project_id == scope.project_id)
+    return _eval((await tx.execute(query)).one())
+
+
+async def list_evals(
+    tx: AsyncConnection, scope: ProjectScope, page: PageRequest, *, by_update: bool = False
+) -> Page[Eval]:
+    """Return one page of evals, ordered by creation or by last update.
+
+    Raises:
+        InvalidRequestError: `after` is no eval of this project.
+    """
+    time = evals.c.updated_at if by_update else evals.c.created_at
+    after = None
+    if page.after is not None:
+        position = select(time, evals.c.public_id).where(
+            evals.c.public_id == page.after, evals.c.project_id == scope.project_id
+        )
+        row = (await tx.execute(position)).one_or_none() if is_id_text(page.after) else None
+        if row is None:
+            raise unknown_cursor(page.after, "eval", EVAL_PREFIXES)
+        after = (row[0], row[1])
+    query = select(evals).where(evals.c.project_id == scope.project_id, evals.c.deleted_at.is_(None))
+    query = page_after(query, (time, evals.c.public_id), page.order, after).limit(page.limit + 1)
+    rows = (await tx.execute(query)).all()
+    return Page([_eval(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
+
+
+async def update_eval(
+    tx: AsyncConnection, scope: ProjectScope, eval_id: EvalId, changes: dict[str, Any], updated_at: int
+) -> None:
+    """Change an eval's `name` or `metadata` and its time of update."""
+    await tx.execute(
+        update(evals)
+        .where(evals.c.public_id == eval_id, evals.c.project_id == scope.project_id)
+        .values(**changes, updated_at=updated_at)
+    )
+
+
+async def delete_eval(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
+    """Hide an eval and its runs, canceling those that are under way; their rows are purged later."""
+    of_eval = (runs.c.eval_key == key) & (runs.c.project_id == scope.project_id)
+    await tx.execute(
+        update(runs)
+        .where(of_eval, runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES)))
+        .values(status=RunStatus.CANCELED, ended_at=at, updated_at=at)
+    )
+    await tx.execute(update(runs).where(of_eval, runs.c.deleted_at.is_(None)).values(deleted_at=at))
+    await tx.execute(
+        update(evals).where(evals.c.key == key, evals.c.project_id == scope.project_id).values(deleted_at=at)
+    )
+
+
+def unknown_cursor(after: str, kind: str, prefixes: tuple[str, ...]) -> InvalidRequestError:
+    """Return the error of an `after` that names no object of the list."""
+    if after.startswith(prefixes):
+        reason = f"no {kind} of this list has the id {after!r}"
+    else:
+        reason = f"{after!r} is not the id of one of these objects (those begin with {prefixes[0]!r})"
+    return InvalidRequestError(
+        f"Invalid 'after': {reason}. Pass the 'last_id' of the previous page.",
+        param="after",
+        code="invalid_cursor",
+    )
+
+
+def _eval(row: Row[Any]) -> Eval:
+    return Eval(
+        id=EvalId(row.public_id),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        name=row.name,
+        metadata=row._mapping["metadata"],  # noqa: SLF001 - the documented way to a column named like an attribute
+        data_source_config=row.data_source_config,
+        testing_criteria=row.testing_criteria,
+        warnings=[Caution(*pair) for pair in row.warnings],
+        key=row.key,
+    )

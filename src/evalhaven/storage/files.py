@@ -1,0 +1,102 @@
+"""Queries on uploaded files."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.files import StoredFile
+from evalhaven.domain.ids import FILE_PREFIXES, FileId, is_id_text
+from evalhaven.domain.paging import Page, PageRequest
+from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.storage.evals import unknown_cursor
+from evalhaven.storage.keyset import page_after
+from evalhaven.storage.tables import files
+
+
+async def insert_file(tx: AsyncConnection, scope: ProjectScope, new: StoredFile) -> None:
+    """Store the record of an uploaded file; its content is in the blob store already."""
+    await tx.execute(
+        insert(files).values(
+            project_id=scope.project_id,
+            public_id=new.id,
+            created_at=new.created_at,
+            expires_at=new.expires_at,
+            filename=new.filename,
+            purpose=new.purpose,
+            size_bytes=new.size_bytes,
+        )
+    )
+
+
+async def get_file(tx: AsyncConnection, scope: ProjectScope, file_id: str, now: int) -> StoredFile:
+    """Return a file by its public id.
+
+    Raises:
+        NotFoundError: No such file, or it is deleted or expired.
+    """
+    query = select(files).where(files.c.public_id == file_id, _is_visible(scope, now))
+    row = (await tx.execute(query)).one_or_none() if is_id_text(file_id) else None
+    if row is None:
+        raise NotFoundError("File", file_id, "file_id")
+    return _file(row)
+
+
+async def list_files(
+    tx: AsyncConnection, scope: ProjectScope, page: PageRequest, purpose: str | None, now: int
+) -> Page[StoredFile]:
+    """Return one page of files, ordered by creation.
+
+    Raises:
+        InvalidRequestError: `after` is no file of this project.
+    """
+    after = None
+    if page.after is not None:
+        position = select(files.c.created_at, files.c.public_id).where(
+            files.c.public_id == page.after, files.c.project_id == scope.project_id
+        )
+        row = (await tx.execute(position)).one_or_none() if is_id_text(page.after) else None
+        if row is None:
+            raise unknown_cursor(page.after, "file", FILE_PREFIXES)
+        after = (row[0], row[1])
+    query = select(files).where(_is_visible(scope, now))
+    if purpose is not None:
+        query = query.where(files.c.purpose == purpose)
+    query = page_after(query, (files.c.created_at, files.c.public_id), page.order, after).limit(page.limit + 1)
+    rows = (await tx.execute(query)).all()
+    return Page([_file(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
+
+
+async def delete_file(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
+    """Hide a file; its content is purged once no unfinished run reads it."""
+    await tx.execute(
+        update(files).where(files.c.key == key, files.c.project_id == scope.project_id).values(deleted_at=at)
+    )
+
+
+async def expire_files(tx: AsyncConnection, _scope: EngineScope, now: int) -> None:
+    """Mark as deleted what has expired."""
+    await tx.execute(
+        update(files).where(files.c.expires_at <= now, files.c.deleted_at.is_(None)).values(deleted_at=now)
+    )
+
+
+def _is_visible(scope: ProjectScope, now: int) -> ColumnElement[bool]:
+    return and_(
+        files.c.project_id == scope.project_id,
+        files.c.deleted_at.is_(None),
+        or_(files.c.expires_at.is_(None), files.c.expires_at > now),
+    )
+
+
+def _file(row: Row[Any]) -> StoredFile:
+    return StoredFile(
+        id=FileId(row.public_id),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        filename=row.filename,
+        purpose=row.purpose,
+        size_bytes=row.size_bytes,
+        key=row.key,
+    )

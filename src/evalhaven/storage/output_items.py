@@ -1,0 +1,224 @@
+"""Queries on output items, and their form in a row.
+
+What a row holds: the item and a recorded sample as the user wrote them, grades as `[score, passed]` pairs with an
+object behind them where there is more to say. Names of criteria, model parameters and the like stand with the run.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.ids import (
+    OUTPUT_ITEM_PREFIX,
+    is_id_text,
+    pack_output_item_id,
+    unpack_output_item_id,
+)
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.output_items import Grade, OutputItem
+from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
+from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import ItemStatus
+from evalhaven.storage.database import insert_into
+from evalhaven.storage.evals import unknown_cursor
+from evalhaven.storage.keyset import page_after
+from evalhaven.storage.tables import output_items
+
+_FETCH_ROWS = 32  # rows read at once, so that a page of large items is cut before it fills the memory
+
+
+async def insert_output_items(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
+) -> list[OutputItem]:
+    """Store items of a run and return those that were new.
+
+    An item already stored under (run, position, repeat) stays as it is, so a chunk that is executed twice leaves
+    the same rows. Call it with the run locked.
+    """
+    rows = [_values(scope, run_key, item) for item in items]
+    inserted = await tx.execute(insert_into(tx, output_items).on_conflict_do_nothing(), rows)
+    if inserted.rowcount == len(items):
+        return list(items)
+    positions = [item.position for item in items]
+    query = select(output_items.c.public_id).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.position.between(min(positions), max(positions)),
+    )
+    stored = set((await tx.execute(query)).scalars())
+    return [item for item, row in zip(items, rows, strict=True) if row["public_id"] in stored]
+
+
+async def list_stored_positions(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, first: int, count: int
+) -> set[tuple[int, int]]:
+    """Return (position, repeat) of the items already stored in a range of positions of a run."""
+    query = select(output_items.c.position, output_items.c.repeat).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.position.between(first, first + count - 1),
+    )
+    return {(row.position, row.repeat) for row in (await tx.execute(query)).all()}
+
+
+async def get_output_item(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> OutputItem:
+    """Return an output item of a run by its public id.
+
+    Raises:
+        NotFoundError: The run has no such output item.
+    """
+    row = await _find_row(tx, scope, run_key, item_id)
+    if row is None:
+        raise NotFoundError("Output item", item_id, "output_item_id")
+    return _output_item(row)
+
+
+async def list_output_items(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, page: PageRequest, status: ItemStatus | None
+) -> Page[OutputItem]:
+    """Return one page of a run's output items, ordered by completion; it ends early at 16 MB.
+
+    Raises:
+        InvalidRequestError: `after` is no output item of this run.
+    """
+    after = None
+    if page.after is not None:
+        row = await _find_row(tx, scope, run_key, page.after)
+        if row is None:
+            raise unknown_cursor(page.after, "output item", (OUTPUT_ITEM_PREFIX,))
+        after = (row.created_at, row.public_id)
+    query = select(output_items).where(output_items.c.run_key == run_key, output_items.c.project_id == scope.project_id)
+    if status is not None:
+        query = query.where(output_items.c.status == status)
+    query = page_after(query, (output_items.c.created_at, output_items.c.public_id), page.order, after)
+    found: list[OutputItem] = []
+    size = 0
+    async with tx.stream(query.limit(page.limit + 1), execution_options={"yield_per": _FETCH_ROWS}) as rows:
+        async for row in rows:
+            if len(found) == page.limit or size > PAGE_BYTES:
+                return Page(found, has_more=True)
+            found.append(_output_item(row))
+            size += sum(len(text or "") for text in (row.item, row.input, row.sample, row.grades))
+    return Page(found, has_more=False)
+
+
+async def _find_row(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> Row[Any] | None:
+    """Find an item by id; ids hold their second of creation, which the index begins with."""
+    if not is_id_text(item_id):
+        return None
+    query = select(output_items).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.public_id == pack_output_item_id(item_id),
+    )
+    return (await tx.execute(query)).one_or_none()
+
+
+def _values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
+    sample = item.sample
+    return {
+        "run_key": run_key,
+        "position": item.position,
+        "repeat": item.repeat,
+        "project_id": scope.project_id,
+        "public_id": pack_output_item_id(item.id),
+        "created_at": item.created_at,
+        "status": int(item.status),
+        "score": item.score,
+        "tokens": sample.usage.total_tokens or None,
+        "error_code": _error_code(item),
+        "item": item.item_text,
+        "item_hash": item.item_hash,
+        "input": jsontext.render(sample.input) if sample.input else None,
+        "sample": _sample_text(sample),
+        "grades": jsontext.render([_grade_values(grade) for grade in item.grades]),
+    }
+
+
+def _error_code(item: OutputItem) -> str | None:
+    if item.sample.error is not None:
+        return item.sample.error.code
+    return next((grade.error.code for grade in item.grades if grade.error is not None), None)
+
+
+def _sample_text(sample: Sample) -> str | None:
+    if sample is NO_SAMPLE:
+        return None
+    if sample.recorded_text is not None:
+        return f'{{"recorded":{sample.recorded_text}}}'
+    usage = sample.usage
+    return jsontext.render(
+        {
+            "output": sample.output,
+            "finish_reason": sample.finish_reason,
+            "model": sample.model,
+            "usage": [usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.cached_tokens],
+            "error": _error_values(sample.error),
+        }
+    )
+
+
+def _sample(sample_text: str | None, input_text: str | None) -> Sample:
+    if sample_text is None:
+        return NO_SAMPLE
+    stored = cast("dict[str, Any]", jsontext.parse(sample_text))
+    if "recorded" in stored:
+        return sample_of_row(stored["recorded"], sample_text)
+    return Sample(
+        input=[] if input_text is None else cast("list[JsonValue]", jsontext.parse(input_text)),
+        output=stored["output"],
+        finish_reason=stored["finish_reason"],
+        model=stored["model"],
+        usage=Usage(*stored["usage"]),
+        error=_error(stored["error"]),
+    )
+
+
+def _grade_values(grade: Grade) -> list[Any]:
+    values: list[Any] = [grade.score, grade.passed]
+    more: dict[str, Any] = {}
+    if grade.unresolved:
+        more["unresolved"] = grade.unresolved
+    if grade.error is not None:
+        more["error"] = _error_values(grade.error)
+    if grade.sample is not None:
+        more["sample"] = grade.sample
+    return [*values, more] if more else values
+
+
+def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:  # noqa: FBT001 - as stored
+    more = more or {}
+    return Grade(
+        score=score,
+        passed=passed,
+        unresolved=tuple(more.get("unresolved", ())),
+        error=_error(more.get("error")),
+        sample=cast("JsonObject | None", more.get("sample")),
+    )
+
+
+def _error_values(error: ItemError | None) -> list[Any] | None:
+    return None if error is None else [error.code, error.message, error.origin, error.retryable]
+
+
+def _error(values: list[Any] | None) -> ItemError | None:
+    return None if values is None else ItemError(*values)
+
+
+def _output_item(row: Row[Any]) -> OutputItem:
+    grades = cast("list[list[Any]]", jsontext.parse(row.grades))
+    return OutputItem(
+        id=unpack_output_item_id(row.public_id),
+        position=row.position,
+        repeat=row.repeat,
+        created_at=row.created_at,
+        item_text=row.item,
+        item_hash=row.item_hash,
+        sample=_sample(row.sample, row.input),
+        grades=[_grade(*values) for values in grades],
+    )

@@ -1,0 +1,12 @@
+"""Queries on projects."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.storage.tables import projects
+
+
+async def check_project(tx: AsyncConnection, scope: ProjectScope) -> None:
+    """Read the project's row: proof that the database answers and is set up."""
+    await tx.execute(select(projects.c.id).where(projects.c.id == scope.project_id))

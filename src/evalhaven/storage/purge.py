@@ -1,0 +1,104 @@
+"""Removal of what users deleted: in small batches, resumable, leaving only the id and its time.
+
+The id and times stay so that a deleted object remains a valid cursor while its neighbours are paged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.ids import FileId, RunId
+from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES
+from evalhaven.storage.tables import chunks, evals, files, output_items, runs
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedRun:
+    """A run that is deleted but not purged."""
+
+    key: int
+    scope: ProjectScope
+    id: RunId
+
+
+async def find_deleted_run(tx: AsyncConnection, _scope: EngineScope) -> DeletedRun | None:
+    """Return some run that waits to be purged."""
+    query = (
+        select(runs.c.key, runs.c.project_id, runs.c.public_id)
+        .where(runs.c.deleted_at.is_not(None), runs.c.purged_at.is_(None))
+        .limit(1)
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else DeletedRun(row.key, ProjectScope(row.project_id), RunId(row.public_id))
+
+
+async def purge_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int, limit: int) -> bool:
+    """Delete the output items at a run's lowest positions; return whether there were any.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        run_key: The run.
+        limit: Positions at the most.
+    """
+    of_run = and_(output_items.c.run_key == run_key, output_items.c.project_id == scope.project_id)
+    lowest = (await tx.execute(select(func.min(output_items.c.position)).where(of_run))).scalar_one()
+    if lowest is None:
+        return False
+    await tx.execute(delete(output_items).where(of_run, output_items.c.position < lowest + limit))
+    return True
+
+
+async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: int, at: int) -> None:
+    """Erase a run's documents and chunks, once its output items are gone."""
+    await tx.execute(delete(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id))
+    await tx.execute(
+        update(runs)
+        .where(runs.c.key == run_key, runs.c.project_id == scope.project_id)
+        .values(purged_at=at, name="", model="", metadata={}, data_source={}, warnings=[], error=None, extra=None)
+    )
+
+
+async def purge_evals(tx: AsyncConnection, _scope: EngineScope, at: int) -> None:
+    """Erase the documents of deleted evals whose runs are all purged."""
+    unpurged = exists().where(runs.c.eval_key == evals.c.key, runs.c.purged_at.is_(None))
+    await tx.execute(
+        update(evals)
+        .where(evals.c.deleted_at.is_not(None), evals.c.purged_at.is_(None), ~unpurged)
+        .values(
+            purged_at=at,
+            name="",
+            metadata={},
+            data_source_config={},
+            testing_criteria=[],
+            warnings=[],
+            extra=None,
+        )
+    )
+
+
+async def find_deleted_file(tx: AsyncConnection, _scope: EngineScope) -> tuple[int, FileId] | None:
+    """Return key and id of some deleted file that no unfinished run reads."""
+    in_use = exists().where(runs.c.file_id == files.c.public_id, runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES)))
+    query = (
+        select(files.c.key, files.c.public_id)
+        .where(files.c.deleted_at.is_not(None), files.c.purged_at.is_(None), ~in_use)
+        .limit(1)
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else (row.key, FileId(row.public_id))
+
+
+async def finish_file_purge(tx: AsyncConnection, _scope: EngineScope, key: int, at: int) -> None:
+    """Erase the record of a file whose content is gone."""
+    await tx.execute(update(files).where(files.c.key == key).values(purged_at=at, filename="", extra=None))
+
+
+async def list_owned_blobs(tx: AsyncConnection, _scope: EngineScope, names: Sequence[str]) -> set[str]:
+    """Return which of these blobs a file or run still needs."""
+    of_files = select(files.c.public_id).where(files.c.public_id.in_(names), files.c.purged_at.is_(None))
+    of_runs = select(runs.c.public_id).where(runs.c.public_id.in_(names), runs.c.purged_at.is_(None))
+    return set((await tx.execute(of_files.union(of_runs))).scalars())

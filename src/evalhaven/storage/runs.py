@@ -1,0 +1,215 @@
+"""Queries on runs."""
+
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.evals import Caution
+from evalhaven.domain.ids import RUN_PREFIXES, EvalId, FileId, RunId, is_id_text
+from evalhaven.domain.paging import Page, PageRequest
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError
+from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES, RunStatus
+from evalhaven.domain.tallies import CriterionTally, Tally
+from evalhaven.storage.evals import unknown_cursor
+from evalhaven.storage.keyset import page_after
+from evalhaven.storage.tables import evals, events, runs
+
+_EVENT_TYPES = {
+    RunStatus.COMPLETED: "eval.run.succeeded",
+    RunStatus.FAILED: "eval.run.failed",
+    RunStatus.CANCELED: "eval.run.canceled",
+}
+_RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
+
+
+async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run) -> None:
+    """Store a new run."""
+    await tx.execute(
+        insert(runs).values(
+            project_id=scope.project_id,
+            eval_key=new.eval_key,
+            public_id=new.id,
+            created_at=new.created_at,
+            updated_at=new.created_at,
+            status=new.status,
+            name=new.name,
+            model=new.model,
+            metadata=new.metadata,
+            data_source=new.data_source,
+            has_inline_rows=new.has_inline_rows,
+            file_id=new.file_id,
+            warnings=[[caution.pointer, caution.message] for caution in new.warnings],
+        )
+    )
+
+
+async def get_run(
+    tx: AsyncConnection, scope: ProjectScope, eval_id: str, run_id: str, *, for_update: bool = False
+) -> Run:
+    """Return a run by its public id.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose runs.
+        eval_id: Public id of the eval that the run must belong to.
+        run_id: Public id.
+        for_update: Keep others from changing the run until the transaction ends.
+
+    Raises:
+        NotFoundError: No such eval, or it has no such run, or one of them is deleted.
+    """
+    query = _RUN.where(
+        runs.c.public_id == run_id, runs.c.project_id == scope.project_id, runs.c.deleted_at.is_(None)
+    ).where(evals.c.public_id == eval_id, evals.c.deleted_at.is_(None))
+    if for_update:
+        query = query.with_for_update(of=runs)
+    row = (await tx.execute(query)).one_or_none() if is_id_text(run_id) and is_id_text(eval_id) else None
+    if row is None:
+        raise NotFoundError("Run", run_id, "run_id")
+    return _run(row)
+
+
+async def get_run_by_key(tx: AsyncConnection, scope: ProjectScope, key: int, *, for_update: bool = False) -> Run:
+    """Return a run by its internal number, deleted or not."""
+    query = _RUN.where(runs.c.key == key, runs.c.project_id == scope.project_id)
+    if for_update:
+        query = query.with_for_update(of=runs)
+    return _run((await tx.execute(query)).one())
+
+
+async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tuple[RunStatus, Tally]:
+    """Return a run's status and tally, kept from being changed by others until the transaction ends."""
+    query = (
+        select(
+            runs.c.status,
+            runs.c.passed,
+            runs.c.failed,
+            runs.c.errored,
+            runs.c.unresolved,
+            runs.c.criteria_tally,
+        )
+        .where(runs.c.key == key, runs.c.project_id == scope.project_id)
+        .with_for_update()
+    )
+    row = (await tx.execute(query)).one()
+    return RunStatus(row.status), _tally(row)
+
+
+async def list_runs(
+    tx: AsyncConnection, scope: ProjectScope, eval_key: int, page: PageRequest, status: RunStatus | None
+) -> Page[Run]:
+    """Return one page of an eval's runs, ordered by creation.
+
+    Raises:
+        InvalidRequestError: `after` is no run of this eval.
+    """
+    of_eval = (runs.c.eval_key == eval_key) & (runs.c.project_id == scope.project_id)
+    after = None
+    if page.after is not None:
+        position = select(runs.c.created_at, runs.c.public_id).where(of_eval, runs.c.public_id == page.after)
+        row = (await tx.execute(position)).one_or_none() if is_id_text(page.after) else None
+        if row is None:
+            raise unknown_cursor(page.after, "run", RUN_PREFIXES)
+        after = (row[0], row[1])
+    query = _RUN.where(of_eval, runs.c.deleted_at.is_(None))
+    if status is not None:
+        query = query.where(runs.c.status == status)
+    query = page_after(query, (runs.c.created_at, runs.c.public_id), page.order, after).limit(page.limit + 1)
+    rows = (await tx.execute(query)).all()
+    return Page([_run(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
+
+
+async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[Run]:
+    """Return the runs that are queued or in progress, oldest first."""
+    query = _RUN.where(runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES))).order_by(runs.c.key).limit(limit)
+    return [_run(row) for row in (await tx.execute(query)).all()]
+
+
+async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+    """Write a run's status, times and error; a final status is also told to the outbox of events."""
+    await tx.execute(
+        update(runs)
+        .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
+        .values(
+            status=run.status,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            updated_at=at,
+            error=None if run.error is None else [run.error.code, run.error.message, run.error.origin],
+        )
+    )
+    if run.status in _EVENT_TYPES:
+        await tx.execute(
+            insert(events).values(
+                project_id=scope.project_id, created_at=at, type=_EVENT_TYPES[run.status], object_id=run.id
+            )
+        )
+
+
+async def save_plan(tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int) -> None:
+    """Mark a run as planned: all of its chunks are stored."""
+    await tx.execute(
+        update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(items_planned=items_planned)
+    )
+
+
+async def save_tally(tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally) -> None:
+    """Write a run's tally; call it with the run locked, in the transaction that stored the items."""
+    counts = None
+    if tally.criteria is not None:
+        counts = [[each.passed, each.failed, each.errored] for each in tally.criteria]
+    await tx.execute(
+        update(runs)
+        .where(runs.c.key == key, runs.c.project_id == scope.project_id)
+        .values(
+            passed=tally.passed,
+            failed=tally.failed,
+            errored=tally.errored,
+            unresolved=tally.unresolved,
+            criteria_tally=counts,
+        )
+    )
+
+
+async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
+    """Hide a run; its rows are purged later."""
+    await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))
+
+
+def _tally(row: Row[Any]) -> Tally:
+    criteria = row.criteria_tally
+    return Tally(
+        passed=row.passed,
+        failed=row.failed,
+        errored=row.errored,
+        unresolved=row.unresolved,
+        criteria=None if criteria is None else tuple(CriterionTally(*counts) for counts in criteria),
+    )
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(
+        id=RunId(row.public_id),
+        eval_id=EvalId(row.eval_id),
+        eval_key=row.eval_key,
+        scope=ProjectScope(row.project_id),
+        created_at=row.created_at,
+        name=row.name,
+        model=row.model,
+        metadata=row._mapping["metadata"],  # noqa: SLF001 - the documented way to a column named like an attribute
+        data_source=row.data_source,
+        has_inline_rows=row.has_inline_rows,
+        file_id=None if row.file_id is None else FileId(row.file_id),
+        status=RunStatus(row.status),
+        error=None if row.error is None else ItemError(*row.error),
+        tally=_tally(row),
+        items_planned=row.items_planned,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        warnings=[Caution(*pair) for pair in row.warnings],
+        key=row.key,
+    )

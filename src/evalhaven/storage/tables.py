@@ -1,0 +1,260 @@
+"""The tables, for SQLite and PostgreSQL alike.
+
+JSON documents are text that the database never parses: U+0000, lone surrogates, big integers, key order and
+float forms come back as they went in.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    TypeDecorator,
+    false,
+    text,
+)
+
+from evalhaven.domain import jsontext
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite makes only INTEGER PRIMARY KEY an alias of the row id.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value kept as its text; also for single strings, which may hold U+0000 or lone surrogates."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Return the text of a value; None is SQL NULL."""
+        return None if value is None else jsontext.render(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Return the value of a text."""
+        return None if value is None else jsontext.parse(value)
+
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("name", JsonText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+evals = Table(
+    "evals",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+    Column("purged_at", BigInteger),
+    Column("imported_at", BigInteger),
+    Column("name", JsonText, nullable=False),
+    Column("metadata", JsonText, nullable=False),
+    Column("data_source_config", JsonText, nullable=False),
+    Column("testing_criteria", JsonText, nullable=False),
+    Column("warnings", JsonText, nullable=False),
+    Column("extra", JsonText),
+)
+Index(None, evals.c.project_id, evals.c.created_at, evals.c.public_id)
+Index(None, evals.c.project_id, evals.c.updated_at, evals.c.public_id)
+Index(
+    "ix_evals_to_purge",
+    evals.c.key,
+    sqlite_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
+    postgresql_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("deleted_at", BigInteger),
+    Column("purged_at", BigInteger),
+    Column("imported_at", BigInteger),
+    Column("filename", JsonText, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("extra", JsonText),
+)
+Index(None, files.c.project_id, files.c.created_at, files.c.public_id)
+Index(
+    "ix_files_expiring",
+    files.c.expires_at,
+    sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+    postgresql_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+)
+Index(
+    "ix_files_to_purge",
+    files.c.key,
+    sqlite_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
+    postgresql_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("eval_key", ForeignKey("evals.key"), nullable=False),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("deleted_at", BigInteger),
+    Column("purged_at", BigInteger),
+    Column("imported_at", BigInteger),
+    Column("status", Text, nullable=False),
+    Column("name", JsonText, nullable=False),
+    Column("model", JsonText, nullable=False),
+    Column("metadata", JsonText, nullable=False),
+    Column("data_source", JsonText, nullable=False),
+    Column("has_inline_rows", Boolean, nullable=False, server_default=false()),
+    Column("file_id", Text),
+    Column("error", JsonText),
+    Column("items_planned", BigInteger),
+    Column("passed", BigInteger, nullable=False, server_default=text("0")),
+    Column("failed", BigInteger, nullable=False, server_default=text("0")),
+    Column("errored", BigInteger, nullable=False, server_default=text("0")),
+    Column("unresolved", BigInteger, nullable=False, server_default=text("0")),
+    Column("criteria_tally", JsonText),
+    Column("usage", JsonText),
+    Column("warnings", JsonText, nullable=False),
+    Column("extra", JsonText),
+)
+Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
+Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
+Index(None, runs.c.project_id, runs.c.created_at, runs.c.public_id)
+Index(
+    "ix_runs_active",
+    runs.c.key,
+    sqlite_where=text("status IN ('queued', 'in_progress')"),
+    postgresql_where=text("status IN ('queued', 'in_progress')"),
+)
+Index(
+    "ix_runs_to_purge",
+    runs.c.key,
+    sqlite_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
+    postgresql_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("project_id", Key, nullable=False),
+    Column("run_key", ForeignKey("runs.key"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("byte_start", BigInteger, nullable=False),
+    Column("byte_end", BigInteger, nullable=False),
+    Column("is_done", Boolean, nullable=False, server_default=false()),
+    sqlite_with_rowid=False,
+)
+Index(None, chunks.c.run_key, chunks.c.is_done, chunks.c.number)
+
+# Clustered by (run, position, repeat); what is the same for every item of a run stands with the run.
+output_items = Table(
+    "output_items",
+    metadata,
+    Column("run_key", ForeignKey("runs.key"), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("repeat", Integer, primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("public_id", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("score", Float),
+    Column("latency_ms", Integer),
+    Column("tokens", BigInteger),
+    Column("error_code", Text),
+    Column("item", Text, nullable=False),
+    Column("item_hash", LargeBinary, nullable=False),
+    Column("input", Text),
+    Column("sample", Text),
+    Column("grades", Text, nullable=False),
+    Column("extra", Text),
+    sqlite_with_rowid=False,
+)
+Index(None, output_items.c.run_key, output_items.c.created_at, output_items.c.public_id)
+Index(None, output_items.c.run_key, output_items.c.status, output_items.c.created_at, output_items.c.public_id)
+
+# The outbox: written with the change it tells of, read by whoever delivers it.
+events = Table(
+    "events",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("delivered_at", BigInteger),
+)
+Index(
+    "ix_events_to_deliver",
+    events.c.key,
+    sqlite_where=text("delivered_at IS NULL"),
+    postgresql_where=text("delivered_at IS NULL"),
+)
+
+# A repeated request with the same Idempotency-Key is answered with the object of the first.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("object_id", Text, nullable=False),
+)
+Index(None, idempotency_keys.c.created_at)
+
+model_limits = Table(
+    "model_limits",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("concurrency", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+model_shares = Table(
+    "model_shares",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("worker", Text, primary_key=True),
+    Column("slots", Integer, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+)

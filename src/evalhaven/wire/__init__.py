@@ -1,0 +1,1 @@
+"""The public JSON contract: frozen models whose names are those of the published schemas."""

@@ -1,0 +1,1 @@
+"""What Evalhaven promises, stated as facts."""

@@ -1,0 +1,61 @@
+"""Fixtures and rules for all tests."""
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.sizes import IS_SOAK, SEED
+
+pytest_plugins = ["tests.require_all"]
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A deadline measures the machine, and shared machines pause; pytest-timeout ends what truly hangs.
+hypothesis.settings.register_profile("evalhaven", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("evalhaven")
+
+
+def _describe_sizes() -> str:
+    return f"sizes: {'full' if IS_SOAK else 'reduced'}, EVALHAVEN_SEED={SEED}"
+
+
+def pytest_report_header() -> str:
+    """Say which sizes the proofs have, and the seed that repeats them."""
+    return f"evalhaven: {_describe_sizes()}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat sizes and seed beside the result, where a closing note is copied from."""
+    terminalreporter.write_line(_describe_sizes())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests that make sense at full size only, unless EVALHAVEN_SOAK=1."""
+    if IS_SOAK:
+        return
+    left_out = [item for item in items if item.get_closest_marker("soak")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run async tests on asyncio, which is what the server runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Return the root of this checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Return the directory of the published contract and data sets, which is not part of the repository."""
+    path = REPOSITORY.parent / "shared"
+    if not path.is_dir():
+        pytest.skip(f"{path} is not beside this checkout")
+    return path

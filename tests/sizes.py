@@ -1,0 +1,72 @@
+"""The one table of how large each proof is: reduced in `make test`, whole in `make soak`."""
+
+import os
+import secrets
+from dataclasses import dataclass
+
+IS_SOAK = os.environ.get("EVALHAVEN_SOAK") == "1"
+
+# Every random choice of a proof comes from this seed, so a failure can be replayed with EVALHAVEN_SEED.
+SEED = int(os.environ.get("EVALHAVEN_SEED") or secrets.randbelow(2**32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much each proof does.
+
+    Args:
+        kill_items: Items of the run whose server is killed again and again.
+        kills: SIGKILLs of the server while that run stores items.
+        kill_gap_min: Fewest newly stored items between two kills.
+        kill_gap_max: Most newly stored items between two kills.
+        phase_kills: SIGKILLs in each other phase: validation, planning, and before the final status.
+        executor_kills: SIGKILLs of the executor alone.
+        schema_rows: Rows checked against a schema before a run starts.
+        file_bytes: Size of the data file that must not fill a process's memory.
+        delete_items: Items of the run that is deleted.
+        page_items: Items that paging walks through completely.
+        rounds: Repetitions of a race between two requests.
+    """
+
+    kill_items: int
+    kills: int
+    kill_gap_min: int
+    kill_gap_max: int
+    phase_kills: int
+    executor_kills: int
+    schema_rows: int
+    file_bytes: int
+    delete_items: int
+    page_items: int
+    rounds: int
+
+
+REDUCED = Sizes(
+    kill_items=12_000,
+    kills=6,
+    kill_gap_min=500,
+    kill_gap_max=1_500,
+    phase_kills=1,
+    executor_kills=1,
+    schema_rows=20_000,
+    file_bytes=50_000_000,
+    delete_items=20_000,
+    page_items=1_000,
+    rounds=10,
+)
+
+FULL = Sizes(
+    kill_items=50_000,
+    kills=20,
+    kill_gap_min=500,
+    kill_gap_max=4_000,
+    phase_kills=3,
+    executor_kills=3,
+    schema_rows=100_000,
+    file_bytes=1_000_000_000,
+    delete_items=1_000_000,
+    page_items=10_000,
+    rounds=200,
+)
+
+SIZES = FULL if IS_SOAK else REDUCED

@@ -1,0 +1,98 @@
+"""Facts about the tree itself that no other tool checks."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import evalhaven
+
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "data", "process"}
+SOURCE_LINES_MAX = 500
+
+
+def list_sources(repository: Path) -> list[Path]:
+    """Return every Python file of the package."""
+    sources = sorted((repository / "src").rglob("*.py"))
+    assert sources
+    return sources
+
+
+def read_pins(lines: Iterable[str]) -> dict[str, str]:
+    """Return name → version of a compiled requirements file."""
+    matches = (re.match(r"([a-z0-9.-]+)==([^\s;]+)", line) for line in lines)
+    return {match[1]: match[2] for match in matches if match}
+
+
+def test_requirements_name_no_host(repository: Path) -> None:
+    files = [path for path in (repository / "requirements").iterdir() if path.is_file()]
+    assert files
+    naming = [path.name for path in files if re.search(r"\w+://|--(extra-)?index-url|--find-links", path.read_text())]
+
+    assert naming == []
+
+
+def test_every_pinned_requirement_carries_hashes(repository: Path) -> None:
+    for name in ("build", "runtime", "dev"):
+        text = (repository / "requirements" / f"{name}.txt").read_text().replace("\\\n", "")
+        requirements = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+
+        assert requirements
+        assert [line for line in requirements if "==" not in line or "--hash=sha256:" not in line] == []
+
+
+def test_tests_run_on_the_versions_that_users_get(repository: Path) -> None:
+    build, runtime, dev = (
+        read_pins((repository / "requirements" / f"{name}.txt").read_text().splitlines())
+        for name in ("build", "runtime", "dev")
+    )
+
+    assert runtime.items() <= dev.items()
+    assert {name: dev[name] for name in build.keys() & dev.keys()} == {
+        name: build[name] for name in build.keys() & dev.keys()
+    }
+
+
+def test_every_dependency_of_the_package_is_pinned(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[\[><=; ]", requirement)[0] for requirement in project["dependencies"]}
+
+    pins = read_pins((repository / "requirements" / "runtime.txt").read_text().splitlines())
+    assert declared - pins.keys() == set()
+
+
+def test_package_and_project_state_one_version(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+
+    assert evalhaven.__version__ == project["version"]
+
+
+def test_no_source_file_has_a_name_that_says_nothing(repository: Path) -> None:
+    paths = [path for folder in ("src", "tests") for path in (repository / folder).rglob("*.py")]
+    nameless = [
+        str(path.relative_to(repository))
+        for path in paths
+        if FORBIDDEN_NAMES & {path.stem, path.parent.name, path.stem.removeprefix("test_")}
+    ]
+
+    assert nameless == []
+
+
+def test_no_top_level_package_hides_behind_a_standard_module_name(repository: Path) -> None:
+    names = {path.stem for path in (repository / "src" / "evalhaven").iterdir() if path.stem[0] != "_"}
+
+    assert names & set(sys.stdlib_module_names) == set()
+
+
+def test_source_files_can_be_held_in_the_head(repository: Path) -> None:
+    sizes = {str(path.relative_to(repository)): len(path.read_text().splitlines()) for path in list_sources(repository)}
+
+    assert {path: lines for path, lines in sizes.items() if lines > SOURCE_LINES_MAX} == {}
+
+
+def test_readme_and_source_speak_only_of_what_a_user_has(repository: Path) -> None:
+    texts = [repository / "README.md", *list_sources(repository)]
+    beside = "../" + "shared"
+
+    assert [str(path.relative_to(repository)) for path in texts if beside in path.read_text()] == []
