@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -108,7 +108,7 @@ def build_server_application(settings: Settings, database: Database, supervisor:
     )
 
     @asynccontextmanager
-    async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         await sweep_blobs(database, services.blobs)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(supervisor.supervise)

@@ -1,7 +1,7 @@
 """Receiving request bodies: bounded, and to disk where they may be large."""
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.requests import Request
 
@@ -31,7 +31,7 @@ async def read_document(request: Request) -> JsonValue:
 
 
 @contextlib.asynccontextmanager
-async def spooled_body(request: Request, blobs: BlobStore, max_bytes: int) -> AsyncIterator[RawJson]:
+async def spooled_body(request: Request, blobs: BlobStore, max_bytes: int) -> AsyncGenerator[RawJson]:
     """Receive a body that may be large: a small one in memory, a larger one in a file that is mapped.
 
     Raises:

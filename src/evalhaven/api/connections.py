@@ -30,67 +30,85 @@ class ConnectionLimits:
     head_bytes: int = 64 * 1024
 
 
+class GuardedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with limits; `guarded_protocol` makes the class for given ones."""
+
+    limits = ConnectionLimits()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._head_started: float | None = self.loop.time()
+        self._head_bytes = 0
+        self._is_between_requests = False
+        self._is_reading_body = False
+        self._body_seconds = 0.0
+        self._body_bytes = 0
+        self._write_stuck_s = 0.0
+        self._tick = self.loop.call_later(_TICK_S, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop looking."""
+        self._tick.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what arrives, and pass it on."""
+        if self._is_between_requests:
+            self._is_between_requests, self._head_started, self._head_bytes = False, self.loop.time(), 0
+        if self._head_started is not None:
+            self._head_bytes += len(data)
+        else:
+            self._body_bytes += len(data)
+        super().data_received(data)
+        if self._head_started is not None and self._head_bytes > self.limits.head_bytes:
+            self._refuse(431, "The request line and headers are too large.")
+
+    def on_headers_complete(self) -> None:
+        """Begin to wait for the body."""
+        self._head_started = None
+        self._is_reading_body, self._body_seconds, self._body_bytes = True, 0.0, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Begin to wait for the next request; uvicorn bounds how long."""
+        self._is_reading_body, self._is_between_requests = False, True
+        super().on_message_complete()
+
+    def _look(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._tick = self.loop.call_later(_TICK_S, self._look)
+        if self._is_head_late():
+            self._refuse(408, "The headers of the request did not arrive in time.")
+        elif self._is_body_late():
+            self._refuse(408, "The body of the request did not arrive in time.")
+        self._write_stuck_s = self._write_stuck_s + _TICK_S if self.flow.write_paused else 0.0
+        if self._write_stuck_s > _STUCK_WRITE_S:
+            self.transport.abort()
+
+    def _is_head_late(self) -> bool:
+        started = self._head_started
+        return started is not None and self.loop.time() - started > self.limits.header_timeout_s
+
+    def _is_body_late(self) -> bool:
+        # While we ourselves do not read, the client is not the slow one.
+        if not self._is_reading_body or self.flow.read_paused:
+            return False
+        self._body_seconds += _TICK_S
+        return self._body_seconds > self.limits.body_grace_s + self._body_bytes / _BODY_BYTES_A_SECOND
+
+    def _refuse(self, status: int, message: str) -> None:
+        cycle: Any = self.cycle
+        is_answering = cycle is not None and cycle.response_started and not cycle.response_complete
+        if not self.transport.is_closing() and not is_answering:
+            self.transport.write(_refusal(status, message))
+        self.transport.close()
+
+
 def guarded_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
-    """Return uvicorn's HTTP protocol with these limits."""
-
-    class GuardedHttpProtocol(HttpToolsProtocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._head_started: float | None = self.loop.time()
-            self._head_bytes = 0
-            self._is_between = False
-            self._body_seconds = 0.0
-            self._body_bytes = 0
-            self._is_reading_body = False
-            self._write_stuck_s = 0.0
-            self._tick = self.loop.call_later(_TICK_S, self._look)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._tick.cancel()
-            super().connection_lost(exc)
-
-        def data_received(self, data: bytes) -> None:
-            if self._is_between:
-                self._is_between, self._head_started, self._head_bytes = False, self.loop.time(), 0
-            if self._head_started is not None:
-                self._head_bytes += len(data)
-            else:
-                self._body_bytes += len(data)
-            super().data_received(data)
-            if self._head_started is not None and self._head_bytes > limits.head_bytes:
-                self._refuse(431, "The request line and headers are too large.")
-
-        def on_headers_complete(self) -> None:
-            self._head_started = None
-            self._is_reading_body, self._body_seconds, self._body_bytes = True, 0.0, 0
-            super().on_headers_complete()
-
-        def on_message_complete(self) -> None:
-            self._is_reading_body, self._is_between = False, True
-            super().on_message_complete()
-
-        def _look(self) -> None:
-            if self.transport.is_closing():
-                return
-            self._tick = self.loop.call_later(_TICK_S, self._look)
-            if self._head_started is not None and self.loop.time() - self._head_started > limits.header_timeout_s:
-                self._refuse(408, "The headers of the request did not arrive in time.")
-            elif self._is_reading_body and not self.flow.read_paused:
-                self._body_seconds += _TICK_S
-                if self._body_seconds > limits.body_grace_s + self._body_bytes / _BODY_BYTES_A_SECOND:
-                    self._refuse(408, "The body of the request did not arrive in time.")
-            self._write_stuck_s = self._write_stuck_s + _TICK_S if self.flow.write_paused else 0.0
-            if self._write_stuck_s > _STUCK_WRITE_S:
-                self.transport.abort()
-
-        def _refuse(self, status: int, message: str) -> None:
-            cycle: Any = self.cycle
-            is_answered = cycle is not None and cycle.response_started and not cycle.response_complete
-            if not self.transport.is_closing() and not is_answered:
-                self.transport.write(_refusal(status, message))
-            self.transport.close()
-
-    return GuardedHttpProtocol
+    """Return the protocol class with these limits: uvicorn makes the instances."""
+    return type("LimitedHttpProtocol", (GuardedHttpProtocol,), {"limits": limits})
 
 
 def _refusal(status: int, message: str) -> bytes:

@@ -97,5 +97,5 @@ async def _on_exception(request: Request, error: Exception) -> Response:
         log.error("storage_unavailable", path=request.url.path, reason=str(error))
         message = f"The server cannot store this right now ({error.strerror}); try again shortly."
         return error_response(503, message, code="storage_unavailable", headers={"retry-after": str(_RETRY_AFTER_S)})
-    log.exception("request_failed_unexpectedly", path=request.url.path, exc_info=error)
+    log.error("request_failed_unexpectedly", path=request.url.path, exc_info=error)
     return error_response(500, "The server had an internal error; its log has the details.", code="internal_error")

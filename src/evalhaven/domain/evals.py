@@ -100,8 +100,8 @@ def typed_messages(messages: JsonValue) -> JsonValue:
 
 
 def _sample_envelope() -> JsonObject:
-    def typed(*types: str) -> JsonObject:
-        return {"type": list(types) if len(types) > 1 else types[0]}
+    def typed(first: str, *others: str) -> JsonObject:
+        return {"type": [first, *others] if others else first}
 
     function: JsonObject = {"name": typed("string"), "arguments": typed("string")}
     tool_call: JsonObject = {

@@ -21,6 +21,7 @@ RawJson = bytes | mmap.mmap
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]', re.DOTALL)
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
+_COMMA = ord(",")
 _OPENING = frozenset(b"{[")
 _CLOSING = frozenset(b"}]")
 
@@ -139,7 +140,7 @@ def _parts(raw: RawJson, span: Span, opening: bytes, closing: bytes) -> Iterator
             depth += 1
         elif mark in _CLOSING and depth:
             depth -= 1
-        elif depth == 0 and (mark == 0x2C or mark in _CLOSING):
+        elif depth == 0 and (mark == _COMMA or mark in _CLOSING):
             part = _trimmed(raw, part_start, token.start())
             closes = mark in _CLOSING
             if part is not None:

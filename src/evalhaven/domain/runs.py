@@ -10,7 +10,7 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import Tally
+from evalhaven.domain.tallies import NOTHING, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Run:
     file_id: FileId | None = None
     status: RunStatus = RunStatus.QUEUED
     error: ItemError | None = None
-    tally: Tally = Tally()
+    tally: Tally = NOTHING
     items_planned: int | None = None
     started_at: int | None = None
     ended_at: int | None = None

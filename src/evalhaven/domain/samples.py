@@ -18,6 +18,9 @@ class Usage:
     cached_tokens: int = 0
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True, slots=True)
 class ItemError:
     """Why one item, one grade or a whole run has no result.
@@ -54,7 +57,7 @@ class Sample:
     output: list[JsonValue] = field(default_factory=list[JsonValue])
     finish_reason: str = ""
     model: str = ""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     error: ItemError | None = None
     namespace: JsonObject | None = None
     recorded_text: str | None = None

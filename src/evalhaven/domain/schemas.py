@@ -1,6 +1,7 @@
 """Item schemas: JSON Schema, resolved offline only, with a step limit on patterns."""
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import jsonschema_rs
 
@@ -22,7 +23,7 @@ class ItemSchema:
         """
         try:
             self._validator = jsonschema_rs.validator_for(
-                schema,
+                cast("Any", schema),
                 offline=True,
                 pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
             )

@@ -65,3 +65,6 @@ class Tally:
             unresolved=self.unresolved + unresolved,
             criteria=tuple(CriterionTally(*count) for count in counts),
         )
+
+
+NOTHING = Tally()

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, parse
 
@@ -117,17 +118,23 @@ def _resolve(placeholder: Placeholder, namespaces: Mapping[str, JsonValue]) -> o
     """Return the value that a placeholder names, or `_MISSING`; paths walk through JSON strings."""
     if placeholder.path is None or placeholder.root not in namespaces:
         return _MISSING
-    value: JsonValue = namespaces[placeholder.root]
+    value: object = namespaces[placeholder.root]
     for step in placeholder.path:
         if isinstance(value, str):
             try:
                 value = parse(value)
             except InvalidJsonError:
                 return _MISSING
-        if isinstance(value, dict) and isinstance(step, str) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
+        value = _step_into(value, step)
+        if value is _MISSING:
             return _MISSING
     return value
+
+
+def _step_into(value: object, step: Step) -> object:
+    if isinstance(value, dict) and isinstance(step, str):
+        return cast("dict[str, object]", value).get(step, _MISSING)
+    if isinstance(value, list) and isinstance(step, int):
+        elements = cast("list[object]", value)
+        return elements[step] if step < len(elements) else _MISSING
+    return _MISSING

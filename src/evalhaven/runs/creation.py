@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from evalhaven.domain.evals import Caution, Eval, typed_messages
 from evalhaven.domain.ids import FileId, RunId, created_at_of
-from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 
@@ -69,5 +69,5 @@ def answered_data_source(sent: JsonObject) -> JsonObject:
     return answered
 
 
-def _answered_number(key: str, value: object) -> object:
+def _answered_number(key: str, value: JsonValue) -> JsonValue:
     return float(value) if key in _FLOATS and isinstance(value, int) else value

@@ -69,7 +69,7 @@ class ExecutorSupervisor:
 
     def _start(self) -> subprocess.Popen[bytes]:
         # Started from the main thread: the kernel's death signal follows the thread that forked.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
             self._command,
             stdin=subprocess.PIPE,
             pass_fds=(self._lock_descriptor,),

@@ -8,7 +8,7 @@ import contextlib
 import mmap
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -58,7 +58,7 @@ class BlobStore:
         self._parts.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
-    def writer(self) -> Iterator[BlobWriter]:
+    def writer(self) -> Generator[BlobWriter]:
         """Open a new blob for writing."""
         writer = BlobWriter(self._parts / secrets.token_hex(16))
         try:

@@ -4,7 +4,7 @@ A write transaction on SQLite begins IMMEDIATE, so it never fails half-way for w
 durable (WAL, synchronous=FULL). Whoever opens a transaction commits it: storage functions never do.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -31,7 +31,7 @@ class Database:
         self._engine = engine
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
         """Open a read transaction: one consistent view, never waiting for a writer."""
         async with self._engine.connect() as connection:
             await connection.execution_options(**{_READ_ONLY: True})
@@ -39,7 +39,7 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self) -> AsyncGenerator[AsyncConnection]:
         """Open a write transaction; it commits at the end of the block and rolls back on an exception."""
         async with self._engine.begin() as connection:
             yield connection

@@ -121,7 +121,7 @@ def _eval(row: Row[Any]) -> Eval:
         created_at=row.created_at,
         updated_at=row.updated_at,
         name=row.name,
-        metadata=row._mapping["metadata"],  # noqa: SLF001 - the documented way to a column named like an attribute
+        metadata=row.metadata,
         data_source_config=row.data_source_config,
         testing_criteria=row.testing_criteria,
         warnings=[Caution(*pair) for pair in row.warnings],

@@ -191,7 +191,7 @@ def _grade_values(grade: Grade) -> list[Any]:
     return [*values, more] if more else values
 
 
-def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:  # noqa: FBT001 - as stored
+def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:
     more = more or {}
     return Grade(
         score=score,

@@ -180,7 +180,7 @@ async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int
     await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))
 
 
-def _tally(row: Row[Any]) -> Tally:
+def _tally(row: Row[*tuple[Any, ...]]) -> Tally:
     criteria = row.criteria_tally
     return Tally(
         passed=row.passed,
@@ -200,7 +200,7 @@ def _run(row: Row[Any]) -> Run:
         created_at=row.created_at,
         name=row.name,
         model=row.model,
-        metadata=row._mapping["metadata"],  # noqa: SLF001 - the documented way to a column named like an attribute
+        metadata=row.metadata,
         data_source=row.data_source,
         has_inline_rows=row.has_inline_rows,
         file_id=None if row.file_id is None else FileId(row.file_id),

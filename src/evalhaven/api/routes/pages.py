@@ -116,7 +116,7 @@ async def show_run(eval_id: str, run_id: str, services: ServicesOf, scope: Scope
             *(await list_output_items(tx, scope, run.key, page, ItemStatus.FAIL)).objects,
         ][:_SHOWN]
     body = "".join([_run_head(run, parent), _run_criteria(run, parent), _run_troubles(troubles, run)])
-    return _page(f"{run.name} – {parent.name}", body, refresh_s=None if run.status.is_final else 2)
+    return _page(f"{run.name} - {parent.name}", body, refresh_s=None if run.status.is_final else 2)
 
 
 def _run_head(run: Run, parent: Eval) -> str:
@@ -184,9 +184,9 @@ def _types(found: Eval) -> list[str]:
 
 def _rate(passed: int, total: int) -> str:
     if not total:
-        return "–"
+        return "-"
     low, high = wilson_interval(passed, total)
-    return f"{passed} / {total} = {passed / total:.1%} ({low:.1%} – {high:.1%})"
+    return f"{passed} / {total} = {passed / total:.1%} ({low:.1%} - {high:.1%})"
 
 
 def _time(at: int) -> str:
@@ -215,7 +215,7 @@ def _not_found(error: NotFoundError) -> Response:
 def _page(title: str, body: str, status: int = 200, refresh_s: int | None = None) -> Response:
     refresh = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">'
     text = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)} – Evalhaven</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)} - Evalhaven</title>'
         f'<meta name="viewport" content="width=device-width,initial-scale=1">{refresh}<style>{_STYLE}</style></head>'
         f"<body><main>{body}</main></body></html>"
     )

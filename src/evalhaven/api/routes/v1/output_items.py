@@ -19,7 +19,7 @@ StatusFilter = Literal["pass", "fail", "passed", "failed", "error", "errored"]
 
 
 @router.get("", operation_id="getEvalRunOutputItems", response_model=wire.EvalRunOutputItemList)
-async def list_output_items(
+async def list_output_items(  # noqa: PLR0913, PLR0917 - a parameter each of the path and the query
     eval_id: str,
     run_id: str,
     services: ServicesOf,
