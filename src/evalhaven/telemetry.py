@@ -1,12 +1,32 @@
 """Logging: structured lines on standard error. Keys and prompt text are never logged at info level."""
 
+import contextlib
+import io
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import structlog
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class UnfailingStream(io.TextIOBase):
+    """A stream for log lines that drops what it cannot write: a full disk must not stop runs through their log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write or drop a text."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure_logging(level: Literal["debug", "info", "warning", "error"], form: Literal["text", "json"]) -> None:
@@ -32,7 +52,7 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", UnfailingStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard library: only their troubles are of interest.

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncGenerator
 
+import anyio.to_thread
 from starlette.requests import Request
 
 from evalhaven.domain import jsontext
@@ -21,11 +22,29 @@ async def read_document(request: Request) -> JsonValue:
         RequestTooLargeError: It is over 16 MB.
         InvalidRequestError: It is not JSON.
     """
+    return parse_body(await read_body(request))
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request that carries no rows.
+
+    Raises:
+        RequestTooLargeError: It is over 16 MB.
+    """
     body = bytearray()
     async for block in body_blocks(request, DOCUMENT_BYTES):
         body += block
+    return bytes(body)
+
+
+def parse_body(body: bytes) -> JsonValue:
+    """Return the JSON value of a body.
+
+    Raises:
+        InvalidRequestError: It is not JSON.
+    """
     try:
-        return jsontext.parse(bytes(body))
+        return jsontext.parse(body)
     except InvalidJsonError as error:
         raise not_json(error) from error
 
@@ -42,7 +61,8 @@ async def spooled_body(request: Request, blobs: BlobStore, max_bytes: int) -> As
         async for block in body_blocks(request, max_bytes):
             head += block
             if len(head) > _IN_MEMORY_BYTES:
-                spool.write(head)
+                # In a thread: a disk that cannot keep up must not hold up other requests.
+                await anyio.to_thread.run_sync(spool.write, bytes(head))
                 head.clear()
         if not spool.size_bytes:
             yield bytes(head)

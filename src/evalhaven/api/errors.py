@@ -5,6 +5,7 @@ from typing import Any, cast
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from evalhaven.domain import jsontext
@@ -44,13 +45,14 @@ def error_response(
 
 
 def install_error_handlers(application: FastAPI) -> None:
-    """Answer every exception in the envelope."""
+    """Answer every foreseen exception in the envelope; `RequestRecord` answers the others."""
     application.add_exception_handler(EvalhavenError, _on_evalhaven_error)
     application.add_exception_handler(RequestError, _on_request_error)
     application.add_exception_handler(RequestValidationError, _on_validation_error)
     application.add_exception_handler(HTTPException, _on_http_exception)
     application.add_exception_handler(RecursionError, _on_recursion_error)
-    application.add_exception_handler(Exception, _on_exception)
+    application.add_exception_handler(DBAPIError, _on_database_error)
+    application.add_exception_handler(OSError, _on_storage_error)
 
 
 async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
@@ -87,15 +89,17 @@ async def _on_recursion_error(_request: Request, _error: Exception) -> Response:
     return error_response(400, "The request body is nested too deeply.", code="invalid_json")
 
 
-async def _on_exception(request: Request, error: Exception) -> Response:
-    log = structlog.get_logger("evalhaven.api")
-    if is_unavailable(error):
-        log.error("database_unavailable", path=request.url.path, reason=str(error.__cause__))
-        message = "The database cannot be used right now (disk full, or locked); try again shortly."
-        return error_response(503, message, code="database_unavailable", headers={"retry-after": str(_RETRY_AFTER_S)})
-    if isinstance(error, OSError):
-        log.error("storage_unavailable", path=request.url.path, reason=str(error))
-        message = f"The server cannot store this right now ({error.strerror}); try again shortly."
-        return error_response(503, message, code="storage_unavailable", headers={"retry-after": str(_RETRY_AFTER_S)})
-    log.error("request_failed_unexpectedly", path=request.url.path, exc_info=error)
-    return error_response(500, "The server had an internal error; its log has the details.", code="internal_error")
+async def _on_database_error(request: Request, error: Exception) -> Response:
+    if not is_unavailable(error):
+        raise error
+    return _unavailable(request, "database_unavailable", str(error.__cause__))
+
+
+async def _on_storage_error(request: Request, error: Exception) -> Response:
+    return _unavailable(request, "storage_unavailable", str(cast("OSError", error).strerror))
+
+
+def _unavailable(request: Request, code: str, reason: str) -> Response:
+    structlog.get_logger("evalhaven.api").error(code, path=request.url.path, reason=reason)
+    message = "The server cannot store or read this right now (disk full, or locked); try again shortly."
+    return error_response(503, message, code=code, headers={"retry-after": str(_RETRY_AFTER_S)})

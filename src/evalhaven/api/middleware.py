@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evalhaven.api.errors import error_response
 
+_CLIENT_GONE = 499  # logged only: nobody is left to answer
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALIAS = re.compile(r"^/openai(?:/v1)?(?=/(?:evals|files|models|fine_tuning)(?:/|$))")
 _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
@@ -99,6 +101,14 @@ class RequestRecord:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
+            except ClientDisconnect:
+                status = _CLIENT_GONE
+            except Exception:
+                self._log.exception("request_failed_unexpectedly", path=scope["path"])
+                if status:
+                    raise
+                message = "The server had an internal error; its log has the details."
+                await error_response(500, message, code="internal_error")(scope, receive, send_with_headers)
             finally:
                 self._log.info(
                     "request",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from io import BytesIO
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.files import StoredFile
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
+from evalhaven.domain.paging import PAGE_BYTES, Page
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.tallies import CriterionTally
@@ -28,6 +30,7 @@ RESULT_TYPES = {
     "multi": "multi-grader",
 }
 _JSON = "application/json"
+_IN_MEMORY_BYTES = 1024 * 1024
 
 
 def json_response(text: str, status: int = 200) -> Response:
@@ -91,26 +94,37 @@ class RunRenderer:
         """Return a run as a response."""
         return self._response([self._run_text(run, parent)], [run], lambda texts: texts[0], status)
 
-    def list_response(self, runs: Sequence[Run], parent: Eval, *, has_more: bool) -> Response:
-        """Return a page of runs as a response."""
+    def list_response(self, page: Page[Run], parent: Eval) -> Response:
+        """Return a page of runs as a response; it ends early at 16 MB of inline rows."""
+        runs, size_bytes = list[Run](), 0
+        for run in page.objects:
+            size_bytes += self._blobs.size_bytes(run.id) if run.has_inline_rows else 0
+            if runs and size_bytes > PAGE_BYTES:
+                break
+            runs.append(run)
+        has_more = page.has_more or len(runs) < len(page.objects)
         ids = [run.id for run in runs]
         texts = [self._run_text(run, parent) for run in runs]
         return self._response(texts, runs, lambda texts: list_text(texts, ids, has_more=has_more), 200)
 
     def _response(
-        self,
-        texts: Sequence[tuple[str, str]],
-        runs: Sequence[Run],
-        join: Callable[[list[str]], str],
-        status: int,
+        self, texts: Sequence[tuple[str, str]], runs: Sequence[Run], join: Callable[[list[str]], str], status: int
     ) -> Response:
         text = join([text for text, _ in texts])
-        inline = [(mark, run) for (_, mark), run in zip(texts, runs, strict=True) if run.has_inline_rows]
-        if not inline:
+        # Opened or read before the response begins, so that a deletion meanwhile cannot cut it short.
+        marked = [(mark, run) for (_, mark), run in zip(texts, runs, strict=True) if run.has_inline_rows]
+        opened = [(mark, self._open_rows(run)) for mark, run in marked]
+        if not opened:
             return json_response(text, status)
-        # Opened before the response begins, so that a deletion meanwhile cannot cut it short.
-        opened = [(mark, self._blobs.open(run.id)) for mark, run in inline]
         return StreamingResponse(_spliced(text, opened), status, media_type=_JSON)
+
+    def _open_rows(self, run: Run) -> BinaryIO:
+        blob = self._blobs.open(run.id)
+        if self._blobs.size_bytes(run.id) > _IN_MEMORY_BYTES:
+            return blob
+        # A page may hold a thousand runs, more than a process may have files open.
+        with blob:
+            return BytesIO(blob.read())
 
     def _run_text(self, run: Run, parent: Eval) -> tuple[str, str]:
         """Return the JSON text of a run, and the mark that stands in it for the inline rows."""

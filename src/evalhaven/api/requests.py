@@ -1,9 +1,45 @@
 """What the creation of evals and of runs have in common."""
 
 from collections.abc import Sequence
+from hashlib import sha256
+from typing import Annotated
 
+from fastapi import Header, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.api.services import Services
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution
+from evalhaven.domain.jsontext import RawJson
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.storage.idempotency import claim_key
+
+IdempotencyKey = Annotated[
+    str | None, Header(max_length=255, description="The same key with the same request, within a day: one object.")
+]
+
+
+def request_hash(request: Request, body: RawJson) -> bytes:
+    """Return the SHA-256 of a request's path and body."""
+    digest = sha256(request.url.path.encode() + b"\0")
+    digest.update(body)
+    return digest.digest()
+
+
+async def find_repeated(
+    tx: AsyncConnection, services: Services, scope: ProjectScope, claim: tuple[str | None, bytes], object_id: str
+) -> str | None:
+    """Return the id of the object that the same request made before, or None and claim the key for this one.
+
+    Args:
+        tx: The transaction that stores the object.
+        services: The parts behind the API.
+        scope: Whose object.
+        claim: The request's Idempotency-Key, if it has one, and its hash.
+        object_id: Id that the new object will have.
+    """
+    key, hashed = claim
+    return None if key is None else await claim_key(tx, scope, key, hashed, object_id, services.now())
 
 
 def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import anyio.to_thread
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
@@ -43,7 +44,8 @@ async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int
     parser = MultipartParser(boundary, receiver.callbacks())  # pyright: ignore[reportArgumentType]
     try:
         async for block in body_blocks(request, max_file_bytes + _FORM_OVERHEAD_BYTES):
-            parser.write(block)
+            # In a thread: a disk that cannot keep up must not hold up other requests.
+            await anyio.to_thread.run_sync(parser.write, block)
         parser.finalize()
     except FormParserError as error:
         raise InvalidRequestError(f"The multipart form is malformed: {error}.") from error

@@ -24,6 +24,7 @@ FILE_PREFIXES = ("file-",)
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FILE_ID_LENGTH = 22
 _PACKED_SIZE = 16
+_LOW_64 = (1 << 64) - 1
 _SAFE = re.compile(r"[!-~]{1,128}")
 
 
@@ -57,8 +58,8 @@ class IdFactory:
         return FileId("file-" + "".join(reversed(digits)))
 
     def _next_hex(self) -> str:
-        version = 0x8190 | self._random_bits(1)
-        return f"{self._next_tick():012x}{version:04x}{self._random_bits(64):016x}"
+        bits = self._random_bits(65)
+        return f"{self._next_tick():012x}{0x8190 | bits >> 64:04x}{bits & _LOW_64:016x}"
 
     def _next_tick(self) -> int:
         """Return a 48-bit count of 1/65536 s since 1970, larger than every one before."""

@@ -9,6 +9,7 @@ from evalhaven.runs.patience import Patience
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.storage.files import expire_files
+from evalhaven.storage.idempotency import forget_keys
 from evalhaven.storage.purge import (
     DeletedRun,
     find_deleted_file,
@@ -46,6 +47,7 @@ class Purger:
         now = int(self._clock.now())
         async with self._database.write() as tx:
             await expire_files(tx, EngineScope(), now)
+            await forget_keys(tx, EngineScope(), now)
         while (run := await self._next_run()) is not None:
             await self._purge_run(run)
         async with self._database.write() as tx:

@@ -86,6 +86,19 @@ class BlobStore:
         """Delete a blob; one that is gone already is no error."""
         self.path(name).unlink(missing_ok=True)
 
+    def size_bytes(self, name: str) -> int:
+        """Return the length of a blob."""
+        return self.path(name).stat().st_size
+
+    @contextlib.contextmanager
+    def kept_on_success(self, name: str) -> Generator[None]:
+        """Delete a committed blob again when the block, which stores the row that names it, fails."""
+        try:
+            yield
+        except BaseException:
+            self.delete(name)
+            raise
+
     def names(self, at_once: int) -> Iterator[list[str]]:
         """Yield the names of all blobs, so many at once."""
         with os.scandir(self._directory) as entries:

@@ -10,7 +10,6 @@ from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
 from evalhaven.domain.paging import Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES, RunStatus
 from evalhaven.storage.keyset import page_after
 from evalhaven.storage.tables import evals, runs
 
@@ -89,13 +88,8 @@ async def update_eval(
 
 
 async def delete_eval(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
-    """Hide an eval and its runs, canceling those that are under way; their rows are purged later."""
+    """Hide an eval and its runs, which must have ended; their rows are purged later."""
     of_eval = (runs.c.eval_key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(
-        update(runs)
-        .where(of_eval, runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES)))
-        .values(status=RunStatus.CANCELED, ended_at=at, updated_at=at)
-    )
     await tx.execute(update(runs).where(of_eval, runs.c.deleted_at.is_(None)).values(deleted_at=at))
     await tx.execute(
         update(evals).where(evals.c.key == key, evals.c.project_id == scope.project_id).values(deleted_at=at)

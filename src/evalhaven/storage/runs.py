@@ -129,6 +129,13 @@ async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int)
     return [_run(row) for row in (await tx.execute(query)).all()]
 
 
+async def list_active_runs_of_eval(tx: AsyncConnection, scope: ProjectScope, eval_key: int) -> list[Run]:
+    """Return the runs of an eval that are queued or in progress."""
+    query = _RUN.where(runs.c.eval_key == eval_key, runs.c.project_id == scope.project_id)
+    query = query.where(runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES)))
+    return [_run(row) for row in (await tx.execute(query)).all()]
+
+
 async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
     """Write a run's status, times and error; a final status is also told to the outbox of events."""
     await tx.execute(

@@ -6,18 +6,20 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request, Response
 
-from evalhaven.api.bodies import read_document
+from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.rendering import eval_text, json_response, list_text
-from evalhaven.api.requests import refuse_cautions, unknown_key_cautions
+from evalhaven.api.requests import IdempotencyKey, find_repeated, refuse_cautions, request_hash, unknown_key_cautions
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.evals import UNTITLED, Eval, answered_config, identified_criterion
 from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.schemas import ItemSchema
+from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import criteria_cautions
 from evalhaven.storage import evals as store
+from evalhaven.storage.runs import list_active_runs_of_eval, save_status
 from evalhaven.wire import evals as wire
 from evalhaven.wire.requests import parse_request
 
@@ -26,13 +28,19 @@ router = APIRouter(prefix="/evals", tags=["Evals"])
 
 @router.post("", operation_id="createEval", status_code=201, response_model=wire.Eval)
 async def create_eval(
-    request: Request, services: ServicesOf, scope: ScopeOf, *, strict: Annotated[bool, Query()] = False
+    request: Request,
+    services: ServicesOf,
+    scope: ScopeOf,
+    *,
+    strict: Annotated[bool, Query()] = False,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create an eval: what items look like, and the testing criteria that every run applies.
 
     With `strict=true` an eval with warnings is refused.
     """
-    document = await read_document(request)
+    raw = await read_body(request)
+    document = parse_body(raw)
     parsed = parse_request(wire.CreateEvalRequest, document)
     body = cast("dict[str, Any]", document)
     config: JsonObject = body["data_source_config"]
@@ -53,7 +61,12 @@ async def create_eval(
     refuse_cautions(cautions, strict=strict)
     new = replace(new, warnings=[*cautions, *unknown_key_cautions(parsed.unknown)])
     async with services.database.write() as tx:
-        await store.insert_eval(tx, scope, new)
+        claim = (idempotency_key, request_hash(request, raw))
+        repeated = await find_repeated(tx, services, scope, claim, new.id)
+        if repeated is None:
+            await store.insert_eval(tx, scope, new)
+        else:
+            new = await store.get_eval(tx, scope, repeated)
     return json_response(eval_text(new), 201)
 
 
@@ -104,6 +117,8 @@ async def delete_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Res
     """Delete an eval with its runs; those under way are canceled first."""
     async with services.database.write() as tx:
         found = await store.get_eval(tx, scope, eval_id)
+        for run in await list_active_runs_of_eval(tx, scope, found.key):
+            await save_status(tx, scope, run.to(RunStatus.CANCELED, services.now()), services.now())
         await store.delete_eval(tx, scope, found.key, services.now())
     services.wake_executor()
     return json_response(jsontext.render({"object": "eval.deleted", "deleted": True, "eval_id": eval_id}))

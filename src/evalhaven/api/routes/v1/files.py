@@ -62,8 +62,9 @@ async def create_file(request: Request, services: ServicesOf, scope: ScopeOf) ->
             size_bytes=writer.size_bytes,
         )
         await anyio.to_thread.run_sync(services.blobs.commit, writer, file_id)
-    async with services.database.write() as tx:
-        await store.insert_file(tx, scope, new)
+    with services.blobs.kept_on_success(file_id):
+        async with services.database.write() as tx:
+            await store.insert_file(tx, scope, new)
     return json_response(file_text(new))
 
 

@@ -5,16 +5,22 @@ from typing import Annotated, Any, cast
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.api.bodies import not_json, spooled_body
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.rendering import RunRenderer, json_response
-from evalhaven.api.requests import refuse_cautions, unknown_key_cautions
+from evalhaven.api.requests import (
+    IdempotencyKey,
+    find_repeated,
+    refuse_cautions,
+    request_hash,
+    unknown_key_cautions,
+)
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Eval
-from evalhaven.domain.ids import FileId
 from evalhaven.domain.jsontext import InvalidJsonError, RawJson
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
@@ -40,6 +46,7 @@ async def create_run(
     scope: ScopeOf,
     *,
     strict: Annotated[bool, Query()] = False,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Start a run: it is queued at once and executed in the background.
 
@@ -48,12 +55,23 @@ async def create_run(
     async with services.database.read() as tx:
         parent = await eval_store.get_eval(tx, scope, eval_id)
     async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
-        run = await _create(raw, parent, services, scope, strict=strict)
+        run = await _prepare(raw, parent, services, scope, strict=strict)
+        claim = (idempotency_key, request_hash(request, raw) if idempotency_key else b"")
+    with services.blobs.kept_on_success(run.id):
+        async with services.database.write() as tx:
+            repeated = await find_repeated(tx, services, scope, claim, run.id)
+            if repeated is None:
+                await _insert(tx, run, services, scope)
+    if repeated is not None:
+        services.blobs.delete(run.id)
+        async with services.database.read() as tx:
+            run = await store.get_run(tx, scope, eval_id, repeated)
     services.wake_executor()
     return _renderer(services).run_response(run, parent, 201)
 
 
-async def _create(raw: RawJson, parent: Eval, services: Services, scope: ProjectScope, *, strict: bool) -> Run:
+async def _prepare(raw: RawJson, parent: Eval, services: Services, scope: ProjectScope, *, strict: bool) -> Run:
+    """Return the run that a body asks for; its inline rows are checked and stand in its blob."""
     try:
         body = await anyio.to_thread.run_sync(take_apart, raw)
     except InvalidJsonError as error:
@@ -71,34 +89,28 @@ async def _create(raw: RawJson, parent: Eval, services: Services, scope: Project
         data_source=data_source,
         warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
     )
-    if run.file_id is not None:
-        await _store_file_run(run, run.file_id, services, scope)
-        return run
-    with services.blobs.writer() as writer:
-        if run.has_inline_rows and body.rows is not None:
+    if run.has_inline_rows and body.rows is not None:
+        with services.blobs.writer() as writer:
             write = partial(write_inline_rows, raw, body.rows, ItemSchema(parent.item_schema), writer)
             await anyio.to_thread.run_sync(write)
             await anyio.to_thread.run_sync(services.blobs.commit, writer, run.id)
-        async with services.database.write() as tx:
-            # Looked up again: the eval may have been deleted while the body was arriving.
-            await eval_store.get_eval(tx, scope, parent.id)
-            await store.insert_run(tx, scope, run)
     return run
 
 
-async def _store_file_run(run: Run, file_id: FileId, services: Services, scope: ProjectScope) -> None:
-    async with services.database.write() as tx:
+async def _insert(tx: AsyncConnection, run: Run, services: Services, scope: ProjectScope) -> None:
+    # The eval was found before the body arrived and may have been deleted meanwhile.
+    await eval_store.get_eval(tx, scope, run.eval_id)
+    if run.file_id is not None:
         try:
-            await get_file(tx, scope, file_id, services.now())
+            await get_file(tx, scope, run.file_id, services.now())
         except NotFoundError as error:
             raise InvalidRequestError(
-                f"'data_source.source.id' names no file: {file_id!r} does not exist, is deleted or has expired. "
+                f"'data_source.source.id' names no file: {run.file_id!r} does not exist, is deleted or has expired. "
                 "Upload it with POST /v1/files (purpose 'evals').",
                 param="data_source.source.id",
                 code="file_not_found",
             ) from error
-        await eval_store.get_eval(tx, scope, run.eval_id)
-        await store.insert_run(tx, scope, run)
+    await store.insert_run(tx, scope, run)
 
 
 @router.get("", operation_id="getEvalRuns", response_model=wire.EvalRunList)
@@ -116,7 +128,7 @@ async def list_runs(
     async with services.database.read() as tx:
         parent = await eval_store.get_eval(tx, scope, eval_id)
         found = await store.list_runs(tx, scope, parent.key, page, status)
-    return _renderer(services).list_response(found.objects, parent, has_more=found.has_more)
+    return _renderer(services).list_response(found, parent)
 
 
 @router.get("/{run_id}", operation_id="getEvalRun", response_model=wire.EvalRun)
