@@ -1,6 +1,7 @@
 """The composition root: the one place where the parts are put together."""
 
 import os
+import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,7 +11,10 @@ from urllib.parse import urlsplit
 import anyio
 import structlog
 import uvicorn
+from alembic.util import CommandError
 from fastapi import FastAPI
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
 
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
@@ -26,14 +30,18 @@ from evalhaven.runs.supervisor import ExecutorSupervisor, die_with_parent, follo
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database, open_database, sqlite_url, upgrade_database
-from evalhaven.storage.lock import lock_data_directory
+from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
 
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
 _MB = 1024 * 1024
 
 
-class UnsafeAddressError(Exception):
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+class UnsafeAddressError(StartError):
     """The server would listen beyond this machine without keys; the message says how to allow it."""
 
 
@@ -62,19 +70,21 @@ def refuse_unsafe_address(settings: Settings) -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Run the server until it is told to stop: the API in this process, runs in the executor child."""
+    """Run the server until it is told to stop: the API in this process, runs in the executor child.
+
+    Raises:
+        StartError: It cannot start.
+    """
     refuse_unsafe_address(settings)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = lock_data_directory(settings.data_dir)
-    url = sqlite_url(database_path(settings.data_dir))
-    upgrade_database(url)
+    listener = listen(settings)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    lock = hold_data_directory(settings.data_dir)
+    url = upgraded_database(settings.data_dir)
     supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor)
     application = build_server_application(settings, open_database(url), supervisor)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,
-        host=settings.host,
-        port=settings.port,
         http=guarded_protocol(limits),
         ws="none",
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -85,7 +95,55 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
     structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return the listening socket; with port 0 the system chooses the port.
+
+    Raises:
+        StartError: The address is taken or not this machine's.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise StartError(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from error
+    return listener
+
+
+def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLock:
+    """Make the data directory where there is none, and lock it.
+
+    Raises:
+        StartError: It cannot be used, or another server uses it.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return lock_data_directory(data_dir, wait_s)
+    except DataDirectoryInUseError as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(f"The data directory {str(data_dir)!r} cannot be used: {error.strerror}.") from error
+
+
+def upgraded_database(data_dir: Path) -> URL:
+    """Bring the database of a locked data directory to this release and return its URL.
+
+    Raises:
+        StartError: It is damaged, of a newer release, or cannot be written.
+    """
+    path = database_path(data_dir)
+    url = sqlite_url(path)
+    try:
+        upgrade_database(url)
+    except CommandError as error:
+        raise StartError(f"The database {path} was made by a newer release of Evalhaven: {error}.") from error
+    except DBAPIError as error:
+        raise StartError(f"The database {path} cannot be opened: {error.orig}. Restore a backup?") from error
+    return url
 
 
 def build_server_application(settings: Settings, database: Database, supervisor: ExecutorSupervisor) -> FastAPI:

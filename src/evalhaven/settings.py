@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8765, ge=1, le=65535, description="Port to listen on.")
+    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
     data_dir: Path = Field(
         Path("evalhaven-data"), description="Directory of the database, uploaded files and inline rows."
     )

@@ -44,7 +44,7 @@ def parse_body(body: bytes) -> JsonValue:
         InvalidRequestError: It is not JSON.
     """
     try:
-        return jsontext.parse(body)
+        return jsontext.parse_received(body)
     except InvalidJsonError as error:
         raise not_json(error) from error
 

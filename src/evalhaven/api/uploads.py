@@ -41,8 +41,8 @@ async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int
             "Send the file as multipart/form-data with the parts 'file' and 'purpose'.", param="file"
         )
     receiver = _FormReceiver(writer)
-    parser = MultipartParser(boundary, receiver.callbacks())  # pyright: ignore[reportArgumentType]
     try:
+        parser = MultipartParser(boundary, receiver.callbacks())  # pyright: ignore[reportArgumentType]
         async for block in body_blocks(request, max_file_bytes + _FORM_OVERHEAD_BYTES):
             # In a thread: a disk that cannot keep up must not hold up other requests.
             await anyio.to_thread.run_sync(parser.write, block)

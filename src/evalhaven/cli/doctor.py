@@ -32,9 +32,9 @@ def examine(settings: Settings, console: Console) -> int:
     problems: list[str] = []
     notes = [*_database_notes(settings, problems), *_disk_notes(settings.data_dir, problems), *_part_notes()]
     for note in notes:
-        console.print(f"- {note}", highlight=False)
+        console.print(f"- {note}", highlight=False, soft_wrap=True)
     for problem in problems:
-        console.print(f"! {problem}", style="red", highlight=False)
+        console.print(f"! {problem}", style="red", highlight=False, soft_wrap=True)
     console.print("Something needs attention." if problems else "All is well.")
     return 1 if problems else 0
 

@@ -21,6 +21,7 @@ application = typer.Typer(
 database_commands = typer.Typer(help="The database.", no_args_is_help=True)
 application.add_typer(database_commands, name="db")
 
+EXIT_INTERRUPTED = 130
 _errors = Console(stderr=True)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (EVALHAVEN_HOST; 127.0.0.1).")]
@@ -63,15 +64,16 @@ def serve(
 ) -> None:
     """Run the server: the API, the pages and the executor of runs."""
     from evalhaven import app
-    from evalhaven.storage.lock import DataDirectoryInUseError
     from evalhaven.telemetry import configure_logging
 
     settings = read_settings(host=host, port=port, data_dir=data_dir, expose_without_keys=expose_without_keys or None)
     configure_logging(settings.log_level, settings.log_format)
     try:
         app.serve(settings)
-    except (app.UnsafeAddressError, DataDirectoryInUseError) as error:
+    except app.StartError as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 @application.command(hidden=True)
@@ -110,18 +112,15 @@ def doctor(data_dir: DataDir = None) -> None:
 def upgrade(data_dir: DataDir = None) -> None:
     """Bring the database to this release; `serve` does so by itself."""
     from evalhaven import app
-    from evalhaven.storage.database import schema_revisions, sqlite_url, upgrade_database
-    from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
+    from evalhaven.storage.database import schema_revisions, sqlite_url
 
     settings = read_settings(data_dir=data_dir)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        lock = lock_data_directory(settings.data_dir, wait_s=0)
-    except DataDirectoryInUseError as error:
+        lock = app.hold_data_directory(settings.data_dir, wait_s=0)
+        before, wanted = schema_revisions(sqlite_url(app.database_path(settings.data_dir)))
+        app.upgraded_database(settings.data_dir)
+    except app.StartError as error:
         fail(str(error))
-    url = sqlite_url(app.database_path(settings.data_dir))
-    before, wanted = schema_revisions(url)
-    upgrade_database(url)
     lock.release()
     print(f"The database is at revision {wanted} (it was at {before or 'none'}).")
 
@@ -141,5 +140,5 @@ def read_settings(**given: object) -> Settings:
 
 def fail(message: str) -> Never:
     """Print an error and end with status 1."""
-    _errors.print(f"Error: {message}", style="red", highlight=False)
+    _errors.print(f"Error: {message}", style="red", highlight=False, soft_wrap=True)
     sys.exit(1)

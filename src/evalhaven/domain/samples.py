@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import cast
 
-from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_received
 
 _JSON_STARTS = frozenset('{["-0123456789tfn')
 
@@ -128,7 +128,7 @@ def _add_output_json(namespace: JsonObject, text: str) -> None:
     # Looking at the first character spares a failed parse for each answer in plain words.
     if stripped and stripped[0] in _JSON_STARTS:
         try:
-            namespace["output_json"] = parse(stripped)
+            namespace["output_json"] = parse_received(stripped)
         except InvalidJsonError:
             return
 
@@ -160,4 +160,4 @@ def _usage_of(usage: JsonValue) -> Usage:
 
 
 def _count(value: JsonValue) -> int:
-    return value if isinstance(value, int) and 0 <= value < 1 << 62 else 0
+    return value if type(value) is int and 0 <= value < 1 << 62 else 0

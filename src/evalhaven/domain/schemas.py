@@ -1,12 +1,14 @@
 """Item schemas: JSON Schema, resolved offline only, with a step limit on patterns."""
 
+import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, cast
 
 import jsonschema_rs
 
 from evalhaven.domain.errors import InvalidRequestError
-from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.jsontext import JsonValue, parse
 
 _BACKTRACK_LIMIT = 100_000  # steps of one pattern on one string
 _SHOWN_PROBLEMS = 3
@@ -37,15 +39,31 @@ class ItemSchema:
 
     def is_valid(self, item: JsonValue) -> bool:
         """Tell whether an item satisfies the schema."""
-        return self._validator.is_valid(item)
+        try:
+            return self._validator.is_valid(item)
+        except UnicodeEncodeError:
+            return self.is_valid(_encodable(item))
+        except ValueError:  # more levels than the validator takes
+            return False
 
     def problems(self, item: JsonValue) -> Iterator[str]:
         """Yield what is wrong with an item: JSON pointer and message, a few at the most."""
-        for count, error in enumerate(self._validator.iter_errors(item)):
-            if count == _SHOWN_PROBLEMS:
-                return
+        try:
+            errors = list(islice(self._validator.iter_errors(item), _SHOWN_PROBLEMS))
+        except UnicodeEncodeError:
+            yield from self.problems(_encodable(item))
+            return
+        except ValueError as error:
+            yield f"(item): {error}"
+            return
+        for error in errors:
             pointer = "".join(f"/{_escaped(step)}" for step in error.instance_path)
             yield f"{pointer or '(item)'}: {_shortened(error.message)}"
+
+
+def _encodable(item: JsonValue) -> JsonValue:
+    """Return an item with "?" for its lone surrogates, which JSON allows and the validator cannot take."""
+    return parse(json.dumps(item, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _escaped(step: str | int) -> str:
@@ -58,7 +76,7 @@ def _shortened(text: str, limit: int = 200) -> str:
 
 def _explained(error: Exception, param: str) -> str:
     reason = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
-    if "Retrieval is disabled" in reason or "Unknown meta-schema" in reason:
+    if "is not present in a registry" in reason or "Unknown meta-schema" in reason:
         return (
             f"'{param}' refers to a schema outside itself, which is never fetched. "
             "Put what it refers to under '$defs' and use '#/$defs/…'."

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, parse
+from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, parse, parse_received
 
 Step = str | int
 
@@ -122,7 +122,7 @@ def _resolve(placeholder: Placeholder, namespaces: Mapping[str, JsonValue]) -> o
     for step in placeholder.path:
         if isinstance(value, str):
             try:
-                value = parse(value)
+                value = parse_received(value)
             except InvalidJsonError:
                 return _MISSING
         value = _step_into(value, step)

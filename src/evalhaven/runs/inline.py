@@ -36,8 +36,8 @@ def take_apart(raw: RawJson) -> RunBody:
     """
     rows = _find_rows(raw)
     if rows is None:
-        return RunBody(jsontext.parse(raw[:]), None)
-    return RunBody(jsontext.parse(raw[: rows[0]] + b"[]" + raw[rows[1] :]), rows)
+        return RunBody(jsontext.parse_received(raw[:]), None)
+    return RunBody(jsontext.parse_received(raw[: rows[0]] + b"[]" + raw[rows[1] :]), rows)
 
 
 def write_inline_rows(raw: RawJson, rows: Span, schema: ItemSchema, writer: BlobWriter) -> int:

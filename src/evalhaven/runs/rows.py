@@ -66,8 +66,8 @@ def parse_row(raw: bytes) -> Row:
     """
     item_raw, sample_raw = _split_row(raw)
     try:
-        item = jsontext.parse(item_raw)
-        sample = None if sample_raw is None else jsontext.parse(sample_raw)
+        item = jsontext.parse_received(item_raw)
+        sample = None if sample_raw is None else jsontext.parse_received(sample_raw)
     except InvalidJsonError as error:
         raise RowError(f"it is not valid JSON: {error}.") from error
     if not isinstance(item, dict):
@@ -129,7 +129,7 @@ def _split_row(raw: bytes) -> tuple[bytes, bytes | None]:
 def _split_row_leniently(raw: bytes) -> tuple[bytes, bytes | None]:
     """Split a row that msgspec refuses (lone surrogates are JSON all the same), or say what is wrong with it."""
     try:
-        value = jsontext.parse(raw)
+        value = jsontext.parse_received(raw)
         if not isinstance(value, dict) or "item" not in value:
             raise RowError("it must be a JSON object with the key 'item'.")
         spans = jsontext.members(raw, (0, len(raw)))
