@@ -1,14 +1,16 @@
 """The composition root: the one place where the parts are put together."""
 
 import os
+import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import httpx
 import structlog
 import uvicorn
 from alembic.util import CommandError
@@ -35,10 +37,20 @@ from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, l
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
 _MB = 1024 * 1024
+_CLIENT_TIMEOUT_S = 120.0
+IN_PROCESS_URL = "http://localhost"
 
 
 class StartError(Exception):
     """The server cannot start; the message says why and what to do."""
+
+
+class InUseError(StartError):
+    """Another server holds the data directory; `url` is where it is reached, if it said so."""
+
+    def __init__(self, message: str, url: str | None) -> None:
+        super().__init__(message)
+        self.url = url
 
 
 class UnsafeAddressError(StartError):
@@ -75,11 +87,14 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: It cannot start.
     """
+    # uvicorn ends in good order and then raises the signal anew: being told to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     refuse_unsafe_address(settings)
     listener = listen(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     lock = hold_data_directory(settings.data_dir)
     url = upgraded_database(settings.data_dir)
+    lock.announce(settings.local_url)
     supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor)
     application = build_server_application(settings, open_database(url), supervisor)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
@@ -124,7 +139,7 @@ def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLoc
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         return lock_data_directory(data_dir, wait_s)
     except DataDirectoryInUseError as error:
-        raise StartError(str(error)) from error
+        raise InUseError(str(error), error.url) from error
     except OSError as error:
         raise StartError(f"The data directory {str(data_dir)!r} cannot be used: {error.strerror}.") from error
 
@@ -148,22 +163,7 @@ def upgraded_database(data_dir: Path) -> URL:
 
 def build_server_application(settings: Settings, database: Database, supervisor: ExecutorSupervisor) -> FastAPI:
     """Return the API over an open database; it keeps the executor alive for as long as it is served."""
-    clock = Clock()
-    services = Services(
-        database=database,
-        blobs=blob_store(settings.data_dir),
-        ids=IdFactory(clock),
-        clock=clock,
-        wake_executor=supervisor.wake,
-        is_executor_running=lambda: supervisor.is_running,
-        config=ApiConfig(
-            base_url=settings.base_url,
-            list_order=settings.list_order,
-            allowed_hosts=allowed_hosts(settings),
-            max_body_bytes=settings.max_body_mb * _MB,
-            max_file_bytes=settings.max_file_mb * _MB,
-        ),
-    )
+    services = build_services(settings, database, supervisor.wake, lambda: supervisor.is_running)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
@@ -177,13 +177,78 @@ def build_server_application(settings: Settings, database: Database, supervisor:
     return build_application(services, lifespan)
 
 
+def build_services(
+    settings: Settings, database: Database, wake_executor: Callable[[], None], is_executor_running: Callable[[], bool]
+) -> Services:
+    """Return what the routes work with."""
+    clock = Clock()
+    return Services(
+        database=database,
+        blobs=blob_store(settings.data_dir),
+        ids=IdFactory(clock),
+        clock=clock,
+        wake_executor=wake_executor,
+        is_executor_running=is_executor_running,
+        config=ApiConfig(
+            base_url=settings.base_url,
+            list_order=settings.list_order,
+            allowed_hosts=allowed_hosts(settings),
+            max_body_bytes=settings.max_body_mb * _MB,
+            max_file_bytes=settings.max_file_mb * _MB,
+        ),
+    )
+
+
+@asynccontextmanager
+async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    """Open a client for commands: to the server that is named or that holds the data directory, else in process.
+
+    Raises:
+        StartError: There is neither a server nor a usable data directory.
+    """
+    url = settings.url
+    lock: DataDirectoryLock | None = None
+    if url is None:
+        try:
+            lock = hold_data_directory(settings.data_dir, wait_s=0)
+        except InUseError as error:
+            if error.url is None:
+                raise
+            url = error.url
+    headers = {} if settings.api_key is None else {"authorization": f"Bearer {settings.api_key.get_secret_value()}"}
+    if lock is None:
+        # SDKs want the address with /v1, and it is easily copied from there.
+        base_url = (url or "").rstrip("/").removesuffix("/v1")
+        # The environment's proxies cannot reach this machine's loopback address.
+        is_local = urlsplit(base_url).hostname in LOOPBACK_HOSTS
+        async with httpx.AsyncClient(
+            base_url=base_url, headers=headers, timeout=_CLIENT_TIMEOUT_S, trust_env=not is_local
+        ) as client:
+            yield client
+        return
+    database = open_database(upgraded_database(settings.data_dir))
+    services = build_services(settings, database, lambda: None, lambda: False)
+    transport = httpx.ASGITransport(build_application(services, _no_lifespan))
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url=IN_PROCESS_URL) as client:
+            yield client
+    finally:
+        await database.close()
+        lock.release()
+
+
+@asynccontextmanager
+async def _no_lifespan(_application: FastAPI) -> AsyncGenerator[None]:
+    yield
+
+
 def allowed_hosts(settings: Settings) -> frozenset[str]:
     """Return the names under which this server may be addressed: loopback, the listener's and the public URL's."""
     names = {*LOOPBACK_HOSTS, "[::1]"}
     if settings.public_url is not None:
         names.add(urlsplit(settings.public_url).hostname or "")
     if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not listened on
-        names.add(settings.host)
+        names.update((settings.host, f"[{settings.host}]"))
     return frozenset(name.lower() for name in names)
 
 

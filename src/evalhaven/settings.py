@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "EVALHAVEN_"
@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     body_grace_s: float = Field(
         30.0, gt=0, description="Seconds a body may take beyond the time it needs at 4 kB a second."
     )
+    url: str | None = Field(
+        None, description="For commands: the server to work with; default: the one that holds the data directory."
+    )
+    api_key: SecretStr | None = Field(None, description="For commands: the key sent to that server.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["text", "json"] = Field("text", description="Form of log lines: text or json.")
 
@@ -55,6 +59,12 @@ class Settings(BaseSettings):
         """Return the address in links: the public URL, else that of the listener."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def local_url(self) -> str:
+        """Return the address at which commands on the same machine reach the server."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - replaced, not listened on
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:

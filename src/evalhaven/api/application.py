@@ -11,6 +11,7 @@ from evalhaven.api.errors import install_error_handlers
 from evalhaven.api.middleware import HostGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_document
 from evalhaven.api.routes import health, pages
+from evalhaven.api.routes.extension import imports
 from evalhaven.api.routes.v1 import evals, files, models, output_items, runs
 from evalhaven.api.services import Services
 
@@ -36,6 +37,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.state.services = services
     for routes in (evals, runs, output_items, files, models):
         application.include_router(routes.router, prefix="/v1")
+    application.include_router(imports.router)
     application.include_router(health.router)
     application.include_router(pages.router)
     install_error_handlers(application)

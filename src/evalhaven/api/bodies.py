@@ -15,24 +15,24 @@ DOCUMENT_BYTES = 16 * 1024 * 1024  # largest body of requests that carry no rows
 _IN_MEMORY_BYTES = 1024 * 1024
 
 
-async def read_document(request: Request) -> JsonValue:
-    """Return the JSON body of a request.
+async def read_document(request: Request, max_bytes: int) -> JsonValue:
+    """Return the JSON body of a request that carries no rows.
 
     Raises:
-        RequestTooLargeError: It is over 16 MB.
+        RequestTooLargeError: It is over the limit, or over 16 MB.
         InvalidRequestError: It is not JSON.
     """
-    return parse_body(await read_body(request))
+    return parse_body(await read_body(request, max_bytes))
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, max_bytes: int) -> bytes:
     """Return the body of a request that carries no rows.
 
     Raises:
-        RequestTooLargeError: It is over 16 MB.
+        RequestTooLargeError: It is over the limit, or over 16 MB.
     """
     body = bytearray()
-    async for block in body_blocks(request, DOCUMENT_BYTES):
+    async for block in body_blocks(request, min(max_bytes, DOCUMENT_BYTES)):
         body += block
     return bytes(body)
 
@@ -80,11 +80,11 @@ async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]
     declared = request.headers.get("content-length", "0")
     size = 0
     if declared.isdecimal() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     async for block in request.stream():
         size += len(block)
         if size > max_bytes:
-            raise _too_large(max_bytes)
+            raise too_large(max_bytes)
         yield block
 
 
@@ -93,7 +93,8 @@ def not_json(error: InvalidJsonError) -> InvalidRequestError:
     return InvalidRequestError(f"The request body is not valid JSON: {error}.", code="invalid_json")
 
 
-def _too_large(max_bytes: int) -> RequestTooLargeError:
+def too_large(max_bytes: int) -> RequestTooLargeError:
+    """Return the error of a body or file over a limit."""
     return RequestTooLargeError(
         f"The request body is over this server's limit of {max_bytes // 1024 // 1024} MB. Upload large data as a file "
         "(POST /v1/files) and name it by a 'file_id' source, or raise EVALHAVEN_MAX_BODY_MB or EVALHAVEN_MAX_FILE_MB.",

@@ -66,7 +66,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to wait for the body."""
-        self._head_started = None
+        # The head may have come in one block with the end of the request before.
+        self._head_started, self._is_between_requests = None, False
         self._is_reading_body, self._body_seconds, self._body_bytes = True, 0.0, 0
         super().on_headers_complete()
 

@@ -49,7 +49,7 @@ class HostGuard:
             return
         headers = Headers(scope=scope)
         host = _HOST.match(headers.get("host", ""))
-        if host is None or host[1].lower() not in self._allowed_hosts:
+        if host is None or not self._is_own_name(host[1].strip("[]")):
             message = (
                 f"This server is not addressed as {headers.get('host', '')!r}. "
                 "Set EVALHAVEN_PUBLIC_URL to the address that its users see."
@@ -68,7 +68,10 @@ class HostGuard:
             host = urlsplit(origin).hostname or ""
         except ValueError:
             return False
-        return host.lower() in self._allowed_hosts or f"[{host.lower()}]" in self._allowed_hosts
+        return self._is_own_name(host)
+
+    def _is_own_name(self, name: str) -> bool:
+        return not self._allowed_hosts.isdisjoint((name.lower(), f"[{name.lower()}]"))
 
 
 class RequestRecord:

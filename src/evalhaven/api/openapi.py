@@ -20,6 +20,7 @@ _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request cannot be accepted.",
     "404": "There is no such object.",
+    "413": "The body is over this server's limit.",
     "429": "Too many requests.",
 }
 
@@ -68,4 +69,6 @@ def _complete(operation: dict[str, Any]) -> None:
     responses.pop("422", None)
     error = {"application/json": {"schema": {"$ref": _REF.format(model="ErrorResponse")}}}
     for status, description in _ERRORS.items():
+        if status == "413" and "requestBody" not in operation:
+            continue
         responses[status] = {"description": description, "content": error}

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from evalhaven.domain import jsontext
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.files import StoredFile
+from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.paging import PAGE_BYTES, Page
@@ -47,6 +48,8 @@ def list_text(objects: Sequence[str], ids: Sequence[str], *, has_more: bool) -> 
 
 def eval_text(found: Eval) -> str:
     """Return the JSON text of an eval."""
+    if found.imported is not None:
+        return jsontext.render(_imported(found.imported))
     return jsontext.render(
         {
             "object": "eval",
@@ -63,6 +66,8 @@ def eval_text(found: Eval) -> str:
 
 def file_text(found: StoredFile) -> str:
     """Return the JSON text of a file."""
+    if found.imported is not None:
+        return jsontext.render(_imported(found.imported))
     return jsontext.render(
         {
             "object": "file",
@@ -98,7 +103,7 @@ class RunRenderer:
         """Return a page of runs as a response; it ends early at 16 MB of inline rows."""
         runs, size_bytes = list[Run](), 0
         for run in page.objects:
-            size_bytes += self._blobs.size_bytes(run.id) if run.has_inline_rows else 0
+            size_bytes += self._blobs.size_bytes(run.id) if self._has_rows(run) else 0
             if runs and size_bytes > PAGE_BYTES:
                 break
             runs.append(run)
@@ -112,11 +117,15 @@ class RunRenderer:
     ) -> Response:
         text = join([text for text, _ in texts])
         # Opened or read before the response begins, so that a deletion meanwhile cannot cut it short.
-        marked = [(mark, run) for (_, mark), run in zip(texts, runs, strict=True) if run.has_inline_rows]
+        marked = [(mark, run) for (_, mark), run in zip(texts, runs, strict=True) if self._has_rows(run)]
         opened = [(mark, self._open_rows(run)) for mark, run in marked]
         if not opened:
             return json_response(text, status)
         return StreamingResponse(_spliced(text, opened), status, media_type=_JSON)
+
+    def _has_rows(self, run: Run) -> bool:
+        """Tell whether inline rows are to be spliced in; a backup restored without blobs has lost them."""
+        return run.has_inline_rows and self._blobs.path(run.id).exists()
 
     def _open_rows(self, run: Run) -> BinaryIO:
         blob = self._blobs.open(run.id)
@@ -129,7 +138,11 @@ class RunRenderer:
     def _run_text(self, run: Run, parent: Eval) -> tuple[str, str]:
         """Return the JSON text of a run, and the mark that stands in it for the inline rows."""
         mark = f'"{uuid4().hex}"'
-        data_source = inline_document(run.data_source, mark[1:-1]) if run.has_inline_rows else run.data_source
+        if run.imported is not None:
+            original = run.imported.document.get("report_url")
+            document = _imported(run.imported, report_url=original)
+            return jsontext.render({**document, "report_url": report_url(self._base_url, run)}), mark
+        data_source = inline_document(run.data_source, mark[1:-1]) if self._has_rows(run) else run.data_source
         tally = run.tally
         document = {
             "object": "eval.run",
@@ -165,6 +178,8 @@ class RunRenderer:
 
 def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject]) -> str:
     """Return the JSON text of an output item; the item stands in it as the user wrote it."""
+    if item.imported_text is not None:
+        return f'{item.imported_text[:-1]},"datasource_item":{item.item_text}}}'
     head = {
         "object": "eval.run.output_item",
         "id": item.id,
@@ -181,6 +196,17 @@ def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject])
         "evalhaven": {"repeat": item.repeat, "item_hash": item.item_hash.hex()},
     }
     return f'{jsontext.render(head)[:-1]},"datasource_item":{item.item_text},{jsontext.render(tail)[1:]}'
+
+
+def _imported(imported: ImportedDocument, **more: JsonValue) -> JsonObject:
+    """Return an imported object as its first server answered it, with its origin under `evalhaven`."""
+    extension = imported.document.get("evalhaven")
+    extension = extension if isinstance(extension, dict) else {}
+    told: JsonObject = {"origin": imported.origin, **more}
+    if "imported" in extension:
+        # It had been imported by the server it comes from, too.
+        told["imported"] = extension["imported"]
+    return {**imported.document, "evalhaven": {**extension, "imported": told}}
 
 
 def _result(grade: Grade, criterion: JsonObject) -> JsonObject:

@@ -7,7 +7,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from evalhaven.api.bodies import body_blocks
+from evalhaven.api.bodies import body_blocks, too_large
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.storage.blobs import BlobWriter
 
@@ -40,7 +40,7 @@ async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int
         raise InvalidRequestError(
             "Send the file as multipart/form-data with the parts 'file' and 'purpose'.", param="file"
         )
-    receiver = _FormReceiver(writer)
+    receiver = _FormReceiver(writer, max_file_bytes)
     try:
         parser = MultipartParser(boundary, receiver.callbacks())  # pyright: ignore[reportArgumentType]
         async for block in body_blocks(request, max_file_bytes + _FORM_OVERHEAD_BYTES):
@@ -57,10 +57,11 @@ async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int
 class _FormReceiver:
     """Takes the parser's callbacks."""
 
-    def __init__(self, writer: BlobWriter) -> None:
+    def __init__(self, writer: BlobWriter, max_file_bytes: int) -> None:
         self.form = ReceivedForm()
         self.is_complete = False
         self._writer = writer
+        self._max_file_bytes = max_file_bytes
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._headers: dict[bytes, bytes] = {}
@@ -110,6 +111,8 @@ class _FormReceiver:
     def _add_block(self, block: bytes, start: int, end: int) -> None:
         if self._is_file:
             self._writer.write(block[start:end])
+            if self._writer.size_bytes > self._max_file_bytes:
+                raise too_large(self._max_file_bytes)
         else:
             self._text += block[start:end]
             self._bound(self._text)

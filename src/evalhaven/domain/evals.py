@@ -1,9 +1,10 @@
 """The eval: what items look like and how they are judged."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evalhaven.domain.ids import EvalId
+from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 
 UNTITLED = "Untitled eval"
@@ -32,6 +33,7 @@ class Eval:
         testing_criteria: As sent, each with its server-made `id`.
         created_at: Unix second.
         updated_at: Unix second of the last update by a user.
+        imported: The eval as its first server answered it; None for one made here.
     """
 
     id: EvalId
@@ -42,7 +44,23 @@ class Eval:
     data_source_config: JsonObject
     testing_criteria: Sequence[JsonObject]
     warnings: Sequence[Caution] = ()
+    imported: ImportedDocument | None = None
     key: int = 0
+
+    def renamed(self, name: str | None, metadata: dict[str, str] | None, at: int) -> "Eval":
+        """Return the eval with another name or other metadata; None leaves one as it is.
+
+        Args:
+            name: The new name.
+            metadata: The new metadata, replacing the old as a whole.
+            at: Unix second of the update.
+        """
+        name = self.name if name is None else name
+        metadata = self.metadata if metadata is None else metadata
+        imported = self.imported
+        if imported is not None:
+            imported = replace(imported, document={**imported.document, "name": name, "metadata": dict(metadata)})
+        return replace(self, name=name, metadata=metadata, imported=imported, updated_at=at)
 
     @property
     def item_schema(self) -> JsonValue:
@@ -50,8 +68,8 @@ class Eval:
         if self.data_source_config["type"] != "custom":
             return True
         schema = self.data_source_config["schema"]
-        properties = schema["properties"] if isinstance(schema, dict) else None
-        return properties["item"] if isinstance(properties, dict) else True
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        return properties.get("item", True) if isinstance(properties, dict) else True
 
 
 def answered_config(sent: JsonObject) -> JsonObject:
@@ -84,9 +102,22 @@ def identified_criterion(sent: JsonObject, new_uuid: Callable[[], str]) -> JsonO
     for key, value in sent.items():
         if key not in ("name", "id"):
             criterion[key] = value
-    if isinstance(criterion.get("input"), list):
-        criterion["input"] = typed_messages(criterion["input"])
-    return criterion
+    return _with_typed_messages(criterion)
+
+
+def _with_typed_messages(grader: JsonObject) -> JsonObject:
+    """Return a grader with its messages typed, and those of the graders inside it."""
+    answered = dict(grader)
+    if isinstance(grader.get("input"), list):
+        answered["input"] = typed_messages(grader["input"])
+    parts = grader.get("graders")
+    if isinstance(parts, dict):
+        answered["graders"] = {
+            name: _with_typed_messages(part) if isinstance(part, dict) else part for name, part in parts.items()
+        }
+    elif isinstance(parts, list):
+        answered["graders"] = [_with_typed_messages(part) if isinstance(part, dict) else part for part in parts]
+    return answered
 
 
 def typed_messages(messages: JsonValue) -> JsonValue:

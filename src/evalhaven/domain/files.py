@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evalhaven.domain.ids import FileId
+from evalhaven.domain.imports import ImportedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class StoredFile:
         created_at: Unix second.
         expires_at: Unix second after which it is gone, or None.
         size_bytes: Length of the content.
+        imported: The file as its first server answered it; None for one uploaded here.
     """
 
     id: FileId
@@ -21,4 +23,5 @@ class StoredFile:
     filename: str
     purpose: str
     size_bytes: int
+    imported: ImportedDocument | None = None
     key: int = 0

@@ -23,9 +23,10 @@ FILE_PREFIXES = ("file-",)
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FILE_ID_LENGTH = 22
-_PACKED_SIZE = 16
+_PACKED_SIZE = 16  # bytes of a stored output item id of our own form
 _LOW_64 = (1 << 64) - 1
 _SAFE = re.compile(r"[!-~]{1,128}")
+_IMPORTABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~@:+=-]{2,127}")
 
 
 class IdFactory:
@@ -80,6 +81,11 @@ def created_at_of(public_id: str) -> int:
 def is_id_text(text: str) -> bool:
     """Tell whether a text can be an id at all: 1 to 128 visible ASCII characters."""
     return _SAFE.fullmatch(text) is not None
+
+
+def is_importable_id(text: str) -> bool:
+    """Tell whether an id of another server can be taken over: it must be safe in addresses and as a file's name."""
+    return _IMPORTABLE.fullmatch(text) is not None
 
 
 def pack_output_item_id(public_id: str) -> bytes:

@@ -41,6 +41,9 @@ class OutputItem:
         item_hash: SHA-256 of the item's canonical JSON, 32 bytes.
         sample: What was asked and answered; its error is the item's.
         grades: One grade per testing criterion, in the eval's order; empty where the item erred before grading.
+        imported_text: JSON text of the item as its first server answered it, without `datasource_item`; None for one
+            made here. Its grades stand in the order of its `results`.
+        imported_status: Its status as its first server answered it; None for one made here.
     """
 
     id: OutputItemId
@@ -51,10 +54,14 @@ class OutputItem:
     item_hash: bytes
     sample: Sample
     grades: Sequence[Grade]
+    imported_text: str | None = None
+    imported_status: ItemStatus | None = None
 
     @property
     def status(self) -> ItemStatus:
         """Return `pass` iff every criterion passed, `error` iff the item or one of its grades erred."""
+        if self.imported_status is not None:
+            return self.imported_status
         if self.sample.error is not None or any(grade.error is not None for grade in self.grades):
             return ItemStatus.ERROR
         return ItemStatus.PASS if all(grade.passed for grade in self.grades) else ItemStatus.FAIL

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from evalhaven.domain.errors import IllegalRunTransitionError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import EvalId, FileId, RunId
+from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
@@ -26,6 +27,7 @@ class Run:
         started_at: Unix second at which the executor took it up, else None.
         ended_at: Unix second of the final status, else None.
         error: Why it failed; None on every other status.
+        imported: The run as its first server answered it; None for one executed here.
     """
 
     id: RunId
@@ -46,6 +48,7 @@ class Run:
     started_at: int | None = None
     ended_at: int | None = None
     warnings: Sequence[Caution] = ()
+    imported: ImportedDocument | None = None
     key: int = 0
 
     def to(self, status: RunStatus, at: int, error: ItemError | None = None) -> "Run":

@@ -140,8 +140,8 @@ def _output_messages(message: JsonObject, text: str | None) -> list[JsonValue]:
         "role": message.get("role") or "assistant",
         "content": text if text is not None else "",
     }
-    for key in ("tool_calls", "refusal", "function_call"):
-        if message.get(key):
+    for key, kind in (("tool_calls", list), ("refusal", str), ("function_call", dict)):
+        if message.get(key) and isinstance(message[key], kind):
             shown[key] = message[key]
     return [shown]
 

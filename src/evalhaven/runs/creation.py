@@ -8,6 +8,7 @@ from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 
+MASK = "***"
 _FLOATS = ("temperature", "top_p")
 
 
@@ -64,10 +65,40 @@ def answered_data_source(sent: JsonObject) -> JsonObject:
     if sent["type"] != "jsonl":
         params = sent.get("sampling_params")
         answered["sampling_params"] = (
-            {key: _answered_number(key, value) for key, value in params.items()} if isinstance(params, dict) else None
+            {key: _answered_parameter(key, value) for key, value in params.items()}
+            if isinstance(params, dict)
+            else None
         )
     return answered
 
 
-def _answered_number(key: str, value: JsonValue) -> JsonValue:
-    return float(value) if key in _FLOATS and isinstance(value, int) else value
+def _answered_parameter(key: str, value: JsonValue) -> JsonValue:
+    if key in _FLOATS and isinstance(value, int):
+        return float(value)
+    return [_without_secrets(tool) for tool in value] if key == "tools" and isinstance(value, list) else value
+
+
+def _without_secrets(tool: JsonValue) -> JsonValue:
+    """Return a tool with what authenticates it masked; nothing here calls a model, so secrets are not even kept."""
+    if not isinstance(tool, dict) or tool.get("type") == "function":
+        return tool
+    answered = dict(tool)
+    if answered.get("authorization") is not None:
+        answered["authorization"] = MASK
+    headers = answered.get("headers")
+    if isinstance(headers, dict):
+        answered["headers"] = dict.fromkeys(headers, MASK)
+    for key in ("container", "environment"):
+        place = answered.get(key)
+        policy = place.get("network_policy") if isinstance(place, dict) else None
+        if isinstance(place, dict) and isinstance(policy, dict):
+            answered[key] = {**place, "network_policy": _policy_without_secrets(policy)}
+    return answered
+
+
+def _policy_without_secrets(policy: JsonObject) -> JsonObject:
+    secrets = policy.get("domain_secrets")
+    if not isinstance(secrets, list):
+        return policy
+    masked = [{**each, "value": MASK} if isinstance(each, dict) else each for each in secrets]
+    return {**policy, "domain_secrets": masked}

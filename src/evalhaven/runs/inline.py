@@ -6,7 +6,7 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, RawJson, Span
 from evalhaven.domain.schemas import ItemSchema
-from evalhaven.runs.rows import RowError, check_row, parse_row
+from evalhaven.runs.rows import MAX_ROW_BYTES, RowError, check_row, parse_row
 from evalhaven.storage.blobs import BlobWriter
 
 CONTENT_PARAM = "data_source.source.content"
@@ -53,7 +53,7 @@ def write_inline_rows(raw: RawJson, rows: Span, schema: ItemSchema, writer: Blob
         for start, end in jsontext.elements(raw, rows):
             text = raw[start:end]
             try:
-                check_row(parse_row(text), schema)
+                _check_row(text, schema)
             except RowError as error:
                 problems.append(f"row {count}: {error}")
                 if len(problems) == _SHOWN_ROWS:
@@ -74,6 +74,13 @@ def write_inline_rows(raw: RawJson, rows: Span, schema: ItemSchema, writer: Blob
             param=CONTENT_PARAM,
         )
     return count
+
+
+def _check_row(text: bytes, schema: ItemSchema) -> None:
+    # With its line feed it must be a line that the executor reads.
+    if len(text) >= MAX_ROW_BYTES:
+        raise RowError(f"it is longer than {MAX_ROW_BYTES // 1024 // 1024} MB.")
+    check_row(parse_row(text), schema)
 
 
 def _find_rows(raw: RawJson) -> Span | None:

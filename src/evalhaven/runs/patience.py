@@ -28,6 +28,7 @@ class Patience:
             transaction: Opens its own transaction; it must leave nothing behind when it fails.
         """
         wait_s = _FIRST_WAIT_S
+        has_waited = False
         while True:
             try:
                 result = await transaction()
@@ -37,10 +38,12 @@ class Patience:
                 if not self._waiting:
                     self._waiting = True
                     self._log.error("database_unavailable", reason=str(error.__cause__), effect="runs pause")
+                has_waited = True
                 await anyio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
             else:
-                if self._waiting:
+                # Reads succeed all along while a disk is full: only who waited can tell that it is over.
+                if has_waited and self._waiting:
                     self._waiting = False
                     self._log.warning("database_available", effect="runs go on")
                 return result

@@ -119,6 +119,9 @@ def _split_row(raw: bytes) -> tuple[bytes, bytes | None]:
     """Return the JSON texts of `item` and `sample` of a row, as they stand."""
     try:
         row = _DECODER.decode(raw)
+        # What the decoder skips it does not look into, but a run echoes its inline rows whole.
+        if not raw.isascii():
+            raw.decode()
     except RecursionError as error:
         raise RowError("it is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeError):

@@ -45,7 +45,9 @@ class BlobWriter:
 
     def discard(self) -> None:
         """Drop the bytes; nothing after a commit."""
-        self._file.close()
+        # On a full disk closing fails, as it writes what is buffered; the space must be given back all the same.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._part.unlink(missing_ok=True)
 
 

@@ -4,6 +4,7 @@ A write transaction on SQLite begins IMMEDIATE, so it never fails half-way for w
 durable (WAL, synchronous=FULL). Whoever opens a transaction commits it: storage functions never do.
 """
 
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.resources import files as package_files
@@ -94,7 +95,10 @@ def is_unavailable(error: Exception) -> bool:
     """Tell whether an error says that the database cannot write now (disk full, locked, gone) but may later."""
     if isinstance(error, ExceptionGroup):
         return all(is_unavailable(each) for each in cast("ExceptionGroup[Exception]", error).exceptions)
-    return isinstance(error, OperationalError)
+    if not isinstance(error, OperationalError):
+        return False
+    # To SQLite a mistake in a statement is an operational error too, and waiting does not mend it.
+    return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
 
 
 def upgrade_database(url: URL) -> None:

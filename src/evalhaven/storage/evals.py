@@ -10,12 +10,13 @@ from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
 from evalhaven.domain.paging import Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.storage.imports import imported_document, imported_text
 from evalhaven.storage.keyset import page_after
 from evalhaven.storage.tables import evals, runs
 
 
-async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval) -> None:
-    """Store a new eval."""
+async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, imported_at: int | None = None) -> None:
+    """Store a new eval, or one that is imported."""
     await tx.execute(
         insert(evals).values(
             project_id=scope.project_id,
@@ -27,6 +28,8 @@ async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval) -> No
             data_source_config=new.data_source_config,
             testing_criteria=list(new.testing_criteria),
             warnings=[[caution.pointer, caution.message] for caution in new.warnings],
+            imported_at=imported_at,
+            imported_document=imported_text(new.imported),
         )
     )
 
@@ -76,14 +79,17 @@ async def list_evals(
     return Page([_eval(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
 
 
-async def update_eval(
-    tx: AsyncConnection, scope: ProjectScope, eval_id: EvalId, changes: dict[str, Any], updated_at: int
-) -> None:
-    """Change an eval's `name` or `metadata` and its time of update."""
+async def update_eval(tx: AsyncConnection, scope: ProjectScope, changed: Eval) -> None:
+    """Write an eval's name, metadata and time of update."""
     await tx.execute(
         update(evals)
-        .where(evals.c.public_id == eval_id, evals.c.project_id == scope.project_id)
-        .values(**changes, updated_at=updated_at)
+        .where(evals.c.key == changed.key, evals.c.project_id == scope.project_id)
+        .values(
+            name=changed.name,
+            metadata=changed.metadata,
+            updated_at=changed.updated_at,
+            imported_document=imported_text(changed.imported),
+        )
     )
 
 
@@ -119,5 +125,6 @@ def _eval(row: Row[Any]) -> Eval:
         data_source_config=row.data_source_config,
         testing_criteria=row.testing_criteria,
         warnings=[Caution(*pair) for pair in row.warnings],
+        imported=imported_document(row.imported_document),
         key=row.key,
     )

@@ -11,11 +11,14 @@ from evalhaven.domain.ids import FILE_PREFIXES, FileId, is_id_text
 from evalhaven.domain.paging import Page, PageRequest
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.storage.evals import unknown_cursor
+from evalhaven.storage.imports import imported_document, imported_text
 from evalhaven.storage.keyset import page_after
 from evalhaven.storage.tables import files
 
 
-async def insert_file(tx: AsyncConnection, scope: ProjectScope, new: StoredFile) -> None:
+async def insert_file(
+    tx: AsyncConnection, scope: ProjectScope, new: StoredFile, imported_at: int | None = None
+) -> None:
     """Store the record of an uploaded file; its content is in the blob store already."""
     await tx.execute(
         insert(files).values(
@@ -26,6 +29,8 @@ async def insert_file(tx: AsyncConnection, scope: ProjectScope, new: StoredFile)
             filename=new.filename,
             purpose=new.purpose,
             size_bytes=new.size_bytes,
+            imported_at=imported_at,
+            imported_document=imported_text(new.imported),
         )
     )
 
@@ -98,5 +103,6 @@ def _file(row: Row[Any]) -> StoredFile:
         filename=row.filename,
         purpose=row.purpose,
         size_bytes=row.size_bytes,
+        imported=imported_document(row.imported_document),
         key=row.key,
     )

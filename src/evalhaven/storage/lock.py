@@ -13,7 +13,15 @@ _POLL_S = 0.05
 
 
 class DataDirectoryInUseError(Exception):
-    """Another server holds the data directory."""
+    """Another server holds the data directory.
+
+    Attributes:
+        url: The address of that server, or None where it did not write one yet.
+    """
+
+    def __init__(self, message: str, url: str | None) -> None:
+        super().__init__(message)
+        self.url = url
 
 
 class DataDirectoryLock:
@@ -21,6 +29,10 @@ class DataDirectoryLock:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+
+    def announce(self, url: str) -> None:
+        """Write where this server is reached, for commands that find the directory in use."""
+        os.pwrite(self.descriptor, f"{os.getpid()}\n{url}\n".encode(), 0)
 
     def release(self) -> None:
         """Give up this process's part of the lock."""
@@ -42,11 +54,12 @@ def lock_data_directory(directory: Path, wait_s: float = 5.0) -> DataDirectoryLo
             if time.monotonic() < deadline:
                 time.sleep(_POLL_S)
                 continue
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            holder, _, url = os.pread(descriptor, 1024, 0).decode(errors="replace").strip().partition("\n")
             os.close(descriptor)
             raise DataDirectoryInUseError(
-                f"The data directory {str(directory)!r} is in use by another Evalhaven server (process {holder}). "
-                "Stop that one, or choose another --data-dir."
+                f"The data directory {str(directory)!r} is in use by another Evalhaven server "
+                f"(process {holder or 'unknown'}). Stop that one, or choose another --data-dir.",
+                url or None,
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -7,7 +7,7 @@ object behind them where there is more to say. Names of criteria, model paramete
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain import jsontext
@@ -66,6 +66,32 @@ async def list_stored_positions(
     return {(row.position, row.repeat) for row in (await tx.execute(query)).all()}
 
 
+async def list_stored_ids(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_ids: Sequence[str]) -> set[str]:
+    """Return which of these public ids a run holds."""
+    query = select(output_items.c.public_id).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.public_id.in_([pack_output_item_id(item_id) for item_id in item_ids]),
+    )
+    return {unpack_output_item_id(packed) for packed in (await tx.execute(query)).scalars()}
+
+
+async def list_next_repeats(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, positions: Sequence[int]
+) -> dict[int, int]:
+    """Return for each of these positions that a run holds the number that its next repeat would have."""
+    query = (
+        select(output_items.c.position, func.max(output_items.c.repeat))
+        .where(
+            output_items.c.run_key == run_key,
+            output_items.c.project_id == scope.project_id,
+            output_items.c.position.in_(positions),
+        )
+        .group_by(output_items.c.position)
+    )
+    return {position: repeat + 1 for position, repeat in (await tx.execute(query)).all()}
+
+
 async def get_output_item(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> OutputItem:
     """Return an output item of a run by its public id.
 
@@ -103,12 +129,13 @@ async def list_output_items(
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
             found.append(_output_item(row))
-            size += sum(len(text or "") for text in (row.item, row.input, row.sample, row.grades))
+            size += sum(
+                len(text or "") for text in (row.item, row.input, row.sample, row.grades, row.imported_document)
+            )
     return Page(found, has_more=False)
 
 
 async def _find_row(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> Row[Any] | None:
-    """Find an item by id; ids hold their second of creation, which the index begins with."""
     if not is_id_text(item_id):
         return None
     query = select(output_items).where(
@@ -137,6 +164,7 @@ def _values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, An
         "input": jsontext.render(sample.input) if sample.input else None,
         "sample": _sample_text(sample),
         "grades": jsontext.render([_grade_values(grade) for grade in item.grades]),
+        "imported_document": item.imported_text,
     }
 
 
@@ -221,4 +249,6 @@ def _output_item(row: Row[Any]) -> OutputItem:
         item_hash=row.item_hash,
         sample=_sample(row.sample, row.input),
         grades=[_grade(*values) for values in grades],
+        imported_text=row.imported_document,
+        imported_status=None if row.imported_document is None else ItemStatus(row.status),
     )

@@ -58,7 +58,16 @@ async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: in
     await tx.execute(
         update(runs)
         .where(runs.c.key == run_key, runs.c.project_id == scope.project_id)
-        .values(purged_at=at, name="", model="", metadata={}, data_source={}, warnings=[], error=None, extra=None)
+        .values(
+            purged_at=at,
+            name="",
+            model="",
+            metadata={},
+            data_source={},
+            warnings=[],
+            error=None,
+            imported_document=None,
+        )
     )
 
 
@@ -75,7 +84,7 @@ async def purge_evals(tx: AsyncConnection, _scope: EngineScope, at: int) -> None
             data_source_config={},
             testing_criteria=[],
             warnings=[],
-            extra=None,
+            imported_document=None,
         )
     )
 
@@ -94,7 +103,7 @@ async def find_deleted_file(tx: AsyncConnection, _scope: EngineScope) -> tuple[i
 
 async def finish_file_purge(tx: AsyncConnection, _scope: EngineScope, key: int, at: int) -> None:
     """Erase the record of a file whose content is gone."""
-    await tx.execute(update(files).where(files.c.key == key).values(purged_at=at, filename="", extra=None))
+    await tx.execute(update(files).where(files.c.key == key).values(purged_at=at, filename="", imported_document=None))
 
 
 async def list_owned_blobs(tx: AsyncConnection, _scope: EngineScope, names: Sequence[str]) -> set[str]:

@@ -15,6 +15,7 @@ from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES, RunStatus
 from evalhaven.domain.tallies import CriterionTally, Tally
 from evalhaven.storage.evals import unknown_cursor
+from evalhaven.storage.imports import imported_document, imported_text
 from evalhaven.storage.keyset import page_after
 from evalhaven.storage.tables import evals, events, runs
 
@@ -26,8 +27,8 @@ _EVENT_TYPES = {
 _RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
 
 
-async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run) -> None:
-    """Store a new run."""
+async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, imported_at: int | None = None) -> None:
+    """Store a new run, or one that is imported."""
     await tx.execute(
         insert(runs).values(
             project_id=scope.project_id,
@@ -43,6 +44,13 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run) -> None
             has_inline_rows=new.has_inline_rows,
             file_id=new.file_id,
             warnings=[[caution.pointer, caution.message] for caution in new.warnings],
+            started_at=new.started_at,
+            ended_at=new.ended_at,
+            error=_error_values(new.error),
+            items_planned=new.items_planned,
+            **_tally_values(new.tally),
+            imported_at=imported_at,
+            imported_document=imported_text(new.imported),
         )
     )
 
@@ -138,7 +146,7 @@ async def list_active_runs_of_eval(tx: AsyncConnection, scope: ProjectScope, eva
 
 async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
     """Write a run's status, times and error; a final status is also told to the outbox of events."""
-    await tx.execute(
+    updated = await tx.execute(
         update(runs)
         .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
         .values(
@@ -146,10 +154,10 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
             started_at=run.started_at,
             ended_at=run.ended_at,
             updated_at=at,
-            error=None if run.error is None else [run.error.code, run.error.message, run.error.origin],
+            error=_error_values(run.error),
         )
     )
-    if run.status in _EVENT_TYPES:
+    if updated.rowcount and run.status in _EVENT_TYPES:
         await tx.execute(
             insert(events).values(
                 project_id=scope.project_id, created_at=at, type=_EVENT_TYPES[run.status], object_id=run.id
@@ -166,25 +174,28 @@ async def save_plan(tx: AsyncConnection, scope: ProjectScope, key: int, items_pl
 
 async def save_tally(tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally) -> None:
     """Write a run's tally; call it with the run locked, in the transaction that stored the items."""
-    counts = None
-    if tally.criteria is not None:
-        counts = [[each.passed, each.failed, each.errored] for each in tally.criteria]
-    await tx.execute(
-        update(runs)
-        .where(runs.c.key == key, runs.c.project_id == scope.project_id)
-        .values(
-            passed=tally.passed,
-            failed=tally.failed,
-            errored=tally.errored,
-            unresolved=tally.unresolved,
-            criteria_tally=counts,
-        )
-    )
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
+    await tx.execute(update(runs).where(of_run).values(**_tally_values(tally)))
 
 
 async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
     """Hide a run; its rows are purged later."""
     await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))
+
+
+def _error_values(error: ItemError | None) -> list[str] | None:
+    return None if error is None else [error.code, error.message, error.origin]
+
+
+def _tally_values(tally: Tally) -> dict[str, Any]:
+    criteria = tally.criteria
+    return {
+        "passed": tally.passed,
+        "failed": tally.failed,
+        "errored": tally.errored,
+        "unresolved": tally.unresolved,
+        "criteria_tally": None if criteria is None else [[each.passed, each.failed, each.errored] for each in criteria],
+    }
 
 
 def _tally(row: Row[*tuple[Any, ...]]) -> Tally:
@@ -218,5 +229,6 @@ def _run(row: Row[Any]) -> Run:
         started_at=row.started_at,
         ended_at=row.ended_at,
         warnings=[Caution(*pair) for pair in row.warnings],
+        imported=imported_document(row.imported_document),
         key=row.key,
     )

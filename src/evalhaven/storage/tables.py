@@ -1,7 +1,7 @@
 """The tables, for SQLite and PostgreSQL alike.
 
 JSON documents are text that the database never parses: U+0000, lone surrogates, big integers, key order and
-float forms come back as they went in.
+float forms come back as they went in. `imported_document` is an imported object as the API it came from answered it.
 """
 
 from typing import Any
@@ -80,7 +80,7 @@ evals = Table(
     Column("data_source_config", JsonText, nullable=False),
     Column("testing_criteria", JsonText, nullable=False),
     Column("warnings", JsonText, nullable=False),
-    Column("extra", JsonText),
+    Column("imported_document", Text),
 )
 Index(None, evals.c.project_id, evals.c.created_at, evals.c.public_id)
 Index(None, evals.c.project_id, evals.c.updated_at, evals.c.public_id)
@@ -105,7 +105,7 @@ files = Table(
     Column("filename", JsonText, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    Column("extra", JsonText),
+    Column("imported_document", Text),
 )
 Index(None, files.c.project_id, files.c.created_at, files.c.public_id)
 Index(
@@ -151,7 +151,7 @@ runs = Table(
     Column("criteria_tally", JsonText),
     Column("usage", JsonText),
     Column("warnings", JsonText, nullable=False),
-    Column("extra", JsonText),
+    Column("imported_document", Text),
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
@@ -204,9 +204,11 @@ output_items = Table(
     Column("input", Text),
     Column("sample", Text),
     Column("grades", Text, nullable=False),
-    Column("extra", Text),
+    Column("imported_document", Text),
     sqlite_with_rowid=False,
 )
+# Unique so that SQLite prefers it to the primary key, of which it would scan a whole run.
+Index(None, output_items.c.run_key, output_items.c.public_id, unique=True)
 Index(None, output_items.c.run_key, output_items.c.created_at, output_items.c.public_id)
 Index(None, output_items.c.run_key, output_items.c.status, output_items.c.created_at, output_items.c.public_id)
 

@@ -11,8 +11,8 @@ from evalhaven.wire.runs import EvalApiError
 EvalRunOutputItemStatus = Literal["pass", "fail", "error"]
 """How an output item came out."""
 
-EvalRunOutputItemStatusFilter = Literal["pass", "fail", "failed", "error"]
-"""Values of the list's `status` filter; `failed` is another spelling of `fail`."""
+EvalRunOutputItemStatusFilter = Literal["pass", "passed", "fail", "failed", "error", "errored"]
+"""Values of the list's `status` filter; the published text itself spells some of them both ways."""
 
 
 class SampleMessage(OpenObject):

@@ -39,7 +39,7 @@ async def create_eval(
 
     With `strict=true` an eval with warnings is refused.
     """
-    raw = await read_body(request)
+    raw = await read_body(request, services.config.max_body_bytes)
     document = parse_body(raw)
     parsed = parse_request(wire.CreateEvalRequest, document)
     body = cast("dict[str, Any]", document)
@@ -98,17 +98,13 @@ async def get_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Respon
 @router.post("/{eval_id}", operation_id="updateEval", response_model=wire.Eval)
 async def update_eval(eval_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Change an eval's name or metadata; metadata is replaced as a whole, and null clears it."""
-    document = await read_document(request)
-    parsed = parse_request(wire.UpdateEvalRequest, document)
-    changes: dict[str, Any] = {}
-    if parsed.body.name is not None:
-        changes["name"] = parsed.body.name
-    if "metadata" in parsed.body.model_fields_set:
-        changes["metadata"] = parsed.body.metadata or {}
+    document = await read_document(request, services.config.max_body_bytes)
+    body = parse_request(wire.UpdateEvalRequest, document).body
+    metadata = body.metadata or {} if "metadata" in body.model_fields_set else None
     async with services.database.write() as tx:
         found = await store.get_eval(tx, scope, eval_id)
-        await store.update_eval(tx, scope, found.id, changes, services.now())
-        found = await store.get_eval(tx, scope, eval_id)
+        found = found.renamed(body.name, metadata, services.now())
+        await store.update_eval(tx, scope, found)
     return json_response(eval_text(found))
 
 

@@ -22,6 +22,7 @@ from evalhaven.wire.requests import parse_request
 router = APIRouter(prefix="/files", tags=["Files"])
 
 MAX_FILE_LIMIT = 10_000
+_EXPIRY_DIGITS = 10  # more are no number of seconds that could be meant, and int() refuses very many
 _EXPIRY_FIELDS = ("expires_after[anchor]", "expires_after[seconds]")
 _UPLOAD_SCHEMA: dict[str, Any] = {
     "requestBody": {
@@ -148,7 +149,8 @@ def _expires_after(form: ReceivedForm) -> int | None:
             raise InvalidRequestError(f"'expires_after' is not valid JSON: {error}.", param="expires_after") from error
     elif any(name in form.fields for name in _EXPIRY_FIELDS):
         anchor, seconds = (form.fields.get(name) for name in _EXPIRY_FIELDS)
-        number = int(seconds) if seconds is not None and seconds.isdecimal() else seconds
+        is_number = seconds is not None and seconds.isdecimal() and len(seconds) <= _EXPIRY_DIGITS
+        number = int(seconds) if seconds is not None and is_number else seconds
         pairs = {"anchor": anchor, "seconds": number}
         document["expires_after"] = {name: value for name, value in pairs.items() if value is not None}
     parsed = parse_request(wire.FileUploadFields, document).body.expires_after

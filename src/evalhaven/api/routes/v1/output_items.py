@@ -1,6 +1,6 @@
 """`/v1/evals/{eval_id}/runs/{run_id}/output_items`: list, get."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
@@ -15,8 +15,6 @@ from evalhaven.wire import output_items as wire
 
 router = APIRouter(prefix="/evals/{eval_id}/runs/{run_id}/output_items", tags=["Evals"])
 
-StatusFilter = Literal["pass", "fail", "passed", "failed", "error", "errored"]
-
 
 @router.get("", operation_id="getEvalRunOutputItems", response_model=wire.EvalRunOutputItemList)
 async def list_output_items(  # noqa: PLR0913, PLR0917 - a parameter each of the path and the query
@@ -27,7 +25,7 @@ async def list_output_items(  # noqa: PLR0913, PLR0917 - a parameter each of the
     after: After = None,
     limit: Limit = DEFAULT_LIMIT,
     order: OrderOf = None,
-    status: Annotated[StatusFilter | None, Query()] = None,
+    status: Annotated[wire.EvalRunOutputItemStatusFilter | None, Query()] = None,
 ) -> Response:
     """List the output items of a run in the order of their completion."""
     page = page_request(after, limit, order, services.config.list_order)

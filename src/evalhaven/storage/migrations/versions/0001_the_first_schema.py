@@ -38,22 +38,16 @@ def upgrade() -> None:
         sa.Column("data_source_config", sa.Text(), nullable=False),
         sa.Column("testing_criteria", sa.Text(), nullable=False),
         sa.Column("warnings", sa.Text(), nullable=False),
-        sa.Column("extra", sa.Text(), nullable=True),
+        sa.Column("imported_document", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_evals_project_id"),
         sa.PrimaryKeyConstraint("key", name="pk_evals"),
         sa.UniqueConstraint("public_id", name="uq_evals_public_id"),
     )
     op.create_index(
-        "ix_evals_project_id_created_at_public_id",
-        "evals",
-        ["project_id", "created_at", "public_id"],
-        unique=False,
+        "ix_evals_project_id_created_at_public_id", "evals", ["project_id", "created_at", "public_id"], unique=False
     )
     op.create_index(
-        "ix_evals_project_id_updated_at_public_id",
-        "evals",
-        ["project_id", "updated_at", "public_id"],
-        unique=False,
+        "ix_evals_project_id_updated_at_public_id", "evals", ["project_id", "updated_at", "public_id"], unique=False
     )
     op.create_index(
         "ix_evals_to_purge",
@@ -97,7 +91,7 @@ def upgrade() -> None:
         sa.Column("filename", sa.Text(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("extra", sa.Text(), nullable=True),
+        sa.Column("imported_document", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_files_project_id"),
         sa.PrimaryKeyConstraint("key", name="pk_files"),
         sa.UniqueConstraint("public_id", name="uq_files_public_id"),
@@ -111,10 +105,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("expires_at IS NOT NULL AND deleted_at IS NULL"),
     )
     op.create_index(
-        "ix_files_project_id_created_at_public_id",
-        "files",
-        ["project_id", "created_at", "public_id"],
-        unique=False,
+        "ix_files_project_id_created_at_public_id", "files", ["project_id", "created_at", "public_id"], unique=False
     )
     op.create_index(
         "ix_files_to_purge",
@@ -185,7 +176,7 @@ def upgrade() -> None:
         sa.Column("criteria_tally", sa.Text(), nullable=True),
         sa.Column("usage", sa.Text(), nullable=True),
         sa.Column("warnings", sa.Text(), nullable=False),
-        sa.Column("extra", sa.Text(), nullable=True),
+        sa.Column("imported_document", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["eval_key"], ["evals.key"], name="fk_runs_eval_key"),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_runs_project_id"),
         sa.PrimaryKeyConstraint("key", name="pk_runs"),
@@ -209,10 +200,7 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_runs_project_id_created_at_public_id",
-        "runs",
-        ["project_id", "created_at", "public_id"],
-        unique=False,
+        "ix_runs_project_id_created_at_public_id", "runs", ["project_id", "created_at", "public_id"], unique=False
     )
     op.create_index(
         "ix_runs_to_purge",
@@ -257,7 +245,7 @@ def upgrade() -> None:
         sa.Column("input", sa.Text(), nullable=True),
         sa.Column("sample", sa.Text(), nullable=True),
         sa.Column("grades", sa.Text(), nullable=False),
-        sa.Column("extra", sa.Text(), nullable=True),
+        sa.Column("imported_document", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["run_key"], ["runs.key"], name="fk_output_items_run_key"),
         sa.PrimaryKeyConstraint("run_key", "position", "repeat", name="pk_output_items"),
         sqlite_with_rowid=False,
@@ -268,6 +256,7 @@ def upgrade() -> None:
         ["run_key", "created_at", "public_id"],
         unique=False,
     )
+    op.create_index("ix_output_items_run_key_public_id", "output_items", ["run_key", "public_id"], unique=True)
     op.create_index(
         "ix_output_items_run_key_status_created_at_public_id",
         "output_items",

@@ -1,0 +1,174 @@
+"""One measurement: a run of so many items on a fresh server, and the same rows through the limit."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.server import (
+    DATABASE,
+    BenchmarkError,
+    Server,
+    answer_of,
+    cpu_seconds,
+    peak_memory_bytes,
+    started_server,
+)
+from benchmarks.tickets import expected_passes, write_rows
+
+_PAGES = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a job took, whoever did it.
+
+    Attributes:
+        items: Items of the job.
+        wall_s: Seconds from run created to run completed; of the limit, from first row to last commit.
+        cpu_s: CPU seconds of all processes, user and system.
+        planning_s: Seconds until every row was checked and cut into chunks; part of `wall_s`, 0 for the limit.
+        peak_memory_bytes: Most memory of each process.
+        database_bytes: The data file, after its write-ahead log was folded in.
+        directory_bytes: Everything in the data directory but the uploaded file.
+        page_ms: Median milliseconds of a page of 100 items after a cursor; 0 for the limit, which has no pages.
+    """
+
+    items: int
+    wall_s: float
+    cpu_s: float
+    planning_s: float
+    peak_memory_bytes: dict[str, int]
+    database_bytes: int
+    directory_bytes: int
+    page_ms: float = 0.0
+
+    @property
+    def items_a_second(self) -> float:
+        """Return the rate."""
+        return self.items / self.wall_s
+
+    @property
+    def cpu_us_an_item(self) -> float:
+        """Return microseconds of CPU an item."""
+        return 1e6 * self.cpu_s / self.items
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A run beside the limit, over the same rows in the same minutes.
+
+    Attributes:
+        row_bytes: Mean bytes of an uploaded row.
+    """
+
+    items: int
+    row_bytes: float
+    run: Cost
+    limit: Cost
+
+
+def measure(items: int, rounds: int, directory: Path) -> Measurement:
+    """Measure a run and the limit so many times in turn; of each, the round with the median CPU time counts.
+
+    Args:
+        items: Rows of the run.
+        rounds: An odd number.
+        directory: An empty directory for everything that is written.
+    """
+    rows = directory / "rows.jsonl"
+    row_bytes = write_rows(rows, items) / items
+    runs: list[Cost] = []
+    limits: list[Cost] = []
+    for number in range(rounds):
+        limits.append(_measure_limit(rows, items, directory / f"limit-{number}.db"))
+        runs.append(_measure_run(rows, items, directory / f"data-{number}"))
+    rows.unlink()
+    return Measurement(items, row_bytes, _median(runs), _median(limits))
+
+
+def _median(costs: list[Cost]) -> Cost:
+    middle = median(cost.cpu_s for cost in costs)
+    return next(cost for cost in costs if cost.cpu_s == middle)
+
+
+def _measure_run(rows: Path, items: int, data_dir: Path) -> Cost:
+    with started_server(data_dir) as server:
+        source = {"type": "file_id", "id": server.upload_rows(rows)}
+        eval_id = server.create_eval()
+        server.warm_up(eval_id)
+        processes = server.processes()
+        cpu_before = cpu_seconds(processes)
+        started = time.perf_counter()
+        run_id = server.create_run(eval_id, source)
+        planned, ended = server.wait_for_run(run_id)
+        cpu_s = cpu_seconds(processes) - cpu_before
+        peaks = {name: peak_memory_bytes(process.pid) for name, process in processes.items()}
+        _check(server, eval_id, run_id, items)
+        page_ms = _page_ms(server, eval_id, run_id)
+    database = data_dir / DATABASE
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    uploaded = rows.stat().st_size
+    everything = sum(path.stat().st_size for path in data_dir.rglob("*") if path.is_file())
+    cost = Cost(
+        items,
+        ended - started,
+        cpu_s,
+        planned - started,
+        peaks,
+        database.stat().st_size,
+        everything - uploaded,
+        page_ms,
+    )
+    _remove(data_dir)
+    return cost
+
+
+def _measure_limit(rows: Path, items: int, database: Path) -> Cost:
+    command = [sys.executable, "-m", "benchmarks.limit", str(rows), str(database)]
+    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    if (told["items"], told["passed"]) != (items, expected_passes(items)):
+        raise BenchmarkError(f"The limit graded {told['items']} items and passed {told['passed']}.")
+    database.unlink()
+    return Cost(
+        items,
+        told["wall_s"],
+        told["cpu_s"],
+        0.0,
+        {"limit": told["peak_memory_bytes"]},
+        told["database_bytes"],
+        told["database_bytes"],
+    )
+
+
+def _check(server: Server, eval_id: str, run_id: str, items: int) -> None:
+    run = server.get_run(eval_id, run_id)
+    counts = run["result_counts"]
+    passes = expected_passes(items)
+    if run["status"] != "completed" or counts["total"] != items or counts["passed"] != passes:
+        raise BenchmarkError(f"The run ended {run['status']} with {counts}; {passes} of {items} should have passed.")
+
+
+def _page_ms(server: Server, eval_id: str, run_id: str) -> float:
+    path = f"/v1/evals/{eval_id}/runs/{run_id}/output_items"
+    after: str | None = None
+    waits: list[float] = []
+    for _ in range(_PAGES):
+        query = {"limit": "100", **({} if after is None else {"after": after})}
+        started = time.perf_counter()
+        after = answer_of(server.client.get(path, params=query))["last_id"]
+        waits.append(1000 * (time.perf_counter() - started))
+    return median(waits[1:])
+
+
+def _remove(data_dir: Path) -> None:
+    """Remove a data directory, so that a benchmark never needs more disk than its largest run."""
+    for path in sorted(data_dir.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    data_dir.rmdir()

@@ -1,0 +1,147 @@
+"""A real server in a directory of its own, driven over HTTP and watched from outside."""
+
+import contextlib
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.tickets import EVAL
+
+DATABASE = "evalhaven.db"
+_READY_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 30.0
+_WATCH_S = 0.005
+
+
+class BenchmarkError(Exception):
+    """The server did not do what is measured here; the figures would mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        process: The server; the executor is its child.
+        data_dir: Where its database and blobs stand.
+    """
+
+    process: psutil.Process
+    client: httpx.Client
+    data_dir: Path
+
+    def processes(self) -> dict[str, psutil.Process]:
+        """Return all processes of the server by their part in it."""
+        children = self.process.children(recursive=True)
+        if len(children) != 1:
+            raise BenchmarkError(f"The server has {len(children)} child processes; one executor was expected.")
+        return {"server": self.process, "executor": children[0]}
+
+    def upload_rows(self, rows: Path) -> str:
+        """Upload a file of rows; return its id."""
+        with rows.open("rb") as file:
+            upload = {"file": ("tickets.jsonl", file, "application/jsonl")}
+            return answer_of(self.client.post("/v1/files", data={"purpose": "evals"}, files=upload))["id"]
+
+    def create_eval(self) -> str:
+        """Create the eval of the tickets; return its id."""
+        return answer_of(self.client.post("/v1/evals", json=EVAL))["id"]
+
+    def create_run(self, eval_id: str, source: dict[str, Any]) -> str:
+        """Start a run over a source of rows; return its id."""
+        body = {"data_source": {"type": "jsonl", "source": source}}
+        return answer_of(self.client.post(f"/v1/evals/{eval_id}/runs", json=body))["id"]
+
+    def warm_up(self, eval_id: str) -> None:
+        """Run one item: the server is ready before its executor has loaded everything, and users do not wait either."""
+        row = {"item": {"id": 0, "ticket": "Warm-up", "ideal": "Other"}}
+        self.wait_for_run(self.create_run(eval_id, {"type": "file_content", "content": [row]}))
+
+    def get_run(self, eval_id: str, run_id: str) -> dict[str, Any]:
+        """Return a run as the API tells it."""
+        return answer_of(self.client.get(f"/v1/evals/{eval_id}/runs/{run_id}"))
+
+    def wait_for_run(self, run_id: str) -> tuple[float, float]:
+        """Wait for the end of a run; return the clock (`time.perf_counter`) when it was planned and when it ended.
+
+        The database is watched, not the API: that is exact, and it costs the server nothing.
+        """
+        planned = 0.0
+        query = "SELECT status, items_planned FROM runs WHERE public_id = ?"
+        uri = f"{(self.data_dir / DATABASE).resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)) as connection:
+            while True:
+                status, items_planned = connection.execute(query, (run_id,)).fetchone()
+                now = time.perf_counter()
+                planned = planned or (now if items_planned is not None else 0.0)
+                if status not in ("queued", "in_progress"):
+                    return planned, now
+                time.sleep(_WATCH_S)
+
+
+def answer_of(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON body of a response that must be a success."""
+    if not response.is_success:
+        raise BenchmarkError(f"{response.request.method} {response.request.url.path}: {response.text}")
+    return response.json()
+
+
+@contextlib.contextmanager
+def started_server(data_dir: Path) -> Generator[Server]:
+    """Start a server on a free port; it is stopped at the end of the block."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    command = [sys.executable, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
+    child = subprocess.Popen(command, env={**environment, "EVALHAVEN_LOG_LEVEL": "warning"})
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
+            _wait_until_ready(client, child)
+            yield Server(psutil.Process(child.pid), client, data_dir)
+    finally:
+        child.terminate()
+        try:
+            child.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _wait_until_ready(client: httpx.Client, child: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while child.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            if client.get("/readyz").is_success:
+                return
+        time.sleep(0.05)
+    raise BenchmarkError(f"The server was not ready within {_READY_TIMEOUT_S:.0f} seconds.")
+
+
+def cpu_seconds(processes: dict[str, psutil.Process]) -> float:
+    """Return the CPU time that these processes have used, in user and in system mode."""
+    times = [process.cpu_times() for process in processes.values()]
+    return sum(time.user + time.system for time in times)
+
+
+def peak_memory_bytes(pid: int | None = None) -> int:
+    """Return the most memory a process ever held (VmHWM), or where there is no such figure, what it holds now.
+
+    Args:
+        pid: The process; this one if absent.
+    """
+    status = Path(f"/proc/{pid or os.getpid()}/status")
+    if not status.exists():
+        return psutil.Process(pid).memory_info().rss
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024

@@ -1,0 +1,120 @@
+"""`/api/import/…`: takes in objects of another server, in batches of one JSON object a line."""
+
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Query, Request, Response
+
+from evalhaven.api.bodies import spooled_body
+from evalhaven.api.rendering import json_response
+from evalhaven.api.services import ScopeOf, Services, ServicesOf
+from evalhaven.api.uploads import receive_form
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import InvalidRequestError, NotFoundError
+from evalhaven.domain.evals import Eval
+from evalhaven.domain.ids import EvalId
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.importers.documents import ImportRefusedError, file_of, parse_object, shown_id
+from evalhaven.importers.intake import Intake, Outcome
+from evalhaven.storage.evals import get_eval
+from evalhaven.storage.runs import get_run
+
+router = APIRouter(prefix="/api/import", include_in_schema=False)
+
+Origin = Annotated[str, Query(min_length=1, max_length=500)]
+Check = Annotated[bool, Query()]
+_NO_RUN = 0  # a key that no run has
+
+
+@router.post("/evals")
+async def import_evals(
+    request: Request, services: ServicesOf, scope: ScopeOf, origin: Origin, *, check: Check = False
+) -> Response:
+    """Take in evals."""
+    lines = await _lines(request, services)
+    return _answer(await _intake(services, scope, origin, check=check).take_evals(lines))
+
+
+@router.post("/evals/{eval_id}/runs")
+async def import_runs(
+    eval_id: str, request: Request, services: ServicesOf, scope: ScopeOf, origin: Origin, *, check: Check = False
+) -> Response:
+    """Take in finished runs of an eval; in a check the eval need not be here yet."""
+    lines = await _lines(request, services)
+    async with services.database.read() as tx:
+        try:
+            parent = await get_eval(tx, scope, eval_id)
+        except NotFoundError:
+            if not check:
+                raise
+            parent = Eval(EvalId(eval_id), 0, 0, "", {}, {}, [])
+    return _answer(await _intake(services, scope, origin, check=check).take_runs(parent, lines))
+
+
+@router.post("/evals/{eval_id}/runs/{run_id}/output_items")
+async def import_output_items(
+    eval_id: str,
+    run_id: str,
+    request: Request,
+    services: ServicesOf,
+    scope: ScopeOf,
+    origin: Origin,
+    *,
+    check: Check = False,
+) -> Response:
+    """Take in output items of an imported run; in a check the run need not be here yet."""
+    lines = await _lines(request, services)
+    run: Run | None = None
+    async with services.database.read() as tx:
+        try:
+            run = await get_run(tx, scope, eval_id, run_id)
+        except NotFoundError:
+            if not check:
+                raise
+    # A run that was executed here has its own items: it can only be looked at, not added to.
+    is_check = check or run is None or run.imported is None
+    outcome = await _intake(services, scope, origin, check=is_check).take_output_items(
+        _NO_RUN if run is None else run.key, lines
+    )
+    if run is not None and run.imported is None and outcome.created:
+        raise InvalidRequestError(f"Run {run_id!r} was executed on this server; no items can be imported into it.")
+    return _answer(outcome)
+
+
+@router.post("/files")
+async def import_file(
+    request: Request, services: ServicesOf, scope: ScopeOf, origin: Origin, *, check: Check = False
+) -> Response:
+    """Take in a file: a form of its `document` and its content as `file`."""
+    with services.blobs.writer() as writer:
+        form = await receive_form(request, writer, services.config.max_file_bytes)
+        document: JsonObject = {}
+        try:
+            document = parse_object(form.fields.get("document", "").encode())
+            new = file_of(document, origin, writer.size_bytes)
+        except ImportRefusedError as error:
+            return _answer(Outcome(refused=[(shown_id(document), str(error))]))
+        intake = _intake(services, scope, origin, check=True)
+        outcome = await intake.take_file(new)
+        if outcome.created and not check:
+            await anyio.to_thread.run_sync(services.blobs.commit, writer, new.id)
+            with services.blobs.kept_on_success(new.id):
+                outcome = await _intake(services, scope, origin, check=False).take_file(new)
+    return _answer(outcome)
+
+
+def _intake(services: Services, scope: ProjectScope, origin: str, *, check: bool) -> Intake:
+    return Intake(services.database, scope, origin, services.now(), is_check=check)
+
+
+async def _lines(request: Request, services: Services) -> list[bytes]:
+    async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
+        return [line for line in raw[:].split(b"\n") if line.strip()]
+
+
+def _answer(outcome: Outcome) -> Response:
+    refused = [{"id": public_id, "reason": reason} for public_id, reason in outcome.refused]
+    body = {"created": outcome.created, "unchanged": outcome.unchanged, "refused": refused}
+    return json_response(jsontext.render(body))

@@ -1,0 +1,1 @@
+"""Taking over what other servers hold: one door a module."""

@@ -1,0 +1,279 @@
+"""Wire documents of another server as objects of ours; what cannot come over is refused with the reason."""
+
+from dataclasses import replace
+from typing import cast
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.evals import Eval
+from evalhaven.domain.files import StoredFile
+from evalhaven.domain.ids import FILE_PREFIXES, RUN_PREFIXES, EvalId, FileId, OutputItemId, RunId, is_importable_id
+from evalhaven.domain.imports import ImportedDocument
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue
+from evalhaven.domain.output_items import Grade, OutputItem
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError, Sample, Usage
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import ITEM_STATUS_FILTERS, RunStatus
+from evalhaven.domain.tallies import CriterionTally, Tally
+
+_LARGEST_INTEGER = (1 << 63) - 1
+_LATEST_TIME = 253_402_300_799  # the last second of the year 9999
+_NO_BLOB_NAMES = ("parts",)  # what stands in the directory of the blobs beside them
+_FINAL = frozenset(status.value for status in RunStatus if status.is_final)
+
+
+class ImportRefusedError(Exception):
+    """An object cannot come over; the message says why."""
+
+
+def parse_object(raw: bytes) -> JsonObject:
+    """Return the JSON object of a raw document.
+
+    Raises:
+        ImportRefusedError: It is none.
+    """
+    try:
+        document = jsontext.parse_received(raw)
+    except InvalidJsonError as error:
+        raise ImportRefusedError(f"it is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ImportRefusedError("it is not a JSON object")
+    return document
+
+
+def eval_of(document: JsonObject, origin: str) -> Eval:
+    """Return an eval from its document.
+
+    Raises:
+        ImportRefusedError: A field that an eval cannot do without is missing or of another type.
+    """
+    created_at = _time(document)
+    config = _object(document, "data_source_config")
+    if not isinstance(config.get("type"), str):
+        raise ImportRefusedError("its 'data_source_config' has no 'type'")
+    return Eval(
+        id=EvalId(_id(document)),
+        created_at=created_at,
+        updated_at=created_at,
+        name=_text(document.get("name")),
+        metadata=_metadata(document),
+        data_source_config={"schema": {}, **config},
+        testing_criteria=[_criterion(each) for each in _list(document, "testing_criteria")],
+        imported=ImportedDocument(origin, document),
+    )
+
+
+def run_of(document: JsonObject, parent: Eval, scope: ProjectScope, origin: str) -> Run:
+    """Return a finished run from its document.
+
+    Raises:
+        ImportRefusedError: It was still under way, or a needed field is missing or of another type.
+    """
+    status = document.get("status")
+    if status not in _FINAL:
+        raise ImportRefusedError(f"its status was {status!r} when it was exported; export it again when it has ended")
+    created_at = _time(document)
+    data_source = _object(document, "data_source")
+    run_id = _id(document)
+    if run_id.startswith(FILE_PREFIXES):
+        raise ImportRefusedError("its 'id' is that of a file")
+    file_id = file_id_of(document)
+    tally = _tally(document, parent)
+    return Run(
+        id=RunId(run_id),
+        eval_id=parent.id,
+        eval_key=parent.key,
+        scope=scope,
+        created_at=created_at,
+        name=_text(document.get("name")),
+        model=_text(document.get("model")),
+        metadata=_metadata(document),
+        data_source=_without_rows(data_source),
+        file_id=None if file_id is None else FileId(file_id),
+        status=RunStatus(str(status)),
+        error=_error(document.get("error")),
+        tally=tally,
+        items_planned=tally.total,
+        started_at=created_at,
+        ended_at=created_at,
+        imported=ImportedDocument(origin, document),
+    )
+
+
+def output_item_of(raw: bytes, document: JsonObject) -> OutputItem:
+    """Return an output item from its document; its repeat is given to it when it is stored.
+
+    Args:
+        raw: The JSON text of the document.
+        document: The same, parsed.
+
+    Raises:
+        ImportRefusedError: A field that an output item cannot do without is missing or of another type.
+    """
+    item = _object(document, "datasource_item")
+    item_id, position, created_at = _id(document), _integer(document, "datasource_item_id"), _time(document)
+    spans = jsontext.members(raw, (0, len(raw)))
+    item_text = raw[slice(*spans.pop("datasource_item"))].decode()
+    rest = ",".join(f"{jsontext.render(key)}:{raw[slice(*span)].decode()}" for key, span in spans.items())
+    sample, results = document.get("sample"), document.get("results")
+    made = OutputItem(
+        id=OutputItemId(item_id),
+        position=position,
+        repeat=0,
+        created_at=created_at,
+        item_text=item_text,
+        item_hash=jsontext.canonical_hash(item),
+        sample=_sample(sample if isinstance(sample, dict) else {}),
+        grades=[_grade(each) for each in results if isinstance(each, dict)] if isinstance(results, list) else [],
+        imported_text=f"{{{rest}}}",
+    )
+    # The first server's word counts: it may have called an item failed that has no results at all.
+    return replace(made, imported_status=ITEM_STATUS_FILTERS.get(_text(document.get("status")), made.status))
+
+
+def file_of(document: JsonObject, origin: str, size_bytes: int) -> StoredFile:
+    """Return a file from its document and the length of its content.
+
+    Raises:
+        ImportRefusedError: A field that a file cannot do without is missing or of another type.
+    """
+    file_id = _id(document)
+    if file_id.startswith(RUN_PREFIXES) or file_id in _NO_BLOB_NAMES:
+        raise ImportRefusedError("its 'id' is not that of a file")
+    return StoredFile(
+        id=FileId(file_id),
+        created_at=_time(document),
+        expires_at=None,  # what was brought to safety is kept until somebody deletes it
+        filename=_text(document.get("filename")) or "file",
+        purpose=_text(document.get("purpose")) or "evals",
+        size_bytes=size_bytes,
+        imported=ImportedDocument(origin, document),
+    )
+
+
+def file_id_of(run: JsonObject) -> str | None:
+    """Return the id of the file that a run's document says it read; None where it read none."""
+    data_source = run.get("data_source")
+    source = data_source.get("source") if isinstance(data_source, dict) else None
+    file_id = source.get("id") if isinstance(source, dict) and source.get("type") == "file_id" else None
+    return file_id if isinstance(file_id, str) else None
+
+
+def shown_id(document: JsonObject) -> str:
+    """Return the id of a document for a message; "" where it has none."""
+    public_id = document.get("id")
+    return public_id if isinstance(public_id, str) else ""
+
+
+def _without_rows(data_source: JsonObject) -> JsonObject:
+    """Return a data source without its inline rows, which stand in the imported document already."""
+    source = data_source.get("source")
+    if not isinstance(source, dict) or "content" not in source:
+        return data_source
+    return {**data_source, "source": {**source, "content": []}}
+
+
+def _id(document: JsonObject) -> str:
+    public_id = document.get("id")
+    if not isinstance(public_id, str) or not is_importable_id(public_id):
+        raise ImportRefusedError("its 'id' is missing or no id")
+    return public_id
+
+
+def _time(document: JsonObject) -> int:
+    created_at = _integer(document, "created_at")
+    if created_at > _LATEST_TIME:
+        raise ImportRefusedError("its 'created_at' is no time in seconds")
+    return created_at
+
+
+def _integer(document: JsonObject, key: str) -> int:
+    value = document.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST_INTEGER:
+        raise ImportRefusedError(f"its {key!r} is missing or no whole number")
+    return value
+
+
+def _object(document: JsonObject, key: str) -> JsonObject:
+    value = document.get(key)
+    if not isinstance(value, dict):
+        raise ImportRefusedError(f"its {key!r} is missing or no object")
+    return value
+
+
+def _list(document: JsonObject, key: str) -> list[JsonValue]:
+    value = document.get(key)
+    if not isinstance(value, list):
+        raise ImportRefusedError(f"its {key!r} is missing or no list")
+    return value
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _metadata(document: JsonObject) -> dict[str, str]:
+    metadata = document.get("metadata")
+    return cast("dict[str, str]", metadata) if isinstance(metadata, dict) else {}
+
+
+def _criterion(value: JsonValue) -> JsonObject:
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise ImportRefusedError("one of its testing criteria has no 'type'")
+    name = _text(value.get("name"))
+    return {"id": name, **value, "name": name}
+
+
+def _tally(document: JsonObject, parent: Eval) -> Tally:
+    given = document.get("result_counts")
+    counts: JsonObject = given if isinstance(given, dict) else {}
+    per_criterion = document.get("per_testing_criteria_results")
+    found: dict[JsonValue, CriterionTally] = {}
+    for each in per_criterion if isinstance(per_criterion, list) else []:
+        if isinstance(each, dict) and isinstance(name := each.get("testing_criteria"), str):
+            found[name] = CriterionTally(_count(each, "passed"), _count(each, "failed"), _count(each, "errored"))
+    nothing = CriterionTally()
+    criteria = tuple(found.get(_text(criterion["id"]), nothing) for criterion in parent.testing_criteria)
+    return Tally(
+        passed=_count(counts, "passed"),
+        failed=_count(counts, "failed"),
+        errored=_count(counts, "errored"),
+        criteria=criteria if found else None,
+    )
+
+
+def _count(counts: JsonObject, key: str) -> int:
+    value = counts.get(key)
+    return value if isinstance(value, int) and 0 <= value <= _LARGEST_INTEGER else 0
+
+
+def _error(value: JsonValue) -> ItemError | None:
+    if not isinstance(value, dict):
+        return None
+    return ItemError(_text(value.get("code")) or "unknown", _text(value.get("message")))
+
+
+def _sample(sample: JsonObject) -> Sample:
+    usage = sample.get("usage")
+    counts: JsonObject = usage if isinstance(usage, dict) else {}
+    messages, output = sample.get("input"), sample.get("output")
+    return Sample(
+        input=messages if isinstance(messages, list) else [],
+        output=output if isinstance(output, list) else [],
+        finish_reason=_text(sample.get("finish_reason")),
+        model=_text(sample.get("model")),
+        usage=Usage(
+            _count(counts, "prompt_tokens"),
+            _count(counts, "completion_tokens"),
+            _count(counts, "total_tokens"),
+            _count(counts, "cached_tokens"),
+        ),
+        error=_error(sample.get("error")),
+    )
+
+
+def _grade(result: JsonObject) -> Grade:
+    score = result.get("score")
+    return Grade(score=float(score) if isinstance(score, int | float) else 0.0, passed=result.get("passed") is True)

@@ -1,0 +1,174 @@
+"""The intake: takes batches of documents into the database; what is there already stays as it is."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import anyio.to_thread
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.evals import Eval
+from evalhaven.domain.files import StoredFile
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.output_items import OutputItem
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.importers.documents import (
+    ImportRefusedError,
+    eval_of,
+    output_item_of,
+    parse_object,
+    run_of,
+    shown_id,
+)
+from evalhaven.storage.database import Database
+from evalhaven.storage.evals import insert_eval
+from evalhaven.storage.files import insert_file
+from evalhaven.storage.imports import list_eval_ids_of_runs, list_taken_ids
+from evalhaven.storage.output_items import insert_output_items, list_next_repeats, list_stored_ids
+from evalhaven.storage.runs import insert_run
+from evalhaven.storage.tables import evals, files, runs
+
+Refusal = tuple[str, str]
+T = TypeVar("T", Eval, Run, StoredFile)
+B = TypeVar("B")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a batch.
+
+    Attributes:
+        created: Objects that came over.
+        unchanged: Objects that were here already.
+        refused: Id (or "" where it has none) and reason of each that cannot come over.
+    """
+
+    created: int = 0
+    unchanged: int = 0
+    refused: list[Refusal] = field(default_factory=list[Refusal])
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes in objects of one project.
+
+    Attributes:
+        origin: Where the objects come from.
+        now: Unix second of the import.
+        is_check: Store nothing; the outcome says what would be stored.
+    """
+
+    database: Database
+    scope: ProjectScope
+    origin: str
+    now: int
+    is_check: bool = False
+
+    async def take_evals(self, raws: Sequence[bytes]) -> Outcome:
+        """Take in evals."""
+        outcome = Outcome()
+
+        def build(_raw: bytes, document: JsonObject) -> Eval:
+            return eval_of(document, self.origin)
+
+        async def insert(tx: AsyncConnection, new: Eval) -> None:
+            await insert_eval(tx, self.scope, new, self.now)
+
+        await self._store(evals, await _built(raws, build, outcome), insert, outcome)
+        return outcome
+
+    async def take_runs(self, parent: Eval, raws: Sequence[bytes]) -> Outcome:
+        """Take in finished runs of an eval that is here (or, in a check, would be)."""
+        outcome = Outcome()
+
+        def build(_raw: bytes, document: JsonObject) -> Run:
+            return run_of(document, parent, self.scope, self.origin)
+
+        async def insert(tx: AsyncConnection, new: Run) -> None:
+            await insert_run(tx, self.scope, new, self.now)
+
+        found = await _built(raws, build, outcome)
+        async with self.database.read() as tx:
+            parents = await list_eval_ids_of_runs(tx, self.scope, [run.id for run in found])
+        elsewhere = {run_id: eval_id for run_id, eval_id in parents.items() if eval_id != parent.id}
+        outcome.refused += [
+            (run_id, f"a run of this id is here already, of eval {eval_id}") for run_id, eval_id in elsewhere.items()
+        ]
+        await self._store(runs, [run for run in found if run.id not in elsewhere], insert, outcome)
+        return outcome
+
+    async def take_output_items(self, run_key: int, raws: Sequence[bytes]) -> Outcome:
+        """Take in output items of an imported run; in a check its key may be one that no run has."""
+        outcome = Outcome()
+        found = await _built(raws, output_item_of, outcome)
+        async with self._transaction() as tx:
+            stored = await list_stored_ids(tx, self.scope, run_key, [item.id for item in found])
+            new = list({item.id: item for item in found if item.id not in stored}.values())
+            outcome.unchanged, outcome.created = len(found) - len(new), len(new)
+            if new and not self.is_check:
+                await insert_output_items(tx, self.scope, run_key, await self._numbered(tx, run_key, new))
+        return outcome
+
+    async def take_file(self, new: StoredFile) -> Outcome:
+        """Take in the record of a file whose content is in the blob store."""
+        outcome = Outcome()
+
+        async def insert(tx: AsyncConnection, file: StoredFile) -> None:
+            await insert_file(tx, self.scope, file, self.now)
+
+        await self._store(files, [new], insert, outcome)
+        return outcome
+
+    async def _store(
+        self,
+        table: Table,
+        found: Sequence[T],
+        insert: Callable[[AsyncConnection, T], Awaitable[None]],
+        outcome: Outcome,
+    ) -> None:
+        async with self._transaction() as tx:
+            taken = await list_taken_ids(tx, self.scope, table, [each.id for each in found])
+            for new in found:
+                if taken.get(new.id) is False:
+                    outcome.refused.append((new.id, "an object of this id was deleted here, and stays deleted"))
+                elif new.id in taken:
+                    outcome.unchanged += 1
+                else:
+                    taken[new.id] = True
+                    outcome.created += 1
+                    if not self.is_check:
+                        await insert(tx, new)
+
+    def _transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open the transaction of a batch; a check never waits for a writer."""
+        return self.database.read() if self.is_check else self.database.write()
+
+    async def _numbered(self, tx: AsyncConnection, run_key: int, items: Sequence[OutputItem]) -> list[OutputItem]:
+        """Return the items with their repeat: the number of the occurrence of their position in the run."""
+        next_repeat = await list_next_repeats(tx, self.scope, run_key, [item.position for item in items])
+        numbered: list[OutputItem] = []
+        for item in items:
+            repeat = next_repeat.get(item.position, 0)
+            next_repeat[item.position] = repeat + 1
+            numbered.append(replace(item, repeat=repeat))
+        return numbered
+
+
+async def _built(raws: Sequence[bytes], build: Callable[[bytes, JsonObject], B], outcome: Outcome) -> list[B]:
+    """Return what could be built, and note the refusals; in a thread, for a batch may be large."""
+
+    def build_all() -> list[B]:
+        found: list[B] = []
+        for raw in raws:
+            document: JsonObject = {}
+            try:
+                document = parse_object(raw)
+                found.append(build(raw, document))
+            except ImportRefusedError as error:
+                outcome.refused.append((shown_id(document), str(error)))
+        return found
+
+    return await anyio.to_thread.run_sync(build_all)

@@ -1,0 +1,46 @@
+"""What every door of the import offers: the objects of another server, one raw JSON text at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class SourceError(Exception):
+    """What was to be imported cannot be read; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to import: its document (JSON text) and where its content stands."""
+
+    document: bytes
+    content: Path
+
+
+class ImportSource(Protocol):
+    """Objects to import; each call may be repeated and starts again, none holds more than a page.
+
+    Every iterator may raise `SourceError`.
+    """
+
+    @property
+    def origin(self) -> str:
+        """Return where the objects come from, for people: a base URL, or kind and name of a file."""
+        ...
+
+    def evals(self) -> Iterator[bytes]:
+        """Yield the documents of the evals."""
+        ...
+
+    def runs(self, eval_id: str) -> Iterator[bytes]:
+        """Yield the documents of an eval's runs."""
+        ...
+
+    def output_items(self, run_id: str) -> Iterator[bytes]:
+        """Yield the documents of a run's output items."""
+        ...
+
+    def files(self) -> Iterator[SourceFile]:
+        """Yield the files whose content is at hand."""
+        ...

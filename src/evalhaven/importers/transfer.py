@@ -1,0 +1,251 @@
+"""The transfer: everything of a source sent to a server's import endpoints, in an order that a kill cannot harm.
+
+An eval goes before its runs and a run before its items; what is there already is left alone, so that a transfer cut
+short is repeated whole and ends with the same objects.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote
+
+import httpx
+
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.importers.documents import ImportRefusedError, parse_object, shown_id
+from evalhaven.importers.recovery import FileReader, recovered_file
+from evalhaven.importers.source import ImportSource, SourceFile
+
+KINDS = ("files", "evals", "runs", "output_items")
+_BATCH_OBJECTS = 500
+_BATCH_BYTES = 8 * 1024 * 1024
+_KEPT_MESSAGES = 1000
+_NOT_FOUND = 404
+_BODY_TOO_LARGE = 413
+_TOO_LARGE = "it is larger than what the server takes at once: raise {} there"
+
+
+class TransferError(Exception):
+    """The server did not take what it was sent; the message is its answer."""
+
+
+@dataclass(slots=True)
+class KindReport:
+    """What came of the objects of one kind."""
+
+    created: int = 0
+    unchanged: int = 0
+    refused: int = 0
+
+    @property
+    def here(self) -> int:
+        """Return how many are on the server now."""
+        return self.created + self.unchanged
+
+
+@dataclass(slots=True)
+class TransferReport:
+    """What came over and what did not.
+
+    Attributes:
+        kinds: Counts of `files`, `evals`, `runs` and `output_items`.
+        refusals: Kind, id and reason of what cannot come over; the first thousand.
+        recovered: Ids of files that the source lacks, made again from output items; in a check, that would be.
+        notes: What came over and is worth a look; the first thousand.
+    """
+
+    kinds: dict[str, KindReport] = field(default_factory=lambda: {kind: KindReport() for kind in KINDS})
+    refusals: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    recovered: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether everything came over."""
+        return not any(counts.refused for counts in self.kinds.values())
+
+    def add(self, kind: str, answer: Mapping[str, Any]) -> None:
+        """Count a server's answer to a batch."""
+        counts = self.kinds[kind]
+        counts.created += answer["created"]
+        counts.unchanged += answer["unchanged"]
+        counts.refused += len(answer["refused"])
+        room = _KEPT_MESSAGES - len(self.refusals)
+        self.refusals += [(kind, each["id"], each["reason"]) for each in answer["refused"][:room]]
+
+    def note(self, text: str) -> None:
+        """Keep a note."""
+        if len(self.notes) < _KEPT_MESSAGES:
+            self.notes.append(text)
+
+
+class Transfer:
+    """Sends a source to a server."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        source: ImportSource,
+        *,
+        is_check: bool,
+        on_progress: Callable[[TransferReport], None],
+    ) -> None:
+        self._client = client
+        self._source = source
+        self._parameters = {"origin": source.origin[:500], "check": str(is_check).lower()}
+        self._on_progress = on_progress
+        self._report = TransferReport()
+        self._present: set[str] = set()  # files of the source or of the server
+        self._readers: dict[str, FileReader] = {}  # for each other file the run that has most of its rows
+
+    async def send_all(self) -> TransferReport:
+        """Send everything and return what came of it.
+
+        Raises:
+            TransferError: The server refused a whole batch, or is not there.
+            SourceError: The source cannot be read to its end.
+        """
+        for file in self._source.files():
+            self._present.add(_id_of(file.document))
+            await self._send_file(file)
+        async for eval_id, _ in self._batched("evals", "evals", self._source.evals()):
+            await self._send_runs(eval_id)
+        for reader in self._readers.values():
+            with recovered_file(reader, self._source.output_items(reader.run_id)) as file:
+                if file is not None and await self._send_file(file):
+                    self._report.recovered.append(reader.file_id)
+        return self._report
+
+    async def _send_runs(self, eval_id: str) -> None:
+        path = f"evals/{eval_id}/runs"
+        async for run_id, document in self._batched("runs", path, self._source.runs(eval_id)):
+            items = 0
+            async for _ in self._batched("output_items", f"{path}/{run_id}/output_items", self._items(run_id)):
+                items += 1
+            self._compare(run_id, document, items)
+            await self._remember_reader(document, items)
+
+    def _items(self, run_id: str) -> Iterator[bytes]:
+        return self._source.output_items(run_id)
+
+    def _compare(self, run_id: str, document: JsonObject, items: int) -> None:
+        counts = document.get("result_counts")
+        total = counts.get("total") if isinstance(counts, dict) else None
+        if isinstance(total, int) and total != items:
+            self._report.note(f"run {run_id} counts {total:,} output items, and {items:,} of them came over")
+
+    async def _remember_reader(self, document: JsonObject, items: int) -> None:
+        """Keep a run as the one to make its file again from, where neither source nor server has the file."""
+        reader = FileReader.of_run(document, items)
+        if reader is None or reader.file_id in self._present:
+            return
+        known = self._readers.get(reader.file_id)
+        if known is None:
+            answer = await self._request("GET", f"/v1/files/{quote(reader.file_id, safe='')}")
+            if answer.status_code != _NOT_FOUND:
+                self._present.add(reader.file_id)
+                return
+        if known is None or items > known.item_count:
+            self._readers[reader.file_id] = reader
+
+    async def _send_file(self, file: SourceFile) -> bool:
+        """Send a file and return whether it came over and was not there before."""
+        with file.content.open("rb") as content:
+            answer = await self._request(
+                "POST",
+                "/api/import/files",
+                params=self._parameters,
+                data={"document": file.document.decode()},
+                files={"file": (file.content.name, content)},
+            )
+        if answer.status_code == _BODY_TOO_LARGE:
+            self._refuse("files", _id_of(file.document), _TOO_LARGE.format("EVALHAVEN_MAX_FILE_MB"))
+            return False
+        return bool(self._take("files", answer)["created"])
+
+    async def _batched(
+        self, kind: str, path: str, documents: Iterator[bytes]
+    ) -> AsyncGenerator[tuple[str, JsonObject]]:
+        """Send documents in batches and yield each that was not refused, with its id, once its batch is there.
+
+        Output items are yielded unparsed, as nothing: who sends them only counts them.
+        """
+        batch: list[bytes] = []
+        size = 0
+        for document in documents:
+            batch.append(document)
+            size += len(document)
+            if len(batch) == _BATCH_OBJECTS or size > _BATCH_BYTES:
+                async for each in self._send_batch(kind, path, batch):
+                    yield each
+                batch, size = [], 0
+        if batch:
+            async for each in self._send_batch(kind, path, batch):
+                yield each
+
+    async def _send_batch(self, kind: str, path: str, batch: list[bytes]) -> AsyncGenerator[tuple[str, JsonObject]]:
+        content = b"\n".join(map(_one_line, batch))
+        answer = await self._request("POST", f"/api/import/{path}", params=self._parameters, content=content)
+        if answer.status_code == _BODY_TOO_LARGE:
+            if len(batch) == 1:
+                self._refuse(kind, _id_of(batch[0]), _TOO_LARGE.format("EVALHAVEN_MAX_BODY_MB"))
+                return
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                async for each in self._send_batch(kind, path, half):
+                    yield each
+            return
+        taken = self._take(kind, answer)
+        if kind == "output_items":
+            for _ in range(taken["created"] + taken["unchanged"]):
+                yield "", {}
+            return
+        refused = {each["id"] for each in taken["refused"]}
+        for raw in batch:
+            document = _parsed(raw)
+            if document and (public_id := shown_id(document)) not in refused:
+                yield public_id, document
+
+    def _refuse(self, kind: str, public_id: str, reason: str) -> None:
+        self._report.add(kind, {"created": 0, "unchanged": 0, "refused": [{"id": public_id, "reason": reason}]})
+
+    def _take(self, kind: str, answer: httpx.Response) -> dict[str, Any]:
+        if answer.is_error:
+            raise TransferError(_message_of(answer))
+        body = cast("dict[str, Any]", answer.json())
+        self._report.add(kind, body)
+        self._on_progress(self._report)
+        return body
+
+    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            return await self._client.request(method, path, **more)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = str(error) or type(error).__name__
+            raise TransferError(f"The server at {self._client.base_url} does not answer: {reason}.") from error
+
+
+def _one_line(document: bytes) -> bytes:
+    # A raw line break in JSON is white space between tokens.
+    return document.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _parsed(raw: bytes) -> JsonObject:
+    """Return a document, {} where it is none (the server has refused it, then)."""
+    try:
+        return parse_object(raw)
+    except ImportRefusedError:
+        return {}
+
+
+def _id_of(raw: bytes) -> str:
+    return shown_id(_parsed(raw))
+
+
+def _message_of(answer: httpx.Response) -> str:
+    try:
+        error = answer.json()["error"]
+        return f"{error['message']} (status {answer.status_code}, request {answer.headers.get('x-request-id')})"
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return f"status {answer.status_code}: {answer.text[:200]}"

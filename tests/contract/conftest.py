@@ -1,0 +1,175 @@
+"""One server for the whole suite; every JSON answer of it is held against its own OpenAPI document."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import httpx2
+import openai
+import pytest
+
+from tests.contract.document import AnswerChecker
+from tests.server import Server, show_server_logs
+
+pytest_runtest_makereport = show_server_logs
+
+FINAL = ("completed", "failed", "canceled")
+
+MakeEval = Callable[..., dict[str, Any]]
+MakeRun = Callable[..., dict[str, Any]]
+Upload = Callable[..., str]
+RunToEnd = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server"), EVALHAVEN_MAX_BODY_MB="16").running() as running:
+        process_id = running.process.pid
+        yield running
+        assert (running.process.pid, running.process.poll()) == (process_id, None), "the server lived through it all"
+        for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
+            assert sign not in running.log
+
+
+@pytest.fixture(scope="session")
+def document(server: Server) -> dict[str, Any]:
+    """The server's OpenAPI document."""
+    answer = httpx.get(f"{server.url}/openapi.json")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+@pytest.fixture(scope="session")
+def checker(document: dict[str, Any]) -> AnswerChecker:
+    return AnswerChecker(document)
+
+
+@pytest.fixture(scope="session")
+def http(server: Server, checker: AnswerChecker) -> Iterator[httpx.Client]:
+    hooks = {"response": [checker.check]}
+    with httpx.Client(base_url=server.url, timeout=30, event_hooks=hooks) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def client(server: Server, checker: AnswerChecker) -> Iterator[openai.OpenAI]:
+    transport = httpx2.Client(event_hooks={"response": [checker.check]})
+    with openai.OpenAI(
+        base_url=f"{server.url}/v1", api_key="anything", max_retries=0, timeout=30, http_client=transport
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def make_eval(http: httpx.Client) -> MakeEval:
+    """Create an eval; by default one whose criterion compares `item.a` with `item.b`."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        answer = http.post("/v1/evals", content=json.dumps(eval_body(**changes)))
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_run(http: httpx.Client) -> MakeRun:
+    """Create a run of an eval; by default a `jsonl` run over the given inline rows."""
+
+    def make(parent: dict[str, Any], rows: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
+        body = {"data_source": inline_source(rows), **changes}
+        answer = http.post(f"/v1/evals/{parent['id']}/runs", content=json.dumps(body))
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_to_end(http: httpx.Client, make_run: MakeRun) -> RunToEnd:
+    """Create a run as `make_run` does and return it as it is when it has ended."""
+
+    def run(parent: dict[str, Any], rows: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
+        return wait_for_end(http, make_run(parent, rows, **changes))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def upload(http: httpx.Client) -> Upload:
+    """Upload content and return the file's id."""
+
+    def send(content: bytes, filename: str = "rows.jsonl", purpose: str = "evals") -> str:
+        answer = http.post("/v1/files", files={"file": (filename, content)}, data={"purpose": purpose})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
+
+    return send
+
+
+def string_check(**changes: Any) -> dict[str, Any]:
+    """Return a criterion that compares `item.a` with `item.b`."""
+    return {
+        "type": "string_check",
+        "name": "same",
+        "input": "{{ item.a }}",
+        "reference": "{{ item.b }}",
+        "operation": "eq",
+        **changes,
+    }
+
+
+def eval_body(**changes: Any) -> dict[str, Any]:
+    """Return the body of an eval's creation with keys replaced."""
+    return {
+        "data_source_config": {"type": "custom", "item_schema": {"type": "object"}},
+        "testing_criteria": [string_check()],
+        **changes,
+    }
+
+
+def inline_source(rows: list[Any] | None = None) -> dict[str, Any]:
+    """Return a `jsonl` data source with inline rows; by default a single row, which passes."""
+    content = [{"item": {"a": "x", "b": "x"}}] if rows is None else rows
+    return {"type": "jsonl", "source": {"type": "file_content", "content": content}}
+
+
+def file_source(file_id: str) -> dict[str, Any]:
+    """Return a `jsonl` data source that reads a file."""
+    return {"type": "jsonl", "source": {"type": "file_id", "id": file_id}}
+
+
+def wait_for_end(http: httpx.Client, run: dict[str, Any], timeout_s: float = 60) -> dict[str, Any]:
+    """Return a run as it is when it has ended."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        answer = http.get(f"/v1/evals/{run['eval_id']}/runs/{run['id']}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        if found["status"] in FINAL:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"run {run['id']} did not end within {timeout_s} s")
+
+
+def items_of(http: httpx.Client, run: dict[str, Any], **query: Any) -> list[dict[str, Any]]:
+    """Return the output items of a run, up to 1000, in the order of the rows."""
+    answer = http.get(
+        f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items", params={"limit": "1000", "order": "asc", **query}
+    )
+    assert answer.status_code == 200, answer.text
+    return sorted(answer.json()["data"], key=lambda item: item["datasource_item_id"])
+
+
+def refusal_of(answer: httpx.Response, status: int = 400) -> dict[str, Any]:
+    """Return the `error` of a refusal after checking what all refusals have in common."""
+    assert answer.status_code == status, answer.text
+    error: dict[str, Any] = answer.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert error["type"] == "invalid_request_error"
+    assert error["message"]
+    assert answer.headers["x-should-retry"] == "false"
+    assert answer.headers["x-request-id"].startswith("req_")
+    return error

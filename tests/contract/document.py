@@ -1,0 +1,80 @@
+"""Holds every JSON answer against the OpenAPI document of the server that gave it."""
+
+import json
+import re
+from typing import Any
+
+import jsonschema_rs
+
+_PARAMETER = re.compile(r"\\\{[^{}]*\\\}")
+_ALIAS = re.compile(r"^/openai(?:/v1)?/")
+_CANCEL_ALIAS = re.compile(r"^(/v1/evals/[^/]+/runs/[^/]+)/cancel$")
+
+
+class AnswerChecker:
+    """Validates answers; `check` is an httpx event hook.
+
+    Args:
+        document: The parsed OpenAPI document.
+    """
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self._validators: dict[str, jsonschema_rs.Validator] = {}
+        # A path without parameters is tried first: /files/{file_id} would match /files too otherwise.
+        templates = sorted(document["paths"], key=lambda path: path.count("{"))
+        self._paths = [(_pattern(template), template) for template in templates]
+        self.checked = 0
+
+    def check(self, response: Any) -> None:
+        """Fail unless the body is what the document says of this operation and status."""
+        response.read()
+        if not response.headers.get("content-type", "").startswith("application/json"):
+            return
+        path = response.request.url.raw_path.decode().partition("?")[0]
+        schema = self._schema_of(response.request.method, path, response.status_code)
+        if schema is not None:
+            problems = self._problems_of_answer(schema, json.loads(response.text))
+            assert not problems, f"{response.request.method} {path} {response.status_code}: {problems}"
+            self.checked += 1
+
+    def problems(self, schema: dict[str, Any], value: Any) -> list[str]:
+        """Return what is wrong with a value by a schema of the document."""
+        key = json.dumps(schema)
+        if key not in self._validators:
+            whole = {**schema, "components": self._document["components"]}
+            self._validators[key] = jsonschema_rs.validator_for(whole)
+        return [f"{list(error.instance_path)}: {error.message}" for error in self._validators[key].iter_errors(value)]
+
+    def _problems_of_answer(self, schema: dict[str, Any], value: Any) -> list[str]:
+        try:
+            return self.problems(schema, value)
+        except UnicodeEncodeError:
+            return self.problems(schema, _encodable(value))
+
+    def _schema_of(self, method: str, path: str, status: int) -> dict[str, Any] | None:
+        """Return the schema that an answer must satisfy; None for what is no part of the contract (/readyz)."""
+        plain = _CANCEL_ALIAS.sub(r"\1", _ALIAS.sub("/v1/", path))
+        if status >= 400:
+            return {"$ref": "#/components/schemas/ErrorResponse"}
+        for pattern, template in self._paths:
+            if pattern.fullmatch(plain):
+                answer = self._document["paths"][template][method.lower()]["responses"][str(status)]
+                schema: dict[str, Any] = answer["content"]["application/json"]["schema"]
+                return schema
+        return None
+
+
+def _encodable(value: Any) -> Any:
+    """Replace lone surrogates, which are JSON but which the validator's keys cannot hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(entry) for key, entry in value.items()}
+    return [_encodable(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    # The name of a model may hold slashes.
+    wildcard = ".+" if template == "/v1/models/{model}" else "[^/]+"
+    return re.compile(_PARAMETER.sub(wildcard, re.escape(template)))

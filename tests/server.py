@@ -1,0 +1,155 @@
+"""A real server process for tests: start, stop, SIGKILL, start again on the same port and data directory.
+
+    server = Server(tmp_path, EVALHAVEN_MAX_BODY_MB="1")
+    with server.running():
+        httpx.get(f"{server.url}/v1/evals")
+        server.kill()      # SIGKILL, as by the kernel
+        server.restart()   # returns when /readyz says so
+
+Add `pytest_runtest_makereport = show_server_logs` to a conftest.py, and a failed test shows the ends of the logs of
+all servers that were up.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+_READY_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 30.0
+_POLL_S = 0.02
+_SHOWN_LOG_CHARS = 4000
+
+_running: "list[Server]" = []
+
+
+class Server:
+    """One `evalhaven serve` on loopback; it is not running until `start`."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        """Choose a free port and the data directory.
+
+        Args:
+            directory: An existing directory that is this server's own: `data` and `server.log` come to stand in it.
+            environment: Variables beyond those of the tests' own process, such as EVALHAVEN_MAX_BODY_MB="1".
+        """
+        self.data_dir = directory / "data"
+        self.log_path = directory / "server.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process of the last start; its `pid` is the server's."""
+        if self._process is None:
+            raise RuntimeError("the server was never started")
+        return self._process
+
+    @property
+    def database_path(self) -> Path:
+        return self.data_dir / "evalhaven.db"
+
+    @property
+    def log(self) -> str:
+        """Everything that was logged since the first start, by the executor too."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @contextlib.contextmanager
+    def running(self) -> "Generator[Server]":
+        """Start, and stop at the end whatever happened between."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
+
+    def start(self, *, wait_until_ready: bool = True) -> None:
+        """Start the process; return when requests and runs are served."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
+        command = [sys.executable, "-m", "evalhaven", "serve"]
+        command += ["--port", str(self.port), "--data-dir", str(self.data_dir)]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**inherited, **self._environment},
+            )
+        if self not in _running:
+            _running.append(self)
+        if wait_until_ready:
+            self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Return when /readyz answers 200.
+
+        Raises:
+            RuntimeError: The process ended, or it took too long; with the log.
+        """
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with status {self.process.returncode}:\n{self.log}")
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return
+            time.sleep(_POLL_S)
+        raise RuntimeError(f"the server was not ready within {_READY_TIMEOUT_S:.0f} s:\n{self.log}")
+
+    def stop(self) -> int | None:
+        """End the process as a service manager does (SIGTERM); return its exit status, None if it never started."""
+        if self in _running:
+            _running.remove(self)
+        if self._process is None:
+            return None
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """Kill the server with SIGKILL and wait until it is gone; its executor dies with it by itself."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(_STOP_TIMEOUT_S)
+
+    def restart(self, *, wait_until_ready: bool = True) -> None:
+        """Start again on the same port and data; a server still up is stopped first."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+        self.start(wait_until_ready=wait_until_ready)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.hookimpl(wrapper=True)
+def show_server_logs() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Be the hook `pytest_runtest_makereport`: add the logs of all servers that are up to a failure's report."""
+    report = yield
+    if report.failed:
+        report.sections += list(_log_sections())
+    return report
+
+
+def _log_sections() -> Iterator[tuple[str, str]]:
+    for server in _running:
+        yield f"log of {server.url}", server.log[-_SHOWN_LOG_CHARS:]

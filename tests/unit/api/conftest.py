@@ -1,0 +1,62 @@
+"""The API in this process, over a migrated database."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from evalhaven.api.application import build_application
+from evalhaven.api.services import ApiConfig, Services
+from evalhaven.domain.ids import IdFactory
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import Database
+from tests.unit.domain.still_clock import StillClock
+from tests.unit.storage.stored import database, database_url, migrated_file
+
+__all__ = ["database", "database_url", "migrated_file"]
+
+CONFIG = ApiConfig(
+    base_url="http://127.0.0.1:8765",
+    list_order="desc",
+    allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]", "::1", "evals.example.org"}),
+    max_body_bytes=1024 * 1024,
+    max_file_bytes=1024 * 1024,
+)
+
+
+@pytest.fixture
+def services(database: Database, tmp_path: Path) -> Services:
+    """Return the services behind the API; no executor runs."""
+    clock = StillClock()
+    return Services(
+        database=database,
+        blobs=BlobStore(tmp_path / "blobs"),
+        ids=IdFactory(clock),
+        clock=clock,
+        wake_executor=lambda: None,
+        is_executor_running=lambda: True,
+        config=CONFIG,
+    )
+
+
+@pytest.fixture
+async def client(services: Services) -> AsyncGenerator[httpx.AsyncClient]:
+    """Return a client of the API."""
+    async with calling(services) as client:
+        yield client
+
+
+@asynccontextmanager
+async def calling(services: Services) -> AsyncGenerator[httpx.AsyncClient]:
+    """Open a client of the API over these services."""
+
+    @asynccontextmanager
+    async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
+        yield
+
+    transport = httpx.ASGITransport(build_application(services, lifespan))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+        yield client

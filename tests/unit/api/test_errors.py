@@ -1,0 +1,87 @@
+"""Facts about errors as responses: one status for each kind, in OpenAI's envelope."""
+
+import errno
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from evalhaven.api.errors import error_response, install_error_handlers
+from evalhaven.api.middleware import RequestRecord
+from evalhaven.domain.errors import (
+    EvalhavenError,
+    IllegalRunTransitionError,
+    InvalidRequestError,
+    InvalidRowsError,
+    NotFoundError,
+    RequestTooLargeError,
+)
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.wire.requests import RequestError
+
+
+async def answer_to(error: Exception) -> httpx.Response:
+    """Return the response to a request whose route raises this error."""
+    application = FastAPI()
+    install_error_handlers(application)
+    application.add_middleware(RequestRecord, new_request_id=lambda: "req_1")
+
+    @application.get("/")
+    async def fail() -> None:  # pyright: ignore[reportUnusedFunction]
+        raise error
+
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get("/")
+
+
+def subclasses_of(kind: type[EvalhavenError]) -> Iterator[type[EvalhavenError]]:
+    """Yield the kinds of errors below one."""
+    for each in kind.__subclasses__():
+        yield each
+        yield from subclasses_of(each)
+
+
+EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
+    (NotFoundError("Eval", "eval_1", "eval_id"), 404, "eval_id", "not_found"),
+    (InvalidRequestError("No.", param="name", code="x"), 400, "name", "x"),
+    (InvalidRowsError("No.", param="data_source"), 400, "data_source", "invalid_data_source"),
+    (RequestTooLargeError("No.", code="request_too_large"), 413, None, "request_too_large"),
+    (RequestError("No.", "testing_criteria[0].name"), 400, "testing_criteria[0].name", "invalid_value"),
+    (RecursionError(), 400, None, "invalid_json"),
+    (IllegalRunTransitionError("evalrun_1", RunStatus.FAILED, RunStatus.QUEUED), 500, None, "internal_error"),
+    (ZeroDivisionError(), 500, None, "internal_error"),
+    (IntegrityError("INSERT", {}, Exception("UNIQUE")), 500, None, "internal_error"),
+    (OperationalError("INSERT", {}, Exception("locked")), 503, None, "database_unavailable"),
+    (OSError(errno.ENOSPC, "No space left on device"), 503, None, "storage_unavailable"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "param", "code"), EXAMPLES)
+async def test_each_error_has_its_status_in_the_envelope(
+    error: Exception, status: int, param: str | None, code: str | None
+) -> None:
+    answer = await answer_to(error)
+    body = answer.json()["error"]
+
+    assert (answer.status_code, body["param"], body["code"]) == (status, param, code)
+    assert body.keys() == {"message", "type", "param", "code"}
+    assert body["type"] == ("invalid_request_error" if status < 500 else "server_error")
+    assert answer.headers["x-should-retry"] == ("true" if status >= 500 else "false")
+    assert answer.headers["x-request-id"] == "req_1"
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+def test_every_kind_of_error_has_an_example() -> None:
+    assert set(subclasses_of(EvalhavenError)) <= {type(error) for error, *_ in EXAMPLES}
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("secret"), OSError(errno.EACCES, "secret", "/secret/path")])
+async def test_unforeseen_errors_tell_no_internals(error: Exception) -> None:
+    assert "secret" not in (await answer_to(error)).text
+
+
+def test_messages_with_lone_surrogates_can_be_sent() -> None:
+    assert b"\\ud800" in bytes(error_response(400, "\ud800").body)

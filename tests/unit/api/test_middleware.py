@@ -1,0 +1,133 @@
+"""Facts about what happens to every request: aliases, hosts, origins, ids."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from evalhaven.api.middleware import HostGuard, PathAliases, RequestRecord
+
+HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "fd00::1", "evals.example.org"})
+
+
+def client_of(application: object, **options: bool) -> httpx.AsyncClient:
+    """Return a client of an ASGI application."""
+    transport = httpx.ASGITransport(application, **options)  # pyright: ignore[reportArgumentType]
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765")
+
+
+def echo() -> FastAPI:
+    """Return an application that answers with the path it was asked for."""
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @application.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"])
+    async def show(request: Request) -> PlainTextResponse:  # pyright: ignore[reportUnusedFunction]
+        return PlainTextResponse(request.url.path)
+
+    @application.get("/fail")
+    async def fail() -> None:  # pyright: ignore[reportUnusedFunction]
+        raise ZeroDivisionError
+
+    return application
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("/openai/v1/evals", "/v1/evals"),
+        ("/openai/evals?api-version=2025-04-01", "/v1/evals"),
+        ("/openai/v1/evals/eval_1/runs/evalrun_1/output_items", "/v1/evals/eval_1/runs/evalrun_1/output_items"),
+        ("/openai/files/file-1/content", "/v1/files/file-1/content"),
+        ("/openai/v1/models", "/v1/models"),
+        ("/openai/fine_tuning/alpha/graders/run", "/v1/fine_tuning/alpha/graders/run"),
+        ("/v1/evals", "/v1/evals"),
+        ("/v1/openai/evals", "/v1/openai/evals"),
+        ("/openai/evalsx", "/openai/evalsx"),
+        ("/openai/v1", "/openai/v1"),
+        ("/openai/v2/evals", "/openai/v2/evals"),
+        ("/openai/openai/evals", "/openai/openai/evals"),
+        ("/evals", "/evals"),
+    ],
+)
+async def test_aliases_answer_like_v1(asked: str, answered: str) -> None:
+    async with client_of(PathAliases(echo())) as client:
+        assert (await client.get(asked)).text == answered
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:8765",
+        "LOCALHOST:1",
+        "localhost",
+        "[::1]",
+        "[::1]:8765",
+        "[fd00::1]:1",
+        "evals.example.org:443",
+    ],
+)
+async def test_own_names_are_let_in_with_any_port(host: str) -> None:
+    async with client_of(HostGuard(echo(), HOSTS)) as client:
+        assert (await client.get("/", headers={"host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:8765",
+        "localhost:8765:1",
+        "localhost:x",
+        "localhost:999999",
+        "::1",
+        "[::2]",
+        "[::1",
+        "[::1]x",
+        "user@localhost",
+        "localhost/",
+        "localhost ",
+        "evil.example, localhost",
+    ],
+)
+async def test_other_names_are_refused(host: str) -> None:
+    async with client_of(HostGuard(echo(), HOSTS)) as client:
+        answer = await client.get("/", headers={"host": host})
+
+    assert answer.status_code == 421
+    assert answer.json()["error"]["code"] == "unknown_host"
+    assert "EVALHAVEN_PUBLIC_URL" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:3000", "http://127.0.0.1", "https://evals.example.org", "http://[::1]:8765"]
+)
+async def test_own_pages_may_write(origin: str) -> None:
+    async with client_of(HostGuard(echo(), HOSTS)) as client:
+        assert (await client.post("/", headers={"origin": origin})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "", "http://[::1", "file://", "http://localhost.evil.example"]
+)
+async def test_pages_of_another_origin_may_read_but_not_write(origin: str) -> None:
+    async with client_of(HostGuard(echo(), HOSTS)) as client:
+        for method in ("POST", "DELETE", "PUT"):
+            answer = await client.request(method, "/", headers={"origin": origin})
+            assert answer.status_code == 403
+            assert answer.json()["error"]["code"] == "foreign_origin"
+        for method in ("GET", "HEAD", "OPTIONS"):
+            assert (await client.request(method, "/", headers={"origin": origin})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/fail"])
+async def test_every_answer_has_an_id_and_a_duration(path: str) -> None:
+    async with client_of(RequestRecord(echo(), lambda: "req_1"), raise_app_exceptions=False) as client:
+        answer = await client.get(path)
+
+    assert answer.headers["x-request-id"] == "req_1"
+    assert int(answer.headers["openai-processing-ms"]) >= 0
+    assert answer.headers["openai-version"]

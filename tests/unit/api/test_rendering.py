@@ -1,0 +1,123 @@
+"""Facts about responses and pages: hostile text, inline rows, order of lists."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from evalhaven.api.services import Services
+from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.storage.output_items import insert_output_items
+from tests.unit.api.conftest import calling
+from tests.unit.storage.stored import FAILED, make_eval, make_item, make_run, store_active_run, store_eval, store_run
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;\0\ud800"
+CRITERION: dict[str, Any] = {
+    "type": "string_check",
+    "name": HOSTILE,
+    "id": "c-1",
+    "input": "",
+    "reference": "",
+    "operation": "eq",
+}
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page and the addresses that it links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+async def test_pages_escape_what_users_and_models_wrote(services: Services, client: httpx.AsyncClient) -> None:
+    parent = await store_eval(services.database, make_eval(name=HOSTILE, criteria=[CRITERION]))
+    run = await store_active_run(services.database, parent, name=HOSTILE)
+    item = make_item(0, [FAILED], item_text=json.dumps({"a": HOSTILE}))
+    async with services.database.write() as tx:
+        await insert_output_items(tx, run.scope, run.key, [item])
+    unknown = "/ui/evals/<img src=x onerror=alert(1)><script>"
+    for path in ("/ui/", f"/ui/evals/{parent.id}", f"/ui/evals/{parent.id}/runs/{run.id}", unknown):
+        page = await client.get(path)
+        tags = Tags()
+        tags.feed(page.text)
+
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "script" not in tags.tags
+        assert "img" not in tags.tags
+        assert "onerror" not in tags.attributes
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_hostile_names_come_back_exactly(services: Services, client: httpx.AsyncClient) -> None:
+    parent = await store_eval(services.database, make_eval(name=HOSTILE, metadata={HOSTILE: HOSTILE}))
+    answer = json.loads((await client.get(f"/v1/evals/{parent.id}")).content)
+
+    assert answer["name"] == HOSTILE
+    assert answer["metadata"] == {HOSTILE: HOSTILE}
+
+
+async def test_an_item_is_answered_as_it_was_written(services: Services, client: httpx.AsyncClient) -> None:
+    run = await store_active_run(services.database)
+    text = '{ "z":1.0,"a":12345678901234567890123,"s":"\\ud800\\u0000" }'
+    async with services.database.write() as tx:
+        await insert_output_items(tx, run.scope, run.key, [make_item(0, [], item_text=text)])
+    answer = await client.get(f"/v1/evals/{run.eval_id}/runs/{run.id}/output_items")
+
+    assert text in answer.text
+    assert json.loads(answer.content)["data"][0]["datasource_item"] == json.loads(text)
+
+
+async def test_inline_rows_are_echoed_as_they_were_written(services: Services, client: httpx.AsyncClient) -> None:
+    parent = await store_eval(services.database)
+    rows = ['{"item":{ "n":1.0 }}', '{"item":{"s":"\\ud800"},"x":"é"}']
+    for number in (1, 2):
+        run = await store_run(services.database, make_run(parent, number))
+        services.blobs.path(run.id).write_text("\n".join(rows) + "\n")
+    expected = [json.loads(row) for row in rows]
+    one = await client.get(f"/v1/evals/{parent.id}/runs/{run.id}")
+    page = json.loads((await client.get(f"/v1/evals/{parent.id}/runs")).content)
+
+    assert f"[{','.join(rows)}]" in one.text
+    assert json.loads(one.content)["data_source"]["source"]["content"] == expected
+    assert [each["data_source"]["source"]["content"] for each in page["data"]] == [expected] * 2
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_lists_have_the_configured_order_unless_a_request_names_one(services: Services, order: Any) -> None:
+    evals = [await store_eval(services.database, make_eval(number, created_at=number)) for number in (1, 2, 3)]
+    runs = [
+        await store_run(services.database, make_run(evals[0], number, created_at=number, has_inline_rows=False))
+        for number in (1, 2, 3)
+    ]
+    items = [make_item(number, [], created_at=number) for number in (1, 2, 3)]
+    async with services.database.write() as tx:
+        await insert_output_items(tx, DEFAULT_PROJECT, runs[0].key, items)
+    of_run = f"/v1/evals/{evals[0].id}/runs"
+    async with calling(replace(services, config=replace(services.config, list_order=order))) as client:
+        for path, objects in (
+            ("/v1/evals", evals),
+            (of_run, runs),
+            (f"{of_run}/{runs[0].id}/output_items", items),
+        ):
+            oldest_first = [each.id for each in objects]
+            by_order = {"asc": oldest_first, "desc": oldest_first[::-1]}
+            assert [each["id"] for each in (await client.get(path)).json()["data"]] == by_order[order]
+            for asked in ("asc", "desc"):
+                found = (await client.get(path, params={"order": asked})).json()["data"]
+                assert [each["id"] for each in found] == by_order[asked]
+
+
+async def test_an_empty_list_has_no_ids(client: httpx.AsyncClient) -> None:
+    expected = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+
+    assert (await client.get("/v1/evals")).json() == expected
+    assert (await client.get("/v1/files")).json() == expected

@@ -1,0 +1,170 @@
+"""Facts about the polite client, on a made-up clock and transport."""
+
+import time
+from collections.abc import Callable
+
+import anyio
+import httpx
+import pytest
+
+from evalhaven.importers.hosted.account import Account, AccountError, read_account
+from evalhaven.importers.hosted.client import HostedClient, HostedError, PageSize
+from evalhaven.importers.hosted.filters import Filters, InvalidFilterError, parse_moment, parse_pair
+
+Answer = httpx.Response | Exception
+
+PAGE = b'{"object":"list","data":[{"id":"a"}],"has_more":false}'
+ACCOUNT = Account(base_url="http://hosted/v1", headers={}, query={}, secrets=("sk-secret",), tries=3)
+
+
+class Standin:
+    """Gives prepared answers, the last one for ever, and keeps when and what it was asked."""
+
+    def __init__(self, *answers: Callable[[], Answer]) -> None:
+        self._answers = list(answers)
+        self.asked: list[tuple[float, httpx.URL]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append((time.monotonic(), request.url))
+        answer = (self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self, account: Account = ACCOUNT) -> HostedClient:
+        return HostedClient(account, httpx.AsyncClient(transport=httpx.MockTransport(self)))
+
+    @property
+    def limits(self) -> list[str]:
+        return [url.params["limit"] for _, url in self.asked]
+
+
+def good() -> httpx.Response:
+    return httpx.Response(200, content=PAGE)
+
+
+@pytest.fixture(autouse=True)
+def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalhaven.importers.hosted.client._FIRST_DELAY_S", 0.01)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: httpx.Response(500),
+        lambda: httpx.Response(503, text="busy"),
+        lambda: httpx.Response(429, headers={"retry-after": "0"}),
+        lambda: httpx.ReadError("cut"),
+        lambda: httpx.RemoteProtocolError("peer closed connection"),
+        lambda: httpx.ConnectTimeout("slow"),
+        lambda: httpx.Response(200, content=PAGE[:-5]),
+    ],
+)
+async def test_transient_failures_are_tried_again(bad: Callable[[], Answer]) -> None:
+    standin = Standin(bad, bad, good)
+
+    body, page = await standin.client().get_page("/evals", {}, PageSize())
+
+    assert (body, page.objects) == (PAGE, [b'{"id":"a"}'])
+    assert len(standin.asked) == 3
+
+
+async def test_tries_are_used_up() -> None:
+    standin = Standin(lambda: httpx.Response(500, json={"error": {"message": "down, sk-secret"}}))
+
+    with pytest.raises(HostedError, match=r"500: down, \*\*\*") as caught:
+        await standin.client().get_object("/evals/a")
+
+    assert caught.value.status == 500
+    assert len(standin.asked) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 301])
+async def test_other_answers_are_final(status: int) -> None:
+    standin = Standin(lambda: httpx.Response(status, text="no"))
+
+    with pytest.raises(HostedError):
+        await standin.client().get_page("/evals", {}, PageSize())
+
+    assert len(standin.asked) == 1
+
+
+async def test_smaller_pages_use_up_no_try() -> None:
+    standin = Standin(*[lambda: httpx.ReadTimeout("slow")] * 6, good)
+
+    await standin.client().get_page("/evals", {}, PageSize())
+
+    assert standin.limits == ["100", "50", "25", "12", "6", "3", "1"]
+
+
+def test_page_size_grows_back() -> None:
+    size = PageSize()
+    while size.shrink():
+        pass
+    values: list[int] = []
+    for _ in range(45):
+        size.count_good_page()
+        values.append(size.value)
+
+    assert sorted(set(values)) == [1, 2, 4, 8, 16, 32, 64, 100]
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("header", [("retry-after", "0.3"), ("retry-after-ms", "300")])
+async def test_too_many_requests_quiets_everybody(header: tuple[str, str]) -> None:
+    standin = Standin(lambda: httpx.Response(429, headers=[header]), good)
+    client = standin.client()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.get_page, "/evals", {}, PageSize())
+        await anyio.sleep(0.05)
+        tasks.start_soon(client.get_page, "/files", {}, PageSize())
+
+    first, *others = [moment for moment, _ in standin.asked]
+    assert len(others) == 2
+    assert min(others) >= first + 0.3
+
+
+async def test_server_without_cursors_ends_the_list() -> None:
+    standin = Standin(lambda: httpx.Response(200, content=b'{"object":"list","data":[{"id":"a"},{"id":"b"}]}'))
+
+    pages = [page async for _, page in standin.client().list_pages("/files", {})]
+
+    assert [len(page.objects) for page in pages] == [2]
+    assert len(standin.asked) == 2
+
+
+def test_account_comes_from_the_environment() -> None:
+    environment = {"OPENAI_API_KEY": "sk-a", "OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "proj_1"}
+    environment |= {"AZURE_OPENAI_API_KEY": "az", "OPENAI_BASE_URL": "http://elsewhere"}
+
+    account = read_account(environment, "https://hosted.example/v1/", None)
+    assert account.base_url == "https://hosted.example/v1"
+    assert account.headers == {
+        "authorization": "Bearer sk-a",
+        "openai-organization": "org-1",
+        "openai-project": "proj_1",
+    }
+    azure = read_account(environment, "https://a.openai.azure.com/openai/v1", None)
+    assert (azure.headers, azure.query) == ({"api-key": "az"}, {})
+    dated = read_account(environment, "https://gateway.example/openai", "2025-04-01-preview")
+    assert (dated.headers, dated.query) == ({"api-key": "az"}, {"api-version": "2025-04-01-preview"})
+
+
+@pytest.mark.parametrize("base_url", ["hosted/v1", "https://user:pw@hosted/v1", "https://hosted/v1?key=1", "file:///x"])
+def test_what_is_no_plain_address_is_refused(base_url: str) -> None:
+    with pytest.raises(AccountError):
+        read_account({"OPENAI_API_KEY": "sk-a"}, base_url, None)
+
+
+def test_filters_are_read() -> None:
+    assert parse_moment("1750000000") == 1_750_000_000
+    assert parse_moment("2026-10-31") == parse_moment("2026-10-31T01:00:00+01:00")
+    assert parse_pair("team=a=b") == ("team", "a=b")
+    for refused in ("yesterday", "", "-5"):
+        with pytest.raises(InvalidFilterError):
+            parse_moment(refused)
+    with pytest.raises(InvalidFilterError):
+        parse_pair("team")
+    assert Filters().describe() == {}
+    assert Filters(since=1.0, metadata=(("a", "b"),)).describe() == {"since": 1.0, "metadata": {"a": "b"}}

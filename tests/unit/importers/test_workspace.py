@@ -1,0 +1,132 @@
+"""Facts about an archive under way: what a kill leaves, what is kept, what is tried again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evalhaven.domain.clock import Clock
+from evalhaven.importers.archive import Archive, ArchiveError
+from evalhaven.importers.hosted.workspace import Workspace
+
+
+def open_workspace(directory: Path, **filters: object) -> Workspace:
+    return Workspace(directory, "https://hosted.example/v1", filters, Clock())
+
+
+def page_of(*ids: str) -> bytes:
+    return json.dumps({"object": "list", "data": [{"id": each} for each in ids], "has_more": False}).encode()
+
+
+def write_runs(workspace: Workspace, *pages: bytes, unwanted: tuple[str, ...] = ()) -> None:
+    with workspace.open_part("runs", "eval_1") as part:
+        for page in pages:
+            part.append(page)
+        workspace.finish_list(part, "runs", "eval_1", unwanted)
+
+
+def runs_of(directory: Path) -> list[str]:
+    return [json.loads(raw)["id"] for raw in Archive.open(directory).runs("eval_1")]
+
+
+def test_unit_journalled_but_not_renamed_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = open_workspace(tmp_path)
+    write_runs(workspace, page_of("a"))
+    workspace.close(is_ended=True)
+    workspace = open_workspace(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("evalhaven.importers.hosted.parts.PartWriter.commit", lambda _self: None)
+        write_runs(workspace, page_of("a", "b"))
+    killed = (tmp_path / "journal.jsonl").read_bytes()
+    workspace.close(is_ended=False)
+    (tmp_path / "journal.jsonl").write_bytes(killed)
+    workspace = open_workspace(tmp_path)
+    held = workspace.find_unit("runs", "eval_1")
+    workspace.close(is_ended=True)
+
+    assert held is None or held.objects == 1
+
+
+def test_journal_takes_the_place_of_a_manifest_that_was_not_written(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path)
+    at_start = (tmp_path / "manifest.json").read_bytes()
+    write_runs(workspace, page_of("a", "b"))
+    journal = (tmp_path / "journal.jsonl").read_bytes()
+    workspace.close(is_ended=True)
+    (tmp_path / "manifest.json").write_bytes(at_start)
+    (tmp_path / "journal.jsonl").write_bytes(journal + journal[:20])
+
+    workspace = open_workspace(tmp_path)
+    workspace.close(is_ended=True)
+
+    assert runs_of(tmp_path) == ["a", "b"]
+
+
+def test_lists_keep_what_they_held_and_the_file_of_an_equal_list(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path)
+    write_runs(workspace, page_of("a", "b", "c"), unwanted=("b",))
+    workspace.close(is_ended=True)
+    assert runs_of(tmp_path) == ["a", "c"]
+    workspace = open_workspace(tmp_path)
+    write_runs(workspace, page_of("b", "d"), unwanted=("d",))
+    workspace.close(is_ended=True)
+    assert sorted(runs_of(tmp_path)) == ["a", "b", "c"]
+    before = (tmp_path / "runs" / "eval_1.jsonl.gz").stat()
+    workspace = open_workspace(tmp_path)
+    write_runs(workspace, page_of("b"), page_of("d"), unwanted=("b", "d"))
+    workspace.close(is_ended=True)
+
+    assert sorted(runs_of(tmp_path)) == ["a", "b", "c"]
+    assert (tmp_path / "runs" / "eval_1.jsonl.gz").stat() == before
+    assert list(Archive.open(tmp_path).verify()) == []
+
+
+def test_fewer_items_than_before_change_nothing(tmp_path: Path) -> None:
+    for ids, final in ((("a", "b"), False), (("a",), True)):
+        workspace = open_workspace(tmp_path)
+        with workspace.open_part("output_items", "run_1") as part:
+            part.append(page_of(*ids))
+            workspace.finish_items(part, "run_1", final=final)
+        manifest = workspace.close(is_ended=True)
+
+    assert len(list(Archive.open(tmp_path).output_items("run_1"))) == 2
+    assert [note.message for note in manifest.notes] == ["1 are listed now; the 2 of before are kept"]
+
+
+def test_filtered_export_keeps_the_failures_that_it_did_not_look_at(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path)
+    workspace.fail("output_items", "run_1", 500, "down")
+    workspace.close(is_ended=True)
+    assert len(open_and_close(tmp_path, eval=["eval_2"])) == 1
+    assert open_and_close(tmp_path) == []
+
+
+def open_and_close(directory: Path, **filters: object) -> list[object]:
+    return list(open_workspace(directory, **filters).close(is_ended=True).failures)
+
+
+def test_files_that_are_not_the_archives_are_left_alone(tmp_path: Path) -> None:
+    letter = tmp_path / "letters" / "mine.draft"
+    letter.parent.mkdir()
+    letter.write_text("dear")
+    open_and_close(tmp_path)
+    open_and_close(tmp_path)
+
+    assert letter.read_text() == "dear"
+
+
+def test_altered_archive_is_noticed(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path)
+    write_runs(workspace, page_of("a"))
+    workspace.close(is_ended=True)
+    path = tmp_path / "runs" / "eval_1.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-1])
+
+    assert list(Archive.open(tmp_path).verify()) == ["runs/eval_1.jsonl.gz is not what was exported: its hash differs"]
+    with pytest.raises(ArchiveError, match="damaged"):
+        runs_of(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format":"evalhaven-archive","version":2,"base_url":"","started_at":0}')
+    with pytest.raises(ArchiveError, match="this release reads"):
+        Archive.open(tmp_path)
+    with pytest.raises(ArchiveError, match="holds no archive"):
+        Archive.open(tmp_path / "runs")

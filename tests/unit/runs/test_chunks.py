@@ -1,0 +1,122 @@
+"""Facts about the chunk runner: executed again, it stores only what is missing."""
+
+import pytest
+
+from evalhaven.domain.runs import Chunk, Run
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.tallies import CriterionTally
+from evalhaven.runs import chunks
+from evalhaven.runs.chunks import ChunkRunner
+from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.rows import parse_row
+from evalhaven.storage.chunks import insert_chunks
+from evalhaven.storage.output_items import insert_output_items
+from evalhaven.storage.runs import save_tally
+from tests.unit.runs.executed import (
+    WatchedEvaluator,
+    cancel,
+    inline_run,
+    lines,
+    read_chunks,
+    read_items,
+    read_run,
+    recount,
+    row_of,
+)
+
+ROWS = 30
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a chunk be stored in several batches."""
+    monkeypatch.setattr(chunks, "BATCH_ITEMS", 7)
+
+
+async def chunked_run(engine: Engine) -> tuple[Run, Chunk]:
+    """Store a run of one chunk."""
+    content = lines([row_of(number) for number in range(ROWS)])
+    run = await inline_run(engine, content)
+    chunk = Chunk(0, 0, ROWS, 0, len(content))
+    async with engine.database.write() as tx:
+        await insert_chunks(tx, run.scope, run.key, [chunk])
+    return run, chunk
+
+
+async def store_some(engine: Engine, run: Run, positions: list[int]) -> None:
+    """Store items of a run and count them, as a runner that was killed later did."""
+    evaluator = WatchedEvaluator(engine)
+    items = [await evaluator.evaluate_item(parse_row(lines([row_of(number)]).strip()), number) for number in positions]
+    async with engine.database.write() as tx:
+        new = await insert_output_items(tx, run.scope, run.key, items)
+        await save_tally(tx, run.scope, run.key, (await read_run(engine, run)).tally.fold(new, 2))
+
+
+async def test_every_row_becomes_an_item_and_is_counted(engine: Engine) -> None:
+    run, chunk = await chunked_run(engine)
+    await ChunkRunner(engine, run, WatchedEvaluator(engine)).run_chunk(chunk)
+    tally = (await read_run(engine, run)).tally
+
+    assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
+    assert tally == await recount(engine, run)
+    assert (tally.passed, tally.failed, tally.errored, tally.unresolved) == (5, 25, 0, 20)
+    assert tally.criteria == (CriterionTally(15, 15), CriterionTally(10, 20))
+    assert await read_chunks(engine, run) == []
+
+
+@pytest.mark.parametrize("stored", [[0], [29], list(range(0, 30, 3)), list(range(7)), list(range(30))])
+async def test_a_chunk_that_was_cut_short_stores_only_what_is_missing(engine: Engine, stored: list[int]) -> None:
+    run, chunk = await chunked_run(engine)
+    await store_some(engine, run, stored)
+    before = {item.id for item in await read_items(engine, run)}
+    evaluated: list[int] = []
+
+    async def watch(position: int) -> None:
+        evaluated.append(position)
+
+    await ChunkRunner(engine, run, WatchedEvaluator(engine, watch)).run_chunk(chunk)
+    items = await read_items(engine, run)
+
+    assert evaluated == [number for number in range(ROWS) if number not in stored]
+    assert [item.position for item in items] == list(range(ROWS))
+    assert before <= {item.id for item in items}
+    assert (await read_run(engine, run)).tally == await recount(engine, run)
+
+
+async def test_a_chunk_executed_twice_leaves_the_same_rows_and_counts(engine: Engine) -> None:
+    run, chunk = await chunked_run(engine)
+    runner = ChunkRunner(engine, run, WatchedEvaluator(engine))
+    await runner.run_chunk(chunk)
+    items, tally = await read_items(engine, run), (await read_run(engine, run)).tally
+    await runner.run_chunk(chunk)
+
+    assert await read_items(engine, run) == items
+    assert (await read_run(engine, run)).tally == tally
+
+
+async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine) -> None:
+    run, chunk = await chunked_run(engine)
+    stored_at_cancel: list[int] = []
+
+    async def cancel_at_20(position: int) -> None:
+        if position == 20:
+            await cancel(engine, run)
+            stored_at_cancel.append(len(await read_items(engine, run)))
+
+    with pytest.raises(RunStoppedError):
+        await ChunkRunner(engine, run, WatchedEvaluator(engine, cancel_at_20)).run_chunk(chunk)
+    stored = await read_run(engine, run)
+
+    assert stored.status is RunStatus.CANCELED
+    assert [len(await read_items(engine, run))] == stored_at_cancel
+    assert stored.tally == await recount(engine, run)
+    assert 0 < stored.tally.total < ROWS
+    assert await read_chunks(engine, run) == [chunk]
+
+
+async def test_a_large_item_ends_a_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "BATCH_BYTES", 1)
+    run, chunk = await chunked_run(engine)
+    await ChunkRunner(engine, run, WatchedEvaluator(engine)).run_chunk(chunk)
+
+    assert (await read_run(engine, run)).tally.total == ROWS

@@ -1,0 +1,72 @@
+"""Facts about scopes, read off the source: no query of storage goes without one."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+# These hold no queries: they open, lock and describe where things are kept.
+EXEMPT = {
+    "database.py",  # opens transactions
+    "blobs.py",  # files on disk, named by rows that are scoped
+    "lock.py",  # the data directory itself
+    "tables.py",  # the tables
+    "keyset.py",  # completes a query that is scoped already
+}
+
+
+def storage_functions(repository: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef]]:
+    """Yield the public async functions of the modules of queries."""
+    for path in sorted((repository / "src/evalhaven/storage").glob("*.py")):
+        if path.name not in EXEMPT:
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                    yield f"{path.stem}.{node.name}", node
+
+
+def test_every_query_takes_a_transaction_and_a_scope_first(repository: Path) -> None:
+    found = dict(storage_functions(repository))
+    unscoped: list[str] = []
+    for name, node in found.items():
+        annotations = [ast.unparse(each.annotation) if each.annotation else "" for each in node.args.args[:2]]
+        if annotations not in (["AsyncConnection", "ProjectScope"], ["AsyncConnection", "EngineScope"]):
+            unscoped.append(name)
+
+    assert len(found) > 25
+    assert unscoped == []
+
+
+def test_every_query_of_a_project_uses_its_scope(repository: Path) -> None:
+    unused = [
+        name
+        for name, node in storage_functions(repository)
+        if node.args.args[1].arg == "scope"
+        and not any(isinstance(each, ast.Name) and each.id == "scope" for each in ast.walk(node))
+    ]
+
+    assert unused == []
+
+
+def test_only_the_engine_sees_all_projects(repository: Path) -> None:
+    source = repository / "src/evalhaven"
+    making = {
+        path.relative_to(source).parts[0]
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "EngineScope"
+    }
+
+    assert making == {"runs"}
+
+
+def test_storage_never_commits(repository: Path) -> None:
+    calls = [
+        f"{path.name}: {ast.unparse(node)}"
+        for path in (repository / "src/evalhaven/storage").glob("*.py")
+        if path.name not in ("database.py", "blobs.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("commit", "rollback")
+    ]
+
+    assert calls == []
