@@ -29,9 +29,10 @@ class ItemEvaluator:
             row: The item and its recorded sample.
             position: 0-based index of the row in its source.
         """
+        sample = row.sample
         namespaces: dict[str, JsonValue] = {"item": row.item}
-        if row.sample.namespace is not None:
-            namespaces["sample"] = row.sample.namespace
+        if sample.namespace is not None:
+            namespaces["sample"] = sample.namespace
         grades = [await grader.grade(namespaces) for grader in self._graders]
         item_id = self._ids.new_output_item_id()
         return OutputItem(
@@ -41,6 +42,6 @@ class ItemEvaluator:
             created_at=created_at_of(item_id),
             item_text=row.item_text,
             item_hash=jsontext.canonical_hash(row.item),
-            sample=row.sample,
+            sample=sample,
             grades=grades,
         )

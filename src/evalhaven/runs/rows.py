@@ -1,7 +1,7 @@
 """Rows of a data source: one JSON object `{"item": {…}, "sample": {…}}` each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import msgspec
@@ -34,12 +34,19 @@ class Row:
     Attributes:
         item: The record.
         item_text: The same as the user wrote it, JSON text.
-        sample: The recorded output that came with it, or `NO_SAMPLE`.
+        recorded: The recorded output that came with it, None without one.
+        recorded_text: The same as the user wrote it.
     """
 
     item: JsonObject
     item_text: str
-    sample: Sample
+    recorded: JsonObject | None = None
+    recorded_text: str = ""
+
+    @property
+    def sample(self) -> Sample:
+        """Return the row's sample, or `NO_SAMPLE`; made on demand, for rows are checked more often than graded."""
+        return NO_SAMPLE if self.recorded is None else sample_of_row(self.recorded, self.recorded_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +81,9 @@ def parse_row(raw: bytes) -> Row:
         raise RowError("its 'item' must be an object.")
     if sample is not None and not isinstance(sample, dict):
         raise RowError("its 'sample' must be an object or absent.")
+    row = Row(item, item_raw.decode())
     # Azure's clients send an empty sample with every row; it says nothing.
-    recorded = sample_of_row(sample, sample_raw.decode()) if sample and sample_raw else NO_SAMPLE
-    return Row(item=item, item_text=item_raw.decode(), sample=recorded)
+    return replace(row, recorded=sample, recorded_text=sample_raw.decode()) if sample and sample_raw else row
 
 
 def check_row(row: Row, schema: ItemSchema) -> None:
