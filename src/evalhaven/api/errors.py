@@ -57,7 +57,9 @@ def install_error_handlers(application: FastAPI) -> None:
 
 async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
     known = cast("EvalhavenError", error)
-    status = next(status for kind, status in STATUS_OF.items() if isinstance(known, kind))
+    status = next((status for kind, status in STATUS_OF.items() if isinstance(known, kind)), None)
+    if status is None:
+        raise error
     return error_response(status, known.message, param=known.param, code=known.code)
 
 

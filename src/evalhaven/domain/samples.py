@@ -5,6 +5,7 @@ from typing import cast
 
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_received
 
+_DERIVED = frozenset({"output_text", "output_json", "output_tools", "output_audio"})
 _JSON_STARTS = frozenset('{["-0123456789tfn')
 
 
@@ -70,18 +71,18 @@ def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
     """Return the sample that a row brings along: a chat completion, whole or minimal.
 
     `output_text`, `output_json`, `output_tools` and `output_audio` are derived from the first choice; what the
-    row itself gives under these names is kept.
+    row itself gives under these names is kept, null aside.
 
     Args:
         recorded: The row's `sample`.
         recorded_text: The same as the user wrote it.
     """
     message = _first_message(recorded)
-    namespace = dict(recorded)
-    text = namespace.setdefault("output_text", _text_of(message))
-    if not isinstance(text, str):
-        del namespace["output_text"]
-        text = None
+    namespace = {key: value for key, value in recorded.items() if value is not None or key not in _DERIVED}
+    given = namespace.pop("output_text", None)
+    text = given if isinstance(given, str) else _text_of(message)
+    if text is not None:
+        namespace["output_text"] = text
     if "output_json" not in namespace and text is not None:
         _add_output_json(namespace, text)
     if "output_tools" not in namespace:

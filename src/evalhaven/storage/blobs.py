@@ -97,7 +97,8 @@ class BlobStore:
         """Delete a committed blob again when the block, which stores the row that names it, fails."""
         try:
             yield
-        except BaseException:
+        # Not when it is canceled, for the row may be there then: the sweep at the next start knows.
+        except Exception:
             self.delete(name)
             raise
 

@@ -5,13 +5,13 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.domain.errors import InvalidRequestError, NotFoundError
+from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
 from evalhaven.domain.paging import Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.imports import imported_document, imported_text
-from evalhaven.storage.keyset import page_after
+from evalhaven.storage.keyset import find_position, page_after
 from evalhaven.storage.tables import evals, runs
 
 
@@ -63,18 +63,11 @@ async def list_evals(
     Raises:
         InvalidRequestError: `after` is no eval of this project.
     """
-    time = evals.c.updated_at if by_update else evals.c.created_at
-    after = None
-    if page.after is not None:
-        position = select(time, evals.c.public_id).where(
-            evals.c.public_id == page.after, evals.c.project_id == scope.project_id
-        )
-        row = (await tx.execute(position)).one_or_none() if is_id_text(page.after) else None
-        if row is None:
-            raise unknown_cursor(page.after, "eval", EVAL_PREFIXES)
-        after = (row[0], row[1])
-    query = select(evals).where(evals.c.project_id == scope.project_id, evals.c.deleted_at.is_(None))
-    query = page_after(query, (time, evals.c.public_id), page.order, after).limit(page.limit + 1)
+    key = (evals.c.updated_at if by_update else evals.c.created_at, evals.c.public_id)
+    of_project = evals.c.project_id == scope.project_id
+    after = await find_position(tx, key, of_project, page.after, ("eval", EVAL_PREFIXES))
+    query = select(evals).where(of_project, evals.c.deleted_at.is_(None))
+    query = page_after(query, key, page.order, after).limit(page.limit + 1)
     rows = (await tx.execute(query)).all()
     return Page([_eval(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
 
@@ -99,19 +92,6 @@ async def delete_eval(tx: AsyncConnection, scope: ProjectScope, key: int, at: in
     await tx.execute(update(runs).where(of_eval, runs.c.deleted_at.is_(None)).values(deleted_at=at))
     await tx.execute(
         update(evals).where(evals.c.key == key, evals.c.project_id == scope.project_id).values(deleted_at=at)
-    )
-
-
-def unknown_cursor(after: str, kind: str, prefixes: tuple[str, ...]) -> InvalidRequestError:
-    """Return the error of an `after` that names no object of the list."""
-    if after.startswith(prefixes):
-        reason = f"no {kind} of this list has the id {after!r}"
-    else:
-        reason = f"{after!r} is not the id of one of these objects (those begin with {prefixes[0]!r})"
-    return InvalidRequestError(
-        f"Invalid 'after': {reason}. Pass the 'last_id' of the previous page.",
-        param="after",
-        code="invalid_cursor",
     )
 
 

@@ -10,9 +10,8 @@ from evalhaven.domain.files import StoredFile
 from evalhaven.domain.ids import FILE_PREFIXES, FileId, is_id_text
 from evalhaven.domain.paging import Page, PageRequest
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.storage.evals import unknown_cursor
 from evalhaven.storage.imports import imported_document, imported_text
-from evalhaven.storage.keyset import page_after
+from evalhaven.storage.keyset import find_position, page_after
 from evalhaven.storage.tables import files
 
 
@@ -56,19 +55,13 @@ async def list_files(
     Raises:
         InvalidRequestError: `after` is no file of this project.
     """
-    after = None
-    if page.after is not None:
-        position = select(files.c.created_at, files.c.public_id).where(
-            files.c.public_id == page.after, files.c.project_id == scope.project_id
-        )
-        row = (await tx.execute(position)).one_or_none() if is_id_text(page.after) else None
-        if row is None:
-            raise unknown_cursor(page.after, "file", FILE_PREFIXES)
-        after = (row[0], row[1])
+    key = (files.c.created_at, files.c.public_id)
+    of_project = files.c.project_id == scope.project_id
+    after = await find_position(tx, key, of_project, page.after, ("file", FILE_PREFIXES))
     query = select(files).where(_is_visible(scope, now))
     if purpose is not None:
         query = query.where(files.c.purpose == purpose)
-    query = page_after(query, (files.c.created_at, files.c.public_id), page.order, after).limit(page.limit + 1)
+    query = page_after(query, key, page.order, after).limit(page.limit + 1)
     rows = (await tx.execute(query)).all()
     return Page([_file(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
 

@@ -25,8 +25,7 @@ from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import insert_into
-from evalhaven.storage.evals import unknown_cursor
-from evalhaven.storage.keyset import page_after
+from evalhaven.storage.keyset import page_after, unknown_cursor
 from evalhaven.storage.tables import output_items
 
 _FETCH_ROWS = 32  # rows read at once, so that a page of large items is cut before it fills the memory

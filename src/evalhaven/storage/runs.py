@@ -14,9 +14,8 @@ from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES, RunStatus
 from evalhaven.domain.tallies import CriterionTally, Tally
-from evalhaven.storage.evals import unknown_cursor
 from evalhaven.storage.imports import imported_document, imported_text
-from evalhaven.storage.keyset import page_after
+from evalhaven.storage.keyset import find_position, page_after
 from evalhaven.storage.tables import evals, events, runs
 
 _EVENT_TYPES = {
@@ -116,17 +115,12 @@ async def list_runs(
         InvalidRequestError: `after` is no run of this eval.
     """
     of_eval = (runs.c.eval_key == eval_key) & (runs.c.project_id == scope.project_id)
-    after = None
-    if page.after is not None:
-        position = select(runs.c.created_at, runs.c.public_id).where(of_eval, runs.c.public_id == page.after)
-        row = (await tx.execute(position)).one_or_none() if is_id_text(page.after) else None
-        if row is None:
-            raise unknown_cursor(page.after, "run", RUN_PREFIXES)
-        after = (row[0], row[1])
+    key = (runs.c.created_at, runs.c.public_id)
+    after = await find_position(tx, key, of_eval, page.after, ("run", RUN_PREFIXES))
     query = _RUN.where(of_eval, runs.c.deleted_at.is_(None))
     if status is not None:
         query = query.where(runs.c.status == status)
-    query = page_after(query, (runs.c.created_at, runs.c.public_id), page.order, after).limit(page.limit + 1)
+    query = page_after(query, key, page.order, after).limit(page.limit + 1)
     rows = (await tx.execute(query)).all()
     return Page([_run(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
 

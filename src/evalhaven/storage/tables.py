@@ -40,6 +40,11 @@ metadata = MetaData(
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _index_where(name: str, column: Column[Any], condition: str) -> None:
+    """Add an index over the few rows of a table that satisfy a condition."""
+    Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
 class JsonText(TypeDecorator[Any]):
     """A JSON value kept as its text; also for single strings, which may hold U+0000 or lone surrogates."""
 
@@ -84,12 +89,7 @@ evals = Table(
 )
 Index(None, evals.c.project_id, evals.c.created_at, evals.c.public_id)
 Index(None, evals.c.project_id, evals.c.updated_at, evals.c.public_id)
-Index(
-    "ix_evals_to_purge",
-    evals.c.key,
-    sqlite_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
-    postgresql_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
-)
+_index_where("ix_evals_to_purge", evals.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
 
 files = Table(
     "files",
@@ -108,18 +108,8 @@ files = Table(
     Column("imported_document", Text),
 )
 Index(None, files.c.project_id, files.c.created_at, files.c.public_id)
-Index(
-    "ix_files_expiring",
-    files.c.expires_at,
-    sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
-    postgresql_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
-)
-Index(
-    "ix_files_to_purge",
-    files.c.key,
-    sqlite_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
-    postgresql_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
-)
+_index_where("ix_files_expiring", files.c.expires_at, "expires_at IS NOT NULL AND deleted_at IS NULL")
+_index_where("ix_files_to_purge", files.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
 
 runs = Table(
     "runs",
@@ -156,18 +146,8 @@ runs = Table(
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.project_id, runs.c.created_at, runs.c.public_id)
-Index(
-    "ix_runs_active",
-    runs.c.key,
-    sqlite_where=text("status IN ('queued', 'in_progress')"),
-    postgresql_where=text("status IN ('queued', 'in_progress')"),
-)
-Index(
-    "ix_runs_to_purge",
-    runs.c.key,
-    sqlite_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
-    postgresql_where=text("deleted_at IS NOT NULL AND purged_at IS NULL"),
-)
+_index_where("ix_runs_active", runs.c.key, "status IN ('queued', 'in_progress')")
+_index_where("ix_runs_to_purge", runs.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
 
 chunks = Table(
     "chunks",
@@ -223,12 +203,7 @@ events = Table(
     Column("object_id", Text, nullable=False),
     Column("delivered_at", BigInteger),
 )
-Index(
-    "ix_events_to_deliver",
-    events.c.key,
-    sqlite_where=text("delivered_at IS NULL"),
-    postgresql_where=text("delivered_at IS NULL"),
-)
+_index_where("ix_events_to_deliver", events.c.key, "delivered_at IS NULL")
 
 # A repeated request with the same Idempotency-Key is answered with the object of the first.
 idempotency_keys = Table(

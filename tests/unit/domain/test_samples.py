@@ -63,9 +63,18 @@ def test_a_bare_output_text_is_enough() -> None:
 
 
 def test_what_the_row_itself_gives_is_kept() -> None:
-    given = {"output_text": "mine", "output_json": 5, "output_tools": [1], "output_audio": None}
+    given = {"output_text": "mine", "output_json": 5, "output_tools": [1], "output_audio": {}}
 
     assert namespace_of({**given, **with_message(content="other", tool_calls=[CALL])}).items() >= given.items()
+
+
+def test_null_is_as_good_as_absent_and_the_value_is_derived() -> None:
+    nothing = dict.fromkeys(["output_text", "output_json", "output_tools", "output_audio"])
+
+    namespace = namespace_of({**nothing, **with_message(content="5", tool_calls=[CALL])})
+
+    assert (namespace["output_text"], namespace["output_json"], namespace["output_tools"]) == ("5", 5, [CALL])
+    assert "output_audio" not in namespace
 
 
 @pytest.mark.parametrize(
