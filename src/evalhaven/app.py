@@ -277,7 +277,8 @@ async def _execute_runs(settings: Settings) -> None:
     blobs = blob_store(settings.data_dir)
     clock = Clock()
     patience = Patience()
-    engine = Engine(database, blobs, IdFactory(clock), clock, patience, anyio.CapacityLimiter(CHUNKS_AT_ONCE))
+    slots = anyio.CapacityLimiter(CHUNKS_AT_ONCE)
+    engine = Engine(database, blobs, IdFactory(clock), clock, patience, slots, anyio.Lock())
     purger = Purger(database, blobs, clock, patience)
     executor = Executor(engine, purger)
     async with anyio.create_task_group() as tasks:

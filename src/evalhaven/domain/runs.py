@@ -86,3 +86,8 @@ class Chunk:
     row_count: int
     byte_start: int
     byte_end: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the length of its rows in the source."""
+        return self.byte_end - self.byte_start

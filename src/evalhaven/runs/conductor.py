@@ -1,5 +1,7 @@
 """The conductor: takes one run from queued to its final status, from wherever it stands."""
 
+from contextlib import AsyncExitStack
+
 import anyio
 import structlog
 
@@ -23,6 +25,7 @@ from evalhaven.storage.runs import get_run_by_key, save_status
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs
+LARGE_CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class UnsupportedRunError(Exception):
@@ -63,6 +66,10 @@ class RunConductor:
         except Exception as error:
             if is_unavailable(error):
                 raise
+            if await self._is_over():
+                # Its file may be gone already: whoever ended the run no longer pins it.
+                self._log.info("run_stopped")
+                return
             self._log.exception("run_failed_unexpectedly")
             message = "The eval run failed due to an internal error; the server's log has the details."
             await self._end(RunStatus.FAILED, ItemError("internal_error", message))
@@ -93,7 +100,9 @@ class RunConductor:
 
         async def run_one(chunk: Chunk) -> None:
             try:
-                async with self._engine.chunk_slots:
+                async with self._engine.chunk_slots, AsyncExitStack() as held:
+                    if chunk.size_bytes > LARGE_CHUNK_BYTES:
+                        await held.enter_async_context(self._engine.large_chunk)
                     await runner.run_chunk(chunk)
             except RunStoppedError:
                 self._stop_requested = True
@@ -112,6 +121,10 @@ class RunConductor:
                     last = chunk.number
         if self._stop_requested:
             raise RunStoppedError
+
+    async def _is_over(self) -> bool:
+        async with self._engine.database.read() as tx:
+            return (await get_run_by_key(tx, self._scope, self._run_key)).status.is_final
 
     async def _end(self, status: RunStatus, error: ItemError | None = None) -> None:
         if await self._move(status, error):

@@ -17,6 +17,7 @@ class Engine:
 
     Attributes:
         chunk_slots: Chunks under way at once, of all runs; first come, first served.
+        large_chunk: Held by the one chunk with rows of megabytes that may be under way: memory is bounded by it.
     """
 
     database: Database
@@ -25,6 +26,7 @@ class Engine:
     clock: Clock
     patience: Patience
     chunk_slots: anyio.CapacityLimiter
+    large_chunk: anyio.Lock
 
 
 class RunStoppedError(Exception):

@@ -31,8 +31,9 @@ class Executor:
         self._log = structlog.get_logger("evalhaven.executor")
 
     def wake(self) -> None:
-        """Look at the runs now: one was created, canceled or deleted."""
+        """Look now: something was created, canceled or deleted."""
         self._wake.set()
+        self._purger.wake()
 
     async def execute_forever(self) -> None:
         """Work until canceled."""

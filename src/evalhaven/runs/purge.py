@@ -34,13 +34,20 @@ class Purger:
         self._blobs = blobs
         self._clock = clock
         self._patience = patience
+        self._wake = anyio.Event()
         self._log = structlog.get_logger("evalhaven.purge")
 
     async def purge_forever(self) -> None:
-        """Purge what is deleted, then look again every few seconds."""
+        """Purge what is deleted, then look again when woken and every few seconds."""
         while True:
+            self._wake = anyio.Event()
             await self._patience.persist(self.purge_once)
-            await anyio.sleep(_IDLE_S)
+            with anyio.move_on_after(_IDLE_S):
+                await self._wake.wait()
+
+    def wake(self) -> None:
+        """Look now: something was deleted."""
+        self._wake.set()
 
     async def purge_once(self) -> None:
         """Purge everything that is deleted by now."""

@@ -20,4 +20,4 @@ async def engine(database: Database, tmp_path: Path) -> Engine:
     """Return an engine whose clock stands still."""
     clock = StillClock(1000.0)
     blobs = BlobStore(tmp_path / "blobs")
-    return Engine(database, blobs, still_ids(clock), clock, Patience(), anyio.CapacityLimiter(4))
+    return Engine(database, blobs, still_ids(clock), clock, Patience(), anyio.CapacityLimiter(4), anyio.Lock())

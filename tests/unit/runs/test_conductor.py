@@ -135,6 +135,29 @@ async def test_an_unexpected_error_fails_the_run_and_is_logged(engine: Engine) -
     assert "run_failed_unexpectedly" in [entry["event"] for entry in logs]
 
 
+async def test_a_canceled_run_whose_rows_are_gone_already_is_no_error(engine: Engine) -> None:
+    run = await inline_run(engine, ROWS)
+    await RunPlanner(engine, run, lambda: False).plan_run(ItemSchema(True))
+    engine.blobs.delete(run.id)
+    with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
+        patch.setattr(RunConductor, "_is_over", canceling(engine, run))
+        after = await conduct(engine, run)
+
+    assert after.status is RunStatus.CANCELED
+    assert [entry["event"] for entry in logs] == ["run_stopped"]
+
+
+def canceling(engine: Engine, run: Run) -> Callable[[RunConductor], Awaitable[bool]]:
+    """Return the conductor's own question whether the run is over, asked just after it was canceled."""
+    ask = RunConductor._is_over
+
+    async def cancel_and_ask(conductor: RunConductor) -> bool:
+        await cancel(engine, run)
+        return await ask(conductor)
+
+    return cancel_and_ask
+
+
 async def test_a_database_that_is_away_for_a_while_only_delays_a_run(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

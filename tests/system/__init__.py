@@ -1,0 +1,1 @@
+"""Facts about whole processes: kills, locks, memory, connections, commands."""

@@ -1,0 +1,125 @@
+"""What a user of the API does in system tests: files, evals, runs."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+
+JsonObject = dict[str, Any]
+
+PATIENCE_S = 90.0
+ACTIVE = ("queued", "in_progress")
+
+ITEM_SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}, "answer": {"type": "string"}, "expected": {"type": "string"}},
+    "required": ["n", "answer", "expected"],
+}
+CRITERIA: list[JsonObject] = [
+    {
+        "type": "string_check",
+        "name": "answer",
+        "operation": "eq",
+        "input": "{{ item.answer }}",
+        "reference": "{{ item.expected }}",
+    },
+    {
+        "type": "string_check",
+        "name": "note",
+        "operation": "like",
+        "input": "{{ item.note }}",
+        "reference": "seen",
+    },
+]
+
+
+class Client(httpx.Client):
+    """An HTTP client with the steps that the tests have in common; each step raises where it is refused."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(base_url=url, timeout=PATIENCE_S, trust_env=False)
+
+    def upload(self, content: BinaryIO | bytes, **fields: str) -> str:
+        """Upload a file and return its id."""
+        files = {"file": ("rows.jsonl", content, "application/jsonl")}
+        return _answer(self.post("/v1/files", data={"purpose": "evals", **fields}, files=files))["id"]
+
+    def upload_path(self, path: Path, **fields: str) -> str:
+        """Upload a file of the disk and return its id."""
+        with path.open("rb") as content:
+            return self.upload(content, **fields)
+
+    def create_eval(self, criteria: list[JsonObject] | None = None, schema: JsonObject | None = None) -> str:
+        """Create an eval and return its id."""
+        config = {"type": "custom", "item_schema": schema or ITEM_SCHEMA}
+        body = {"name": "system test", "data_source_config": config, "testing_criteria": criteria or CRITERIA}
+        return _answer(self.post("/v1/evals", json=body))["id"]
+
+    def start_run(self, eval_id: str, file_id: str) -> str:
+        """Start a run over a file and return its id."""
+        source = {"type": "jsonl", "source": {"type": "file_id", "id": file_id}}
+        return _answer(self.post(f"/v1/evals/{eval_id}/runs", json={"data_source": source}))["id"]
+
+    def get_run(self, eval_id: str, run_id: str) -> JsonObject:
+        """Return a run."""
+        return _answer(self.get(f"/v1/evals/{eval_id}/runs/{run_id}"))
+
+    def wait_for_end(self, eval_id: str, run_id: str, timeout_s: float = PATIENCE_S) -> JsonObject:
+        """Return a run once it has a final status."""
+        return self.wait_for(eval_id, run_id, lambda run: run["status"] not in ACTIVE, timeout_s)
+
+    def wait_for_items(self, eval_id: str, run_id: str, count: int = 1) -> JsonObject:
+        """Return a run once so many of its items are stored."""
+        return self.wait_for(eval_id, run_id, lambda run: run["result_counts"]["total"] >= count)
+
+    def wait_for(
+        self, eval_id: str, run_id: str, holds: Callable[[JsonObject], bool], timeout_s: float = PATIENCE_S
+    ) -> JsonObject:
+        """Return a run once something holds for it."""
+        deadline = time.monotonic() + timeout_s
+        while not holds(run := self.get_run(eval_id, run_id)):
+            assert time.monotonic() < deadline, f"after {timeout_s:.0f} s the run is still {run}"
+            time.sleep(0.01)
+        return run
+
+
+def wait_until(holds: Callable[[], object], what: str, timeout_s: float = PATIENCE_S, pause_s: float = 0.01) -> float:
+    """Return once something holds, with the seconds that it took; fail when it never does."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() < started + timeout_s, f"not within {timeout_s:.0f} s: {what}"
+        time.sleep(pause_s)
+    return time.monotonic() - started
+
+
+def item_rows(count: int, padding: int = 0) -> Iterator[JsonObject]:
+    """Yield items of which every fifth has a wrong answer and every seventh a criterion without a value.
+
+    Args:
+        count: How many.
+        padding: Characters that each item has beyond its own.
+    """
+    for n in range(count):
+        item: JsonObject = {"n": n, "answer": "no" if n % 5 == 0 else "yes", "expected": "yes"}
+        if n % 7 != 0:
+            item["note"] = "seen it"
+        if padding:
+            item["text"] = f"{n} ".ljust(padding, "x")
+        yield item
+
+
+def write_rows(path: Path, items: Iterable[JsonObject]) -> Path:
+    """Write items as a JSONL data source."""
+    with path.open("w") as file:
+        for item in items:
+            file.write(json.dumps({"item": item}, separators=(",", ":")) + "\n")
+    return path
+
+
+def _answer(response: httpx.Response) -> JsonObject:
+    assert response.is_success, f"{response.request.method} {response.url}: {response.status_code} {response.text}"
+    answer: JsonObject = response.json()
+    return answer

@@ -1,0 +1,127 @@
+"""The commands, as a user runs them."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from evalhaven import __version__
+from evalhaven.settings import Settings
+from tests.server import Server
+from tests.system.client import Client, item_rows, wait_until, write_rows
+from tests.system.commands import run_command
+from tests.system.conftest import Say
+from tests.system.inside import executor_of, executors_of
+
+# The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new
+# server waits this long for the lock.
+_GONE_WITHIN_S = 5.0
+_COMMANDS = [[], ["serve"], ["demo"], ["doctor"], ["db"], ["db", "upgrade"]]
+
+
+@pytest.mark.slow
+def test_the_demo_shows_the_results_of_its_example_and_ends() -> None:
+    demo = run_command("demo", "--exit")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert re.search(r"72/72 .*41 passed, 31 failed, 0 errored", demo.stdout)
+    items = re.search(r"All criteria \(items\)\s+41\s+31\s+0\s+56\.9%\s+\d+\.\d% to \d+\.\d%", demo.stdout)
+    assert items, demo.stdout
+    assert re.search(r"Report:\s+http://127\.0\.0\.1:\d+/ui/evals/eval_\w+/runs/evalrun_\w+", demo.stdout)
+    assert demo.stderr == ""
+
+
+def test_the_doctor_shows_every_setting_with_its_origin_and_is_content(tmp_path: Path) -> None:
+    doctor = run_command(
+        "doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_PORT="9876", EVALHAVEN_EXPOSE_WITHOUT_KEYS="true"
+    )
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    shown = dict(re.findall(r"^ *(EVALHAVEN_\w+) +(.*?) *$", doctor.stdout, re.MULTILINE))
+    assert shown.keys() == {f"EVALHAVEN_{name.upper()}" for name in Settings.model_fields}
+    assert re.fullmatch(r"9876 +environment", shown["EVALHAVEN_PORT"])
+    assert re.fullmatch(r"127\.0\.0\.1 +default", shown["EVALHAVEN_HOST"])
+    assert re.fullmatch(rf"{re.escape(str(tmp_path / 'data'))} +command line", shown["EVALHAVEN_DATA_DIR"])
+    # A name with "keys" in it is no key.
+    assert re.fullmatch(r"True +environment", shown["EVALHAVEN_EXPOSE_WITHOUT_KEYS"])
+    assert "********" not in doctor.stdout
+    assert "Database: none yet" in doctor.stdout
+    assert "Disk: " in doctor.stdout
+    assert "All is well." in doctor.stdout
+
+
+def test_the_doctor_masks_what_is_secret(tmp_path: Path) -> None:
+    doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_API_KEY="sk-made-up")
+    assert re.search(r"EVALHAVEN_API_KEY +\*{8} +environment", doctor.stdout)
+    assert "made-up" not in doctor.stdout + doctor.stderr
+
+
+def test_the_doctor_looks_at_the_database_of_a_running_server(server: Server) -> None:
+    doctor = run_command("doctor", "--data-dir", str(server.data_dir))
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    assert f"Server: running. The data directory '{server.data_dir}' is in use" in doctor.stdout
+    assert re.search(r"Database: SQLite, \S+evalhaven\.db, [\d.]+ MB, revision 0001\.", doctor.stdout)
+
+
+@pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)
+def test_each_command_explains_itself(command: list[str]) -> None:
+    shown = run_command(*command, "--help")
+    assert shown.returncode == 0
+    assert "Usage: " in shown.stdout
+    assert "executor" not in re.findall(r"^[│ ]+(\w+)  ", shown.stdout, re.MULTILINE)
+    assert shown.stderr == ""
+
+
+def test_the_version_is_printed() -> None:
+    assert run_command("--version").stdout == f"evalhaven {__version__}\n"
+
+
+def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
+    doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_DATADIR="elsewhere")
+    assert doctor.returncode == 0
+    assert "EVALHAVEN_DATADIR is no setting of Evalhaven" in doctor.stderr
+    assert re.search(r"EVALHAVEN_DATADIR +\? +environment; no such setting, ignored", doctor.stdout)
+
+
+def test_a_setting_with_a_wrong_value_is_named(tmp_path: Path) -> None:
+    doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_PORT="many")
+    assert doctor.returncode == 1
+    assert "EVALHAVEN_PORT" in doctor.stderr
+    assert "'many'" in doctor.stderr
+    assert "Traceback" not in doctor.stderr
+
+
+def test_a_port_in_use_is_an_error_without_a_traceback(server: Server, tmp_path: Path) -> None:
+    second = run_command("serve", "--port", str(server.port), "--data-dir", str(tmp_path / "other"))
+    assert second.returncode == 1
+    assert "Address already in use" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert not executors_of(tmp_path / "other")
+
+
+# Ctrl-C ends with the status by which a shell knows that its user interrupted.
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_server_that_is_told_to_stop_ends_with_its_executor(
+    server: Server, say: Say, end: signal.Signals, status: int
+) -> None:
+    executor = executor_of(server)
+    started = time.monotonic()
+    server.process.send_signal(end)
+    assert server.process.wait(60) == status
+    say(f"stopped after {time.monotonic() - started:.2f} s")
+    assert not executor.is_running()
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_busy_executor_ends_with_its_server(
+    server: Server, client: Client, say: Say, tmp_path: Path, end: signal.Signals
+) -> None:
+    file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(30_000)))
+    eval_id = client.create_eval()
+    client.wait_for_items(eval_id, client.start_run(eval_id, file_id))
+    assert len(executors_of(server.data_dir)) == 1
+    server.process.send_signal(end)
+    server.process.wait(60)
+    took_s = wait_until(lambda: not executors_of(server.data_dir), "the executor is gone", _GONE_WITHIN_S)
+    say(f"executor gone {took_s:.2f} s after its server")
