@@ -25,6 +25,10 @@ class Sizes:
         file_bytes: Size of the data file that must not fill a process's memory.
         delete_items: Items of the run that is deleted.
         page_items: Items that paging walks through completely.
+        export_evals: Evals of the account that is exported.
+        export_runs: Runs of these evals.
+        export_items: Output items of these runs.
+        export_kills: SIGKILLs of the export on the way.
         rounds: Repetitions of a race between two requests.
     """
 
@@ -38,6 +42,10 @@ class Sizes:
     file_bytes: int
     delete_items: int
     page_items: int
+    export_evals: int
+    export_runs: int
+    export_items: int
+    export_kills: int
     rounds: int
 
 
@@ -52,6 +60,10 @@ REDUCED = Sizes(
     file_bytes=50_000_000,
     delete_items=20_000,
     page_items=1_000,
+    export_evals=10,
+    export_runs=30,
+    export_items=3_000,
+    export_kills=4,
     rounds=10,
 )
 
@@ -66,6 +78,10 @@ FULL = Sizes(
     file_bytes=1_000_000_000,
     delete_items=1_000_000,
     page_items=10_000,
+    export_evals=200,
+    export_runs=1_000,
+    export_items=100_000,
+    export_kills=20,
     rounds=200,
 )
 

@@ -107,7 +107,8 @@ def test_every_setting_is_in_the_readme_with_its_default(repository: Path) -> No
     assert documented.keys() == defaults.keys()
     for name, default in defaults.items():
         number = isinstance(default, float)
-        expected = "host and port" if default is None else f"`{default:g}`" if number else f"`{default!s}`"
+        nothing = "host and port" if name.endswith("PUBLIC_URL") else "none"
+        expected = nothing if default is None else f"`{default:g}`" if number else f"`{default!s}`"
         assert documented[name].lower() == expected.lower(), name
 
 

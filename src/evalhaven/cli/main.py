@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from evalhaven import __version__
+from evalhaven.cli.export_hosted import export_hosted
+from evalhaven.cli.import_commands import import_commands
 from evalhaven.settings import PREFIX, Settings, unknown_variables
 
 application = typer.Typer(
@@ -20,6 +22,8 @@ application = typer.Typer(
 )
 database_commands = typer.Typer(help="The database.", no_args_is_help=True)
 application.add_typer(database_commands, name="db")
+application.command("export-hosted")(export_hosted)
+application.add_typer(import_commands, name="import")
 
 EXIT_INTERRUPTED = 130
 _errors = Console(stderr=True)

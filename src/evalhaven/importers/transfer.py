@@ -222,7 +222,7 @@ class Transfer:
         try:
             return await self._client.request(method, path, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error) or type(error).__name__
+            reason = str(error).rstrip(".") or type(error).__name__
             raise TransferError(f"The server at {self._client.base_url} does not answer: {reason}.") from error
 
 

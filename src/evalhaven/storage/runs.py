@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import RUN_PREFIXES, EvalId, FileId, RunId, is_id_text
-from evalhaven.domain.paging import Page, PageRequest
+from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import EngineScope, ProjectScope
@@ -23,6 +23,7 @@ _EVENT_TYPES = {
     RunStatus.FAILED: "eval.run.failed",
     RunStatus.CANCELED: "eval.run.canceled",
 }
+_FETCH_ROWS = 16  # rows read at once: an imported run may hold its rows in its document
 _RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
 
 
@@ -109,7 +110,7 @@ async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tupl
 async def list_runs(
     tx: AsyncConnection, scope: ProjectScope, eval_key: int, page: PageRequest, status: RunStatus | None
 ) -> Page[Run]:
-    """Return one page of an eval's runs, ordered by creation.
+    """Return one page of an eval's runs, ordered by creation; it ends early at 16 MB of imported documents.
 
     Raises:
         InvalidRequestError: `after` is no run of this eval.
@@ -121,8 +122,15 @@ async def list_runs(
     if status is not None:
         query = query.where(runs.c.status == status)
     query = page_after(query, key, page.order, after).limit(page.limit + 1)
-    rows = (await tx.execute(query)).all()
-    return Page([_run(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
+    found: list[Run] = []
+    size = 0
+    async with tx.stream(query, execution_options={"yield_per": _FETCH_ROWS}) as rows:
+        async for row in rows:
+            if len(found) == page.limit or size > PAGE_BYTES:
+                return Page(found, has_more=True)
+            found.append(_run(row))
+            size += len(row.imported_document or "")
+    return Page(found, has_more=False)
 
 
 async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[Run]:

@@ -1,0 +1,141 @@
+"""`evalhaven import …`: the commands; what they do is in `imports`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evalhaven.cli import export_hosted as export
+
+if TYPE_CHECKING:
+    from evalhaven.settings import Settings
+
+import_commands = typer.Typer(
+    help="Take over evals, runs, results and files from elsewhere; what is here already stays as it is.",
+    no_args_is_help=True,
+)
+_EPILOG = (
+    "Where a server holds the data directory, the import goes through it; else it works on the data directory itself. "
+    "Exit status: 0 everything came over, 1 it could not be done, 3 something did not come over, 130 interrupted."
+)
+
+Check = Annotated[bool, typer.Option("--check", help="Say what would come over and what not; store nothing.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Data directory to import into (EVALHAVEN_DATA_DIR; ./evalhaven-data).")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(help="Server to import into (EVALHAVEN_URL; EVALHAVEN_API_KEY); default: the data directory."),
+]
+ArchiveDir = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the archive, which is kept; default: evalhaven-archive beside the data directory."),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the eval that each file becomes; default: the file's name.")]
+
+
+@import_commands.command("archive", epilog=_EPILOG)
+def import_archive(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Archive made by `evalhaven export-hosted`.")],
+    data_dir: DataDir = None,
+    url: Url = None,
+    *,
+    check: Check = False,
+) -> None:
+    """Import an archive that `evalhaven export-hosted` made."""
+    from evalhaven.cli.imports import run_archive_import
+
+    raise typer.Exit(run_archive_import(directory, _settings(data_dir, url), is_check=check))
+
+
+@import_commands.command("openai", epilog=_EPILOG)
+def import_openai(  # noqa: PLR0917 - typer makes options of them, never positional
+    base_url: export.BaseUrl = "https://api.openai.com/v1",
+    api_version: export.ApiVersion = None,
+    eval_ids: export.EvalIds = None,
+    since: export.Since = None,
+    until: export.Until = None,
+    metadata: export.Pairs = None,
+    archive_dir: ArchiveDir = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    *,
+    all_files: export.AllFiles = False,
+    concurrency: export.Concurrency = 4,
+    tries: export.Tries = 8,
+    timeout: export.Timeout = 60.0,
+    check: Check = False,
+) -> None:
+    """Copy an account of the hosted API into an archive, as `evalhaven export-hosted` does, and import that.
+
+    The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY). With --check the archive is made all the same.
+    """
+    from evalhaven.cli.imports import run_archive_import
+
+    settings = _settings(data_dir, url)
+    directory = archive_dir or settings.data_dir.absolute().parent / "evalhaven-archive"
+    print(f"Archive: {directory}", flush=True)
+    try:
+        export.export_hosted(
+            to_dir=directory,
+            base_url=base_url,
+            api_version=api_version,
+            eval_ids=eval_ids,
+            since=since,
+            until=until,
+            metadata=metadata,
+            all_files=all_files,
+            concurrency=concurrency,
+            tries=tries,
+            timeout=timeout,
+        )
+    except typer.Exit as ended:
+        if ended.exit_code not in (export.EXIT_COMPLETE, export.EXIT_INCOMPLETE):
+            raise
+    raise typer.Exit(run_archive_import(directory, settings, is_check=check))
+
+
+@import_commands.command("dashboard", epilog=_EPILOG)
+def import_dashboard(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Results exports of the platform's pages.")],
+    name: Name = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    *,
+    check: Check = False,
+) -> None:
+    """Import results exports (JSON lines) that were downloaded from the platform's pages.
+
+    Each file becomes an eval with its runs. The exports hold grades but not the graders' definitions.
+    """
+    from evalhaven.cli.imports import open_and_import
+    from evalhaven.importers.dashboard import DashboardSource
+
+    settings = _settings(data_dir, url)
+    raise typer.Exit(open_and_import(lambda: DashboardSource.open(files, name), settings, is_check=check))
+
+
+@import_commands.command("langfuse", epilog=_EPILOG)
+def import_langfuse(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files of the export script, or directories of them.")
+    ],
+    data_dir: DataDir = None,
+    url: Url = None,
+    *,
+    check: Check = False,
+) -> None:
+    """Import the {eval, rows, runs} files of the export script published for Langfuse, and files/ beside them."""
+    from evalhaven.cli.imports import open_and_import
+    from evalhaven.importers.langfuse import LangfuseSource
+
+    settings = _settings(data_dir, url)
+    raise typer.Exit(open_and_import(lambda: LangfuseSource.open(paths), settings, is_check=check))
+
+
+def _settings(data_dir: Path | None, url: str | None) -> "Settings":
+    from evalhaven.cli.main import read_settings
+
+    settings = read_settings(data_dir=data_dir, url=url)
+    # What the command line names wins over the environment's server.
+    return settings.model_copy(update={"url": None}) if data_dir is not None and url is None else settings

@@ -1,0 +1,140 @@
+"""`evalhaven import …`: takes over evals, runs, results and files from elsewhere."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from evalhaven import app
+from evalhaven.importers.source import ImportSource, SourceError
+from evalhaven.importers.transfer import Transfer, TransferError, TransferReport
+from evalhaven.settings import Settings
+from evalhaven.telemetry import configure_logging
+
+EXIT_COMPLETE = 0
+EXIT_FAILED = 1
+EXIT_INCOMPLETE = 3
+EXIT_INTERRUPTED = 130
+_SHOWN_LINES = 20
+
+
+def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> int:
+    """Import a source, or with `is_check` say what would come over; print the report.
+
+    Args:
+        source: What to import.
+        settings: Say which server or data directory to import into.
+        is_check: Store nothing.
+
+    Returns:
+        The exit status.
+    """
+    # Only what an operator must know: in process, each request would have its line.
+    configure_logging("warning", settings.log_format)
+    with ExitStack() as stack:
+        target = f"the data directory {settings.data_dir}"
+        if is_check and settings.url is None and not app.database_path(settings.data_dir).exists():
+            # To look at what would happen must not make a data directory.
+            nowhere = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalhaven-check-"))
+            settings = settings.model_copy(update={"data_dir": Path(nowhere)})
+        try:
+            report = anyio.run(_transfer, source, settings, target, is_check)
+        except (TransferError, SourceError, app.StartError) as error:
+            _print_error(str(error))
+            _print_line(Console(stderr=True), "What came over stays; the same command goes on where it stopped.")
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            _print_line(Console(stderr=True), "Interrupted. What came over stays; the same command goes on.")
+            return EXIT_INTERRUPTED
+    _print_report(report, Console(), is_check=is_check)
+    return EXIT_COMPLETE if report.is_complete else EXIT_INCOMPLETE
+
+
+def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -> int:
+    """Import an archive and say what is wrong with it; return the exit status."""
+    from evalhaven.importers.archived import ArchiveSource
+
+    try:
+        source = ArchiveSource.open(directory)
+    except SourceError as error:
+        _print_error(str(error))
+        return EXIT_FAILED
+    problems = [*source.cautions(), *(source.damages() if is_check else ())]
+    status = run_import(source, settings, is_check=is_check)
+    _print_lines(Console(), "About the archive", problems)
+    return EXIT_INCOMPLETE if problems and status == EXIT_COMPLETE else status
+
+
+def open_and_import(open_source: Callable[[], ImportSource], settings: Settings, *, is_check: bool) -> int:
+    """Open a source and import it; return the exit status."""
+    try:
+        source = open_source()
+    except SourceError as error:
+        _print_error(str(error))
+        return EXIT_FAILED
+    return run_import(source, settings, is_check=is_check)
+
+
+async def _transfer(source: ImportSource, settings: Settings, target: str, is_check: bool) -> TransferReport:
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    async with app.open_client(settings) as client:
+        if str(client.base_url).rstrip("/") != app.IN_PROCESS_URL:
+            target = f"the server at {client.base_url}"
+        print(f"{'Checking against' if is_check else 'Importing into'} {target}", flush=True)
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("…")
+
+            def show(report: TransferReport) -> None:
+                progress.update(task, description=", ".join(_counts(report)))
+
+            return await Transfer(client, source, is_check=is_check, on_progress=show).send_all()
+
+
+def _counts(report: TransferReport) -> Sequence[str]:
+    return [f"{counts.here:,} {_words(kind)}" for kind, counts in report.kinds.items()]
+
+
+def _print_report(report: TransferReport, console: Console, *, is_check: bool) -> None:
+    table = Table("", box=None)
+    for head in ("would come over" if is_check else "came over", "here already", "cannot come over"):
+        table.add_column(head, justify="right")
+    for kind, counts in report.kinds.items():
+        table.add_row(_words(kind), f"{counts.created:,}", f"{counts.unchanged:,}", f"{counts.refused:,}")
+    console.print(table)
+    refused = sum(counts.refused for counts in report.kinds.values())
+    reasons = [f"{_words(kind)} {public_id or '(no id)'}: {reason}" for kind, public_id, reason in report.refusals]
+    _print_lines(console, "Cannot come over", reasons, refused)
+    will_be = "will be" if is_check else "were"
+    recovered = [f"files {file_id}: its rows {will_be} made again from output items" for file_id in report.recovered]
+    _print_lines(console, "Not in the source", recovered)
+    _print_lines(console, "To look at", report.notes)
+
+
+def _print_lines(console: Console, title: str, lines: Sequence[str], total: int | None = None) -> None:
+    if not lines:
+        return
+    count = total or len(lines)
+    console.print(f"{title}: {count:,}", style="yellow", highlight=False)
+    for line in lines[:_SHOWN_LINES]:
+        _print_line(console, f"  {line}")
+    if count > _SHOWN_LINES:
+        _print_line(console, f"  ... and {count - _SHOWN_LINES:,} more")
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_error(message: str) -> None:
+    console = Console(stderr=True)
+    console.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")

@@ -1,0 +1,262 @@
+"""The archive of a hosted account: its layout, its reader, and the writing of its manifest.
+
+A unit is one file of the archive. Those of lists (`*.jsonl.gz`) hold a line for each raw response body of a list page,
+or for a single raw object; every line is a gzip member of its own, so a unit cut anywhere is whole up to its last
+whole member. A unit being written is called `.part`, or `.draft` where a later export starts it anew; it gets its
+name when it is complete and durable.
+"""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+
+from evalhaven.domain.jsontext import InvalidJsonError
+from evalhaven.importers.pages import object_id, split_page
+
+FORMAT = "evalhaven-archive"
+VERSION = 1
+MANIFEST = "manifest.json"
+_HASH_BYTES = 1 << 20
+
+UnitKind = Literal["evals", "runs", "output_items", "file", "file_content"]
+_LIST_KINDS = ("evals", "runs", "output_items")
+
+
+class ArchiveError(Exception):
+    """The directory holds no archive that can be read; the message says why."""
+
+
+class Unit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file of the archive.
+
+    Attributes:
+        file: Its path below the archive, with `/`.
+        id: What it belongs to: the eval of `runs`, the run of `output_items`, the file; None for `evals`.
+        objects: How many objects it holds, excluded ones not counted.
+        final: False where a later export fetches it again: its run was still going on, or lacked items.
+        excluded: Objects on its pages that the filters of the export did not want; readers pass over them.
+    """
+
+    file: str
+    kind: UnitKind
+    sha256: str
+    bytes: int
+    objects: int
+    id: str | None = None
+    final: bool = True
+    excluded: list[str] = []
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that could not be fetched, or that differs from what was announced."""
+
+    kind: UnitKind
+    id: str | None
+    status: int | None
+    message: str
+
+
+class Manifest(msgspec.Struct):
+    """What an archive holds and how it came about; times are Unix seconds.
+
+    Attributes:
+        finished_at: None while an export is under way or after one that was interrupted.
+        failures: What could not be fetched.
+        notes: What was fetched and may still change or differs from what the API announced.
+    """
+
+    base_url: str
+    started_at: float
+    finished_at: float | None = None
+    filters: dict[str, object] = {}
+    counts: dict[str, int] = {}
+    failures: list[Finding] = []
+    notes: list[Finding] = []
+    units: list[Unit] = []
+    format: str = FORMAT
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """A file of the archive: the raw file object, and where its content stands (None: not fetched)."""
+
+    id: str
+    document: bytes
+    content: Path | None
+
+
+class Archive:
+    """An archive for reading; objects come as raw JSON text, one page in memory at a time."""
+
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self._units = {(unit.kind, unit.id): unit for unit in manifest.units}
+
+    @classmethod
+    def open(cls, directory: Path) -> "Archive":
+        """Open an archive.
+
+        Raises:
+            ArchiveError: There is none, its manifest is damaged, or it is of another version.
+        """
+        return cls(directory, read_manifest(directory))
+
+    def find_unit(self, kind: UnitKind, owner_id: str | None = None) -> Unit | None:
+        """Return a unit, None where the archive has none."""
+        return self._units.get((kind, owner_id))
+
+    def evals(self) -> Iterator[bytes]:
+        """Yield every eval.
+
+        Raises:
+            ArchiveError: The unit is damaged (so for every iterator of this class).
+        """
+        return self._objects("evals", None)
+
+    def runs(self, eval_id: str) -> Iterator[bytes]:
+        """Yield the runs of an eval; nothing where the archive has none."""
+        return self._objects("runs", eval_id)
+
+    def output_items(self, run_id: str) -> Iterator[bytes]:
+        """Yield the output items of a run; nothing where the archive has none."""
+        return self._objects("output_items", run_id)
+
+    def files(self) -> Iterator[ArchivedFile]:
+        """Yield every file."""
+        for unit in self.manifest.units:
+            if unit.kind == "file" and unit.id is not None and (found := self.find_file(unit.id)):
+                yield found
+
+    def find_file(self, file_id: str) -> ArchivedFile | None:
+        """Return a file, None where the archive has none."""
+        unit, content = self.find_unit("file", file_id), self.find_unit("file_content", file_id)
+        if unit is None:
+            return None
+        document = (self.directory / unit.file).read_bytes()
+        return ArchivedFile(file_id, document, self.directory / content.file if content else None)
+
+    def verify(self) -> Iterator[str]:
+        """Yield what is wrong: files that are gone or altered, counts that do not fit."""
+        totals: dict[str, int] = {}
+        for unit in self.manifest.units:
+            totals[unit.kind] = totals.get(unit.kind, 0) + unit.objects
+            path = self.directory / unit.file
+            try:
+                if path.stat().st_size != unit.bytes or file_sha256(path) != unit.sha256:
+                    yield f"{unit.file} is not what was exported: its hash differs"
+                elif unit.kind in _LIST_KINDS and (found := self._count(unit)) != unit.objects:
+                    yield f"{unit.file} holds {found} objects, the manifest says {unit.objects}"
+            except (OSError, ArchiveError) as error:
+                yield f"{unit.file} cannot be read: {error}"
+        for kind, count in self.manifest.counts.items():
+            found = totals.get("file" if kind == "files" else kind, 0)
+            if count != found:
+                yield f"the manifest counts {count} {kind}, its units {found}"
+        if self.manifest.finished_at is None:
+            yield "the export has not ended; start it again with the same directory"
+
+    def _count(self, unit: Unit) -> int:
+        return sum(1 for _ in self._objects(unit.kind, unit.id))
+
+    def _objects(self, kind: UnitKind, owner_id: str | None) -> Iterator[bytes]:
+        unit = self.find_unit(kind, owner_id)
+        return iter(()) if unit is None else read_unit(self.directory, unit)
+
+
+def unit_file(kind: UnitKind, owner_id: str | None) -> str:
+    """Return where a unit stands below the archive; ids that are no file names are escaped."""
+    name = quote(owner_id or "", safe="")
+    match kind:
+        case "evals":
+            return "evals.jsonl.gz"
+        case "runs" | "output_items":
+            return f"{kind}/{name}.jsonl.gz"
+        case "file":
+            return f"files/{name}.json"
+        case "file_content":
+            return f"files/{name}.content"
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Return the manifest of an archive.
+
+    Raises:
+        ArchiveError: There is none, it is damaged, or it is of another version.
+    """
+    path = directory / MANIFEST
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError as error:
+        raise ArchiveError(f"{str(directory)!r} holds no archive: it has no {MANIFEST}.") from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise ArchiveError(f"{str(path)!r} cannot be read: {error}.") from error
+    if manifest.format != FORMAT or manifest.version != VERSION:
+        raise ArchiveError(f"{str(path)!r} is {manifest.format} {manifest.version}; this release reads {FORMAT} 1.")
+    return manifest
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Replace the manifest, whole or not at all."""
+    # What it is comes first, for whoever looks into the file.
+    document = {"format": manifest.format, "version": manifest.version, **msgspec.structs.asdict(manifest)}
+    part = directory / f"{MANIFEST}.part"
+    with part.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(directory / MANIFEST)
+    sync_directory(directory)
+
+
+def read_unit(directory: Path, unit: Unit) -> Iterator[bytes]:
+    """Yield the raw objects of a list unit, excluded ones left out.
+
+    Raises:
+        ArchiveError: It is damaged.
+    """
+    excluded = frozenset(unit.excluded)
+    for raw in read_objects(directory / unit.file):
+        if not excluded or object_id(raw) not in excluded:
+            yield raw
+
+
+def read_objects(path: Path) -> Iterator[bytes]:
+    """Yield the raw objects of a list unit.
+
+    Raises:
+        ArchiveError: It is damaged.
+    """
+    try:
+        with gzip.open(path, "rb") as lines:
+            for line in lines:
+                yield from split_page(line).objects
+    except (OSError, EOFError, zlib.error, InvalidJsonError) as error:
+        raise ArchiveError(f"{str(path)!r} is damaged: {error}.") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names that came or went in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

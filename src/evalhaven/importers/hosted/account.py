@@ -1,0 +1,78 @@
+"""Whose evals are read: the address, and who asks.
+
+`OPENAI_BASE_URL` is not read: who moves points it at the new server, while an export must reach the old one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+Query = Mapping[str, str | int]
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_AZURE_HOST = ".azure.com"
+_OWNER_HEADERS = {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"}
+
+
+class AccountError(Exception):
+    """The account cannot be addressed; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose evals are read, and how politely.
+
+    Attributes:
+        base_url: Such as https://api.openai.com/v1.
+        headers: Who asks; never logged or written.
+        query: Added to each request.
+        secrets: Texts that must not appear in any message.
+        concurrency: Requests at once.
+        tries: How often a request is made before it counts as failed.
+        timeout_s: Seconds without a byte after which a request counts as timed out.
+    """
+
+    base_url: str
+    headers: Mapping[str, str]
+    query: Query
+    secrets: tuple[str, ...]
+    concurrency: int = 4
+    tries: int = 8
+    timeout_s: float = 60.0
+
+    def hide_secrets(self, text: str) -> str:
+        """Return a text without the key, should a server repeat it."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def read_account(environment: Mapping[str, str], base_url: str, api_version: str | None, **manners: float) -> Account:
+    """Return the account that an address and the environment's key name.
+
+    Args:
+        environment: Holds the key, and the organisation and project where they matter.
+        base_url: Such as https://api.openai.com/v1 or https://name.openai.azure.com/openai/v1.
+        api_version: Azure's `api-version`; None where the address needs none.
+        manners: Fields of `Account`.
+
+    Raises:
+        AccountError: There is no key, or the address is none.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise AccountError(f"--base-url {base_url!r} is no address: it begins with https:// or http://.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise AccountError("--base-url holds more than an address: keys and queries do not belong there.")
+    is_azure = api_version is not None or parts.hostname.endswith(_AZURE_HOST)
+    variable = "AZURE_OPENAI_API_KEY" if is_azure else "OPENAI_API_KEY"
+    key = environment.get(variable, "").strip()
+    if not key:
+        raise AccountError(f"{variable} is not set: put the key of the account to export into the environment.")
+    if not key.isascii() or not key.isprintable():
+        raise AccountError(f"{variable} holds characters that no key has.")
+    headers = {"api-key": key} if is_azure else {"authorization": f"Bearer {key}"}
+    if not is_azure:
+        headers |= {header: environment[name] for name, header in _OWNER_HEADERS.items() if environment.get(name)}
+    query = {} if api_version is None else {"api-version": api_version}
+    return Account(base_url=base_url.rstrip("/"), headers=headers, query=query, secrets=(key,), **manners)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,85 @@
+"""Which evals and runs of an account are wanted."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from evalhaven.importers.pages import Head
+
+
+class InvalidFilterError(ValueError):
+    """A filter cannot be understood; the message says how to write it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What must hold for an eval or a run to be wanted; nothing given wants everything.
+
+    Attributes:
+        eval_ids: Only these evals, with their runs.
+        since: Created at this Unix second or later.
+        until: Created before this Unix second.
+        metadata: Pairs that the eval or the run has, all of them.
+    """
+
+    eval_ids: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether everything is wanted."""
+        return self == Filters()
+
+    def wants_eval(self, found: Head) -> bool:
+        """Tell whether an eval is wanted for itself; it also is for any run that is wanted."""
+        return self._wants_time(found) and all(found.metadata.get(key) == value for key, value in self.metadata)
+
+    def wants_run(self, parent: Head, run: Head) -> bool:
+        """Tell whether a run is wanted."""
+        return self._wants_time(run) and all(
+            value in (parent.metadata.get(key), run.metadata.get(key)) for key, value in self.metadata
+        )
+
+    def describe(self) -> dict[str, object]:
+        """Return the filters that are set, for the manifest."""
+        named = {
+            "eval": list(self.eval_ids),
+            "since": self.since,
+            "until": self.until,
+            "metadata": dict(self.metadata),
+        }
+        return {name: value for name, value in named.items() if value not in (None, [], {})}
+
+    def _wants_time(self, found: Head) -> bool:
+        since_holds = self.since is None or found.created_at >= self.since
+        return since_holds and (self.until is None or found.created_at < self.until)
+
+
+def parse_moment(text: str) -> float:
+    """Return the Unix second of a number, a date or a date and time (ISO 8601; UTC where it names no zone).
+
+    Raises:
+        InvalidFilterError: It is none of these.
+    """
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidFilterError(
+            f"{text!r} is no time: write 2026-10-31, 2026-10-31T12:00:00+02:00 or Unix seconds."
+        ) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    """Return the key and the value of `key=value`.
+
+    Raises:
+        InvalidFilterError: It has no `=`.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise InvalidFilterError(f"{text!r} is no metadata filter: write key=value.")
+    return key, value

@@ -1,0 +1,53 @@
+"""The forecast: what an export would bring, found by listing evals and runs; nothing is written."""
+
+from dataclasses import dataclass, field
+
+from evalhaven.importers.hosted.client import HostedClient, path_of
+from evalhaven.importers.hosted.export import EVAL_FILES, OLDEST_FIRST
+from evalhaven.importers.hosted.filters import Filters
+from evalhaven.importers.pages import Head, object_id, read_head
+
+
+@dataclass(slots=True)
+class Forecast:
+    """How much would come."""
+
+    evals: int = 0
+    runs: int = 0
+    active_runs: int = 0
+    output_items: int = 0
+    file_ids: set[str] = field(default_factory=set[str])
+
+
+async def forecast_export(client: HostedClient, filters: Filters, *, all_files: bool) -> Forecast:
+    """Return what an export with these filters would bring.
+
+    Raises:
+        HostedError: The account cannot be read.
+    """
+    forecast = Forecast()
+    if filters.eval_ids:
+        for eval_id in dict.fromkeys(filters.eval_ids):
+            await _add_eval(client, filters, read_head(await client.get_object(path_of("evals", eval_id))), forecast)
+    else:
+        async for _, page in client.list_pages(path_of("evals"), OLDEST_FIRST):
+            for raw in page.objects:
+                await _add_eval(client, filters, read_head(raw), forecast)
+    if all_files:
+        async for _, page in client.list_pages(path_of("files"), EVAL_FILES):
+            forecast.file_ids.update(map(object_id, page.objects))
+    return forecast
+
+
+async def _add_eval(client: HostedClient, filters: Filters, parent: Head, forecast: Forecast) -> None:
+    runs = 0
+    async for _, page in client.list_pages(path_of("evals", parent.id, "runs"), OLDEST_FIRST):
+        for run in map(read_head, page.objects):
+            if filters.wants_run(parent, run):
+                runs += 1
+                forecast.active_runs += not run.is_final
+                forecast.output_items += run.total
+                if run.file_id is not None:
+                    forecast.file_ids.add(run.file_id)
+    forecast.runs += runs
+    forecast.evals += bool(runs) or filters.wants_eval(parent)

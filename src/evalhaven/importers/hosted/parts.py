@@ -1,0 +1,114 @@
+"""Writing one list unit of an archive so that a kill at any moment costs a page at the most."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from evalhaven.domain.jsontext import InvalidJsonError
+from evalhaven.importers.archive import file_sha256, sync_directory
+from evalhaven.importers.pages import Page, as_line, object_id, split_page
+
+PART = ".part"
+DRAFT = ".draft"
+_GZIP = 16 + zlib.MAX_WBITS
+_BLOCK_BYTES = 1 << 18
+
+
+class PartWriter:
+    """A list unit being written: a page at a time, each durable against a kill once `append` returns."""
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        """Open the file beside the unit's path.
+
+        Args:
+            path: Where the finished unit will stand.
+            resume: Go on after the whole pages that an interrupted export wrote (`.part`), else start empty
+                (`.draft`, as what was written before may be out of date).
+        """
+        self._path = path
+        self.part = path.with_name(path.name + (PART if resume else DRAFT))
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        self.objects = 0
+        self.last_id: str | None = None
+        self.is_ended = False
+        self._file = self.part.open("r+b" if resume and self.part.exists() else "w+b")
+        self._recover()
+
+    def append(self, raw: bytes, page: Page | None = None) -> None:
+        """Append a page's body, or one object.
+
+        Args:
+            raw: The body.
+            page: What it was split into, if it was already.
+        """
+        self._file.write(gzip.compress(as_line(raw), mtime=0))
+        self._file.flush()
+        self._count(page or split_page(raw))
+
+    def seal(self) -> tuple[str, int]:
+        """Make the bytes durable and return their hash and number; nothing can be appended afterwards."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return file_sha256(self.part), self.part.stat().st_size
+
+    def commit(self) -> None:
+        """Give the sealed unit its name."""
+        self.part.rename(self._path)
+        sync_directory(self._path.parent)
+
+    def __enter__(self) -> "PartWriter":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the file; what is there stays for a later export."""
+        self._file.close()
+
+    def discard(self) -> None:
+        """Drop the part."""
+        self._file.close()
+        self.part.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        """Drop what was written and begin again."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.objects, self.last_id, self.is_ended = 0, None, False
+
+    def _count(self, page: Page) -> None:
+        self.objects += len(page.objects)
+        self.last_id = object_id(page.objects[-1]) if page.objects else self.last_id
+        self.is_ended = page.has_more is False or not page.objects
+
+    def _recover(self) -> None:
+        """Keep the whole pages, cut what follows them."""
+        end = 0
+        for text, member_end in _whole_members(self._file):
+            try:
+                if text.find(b"\n") != len(text) - 1:
+                    break
+                self._count(split_page(text))
+            except InvalidJsonError:
+                break
+            end = member_end
+        self._file.seek(end)
+        self._file.truncate()
+
+
+def _whole_members(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the text and the end of each gzip member, until one that is cut or damaged."""
+    decompressor, text = zlib.decompressobj(_GZIP), bytearray()
+    while block := file.read(_BLOCK_BYTES):
+        read_to = file.tell()
+        while block:
+            try:
+                text += decompressor.decompress(block)
+            except zlib.error:
+                return
+            if not decompressor.eof:
+                break
+            block = decompressor.unused_data
+            yield bytes(text), read_to - len(block)
+            decompressor, text = zlib.decompressobj(_GZIP), bytearray()

@@ -1,0 +1,243 @@
+"""The archive of an export under way: what it holds already, what is being written, what failed.
+
+A unit is journalled before it gets its name, and counts only when the file is there with the journalled bytes; so a
+kill at any moment leaves units that are whole, and parts that are gone on with.
+What an archive holds it keeps: an object that is no longer listed, or no longer wanted, stays in it.
+"""
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from evalhaven.domain.clock import Clock
+from evalhaven.importers.archive import (
+    MANIFEST,
+    ArchiveError,
+    Finding,
+    Manifest,
+    Unit,
+    UnitKind,
+    file_sha256,
+    read_manifest,
+    read_objects,
+    read_unit,
+    sync_directory,
+    unit_file,
+    write_manifest,
+)
+from evalhaven.importers.hosted.parts import DRAFT, PartWriter
+from evalhaven.importers.pages import object_id
+
+_JOURNAL = "journal.jsonl"
+_LOCK = ".lock"
+_FOLDERS = ("runs", "output_items", "files")
+_COUNTED: dict[UnitKind, str] = {
+    "evals": "evals",
+    "runs": "runs",
+    "output_items": "output_items",
+    "file": "files",
+}
+
+
+class Workspace:
+    """An archive open for writing; one process at a time."""
+
+    def __init__(self, directory: Path, base_url: str, filters: dict[str, object], clock: Clock) -> None:
+        """Open or make the archive and take up what an interrupted export left.
+
+        Raises:
+            ArchiveError: It is another account's, in use, damaged, or of another version.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.failures: list[Finding] = []
+        self.notes: list[Finding] = []
+        self._clock = clock
+        self._manifest = Manifest(base_url=base_url, started_at=clock.now(), filters=filters)
+        self._earlier_failures: list[Finding] = []
+        self._units: dict[tuple[UnitKind, str | None], Unit] = {}
+        self._lock = _lock(directory)
+        self._turn = threading.Lock()
+        self._take_up()
+        self._save(finished_at=None)
+        # What it said is in the manifest now.
+        self._journal = (directory / _JOURNAL).open("wb")
+
+    def find_unit(self, kind: UnitKind, owner_id: str | None = None) -> Unit | None:
+        """Return a unit that the archive holds."""
+        return self._units.get((kind, owner_id))
+
+    def has_final(self, kind: UnitKind, owner_id: str | None = None) -> bool:
+        """Tell whether a unit is there and need not be fetched again."""
+        unit = self.find_unit(kind, owner_id)
+        return unit is not None and unit.final
+
+    def objects(self, kind: UnitKind, owner_id: str | None = None) -> Iterator[bytes]:
+        """Yield the raw objects of a list unit, excluded ones left out; nothing where there is no unit."""
+        unit = self.find_unit(kind, owner_id)
+        return iter(()) if unit is None else read_unit(self.directory, unit)
+
+    def open_part(self, kind: UnitKind, owner_id: str | None = None, *, resume: bool = False) -> PartWriter:
+        """Open a list unit for writing."""
+        return PartWriter(self.directory / unit_file(kind, owner_id), resume=resume)
+
+    def finish_list(self, part: PartWriter, kind: UnitKind, owner_id: str | None, unwanted: Iterable[str] = ()) -> None:
+        """Make a written list of evals or runs the archive's; what it held of the list before is kept.
+
+        Args:
+            part: The written unit.
+            kind: `evals` or `runs`.
+            owner_id: The eval of runs.
+            unwanted: Objects that the filters leave out, unless the archive holds them from before.
+        """
+        excluded = set(unwanted)
+        if before := self.find_unit(kind, owner_id):
+            held = {object_id(raw) for raw in self.objects(kind, owner_id)}
+            listed = {object_id(raw) for raw in read_objects(part.part)}
+            excluded = (excluded | (set(before.excluded) - listed)) - held
+            for raw in read_objects(self.directory / before.file):
+                if object_id(raw) not in listed:
+                    part.append(raw)
+        self._replace(part, kind, owner_id, excluded)
+
+    def finish_items(self, part: PartWriter, run_id: str, *, final: bool) -> None:
+        """Make the written output items of a run the archive's; fewer than it held before change nothing."""
+        before = self.find_unit("output_items", run_id)
+        if before is not None and part.objects < before.objects:
+            part.discard()
+            self.note("output_items", run_id, f"{part.objects} are listed now; the {before.objects} of before are kept")
+            return
+        self._replace(part, "output_items", run_id, (), final=final)
+
+    def exclude(self, kind: UnitKind, owner_id: str | None, ids: Iterable[str]) -> None:
+        """Leave more objects out of a list that is finished already."""
+        if unit := self.find_unit(kind, owner_id):
+            self._record(_excluding(unit, {*unit.excluded, *ids}))
+
+    def store_file(self, kind: UnitKind, file_id: str, part: Path, *, final: bool = True) -> None:
+        """Make a written file (its object or its content) the archive's."""
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        name, digest = unit_file(kind, file_id), file_sha256(part)
+        before = self.find_unit(kind, file_id)
+        self._record(Unit(name, kind, digest, part.stat().st_size, 1, file_id, final))
+        if before is not None and before.sha256 == digest:
+            part.unlink()
+        else:
+            part.rename(self.directory / name)
+            sync_directory((self.directory / name).parent)
+
+    def fail(self, kind: UnitKind, owner_id: str | None, status: int | None, message: str) -> None:
+        """Record what could not be fetched."""
+        self.failures.append(Finding(kind, owner_id, status, message))
+
+    def note(self, kind: UnitKind, owner_id: str | None, message: str) -> None:
+        """Record what was fetched but may still change, or differs from what was announced."""
+        self.notes.append(Finding(kind, owner_id, None, message))
+
+    def count(self) -> dict[str, int]:
+        """Return how many objects the archive holds, by kind."""
+        counts = dict.fromkeys(_COUNTED.values(), 0)
+        for unit in self._units.values():
+            if unit.kind in _COUNTED:
+                counts[_COUNTED[unit.kind]] += unit.objects
+        return counts
+
+    def close(self, *, is_ended: bool) -> Manifest:
+        """Write the manifest and let go of the archive; not ended means that the export was interrupted."""
+        self._journal.close()
+        self._save(self._clock.now() if is_ended else None)
+        (self.directory / _JOURNAL).unlink()
+        os.close(self._lock)
+        return self._manifest
+
+    def _take_up(self) -> None:
+        """Read what is there; a file that is gone or of another size than recorded counts as not there."""
+        if (self.directory / MANIFEST).exists():
+            earlier = read_manifest(self.directory)
+            if earlier.base_url != self._manifest.base_url:
+                raise ArchiveError(
+                    f"{str(self.directory)!r} holds an archive of {earlier.base_url}: choose another directory."
+                )
+            self._earlier_failures = earlier.failures
+            for draft in (path for kind in _FOLDERS for path in (self.directory / kind).glob(f"*{DRAFT}")):
+                draft.unlink()
+            for unit in earlier.units:
+                path = self.directory / unit.file
+                if path.is_file() and path.stat().st_size == unit.bytes:
+                    self._units[unit.kind, unit.id] = unit
+        for unit in self._journalled():
+            path = self.directory / unit.file
+            if path.is_file() and path.stat().st_size == unit.bytes and file_sha256(path) == unit.sha256:
+                self._units[unit.kind, unit.id] = unit
+
+    def _journalled(self) -> Iterator[Unit]:
+        path = self.directory / _JOURNAL
+        for line in path.read_bytes().splitlines() if path.exists() else ():
+            # The last line may be cut short.
+            with contextlib.suppress(msgspec.DecodeError):
+                yield msgspec.json.decode(line, type=Unit)
+
+    def _replace(
+        self, part: PartWriter, kind: UnitKind, owner_id: str | None, excluded: Collection[str], *, final: bool = True
+    ) -> None:
+        """Put a part into its unit's place, unless the file there has the very same objects."""
+        before = self.find_unit(kind, owner_id)
+        if before is not None and _digest(part.part) == _digest(self.directory / before.file):
+            part.discard()
+            self._record(_excluding(msgspec.structs.replace(before, final=final), excluded))
+            return
+        sha, size = part.seal()
+        unit = Unit(unit_file(kind, owner_id), kind, sha, size, part.objects, owner_id, final)
+        self._record(_excluding(unit, excluded))
+        part.commit()
+
+    def _record(self, unit: Unit) -> None:
+        with self._turn:
+            self._journal.write(msgspec.json.encode(unit) + b"\n")
+            self._journal.flush()
+            os.fsync(self._journal.fileno())
+            self._units[unit.kind, unit.id] = unit
+
+    def _save(self, finished_at: float | None) -> None:
+        failures = {(each.kind, each.id): each for each in self.failures}
+        # Without filters everything was tried again; with them, what was not tried is as it was.
+        if self._manifest.filters or finished_at is None:
+            for each in self._earlier_failures:
+                if not self.has_final(each.kind, each.id):
+                    failures.setdefault((each.kind, each.id), each)
+        self._manifest.finished_at = finished_at
+        self._manifest.counts = self.count()
+        self._manifest.failures = list(failures.values())
+        self._manifest.notes = self.notes
+        self._manifest.units = sorted(self._units.values(), key=lambda unit: unit.file)
+        write_manifest(self.directory, self._manifest)
+
+
+def _excluding(unit: Unit, excluded: Collection[str]) -> Unit:
+    objects = unit.objects + len(unit.excluded) - len(excluded)
+    return msgspec.structs.replace(unit, objects=objects, excluded=sorted(excluded))
+
+
+def _digest(path: Path) -> bytes:
+    """Return a hash over the objects of a list unit, however they are spread over pages."""
+    digest = sha256()
+    for raw in read_objects(path):
+        digest.update(raw + b"\n")
+    return digest.digest()
+
+
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ArchiveError(f"Another export is writing to {str(directory)!r}.") from error
+    return descriptor

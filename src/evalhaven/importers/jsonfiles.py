@@ -1,0 +1,72 @@
+"""JSON files of any size for reading: mapped, so that nothing but what is looked at is held in memory."""
+
+import contextlib
+import mmap
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import InvalidJsonError, RawJson, Span
+from evalhaven.importers.source import SourceError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@contextlib.contextmanager
+def mapped_file(path: Path) -> Generator[tuple[RawJson, Span]]:
+    """Open a file; yield its bytes and where its text stands, without a byte order mark.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if not size:
+                yield b"", (0, 0)
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+                yield raw, (len(_BYTE_ORDER_MARK) if raw[:3] == _BYTE_ORDER_MARK else 0, size)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def record_spans(raw: RawJson, span: Span) -> Iterator[Span]:
+    """Yield where each record of a text stands that is JSON lines, an array, or a single object.
+
+    Raises:
+        InvalidJsonError: The text is an array with something wrong about its brackets or commas.
+    """
+    if jsontext.starts_with(raw, span, b"["):
+        yield from jsontext.elements(raw, span)
+    elif _is_one_object(raw, span):
+        yield span
+    else:
+        yield from _lines(raw, span)
+
+
+def _is_one_object(raw: RawJson, span: Span) -> bool:
+    """Tell whether a text is one object on several lines: then its first line is no JSON on its own."""
+    first = next(_lines(raw, span), None)
+    if first is None:
+        return False
+    try:
+        jsontext.parse(raw[slice(*first)])
+    except InvalidJsonError:
+        # A damaged first line of JSON lines is no whole object either, and is reported as the line that it is.
+        try:
+            jsontext.members(raw, span)
+        except InvalidJsonError:
+            return False
+        return True
+    return False
+
+
+def _lines(raw: RawJson, span: Span) -> Iterator[Span]:
+    start, end = span
+    while start < end:
+        found = raw.find(b"\n", start, end)
+        line_end = end if found < 0 else found
+        if raw[start:line_end].strip():
+            yield start, line_end
+        start = line_end + 1

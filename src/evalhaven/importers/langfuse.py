@@ -1,0 +1,146 @@
+"""Import of what the published export script for Langfuse wrote: `{eval, rows, runs: [{run, output_items}]}` a file.
+
+The files that runs read stand beside as `files/<file_id>.jsonl`. Where each object stands is found once and kept;
+the objects themselves stay in their files.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, RawJson, Span
+from evalhaven.importers.documents import ImportRefusedError, file_id_of, parse_object, shown_id
+from evalhaven.importers.jsonfiles import mapped_file
+from evalhaven.importers.source import SourceError, SourceFile
+
+_FILES = "files"
+
+
+@dataclass(slots=True)
+class _Export:
+    """One file of the script.
+
+    Attributes:
+        runs: Where each run and its output items (None: it has none) stand.
+        file_ids: Files that its runs read, and the time of the first run that did.
+    """
+
+    path: Path
+    eval_id: str
+    eval_span: Span
+    runs: dict[str, tuple[Span, Span | None]] = field(default_factory=dict[str, tuple[Span, Span | None]])
+    file_ids: dict[str, int] = field(default_factory=dict[str, int])
+
+
+class LangfuseSource:
+    """Objects of such files."""
+
+    def __init__(self, exports: Sequence[_Export]) -> None:
+        self._exports = {export.eval_id: export for export in exports}
+
+    @classmethod
+    def open(cls, paths: Sequence[Path]) -> "LangfuseSource":
+        """Find the objects in files, or in the files of directories.
+
+        Raises:
+            SourceError: One of them is not of the script's form, or there are none.
+        """
+        files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+        if not files:
+            raise SourceError(f"There are no *.json files in {', '.join(repr(str(path)) for path in paths)}.")
+        return cls([_opened(file) for file in files])
+
+    @property
+    def origin(self) -> str:
+        """Return the kind and the names of the files."""
+        return f"Langfuse export {', '.join(export.path.name for export in self._exports.values())}"
+
+    def evals(self) -> Iterator[bytes]:
+        """Yield the documents of the evals."""
+        for export in self._exports.values():
+            with _reading(export.path) as (raw, _):
+                yield jsontext.render(_eval_document(parse_object(raw[slice(*export.eval_span)]))).encode()
+
+    def runs(self, eval_id: str) -> Iterator[bytes]:
+        """Yield the documents of an eval's runs."""
+        export = self._exports[eval_id]
+        with _reading(export.path) as (raw, _):
+            for run_span, _ in export.runs.values():
+                yield raw[slice(*run_span)]
+
+    def output_items(self, run_id: str) -> Iterator[bytes]:
+        """Yield the documents of a run's output items."""
+        for export in self._exports.values():
+            items = export.runs.get(run_id, (None, None))[1]
+            if items is not None:
+                with _reading(export.path) as (raw, _):
+                    for span in jsontext.elements(raw, items):
+                        yield raw[slice(*span)]
+                return
+
+    def files(self) -> Iterator[SourceFile]:
+        """Yield the files beside; the script keeps their content but not their records, which are made again."""
+        seen: set[str] = set()
+        for export in self._exports.values():
+            for file_id, created_at in export.file_ids.items():
+                path = export.path.parent / _FILES / f"{file_id}.jsonl"
+                if file_id not in seen and "/" not in file_id and path.is_file():
+                    seen.add(file_id)
+                    yield SourceFile(_file_document(file_id, created_at, path), path)
+
+
+def _opened(path: Path) -> _Export:
+    with _reading(path) as (raw, span):
+        found = jsontext.members(raw, span)
+        if "eval" not in found or "runs" not in found:
+            raise SourceError(f"{path} is not of the form {{eval, rows, runs}}.")
+        eval_id = shown_id(parse_object(raw[slice(*found["eval"])]))
+        export = _Export(path, eval_id, found["eval"])
+        for each in jsontext.elements(raw, found["runs"]):
+            parts = jsontext.members(raw, each)
+            if "run" not in parts:
+                raise SourceError(f"{path}: one of its 'runs' has no 'run'.")
+            run = parse_object(raw[slice(*parts["run"])])
+            items = parts.get("output_items")
+            has_items = items is not None and jsontext.starts_with(raw, items, b"[")
+            export.runs[shown_id(run)] = (parts["run"], items if has_items else None)
+            created_at = run.get("created_at")
+            if (file_id := file_id_of(run)) is not None and isinstance(created_at, int):
+                export.file_ids[file_id] = min(created_at, export.file_ids.get(file_id, created_at))
+        return export
+
+
+@contextmanager
+def _reading(path: Path) -> Generator[tuple[RawJson, Span]]:
+    with mapped_file(path) as opened:
+        try:
+            yield opened
+        except (InvalidJsonError, ImportRefusedError) as error:
+            raise SourceError(f"{path} is damaged: {error}.") from error
+
+
+def _eval_document(document: JsonObject) -> JsonObject:
+    """Return an eval's document; dumps of the Python SDK call its `schema` by another name."""
+    config = document.get("data_source_config")
+    if isinstance(config, dict) and "schema_" in config and "schema" not in config:
+        config = {"schema" if key == "schema_" else key: value for key, value in config.items()}
+        return {**document, "data_source_config": config}
+    return document
+
+
+def _file_document(file_id: str, created_at: int, path: Path) -> bytes:
+    return jsontext.render(
+        {
+            "object": "file",
+            "id": file_id,
+            "purpose": "evals",
+            "filename": path.name,
+            "bytes": path.stat().st_size,
+            "created_at": created_at,
+            "expires_at": None,
+            "status": "processed",
+            "status_details": None,
+        }
+    ).encode()
