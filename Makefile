@@ -40,7 +40,7 @@ lint: $(INSTALLED_DEV) ## Check style, format, types and layers
 	@$(BIN)/ruff check --quiet . && echo 'ruff check: clean'
 	@$(BIN)/ruff format --quiet --check . && echo 'ruff format: clean' \
 		|| { echo 'ruff format: run `$(BIN)/ruff format .`'; exit 1; }
-	@$(BIN)/pyright
+	@$(BIN)/pyright --project .
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: check
