@@ -1,5 +1,6 @@
 """Fixtures and rules for all tests."""
 
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A deadline measures the machine, and shared machines pause; pytest-timeout ends what truly hangs.
 hypothesis.settings.register_profile("evalhaven", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("evalhaven")
+
+
+# A shell starts background jobs with SIGINT ignored, and processes under test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _describe_sizes() -> str:
