@@ -148,9 +148,12 @@ def upgraded_database(data_dir: Path) -> URL:
     """Bring the database of a locked data directory to this release and return its URL.
 
     Raises:
-        StartError: It is damaged, of a newer release, or cannot be written.
+        StartError: It is damaged, of a newer release, cannot be written, or is gone while its files are there.
     """
     path = database_path(data_dir)
+    if not path.exists() and next(blob_store(data_dir).names(at_once=1), None):
+        # To an empty database every file would be one that nothing names, and be swept.
+        raise StartError(f"{data_dir} holds files but no database. Restore {path.name}, or move blobs/ away.")
     url = sqlite_url(path)
     try:
         upgrade_database(url)

@@ -112,6 +112,17 @@ def test_headers_over_64_kb_are_refused(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
+def test_trailers_over_64_kb_are_refused(server: Server) -> None:
+    head = "POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    with _connection(server) as connection:
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(head.encode() + b"".join(b"X-T%d: %s\r\n" % (n, b"y" * 1000) for n in range(100)))
+            answer = connection.recv(65536)
+
+    assert b" 431 " in answer.splitlines()[0]
+
+
 def test_headers_below_64_kb_are_taken(client: Client) -> None:
     assert client.get("/v1/evals", headers={"X-More": 50_000 * "x"}).status_code == 200
 

@@ -44,6 +44,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._is_reading_body = False
         self._body_seconds = 0.0
         self._body_bytes = 0
+        self._trailer_bytes = 0
+        self._unsent = 0
         self._write_stuck_s = 0.0
         self._tick = self.loop.call_later(_TICK_S, self._look)
 
@@ -63,12 +65,21 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_started is not None and self._head_bytes > self.limits.head_bytes:
             self._refuse(431, "The request line and headers are too large.")
+        elif self._trailer_bytes > self.limits.head_bytes:
+            self._refuse(431, "The trailers of the request are too large.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; a trailer, which nothing here reads, is only counted."""
+        if self._is_reading_body:
+            self._trailer_bytes += len(name) + len(value)
+        else:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin to wait for the body."""
         # The head may have come in one block with the end of the request before.
         self._head_started, self._is_between_requests = None, False
-        self._is_reading_body, self._body_seconds, self._body_bytes = True, 0.0, 0
+        self._is_reading_body, self._body_seconds, self._body_bytes, self._trailer_bytes = True, 0.0, 0, 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -77,16 +88,20 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _look(self) -> None:
-        if self.transport.is_closing():
-            return
+        # Until the connection is lost: one that is closing may still have a reader that never reads.
         self._tick = self.loop.call_later(_TICK_S, self._look)
-        if self._is_head_late():
+        unsent = self.transport.get_write_buffer_size()
+        is_stuck = unsent > 0 and unsent >= self._unsent
+        self._write_stuck_s = self._write_stuck_s + _TICK_S if is_stuck else 0.0
+        self._unsent = unsent
+        if self._write_stuck_s > _STUCK_WRITE_S:
+            self.transport.abort()
+        elif self.transport.is_closing():
+            return
+        elif self._is_head_late():
             self._refuse(408, "The headers of the request did not arrive in time.")
         elif self._is_body_late():
             self._refuse(408, "The body of the request did not arrive in time.")
-        self._write_stuck_s = self._write_stuck_s + _TICK_S if self.flow.write_paused else 0.0
-        if self._write_stuck_s > _STUCK_WRITE_S:
-            self.transport.abort()
 
     def _is_head_late(self) -> bool:
         started = self._head_started

@@ -6,6 +6,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from starlette.exceptions import HTTPException
 
 from evalhaven.domain import jsontext
@@ -52,6 +53,7 @@ def install_error_handlers(application: FastAPI) -> None:
     application.add_exception_handler(HTTPException, _on_http_exception)
     application.add_exception_handler(RecursionError, _on_recursion_error)
     application.add_exception_handler(DBAPIError, _on_database_error)
+    application.add_exception_handler(ConnectionsBusyError, _on_database_error)
     application.add_exception_handler(OSError, _on_storage_error)
 
 

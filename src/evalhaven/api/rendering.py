@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -88,6 +88,9 @@ def report_url(base_url: str, run: Run) -> str:
     return f"{base_url}/ui/evals/{run.eval_id}/runs/{run.id}"
 
 
+OpenRun = tuple[Run, BinaryIO | None]
+
+
 class RunRenderer:
     """Renders runs; inline rows are spliced in from the run's blob without being parsed."""
 
@@ -97,52 +100,56 @@ class RunRenderer:
 
     def run_response(self, run: Run, parent: Eval, status: int = 200) -> Response:
         """Return a run as a response."""
-        return self._response([self._run_text(run, parent)], [run], lambda texts: texts[0], status)
+        return self._response([(run, self._open_rows(run))], parent, lambda texts: texts[0], status)
 
     def list_response(self, page: Page[Run], parent: Eval) -> Response:
         """Return a page of runs as a response; it ends early at 16 MB of inline rows."""
-        runs, size_bytes = list[Run](), 0
+        opened, size_bytes = list[OpenRun](), 0
         for run in page.objects:
-            size_bytes += self._blobs.size_bytes(run.id) if self._has_rows(run) else 0
-            if runs and size_bytes > PAGE_BYTES:
+            rows = self._open_rows(run)
+            size_bytes += 0 if rows is None else _length_of(rows)
+            opened.append((run, rows))
+            if size_bytes > PAGE_BYTES:
                 break
-            runs.append(run)
-        has_more = page.has_more or len(runs) < len(page.objects)
-        ids = [run.id for run in runs]
-        texts = [self._run_text(run, parent) for run in runs]
-        return self._response(texts, runs, lambda texts: list_text(texts, ids, has_more=has_more), 200)
+        has_more = page.has_more or len(opened) < len(page.objects)
+        ids = [run.id for run, _ in opened]
+        return self._response(opened, parent, lambda texts: list_text(texts, ids, has_more=has_more), 200)
 
     def _response(
-        self, texts: Sequence[tuple[str, str]], runs: Sequence[Run], join: Callable[[list[str]], str], status: int
+        self, opened: Sequence[OpenRun], parent: Eval, join: Callable[[list[str]], str], status: int
     ) -> Response:
-        text = join([text for text, _ in texts])
-        # Opened or read before the response begins, so that a deletion meanwhile cannot cut it short.
-        marked = [(mark, run) for (_, mark), run in zip(texts, runs, strict=True) if self._has_rows(run)]
-        opened = [(mark, self._open_rows(run)) for mark, run in marked]
-        if not opened:
+        texts = [(*self._run_text(run, parent, has_rows=rows is not None), rows) for run, rows in opened]
+        text = join([text for text, _, _ in texts])
+        marked = [(mark, rows) for _, mark, rows in texts if rows is not None]
+        if not marked:
             return json_response(text, status)
-        return StreamingResponse(_spliced(text, opened), status, media_type=_JSON)
+        return StreamingResponse(_spliced(text, marked), status, media_type=_JSON)
 
-    def _has_rows(self, run: Run) -> bool:
-        """Tell whether inline rows are to be spliced in; a backup restored without blobs has lost them."""
-        return run.has_inline_rows and self._blobs.path(run.id).exists()
+    def _open_rows(self, run: Run) -> BinaryIO | None:
+        """Open a run's inline rows before the response begins, so that a deletion meanwhile cannot cut it short.
 
-    def _open_rows(self, run: Run) -> BinaryIO:
-        blob = self._blobs.open(run.id)
-        if self._blobs.size_bytes(run.id) > _IN_MEMORY_BYTES:
+        None: it has none, or they are gone: it was deleted just now, or a backup was restored without blobs.
+        """
+        if not run.has_inline_rows:
+            return None
+        try:
+            blob = self._blobs.open(run.id)
+        except FileNotFoundError:
+            return None
+        if _length_of(blob) > _IN_MEMORY_BYTES:
             return blob
         # A page may hold a thousand runs, more than a process may have files open.
         with blob:
             return BytesIO(blob.read())
 
-    def _run_text(self, run: Run, parent: Eval) -> tuple[str, str]:
+    def _run_text(self, run: Run, parent: Eval, *, has_rows: bool) -> tuple[str, str]:
         """Return the JSON text of a run, and the mark that stands in it for the inline rows."""
         mark = f'"{uuid4().hex}"'
         if run.imported is not None:
             original = run.imported.document.get("report_url")
             document = _imported(run.imported, report_url=original)
             return jsontext.render({**document, "report_url": report_url(self._base_url, run)}), mark
-        data_source = inline_document(run.data_source, mark[1:-1]) if self._has_rows(run) else run.data_source
+        data_source = inline_document(run.data_source, mark[1:-1]) if has_rows else run.data_source
         tally = run.tally
         document = {
             "object": "eval.run",
@@ -272,6 +279,12 @@ def _error(error: ItemError | None) -> JsonObject | None:
 
 def _warnings(cautions: Sequence[Caution]) -> list[JsonValue]:
     return [asdict(caution) for caution in cautions]
+
+
+def _length_of(file: BinaryIO) -> int:
+    length = file.seek(0, SEEK_END)
+    file.seek(0)
+    return length
 
 
 def _spliced(text: str, opened: Sequence[tuple[str, BinaryIO]]) -> Iterator[bytes]:

@@ -12,7 +12,10 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import RawJson
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.template_checks import MAX_CAUTIONS
 from evalhaven.storage.idempotency import claim_key
+
+_SHOWN_CHARS = 100
 
 IdempotencyKey = Annotated[
     str | None, Header(max_length=255, description="The same key with the same request, within a day: one object.")
@@ -48,8 +51,8 @@ def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:
     The hosted API ignored such keys in silence; they are accepted all the same.
     """
     return [
-        Caution(pointer, f"Unknown key {pointer.rpartition('/')[2]!r}: accepted, but without effect.")
-        for pointer in pointers
+        Caution(pointer, f"Unknown key {pointer.rpartition('/')[2][:_SHOWN_CHARS]!r}: accepted, but without effect.")
+        for pointer in pointers[:MAX_CAUTIONS]
     ]
 
 

@@ -1,5 +1,6 @@
 """`evalhaven doctor`: what this installation is set up to do, and what it lacks."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import DBAPIError
 
 from evalhaven import __version__
 from evalhaven.app import database_path
@@ -58,12 +60,15 @@ def _database_notes(settings: Settings, problems: list[str]) -> list[str]:
     path = database_path(settings.data_dir)
     if not path.exists():
         return [f"Database: none yet; `evalhaven serve` makes {path}."]
-    current, wanted = schema_revisions(sqlite_url(path))
+    try:
+        current, wanted = schema_revisions(sqlite_url(path))
+        found = _quick_check(path)
+    except (DBAPIError, sqlite3.DatabaseError) as error:
+        problems.append(f"The database {path} cannot be read: {error}. Restore a backup.")
+        return []
     notes = [f"Database: SQLite, {path}, {path.stat().st_size / 1e6:,.1f} MB, revision {current}."]
     if current != wanted:
         notes.append(f"The database is at revision {current}, this release wants {wanted}: `serve` upgrades it.")
-    with sqlite3.connect(path) as connection:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         problems.append(f"The database is damaged: {found}. Restore a backup.")
     try:
@@ -72,6 +77,11 @@ def _database_notes(settings: Settings, problems: list[str]) -> list[str]:
     except DataDirectoryInUseError as error:
         notes.append(f"Server: running. {error}")
     return notes
+
+
+def _quick_check(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA quick_check(1)").fetchone()[0]
 
 
 def _disk_notes(data_dir: Path, problems: list[str]) -> list[str]:

@@ -115,6 +115,8 @@ def doctor(data_dir: DataDir = None) -> None:
 @database_commands.command("upgrade")
 def upgrade(data_dir: DataDir = None) -> None:
     """Bring the database to this release; `serve` does so by itself."""
+    from sqlalchemy.exc import DBAPIError
+
     from evalhaven import app
     from evalhaven.storage.database import schema_revisions, sqlite_url
 
@@ -125,6 +127,8 @@ def upgrade(data_dir: DataDir = None) -> None:
         app.upgraded_database(settings.data_dir)
     except app.StartError as error:
         fail(str(error))
+    except DBAPIError as error:
+        fail(f"The database cannot be opened: {error.orig}. Restore a backup?")
     lock.release()
     print(f"The database is at revision {wanted} (it was at {before or 'none'}).")
 

@@ -110,7 +110,7 @@ def canonical_hash(value: JsonValue) -> bytes:
     return sha256(text).digest()
 
 
-def members(raw: RawJson, span: Span) -> dict[str, Span]:
+def members(raw: RawJson, span: Span, only: str | None = None) -> dict[str, Span]:
     """Return where each member's value of a JSON object stands, without parsing the values.
 
     A repeated key counts as its last occurrence, as every JSON parser does.
@@ -118,6 +118,7 @@ def members(raw: RawJson, span: Span) -> dict[str, Span]:
     Args:
         raw: The document.
         span: Start and end (bytes) of the object within it; white space around it is allowed.
+        only: The one member that is wanted, or None for all.
 
     Raises:
         InvalidJsonError: The brackets, keys or commas do not form an object. Values are not checked.
@@ -131,7 +132,9 @@ def members(raw: RawJson, span: Span) -> dict[str, Span]:
         value_start = _NOT_BLANK.search(raw, colon.end(), end)
         if value_start is None:
             raise InvalidJsonError(f"a value is missing at byte {end}")
-        found[cast("str", parse(token.group()))] = (value_start.start(), end)
+        key = cast("str", parse(token.group()))
+        if only is None or key == only:
+            found[key] = (value_start.start(), end)
     return found
 
 

@@ -9,6 +9,7 @@ import jsonschema_rs
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import JsonValue, parse
+from evalhaven.domain.schema_cost import MAX_APPLIED, is_too_costly
 
 _BACKTRACK_LIMIT = 100_000  # steps of one pattern on one string
 _SHOWN_PROBLEMS = 3
@@ -21,7 +22,8 @@ class ItemSchema:
         """Compile a schema.
 
         Raises:
-            InvalidRequestError: It is no valid JSON Schema, or it refers to a document outside itself.
+            InvalidRequestError: It is no valid JSON Schema, or it refers to a document outside itself, or it
+                multiplies its own checks.
         """
         try:
             self._validator = jsonschema_rs.validator_for(
@@ -36,6 +38,10 @@ class ItemSchema:
             RecursionError,
         ) as error:
             raise InvalidRequestError(_explained(error, param), param=param) from error
+        if is_too_costly(schema):
+            raise InvalidRequestError(
+                f"'{param}' applies more than {MAX_APPLIED:,} subschemas to one value; refer to each once.", param=param
+            )
 
     def is_valid(self, item: JsonValue) -> bool:
         """Tell whether an item satisfies the schema."""

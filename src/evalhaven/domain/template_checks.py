@@ -1,10 +1,15 @@
 """What in an eval's or a run's templates can never resolve, found before anything runs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.templates import Placeholder, parse_template
+
+MAX_CAUTIONS = 100
+_SHOWN_FIELDS = 20
+_SHOWN_CHARS = 100
 
 
 def criteria_cautions(criteria: JsonValue, item_schema: JsonValue) -> list[Caution]:
@@ -14,10 +19,10 @@ def criteria_cautions(criteria: JsonValue, item_schema: JsonValue) -> list[Cauti
         criteria: The `testing_criteria` as sent.
         item_schema: JSON Schema of an item; True where there is none.
     """
-    found: list[Caution] = []
-    for pointer, text in _criteria_texts(criteria, "/testing_criteria"):
-        found.extend(_cautions_of(pointer, text, item_schema, sample_allowed=True))
-    return found
+    texts = _criteria_texts(criteria, "/testing_criteria")
+    return _bounded(
+        caution for at, text in texts for caution in _cautions_of(at, text, item_schema, sample_allowed=True)
+    )
 
 
 def input_message_cautions(data_source: JsonObject, item_schema: JsonValue) -> list[Caution]:
@@ -25,9 +30,17 @@ def input_message_cautions(data_source: JsonObject, item_schema: JsonValue) -> l
     input_messages = data_source.get("input_messages")
     if not isinstance(input_messages, dict):
         return []
-    found: list[Caution] = []
-    for pointer, text in _texts(input_messages.get("template"), "/data_source/input_messages/template"):
-        found.extend(_cautions_of(pointer, text, item_schema, sample_allowed=False))
+    texts = _texts(input_messages.get("template"), "/data_source/input_messages/template")
+    return _bounded(
+        caution for at, text in texts for caution in _cautions_of(at, text, item_schema, sample_allowed=False)
+    )
+
+
+def _bounded(cautions: Iterator[Caution]) -> list[Caution]:
+    """Return the first cautions: they are stored and answered with their object every time."""
+    found = list(islice(cautions, MAX_CAUTIONS))
+    if next(cautions, None) is not None:
+        found.append(Caution("", f"There are more warnings than these {MAX_CAUTIONS}."))
     return found
 
 
@@ -59,7 +72,7 @@ def _cautions_of(pointer: str, text: str, item_schema: JsonValue, *, sample_allo
     for placeholder in parse_template(text).placeholders:
         problem = _problem(placeholder, item_schema, sample_allowed=sample_allowed)
         if problem is not None:
-            yield Caution(pointer, f"{{{{ {placeholder.text} }}}} never resolves: {problem}")
+            yield Caution(pointer, f"{{{{ {_shortened(placeholder.text)} }}}} never resolves: {problem}")
 
 
 def _problem(placeholder: Placeholder, item_schema: JsonValue, *, sample_allowed: bool) -> str | None:
@@ -77,10 +90,20 @@ def _problem(placeholder: Placeholder, item_schema: JsonValue, *, sample_allowed
             schema.keys() & {"patternProperties", "$ref", "allOf", "anyOf", "oneOf", "if"}
         )
         if step not in known:
-            fields = ", ".join(sorted(known)) or "none"
-            return f"the item schema has no field {step!r} (it has: {fields})." if is_closed else None
+            return (
+                f"the item schema has no field {_shortened(step)!r} (it has: {_listed(known)})." if is_closed else None
+            )
         schema = known[step]
     return None
+
+
+def _listed(fields: Collection[str]) -> str:
+    shown = [_shortened(name) for name in sorted(fields)[:_SHOWN_FIELDS]]
+    return ", ".join([*shown, "…"] if len(fields) > _SHOWN_FIELDS else shown) or "none"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
 def _escaped(key: str | int) -> str:

@@ -24,6 +24,11 @@ _PLACEHOLDER = re.compile(
     re.DOTALL,
 )
 _MISSING = object()
+MAX_RENDERED_CHARS = 32 * 1024 * 1024
+
+
+class TemplateTooLargeError(ValueError):
+    """A template repeats a large value too often to be rendered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,15 @@ class Template:
 
         Strings go in verbatim, other values as JSON text. A placeholder without a value leaves nothing.
 
+        Raises:
+            TemplateTooLargeError: The text would be longer than 32 million characters.
+
         Args:
             namespaces: The values of `item` and `sample`; an absent one resolves nothing.
         """
         texts: list[str] = []
         unresolved: list[str] = []
+        length = 0
         for part in self.parts:
             if isinstance(part, str):
                 texts.append(part)
@@ -79,6 +88,9 @@ class Template:
                 unresolved.append(part.text)
             else:
                 texts.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+                length += len(texts[-1])
+                if length > MAX_RENDERED_CHARS:
+                    raise TemplateTooLargeError
         return Rendered("".join(texts), tuple(unresolved))
 
 

@@ -4,11 +4,17 @@ from collections.abc import Callable, Mapping
 
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
-from evalhaven.domain.templates import parse_template
+from evalhaven.domain.samples import ItemError
+from evalhaven.domain.templates import TemplateTooLargeError, parse_template
 from evalhaven.wire.graders import GraderStringCheck
 
 _PASSED = Grade(score=1.0, passed=True)
 _FAILED = Grade(score=0.0, passed=False)
+_TOO_LARGE = Grade(
+    score=0.0,
+    passed=False,
+    error=ItemError("template_too_large", "A template renders to more than 32 million characters.", "template"),
+)
 
 
 def _differs(text: str, reference: str) -> bool:
@@ -35,8 +41,11 @@ class StringCheck:
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
         """Compare input and reference; a placeholder without a value fails the check."""
-        text = self._input.render(namespaces)
-        reference = self._reference.render(namespaces)
+        try:
+            text = self._input.render(namespaces)
+            reference = self._reference.render(namespaces)
+        except TemplateTooLargeError:
+            return _TOO_LARGE
         if text.unresolved or reference.unresolved:
             return Grade(score=0.0, passed=False, unresolved=text.unresolved + reference.unresolved)
         return _PASSED if self._holds(text.text, reference.text) else _FAILED

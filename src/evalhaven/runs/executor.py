@@ -63,7 +63,13 @@ class Executor:
                 tasks.start_soon(self._conduct, run.key)
 
     async def _conduct(self, key: int) -> None:
-        await self._conducted[key].conduct_run()
-        del self._conducted[key]
+        try:
+            await self._conducted[key].conduct_run()
+        except Exception:
+            # One run must not take the others down; this one is taken up again.
+            self._log.exception("run_abandoned", run_key=key)
+            await anyio.sleep(_LOOK_AGAIN_S)
+        finally:
+            del self._conducted[key]
         # A free place may let the next run start.
         self._wake.set()

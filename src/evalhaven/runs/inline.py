@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError
+from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError, RequestTooLargeError
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, RawJson, Span
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.runs.rows import MAX_ROW_BYTES, RowError, check_row, parse_row
@@ -12,6 +12,7 @@ from evalhaven.storage.blobs import BlobWriter
 CONTENT_PARAM = "data_source.source.content"
 _PATH = ("data_source", "source", "content")
 _SHOWN_ROWS = 10
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -33,8 +34,15 @@ def take_apart(raw: RawJson) -> RunBody:
 
     Raises:
         InvalidJsonError: The body is not JSON.
+        RequestTooLargeError: What stands beside the inline rows is over 16 MB.
     """
     rows = _find_rows(raw)
+    if len(raw) - (0 if rows is None else rows[1] - rows[0]) > MAX_DOCUMENT_BYTES:
+        raise RequestTooLargeError(
+            "The request body is over 16 MB even without its inline rows. Upload large data as a file "
+            "(POST /v1/files) and name it by a 'file_id' source.",
+            code="request_too_large",
+        )
     if rows is None:
         return RunBody(jsontext.parse_received(raw[:]), None)
     return RunBody(jsontext.parse_received(raw[: rows[0]] + b"[]" + raw[rows[1] :]), rows)
@@ -88,7 +96,7 @@ def _find_rows(raw: RawJson) -> Span | None:
     for name in _PATH:
         if not jsontext.starts_with(raw, span, b"{"):
             return None
-        found = jsontext.members(raw, span).get(name)
+        found = jsontext.members(raw, span, only=name).get(name)
         if found is None:
             return None
         span = found

@@ -26,6 +26,7 @@ CHUNK_ROWS = 500
 CHUNK_BYTES = 8 * 1024 * 1024
 _CHUNKS_A_TRANSACTION = 64
 _ROWS_BETWEEN_PAUSES = 256
+_BYTES_BETWEEN_PAUSES = 1024 * 1024
 _SHOWN_LINES = 10
 
 
@@ -101,8 +102,10 @@ class RunPlanner:
         """Yield the lines of the run's source, letting other work go on in between."""
         try:
             with self._engine.blobs.open(source_blob(self._run)) as file:
+                paused_at = 0
                 for count, line in enumerate(lines_of(file, start=0)):
-                    if count % _ROWS_BETWEEN_PAUSES == 0:
+                    if count % _ROWS_BETWEEN_PAUSES == 0 or line.start - paused_at > _BYTES_BETWEEN_PAUSES:
+                        paused_at = line.start
                         await anyio.lowlevel.checkpoint()
                         if self._is_stopped():
                             raise RunStoppedError

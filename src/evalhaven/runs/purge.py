@@ -1,5 +1,7 @@
 """The purger: removes what users deleted and what expired, a little at a time."""
 
+import time
+
 import anyio
 import structlog
 
@@ -21,7 +23,8 @@ from evalhaven.storage.purge import (
     purge_output_items,
 )
 
-_BATCH_POSITIONS = 256
+_LARGEST_BATCH = 256  # items deleted in one transaction
+_LONGEST_BATCH_S = 0.05
 _IDLE_S = 5.0
 _SWEPT_AT_ONCE = 500
 
@@ -66,10 +69,14 @@ class Purger:
             return await find_deleted_run(tx, EngineScope())
 
     async def _purge_run(self, run: DeletedRun) -> None:
-        is_left = True
+        is_left, limit = True, _LARGEST_BATCH
         while is_left:
+            started = time.monotonic()
             async with self._database.write() as tx:
-                is_left = await purge_output_items(tx, run.scope, run.key, _BATCH_POSITIONS)
+                is_left = await purge_output_items(tx, run.scope, run.key, limit)
+            # Requests wait for the lock meanwhile, and items of megabytes take their time.
+            is_slow = time.monotonic() - started > _LONGEST_BATCH_S
+            limit = max(limit // 2, 1) if is_slow else min(2 * limit, _LARGEST_BATCH)
             # The lock is not fair: a short rest lets requests and runs have it.
             await anyio.sleep(0.002)
         self._blobs.delete(run.id)

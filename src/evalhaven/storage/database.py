@@ -11,6 +11,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -18,10 +19,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 _BUSY_TIMEOUT_S = 30
+_WRITERS = 6
 _READ_ONLY = "evalhaven_read_only"
 
 
@@ -30,6 +33,8 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        # Writers that wait for each other must not take the connections that readers need.
+        self._writers = anyio.Semaphore(_WRITERS)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
@@ -42,7 +47,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
         """Open a write transaction; it commits at the end of the block and rolls back on an exception."""
-        async with self._engine.begin() as connection:
+        async with self._writers, self._engine.begin() as connection:
             yield connection
 
     async def close(self) -> None:
@@ -53,9 +58,10 @@ class Database:
 def open_database(url: URL) -> Database:
     """Open a migrated database."""
     if url.get_backend_name() != "sqlite":
-        return Database(create_async_engine(url))
+        return Database(create_async_engine(url, hide_parameters=True))
     engine = create_async_engine(
         url,
+        hide_parameters=True,  # prompts and items, which an error would carry into the log
         poolclass=AsyncAdaptedQueuePool,
         pool_size=4,
         max_overflow=12,
@@ -95,6 +101,8 @@ def is_unavailable(error: Exception) -> bool:
     """Tell whether an error says that the database cannot write now (disk full, locked, gone) but may later."""
     if isinstance(error, ExceptionGroup):
         return all(is_unavailable(each) for each in cast("ExceptionGroup[Exception]", error).exceptions)
+    if isinstance(error, ConnectionsBusyError):
+        return True
     if not isinstance(error, OperationalError):
         return False
     # To SQLite a mistake in a statement is an operational error too, and waiting does not mend it.
@@ -122,7 +130,8 @@ def schema_revisions(url: URL) -> tuple[str | None, str | None]:
 
 
 def _sync_engine(url: URL) -> Engine:
-    return create_engine(url.set(drivername="sqlite") if url.get_backend_name() == "sqlite" else url)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    return create_engine(url.set(drivername="sqlite") if is_sqlite else url, hide_parameters=True)
 
 
 def _alembic_config() -> Config:

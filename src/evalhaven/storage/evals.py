@@ -8,11 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
-from evalhaven.domain.paging import Page, PageRequest
+from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.imports import imported_document, imported_text
-from evalhaven.storage.keyset import find_position, page_after
+from evalhaven.storage.keyset import find_position, page_after, text_length
 from evalhaven.storage.tables import evals, runs
+
+_FETCH_ROWS = 8  # rows read at once: criteria may hold megabytes
 
 
 async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, imported_at: int | None = None) -> None:
@@ -58,7 +60,7 @@ async def get_eval_by_key(tx: AsyncConnection, scope: ProjectScope, key: int) ->
 async def list_evals(
     tx: AsyncConnection, scope: ProjectScope, page: PageRequest, *, by_update: bool = False
 ) -> Page[Eval]:
-    """Return one page of evals, ordered by creation or by last update.
+    """Return one page of evals, ordered by creation or by last update; it ends early at 16 MB.
 
     Raises:
         InvalidRequestError: `after` is no eval of this project.
@@ -67,9 +69,19 @@ async def list_evals(
     of_project = evals.c.project_id == scope.project_id
     after = await find_position(tx, key, of_project, page.after, ("eval", EVAL_PREFIXES))
     query = select(evals).where(of_project, evals.c.deleted_at.is_(None))
-    query = page_after(query, key, page.order, after).limit(page.limit + 1)
-    rows = (await tx.execute(query)).all()
-    return Page([_eval(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
+    length = text_length(
+        evals.c.data_source_config, evals.c.testing_criteria, evals.c.warnings, evals.c.imported_document
+    )
+    query = page_after(query.add_columns(length), key, page.order, after).limit(page.limit + 1)
+    found: list[Eval] = []
+    size = 0
+    async with tx.stream(query, execution_options={"yield_per": _FETCH_ROWS}) as rows:
+        async for row in rows:
+            if len(found) == page.limit or size > PAGE_BYTES:
+                return Page(found, has_more=True)
+            found.append(_eval(row))
+            size += row.text_length
+    return Page(found, has_more=False)
 
 
 async def update_eval(tx: AsyncConnection, scope: ProjectScope, changed: Eval) -> None:

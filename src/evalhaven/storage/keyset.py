@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, func, literal, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import InvalidRequestError
@@ -30,6 +30,14 @@ def page_after(
     if after is not None:
         query = query.where(tuple_(*key) < after if order == "desc" else tuple_(*key) > after)
     return query.order_by(*(column.desc() if order == "desc" else column.asc() for column in key))
+
+
+def text_length(*columns: ColumnElement[Any]) -> ColumnElement[int]:
+    """Return the length of documents in characters, by which a page is cut before it fills the memory."""
+    total: ColumnElement[int] = literal(0)
+    for column in columns:
+        total = total + func.coalesce(func.length(type_coerce(column, Text)), 0)
+    return total.label("text_length")
 
 
 async def find_position(

@@ -28,7 +28,7 @@ from evalhaven.storage.database import insert_into
 from evalhaven.storage.keyset import page_after, unknown_cursor
 from evalhaven.storage.tables import output_items
 
-_FETCH_ROWS = 32  # rows read at once, so that a page of large items is cut before it fills the memory
+_FETCH_ROWS = 8  # rows read at once, so that a page of large items is cut before it fills the memory
 
 
 async def insert_output_items(

@@ -6,13 +6,12 @@ The id and times stay so that a deleted object remains a valid cursor while its 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy import and_, delete, exists, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.ids import FileId, RunId
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES
-from evalhaven.storage.tables import chunks, evals, files, output_items, runs
+from evalhaven.storage.tables import chunks, evals, files, is_active_run, output_items, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +35,20 @@ async def find_deleted_run(tx: AsyncConnection, _scope: EngineScope) -> DeletedR
 
 
 async def purge_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int, limit: int) -> bool:
-    """Delete the output items at a run's lowest positions; return whether there were any.
+    """Delete the first output items of a run, in the order of positions; return whether there were any.
 
     Args:
         tx: Open write transaction.
         scope: Whose run.
         run_key: The run.
-        limit: Positions at the most.
+        limit: Items at the most.
     """
     of_run = and_(output_items.c.run_key == run_key, output_items.c.project_id == scope.project_id)
-    lowest = (await tx.execute(select(func.min(output_items.c.position)).where(of_run))).scalar_one()
-    if lowest is None:
+    key = (output_items.c.position, output_items.c.repeat)
+    found = (await tx.execute(select(*key).where(of_run).order_by(*key).limit(limit))).all()
+    if not found:
         return False
-    await tx.execute(delete(output_items).where(of_run, output_items.c.position < lowest + limit))
+    await tx.execute(delete(output_items).where(of_run, tuple_(*key) <= (found[-1].position, found[-1].repeat)))
     return True
 
 
@@ -91,7 +91,7 @@ async def purge_evals(tx: AsyncConnection, _scope: EngineScope, at: int) -> None
 
 async def find_deleted_file(tx: AsyncConnection, _scope: EngineScope) -> tuple[int, FileId] | None:
     """Return key and id of some deleted file that no unfinished run reads."""
-    in_use = exists().where(runs.c.file_id == files.c.public_id, runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES)))
+    in_use = exists().where(runs.c.file_id == files.c.public_id, is_active_run)
     query = (
         select(files.c.key, files.c.public_id)
         .where(files.c.deleted_at.is_not(None), files.c.purged_at.is_(None), ~in_use)

@@ -12,11 +12,11 @@ from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES, RunStatus
+from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally, Tally
 from evalhaven.storage.imports import imported_document, imported_text
-from evalhaven.storage.keyset import find_position, page_after
-from evalhaven.storage.tables import evals, events, runs
+from evalhaven.storage.keyset import find_position, page_after, text_length
+from evalhaven.storage.tables import evals, events, is_active_run, runs
 
 _EVENT_TYPES = {
     RunStatus.COMPLETED: "eval.run.succeeded",
@@ -110,7 +110,7 @@ async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tupl
 async def list_runs(
     tx: AsyncConnection, scope: ProjectScope, eval_key: int, page: PageRequest, status: RunStatus | None
 ) -> Page[Run]:
-    """Return one page of an eval's runs, ordered by creation; it ends early at 16 MB of imported documents.
+    """Return one page of an eval's runs, ordered by creation; it ends early at 16 MB.
 
     Raises:
         InvalidRequestError: `after` is no run of this eval.
@@ -121,7 +121,8 @@ async def list_runs(
     query = _RUN.where(of_eval, runs.c.deleted_at.is_(None))
     if status is not None:
         query = query.where(runs.c.status == status)
-    query = page_after(query, key, page.order, after).limit(page.limit + 1)
+    length = text_length(runs.c.data_source, runs.c.warnings, runs.c.imported_document)
+    query = page_after(query.add_columns(length), key, page.order, after).limit(page.limit + 1)
     found: list[Run] = []
     size = 0
     async with tx.stream(query, execution_options={"yield_per": _FETCH_ROWS}) as rows:
@@ -129,20 +130,20 @@ async def list_runs(
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
             found.append(_run(row))
-            size += len(row.imported_document or "")
+            size += row.text_length
     return Page(found, has_more=False)
 
 
 async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[Run]:
     """Return the runs that are queued or in progress, oldest first."""
-    query = _RUN.where(runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES))).order_by(runs.c.key).limit(limit)
+    query = _RUN.where(is_active_run).order_by(runs.c.key).limit(limit)
     return [_run(row) for row in (await tx.execute(query)).all()]
 
 
 async def list_active_runs_of_eval(tx: AsyncConnection, scope: ProjectScope, eval_key: int) -> list[Run]:
     """Return the runs of an eval that are queued or in progress."""
     query = _RUN.where(runs.c.eval_key == eval_key, runs.c.project_id == scope.project_id)
-    query = query.where(runs.c.status.in_(sorted(ACTIVE_RUN_STATUSES)))
+    query = query.where(is_active_run)
     return [_run(row) for row in (await tx.execute(query)).all()]
 
 

@@ -145,8 +145,10 @@ runs = Table(
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
-Index(None, runs.c.project_id, runs.c.created_at, runs.c.public_id)
-_index_where("ix_runs_active", runs.c.key, "status IN ('queued', 'in_progress')")
+_ACTIVE = "status IN ('queued', 'in_progress')"
+# As text, not with bound values: SQLite matches a partial index only against the condition it was made with.
+is_active_run = text(f"runs.{_ACTIVE}")
+_index_where("ix_runs_active", runs.c.key, _ACTIVE)
 _index_where("ix_runs_to_purge", runs.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
 
 chunks = Table(

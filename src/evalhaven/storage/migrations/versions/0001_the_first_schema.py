@@ -165,7 +165,7 @@ def upgrade() -> None:
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("data_source", sa.Text(), nullable=False),
-        sa.Column("has_inline_rows", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("has_inline_rows", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("file_id", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("items_planned", sa.BigInteger(), nullable=True),
@@ -200,9 +200,6 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_runs_project_id_created_at_public_id", "runs", ["project_id", "created_at", "public_id"], unique=False
-    )
-    op.create_index(
         "ix_runs_to_purge",
         "runs",
         ["key"],
@@ -220,7 +217,7 @@ def upgrade() -> None:
         sa.Column("row_count", sa.Integer(), nullable=False),
         sa.Column("byte_start", sa.BigInteger(), nullable=False),
         sa.Column("byte_end", sa.BigInteger(), nullable=False),
-        sa.Column("is_done", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_done", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["run_key"], ["runs.key"], name="fk_chunks_run_key"),
         sa.PrimaryKeyConstraint("run_key", "number", name="pk_chunks"),
         sqlite_with_rowid=False,

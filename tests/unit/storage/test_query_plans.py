@@ -1,0 +1,102 @@
+"""Facts about query plans: what is asked often or of large tables seeks, on a database without statistics."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.errors import EvalhavenError
+from evalhaven.domain.paging import PageRequest
+from evalhaven.domain.scopes import DEFAULT_PROJECT, EngineScope
+from evalhaven.domain.statuses import ItemStatus, RunStatus
+from evalhaven.storage.chunks import list_pending_chunks
+from evalhaven.storage.database import Database
+from evalhaven.storage.evals import delete_eval, list_evals
+from evalhaven.storage.files import expire_files, list_files
+from evalhaven.storage.output_items import (
+    get_output_item,
+    list_output_items,
+    list_stored_ids,
+    list_stored_positions,
+)
+from evalhaven.storage.purge import find_deleted_file, find_deleted_run, purge_output_items
+from evalhaven.storage.runs import list_active_runs, list_active_runs_of_eval, list_runs
+
+Query = Callable[[AsyncConnection], Awaitable[Any]]
+PAGE = PageRequest(20, "desc")
+ITEM_ID = "outputitem_" + "a" * 32
+
+QUERIES: dict[str, Query] = {
+    "active runs": lambda tx: list_active_runs(tx, EngineScope(), 64),
+    "active runs of an eval": lambda tx: list_active_runs_of_eval(tx, DEFAULT_PROJECT, 1),
+    "runs of an eval": lambda tx: list_runs(tx, DEFAULT_PROJECT, 1, PAGE, None),
+    "runs of an eval by status": lambda tx: list_runs(tx, DEFAULT_PROJECT, 1, PAGE, RunStatus.FAILED),
+    "evals": lambda tx: list_evals(tx, DEFAULT_PROJECT, PAGE),
+    "evals by update": lambda tx: list_evals(tx, DEFAULT_PROJECT, PAGE, by_update=True),
+    "files": lambda tx: list_files(tx, DEFAULT_PROJECT, PAGE, None, 0),
+    "expiry": lambda tx: expire_files(tx, EngineScope(), 0),
+    "deletion of an eval": lambda tx: delete_eval(tx, DEFAULT_PROJECT, 1, 0),
+    "a deleted run": lambda tx: find_deleted_run(tx, EngineScope()),
+    "a deleted file": lambda tx: find_deleted_file(tx, EngineScope()),
+    "items": lambda tx: list_output_items(tx, DEFAULT_PROJECT, 1, PAGE, None),
+    "items by status": lambda tx: list_output_items(tx, DEFAULT_PROJECT, 1, PAGE, ItemStatus.FAIL),
+    "an item": lambda tx: get_output_item(tx, DEFAULT_PROJECT, 1, ITEM_ID),
+    "stored ids": lambda tx: list_stored_ids(tx, DEFAULT_PROJECT, 1, [ITEM_ID]),
+    "stored positions": lambda tx: list_stored_positions(tx, DEFAULT_PROJECT, 1, 0, 500),
+    "purge of items": lambda tx: purge_output_items(tx, DEFAULT_PROJECT, 1, 256),
+    "pending chunks": lambda tx: list_pending_chunks(tx, DEFAULT_PROJECT, 1, -1, 2),
+}
+# Indexes that hold only the few rows in question may be read whole.
+SMALL = ("ix_runs_active", "ix_runs_to_purge", "ix_files_to_purge", "ix_files_expiring")
+
+
+async def plans_of(database: Database, query: Query) -> list[str]:
+    """Return the plan of each statement that a query executes."""
+    executed: list[tuple[str, Any]] = []
+
+    def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        executed.append((statement, parameters))
+
+    async with database.write() as tx:
+        engine = tx.sync_connection
+        assert engine is not None
+        event.listen(engine, "before_cursor_execute", remember)
+        try:
+            await query(tx)
+        except EvalhavenError:
+            assert executed
+        event.remove(engine, "before_cursor_execute", remember)
+        steps: list[str] = []
+        for statement, parameters in executed:
+            rows = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps += [str(row.detail) for row in rows]
+    return steps
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_it_seeks(database: Database, name: str) -> None:
+    steps = await plans_of(database, QUERIES[name])
+
+    assert steps
+    assert [step for step in steps if step.startswith("SCAN ") and not step.endswith(SMALL)] == []
+
+
+async def test_items_are_found_by_id_through_the_index_of_ids(database: Database) -> None:
+    steps = await plans_of(database, QUERIES["an item"])
+
+    assert "ix_output_items_run_key_public_id" in " ".join(steps)
+
+
+async def test_active_runs_are_read_from_the_index_that_holds_no_others(database: Database) -> None:
+    steps = await plans_of(database, QUERIES["active runs"])
+
+    assert "ix_runs_active" in " ".join(steps)
+
+
+@pytest.mark.parametrize("name", ["active runs of an eval", "deletion of an eval"])
+async def test_an_eval_does_not_read_the_runs_of_others(database: Database, name: str) -> None:
+    steps = " ".join(await plans_of(database, QUERIES[name]))
+
+    assert "eval_key=?" in steps or "ix_runs_active" in steps
