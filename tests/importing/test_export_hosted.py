@@ -239,7 +239,7 @@ def test_runs_under_way_are_fetched_again(tmp_path: Path, small_account: Account
             return json.dumps(page).encode()
 
         hosted.rewrite = show_in_progress
-        output = export(hosted.base_url, tmp_path)
+        output = export(hosted.base_url, tmp_path, status=INCOMPLETE)
         assert f"output items {run_id}: the run was in_progress and may go on" in output
         hosted.rewrite = lambda _seen, body: body
         hosted.seen.clear()

@@ -96,6 +96,18 @@ def test_a_run_that_came_with_another_export_stays_where_it_is(server: Server, t
     assert "is here already, of eval" in outcome.out
 
 
+def test_a_run_that_is_here_with_other_counts_is_refused_with_its_rows(server: Server, tmp_path: Path) -> None:
+    before = stored_rows(server.data_dir)
+    path = tmp_path / "less.jsonl"
+    path.write_text(lines(ROWS[:-1]))
+    outcome = run_import("dashboard", path, "--data-dir", server.data_dir)
+
+    assert outcome.status == 3, outcome
+    assert (outcome.counts["runs"], outcome.counts["output items"]) == ((0, 1, 1), (0, 3, 0))
+    assert f"runs {EARLY}: is here already with other counts" in outcome.out
+    assert stored_rows(server.data_dir) == before
+
+
 def test_what_is_no_export_is_refused_before_anything_is_stored(tmp_path: Path, export: Path) -> None:
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text("not json\n")

@@ -90,6 +90,23 @@ def test_other_files_are_refused(tmp_path: Path, text: str, reason: str) -> None
         LangfuseSource.open([path])
 
 
+def test_runs_of_one_eval_may_stand_in_two_files_but_no_run_in_both(tmp_path: Path) -> None:
+    parent = an_eval()
+    runs = [a_run(parent, 1), a_run(parent, 2)]
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, run in zip(paths, runs, strict=True):
+        path.write_text(json.dumps({"eval": parent, "runs": [{"run": run, "output_items": [an_item(run, 0)]}]}))
+    source = LangfuseSource.open(paths)
+
+    assert [json.loads(each) for each in source.evals()] == [parent]
+    assert [json.loads(each) for each in source.runs(parent["id"])] == runs
+    assert [len(list(source.output_items(run["id"]))) for run in runs] == [1, 1]
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(paths[0].read_bytes())
+    with pytest.raises(SourceError, match=f"a.json and .*copy.json hold the same run {runs[0]['id']}"):
+        LangfuseSource.open([*paths, copy])
+
+
 def test_an_empty_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no \*\.json files"):
         LangfuseSource.open([tmp_path])

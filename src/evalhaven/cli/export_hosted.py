@@ -92,7 +92,7 @@ def export_hosted(
     The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY), the organisation and the project from
     OPENAI_ORG_ID and OPENAI_PROJECT_ID. Interrupt it as you like: started again, it goes on.
 
-    Exit status: 0 complete, 1 it cannot start, 3 something could not be fetched, 130 interrupted.
+    Exit status: 0 complete, 1 it cannot start, 3 something could not be fetched or is lacking, 130 interrupted.
     """
     from evalhaven.importers.hosted.account import AccountError, read_account
     from evalhaven.importers.hosted.filters import Filters, InvalidFilterError, parse_moment, parse_pair
@@ -202,8 +202,9 @@ async def _export(order: Order, client: "HostedClient") -> int:
         manifest = workspace.close(is_ended=is_ended)
         if not is_ended:
             _print_error("The export has not ended. What is there stays; start again with the same --to-dir to go on.")
-    _print_summary(manifest, order.directory)
-    return EXIT_INCOMPLETE if workspace.failures else EXIT_COMPLETE
+    is_complete = not (manifest.failures or workspace.is_lacking)
+    _print_summary(manifest, order.directory, is_complete=is_complete)
+    return EXIT_COMPLETE if is_complete else EXIT_INCOMPLETE
 
 
 @contextmanager
@@ -243,16 +244,16 @@ def _print_forecast(forecast: "Forecast") -> None:
         print(f"{forecast.active_runs:,} of the runs have not ended; what they have by then would come.")
 
 
-def _print_summary(manifest: "Manifest", directory: Path) -> None:
+def _print_summary(manifest: "Manifest", directory: Path, *, is_complete: bool) -> None:
     table = Table("in the archive", box=None)
     table.add_column("count", justify="right")
     for name, count in manifest.counts.items():
         table.add_row(name.replace("_", " "), f"{count:,}")
     console = Console()
     console.print(table)
-    _print_findings(console, "To look at (fetched again by the next export)", manifest.notes)
+    _print_findings(console, "To look at (what is lacking is fetched again by the next export)", manifest.notes)
     _print_findings(console, "Not fetched", manifest.failures)
-    if manifest.failures:
+    if not is_complete:
         command = f"evalhaven export-hosted --to-dir {directory}"
         console.print(f"Incomplete. To try the missing part again: {command}", highlight=False, soft_wrap=True)
     else:

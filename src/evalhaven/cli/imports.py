@@ -44,8 +44,8 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
             settings = settings.model_copy(update={"data_dir": Path(nowhere)})
         try:
             report = anyio.run(_transfer, source, settings, target, is_check)
-        except (TransferError, SourceError, app.StartError) as error:
-            _print_error(str(error))
+        except (TransferError, SourceError, app.StartError, OSError) as error:
+            _print_error(_reason_of(error))
             _print_line(Console(stderr=True), "What came over stays; the same command goes on where it stopped.")
             return EXIT_FAILED
         except KeyboardInterrupt:
@@ -94,6 +94,10 @@ async def _transfer(source: ImportSource, settings: Settings, target: str, is_ch
                 progress.update(task, description=", ".join(_counts(report)))
 
             return await Transfer(client, source, is_check=is_check, on_progress=show).send_all()
+
+
+def _reason_of(error: Exception) -> str:
+    return f"The import cannot go on: {error}." if isinstance(error, OSError) else str(error)
 
 
 def _counts(report: TransferReport) -> Sequence[str]:

@@ -212,6 +212,14 @@ class DashboardSource:
     """Objects of results exports."""
 
     def __init__(self, exports: Sequence[_Export]) -> None:
+        holders: dict[str, _Export] = {}
+        for export in exports:
+            for run_id in export.runs:
+                first = holders.setdefault(run_id, export)
+                if first is not export:
+                    raise SourceError(
+                        f"{first.path} and {export.path} hold the same run {run_id}: import one file with all rows."
+                    )
         self._exports = {export.eval_id: export for export in exports}
 
     @classmethod
@@ -223,7 +231,7 @@ class DashboardSource:
             name: Name of the evals; by default the name of each file, without its ending.
 
         Raises:
-            SourceError: One of them is no results export.
+            SourceError: One of them is no results export, or two hold rows of one run.
         """
         exports = [_Export(path, name or path.stem) for path in paths]
         for export in exports:
@@ -255,6 +263,9 @@ class DashboardSource:
     def files(self) -> Iterator[SourceFile]:
         """Yield nothing: the rows of each run are made again from its output items."""
         return iter(())
+
+    def file_record(self, file_id: str) -> None:
+        """Return nothing: an export keeps no records of files."""
 
 
 def _is_surely_not_of(run_id: str, raw: RawJson, span: Span) -> bool:

@@ -159,6 +159,12 @@ def file_id_of(run: JsonObject) -> str | None:
     return file_id if isinstance(file_id, str) else None
 
 
+def is_recovered(imported: ImportedDocument | None) -> bool:
+    """Tell whether a file was made again from output items, as the real one was not at hand."""
+    extension = None if imported is None else imported.document.get("evalhaven")
+    return isinstance(extension, dict) and "recovered" in extension
+
+
 def shown_id(document: JsonObject) -> str:
     """Return the id of a document for a message; "" where it has none."""
     public_id = document.get("id")

@@ -9,6 +9,7 @@ import anyio.to_thread
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.files import StoredFile
 from evalhaven.domain.jsontext import JsonObject
@@ -18,6 +19,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.importers.documents import (
     ImportRefusedError,
     eval_of,
+    is_recovered,
     output_item_of,
     parse_object,
     run_of,
@@ -25,8 +27,8 @@ from evalhaven.importers.documents import (
 )
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import insert_eval
-from evalhaven.storage.files import insert_file
-from evalhaven.storage.imports import list_eval_ids_of_runs, list_taken_ids
+from evalhaven.storage.files import get_file, insert_file, update_file
+from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_counts, list_taken_ids
 from evalhaven.storage.output_items import insert_output_items, list_next_repeats, list_stored_ids
 from evalhaven.storage.runs import insert_run
 from evalhaven.storage.tables import evals, files, runs
@@ -43,11 +45,13 @@ class Outcome:
     Attributes:
         created: Objects that came over.
         unchanged: Objects that were here already.
+        replaced: Files among those that came over that take the place of one made again from output items.
         refused: Id (or "" where it has none) and reason of each that cannot come over.
     """
 
     created: int = 0
     unchanged: int = 0
+    replaced: int = 0
     refused: list[Refusal] = field(default_factory=list[Refusal])
 
 
@@ -93,11 +97,19 @@ class Intake:
         found = await _built(raws, build, outcome)
         async with self.database.read() as tx:
             parents = await list_eval_ids_of_runs(tx, self.scope, [run.id for run in found])
+            counts = await list_imported_counts(tx, self.scope, [run.id for run in found])
         elsewhere = {run_id: eval_id for run_id, eval_id in parents.items() if eval_id != parent.id}
         outcome.refused += [
             (run_id, f"a run of this id is here already, of eval {eval_id}") for run_id, eval_id in elsewhere.items()
         ]
-        await self._store(runs, [run for run in found if run.id not in elsewhere], insert, outcome)
+        differing = {
+            run.id
+            for run in found
+            if run.id not in elsewhere and _counts_of(run) != counts.get(run.id, _counts_of(run))
+        }
+        outcome.refused += [(run_id, "is here already with other counts") for run_id in sorted(differing)]
+        rest = [run for run in found if run.id not in elsewhere and run.id not in differing]
+        await self._store(runs, rest, insert, outcome)
         return outcome
 
     async def take_output_items(self, run_key: int, raws: Sequence[bytes]) -> Outcome:
@@ -113,14 +125,29 @@ class Intake:
         return outcome
 
     async def take_file(self, new: StoredFile) -> Outcome:
-        """Take in the record of a file whose content is in the blob store."""
+        """Take in the record of a file whose content is in the blob store; it replaces one made from output items."""
         outcome = Outcome()
+        async with self._transaction() as tx:
+            if await self._is_better(tx, new):
+                outcome.created = outcome.replaced = 1
+                if not self.is_check:
+                    await update_file(tx, self.scope, new)
+                return outcome
 
         async def insert(tx: AsyncConnection, file: StoredFile) -> None:
             await insert_file(tx, self.scope, file, self.now)
 
         await self._store(files, [new], insert, outcome)
         return outcome
+
+    async def _is_better(self, tx: AsyncConnection, new: StoredFile) -> bool:
+        """Tell whether a file is the real one of which the one here was made again from output items."""
+        if is_recovered(new.imported):
+            return False
+        try:
+            return is_recovered((await get_file(tx, self.scope, new.id, self.now)).imported)
+        except NotFoundError:
+            return False
 
     async def _store(
         self,
@@ -155,6 +182,10 @@ class Intake:
             next_repeat[item.position] = repeat + 1
             numbered.append(replace(item, repeat=repeat))
         return numbered
+
+
+def _counts_of(run: Run) -> tuple[int, int, int]:
+    return run.tally.passed, run.tally.failed, run.tally.errored
 
 
 async def _built(raws: Sequence[bytes], build: Callable[[bytes, JsonObject], B], outcome: Outcome) -> list[B]:

@@ -38,14 +38,22 @@ class LangfuseSource:
     """Objects of such files."""
 
     def __init__(self, exports: Sequence[_Export]) -> None:
-        self._exports = {export.eval_id: export for export in exports}
+        self._exports = exports
+        holders: dict[str, _Export] = {}
+        for export in exports:
+            for run_id in export.runs:
+                first = holders.setdefault(run_id, export)
+                if first is not export:
+                    raise SourceError(
+                        f"{first.path} and {export.path} hold the same run {run_id}: import one file with all rows."
+                    )
 
     @classmethod
     def open(cls, paths: Sequence[Path]) -> "LangfuseSource":
         """Find the objects in files, or in the files of directories.
 
         Raises:
-            SourceError: One of them is not of the script's form, or there are none.
+            SourceError: One of them is not of the script's form, two hold one run, or there are none.
         """
         files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
         if not files:
@@ -55,24 +63,29 @@ class LangfuseSource:
     @property
     def origin(self) -> str:
         """Return the kind and the names of the files."""
-        return f"Langfuse export {', '.join(export.path.name for export in self._exports.values())}"
+        return f"Langfuse export {', '.join(export.path.name for export in self._exports)}"
 
     def evals(self) -> Iterator[bytes]:
-        """Yield the documents of the evals."""
-        for export in self._exports.values():
+        """Yield the documents of the evals; runs of one may stand in several files."""
+        seen: set[str] = set()
+        for export in self._exports:
+            if export.eval_id and export.eval_id in seen:
+                continue
+            seen.add(export.eval_id)
             with _reading(export.path) as (raw, _):
                 yield jsontext.render(_eval_document(parse_object(raw[slice(*export.eval_span)]))).encode()
 
     def runs(self, eval_id: str) -> Iterator[bytes]:
         """Yield the documents of an eval's runs."""
-        export = self._exports[eval_id]
-        with _reading(export.path) as (raw, _):
-            for run_span, _ in export.runs.values():
-                yield raw[slice(*run_span)]
+        for export in self._exports:
+            if export.eval_id == eval_id:
+                with _reading(export.path) as (raw, _):
+                    for run_span, _ in export.runs.values():
+                        yield raw[slice(*run_span)]
 
     def output_items(self, run_id: str) -> Iterator[bytes]:
         """Yield the documents of a run's output items."""
-        for export in self._exports.values():
+        for export in self._exports:
             items = export.runs.get(run_id, (None, None))[1]
             if items is not None:
                 with _reading(export.path) as (raw, _):
@@ -83,12 +96,15 @@ class LangfuseSource:
     def files(self) -> Iterator[SourceFile]:
         """Yield the files beside; the script keeps their content but not their records, which are made again."""
         seen: set[str] = set()
-        for export in self._exports.values():
+        for export in self._exports:
             for file_id, created_at in export.file_ids.items():
                 path = export.path.parent / _FILES / f"{file_id}.jsonl"
                 if file_id not in seen and "/" not in file_id and path.is_file():
                     seen.add(file_id)
                     yield SourceFile(_file_document(file_id, created_at, path), path)
+
+    def file_record(self, file_id: str) -> None:
+        """Return nothing: the script keeps no records of files."""
 
 
 def _opened(path: Path) -> _Export:

@@ -12,6 +12,9 @@ from evalhaven.domain.statuses import ACTIVE_RUN_STATUSES
 
 RawText = bytes | msgspec.Raw
 
+_FILE_PREFIXES = ("file-", "assistant-")
+_FILE_HINTS = tuple(prefix.encode() for prefix in _FILE_PREFIXES)
+
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -34,7 +37,7 @@ class Head:
 
     Attributes:
         total: Output items that a run counts; 0 for an eval.
-        file_id: The file that a run reads its items from.
+        file_ids: Every file that a run's data source names.
     """
 
     id: str
@@ -42,7 +45,7 @@ class Head:
     status: str | None = None
     metadata: dict[str, object] = field(default_factory=dict[str, object])
     total: int = 0
-    file_id: str | None = None
+    file_ids: tuple[str, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -118,19 +121,30 @@ def read_head(raw: bytes) -> Head:
         status=status if isinstance(status, str) else None,
         metadata=cast("dict[str, object]", metadata) if isinstance(metadata, dict) else {},
         total=total if isinstance(total, int) else 0,
-        file_id=_file_id(found),
+        file_ids=_file_ids(found),
     )
 
 
-def _file_id(run: Mapping[str, RawText]) -> str | None:
-    source = run
-    for name in ("data_source", "source"):
-        text = bytes(source.get(name, b""))
-        if not text.startswith(b"{"):
-            return None
-        source = _views(text)
-    file_id = _value(source, "id")
-    return file_id if _value(source, "type") == "file_id" and isinstance(file_id, str) else None
+def _file_ids(run: Mapping[str, RawText]) -> tuple[str, ...]:
+    """Return the files that a run's data source names, as its rows, in its templates or for its tools."""
+    text = bytes(run.get("data_source", b""))
+    # Most sources that hold their rows inline name none, and need not be parsed.
+    if not any(hint in text for hint in _FILE_HINTS):
+        return ()
+    found: dict[str, None] = {}
+    waiting: list[object] = [jsontext.parse(text)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            members = cast("dict[str, object]", value)
+            named = [members.get("file_id"), members.get("id") if members.get("type") == "file_id" else None]
+            several = members.get("file_ids")
+            named += cast("list[object]", several) if isinstance(several, list) else []
+            found |= {each: None for each in named if isinstance(each, str) and each.startswith(_FILE_PREFIXES)}
+            waiting += reversed(members.values())
+        elif isinstance(value, list):
+            waiting += reversed(cast("list[object]", value))
+    return tuple(found)
 
 
 def _views(raw: bytes) -> Mapping[str, RawText]:

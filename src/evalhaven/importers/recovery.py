@@ -43,7 +43,7 @@ class FileReader:
 
 
 @contextmanager
-def recovered_file(reader: FileReader, items: Iterator[bytes]) -> Generator[SourceFile | None]:
+def recovered_file(reader: FileReader, items: Iterator[bytes], record: JsonObject) -> Generator[SourceFile | None]:
     """Make a file again, in the order of its rows; it exists while the block lasts. None: there are no items.
 
     What is held in memory is eight bytes a row.
@@ -51,6 +51,7 @@ def recovered_file(reader: FileReader, items: Iterator[bytes]) -> Generator[Sour
     Args:
         reader: A run that read the file.
         items: Documents of that run's output items.
+        record: What is known of the file; {} where nothing is.
     """
     with tempfile.TemporaryDirectory(prefix="evalhaven-recovery-") as directory:
         path = Path(directory) / "rows.jsonl"
@@ -60,17 +61,20 @@ def recovered_file(reader: FileReader, items: Iterator[bytes]) -> Generator[Sour
         if not rows:
             yield None
             return
-        document = {
+        extension = record.get("evalhaven")
+        document: JsonObject = {
             "object": "file",
             "id": reader.file_id,
             "purpose": "evals",
             "filename": f"{reader.file_id}.jsonl",
-            "bytes": path.stat().st_size,
             "created_at": reader.created_at,
             "expires_at": None,
             "status": "processed",
             "status_details": None,
+            **record,
+            "bytes": path.stat().st_size,
             "evalhaven": {
+                **(extension if isinstance(extension, dict) else {}),
                 "recovered": {"from_run": reader.run_id, "rows": rows, "rows_missing": len(offsets) - rows},
             },
         }

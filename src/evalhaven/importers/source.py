@@ -44,3 +44,7 @@ class ImportSource(Protocol):
     def files(self) -> Iterator[SourceFile]:
         """Yield the files whose content is at hand."""
         ...
+
+    def file_record(self, file_id: str) -> bytes | None:
+        """Return the document of a file whose content is not at hand; None where there is none either."""
+        ...

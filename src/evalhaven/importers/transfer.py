@@ -112,7 +112,8 @@ class Transfer:
         async for eval_id, _ in self._batched("evals", "evals", self._source.evals()):
             await self._send_runs(eval_id)
         for reader in self._readers.values():
-            with recovered_file(reader, self._source.output_items(reader.run_id)) as file:
+            record = _parsed(self._source.file_record(reader.file_id) or b"{}")
+            with recovered_file(reader, self._source.output_items(reader.run_id), record) as file:
                 if file is not None and await self._send_file(file):
                     self._report.recovered.append(reader.file_id)
         return self._report
@@ -143,6 +144,8 @@ class Transfer:
         known = self._readers.get(reader.file_id)
         if known is None:
             answer = await self._request("GET", f"/v1/files/{quote(reader.file_id, safe='')}")
+            if answer.is_error and answer.status_code != _NOT_FOUND:
+                raise TransferError(_message_of(answer))
             if answer.status_code != _NOT_FOUND:
                 self._present.add(reader.file_id)
                 return

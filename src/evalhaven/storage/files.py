@@ -34,6 +34,21 @@ async def insert_file(
     )
 
 
+async def update_file(tx: AsyncConnection, scope: ProjectScope, new: StoredFile) -> None:
+    """Replace the record of a file that is here under the same public id."""
+    await tx.execute(
+        update(files)
+        .where(files.c.public_id == new.id, files.c.project_id == scope.project_id)
+        .values(
+            created_at=new.created_at,
+            filename=new.filename,
+            purpose=new.purpose,
+            size_bytes=new.size_bytes,
+            imported_document=imported_text(new.imported),
+        )
+    )
+
+
 async def get_file(tx: AsyncConnection, scope: ProjectScope, file_id: str, now: int) -> StoredFile:
     """Return a file by its public id.
 

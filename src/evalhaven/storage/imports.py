@@ -40,6 +40,19 @@ async def list_taken_ids(
     }
 
 
+async def list_imported_counts(
+    tx: AsyncConnection, scope: ProjectScope, run_ids: Sequence[str]
+) -> dict[str, tuple[int, int, int]]:
+    """Return for each of these runs that was imported how many items of it passed, failed and erred."""
+    query = select(runs.c.public_id, runs.c.passed, runs.c.failed, runs.c.errored).where(
+        runs.c.public_id.in_(run_ids),
+        runs.c.project_id == scope.project_id,
+        runs.c.deleted_at.is_(None),
+        runs.c.imported_document.is_not(None),
+    )
+    return {row.public_id: (row.passed, row.failed, row.errored) for row in (await tx.execute(query)).all()}
+
+
 async def list_eval_ids_of_runs(tx: AsyncConnection, scope: ProjectScope, run_ids: Sequence[str]) -> dict[str, str]:
     """Return for each of these runs that exists here the public id of its eval."""
     query = (

@@ -138,6 +138,15 @@ def test_several_files_are_several_evals(tmp_path: Path) -> None:
     assert source.origin == "results export 0.jsonl, 1.jsonl"
 
 
+def test_two_files_with_rows_of_one_run_are_refused(tmp_path: Path) -> None:
+    paths = [written(tmp_path / f"{n}.jsonl", lines(rows)) for n, rows in enumerate((ROWS[:2], ROWS[2:]))]
+
+    with pytest.raises(
+        SourceError, match=r"0\.jsonl and .*1\.jsonl hold the same run .* import one file with all rows"
+    ):
+        DashboardSource.open(paths)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

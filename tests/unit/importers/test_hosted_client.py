@@ -53,6 +53,9 @@ def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         lambda: httpx.Response(500),
         lambda: httpx.Response(503, text="busy"),
+        lambda: httpx.Response(409),
+        lambda: httpx.Response(520),
+        lambda: httpx.Response(529),
         lambda: httpx.Response(429, headers={"retry-after": "0"}),
         lambda: httpx.ReadError("cut"),
         lambda: httpx.RemoteProtocolError("peer closed connection"),
@@ -79,7 +82,7 @@ async def test_tries_are_used_up() -> None:
     assert len(standin.asked) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 301])
+@pytest.mark.parametrize("status", [401, 403, 404, 301])
 async def test_other_answers_are_final(status: int) -> None:
     standin = Standin(lambda: httpx.Response(status, text="no"))
 
@@ -87,6 +90,85 @@ async def test_other_answers_are_final(status: int) -> None:
         await standin.client().get_page("/evals", {}, PageSize())
 
     assert len(standin.asked) == 1
+
+
+async def test_size_that_is_refused_is_not_asked_for_again() -> None:
+    more = b'{"object":"list","data":[{"id":"%d"}],"has_more":true}'
+    refused = [lambda: httpx.Response(422, text="too large a limit")]
+    standin = Standin(*refused, *[lambda n=n: httpx.Response(200, content=more % n) for n in range(8)], good)
+    client = standin.client()
+
+    assert len([page async for _, page in client.list_pages("/evals", {})]) == 9
+    assert len([page async for _, page in client.list_pages("/files", {})]) == 1
+    assert standin.limits == ["100"] + ["20"] * 10
+
+
+async def test_bad_request_is_final_at_a_small_size() -> None:
+    standin = Standin(lambda: httpx.Response(400, text="no"))
+
+    with pytest.raises(HostedError, match="400: no"):
+        await standin.client().get_page("/evals", {}, PageSize())
+
+    assert standin.limits == ["100", "20"]
+
+
+async def test_page_that_fills_the_memory_is_asked_for_in_half_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalhaven.importers.hosted.client._LARGEST_PAGE_BYTES", 200)
+    large = b'{"object":"list","data":[{"id":"a"}],"x":"%s"}' % (b"x" * 400)
+    standin = Standin(*[lambda: httpx.Response(200, content=large)] * 5, good)
+
+    body, _ = await standin.client().get_page("/evals", {}, PageSize())
+
+    assert body == PAGE
+    assert standin.limits == ["100", "50", "25", "12", "6", "3"]
+
+
+async def test_only_redirects_within_the_server_are_followed() -> None:
+    standin = Standin(lambda: httpx.Response(307, headers={"location": "http://hosted/v2/evals?limit=1"}), good)
+    body, _ = await standin.client().get_page("/evals", {}, PageSize())
+    assert body == PAGE
+    assert [url.path for _, url in standin.asked] == ["/v1/evals", "/v2/evals"]
+
+    standin = Standin(lambda: httpx.Response(302, headers={"location": "https://elsewhere/login?token=1"}))
+    with pytest.raises(HostedError, match=r"302: it leads elsewhere, to https://elsewhere/login$"):
+        await standin.client().get_object("/evals/a")
+    assert len(standin.asked) == 1
+
+
+@pytest.mark.parametrize("status", [408, 504, 522, 524])
+async def test_answers_of_slow_servers_halve_the_page(status: int) -> None:
+    standin = Standin(lambda: httpx.Response(status), good)
+
+    await standin.client().get_page("/evals", {}, PageSize())
+
+    assert standin.limits == ["100", "50"]
+
+
+async def test_key_is_hidden_before_the_message_is_cut() -> None:
+    text = "x" * 495 + "sk-secret"
+    standin = Standin(lambda: httpx.Response(404, text=text))
+
+    with pytest.raises(HostedError) as caught:
+        await standin.client().get_object("/evals/a")
+
+    assert caught.value.message == "404: " + "x" * 495 + "***"
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"null", b'{"object":"eval"}', b'{"id":5}'])
+async def test_object_without_an_id_is_an_error(body: bytes) -> None:
+    with pytest.raises(HostedError, match="no object with an id"):
+        await Standin(lambda: httpx.Response(200, content=body)).client().get_object("/evals/a")
+
+
+@pytest.mark.parametrize("ids", [("a",), ("a", "b")])
+async def test_list_that_repeats_itself_is_not_complete(ids: tuple[str, ...]) -> None:
+    page = '{"object":"list","data":[{"id":"%s"}],"has_more":true}'
+    standin = Standin(*[lambda each=each: httpx.Response(200, text=page % each) for each in ids * 3])
+
+    with pytest.raises(HostedError, match="repeats its last page though it says there is more"):
+        _ = [page async for _, page in standin.client().list_pages("/evals", {})]
+
+    assert len(standin.asked) == len(ids) + 1
 
 
 async def test_smaller_pages_use_up_no_try() -> None:

@@ -58,10 +58,24 @@ def test_head_holds_what_decides() -> None:
         "data_source": {"source": {"type": "file_id", "id": "file-1"}},
     }
     head = read_head(json.dumps(run).encode())
-    assert (head.id, head.created_at, head.total, head.file_id) == ("evalrun_1", 5.0, 7, "file-1")
+    assert (head.id, head.created_at, head.total, head.file_ids) == ("evalrun_1", 5.0, 7, ("file-1",))
     assert head.is_final
     odd = {"id": "x", "created_at": "late", "metadata": None, "result_counts": [], "data_source": {"source": None}}
     assert read_head(json.dumps(odd).encode()) == read_head(b'{"id":"x"}')
     assert not read_head(b'{"id":"x","status":"in_progress"}').is_final
     inline = {"type": "file_content", "id": "file-1"}
-    assert read_head(json.dumps({"id": "x", "data_source": {"source": inline}}).encode()).file_id is None
+    assert read_head(json.dumps({"id": "x", "data_source": {"source": inline}}).encode()).file_ids == ()
+
+
+def test_every_file_that_a_run_names_is_found() -> None:
+    image = {"type": "input_image", "file_id": "file-image"}
+    source = {
+        "type": "responses",
+        "source": {"type": "file_id", "id": "assistant-rows"},
+        "input_messages": {"type": "template", "template": [{"content": [image, {"file_id": "{{item.file}}"}]}]},
+        "sampling_params": {"tools": [{"container": {"file_ids": ["file-tool", 5, "file-image"]}}]},
+    }
+
+    head = read_head(json.dumps({"id": "x", "data_source": source}).encode())
+
+    assert sorted(head.file_ids) == ["assistant-rows", "file-image", "file-tool"]

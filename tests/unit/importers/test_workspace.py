@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from evalhaven.domain.clock import Clock
 from evalhaven.importers.archive import Archive, ArchiveError
+from evalhaven.importers.hosted.account import Account
+from evalhaven.importers.hosted.client import HostedClient
+from evalhaven.importers.hosted.export import Exporter
+from evalhaven.importers.hosted.filters import Filters
 from evalhaven.importers.hosted.parts import PartWriter
 from evalhaven.importers.hosted.workspace import Workspace
 
@@ -89,24 +94,52 @@ def test_lists_keep_what_they_held_and_the_file_of_an_equal_list(tmp_path: Path)
     assert list(Archive.open(tmp_path).verify()) == []
 
 
-def test_fewer_items_than_before_change_nothing(tmp_path: Path) -> None:
-    for ids, final in ((("a", "b"), False), (("a",), True)):
+def write_items(workspace: Workspace, *ids: str, final: bool = True, total: int = 0) -> int:
+    with workspace.open_part("output_items", "run_1") as part:
+        part.append(page_of(*ids))
+        return workspace.finish_items(part, "run_1", final=final, total=total)
+
+
+def test_items_that_are_no_longer_listed_are_kept(tmp_path: Path) -> None:
+    for ids, final in ((("a", "b"), False), (("b", "c"), True)):
         workspace = open_workspace(tmp_path)
-        with workspace.open_part("output_items", "run_1") as part:
-            part.append(page_of(*ids))
-            workspace.finish_items(part, "run_1", final=final)
+        write_items(workspace, *ids, final=final)
         manifest = workspace.close(is_ended=True)
 
-    assert len(list(Archive.open(tmp_path).output_items("run_1"))) == 2
-    assert [note.message for note in manifest.notes] == ["1 are listed now; the 2 of before are kept"]
+    items = [json.loads(raw)["id"] for raw in Archive.open(tmp_path).output_items("run_1")]
+    assert sorted(items) == ["a", "b", "c"]
+    assert [note.message for note in manifest.notes] == ["1 items are no longer listed; they are kept"]
 
 
-def test_filtered_export_keeps_the_failures_that_it_did_not_look_at(tmp_path: Path) -> None:
+def test_items_that_came_twice_do_not_make_a_run_whole(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path)
+    assert write_items(workspace, "a", "b", "b", total=3) == 2
+    assert not workspace.has_final("output_items", "run_1")
+    assert write_items(workspace, "a", "b", "c", total=3) == 3
+    assert workspace.has_final("output_items", "run_1")
+    workspace.close(is_ended=True)
+
+
+def test_failure_stays_until_it_is_settled(tmp_path: Path) -> None:
     workspace = open_workspace(tmp_path)
     workspace.fail("output_items", "run_1", 500, "down")
+    workspace.fail("runs", "eval_1", 500, "down")
+    workspace.fail("evals", "eval_2", 404, "gone")
+    write_runs(workspace, page_of("a"))
     workspace.close(is_ended=True)
-    assert len(open_and_close(tmp_path, eval=["eval_2"])) == 1
-    assert open_and_close(tmp_path) == []
+    assert len(open_and_close(tmp_path)) == 3
+    workspace = open_workspace(tmp_path)
+    write_items(workspace, "a")
+    workspace.settle("runs", "eval_1")
+    workspace.settle("evals", None)
+
+    assert workspace.close(is_ended=True).failures == []
+
+
+def test_archive_is_its_owners_alone(tmp_path: Path) -> None:
+    open_and_close(tmp_path / "archive")
+
+    assert (tmp_path / "archive").stat().st_mode & 0o077 == 0
 
 
 def open_and_close(directory: Path, **filters: object) -> list[object]:
@@ -138,3 +171,31 @@ def test_altered_archive_is_noticed(tmp_path: Path) -> None:
         Archive.open(tmp_path)
     with pytest.raises(ArchiveError, match="holds no archive"):
         Archive.open(tmp_path / "runs")
+
+
+async def test_key_that_is_refused_on_the_way_ends_the_export(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if request.url.path.endswith("/evals"):
+            return httpx.Response(200, content=page_of(*map(str, range(50))))
+        return httpx.Response(404 if len(asked) == 2 else 401)
+
+    account = Account(base_url="http://hosted/v1", headers={}, query={}, secrets=(), concurrency=1)
+    workspace = open_workspace(tmp_path)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        exporter = Exporter(HostedClient(account, http), workspace, Filters(), Silence())
+        with pytest.raises(ExceptionGroup):
+            await exporter.run(all_files=False)
+    workspace.close(is_ended=False)
+
+    assert len(asked) == 3
+
+
+class Silence:
+    """Hears how far the export is."""
+
+    def begin(self, what: str, total: int | None) -> None: ...
+
+    def advance(self, count: int) -> None: ...

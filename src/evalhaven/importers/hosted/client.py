@@ -1,15 +1,13 @@
 """The polite client of the hosted API: reads only, few at once, and the one place that tries again.
 
-What is tried again: 408, 429 and 5xx, timeouts, cut connections, bodies that are not whole. A 429 makes everybody
-wait. A page that takes too long is asked for in half the size.
+What is tried again: 408, 409, 429 and 5xx, timeouts, cut connections, bodies that are not whole. A 429 makes everybody
+wait. A page that takes too long or is too large is asked for in half the size, a size that is refused in a small one.
 """
 
-import email.utils
 import math
 import random
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -20,43 +18,39 @@ import httpx
 from evalhaven import __version__
 from evalhaven.domain.jsontext import InvalidJsonError, parse
 from evalhaven.importers.hosted.account import Account, Query
+from evalhaven.importers.hosted.answers import (
+    OK,
+    TOO_MANY,
+    HostedError,
+    TransientError,
+    asked_delay,
+    error_message,
+    is_transient,
+    transient_failures,
+)
 from evalhaven.importers.pages import NotAListError, Page, object_id, split_list
 
 T = TypeVar("T")
 
 MAX_PAGE_SIZE = 100  # The hosted API documents no more, and some servers refuse more.
+_SAFE_PAGE_SIZE = 20  # The default of every list.
+_SIZE_REFUSED = (400, 422)
 _GOOD_PAGES_BEFORE_GROWTH = 5
 _LARGE_PAGE_BYTES = 4_000_000
-_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-_SLOW = frozenset({408, 504})
-_OK = 200
-_TOO_MANY = 429
-_UNAUTHORIZED = (401, 403)
+_LARGEST_PAGE_BYTES = 32_000_000
+_LONGEST_MESSAGE = 500
+_MOST_REDIRECTS = 5
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 60.0
 _LONGEST_HEEDED_DELAY_S = 900.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class HostedError(Exception):
-    """A request that had no useful answer, all tries included; `status` is None where there was no answer at all."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-
-    @property
-    def is_refused_key(self) -> bool:
-        """Tell whether the key is not accepted."""
-        return self.status in _UNAUTHORIZED
-
-
 class PageSize:
     """How many objects to ask for: halved when a page takes too long, doubled again after good pages."""
 
-    def __init__(self) -> None:
-        self.value = MAX_PAGE_SIZE
+    def __init__(self, ceiling: int = MAX_PAGE_SIZE) -> None:
+        self.value = self.ceiling = ceiling
         self._good = 0
 
     def shrink(self) -> bool:
@@ -66,27 +60,18 @@ class PageSize:
         self.value, self._good = self.value // 2, 0
         return True
 
+    def lower_ceiling(self) -> bool:
+        """Fall back on what every server takes, for good; return False where it is no more than that."""
+        if self.value <= _SAFE_PAGE_SIZE:
+            return False
+        self.value, self.ceiling, self._good = _SAFE_PAGE_SIZE, _SAFE_PAGE_SIZE, 0
+        return True
+
     def count_good_page(self) -> None:
         """Grow after some good pages."""
         self._good += 1
         if self._good >= _GOOD_PAGES_BEFORE_GROWTH:
-            self.value, self._good = min(MAX_PAGE_SIZE, 2 * self.value), 0
-
-
-class _TransientError(Exception):
-    """One try that failed and is worth another."""
-
-    def __init__(
-        self, error: HostedError, delay_s: float | None = None, response: httpx.Response | None = None
-    ) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.delay_s = delay_s
-        self.response = response
-
-    @property
-    def is_slow(self) -> bool:
-        return self.error.status in _SLOW or isinstance(self.__cause__, httpx.TimeoutException)
+            self.value, self._good = min(self.ceiling, 2 * self.value), 0
 
 
 class HostedClient:
@@ -99,6 +84,7 @@ class HostedClient:
         self._slots = anyio.CapacityLimiter(account.concurrency)
         self._quiet_until = -math.inf
         self._chance = random.SystemRandom()
+        self._page_ceiling = MAX_PAGE_SIZE
 
     async def get_page(self, path: str, query: Query, size: PageSize) -> tuple[bytes, Page]:
         """Return the raw body of a page of a list, and its objects.
@@ -108,16 +94,16 @@ class HostedClient:
         """
 
         async def attempt() -> tuple[bytes, Page]:
-            response = await self._get(path, {**query, "limit": size.value})
             try:
-                # A body may be large, and splitting it must not hold up the others.
-                return response.content, await anyio.to_thread.run_sync(_split_named, response.content)
-            except InvalidJsonError as error:
-                raise _TransientError(HostedError(f"the body is not whole: {error}", response.status_code)) from error
-            except NotAListError as error:
-                raise HostedError(str(error), response.status_code) from error
+                return await self._read_page(path, query, size)
+            except HostedError as error:
+                if error.status not in _SIZE_REFUSED or not size.lower_ceiling():
+                    raise
+            return await self._read_page(path, query, size)
 
         body, page = await self._persist(attempt, size.shrink)
+        # The size was taken, so other lists need not try a larger one.
+        self._page_ceiling = min(self._page_ceiling, size.ceiling)
         if len(body) > _LARGE_PAGE_BYTES:
             # Runs echo their inline rows: few of them fill the memory.
             size.shrink()
@@ -131,17 +117,20 @@ class HostedClient:
         Raises:
             HostedError: A page could not be had.
         """
-        size = PageSize()
+        size, seen = PageSize(self._page_ceiling), {hash(after)}
         while True:
             body, page = await self.get_page(path, query if after is None else {**query, "after": after}, size)
             last_id = object_id(page.objects[-1]) if page.objects else None
-            if last_id is not None and last_id == after:
-                # A server that knows no cursor sends the same page again.
-                return
+            if last_id is not None and hash(last_id) in seen and page.has_more is not False:
+                if page.has_more is None and last_id == after:
+                    # A server that knows no cursor sends the same page again.
+                    return
+                raise HostedError("the list repeats its last page though it says there is more")
             yield body, page
             if page.has_more is False or last_id is None:
                 return
             after = last_id
+            seen.add(hash(after))
 
     async def get_object(self, path: str) -> bytes:
         """Return the raw body of one object.
@@ -155,7 +144,11 @@ class HostedClient:
             try:
                 parse(response.content)
             except InvalidJsonError as error:
-                raise _TransientError(HostedError(f"the body is not whole: {error}", response.status_code)) from error
+                raise _broken(error) from error
+            try:
+                object_id(response.content)
+            except InvalidJsonError as error:
+                raise HostedError("the answer is no object with an id", OK) from error
             return response.content
 
         return await self._persist(attempt)
@@ -179,12 +172,10 @@ class HostedClient:
             await anyio.to_thread.run_sync(restart)
             request = self._request(path, {}, {"accept-encoding": "identity"})
             received_bytes = 0
-            with _transient_failures():
-                response = await self._http.send(request, stream=True)
+            with transient_failures():
+                response = await self._send(request, stream=True)
                 try:
-                    if response.status_code != _OK:
-                        await response.aread()
-                        self._check(response)
+                    await self._check_stream(response)
                     async for block in response.aiter_bytes():
                         received_bytes += len(block)
                         await anyio.to_thread.run_sync(write, block)
@@ -192,7 +183,7 @@ class HostedClient:
                     await response.aclose()
             says_length = "content-length" in response.headers or "transfer-encoding" in response.headers
             if not says_length and size_bytes not in (None, received_bytes):
-                raise _TransientError(HostedError(f"{received_bytes} of {size_bytes} bytes came"))
+                raise TransientError(HostedError(f"{received_bytes} of {size_bytes} bytes came"))
 
         await self._persist(attempt)
 
@@ -205,37 +196,76 @@ class HostedClient:
 
         async def attempt() -> httpx.Response:
             request = self._request(path, query)
-            with _transient_failures():
-                response = await self._http.send(request)
-            if response.status_code in _TRANSIENT:
+            with transient_failures():
+                response = await self._send(request)
+            if is_transient(response.status_code):
                 self._check(response)
             return response
 
         try:
             return await self._persist(attempt)
         except HostedError as error:
-            if isinstance(error.__cause__, _TransientError) and error.__cause__.response is not None:
+            if isinstance(error.__cause__, TransientError) and error.__cause__.response is not None:
                 return error.__cause__.response
             raise
 
     async def _get(self, path: str, query: Query) -> httpx.Response:
         request = self._request(path, query)
-        with _transient_failures():
-            response = await self._http.send(request)
+        with transient_failures():
+            response = await self._send(request)
         self._check(response)
         return response
+
+    async def _read_page(self, path: str, query: Query, size: PageSize) -> tuple[bytes, Page]:
+        """Return the raw body of a page and its objects, in one try; a body that fills the memory is not read on."""
+        body = bytearray()
+        with transient_failures():
+            response = await self._send(self._request(path, {**query, "limit": size.value}), stream=True)
+            try:
+                await self._check_stream(response)
+                async for block in response.aiter_bytes():
+                    body += block
+                    if len(body) > _LARGEST_PAGE_BYTES and size.value > 1:
+                        raise TransientError(
+                            HostedError(f"the page has more than {len(body)} bytes"), is_too_large=True
+                        )
+            finally:
+                await response.aclose()
+        try:
+            # A body may be large, and splitting it must not hold up the others.
+            return bytes(body), await anyio.to_thread.run_sync(_split_named, bytes(body))
+        except InvalidJsonError as error:
+            raise _broken(error) from error
+        except NotAListError as error:
+            raise HostedError(str(error), OK) from error
+
+    async def _send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Return the answer; it is followed where it leads to another place of the same server."""
+        response = await self._http.send(request, stream=stream)
+        for _ in range(_MOST_REDIRECTS):
+            onward = response.next_request
+            if onward is None or _origin(onward.url) != _origin(request.url):
+                break
+            await response.aclose()
+            response = await self._http.send(onward, stream=stream)
+        return response
+
+    async def _check_stream(self, response: httpx.Response) -> None:
+        if response.status_code != OK:
+            await response.aread()
+            self._check(response)
 
     def _request(self, path: str, query: Query, headers: dict[str, str] | None = None) -> httpx.Request:
         url = self.account.base_url + path
         return self._http.build_request("GET", url, params={**self.account.query, **query}, headers=headers)
 
     def _check(self, response: httpx.Response) -> None:
-        if response.status_code == _OK:
+        if response.status_code == OK:
             return
-        message = self.account.hide_secrets(_error_message(response))
+        message = self.account.hide_secrets(error_message(response))[:_LONGEST_MESSAGE]
         error = HostedError(f"{response.status_code}: {message}", response.status_code)
-        if response.status_code in _TRANSIENT:
-            raise _TransientError(error, _asked_delay(response.headers), response)
+        if is_transient(response.status_code):
+            raise TransientError(error, asked_delay(response.headers), response)
         raise error
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]], shrink: Callable[[], bool] | None = None) -> T:
@@ -246,7 +276,7 @@ class HostedClient:
             try:
                 async with self._slots:
                     return await attempt()
-            except _TransientError as failure:
+            except TransientError as failure:
                 if not (failure.is_slow and shrink is not None and shrink()):
                     tries += 1
                 if tries >= self.account.tries:
@@ -254,13 +284,13 @@ class HostedClient:
                 self.retries += 1
                 await self._back_off(tries, failure)
 
-    async def _back_off(self, tries: int, failure: _TransientError) -> None:
+    async def _back_off(self, tries: int, failure: TransientError) -> None:
         delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** max(tries - 1, 0))
         # Jitter, so that clients which failed together do not come back together.
         delay_s *= self._chance.uniform(0.5, 1.0)
         if failure.delay_s is not None:
             delay_s = min(failure.delay_s, _LONGEST_HEEDED_DELAY_S) + self._chance.uniform(0.0, 0.1)
-        if failure.error.status == _TOO_MANY:
+        if failure.error.status == TOO_MANY:
             self._quiet_until = max(self._quiet_until, anyio.current_time() + delay_s)
         else:
             await anyio.sleep(delay_s)
@@ -301,37 +331,9 @@ def path_of(*parts: str) -> str:
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
-@contextmanager
-def _transient_failures() -> Generator[None]:
-    """Turn timeouts, cut connections and bodies cut short into errors that are tried again."""
-    try:
-        yield
-    except (httpx.TransportError, httpx.DecodingError) as error:
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise _TransientError(HostedError(what)) from error
+def _broken(error: InvalidJsonError) -> TransientError:
+    return TransientError(HostedError(f"the body is not whole: {error}", OK))
 
 
-def _error_message(response: httpx.Response) -> str:
-    """Return OpenAI's error message, else the start of the body."""
-    try:
-        document = response.json()
-        message = document["error"]["message"] if "error" in document else document["message"]
-    except (ValueError, KeyError, TypeError):
-        message = response.text.strip()
-    return str(message)[:500] or response.reason_phrase
-
-
-def _asked_delay(headers: httpx.Headers) -> float | None:
-    """Return the seconds that a server asks to wait, None where it does not."""
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            delay_s = float(headers[name]) * unit_s
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(delay_s) and delay_s >= 0:
-            return delay_s
-    try:
-        moment = email.utils.parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return max(0.0, moment.timestamp() - time.time())
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

@@ -15,6 +15,7 @@ from evalhaven.domain import jsontext
 from evalhaven.importers.archive import UnitKind, unit_file
 from evalhaven.importers.hosted.account import Query
 from evalhaven.importers.hosted.client import HostedClient, HostedError, path_of
+from evalhaven.importers.hosted.comparison import Comparison
 from evalhaven.importers.hosted.filters import Filters
 from evalhaven.importers.hosted.parts import DRAFT, PartWriter
 from evalhaven.importers.hosted.workspace import Workspace
@@ -68,6 +69,7 @@ class Exporter:
         self._workspace = workspace
         self._filters = filters
         self._listener = listener
+        self._comparison = Comparison(client, workspace)
         self._evals: dict[str, Head] = {}
         self._wanted_evals: set[str] = set()
         self._runs: dict[str, FoundRun] = {}
@@ -112,6 +114,8 @@ class Exporter:
                 if part.objects == 0 and self._workspace.find_unit("evals") is None:
                     raise
                 self._fail("evals", None, error)
+                held = {head.id: head for head in map(read_head, self._workspace.objects("evals"))}
+                self._evals = held | self._evals
             await run_sync(self._workspace.finish_list, part, "evals", None)
 
     async def _fetch_evals(self, part: PartWriter) -> None:
@@ -119,6 +123,9 @@ class Exporter:
             await run_sync(part.append, body, page)
             self._evals |= {head.id: head for head in map(read_head, page.objects)}
             self._listener.advance(len(page.objects))
+            for raw in page.objects[:1]:
+                await self._comparison.compare("evals", path_of("evals", object_id(raw)), raw)
+        self._workspace.settle("evals", None)
 
     async def _fetch_named_evals(self, part: PartWriter) -> None:
         for eval_id in dict.fromkeys(self._filters.eval_ids):
@@ -129,20 +136,21 @@ class Exporter:
                 continue
             await run_sync(part.append, body)
             self._evals[eval_id] = read_head(body)
+            self._workspace.settle("evals", eval_id)
             self._listener.advance(1)
 
     async def _export_runs(self, parent: Head) -> None:
         unwanted: list[str] = []
         with self._workspace.open_part("runs", parent.id) as part:
             try:
-                async for body, page in self._client.list_pages(path_of("evals", parent.id, "runs"), OLDEST_FIRST):
-                    await run_sync(part.append, body, page)
-                    unwanted += [head.id for head in map(read_head, page.objects) if not self._expect(parent, head)]
+                await self._fetch_runs(part, parent, unwanted)
+                self._workspace.settle("runs", parent.id)
             except HostedError as error:
                 self._fail("runs", parent.id, error)
                 self._wanted_evals.add(parent.id)
-                part.discard()
-                return
+                if part.objects == 0:
+                    part.discard()
+                    return
             finally:
                 self._listener.advance(1)
             is_wanted = part.objects > len(unwanted) or self._filters.wants_eval(parent)
@@ -152,12 +160,21 @@ class Exporter:
             else:
                 part.discard()
 
+    async def _fetch_runs(self, part: PartWriter, parent: Head, unwanted: list[str]) -> None:
+        async for body, page in self._client.list_pages(path_of("evals", parent.id, "runs"), OLDEST_FIRST):
+            await run_sync(part.append, body, page)
+            for raw in page.objects:
+                head = read_head(raw)
+                if not self._expect(parent, head):
+                    unwanted.append(head.id)
+                elif head.is_final:
+                    await self._comparison.compare("runs", path_of("evals", parent.id, "runs", head.id), raw)
+
     def _expect(self, parent: Head, run: Head) -> bool:
         """Tell whether a run is wanted; one that is adds to what is still to come."""
         if not self._filters.wants_run(parent, run):
             return False
-        if run.file_id is not None:
-            self._file_ids.add(run.file_id)
+        self._file_ids.update(run.file_ids)
         if not self._workspace.has_final("output_items", run.id):
             self._runs[run.id] = FoundRun(parent.id, run.id, run.status, run.is_final, run.total)
         return True
@@ -170,48 +187,53 @@ class Exporter:
             except HostedError as error:
                 self._fail("output_items", run.id, error)
                 return
-            if not run.is_final:
-                self._workspace.note("output_items", run.id, f"the run was {run.status} and may go on")
-            elif part.objects != run.total:
-                self._workspace.note(
-                    "output_items", run.id, f"the run counts {run.total} items, {part.objects} are listed"
-                )
-            is_whole = run.is_final and part.objects >= run.total
-            await run_sync(partial(self._workspace.finish_items, part, run.id, final=is_whole))
+            finish = partial(self._workspace.finish_items, part, run.id, final=run.is_final, total=run.total)
+            found = await run_sync(finish)
+        self._workspace.settle("output_items", run.id)
+        if not run.is_final:
+            self._workspace.note("output_items", run.id, f"the run was {run.status} and may go on", is_lacking=True)
+        elif found != run.total:
+            message = f"the run counts {run.total} items, {found} are there"
+            self._workspace.note("output_items", run.id, message, is_lacking=found < run.total)
 
     async def _fetch_items(self, part: PartWriter, run: FoundRun) -> None:
         if part.is_ended:
             return
         path, resumed_after = path_of("evals", run.eval_id, "runs", run.id, "output_items"), part.last_id
         try:
-            await self._append_pages(part, path)
+            await self._append_pages(part, path, run)
         except HostedError as error:
             if resumed_after is None or part.last_id != resumed_after or error.status not in _CURSOR_REFUSED:
                 raise
             # The last item that was fetched may be gone, and with it the place to go on from.
             self._listener.advance(-part.objects)
             part.restart()
-            await self._append_pages(part, path)
+            await self._append_pages(part, path, run)
 
-    async def _append_pages(self, part: PartWriter, path: str) -> None:
+    async def _append_pages(self, part: PartWriter, path: str, run: FoundRun) -> None:
         async for body, page in self._client.list_pages(path, OLDEST_FIRST, part.last_id):
             await run_sync(part.append, body, page)
             self._listener.advance(len(page.objects))
+            for raw in page.objects[: int(run.is_final)]:
+                await self._comparison.compare("output_items", path + path_of(object_id(raw)), raw)
 
     async def _list_files(self) -> None:
         try:
             async for _, page in self._client.list_pages(path_of("files"), EVAL_FILES):
                 self._file_ids.update(map(object_id, page.objects))
+            self._workspace.settle("file", None)
         except HostedError as error:
             self._fail("file", None, error)
 
     async def _export_file(self, file_id: str) -> None:
+        kind: UnitKind = "file"
         try:
             size_bytes = await self._export_file_object(file_id)
+            kind = "file_content"
             if not self._workspace.has_final("file_content", file_id):
                 await self._export_content(file_id, size_bytes)
         except HostedError as error:
-            self._fail("file", file_id, error)
+            self._fail(kind, file_id, error)
         finally:
             self._listener.advance(1)
 
@@ -242,8 +264,13 @@ class Exporter:
             found_bytes = file.tell()
         is_whole = size_bytes in (None, found_bytes)
         if not is_whole:
-            self._workspace.note("file_content", file_id, f"{found_bytes} bytes came, the file has {size_bytes}")
+            message = f"{found_bytes} bytes came, the file has {size_bytes}"
+            self._workspace.note("file_content", file_id, message, is_lacking=True)
         await run_sync(partial(self._workspace.store_file, "file_content", file_id, part, final=is_whole))
+        self._workspace.settle("file_content", file_id)
 
     def _fail(self, kind: UnitKind, owner_id: str | None, error: HostedError) -> None:
+        if error.is_refused_key:
+            # Nothing else would be answered either.
+            raise error
         self._workspace.fail(kind, owner_id, error.status, error.message)

@@ -47,7 +47,6 @@ async def _add_eval(client: HostedClient, filters: Filters, parent: Head, foreca
                 runs += 1
                 forecast.active_runs += not run.is_final
                 forecast.output_items += run.total
-                if run.file_id is not None:
-                    forecast.file_ids.add(run.file_id)
+                forecast.file_ids.update(run.file_ids)
     forecast.runs += runs
     forecast.evals += bool(runs) or filters.wants_eval(parent)

@@ -3,6 +3,7 @@
 import gzip
 import os
 import zlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,8 @@ PART = ".part"
 DRAFT = ".draft"
 _GZIP = 16 + zlib.MAX_WBITS
 _BLOCK_BYTES = 1 << 18
+_HASH_MASK = (1 << 64) - 1
+_IDS_AT_ONCE = 250_000
 
 
 class PartWriter:
@@ -34,6 +37,8 @@ class PartWriter:
         self.objects = 0
         self.last_id: str | None = None
         self.is_ended = False
+        # Eight bytes an object: a run may have millions.
+        self._ids = array("Q")
         self._file = self.part.open("r+b" if resume and self.part.exists() else "w+b")
         self._recover()
 
@@ -47,6 +52,15 @@ class PartWriter:
         self._file.write(gzip.compress(as_line(raw), mtime=0))
         self._file.flush()
         self._count(page or split_page(raw))
+
+    def listed(self) -> frozenset[int]:
+        """Return the `id_hash` of every object, for finding out which others are not there."""
+        return frozenset(self._ids)
+
+    def count_distinct(self) -> int:
+        """Return how many objects there are, those that came twice counted once."""
+        rounds = 1 + len(self._ids) // _IDS_AT_ONCE
+        return sum(len({each for each in self._ids if each % rounds == n}) for n in range(rounds))
 
     def seal(self) -> tuple[str, int]:
         """Make the bytes durable and return their hash and number; nothing can be appended afterwards."""
@@ -76,10 +90,13 @@ class PartWriter:
         self._file.seek(0)
         self._file.truncate()
         self.objects, self.last_id, self.is_ended = 0, None, False
+        self._ids = array("Q")
 
     def _count(self, page: Page) -> None:
-        self.objects += len(page.objects)
-        self.last_id = object_id(page.objects[-1]) if page.objects else self.last_id
+        ids = [object_id(raw) for raw in page.objects]
+        self._ids.extend(map(id_hash, ids))
+        self.objects += len(ids)
+        self.last_id = ids[-1] if ids else self.last_id
         self.is_ended = page.has_more is False or not page.objects
 
     def _recover(self) -> None:
@@ -95,6 +112,11 @@ class PartWriter:
             end = member_end
         self._file.seek(end)
         self._file.truncate()
+
+
+def id_hash(public_id: str) -> int:
+    """Return a hash of an id, the same while the process lives."""
+    return hash(public_id) & _HASH_MASK
 
 
 def _whole_members(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

@@ -79,11 +79,19 @@ async def _find_samples(client: HostedClient) -> _Samples:
     eval_id, run_id, item_id, file_id = _UNKNOWN_IDS.values()
     async for _, page in client.list_pages(path_of("evals"), {"order": "desc"}):
         for parent in map(read_head, page.objects):
-            runs = await _first_page(client, path_of("evals", parent.id, "runs"))
-            best = max(map(read_head, runs), key=lambda run: run.total, default=Head(run_id))
-            eval_id, run_id, file_id = parent.id, best.id, best.file_id or file_id
+            try:
+                runs = await _first_page(client, path_of("evals", parent.id, "runs"))
+                best = max(map(read_head, runs), key=lambda run: run.total, default=Head(run_id))
+                eval_id, run_id, file_id = parent.id, best.id, next(iter(best.file_ids), file_id)
+                items: list[bytes] = []
+                if best.total:
+                    items = await _first_page(client, path_of("evals", parent.id, "runs", best.id, "output_items"))
+            except HostedError as error:
+                # Another eval may do; without an accepted key none does.
+                if error.is_refused_key:
+                    raise
+                continue
             if best.total:
-                items = await _first_page(client, path_of("evals", parent.id, "runs", best.id, "output_items"))
                 return _Samples(eval_id, run_id, object_id(items[0]) if items else item_id, file_id)
         break
     return _Samples(eval_id, run_id, item_id, file_id)

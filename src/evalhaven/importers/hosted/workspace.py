@@ -31,7 +31,7 @@ from evalhaven.importers.archive import (
     unit_file,
     write_manifest,
 )
-from evalhaven.importers.hosted.parts import DRAFT, PartWriter
+from evalhaven.importers.hosted.parts import DRAFT, PartWriter, id_hash
 from evalhaven.importers.pages import object_id
 
 _JOURNAL = "journal.jsonl"
@@ -54,10 +54,13 @@ class Workspace:
         Raises:
             ArchiveError: It is another account's, in use, damaged, or of another version.
         """
-        directory.mkdir(parents=True, exist_ok=True)
+        # Evals hold what users wrote: nobody else's to read.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         self.failures: list[Finding] = []
         self.notes: list[Finding] = []
+        self.is_lacking = False
+        self._settled: set[tuple[UnitKind, str | None]] = set()
         self._clock = clock
         self._manifest = Manifest(base_url=base_url, started_at=clock.now(), filters=filters)
         self._earlier_failures: list[Finding] = []
@@ -106,14 +109,29 @@ class Workspace:
                     part.append(raw)
         self._replace(part, kind, owner_id, excluded)
 
-    def finish_items(self, part: PartWriter, run_id: str, *, final: bool) -> None:
-        """Make the written output items of a run the archive's; fewer than it held before change nothing."""
-        before = self.find_unit("output_items", run_id)
-        if before is not None and part.objects < before.objects:
-            part.discard()
-            self.note("output_items", run_id, f"{part.objects} are listed now; the {before.objects} of before are kept")
-            return
-        self._replace(part, "output_items", run_id, (), final=final)
+    def finish_items(self, part: PartWriter, run_id: str, *, final: bool, total: int = 0) -> int:
+        """Make the written output items of a run the archive's; those it held that are no longer listed are kept.
+
+        Args:
+            part: The written unit.
+            run_id: Whose items they are.
+            final: The run will never change again.
+            total: How many items the run counts; a unit with fewer is fetched again.
+
+        Returns:
+            How many different items there are now.
+        """
+        if before := self.find_unit("output_items", run_id):
+            listed, kept = part.listed(), 0
+            for raw in read_objects(self.directory / before.file):
+                if id_hash(object_id(raw)) not in listed:
+                    part.append(raw)
+                    kept += 1
+            if kept:
+                self.note("output_items", run_id, f"{kept} items are no longer listed; they are kept")
+        distinct = part.count_distinct()
+        self._replace(part, "output_items", run_id, (), final=final and distinct >= total)
+        return distinct
 
     def exclude(self, kind: UnitKind, owner_id: str | None, ids: Iterable[str]) -> None:
         """Leave more objects out of a list that is finished already."""
@@ -137,8 +155,20 @@ class Workspace:
         """Record what could not be fetched."""
         self.failures.append(Finding(kind, owner_id, status, message))
 
-    def note(self, kind: UnitKind, owner_id: str | None, message: str) -> None:
-        """Record what was fetched but may still change, or differs from what was announced."""
+    def settle(self, kind: UnitKind, owner_id: str | None) -> None:
+        """Record that something was fetched, so that an earlier failure of it no longer counts."""
+        self._settled.add((kind, owner_id))
+
+    def note(self, kind: UnitKind, owner_id: str | None, message: str, *, is_lacking: bool = False) -> None:
+        """Record what was fetched but may still change, or differs from what was announced.
+
+        Args:
+            kind: Of the unit.
+            owner_id: What the unit belongs to.
+            message: What is to be known.
+            is_lacking: Something is not in the archive, so that the export is not complete.
+        """
+        self.is_lacking = self.is_lacking or is_lacking
         self.notes.append(Finding(kind, owner_id, None, message))
 
     def count(self) -> dict[str, int]:
@@ -207,17 +237,23 @@ class Workspace:
 
     def _save(self, finished_at: float | None) -> None:
         failures = {(each.kind, each.id): each for each in self.failures}
-        # Without filters everything was tried again; with them, what was not tried is as it was.
-        if self._manifest.filters or finished_at is None:
-            for each in self._earlier_failures:
-                if not self.has_final(each.kind, each.id):
-                    failures.setdefault((each.kind, each.id), each)
+        for each in self._earlier_failures:
+            if not self._is_settled(each):
+                failures.setdefault((each.kind, each.id), each)
         self._manifest.finished_at = finished_at
         self._manifest.counts = self.count()
         self._manifest.failures = list(failures.values())
         self._manifest.notes = self.notes
         self._manifest.units = sorted(self._units.values(), key=lambda unit: unit.file)
         write_manifest(self.directory, self._manifest)
+
+    def _is_settled(self, failure: Finding) -> bool:
+        """Tell whether what could not be fetched earlier is there now; lists may always have become longer."""
+        if failure.kind not in ("evals", "runs") and self.has_final(failure.kind, failure.id):
+            return True
+        # The whole list of evals settles every eval that was asked for by its id.
+        owner_id = None if failure.kind == "evals" else failure.id
+        return not {(failure.kind, failure.id), (failure.kind, owner_id)}.isdisjoint(self._settled)
 
 
 def _excluding(unit: Unit, excluded: Collection[str]) -> Unit:

@@ -1,5 +1,6 @@
 """`/api/import/…`: takes in objects of another server, in batches of one JSON object a line."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import anyio.to_thread
@@ -100,7 +101,9 @@ async def import_file(
         outcome = await intake.take_file(new)
         if outcome.created and not check:
             await anyio.to_thread.run_sync(services.blobs.commit, writer, new.id)
-            with services.blobs.kept_on_success(new.id):
+            # Of a file that is replaced, the blob is the only content: it stays when the row cannot be stored, and the
+            # next import replaces it again.
+            with nullcontext() if outcome.replaced else services.blobs.kept_on_success(new.id):
                 outcome = await _intake(services, scope, origin, check=False).take_file(new)
     return _answer(outcome)
 

@@ -1,0 +1,98 @@
+"""What an answer of the hosted API means: whether it is worth another try, when, and what it says."""
+
+import email.utils
+import math
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import httpx
+
+OK = 200
+UNAUTHORIZED = 401
+TOO_MANY = 429
+_TRANSIENT = frozenset({408, 409, TOO_MANY})
+_FIRST_SERVER_ERROR = 500
+_SLOW = frozenset({408, 504, 522, 524})
+
+
+class HostedError(Exception):
+    """A request that had no useful answer, all tries included; `status` is None where there was no answer at all."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+    @property
+    def is_refused_key(self) -> bool:
+        """Tell whether the key is not accepted, so that no other request can succeed either."""
+        return self.status == UNAUTHORIZED
+
+
+class TransientError(Exception):
+    """One try that failed and is worth another."""
+
+    def __init__(
+        self,
+        error: HostedError,
+        delay_s: float | None = None,
+        response: httpx.Response | None = None,
+        *,
+        is_too_large: bool = False,
+    ) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.delay_s = delay_s
+        self.response = response
+        self._is_too_large = is_too_large
+
+    @property
+    def is_slow(self) -> bool:
+        """Tell whether a smaller page may help."""
+        is_late = self.error.status in _SLOW or isinstance(self.__cause__, httpx.TimeoutException)
+        return is_late or self._is_too_large
+
+
+def is_transient(status: int) -> bool:
+    """Tell whether the same request may succeed later."""
+    return status in _TRANSIENT or status >= _FIRST_SERVER_ERROR
+
+
+@contextmanager
+def transient_failures() -> Generator[None]:
+    """Turn timeouts, cut connections and bodies cut short into errors that are tried again."""
+    try:
+        yield
+    except (httpx.TransportError, httpx.DecodingError) as error:
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise TransientError(HostedError(what)) from error
+
+
+def error_message(response: httpx.Response) -> str:
+    """Return OpenAI's error message, else the body."""
+    if "location" in response.headers and response.is_redirect:
+        # What follows the question mark may give access.
+        return f"it leads elsewhere, to {response.headers['location'].partition('?')[0]}"
+    try:
+        document = response.json()
+        message = document["error"]["message"] if "error" in document else document["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.text.strip()
+    return str(message) or response.reason_phrase
+
+
+def asked_delay(headers: httpx.Headers) -> float | None:
+    """Return the seconds that a server asks to wait, None where it does not."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            delay_s = float(headers[name]) * unit_s
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(delay_s) and delay_s >= 0:
+            return delay_s
+    try:
+        moment = email.utils.parsedate_to_datetime(headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return max(0.0, moment.timestamp() - time.time())

@@ -1,0 +1,126 @@
+"""`evalhaven import archive`: archives that are cut short or damaged, and what takes the place of the lost."""
+
+import gzip
+import json
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from evalhaven.importers.archived import ArchiveSource
+from evalhaven.importers.source import SourceError
+from evalhaven.importers.transfer import Transfer, TransferError
+from tests.importing.moving import a_file, an_item, run_import, small_holdings, write_archive
+from tests.server import Server
+
+FILE_ROWS = b'{"item": {"a": "x", "b": "x"}}\n'
+FILE_ID = a_file()["id"]
+
+
+def test_a_recovered_file_keeps_its_record_and_gives_way_to_the_real_one(tmp_path: Path) -> None:
+    holdings = small_holdings()
+    nothing = write_archive(tmp_path / "nothing", holdings)
+    holdings.files = [(a_file(note="kept"), None)]
+    cut = write_archive(tmp_path / "cut", holdings)
+    holdings.files = [(a_file(), FILE_ROWS)]
+    whole = write_archive(tmp_path / "whole", holdings)
+    address = f"/v1/files/{FILE_ID}"
+    with Server(tmp_path).running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+        assert run_import("archive", cut, "--url", server.url).status == 0
+        recovered, rows = http.get(address).json(), http.get(f"{address}/content").content
+        checked = run_import("archive", whole, "--url", server.url, "--check")
+        assert http.get(f"{address}/content").content == rows
+        replaced = run_import("archive", whole, "--url", server.url)
+        real, content = http.get(address).json(), http.get(f"{address}/content").content
+        later = [run_import("archive", each, "--url", server.url) for each in (whole, cut, nothing)]
+        assert http.get(f"{address}/content").content == content
+        assert http.get(address).json() == real
+
+    assert {key: recovered[key] for key in ("filename", "created_at", "note")} == {
+        "filename": "tickets.jsonl",
+        "created_at": a_file()["created_at"],
+        "note": "kept",
+    }
+    assert recovered["bytes"] == len(rows)
+    assert recovered["evalhaven"]["recovered"]["rows"] == 3
+    assert checked.counts["files"] == replaced.counts["files"] == (1, 0, 0)
+    assert "recovered" not in real["evalhaven"]
+    assert content == FILE_ROWS
+    assert [outcome.counts["files"] for outcome in later] == [(0, 1, 0), (0, 0, 0), (0, 0, 0)]
+
+
+@pytest.mark.parametrize("damage", [b"", FILE_ROWS.replace(b"x", b"y"), None])
+def test_damaged_content_is_named_and_ends_the_import(tmp_path: Path, damage: bytes | None) -> None:
+    holdings = small_holdings()
+    holdings.files = [(a_file(), FILE_ROWS)]
+    archive = write_archive(tmp_path / "archive", holdings)
+    content = archive / "files" / f"{FILE_ID}.content"
+    if damage is None:
+        content.unlink()
+    else:
+        content.write_bytes(damage)
+    outcome = run_import("archive", archive, "--data-dir", tmp_path / "data")
+
+    assert outcome.status == 1
+    assert f"files/{FILE_ID}.content" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_list_that_lacks_objects_ends_the_import(tmp_path: Path) -> None:
+    holdings = small_holdings()
+    ((run_id, items),) = holdings.items.items()
+    archive = write_archive(tmp_path / "archive", holdings)
+    page = json.dumps({"object": "list", "data": items[:2], "has_more": False})
+    (archive / "output_items" / f"{run_id}.jsonl.gz").write_bytes(gzip.compress(page.encode() + b"\n"))
+
+    with pytest.raises(SourceError, match="holds 2 objects, its manifest says 3"):
+        list(ArchiveSource.open(archive).output_items(run_id))
+
+
+def test_items_of_an_export_that_was_cut_short_come_over(tmp_path: Path) -> None:
+    holdings = small_holdings()
+    ((run_id, items),) = holdings.items.items()
+    holdings.items = {}
+    archive = write_archive(tmp_path / "archive", holdings, finished_at=None)
+    part = archive / "output_items" / f"{run_id}.jsonl.gz.part"
+    part.parent.mkdir()
+    pages = [gzip.compress(json.dumps({"object": "list", "data": [item]}).encode() + b"\n") for item in items]
+    part.write_bytes(b"".join(pages)[:-4])
+    outcome = run_import("archive", archive, "--data-dir", tmp_path / "data")
+
+    assert outcome.status == 3
+    assert outcome.counts["output items"] == (2, 0, 0)
+    assert f"run {run_id} counts 3 output items, and 2 of them came over" in outcome.out
+    part.write_bytes(b"".join(pages))
+    assert len(list(ArchiveSource.open(archive).output_items(run_id))) == 3
+
+
+def test_a_part_with_less_than_the_unit_is_left_alone(tmp_path: Path) -> None:
+    holdings = small_holdings()
+    ((run_id, items),) = holdings.items.items()
+    archive = write_archive(tmp_path / "archive", holdings)
+    part = archive / "output_items" / f"{run_id}.jsonl.gz.part"
+    page = json.dumps({"object": "list", "data": [*items, an_item(holdings.runs[items[0]["eval_id"]][0], 9)]})
+    part.write_bytes(gzip.compress(page.encode() + b"\n"))
+    manifest = archive / "manifest.json"
+
+    assert len(list(ArchiveSource.open(archive).output_items(run_id))) == 3
+    manifest.write_text(manifest.read_text().replace('"objects": 3', '"objects": 3, "final": false'))
+    assert len(list(ArchiveSource.open(archive).output_items(run_id))) == 4
+
+
+def test_a_server_that_cannot_say_whether_it_has_a_file_ends_the_import(tmp_path: Path) -> None:
+    source = ArchiveSource.open(write_archive(tmp_path / "archive", small_holdings()))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(500, json={"error": {"message": "The disk is on fire."}})
+        return httpx.Response(200, json={"created": 1, "unchanged": 0, "refused": []})
+
+    async def send() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://server") as client:
+            await Transfer(client, source, is_check=False, on_progress=lambda _: None).send_all()
+
+    with pytest.raises(TransferError, match="The disk is on fire"):
+        anyio.run(send)
