@@ -138,6 +138,14 @@ def executors_of(data_dir: Path) -> list[psutil.Process]:
     return found
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process is dead; one that nobody has reaped yet counts as dead."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def executor_of(server: Server, timeout_s: float = 30.0) -> psutil.Process:
     """Return the executor of a server once it has the database open: it is at work, or waits for the lock."""
     deadline = time.monotonic() + timeout_s

@@ -13,7 +13,7 @@ from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.commands import run_command
 from tests.system.conftest import Say
-from tests.system.inside import executor_of, executors_of
+from tests.system.inside import executor_of, executors_of, has_ended
 
 # The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new
 # server waits this long for the lock.
@@ -109,7 +109,7 @@ def test_a_server_that_is_told_to_stop_ends_with_its_executor(
     server.process.send_signal(end)
     assert server.process.wait(60) == status
     say(f"stopped after {time.monotonic() - started:.2f} s")
-    assert not executor.is_running()
+    assert has_ended(executor)
     assert "Traceback" not in server.log
 
 

@@ -9,7 +9,7 @@ from tests.server import Server, free_port
 from tests.system.client import wait_until
 from tests.system.commands import run_command
 from tests.system.conftest import Say
-from tests.system.inside import executor_of, executors_of
+from tests.system.inside import executor_of, executors_of, has_ended
 
 
 def test_a_second_server_on_the_same_data_is_refused_by_name_of_the_first(server: Server, say: Say) -> None:
@@ -30,7 +30,7 @@ def test_a_server_starts_right_after_another_one_on_the_same_data_was_killed(ser
     server.restart()
     assert "in use" not in server.log
     assert executor_of(server).pid != killed.pid
-    assert not killed.is_running()
+    assert has_ended(killed)
 
 
 def test_a_server_killed_while_its_executor_starts_leaves_none_behind(stopped_server: Server) -> None:
