@@ -64,8 +64,3 @@ async def mark_chunk_done(tx: AsyncConnection, scope: ProjectScope, run_key: int
         .where(chunks.c.run_key == run_key, chunks.c.number == number, chunks.c.project_id == scope.project_id)
         .values(is_done=True)
     )
-
-
-async def has_pending_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:
-    """Tell whether a run has chunks that are not done."""
-    return bool(await list_pending_chunks(tx, scope, run_key, above=-1, limit=1))

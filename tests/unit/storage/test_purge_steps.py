@@ -8,7 +8,7 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.storage.chunks import has_pending_chunks, insert_chunks, list_pending_chunks, mark_chunk_done
+from evalhaven.storage.chunks import insert_chunks, list_pending_chunks, mark_chunk_done
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import delete_eval, list_evals
 from evalhaven.storage.files import delete_file, list_files
@@ -145,6 +145,6 @@ async def test_chunks_are_handed_out_in_order_until_they_are_done(database: Data
         assert await list_pending_chunks(tx, SCOPE, run.key, above=-1, limit=2) == [planned[0], planned[2]]
         assert await list_pending_chunks(tx, SCOPE, run.key, above=2, limit=2) == [planned[3]]
         for number in (0, 2, 3):
-            assert await has_pending_chunks(tx, SCOPE, run.key)
+            assert await list_pending_chunks(tx, SCOPE, run.key, above=-1, limit=1)
             await mark_chunk_done(tx, SCOPE, run.key, number)
-        assert not await has_pending_chunks(tx, SCOPE, run.key)
+        assert not await list_pending_chunks(tx, SCOPE, run.key, above=-1, limit=1)
