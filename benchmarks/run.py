@@ -2,7 +2,7 @@
 
 A run is a `jsonl` run with one `string_check` over an uploaded file, from run created to run completed, on a server
 of its own. Each size stands beside the limit (`benchmarks.limit`), measured in the same minutes: absolute figures
-belong to one machine and one hour, the ratios carry over.
+belong to one machine and one hour, the ratios carry over. Metrics of `text_similarity` stand beside their libraries.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from rich.table import Table
 from benchmarks.latency import Latency, measure_latency
 from benchmarks.machine import machine_facts
 from benchmarks.measure import Cost, Measurement, measure
+from benchmarks.similarity import Comparison, compare_metrics, print_comparisons
 
 SIZES = (10_000, 1_000_000)
 SMALL_ITEMS = 50_000  # a run of up to this many is over in seconds, so it is measured three times
@@ -110,6 +111,7 @@ def report_document(
     measurements: Sequence[Measurement],
     verdicts: Sequence[Verdict],
     latencies: Sequence[Latency],
+    comparisons: Sequence[Comparison],
 ) -> dict[str, Any]:
     """Return everything measured as one JSON document."""
     return {
@@ -125,6 +127,7 @@ def report_document(
         ],
         "targets": [{**asdict(each), "is_met": each.is_met} for each in verdicts],
         "latencies": [asdict(each) for each in latencies],
+        "similarity": [{**asdict(each), "ratio": each.ratio} for each in comparisons],
     }
 
 
@@ -163,10 +166,13 @@ def main() -> None:
         console.print(f"asking the API for {arguments.probe_seconds:.0f} seconds …")
         with _scratch() as directory:
             latencies = measure_latency(arguments.probe_seconds, directory)
+    console.print("comparing metrics with their libraries …")
+    comparisons = compare_metrics()
     verdicts = list(verdicts_of(measurements))
     print_report(measurements, verdicts, latencies, console)
+    print_comparisons(comparisons, console)
     if arguments.json is not None:
-        document = report_document(facts, measurements, verdicts, latencies)
+        document = report_document(facts, measurements, verdicts, latencies, comparisons)
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

@@ -34,18 +34,22 @@ _running: "list[Server]" = []
 class Server:
     """One `evalhaven serve` on loopback; it is not running until `start`."""
 
-    def __init__(self, directory: Path, **environment: str) -> None:
+    def __init__(self, directory: Path, database_url: str | None = None, **environment: str) -> None:
         """Choose a free port and the data directory.
 
         Args:
             directory: An existing directory that is this server's own: `data` and `server.log` come to stand in it.
+            database_url: A PostgreSQL database, or None for SQLite (tests/databases.py has both).
             environment: Variables beyond those of the tests' own process, such as EVALHAVEN_MAX_BODY_MB="1".
         """
         self.data_dir = directory / "data"
         self.log_path = directory / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.database_url = database_url
         self._environment = environment
+        if database_url is not None:
+            self._environment["EVALHAVEN_DATABASE_URL"] = database_url
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -29,7 +29,14 @@ class Sizes:
         export_runs: Runs of these evals.
         export_items: Output items of these runs.
         export_kills: SIGKILLs of the export on the way.
+        postgresql_restarts: Times that PostgreSQL is stopped and started during a run.
         rounds: Repetitions of a race between two requests.
+        hostile_requests: Requests of each kind of hostile input to each operation.
+        hostile_size: Keys or elements of a large value in a body, or a tenth of its characters.
+        hostile_runs: Evals of odd schemas, templates and rows that are run to their end.
+        histories: Random histories of runs, each on a server of its own.
+        history_steps: Steps of each history.
+        generated_requests: Fewest requests generated from the published document, for each database.
     """
 
     kill_items: int
@@ -46,7 +53,14 @@ class Sizes:
     export_runs: int
     export_items: int
     export_kills: int
+    postgresql_restarts: int
     rounds: int
+    hostile_requests: int
+    hostile_size: int
+    hostile_runs: int
+    histories: int
+    history_steps: int
+    generated_requests: int
 
 
 REDUCED = Sizes(
@@ -64,7 +78,14 @@ REDUCED = Sizes(
     export_runs=30,
     export_items=3_000,
     export_kills=4,
+    postgresql_restarts=3,
     rounds=10,
+    hostile_requests=12,
+    hostile_size=30_000,
+    hostile_runs=30,
+    histories=1,
+    history_steps=50,
+    generated_requests=2_000,
 )
 
 FULL = Sizes(
@@ -82,7 +103,14 @@ FULL = Sizes(
     export_runs=1_000,
     export_items=100_000,
     export_kills=20,
+    postgresql_restarts=10,
     rounds=200,
+    hostile_requests=1_000,
+    hostile_size=1_000_000,
+    hostile_runs=2_000,
+    histories=30,
+    history_steps=150,
+    generated_requests=60_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,21 +24,37 @@ from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.graders.facilities import Facilities
+from evalhaven.graders.similarity.wordnet import find_wordnet
+from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.conductor import CHUNKS_AT_ONCE
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executor import Executor
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.purge import Purger, sweep_blobs
 from evalhaven.runs.supervisor import ExecutorSupervisor, die_with_parent, follow_parent
+from evalhaven.sampling.embeddings import EmbeddingsEndpoint, open_embedder
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
 from evalhaven.storage.blobs import BlobStore
-from evalhaven.storage.database import Database, open_database, sqlite_url, upgrade_database
+from evalhaven.storage.database import (
+    Database,
+    UnusableDatabaseError,
+    is_unavailable,
+    open_database,
+    postgresql_url,
+    schema_revisions,
+    sqlite_url,
+    upgrade_database,
+)
 from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
+from evalhaven.storage.pairing import PairingError, pair_blob_store
 
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
 _MB = 1024 * 1024
 _CLIENT_TIMEOUT_S = 120.0
+_DATABASE_WAIT_S = 30.0
+_DATABASE_POLL_S = 0.5
 IN_PROCESS_URL = "http://localhost"
 
 
@@ -93,7 +110,7 @@ def serve(settings: Settings) -> None:
     listener = listen(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     lock = hold_data_directory(settings.data_dir)
-    url = upgraded_database(settings.data_dir)
+    url = upgraded_database(settings)
     lock.announce(settings.local_url)
     supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor)
     application = build_server_application(settings, open_database(url), supervisor)
@@ -144,24 +161,74 @@ def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLoc
         raise StartError(f"The data directory {str(data_dir)!r} cannot be used: {error.strerror}.") from error
 
 
-def upgraded_database(data_dir: Path) -> URL:
-    """Bring the database of a locked data directory to this release and return its URL.
+def database_url(settings: Settings) -> URL:
+    """Return where the database is: the PostgreSQL that is named, else the SQLite file of the data directory.
 
     Raises:
-        StartError: It is damaged, of a newer release, cannot be written, or is gone while its files are there.
+        StartError: What is named is no PostgreSQL database.
     """
-    path = database_path(data_dir)
-    if not path.exists() and next(blob_store(data_dir).names(at_once=1), None):
-        # To an empty database every file would be one that nothing names, and be swept.
-        raise StartError(f"{data_dir} holds files but no database. Restore {path.name}, or move blobs/ away.")
-    url = sqlite_url(path)
+    if settings.database_url is None:
+        return sqlite_url(database_path(settings.data_dir))
     try:
-        upgrade_database(url)
+        return postgresql_url(settings.database_url.get_secret_value())
+    except ValueError as error:
+        raise StartError(f"EVALHAVEN_DATABASE_URL {error}") from error
+
+
+def upgraded_database(settings: Settings) -> URL:
+    """Bring the database that belongs to a locked data directory to this release and return its URL.
+
+    Raises:
+        StartError: It is damaged, of a newer release, cannot be written, or is not the one of these files.
+    """
+    url = database_url(settings)
+    blobs = blob_store(settings.data_dir)
+    is_sqlite = settings.database_url is None
+    if is_sqlite and not database_path(settings.data_dir).exists() and next(blobs.names(at_once=1), None):
+        # To an empty database every file would be one that nothing names, and be swept.
+        raise StartError(
+            f"{settings.data_dir} holds files but no database. Restore evalhaven.db, or move blobs/ away; if a "
+            "PostgreSQL database has their records, name it in EVALHAVEN_DATABASE_URL."
+        )
+    shown = str(database_path(settings.data_dir)) if is_sqlite else url.render_as_string(hide_password=True)
+    try:
+        if is_sqlite:
+            upgrade_database(url)
+        else:
+            _wait_for_database(url)
+            upgrade_database(url)
+            pair_blob_store(url, blobs)
+    except PairingError as error:
+        raise StartError(str(error)) from error
     except CommandError as error:
-        raise StartError(f"The database {path} was made by a newer release of Evalhaven: {error}.") from error
-    except DBAPIError as error:
-        raise StartError(f"The database {path} cannot be opened: {error.orig}. Restore a backup?") from error
+        raise StartError(f"The database {shown} was made by a newer release of Evalhaven: {error}.") from error
+    except (DBAPIError, UnusableDatabaseError) as error:
+        reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")
+        cure = " Restore a backup?" if is_sqlite else ""
+        raise StartError(f"The database {shown} cannot be opened: {reason}.{cure}") from error
     return url
+
+
+def _wait_for_database(url: URL) -> None:
+    """Return when a PostgreSQL server answers: services that start together do not start in order.
+
+    Raises:
+        DBAPIError: It still does not, or it refuses.
+    """
+    deadline = time.monotonic() + _DATABASE_WAIT_S
+    has_told = False
+    while True:
+        try:
+            schema_revisions(url)
+        except DBAPIError as error:
+            if not is_unavailable(error) or time.monotonic() > deadline:
+                raise
+            if not has_told:
+                structlog.get_logger("evalhaven").warning("waiting_for_database", reason=str(error.orig).strip())
+                has_told = True
+            time.sleep(_DATABASE_POLL_S)
+        else:
+            return
 
 
 def build_server_application(settings: Settings, database: Database, supervisor: ExecutorSupervisor) -> FastAPI:
@@ -229,7 +296,7 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
         ) as client:
             yield client
         return
-    database = open_database(upgraded_database(settings.data_dir))
+    database = open_database(upgraded_database(settings))
     services = build_services(settings, database, lambda: None, lambda: False)
     transport = httpx.ASGITransport(build_application(services, _no_lifespan))
     try:
@@ -276,16 +343,33 @@ def execute_runs(settings: Settings, parent_pid: int) -> None:
 
 
 async def _execute_runs(settings: Settings) -> None:
-    database = open_database(sqlite_url(database_path(settings.data_dir)))
+    database = open_database(database_url(settings))
     blobs = blob_store(settings.data_dir)
     clock = Clock()
     patience = Patience()
     slots = anyio.CapacityLimiter(CHUNKS_AT_ONCE)
-    engine = Engine(database, blobs, IdFactory(clock), clock, patience, slots, anyio.Lock())
-    purger = Purger(database, blobs, clock, patience)
-    executor = Executor(engine, purger)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(executor.execute_forever)
-        await follow_parent(executor.wake)
-        tasks.cancel_scope.cancel()
+    async with WorkerPool() as workers, open_embedder(embeddings_endpoint(settings)) as embedder:
+        facilities = Facilities(workers, embedder, installed_wordnet())
+        engine = Engine(database, blobs, IdFactory(clock), clock, patience, slots, anyio.Lock(), facilities)
+        purger = Purger(database, blobs, clock, patience)
+        executor = Executor(engine, purger)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(executor.execute_forever)
+            await follow_parent(executor.wake)
+            tasks.cancel_scope.cancel()
     await database.close()
+
+
+def embeddings_endpoint(settings: Settings) -> EmbeddingsEndpoint | None:
+    """Return the embeddings endpoint that is configured, if one is."""
+    if settings.embeddings_base_url is None:
+        return None
+    key = settings.embeddings_api_key
+    return EmbeddingsEndpoint(
+        settings.embeddings_base_url, settings.embeddings_model, None if key is None else key.get_secret_value()
+    )
+
+
+def installed_wordnet() -> Path | None:
+    """Return where WordNet is installed, if it is."""
+    return find_wordnet(os.environ.get("NLTK_DATA"))

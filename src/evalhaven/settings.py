@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("evalhaven-data"), description="Directory of the database, uploaded files and inline rows."
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL database, such as postgresql://user:password@host:5432/name; default: a SQLite "
+        "database in the data directory.",
+    )
     public_url: str | None = Field(
         None,
         description="How users reach this server, such as https://evals.example.org; default: host and port.",
@@ -45,8 +50,35 @@ class Settings(BaseSettings):
         None, description="For commands: the server to work with; default: the one that holds the data directory."
     )
     api_key: SecretStr | None = Field(None, description="For commands: the key sent to that server.")
+    embeddings_base_url: str | None = Field(
+        None,
+        description="Embeddings endpoint of the metric cosine, such as https://api.openai.com/v1; /embeddings follows.",
+    )
+    embeddings_api_key: SecretStr | None = Field(None, description="The key sent to the embeddings endpoint.")
+    embeddings_model: str = Field("text-embedding-3-large", min_length=1, description="The model asked for embeddings.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["text", "json"] = Field("text", description="Form of log lines: text or json.")
+
+    @field_validator("embeddings_base_url")
+    @classmethod
+    def _check_embeddings_base_url(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        parts = urlsplit(value)
+        # Asking for the port checks that it is one.
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query:
+            raise ValueError("must be an address such as https://api.openai.com/v1")
+        if parts.username is not None:
+            raise ValueError("must not hold a user name or password; the key has a setting of its own")
+        return value.rstrip("/").removesuffix("/embeddings")
+
+    @field_validator("embeddings_api_key")
+    @classmethod
+    def _check_embeddings_api_key(cls, value: SecretStr | None) -> SecretStr | None:
+        key = "" if value is None else value.get_secret_value().strip()
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError("must be ASCII characters without spaces")
+        return SecretStr(key) if key else None
 
     @field_validator("public_url")
     @classmethod

@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from tests.contract.document import AnswerChecker
+from tests.databases import PASSWORD, TemporaryDatabase
 from tests.server import Server, show_server_logs
 
 pytest_runtest_makereport = show_server_logs
@@ -24,11 +25,13 @@ RunToEnd = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server"), EVALHAVEN_MAX_BODY_MB="16").running() as running:
+def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("server")
+    with temporary_database() as url, Server(directory, url, EVALHAVEN_MAX_BODY_MB="16").running() as running:
         process_id = running.process.pid
         yield running
         assert (running.process.pid, running.process.poll()) == (process_id, None), "the server lived through it all"
+        assert PASSWORD not in running.log
         for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
             assert sign not in running.log
 

@@ -34,7 +34,7 @@ class AnswerChecker:
         path = response.request.url.raw_path.decode().partition("?")[0]
         schema = self._schema_of(response.request.method, path, response.status_code)
         if schema is not None:
-            problems = self._problems_of_answer(schema, json.loads(response.text))
+            problems = self.problems_of_answer(schema, json.loads(response.text))
             assert not problems, f"{response.request.method} {path} {response.status_code}: {problems}"
             self.checked += 1
 
@@ -46,7 +46,8 @@ class AnswerChecker:
             self._validators[key] = jsonschema_rs.validator_for(whole)
         return [f"{list(error.instance_path)}: {error.message}" for error in self._validators[key].iter_errors(value)]
 
-    def _problems_of_answer(self, schema: dict[str, Any], value: Any) -> list[str]:
+    def problems_of_answer(self, schema: dict[str, Any], value: Any) -> list[str]:
+        """Return what is wrong with an answer by a schema of the document; lone surrogates in it are no fault."""
         try:
             return self.problems(schema, value)
         except UnicodeEncodeError:

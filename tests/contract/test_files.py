@@ -69,6 +69,33 @@ def test_content_comes_back_byte_for_byte(http: httpx.Client, upload: Upload, na
     assert http.get(f"/v1/files/{file_id}").json()["bytes"] == len(CONTENTS[name])
 
 
+@pytest.mark.parametrize(
+    ("asked", "content"),
+    [("bytes=1-2", b"12"), ("bytes=-1", b"3"), ("bytes=2-", b"23"), ("bytes=0-0,3-3", None)],
+)
+def test_a_part_of_a_file_can_be_asked_for(
+    http: httpx.Client, upload: Upload, asked: str, content: bytes | None
+) -> None:
+    answer = http.get(f"/v1/files/{upload(b'0123')}/content", headers={"range": asked})
+    assert answer.status_code == 206
+    assert content is None or answer.content == content
+
+
+@pytest.mark.parametrize("asked", ["bytes", "bytes=", "bytes=x-y", "bytes=2-1", "lines=1-2", "=", "bytes=-"])
+def test_a_range_that_makes_no_sense_is_ignored(http: httpx.Client, upload: Upload, asked: str) -> None:
+    answer = http.get(f"/v1/files/{upload(b'0123')}/content", headers={"range": asked})
+    assert (answer.status_code, answer.content) == (200, b"0123")
+
+
+@pytest.mark.parametrize("content", [b"0123", b""])
+def test_a_range_behind_the_end_of_a_file_is_refused_with_its_size(
+    http: httpx.Client, upload: Upload, content: bytes
+) -> None:
+    answer = http.get(f"/v1/files/{upload(content)}/content", headers={"range": "bytes=4-5"})
+    assert f"has {len(content)} bytes" in refusal_of(answer, 416)["message"]
+    assert answer.headers["content-range"] == f"bytes */{len(content)}"
+
+
 @pytest.mark.parametrize("filename", ["rows.jsonl", "größe 😀.jsonl", "a b;c.jsonl", "../../etc/passwd", "x" * 300])
 def test_a_filename_is_only_a_name(http: httpx.Client, filename: str) -> None:
     made = _post(http, filename=filename).json()

@@ -1,6 +1,7 @@
 """What all answers have in common: headers, aliases, the error envelope; models; the page of a run."""
 
 import json
+import socket
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -103,6 +104,21 @@ def test_the_sdks_headers_of_every_kind_are_accepted(server: Server, http: httpx
 def test_a_foreign_host_is_refused(http: httpx.Client) -> None:
     refusal_of(http.get("/v1/evals", headers={"host": "evil.example"}), 421)
     refusal_of(http.post("/v1/evals", headers={"origin": "https://evil.example"}, json={}), 403)
+
+
+@pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"GET /v1/evals HTTP/1.1\r\nhost: 127.0.0.1\r\nno colon\r\n\r\n"])
+def test_what_is_no_http_request_is_refused_in_the_envelope(server: Server, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(sent)
+        received = b""
+        while block := connection.recv(65_536):
+            received += block
+    head, _, body = received.decode().partition("\r\n\r\n")
+    line, *fields = head.split("\r\n")
+    headers = {name: value for name, _, value in (field.partition(": ") for field in fields)}
+    assert line == "HTTP/1.1 400 Bad Request"
+    assert headers["content-type"] == "application/json"
+    assert refusal_of(httpx.Response(400, headers=headers, text=body))["param"] is None
 
 
 def test_no_models_are_listed_before_any_can_be_called(http: httpx.Client, client: openai.OpenAI) -> None:

@@ -85,6 +85,8 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
             assert in_path == set(re.findall(r"\{(\w+)", path))
             assert "422" not in operation["responses"], "validation is 400 here"
             assert ("413" in operation["responses"]) == ("requestBody" in operation)
+            assert ("404" in operation["responses"]) == bool(in_path)
+            assert "Retry-After" in operation["responses"]["429"]["headers"]
     assert len(ids) == len(set(ids))
 
 

@@ -129,3 +129,12 @@ def test_a_disk_that_takes_nothing_is_answered_with_503_until_it_does(http: http
     assert int(refusal.headers["retry-after"]) > 0
     assert reading.status_code == 200
     assert upload(http, b"{}").status_code == 200
+
+
+def test_an_integer_written_with_a_fraction_is_refused(http: httpx.Client) -> None:
+    source = {"type": "stored_completions", "limit": 1.0}
+    body = {"data_source": {"type": "completions", "source": source}}
+    refusal = http.post(f"/v1/evals/{new_eval(http)}/runs", json=body)
+
+    assert refusal.status_code == 400
+    assert refusal.json()["error"]["param"] == "data_source.source.limit"

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from evalhaven.importers.archive import Manifest, Unit, UnitKind, file_sha256, unit_file, write_manifest
+from tests.server import Server
+from tests.system.watch import watch_of
 
 Json = dict[str, Any]
 ORIGIN = "https://api.example.com/v1"
@@ -115,26 +116,23 @@ def canonical(document: Json) -> str:
     return json.dumps(rest, sort_keys=True)
 
 
-def stored_rows(data_dir: Path) -> dict[str, tuple[int, str]]:
+def stored_rows(server: Server) -> dict[str, tuple[int, str]]:
     """Return number and hash of every row of what can be imported, as they are in the database."""
-    connection = sqlite3.connect(f"file:{data_dir / 'evalhaven.db'}?mode=ro", uri=True)
     found: dict[str, tuple[int, str]] = {}
-    for table, order in _TABLES.items():
-        digest, count = sha256(), 0
-        for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - names from above
-            digest.update(repr(row).encode())
-            count += 1
-        found[table] = (count, digest.hexdigest())
-    connection.close()
+    with watch_of(server) as watch:
+        for table, order in _TABLES.items():
+            digest, count = sha256(), 0
+            for row in watch.iterate(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - names from above
+                digest.update(repr(row).encode())
+                count += 1
+            found[table] = (count, digest.hexdigest())
     return found
 
 
-def count_items(data_dir: Path) -> int:
+def count_items(server: Server) -> int:
     """Return how many output items are stored."""
-    connection = sqlite3.connect(f"file:{data_dir / 'evalhaven.db'}?mode=ro", uri=True)
-    (count,) = connection.execute("SELECT count(*) FROM output_items").fetchone()
-    connection.close()
-    return count
+    with watch_of(server) as watch:
+        return watch.value("SELECT count(*) FROM output_items")
 
 
 def an_eval(number: int = 1, **changes: Any) -> Json:

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from tests.contract.conftest import eval_body, file_source, inline_source, wait_for_end
+from tests.databases import TemporaryDatabase
 from tests.importing.moving import (
     ORIGIN,
     Holdings,
@@ -86,9 +87,11 @@ def archive(tmp_path_factory: pytest.TempPathFactory, holdings: Holdings) -> Pat
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, archive: Path, temporary_database: TemporaryDatabase
+) -> Iterator[Server]:
     """A server into which the archive was imported, found by its data directory."""
-    with Server(tmp_path_factory.mktemp("server")).running() as running:
+    with temporary_database() as url, Server(tmp_path_factory.mktemp("server"), url).running() as running:
         outcome = run_import("archive", archive, "--data-dir", running.data_dir)
         assert outcome.status == 0, outcome
         assert running.url in outcome.out
@@ -244,11 +247,11 @@ def test_pages_show_imported_runs(http: httpx.Client, holdings: Holdings) -> Non
 
 
 def test_a_second_import_changes_nothing(server: Server, archive: Path) -> None:
-    before = stored_rows(server.data_dir)
+    before = stored_rows(server)
     outcome = run_import("archive", archive, environment={"EVALHAVEN_URL": f"{server.url}/v1/"})
 
     assert outcome.status == 0, outcome
-    assert stored_rows(server.data_dir) == before
+    assert stored_rows(server) == before
     assert outcome.counts == {
         "files": (0, 1, 0),
         "evals": (0, 3, 0),

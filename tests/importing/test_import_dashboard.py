@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.contract.conftest import file_source, items_of, wait_for_end
+from tests.databases import TemporaryDatabase
 from tests.importing.moving import Json, run_import, stored_rows
 from tests.server import Server
 from tests.unit.importers.test_dashboard_files import EARLY, LATE, ROWS, lines
@@ -21,8 +22,10 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, export: Path) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server")).running() as running:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, export: Path, temporary_database: TemporaryDatabase
+) -> Iterator[Server]:
+    with temporary_database() as url, Server(tmp_path_factory.mktemp("server"), url).running() as running:
         outcome = run_import("dashboard", export, "--name", "Tone", "--data-dir", running.data_dir)
         assert outcome.status == 0, outcome
         assert outcome.counts["output items"] == (6, 0, 0)
@@ -76,14 +79,14 @@ def test_the_rows_stand_in_a_file_that_a_new_run_can_read(http: httpx.Client) ->
 
 
 def test_a_second_import_changes_nothing(server: Server, export: Path) -> None:
-    before = stored_rows(server.data_dir)
+    before = stored_rows(server)
     copy = export.with_name("copy of results.json")
     copy.write_text(json.dumps(ROWS))
     outcome = run_import("dashboard", copy, "--data-dir", server.data_dir)
 
     assert outcome.status == 0, outcome
     assert outcome.counts["output items"] == (0, 6, 0)
-    assert stored_rows(server.data_dir) == before
+    assert stored_rows(server) == before
 
 
 def test_a_run_that_came_with_another_export_stays_where_it_is(server: Server, tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_a_run_that_came_with_another_export_stays_where_it_is(server: Server, t
 
 
 def test_a_run_that_is_here_with_other_counts_is_refused_with_its_rows(server: Server, tmp_path: Path) -> None:
-    before = stored_rows(server.data_dir)
+    before = stored_rows(server)
     path = tmp_path / "less.jsonl"
     path.write_text(lines(ROWS[:-1]))
     outcome = run_import("dashboard", path, "--data-dir", server.data_dir)
@@ -105,7 +108,7 @@ def test_a_run_that_is_here_with_other_counts_is_refused_with_its_rows(server: S
     assert outcome.status == 3, outcome
     assert (outcome.counts["runs"], outcome.counts["output items"]) == ((0, 1, 1), (0, 3, 0))
     assert f"runs {EARLY}: is here already with other counts" in outcome.out
-    assert stored_rows(server.data_dir) == before
+    assert stored_rows(server) == before
 
 
 def test_what_is_no_export_is_refused_before_anything_is_stored(tmp_path: Path, export: Path) -> None:

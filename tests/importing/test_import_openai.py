@@ -4,6 +4,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import openai
 import pytest
 
+from tests.databases import TemporaryDatabase
 from tests.importing.conftest import Say
 from tests.importing.hosted_account import Account
 from tests.importing.hosted_standin import KEY, STORMY, HostedStandin
@@ -29,12 +31,15 @@ def an_sdk(server_url: str) -> openai.OpenAI:
 @pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_everything_comes_over_equal_after_kills_and_faults(tmp_path: Path, say: Say) -> None:
+def test_everything_comes_over_equal_after_kills_and_faults(
+    tmp_path: Path, say: Say, temporary_database: TemporaryDatabase
+) -> None:
     chance = random.Random(SEED)
     (tmp_path / "old").mkdir()
     (tmp_path / "new").mkdir()
-    old, new = Server(tmp_path / "old"), Server(tmp_path / "new")
-    with old.running(), new.running(), Client(old.url) as client:
+    old = Server(tmp_path / "old")
+    with temporary_database() as url, old.running(), Client(old.url) as client, ExitStack() as stack:
+        new = stack.enter_context(Server(tmp_path / "new", url).running())
         account = Account(client)
         account.fill(SIZES.export_evals, SIZES.export_runs, SIZES.export_items)
         with HostedStandin(old.url, STORMY, seed=SEED) as hosted:
@@ -44,19 +49,19 @@ def test_everything_comes_over_equal_after_kills_and_faults(tmp_path: Path, say:
             requests = SIZES.export_evals + 2 * SIZES.export_runs
             kill_when(lambda: len(hosted.seen), SIZES.export_kills // 2, requests, chance, arguments, environment)
             during = SIZES.export_kills - SIZES.export_kills // 2
-            kill_when(lambda: count_items(new.data_dir), during, SIZES.export_items, chance, arguments, environment)
-            assert 0 < count_items(new.data_dir) < SIZES.export_items
+            kill_when(lambda: count_items(new), during, SIZES.export_items, chance, arguments, environment)
+            assert 0 < count_items(new) < SIZES.export_items
 
             started = time.perf_counter()
             outcome = run_import(*arguments, environment=environment, timeout_s=_TIMEOUT_S)
             took_s = time.perf_counter() - started
             assert outcome.status == 0, outcome
             counts = assert_accounts_equal(old.url, new.url)
-            before = stored_rows(new.data_dir)
+            before = stored_rows(new)
             again = run_import(*arguments, environment=environment, timeout_s=_TIMEOUT_S)
 
         assert again.status == 0, again
-        assert stored_rows(new.data_dir) == before
+        assert stored_rows(new) == before
         assert all(created == refused == 0 for created, _, refused in again.counts.values())
         assert counts == [SIZES.export_evals, SIZES.export_runs, SIZES.export_items]
         assert "Traceback" not in new.log

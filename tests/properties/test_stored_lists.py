@@ -1,7 +1,7 @@
 """Properties of stored lists: pages, repeated batches, and rows shown as one array."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from io import BytesIO
 from itertools import count
 from random import Random
@@ -18,11 +18,12 @@ from evalhaven.domain.paging import Order, Page, PageRequest
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage.blobs import json_array_blocks
-from evalhaven.storage.database import Database, sqlite_url, upgrade_database
+from evalhaven.storage.database import Database, postgresql_url, sqlite_url, upgrade_database
 from evalhaven.storage.evals import delete_eval, insert_eval, list_evals
 from evalhaven.storage.files import delete_file, insert_file, list_files
 from evalhaven.storage.output_items import insert_output_items, list_output_items, list_stored_positions
 from evalhaven.storage.runs import delete_run, list_runs
+from tests.databases import TemporaryDatabase
 from tests.properties.json_texts import OBJECTS, RANDOMS, spelled
 from tests.sizes import IS_SOAK
 from tests.unit.storage.stored import (
@@ -49,11 +50,13 @@ Delete = Callable[[Any], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
-def shared_url(tmp_path_factory: pytest.TempPathFactory) -> URL:
+def shared_url(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[URL]:
     """Return the URL of one database; each example works in a project, eval or run of its own."""
-    url = sqlite_url(tmp_path_factory.mktemp("properties") / "evalhaven.db")
-    upgrade_database(url)
-    return url
+    path = tmp_path_factory.mktemp("properties") / "evalhaven.db"
+    with temporary_database() as address:
+        url = sqlite_url(path) if address is None else postgresql_url(address)
+        upgrade_database(url)
+        yield url
 
 
 async def new_project(database: Database) -> ProjectScope:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import TemporaryDatabase
 from tests.server import Server, show_server_logs
 from tests.system.client import Client
 
@@ -30,11 +31,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def stopped_server(tmp_path: Path) -> Iterator[Server]:
+def stopped_server(tmp_path: Path, temporary_database: TemporaryDatabase) -> Iterator[Server]:
     """Return a server that was not started yet; it is stopped and its data removed at the end."""
-    server = Server(tmp_path)
-    yield server
-    server.stop()
+    with temporary_database() as url:
+        server = Server(tmp_path, url)
+        yield server
+        server.stop()
     # At full size a test leaves gigabytes, of which pytest would keep those of three sessions.
     shutil.rmtree(server.data_dir, ignore_errors=True)
 

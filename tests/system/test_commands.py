@@ -9,6 +9,7 @@ import pytest
 
 from evalhaven import __version__
 from evalhaven.settings import Settings
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.commands import run_command
@@ -56,6 +57,7 @@ def test_the_doctor_masks_what_is_secret(tmp_path: Path) -> None:
     assert "made-up" not in doctor.stdout + doctor.stderr
 
 
+@ON_SQLITE_ONLY
 def test_the_doctor_looks_at_the_database_of_a_running_server(server: Server) -> None:
     doctor = run_command("doctor", "--data-dir", str(server.data_dir))
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
@@ -91,6 +93,7 @@ def test_a_setting_with_a_wrong_value_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in doctor.stderr
 
 
+@ON_SQLITE_ONLY
 def test_a_port_in_use_is_an_error_without_a_traceback(server: Server, tmp_path: Path) -> None:
     second = run_command("serve", "--port", str(server.port), "--data-dir", str(tmp_path / "other"))
     assert second.returncode == 1
@@ -99,6 +102,7 @@ def test_a_port_in_use_is_an_error_without_a_traceback(server: Server, tmp_path:
     assert not executors_of(tmp_path / "other")
 
 
+@ON_SQLITE_ONLY
 # Ctrl-C ends with the status by which a shell knows that its user interrupted.
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_server_that_is_told_to_stop_ends_with_its_executor(

@@ -12,7 +12,8 @@ from tests.server import Server
 from tests.sizes import IS_SOAK, SIZES
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.conftest import Say
-from tests.system.inside import Watch, executor_of, stop_outside_transactions
+from tests.system.inside import executor_of, stop_outside_transactions
+from tests.system.watch import Watch, watch_of
 
 _ANSWERED_WITHIN_S = 0.2
 _FULL_TIMEOUT_S = 1800
@@ -21,7 +22,7 @@ _LONG_RUN = 30_000
 
 @pytest.fixture
 def watch(server: Server) -> Iterator[Watch]:
-    with Watch(server.database_path) as watch:
+    with watch_of(server) as watch:
         yield watch
 
 
@@ -33,7 +34,7 @@ def file_id(client: Client, server: Server, tmp_path: Path) -> str:
 
 
 def _blobs(server: Server) -> set[str]:
-    return {entry.name for entry in (server.data_dir / "blobs").iterdir()} - {"parts"}
+    return {entry.name for entry in (server.data_dir / "blobs").iterdir()} - {"parts", ".identity"}
 
 
 @pytest.mark.proof

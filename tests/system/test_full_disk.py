@@ -1,54 +1,34 @@
 """A full disk: runs pause, reads go on, and what waited goes on by itself once there is room."""
 
-import errno
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
-from tests.system.inside import Watch
+from tests.system.disks import fill, small_disk
+from tests.system.watch import watch_of
 
 _DISK_MB = 48
 _ITEMS = 60_000
-_BLOCK = bytes(4096)
 
 
 @pytest.fixture
-def small_disk(stopped_server: Server) -> Iterator[Path]:
+def disk(stopped_server: Server) -> Iterator[Path]:
     """Mount a small disk where the server will keep its data."""
-    directory = stopped_server.data_dir
-    directory.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount the small disk that this fills")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(directory)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount the small disk that this fills: {mounted.stderr.strip()}")
-    yield directory
-    stopped_server.stop()
-    subprocess.run(["umount", "--lazy", str(directory)], check=True)
+    stopped_server.data_dir.mkdir()
+    with small_disk(stopped_server.data_dir, _DISK_MB) as disk:
+        yield disk
+        stopped_server.stop()
 
 
-def _fill(directory: Path) -> Path:
-    """Write a file until nothing more fits, and return it."""
-    ballast = directory / "ballast"
-    with ballast.open("ab", buffering=0) as file:
-        try:
-            while True:
-                file.write(_BLOCK)
-        except OSError as error:
-            assert error.errno == errno.ENOSPC  # noqa: PT017 - it is how the loop ends
-    return ballast
-
-
+@ON_SQLITE_ONLY
 @pytest.mark.slow
 def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
-    stopped_server: Server, client: Client, small_disk: Path, tmp_path: Path
+    stopped_server: Server, client: Client, disk: Path, tmp_path: Path
 ) -> None:
     server = stopped_server
     server.start()
@@ -56,7 +36,7 @@ def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
     eval_id = client.create_eval()
     run_id = client.start_run(eval_id, file_id)
     client.wait_for_items(eval_id, run_id)
-    ballast = _fill(small_disk)
+    ballast = fill(disk)
     wait_until(lambda: "effect='runs pause'" in server.log, "the run pauses")
 
     paused = client.get_run(eval_id, run_id)
@@ -66,7 +46,7 @@ def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
     path = f"/v1/evals/{eval_id}/runs/{run_id}"
     for readable in ("/readyz", "/v1/evals", path, f"{path}/output_items", f"/v1/files/{file_id}/content"):
         assert client.get(readable).status_code == 200, readable
-    _fill(small_disk)
+    fill(disk)
     upload = client.post("/v1/files", data={"purpose": "evals"}, files={"file": ("f", 3_000_000 * b"x")})
     assert upload.status_code == 503
     assert upload.json()["error"]["code"] == "storage_unavailable"
@@ -78,7 +58,7 @@ def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
     ballast.unlink()
     run = client.wait_for_end(eval_id, run_id)
     assert (run["status"], run["result_counts"]["total"]) == ("completed", _ITEMS)
-    with Watch(server.database_path) as watch:
+    with watch_of(server) as watch:
         recount = watch.recount(watch.run_key(run_id))
     assert recount.positions == set(range(_ITEMS))
     counts = run["result_counts"]
@@ -89,9 +69,10 @@ def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
     assert "Traceback" not in server.log
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.slow
 def test_a_server_killed_while_the_disk_is_full_starts_and_finishes_the_run_later(
-    stopped_server: Server, client: Client, small_disk: Path, tmp_path: Path
+    stopped_server: Server, client: Client, disk: Path, tmp_path: Path
 ) -> None:
     server = stopped_server
     server.start()
@@ -99,7 +80,7 @@ def test_a_server_killed_while_the_disk_is_full_starts_and_finishes_the_run_late
     eval_id = client.create_eval()
     run_id = client.start_run(eval_id, file_id)
     client.wait_for_items(eval_id, run_id)
-    ballast = _fill(small_disk)
+    ballast = fill(disk)
     wait_until(lambda: "effect='runs pause'" in server.log, "the run pauses")
     server.kill()
     server.restart()

@@ -20,7 +20,8 @@ from tests.server import Server
 from tests.sizes import SEED, SIZES
 from tests.system.client import PATIENCE_S, Client, item_rows, wait_until, write_rows
 from tests.system.conftest import Say
-from tests.system.inside import RunState, Watch, executor_of, executors_of, has_open
+from tests.system.inside import executor_of, executors_of
+from tests.system.watch import RunState, Watch, has_open, watch_of
 
 _EXECUTOR_KILLS_GAP = (300, 900)
 _LONGEST_BATCH = 2 * 256  # stored between two looks
@@ -202,7 +203,7 @@ class Killer:
 def killer(server: Server, client: Client, tmp_path: Path) -> Iterator[Killer]:
     path = write_rows(tmp_path / "rows.jsonl", item_rows(SIZES.kill_items))
     file_id = client.upload_path(path)
-    with Watch(server.database_path) as watch:
+    with watch_of(server) as watch:
         blob = server.data_dir / "blobs" / file_id
         yield Killer(server, client, watch, blob, client.create_eval(), file_id, random.Random(SEED))
 
@@ -274,6 +275,6 @@ def _assert_complete(killer: Killer, run_id: str, run_key: int) -> None:
     assert run["evalhaven"]["unresolved"] == recount.unresolved == sum("note" not in item for item in items)
     assert recount.statuses[0] == sum(item["answer"] == "yes" and "note" in item for item in items)
     assert killer.watch.rows("SELECT type FROM events WHERE object_id = ?", run_id) == [("eval.run.succeeded",)]
-    chunks = "SELECT count(*), sum(row_count), sum(is_done) FROM chunks WHERE run_key = ?"
+    chunks = "SELECT count(*), sum(row_count), sum(CASE WHEN is_done THEN 1 END) FROM chunks WHERE run_key = ?"
     [(count, planned, done)] = killer.watch.rows(chunks, run_key)
     assert (count, planned) == (done, SIZES.kill_items)

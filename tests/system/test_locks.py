@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server, free_port
 from tests.system.client import wait_until
 from tests.system.commands import run_command
@@ -12,6 +13,7 @@ from tests.system.conftest import Say
 from tests.system.inside import executor_of, executors_of, has_ended
 
 
+@ON_SQLITE_ONLY
 def test_a_second_server_on_the_same_data_is_refused_by_name_of_the_first(server: Server, say: Say) -> None:
     started = time.monotonic()
     second = run_command("serve", "--port", str(free_port()), "--data-dir", str(server.data_dir))
@@ -33,6 +35,7 @@ def test_a_server_starts_right_after_another_one_on_the_same_data_was_killed(ser
     assert has_ended(killed)
 
 
+@ON_SQLITE_ONLY
 def test_a_server_killed_while_its_executor_starts_leaves_none_behind(stopped_server: Server) -> None:
     # The executor has just been forked: it knows of no parent yet, and holds the lock already.
     stopped_server.start(wait_until_ready=False)
@@ -43,6 +46,7 @@ def test_a_server_killed_while_its_executor_starts_leaves_none_behind(stopped_se
     assert len(executors_of(stopped_server.data_dir)) == 1
 
 
+@ON_SQLITE_ONLY
 def test_a_server_waits_for_one_that_is_just_going_down(server: Server) -> None:
     executor = executor_of(server)
     # A stopped process cannot end; it stands for a server that takes its time.
@@ -75,6 +79,7 @@ def test_the_database_of_a_new_directory_is_made_by_the_upgrade(tmp_path: Path) 
     assert (tmp_path / "new" / "evalhaven.db").is_file()
 
 
+@ON_SQLITE_ONLY
 def test_an_executor_without_its_server_ends_by_itself(stopped_server: Server) -> None:
     stopped_server.data_dir.mkdir()
     command = [sys.executable, "-m", "evalhaven", "executor", "--data-dir", str(stopped_server.data_dir)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 from tests.sizes import IS_SOAK, SIZES
 from tests.system.client import Client, item_rows, wait_until, write_rows
@@ -56,6 +57,7 @@ def test_a_run_over_a_large_file_keeps_both_processes_small(
     assert max(peaks) < _MOST_MB
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.proof
 def test_inline_rows_are_received_and_echoed_as_a_stream(server: Server, client: Client, say: Say) -> None:
     eval_id = client.create_eval()
@@ -78,6 +80,7 @@ def test_inline_rows_are_received_and_echoed_as_a_stream(server: Server, client:
     assert peaks[1] < _MOST_MB
 
 
+@ON_SQLITE_ONLY
 def test_an_echo_that_nobody_reads_is_not_held_in_memory(server: Server, client: Client, say: Say) -> None:
     eval_id = client.create_eval()
     rows = [{"item": item} for item in item_rows(_INLINE_BYTES // 1000, 1000)]
@@ -95,6 +98,7 @@ def test_an_echo_that_nobody_reads_is_not_held_in_memory(server: Server, client:
     assert "Traceback" not in server.log
 
 
+@ON_SQLITE_ONLY
 def test_a_line_over_32_mb_fails_the_run_and_is_named(server: Server, client: Client, say: Say) -> None:
     eval_id = client.create_eval()
     rows = [json.dumps({"item": item}).encode() + b"\n" for item in item_rows(2)]

@@ -12,6 +12,7 @@ from evalhaven.domain.template_checks import MAX_CAUTIONS, criteria_cautions
 from evalhaven.domain.templates import TemplateTooLargeError, parse_template
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.runs import inline
+from evalhaven.settings import Settings
 from evalhaven.wire.graders import GraderStringCheck
 
 CLOSED = {"type": "object", "properties": {f"field{n}": {} for n in range(5000)}, "additionalProperties": False}
@@ -24,7 +25,7 @@ def test_files_without_their_database_are_not_taken_for_orphans(tmp_path: Path) 
         blobs.commit(writer, "file-abc")
 
     with pytest.raises(StartError, match="holds files but no database"):
-        upgraded_database(tmp_path)
+        upgraded_database(Settings.model_validate({"data_dir": tmp_path}))
 
     assert blobs.path("file-abc").exists()
     assert not (tmp_path / "evalhaven.db").exists()
@@ -33,7 +34,7 @@ def test_files_without_their_database_are_not_taken_for_orphans(tmp_path: Path) 
 def test_a_new_data_directory_needs_no_database(tmp_path: Path) -> None:
     blob_store(tmp_path)
 
-    assert upgraded_database(tmp_path).database == str(tmp_path / "evalhaven.db")
+    assert upgraded_database(Settings.model_validate({"data_dir": tmp_path})).database == str(tmp_path / "evalhaven.db")
 
 
 def test_a_template_that_repeats_a_large_value_is_not_rendered() -> None:

@@ -7,6 +7,7 @@ this a few thousand connections that send a byte now and then would occupy the s
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -68,6 +69,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         elif self._trailer_bytes > self.limits.head_bytes:
             self._refuse(431, "The trailers of the request are too large.")
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP request; uvicorn's own words for it are plain text."""
+        self._refuse(400, f"{msg} It is malformed, or its length is not clear.")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; a trailer, which nothing here reads, is only counted."""
         if self._is_reading_body:
@@ -128,7 +133,10 @@ def guarded_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
 
 
 def _refusal(status: int, message: str) -> bytes:
-    reason = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
+    reason = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
     body = f'{{"error":{{"message":"{message}","type":"invalid_request_error","param":null,"code":null}}}}'
+    # Only what came too slowly can fare better the next time.
+    retry = "true" if status == 408 else "false"  # noqa: PLR2004 - Request Timeout
     head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    return f"{head}connection: close\r\n\r\n{body}".encode()
+    head += f"x-request-id: req_{uuid4().hex}\r\nx-should-retry: {retry}\r\nconnection: close\r\n"
+    return f"{head}\r\n{body}".encode()

@@ -20,6 +20,9 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     InvalidRequestError: 400,
 }
 _RETRY_AFTER_S = 2
+# Errors quote what was sent, and that may be of any length.
+_SHOWN_CHARS = 8_000
+_SHOWN_PARAM_CHARS = 1_000
 
 
 def error_response(
@@ -39,10 +42,15 @@ def error_response(
         code: Short name of the kind of error.
         headers: More headers.
     """
+    message, param = _shown(message, _SHOWN_CHARS), None if param is None else _shown(param, _SHOWN_PARAM_CHARS)
     kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004 - HTTP's own border
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     retry = "true" if status >= 500 else "false"  # noqa: PLR2004 - HTTP's own border
     return Response(jsontext.render(body), status, {"x-should-retry": retry, **(headers or {})}, "application/json")
+
+
+def _shown(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[:chars]}…"
 
 
 def install_error_handlers(application: FastAPI) -> None:
@@ -86,7 +94,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         allowed = headers.get("Allow", "other methods")
         message = f"{request.method} is not allowed on {path}; it takes {allowed}."
         return error_response(405, message, code="method_not_allowed", headers=headers)
-    return error_response(status, str(refused.detail))
+    return error_response(status, str(refused.detail), headers=dict(refused.headers or {}))
 
 
 async def _on_recursion_error(_request: Request, _error: Exception) -> Response:

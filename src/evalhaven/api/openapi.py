@@ -71,4 +71,8 @@ def _complete(operation: dict[str, Any]) -> None:
     for status, description in _ERRORS.items():
         if status == "413" and "requestBody" not in operation:
             continue
+        if status == "404" and not any(each["in"] == "path" for each in operation.get("parameters", [])):
+            continue
         responses[status] = {"description": description, "content": error}
+    retry_after = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+    responses["429"]["headers"] = {"Retry-After": retry_after}

@@ -227,6 +227,8 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
     more: JsonObject = {}
     if grade.unresolved:
         more["unresolved"] = list(grade.unresolved)
+    if grade.notes:
+        more["notes"] = list(grade.notes)
     if grade.error is not None:
         more["error"] = {
             "code": grade.error.code,

@@ -34,6 +34,8 @@ async def find_repeated(
 ) -> str | None:
     """Return the id of the object that the same request made before, or None and claim the key for this one.
 
+    A key that is empty is none: some clients send the header of a parameter that was not given.
+
     Args:
         tx: The transaction that stores the object.
         services: The parts behind the API.
@@ -42,7 +44,7 @@ async def find_repeated(
         object_id: Id that the new object will have.
     """
     key, hashed = claim
-    return None if key is None else await claim_key(tx, scope, key, hashed, object_id, services.now())
+    return await claim_key(tx, scope, key, hashed, object_id, services.now()) if key else None
 
 
 def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:

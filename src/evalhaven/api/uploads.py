@@ -1,5 +1,9 @@
 """Receiving a file upload (multipart/form-data): the file goes to disk as it arrives."""
 
+import base64
+import binascii
+import contextlib
+import re
 from dataclasses import dataclass, field
 
 import anyio.to_thread
@@ -14,6 +18,7 @@ from evalhaven.storage.blobs import BlobWriter
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 32
 _MAX_HEADER_BYTES = 8 * 1024
+_ENCODED_WORD = re.compile(rb"=\?utf-8\?B\?([A-Za-z0-9+/=]+)\?=", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -106,7 +111,7 @@ class _FormReceiver:
             if self.form.filename is not None:
                 raise InvalidRequestError("The form holds more than one part named 'file'.", param="file")
             self._is_file = True
-            self.form.filename = options.get(b"filename", b"").decode("utf-8", "replace") or "upload"
+            self.form.filename = _file_name(options.get(b"filename", b"")) or "upload"
 
     def _add_block(self, block: bytes, start: int, end: int) -> None:
         if self._is_file:
@@ -129,3 +134,13 @@ class _FormReceiver:
     def _bound(self, text: bytearray) -> None:
         if len(text) > _MAX_HEADER_BYTES:
             raise InvalidRequestError("A header or field of the form is larger than 8 kB.")
+
+
+def _file_name(sent: bytes) -> str:
+    """Return a file's name; .NET writes one beyond ASCII as an encoded word (RFC 2047), others as UTF-8."""
+    if word := _ENCODED_WORD.fullmatch(sent):
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+            name = base64.b64decode(word[1], validate=True).decode()
+            if name.isprintable():
+                return name
+    return sent.decode("utf-8", "replace")

@@ -7,13 +7,16 @@ import sqlite3
 import sys
 from pathlib import Path
 
+import anyio
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
 from evalhaven import __version__
-from evalhaven.app import database_path
+from evalhaven.app import StartError, database_path, database_url, embeddings_endpoint, installed_wordnet
 from evalhaven.graders.registry import SUPPORTED_GRADERS
+from evalhaven.graders.similarity.wordnet import INSTALL_HINT
+from evalhaven.sampling.embeddings import EmbeddingError, try_endpoint
 from evalhaven.settings import PREFIX, Settings, unknown_variables
 from evalhaven.storage.database import schema_revisions, sqlite_url
 from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
@@ -32,7 +35,13 @@ def examine(settings: Settings, console: Console) -> int:
     console.print(f"Evalhaven {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
     console.print(_settings_table(settings))
     problems: list[str] = []
-    notes = [*_database_notes(settings, problems), *_disk_notes(settings.data_dir, problems), *_part_notes()]
+    notes = [
+        *_database_notes(settings, problems),
+        *_disk_notes(settings.data_dir, problems),
+        *_part_notes(),
+        _wordnet_note(),
+        *_embeddings_notes(settings, problems),
+    ]
     for note in notes:
         console.print(f"- {note}", highlight=False, soft_wrap=True)
     for problem in problems:
@@ -57,6 +66,25 @@ def _settings_table(settings: Settings) -> Table:
 
 
 def _database_notes(settings: Settings, problems: list[str]) -> list[str]:
+    notes = _postgresql_notes if settings.database_url is not None else _sqlite_notes
+    return [*notes(settings, problems), *_server_notes(settings)]
+
+
+def _postgresql_notes(settings: Settings, problems: list[str]) -> list[str]:
+    try:
+        url = database_url(settings)
+        current, wanted = schema_revisions(url)
+    except StartError as error:
+        problems.append(str(error))
+        return []
+    except DBAPIError as error:
+        problems.append(f"The database cannot be opened: {str(error.orig).strip()}")
+        return []
+    shown = url.render_as_string(hide_password=True)
+    return [f"Database: PostgreSQL, {shown}, revision {current or 'none'}.", *_revision_notes(current, wanted)]
+
+
+def _sqlite_notes(settings: Settings, problems: list[str]) -> list[str]:
     path = database_path(settings.data_dir)
     if not path.exists():
         return [f"Database: none yet; `evalhaven serve` makes {path}."]
@@ -66,17 +94,26 @@ def _database_notes(settings: Settings, problems: list[str]) -> list[str]:
     except (DBAPIError, sqlite3.DatabaseError) as error:
         problems.append(f"The database {path} cannot be read: {error}. Restore a backup.")
         return []
-    notes = [f"Database: SQLite, {path}, {path.stat().st_size / 1e6:,.1f} MB, revision {current}."]
-    if current != wanted:
-        notes.append(f"The database is at revision {current}, this release wants {wanted}: `serve` upgrades it.")
     if found != "ok":
         problems.append(f"The database is damaged: {found}. Restore a backup.")
+    size_mb = path.stat().st_size / 1e6
+    return [f"Database: SQLite, {path}, {size_mb:,.1f} MB, revision {current}.", *_revision_notes(current, wanted)]
+
+
+def _revision_notes(current: str | None, wanted: str | None) -> list[str]:
+    if current == wanted:
+        return []
+    return [f"The database is at revision {current or 'none'}, this release wants {wanted}: `serve` upgrades it."]
+
+
+def _server_notes(settings: Settings) -> list[str]:
+    if not settings.data_dir.exists():
+        return []
     try:
         lock_data_directory(settings.data_dir, wait_s=0).release()
-        notes.append("Server: none is running on this data directory.")
     except DataDirectoryInUseError as error:
-        notes.append(f"Server: running. {error}")
-    return notes
+        return [f"Server: running. {error}"]
+    return ["Server: none is running on this data directory."]
 
 
 def _quick_check(path: Path) -> str:
@@ -102,3 +139,23 @@ def _part_notes() -> list[str]:
         "Sampling from models: not in this release; runs grade the outputs that rows bring along.",
         "API keys: not in this release; the server listens on loopback only unless told otherwise.",
     ]
+
+
+def _wordnet_note() -> str:
+    place = installed_wordnet()
+    if place is None:
+        return f"WordNet: not found, so the metric meteor counts no synonyms. To mend it, {INSTALL_HINT}."
+    return f"WordNet: {place}, for the synonyms of the metric meteor."
+
+
+def _embeddings_notes(settings: Settings, problems: list[str]) -> list[str]:
+    endpoint = embeddings_endpoint(settings)
+    if endpoint is None:
+        cure = f"{PREFIX}EMBEDDINGS_BASE_URL names one"
+        return [f"Embeddings: no endpoint, so runs with the metric cosine end as failed; {cure}."]
+    try:
+        length = anyio.run(try_endpoint, endpoint)
+    except EmbeddingError as error:
+        problems.append(f"Embeddings: {endpoint.base_url} does not work for {endpoint.model!r}: {error}.")
+        return []
+    return [f"Embeddings: {endpoint.model} at {endpoint.base_url} answers vectors of {length} numbers."]

@@ -38,7 +38,8 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
     configure_logging("warning", settings.log_format)
     with ExitStack() as stack:
         target = f"the data directory {settings.data_dir}"
-        if is_check and settings.url is None and not app.database_path(settings.data_dir).exists():
+        has_no_database = settings.database_url is None and not app.database_path(settings.data_dir).exists()
+        if is_check and settings.url is None and has_no_database:
             # To look at what would happen must not make a data directory.
             nowhere = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalhaven-check-"))
             settings = settings.model_copy(update={"data_dir": Path(nowhere)})

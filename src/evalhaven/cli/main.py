@@ -118,17 +118,17 @@ def upgrade(data_dir: DataDir = None) -> None:
     from sqlalchemy.exc import DBAPIError
 
     from evalhaven import app
-    from evalhaven.storage.database import schema_revisions, sqlite_url
+    from evalhaven.storage.database import schema_revisions
 
     settings = read_settings(data_dir=data_dir)
     try:
         lock = app.hold_data_directory(settings.data_dir, wait_s=0)
-        before, wanted = schema_revisions(sqlite_url(app.database_path(settings.data_dir)))
-        app.upgraded_database(settings.data_dir)
+        before, wanted = schema_revisions(app.database_url(settings))
+        app.upgraded_database(settings)
     except app.StartError as error:
         fail(str(error))
     except DBAPIError as error:
-        fail(f"The database cannot be opened: {error.orig}. Restore a backup?")
+        fail(f"The database cannot be opened: {str(error.orig).strip()}")
     lock.release()
     print(f"The database is at revision {wanted} (it was at {before or 'none'}).")
 
@@ -140,7 +140,9 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        fail(f"{name}: {first['msg']} (it is {first['input']!r}).")
+        # A key stays out of service logs, and so does a password in an address.
+        is_secret = any(word in name for word in ("KEY", "URL"))
+        fail(f"{name}: {first['msg']}." if is_secret else f"{name}: {first['msg']} (it is {first['input']!r}).")
     for name in unknown_variables():
         _errors.print(f"Warning: {name} is no setting of Evalhaven; `evalhaven doctor` lists them.")
     return settings

@@ -19,6 +19,7 @@ class Grade:
         unresolved: Placeholders of the criterion that had no value; such a grade is 0 and failed.
         error: Why there is no conclusion, else None; such a grade counts in neither passed nor failed.
         sample: What a model grader was asked and answered; None for deterministic graders.
+        notes: Short names of what to know about the score, such as that something was missing for it.
     """
 
     score: float
@@ -26,6 +27,7 @@ class Grade:
     unresolved: tuple[str, ...] = ()
     error: ItemError | None = None
     sample: JsonObject | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,16 @@ from evalhaven.domain.output_items import Grade
 class Grader(Protocol):
     """One testing criterion, ready to be executed on any number of items."""
 
+    @property
+    def concurrency(self) -> int:
+        """Return how many items are worth grading at once: one, unless it waits for something."""
+        ...
+
+    @property
+    def caution(self) -> str | None:
+        """Return what its users should know before they trust its grades, such as that something is missing here."""
+        ...
+
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
         """Return the conclusion on one sample; what goes wrong is part of the grade, never an exception.
 
@@ -20,4 +30,4 @@ class Grader(Protocol):
 
 
 class UnsupportedGraderError(Exception):
-    """This release cannot execute a grader of this type."""
+    """A grader of this type cannot be executed here; the message says what lacks."""

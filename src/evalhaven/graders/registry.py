@@ -3,23 +3,34 @@
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.graders.base import Grader, UnsupportedGraderError
+from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.string_check import StringCheck
-from evalhaven.wire.graders import GraderStringCheck
+from evalhaven.graders.text_similarity import TextSimilarity
+from evalhaven.wire.graders import EvalGraderTextSimilarity, GraderStringCheck
 
-_BUILDERS: dict[str, Callable[[Any], Grader]] = {
-    "string_check": lambda criterion: StringCheck(GraderStringCheck.model_validate(criterion)),
+_BUILDERS: dict[str, Callable[[Any, Facilities], Grader]] = {
+    "string_check": lambda criterion, _: StringCheck(GraderStringCheck.model_validate(criterion)),
+    "text_similarity": lambda criterion, facilities: TextSimilarity(
+        EvalGraderTextSimilarity.model_validate(criterion), facilities
+    ),
 }
 
 SUPPORTED_GRADERS = tuple(_BUILDERS)
 
 
-def build_grader(criterion: JsonObject) -> Grader:
+def build_grader(criterion: JsonObject, facilities: Facilities) -> Grader:
     """Return the grader of a testing criterion.
 
+    Args:
+        criterion: The criterion's document.
+        facilities: What graders work with.
+
     Raises:
-        UnsupportedGraderError: This release has none for its type.
+        UnsupportedGraderError: There is none for its type, what it needs is not configured, or it is incomplete.
     """
     builder = _BUILDERS.get(str(criterion["type"]))
     if builder is None:
@@ -27,4 +38,11 @@ def build_grader(criterion: JsonObject) -> Grader:
             f"Testing criterion {criterion['name']!r} is of type {criterion['type']!r}, which this release of "
             f"Evalhaven cannot execute; it can: {', '.join(SUPPORTED_GRADERS)}."
         )
-    return builder(criterion)
+    try:
+        return builder(criterion, facilities)
+    except ValidationError as error:
+        # Only criteria that were imported can be so: those sent here were checked.
+        place = ".".join(str(step) for step in error.errors()[0]["loc"])
+        raise UnsupportedGraderError(
+            f"Testing criterion {criterion['name']!r} cannot be executed: its {place!r} is missing or cannot be used."
+        ) from error

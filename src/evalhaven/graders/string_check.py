@@ -4,17 +4,11 @@ from collections.abc import Callable, Mapping
 
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
-from evalhaven.domain.samples import ItemError
-from evalhaven.domain.templates import TemplateTooLargeError, parse_template
+from evalhaven.graders.pairs import parse_pair
 from evalhaven.wire.graders import GraderStringCheck
 
 _PASSED = Grade(score=1.0, passed=True)
 _FAILED = Grade(score=0.0, passed=False)
-_TOO_LARGE = Grade(
-    score=0.0,
-    passed=False,
-    error=ItemError("template_too_large", "A template renders to more than 32 million characters.", "template"),
-)
 
 
 def _differs(text: str, reference: str) -> bool:
@@ -34,18 +28,16 @@ OPERATIONS: dict[str, Callable[[str, str], bool]] = {
 class StringCheck:
     """A `string_check` criterion."""
 
+    concurrency = 1
+    caution = None
+
     def __init__(self, criterion: GraderStringCheck) -> None:
-        self._input = parse_template(criterion.input)
-        self._reference = parse_template(criterion.reference)
+        self._templates = parse_pair(criterion.input, criterion.reference)
         self._holds = OPERATIONS[criterion.operation]
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
         """Compare input and reference; a placeholder without a value fails the check."""
-        try:
-            text = self._input.render(namespaces)
-            reference = self._reference.render(namespaces)
-        except TemplateTooLargeError:
-            return _TOO_LARGE
-        if text.unresolved or reference.unresolved:
-            return Grade(score=0.0, passed=False, unresolved=text.unresolved + reference.unresolved)
-        return _PASSED if self._holds(text.text, reference.text) else _FAILED
+        texts = self._templates.render(namespaces)
+        if isinstance(texts, Grade):
+            return texts
+        return _PASSED if self._holds(*texts) else _FAILED

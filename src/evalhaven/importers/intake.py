@@ -1,7 +1,7 @@
 """The intake: takes batches of documents into the database; what is there already stays as it is."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -26,16 +26,18 @@ from evalhaven.importers.documents import (
     shown_id,
 )
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import insert_eval
+from evalhaven.storage.evals import get_eval, insert_eval
 from evalhaven.storage.files import get_file, insert_file, update_file
 from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_counts, list_taken_ids
 from evalhaven.storage.output_items import insert_output_items, list_next_repeats, list_stored_ids
-from evalhaven.storage.runs import insert_run
+from evalhaven.storage.projects import lock_project
+from evalhaven.storage.runs import get_run, insert_run
 from evalhaven.storage.tables import evals, files, runs
 
 Refusal = tuple[str, str]
 T = TypeVar("T", Eval, Run, StoredFile)
 B = TypeVar("B")
+_NO_RUN = 0  # a key that no run has
 
 
 @dataclass(slots=True)
@@ -92,6 +94,8 @@ class Intake:
             return run_of(document, parent, self.scope, self.origin)
 
         async def insert(tx: AsyncConnection, new: Run) -> None:
+            # Deleted meanwhile, it would leave a run that nobody sees and nothing purges.
+            await get_eval(tx, self.scope, parent.id, for_share=True)
             await insert_run(tx, self.scope, new, self.now)
 
         found = await _built(raws, build, outcome)
@@ -112,11 +116,14 @@ class Intake:
         await self._store(runs, rest, insert, outcome)
         return outcome
 
-    async def take_output_items(self, run_key: int, raws: Sequence[bytes]) -> Outcome:
-        """Take in output items of an imported run; in a check its key may be one that no run has."""
+    async def take_output_items(self, run: Run | None, raws: Sequence[bytes]) -> Outcome:
+        """Take in output items of an imported run; in a check the run need not be here yet."""
         outcome = Outcome()
         found = await _built(raws, output_item_of, outcome)
+        run_key = _NO_RUN if run is None else run.key
         async with self._transaction() as tx:
+            if run is not None and not self.is_check:
+                await get_run(tx, self.scope, run.eval_id, run.id, for_update=True)
             stored = await list_stored_ids(tx, self.scope, run_key, [item.id for item in found])
             new = list({item.id: item for item in found if item.id not in stored}.values())
             outcome.unchanged, outcome.created = len(found) - len(new), len(new)
@@ -169,9 +176,16 @@ class Intake:
                     if not self.is_check:
                         await insert(tx, new)
 
-    def _transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Open the transaction of a batch; a check never waits for a writer."""
-        return self.database.read() if self.is_check else self.database.write()
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """Open the transaction of a batch; batches follow one another, and a check never waits for a writer."""
+        if self.is_check:
+            async with self.database.read() as tx:
+                yield tx
+            return
+        async with self.database.write() as tx:
+            await lock_project(tx, self.scope)
+            yield tx
 
     async def _numbered(self, tx: AsyncConnection, run_key: int, items: Sequence[OutputItem]) -> list[OutputItem]:
         """Return the items with their repeat: the number of the occurrence of their position in the run."""

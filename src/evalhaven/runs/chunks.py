@@ -4,17 +4,18 @@ Only positions without an output item are executed; items are stored in durable 
 they add to. So a chunk cut short at any point and run again leaves the same rows and the same counts.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import dataclass, field
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectSendStream
 
-from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.runs.batches import Batch, Outbox
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.plan import source_blob
@@ -23,28 +24,30 @@ from evalhaven.storage.chunks import mark_chunk_done
 from evalhaven.storage.output_items import insert_output_items, list_stored_positions
 from evalhaven.storage.runs import lock_tally, save_tally
 
-BATCH_ITEMS = 256
-BATCH_BYTES = 4 * 1024 * 1024
+_SLICE_S = 0.002  # that a task may compute before others get their turn
 
-
-@dataclass(slots=True)
-class _Batch:
-    items: list[OutputItem] = field(default_factory=list[OutputItem])
-    size_bytes: int = 0
-    is_last: bool = False
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.items) >= BATCH_ITEMS or self.size_bytes >= BATCH_BYTES
+Rows = Iterator[tuple[int, bytes]]
+"""Positions, and the JSON text of the row that stands there."""
 
 
 class ChunkRunner:
     """Executes chunks of one run."""
 
-    def __init__(self, engine: Engine, run: Run, evaluator: ItemEvaluator) -> None:
+    def __init__(
+        self, engine: Engine, run: Run, evaluator: ItemEvaluator, stop_requested: anyio.Event | None = None
+    ) -> None:
+        """Execute nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            run: The run.
+            evaluator: Evaluates its items.
+            stop_requested: Set when the run was canceled or deleted: items under way are dropped then.
+        """
         self._engine = engine
         self._run = run
         self._evaluator = evaluator
+        self._stop_requested = stop_requested or anyio.Event()
 
     async def run_chunk(self, chunk: Chunk) -> None:
         """Execute what is missing of a chunk and mark it as done.
@@ -54,41 +57,74 @@ class ChunkRunner:
         Raises:
             RunStoppedError: The run is no longer in progress.
         """
-        send, receive = anyio.create_memory_object_stream[_Batch](0)
-        is_stopped = False
+        send, receive = anyio.create_memory_object_stream[Batch](0)
+        is_done = False
         async with anyio.create_task_group() as tasks, receive:
             tasks.start_soon(self._evaluate, chunk, send)
             async for batch in receive:
-                is_stopped = not await self._engine.patience.persist(partial(self._record, chunk, batch))
-                if is_stopped:
+                if not await self._engine.patience.persist(partial(self._record, chunk, batch)):
                     tasks.cancel_scope.cancel()
                     break
-        if is_stopped:
+                is_done = batch.is_last
+        if not is_done:
             raise RunStoppedError
 
-    async def _evaluate(self, chunk: Chunk, send: MemoryObjectSendStream[_Batch]) -> None:
-        batch = _Batch()
-        async with send, aclosing(self._missing_items(chunk)) as items:
-            async for item in items:
+    async def _evaluate(self, chunk: Chunk, send: MemoryObjectSendStream[Batch]) -> None:
+        async with send, self._missing_rows(chunk) as rows:
+            if self._evaluator.concurrency > 1:
+                await self._evaluate_abreast(rows, min(self._evaluator.concurrency, chunk.row_count), send)
+                return
+            batch = Batch()
+            for position, text in rows:
                 if batch.is_full:
                     await send.send(batch)
-                    batch = _Batch()
-                batch.items.append(item)
-                batch.size_bytes += len(item.item_text) + len(item.sample.recorded_text or "")
+                    batch = Batch()
+                batch.add(await self._evaluator.evaluate_item(parse_row(text), position))
             batch.is_last = True
             await send.send(batch)
 
-    async def _missing_items(self, chunk: Chunk) -> AsyncGenerator[OutputItem]:
+    async def _evaluate_abreast(self, rows: Rows, concurrency: int, send: MemoryObjectSendStream[Batch]) -> None:
+        """Evaluate rows with a fixed number of tasks; what ended is stored soon, also while others wait."""
+        outbox = Outbox(send)
+        watch = anyio.CancelScope()
+        async with anyio.create_task_group() as helpers:
+            helpers.start_soon(outbox.flush_regularly)
+            async with anyio.create_task_group() as pool:
+                helpers.start_soon(self._cancel_when_stopped, pool.cancel_scope, watch)
+                for _ in range(concurrency):
+                    pool.start_soon(self._evaluate_rows, rows, outbox)
+            watch.cancel()
+            outbox.close()
+        # Not before all of them ended is a batch the last one.
+        if not self._stop_requested.is_set():
+            await outbox.flush(is_last=True)
+
+    async def _cancel_when_stopped(self, scope: anyio.CancelScope, watch: anyio.CancelScope) -> None:
+        with watch:
+            await self._stop_requested.wait()
+            scope.cancel()
+
+    async def _evaluate_rows(self, rows: Rows, outbox: Outbox) -> None:
+        """Take rows that others take too, one after the other, until there are none."""
+        resumed_at = time.monotonic()
+        for position, text in rows:
+            await outbox.add(await self._evaluator.evaluate_item(parse_row(text), position))
+            if time.monotonic() - resumed_at > _SLICE_S:
+                await anyio.lowlevel.checkpoint()
+                resumed_at = time.monotonic()
+
+    @asynccontextmanager
+    async def _missing_rows(self, chunk: Chunk) -> AsyncGenerator[Rows]:
+        """Open the rows of a chunk that have no output item yet; several tasks may take from them."""
         run = self._run
         async with self._engine.database.read() as tx:
             stored = await list_stored_positions(tx, run.scope, run.key, chunk.first_position, chunk.row_count)
         with self._engine.blobs.open(source_blob(run)) as file:
             lines = lines_of(file, chunk.byte_start, chunk.byte_end)
-            for position, line in enumerate(lines, start=chunk.first_position):
-                if (position, 0) not in stored:
-                    yield await self._evaluator.evaluate_item(parse_row(line.text), position)
+            numbered = enumerate(lines, start=chunk.first_position)
+            yield ((position, line.text) for position, line in numbered if (position, 0) not in stored)
 
-    async def _record(self, chunk: Chunk, batch: _Batch) -> bool:
+    async def _record(self, chunk: Chunk, batch: Batch) -> bool:
         """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
         run = self._run
         async with self._engine.database.write() as tx:

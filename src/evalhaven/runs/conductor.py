@@ -1,18 +1,19 @@
 """The conductor: takes one run from queued to its final status, from wherever it stands."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import anyio
 import structlog
 
 from evalhaven.domain.errors import InvalidRowsError
-from evalhaven.domain.evals import Eval
+from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.registry import build_grader
 from evalhaven.runs.chunks import ChunkRunner
 from evalhaven.runs.engine import Engine, RunStoppedError
@@ -21,7 +22,7 @@ from evalhaven.runs.plan import RunPlanner
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
-from evalhaven.storage.runs import get_run_by_key, save_status
+from evalhaven.storage.runs import get_run_by_key, save_status, save_warnings
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs
@@ -39,12 +40,12 @@ class RunConductor:
         self._engine = engine
         self._scope = scope
         self._run_key = run_key
-        self._stop_requested = False
+        self._stop_requested = anyio.Event()
         self._log = structlog.get_logger("evalhaven.runs")
 
     def request_stop(self) -> None:
         """Leave off soon: the run was canceled or deleted."""
-        self._stop_requested = True
+        self._stop_requested.set()
 
     async def conduct_run(self) -> None:
         """Plan the run, execute its chunks and give it its final status."""
@@ -79,15 +80,29 @@ class RunConductor:
         if run.status.is_final:
             raise RunStoppedError
         refuse_unsupported(run)
-        evaluator = ItemEvaluator([build_grader(criterion) for criterion in parent.testing_criteria], engine.ids)
+        graders = [build_grader(criterion, engine.facilities) for criterion in parent.testing_criteria]
+        evaluator = ItemEvaluator(graders, engine.ids)
         if run.status is RunStatus.QUEUED and not await self._move(RunStatus.IN_PROGRESS):
             raise RunStoppedError
+        await self._warn(run, graders)
         if run.items_planned is None:
-            planner = RunPlanner(engine, run, lambda: self._stop_requested)
+            planner = RunPlanner(engine, run, self._stop_requested.is_set)
             items_planned = await planner.plan_run(ItemSchema(parent.item_schema))
             self._log.info("run_planned", items=items_planned)
-        await self._run_chunks(run, ChunkRunner(engine, run, evaluator))
+        await self._run_chunks(run, ChunkRunner(engine, run, evaluator, self._stop_requested))
         await self._end(RunStatus.COMPLETED)
+
+    async def _warn(self, run: Run, graders: Sequence[Grader]) -> None:
+        """Add to the run's warnings what its graders lack here."""
+        lacking = [
+            Caution(f"/testing_criteria/{i}", grader.caution) for i, grader in enumerate(graders) if grader.caution
+        ]
+        if not set(lacking) - set(run.warnings):
+            return
+        async with self._engine.database.write() as tx:
+            current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
+            warnings = dict.fromkeys((*current.warnings, *lacking))
+            await save_warnings(tx, self._scope, self._run_key, list(warnings))
 
     async def _run_chunks(self, run: Run, runner: ChunkRunner) -> None:
         """Execute the pending chunks in order, a few at once.
@@ -105,12 +120,12 @@ class RunConductor:
                         await held.enter_async_context(self._engine.large_chunk)
                     await runner.run_chunk(chunk)
             except RunStoppedError:
-                self._stop_requested = True
+                self._stop_requested.set()
             finally:
                 window.release()
 
         async with anyio.create_task_group() as tasks:
-            while not self._stop_requested:
+            while not self._stop_requested.is_set():
                 async with self._engine.database.read() as tx:
                     chunks = await list_pending_chunks(tx, run.scope, run.key, above=last, limit=CHUNKS_OF_A_RUN)
                 if not chunks:
@@ -119,7 +134,7 @@ class RunConductor:
                     await window.acquire()
                     tasks.start_soon(run_one, chunk)
                     last = chunk.number
-        if self._stop_requested:
+        if self._stop_requested.is_set():
             raise RunStoppedError
 
     async def _is_over(self) -> bool:

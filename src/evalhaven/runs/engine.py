@@ -1,11 +1,12 @@
 """What everything that executes runs works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.graders.facilities import Facilities
 from evalhaven.runs.patience import Patience
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
@@ -18,6 +19,7 @@ class Engine:
     Attributes:
         chunk_slots: Chunks under way at once, of all runs; first come, first served.
         large_chunk: Held by the one chunk with rows of megabytes that may be under way: memory is bounded by it.
+        facilities: What graders work with.
     """
 
     database: Database
@@ -27,6 +29,7 @@ class Engine:
     patience: Patience
     chunk_slots: anyio.CapacityLimiter
     large_chunk: anyio.Lock
+    facilities: Facilities = field(default_factory=Facilities)
 
 
 class RunStoppedError(Exception):

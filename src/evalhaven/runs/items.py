@@ -22,6 +22,11 @@ class ItemEvaluator:
         """Return the number of grades that each item gets."""
         return len(self._graders)
 
+    @property
+    def concurrency(self) -> int:
+        """Return how many items are worth evaluating at once."""
+        return max((grader.concurrency for grader in self._graders), default=1)
+
     async def evaluate_item(self, row: Row, position: int) -> OutputItem:
         """Return the output item of a row.
 

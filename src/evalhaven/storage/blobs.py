@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _COPY_BYTES = 1 << 20
+_IDENTITY = ".identity"  # no id begins with a dot
 
 
 class BlobWriter:
@@ -55,9 +56,23 @@ class BlobStore:
     """Blobs in a directory, named by the public id of the file or run that owns them."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
+        self.identity_path = directory / _IDENTITY
         self._parts = directory / "parts"
         self._parts.mkdir(parents=True, exist_ok=True)
+
+    def identity(self) -> str | None:
+        """Return the name that tells this blob store from every other, None if it was given none."""
+        try:
+            return self.identity_path.read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def save_identity(self, identity: str) -> None:
+        """Give this blob store its name, durably."""
+        with self.writer() as writer:
+            writer.write(f"{identity}\n".encode())
+            writer.commit(self.identity_path)
 
     @contextlib.contextmanager
     def writer(self) -> Generator[BlobWriter]:
@@ -74,7 +89,7 @@ class BlobStore:
 
     def path(self, name: str) -> Path:
         """Return where a blob stands, whether or not it exists."""
-        return self._directory / name
+        return self.directory / name
 
     def open(self, name: str) -> BinaryIO:
         """Open a blob for reading.
@@ -104,8 +119,8 @@ class BlobStore:
 
     def names(self, at_once: int) -> Iterator[list[str]]:
         """Yield the names of all blobs, so many at once."""
-        with os.scandir(self._directory) as entries:
-            names = (entry.name for entry in entries if entry.is_file())
+        with os.scandir(self.directory) as entries:
+            names = (entry.name for entry in entries if entry.is_file() and entry.name != _IDENTITY)
             while batch := list(islice(names, at_once)):
                 yield batch
 

@@ -1,12 +1,13 @@
 """The database connection: one engine, short read and write transactions, migrations.
 
-A write transaction on SQLite begins IMMEDIATE, so it never fails half-way for want of the lock; every commit is
-durable (WAL, synchronous=FULL). Whoever opens a transaction commits it: storage functions never do.
+A write transaction on SQLite begins IMMEDIATE, so it never fails half-way for want of the lock, and every commit is
+durable (WAL, synchronous=FULL). On PostgreSQL writers run side by side (READ COMMITTED): what a transaction reads in
+order to decide what it writes, it locks. Whoever opens a transaction commits it: storage functions never do.
 """
 
 import sqlite3
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +17,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -26,23 +39,45 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 _BUSY_TIMEOUT_S = 30
 _WRITERS = 6
 _READ_ONLY = "evalhaven_read_only"
+_POSTGRESQL_DRIVER = "postgresql+psycopg"
+# A server that is gone without a word, and one that left a transaction open, must not block others for long.
+_POSTGRESQL_CONNECTION = {
+    "application_name": "evalhaven",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+_POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'"
+# A standby that was asked to write, and a transaction that the server closed: psycopg calls both internal errors.
+_POSTGRESQL_UNAVAILABLE = ("25006", "25P03")
+_UPGRADE_LOCK = 0x65_76_61_6C  # "eval"; of PostgreSQL's advisory locks
+
+
+class UnusableDatabaseError(Exception):
+    """A PostgreSQL database cannot hold what is stored here; the message says why."""
 
 
 class Database:
     """An open database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, reading: dict[str, Any]) -> None:
+        """Wrap an engine.
+
+        Args:
+            engine: Connections for writing.
+            reading: Execution options that make a transaction a read transaction.
+        """
         self._engine = engine
+        self._reader = engine.execution_options(**reading)
         # Writers that wait for each other must not take the connections that readers need.
         self._writers = anyio.Semaphore(_WRITERS)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """Open a read transaction: one consistent view, never waiting for a writer."""
-        async with self._engine.connect() as connection:
-            await connection.execution_options(**{_READ_ONLY: True})
-            async with connection.begin():
-                yield connection
+        async with self._reader.begin() as connection:
+            yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
@@ -57,23 +92,52 @@ class Database:
 
 def open_database(url: URL) -> Database:
     """Open a migrated database."""
-    if url.get_backend_name() != "sqlite":
-        return Database(create_async_engine(url, hide_parameters=True))
+    is_sqlite = url.get_backend_name() == "sqlite"
     engine = create_async_engine(
         url,
         hide_parameters=True,  # prompts and items, which an error would carry into the log
         poolclass=AsyncAdaptedQueuePool,
         pool_size=4,
         max_overflow=12,
-        connect_args={"timeout": _BUSY_TIMEOUT_S},
+        pool_pre_ping=not is_sqlite,  # connections of a server that was restarted are replaced unseen
+        connect_args={"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url),
     )
-    _prepare_sqlite(engine.sync_engine)
-    return Database(engine)
+    if is_sqlite:
+        _prepare_sqlite(engine.sync_engine)
+        return Database(engine, {_READ_ONLY: True})
+    _prepare_postgresql(engine.sync_engine)
+    return Database(engine, {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
 
 
 def sqlite_url(path: Path) -> URL:
     """Return the URL of a SQLite file."""
     return URL.create("sqlite+aiosqlite", database=str(path))
+
+
+def postgresql_url(text: str) -> URL:
+    """Return the URL of a PostgreSQL database, such as `postgresql://user:password@host:5432/name`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    example = "write it as postgresql://user:password@host:5432/name"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # The cause would repeat the text, and with it the password.
+        raise ValueError(f"is not the address of a database; {example}") from None
+    if url.drivername not in ("postgresql", "postgres", _POSTGRESQL_DRIVER):
+        raise ValueError(
+            f"begins with {url.drivername!r}, and only PostgreSQL is reached by an address; {example}. "
+            "Without an address the data directory holds a SQLite database."
+        )
+    if not url.database:
+        raise ValueError(f"names no database; {example}")
+    return url.set(drivername=_POSTGRESQL_DRIVER)
+
+
+def _connect_args(url: URL) -> dict[str, str]:
+    return {name: value for name, value in _POSTGRESQL_CONNECTION.items() if name not in url.query}
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -92,9 +156,32 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def insert_into(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Return an INSERT that knows ON CONFLICT, in the connection's dialect."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+def _prepare_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        cursor = connection.cursor()
+        cursor.execute(_POSTGRESQL_SESSION)
+        cursor.close()
+        connection.commit()
+
+
+async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows, except those that break a unique key, and return how many were new.
+
+    Args:
+        tx: Open write transaction.
+        table: Where to.
+        rows: Values by column; every row has the same columns.
+    """
+    if tx.dialect.name != "postgresql":
+        return (await tx.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)).rowcount
+    # One statement with an array a column costs half of a statement a row.
+    columns = {name: table.c[name] for name in rows[0]}
+    arrays = [bindparam(name, type_=ARRAY(column.type)) for name, column in columns.items()]
+    unnested = func.unnest(*arrays).table_valued(*columns.values(), name="new").render_derived()
+    statement = postgresql.insert(table).from_select(list(columns), select(unnested)).on_conflict_do_nothing()
+    values = {name: [row[name] for row in rows] for name in columns}
+    return (await tx.execute(statement, values, execution_options={"preserve_rowcount": True})).rowcount
 
 
 def is_unavailable(error: Exception) -> bool:
@@ -103,24 +190,54 @@ def is_unavailable(error: Exception) -> bool:
         return all(is_unavailable(each) for each in cast("ExceptionGroup[Exception]", error).exceptions)
     if isinstance(error, ConnectionsBusyError):
         return True
-    if not isinstance(error, OperationalError):
+    if not isinstance(error, DBAPIError):
         return False
+    if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _POSTGRESQL_UNAVAILABLE:
+        return True
     # To SQLite a mistake in a statement is an operational error too, and waiting does not mend it.
-    return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+    mistaken = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return isinstance(error, OperationalError) and not mistaken
 
 
 def upgrade_database(url: URL) -> None:
-    """Bring the schema to this release, creating the database where there is none."""
-    with _sync_engine(url).connect() as connection:
-        config = _alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    """Bring the schema to this release, creating it in a database where there is none.
+
+    Raises:
+        UnusableDatabaseError: Texts in all languages cannot be stored in it.
+    """
+    engine = sync_engine(url)
+    try:
+        with engine.connect() as connection, _only_upgrade(connection):
+            config = _alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _only_upgrade(connection: Connection) -> Generator[None]:
+    """Let one process at a time migrate; on SQLite the lock of the data directory sees to it."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise UnusableDatabaseError(f"its encoding is {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADE_LOCK})")
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
         connection.commit()
 
 
 def schema_revisions(url: URL) -> tuple[str | None, str | None]:
     """Return the schema revision of a database (None: empty) and the one this release wants."""
-    engine = _sync_engine(url)
+    engine = sync_engine(url)
     try:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
@@ -129,9 +246,11 @@ def schema_revisions(url: URL) -> tuple[str | None, str | None]:
     return current, ScriptDirectory.from_config(_alembic_config()).get_current_head()
 
 
-def _sync_engine(url: URL) -> Engine:
-    is_sqlite = url.get_backend_name() == "sqlite"
-    return create_engine(url.set(drivername="sqlite") if is_sqlite else url, hide_parameters=True)
+def sync_engine(url: URL) -> Engine:
+    """Return an engine that blocks, for the start and for commands; `dispose` closes its connections."""
+    if url.get_backend_name() == "sqlite":
+        return create_engine(url.set(drivername="sqlite"), hide_parameters=True)
+    return create_engine(url, hide_parameters=True, connect_args=_connect_args(url))
 
 
 def _alembic_config() -> Config:

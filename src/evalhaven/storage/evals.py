@@ -36,8 +36,17 @@ async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, impor
     )
 
 
-async def get_eval(tx: AsyncConnection, scope: ProjectScope, eval_id: str) -> Eval:
+async def get_eval(
+    tx: AsyncConnection, scope: ProjectScope, eval_id: str, *, for_share: bool = False, for_update: bool = False
+) -> Eval:
     """Return an eval by its public id.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose evals.
+        eval_id: Public id.
+        for_share: Keep others from changing or deleting the eval until the transaction ends.
+        for_update: The same, for who changes it.
 
     Raises:
         NotFoundError: No such eval, or it is deleted.
@@ -45,6 +54,8 @@ async def get_eval(tx: AsyncConnection, scope: ProjectScope, eval_id: str) -> Ev
     query = select(evals).where(
         evals.c.public_id == eval_id, evals.c.project_id == scope.project_id, evals.c.deleted_at.is_(None)
     )
+    if for_share or for_update:
+        query = query.with_for_update(read=for_share)
     row = (await tx.execute(query)).one_or_none() if is_id_text(eval_id) else None
     if row is None:
         raise NotFoundError("Eval", eval_id, "eval_id")

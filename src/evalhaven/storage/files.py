@@ -49,13 +49,31 @@ async def update_file(tx: AsyncConnection, scope: ProjectScope, new: StoredFile)
     )
 
 
-async def get_file(tx: AsyncConnection, scope: ProjectScope, file_id: str, now: int) -> StoredFile:
+async def get_file(
+    tx: AsyncConnection,
+    scope: ProjectScope,
+    file_id: str,
+    now: int,
+    *,
+    for_share: bool = False,
+    for_update: bool = False,
+) -> StoredFile:
     """Return a file by its public id.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose files.
+        file_id: Public id.
+        now: Unix second.
+        for_share: Keep others from changing or deleting the file until the transaction ends.
+        for_update: The same, for who changes it.
 
     Raises:
         NotFoundError: No such file, or it is deleted or expired.
     """
     query = select(files).where(files.c.public_id == file_id, _is_visible(scope, now))
+    if for_share or for_update:
+        query = query.with_for_update(read=for_share)
     row = (await tx.execute(query)).one_or_none() if is_id_text(file_id) else None
     if row is None:
         raise NotFoundError("File", file_id, "file_id")

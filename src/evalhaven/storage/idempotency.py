@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.storage.database import insert_into
+from evalhaven.storage.database import insert_new
 from evalhaven.storage.tables import idempotency_keys
 
 KEPT_S = 24 * 3600
@@ -36,8 +36,7 @@ async def claim_key(
         "request_hash": request_hash,
         "object_id": object_id,
     }
-    claimed = await tx.execute(insert_into(tx, idempotency_keys).values(values).on_conflict_do_nothing())
-    if claimed.rowcount:
+    if await insert_new(tx, idempotency_keys, [values]):
         return None
     query = select(idempotency_keys.c.request_hash, idempotency_keys.c.object_id).where(
         idempotency_keys.c.project_id == scope.project_id, idempotency_keys.c.idempotency_key == key

@@ -24,7 +24,7 @@ from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
-from evalhaven.storage.database import insert_into
+from evalhaven.storage.database import insert_new
 from evalhaven.storage.keyset import page_after, unknown_cursor
 from evalhaven.storage.tables import output_items
 
@@ -40,8 +40,8 @@ async def insert_output_items(
     the same rows. Call it with the run locked.
     """
     rows = [_values(scope, run_key, item) for item in items]
-    inserted = await tx.execute(insert_into(tx, output_items).on_conflict_do_nothing(), rows)
-    if inserted.rowcount == len(items):
+    inserted = await insert_new(tx, output_items, rows)
+    if inserted == len(items):
         return list(items)
     positions = [item.position for item in items]
     query = select(output_items.c.public_id).where(
@@ -215,6 +215,8 @@ def _grade_values(grade: Grade) -> list[Any]:
         more["error"] = _error_values(grade.error)
     if grade.sample is not None:
         more["sample"] = grade.sample
+    if grade.notes:
+        more["notes"] = grade.notes
     return [*values, more] if more else values
 
 
@@ -226,6 +228,7 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         unresolved=tuple(more.get("unresolved", ())),
         error=_error(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
+        notes=tuple(more.get("notes", ())),
     )
 
 

@@ -10,3 +10,9 @@ from evalhaven.storage.tables import projects
 async def check_project(tx: AsyncConnection, scope: ProjectScope) -> None:
     """Read the project's row: proof that the database answers and is set up."""
     await tx.execute(select(projects.c.id).where(projects.c.id == scope.project_id))
+
+
+async def lock_project(tx: AsyncConnection, scope: ProjectScope) -> None:
+    """Keep others that lock the project waiting until the transaction ends; nobody else notices."""
+    query = select(projects.c.id).where(projects.c.id == scope.project_id)
+    await tx.execute(query.with_for_update(key_share=True))

@@ -1,5 +1,6 @@
 """Queries on runs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
@@ -43,7 +44,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             data_source=new.data_source,
             has_inline_rows=new.has_inline_rows,
             file_id=new.file_id,
-            warnings=[[caution.pointer, caution.message] for caution in new.warnings],
+            warnings=_warning_values(new.warnings),
             started_at=new.started_at,
             ended_at=new.ended_at,
             error=_error_values(new.error),
@@ -140,10 +141,10 @@ async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int)
     return [_run(row) for row in (await tx.execute(query)).all()]
 
 
-async def list_active_runs_of_eval(tx: AsyncConnection, scope: ProjectScope, eval_key: int) -> list[Run]:
-    """Return the runs of an eval that are queued or in progress."""
+async def lock_active_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: int) -> list[Run]:
+    """Return the runs of an eval that are queued or in progress, kept from being changed by others."""
     query = _RUN.where(runs.c.eval_key == eval_key, runs.c.project_id == scope.project_id)
-    query = query.where(is_active_run)
+    query = query.where(is_active_run).with_for_update(of=runs)
     return [_run(row) for row in (await tx.execute(query)).all()]
 
 
@@ -175,6 +176,12 @@ async def save_plan(tx: AsyncConnection, scope: ProjectScope, key: int, items_pl
     )
 
 
+async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:
+    """Write what a run warns of."""
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
+    await tx.execute(update(runs).where(of_run).values(warnings=_warning_values(warnings)))
+
+
 async def save_tally(tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally) -> None:
     """Write a run's tally; call it with the run locked, in the transaction that stored the items."""
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
@@ -184,6 +191,10 @@ async def save_tally(tx: AsyncConnection, scope: ProjectScope, key: int, tally: 
 async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
     """Hide a run; its rows are purged later."""
     await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))
+
+
+def _warning_values(warnings: Sequence[Caution]) -> list[list[str]]:
+    return [[caution.pointer, caution.message] for caution in warnings]
 
 
 def _error_values(error: ItemError | None) -> list[str] | None:

@@ -38,6 +38,8 @@ metadata = MetaData(
 
 # SQLite makes only INTEGER PRIMARY KEY an alias of the row id.
 Key = BigInteger().with_variant(Integer, "sqlite")
+# Ids are ordered by their bytes on both databases, whatever language a PostgreSQL database was made for.
+Id = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _index_where(name: str, column: Column[Any], condition: str) -> None:
@@ -64,9 +66,10 @@ projects = Table(
     "projects",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("public_id", Text, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False, unique=True),
     Column("name", JsonText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("blob_store", Text),  # the identity of the blob store that holds the project's files
 )
 
 evals = Table(
@@ -74,7 +77,7 @@ evals = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
-    Column("public_id", Text, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
@@ -96,7 +99,7 @@ files = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
-    Column("public_id", Text, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("deleted_at", BigInteger),
@@ -117,7 +120,7 @@ runs = Table(
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
     Column("eval_key", Key, ForeignKey("evals.key"), nullable=False),
-    Column("public_id", Text, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -131,7 +134,7 @@ runs = Table(
     Column("metadata", JsonText, nullable=False),
     Column("data_source", JsonText, nullable=False),
     Column("has_inline_rows", Boolean, nullable=False, server_default=false()),
-    Column("file_id", Text),
+    Column("file_id", Id),
     Column("error", JsonText),
     Column("items_planned", BigInteger),
     Column("passed", BigInteger, nullable=False, server_default=text("0")),
@@ -180,7 +183,7 @@ output_items = Table(
     Column("score", Float),
     Column("latency_ms", Integer),
     Column("tokens", BigInteger),
-    Column("error_code", Text),
+    Column("error_code", JsonText),
     Column("item", Text, nullable=False),
     Column("item_hash", LargeBinary, nullable=False),
     Column("input", Text),
@@ -202,7 +205,7 @@ events = Table(
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
-    Column("object_id", Text, nullable=False),
+    Column("object_id", Id, nullable=False),
     Column("delivered_at", BigInteger),
 )
 _index_where("ix_events_to_deliver", events.c.key, "delivered_at IS NULL")
@@ -212,10 +215,10 @@ idempotency_keys = Table(
     "idempotency_keys",
     metadata,
     Column("project_id", Key, ForeignKey("projects.id"), primary_key=True),
-    Column("idempotency_key", Text, primary_key=True),
+    Column("idempotency_key", Id, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("request_hash", LargeBinary, nullable=False),
-    Column("object_id", Text, nullable=False),
+    Column("object_id", Id, nullable=False),
 )
 Index(None, idempotency_keys.c.created_at)
 

@@ -1,7 +1,8 @@
 """The ground every wire model stands on: strictness, openness, tagged unions and faults in our own words.
 
-Invariant: every union of objects is tagged with `choose_by`, so that a document is held against one
-model only and a rejection names one cause.
+Invariants: every union of objects is tagged with `choose_by`, so that a document is held against one
+model only and a rejection names one cause. A list that a request may fill is marked `fail_fast`: one
+error is told, and to collect a million of them would occupy the server for many seconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -112,6 +113,9 @@ def _require_text(value: str) -> str:
         raise fault("must not be empty")
     return value
 
+
+UnixTime = Annotated[int, WithJsonSchema({"type": "integer", "format": "unixtime"})]
+"""A moment in seconds since 1970, UTC."""
 
 NonEmptyStr = Annotated[str, AfterValidator(_require_text), WithJsonSchema({"type": "string", "minLength": 1})]
 """A string of at least one character."""

@@ -20,7 +20,7 @@ class CreateEvalCustomDataSourceConfig(WireModel):
 
     type: Literal["custom"]
     item_schema: JsonObject
-    include_sample_schema: bool | None = None
+    include_sample_schema: bool | None = False
 
 
 class CreateEvalLogsDataSourceConfig(WireModel):

@@ -69,8 +69,8 @@ class EvalResponsesSource(WireModel):
     reasoning_effort: str | None = None
     temperature: float | None = None
     top_p: float | None = None
-    users: list[str] | None = None
-    tools: list[str] | None = None
+    users: Annotated[list[str], Field(fail_fast=True)] | None = None
+    tools: Annotated[list[str], Field(fail_fast=True)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
 
 

@@ -1,8 +1,10 @@
 """Evals: creation, update, the object, its lists and its deletion."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from evalhaven.wire.contract import WireModel
+from pydantic import Field
+
+from evalhaven.wire.contract import UnixTime, WireModel
 from evalhaven.wire.data_source_configs import CreateEvalDataSourceConfig, EvalDataSourceConfig
 from evalhaven.wire.extension import EvalExtension
 from evalhaven.wire.graders import TestingCriterion
@@ -13,7 +15,7 @@ class CreateEvalRequest(WireModel):
     """Create an eval. Published schema CreateEvalRequest."""
 
     data_source_config: CreateEvalDataSourceConfig
-    testing_criteria: list[TestingCriterion]
+    testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True)]
     name: str | None = None
     metadata: Metadata = None
 
@@ -37,7 +39,7 @@ class Eval(WireModel):
     name: str
     data_source_config: EvalDataSourceConfig
     testing_criteria: list[TestingCriterion]
-    created_at: int
+    created_at: UnixTime
     metadata: Metadata
     evalhaven: EvalExtension | None = None
 

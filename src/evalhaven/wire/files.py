@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from evalhaven.wire.contract import WireModel
+from evalhaven.wire.contract import UnixTime, WireModel
 
 FILE_PURPOSES_UPLOADABLE = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 """The purposes an upload may name. Published schema CreateFileRequest."""
@@ -31,7 +31,7 @@ class FileExpirationAfter(WireModel):
     """
 
     anchor: Literal["created_at"]
-    seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
+    seconds: Annotated[int, Field(ge=3600, le=2_592_000, json_schema_extra={"format": "int64"})]
 
 
 class FileUploadFields(WireModel):
@@ -48,8 +48,8 @@ class OpenAIFile(WireModel):
     purpose: FilePurpose
     filename: str
     bytes: int
-    created_at: int
-    expires_at: int | None = None
+    created_at: UnixTime
+    expires_at: UnixTime | None = None
     status: Literal["uploaded", "processed", "error"]
     status_details: str | None = None
 

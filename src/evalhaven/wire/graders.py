@@ -4,9 +4,18 @@ Outside evals a grader may come without a name, then `name` is "" and the server
 A testing criterion needs its name.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    Tag,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 
 from evalhaven.wire.contract import TAG_PREFIX, NonEmptyStr, WireModel, choose_by, choose_with, fault
 from evalhaven.wire.messages import EvalItem
@@ -74,9 +83,9 @@ class GraderLabelModel(WireModel):
     type: Literal["label_model"]
     name: _OptionalName = ""
     model: NonEmptyStr
-    input: list[EvalItem]
-    labels: Annotated[list[str], Field(min_length=1)]
-    passing_labels: list[str]
+    input: Annotated[list[EvalItem], Field(fail_fast=True)]
+    labels: Annotated[list[str], Field(min_length=1, fail_fast=True)]
+    passing_labels: Annotated[list[str], Field(fail_fast=True)]
     sampling_params: GraderSamplingParams | None = None
 
     @model_validator(mode="after")
@@ -103,10 +112,11 @@ class GraderScoreModel(WireModel):
     type: Literal["score_model"]
     name: _OptionalName = ""
     model: NonEmptyStr
-    input: list[EvalItem]
+    input: Annotated[list[EvalItem], Field(fail_fast=True)]
     range: (
         Annotated[
             list[float],
+            Field(fail_fast=True),
             AfterValidator(_require_ascending_pair),
             WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
         ]
@@ -161,9 +171,24 @@ def _require_distinct_names(value: list[MultiPart]) -> list[MultiPart]:
     return value
 
 
+def _stop_at_first_fault(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    # `fail_fast`, which lists have, is not to be had for objects.
+    if not isinstance(value, dict) or not value:
+        return validate(value)
+    parts: dict[str, object] = {}
+    for name, part in cast("dict[str, object]", value).items():
+        parts |= validate({name: part})
+    return parts
+
+
 MultiParts = Annotated[
-    Annotated[dict[str, MultiPart], Field(min_length=1), Tag("choice=map")]
-    | Annotated[list[MultiPart], Field(min_length=1), AfterValidator(_require_distinct_names), Tag("choice=list")],
+    Annotated[dict[str, MultiPart], Field(min_length=1), WrapValidator(_stop_at_first_fault), Tag("choice=map")]
+    | Annotated[
+        list[MultiPart],
+        Field(min_length=1, fail_fast=True),
+        AfterValidator(_require_distinct_names),
+        Tag("choice=list"),
+    ],
     choose_with(
         _choose_graders_form,
         key="",

@@ -6,7 +6,7 @@ Text in them may hold placeholders, therefore no URL, base64 or format name is c
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 
 from evalhaven.wire.contract import (
     TAG_PREFIX,
@@ -79,6 +79,7 @@ class InputFileContent(OpenObject):
     file_data: str | None = None
     file_url: str | None = None
     filename: str | None = None
+    detail: str | None = None
 
     @model_validator(mode="after")
     def _require_a_file(self) -> Self:
@@ -147,7 +148,7 @@ EvalItemContentItem = Annotated[
 EvalItemContent = Annotated[
     Annotated[str, Tag("choice=text")]
     | Annotated[ContentPart, Tag("choice=part")]
-    | Annotated[list[EvalItemContentItem], Tag("choice=array")],
+    | Annotated[list[EvalItemContentItem], Field(fail_fast=True), Tag("choice=array")],
     choose_with(_choose_content_form, key="", cure="a string, a content part (an object) or an array of both"),
 ]
 """What a message says: a string, one part, or an array of both. Published schema EvalItemContent."""
@@ -169,7 +170,7 @@ class InputMessagesTemplate(WireModel):
     """Give the messages as templates, rendered once for each item."""
 
     type: Literal["template"]
-    template: list[EvalItem]
+    template: Annotated[list[EvalItem], Field(fail_fast=True)]
 
 
 def _require_item_path(value: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from evalhaven.wire.contract import WireModel
+from evalhaven.wire.contract import UnixTime, WireModel
 
 
 class Model(WireModel):
@@ -10,7 +10,7 @@ class Model(WireModel):
 
     object: Literal["model"]
     id: str
-    created: int
+    created: UnixTime
     owned_by: str
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from evalhaven.wire.contract import JsonObject, OpenObject, WireModel
+from evalhaven.wire.contract import JsonObject, OpenObject, UnixTime, WireModel
 from evalhaven.wire.extension import EvalRunOutputItemExtension
 from evalhaven.wire.runs import EvalApiError
 
@@ -81,7 +81,7 @@ class EvalRunOutputItem(WireModel):
     id: str
     run_id: str
     eval_id: str
-    created_at: int
+    created_at: UnixTime
     status: EvalRunOutputItemStatus
     datasource_item_id: int
     datasource_item: JsonObject

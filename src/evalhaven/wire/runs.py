@@ -1,8 +1,10 @@
 """Runs: creation, the object, its lists and its deletion."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from evalhaven.wire.contract import JsonObject, WireModel
+from pydantic import WithJsonSchema
+
+from evalhaven.wire.contract import JsonObject, UnixTime, WireModel
 from evalhaven.wire.data_sources import RunDataSource
 from evalhaven.wire.extension import EvalRunExtension
 from evalhaven.wire.metadata import Metadata
@@ -70,11 +72,11 @@ class EvalRun(WireModel):
     object: Literal["eval.run"]
     id: str
     eval_id: str
-    report_url: str
+    report_url: Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
     status: EvalRunStatus
     model: str
     name: str
-    created_at: int
+    created_at: UnixTime
     result_counts: EvalRunResultCounts
     per_model_usage: list[EvalRunModelUsage] | None
     per_testing_criteria_results: list[EvalRunCriterionResult] | None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field, Tag, WithJsonSchema, model_validator
 
-from evalhaven.wire.contract import TAG_PREFIX, NonEmptyStr, OpenObject, choose_with, fault
+from evalhaven.wire.contract import TAG_PREFIX, JsonObject, NonEmptyStr, OpenObject, choose_with, fault
 
 MAX_TOOLS = 128
 
@@ -14,6 +14,9 @@ class FunctionObject(OpenObject):
     """Hold a function in the form of chat completions. Published schema FunctionObject."""
 
     name: NonEmptyStr
+    description: str | None = None
+    parameters: JsonObject | None = None
+    strict: bool | None = None
 
 
 class ChatCompletionTool(OpenObject):
@@ -28,6 +31,12 @@ class FunctionTool(OpenObject):
 
     type: Literal["function"]
     name: NonEmptyStr
+    description: str | None = None
+    parameters: JsonObject | None = None
+    output_schema: JsonObject | None = None
+    strict: bool | None = None
+    defer_loading: bool | None = None
+    allowed_callers: list[str] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -14,9 +14,9 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from tests.unit.domain.still_clock import StillClock
-from tests.unit.storage.stored import database, database_url, migrated_file
+from tests.unit.storage.stored import database
 
-__all__ = ["database", "database_url", "migrated_file"]
+__all__ = ["database"]
 
 CONFIG = ApiConfig(
     base_url="http://127.0.0.1:8765",

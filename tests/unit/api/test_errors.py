@@ -1,6 +1,7 @@
 """Facts about errors as responses: one status for each kind, in OpenAI's envelope."""
 
 import errno
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -85,3 +86,11 @@ async def test_unforeseen_errors_tell_no_internals(error: Exception) -> None:
 
 def test_messages_with_lone_surrogates_can_be_sent() -> None:
     assert b"\\ud800" in bytes(error_response(400, "\ud800").body)
+
+
+def test_an_error_quotes_the_beginning_of_what_was_sent_however_long_it_is() -> None:
+    error = json.loads(bytes(error_response(400, "x" * 10_000_000, param="y" * 10_000_000).body))["error"]
+    assert error["message"] == "x" * 8_000 + "…"
+    assert error["param"] == "y" * 1_000 + "…"
+    short = json.loads(bytes(error_response(400, "x" * 8_000, param="y" * 1_000).body))["error"]
+    assert (short["message"], short["param"]) == ("x" * 8_000, "y" * 1_000)

@@ -6,6 +6,7 @@ import pytest
 
 from evalhaven.domain.output_items import Grade
 from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.registry import SUPPORTED_GRADERS, build_grader
 
 PASSED = Grade(score=1.0, passed=True)
@@ -15,7 +16,8 @@ FAILED = Grade(score=0.0, passed=False)
 async def grade(operation: str, text: str, reference: str, **namespaces: Any) -> Grade:
     """Return the grade of one comparison."""
     criterion: dict[str, Any] = {"type": "string_check", "name": "n", "id": "n-1", "operation": operation}
-    return await build_grader({**criterion, "input": text, "reference": reference}).grade(namespaces)
+    grader = build_grader({**criterion, "input": text, "reference": reference}, Facilities())
+    return await grader.grade(namespaces)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +65,12 @@ async def test_a_placeholder_without_a_value_fails_whatever_the_operation(operat
     assert graded.error is None
 
 
-@pytest.mark.parametrize("kind", ["text_similarity", "label_model", "score_model", "python", "multi"])
+@pytest.mark.parametrize("kind", ["label_model", "score_model", "python", "multi"])
 def test_graders_that_this_release_lacks_are_named_with_those_it_has(kind: str) -> None:
-    with pytest.raises(UnsupportedGraderError, match="cannot execute; it can: string_check") as refusal:
-        build_grader({"type": kind, "name": "Tone", "id": "Tone-1"})
+    with pytest.raises(
+        UnsupportedGraderError, match="cannot execute; it can: string_check, text_similarity"
+    ) as refusal:
+        build_grader({"type": kind, "name": "Tone", "id": "Tone-1"}, Facilities())
 
     assert str(refusal.value).startswith(f"Testing criterion 'Tone' is of type {kind!r}")
-    assert SUPPORTED_GRADERS == ("string_check",)
+    assert SUPPORTED_GRADERS == ("string_check", "text_similarity")

@@ -10,9 +10,9 @@ from evalhaven.runs.patience import Patience
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from tests.unit.domain.still_clock import StillClock, still_ids
-from tests.unit.storage.stored import database, database_url, migrated_file
+from tests.unit.storage.stored import database
 
-__all__ = ["database", "database_url", "migrated_file"]
+__all__ = ["database"]
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class WatchedEvaluator(ItemEvaluator):
     """Tells of each item before it is evaluated."""
 
     def __init__(self, engine: Engine, on_item: Callable[[int], Awaitable[None]] | None = None) -> None:
-        super().__init__([build_grader(criterion) for criterion in CRITERIA], engine.ids)
+        super().__init__([build_grader(criterion, engine.facilities) for criterion in CRITERIA], engine.ids)
         self._on_item = on_item
 
     async def evaluate_item(self, row: Row, position: int) -> OutputItem:

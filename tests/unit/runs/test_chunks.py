@@ -1,11 +1,14 @@
 """Facts about the chunk runner: executed again, it stores only what is missing."""
 
+from collections.abc import Awaitable, Callable
+
+import anyio
 import pytest
 
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally
-from evalhaven.runs import chunks
+from evalhaven.runs import batches
 from evalhaven.runs.chunks import ChunkRunner
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.rows import parse_row
@@ -30,7 +33,7 @@ ROWS = 30
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a chunk be stored in several batches."""
-    monkeypatch.setattr(chunks, "BATCH_ITEMS", 7)
+    monkeypatch.setattr(batches, "BATCH_ITEMS", 7)
 
 
 async def chunked_run(engine: Engine) -> tuple[Run, Chunk]:
@@ -115,8 +118,105 @@ async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine)
 
 
 async def test_a_large_item_ends_a_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "BATCH_BYTES", 1)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 1)
     run, chunk = await chunked_run(engine)
     await ChunkRunner(engine, run, WatchedEvaluator(engine)).run_chunk(chunk)
 
     assert (await read_run(engine, run)).tally.total == ROWS
+
+
+class SlowEvaluator(WatchedEvaluator):
+    """Waits for each item, for some longer than for others, as for an endpoint."""
+
+    def __init__(self, engine: Engine, concurrency: int, on_item: Callable[[int], Awaitable[None]]) -> None:
+        super().__init__(engine, on_item)
+        self._items_at_once = concurrency
+
+    @property
+    def concurrency(self) -> int:
+        return self._items_at_once
+
+
+@pytest.mark.parametrize("concurrency", [2, 5, 64])
+async def test_items_that_end_out_of_order_are_each_stored_once(engine: Engine, concurrency: int) -> None:
+    run, chunk = await chunked_run(engine)
+    await store_some(engine, run, [3, 4, 29])
+    at_once = most = 0
+    evaluated: list[int] = []
+
+    async def wait(position: int) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        evaluated.append(position)
+        await anyio.sleep(0.02 * (position % 3))
+        at_once -= 1
+
+    await ChunkRunner(engine, run, SlowEvaluator(engine, concurrency, wait)).run_chunk(chunk)
+
+    assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
+    assert sorted(evaluated) == [number for number in range(ROWS) if number not in (3, 4, 29)]
+    assert most == min(concurrency, ROWS - 3)
+    assert (await read_run(engine, run)).tally == await recount(engine, run)
+    assert await read_chunks(engine, run) == []
+
+
+async def test_what_ended_is_stored_while_other_items_wait(engine: Engine) -> None:
+    run, chunk = await chunked_run(engine)
+    gate = anyio.Event()
+
+    async def wait(position: int) -> None:
+        if position in (0, 17):
+            await gate.wait()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ChunkRunner(engine, run, SlowEvaluator(engine, 8, wait)).run_chunk, chunk)
+        with anyio.fail_after(10):
+            while (await read_run(engine, run)).tally.total < ROWS - 2:  # noqa: ASYNC110 - it stands in the database
+                await anyio.sleep(0.01)
+        assert await read_chunks(engine, run) == [chunk], "the chunk is not done before its last item"
+        gate.set()
+
+    assert (await read_run(engine, run)).tally.total == ROWS
+    assert await read_chunks(engine, run) == []
+
+
+async def test_items_under_way_are_dropped_when_the_run_is_canceled(engine: Engine) -> None:
+    run, chunk = await chunked_run(engine)
+    stop_requested = anyio.Event()
+
+    async def wait(position: int) -> None:
+        if position == 20:
+            await cancel(engine, run)
+            stop_requested.set()
+        if position >= 15:
+            await anyio.sleep(60)
+
+    evaluator = SlowEvaluator(engine, 16, wait)
+    with anyio.fail_after(2), pytest.raises(RunStoppedError):
+        await ChunkRunner(engine, run, evaluator, stop_requested).run_chunk(chunk)
+    stored = await read_run(engine, run)
+
+    assert stored.status is RunStatus.CANCELED
+    assert stored.tally == await recount(engine, run)
+    assert stored.tally.total <= 15
+    assert await read_chunks(engine, run) == [chunk]
+
+
+@pytest.mark.parametrize("concurrency", [1, 16])
+async def test_a_runner_cut_short_at_any_moment_leaves_a_tally_that_fits_its_items(
+    engine: Engine, concurrency: int
+) -> None:
+    run, chunk = await chunked_run(engine)
+
+    async def wait(position: int) -> None:
+        await anyio.sleep(0.001 * (position % 4))
+
+    for moment in (0.0, 0.003, 0.01, 0.02, 0.04):
+        with anyio.move_on_after(moment):
+            await ChunkRunner(engine, run, SlowEvaluator(engine, concurrency, wait)).run_chunk(chunk)
+        assert (await read_run(engine, run)).tally == (await recount(engine, run))
+    await ChunkRunner(engine, run, SlowEvaluator(engine, concurrency, wait)).run_chunk(chunk)
+
+    assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
+    assert (await read_run(engine, run)).tally == await recount(engine, run)

@@ -1,5 +1,5 @@
 """A migrated database for each test of storage."""
 
-from tests.unit.storage.stored import database, database_url, migrated_file
+from tests.unit.storage.stored import database, postgresql_database, sqlite_database
 
-__all__ = ["database", "database_url", "migrated_file"]
+__all__ = ["database", "postgresql_database", "sqlite_database"]

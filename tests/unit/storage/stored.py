@@ -1,11 +1,9 @@
 """A migrated database for a test, and objects to store in it."""
 
-import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import NO_SAMPLE, Sample
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.storage.database import Database, open_database, sqlite_url, upgrade_database
+from evalhaven.storage.database import Database, open_database
 from evalhaven.storage.evals import get_eval, insert_eval
 from evalhaven.storage.files import get_file, insert_file
 from evalhaven.storage.runs import get_run, insert_run, save_status
@@ -31,24 +29,24 @@ PASSED = Grade(score=1.0, passed=True)
 FAILED = Grade(score=0.0, passed=False)
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty database of this release, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "evalhaven.db"
-    upgrade_database(sqlite_url(path))
-    return path
-
-
-@pytest.fixture
-def database_url(migrated_file: Path, tmp_path: Path) -> URL:
-    """Return the URL of this test's own database."""
-    return sqlite_url(Path(shutil.copy(migrated_file, tmp_path / "evalhaven.db")))
-
-
 @pytest.fixture
 async def database(database_url: URL) -> AsyncGenerator[Database]:
     """Open this test's own database."""
     async with opened(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+async def sqlite_database(sqlite_database_url: URL) -> AsyncGenerator[Database]:
+    """Open this test's own SQLite database, for facts about SQLite alone."""
+    async with opened(sqlite_database_url) as database:
+        yield database
+
+
+@pytest.fixture
+async def postgresql_database(postgresql_database_url: URL) -> AsyncGenerator[Database]:
+    """Open this test's own PostgreSQL database, for facts about PostgreSQL alone."""
+    async with opened(postgresql_database_url) as database:
         yield database
 
 

@@ -1,20 +1,31 @@
 """Facts about the schema: the migrations make exactly the tables that the code uses."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import URL, create_engine, inspect, select
 
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.storage.database import Database, open_database, schema_revisions, sqlite_url, upgrade_database
+from evalhaven.storage.database import (
+    Database,
+    UnusableDatabaseError,
+    postgresql_url,
+    schema_revisions,
+    sqlite_url,
+    sync_engine,
+    upgrade_database,
+)
 from evalhaven.storage.projects import check_project
 from evalhaven.storage.tables import metadata, projects
+from tests.databases import PostgresServer
 
 
-def test_migrations_make_exactly_the_tables_of_the_code(migrated_file: Path) -> None:
-    engine = create_engine(sqlite_url(migrated_file).set(drivername="sqlite"))
+def test_migrations_make_exactly_the_tables_of_the_code(database_url: URL) -> None:
+    engine = sync_engine(database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         differences = compare_metadata(context, metadata)
@@ -63,8 +74,56 @@ def test_an_empty_database_has_no_revision(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
-async def test_connections_are_durable_and_checked(database_url: URL, pragma: str, value: object) -> None:
-    database = open_database(database_url)
-    async with database.read() as tx:
+async def test_sqlite_is_durable_and_checks_references(sqlite_database: Database, pragma: str, value: object) -> None:
+    async with sqlite_database.read() as tx:
         assert (await tx.exec_driver_sql(f"PRAGMA {pragma}")).scalar_one() == value
-    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "of_readers", "of_writers"),
+    [
+        ("transaction_isolation", "repeatable read", "read committed"),
+        ("transaction_read_only", "on", "off"),
+        ("lock_timeout", "30s", "30s"),
+        ("idle_in_transaction_session_timeout", "5min", "5min"),
+    ],
+)
+async def test_postgresql_gives_readers_one_view_and_waits_for_nobody_forever(
+    postgresql_database: Database, setting: str, of_readers: str, of_writers: str
+) -> None:
+    for _ in range(2):  # a connection that was used for the one is used for the other
+        async with postgresql_database.read() as tx:
+            assert (await tx.exec_driver_sql(f"SHOW {setting}")).scalar_one() == of_readers
+        async with postgresql_database.write() as tx:
+            assert (await tx.exec_driver_sql(f"SHOW {setting}")).scalar_one() == of_writers
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(postgres: PostgresServer) -> None:
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(UnusableDatabaseError, match="encoding is LATIN1"):
+        upgrade_database(postgresql_url(postgres.url("latin")))
+
+
+def test_two_that_upgrade_at_once_do_not_disturb_each_other(postgres: PostgresServer) -> None:
+    url = postgresql_url(postgres.new_database())
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(upgrade_database, url) for _ in range(4)]:
+            done.result()
+
+    current, wanted = schema_revisions(url)
+    assert current == wanted
+
+
+@pytest.mark.parametrize("text", ["postgres://u:p@h/name", "postgresql://h/name", "postgresql+psycopg://u@h:1/name"])
+def test_an_address_of_postgresql_may_be_written_as_elsewhere(text: str) -> None:
+    assert postgresql_url(text).drivername == "postgresql+psycopg"
+    assert postgresql_url(text).database == "name"
+
+
+@pytest.mark.parametrize("text", ["mysql://u:secret@h/name", "sqlite:///x.db", "postgresql://u:secret@h", "secret"])
+def test_other_addresses_are_refused_without_repeating_them(text: str) -> None:
+    with pytest.raises(ValueError, match="postgresql://user:password@host:5432/name") as refused:
+        postgresql_url(text)
+
+    assert "secret" not in str(refused.value)

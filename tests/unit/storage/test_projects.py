@@ -61,7 +61,8 @@ async def test_runs_of_another_project_are_not_found(database: Database) -> None
         assert (await runs.list_runs(tx, OTHER, parent.key, PAGE, None)).objects == []
         with pytest.raises(InvalidRequestError, match="no run of this list"):
             await runs.list_runs(tx, OTHER, parent.key, replace(PAGE, after=mine.id), None)
-        assert await runs.list_active_runs_of_eval(tx, OTHER, parent.key) == []
+    async with database.write() as tx:
+        assert await runs.lock_active_runs(tx, OTHER, parent.key) == []
 
 
 async def test_runs_of_another_project_are_not_changed(database: Database) -> None:

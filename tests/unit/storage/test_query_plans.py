@@ -22,7 +22,7 @@ from evalhaven.storage.output_items import (
     list_stored_positions,
 )
 from evalhaven.storage.purge import find_deleted_file, find_deleted_run, purge_output_items
-from evalhaven.storage.runs import list_active_runs, list_active_runs_of_eval, list_runs
+from evalhaven.storage.runs import list_active_runs, list_runs, lock_active_runs
 
 Query = Callable[[AsyncConnection], Awaitable[Any]]
 PAGE = PageRequest(20, "desc")
@@ -30,7 +30,7 @@ ITEM_ID = "outputitem_" + "a" * 32
 
 QUERIES: dict[str, Query] = {
     "active runs": lambda tx: list_active_runs(tx, EngineScope(), 64),
-    "active runs of an eval": lambda tx: list_active_runs_of_eval(tx, DEFAULT_PROJECT, 1),
+    "active runs of an eval": lambda tx: lock_active_runs(tx, DEFAULT_PROJECT, 1),
     "runs of an eval": lambda tx: list_runs(tx, DEFAULT_PROJECT, 1, PAGE, None),
     "runs of an eval by status": lambda tx: list_runs(tx, DEFAULT_PROJECT, 1, PAGE, RunStatus.FAILED),
     "evals": lambda tx: list_evals(tx, DEFAULT_PROJECT, PAGE),
@@ -52,51 +52,83 @@ QUERIES: dict[str, Query] = {
 SMALL = ("ix_runs_active", "ix_runs_to_purge", "ix_files_to_purge", "ix_files_expiring")
 
 
-async def plans_of(database: Database, query: Query) -> list[str]:
-    """Return the plan of each statement that a query executes."""
+async def executed_by(tx: AsyncConnection, query: Query) -> list[tuple[str, Any]]:
+    """Return each statement that a query executes, and its parameters."""
     executed: list[tuple[str, Any]] = []
 
     def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
         executed.append((statement, parameters))
 
+    engine = tx.sync_connection
+    assert engine is not None
+    event.listen(engine, "before_cursor_execute", remember)
+    try:
+        await query(tx)
+    except EvalhavenError:
+        assert executed
+    event.remove(engine, "before_cursor_execute", remember)
+    return executed
+
+
+async def steps_of(database: Database, query: Query) -> list[str]:
+    """Return the steps of SQLite's plan of each statement that a query executes."""
+    steps: list[str] = []
     async with database.write() as tx:
-        engine = tx.sync_connection
-        assert engine is not None
-        event.listen(engine, "before_cursor_execute", remember)
-        try:
-            await query(tx)
-        except EvalhavenError:
-            assert executed
-        event.remove(engine, "before_cursor_execute", remember)
-        steps: list[str] = []
-        for statement, parameters in executed:
+        for statement, parameters in await executed_by(tx, query):
             rows = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps += [str(row.detail) for row in rows]
     return steps
 
 
+async def nodes_of(database: Database, query: Query) -> list[dict[str, Any]]:
+    """Return the nodes of PostgreSQL's plans, in which it scans or sorts only where no index would do."""
+    nodes: list[dict[str, Any]] = []
+    async with database.write() as tx:
+        executed = await executed_by(tx, query)
+        for setting in ("enable_seqscan", "enable_sort", "enable_bitmapscan"):
+            await tx.exec_driver_sql(f"SET LOCAL {setting} = off")
+        for statement, parameters in executed:
+            made = await tx.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+            pending = [each["Plan"] for each in made.scalar_one()]
+            while pending:
+                node = pending.pop()
+                pending += node.get("Plans", [])
+                nodes.append(node)
+    return nodes
+
+
 @pytest.mark.parametrize("name", QUERIES)
-async def test_it_seeks(database: Database, name: str) -> None:
-    steps = await plans_of(database, QUERIES[name])
+async def test_sqlite_seeks(sqlite_database: Database, name: str) -> None:
+    steps = await steps_of(sqlite_database, QUERIES[name])
 
     assert steps
     assert [step for step in steps if step.startswith("SCAN ") and not step.endswith(SMALL)] == []
 
 
-async def test_items_are_found_by_id_through_the_index_of_ids(database: Database) -> None:
-    steps = await plans_of(database, QUERIES["an item"])
+@pytest.mark.parametrize("name", QUERIES)
+async def test_postgresql_seeks_and_never_sorts(postgresql_database: Database, name: str) -> None:
+    nodes = await nodes_of(postgresql_database, QUERIES[name])
+    scans = [node for node in nodes if "Scan" in node["Node Type"] and node["Node Type"] != "Function Scan"]
+
+    assert scans
+    assert [node for node in nodes if node["Node Type"] in ("Seq Scan", "Sort")] == []
+    assert [node for node in scans if "Index Cond" not in node and node["Index Name"] not in SMALL] == []
+
+
+async def test_items_are_found_by_id_through_the_index_of_ids(sqlite_database: Database) -> None:
+    steps = await steps_of(sqlite_database, QUERIES["an item"])
 
     assert "ix_output_items_run_key_public_id" in " ".join(steps)
 
 
-async def test_active_runs_are_read_from_the_index_that_holds_no_others(database: Database) -> None:
-    steps = await plans_of(database, QUERIES["active runs"])
+async def test_active_runs_are_read_from_the_index_that_holds_no_others(sqlite_database: Database) -> None:
+    steps = await steps_of(sqlite_database, QUERIES["active runs"])
 
     assert "ix_runs_active" in " ".join(steps)
 
 
 @pytest.mark.parametrize("name", ["active runs of an eval", "deletion of an eval"])
-async def test_an_eval_does_not_read_the_runs_of_others(database: Database, name: str) -> None:
-    steps = " ".join(await plans_of(database, QUERIES[name]))
+async def test_an_eval_does_not_read_the_runs_of_others(sqlite_database: Database, name: str) -> None:
+    steps = " ".join(await steps_of(sqlite_database, QUERIES[name]))
 
     assert "eval_key=?" in steps or "ix_runs_active" in steps

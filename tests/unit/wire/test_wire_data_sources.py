@@ -307,6 +307,17 @@ def test_both_forms_of_function_tools_pass_in_both_protocols() -> None:
         parse_run(make_run(protocol, sampling_params={"tools": tools}))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("description", 1), ("parameters", []), ("strict", "yes"), ("allowed_callers", "direct")]
+)
+def test_fields_of_function_tools_are_typed(key: str, value: object) -> None:
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True, "later": 1}
+    parse_run(make_run("responses", sampling_params={"tools": [tool]}))
+    error = refuse_run(make_run("responses", sampling_params={"tools": [tool | {key: value}]}))
+
+    assert error.param == f"data_source.sampling_params.tools[0].{key}"
+
+
 def test_tools_are_at_most_128() -> None:
     parse_run(make_run(sampling_params={"tools": [{"type": "custom"}] * 128}))
     error = refuse_run(make_run(sampling_params={"tools": [{"type": "custom"}] * 129}))

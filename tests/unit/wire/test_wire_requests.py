@@ -1,9 +1,14 @@
 """Facts about unknown keys and about what a refusal says."""
 
 import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
 
 from evalhaven.wire.evals import CreateEvalRequest
 from evalhaven.wire.requests import find_unknown_keys, format_param
+from evalhaven.wire.runs import CreateEvalRunRequest
 from tests.unit.wire.documents import (
     MULTI,
     PYTHON,
@@ -124,3 +129,47 @@ def test_no_refusal_speaks_of_the_validation_library() -> None:
         assert "choice=" not in message
         assert "Input should" not in message
         assert message.endswith(".")
+
+
+_LABELS = {"type": "label_model", "name": "n", "model": "m", "input": [], "labels": ["x"], "passing_labels": ["x"]}
+_SCORES = {"type": "score_model", "name": "n", "model": "m", "input": []}
+_SEARCH = {"type": "responses", "source": {"type": "responses"}}
+
+
+def _of_criterion(**criterion: Any) -> tuple[type[BaseModel], Any]:
+    return CreateEvalRequest, {**make_eval(), "testing_criteria": [criterion]}
+
+
+def _of_source(**source: Any) -> tuple[type[BaseModel], Any]:
+    return CreateEvalRunRequest, {"data_source": source}
+
+
+def _sampled(content: Any) -> tuple[type[BaseModel], Any]:
+    messages = {"type": "template", "template": content}
+    return _of_source(type="completions", model="m", input_messages=messages, source={"type": "file_id", "id": "f"})
+
+
+_WRONG = [{}] * 1_000
+_WRONG_LISTS = {
+    "testing_criteria": (CreateEvalRequest, {**make_eval(), "testing_criteria": _WRONG}),
+    "graders, a list": _of_criterion(**{**MULTI, "graders": _WRONG}),
+    "graders, an object": _of_criterion(**{**MULTI, "graders": {str(number): {} for number in range(1_000)}}),
+    "labels": _of_criterion(**{**_LABELS, "labels": _WRONG}),
+    "passing_labels": _of_criterion(**{**_LABELS, "passing_labels": _WRONG}),
+    "input of a label model": _of_criterion(**{**_LABELS, "input": _WRONG}),
+    "input of a score model": _of_criterion(**{**_SCORES, "input": _WRONG}),
+    "range": _of_criterion(**{**_SCORES, "range": _WRONG}),
+    "template": _sampled(_WRONG),
+    "content": _sampled([{"role": "user", "content": _WRONG}]),
+    "users": _of_source(**{**_SEARCH, "source": {"type": "responses", "users": _WRONG}}),
+    "tools": _of_source(**{**_SEARCH, "source": {"type": "responses", "tools": _WRONG}}),
+}
+
+
+@pytest.mark.parametrize("name", _WRONG_LISTS)
+def test_of_a_list_of_wrong_entries_only_the_first_is_looked_at(name: str) -> None:
+    """A million wrong criteria, which a body may hold, once kept the server busy for many seconds."""
+    model, document = _WRONG_LISTS[name]
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(document)
+    assert caught.value.error_count() <= 2, "an entry lacks at most two things here"

@@ -19,9 +19,10 @@ from evalhaven.wire.files import (
 )
 from evalhaven.wire.grader_endpoints import RunGraderResponse, ValidateGraderResponse
 from evalhaven.wire.models import ListModelsResponse
-from evalhaven.wire.output_items import EvalRunOutputItem, EvalRunOutputItemList
+from evalhaven.wire.output_items import EvalRunOutputItem, EvalRunOutputItemList, EvalRunOutputItemSample
 from evalhaven.wire.requests import parse_request
 from evalhaven.wire.runs import CreateEvalRunRequest, EvalRun, EvalRunDeleted, EvalRunList
+from tests.recorded import read_recorded
 
 ANSWERS: list[type[BaseModel]] = [
     DeleteFileResponse,
@@ -95,15 +96,22 @@ def test_recorded_answer_fits_its_model(recorded: Path, name: str, model: type[B
 
 
 def test_recorded_output_item_fits_its_model(recorded: Path) -> None:
-    document = read(recorded / "output_item_image_score_model__cookbook_2025-07.txt")
-    # The recording is a client's dump that printed its `sample` object, so the judge's sample, which
-    # is JSON, takes its place with the one key the published schema adds.
-    document["sample"] = document["results"][0]["sample"] | {"max_completion_tokens": None}
+    document = read_recorded(recorded / "output_item_image_score_model__cookbook_2025-07.txt")
 
     item = EvalRunOutputItem.model_validate(document)
 
     assert unknown_of(item) == set()
     assert item.datasource_item_content_hash == document["_datasource_item_content_hash"]
+    assert json.loads(item.model_dump_json(by_alias=True, exclude_unset=True)) == document
+
+
+def test_sample_of_a_recorded_judge_is_a_sample_but_for_one_key(recorded: Path) -> None:
+    document = read_recorded(recorded / "output_item_image_score_model__cookbook_2025-07.txt")
+    judged = document["results"][0]["sample"]
+    # The published schema adds the token limit to the ten keys that were recorded.
+    sample = EvalRunOutputItemSample.model_validate(judged | {"max_completion_tokens": None})
+
+    assert json.loads(sample.model_dump_json(exclude_unset=True)) == judged | {"max_completion_tokens": None}
 
 
 @pytest.mark.parametrize(

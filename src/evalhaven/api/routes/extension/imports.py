@@ -26,7 +26,6 @@ router = APIRouter(prefix="/api/import", include_in_schema=False)
 
 Origin = Annotated[str, Query(min_length=1, max_length=500)]
 Check = Annotated[bool, Query()]
-_NO_RUN = 0  # a key that no run has
 
 
 @router.post("/evals")
@@ -76,9 +75,7 @@ async def import_output_items(
                 raise
     # A run that was executed here has its own items: it can only be looked at, not added to.
     is_check = check or run is None or run.imported is None
-    outcome = await _intake(services, scope, origin, check=is_check).take_output_items(
-        _NO_RUN if run is None else run.key, lines
-    )
+    outcome = await _intake(services, scope, origin, check=is_check).take_output_items(run, lines)
     if run is not None and run.imported is None and outcome.created:
         raise InvalidRequestError(f"Run {run_id!r} was executed on this server; no items can be imported into it.")
     return _answer(outcome)

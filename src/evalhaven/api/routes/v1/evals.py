@@ -19,7 +19,7 @@ from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import criteria_cautions
 from evalhaven.storage import evals as store
-from evalhaven.storage.runs import list_active_runs_of_eval, save_status
+from evalhaven.storage.runs import lock_active_runs, save_status
 from evalhaven.wire import evals as wire
 from evalhaven.wire.requests import parse_request
 
@@ -102,7 +102,7 @@ async def update_eval(eval_id: str, request: Request, services: ServicesOf, scop
     body = parse_request(wire.UpdateEvalRequest, document).body
     metadata = body.metadata or {} if "metadata" in body.model_fields_set else None
     async with services.database.write() as tx:
-        found = await store.get_eval(tx, scope, eval_id)
+        found = await store.get_eval(tx, scope, eval_id, for_update=True)
         found = found.renamed(body.name, metadata, services.now())
         await store.update_eval(tx, scope, found)
     return json_response(eval_text(found))
@@ -112,8 +112,8 @@ async def update_eval(eval_id: str, request: Request, services: ServicesOf, scop
 async def delete_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete an eval with its runs; those under way are canceled first."""
     async with services.database.write() as tx:
-        found = await store.get_eval(tx, scope, eval_id)
-        for run in await list_active_runs_of_eval(tx, scope, found.key):
+        found = await store.get_eval(tx, scope, eval_id, for_update=True)
+        for run in await lock_active_runs(tx, scope, found.key):
             await save_status(tx, scope, run.to(RunStatus.CANCELED, services.now()), services.now())
         await store.delete_eval(tx, scope, found.key, services.now())
     services.wake_executor()

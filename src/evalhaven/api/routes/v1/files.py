@@ -4,7 +4,8 @@ from typing import Annotated, Any, get_args
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
-from starlette.responses import FileResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 
 from evalhaven.api.lists import After, OrderOf, page_request
 from evalhaven.api.rendering import file_text, json_response, list_text
@@ -17,6 +18,7 @@ from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.jsontext import InvalidJsonError
 from evalhaven.storage import files as store
 from evalhaven.wire import files as wire
+from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/files", tags=["Files"])
@@ -42,6 +44,24 @@ _UPLOAD_SCHEMA: dict[str, Any] = {
         },
     }
 }
+
+
+_CONTENT: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string"}}}
+
+
+class _ContentResponse(FileResponse):
+    """A file's content, or the part of it that a header `Range` asks for; refusals have the form of all others."""
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            # HTTP has what cannot be understood ignored: no range is the whole file.
+            return []
+        except RangeNotSatisfiable as error:
+            message = f"The file has {file_size} bytes, and the header 'Range' asks for none of them."
+            raise HTTPException(416, message, {"content-range": f"bytes */{file_size}"}) from error
 
 
 @router.post("", operation_id="createFile", response_model=wire.OpenAIFile, openapi_extra=_UPLOAD_SCHEMA)
@@ -75,7 +95,7 @@ async def list_files(
     scope: ScopeOf,
     after: After = None,
     limit: Annotated[int, Query(ge=1)] = MAX_FILE_LIMIT,
-    order: OrderOf = None,
+    order: OrderOf = "desc",
     purpose: Annotated[str | None, Query()] = None,
 ) -> Response:
     """List the uploaded files; without a purpose, of every purpose."""
@@ -103,7 +123,11 @@ async def get_file(file_id: str, services: ServicesOf, scope: ScopeOf) -> Respon
     "/{file_id}/content",
     operation_id="downloadFile",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": _CONTENT},
+        206: {"description": "The part that the header 'Range' asks for.", "content": _CONTENT},
+        416: {"description": "The file ends before that part.", "model": ErrorResponse},
+    },
 )
 async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Download a file, byte for byte as it was uploaded."""
@@ -114,7 +138,7 @@ async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Res
         raise NotFoundError("File", file_id, "file_id")
     # Whatever was uploaded is never shown by a browser as a page of this server.
     headers = {"x-content-type-options": "nosniff"}
-    return FileResponse(
+    return _ContentResponse(
         services.blobs.path(found.id),
         media_type="application/octet-stream",
         filename=found.filename,
@@ -126,7 +150,7 @@ async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Res
 async def delete_file(file_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete a file; runs under way that read it go on."""
     async with services.database.write() as tx:
-        found = await store.get_file(tx, scope, file_id, services.now())
+        found = await store.get_file(tx, scope, file_id, services.now(), for_update=True)
         await store.delete_file(tx, scope, found.key, services.now())
     services.wake_executor()
     return json_response(jsontext.render({"id": file_id, "object": "file", "deleted": True}))

@@ -99,10 +99,10 @@ async def _prepare(raw: RawJson, parent: Eval, services: Services, scope: Projec
 
 async def _insert(tx: AsyncConnection, run: Run, services: Services, scope: ProjectScope) -> None:
     # The eval was found before the body arrived and may have been deleted meanwhile.
-    await eval_store.get_eval(tx, scope, run.eval_id)
+    await eval_store.get_eval(tx, scope, run.eval_id, for_share=True)
     if run.file_id is not None:
         try:
-            await get_file(tx, scope, run.file_id, services.now())
+            await get_file(tx, scope, run.file_id, services.now(), for_share=True)
         except NotFoundError as error:
             raise InvalidRequestError(
                 f"'data_source.source.id' names no file: {run.file_id!r} does not exist, is deleted or has expired. "

@@ -11,15 +11,18 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Apply the step."""
     op.create_table(
         "projects",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("public_id", sa.Text(), nullable=False),
+        sa.Column("public_id", ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("blob_store", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_projects"),
         sa.UniqueConstraint("public_id", name="uq_projects_public_id"),
     )
@@ -27,7 +30,7 @@ def upgrade() -> None:
         "evals",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("public_id", sa.Text(), nullable=False),
+        sa.Column("public_id", ID, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
@@ -64,7 +67,7 @@ def upgrade() -> None:
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("object_id", sa.Text(), nullable=False),
+        sa.Column("object_id", ID, nullable=False),
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_events_project_id"),
         sa.PrimaryKeyConstraint("key", name="pk_events"),
@@ -82,7 +85,7 @@ def upgrade() -> None:
         "files",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("public_id", sa.Text(), nullable=False),
+        sa.Column("public_id", ID, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
@@ -119,10 +122,10 @@ def upgrade() -> None:
     op.create_table(
         "idempotency_keys",
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("idempotency_key", sa.Text(), nullable=False),
+        sa.Column("idempotency_key", ID, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("object_id", sa.Text(), nullable=False),
+        sa.Column("object_id", ID, nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_idempotency_keys_project_id"),
         sa.PrimaryKeyConstraint("project_id", "idempotency_key", name="pk_idempotency_keys"),
     )
@@ -152,7 +155,7 @@ def upgrade() -> None:
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("eval_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("public_id", sa.Text(), nullable=False),
+        sa.Column("public_id", ID, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
@@ -166,7 +169,7 @@ def upgrade() -> None:
         sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("data_source", sa.Text(), nullable=False),
         sa.Column("has_inline_rows", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("file_id", sa.Text(), nullable=True),
+        sa.Column("file_id", ID, nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("items_planned", sa.BigInteger(), nullable=True),
         sa.Column("passed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -260,4 +263,5 @@ def upgrade() -> None:
         ["run_key", "status", "created_at", "public_id"],
         unique=False,
     )
-    op.execute("INSERT INTO projects (id, public_id, name, created_at) VALUES (1, 'proj_default', '\"Default\"', 0)")
+    # Without an id, so that PostgreSQL's sequence counts it: the first is 1.
+    op.execute("INSERT INTO projects (public_id, name, created_at) VALUES ('proj_default', '\"Default\"', 0)")

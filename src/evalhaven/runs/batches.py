@@ -1,0 +1,75 @@
+"""Batches of output items, on their way from evaluation to storage."""
+
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from evalhaven.domain.output_items import OutputItem
+
+BATCH_ITEMS = 256
+BATCH_BYTES = 4 * 1024 * 1024
+_FLUSH_S = 0.1
+
+
+@dataclass(slots=True)
+class Batch:
+    """Items that are stored in one transaction; the last one of a chunk marks it as done."""
+
+    items: list[OutputItem] = field(default_factory=list[OutputItem])
+    size_bytes: int = 0
+    is_last: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether it is to be stored before anything is added."""
+        return len(self.items) >= BATCH_ITEMS or self.size_bytes >= BATCH_BYTES
+
+    def add(self, item: OutputItem) -> None:
+        """Add an item."""
+        self.items.append(item)
+        self.size_bytes += len(item.item_text) + len(item.sample.recorded_text or "")
+
+
+class Outbox:
+    """Where many tasks put their items; they wait there while the batch before is being stored."""
+
+    def __init__(self, send: MemoryObjectSendStream[Batch]) -> None:
+        """Begin with an empty batch.
+
+        Args:
+            send: Takes the batches, one at a time.
+        """
+        self._send = send
+        self._batch = Batch()
+        self._sending = anyio.Lock()
+        self._closed = anyio.Event()
+
+    async def add(self, item: OutputItem) -> None:
+        """Add an item, and wait for storage where that makes a full batch."""
+        self._batch.add(item)
+        if self._batch.is_full:
+            await self.flush()
+
+    async def flush(self, *, is_last: bool = False) -> None:
+        """Hand over what is there.
+
+        Args:
+            is_last: Nothing comes after it.
+        """
+        async with self._sending:
+            batch, self._batch = self._batch, Batch()
+            batch.is_last = is_last
+            if batch.items or is_last:
+                await self._send.send(batch)
+
+    async def flush_regularly(self) -> None:
+        """Hand over what is there, several times a second, until the outbox is closed."""
+        while not self._closed.is_set():
+            with anyio.move_on_after(_FLUSH_S):
+                await self._closed.wait()
+            await self.flush()
+
+    def close(self) -> None:
+        """End the regular handing over."""
+        self._closed.set()

@@ -1,0 +1,1 @@
+"""Calls to models: so far the embeddings that graders compare."""

@@ -1,0 +1,56 @@
+"""The pairing of a database with the blob store whose files its rows name.
+
+A blob that no row names is swept at the start of a server. So a server with the wrong database would sweep every
+file there is, and one with the wrong data directory would miss them all: both refuse to start instead.
+"""
+
+import secrets
+
+from sqlalchemy import URL, Connection, or_, select, update
+
+from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import sync_engine
+from evalhaven.storage.tables import files, projects, runs
+
+
+class PairingError(Exception):
+    """The database and the blob store do not belong together; the message says what to do."""
+
+
+def pair_blob_store(url: URL, blobs: BlobStore) -> None:
+    """Check that a migrated database belongs to a blob store; what is new on both sides is paired.
+
+    Raises:
+        PairingError: One of them belongs to another, or was lost.
+    """
+    engine = sync_engine(url)
+    try:
+        with engine.begin() as connection:
+            _pair(connection, blobs)
+    finally:
+        engine.dispose()
+
+
+def _pair(connection: Connection, blobs: BlobStore) -> None:
+    default = projects.c.id == DEFAULT_PROJECT.project_id
+    wanted = connection.execute(select(projects.c.blob_store).where(default).with_for_update()).scalar_one()
+    found = blobs.identity()
+    if wanted is not None and wanted == found:
+        return
+    if wanted is not None:
+        raise PairingError(
+            f"The database belongs to another data directory than {blobs.directory.parent}: start with that one, or "
+            f"restore its blobs/. If its files are lost for good, write {wanted} into {blobs.identity_path}."
+        )
+    if next(blobs.names(at_once=1), None) is not None:
+        raise PairingError(
+            f"{blobs.directory.parent} holds files, and the database knows none of them. Name the database that they "
+            "belong to, restore it, or move blobs/ away."
+        )
+    names_blobs = or_(select(files.c.key).exists(), select(runs.c.key).exists())
+    if connection.execute(select(names_blobs)).scalar_one():
+        raise PairingError("The database names files of a data directory that it does not know; restore a backup.")
+    identity = found or secrets.token_hex(16)
+    blobs.save_identity(identity)
+    connection.execute(update(projects).where(default).values(blob_store=identity))

@@ -1,0 +1,141 @@
+"""A real embeddings endpoint on loopback: vectors are made from a hash of the text, faults are told beforehand.
+
+with EmbeddingsEndpoint() as endpoint:
+    endpoint.faults.append(Fault(429, headers={"Retry-After": "1"}))
+    ...
+    assert endpoint.requests[0].body["encoding_format"] == "base64"
+"""
+
+import base64
+import hashlib
+import json
+import math
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+DIMENSIONS = 8
+Vector = list[float]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is answered in the place of embeddings; `is_cut` closes the connection within the body."""
+
+    status: int = 200
+    body: Any = field(default_factory=lambda: {"error": {"message": "told to fail"}})
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+def vector_of(text: str) -> Vector:
+    """Return the embedding of a text: numbers from -1 to 1 that only the text decides."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return [number / 128 - 1 for number in digest[:DIMENSIONS]]
+
+
+def cosine_of(first: str, second: str) -> float:
+    """Return the cosine of the embeddings of two texts, negative ones as 0."""
+    one, other = vector_of(first), vector_of(second)
+    product = sum(a * b for a, b in zip(one, other, strict=True))
+    return max(0.0, product / (math.hypot(*one) * math.hypot(*other)))
+
+
+class EmbeddingsEndpoint:
+    """The endpoint; it answers while the context lasts."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.faults: deque[Fault] = deque()
+        self.refused: set[str] = set()
+        self.vector: Callable[[str], Vector] = vector_of
+        self.is_base64 = True
+        self.gate = threading.Event()
+        self.gate.set()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                endpoint._answer(self)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @property
+    def inputs(self) -> list[list[str]]:
+        """The texts of each request that arrived."""
+        return [request.body["input"] for request in self.requests]
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        with self._lock:
+            self.requests.append(Request(handler.path, {k.lower(): v for k, v in handler.headers.items()}, body))
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            fault = self.faults.popleft() if self.faults else None
+        self.gate.wait(30)
+        with self._lock:
+            self._at_once -= 1
+        texts: list[str] = body["input"]
+        if fault is None and self.refused & set(texts):
+            fault = Fault(400, {"error": {"message": f"refused, with key {handler.headers['authorization']}"}})
+        if fault is None:
+            fault = Fault(200, self._embeddings(texts, is_base64=body.get("encoding_format") == "base64"))
+        self._send(handler, fault)
+
+    def _embeddings(self, texts: Sequence[str], *, is_base64: bool) -> dict[str, Any]:
+        # From last to first: the index says which is which.
+        data = [{"object": "embedding", "index": i, "embedding": self.vector(text)} for i, text in enumerate(texts)]
+        if is_base64 and self.is_base64:
+            for each in data:
+                numbers: Any = each["embedding"]
+                each["embedding"] = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return {"object": "list", "model": "made-up", "data": data[::-1], "usage": usage}
+
+    @staticmethod
+    def _send(handler: BaseHTTPRequestHandler, fault: Fault) -> None:
+        content = fault.body if isinstance(fault.body, bytes) else json.dumps(fault.body).encode()
+        handler.send_response(fault.status)
+        for name, value in fault.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content[: len(content) // 2] if fault.is_cut else content)
+        handler.close_connection = fault.is_cut

@@ -1,0 +1,50 @@
+"""One server for all hostile requests: the same process at the end, and its log tells of no failure."""
+
+from collections.abc import Iterator
+
+import httpx
+import hypothesis
+import pytest
+
+from tests.databases import TemporaryDatabase
+from tests.hostile.target import TIMEOUT_S, Target
+from tests.server import Server, show_server_logs
+from tests.sizes import SIZES
+
+pytest_runtest_makereport = show_server_logs
+
+hypothesis.settings.register_profile(
+    "hostile",
+    deadline=None,
+    database=None,
+    print_blob=True,
+    max_examples=SIZES.hostile_requests,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.load_profile("hostile")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("hostile")
+    with temporary_database() as url, Server(directory, url, EVALHAVEN_MAX_BODY_MB="16").running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared_client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=TIMEOUT_S, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shared_target(server: Server, shared_client: httpx.Client) -> Iterator[Target]:
+    process_id = server.process.pid
+    yield Target(server, shared_client)
+    assert server.process.pid == process_id
+
+
+@pytest.fixture
+def target(shared_target: Target) -> Iterator[Target]:
+    yield shared_target
+    shared_target.assert_well()

@@ -1,0 +1,271 @@
+"""A server under attack: objects to aim at, and the facts that every one of its answers is held against."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import httpx
+
+from tests.contract.conftest import FINAL, eval_body, inline_source
+from tests.contract.document import AnswerChecker
+from tests.hostile.addresses import Headers
+from tests.hostile.operations import FORM, JSON, Operation, operations_of
+from tests.hostile.valid import BODIES
+from tests.hostile.values import to_json
+from tests.server import Server
+
+SIGNS_OF_FAILURE = ("Traceback", "request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died")
+TIMEOUT_S = 30.0
+
+_ROWS = [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x", "b": "y"}}]
+_GROWING = ("status", "result_counts", "per_testing_criteria_results", "per_model_usage", "evalhaven", "error")
+_BOUNDARY = "boundary"
+
+
+class Target:
+    """Sends requests to one server and checks what every answer must be.
+
+    Attributes:
+        operations: Those of its document, by id.
+        eval_id: An eval that stays.
+        run_id: A completed run of it, of two items.
+        file_id: A file that stays.
+    """
+
+    def __init__(self, server: Server, client: httpx.Client) -> None:
+        self.server = server
+        self._client = client
+        document = client.get("/openapi.json").json()
+        self._checker = AnswerChecker(document)
+        self.operations = operations_of(document)
+        self.eval_id: str = self._made("/v1/evals", eval_body(name="stays", metadata={"k": "v"}))
+        self.file_id = self.upload(b"".join(json.dumps(row).encode() + b"\n" for row in _ROWS))
+        self.run_id = self._new_run(self.eval_id)
+        self.ended(self.eval_id, self.run_id)
+        self.item_id: str = self._items(self.eval_id, self.run_id)[0]["id"]
+        self._state: tuple[str, ...] | None = self._look()
+
+    def ids(self, operation: Operation) -> dict[str, str]:
+        """Return path parameters that name existing objects, made for the purpose where the operation destroys."""
+        known = {"eval_id": self.eval_id, "run_id": self.run_id, "output_item_id": self.item_id}
+        known |= {"file_id": self.file_id, "model": "m"}
+        assert set(operation.path) <= known.keys(), f"{operation.id}: name an object for each of {operation.path}"
+        if operation.destroys and operation.path:
+            last = operation.path[-1]
+            makers: dict[str, Callable[[], str]] = {
+                "eval_id": lambda: self._made("/v1/evals", eval_body()),
+                "run_id": lambda: self._new_run(self.eval_id),
+                "file_id": lambda: self.upload(b"{}"),
+            }
+            known[last] = makers[last]()
+            self._state = None
+        return {name: known[name] for name in operation.path}
+
+    def body(self, operation: Operation, number: int = 0) -> tuple[bytes, Headers]:
+        """Return a valid body of an operation with the header that declares it."""
+        if operation.body is None:
+            return b"", []
+        if operation.body == FORM:
+            return form(file_part(), PURPOSE), [(b"content-type", FORM_TYPE)]
+        assert operation.id in BODIES, f"{operation.id} has no valid body in tests/hostile/valid.py"
+        bodies = BODIES[operation.id]
+        return to_json(bodies[number % len(bodies)]), [(b"content-type", b"application/json")]
+
+    def send(
+        self, operation: Operation, target: bytes, headers: Headers | None = None, content: bytes = b""
+    ) -> httpx.Response:
+        """Send a request, whatever stands in it, and hold the answer against the facts.
+
+        Args:
+            operation: What it is meant for.
+            target: Path and query as they go over the wire.
+            headers: Header fields beyond those of the client.
+            content: The body.
+        """
+        answer = self._client.request(
+            operation.method, "/", headers=headers, content=content or None, extensions={"target": target}
+        )
+        self._check(operation, answer, target)
+        return answer
+
+    def assert_unchanged(self) -> None:
+        """Fail when the lists or the run that stays are not as they were; the first look after a change is the measure.
+
+        What accepted requests made is gone again by now.
+        """
+        now = self._look()
+        assert self._state in {None, now}, "a refused request changed something"
+        self._state = now
+
+    def assert_well(self) -> None:
+        """Fail when the server is not the process that it was, or its log tells of a failure."""
+        assert self.server.process.poll() is None, "the server lived through it"
+        assert self._client.get("/readyz").status_code == 200
+        for sign in SIGNS_OF_FAILURE:
+            assert sign not in self.server.log, sign
+
+    def settle(self, operation: Operation, answer: httpx.Response, content: bytes | None = None) -> None:
+        """Read back what an accepted request made, find it in its list, let it run, and take it away again.
+
+        Args:
+            operation: What was accepted.
+            answer: Its answer.
+            content: What an uploaded file must hold; None where it is not known.
+        """
+        if not answer.is_success or not operation.writes:
+            return
+        if operation.id == "createEval":
+            self._settle(f"/v1/evals/{answer.json()['id']}", answer)
+        elif operation.id == "createFile":
+            path = f"/v1/files/{answer.json()['id']}"
+            received = self._client.get(f"{path}/content").content
+            assert len(received) == answer.json()["bytes"]
+            assert content is None or received == content
+            self._settle(path, answer)
+        elif operation.id == "createEvalRun":
+            self._settle_run(answer.json())
+        elif operation.id == "updateEval":
+            assert self._client.get(f"/v1/evals/{self.eval_id}").json() == answer.json()
+            body = {"name": "stays", "metadata": {"k": "v"}}
+            assert self._client.post(f"/v1/evals/{self.eval_id}", json=body).status_code == 200
+
+    def upload(self, content: bytes) -> str:
+        """Upload a file of rows and return its id."""
+        answer = self._client.post("/v1/files", files={"file": ("f", content)}, data={"purpose": "evals"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
+
+    def ended(self, eval_id: str, run_id: str) -> dict[str, Any]:
+        """Return a run as it is when it has ended; its counts add up and every item that it counts is listed."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            answer = self._client.get(f"/v1/evals/{eval_id}/runs/{run_id}")
+            assert answer.status_code == 200, answer.text
+            run: dict[str, Any] = answer.json()
+            if run["status"] in FINAL:
+                break
+            time.sleep(0.01)
+        else:
+            raise AssertionError(f"run {run_id} did not end within {TIMEOUT_S} s")
+        counts = run["result_counts"]
+        assert counts["total"] == counts["passed"] + counts["failed"] + counts["errored"]
+        assert (run["error"] is not None) == (run["status"] == "failed")
+        assert run["error"] is None or run["error"]["code"] != "internal_error"
+        items = self._items(eval_id, run_id)
+        assert len(items) == counts["total"]
+        assert sorted(item["datasource_item_id"] for item in items) == list(range(counts["total"]))
+        if items:
+            item = self._client.get(f"/v1/evals/{eval_id}/runs/{run_id}/output_items/{items[0]['id']}")
+            assert item.json() == items[0]
+        return run
+
+    def _items(self, eval_id: str, run_id: str) -> list[dict[str, Any]]:
+        answer = self._client.get(f"/v1/evals/{eval_id}/runs/{run_id}/output_items?limit=1000")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def _made(self, path: str, body: dict[str, Any]) -> str:
+        answer = self._client.post(path, json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    def _new_run(self, eval_id: str) -> str:
+        return self._made(f"/v1/evals/{eval_id}/runs", {"data_source": inline_source(_ROWS)})
+
+    def _settle_run(self, made: dict[str, Any]) -> None:
+        path = f"/v1/evals/{made['eval_id']}/runs/{made['id']}"
+        ended = self.ended(made["eval_id"], made["id"])
+        assert {key: value for key, value in ended.items() if key not in _GROWING} == {
+            key: value for key, value in made.items() if key not in _GROWING
+        }
+        listed = self._client.get(f"/v1/evals/{made['eval_id']}/runs?limit=1&order=desc").json()["data"]
+        assert listed == [ended]
+        self._remove(path)
+
+    def _settle(self, path: str, answer: httpx.Response) -> None:
+        assert self._client.get(path).text == answer.text
+        listed = self._client.get(f"{path.rpartition('/')[0]}?limit=1&order=desc").json()["data"]
+        assert listed == [answer.json()]
+        self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        assert self._client.delete(path).status_code == 200
+        assert self._client.get(path).status_code == 404
+
+    def _look(self) -> tuple[str, ...]:
+        """Return what a refused request must not change."""
+        run = f"/v1/evals/{self.eval_id}/runs/{self.run_id}"
+        paths = ("/v1/evals?limit=100", "/v1/files?limit=100", run, f"{run}/output_items")
+        seen = [self._listed(path).text for path in paths]
+        # Only which ones there are: a run that was just made goes on by itself.
+        runs = self._listed(f"/v1/evals/{self.eval_id}/runs?limit=5").json()["data"]
+        return (*seen, *(each["id"] for each in runs))
+
+    def _listed(self, path: str) -> httpx.Response:
+        answer = self._client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def _check(self, operation: Operation, answer: httpx.Response, target: bytes) -> None:
+        said = f"{operation.method} {target[:200]!r}: {answer.status_code} {answer.text[:500]}"
+        status = answer.status_code
+        # An id with a slash in it is another path, which may be one of other methods.
+        is_other_path = status == 405 and b"%2f" in target.lower()
+        assert str(status) in operation.answers or is_other_path, said
+        assert answer.headers["x-request-id"].startswith("req_"), said
+        if status < 400 and operation.downloads:
+            return
+        assert answer.headers["content-type"] == JSON, said
+        found = strict_json(answer.content)
+        if status >= 400:
+            assert_envelope(found, said)
+            return
+        schema = operation.answers[str(status)]["content"][JSON]["schema"]
+        assert self._checker.problems_of_answer(schema, found) == [], said
+
+
+def assert_envelope(found: Any, said: str) -> None:
+    """Fail unless a value is an error as every refusal must be."""
+    assert list(found) == ["error"], said
+    error = found["error"]
+    assert set(error) == {"message", "type", "param", "code"}, said
+    assert error["type"] == "invalid_request_error", said
+    assert isinstance(error["message"], str), said
+    assert error["message"], said
+    assert len(error["message"]) <= 10_000, "an error quotes what was sent, but not the whole of it"
+    assert isinstance(error["param"], str | None), said
+    assert len(error["param"] or "") <= 1_100, said
+    assert isinstance(error["code"], str | None), said
+
+
+def strict_json(raw: bytes) -> Any:
+    """Return the value of an answer, which must be JSON to the letter, in UTF-8."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise AssertionError(f"the answer holds {constant}")
+
+    return json.loads(raw.decode("utf-8"), parse_constant=refuse)
+
+
+FORM_TYPE = f"{FORM}; boundary={_BOUNDARY}".encode()
+
+
+def part(disposition: bytes, content: bytes, headers: Sequence[bytes] = ()) -> bytes:
+    """Return one part of a form: its disposition, its content, further header lines."""
+    head = b"\r\n".join((b"content-disposition: " + disposition, *headers))
+    return head + b"\r\n\r\n" + content
+
+
+def form(*parts: bytes) -> bytes:
+    """Return a form of parts."""
+    mark = f"--{_BOUNDARY}".encode()
+    return b"".join(mark + b"\r\n" + each + b"\r\n" for each in parts) + mark + b"--\r\n"
+
+
+def file_part(name: bytes = b"f.jsonl", content: bytes = b"{}") -> bytes:
+    """Return the part of the file."""
+    return part(b'form-data; name="file"; filename="' + name + b'"', content)
+
+
+PURPOSE = part(b'form-data; name="purpose"', b"evals")

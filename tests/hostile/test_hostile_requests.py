@@ -1,0 +1,74 @@
+"""Ids, queries and headers of every documented operation, as no client should send them.
+
+`Target.send` holds each answer against the facts; here stands what each kind of input means beyond them.
+"""
+
+from functools import partial
+
+import pytest
+from hypothesis import strategies as st
+
+from tests.hostile.addresses import HEADERS, SEGMENTS, Headers, near_misses, queries
+from tests.hostile.examples import for_examples
+from tests.hostile.operations import Operation
+from tests.hostile.target import Target
+
+pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+def test_every_documented_operation_is_attacked(target: Target) -> None:
+    """A new operation fails here until objects for its path and a valid body are known."""
+    assert len(target.operations) >= 16
+    for operation in target.operations.values():
+        content, headers = target.body(operation)
+        answer = target.send(operation, operation.target(target.ids(operation)), headers, content)
+        assert answer.is_success or operation.id == "retrieveModel", answer.text
+        target.settle(operation, answer)
+
+
+def test_an_id_that_names_nothing_is_not_found_whatever_its_form(target: Target) -> None:
+    for operation in target.operations.values():
+        if operation.path:
+            known = target.ids(operation)
+            pools = {name: SEGMENTS | st.sampled_from(near_misses(known[name])) for name in operation.path}
+            wrong = st.lists(st.sampled_from(operation.path), min_size=1, unique=True).flatmap(
+                lambda names, pools=pools: st.fixed_dictionaries({name: pools[name] for name in names})
+            )
+            for_examples(wrong, partial(_attack_path, target, operation, known))
+
+
+def _attack_path(target: Target, operation: Operation, known: dict[str, str], wrong: dict[str, bytes]) -> None:
+    content, headers = target.body(operation)
+    answer = target.send(operation, operation.target({**known, **wrong}), headers, content)
+    assert answer.status_code in {404, 405}, answer.text
+    if operation.writes:
+        target.assert_unchanged()
+
+
+def test_any_query_is_answered_or_refused(target: Target) -> None:
+    for operation in target.operations.values():
+        for_examples(queries(operation.query), partial(_attack_query, target, operation))
+
+
+def _attack_query(target: Target, operation: Operation, query: bytes) -> None:
+    content, headers = target.body(operation)
+    answer = target.send(operation, operation.target(target.ids(operation), query), headers, content)
+    if answer.status_code == 400:
+        assert answer.json()["error"]["param"] in operation.query, answer.text
+        target.assert_unchanged()
+    else:
+        assert answer.is_success or operation.id == "retrieveModel", answer.text
+    target.settle(operation, answer)
+
+
+def test_any_header_is_obeyed_ignored_or_refused(target: Target) -> None:
+    for operation in target.operations.values():
+        for_examples(HEADERS, partial(_attack_headers, target, operation))
+
+
+def _attack_headers(target: Target, operation: Operation, headers: Headers) -> None:
+    content, own = target.body(operation)
+    answer = target.send(operation, operation.target(target.ids(operation)), [*own, *headers], content)
+    if not answer.is_success:
+        target.assert_unchanged()
+    target.settle(operation, answer)

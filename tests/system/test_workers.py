@@ -1,0 +1,77 @@
+"""Worker processes end with the executor that started them, also when it is killed; the run goes on without harm."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.server import Server
+from tests.system.client import wait_until
+from tests.system.inside import executor_of, has_ended
+
+_GONE_WITHIN_S = 1.0
+CRITERION: dict[str, Any] = {
+    "type": "text_similarity",
+    "name": "alike",
+    "input": "{{ item.a }}",
+    "reference": "{{ item.b }}",
+    "evaluation_metric": "fuzzy_match",
+    "pass_threshold": 0.5,
+}
+
+
+def start_long_run(http: httpx.Client) -> dict[str, Any]:
+    """Start a run whose one item takes a worker many seconds."""
+    config = {"type": "custom", "item_schema": {"type": "object"}}
+    parent = http.post("/v1/evals", json={"data_source_config": config, "testing_criteria": [CRITERION]}).json()
+    rows = [{"item": {"a": "abc" * 400_000, "b": "cab" * 400_000}}]
+    source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+    answer = http.post(f"/v1/evals/{parent['id']}/runs", content=json.dumps({"data_source": source}))
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def workers_of(executor: psutil.Process) -> list[psutil.Process]:
+    return [child for child in executor.children() if "evalhaven.graders.worker_main" in child.cmdline()]
+
+
+def busy_workers(server: Server) -> list[psutil.Process]:
+    """Return the workers of a server once one of them computes."""
+    executor = executor_of(server)
+    wait_until(lambda: any(sum(worker.cpu_times()[:2]) > 0.5 for worker in workers_of(executor)), "a worker computes")
+    return workers_of(executor)
+
+
+@pytest.mark.parametrize("victim", ["executor", "server"])
+def test_no_worker_is_left_after_a_kill(tmp_path: Path, victim: str) -> None:
+    with Server(tmp_path).running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+        start_long_run(http)
+        workers = busy_workers(server)
+        if victim == "server":
+            server.kill()
+        else:
+            executor_of(server).kill()
+        deadline = time.monotonic() + _GONE_WITHIN_S
+        while not all(has_ended(worker) for worker in workers) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+        assert workers
+        assert [worker for worker in workers if not has_ended(worker)] == []
+
+
+def test_cancelling_a_run_ends_what_its_workers_compute(tmp_path: Path) -> None:
+    with Server(tmp_path).running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+        run = start_long_run(http)
+        workers = busy_workers(server)
+        path = f"/v1/evals/{run['eval_id']}/runs/{run['id']}"
+        canceled = http.post(path).json()
+        took_s = wait_until(lambda: all(has_ended(worker) for worker in workers), "the workers are gone", 10.0)
+
+        assert canceled["status"] == http.get(path).json()["status"] == "canceled"
+        assert http.get(path).json()["result_counts"]["total"] == 0
+        assert took_s < 2.0
+        assert "Traceback" not in server.log
