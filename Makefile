@@ -35,7 +35,11 @@ demo: $(INSTALLED) ## Run the example from upload to results (ARGS=--exit ends t
 	@$(BIN)/evalhaven demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests with coverage (ARGS=tests/unit runs a part)
+test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests (ARGS=tests/unit runs a part)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+
+.PHONY: coverage
+coverage: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests with coverage, which takes longer
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 .PHONY: lint

@@ -8,6 +8,8 @@ IS_SOAK = os.environ.get("EVALHAVEN_SOAK") == "1"
 
 # Every random choice of a proof comes from this seed, so a failure can be replayed with EVALHAVEN_SEED.
 SEED = int(os.environ.get("EVALHAVEN_SEED") or secrets.randbelow(2**32))
+# Processes that run tests side by side all take it from here.
+os.environ["EVALHAVEN_SEED"] = str(SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ REDUCED = Sizes(
     hostile_size=30_000,
     hostile_runs=30,
     histories=1,
-    history_steps=50,
+    history_steps=45,
     generated_requests=2_000,
 )
 

@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import openai
 import pytest
 
 from tests.contract.document import AnswerChecker
-from tests.databases import PASSWORD, TemporaryDatabase
+from tests.databases import PASSWORD, PostgresServer
 from tests.server import Server, show_server_logs
 
 pytest_runtest_makereport = show_server_logs
@@ -24,16 +26,34 @@ Upload = Callable[..., str]
 RunToEnd = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("server")
-    with temporary_database() as url, Server(directory, url, EVALHAVEN_MAX_BODY_MB="16").running() as running:
+@contextmanager
+def _watched(directory: Path, database_url: str | None) -> Generator[Server]:
+    with Server(directory, database_url, EVALHAVEN_MAX_BODY_MB="16").running() as running:
         process_id = running.process.pid
         yield running
         assert (running.process.pid, running.process.poll()) == (process_id, None), "the server lived through it all"
         assert PASSWORD not in running.log
         for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
             assert sign not in running.log
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with _watched(tmp_path_factory.mktemp("server"), None) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Server]:
+    with postgres.temporary_database() as url, _watched(tmp_path_factory.mktemp("server"), url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(database_kind: str, request: pytest.FixtureRequest) -> Server:
+    """Return the server of each database in turn; both stay up, so that to change costs nothing."""
+    found: Server = request.getfixturevalue(f"{database_kind}_server")
+    return found
 
 
 @pytest.fixture(scope="session")

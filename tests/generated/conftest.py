@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.contract.conftest import document, server
+from tests.contract.conftest import document, postgresql_server, server, sqlite_server
 from tests.generated.traffic import Record
 from tests.published import read_published
 from tests.server import show_server_logs
 
-__all__ = ["document", "server"]
+__all__ = ["document", "postgresql_server", "server", "sqlite_server"]
 
 pytest_runtest_makereport = show_server_logs
 

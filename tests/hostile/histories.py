@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -18,8 +18,9 @@ from tests.system.client import CRITERIA, ITEM_SCHEMA, wait_until
 from tests.system.inside import executors_of
 
 TIMEOUT_S = 60.0
-_MOST_RUNS = 12
-_SIZES = (1, 1, 2, 7, 40, 300, 2_000, 5_000)
+_MOST_RUNS = 10
+_SIZES = (1, 2, 7, 300, 2_000)
+_LONG = 20_000  # items of a run that is still under way when it is met
 _PAGE = 1_000
 
 
@@ -40,29 +41,36 @@ class History:
     files: dict[str, Rows] = field(default_factory=dict[str, Rows])
     gone: list[str] = field(default_factory=list[str])
 
-    def step(self) -> None:
-        """Take one step and look at everything."""
-        steps: list[tuple[int, Callable[[], str | None]]] = [
+    def take_steps(self, count: int) -> None:
+        """Take steps, and look at everything after each; every kind comes by its weight before any comes again."""
+        weights: list[tuple[int, Callable[[], str | None]]] = [
             (2, self.create_eval),
-            (8, self.create_inline_run),
+            (6, self.create_inline_run),
             (3, self.upload),
-            (8, self.create_file_run),
-            (5, self.cancel),
-            (3, self.delete_run),
+            (6, self.create_file_run),
+            (2, self.cancel),
+            (4, self.cancel_midway),
+            (2, self.delete_run),
             (1, self.delete_eval),
             (2, self.delete_file),
-            (2, self.kill_server),
-            (3, self.kill_executor),
-            (1, self.stop_server),
+            (1, self.kill_server),
+            (3, self.kill_server_midway),
+            (1, self.kill_executor),
+            (3, self.kill_executor_midway),
+            (1, self.stop_server_midway),
             (2, self.kill_while_creating),
             (2, self.kill_while_ending),
-            (4, self.pause),
+            (3, self.pause),
             (1, self.wait_for_all),
         ]
-        [chosen] = self.chance.choices([each for _, each in steps], [weight for weight, _ in steps])
-        told = chosen()
-        if told is not None:
-            self.told.append(f"{len(self.told)}. {chosen.__name__}: {told}")
+        deck: list[Callable[[], str | None]] = []
+        for number in range(count):
+            if not deck:
+                deck = [step for weight, step in weights for _ in range(weight)]
+                self.chance.shuffle(deck)
+            step = deck.pop()
+            self.told.append(f"{number}. {step.__name__}")
+            self.told[-1] += f": {step()}"
             self.look()
 
     def create_eval(self) -> str:
@@ -71,10 +79,8 @@ class History:
         self.evals.add(made)
         return made
 
-    def create_inline_run(self) -> str | None:
-        eval_id = self._some(self.evals)
-        if eval_id is None or len(self.runs) >= _MOST_RUNS:
-            return None
+    def create_inline_run(self) -> str:
+        eval_id = self._an_eval()
         rows = Rows(self.chance.choice((0, *_SIZES)))
         path, body = f"/v1/evals/{eval_id}/runs", _inline(rows)
         if not rows.count:
@@ -84,23 +90,28 @@ class History:
         self.runs[made] = KnownRun(eval_id, rows)
         return f"{made}, {rows}"
 
-    def upload(self) -> str:
-        rows = Rows(self.chance.choice(_SIZES), is_broken=self.chance.random() < 0.2)
-        if self.chance.random() < 0.1:
-            rows = Rows(0)
+    def upload(self, rows: Rows | None = None) -> str:
+        if rows is None:
+            rows = Rows(self.chance.choice((0, *_SIZES, *_SIZES)))
+            rows = replace(rows, is_broken=rows.count > 0 and self.chance.random() < 0.2)
         content = "".join(json.dumps({"item": item}) + "\n" for item in rows.items).encode()
         answer = self.client.post("/v1/files", files={"file": ("f", content)}, data={"purpose": "evals"})
         assert answer.status_code == 200, answer.text
-        self.files[answer.json()["id"]] = rows
-        return f"{answer.json()['id']}, {rows}"
+        made: str = answer.json()["id"]
+        self.files[made] = rows
+        return made
 
     def create_file_run(self) -> str | None:
-        eval_id, file_id = self._some(self.evals), self._some(self.files)
-        if eval_id is None or file_id is None or len(self.runs) >= _MOST_RUNS:
+        file_id = self._some(self.files)
+        if file_id is None:
             return None
+        return self._create_file_run(file_id)
+
+    def _create_file_run(self, file_id: str) -> str:
+        eval_id = self._an_eval()
         made = self._post(f"/v1/evals/{eval_id}/runs", 201, {"data_source": file_source(file_id)})["id"]
         self.runs[made] = KnownRun(eval_id, self.files[file_id])
-        return f"{made}, {self.files[file_id]}"
+        return made
 
     def cancel(self) -> str | None:
         run_id = self._some(self.runs)
@@ -109,12 +120,16 @@ class History:
         self._cancel(run_id)
         return f"{run_id}, now {self.runs[run_id].status}"
 
+    def cancel_midway(self) -> str:
+        """Cancel a run of which some items are stored and some are not."""
+        run_id = self._midway()
+        self._cancel(run_id)
+        return f"{run_id}, now {self.runs[run_id].status} with {self.runs[run_id].total} items"
+
     def delete_run(self) -> str | None:
         run_id = self._some(self.runs)
-        if run_id is None:
-            return None
-        assert self.client.delete(self._path(run_id)).status_code == 200
-        self._forget(run_id)
+        if run_id is not None:
+            self._delete_run(run_id)
         return run_id
 
     def delete_eval(self) -> str | None:
@@ -143,11 +158,20 @@ class History:
         self.server.restart()
         return "SIGKILL"
 
-    def stop_server(self) -> str:
-        status = self.server.stop()
-        assert status == 0
+    def kill_server_midway(self) -> str:
+        """Kill the server while a run is stored."""
+        return f"{self._midway()}, {self.kill_server()}"
+
+    def stop_server_midway(self) -> str:
+        """End the server in good order while a run is stored."""
+        run_id = self._midway()
+        assert self.server.stop() == 0
         self.server.restart()
-        return "SIGTERM"
+        return f"{run_id}, SIGTERM"
+
+    def kill_executor_midway(self) -> str:
+        """Kill the executor alone while a run is stored."""
+        return f"{self._midway()}, {self.kill_executor()}"
 
     def kill_executor(self) -> str:
         found = executors_of(self.server.data_dir)
@@ -156,11 +180,9 @@ class History:
         psutil.wait_procs(found, timeout=10)
         return f"{len(found)} killed"
 
-    def kill_while_creating(self) -> str | None:
+    def kill_while_creating(self) -> str:
         """Kill the server while it creates a run; the same request with its key then makes one run, not two."""
-        eval_id = self._some(self.evals)
-        if eval_id is None or len(self.runs) >= _MOST_RUNS:
-            return None
+        eval_id = self._an_eval()
         rows = Rows(self.chance.choice(_SIZES))
         key = {"idempotency-key": f"key-{len(self.told)}"}
         path, body = f"/v1/evals/{eval_id}/runs", _inline(rows)
@@ -221,6 +243,35 @@ class History:
         known = self.runs[run_id]
         if known.sees_end(run):
             known.check_end(run, self._all(f"{self._path(run_id)}/output_items"))
+
+    def _midway(self) -> str:
+        """Return a run that is being stored, and was in the middle of it a moment ago."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            file_id = next((each for each, rows in self.files.items() if rows.count == _LONG), None)
+            run_id = self._create_file_run(file_id or self.upload(Rows(_LONG)))
+            while (run := self._run(run_id))["status"] not in FINAL:
+                self._look_at(run_id, run)
+                if run["result_counts"]["total"]:
+                    time.sleep(self.chance.uniform(0.0, 0.1))
+                    return run_id
+        raise AssertionError(f"no run of {_LONG} items was ever met midway")
+
+    def _an_eval(self) -> str:
+        """Return some eval, made if there is none, and make room for another run."""
+        ended = [run_id for run_id, run in self.runs.items() if run.ended is not None]
+        if len(self.runs) >= _MOST_RUNS:
+            self._delete_run(ended[0] if ended else next(iter(self.runs)))
+        return self._some(self.evals) or self.create_eval()
+
+    def _run(self, run_id: str) -> JsonObject:
+        answer = self.client.get(self._path(run_id))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def _delete_run(self, run_id: str) -> None:
+        assert self.client.delete(self._path(run_id)).status_code == 200
+        self._forget(run_id)
 
     def _cancel(self, run_id: str) -> None:
         self.runs[run_id].may_be_canceled = True
