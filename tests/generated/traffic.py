@@ -14,6 +14,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from schemathesis import Case, GenerationMode
 
 from tests.contract.document import AnswerChecker
@@ -259,7 +260,7 @@ class Traffic:
 def _only_the_seed() -> Generator[None]:
     """Keep Hypothesis from using words of the modules that happen to be loaded: a seed would not repeat anything."""
     with (
-        mock.patch.object(providers, "_get_local_constants", providers.Constants),
+        mock.patch.object(providers, "_get_local_constants", Constants),
         mock.patch.object(providers, "CONSTANTS_CACHE", type(providers.CONSTANTS_CACHE)(1024)),
     ):
         yield
