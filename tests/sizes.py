@@ -87,7 +87,7 @@ REDUCED = Sizes(
     hostile_runs=30,
     histories=1,
     history_steps=45,
-    generated_requests=2_000,
+    generated_requests=1_500,
 )
 
 FULL = Sizes(

@@ -38,9 +38,10 @@ async def pool() -> AsyncIterator[WorkerPool]:
         yield opened
 
 
-def children() -> list[psutil.Process]:
-    """Return the live processes that this one started."""
-    return [child for child in psutil.Process().children() if not has_ended(child)]
+def workers() -> list[psutil.Process]:
+    """Return the live workers that this process started."""
+    live = [child for child in psutil.Process().children() if not has_ended(child)]
+    return [child for child in live if "evalhaven.graders.worker_main" in child.cmdline()]
 
 
 async def test_a_call_returns_what_the_function_returns(pool: WorkerPool) -> None:
@@ -85,7 +86,7 @@ async def test_a_call_that_takes_too_long_is_ended_with_its_worker() -> None:
         with pytest.raises(WorkerError, match=r"took longer than 0\.5 seconds") as failure:
             await pool.call(wait, 60)
         assert time.monotonic() - started < 5
-        assert children() == []
+        assert workers() == []
         assert (failure.value.code, failure.value.retryable) == ("grader_timeout", False)
         assert await pool.call(add, 1, 1) == 2
 
@@ -126,15 +127,15 @@ async def test_a_canceled_call_ends_its_worker(tmp_path: Path) -> None:
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
 
-        assert children() == []
+        assert workers() == []
 
 
 async def test_nothing_is_left_when_the_pool_is_closed() -> None:
     async with WorkerPool(2) as pool:
         await pool.call(add, 1, 1)
-        assert len(children()) == 1
+        assert len(workers()) == 1
 
-    assert children() == []
+    assert workers() == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
