@@ -86,7 +86,7 @@ REDUCED = Sizes(
     hostile_size=30_000,
     hostile_runs=30,
     histories=1,
-    history_steps=45,
+    history_steps=35,
     generated_requests=1_500,
 )
 

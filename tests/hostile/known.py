@@ -64,10 +64,13 @@ class KnownRun:
         counts, status = run["result_counts"], run["status"]
         assert status in _NEXT[self.status], f"{run['id']} went from {self.status} to {status}"
         total = counts["passed"] + counts["failed"] + counts["errored"]
-        assert self.total <= counts["total"] == total <= self.rows.count
+        said = f"{run['id']}, {status}, of {self.rows}, had {self.total} items and has {counts}"
+        assert self.total <= counts["total"] == total <= self.rows.count, said
         if total:
             by_criterion = run["per_testing_criteria_results"]
-            assert [each["passed"] + each["failed"] + each.get("errored", 0) for each in by_criterion] == [total] * 2
+            assert [each["passed"] + each["failed"] + each.get("errored", 0) for each in by_criterion] == [total] * 2, (
+                said
+            )
         self.status, self.total = status, total
         if self.ended is not None:
             assert run == self.ended, f"{run['id']} changed after its end"
@@ -78,20 +81,21 @@ class KnownRun:
     def check_end(self, run: JsonObject, items: list[JsonObject]) -> None:
         """Check a run that has ended, and every item of it."""
         status, counts = run["status"], run["result_counts"]
+        said = f"{run['id']}, {status}, of {self.rows}: {counts}, {run['per_testing_criteria_results']}"
         if status == "canceled":
-            assert self.may_be_canceled
+            assert self.may_be_canceled, said
         else:
             assert status == ("failed" if self.rows.fails else "completed"), run["error"]
-        assert (run["error"] or {}).get("code") == ("invalid_data_source" if status == "failed" else None)
+        assert (run["error"] or {}).get("code") == ("invalid_data_source" if status == "failed" else None), said
         if status == "failed":
-            assert counts["total"] == 0
+            assert counts["total"] == 0, said
         if status == "completed":
             passed, by_criterion, unresolved = self.rows.results
             count = self.rows.count
-            assert counts == {"total": count, "passed": passed, "failed": count - passed, "errored": 0}
-            assert [each["passed"] for each in run["per_testing_criteria_results"]] == by_criterion
-            assert run["evalhaven"]["unresolved"] == unresolved
+            assert counts == {"total": count, "passed": passed, "failed": count - passed, "errored": 0}, said
+            assert [each["passed"] for each in run["per_testing_criteria_results"]] == by_criterion, said
+            assert run["evalhaven"]["unresolved"] == unresolved, said
         positions = {item["datasource_item_id"] for item in items}
-        assert len(positions) == len(items) == counts["total"]
-        assert positions <= set(range(self.rows.count))
-        assert sum(item["status"] == "pass" for item in items) == counts["passed"]
+        assert len(positions) == len(items) == counts["total"], said
+        assert positions <= set(range(self.rows.count)), said
+        assert sum(item["status"] == "pass" for item in items) == counts["passed"], said
