@@ -152,6 +152,8 @@ class RunConductor:
         async def move() -> bool:
             async with engine.database.write() as tx:
                 current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
+                if current.status is status:
+                    return True  # by an attempt before, the answer to whose commit was lost
                 if not current.status.can_become(status):
                     return False
                 at = int(engine.clock.now())

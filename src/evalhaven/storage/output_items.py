@@ -36,21 +36,17 @@ async def insert_output_items(
 ) -> list[OutputItem]:
     """Store items of a run and return those that were new.
 
-    An item already stored under (run, position, repeat) stays as it is, so a chunk that is executed twice leaves
-    the same rows. Call it with the run locked.
+    An item already stored under (run, position, repeat) stays as it is and is not returned. So a chunk executed
+    twice leaves the same rows, and so does a batch stored twice because the answer to its commit was lost. Call it
+    with the run locked.
     """
-    rows = [_values(scope, run_key, item) for item in items]
-    inserted = await insert_new(tx, output_items, rows)
-    if inserted == len(items):
-        return list(items)
     positions = [item.position for item in items]
-    query = select(output_items.c.public_id).where(
-        output_items.c.run_key == run_key,
-        output_items.c.project_id == scope.project_id,
-        output_items.c.position.between(min(positions), max(positions)),
-    )
-    stored = set((await tx.execute(query)).scalars())
-    return [item for item, row in zip(items, rows, strict=True) if row["public_id"] in stored]
+    first = min(positions)
+    stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
+    new = [item for item in items if (item.position, item.repeat) not in stored]
+    if new and await insert_new(tx, output_items, [_values(scope, run_key, item) for item in new]) != len(new):
+        raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
+    return new
 
 
 async def list_stored_positions(

@@ -1,14 +1,17 @@
 """Facts about the chunk runner: executed again, it stores only what is missing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally
-from evalhaven.runs import batches
+from evalhaven.runs import batches, patience
 from evalhaven.runs.chunks import ChunkRunner
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.rows import parse_row
@@ -97,14 +100,40 @@ async def test_a_chunk_executed_twice_leaves_the_same_rows_and_counts(engine: En
     assert (await read_run(engine, run)).tally == tally
 
 
+async def test_a_batch_is_counted_once_when_the_answer_to_its_commit_is_lost(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, chunk = await chunked_run(engine)
+    write = engine.database.write
+    lost: list[int] = []
+
+    @asynccontextmanager
+    async def write_and_lose_answers() -> AsyncGenerator[AsyncConnection]:
+        async with write() as tx:
+            yield tx
+        if len(lost) < 3:
+            lost.append(len(await read_items(engine, run)))
+            raise OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
+
+    monkeypatch.setattr(engine.database, "write", write_and_lose_answers)
+    monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.0)
+    await ChunkRunner(engine, run, WatchedEvaluator(engine)).run_chunk(chunk)
+
+    assert lost == [7, 7, 7]
+    assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
+    assert (await read_run(engine, run)).tally == await recount(engine, run)
+
+
 async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine) -> None:
     run, chunk = await chunked_run(engine)
     stored_at_cancel: list[int] = []
 
     async def cancel_at_20(position: int) -> None:
         if position == 20:
-            await cancel(engine, run)
-            stored_at_cancel.append(len(await read_items(engine, run)))
+            # The runner notices the cancel at its next batch, and then cancels this very task.
+            with anyio.CancelScope(shield=True):
+                await cancel(engine, run)
+                stored_at_cancel.append(len(await read_items(engine, run)))
 
     with pytest.raises(RunStoppedError):
         await ChunkRunner(engine, run, WatchedEvaluator(engine, cancel_at_20)).run_chunk(chunk)
