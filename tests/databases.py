@@ -30,6 +30,7 @@ TemporaryDatabase = Callable[[], AbstractContextManager[str | None]]
 ON_SQLITE_ONLY = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 ON_POSTGRESQL_ONLY = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 PASSWORD = "p4ss-of-the-tests"  # asked for by nobody, so that every place that could show it can be searched for it
+_STOP_TIMEOUT_S = 300.0  # writing everything back takes its time on a slow disk
 _START_TIMEOUT_S = 60.0
 _POLL_S = 0.02
 _USERS = ("postgres", "nobody")
@@ -95,7 +96,7 @@ class PostgresServer:
         """End the server: SIGINT ends sessions in good order, SIGQUIT without writing anything more."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(_START_TIMEOUT_S)
+            self._process.wait(_STOP_TIMEOUT_S)
 
     @property
     def log(self) -> str:

@@ -82,12 +82,12 @@ REDUCED = Sizes(
     export_kills=4,
     postgresql_restarts=3,
     rounds=10,
-    hostile_requests=12,
+    hostile_requests=8,
     hostile_size=30_000,
     hostile_runs=30,
     histories=1,
     history_steps=35,
-    generated_requests=1_500,
+    generated_requests=800,
 )
 
 FULL = Sizes(
@@ -112,7 +112,7 @@ FULL = Sizes(
     hostile_runs=2_000,
     histories=30,
     history_steps=150,
-    generated_requests=60_000,
+    generated_requests=51_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

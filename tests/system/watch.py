@@ -213,8 +213,10 @@ class PostgresqlWatch(Watch):
     def try_to_lock(self) -> bool:
         try:
             self._database.execute("BEGIN")
+            # In the queue for a moment: an executor that writes all the time would never be caught without a wait.
+            self._database.execute("SET LOCAL lock_timeout = '100ms'")
             # Readers pass; who writes, or locks a row in order to, does not.
-            self._database.execute(f"LOCK TABLE {self._TABLES} IN EXCLUSIVE MODE NOWAIT".encode())
+            self._database.execute(f"LOCK TABLE {self._TABLES} IN EXCLUSIVE MODE".encode())
         except psycopg.errors.LockNotAvailable:
             self._database.execute("ROLLBACK")
             return False

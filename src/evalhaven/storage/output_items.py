@@ -43,7 +43,11 @@ async def insert_output_items(
     positions = [item.position for item in items]
     first = min(positions)
     stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
-    new = [item for item in items if (item.position, item.repeat) not in stored]
+    new: list[OutputItem] = []
+    for item in items:
+        if (item.position, item.repeat) not in stored:
+            stored.add((item.position, item.repeat))
+            new.append(item)
     if new and await insert_new(tx, output_items, [_values(scope, run_key, item) for item in new]) != len(new):
         raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
     return new
