@@ -107,11 +107,11 @@ FULL = Sizes(
     export_kills=20,
     postgresql_restarts=10,
     rounds=200,
-    hostile_requests=1_000,
+    hostile_requests=60,
     hostile_size=1_000_000,
-    hostile_runs=2_000,
-    histories=30,
-    history_steps=150,
+    hostile_runs=150,
+    histories=8,
+    history_steps=100,
     generated_requests=51_000,
 )
 
