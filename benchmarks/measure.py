@@ -4,11 +4,14 @@ import json
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.server import (
     DATABASE,
@@ -37,6 +40,7 @@ class Cost:
         database_bytes: The data file, after its write-ahead log was folded in.
         directory_bytes: Everything in the data directory but the uploaded file.
         page_ms: Median milliseconds of a page of 100 items after a cursor; 0 for the limit, which has no pages.
+        flow: What the run tells of its calls to models; nothing for one without, and for the limit.
     """
 
     items: int
@@ -47,6 +51,7 @@ class Cost:
     database_bytes: int
     directory_bytes: int
     page_ms: float = 0.0
+    flow: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def items_a_second(self) -> float:
@@ -73,6 +78,13 @@ class Measurement:
     limit: Cost
 
 
+@contextmanager
+def scratch() -> Generator[Path]:
+    """Make an empty directory for the time of the block."""
+    with tempfile.TemporaryDirectory(prefix="evalhaven-bench-") as directory:
+        yield Path(directory)
+
+
 def measure(items: int, rounds: int, directory: Path) -> Measurement:
     """Measure a run and the limit so many times in turn; of each, the round with the median CPU time counts.
 
@@ -86,8 +98,8 @@ def measure(items: int, rounds: int, directory: Path) -> Measurement:
     runs: list[Cost] = []
     limits: list[Cost] = []
     for number in range(rounds):
-        limits.append(_measure_limit(rows, items, directory / f"limit-{number}.db"))
-        runs.append(_measure_run(rows, items, directory / f"data-{number}"))
+        limits.append(measure_limit("benchmarks.limit", rows, items, directory / f"limit-{number}.db"))
+        runs.append(measure_run(rows, items, directory / f"data-{number}"))
     rows.unlink()
     return Measurement(items, row_bytes, _median(runs), _median(limits))
 
@@ -97,19 +109,30 @@ def _median(costs: list[Cost]) -> Cost:
     return next(cost for cost in costs if cost.cpu_s == middle)
 
 
-def _measure_run(rows: Path, items: int, data_dir: Path) -> Cost:
-    with started_server(data_dir) as server:
+def measure_run(
+    rows: Path, items: int, data_dir: Path, settings: Mapping[str, str] | None = None, *, is_sampled: bool = False
+) -> Cost:
+    """Measure one run on a fresh server.
+
+    Args:
+        rows: What it is run over.
+        items: How many rows there are.
+        data_dir: The server's data directory; it is made, and removed afterwards.
+        settings: Variables of the server.
+        is_sampled: Whether a model is asked about each row.
+    """
+    with started_server(data_dir, settings) as server:
         source = {"type": "file_id", "id": server.upload_rows(rows)}
         eval_id = server.create_eval()
-        server.warm_up(eval_id)
+        server.warm_up(eval_id, is_sampled=is_sampled)
         processes = server.processes()
         cpu_before = cpu_seconds(processes)
         started = time.perf_counter()
-        run_id = server.create_run(eval_id, source)
+        run_id = server.create_run(eval_id, source, is_sampled=is_sampled)
         planned, ended = server.wait_for_run(run_id)
         cpu_s = cpu_seconds(processes) - cpu_before
         peaks = {name: peak_memory_bytes(process.pid) for name, process in processes.items()}
-        _check(server, eval_id, run_id, items)
+        flow = _check(server, eval_id, run_id, items)
         page_ms = _page_ms(server, eval_id, run_id)
     database = data_dir / DATABASE
     with closing(sqlite3.connect(database)) as connection:
@@ -125,13 +148,15 @@ def _measure_run(rows: Path, items: int, data_dir: Path) -> Cost:
         database.stat().st_size,
         everything - uploaded,
         page_ms,
+        flow,
     )
     _remove(data_dir)
     return cost
 
 
-def _measure_limit(rows: Path, items: int, database: Path) -> Cost:
-    command = [sys.executable, "-m", "benchmarks.limit", str(rows), str(database)]
+def measure_limit(module: str, rows: Path, items: int, database: Path, *arguments: str) -> Cost:
+    """Measure a minimal design of the same job, which is a module of its own; its database is removed afterwards."""
+    command = [sys.executable, "-m", module, str(rows), str(database), *arguments]
     told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     if (told["items"], told["passed"]) != (items, expected_passes(items)):
         raise BenchmarkError(f"The limit graded {told['items']} items and passed {told['passed']}.")
@@ -147,12 +172,14 @@ def _measure_limit(rows: Path, items: int, database: Path) -> Cost:
     )
 
 
-def _check(server: Server, eval_id: str, run_id: str, items: int) -> None:
+def _check(server: Server, eval_id: str, run_id: str, items: int) -> dict[str, Any]:
+    """Check that every item came out as it must; return how the run's calls went."""
     run = server.get_run(eval_id, run_id)
     counts = run["result_counts"]
     passes = expected_passes(items)
     if run["status"] != "completed" or counts["total"] != items or counts["passed"] != passes:
         raise BenchmarkError(f"The run ended {run['status']} with {counts}; {passes} of {items} should have passed.")
+    return run["evalhaven"]["limiter"] or {}
 
 
 def _page_ms(server: Server, eval_id: str, run_id: str) -> float:

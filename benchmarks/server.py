@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.tickets import EVAL
+from benchmarks.tickets import EVAL, MODEL, QUESTION, question
 
 DATABASE = "evalhaven.db"
 _READY_TIMEOUT_S = 30.0
@@ -57,24 +57,32 @@ class Server:
         """Create the eval of the tickets; return its id."""
         return answer_of(self.client.post("/v1/evals", json=EVAL))["id"]
 
-    def create_run(self, eval_id: str, source: dict[str, Any]) -> str:
-        """Start a run over a source of rows; return its id."""
-        body = {"data_source": {"type": "jsonl", "source": source}}
+    def create_run(self, eval_id: str, source: dict[str, Any], *, is_sampled: bool = False) -> str:
+        """Start a run over a source of rows, with recorded answers or sampled; return its id."""
+        data_source: dict[str, Any] = {"type": "jsonl", "source": source}
+        if is_sampled:
+            messages = {"type": "template", "template": QUESTION}
+            data_source |= {"type": "completions", "model": MODEL, "input_messages": messages}
+        body = {"data_source": data_source}
         return answer_of(self.client.post(f"/v1/evals/{eval_id}/runs", json=body))["id"]
 
-    def warm_up(self, eval_id: str) -> None:
+    def warm_up(self, eval_id: str, *, is_sampled: bool = False) -> None:
         """Run one item: the server is ready before its executor has loaded everything, and users do not wait either."""
-        row = {"item": {"id": 0, "ticket": "Warm-up", "ideal": "Other"}}
-        self.wait_for_run(self.create_run(eval_id, {"type": "file_content", "content": [row]}))
+        source = {"type": "file_content", "content": [{"item": question(0)}]}
+        self.wait_for_run(self.create_run(eval_id, source, is_sampled=is_sampled))
 
     def get_run(self, eval_id: str, run_id: str) -> dict[str, Any]:
         """Return a run as the API tells it."""
         return answer_of(self.client.get(f"/v1/evals/{eval_id}/runs/{run_id}"))
 
-    def wait_for_run(self, run_id: str) -> tuple[float, float]:
+    def wait_for_run(self, run_id: str, watch_s: float = _WATCH_S) -> tuple[float, float]:
         """Wait for the end of a run; return the clock (`time.perf_counter`) when it was planned and when it ended.
 
         The database is watched, not the API: that is exact, and it costs the server nothing.
+
+        Args:
+            run_id: The run.
+            watch_s: Seconds between two looks.
         """
         planned = 0.0
         query = "SELECT status, items_planned FROM runs WHERE public_id = ?"
@@ -86,7 +94,7 @@ class Server:
                 planned = planned or (now if items_planned is not None else 0.0)
                 if status not in ("queued", "in_progress"):
                     return planned, now
-                time.sleep(_WATCH_S)
+                time.sleep(watch_s)
 
 
 def answer_of(response: httpx.Response) -> dict[str, Any]:
@@ -96,15 +104,25 @@ def answer_of(response: httpx.Response) -> dict[str, Any]:
     return response.json()
 
 
-@contextlib.contextmanager
-def started_server(data_dir: Path) -> Generator[Server]:
-    """Start a server on a free port; it is stopped at the end of the block."""
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def started_server(data_dir: Path, settings: Mapping[str, str] | None = None) -> Generator[Server]:
+    """Start a server on a free port; it is stopped at the end of the block.
+
+    Args:
+        data_dir: Its data directory, which it makes.
+        settings: Its variables `EVALHAVEN_…`; no others of that name reach it.
+    """
+    port = free_port()
     command = [sys.executable, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
-    child = subprocess.Popen(command, env={**environment, "EVALHAVEN_LOG_LEVEL": "warning"})
+    child = subprocess.Popen(command, env={**environment, "EVALHAVEN_LOG_LEVEL": "warning", **(settings or {})})
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
             _wait_until_ready(client, child)

@@ -48,6 +48,11 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url
         self._environment = environment
+        if not environment.keys() & {"EVALHAVEN_CONFIG", "EVALHAVEN_UPSTREAM_BASE_URL"}:
+            # Whatever a test calls its model, it is answered, and by nothing but rules.
+            config = directory / "evalhaven.toml"
+            config.write_text("[endpoints.rules]\nscripted = true\n")
+            self._environment["EVALHAVEN_CONFIG"] = str(config)
         if database_url is not None:
             self._environment["EVALHAVEN_DATABASE_URL"] = database_url
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,7 +84,9 @@ class Server:
 
     def start(self, *, wait_until_ready: bool = True) -> None:
         """Start the process; return when requests and runs are served."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))
+        }
         command = [sys.executable, "-m", "evalhaven", "serve"]
         command += ["--port", str(self.port), "--data-dir", str(self.data_dir)]
         with self.log_path.open("ab") as log:

@@ -32,6 +32,10 @@ class Sizes:
         export_items: Output items of these runs.
         export_kills: SIGKILLs of the export on the way.
         postgresql_restarts: Times that PostgreSQL is stopped and started during a run.
+        faulty_items: Items of the run whose upstream fails in every way.
+        upstream_gone_s: Seconds for which that upstream cannot be reached.
+        sampled_kill_items: Items of the run that is killed while calls are under way.
+        sampled_kills: SIGKILLs of server and executor in turn.
         rounds: Repetitions of a race between two requests.
         hostile_requests: Requests of each kind of hostile input to each operation.
         hostile_size: Keys or elements of a large value in a body, or a tenth of its characters.
@@ -56,6 +60,10 @@ class Sizes:
     export_items: int
     export_kills: int
     postgresql_restarts: int
+    faulty_items: int
+    upstream_gone_s: float
+    sampled_kill_items: int
+    sampled_kills: int
     rounds: int
     hostile_requests: int
     hostile_size: int
@@ -81,6 +89,10 @@ REDUCED = Sizes(
     export_items=3_000,
     export_kills=4,
     postgresql_restarts=3,
+    faulty_items=3_000,
+    upstream_gone_s=5.0,
+    sampled_kill_items=4_000,
+    sampled_kills=3,
     rounds=10,
     hostile_requests=8,
     hostile_size=30_000,
@@ -106,6 +118,10 @@ FULL = Sizes(
     export_items=100_000,
     export_kills=20,
     postgresql_restarts=10,
+    faulty_items=50_000,
+    upstream_gone_s=60.0,
+    sampled_kill_items=50_000,
+    sampled_kills=20,
     rounds=200,
     hostile_requests=60,
     hostile_size=1_000_000,

@@ -1,5 +1,6 @@
 """Every `EVALHAVEN_*` variable: read once at the start, handed on by `app`."""
 
+import base64
 import os
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from evalhaven.sampling.configuration.values import InvalidValueError, checked_base_url, checked_key
+
 PREFIX = "EVALHAVEN_"
+_KEY_BYTES = 32
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -50,12 +54,32 @@ class Settings(BaseSettings):
         None, description="For commands: the server to work with; default: the one that holds the data directory."
     )
     api_key: SecretStr | None = Field(None, description="For commands: the key sent to that server.")
+    config: Path | None = Field(
+        None,
+        description="File that describes the endpoints of models; default: evalhaven.toml in the working directory, "
+        "where there is one.",
+    )
+    upstream_base_url: str | None = Field(
+        None,
+        description="Without such a file: the one endpoint that models are asked at, such as "
+        "https://api.openai.com/v1; default: OpenAI's own, where OPENAI_API_KEY is set.",
+    )
+    upstream_api_key: SecretStr | None = Field(None, description="The key sent to that endpoint.")
+    upstream_max_concurrency: int | None = Field(
+        None, ge=1, le=100_000, description="Most requests under way there at once; default: 200."
+    )
     embeddings_base_url: str | None = Field(
         None,
-        description="Embeddings endpoint of the metric cosine, such as https://api.openai.com/v1; /embeddings follows.",
+        description="Embeddings endpoint of the metric cosine, such as https://api.openai.com/v1; /embeddings follows. "
+        "Default: OpenAI's, where OPENAI_API_KEY names the endpoint of models.",
     )
     embeddings_api_key: SecretStr | None = Field(None, description="The key sent to the embeddings endpoint.")
     embeddings_model: str = Field("text-embedding-3-large", min_length=1, description="The model asked for embeddings.")
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Key that encrypts what authenticates the tools of runs while they last: 32 bytes in URL-safe "
+        "base64; default: the file secret.key in the data directory, made when first needed.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["text", "json"] = Field("text", description="Form of log lines: text or json.")
 
@@ -72,13 +96,50 @@ class Settings(BaseSettings):
             raise ValueError("must not hold a user name or password; the key has a setting of its own")
         return value.rstrip("/").removesuffix("/embeddings")
 
-    @field_validator("embeddings_api_key")
+    @field_validator("upstream_base_url")
     @classmethod
-    def _check_embeddings_api_key(cls, value: SecretStr | None) -> SecretStr | None:
-        key = "" if value is None else value.get_secret_value().strip()
-        if not all("!" <= character <= "~" for character in key):
-            raise ValueError("must be ASCII characters without spaces")
-        return SecretStr(key) if key else None
+    def _check_upstream_base_url(cls, value: str | None) -> str | None:
+        try:
+            return checked_base_url(value) if value else None
+        except InvalidValueError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("upstream_api_key", "embeddings_api_key")
+    @classmethod
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value().strip():
+            return None
+        try:
+            return SecretStr(checked_key(value.get_secret_value(), "it"))
+        except InvalidValueError as error:
+            raise ValueError("must be ASCII characters without spaces") from error
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        text = "" if value is None else value.get_secret_value().strip()
+        if not text:
+            return None
+        try:
+            is_key = len(base64.urlsafe_b64decode(text)) == _KEY_BYTES
+        except ValueError:
+            is_key = False
+        if not is_key:
+            raise ValueError(
+                "must be 32 bytes in URL-safe base64; make one with: "
+                "python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+            )
+        return SecretStr(text)
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _check_config(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("upstream_max_concurrency", mode="before")
+    @classmethod
+    def _check_upstream_max_concurrency(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("public_url")
     @classmethod

@@ -1,4 +1,4 @@
-"""What all answers have in common: headers, aliases, the error envelope; models; the page of a run."""
+"""What all answers have in common: headers, aliases, the error envelope; the page of a run."""
 
 import json
 import socket
@@ -119,13 +119,6 @@ def test_what_is_no_http_request_is_refused_in_the_envelope(server: Server, sent
     assert line == "HTTP/1.1 400 Bad Request"
     assert headers["content-type"] == "application/json"
     assert refusal_of(httpx.Response(400, headers=headers, text=body))["param"] is None
-
-
-def test_no_models_are_listed_before_any_can_be_called(http: httpx.Client, client: openai.OpenAI) -> None:
-    assert http.get("/v1/models").json() == {"object": "list", "data": []}
-    assert list(client.models.list()) == []
-    for model in ("gpt-4o", "vendor/model:free", "ü", "x" * 3000):
-        assert refusal_of(http.get(f"/v1/models/{model}"), 404)["param"] == "model"
 
 
 HOSTILE = '</title></pre><script>alert(1)</script><img src=x onerror="a">\'"&\x00\ud800'

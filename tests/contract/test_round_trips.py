@@ -137,7 +137,7 @@ def test_large_integers_in_schemas_and_tools_come_back(http: httpx.Client, paren
     assert BIG in http.get(f"/v1/evals/{answer.json()['id']}").text
     source = (
         '{"type":"responses","source":{"type":"file_content","content":[{"item":{}}]},"model":"m",'
-        '"input_messages":{"type":"template","template":[]},'
+        '"input_messages":{"type":"template","template":[{"role":"user","content":"?"}]},'
         f'"sampling_params":{{"seed":{BIG},"tools":[{{"type":"x","limit":{BIG}}}]}}}}'
     )
     answer = http.post(f"/v1/evals/{parent}/runs", content=f'{{"data_source":{source}}}')

@@ -60,6 +60,19 @@ def test_a_new_run_answers_as_the_hosted_one_was_recorded(
         "ended_at": None,
         "unresolved": 0,
         "warnings": [],
+        "repeats": 1,
+        "cache": False,
+        "max_concurrency": None,
+        "extra_body": None,
+        "budget": None,
+        "labels": [],
+        "errors": {},
+        "latency": None,
+        "cost": None,
+        "usage_split": None,
+        "retries": 0,
+        "cache_hits": 0,
+        "limiter": None,
     }
     recorded["data_source"]["source"] = source["source"]
     for key in ("id", "eval_id", "report_url", "created_at"):
@@ -118,7 +131,7 @@ def test_get_answers_what_create_did(http: httpx.Client, make_eval: MakeEval, ma
 
 def test_runs_are_filtered_by_status(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     parent = make_eval(testing_criteria=[string_check()])
-    done, failed = run_to_end(parent), run_to_end(parent, data_source=_unsupported())
+    done, failed = run_to_end(parent), run_to_end(parent, data_source=UNSUPPORTED["stored responses"])
     for status, expected in (
         ("completed", [done["id"]]),
         ("failed", [failed["id"]]),
@@ -198,19 +211,7 @@ def test_a_run_belongs_to_its_eval_alone(http: httpx.Client, make_eval: MakeEval
     assert http.get(_path(run)).json() == run
 
 
-def _unsupported(**changes: Any) -> dict[str, Any]:
-    return {
-        "type": "completions",
-        "source": inline_source()["source"],
-        "input_messages": {"type": "template", "template": [{"role": "user", "content": "{{ item.a }}"}]},
-        "model": "gpt-4.1",
-        **changes,
-    }
-
-
 UNSUPPORTED = {
-    "sampling by completions": _unsupported(),
-    "sampling by responses": _unsupported(type="responses"),
     "stored completions": {"type": "completions", "source": {"type": "stored_completions"}},
     "stored responses": {"type": "responses", "source": {"type": "responses"}},
 }

@@ -241,7 +241,7 @@ def wait_for_items(client: openai.OpenAI, eval_id: str, run_id: str) -> list[Any
 
 
 def test_the_python_of_the_readme_runs(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (snippet,) = fenced(read(repository, "README.md"), "python")
+    snippet, sampled = fenced(read(repository, "README.md"), "python")
     assert ADDRESS in snippet
     with Server(tmp_path).running() as server:
         monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
@@ -252,7 +252,11 @@ def test_the_python_of_the_readme_runs(repository: Path, tmp_path: Path, monkeyp
         with client:
             items = wait_for_items(client, names["evaluation"].id, run.id)
             ended = client.evals.runs.retrieve(run.id, eval_id=names["evaluation"].id)
+            # The second one goes on with the client and the eval of the first.
+            exec(compile(sampled, "README.md", "exec"), names)  # noqa: S102 - our own page
+            answers = wait_for_items(client, names["evaluation"].id, names["run"].id)
 
+    assert [item.sample.output[0].content for item in answers] == ["Paris"] * 3
     assert ended.status == "completed"
     assert (ended.result_counts.passed, ended.result_counts.failed) == (2, 1)
     assert len(items) == len(names["rows"])

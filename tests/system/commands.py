@@ -14,9 +14,9 @@ def run_command(*arguments: str, directory: Path | None = None, **environment: s
     Args:
         arguments: What stands after `evalhaven`.
         directory: The working directory.
-        environment: Variables beyond those of the tests' own process; no other EVALHAVEN_ variable is passed on.
+        environment: Variables beyond those of the tests' own process; no other one of ours or of OpenAI's is passed on.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))}
     return subprocess.run(
         [sys.executable, "-m", "evalhaven", *arguments],
         cwd=directory,

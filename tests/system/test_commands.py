@@ -19,7 +19,7 @@ from tests.system.inside import executor_of, executors_of, has_ended
 # The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new
 # server waits this long for the lock.
 _GONE_WITHIN_S = 5.0
-_COMMANDS = [[], ["serve"], ["demo"], ["doctor"], ["db"], ["db", "upgrade"]]
+_COMMANDS = [[], ["serve"], ["demo"], ["doctor"], ["watch"], ["db"], ["db", "upgrade"]]
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_the_doctor_looks_at_the_database_of_a_running_server(server: Server) ->
     doctor = run_command("doctor", "--data-dir", str(server.data_dir))
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert f"Server: running. The data directory '{server.data_dir}' is in use" in doctor.stdout
-    assert re.search(r"Database: SQLite, \S+evalhaven\.db, [\d.]+ MB, revision 0001\.", doctor.stdout)
+    assert re.search(r"Database: SQLite, \S+evalhaven\.db, [\d.]+ MB, revision 0002\.", doctor.stdout)
 
 
 @pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from evalhaven.app import StartError, blob_store, upgraded_database
+from evalhaven.app.stores import StartError, blob_store, upgraded_database
 from evalhaven.domain.errors import RequestTooLargeError
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.template_checks import MAX_CAUTIONS, criteria_cautions

@@ -8,10 +8,11 @@ from fastapi import FastAPI
 
 from evalhaven import __version__
 from evalhaven.api.errors import install_error_handlers
-from evalhaven.api.middleware import HostGuard, PathAliases, RequestRecord
+from evalhaven.api.middleware import HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_document
 from evalhaven.api.routes import health, pages
 from evalhaven.api.routes.extension import imports
+from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import evals, files, models, output_items, runs
 from evalhaven.api.services import Services
 
@@ -38,6 +39,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     for routes in (evals, runs, output_items, files, models):
         application.include_router(routes.router, prefix="/v1")
     application.include_router(imports.router)
+    application.include_router(runs_by_id.router)
     application.include_router(health.router)
     application.include_router(pages.router)
     install_error_handlers(application)
@@ -45,5 +47,6 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     # The last one added is the outermost.
     application.add_middleware(PathAliases)
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
+    application.add_middleware(LoopGuard)
     application.add_middleware(RequestRecord, new_request_id=lambda: f"req_{uuid4().hex}")
     return application

@@ -1,4 +1,4 @@
-"""What happens to every request: aliases of paths, the check of its host, its id, its one log line."""
+"""What happens to every request: aliases of paths, the check of its host, loops, its id, its one log line."""
 
 import re
 import time
@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evalhaven.api.errors import error_response
+from evalhaven.sampling.catalog import HOP_HEADER
 
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -72,6 +73,25 @@ class HostGuard:
 
     def _is_own_name(self, name: str) -> bool:
         return not self._allowed_hosts.isdisjoint((name.lower(), f"[{name.lower()}]"))
+
+
+class LoopGuard:
+    """Refuse what this server, or another Evalhaven, sent to a model: the endpoint's address leads back here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 508 where the request comes from a run or a grader, else pass on."""
+        if scope["type"] == "http" and HOP_HEADER in Headers(scope=scope):
+            message = (
+                "This request was sent by Evalhaven to a model, but here is Evalhaven itself. Give the address of a "
+                "model server as `base_url` of the endpoint (evalhaven.toml) or as EVALHAVEN_UPSTREAM_BASE_URL."
+            )
+            refusal = error_response(508, message, code="loop_detected", headers={"x-should-retry": "false"})
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class RequestRecord:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from fastapi import Response
 from starlette.responses import StreamingResponse
 
+from evalhaven.api.spending import item_extension, per_model_usage, spending_extension
 from evalhaven.domain import jsontext
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.files import StoredFile
@@ -166,7 +167,7 @@ class RunRenderer:
                 "failed": tally.failed,
                 "passed": tally.passed,
             },
-            "per_model_usage": None if tally.criteria is None else [],
+            "per_model_usage": None if tally.criteria is None else per_model_usage(tally.spending),
             "per_testing_criteria_results": _per_criterion(tally.criteria, parent),
             "data_source": data_source,
             "error": _error(run.error),
@@ -178,6 +179,8 @@ class RunRenderer:
                 "ended_at": run.ended_at,
                 "unresolved": tally.unresolved,
                 "warnings": _warnings(run.warnings),
+                **asdict(run.options),
+                **spending_extension(run),
             },
         }
         return jsontext.render(document), mark
@@ -198,9 +201,9 @@ def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject])
     }
     tail = {
         "results": [_result(grade, criterion) for grade, criterion in zip(item.grades, criteria, strict=False)],
-        "sample": _sample(item.sample),
+        "sample": _sample(item.sample, run),
         "_datasource_item_content_hash": item.item_hash.hex(),
-        "evalhaven": {"repeat": item.repeat, "item_hash": item.item_hash.hex()},
+        "evalhaven": {"repeat": item.repeat, "item_hash": item.item_hash.hex(), **item_extension(item)},
     }
     return f'{jsontext.render(head)[:-1]},"datasource_item":{item.item_text},{jsontext.render(tail)[1:]}'
 
@@ -239,7 +242,7 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
     return {**result, "evalhaven": more} if more else result
 
 
-def _sample(sample: Sample) -> JsonObject:
+def _sample(sample: Sample, run: Run) -> JsonObject:
     usage = sample.usage
     return {
         "input": sample.input,
@@ -253,11 +256,21 @@ def _sample(sample: Sample) -> JsonObject:
             "cached_tokens": usage.cached_tokens,
         },
         "error": _error(sample.error),
-        "temperature": 1.0,
-        "max_completion_tokens": None,
-        "top_p": 1.0,
-        "seed": None,
+        **_parameters(run),
     }
+
+
+def _parameters(run: Run) -> JsonObject:
+    """Return the parameters that a run's samples show: what was sent, else what holds without it."""
+    sent = run.data_source.get("sampling_params")
+    sent = {key: value for key, value in sent.items() if value is not None} if isinstance(sent, dict) else {}
+    shown: JsonObject = {
+        "temperature": sent.get("temperature", 1.0),
+        "max_completion_tokens": sent.get("max_completion_tokens", sent.get("max_completions_tokens")),
+        "top_p": sent.get("top_p", 1.0),
+        "seed": sent.get("seed"),
+    }
+    return {**shown, **{key: sent[key] for key in ("max_completions_tokens", "reasoning_effort") if key in sent}}
 
 
 def _per_criterion(tallies: Sequence[CriterionTally] | None, parent: Eval) -> JsonValue:

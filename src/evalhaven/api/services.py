@@ -10,6 +10,8 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.runs.vault import Vault
+from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 
@@ -40,6 +42,8 @@ class Services:
     Attributes:
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether runs are being executed.
+        catalog: The endpoints at which models are asked.
+        vault: Seals what authenticates the tools of runs.
     """
 
     database: Database
@@ -48,7 +52,9 @@ class Services:
     clock: Clock
     wake_executor: Callable[[], None]
     is_executor_running: Callable[[], bool]
+    catalog: Catalog
     config: ApiConfig
+    vault: Vault
 
     def now(self) -> int:
         """Return the Unix second."""

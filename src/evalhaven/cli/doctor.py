@@ -13,15 +13,23 @@ from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
 from evalhaven import __version__
-from evalhaven.app import StartError, database_path, database_url, embeddings_endpoint, installed_wordnet
+from evalhaven.app.endpoints import (
+    embeddings_come_from_openai,
+    embeddings_endpoint,
+    installed_wordnet,
+    open_catalog,
+)
+from evalhaven.app.stores import StartError, database_path, database_url
+from evalhaven.cli.endpoints import examine_endpoints
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
-from evalhaven.sampling.embeddings import EmbeddingError, try_endpoint
+from evalhaven.sampling.embeddings.embedder import EmbeddingError, EmbeddingsEndpoint, try_endpoint
 from evalhaven.settings import PREFIX, Settings, unknown_variables
 from evalhaven.storage.database import schema_revisions, sqlite_url
 from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
 
 _LOW_DISK_BYTES = 1 << 30
+_EMBEDDINGS_TIMEOUT_S = 10.0
 _SECRET_WORDS = ("key", "secret", "token", "password")
 
 
@@ -38,6 +46,7 @@ def examine(settings: Settings, console: Console) -> int:
     notes = [
         *_database_notes(settings, problems),
         *_disk_notes(settings.data_dir, problems),
+        *_endpoint_notes(settings, problems),
         *_part_notes(),
         _wordnet_note(),
         *_embeddings_notes(settings, problems),
@@ -133,10 +142,25 @@ def _disk_notes(data_dir: Path, problems: list[str]) -> list[str]:
     return [f"Disk: {free / 1e9:,.1f} GB free at {existing}."]
 
 
+def _endpoint_notes(settings: Settings, problems: list[str]) -> list[str]:
+    try:
+        catalog = open_catalog(settings)
+    except StartError as error:
+        problems.extend(str(error).splitlines())
+        return []
+    where = catalog.source or (
+        f"none is configured, so no model can be called but the scripted one. {PREFIX}UPSTREAM_BASE_URL, "
+        f"OPENAI_API_KEY or evalhaven.toml names one"
+    )
+    findings = examine_endpoints(catalog)
+    problems.extend(finding.text for finding in findings if finding.is_problem)
+    notes = [f"Endpoints: {where}.", *catalog.notes]
+    return [*notes, *(finding.text for finding in findings if not finding.is_problem)]
+
+
 def _part_notes() -> list[str]:
     return [
         f"Graders that runs execute: {', '.join(SUPPORTED_GRADERS)}; runs with other types end as failed and say so.",
-        "Sampling from models: not in this release; runs grade the outputs that rows bring along.",
         "API keys: not in this release; the server listens on loopback only unless told otherwise.",
     ]
 
@@ -149,13 +173,22 @@ def _wordnet_note() -> str:
 
 
 def _embeddings_notes(settings: Settings, problems: list[str]) -> list[str]:
+    if embeddings_come_from_openai(settings):
+        # The endpoint's own line says whether it is there; each question for embeddings costs money.
+        return [f"Embeddings: {settings.embeddings_model} at OpenAI, because OPENAI_API_KEY is set."]
     endpoint = embeddings_endpoint(settings)
     if endpoint is None:
         cure = f"{PREFIX}EMBEDDINGS_BASE_URL names one"
         return [f"Embeddings: no endpoint, so runs with the metric cosine end as failed; {cure}."]
     try:
-        length = anyio.run(try_endpoint, endpoint)
-    except EmbeddingError as error:
-        problems.append(f"Embeddings: {endpoint.base_url} does not work for {endpoint.model!r}: {error}.")
+        length = anyio.run(_try_embeddings, endpoint)
+    except (EmbeddingError, TimeoutError) as error:
+        reason = str(error).rstrip(".") or f"no answer within {_EMBEDDINGS_TIMEOUT_S:g} s"
+        problems.append(f"Embeddings: {endpoint.base_url} does not work for {endpoint.model!r}: {reason}.")
         return []
     return [f"Embeddings: {endpoint.model} at {endpoint.base_url} answers vectors of {length} numbers."]
+
+
+async def _try_embeddings(endpoint: EmbeddingsEndpoint) -> int:
+    with anyio.fail_after(_EMBEDDINGS_TIMEOUT_S):
+        return await try_endpoint(endpoint)

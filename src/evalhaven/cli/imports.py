@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from evalhaven import app
+from evalhaven.app.client import IN_PROCESS_URL, open_client
+from evalhaven.app.stores import StartError, database_path
 from evalhaven.importers.source import ImportSource, SourceError
 from evalhaven.importers.transfer import Transfer, TransferError, TransferReport
 from evalhaven.settings import Settings
@@ -38,14 +39,14 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
     configure_logging("warning", settings.log_format)
     with ExitStack() as stack:
         target = f"the data directory {settings.data_dir}"
-        has_no_database = settings.database_url is None and not app.database_path(settings.data_dir).exists()
+        has_no_database = settings.database_url is None and not database_path(settings.data_dir).exists()
         if is_check and settings.url is None and has_no_database:
             # To look at what would happen must not make a data directory.
             nowhere = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalhaven-check-"))
             settings = settings.model_copy(update={"data_dir": Path(nowhere)})
         try:
             report = anyio.run(_transfer, source, settings, target, is_check)
-        except (TransferError, SourceError, app.StartError, OSError) as error:
+        except (TransferError, SourceError, StartError, OSError) as error:
             _print_error(_reason_of(error))
             _print_line(Console(stderr=True), "What came over stays; the same command goes on where it stopped.")
             return EXIT_FAILED
@@ -84,8 +85,8 @@ def open_and_import(open_source: Callable[[], ImportSource], settings: Settings,
 async def _transfer(source: ImportSource, settings: Settings, target: str, is_check: bool) -> TransferReport:
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
-    async with app.open_client(settings) as client:
-        if str(client.base_url).rstrip("/") != app.IN_PROCESS_URL:
+    async with open_client(settings) as client:
+        if str(client.base_url).rstrip("/") != IN_PROCESS_URL:
             target = f"the server at {client.base_url}"
         print(f"{'Checking against' if is_check else 'Importing into'} {target}", flush=True)
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

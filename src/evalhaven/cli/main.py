@@ -11,6 +11,8 @@ from rich.console import Console
 from evalhaven import __version__
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
+from evalhaven.cli.watch import watch
 from evalhaven.settings import PREFIX, Settings, unknown_variables
 
 application = typer.Typer(
@@ -24,6 +26,7 @@ database_commands = typer.Typer(help="The database.", no_args_is_help=True)
 application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
+application.command("watch", epilog=WATCH_EPILOG)(watch)
 
 EXIT_INTERRUPTED = 130
 _errors = Console(stderr=True)
@@ -33,6 +36,12 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on (EVALHAVEN_POR
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Directory of the database and files (EVALHAVEN_DATA_DIR; ./evalhaven-data)."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="File that describes the endpoints of models (EVALHAVEN_CONFIG; ./evalhaven.toml where there is one)."
+    ),
 ]
 
 
@@ -56,6 +65,7 @@ def serve(
     host: Host = None,
     port: Port = None,
     data_dir: DataDir = None,
+    config: Config = None,
     *,
     expose_without_keys: Annotated[
         bool,
@@ -67,14 +77,17 @@ def serve(
     ] = False,
 ) -> None:
     """Run the server: the API, the pages and the executor of runs."""
-    from evalhaven import app
+    from evalhaven.app.server import serve as run_server
+    from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging
 
-    settings = read_settings(host=host, port=port, data_dir=data_dir, expose_without_keys=expose_without_keys or None)
+    settings = read_settings(
+        host=host, port=port, data_dir=data_dir, config=config, expose_without_keys=expose_without_keys or None
+    )
     configure_logging(settings.log_level, settings.log_format)
     try:
-        app.serve(settings)
-    except app.StartError as error:
+        run_server(settings)
+    except StartError as error:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
@@ -84,14 +97,19 @@ def serve(
 def executor(
     data_dir: Annotated[Path, typer.Option()],
     parent: Annotated[int, typer.Option()],
+    config: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Be the executor of a server; started by `serve`."""
-    from evalhaven import app
+    from evalhaven.app.executor import execute_runs
+    from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging
 
-    settings = read_settings(data_dir=data_dir)
+    settings = read_settings(data_dir=data_dir, config=config)
     configure_logging(settings.log_level, settings.log_format)
-    app.execute_runs(settings, parent)
+    try:
+        execute_runs(settings, parent)
+    except StartError as error:
+        fail(str(error))
 
 
 @application.command()
@@ -105,11 +123,11 @@ def demo(
 
 
 @application.command()
-def doctor(data_dir: DataDir = None) -> None:
-    """Show the effective settings, the database, the disk and the optional parts."""
+def doctor(data_dir: DataDir = None, config: Config = None) -> None:
+    """Show the effective settings, the database, the disk, the endpoints of models and the optional parts."""
     from evalhaven.cli.doctor import examine
 
-    raise typer.Exit(examine(read_settings(data_dir=data_dir), Console()))
+    raise typer.Exit(examine(read_settings(data_dir=data_dir, config=config), Console()))
 
 
 @database_commands.command("upgrade")
@@ -117,15 +135,15 @@ def upgrade(data_dir: DataDir = None) -> None:
     """Bring the database to this release; `serve` does so by itself."""
     from sqlalchemy.exc import DBAPIError
 
-    from evalhaven import app
+    from evalhaven.app.stores import StartError, database_url, hold_data_directory, upgraded_database
     from evalhaven.storage.database import schema_revisions
 
     settings = read_settings(data_dir=data_dir)
     try:
-        lock = app.hold_data_directory(settings.data_dir, wait_s=0)
-        before, wanted = schema_revisions(app.database_url(settings))
-        app.upgraded_database(settings)
-    except app.StartError as error:
+        lock = hold_data_directory(settings.data_dir, wait_s=0)
+        before, wanted = schema_revisions(database_url(settings))
+        upgraded_database(settings)
+    except StartError as error:
         fail(str(error))
     except DBAPIError as error:
         fail(f"The database cannot be opened: {str(error.orig).strip()}")
@@ -150,5 +168,5 @@ def read_settings(**given: object) -> Settings:
 
 def fail(message: str) -> Never:
     """Print an error and end with status 1."""
-    _errors.print(f"Error: {message}", style="red", highlight=False, soft_wrap=True)
+    _errors.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
     sys.exit(1)

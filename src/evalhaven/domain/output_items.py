@@ -76,6 +76,13 @@ class OutputItem:
         return sum(grade.score for grade in self.grades) / len(self.grades)
 
     @property
+    def error_code(self) -> str | None:
+        """Return the kind of the item's error, or of the first grade's that has one; None without."""
+        if self.sample.error is not None:
+            return self.sample.error.code
+        return next((grade.error.code for grade in self.grades if grade.error is not None), None)
+
+    @property
     def is_unresolved(self) -> bool:
         """Tell whether a placeholder of some criterion had no value."""
         return any(grade.unresolved for grade in self.grades)

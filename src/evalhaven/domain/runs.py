@@ -8,6 +8,7 @@ from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import EvalId, FileId, RunId
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
@@ -27,6 +28,8 @@ class Run:
         started_at: Unix second at which the executor took it up, else None.
         ended_at: Unix second of the final status, else None.
         error: Why it failed; None on every other status.
+        options: What was asked of Evalhaven for it.
+        flow: How its calls to models went at the last second; None for a run that calls none.
         imported: The run as its first server answered it; None for one executed here.
     """
 
@@ -48,8 +51,15 @@ class Run:
     started_at: int | None = None
     ended_at: int | None = None
     warnings: Sequence[Caution] = ()
+    options: RunOptions = DEFAULT_OPTIONS
+    flow: JsonObject | None = None
     imported: ImportedDocument | None = None
     key: int = 0
+
+    @property
+    def is_sampled(self) -> bool:
+        """Tell whether a model is called for its items."""
+        return self.data_source.get("model") is not None
 
     def to(self, status: RunStatus, at: int, error: ItemError | None = None) -> "Run":
         """Return the run in another status.

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import cast
 
-from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_received
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_received, render
 
 _DERIVED = frozenset({"output_text", "output_json", "output_tools", "output_audio"})
+_MAX_TOKENS = 1 << 62
 _JSON_STARTS = frozenset('{["-0123456789tfn')
 
 
@@ -17,6 +18,7 @@ class Usage:
     completion_tokens: int = 0
     total_tokens: int = 0
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 NO_USAGE = Usage()
@@ -52,6 +54,11 @@ class Sample:
         error: Why there is no answer, else None.
         namespace: What templates and graders see as `sample`; None where the row has no sample.
         recorded_text: The row's own sample as the user wrote it, JSON text; None where there is none.
+        latency_ms: Milliseconds that the answering call took; None where no model answered.
+        attempts: Calls that were made for it.
+        cost: US dollars by the price table; None where no price is known.
+        is_cached: Whether the answer was given to an earlier request: no call was made.
+        request_hash: Under which the answer is to be remembered; None where it is not.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -62,6 +69,20 @@ class Sample:
     error: ItemError | None = None
     namespace: JsonObject | None = None
     recorded_text: str | None = None
+    latency_ms: int | None = None
+    attempts: int = 0
+    cost: float | None = None
+    is_cached: bool = False
+    request_hash: bytes | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether it is an answer worth remembering: no error, no refusal, nothing filtered or cut off."""
+        return (
+            self.error is None
+            and self.finish_reason not in ("content_filter", "length")
+            and not any(isinstance(message, dict) and message.get("refusal") for message in self.output)
+        )
 
 
 NO_SAMPLE = Sample()
@@ -96,10 +117,66 @@ def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
         output=_output_messages(message, text),
         finish_reason=_text_or_empty(choice.get("finish_reason")),
         model=_text_or_empty(recorded.get("model")),
-        usage=_usage_of(recorded.get("usage")),
+        usage=usage_of(recorded.get("usage")),
         namespace=namespace,
         recorded_text=recorded_text,
     )
+
+
+def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) -> JsonObject:
+    """Return what templates and graders see as `sample` of an answer: a chat completion and what follows from it.
+
+    A stored answer gives the same as a fresh one.
+
+    Args:
+        output: The answer's messages: one a choice, with its own `finish_reason` where that differs.
+        finish_reason: Of the first choice.
+        model: The resolved model.
+    """
+    messages = [message for message in output if isinstance(message, dict)]
+    first = messages[0] if messages else {}
+    text = _text_of(first) or ""
+    audio = first.get("audio")
+    if not text and isinstance(audio, dict):
+        text = _text_or_empty(audio.get("transcript"))
+    choices: list[JsonValue] = [_choice_of(message, index, finish_reason) for index, message in enumerate(messages)]
+    namespace: JsonObject = {
+        "model": model,
+        "choices": choices,
+        "output_text": text,
+        "output_tools": _calls_of(first),
+    }
+    _add_output_json(namespace, text)
+    if isinstance(audio, dict):
+        namespace["output_audio"] = {"data": audio.get("data"), "transcript": audio.get("transcript")}
+    return namespace
+
+
+def _choice_of(message: JsonObject, index: int, finish_reason: str) -> JsonObject:
+    """Return a message as a choice; one that says something else than text has no content, as models answer it."""
+    content = message.get("content")
+    silent = content == "" and any(message.get(key) for key in ("tool_calls", "function_call", "refusal", "audio"))
+    said: JsonObject = {**message, "content": None if silent else content, "refusal": message.get("refusal")}
+    own_reason = said.pop("finish_reason", finish_reason)
+    return {"index": index, "message": said, "finish_reason": own_reason}
+
+
+def _calls_of(message: JsonObject) -> list[JsonValue]:
+    """Return the calls of a message, all in the form of functions: a custom tool's input becomes its arguments."""
+    calls = message.get("tool_calls")
+    found = [_with_function(call) for call in calls] if isinstance(calls, list) else []
+    old = message.get("function_call")
+    if isinstance(old, dict):
+        found.append({"id": "", "type": "function", "function": old})
+    return found
+
+
+def _with_function(call: JsonValue) -> JsonValue:
+    if not isinstance(call, dict) or not isinstance(call.get("custom"), dict) or "function" in call:
+        return call
+    custom = cast("JsonObject", call["custom"])
+    arguments = render({"input": custom.get("input")})
+    return {**call, "function": {"name": custom.get("name"), "arguments": arguments}}
 
 
 def _first_choice(recorded: JsonObject) -> JsonObject:
@@ -151,14 +228,18 @@ def _text_or_empty(value: JsonValue) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _usage_of(usage: JsonValue) -> Usage:
+def usage_of(usage: JsonValue) -> Usage:
+    """Return the `usage` of a chat completion; what is not a number of tokens counts as 0."""
     if not isinstance(usage, dict):
-        return Usage()
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens")
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    return Usage(prompt, completion, _count(usage.get("total_tokens")) or prompt + completion, _count(cached))
+        return NO_USAGE
+    prompt_details, completion_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    cached = prompt_details.get("cached_tokens") if isinstance(prompt_details, dict) else usage.get("cached_tokens")
+    reasoning = completion_details.get("reasoning_tokens") if isinstance(completion_details, dict) else None
+    prompt, completion = token_count(usage.get("prompt_tokens")), token_count(usage.get("completion_tokens"))
+    total = token_count(usage.get("total_tokens")) or prompt + completion
+    return Usage(prompt, completion, total, token_count(cached), token_count(reasoning))
 
 
-def _count(value: JsonValue) -> int:
-    return value if type(value) is int and 0 <= value < 1 << 62 else 0
+def token_count(value: JsonValue) -> int:
+    """Return a number of tokens, 0 for what is none."""
+    return value if type(value) is int and 0 <= value < _MAX_TOKENS else 0

@@ -1,10 +1,16 @@
 """The tally of a run: what its output items add up to, folded batch by batch."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from evalhaven.domain.output_items import OutputItem
+from evalhaven.domain.samples import NO_SAMPLE, Usage
+from evalhaven.domain.spending import NO_SPENDING, Latencies, ModelUsage, Role, Spending, latency_bucket
 from evalhaven.domain.statuses import ItemStatus
+
+_MOST_NAMES = 100
+OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class Tally:
         errored: Items with an error of their own or of a criterion.
         unresolved: Items of which a criterion's placeholder had no value.
         criteria: One tally per testing criterion in the eval's order; None before the first item.
+        spending: What the items' calls come to.
     """
 
     passed: int = 0
@@ -33,6 +40,7 @@ class Tally:
     errored: int = 0
     unresolved: int = 0
     criteria: tuple[CriterionTally, ...] | None = None
+    spending: Spending = NO_SPENDING
 
     @property
     def total(self) -> int:
@@ -50,8 +58,10 @@ class Tally:
         unresolved = 0
         counts = [[tally.passed, tally.failed, tally.errored] for tally in self.criteria or ()]
         counts = counts or [[0, 0, 0] for _ in range(criteria_count)]
+        spent = SpendingCounter(self.spending)
         for item in items:
             statuses[item.status] += 1
+            spent.add(item)
             unresolved += item.is_unresolved
             for count, grade in zip(counts, item.grades, strict=False):
                 count[2 if grade.error is not None else 0 if grade.passed else 1] += 1
@@ -64,6 +74,59 @@ class Tally:
             errored=self.errored + statuses[ItemStatus.ERROR],
             unresolved=self.unresolved + unresolved,
             criteria=tuple(CriterionTally(*count) for count in counts),
+            spending=spent.spending,
+        )
+
+
+class SpendingCounter:
+    """Adds output items to a spending."""
+
+    def __init__(self, before: Spending) -> None:
+        self._before = before
+        self._usage = {(usage.model, usage.role): usage for usage in before.usage}
+        self._errors = Counter(before.errors)
+        self._buckets = Counter(before.latencies.counts)
+        self._total_ms = before.latencies.total_ms
+        self._retries = before.retries
+        self._cache_hits = before.cache_hits
+        self._has_news = False
+
+    def add(self, item: OutputItem) -> None:
+        """Count what one item cost; a row's own sample cost nothing here."""
+        code = item.error_code
+        if code is not None:
+            # Codes and names of models are the words of others: a run keeps so many of them apart.
+            self._errors[code if code in self._errors or len(self._errors) < _MOST_NAMES else OTHER] += 1
+            self._has_news = True
+        sample = item.sample
+        if sample.recorded_text is not None or sample is NO_SAMPLE:
+            return
+        self._has_news = True
+        self._retries += max(0, sample.attempts - 1)
+        if sample.is_cached:
+            self._cache_hits += 1
+        elif sample.latency_ms is not None:
+            self._buckets[latency_bucket(sample.latency_ms)] += 1
+            self._total_ms += sample.latency_ms
+            self._add_call(sample.model, "target", sample.usage, sample.cost)
+
+    def _add_call(self, model: str, role: Role, usage: Usage, cost: float | None) -> None:
+        if (model, role) not in self._usage and len(self._usage) >= _MOST_NAMES:
+            model = OTHER
+        known = self._usage.get((model, role)) or ModelUsage(model, role)
+        self._usage[model, role] = known.plus(usage, cost)
+
+    @property
+    def spending(self) -> Spending:
+        """Return what was there before and what was added."""
+        if not self._has_news:
+            return self._before
+        return Spending(
+            tuple(self._usage.values()),
+            Latencies(dict(self._buckets), self._total_ms),
+            dict(self._errors),
+            self._retries,
+            self._cache_hits,
         )
 
 

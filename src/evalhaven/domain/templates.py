@@ -45,6 +45,20 @@ class Placeholder:
     root: str
     path: tuple[Step, ...] | None
 
+    def get_value(self, namespaces: Mapping[str, JsonValue]) -> JsonValue:
+        """Return the value that it names, as it is.
+
+        Raises:
+            LookupError: There is none.
+
+        Args:
+            namespaces: The values of `item` and `sample`.
+        """
+        value = _resolve(self, namespaces)
+        if value is _MISSING:
+            raise LookupError(self.text)
+        return cast("JsonValue", value)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

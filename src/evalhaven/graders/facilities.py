@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 
 from evalhaven.graders.workers import WorkerPool
-from evalhaven.sampling.embeddings import Embedder
+from evalhaven.sampling.embeddings.embedder import Embedder
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from evalhaven.graders.similarity.meteor import WITHOUT_WORDNET, meteor
 from evalhaven.graders.similarity.metrics import METRICS
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
 from evalhaven.graders.workers import WorkerError
-from evalhaven.sampling.embeddings import Embedder, EmbeddingError
+from evalhaven.sampling.embeddings.embedder import Embedder, EmbeddingError
 from evalhaven.wire.graders import EvalGraderTextSimilarity
 
 LONGEST_INLINE_US = 1000.0

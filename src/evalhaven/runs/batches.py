@@ -1,15 +1,19 @@
 """Batches of output items, on their way from evaluation to storage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import OutputItem
 
 BATCH_ITEMS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 _FLUSH_S = 0.1
+_PLAIN_KEYS = 2  # role and content
 
 
 @dataclass(slots=True)
@@ -28,7 +32,21 @@ class Batch:
     def add(self, item: OutputItem) -> None:
         """Add an item."""
         self.items.append(item)
-        self.size_bytes += len(item.item_text) + len(item.sample.recorded_text or "")
+        sample = item.sample
+        self.size_bytes += len(item.item_text) + len(sample.recorded_text or "")
+        self.size_bytes += _length_of(sample.input) + _length_of(sample.output)
+
+
+def _length_of(messages: Sequence[JsonValue]) -> int:
+    """Return about how long messages are: images stand in their content, sound and calls of tools beside it."""
+    length = 0
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, str) and isinstance(message, dict) and len(message) == _PLAIN_KEYS:
+            length += len(content)
+        else:
+            length += len(jsontext.render(message))
+    return length
 
 
 class Outbox:
@@ -61,7 +79,13 @@ class Outbox:
             batch, self._batch = self._batch, Batch()
             batch.is_last = is_last
             if batch.items or is_last:
-                await self._send.send(batch)
+                try:
+                    await self._send.send(batch)
+                except anyio.get_cancelled_exc_class():
+                    # What was finished stays; if it was handed over after all, storage knows it by its position.
+                    for item in batch.items:
+                        self._batch.add(item)
+                    raise
 
     async def flush_regularly(self) -> None:
         """Hand over what is there, several times a second, until the outbox is closed."""

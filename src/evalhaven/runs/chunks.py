@@ -5,7 +5,7 @@ they add to. So a chunk cut short at any point and run again leaves the same row
 """
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -13,7 +13,9 @@ import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectSendStream
 
+from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
+from evalhaven.domain.samples import Sample
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.batches import Batch, Outbox
 from evalhaven.runs.engine import Engine, RunStoppedError
@@ -23,18 +25,24 @@ from evalhaven.runs.rows import lines_of, parse_row
 from evalhaven.storage.chunks import mark_chunk_done
 from evalhaven.storage.output_items import insert_output_items, list_stored_positions
 from evalhaven.storage.runs import lock_tally, save_tally
+from evalhaven.storage.sample_cache import remember_samples
 
 _SLICE_S = 0.002  # that a task may compute before others get their turn
 
-Rows = Iterator[tuple[int, bytes]]
-"""Positions, and the JSON text of the row that stands there."""
+Rows = Iterator[tuple[int, int, bytes]]
+"""Positions, numbers of the repeat, and the JSON text of the row that stands there."""
 
 
 class ChunkRunner:
     """Executes chunks of one run."""
 
     def __init__(
-        self, engine: Engine, run: Run, evaluator: ItemEvaluator, stop_requested: anyio.Event | None = None
+        self,
+        engine: Engine,
+        run: Run,
+        evaluator: ItemEvaluator,
+        stop_requested: anyio.Event | None = None,
+        on_item: Callable[[Chunk], None] | None = None,
     ) -> None:
         """Execute nothing yet.
 
@@ -43,11 +51,13 @@ class ChunkRunner:
             run: The run.
             evaluator: Evaluates its items.
             stop_requested: Set when the run was canceled or deleted: items under way are dropped then.
+            on_item: Told of each item that was waited for and is finished.
         """
         self._engine = engine
         self._run = run
         self._evaluator = evaluator
         self._stop_requested = stop_requested or anyio.Event()
+        self._on_item = on_item
 
     async def run_chunk(self, chunk: Chunk) -> None:
         """Execute what is missing of a chunk and mark it as done.
@@ -71,19 +81,24 @@ class ChunkRunner:
 
     async def _evaluate(self, chunk: Chunk, send: MemoryObjectSendStream[Batch]) -> None:
         async with send, self._missing_rows(chunk) as rows:
-            if self._evaluator.concurrency > 1:
-                await self._evaluate_abreast(rows, min(self._evaluator.concurrency, chunk.row_count), send)
+            if self._evaluator.is_waiting:
+                concurrency = min(self._evaluator.concurrency, chunk.row_count * self._evaluator.repeats)
+                await self._evaluate_abreast(chunk, rows, concurrency, send)
                 return
             batch = Batch()
-            for position, text in rows:
+            for position, repeat, text in rows:
+                if self._stop_requested.is_set():
+                    return
                 if batch.is_full:
                     await send.send(batch)
                     batch = Batch()
-                batch.add(await self._evaluator.evaluate_item(parse_row(text), position))
+                batch.add(await self._evaluator.evaluate_item(parse_row(text), position, repeat))
             batch.is_last = True
             await send.send(batch)
 
-    async def _evaluate_abreast(self, rows: Rows, concurrency: int, send: MemoryObjectSendStream[Batch]) -> None:
+    async def _evaluate_abreast(
+        self, chunk: Chunk, rows: Rows, concurrency: int, send: MemoryObjectSendStream[Batch]
+    ) -> None:
         """Evaluate rows with a fixed number of tasks; what ended is stored soon, also while others wait."""
         outbox = Outbox(send)
         watch = anyio.CancelScope()
@@ -92,23 +107,26 @@ class ChunkRunner:
             async with anyio.create_task_group() as pool:
                 helpers.start_soon(self._cancel_when_stopped, pool.cancel_scope, watch)
                 for _ in range(concurrency):
-                    pool.start_soon(self._evaluate_rows, rows, outbox)
+                    pool.start_soon(self._evaluate_rows, chunk, rows, outbox)
             watch.cancel()
             outbox.close()
-        # Not before all of them ended is a batch the last one.
-        if not self._stop_requested.is_set():
-            await outbox.flush(is_last=True)
+        # Not before all of them ended is a batch the last one; of a run that is stopped, what was finished stays.
+        await outbox.flush(is_last=not self._stop_requested.is_set())
 
     async def _cancel_when_stopped(self, scope: anyio.CancelScope, watch: anyio.CancelScope) -> None:
         with watch:
             await self._stop_requested.wait()
             scope.cancel()
 
-    async def _evaluate_rows(self, rows: Rows, outbox: Outbox) -> None:
+    async def _evaluate_rows(self, chunk: Chunk, rows: Rows, outbox: Outbox) -> None:
         """Take rows that others take too, one after the other, until there are none."""
         resumed_at = time.monotonic()
-        for position, text in rows:
-            await outbox.add(await self._evaluator.evaluate_item(parse_row(text), position))
+        for position, repeat, text in rows:
+            if self._stop_requested.is_set():
+                return
+            await outbox.add(await self._evaluator.evaluate_item(parse_row(text), position, repeat))
+            if self._on_item is not None:
+                self._on_item(chunk)
             if time.monotonic() - resumed_at > _SLICE_S:
                 await anyio.lowlevel.checkpoint()
                 resumed_at = time.monotonic()
@@ -117,12 +135,20 @@ class ChunkRunner:
     async def _missing_rows(self, chunk: Chunk) -> AsyncGenerator[Rows]:
         """Open the rows of a chunk that have no output item yet; several tasks may take from them."""
         run = self._run
-        async with self._engine.database.read() as tx:
-            stored = await list_stored_positions(tx, run.scope, run.key, chunk.first_position, chunk.row_count)
+
+        async def list_stored() -> set[tuple[int, int]]:
+            async with self._engine.database.read() as tx:
+                return await list_stored_positions(tx, run.scope, run.key, chunk.first_position, chunk.row_count)
+
+        stored = await self._engine.patience.persist(list_stored)
         with self._engine.blobs.open(source_blob(run)) as file:
             lines = lines_of(file, chunk.byte_start, chunk.byte_end)
-            numbered = enumerate(lines, start=chunk.first_position)
-            yield ((position, line.text) for position, line in numbered if (position, 0) not in stored)
+            yield (
+                (position, repeat, line.text)
+                for position, line in enumerate(lines, start=chunk.first_position)
+                for repeat in range(self._evaluator.repeats)
+                if (position, repeat) not in stored
+            )
 
     async def _record(self, chunk: Chunk, batch: Batch) -> bool:
         """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
@@ -135,6 +161,13 @@ class ChunkRunner:
                 new = await insert_output_items(tx, run.scope, run.key, batch.items)
                 tally = tally.fold(new, self._evaluator.criteria_count)
                 await save_tally(tx, run.scope, run.key, tally)
+                await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))
             if batch.is_last:
                 await mark_chunk_done(tx, run.scope, run.key, chunk.number)
         return True
+
+
+def _answers(items: Sequence[OutputItem]) -> dict[bytes, Sample]:
+    """Return the answers among new items that are to be remembered."""
+    samples = (item.sample for item in items)
+    return {sample.request_hash: sample for sample in samples if sample.request_hash and sample.is_whole}

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import cast
 
 import anyio
 import structlog
 
 from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.schemas import ItemSchema
@@ -17,16 +19,27 @@ from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.registry import build_grader
 from evalhaven.runs.chunks import ChunkRunner
 from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.items import ItemEvaluator
-from evalhaven.runs.plan import RunPlanner
+from evalhaven.runs.plan import CHUNK_ROWS, RunPlanner, run_repeats
+from evalhaven.runs.sampler import Sampler
+from evalhaven.runs.vault import VaultError
+from evalhaven.runs.window import ChunkWindow
+from evalhaven.sampling.catalog import UnknownModelError
+from evalhaven.sampling.protocols.requests import UnsupportedRequestError
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
-from evalhaven.storage.runs import get_run_by_key, save_status, save_warnings
+from evalhaven.storage.run_secrets import find_secrets
+from evalhaven.storage.runs import get_run_by_key, save_flow, save_status, save_warnings
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
-CHUNKS_AT_ONCE = 4  # of all runs
+CHUNKS_AT_ONCE = 4  # of all runs that call no model
+SAMPLED_CHUNKS_OF_A_RUN = 16
 LARGE_CHUNK_BYTES = 4 * 1024 * 1024
+_FLOW_S = 1.0
+_LAST_FLOW_S = 2.0
+_WINDOW_BYTES = 16 * 1024 * 1024
 
 
 class UnsupportedRunError(Exception):
@@ -41,6 +54,7 @@ class RunConductor:
         self._scope = scope
         self._run_key = run_key
         self._stop_requested = anyio.Event()
+        self._guard: RunGuard | None = None
         self._log = structlog.get_logger("evalhaven.runs")
 
     def request_stop(self) -> None:
@@ -59,9 +73,17 @@ class RunConductor:
         try:
             await self._execute(run, parent)
         except RunStoppedError:
-            self._log.info("run_stopped")
-        except (UnsupportedRunError, UnsupportedGraderError) as error:
+            verdict = None if self._guard is None else self._guard.verdict
+            if verdict is None:
+                self._log.info("run_stopped")
+            else:
+                await self._end(RunStatus.FAILED, verdict)
+        except (UnsupportedRunError, UnsupportedGraderError, UnsupportedRequestError) as error:
             await self._end(RunStatus.FAILED, ItemError("unsupported", str(error)))
+        except UnknownModelError as error:
+            await self._end(RunStatus.FAILED, ItemError("model_not_found", error.message, "sampling"))
+        except VaultError as error:
+            await self._end(RunStatus.FAILED, ItemError("secrets_unreadable", f"The run cannot go on: {error}."))
         except InvalidRowsError as error:
             await self._end(RunStatus.FAILED, ItemError("invalid_data_source", error.message, "data_source"))
         except Exception as error:
@@ -81,7 +103,8 @@ class RunConductor:
             raise RunStoppedError
         refuse_unsupported(run)
         graders = [build_grader(criterion, engine.facilities) for criterion in parent.testing_criteria]
-        evaluator = ItemEvaluator(graders, engine.ids)
+        sampler = await self._sampler(run) if run.is_sampled else None
+        evaluator = ItemEvaluator(graders, engine.ids, sampler, run_repeats(run))
         if run.status is RunStatus.QUEUED and not await self._move(RunStatus.IN_PROGRESS):
             raise RunStoppedError
         await self._warn(run, graders)
@@ -89,8 +112,28 @@ class RunConductor:
             planner = RunPlanner(engine, run, self._stop_requested.is_set)
             items_planned = await planner.plan_run(ItemSchema(parent.item_schema))
             self._log.info("run_planned", items=items_planned)
-        await self._run_chunks(run, ChunkRunner(engine, run, evaluator, self._stop_requested))
+        else:
+            items_planned = run.items_planned
+        if self._guard is not None:
+            self._guard.expect_calls(items_planned - run.tally.total)
+        await self._run_chunks(run, evaluator, sampler)
         await self._end(RunStatus.COMPLETED)
+
+    async def _sampler(self, run: Run) -> Sampler:
+        """Return what asks the run's model.
+
+        Raises:
+            UnknownModelError: No endpoint serves it any more.
+            UnsupportedRequestError: The endpoint that does cannot do what is asked.
+            VaultError: What authenticates the run's tools cannot be read.
+        """
+        engine = self._engine
+        async with engine.database.read() as tx:
+            sealed = await find_secrets(tx, run.scope, run.key)
+        tools = None if sealed is None else cast("list[JsonValue]", engine.vault.open(sealed))
+        # Taken up again after the database was away, a run remembers what it paid for and could not store.
+        self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
+        return Sampler(engine, run, self._guard, tools)
 
     async def _warn(self, run: Run, graders: Sequence[Grader]) -> None:
         """Add to the run's warnings what its graders lack here."""
@@ -104,38 +147,79 @@ class RunConductor:
             warnings = dict.fromkeys((*current.warnings, *lacking))
             await save_warnings(tx, self._scope, self._run_key, list(warnings))
 
-    async def _run_chunks(self, run: Run, runner: ChunkRunner) -> None:
-        """Execute the pending chunks in order, a few at once.
+    async def _run_chunks(self, run: Run, evaluator: ItemEvaluator, sampler: Sampler | None) -> None:
+        """Execute the pending chunks in order, a few at once, and write every second how calls to models go.
 
         Raises:
-            RunStoppedError: The run was canceled or deleted meanwhile.
+            RunStoppedError: The run was canceled or deleted meanwhile, or its guard has a verdict.
         """
+        try:
+            async with anyio.create_task_group() as helpers:
+                if sampler is not None:
+                    helpers.start_soon(self._save_flow_regularly, run, sampler)
+                await self._run_pending_chunks(run, evaluator)
+                helpers.cancel_scope.cancel()
+        finally:
+            if sampler is not None:
+                with anyio.move_on_after(_LAST_FLOW_S, shield=True):
+                    await self._save_flow(run, sampler)
+        if self._stop_requested.is_set():
+            raise RunStoppedError
+
+    async def _run_pending_chunks(self, run: Run, evaluator: ItemEvaluator) -> None:
+        engine = self._engine
         last = -1
-        window = anyio.Semaphore(CHUNKS_OF_A_RUN)
+        window = self._window(run, evaluator)
+        row = 1 / evaluator.repeats
+        runner = ChunkRunner(engine, run, evaluator, self._stop_requested, lambda chunk: window.finish(chunk, row))
 
         async def run_one(chunk: Chunk) -> None:
             try:
-                async with self._engine.chunk_slots, AsyncExitStack() as held:
-                    if chunk.size_bytes > LARGE_CHUNK_BYTES:
-                        await held.enter_async_context(self._engine.large_chunk)
+                async with AsyncExitStack() as held:
+                    if not run.is_sampled:
+                        await held.enter_async_context(engine.chunk_slots)
+                        if chunk.size_bytes > LARGE_CHUNK_BYTES:
+                            await held.enter_async_context(engine.large_chunk)
                     await runner.run_chunk(chunk)
             except RunStoppedError:
                 self._stop_requested.set()
             finally:
-                window.release()
+                window.leave(chunk)
+
+        async def list_next() -> list[Chunk]:
+            async with engine.database.read() as tx:
+                return await list_pending_chunks(tx, run.scope, run.key, above=last, limit=CHUNKS_OF_A_RUN)
 
         async with anyio.create_task_group() as tasks:
-            while not self._stop_requested.is_set():
-                async with self._engine.database.read() as tx:
-                    chunks = await list_pending_chunks(tx, run.scope, run.key, above=last, limit=CHUNKS_OF_A_RUN)
-                if not chunks:
-                    break
+            while not self._stop_requested.is_set() and (chunks := await engine.patience.persist(list_next)):
                 for chunk in chunks:
-                    await window.acquire()
+                    await window.enter(chunk)
+                    if self._stop_requested.is_set():
+                        window.leave(chunk)
+                        break
                     tasks.start_soon(run_one, chunk)
                     last = chunk.number
-        if self._stop_requested.is_set():
-            raise RunStoppedError
+
+    async def _save_flow_regularly(self, run: Run, sampler: Sampler) -> None:
+        while True:
+            await anyio.sleep(_FLOW_S)
+            await self._save_flow(run, sampler)
+
+    async def _save_flow(self, run: Run, sampler: Sampler) -> None:
+        """Write how calls go, unless the database is away: then those who store items wait for it already."""
+        try:
+            async with self._engine.database.write() as tx:
+                await save_flow(tx, run.scope, run.key, sampler.flow)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+
+    def _window(self, run: Run, evaluator: ItemEvaluator) -> ChunkWindow:
+        if not run.is_sampled:
+            return ChunkWindow(CHUNKS_OF_A_RUN, CHUNKS_OF_A_RUN * CHUNK_ROWS, CHUNKS_OF_A_RUN * LARGE_CHUNK_BYTES)
+        # One chunk more than needed, so that the calls under way do not dwindle at the end of each.
+        rows = evaluator.concurrency // evaluator.repeats + CHUNK_ROWS
+        return ChunkWindow(SAMPLED_CHUNKS_OF_A_RUN, rows, _WINDOW_BYTES)
 
     async def _is_over(self) -> bool:
         async with self._engine.database.read() as tx:
@@ -164,17 +248,12 @@ class RunConductor:
 
 
 def refuse_unsupported(run: Run) -> None:
-    """Let pass what this release can execute: runs that sample nothing, over inline rows or a file.
+    """Let pass what this release can execute: runs over inline rows or a file.
 
     Raises:
-        UnsupportedRunError: The run calls a model, or reads logged completions or responses.
+        UnsupportedRunError: The run reads logged completions or responses.
     """
     source = run.data_source["source"]
-    if run.data_source.get("model") is not None:
-        raise UnsupportedRunError(
-            f"This run samples from the model {run.model!r}, which this release of Evalhaven cannot do. It executes "
-            "runs over recorded outputs: a 'jsonl' data source whose rows bring their 'sample' along."
-        )
     if isinstance(source, dict) and source["type"] not in ("file_content", "file_id"):
         raise UnsupportedRunError(
             f"This run reads the source {source['type']!r}, which this release of Evalhaven cannot do; "

@@ -1,14 +1,16 @@
 """A new run from a request."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from evalhaven.domain.evals import Caution, Eval, typed_messages
 from evalhaven.domain.ids import FileId, RunId, created_at_of
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.runs.tool_secrets import masked
 
-MASK = "***"
 _FLOATS = ("temperature", "top_p")
 
 
@@ -52,18 +54,31 @@ def new_run(
     )
 
 
+def option_cautions(options: RunOptions, *, is_sampled: bool) -> list[Caution]:
+    """Return a caution for each option that has no effect because the run calls no model."""
+    if is_sampled:
+        return []
+    asked = asdict(options)
+    default = asdict(DEFAULT_OPTIONS)
+    return [
+        Caution(f"/evalhaven/{key}", "has no effect: the run has no 'model', so it samples nothing.")
+        for key in ("repeats", "cache", "max_concurrency", "extra_body", "budget")
+        if asked[key] != default[key]
+    ]
+
+
 def answered_data_source(sent: JsonObject) -> JsonObject:
     """Return a data source as it is stored and answered.
 
     Source: recorded runs. Messages get their type, a sampling run its `sampling_params` (null when not sent), and
-    the two parameters that are numbers with fractions are answered as such.
+    the two parameters that are numbers with fractions are answered as such. What authenticates tools is masked.
     """
-    answered = dict(sent)
+    answered = {key: masked(member) for key, member in sent.items()}
     messages = sent.get("input_messages")
     if isinstance(messages, dict) and "template" in messages:
         answered["input_messages"] = {**messages, "template": typed_messages(messages["template"])}
     if sent["type"] != "jsonl":
-        params = sent.get("sampling_params")
+        params = answered.get("sampling_params")
         answered["sampling_params"] = (
             {key: _answered_parameter(key, value) for key, value in params.items()}
             if isinstance(params, dict)
@@ -75,30 +90,4 @@ def answered_data_source(sent: JsonObject) -> JsonObject:
 def _answered_parameter(key: str, value: JsonValue) -> JsonValue:
     if key in _FLOATS and isinstance(value, int):
         return float(value)
-    return [_without_secrets(tool) for tool in value] if key == "tools" and isinstance(value, list) else value
-
-
-def _without_secrets(tool: JsonValue) -> JsonValue:
-    """Return a tool with what authenticates it masked; nothing here calls a model, so secrets are not even kept."""
-    if not isinstance(tool, dict) or tool.get("type") == "function":
-        return tool
-    answered = dict(tool)
-    if answered.get("authorization") is not None:
-        answered["authorization"] = MASK
-    headers = answered.get("headers")
-    if isinstance(headers, dict):
-        answered["headers"] = dict.fromkeys(headers, MASK)
-    for key in ("container", "environment"):
-        place = answered.get(key)
-        policy = place.get("network_policy") if isinstance(place, dict) else None
-        if isinstance(place, dict) and isinstance(policy, dict):
-            answered[key] = {**place, "network_policy": _policy_without_secrets(policy)}
-    return answered
-
-
-def _policy_without_secrets(policy: JsonObject) -> JsonObject:
-    secrets = policy.get("domain_secrets")
-    if not isinstance(secrets, list):
-        return policy
-    masked = [{**each, "value": MASK} if isinstance(each, dict) else each for each in secrets]
-    return {**policy, "domain_secrets": masked}
+    return value

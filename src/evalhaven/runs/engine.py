@@ -8,6 +8,9 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
 from evalhaven.runs.patience import Patience
+from evalhaven.runs.vault import Vault
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 
@@ -17,8 +20,11 @@ class Engine:
     """The parts that every run is executed with.
 
     Attributes:
-        chunk_slots: Chunks under way at once, of all runs; first come, first served.
+        chunk_slots: Chunks under way at once, of all runs that call no model; first come, first served.
         large_chunk: Held by the one chunk with rows of megabytes that may be under way: memory is bounded by it.
+        catalog: Which endpoint serves which model.
+        caller: Calls them.
+        vault: Opens what authenticates the tools of runs.
         facilities: What graders work with.
     """
 
@@ -29,6 +35,9 @@ class Engine:
     patience: Patience
     chunk_slots: anyio.CapacityLimiter
     large_chunk: anyio.Lock
+    catalog: Catalog
+    caller: ModelCaller
+    vault: Vault
     facilities: Facilities = field(default_factory=Facilities)
 
 

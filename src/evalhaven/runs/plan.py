@@ -13,12 +13,13 @@ import anyio.lowlevel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import InvalidRowsError
+from evalhaven.domain.evals import Caution
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
-from evalhaven.runs.rows import Line, RowError, check_row, lines_of, parse_row
+from evalhaven.runs.rows import Line, Row, RowError, check_row, lines_of, parse_row
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
 from evalhaven.storage.runs import lock_tally, save_plan
 
@@ -28,6 +29,11 @@ _CHUNKS_A_TRANSACTION = 64
 _ROWS_BETWEEN_PAUSES = 256
 _BYTES_BETWEEN_PAUSES = 1024 * 1024
 _SHOWN_LINES = 10
+SAMPLES_IGNORED = Caution(
+    "/data_source/source",
+    "Rows bring a 'sample' along, which is ignored: the run has a 'model' and samples anew. To grade the samples of "
+    "the rows leave out 'model' and 'input_messages'.",
+)
 
 
 @dataclass(slots=True)
@@ -45,6 +51,7 @@ class RunPlanner:
         self._engine = engine
         self._run = run
         self._is_stopped = is_stopped
+        self._caution: Caution | None = None
 
     async def plan_run(self, schema: ItemSchema) -> int:
         """Store the chunks of the run and mark it as planned; return the number of its items.
@@ -54,11 +61,11 @@ class RunPlanner:
             RunStoppedError: The run was canceled or deleted meanwhile.
         """
         chunks = await self._cut(schema)
-        items_planned = sum(chunk.row_count for chunk in chunks)
+        items_planned = sum(chunk.row_count for chunk in chunks) * run_repeats(self._run)
         await self._store(delete_chunks)
         for first in range(0, len(chunks), _CHUNKS_A_TRANSACTION):
             await self._store(partial(insert_chunks, new=chunks[first : first + _CHUNKS_A_TRANSACTION]))
-        await self._store(partial(save_plan, items_planned=items_planned))
+        await self._store(partial(save_plan, items_planned=items_planned, caution=self._caution))
         return items_planned
 
     async def _store(self, write: Callable[[AsyncConnection, ProjectScope, int], Awaitable[None]]) -> None:
@@ -79,7 +86,11 @@ class RunPlanner:
             async for line in lines:
                 try:
                     if not is_checked:
-                        check_row(parse_row(line.text), schema)
+                        row = parse_row(line.text)
+                        check_row(row, schema)
+                        self._note_sample(row)
+                    elif self._run.is_sampled:
+                        self._note_sample(parse_row(line.text))
                 except RowError as error:
                     problems.append(f"line {line.number}: {error}")
                     if len(problems) == _SHOWN_LINES:
@@ -98,6 +109,10 @@ class RunPlanner:
             for number, cut in enumerate(cuts)
         ]
 
+    def _note_sample(self, row: Row) -> None:
+        if self._run.is_sampled and row.recorded is not None:
+            self._caution = SAMPLES_IGNORED
+
     async def _lines(self) -> AsyncGenerator[Line]:
         """Yield the lines of the run's source, letting other work go on in between."""
         try:
@@ -114,6 +129,11 @@ class RunPlanner:
             raise InvalidRowsError(f"The file {self._run.file_id!r} of the data source is gone.") from error
         except RowError as error:
             raise InvalidRowsError(f"The data source cannot be read: {error}") from error
+
+
+def run_repeats(run: Run) -> int:
+    """Return how many output items each row of a run comes to."""
+    return run.options.repeats if run.is_sampled else 1
 
 
 def source_blob(run: Run) -> str:

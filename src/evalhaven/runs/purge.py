@@ -22,6 +22,7 @@ from evalhaven.storage.purge import (
     purge_evals,
     purge_output_items,
 )
+from evalhaven.storage.sample_cache import forget_samples
 
 _LARGEST_BATCH = 256  # items deleted in one transaction
 _LONGEST_BATCH_S = 0.05
@@ -58,6 +59,7 @@ class Purger:
         async with self._database.write() as tx:
             await expire_files(tx, EngineScope(), now)
             await forget_keys(tx, EngineScope(), now)
+            await forget_samples(tx, EngineScope(), now)
         while (run := await self._next_run()) is not None:
             await self._purge_run(run)
         async with self._database.write() as tx:

@@ -1,1 +1,1 @@
-"""Calls to models: so far the embeddings that graders compare."""
+"""Calls to models: which endpoint serves them, what they are asked and answer, and the way there."""

@@ -5,6 +5,7 @@ object behind them where there is more to say. Names of criteria, model paramete
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from sqlalchemy import Row, func, select
@@ -21,11 +22,12 @@ from evalhaven.domain.ids import (
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
-from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
+from evalhaven.domain.samples import NO_SAMPLE, Sample
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import insert_new
 from evalhaven.storage.keyset import page_after, unknown_cursor
+from evalhaven.storage.samples import error_of, error_values, sample_text, stored_sample
 from evalhaven.storage.tables import output_items
 
 _FETCH_ROWS = 8  # rows read at once, so that a page of large items is cut before it fills the memory
@@ -156,54 +158,16 @@ def _values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, An
         "created_at": item.created_at,
         "status": int(item.status),
         "score": item.score,
+        "latency_ms": sample.latency_ms,
         "tokens": sample.usage.total_tokens or None,
-        "error_code": _error_code(item),
+        "error_code": item.error_code,
         "item": item.item_text,
         "item_hash": item.item_hash,
         "input": jsontext.render(sample.input) if sample.input else None,
-        "sample": _sample_text(sample),
+        "sample": sample_text(sample),
         "grades": jsontext.render([_grade_values(grade) for grade in item.grades]),
         "imported_document": item.imported_text,
     }
-
-
-def _error_code(item: OutputItem) -> str | None:
-    if item.sample.error is not None:
-        return item.sample.error.code
-    return next((grade.error.code for grade in item.grades if grade.error is not None), None)
-
-
-def _sample_text(sample: Sample) -> str | None:
-    if sample is NO_SAMPLE:
-        return None
-    if sample.recorded_text is not None:
-        return f'{{"recorded":{sample.recorded_text}}}'
-    usage = sample.usage
-    return jsontext.render(
-        {
-            "output": sample.output,
-            "finish_reason": sample.finish_reason,
-            "model": sample.model,
-            "usage": [usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.cached_tokens],
-            "error": _error_values(sample.error),
-        }
-    )
-
-
-def _sample(sample_text: str | None, input_text: str | None) -> Sample:
-    if sample_text is None:
-        return NO_SAMPLE
-    stored = cast("dict[str, Any]", jsontext.parse(sample_text))
-    if "recorded" in stored:
-        return sample_of_row(stored["recorded"], sample_text)
-    return Sample(
-        input=[] if input_text is None else cast("list[JsonValue]", jsontext.parse(input_text)),
-        output=stored["output"],
-        finish_reason=stored["finish_reason"],
-        model=stored["model"],
-        usage=Usage(*stored["usage"]),
-        error=_error(stored["error"]),
-    )
 
 
 def _grade_values(grade: Grade) -> list[Any]:
@@ -212,7 +176,7 @@ def _grade_values(grade: Grade) -> list[Any]:
     if grade.unresolved:
         more["unresolved"] = grade.unresolved
     if grade.error is not None:
-        more["error"] = _error_values(grade.error)
+        more["error"] = error_values(grade.error)
     if grade.sample is not None:
         more["sample"] = grade.sample
     if grade.notes:
@@ -226,18 +190,17 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         score=score,
         passed=passed,
         unresolved=tuple(more.get("unresolved", ())),
-        error=_error(more.get("error")),
+        error=error_of(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
         notes=tuple(more.get("notes", ())),
     )
 
 
-def _error_values(error: ItemError | None) -> list[Any] | None:
-    return None if error is None else [error.code, error.message, error.origin, error.retryable]
-
-
-def _error(values: list[Any] | None) -> ItemError | None:
-    return None if values is None else ItemError(*values)
+def _sample_of(row: Row[Any]) -> Sample:
+    if row.sample is None:
+        return NO_SAMPLE
+    given = [] if row.input is None else cast("list[JsonValue]", jsontext.parse(row.input))
+    return replace(stored_sample(row.sample), input=given, latency_ms=row.latency_ms)
 
 
 def _output_item(row: Row[Any]) -> OutputItem:
@@ -249,7 +212,7 @@ def _output_item(row: Row[Any]) -> OutputItem:
         created_at=row.created_at,
         item_text=row.item,
         item_hash=row.item_hash,
-        sample=_sample(row.sample, row.input),
+        sample=_sample_of(row),
         grades=[_grade(*values) for values in grades],
         imported_text=row.imported_document,
         imported_status=None if row.imported_document is None else ItemStatus(row.status),

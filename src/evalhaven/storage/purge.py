@@ -67,6 +67,9 @@ async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: in
             warnings=[],
             error=None,
             imported_document=None,
+            options=None,
+            flow=None,
+            spending=None,
         )
     )
 

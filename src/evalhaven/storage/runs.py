@@ -1,6 +1,7 @@
 """Queries on runs."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
@@ -9,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import RUN_PREFIXES, EvalId, FileId, RunId, is_id_text
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import EngineScope, ProjectScope
@@ -17,6 +20,8 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally, Tally
 from evalhaven.storage.imports import imported_document, imported_text
 from evalhaven.storage.keyset import find_position, page_after, text_length
+from evalhaven.storage.run_secrets import forget_secrets
+from evalhaven.storage.spending import spending_of, spending_values
 from evalhaven.storage.tables import evals, events, is_active_run, runs
 
 _EVENT_TYPES = {
@@ -28,10 +33,12 @@ _FETCH_ROWS = 16  # rows read at once: an imported run may hold its rows in its 
 _RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
 
 
-async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, imported_at: int | None = None) -> None:
-    """Store a new run, or one that is imported."""
-    await tx.execute(
-        insert(runs).values(
+async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, imported_at: int | None = None) -> int:
+    """Store a new run, or one that is imported; return its internal number."""
+    inserted = await tx.execute(
+        insert(runs)
+        .returning(runs.c.key)
+        .values(
             project_id=scope.project_id,
             eval_key=new.eval_key,
             public_id=new.id,
@@ -45,6 +52,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             has_inline_rows=new.has_inline_rows,
             file_id=new.file_id,
             warnings=_warning_values(new.warnings),
+            options=_option_values(new.options),
             started_at=new.started_at,
             ended_at=new.ended_at,
             error=_error_values(new.error),
@@ -54,6 +62,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             imported_document=imported_text(new.imported),
         )
     )
+    return inserted.scalar_one()
 
 
 async def get_run(
@@ -82,6 +91,20 @@ async def get_run(
     return _run(row)
 
 
+async def get_run_by_id(tx: AsyncConnection, scope: ProjectScope, run_id: str) -> Run:
+    """Return a run by its public id, whichever eval it belongs to.
+
+    Raises:
+        NotFoundError: No such run, or it or its eval is deleted.
+    """
+    query = _RUN.where(runs.c.public_id == run_id, runs.c.project_id == scope.project_id)
+    query = query.where(runs.c.deleted_at.is_(None), evals.c.deleted_at.is_(None))
+    row = (await tx.execute(query)).one_or_none() if is_id_text(run_id) else None
+    if row is None:
+        raise NotFoundError("Run", run_id, "run_id")
+    return _run(row)
+
+
 async def get_run_by_key(tx: AsyncConnection, scope: ProjectScope, key: int, *, for_update: bool = False) -> Run:
     """Return a run by its internal number, deleted or not."""
     query = _RUN.where(runs.c.key == key, runs.c.project_id == scope.project_id)
@@ -100,6 +123,7 @@ async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tupl
             runs.c.errored,
             runs.c.unresolved,
             runs.c.criteria_tally,
+            runs.c.spending,
         )
         .where(runs.c.key == key, runs.c.project_id == scope.project_id)
         .with_for_update()
@@ -161,6 +185,8 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
             error=_error_values(run.error),
         )
     )
+    if run.status.is_final:
+        await forget_secrets(tx, scope, run.key)
     if updated.rowcount and run.status in _EVENT_TYPES:
         await tx.execute(
             insert(events).values(
@@ -169,11 +195,23 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
         )
 
 
-async def save_plan(tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int) -> None:
-    """Mark a run as planned: all of its chunks are stored."""
-    await tx.execute(
-        update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(items_planned=items_planned)
-    )
+async def save_plan(
+    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, caution: Caution | None = None
+) -> None:
+    """Mark a run as planned: all of its chunks are stored.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        key: The run, locked.
+        items_planned: Output items it will have.
+        caution: What to warn of beside what the run warns of already; None: nothing.
+    """
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
+    await tx.execute(update(runs).where(of_run).values(items_planned=items_planned))
+    if caution is not None:
+        known = (await get_run_by_key(tx, scope, key)).warnings
+        await save_warnings(tx, scope, key, list(dict.fromkeys((*known, caution))))
 
 
 async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:
@@ -186,6 +224,12 @@ async def save_tally(tx: AsyncConnection, scope: ProjectScope, key: int, tally: 
     """Write a run's tally; call it with the run locked, in the transaction that stored the items."""
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
     await tx.execute(update(runs).where(of_run).values(**_tally_values(tally)))
+
+
+async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject) -> None:
+    """Write how a run's calls to models go; of a deleted run nothing is written."""
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id) & runs.c.deleted_at.is_(None)
+    await tx.execute(update(runs).where(of_run).values(flow=flow))
 
 
 async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
@@ -209,6 +253,7 @@ def _tally_values(tally: Tally) -> dict[str, Any]:
         "errored": tally.errored,
         "unresolved": tally.unresolved,
         "criteria_tally": None if criteria is None else [[each.passed, each.failed, each.errored] for each in criteria],
+        "spending": spending_values(tally.spending),
     }
 
 
@@ -220,6 +265,25 @@ def _tally(row: Row[*tuple[Any, ...]]) -> Tally:
         errored=row.errored,
         unresolved=row.unresolved,
         criteria=None if criteria is None else tuple(CriterionTally(*counts) for counts in criteria),
+        spending=spending_of(row.spending),
+    )
+
+
+def _option_values(options: RunOptions) -> dict[str, Any] | None:
+    return None if options == DEFAULT_OPTIONS else asdict(options)
+
+
+def _options(values: dict[str, Any] | None) -> RunOptions:
+    if values is None:
+        return DEFAULT_OPTIONS
+    budget = values["budget"]
+    return RunOptions(
+        repeats=values["repeats"],
+        cache=values["cache"],
+        max_concurrency=values["max_concurrency"],
+        extra_body=values["extra_body"],
+        budget=None if budget is None else Budget(**budget),
+        labels=tuple(values["labels"]),
     )
 
 
@@ -244,5 +308,7 @@ def _run(row: Row[Any]) -> Run:
         ended_at=row.ended_at,
         warnings=[Caution(*pair) for pair in row.warnings],
         imported=imported_document(row.imported_document),
+        options=_options(row.options),
+        flow=row.flow,
         key=row.key,
     )

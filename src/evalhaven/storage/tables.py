@@ -142,9 +142,11 @@ runs = Table(
     Column("errored", BigInteger, nullable=False, server_default=text("0")),
     Column("unresolved", BigInteger, nullable=False, server_default=text("0")),
     Column("criteria_tally", JsonText),
-    Column("usage", JsonText),
+    Column("spending", JsonText),
     Column("warnings", JsonText, nullable=False),
     Column("imported_document", Text),
+    Column("options", JsonText),
+    Column("flow", JsonText),
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
@@ -221,6 +223,27 @@ idempotency_keys = Table(
     Column("object_id", Id, nullable=False),
 )
 Index(None, idempotency_keys.c.created_at)
+
+# What authenticates the tools of a run that is not over: encrypted, and erased with its final status.
+run_secrets = Table(
+    "run_secrets",
+    metadata,
+    Column("run_key", Key, ForeignKey("runs.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# Answers of models by the hash of all that shaped them; only runs that ask for it read and write it.
+sample_cache = Table(
+    "sample_cache",
+    metadata,
+    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True),
+    Column("request_hash", LargeBinary, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sample", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(None, sample_cache.c.created_at)
 
 model_limits = Table(
     "model_limits",

@@ -2,11 +2,14 @@
 
 from typing import Literal
 
-from evalhaven.wire.contract import UnixTime, WireModel
+from evalhaven.wire.contract import OpenObject, UnixTime, WireModel
 
 
 class Model(WireModel):
-    """Show a model; `created` is Unix seconds. Published schema Model."""
+    """Show a model; `created` is 0, because endpoints are not asked, `owned_by` names the endpoint that serves it.
+
+    Published schema Model.
+    """
 
     object: Literal["model"]
     id: str
@@ -14,8 +17,22 @@ class Model(WireModel):
     owned_by: str
 
 
+class ModelPattern(OpenObject):
+    """Show which names an endpoint serves besides those listed: `*` and `?` stand for anything and one character."""
+
+    pattern: str
+    endpoint: str
+
+
+class ListModelsExtension(OpenObject):
+    """Hold what Evalhaven tells of models beyond the published contract."""
+
+    patterns: list[ModelPattern]
+
+
 class ListModelsResponse(WireModel):
     """Show every model; the list has no pages. Published schema ListModelsResponse."""
 
     object: Literal["list"]
     data: list[Model]
+    evalhaven: ListModelsExtension

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import WithJsonSchema
 
-from evalhaven.wire.contract import JsonObject, UnixTime, WireModel
+from evalhaven.wire.contract import UnixTime, WireModel
 from evalhaven.wire.data_sources import RunDataSource
-from evalhaven.wire.extension import EvalRunExtension
+from evalhaven.wire.extension import CreateEvalRunExtension, EvalRunExtension
 from evalhaven.wire.metadata import Metadata
 
 EvalRunStatus = Literal["queued", "in_progress", "completed", "canceled", "failed"]
@@ -14,15 +14,12 @@ EvalRunStatus = Literal["queued", "in_progress", "completed", "canceled", "faile
 
 
 class CreateEvalRunRequest(WireModel):
-    """Start a run. Published schema CreateEvalRunRequest.
-
-    `evalhaven` holds Evalhaven's own settings of the run; its keys are read elsewhere.
-    """
+    """Start a run. Published schema CreateEvalRunRequest; `evalhaven` holds Evalhaven's own settings of it."""
 
     data_source: RunDataSource
     name: str | None = None
     metadata: Metadata = None
-    evalhaven: JsonObject | None = None
+    evalhaven: CreateEvalRunExtension | None = None
 
 
 class EvalApiError(WireModel):

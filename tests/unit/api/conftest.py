@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from evalhaven.api.application import build_application
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.vault import Vault
+from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from tests.unit.domain.still_clock import StillClock
@@ -38,7 +40,9 @@ def services(database: Database, tmp_path: Path) -> Services:
         clock=clock,
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
+        catalog=Catalog(()),
         config=CONFIG,
+        vault=Vault(tmp_path / "secret.key"),
     )
 
 

@@ -20,6 +20,7 @@ from evalhaven.domain.errors import (
     RequestTooLargeError,
 )
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.wire.requests import RequestError
 
 
@@ -49,6 +50,7 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (NotFoundError("Eval", "eval_1", "eval_id"), 404, "eval_id", "not_found"),
     (InvalidRequestError("No.", param="name", code="x"), 400, "name", "x"),
     (InvalidRowsError("No.", param="data_source"), 400, "data_source", "invalid_data_source"),
+    (UnknownModelError("No.", param="model", code="model_not_found"), 400, "model", "model_not_found"),
     (RequestTooLargeError("No.", code="request_too_large"), 413, None, "request_too_large"),
     (RequestError("No.", "testing_criteria[0].name"), 400, "testing_criteria[0].name", "invalid_value"),
     (RecursionError(), 400, None, "invalid_json"),

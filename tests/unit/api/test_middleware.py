@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from evalhaven.api.middleware import HostGuard, PathAliases, RequestRecord
+from evalhaven.api.middleware import HostGuard, LoopGuard, PathAliases, RequestRecord
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "fd00::1", "evals.example.org"})
 
@@ -131,3 +131,14 @@ async def test_every_answer_has_an_id_and_a_duration(path: str) -> None:
     assert answer.headers["x-request-id"] == "req_1"
     assert int(answer.headers["openai-processing-ms"]) >= 0
     assert answer.headers["openai-version"]
+
+
+async def test_what_evalhaven_itself_sent_to_a_model_is_refused() -> None:
+    async with client_of(LoopGuard(echo())) as client:
+        assert (await client.post("/v1/chat/completions")).status_code == 200
+        refused = await client.post("/v1/chat/completions", headers={"X-Evalhaven-Hop": "1"})
+
+    assert refused.status_code == 508
+    assert refused.json()["error"]["code"] == "loop_detected"
+    assert "EVALHAVEN_UPSTREAM_BASE_URL" in refused.json()["error"]["message"]
+    assert refused.headers["x-should-retry"] == "false"

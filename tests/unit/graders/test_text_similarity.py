@@ -16,9 +16,9 @@ from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.registry import build_grader
 from evalhaven.graders.similarity.metrics import METRICS
 from evalhaven.graders.workers import WorkerPool
-from evalhaven.sampling.embeddings import EmbeddingsEndpoint as Place
-from evalhaven.sampling.embeddings import serving
-from evalhaven.sampling.patience import Backoff
+from evalhaven.sampling.calls.backoff import Backoff
+from evalhaven.sampling.embeddings.embedder import EmbeddingsEndpoint as Place
+from evalhaven.sampling.embeddings.embedder import serving
 from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault, cosine_of
 
 ALL_METRICS = [*METRICS, "meteor", "cosine"]

@@ -1,5 +1,6 @@
 """A migrated database and an engine for each test of runs."""
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
@@ -7,6 +8,9 @@ import pytest
 
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.patience import Patience
+from evalhaven.runs.vault import Vault
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from tests.unit.domain.still_clock import StillClock, still_ids
@@ -16,8 +20,20 @@ __all__ = ["database"]
 
 
 @pytest.fixture
-async def engine(database: Database, tmp_path: Path) -> Engine:
-    """Return an engine whose clock stands still."""
+async def engine(database: Database, tmp_path: Path) -> AsyncGenerator[Engine]:
+    """Open an engine whose clock stands still."""
     clock = StillClock(1000.0)
     blobs = BlobStore(tmp_path / "blobs")
-    return Engine(database, blobs, still_ids(clock), clock, Patience(), anyio.CapacityLimiter(4), anyio.Lock())
+    async with ModelCaller() as caller:
+        yield Engine(
+            database,
+            blobs,
+            still_ids(clock),
+            clock,
+            Patience(),
+            anyio.CapacityLimiter(4),
+            anyio.Lock(),
+            Catalog(()),
+            caller,
+            Vault(tmp_path / "secret.key"),
+        )

@@ -65,10 +65,10 @@ class WatchedEvaluator(ItemEvaluator):
         super().__init__([build_grader(criterion, engine.facilities) for criterion in CRITERIA], engine.ids)
         self._on_item = on_item
 
-    async def evaluate_item(self, row: Row, position: int) -> OutputItem:
+    async def evaluate_item(self, row: Row, position: int, repeat: int = 0) -> OutputItem:
         if self._on_item is not None:
             await self._on_item(position)
-        return await super().evaluate_item(row, position)
+        return await super().evaluate_item(row, position, repeat)
 
 
 def _in_progress(more: dict[str, Any]) -> dict[str, Any]:

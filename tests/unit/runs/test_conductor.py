@@ -85,10 +85,6 @@ async def test_a_finished_run_is_not_touched(engine: Engine, status: RunStatus) 
 @pytest.mark.parametrize(
     ("data_source", "lacking"),
     [
-        (
-            {"type": "completions", "source": {"type": "file_id", "id": "f"}, "model": "gpt"},
-            "samples from the model 'gpt'",
-        ),
         ({"type": "completions", "source": {"type": "stored_completions"}}, "reads the source 'stored_completions'"),
         ({"type": "responses", "source": {"type": "responses"}}, "reads the source 'responses'"),
     ],

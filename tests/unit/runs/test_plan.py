@@ -8,6 +8,7 @@ import pytest
 from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.schemas import ItemSchema
+from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs import plan
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.plan import RunPlanner, source_blob
@@ -27,7 +28,7 @@ async def file_run(engine: Engine, content: bytes) -> Run:
     """Store a run over an uploaded file."""
     file = await store_file(engine.database)
     parent = await store_eval(engine.database)
-    new = make_run(parent, file_id=file.id, has_inline_rows=False, status="in_progress")
+    new = make_run(parent, file_id=file.id, has_inline_rows=False, status=RunStatus.IN_PROGRESS)
     engine.blobs.path(file.id).write_bytes(content)
     return await store_run(engine.database, new)
 

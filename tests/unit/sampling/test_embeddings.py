@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from evalhaven.graders.similarity.cosine import cosine
-from evalhaven.sampling.embeddings import Embedder, EmbeddingError, serving, try_endpoint
-from evalhaven.sampling.embeddings import EmbeddingsEndpoint as Place
-from evalhaven.sampling.patience import Backoff
+from evalhaven.sampling.calls.backoff import Backoff
+from evalhaven.sampling.embeddings.embedder import Embedder, EmbeddingError, serving, try_endpoint
+from evalhaven.sampling.embeddings.embedder import EmbeddingsEndpoint as Place
 from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault, cosine_of, vector_of
 
 KEY = "sk-made-up-and-secret"
@@ -72,6 +72,7 @@ async def test_texts_wanted_at_once_are_asked_for_in_few_requests(
     for request in endpoint.requests:
         assert request.path == "/v1/embeddings"
         assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert request.headers["x-evalhaven-hop"] == "1"
         assert request.body.keys() == {"model", "input", "encoding_format"}
         assert (request.body["model"], request.body["encoding_format"]) == ("made-up", "base64")
 
@@ -281,18 +282,3 @@ def test_cosine_of_a_vector_with_itself_is_never_above_1() -> None:
     assert cosine(np.array(vector_of("a"), dtype="f4"), np.array(vector_of("b"), dtype="f4")) == pytest.approx(
         cosine_of("a", "b"), abs=1e-6
     )
-
-
-def test_pauses_grow_and_those_asked_for_are_kept() -> None:
-    backoff = Backoff(attempts=4, first_s=1.0, longest_s=3.0)
-    pauses = [backoff.pause_s(attempt) or 0.0 for attempt in (1, 2, 3)]
-
-    assert 0.75 <= pauses[0] <= 1.25
-    assert 1.5 <= pauses[1] <= 2.5
-    assert 2.25 <= pauses[2] <= 3.75
-    assert backoff.pause_s(4) is None
-    assert backoff.pause_s(1, {"retry-after": "7"}) == 7.0
-    assert backoff.pause_s(1, {"retry-after": "0"}) == 1.0
-    assert backoff.pause_s(1, {"retry-after": "1000"}) is None
-    assert backoff.pause_s(1, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 1.0
-    assert 0.75 <= (backoff.pause_s(1, {"retry-after": "soon"}) or 0.0) <= 1.25

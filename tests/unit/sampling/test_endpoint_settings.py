@@ -1,16 +1,24 @@
-"""Facts about the settings of the embeddings endpoint."""
+"""Facts about the settings of endpoints: of the embeddings, and of the models."""
+
+from pathlib import Path
 
 import pytest
 
-from evalhaven.app import embeddings_endpoint
+from evalhaven.app.endpoints import embeddings_endpoint, open_catalog
+from evalhaven.app.server import executor_command
+from evalhaven.app.stores import StartError
 from evalhaven.cli.main import read_settings
-from evalhaven.sampling.embeddings import EmbeddingsEndpoint
+from evalhaven.sampling.embeddings.embedder import EmbeddingsEndpoint
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BASE_URL", "API_KEY", "MODEL"):
-        monkeypatch.delenv(f"EVALHAVEN_EMBEDDINGS_{name}", raising=False)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("EMBEDDINGS_BASE_URL", "EMBEDDINGS_API_KEY", "EMBEDDINGS_MODEL", "CONFIG"):
+        monkeypatch.delenv(f"EVALHAVEN_{name}", raising=False)
+    for name in ("BASE_URL", "API_KEY", "MAX_CONCURRENCY"):
+        monkeypatch.delenv(f"EVALHAVEN_UPSTREAM_{name}", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
 
 
 def endpoint_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> EmbeddingsEndpoint | None:
@@ -60,3 +68,72 @@ def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
     told = capsys.readouterr().err
     assert "EVALHAVEN_EMBEDDINGS_API_KEY" in told
     assert "sk" not in told
+
+
+def test_openais_key_alone_is_enough_for_embeddings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", " sk-1\n")
+    ours = EmbeddingsEndpoint("https://api.openai.com/v1", "text-embedding-3-large", "sk-1")
+
+    assert endpoint_of(monkeypatch) == ours
+    assert endpoint_of(monkeypatch, BASE_URL="http://host/v1") == EmbeddingsEndpoint("http://host/v1", ours.model)
+    monkeypatch.delenv("EVALHAVEN_EMBEDDINGS_BASE_URL")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("EVALHAVEN_UPSTREAM_BASE_URL", "http://host/v1")
+        assert endpoint_of(monkeypatch) is None
+    (tmp_path / "evalhaven.toml").write_text("[endpoints.a]\nscripted = true\n")
+    assert endpoint_of(monkeypatch) is None
+
+
+def test_the_upstream_is_set_by_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVALHAVEN_UPSTREAM_BASE_URL", "http://localhost:8000/v1/chat/completions")
+    monkeypatch.setenv("EVALHAVEN_UPSTREAM_API_KEY", " sk-1\n")
+    monkeypatch.setenv("EVALHAVEN_UPSTREAM_MAX_CONCURRENCY", "7")
+    target = open_catalog(read_settings()).find("any/model")
+
+    assert (target.endpoint.name, target.endpoint.base_url) == ("upstream", "http://localhost:8000/v1")
+    assert target.endpoint.headers["authorization"] == "Bearer sk-1"
+    assert target.endpoint.max_concurrency == 7
+
+
+def test_variables_that_are_empty_count_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONFIG", "UPSTREAM_BASE_URL", "UPSTREAM_API_KEY", "UPSTREAM_MAX_CONCURRENCY"):
+        monkeypatch.setenv(f"EVALHAVEN_{name}", "")
+
+    assert [endpoint.name for endpoint in open_catalog(read_settings()).endpoints] == ["scripted"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BASE_URL", "no address"),
+        ("BASE_URL", "http://user:secret@host/v1"),
+        ("BASE_URL", "http://host/v1?key=secret"),
+        ("API_KEY", "secret two"),
+        ("MAX_CONCURRENCY", "0"),
+    ],
+)
+def test_an_upstream_that_cannot_be_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"EVALHAVEN_UPSTREAM_{name}", value)
+    with pytest.raises(SystemExit):
+        read_settings()
+
+    told = capsys.readouterr().err
+    assert f"EVALHAVEN_UPSTREAM_{name}" in told
+    assert "secret" not in told
+
+
+def test_the_executor_reads_the_same_file_wherever_it_starts(tmp_path: Path) -> None:
+    assert "--config" not in executor_command(read_settings())
+    (tmp_path / "evalhaven.toml").write_text("[endpoints.a]\nscripted = true\n")
+
+    assert executor_command(read_settings())[-2:] == ["--config", str(tmp_path / "evalhaven.toml")]
+    assert executor_command(read_settings(config=Path("b.toml")))[-2:] == ["--config", str(tmp_path / "b.toml")]
+
+
+def test_a_configuration_that_cannot_be_keeps_a_server_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "evalhaven.toml").write_text("[endpoints.a]\nscripted = 1\n")
+
+    with pytest.raises(StartError, match=r"evalhaven\.toml: \[endpoints\.a\] scripted: should be a valid boolean\."):
+        open_catalog(read_settings())

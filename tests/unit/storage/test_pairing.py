@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from evalhaven.app import StartError, blob_store, upgraded_database
+from evalhaven.app.stores import StartError, blob_store, upgraded_database
 from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import postgresql_url, upgrade_database

@@ -327,11 +327,34 @@ def test_tools_are_at_most_128() -> None:
     assert "129" in error.message
 
 
-def test_extension_key_of_a_run_is_any_object() -> None:
+def test_extension_key_of_a_run_is_checked_and_unknown_keys_of_it_are_named() -> None:
     run = make_run()
+    options = {"repeats": 3, "cache": True, "max_concurrency": 5, "extra_body": {"top_k": 1}, "labels": ["a"]}
 
-    assert parse_run(run | {"evalhaven": {"repeats": 3, "future": []}}).unknown == ()
-    assert refuse_run(run | {"evalhaven": 3}).param == "evalhaven"
+    assert parse_run(run | {"evalhaven": {**options, "budget": {"cost": 1}}}).unknown == ()
+    assert parse_run(run | {"evalhaven": {"repeats": 3, "future": []}}).unknown == ("/evalhaven/future",)
+    assert parse_run(run | {"evalhaven": dict.fromkeys(options)}).unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        (3, "evalhaven"),
+        ({"repeats": 0}, "evalhaven.repeats"),
+        ({"repeats": 1001}, "evalhaven.repeats"),
+        ({"cache": "yes"}, "evalhaven.cache"),
+        ({"max_concurrency": 0}, "evalhaven.max_concurrency"),
+        ({"extra_body": []}, "evalhaven.extra_body"),
+        ({"budget": {}}, "evalhaven.budget.cost"),
+        ({"budget": {"cost": 0}}, "evalhaven.budget.cost"),
+        ({"budget": {"tokens": 0.5}}, "evalhaven.budget.tokens"),
+        ({"labels": ["a"] * 17}, "evalhaven.labels"),
+        ({"labels": ["a", "b" * 65]}, "evalhaven.labels[1]"),
+        ({"labels": [""]}, "evalhaven.labels[0]"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_by_name(options: object, param: str) -> None:
+    assert refuse_run(make_run() | {"evalhaven": options}).param == param
 
 
 def test_parsed_body_is_immutable() -> None:

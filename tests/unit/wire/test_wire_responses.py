@@ -183,6 +183,19 @@ def test_extension_of_a_run_has_its_required_keys() -> None:
         "ended_at",
         "warnings",
         "unresolved",
+        "errors",
+        "repeats",
+        "cache",
+        "max_concurrency",
+        "extra_body",
+        "budget",
+        "labels",
+        "latency",
+        "cost",
+        "usage_split",
+        "retries",
+        "cache_hits",
+        "limiter",
     }
     assert properties["additionalProperties"] is True
 

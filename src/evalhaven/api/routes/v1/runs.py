@@ -1,5 +1,6 @@
 """`/v1/evals/{eval_id}/runs`: create, list, get, cancel, delete."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -21,18 +22,23 @@ from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Eval
-from evalhaven.domain.jsontext import InvalidJsonError, RawJson
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, RawJson
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import input_message_cautions
-from evalhaven.runs.creation import new_run
+from evalhaven.runs.creation import new_run, option_cautions
 from evalhaven.runs.inline import take_apart, write_inline_rows
+from evalhaven.runs.sampler import sampling_cautions
+from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.storage import evals as eval_store
 from evalhaven.storage import runs as store
 from evalhaven.storage.files import get_file
+from evalhaven.storage.run_secrets import insert_secrets
 from evalhaven.wire import runs as wire
+from evalhaven.wire.extension import CreateEvalRunExtension
 from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/evals/{eval_id}/runs", tags=["Evals"])
@@ -55,13 +61,13 @@ async def create_run(
     async with services.database.read() as tx:
         parent = await eval_store.get_eval(tx, scope, eval_id)
     async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
-        run = await _prepare(raw, parent, services, scope, strict=strict)
+        run, sealed = await _prepare(raw, parent, services, scope, strict=strict)
         claim = (idempotency_key, request_hash(request, raw) if idempotency_key else b"")
     with services.blobs.kept_on_success(run.id):
         async with services.database.write() as tx:
             repeated = await find_repeated(tx, services, scope, claim, run.id)
             if repeated is None:
-                await _insert(tx, run, services, scope)
+                await _insert(tx, run, services, scope, sealed)
     if repeated is not None:
         services.blobs.delete(run.id)
         async with services.database.read() as tx:
@@ -70,8 +76,10 @@ async def create_run(
     return _renderer(services).run_response(run, parent, 201)
 
 
-async def _prepare(raw: RawJson, parent: Eval, services: Services, scope: ProjectScope, *, strict: bool) -> Run:
-    """Return the run that a body asks for; its inline rows are checked and stand in its blob."""
+async def _prepare(
+    raw: RawJson, parent: Eval, services: Services, scope: ProjectScope, *, strict: bool
+) -> tuple[Run, bytes | None]:
+    """Return the run that a body asks for, and its sealed secrets; its inline rows are checked and in its blob."""
     try:
         body = await anyio.to_thread.run_sync(take_apart, raw)
     except InvalidJsonError as error:
@@ -80,6 +88,7 @@ async def _prepare(raw: RawJson, parent: Eval, services: Services, scope: Projec
     data_source = cast("dict[str, Any]", body.document)["data_source"]
     cautions = input_message_cautions(data_source, parent.item_schema)
     refuse_cautions(cautions, strict=strict)
+    options = _options(parsed.body.evalhaven)
     run = new_run(
         services.ids.new_run_id(),
         parent,
@@ -89,15 +98,34 @@ async def _prepare(raw: RawJson, parent: Eval, services: Services, scope: Projec
         data_source=data_source,
         warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
     )
+    run = replace(run, options=options)
+    more = [*option_cautions(options, is_sampled=run.is_sampled), *sampling_cautions(run, services.catalog)]
+    run = replace(run, warnings=[*run.warnings, *more])
+    tools = tools_with_secrets(data_source) if run.is_sampled else None
+    sealed = None if tools is None else services.vault.seal(tools)
     if run.has_inline_rows and body.rows is not None:
         with services.blobs.writer() as writer:
             write = partial(write_inline_rows, raw, body.rows, ItemSchema(parent.item_schema), writer)
             await anyio.to_thread.run_sync(write)
             await anyio.to_thread.run_sync(services.blobs.commit, writer, run.id)
-    return run
+    return run, sealed
 
 
-async def _insert(tx: AsyncConnection, run: Run, services: Services, scope: ProjectScope) -> None:
+def _options(asked: CreateEvalRunExtension | None) -> RunOptions:
+    if asked is None:
+        return DEFAULT_OPTIONS
+    budget = asked.budget
+    return RunOptions(
+        repeats=asked.repeats or 1,
+        cache=asked.cache or False,
+        max_concurrency=asked.max_concurrency,
+        extra_body=cast("JsonObject | None", asked.extra_body),
+        budget=None if budget is None else Budget(budget.cost, budget.tokens),
+        labels=tuple(asked.labels or ()),
+    )
+
+
+async def _insert(tx: AsyncConnection, run: Run, services: Services, scope: ProjectScope, sealed: bytes | None) -> None:
     # The eval was found before the body arrived and may have been deleted meanwhile.
     await eval_store.get_eval(tx, scope, run.eval_id, for_share=True)
     if run.file_id is not None:
@@ -110,7 +138,9 @@ async def _insert(tx: AsyncConnection, run: Run, services: Services, scope: Proj
                 param="data_source.source.id",
                 code="file_not_found",
             ) from error
-    await store.insert_run(tx, scope, run)
+    key = await store.insert_run(tx, scope, run)
+    if sealed is not None:
+        await insert_secrets(tx, scope, key, sealed)
 
 
 @router.get("", operation_id="getEvalRuns", response_model=wire.EvalRunList)

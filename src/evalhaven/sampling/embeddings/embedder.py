@@ -14,11 +14,12 @@ import anyio.to_thread
 import httpx
 import structlog
 
-from evalhaven.sampling.embeddings_api import EmbeddingError, refusal_text, request_body, vectors_of
-from evalhaven.sampling.patience import Backoff
+from evalhaven.sampling.calls.backoff import Backoff, find_asked_s
+from evalhaven.sampling.catalog import HOP_HEADER
+from evalhaven.sampling.embeddings.api import EmbeddingError, refusal_text, request_body, vectors_of
 
 if TYPE_CHECKING:
-    from evalhaven.sampling.embeddings_api import Vector
+    from evalhaven.sampling.embeddings.api import Vector
 
 __all__ = ["Embedder", "EmbeddingError", "EmbeddingsEndpoint", "open_embedder", "try_endpoint"]
 
@@ -214,7 +215,7 @@ class Embedder:
             EmbeddingError: It was so for too long.
         """
         body = request_body(self._endpoint.model, texts)
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", HOP_HEADER: "1"}
         if self._endpoint.key is not None:
             headers["authorization"] = f"Bearer {self._endpoint.key}"
         attempt = 0
@@ -232,7 +233,7 @@ class Embedder:
                     return answer
                 said = refusal_text(answer, self._endpoint.key)
                 failure = f"answered {answer.status_code}: {said or 'nothing more'}"
-                pause_s = self._backoff.pause_s(attempt, answer.headers)
+                pause_s = self._backoff.pause_s(attempt, find_asked_s(answer.headers))
                 if pause_s is not None and answer.status_code in _BUSY:
                     self._paused_until = max(self._paused_until, time.monotonic() + pause_s)
             if pause_s is None:

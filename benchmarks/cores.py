@@ -1,0 +1,22 @@
+"""Which core a process has: what is measured and what it calls must not take turns on one."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+MEASURED, ENDPOINT = 0, 1
+
+
+@contextmanager
+def on_core(core: int) -> Generator[None]:
+    """Let processes that are started in the block have this core alone; where there is no second one, any."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    if len(before) > 1:
+        os.sched_setaffinity(0, {sorted(before)[core]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

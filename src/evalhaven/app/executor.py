@@ -1,0 +1,61 @@
+"""The executor's parts, put together: nothing of the API is among them."""
+
+import sys
+
+import anyio
+
+from evalhaven.app.endpoints import embeddings_endpoint, installed_wordnet, open_catalog
+from evalhaven.app.stores import blob_store, database_url, vault
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
+from evalhaven.graders.facilities import Facilities
+from evalhaven.graders.workers import WorkerPool
+from evalhaven.runs.conductor import CHUNKS_AT_ONCE
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.executor import Executor
+from evalhaven.runs.patience import Patience
+from evalhaven.runs.purge import Purger
+from evalhaven.runs.supervisor import die_with_parent, follow_parent
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.embeddings.embedder import open_embedder
+from evalhaven.settings import Settings
+from evalhaven.storage.database import open_database
+
+
+def execute_runs(settings: Settings, parent_pid: int) -> None:
+    """Be the executor: conduct runs until the parent is gone."""
+    die_with_parent(parent_pid)
+    anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+async def _execute_runs(settings: Settings) -> None:
+    catalog = open_catalog(settings)
+    database = open_database(database_url(settings))
+    blobs = blob_store(settings.data_dir)
+    clock = Clock()
+    patience = Patience()
+    async with (
+        WorkerPool() as workers,
+        open_embedder(embeddings_endpoint(settings)) as embedder,
+        ModelCaller() as caller,
+    ):
+        engine = Engine(
+            database,
+            blobs,
+            IdFactory(clock),
+            clock,
+            patience,
+            chunk_slots=anyio.CapacityLimiter(CHUNKS_AT_ONCE),
+            large_chunk=anyio.Lock(),
+            catalog=catalog,
+            caller=caller,
+            vault=vault(settings),
+            facilities=Facilities(workers, embedder, installed_wordnet()),
+        )
+        purger = Purger(database, blobs, clock, patience)
+        executor = Executor(engine, purger)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(executor.execute_forever)
+            await follow_parent(executor.wake)
+            tasks.cancel_scope.cancel()
+    await database.close()

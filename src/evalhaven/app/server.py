@@ -1,0 +1,172 @@
+"""The server's parts, put together, and its start."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from evalhaven.api.application import build_application
+from evalhaven.api.connections import ConnectionLimits, guarded_protocol
+from evalhaven.api.services import ApiConfig, Services
+from evalhaven.app.endpoints import log_catalog, open_catalog
+from evalhaven.app.stores import StartError, blob_store, hold_data_directory, upgraded_database, vault
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.purge import sweep_blobs
+from evalhaven.runs.supervisor import ExecutorSupervisor
+from evalhaven.sampling.catalog import Catalog
+from evalhaven.sampling.configuration.loading import find_config
+from evalhaven.settings import LOOPBACK_HOSTS, Settings
+from evalhaven.storage.database import Database, open_database
+
+_KEEP_ALIVE_S = 75
+_GRACEFUL_SHUTDOWN_S = 3
+_MB = 1024 * 1024
+
+
+class UnsafeAddressError(StartError):
+    """The server would listen beyond this machine without keys; the message says how to allow it."""
+
+
+def refuse_unsafe_address(settings: Settings) -> None:
+    """Let pass what only this machine reaches, and what the operator took responsibility for.
+
+    Raises:
+        UnsafeAddressError: Otherwise.
+    """
+    if not settings.is_loopback and not settings.expose_without_keys:
+        raise UnsafeAddressError(
+            f"Refusing to listen on {settings.host}: this release has no API keys, so everybody who reaches that "
+            "address could read, change and delete all evals, runs and files. Listen on 127.0.0.1 behind a proxy "
+            "that authenticates, or accept the risk with --expose-without-keys."
+        )
+
+
+def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop: the API in this process, runs in the executor child.
+
+    Raises:
+        StartError: It cannot start.
+    """
+    # uvicorn ends in good order and then raises the signal anew: being told to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
+    refuse_unsafe_address(settings)
+    catalog = open_catalog(settings)
+    log_catalog(catalog)
+    listener = listen(settings)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    lock = hold_data_directory(settings.data_dir)
+    url = upgraded_database(settings)
+    lock.announce(settings.local_url)
+    supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor)
+    application = build_server_application(settings, open_database(url), supervisor, catalog)
+    limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
+    config = uvicorn.Config(
+        application,
+        http=guarded_protocol(limits),
+        ws="none",
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
+    )
+    structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return the listening socket; with port 0 the system chooses the port.
+
+    Raises:
+        StartError: The address is taken or not this machine's.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise StartError(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from error
+    return listener
+
+
+def build_server_application(
+    settings: Settings, database: Database, supervisor: ExecutorSupervisor, catalog: Catalog
+) -> FastAPI:
+    """Return the API over an open database; it keeps the executor alive for as long as it is served."""
+    services = build_services(settings, database, catalog, supervisor.wake, lambda: supervisor.is_running)
+
+    @asynccontextmanager
+    async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
+        await sweep_blobs(database, services.blobs)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(supervisor.supervise)
+            yield
+            tasks.cancel_scope.cancel()
+        await database.close()
+
+    return build_application(services, lifespan)
+
+
+def build_services(
+    settings: Settings,
+    database: Database,
+    catalog: Catalog,
+    wake_executor: Callable[[], None],
+    is_executor_running: Callable[[], bool],
+) -> Services:
+    """Return what the routes work with."""
+    clock = Clock()
+    return Services(
+        database=database,
+        blobs=blob_store(settings.data_dir),
+        ids=IdFactory(clock),
+        clock=clock,
+        wake_executor=wake_executor,
+        is_executor_running=is_executor_running,
+        catalog=catalog,
+        config=ApiConfig(
+            base_url=settings.base_url,
+            list_order=settings.list_order,
+            allowed_hosts=allowed_hosts(settings),
+            max_body_bytes=settings.max_body_mb * _MB,
+            max_file_bytes=settings.max_file_mb * _MB,
+        ),
+        vault=vault(settings),
+    )
+
+
+def allowed_hosts(settings: Settings) -> frozenset[str]:
+    """Return the names under which this server may be addressed: loopback, the listener's and the public URL's."""
+    names = {*LOOPBACK_HOSTS, "[::1]"}
+    if settings.public_url is not None:
+        names.add(urlsplit(settings.public_url).hostname or "")
+    if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not listened on
+        names.update((settings.host, f"[{settings.host}]"))
+    return frozenset(name.lower() for name in names)
+
+
+def executor_command(settings: Settings) -> list[str]:
+    """Return how to start the executor of this server."""
+    config = find_config(settings.config)
+    return [
+        sys.executable,
+        "-m",
+        "evalhaven",
+        "executor",
+        "--data-dir",
+        str(settings.data_dir),
+        "--parent",
+        str(os.getpid()),
+        *([] if config is None else ["--config", str(config.absolute())]),
+    ]

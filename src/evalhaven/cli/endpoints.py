@@ -1,0 +1,105 @@
+"""What `evalhaven doctor` says of the endpoints of models: each is asked for its list of models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import anyio
+import msgspec
+
+from evalhaven.sampling.catalog import Catalog, Endpoint, is_exact
+from evalhaven.sampling.transport.client import HttpReply, TransportError, open_transport
+
+_TIMEOUT_S = 5.0
+_OK = 200
+_SERVER_FAULT = 500
+_KEY_REFUSED = (401, 403)
+_NOT_FOUND = 404
+_LOOP = 508
+_AUTHENTICATION = ("authorization", "api-key", "x-api-key")
+_SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one endpoint."""
+
+    text: str
+    is_problem: bool = False
+
+
+class _Listed(msgspec.Struct):
+    id: str = ""
+
+
+class _List(msgspec.Struct):
+    data: list[_Listed]
+
+
+_LISTS = msgspec.json.Decoder(_List)
+
+
+def examine_endpoints(catalog: Catalog) -> list[Finding]:
+    """Return what there is to say of each endpoint, in the order of the catalogue; all are asked at once."""
+    return anyio.run(_examine_all, catalog.endpoints)
+
+
+async def _examine_all(endpoints: Sequence[Endpoint]) -> list[Finding]:
+    findings = [Finding("")] * len(endpoints)
+
+    async def examine(index: int, endpoint: Endpoint) -> None:
+        finding = await _examine(endpoint)
+        findings[index] = replace(finding, text=f"Endpoint {endpoint.name}: {finding.text}")
+
+    async with anyio.create_task_group() as tasks:
+        for index, endpoint in enumerate(endpoints):
+            tasks.start_soon(examine, index, endpoint)
+    return findings
+
+
+async def _examine(endpoint: Endpoint) -> Finding:
+    serves = f"It serves {', '.join([*endpoint.aliases, *endpoint.models])}."
+    if endpoint.script is not None:
+        rules = len(endpoint.script.rules)
+        return Finding(f"answers offline, by {rules or 'no'} rule{'' if rules == 1 else 's'} and the default. {serves}")
+    if not endpoint.lists_models:
+        return Finding(f'{endpoint.base_url} is not asked (`check = "none"`). {serves}')
+    started = perf_counter()
+    try:
+        with anyio.fail_after(_TIMEOUT_S):
+            async with open_transport(replace(endpoint.transport, connect_timeout_s=_TIMEOUT_S)) as transport:
+                reply = await transport.get(endpoint.url_of("/models"), endpoint.headers, _TIMEOUT_S)
+    except TimeoutError:
+        return Finding(f"{endpoint.base_url} did not answer within {_TIMEOUT_S:g} s.", is_problem=True)
+    except (TransportError, ValueError, OSError) as error:
+        return Finding(f"{endpoint.base_url} cannot be reached: {str(error).rstrip('.')}.", is_problem=True)
+    finding = _judge(endpoint, reply, round((perf_counter() - started) * 1000))
+    return finding if finding.is_problem else replace(finding, text=f"{finding.text} {serves}")
+
+
+def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
+    """Return what an answer to the question for models means; nothing of its body is shown, which may quote a key."""
+    url, status = endpoint.base_url, reply.status
+    if status in _KEY_REFUSED:
+        has_key = any(name in endpoint.headers for name in _AUTHENTICATION)
+        reason = "refuses the key" if has_key else "wants a key, and none is configured"
+        return Finding(f"{url} {reason} ({status}).", is_problem=True)
+    if status == _LOOP:
+        return Finding(f"{url} is Evalhaven itself, not a server of models.", is_problem=True)
+    if status >= _SERVER_FAULT:
+        return Finding(f"{url} answers {status}.", is_problem=True)
+    if status != _OK:
+        hint = "" if url.endswith("/v1") else ", perhaps its address must end in /v1"
+        cause = f" (not found{hint})" if status == _NOT_FOUND else ""
+        return Finding(f"{url} answers {status}{cause} and lists no models; calls may work all the same.")
+    try:
+        # Gemini's names stand there behind "models/", and are sent without it.
+        names = {listed.id.removeprefix("models/") for listed in _LISTS.decode(reply.body).data}
+    except msgspec.DecodeError:
+        return Finding(f"{url} answers in {took_ms} ms, but with no list of models.")
+    text = f"{url} answers in {took_ms} ms and lists {len(names):,} models."
+    wanted = [*filter(is_exact, endpoint.models), *endpoint.aliases.values()]
+    missing = [name for name in dict.fromkeys(wanted) if names and name not in names]
+    if missing:
+        text += f" Not among them: {', '.join(missing[:_SHOWN_NAMES])}{', …' if missing[_SHOWN_NAMES:] else ''}."
+    return Finding(text)

@@ -1,0 +1,132 @@
+"""`evalhaven watch`: how a run goes, while it goes."""
+
+import re
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import typer
+
+if TYPE_CHECKING:
+    from evalhaven.cli.run_watcher import Display
+    from evalhaven.settings import Settings
+
+EXIT_INTERRUPTED = 130
+EPILOG = (
+    "Exit status: 0 the run completed (with --once also: it is still under way), 1 it failed or cannot be watched, "
+    "3 it was canceled, 130 the watching was interrupted; the run itself goes on."
+)
+
+_RUN_PAGE = re.compile(r"(.*)/(?:ui|v1)/evals/[^/]+/runs/([^/]+)(?:/.*)?")
+_HOSTED_PAGE = re.compile(r"/evaluations?/.*")
+_LINES_INTERVAL_S = 5.0
+_BLOCK_INTERVAL_S = 1.0
+
+
+def watch(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or the address of its page.")],
+    url: Annotated[
+        str | None,
+        typer.Option(help="Server to ask (EVALHAVEN_URL; EVALHAVEN_API_KEY); default: the data directory's."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Data directory whose server to ask (EVALHAVEN_DATA_DIR; ./evalhaven-data).")
+    ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds from one showing to the next; default: 1 on a terminal, else 5."),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show the run as it is now, and end.")] = False,
+) -> None:
+    """Show how a run goes until it ends: progress, rate, time left, cost, retries, limits, errors by kind.
+
+    On a terminal a block of lines is drawn anew in its place; else a line is printed each time.
+    """
+    import anyio
+    from rich.console import Console
+
+    from evalhaven.cli.demo import end_like_ctrl_c
+    from evalhaven.cli.figure_texts import make_printable
+    from evalhaven.cli.main import fail, read_settings
+    from evalhaven.cli.run_watcher import BlockDisplay, JsonDisplay, LineDisplay, follow_run
+    from evalhaven.cli.watched_run import WatchedRun, WatchError
+    from evalhaven.telemetry import configure_logging
+
+    run_id, page_url = parse_reference(run)
+    settings = server_settings(read_settings(data_dir=data_dir, url=url), url, data_dir, page_url)
+    configure_logging("warning", settings.log_format)
+    console = Console(highlight=False)
+    can_draw = console.is_terminal and not console.is_dumb_terminal and sys.stdout.isatty()
+    interval_s = interval or (_BLOCK_INTERVAL_S if can_draw and not as_json else _LINES_INTERVAL_S)
+
+    async def follow(display: "Display") -> int:
+        async with WatchedRun(settings, run_id) as watched:
+            return await follow_run(watched, display, interval_s, is_once=once)
+
+    try:
+        with end_like_ctrl_c(), ExitStack() as stack:
+            if as_json:
+                status = anyio.run(follow, JsonDisplay(run_id))
+            elif can_draw:
+                status = anyio.run(follow, stack.enter_context(BlockDisplay(console)))
+            else:
+                status = anyio.run(follow, LineDisplay())
+    except WatchError as error:
+        fail(make_printable(str(error)))
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
+    raise typer.Exit(status)
+
+
+def parse_reference(text: str) -> tuple[str, str | None]:
+    """Return the id of a run, and the server whose page names it.
+
+    Args:
+        text: An id, or the address of a run: a page of ours, its place in the API, or a page of the hosted dashboard,
+            which says nothing about the server.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    if "/" not in text:
+        return text, None
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no address: {error}.") from error
+    if parts.scheme in ("http", "https"):
+        if match := _RUN_PAGE.fullmatch(parts.path):
+            return unquote(match[2]), f"{parts.scheme}://{parts.netloc}{match[1]}"
+        run_ids = parse_qs(parts.query).get("run_id", [])
+        if run_ids and _HOSTED_PAGE.fullmatch(parts.path):
+            return run_ids[0], None
+    raise typer.BadParameter(
+        f"{text!r} is neither the id of a run (evalrun_…) nor the address of its page "
+        "(http://HOST/ui/evals/EVAL/runs/RUN)."
+    )
+
+
+def server_settings(settings: "Settings", url: str | None, data_dir: Path | None, page_url: str | None) -> "Settings":
+    """Return the settings with the server that is named best.
+
+    Args:
+        settings: What the command line and the environment say.
+        url: The server that the command line names.
+        data_dir: The data directory that the command line names.
+        page_url: The server that the run's page names.
+    """
+    from evalhaven.settings import LOOPBACK_HOSTS
+
+    if url is not None:
+        return settings
+    if data_dir is not None:
+        return settings.model_copy(update={"url": None})
+    if page_url is None or page_url == (settings.url or "").rstrip("/").removesuffix("/v1"):
+        return settings
+    # A link may come from anybody: the key goes only where its owner sent it, or stays on this machine.
+    is_trusted = urlsplit(page_url).hostname in LOOPBACK_HOSTS
+    return settings.model_copy(update={"url": page_url} if is_trusted else {"url": page_url, "api_key": None})

@@ -1,0 +1,46 @@
+"""What a request asks of Evalhaven for one run, beyond the published contract."""
+
+from dataclasses import dataclass
+
+from evalhaven.domain.jsontext import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may spend before it is stopped.
+
+    Attributes:
+        cost: US dollars by the price table; None without a limit.
+        tokens: Tokens of all calls; None without a limit.
+    """
+
+    cost: float | None = None
+    tokens: int | None = None
+
+    def is_exceeded(self, cost: float, tokens: int) -> bool:
+        """Tell whether that much is at or above one of the limits."""
+        return (self.cost is not None and cost >= self.cost) or (self.tokens is not None and tokens >= self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The `evalhaven` object of a create-run request.
+
+    Attributes:
+        repeats: Samples of each item, 1 to 1000.
+        cache: Whether an answer given before to the same request is taken again, and new ones are kept.
+        max_concurrency: Most calls of this run under way at once; None leaves it to the endpoint.
+        extra_body: Further keys of each request's body, such as `top_k`.
+        budget: What the run may spend; None without a limit.
+        labels: Short texts to find the run by.
+    """
+
+    repeats: int = 1
+    cache: bool = False
+    max_concurrency: int | None = None
+    extra_body: JsonObject | None = None
+    budget: Budget | None = None
+    labels: tuple[str, ...] = ()
+
+
+DEFAULT_OPTIONS = RunOptions()

@@ -1,0 +1,141 @@
+"""What a run's calls come to: tokens and dollars by model, latencies, retries, errors by kind."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evalhaven.domain.samples import Usage
+
+Role = Literal["target", "judge"]
+"""Why a model was called: to be evaluated, or to grade."""
+
+_STEP = math.log(1.05)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """Calls and tokens of one model in one role.
+
+    Attributes:
+        model: As the endpoint names what answered.
+        role: Why it was called.
+        calls: Calls that were answered.
+        priced_cost: US dollars of the calls that have a price.
+        unpriced_calls: Calls without one, or without a count of their tokens.
+    """
+
+    model: str
+    role: Role
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    priced_cost: float = 0.0
+    unpriced_calls: int = 0
+
+    @property
+    def cost(self) -> float | None:
+        """Return the US dollars of all calls; None where some call has no price."""
+        return None if self.unpriced_calls else self.priced_cost
+
+    def plus(self, usage: Usage, cost: float | None, calls: int = 1) -> "ModelUsage":
+        """Return it with a call added."""
+        return ModelUsage(
+            self.model,
+            self.role,
+            self.calls + calls,
+            self.prompt_tokens + usage.prompt_tokens,
+            self.completion_tokens + usage.completion_tokens,
+            self.total_tokens + usage.total_tokens,
+            self.cached_tokens + usage.cached_tokens,
+            self.reasoning_tokens + usage.reasoning_tokens,
+            self.priced_cost + (cost or 0.0),
+            self.unpriced_calls + (calls if cost is None else 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """A histogram of milliseconds whose buckets grow by 5 %, so a percentile is right to that.
+
+    Attributes:
+        counts: How many fell into each bucket.
+        total_ms: Their sum.
+    """
+
+    counts: Mapping[int, int] = field(default_factory=dict[int, int])
+    total_ms: int = 0
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return sum(self.counts.values())
+
+    @property
+    def mean_ms(self) -> float | None:
+        """Return their mean; None without any."""
+        count = self.count
+        return self.total_ms / count if count else None
+
+    def percentile_ms(self, fraction: float) -> float | None:
+        """Return what this fraction of them is at or below; None without any.
+
+        Args:
+            fraction: In (0, 1].
+        """
+        wanted = math.ceil(fraction * self.count)
+        seen = 0
+        for bucket in sorted(self.counts):
+            seen += self.counts[bucket]
+            if seen >= wanted:
+                return _middle_ms(bucket)
+        return None
+
+
+def latency_bucket(milliseconds: int) -> int:
+    """Return the bucket of a latency."""
+    return 0 if milliseconds < 1 else 1 + int(math.log(milliseconds) / _STEP)
+
+
+def _middle_ms(bucket: int) -> float:
+    return 0.0 if bucket == 0 else math.exp((bucket - 0.5) * _STEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the stored output items of one run cost.
+
+    Attributes:
+        usage: One entry a model and role, in the order of appearance.
+        latencies: Of the calls that answered items.
+        errors: Items by the code of their error.
+        retries: Calls beyond the first of an item.
+        cache_hits: Items answered without a call.
+    """
+
+    usage: tuple[ModelUsage, ...] = ()
+    latencies: Latencies = field(default_factory=Latencies)
+    errors: Mapping[str, int] = field(default_factory=dict[str, int])
+    retries: int = 0
+    cache_hits: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens of all calls."""
+        return sum(usage.total_tokens for usage in self.usage)
+
+    @property
+    def priced_cost(self) -> float:
+        """Return the US dollars of the calls that have a price."""
+        return math.fsum(usage.priced_cost for usage in self.usage)
+
+    def cost(self, role: Role | None = None) -> float | None:
+        """Return the US dollars of all calls, or of those in one role; None where some call has no price."""
+        costs = [usage.cost for usage in self.usage if role in (None, usage.role)]
+        return None if None in costs else math.fsum(cost for cost in costs if cost is not None)
+
+
+NO_SPENDING = Spending()

@@ -1,0 +1,73 @@
+"""What ends a run early: everything fails alike, or its budget is spent."""
+
+import anyio
+
+from evalhaven.domain.run_options import Budget
+from evalhaven.domain.samples import ItemError
+from evalhaven.domain.spending import Spending
+from evalhaven.sampling.calls.failure_watch import FailureWatch
+
+
+class RunGuard:
+    """Watches the calls of one run as they end, before their items are stored."""
+
+    def __init__(self, budget: Budget | None, spent: Spending, stop: anyio.Event) -> None:
+        """Begin with what was spent before.
+
+        Args:
+            budget: What the run may spend; None without a limit.
+            spent: What its stored items cost.
+            stop: Set once there is a verdict.
+        """
+        self._budget = budget
+        self._cost = spent.priced_cost
+        self._tokens = spent.tokens
+        self._failures = FailureWatch()
+        self._stop = stop
+        self.verdict: ItemError | None = None
+        # A run that is taken up again may have spent it all.
+        self._check_budget()
+
+    def expect_calls(self, count: int) -> None:
+        """Learn how many items are left: of a short run fewer failures are enough."""
+        self._failures.expect_calls(count)
+
+    def note_answer(self, cost: float | None, tokens: int) -> None:
+        """Count a call that was answered.
+
+        Args:
+            cost: US dollars; None where no price is known.
+            tokens: Of request and answer.
+        """
+        self._failures.note_success()
+        self._cost += cost or 0.0
+        self._tokens += tokens
+        self._check_budget()
+
+    def _check_budget(self) -> None:
+        budget = self._budget
+        if budget is not None and budget.is_exceeded(self._cost, self._tokens):
+            spent = f"{self._tokens:,} tokens" if budget.cost is None else f"{self._cost:.4f} US dollars"
+            self._end(
+                ItemError(
+                    "budget_exceeded",
+                    f"The run was stopped because it spent its budget ({spent}). Its finished items stay.",
+                    "sampling",
+                )
+            )
+
+    def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
+        """Count a call that failed for good.
+
+        Args:
+            error: Why.
+            is_fatal: Whether every other call of the run is likely to fail for the same reason.
+        """
+        self._failures.note_failure(error, is_fatal=is_fatal)
+        if self._failures.verdict is not None:
+            self._end(self._failures.verdict)
+
+    def _end(self, verdict: ItemError) -> None:
+        if self.verdict is None:
+            self.verdict = verdict
+            self._stop.set()

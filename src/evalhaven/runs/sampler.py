@@ -1,0 +1,231 @@
+"""The sampler: asks a run's model for the sample of one item."""
+
+from collections import Counter
+from dataclasses import asdict, replace
+from functools import partial
+from hashlib import sha256
+
+import anyio
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.evals import Caution
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
+from evalhaven.runs.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
+from evalhaven.runs.byte_allowance import ByteAllowance
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.guard import RunGuard
+from evalhaven.runs.tool_secrets import refuse_secrets, secrets_of, with_tools, without_secrets
+from evalhaven.sampling.calls.caller import CallFailedError
+from evalhaven.sampling.catalog import Catalog, Endpoint, Price
+from evalhaven.sampling.messages.making import ModelRequest, RequestError
+from evalhaven.sampling.protocols.replies import read_reply
+from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_sampling
+from evalhaven.storage.sample_cache import find_cached
+
+_CHARS_A_TOKEN = 4
+_SHOWN_CHANGES = 50
+_MILLION = 1_000_000
+_LARGE_BYTES = 256 * 1024
+_LARGE_BYTES_UNDER_WAY = 64 * 1024 * 1024
+_KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
+_NOTHING_SAID: JsonObject = {"role": "assistant", "content": ""}
+
+
+def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
+    """Return what will be done otherwise than a run asks, because of the endpoint that serves its model.
+
+    Raises:
+        InvalidRequestError: No endpoint serves the model, or the one that does cannot do what is asked.
+    """
+    if not run.is_sampled:
+        return []
+    refuse_secrets(run.options.extra_body)
+    target = catalog.find(run.model, "data_source.model")
+    try:
+        maker = compile_sampling(run.data_source, target, run.options.extra_body)
+    except UnsupportedRequestError as error:
+        raise InvalidRequestError(str(error), param="data_source") from error
+    budget = run.options.budget
+    if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
+        raise InvalidRequestError(
+            f"'evalhaven.budget.cost' cannot be kept: the endpoint {target.endpoint.name!r} states no price for "
+            f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
+            param="evalhaven.budget.cost",
+        )
+    return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+
+
+class Sampler:
+    """Samples the items of one run."""
+
+    def __init__(self, engine: Engine, run: Run, guard: RunGuard, tools: list[JsonValue] | None = None) -> None:
+        """Compile the run's requests.
+
+        Args:
+            engine: What runs are executed with.
+            run: A run with a model.
+            guard: Learns how each call ended.
+            tools: The run's tools with what authenticates them; None where they hold no secrets.
+
+        Raises:
+            UnknownModelError: No endpoint serves the model any more.
+            UnsupportedRequestError: The endpoint that does cannot do what is asked.
+        """
+        self._engine = engine
+        self._run = run
+        self._guard = guard
+        self._target = engine.catalog.find(run.model)
+        self._maker = compile_sampling(with_tools(run.data_source, tools), self._target, run.options.extra_body)
+        self._files = AttachedFiles(engine, run.scope)
+        self._secrets = [] if tools is None else secrets_of(tools)
+        self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
+        self._largest_bytes = 0
+        limit = run.options.max_concurrency
+        self._identity = _identity_of(self._target.endpoint, self._maker.path)
+        self._run_limit = None if limit is None else anyio.CapacityLimiter(limit)
+        self._began_at = engine.clock.now()
+        # A run that is taken up again goes on counting.
+        self._retries = Counter(_known_retries(run.flow))
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many calls may be under way at once."""
+        most = self._target.endpoint.max_concurrency
+        return min(most, self._run.options.max_concurrency or most)
+
+    @property
+    def flow(self) -> JsonObject:
+        """Return how the run's calls go: the limiter of its model with its last changes, and retries by kind."""
+        caller = self._engine.caller
+        state = caller.find_state(self._target)
+        changes = [change for change in caller.changes(self._target) if change.at >= self._began_at]
+        return {
+            "endpoint": self._target.endpoint.name,
+            "retries": dict(self._retries),
+            **({} if state is None else state.to_json()),
+            "changes": [asdict(change) for change in changes[-_SHOWN_CHANGES:]],
+        }
+
+    async def sample_item(self, item: JsonObject, repeat: int) -> Sample:
+        """Return the sample of an item; what goes wrong is its error.
+
+        Args:
+            item: The record.
+            repeat: 0-based number of the repetition; each is a question of its own to the cache.
+        """
+        # A run whose requests are large holds few of them at once: each is in memory until it is answered.
+        if self._largest_bytes < _LARGE_BYTES:
+            files = FilesOfRequest(self._files)
+            try:
+                request = self._make(item, files)
+            except RequestError as error:
+                return _failed(error.error)
+            except FileNotLoadedError as wanted:
+                self._largest_bytes = max(self._largest_bytes, _LARGE_BYTES)
+                async with self._large.hold(self._largest_bytes):
+                    return await self._sample_with_files(item, repeat, files, wanted)
+            return await self._answer(request, repeat)
+        async with self._large.hold(self._largest_bytes):
+            return await self._sample_with_files(item, repeat, FilesOfRequest(self._files))
+
+    async def _sample_with_files(
+        self, item: JsonObject, repeat: int, files: FilesOfRequest, wanted: FileNotLoadedError | None = None
+    ) -> Sample:
+        try:
+            while True:
+                if wanted is not None:
+                    await files.load(wanted.file_id)
+                try:
+                    request = self._make(item, files)
+                    break
+                except FileNotLoadedError as next_wanted:
+                    wanted = next_wanted
+        except RequestError as error:
+            return _failed(error.error)
+        return await self._answer(request, repeat)
+
+    def _make(self, item: JsonObject, files: FilesOfRequest) -> ModelRequest:
+        request = self._maker.make({"item": item}, files)
+        self._largest_bytes = max(self._largest_bytes, len(request.body))
+        return request
+
+    async def _answer(self, request: ModelRequest, repeat: int) -> Sample:
+        request_hash = self._hash_of(request, repeat) if self._run.options.cache else None
+        if request_hash is not None:
+            found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
+            if found is not None:
+                namespace = sample_namespace(found.output, found.finish_reason, found.model)
+                return replace(found, input=request.shown, cost=0.0, attempts=0, is_cached=True, namespace=namespace)
+        return await self._ask(request, request_hash)
+
+    async def _find_cached(self, request_hash: bytes) -> Sample | None:
+        async with self._engine.database.read() as tx:
+            return await find_cached(tx, self._run.scope, request_hash)
+
+    async def _ask(self, request: ModelRequest, request_hash: bytes | None) -> Sample:
+        path = self._maker.path
+        try:
+            called = await self._engine.caller.call(
+                self._target,
+                path,
+                request.body,
+                lambda body: read_reply(path, body),
+                len(request.body) // _CHARS_A_TOKEN,
+                self._run_limit,
+                self._note_retry,
+            )
+        except CallFailedError as failed:
+            error = without_secrets(failed.error, self._secrets)
+            self._guard.note_failure(error, is_fatal=failed.is_fatal_for_run)
+            return _failed(error, request.shown, failed.attempts)
+        answer = called.value
+        cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
+        self._guard.note_answer(cost, answer.usage.total_tokens)
+        return replace(
+            answer,
+            input=request.shown,
+            model=answer.model or self._target.model,
+            latency_ms=called.latency_ms,
+            attempts=called.attempts,
+            cost=cost,
+            request_hash=request_hash,
+        )
+
+    def _note_retry(self, kind: str) -> None:
+        self._retries[kind] += 1
+
+    def _hash_of(self, request: ModelRequest, repeat: int) -> bytes:
+        """Return the hash of all that shapes an answer: who is asked and how, what, and for the how manieth time."""
+        digest = sha256(self._identity)
+        digest.update(f"{repeat}\n".encode())
+        digest.update(request.body)
+        return digest.digest()
+
+
+def _identity_of(endpoint: Endpoint, path: str) -> bytes:
+    """Return what tells an endpoint from others; its key may change without changing its answers."""
+    headers = sorted((name, value) for name, value in endpoint.headers.items() if name not in _KEY_HEADERS)
+    return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
+
+
+def _failed(error: ItemError, shown: list[JsonValue] | None = None, attempts: int = 0) -> Sample:
+    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts)
+
+
+def _cost_of(usage: Usage, price: Price | None) -> float | None:
+    """Return the US dollars of a call; None without a price, or where the endpoint counted no tokens."""
+    if price is None or usage.total_tokens == 0:
+        return None
+    cached_price = price.input if price.cached_input is None else price.cached_input
+    cached = min(usage.cached_tokens, usage.prompt_tokens)
+    fresh = usage.prompt_tokens - cached
+    dollars = fresh * price.input + cached * cached_price + usage.completion_tokens * price.output
+    return dollars / _MILLION
+
+
+def _known_retries(flow: JsonObject | None) -> dict[str, int]:
+    retries = None if flow is None else flow.get("retries")
+    counts = retries.items() if isinstance(retries, dict) else ()
+    return {kind: count for kind, count in counts if isinstance(count, int)}

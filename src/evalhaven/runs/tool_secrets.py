@@ -1,0 +1,141 @@
+"""What authenticates the tools of a run: found, masked in everything that is shown, put back for the call alone."""
+
+from collections.abc import Iterator
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.samples import ItemError
+
+MASK = "***"
+_SECRET_KEYS = frozenset({"authorization", "headers", "domain_secrets"})
+_SHORTEST_SECRET = 4  # shorter texts would be struck out of words that are none
+_TOOLS_PARAM = "data_source.sampling_params.tools"
+
+
+def masked(value: JsonValue) -> JsonValue:
+    """Return a document with what authenticates each tool in it masked, wherever its `tools` stand."""
+    if isinstance(value, dict):
+        return {
+            key: [_masked_tool(tool) for tool in member]
+            if key == "tools" and isinstance(member, list)
+            else masked(member)
+            for key, member in value.items()
+        }
+    return [masked(element) for element in value] if isinstance(value, list) else value
+
+
+def tools_with_secrets(data_source: JsonObject) -> list[JsonValue] | None:
+    """Return a run's tools as sent if something in them authenticates them; None where nothing does.
+
+    Raises:
+        InvalidRequestError: What was masked in an earlier answer is sent back.
+    """
+    params = data_source.get("sampling_params")
+    tools = params.get("tools") if isinstance(params, dict) else None
+    if not isinstance(tools, list):
+        return None
+    if any(secret == MASK for secret in secrets_of(tools)):
+        raise InvalidRequestError(
+            f"'{_TOOLS_PARAM}' has {MASK!r} in the place of a secret, as answers show it. Secrets are erased when "
+            "their run ends: send them again.",
+            param=_TOOLS_PARAM,
+        )
+    return None if [_masked_tool(tool) for tool in tools] == tools else tools
+
+
+def with_tools(data_source: JsonObject, tools: list[JsonValue] | None) -> JsonObject:
+    """Return a data source whose masked tools are the given ones."""
+    params = data_source.get("sampling_params")
+    if tools is None or not isinstance(params, dict):
+        return data_source
+    return {**data_source, "sampling_params": {**params, "tools": tools}}
+
+
+def refuse_secrets(extra_body: JsonObject | None) -> None:
+    """Let pass an `extra_body` that holds nothing which would have to be masked.
+
+    Raises:
+        InvalidRequestError: It names tools, or a key that authenticates something.
+    """
+    for key in _keys(extra_body or {}):
+        if key in _SECRET_KEYS or key == "tools":
+            raise InvalidRequestError(
+                f"'evalhaven.extra_body' may not hold {key!r}: it is shown in answers as it was sent. Tools belong "
+                f"into '{_TOOLS_PARAM}', where what authenticates them is kept encrypted.",
+                param="evalhaven.extra_body",
+            )
+
+
+def secrets_of(tools: list[JsonValue]) -> list[str]:
+    """Return every text of tools that is masked in answers."""
+    return [text for tool in tools if _may_hold_secrets(tool) for text in _secret_texts(tool)]
+
+
+def without_secrets(error: ItemError, secrets: list[str]) -> ItemError:
+    """Return an error whose message repeats none of these texts: endpoints quote requests they refuse."""
+    message = error.message
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            message = message.replace(secret, MASK)
+    return error if message == error.message else ItemError(error.code, message, error.origin, error.retryable)
+
+
+def _may_hold_secrets(tool: JsonValue) -> bool:
+    # The parameters of a function are a schema, whose names are the user's own.
+    return not (isinstance(tool, dict) and tool.get("type") == "function")
+
+
+def _masked_tool(tool: JsonValue) -> JsonValue:
+    return _masked_members(tool) if _may_hold_secrets(tool) else tool
+
+
+def _masked_members(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {
+            key: _masked_secret(key, member) if key in _SECRET_KEYS else _masked_members(member)
+            for key, member in value.items()
+        }
+    return [_masked_members(element) for element in value] if isinstance(value, list) else value
+
+
+def _masked_secret(key: str, secret: JsonValue) -> JsonValue:
+    if secret is None:
+        return None
+    if key == "headers" and isinstance(secret, dict):
+        return dict.fromkeys(secret, MASK)
+    if key == "domain_secrets" and isinstance(secret, list):
+        return [{**each, "value": MASK} if isinstance(each, dict) else MASK for each in secret]
+    return MASK
+
+
+def _secret_texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if key == "domain_secrets" and isinstance(member, list):
+                for each in member:
+                    yield from _texts(each.get("value") if isinstance(each, dict) else each)
+            elif key in _SECRET_KEYS:
+                yield from _texts(member)
+            else:
+                yield from _secret_texts(member)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _secret_texts(element)
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _texts(member)
+
+
+def _keys(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        for member in value.values():
+            yield from _keys(member)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _keys(element)

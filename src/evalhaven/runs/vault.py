@@ -1,0 +1,74 @@
+"""What authenticates the tools of a run: encrypted while the run needs it, with this installation's key."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import JsonValue
+
+
+class VaultError(Exception):
+    """Secrets cannot be sealed or opened; the message says why."""
+
+
+class Vault:
+    """Seals values with the key of one installation: `EVALHAVEN_SECRET_KEY`, else a file that it makes."""
+
+    def __init__(self, key_file: Path, key: str | None = None) -> None:
+        """Read nothing yet: most installations never keep a secret.
+
+        Args:
+            key_file: Where the key stands when none is given; made with the first secret, for its owner alone.
+            key: 32 bytes in URL-safe base64.
+        """
+        self._key_file = key_file
+        self._key = key
+
+    def seal(self, value: JsonValue) -> bytes:
+        """Return a value, encrypted and authenticated.
+
+        Raises:
+            OSError: The key file cannot be made or read.
+            VaultError: What it holds is no key.
+        """
+        if self._key is None and not self._key_file.exists():
+            self._make_key()
+        return self._fernet().encrypt(jsontext.render(value).encode())
+
+    def open(self, sealed: bytes) -> JsonValue:
+        """Return a value that was sealed.
+
+        Raises:
+            VaultError: It was sealed with another key, or the key is gone.
+        """
+        try:
+            return jsontext.parse(self._fernet().decrypt(sealed).decode())
+        except InvalidToken:
+            raise VaultError("what authenticates the run's tools was encrypted with another key") from None
+        except OSError as error:
+            raise VaultError(f"the key {self._key_file} cannot be read: {error.strerror}") from error
+
+    def _fernet(self) -> Fernet:
+        key = self._key_file.read_bytes().strip() if self._key is None else self._key
+        try:
+            return Fernet(key)
+        except ValueError:
+            raise VaultError("the key is not 32 bytes in URL-safe base64") from None
+
+    def _make_key(self) -> None:
+        # Two processes may be here at once: the first to link its key wins.
+        part = self._key_file.with_name(f"{self._key_file.name}.{os.getpid()}")
+        part.touch(mode=0o600)
+        try:
+            with part.open("wb") as file:
+                file.write(Fernet.generate_key())
+                file.flush()
+                # What it opens is durable, so it has to be.
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(part, self._key_file)
+        finally:
+            part.unlink()

@@ -1,0 +1,201 @@
+"""Calls to models: the one place where they are limited, sent, repeated and turned into errors."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import anyio
+
+from evalhaven.domain.clock import Clock
+from evalhaven.sampling.calls.failures import (
+    CallFailedError,
+    Failure,
+    FailureKind,
+    failure_of_configuration,
+)
+from evalhaven.sampling.calls.limiter import AdaptiveLimiter
+from evalhaven.sampling.calls.limits import LimitChange, LimiterState, Limits
+from evalhaven.sampling.calls.line import Line
+from evalhaven.sampling.calls.outage import Reachability
+from evalhaven.sampling.calls.repetition import Repetition
+from evalhaven.sampling.catalog import Endpoint, Target
+from evalhaven.sampling.scripted.endpoint import ScriptedTransport
+from evalhaven.sampling.transport.client import Transport, open_transport
+
+__all__ = ["CallFailedError", "Called", "ModelCaller"]
+
+T = TypeVar("T")
+OpenTransport = Callable[[Endpoint], AbstractAsyncContextManager[Transport]]
+
+
+@dataclass(frozen=True, slots=True)
+class Called(Generic[T]):
+    """An answer.
+
+    Attributes:
+        value: What the parser made of it.
+        attempts: How many were made for it.
+        latency_ms: Milliseconds that the last one took.
+    """
+
+    value: T
+    attempts: int
+    latency_ms: int
+
+
+class ModelCaller:
+    """Calls models; one for all runs of a process, used while its context is entered.
+
+    It keeps a limiter for each model at each endpoint, and a transport for each way of reaching them.
+    """
+
+    def __init__(self, open_endpoint: OpenTransport | None = None, clock: Clock | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            open_endpoint: Opens a transport to an endpoint.
+            clock: The time that changes of limits are shown with.
+        """
+        self._open_endpoint = open_endpoint or _open_endpoint
+        self._clock = clock or Clock()
+        self._lines: dict[tuple[str, str], Line] = {}
+        self._reachabilities: dict[str, Reachability] = {}
+        self._transports: dict[object, Transport] = {}
+        self._opening = anyio.Lock()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._lines.clear()
+        self._transports.clear()
+        await self._stack.__aexit__(kind, error, at)
+
+    async def call(
+        self,
+        target: Target,
+        path: str,
+        body: bytes,
+        parse: Callable[[bytes], T],
+        expected_tokens: int = 0,
+        run_limit: anyio.CapacityLimiter | None = None,
+        on_retry: Callable[[FailureKind], None] | None = None,
+    ) -> Called[T]:
+        """Ask a model, again and again where that makes sense, and return its answer.
+
+        Args:
+            target: The model.
+            path: `/chat/completions`, `/responses` or `/embeddings`.
+            body: The request, JSON.
+            parse: Reads the answer's body; where it raises an UnusableReplyError the call is repeated.
+            expected_tokens: What it will about cost of the tokens a minute; a Sample's usage is charged afterwards.
+            run_limit: How many calls its run may have under way; held for each attempt only.
+            on_retry: Told what an attempt failed with, before the next one.
+
+        Raises:
+            CallFailedError: There is no answer.
+        """
+        line = self._lines.get((target.endpoint.name, target.model)) or await self._open_line(target)
+        url = line.urls.get(path) or line.add_url(path)
+        repetition: Repetition | None = None
+        arrived_at: float | None = None
+        attempts = 0
+        while True:
+            is_probe = False
+            if line.reachability.is_down:
+                arrived_at = line.now() if arrived_at is None else arrived_at
+                is_probe = await line.wait_for_turn(arrived_at, attempts)
+            borrower = None if run_limit is None else await _acquire(run_limit)
+            try:
+                permit = await line.limiter.acquire(expected_tokens)
+                try:
+                    if line.reachability.is_down and not is_probe:
+                        # It went down while this call waited.
+                        line.limiter.note_tokens(expected_tokens, 0)
+                        continue
+                    attempts += 1
+                    began_at = line.now()
+                    answer = await line.ask(url, body, parse, permit, expected_tokens)
+                    took_s = line.now() - began_at
+                finally:
+                    line.limiter.release()
+            finally:
+                if run_limit is not None:
+                    run_limit.release_on_behalf_of(borrower)
+            if not isinstance(answer, Failure):
+                return Called(answer, attempts, round(took_s * 1000))
+            repetition = repetition or Repetition(line.backoff)
+            pause_s = line.find_pause_s(repetition, answer, took_s)
+            if pause_s is None:
+                is_fatal = answer.is_fatal or line.is_hopeless(answer)
+                raise CallFailedError(answer.error, attempts, is_fatal_for_run=is_fatal)
+            if on_retry is not None:
+                on_retry(answer.kind)
+            await anyio.sleep(pause_s)
+
+    def find_state(self, target: Target) -> LimiterState | None:
+        """Return what a model's limiter shows of itself; None before the first call."""
+        line = self._lines.get((target.endpoint.name, target.model))
+        return None if line is None else line.limiter.state
+
+    def changes(self, target: Target, after: int = 0) -> list[LimitChange]:
+        """Return how a model's limit changed, oldest first; `after` is the number of one that is known."""
+        line = self._lines.get((target.endpoint.name, target.model))
+        return [] if line is None else line.limiter.changes(after)
+
+    async def _open_line(self, target: Target) -> Line:
+        endpoint = target.endpoint
+        key = (endpoint.name, target.model)
+        async with self._opening:
+            if key not in self._lines:
+                way: object = endpoint.name if endpoint.is_scripted else endpoint.transport
+                try:
+                    transport = self._transports.get(way) or await self._stack.enter_async_context(
+                        self._open_endpoint(endpoint)
+                    )
+                except ValueError as error:
+                    failure = failure_of_configuration(error, endpoint.name)
+                    raise CallFailedError(failure.error, 0, is_fatal_for_run=True) from error
+                self._transports[way] = transport
+                loop = asyncio.get_running_loop()
+                reachability = self._reachabilities.get(endpoint.name)
+                if reachability is None:
+                    reachability = Reachability(endpoint.retry_for_s, loop)
+                    self._reachabilities[endpoint.name] = reachability
+                limits = Limits(
+                    endpoint.max_concurrency,
+                    endpoint.start_concurrency,
+                    endpoint.requests_per_minute,
+                    endpoint.tokens_per_minute,
+                )
+                limiter = AdaptiveLimiter(limits, loop, self._clock)
+                self._lines[key] = Line(endpoint, transport, limiter, reachability, loop)
+        return self._lines[key]
+
+
+@asynccontextmanager
+async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
+    """Open a transport to an endpoint, or to its script."""
+    if endpoint.script is not None:
+        yield ScriptedTransport(endpoint.script)
+        return
+    async with open_transport(endpoint.transport) as transport:
+        yield transport
+
+
+async def _acquire(run_limit: anyio.CapacityLimiter) -> object:
+    """Wait for a place among a run's calls; return who has it."""
+    borrower = object()
+    try:
+        # A free place is taken without a turn of the event loop.
+        run_limit.acquire_on_behalf_of_nowait(borrower)
+    except anyio.WouldBlock:
+        await run_limit.acquire_on_behalf_of(borrower)
+    return borrower

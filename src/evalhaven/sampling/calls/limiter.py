@@ -1,0 +1,249 @@
+"""The limiter of one model at one endpoint: who may call now, who has to wait, and for how long.
+
+Whoever comes first is served first. A slot is never lost: it is given back by `release`, or by `acquire` itself
+when it is canceled at the very moment at which it was granted. Nothing runs in the background; only while somebody
+waits for a time is there a timer. All methods belong to one event loop.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import replace
+from typing import Literal
+
+from evalhaven.domain.clock import Clock
+from evalhaven.sampling.calls.allowance import Allowance
+from evalhaven.sampling.calls.concurrency import ChangeReason, Concurrency
+from evalhaven.sampling.calls.limits import LimitChange, LimiterState, Limits
+
+_MOST_CHANGES = 100
+_SHORTEST_TIMER_S = 0.001
+_LONGEST_UNASKED_S = 20.0
+_ABOUT = 0.9
+
+
+class AdaptiveLimiter:
+    """Hands out slots, in the order of arrival.
+
+    permit = await limiter.acquire(tokens)
+    try:
+        ...  # call, then note_good(permit) or note_refused(permit, asked_s)
+    finally:
+        limiter.release()
+    """
+
+    __slots__ = (
+        "_changes",
+        "_clock",
+        "_concurrency",
+        "_in_flight",
+        "_is_timed",
+        "_loop",
+        "_number",
+        "_paused_s",
+        "_paused_until",
+        "_queue",
+        "_refused_since",
+        "_requests",
+        "_timer",
+        "_timer_at",
+        "_tokens",
+    )
+
+    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop, clock: Clock | None = None) -> None:
+        """Begin with nothing under way.
+
+        Args:
+            limits: What is configured.
+            loop: Its time, timers and futures are used.
+            clock: The time that changes are shown with.
+        """
+        self._concurrency = Concurrency(limits.start_concurrency, limits.max_concurrency, loop.time, self._note_change)
+        self._loop = loop
+        self._clock = clock or Clock()
+        now = loop.time()
+        per_minute = (limits.requests_per_minute, limits.tokens_per_minute)
+        self._requests = None if per_minute[0] is None else Allowance(per_minute[0], now, is_counted=True)
+        self._tokens = None if per_minute[1] is None else Allowance(per_minute[1], now, is_counted=False)
+        self._is_timed = per_minute != (None, None)
+        self._in_flight = 0
+        self._queue: OrderedDict[asyncio.Future[None], int] = OrderedDict()
+        self._paused_until = 0.0
+        self._paused_s = 0.0
+        self._refused_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._changes: deque[LimitChange] = deque(maxlen=_MOST_CHANGES)
+        self._number = 0
+
+    async def acquire(self, tokens: int = 0) -> int:
+        """Wait for a slot; return the permit that goes with the reply.
+
+        Args:
+            tokens: What the call is expected to cost of the tokens a minute.
+        """
+        concurrency = self._concurrency
+        if (
+            self._in_flight >= concurrency.limit
+            or self._queue
+            or (self._is_timed and self._blocked_s(tokens, self._loop.time()) > 0)
+        ):
+            await self._wait_in_line(tokens)
+        else:
+            self._grant(tokens)
+        return concurrency.epoch
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self._in_flight -= 1
+        if self._queue:
+            self._serve_queue()
+
+    def note_good(self, permit: int) -> None:
+        """Count a reply that was no 429, before its slot is released."""
+        self._refused_since = None
+        self._concurrency.note_good(permit)
+
+    def note_refused(self, permit: int, asked_s: float | None) -> None:
+        """Count a 429, before its slot is released.
+
+        Args:
+            permit: Of the call.
+            asked_s: For how long nobody shall call, as the endpoint said; None: it said nothing. Then there is a
+                pause only while nothing but 429s comes, as long as that has lasted already.
+        """
+        now = self._loop.time()
+        if self._refused_since is None:
+            self._refused_since = now
+        if self._concurrency.note_refused(permit, asked_s or 0.0):
+            # It would be refused as often if the others waited.
+            return
+        if asked_s is None:
+            fruitless_s = now - self._refused_since
+            asked_s = min(fruitless_s, _LONGEST_UNASKED_S) if fruitless_s >= 1 else 0.0
+        until = now + asked_s
+        added_s = until - max(now, self._paused_until)
+        if added_s > 0:
+            self._paused_until = until
+            self._paused_s += added_s
+            self._is_timed = True
+            self._note_change("paused", self._concurrency.limit, self._concurrency.limit, added_s)
+
+    def is_paused_for(self, seconds: float) -> bool:
+        """Tell whether nobody may call for about so long."""
+        return self._paused_until - self._loop.time() >= _ABOUT * seconds
+
+    @property
+    def fruitless_s(self) -> float:
+        """For how long nothing but 429s has come."""
+        return 0.0 if self._refused_since is None else self._loop.time() - self._refused_since
+
+    def note_tokens(self, expected: int, used: int) -> None:
+        """Charge what a call really cost in the place of what was expected."""
+        if self._tokens is not None and expected != used:
+            self._tokens.take(used - expected)
+            if self._queue:
+                self._serve_queue()
+
+    @property
+    def state(self) -> LimiterState:
+        """What the limiter shows of itself, now."""
+        left_s = self._paused_until - self._loop.time()
+        return LimiterState(
+            concurrency=self._concurrency.limit,
+            max_concurrency=self._concurrency.maximum,
+            in_flight=self._in_flight,
+            waiting=len(self._queue),
+            is_limit_reached=self._in_flight >= self._concurrency.limit,
+            episodes=self._concurrency.episodes,
+            paused_until=self._clock.now() + left_s if left_s > 0 else None,
+            paused_s=self._paused_s,
+        )
+
+    def changes(self, after: int = 0) -> list[LimitChange]:
+        """Return the last hundred changes, oldest first.
+
+        Args:
+            after: Number of the last change that is known; one that has grown since is not told again.
+        """
+        return [change for change in self._changes if change.number > after]
+
+    def _blocked_s(self, tokens: int, now: float) -> float:
+        """Return for how long a pause or an allowance holds up the next call."""
+        wait_s = self._paused_until - now
+        if self._requests is None and self._tokens is None:
+            self._is_timed = wait_s > 0
+            return wait_s
+        if self._requests is not None:
+            wait_s = max(wait_s, self._requests.wait_s(1, now))
+        if self._tokens is not None:
+            wait_s = max(wait_s, self._tokens.wait_s(tokens, now))
+        return wait_s
+
+    def _grant(self, tokens: int) -> None:
+        self._in_flight = in_flight = self._in_flight + 1
+        self._concurrency.most = max(self._concurrency.most, in_flight)
+        if self._requests is not None:
+            self._requests.take(1)
+        if self._tokens is not None:
+            self._tokens.take(tokens)
+
+    async def _wait_in_line(self, tokens: int) -> None:
+        place = self._loop.create_future()
+        self._queue[place] = tokens
+        self._serve_queue()
+        try:
+            await place
+        except BaseException:
+            if place.done() and not place.cancelled():
+                # Nothing was sent, so it costs nothing.
+                if self._requests is not None:
+                    self._requests.take(-1)
+                self.note_tokens(tokens, 0)
+                self.release()
+            else:
+                self._queue.pop(place, None)
+                # It may have held up those behind it.
+                self._serve_queue()
+            raise
+
+    def _serve_queue(self) -> None:
+        """Grant slots to those who wait, as far as they go, and set the timer for the next one."""
+        queue = self._queue
+        while queue and self._in_flight < self._concurrency.limit:
+            place, tokens = next(iter(queue.items()))
+            if place.done():
+                # Its task was canceled and has not come to know it yet.
+                del queue[place]
+                continue
+            if self._is_timed:
+                now = self._loop.time()
+                wait_s = self._blocked_s(tokens, now)
+                if wait_s > 0:
+                    self._set_timer(now + max(wait_s, _SHORTEST_TIMER_S))
+                    return
+            del queue[place]
+            self._grant(tokens)
+            place.set_result(None)
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._serve_queue()
+
+    def _note_change(
+        self, reason: ChangeReason | Literal["paused"], before: int, after: int, pause_s: float = 0.0
+    ) -> None:
+        at = self._clock.now()
+        if self._changes and self._changes[-1].reason == reason:
+            last = self._changes[-1]
+            self._changes[-1] = replace(last, at=at, after=after, pause_s=last.pause_s + pause_s)
+            return
+        self._number += 1
+        self._changes.append(LimitChange(self._number, at, reason, before, after, pause_s))

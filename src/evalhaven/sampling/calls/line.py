@@ -1,0 +1,143 @@
+"""A model at its endpoint: what its calls share, and one attempt of one of them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from evalhaven.domain.samples import Sample
+from evalhaven.sampling.calls.backoff import Backoff
+from evalhaven.sampling.calls.failures import (
+    CallFailedError,
+    Failure,
+    failure_of_configuration,
+    failure_of_reply,
+    failure_of_transport,
+    failure_of_unusable,
+    find_secrets,
+)
+from evalhaven.sampling.calls.limiter import AdaptiveLimiter
+from evalhaven.sampling.calls.outage import EndpointDownError, Reachability
+from evalhaven.sampling.calls.repetition import Repetition
+from evalhaven.sampling.catalog import HOP_HEADER, Endpoint
+from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
+from evalhaven.sampling.transport.client import Transport, TransportError
+
+T = TypeVar("T")
+
+_ALWAYS_ASKED_S = 120.0  # A limit by the minute asks for one, at most.
+
+
+class Line:
+    """A model at its endpoint: what all its calls share."""
+
+    __slots__ = (
+        "_endpoint",
+        "_headers",
+        "_secrets",
+        "_timeout_s",
+        "_transport",
+        "backoff",
+        "limiter",
+        "now",
+        "reachability",
+        "urls",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        transport: Transport,
+        limiter: AdaptiveLimiter,
+        reachability: Reachability,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._endpoint = endpoint
+        self._headers: Mapping[str, str] = {HOP_HEADER: "1", **endpoint.headers, "content-type": "application/json"}
+        self._secrets = find_secrets(endpoint.headers, endpoint.query)
+        self._timeout_s = endpoint.timeout_s
+        self._transport = transport
+        self.backoff = Backoff(
+            attempts=1000,
+            longest_asked_s=max(endpoint.retry_for_s, _ALWAYS_ASKED_S),
+            retry_for_s=endpoint.retry_for_s,
+        )
+        self.limiter = limiter
+        self.now = loop.time
+        self.reachability = reachability
+        self.urls: dict[str, str] = {}
+
+    def add_url(self, path: str) -> str:
+        """Return the address of a path, and remember it."""
+        url = self.urls[path] = self._endpoint.url_of(path)
+        return url
+
+    async def wait_for_turn(self, arrived_at: float, attempts: int) -> bool:
+        """Wait while the endpoint is gone; return whether this call shall find out that it is back.
+
+        Args:
+            arrived_at: When the call first did so.
+            attempts: How many it has made.
+
+        Raises:
+            CallFailedError: It is gone for too long.
+        """
+        try:
+            return await self.reachability.wait_for_turn(arrived_at)
+        except EndpointDownError as error:
+            # Others would wait as long, for nothing.
+            raise CallFailedError(error.error, attempts, is_fatal_for_run=True) from error
+
+    async def ask(
+        self, url: str, body: bytes, parse: Callable[[bytes], T], permit: int, expected_tokens: int
+    ) -> T | Failure:
+        """Make one attempt; return the answer, or why there is none."""
+        try:
+            reply = await self._transport.post(url, self._headers, body, self._timeout_s)
+        except TransportError as error:
+            failure = failure_of_transport(error, self._endpoint.name)
+            self.reachability.note_failure(failure.error)
+            return failure
+        except ValueError as error:
+            return failure_of_configuration(error, self._endpoint.name)
+        if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own borders
+            return self._fail(failure_of_reply(reply, self._endpoint.name, self._secrets), permit, expected_tokens)
+        try:
+            value = parse(reply.body)
+        except UnusableReplyError as error:
+            failure = failure_of_unusable(reply, str(error), self._endpoint.name, self._secrets)
+            return self._fail(failure, permit, expected_tokens)
+        self.reachability.note_reply()
+        self.limiter.note_good(permit)
+        if isinstance(value, Sample) and value.usage.total_tokens:
+            self.limiter.note_tokens(expected_tokens, value.usage.total_tokens)
+        return value
+
+    def find_pause_s(self, repetition: Repetition, failure: Failure, took_s: float) -> float | None:
+        """Return the pause before the next attempt; None: there is none."""
+        if failure.kind != "rate_limit":
+            return repetition.find_pause_s(failure, took_s, is_paced=self.reachability.is_down)
+        if self.is_hopeless(failure):
+            return None
+        is_paced = failure.asked_s is not None and self.limiter.is_paused_for(failure.asked_s)
+        return repetition.find_pause_s(failure, took_s, is_paced=is_paced)
+
+    def is_hopeless(self, failure: Failure) -> bool:
+        """Tell whether an endpoint refuses everything, for longer than anybody waits."""
+        return failure.kind == "rate_limit" and (
+            (failure.asked_s or 0.0) > self.backoff.longest_asked_s
+            or self.limiter.fruitless_s > self._endpoint.retry_for_s
+        )
+
+    def _fail(self, failure: Failure, permit: int, expected_tokens: int) -> Failure:
+        """Tell limiter and reachability of an answer that is a failure."""
+        if failure.kind == "server_error":
+            self.reachability.note_failure(failure.error)
+        else:
+            self.reachability.note_reply()
+            if failure.kind == "rate_limit":
+                is_waited_for = (failure.asked_s or 0.0) <= self.backoff.longest_asked_s
+                self.limiter.note_refused(permit, failure.asked_s if is_waited_for else None)
+            else:
+                self.limiter.note_good(permit)
+        self.limiter.note_tokens(expected_tokens, 0)
+        return failure

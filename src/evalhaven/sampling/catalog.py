@@ -1,0 +1,225 @@
+"""The catalogue of endpoints: which of them serves a model, and under which name."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.sampling.scripted.endpoint import Script
+from evalhaven.sampling.transport.client import TransportOptions
+
+ChatOrResponses = Literal["chat", "responses"]
+Ability = Literal[
+    "developer_role",
+    "max_completion_tokens",
+    "seed",
+    "strict_schemas",
+    "structured_outputs",
+]
+
+DEFAULT_MAX_CONCURRENCY = 200
+DEFAULT_START_CONCURRENCY = 20
+DEFAULT_TIMEOUT_S = 600.0
+DEFAULT_RETRY_FOR_S = 600.0
+HOP_HEADER = "x-evalhaven-hop"
+
+_WILDCARDS = frozenset("*?[")
+
+
+class CatalogError(Exception):
+    """The endpoints are configured wrongly; the message says where and how to mend it, and shows no key."""
+
+
+class UnknownModelError(InvalidRequestError):
+    """No endpoint serves a model; the message names what they serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What tokens cost, in US dollars per million.
+
+    Attributes:
+        model: Pattern of the names it holds for.
+        input: Of the request.
+        cached_input: Of what the endpoint had cached of it; None where that costs the same.
+        output: Of the answer, reasoning included.
+    """
+
+    model: str
+    input: float
+    cached_input: float | None
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where models are asked, and how.
+
+    Attributes:
+        name: Its name in the configuration.
+        base_url: What stands before `/chat/completions`, without a slash at the end; "" for a scripted one.
+        headers: Sent with every request as they are, authentication included; lower-case names.
+        protocols: What it understands.
+        models: Patterns of the names it serves.
+        aliases: What users may say, and the name that is sent instead.
+        max_concurrency: Most requests under way at once, of one model.
+        start_concurrency: As many are under way at first.
+        requests_per_minute: Most requests begun within a minute, of one model.
+        tokens_per_minute: Most tokens asked for within a minute, of one model.
+        timeout_s: Seconds that one attempt may take.
+        retry_for_s: Seconds after which a failing call is not tried again.
+        transport: How it is reached.
+        prices: The first one whose pattern matches holds.
+        lacks: What it does not understand.
+        query: Follows each address after a question mark, such as "api-version=2024-10-21".
+        lists_models: Whether `/models` may be asked to see that it is there.
+        script: What a scripted endpoint answers; None for a real one.
+    """
+
+    name: str
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
+    protocols: frozenset[ChatOrResponses] = frozenset({"chat", "responses"})
+    models: tuple[str, ...] = ("*",)
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    max_concurrency: int = DEFAULT_MAX_CONCURRENCY
+    start_concurrency: int = DEFAULT_START_CONCURRENCY
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    retry_for_s: float = DEFAULT_RETRY_FOR_S
+    transport: TransportOptions = field(default_factory=TransportOptions, repr=False)
+    prices: tuple[Price, ...] = ()
+    lacks: frozenset[Ability] = frozenset()
+    query: str = field(default="", repr=False)
+    lists_models: bool = True
+    script: Script | None = field(default=None, repr=False, hash=False)
+
+    @property
+    def is_scripted(self) -> bool:
+        """Tell whether its answers come from rules instead of a network."""
+        return self.script is not None
+
+    def url_of(self, path: str) -> str:
+        """Return the address of a path such as `/chat/completions`."""
+        return f"{self.base_url}{path}?{self.query}" if self.query else f"{self.base_url}{path}"
+
+    def price_of(self, model: str) -> Price | None:
+        """Return what tokens of a model cost, by the name that is sent; None where nothing is stated."""
+        return next((price for price in self.prices if fnmatchcase(model, price.model)), None)
+
+    def serves(self, model: str) -> bool:
+        """Tell whether a name is one of its aliases or matches one of its patterns."""
+        return model in self.aliases or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def target(self, model: str) -> "Target":
+        """Return itself with the name that it is sent for a model."""
+        return Target(self, self.aliases.get(model, model))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model at the endpoint that serves it; `model` is the name that is sent."""
+
+    endpoint: Endpoint
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All endpoints.
+
+    A name is looked for in this order, at each step in the order of the endpoints:
+
+    1. aliases
+    2. patterns without a wildcard before their first slash: `gpt-4.1`, `meta-llama/*`
+    3. `endpoint/model`, where an endpoint of that name serves the rest
+    4. the other patterns
+
+    So what a user wrote out wins over what happens to match, and `vendor/model` names of a router stay usable.
+
+    Attributes:
+        endpoints: In the order of the configuration.
+        source: Where they are configured: a file or a variable of the environment; "" where nothing is.
+        notes: What the one who starts the server should know, as sentences.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def find(self, model: str, param: str = "model") -> Target:
+        """Return who serves a model.
+
+        Args:
+            model: The name as a user says it.
+            param: The parameter that holds it, for the error.
+
+        Raises:
+            UnknownModelError: Nobody does.
+        """
+        endpoint, name = self._find_endpoint(model)
+        if endpoint is None:
+            raise UnknownModelError(self._refusal(model), param=param, code="model_not_found")
+        return endpoint.target(name)
+
+    def names(self) -> Iterator[tuple[str, Endpoint]]:
+        """Yield each name that is spelled out, aliases first, with the endpoint that serves it."""
+        aliases = [(name, endpoint) for endpoint in self.endpoints for name in endpoint.aliases]
+        models = [(name, endpoint) for endpoint in self.endpoints for name in endpoint.models if is_exact(name)]
+        told = set[str]()
+        for name, endpoint in (*aliases, *models):
+            if name not in told:
+                told.add(name)
+                yield name, endpoint
+
+    def patterns(self) -> Iterator[tuple[str, Endpoint]]:
+        """Yield each pattern with a wildcard, and the endpoint that it belongs to."""
+        for endpoint in self.endpoints:
+            for pattern in endpoint.models:
+                if not is_exact(pattern):
+                    yield pattern, endpoint
+
+    def _find_endpoint(self, model: str) -> tuple[Endpoint | None, str]:
+        if not model:
+            return None, model
+        for endpoint in self.endpoints:
+            if model in endpoint.aliases:
+                return endpoint, model
+        written, others = _split(self.endpoints)
+        for pattern, endpoint in written:
+            if fnmatchcase(model, pattern):
+                return endpoint, model
+        name, _, rest = model.partition("/")
+        for endpoint in self.endpoints:
+            if endpoint.name == name and rest and endpoint.serves(rest):
+                return endpoint, rest
+        return next((endpoint for pattern, endpoint in others if fnmatchcase(model, pattern)), None), model
+
+    def _refusal(self, model: str) -> str:
+        served = "; ".join(
+            f"{endpoint.name} serves {', '.join([*endpoint.aliases, *endpoint.models])}" for endpoint in self.endpoints
+        )
+        cure = (
+            f"Add the name to `models` of an endpoint in {self.source}."
+            if self.source
+            else "Set EVALHAVEN_UPSTREAM_BASE_URL (and EVALHAVEN_UPSTREAM_API_KEY), or OPENAI_API_KEY, where the "
+            "server starts, or describe endpoints in evalhaven.toml."
+        )
+        return f"No endpoint serves the model {model!r}: {served}. {cure}"
+
+
+def is_exact(pattern: str) -> bool:
+    """Tell whether a pattern is a name: it holds no wildcard."""
+    return _WILDCARDS.isdisjoint(pattern)
+
+
+def _split(endpoints: tuple[Endpoint, ...]) -> tuple[list[tuple[str, Endpoint]], list[tuple[str, Endpoint]]]:
+    """Return the patterns that are written out up to their first slash, and the others."""
+    written: list[tuple[str, Endpoint]] = []
+    others: list[tuple[str, Endpoint]] = []
+    for endpoint in endpoints:
+        for pattern in endpoint.models:
+            (written if is_exact(pattern.partition("/")[0]) else others).append((pattern, endpoint))
+    return written, others

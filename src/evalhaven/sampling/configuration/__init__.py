@@ -1,0 +1,1 @@
+"""What users configure: evalhaven.toml and variables, read into a catalogue."""

@@ -1,0 +1,264 @@
+"""Reading `evalhaven.toml`: a catalogue, or everything that is wrong with it at once."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict, cast
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+
+from evalhaven.sampling.catalog import (
+    DEFAULT_START_CONCURRENCY,
+    HOP_HEADER,
+    Ability,
+    CatalogError,
+    ChatOrResponses,
+    Endpoint,
+    Price,
+)
+from evalhaven.sampling.configuration.problems import at, explain, unknown_key
+from evalhaven.sampling.configuration.tables import EndpointTable, HttpTable, RuleTable, ScriptedTable, Text
+from evalhaven.sampling.configuration.values import (
+    InvalidValueError,
+    TextReader,
+    checked_base_url,
+    checked_header,
+    checked_key,
+    checked_proxy,
+)
+from evalhaven.sampling.scripted.endpoint import Rule, RuleError, Script, When
+from evalhaven.sampling.scripted.replies import Tokens
+from evalhaven.sampling.transport.client import TransportOptions
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LEAST_CONNECTIONS = 1024
+_MB = 1024 * 1024
+_PROTOCOLS: dict[str, frozenset[ChatOrResponses]] = {
+    "chat": frozenset({"chat"}),
+    "responses": frozenset({"responses"}),
+    "both": frozenset({"chat", "responses"}),
+}
+
+
+def own_headers() -> dict[str, str]:
+    """Return the headers that every request carries."""
+    return {
+        "accept": "application/json",
+        "content-type": "application/json",
+        HOP_HEADER: "1",
+    }
+
+
+def read_endpoints(path: Path, environment: Mapping[str, str]) -> list[Endpoint]:
+    """Return the endpoints of a configuration file, in its order.
+
+    Args:
+        path: The file.
+        environment: Variables that hold keys.
+
+    Raises:
+        CatalogError: The file cannot be read or is wrong.
+    """
+    problems: list[str] = []
+    endpoints: list[Endpoint] = []
+    reader = TextReader(path.absolute().parent, environment)
+    for name, table in _tables(path, problems).items():
+        try:
+            endpoints.append(_EndpointMaker(name, reader).make(table))
+        except ValidationError as error:
+            is_scripted = "scripted" in table
+            problems += explain(name, ScriptedTable if is_scripted else HttpTable, error)
+        except _ProblemsError as error:
+            problems += error.problems
+    problems += _shared_aliases(endpoints)
+    if problems:
+        raise CatalogError("\n".join(f"{path}: {_ended(problem)}" for problem in problems))
+    return endpoints
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+
+
+def _tables(path: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
+    try:
+        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise CatalogError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path} is no text in UTF-8.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise CatalogError(f"{path} is not valid TOML: {str(error).rstrip('.')}.") from error
+    problems += [f"{key}: {unknown_key(key, ['endpoints'])}" for key in document if key != "endpoints"]
+    found = document.get("endpoints", {})
+    if not isinstance(found, dict) or not found:
+        problems.append('it names no endpoint; add a table such as [endpoints.openai] with `base_url = "https://…/v1"`')
+        return {}
+    tables = cast("dict[str, Any]", found)
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            problems.append(f"endpoints.{name}: must be a table; begin it with [endpoints.NAME]")
+        elif not _NAME.fullmatch(name):
+            problems.append(f"[endpoints.{name}]: a name has letters, digits, '-', '_' and '.' only")
+    return {name: table for name, table in tables.items() if isinstance(table, dict)}
+
+
+def _shared_aliases(endpoints: list[Endpoint]) -> list[str]:
+    owners: dict[str, str] = {}
+    problems: list[str] = []
+    for endpoint in endpoints:
+        for alias in endpoint.aliases:
+            owner = owners.setdefault(alias, endpoint.name)
+            if owner != endpoint.name:
+                problems.append(f"{at(endpoint.name, 'aliases')}: {alias} is an alias of {owner} already")
+    return problems
+
+
+class _ProblemsError(Exception):
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _EndpointMaker:
+    """Makes one endpoint of its table."""
+
+    def __init__(self, name: str, reader: TextReader) -> None:
+        self._name = name
+        self._reader = reader
+        self._problems: list[str] = []
+
+    def make(self, document: dict[str, Any]) -> Endpoint:
+        """Return the endpoint.
+
+        Raises:
+            ValidationError: The table has wrong keys or types.
+            _ProblemsError: Its values cannot be used.
+        """
+        if "scripted" in document:
+            endpoint = self._scripted(ScriptedTable.model_validate(document))
+        else:
+            endpoint = self._reached(HttpTable.model_validate(document))
+        if self._problems:
+            raise _ProblemsError(self._problems)
+        return endpoint
+
+    def _reached(self, table: HttpTable) -> Endpoint:
+        return Endpoint(
+            name=self._name,
+            base_url=self._text("base_url", table.base_url, checked_base_url),
+            headers=self._headers(table),
+            transport=self._transport(table),
+            lacks=frozenset[Ability](table.lacks),
+            query=urlencode({name: self._text(f"query.{name}", text) for name, text in table.query.items()}),
+            lists_models=table.check == "models",
+            **_limits(table),
+        )
+
+    def _scripted(self, table: ScriptedTable) -> Endpoint:
+        rules: list[Rule] = []
+        for number, rule in enumerate(table.rules, 1):
+            try:
+                rules.append(_rule(rule))
+            except RuleError as error:
+                self._problems.append(f"[[endpoints.{self._name}.rules]] number {number} {error}")
+        return Endpoint(name=self._name, base_url="", script=Script(tuple(rules)), **_limits(table))
+
+    def _headers(self, table: HttpTable) -> dict[str, str]:
+        headers = own_headers()
+        key = self._key(table)
+        if key is not None:
+            name, value = ("authorization", f"Bearer {key}") if table.auth == "bearer" else (table.auth, key)
+            headers[name] = value
+        for name, text in table.headers.items():
+            if key is not None and name.lower() == ("authorization" if table.auth == "bearer" else table.auth):
+                self._problems.append(f"{at(self._name, f'headers.{name}')}: carries the key already; give it once")
+            headers[name.lower()] = self._text(f"headers.{name}", text, partial(checked_header, name, text.kind))
+        return headers
+
+    def _key(self, table: HttpTable) -> str | None:
+        try:
+            if table.api_key_env is not None:
+                value = self._reader.variable(table.api_key_env)
+                return checked_key(value, "the environment variable it names")
+            if table.api_key_file is not None:
+                return checked_key(self._reader.content(table.api_key_file), table.api_key_file)
+        except InvalidValueError as error:
+            key = "api_key_file" if table.api_key_env is None else "api_key_env"
+            self._problems.append(f"{at(self._name, key)}: {error}")
+        return None
+
+    def _transport(self, table: HttpTable) -> TransportOptions:
+        proxy = None if table.proxy is None else self._text("proxy", table.proxy, checked_proxy)
+        ca_file: Path | None = None
+        try:
+            ca_file = None if table.ca_file is None else self._reader.authorities(table.ca_file)
+        except InvalidValueError as error:
+            self._problems.append(f"{at(self._name, 'ca_file')}: {error}")
+        return TransportOptions(
+            connect_timeout_s=table.connect_timeout_s,
+            proxy=proxy or None,
+            ca_file=ca_file,
+            max_connections=max(_LEAST_CONNECTIONS, 2 * table.max_concurrency),
+            max_reply_bytes=table.max_reply_mb * _MB,
+            trust_env=proxy is None,
+        )
+
+    def _text(self, key: str, text: Text, check: Callable[[str], str] = str) -> str:
+        """Return a text from where it stands, checked; "" where that failed, which is noted."""
+        try:
+            return check(self._reader.read(text))
+        except InvalidValueError as error:
+            self._problems.append(f"{at(self._name, key)}: {error}")
+            return ""
+
+
+def _rule(table: RuleTable) -> Rule:
+    """Return a rule.
+
+    Raises:
+        RuleError: It cannot be used.
+    """
+    usage = table.usage
+    rule = Rule(
+        when=None if table.when is None else When.of(table.when),
+        answer=table.answer,
+        status=table.status,
+        latency_ms=table.latency_ms,
+        finish_reason=table.finish_reason,
+        usage=None if usage is None else Tokens(usage.input, usage.cached_input, usage.output, usage.reasoning),
+    )
+    rule.check()
+    return rule
+
+
+class _Limits(TypedDict):
+    protocols: frozenset[ChatOrResponses]
+    models: tuple[str, ...]
+    aliases: dict[str, str]
+    max_concurrency: int
+    start_concurrency: int
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    timeout_s: float
+    retry_for_s: float
+    prices: tuple[Price, ...]
+
+
+def _limits(table: EndpointTable) -> _Limits:
+    """Return what every kind of endpoint has."""
+    return {
+        "protocols": _PROTOCOLS[table.protocol],
+        "models": tuple(table.models),
+        "aliases": dict(table.aliases),
+        "max_concurrency": table.max_concurrency,
+        "start_concurrency": table.start_concurrency or min(DEFAULT_START_CONCURRENCY, table.max_concurrency),
+        "requests_per_minute": table.requests_per_minute,
+        "tokens_per_minute": table.tokens_per_minute,
+        "timeout_s": table.timeout_s,
+        "retry_for_s": table.retry_for_s,
+        "prices": tuple(Price(price.model, price.input, price.cached_input, price.output) for price in table.prices),
+    }

@@ -1,0 +1,181 @@
+"""Values of the configuration that must be right before anything is sent: addresses, headers, keys, files."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from evalhaven.sampling.catalog import HOP_HEADER
+from evalhaven.sampling.configuration.tables import Text
+from evalhaven.sampling.transport.routes import proxy_at, tls_context
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+        HOP_HEADER,
+    }
+)
+_SECRET_HEADERS = re.compile(r"authorization|cookie|.*(key|token|secret).*")
+
+
+class InvalidValueError(Exception):
+    """A value cannot be used; the message says why and what to do, and does not show it."""
+
+
+def checked_base_url(url: str) -> str:
+    """Return an address as it stands before `/chat/completions`.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    if not _is_address(url):
+        raise InvalidValueError("must be an address such as https://api.openai.com/v1")
+    parts = urlsplit(url)
+    if parts.username is not None:
+        raise InvalidValueError("must not hold a user name or password; a key is given apart")
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise InvalidValueError('must end before the question mark; give what follows as `query = { name = "value" }`')
+    base = url.rstrip("/")
+    for path in ("/chat/completions", "/responses", "/models"):
+        base = base.removesuffix(path)
+    return base
+
+
+def checked_proxy(url: str) -> str:
+    """Return the address of a proxy; "" for "none".
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    if url == "none":
+        return ""
+    try:
+        proxy_at(url)
+    except ValueError as error:
+        raise InvalidValueError('must be an address such as http://proxy.example.org:3128, or "none"') from error
+    return url
+
+
+def checked_header(name: str, kind: str, value: str) -> str:
+    """Return the value of a header that a request may carry.
+
+    Args:
+        name: Its name.
+        kind: Where the value stands: `literal` for the configuration itself.
+        value: The value.
+
+    Raises:
+        InvalidValueError: It may not.
+    """
+    if not _TOKEN.fullmatch(name):
+        raise InvalidValueError("is no name of a header")
+    if name.lower() in _OWN_HEADERS:
+        raise InvalidValueError("is a header that Evalhaven sets by itself; leave it out")
+    if kind == "literal" and _SECRET_HEADERS.fullmatch(name.lower()):
+        raise InvalidValueError('holds a key, which does not belong into this file; write { env = "NAME" }')
+    if not all(" " <= character <= "~" for character in value):
+        raise InvalidValueError("must be printable ASCII characters")
+    return value
+
+
+def checked_key(value: str, place: str) -> str:
+    """Return a key that a header can hold.
+
+    Args:
+        value: The key, perhaps with space around it.
+        place: Where it stands, for the error.
+
+    Raises:
+        InvalidValueError: It cannot.
+    """
+    key = value.strip()
+    if not key:
+        raise InvalidValueError(f"{place} is empty")
+    if not _is_printable(key):
+        raise InvalidValueError(f"{place} holds no key: it must be ASCII characters without spaces")
+    return key
+
+
+class TextReader:
+    """Reads what the configuration file leaves to the environment and to other files."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        """Read nothing yet.
+
+        Args:
+            directory: Where relative paths begin.
+            environment: The variables.
+        """
+        self._directory = directory
+        self._environment = environment
+
+    def read(self, text: Text) -> str:
+        """Return a text from where it stands.
+
+        Raises:
+            InvalidValueError: It does not stand there.
+        """
+        if text.kind == "env":
+            return self.variable(text.value)
+        return self.content(text.value).strip() if text.kind == "file" else text.value
+
+    def variable(self, name: str) -> str:
+        """Return a variable of the environment that is set and not empty.
+
+        Raises:
+            InvalidValueError: It is not.
+        """
+        value = self._environment.get(name, "")
+        if not value.strip():
+            # A key in the place of its name would be shown, and keys are hardly ever upper case.
+            shown = f"the environment variable {name}" if name == name.upper() else "the environment variable it names"
+            raise InvalidValueError(f"{shown} is not set. Set it where the server starts, or remove the endpoint")
+        return value
+
+    def content(self, path: str) -> str:
+        """Return what a file holds.
+
+        Raises:
+            InvalidValueError: It cannot be read.
+        """
+        try:
+            return self._path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise InvalidValueError(f"{path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InvalidValueError(f"{path} is no text in UTF-8") from error
+
+    def authorities(self, path: str) -> Path:
+        """Return the path of a file of certificates.
+
+        Raises:
+            InvalidValueError: It is none.
+        """
+        try:
+            tls_context(self._path(path))
+        except ValueError as error:
+            raise InvalidValueError(f"{path} is not a readable file of certificates in PEM form") from error
+        return self._path(path)
+
+    def _path(self, path: str) -> Path:
+        return self._directory / Path(path).expanduser()
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Asking for the port checks that it is one.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and _is_printable(url)
+    except ValueError:
+        return False
+
+
+def _is_printable(text: str) -> bool:
+    return all("!" <= character <= "~" for character in text)

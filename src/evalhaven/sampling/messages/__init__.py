@@ -1,0 +1,1 @@
+"""An item's messages: templates, trajectories, images, sound and files."""

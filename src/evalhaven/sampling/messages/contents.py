@@ -1,0 +1,210 @@
+"""The content of a message: its parts in the form of either protocol, and as one string."""
+
+from collections.abc import Collection
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.sampling.messages.attachments import SHOWN_CHARS, FileLookup, shown_address
+from evalhaven.sampling.messages.making import unsendable
+
+TEXT_TYPES = ("input_text", "output_text", "text")  # looked up by types of any kind, which a set refuses
+_MADE_BY_MODELS = frozenset({"annotations", "logprobs", "parsed"})  # what answers carry and requests may not
+_IMAGE_KEYS = frozenset({"type", "image_url", "file_id", "detail"})
+_FILE_KEYS = frozenset({"type", "file_id", "file_data", "file_url", "filename", "detail", "file"})
+
+
+def parts_of(content: JsonValue, at: str) -> list[JsonObject]:
+    """Return the parts of a content: one part, or an array of strings and parts.
+
+    Args:
+        content: Anything but a string or null.
+        at: The message, for the error.
+
+    Raises:
+        RequestError: It has another form.
+    """
+    parts: list[JsonObject] = []
+    for part in content if isinstance(content, list) else [content]:
+        if isinstance(part, str):
+            parts.append({"type": "text", "text": part})
+        elif isinstance(part, dict) and isinstance(part.get("type"), str):
+            parts.append(part)
+        else:
+            raise unsendable(f"{at}: the content must be a string, a part (an object with a type) or an array of them.")
+    return parts
+
+
+def chat_content(content: JsonValue, files: FileLookup, at: str) -> JsonValue:
+    """Return a content for chat completions; a single text becomes a string, which every endpoint takes.
+
+    Args:
+        content: As the contract or either protocol has it; null stays null.
+        files: Where file ids are looked up.
+        at: The message, for the error.
+
+    Raises:
+        RequestError: Chat completions have no such content.
+    """
+    if content is None or isinstance(content, str):
+        return content
+    return _plain([_chat_part(part, files, at) for part in parts_of(content, at)])
+
+
+def responses_content(content: JsonValue, role: str, files: FileLookup, at: str, *, audio: bool) -> JsonValue:
+    """Return a content for the Responses protocol.
+
+    Args:
+        content: As the contract or either protocol has it; null becomes "".
+        role: Whose; an assistant's texts are `output_text`, all others are `input_text`.
+        files: Where file ids are looked up.
+        at: The message, for the error.
+        audio: Whether sound is passed on.
+
+    Raises:
+        RequestError: The Responses protocol has no such content.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    text_type = "output_text" if role == "assistant" else "input_text"
+    return _plain([_responses_part(part, text_type, files, at, audio=audio) for part in parts_of(content, at)])
+
+
+def shown_content(content: JsonValue) -> str:
+    """Return a content as one string: parts joined with a blank, media as their address in a tag."""
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    parts = content if isinstance(content, list) else [content]
+    return " ".join(part if isinstance(part, str) else _shown_part(part) for part in parts)
+
+
+def shown_object(value: JsonObject) -> str:
+    """Return a part or an item of a type that has no words of its own as it is shown: JSON, unless it is long."""
+    text = jsontext.render(value)
+    return text if len(text) <= SHOWN_CHARS else f"<{value.get('type')}>({len(text)} characters)</{value.get('type')}>"
+
+
+def _plain(parts: list[JsonObject]) -> JsonValue:
+    """Return the text of a single part that is nothing but text, else the parts."""
+    if len(parts) == 1 and len(parts[0]) == 2 and parts[0]["type"] in TEXT_TYPES:  # noqa: PLR2004 - type and text
+        return parts[0]["text"]
+    return list[JsonValue](parts)
+
+
+def _chat_part(part: JsonObject, files: FileLookup, at: str) -> JsonObject:
+    kind = part["type"]
+    if kind in TEXT_TYPES:
+        return _text_part(part, "text", at)
+    if kind == "input_image":
+        return _chat_image(part, files, at)
+    if kind in ("input_file", "file"):
+        file = _file_of(part, files)
+        if "file_url" in file:
+            raise unsendable(f"{at}: chat completions take no file_url; give the file as file_data or file_id.")
+        file.pop("detail", None)
+        return {"type": "file", "file": file, **_rest(part, _FILE_KEYS)}
+    return part
+
+
+def _chat_image(part: JsonObject, files: FileLookup, at: str) -> JsonObject:
+    address, file_id = _image_of(part)
+    if address is None:
+        inline = files.find(file_id)
+        if inline is None:
+            if file_id is None:
+                raise unsendable(f"{at}: an image has neither image_url nor file_id.")
+            return {"type": "file", "file": {"file_id": file_id}, **_rest(part, _IMAGE_KEYS)}
+        address = inline[1]
+    image: JsonObject = {"url": address}
+    detail = _detail_of(part)
+    if detail is not None:
+        image["detail"] = detail
+    return {"type": "image_url", "image_url": image, **_rest(part, _IMAGE_KEYS)}
+
+
+def _responses_part(part: JsonObject, text_type: str, files: FileLookup, at: str, *, audio: bool) -> JsonObject:
+    kind = part["type"]
+    if kind in TEXT_TYPES:
+        return _text_part(part, text_type, at)
+    if kind in ("input_image", "image_url"):
+        address, file_id = _image_of(part)
+        image: JsonObject = {"type": "input_image", "detail": _detail_of(part) or "auto"}
+        inline = None if address is not None else files.find(file_id)
+        if address is not None or inline is not None:
+            image["image_url"] = address if inline is None else inline[1]
+        elif file_id is not None:
+            image["file_id"] = file_id
+        else:
+            raise unsendable(f"{at}: an image has neither image_url nor file_id.")
+        return {**image, **_rest(part, _IMAGE_KEYS)}
+    if kind in ("input_file", "file"):
+        return {"type": "input_file", **_file_of(part, files), **_rest(part, _FILE_KEYS)}
+    if kind == "input_audio" and not audio:
+        raise unsendable(f"{at}: the Responses protocol takes no audio; use an endpoint that has chat completions.")
+    return part
+
+
+def _text_part(part: JsonObject, text_type: str, at: str) -> JsonObject:
+    text = part.get("text")
+    if not isinstance(text, str):
+        raise unsendable(f"{at}: a text part has no text.")
+    if len(part) == 2:  # noqa: PLR2004 - type and text, as nearly always
+        return {"type": text_type, "text": text}
+    return {"type": text_type, "text": text, **_rest(part, ("type", "text", *_MADE_BY_MODELS))}
+
+
+def _image_of(part: JsonObject) -> tuple[JsonValue, JsonValue]:
+    """Return address and file id of an image of either protocol."""
+    image = part.get("image_url")
+    return (image.get("url") if isinstance(image, dict) else image), part.get("file_id")
+
+
+def _detail_of(part: JsonObject) -> JsonValue:
+    image = part.get("image_url")
+    return (image.get("detail") if isinstance(image, dict) else None) or part.get("detail")
+
+
+def _file_of(part: JsonObject, files: FileLookup) -> JsonObject:
+    """Return what a file part of either protocol says about its file; contents that are here take the id's place."""
+    inner = part.get("file")
+    given = inner if isinstance(inner, dict) else part
+    file = {key: given[key] for key in _FILE_KEYS - {"type", "file"} if given.get(key) is not None}
+    inline = files.find(file.get("file_id"))
+    if inline is not None:
+        del file["file_id"]
+        file["filename"], file["file_data"] = file.get("filename", inline[0]), inline[1]
+    return dict(sorted(file.items()))
+
+
+def _rest(part: JsonObject, known: Collection[str]) -> JsonObject:
+    """Return the keys of a part that no form of it knows; they are passed on."""
+    if part.keys() <= set(known):
+        return {}
+    return {key: value for key, value in part.items() if key not in known and value is not None}
+
+
+def _shown_part(part: JsonValue) -> str:
+    if not isinstance(part, dict):
+        return jsontext.render(part)
+    kind = part.get("type")
+    if kind in TEXT_TYPES or kind == "refusal":
+        text = part.get("refusal" if kind == "refusal" else "text")
+        return text if isinstance(text, str) else ""
+    if kind in ("input_image", "image_url"):
+        address, file_id = _image_of(part)
+        return _tag("image", address or file_id)
+    if kind == "input_audio":
+        clip = part.get("input_audio")
+        clip = clip if isinstance(clip, dict) else {}
+        return _tag("audio", f"data:audio/{clip.get('format')};base64,{clip.get('data')}")
+    if kind in ("input_file", "file"):
+        inner = part.get("file")
+        file = inner if isinstance(inner, dict) else part
+        names = ("file_id", "file_url", "filename", "file_data")
+        return _tag("file", next((file[name] for name in names if file.get(name) is not None), ""))
+    return shown_object(part)
+
+
+def _tag(name: str, address: JsonValue) -> str:
+    return f"<{name}>{shown_address(address) if isinstance(address, str) else ''}</{name}>"

@@ -1,0 +1,1 @@
+"""Requests and replies of both protocols, and each in terms of the other."""

@@ -1,0 +1,29 @@
+"""Replies of models: the bytes of either protocol as a sample."""
+
+from evalhaven.domain.jsontext import InvalidJsonError, parse_received
+from evalhaven.domain.samples import Sample
+from evalhaven.sampling.messages.making import CHAT_PATH
+from evalhaven.sampling.protocols.chat_replies import completion_sample
+from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, shortened
+from evalhaven.sampling.protocols.response_replies import response_sample
+
+__all__ = ["UnusableReplyError", "read_reply"]
+
+
+def read_reply(path: str, body: bytes) -> Sample:
+    """Return the sample that a reply is; refusals, truncation and filters are part of it.
+
+    Args:
+        path: The path that was asked, `/chat/completions` or `/responses`.
+        body: The reply's body.
+
+    Raises:
+        UnusableReplyError: It is no reply of that protocol, or tells of a failure.
+    """
+    try:
+        reply = parse_received(body)
+    except InvalidJsonError as error:
+        raise UnusableReplyError(f"it is not JSON: {shortened(str(error))}") from error
+    if not isinstance(reply, dict):
+        raise UnusableReplyError("it is not a JSON object")
+    return completion_sample(reply) if path == CHAT_PATH else response_sample(reply)

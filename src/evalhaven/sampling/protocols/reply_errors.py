@@ -1,0 +1,37 @@
+"""Why a reply is no answer."""
+
+from evalhaven.domain.jsontext import JsonValue
+
+_SHOWN_CHARS = 300
+
+
+class UnusableReplyError(Exception):
+    """A reply is no answer; the message is a short clause about it, such as "it has no choices"."""
+
+
+def upstream_failure(error: JsonValue) -> UnusableReplyError:
+    """Return the failure that an upstream tells of inside a reply that says it is none."""
+    given = error if isinstance(error, dict) else {"message": error}
+    code = next((given[key] for key in ("code", "type") if isinstance(given.get(key), str | int)), "")
+    message = given.get("message")
+    told = " ".join(str(part) for part in (code, message) if isinstance(part, str | int) and part != "")
+    return UnusableReplyError(f"it tells of a failure: {shortened(told)}" if told else "it tells of a failure")
+
+
+def shortened(text: str) -> str:
+    """Return a text of an upstream in one line of at most 300 characters."""
+    line = " ".join(text[: 4 * _SHOWN_CHARS].split())
+    return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"
+
+
+def text_or_refuse(value: JsonValue, name: str) -> str:
+    """Return a text of a reply; null is none.
+
+    Raises:
+        UnusableReplyError: It is something else.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    raise UnusableReplyError(f"it has a {name} that is no text")

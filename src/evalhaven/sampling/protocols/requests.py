@@ -1,0 +1,183 @@
+"""The makers of requests: a run's or a judge's data compiled once, so that an item costs a few microseconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.sampling.catalog import ChatOrResponses, Target
+from evalhaven.sampling.messages.gaps import encode_json
+from evalhaven.sampling.messages.making import (
+    CHAT_PATH,
+    RESPONSES_PATH,
+    FileContents,
+    ModelRequest,
+    RequestError,
+    RequestMaker,
+    UnsupportedRequestError,
+)
+from evalhaven.sampling.messages.prompts import (
+    Prompt,
+    ReferencePrompt,
+    TemplatePrompt,
+    instructed,
+    template_messages,
+)
+from evalhaven.sampling.messages.trajectories import Dialect, checked_items
+from evalhaven.sampling.protocols.chat import chat_parameters
+from evalhaven.sampling.protocols.parameters import (
+    Wanted,
+    completions_wanted,
+    judge_wanted,
+    responses_wanted,
+    without_what_is_lacking,
+)
+from evalhaven.sampling.protocols.responses import responses_parameters
+
+# An answer is awaited whole and at once.
+_NEVER = {
+    "stream": "answers are read whole",
+    "stream_options": "answers are read whole",
+    "background": "answers are awaited",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes requests that differ in their messages only."""
+
+    path: str
+    adaptations: tuple[str, ...]
+    _head: bytes
+    _prompt: Prompt
+
+    def make(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> ModelRequest:
+        """Return the request for one item."""
+        messages, shown = self._prompt.render(namespaces, files)
+        return ModelRequest(b"".join((self._head, messages, b"}")), shown)
+
+
+def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonObject | None) -> RequestMaker:
+    """Return what makes the requests of a run.
+
+    Args:
+        data_source: Of type `completions` or `responses`, with `input_messages`; it has the contract's form.
+        target: Whom to ask.
+        extra_body: Further keys of each body, sent as they are.
+
+    Raises:
+        UnsupportedRequestError: It cannot be sent to this endpoint.
+    """
+    wants_responses = data_source.get("type") == "responses"
+    params = data_source.get("sampling_params")
+    return _compile(
+        data_source.get("input_messages"),
+        responses_wanted(params) if wants_responses else completions_wanted(params),
+        "responses" if wants_responses else "chat",
+        target,
+        extra_body or {},
+    )
+
+
+def compile_judge(
+    prompt: JsonValue, params: JsonValue, answer_format: JsonObject | None, target: Target
+) -> RequestMaker:
+    """Return what makes the requests of a model grader; its templates may name `item` and `sample`.
+
+    Args:
+        prompt: The grader's `input`: messages, or a text, which becomes a user's message.
+        params: Its `sampling_params`, or None.
+        answer_format: The form that answers have to have, as a `response_format`.
+        target: Whom to ask; by chat completions where it has them.
+
+    Raises:
+        UnsupportedRequestError: It cannot be sent to this endpoint.
+    """
+    messages: JsonValue = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    protocol: ChatOrResponses = "chat" if "chat" in target.endpoint.protocols else "responses"
+    template: JsonObject = {"type": "template", "template": messages}
+    return _compile(template, judge_wanted(params, answer_format), protocol, target, {})
+
+
+def _compile(
+    input_messages: JsonValue, wanted: Wanted, meant_for: ChatOrResponses, target: Target, extra_body: JsonObject
+) -> RequestMaker:
+    endpoint = target.endpoint
+    adaptations: list[str] = []
+    protocol = meant_for
+    if meant_for not in endpoint.protocols:
+        protocol = "responses" if meant_for == "chat" else "chat"
+        adaptations.append(_TRANSLATED[protocol].format(endpoint.name))
+    is_translated = protocol != meant_for
+    wanted, instruction, lacking = without_what_is_lacking(wanted, endpoint.lacks, endpoint.name)
+    dialect = Dialect(
+        protocol,
+        takes_audio=protocol == "chat" or not is_translated,
+        takes_developers="developer_role" not in endpoint.lacks,
+    )
+    prompt, from_prompt = _prompt(input_messages, dialect, instruction, endpoint.name)
+    if protocol == "chat":
+        asked = chat_parameters(wanted, endpoint.lacks, endpoint.name, is_translated=is_translated)
+    else:
+        asked = responses_parameters(wanted)
+    head = _head(protocol, target.model, asked.body, extra_body)
+    return _Maker(
+        path=CHAT_PATH if protocol == "chat" else RESPONSES_PATH,
+        adaptations=(*adaptations, *from_prompt, *lacking, *asked.adaptations),
+        _head=head,
+        _prompt=prompt,
+    )
+
+
+_TRANSLATED: dict[ChatOrResponses, str] = {
+    "chat": "Endpoint {!r} has no Responses protocol: it is asked for chat completions.",
+    "responses": "Endpoint {!r} has no chat completions: it is asked by the Responses protocol.",
+}
+
+
+def _prompt(
+    input_messages: JsonValue, dialect: Dialect, instruction: str | None, endpoint_name: str
+) -> tuple[Prompt, list[str]]:
+    """Return the compiled messages, and what is different about them."""
+    given = input_messages if isinstance(input_messages, dict) else {}
+    reference = given.get("item_reference")
+    if given.get("type") == "item_reference" and isinstance(reference, str):
+        return ReferencePrompt(reference, dialect, instruction), _prompt_adaptations(dialect, endpoint_name, None)
+    documents = given.get("template")
+    messages = template_messages(documents) if isinstance(documents, list) else []
+    if not messages:
+        raise UnsupportedRequestError("The input messages are empty: a model has to be asked something.")
+    if instruction is not None:
+        messages = instructed(messages, instruction)
+    try:
+        prompt = TemplatePrompt(checked_items(list[JsonValue](messages)), dialect)
+    except RequestError as error:
+        raise UnsupportedRequestError(str(error)) from error
+    return prompt, _prompt_adaptations(dialect, endpoint_name, messages)
+
+
+def _prompt_adaptations(dialect: Dialect, endpoint_name: str, messages: Sequence[JsonObject] | None) -> list[str]:
+    """Return what is different about messages; None are those that only the items know."""
+    adaptations: list[str] = []
+    if not dialect.takes_developers and (messages is None or any(each["role"] == "developer" for each in messages)):
+        adaptations.append(
+            f"Endpoint {endpoint_name!r} knows no role `developer`: such messages are sent with the role `system`."
+        )
+    if dialect.protocol == "chat" and messages is not None and any("phase" in each for each in messages):
+        adaptations.append("Chat completions have no `phase` of messages: it is not sent.")
+    return adaptations
+
+
+def _head(protocol: ChatOrResponses, model: str, params: JsonObject, extra_body: JsonObject) -> bytes:
+    """Return the JSON of a request up to its messages, which come last."""
+    messages_key = "messages" if protocol == "chat" else "input"
+    body: JsonObject = {"model": model, **params}
+    for key in extra_body:
+        if key in _NEVER:
+            raise UnsupportedRequestError(f"`extra_body` may not set {key!r}: {_NEVER[key]}.")
+        if key in body or key == messages_key:
+            raise UnsupportedRequestError(
+                f"`extra_body` may not set {key!r}, which the run itself sets; leave it out of one of them."
+            )
+    if protocol == "responses":
+        body["store"] = False
+    return encode_json({**body, **extra_body})[:-1] + b"," + encode_json(messages_key) + b":"

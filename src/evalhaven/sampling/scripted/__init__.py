@@ -1,0 +1,1 @@
+"""The endpoint that answers by rules."""

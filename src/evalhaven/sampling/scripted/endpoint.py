@@ -1,0 +1,216 @@
+"""The scripted endpoint: answers by rules, offline, in the place of a network."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject
+from evalhaven.sampling.scripted.replies import (
+    Answer,
+    FinishReason,
+    Request,
+    Tokens,
+    count_tokens,
+    read_request,
+    reply_body,
+)
+from evalhaven.sampling.scripted.schema_instances import SchemaAnswers
+from evalhaven.sampling.transport.client import HttpReply, TransportError
+
+_GROUP = re.compile(r"\{(\d{1,3})\}")
+_MARK = "ANSWER:"
+_PATTERN_S = 0.1
+_MOST_SCHEMAS = 64
+_OK = 200
+_HEADERS = {"content-type": "application/json"}
+_CODES = {400: "invalid_value", 401: "invalid_api_key", 403: "forbidden", 404: "not_found", 429: "rate_limit_exceeded"}
+
+
+class RuleError(Exception):
+    """A rule cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A pattern of a rule: a regular expression that is looked for in the last user message."""
+
+    source: str
+    _compiled: Any
+
+    @classmethod
+    def of(cls, source: str) -> "When":
+        """Compile a pattern.
+
+        Raises:
+            RuleError: It is none.
+        """
+        # Unlike the standard library's, its patterns can be stopped. Most servers need none, and it loads slowly.
+        import regex  # noqa: PLC0415
+
+        try:
+            return cls(source, regex.compile(source))
+        except regex.error as error:
+            raise RuleError(f"when: is no regular expression: {error}") from error
+
+    @property
+    def groups(self) -> int:
+        """Return how many groups it has."""
+        return self._compiled.groups
+
+    def find(self, text: str) -> list[str] | None:
+        """Return what it matches, and its groups; None where it is not found.
+
+        Raises:
+            TimeoutError: That takes too long.
+        """
+        found = self._compiled.search(text, timeout=_PATTERN_S)
+        return None if found is None else [found.group(), *(group or "" for group in found.groups())]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is answered to some requests.
+
+    Attributes:
+        when: Found in the last user message of a request that it answers; None answers all.
+        answer: The text, in which `{0}` is what was found and `{1}` its first group; None is the default answer.
+        status: 200, or that of an error, whose message is the answer.
+        latency_ms: How long the answer takes.
+        finish_reason: Why the answer ends.
+        usage: The tokens reported; None counts words.
+    """
+
+    when: When | None = None
+    answer: str | None = None
+    status: int = _OK
+    latency_ms: int = 0
+    finish_reason: FinishReason = "stop"
+    usage: Tokens | None = None
+
+    def check(self) -> None:
+        """Raise where the answer names a group that the pattern lacks.
+
+        Raises:
+            RuleError: It does.
+        """
+        groups = self.when.groups if self.when is not None else 0
+        for number in _GROUP.findall(self.answer or ""):
+            if int(number) > groups:
+                raise RuleError(f"answer: has {{{number}}}, but `when` has {groups} groups")
+
+    def text(self, found: list[str]) -> str | None:
+        """Return the answer with what was found put in; None for the default answer."""
+        if self.answer is None:
+            return None
+        return _GROUP.sub(lambda match: found[int(match[1])], self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The rules of a scripted endpoint; the first one that fits answers, and without any the default one."""
+
+    rules: tuple[Rule, ...] = ()
+
+
+DEFAULT_RULE = Rule()
+
+
+class ScriptedTransport:
+    """Answers requests of both protocols by rules; the same request always gets the same answer.
+
+    The default answer is what follows the last `ANSWER:` of the last user message, up to the end of its line, else
+    that whole message. A request for JSON of a schema gets it where it fits, else the least value that does.
+    """
+
+    def __init__(self, script: Script) -> None:
+        """Answer by a script."""
+        self._script = script
+        self._schemas = SchemaAnswers(_MOST_SCHEMAS)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        """Return the answer to a request.
+
+        Raises:
+            TransportError: Its rule takes longer than `timeout_s`.
+        """
+        path = url.partition("?")[0]
+        if not path.endswith(("/chat/completions", "/responses")):
+            return _error(404, f"A scripted endpoint has no {path}.")
+        try:
+            request = read_request(jsontext.parse(body), is_chat=path.endswith("/chat/completions"))
+        except InvalidJsonError as error:
+            return _error(400, f"The request is not JSON: {error}.")
+        try:
+            rule, found = self._find_rule(request.last_user_text)
+        except TimeoutError:
+            return _error(400, "A rule's pattern takes too long on this message.")
+        if rule.latency_ms > timeout_s * 1000:
+            await anyio.sleep(timeout_s)
+            raise TransportError("timeout", f"the scripted endpoint did not answer within {timeout_s:g} s")
+        if rule.latency_ms:
+            await anyio.sleep(rule.latency_ms / 1000)
+        text = rule.text(found)
+        if rule.status != _OK:
+            return _error(rule.status, text or "The rule says so.")
+        try:
+            text = self._default_text(request) if text is None else text
+        except InvalidRequestError as error:
+            return _error(400, error.message)
+        return HttpReply(_OK, _HEADERS, reply_body(request, _answer(rule, request, text), body))
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        """Return an empty list of models for `/models`, for it has any."""
+        if not url.partition("?")[0].endswith("/models"):
+            return _error(404, "A scripted endpoint lists models only.")
+        return HttpReply(_OK, _HEADERS, b'{"object":"list","data":[]}')
+
+    def _find_rule(self, text: str) -> tuple[Rule, list[str]]:
+        for rule in self._script.rules:
+            found = [text] if rule.when is None else rule.when.find(text)
+            if found is not None:
+                return rule, found
+        return DEFAULT_RULE, [text]
+
+    def _default_text(self, request: Request) -> str:
+        _, mark, rest = request.last_user_text.rpartition(_MARK)
+        text = rest.partition("\n")[0].strip() if mark else request.last_user_text
+        if request.schema is not None:
+            return self._schemas.answer(request.schema, text)
+        if request.wants_object and not _is_object(text):
+            return jsontext.render({"answer": text})
+        return text
+
+
+def _answer(rule: Rule, request: Request, text: str) -> Answer:
+    """Return an answer, cut where it is longer than the request allows."""
+    reason = rule.finish_reason
+    count = count_tokens(text)
+    if request.max_tokens is not None and count > request.max_tokens:
+        text, count, reason = _first_words(text, request.max_tokens), request.max_tokens, "length"
+    return Answer(text, reason, rule.usage or Tokens(request.tokens, 0, count, 0))
+
+
+def _first_words(text: str, count: int) -> str:
+    words = re.finditer(r"\S+", text)
+    end = 0
+    for _, word in zip(range(count), words, strict=False):
+        end = word.end()
+    return text[:end]
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(jsontext.parse_received(text), dict)
+    except InvalidJsonError:
+        return False
+
+
+def _error(status: int, message: str) -> HttpReply:
+    kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004 - HTTP's own border
+    error: JsonObject = {"message": message, "type": kind, "param": None, "code": _CODES.get(status, kind)}
+    return HttpReply(status, _HEADERS, jsontext.render({"error": error}).encode())

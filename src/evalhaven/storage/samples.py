@@ -1,0 +1,62 @@
+"""The form of samples in a row: what a model answered, or what a row of the data source brought along."""
+
+from typing import Any, cast
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
+
+
+def sample_text(sample: Sample) -> str | None:
+    """Return a sample as it is stored, without its input and latency; None for no sample."""
+    if sample is NO_SAMPLE:
+        return None
+    if sample.recorded_text is not None:
+        return f'{{"recorded":{sample.recorded_text}}}'
+    usage = sample.usage
+    values: dict[str, Any] = {
+        "output": sample.output,
+        "finish_reason": sample.finish_reason,
+        "model": sample.model,
+        "usage": [
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            usage.total_tokens,
+            usage.cached_tokens,
+            usage.reasoning_tokens,
+        ],
+        "attempts": sample.attempts,
+    }
+    if sample.error is not None:
+        values["error"] = error_values(sample.error)
+    if sample.cost is not None:
+        values["cost"] = sample.cost
+    if sample.is_cached:
+        values["is_cached"] = True
+    return jsontext.render(values)
+
+
+def stored_sample(text: str) -> Sample:
+    """Return the sample of a stored text."""
+    stored = cast("dict[str, Any]", jsontext.parse(text))
+    if "recorded" in stored:
+        return sample_of_row(stored["recorded"], text)
+    return Sample(
+        output=stored["output"],
+        finish_reason=stored["finish_reason"],
+        model=stored["model"],
+        usage=Usage(*stored["usage"]),
+        error=error_of(stored.get("error")),
+        attempts=stored.get("attempts", 0),
+        cost=stored.get("cost"),
+        is_cached=stored.get("is_cached", False),
+    )
+
+
+def error_values(error: ItemError) -> list[Any]:
+    """Return an error as it is stored."""
+    return [error.code, error.message, error.origin, error.retryable]
+
+
+def error_of(values: list[Any] | None) -> ItemError | None:
+    """Return the error of stored values."""
+    return None if values is None else ItemError(*values)

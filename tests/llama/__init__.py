@@ -1,0 +1,1 @@
+"""llama.cpp's own server with small random models: an endpoint that nobody in this project wrote."""

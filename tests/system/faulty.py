@@ -1,0 +1,84 @@
+"""The faulty upstream in a process of its own, and a server that asks it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.databases import TemporaryDatabase
+from tests.server import Server
+
+MODEL = "faulty-1"
+
+_CONFIG = """
+[endpoints.faulty]
+base_url = "{url}"
+models = ["*"]
+max_concurrency = {concurrency}
+start_concurrency = {concurrency}
+timeout_s = {timeout_s}
+retry_for_s = 180
+"""
+
+
+class FaultyUpstream:
+    """Addresses of the process, and what it counted."""
+
+    def __init__(self, url: str, control_url: str) -> None:
+        self.url = url
+        self._control_url = control_url
+
+    def stats(self) -> dict[str, Any]:
+        """Return its counts."""
+        return httpx.get(f"{self._control_url}/stats", trust_env=False).json()
+
+    def answered(self) -> dict[str, int]:
+        """Return how often each prompt was answered."""
+        return httpx.get(f"{self._control_url}/stats/prompts", trust_env=False, timeout=30).json()
+
+    def change(self, **behaviour: float) -> None:
+        """Change how it behaves from now on."""
+        httpx.get(f"{self._control_url}/config", params=behaviour, trust_env=False).raise_for_status()
+
+
+@contextmanager
+def faulty_upstream(**behaviour: float) -> Generator[FaultyUpstream]:
+    """Run the process for a block."""
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in behaviour.items()]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.upstream", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent.parent,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield FaultyUpstream(**json.loads(process.stdout.readline()))
+    finally:
+        process.stdin.close()
+        process.wait(30)
+        process.stdout.close()
+
+
+@contextmanager
+def asking_server(
+    directory: Path,
+    temporary_database: TemporaryDatabase,
+    upstream: FaultyUpstream,
+    concurrency: int,
+    timeout_s: float = 30.0,
+) -> Generator[Server]:
+    """Run a server whose every model is the upstream's."""
+    config = directory / "evalhaven.toml"
+    config.write_text(_CONFIG.format(url=upstream.url, concurrency=concurrency, timeout_s=timeout_s))
+    with (
+        temporary_database() as url,
+        Server(directory, url, EVALHAVEN_CONFIG=str(config)).running() as server,
+    ):
+        yield server

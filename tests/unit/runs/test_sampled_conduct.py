@@ -1,0 +1,182 @@
+"""Facts about sampled runs that are stopped, interrupted and taken up again: which calls are made, and what stays."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.run_options import Budget, RunOptions
+from evalhaven.domain.runs import Run
+from evalhaven.domain.spending import ModelUsage, Spending
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.tallies import NOTHING
+from evalhaven.runs import conductor, patience
+from evalhaven.runs.conductor import RunConductor
+from evalhaven.runs.engine import Engine
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.catalog import Catalog, Endpoint
+from evalhaven.sampling.transport.client import HttpReply
+from evalhaven.storage.runs import save_tally
+from tests.unit.runs.executed import inline_run, lines, read_items, read_run, recount, row_of
+
+AT_ONCE = 20
+SOME = 300
+
+
+class Model:
+    """Answers every call after a moment, and counts."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.in_flight = 0
+        self.pause_s = 0.002
+        self.status = 200
+        self.gate = anyio.Event()
+        self.gate.set()
+        self.is_busy = anyio.Event()
+        self.has_answered_some = anyio.Event()
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        self.calls += 1
+        self.in_flight += 1
+        if self.in_flight == AT_ONCE:
+            self.is_busy.set()
+        if self.calls == SOME:
+            self.has_answered_some.set()
+        try:
+            await anyio.sleep(self.pause_s)
+            await self.gate.wait()
+        finally:
+            self.in_flight -= 1
+        if self.status != 200:
+            return HttpReply(self.status, {}, json.dumps({"error": {"message": "No.", "code": "no_key"}}).encode())
+        usage = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
+        choice = {"index": 0, "message": {"role": "assistant", "content": "1"}, "finish_reason": "stop"}
+        return HttpReply(200, {}, json.dumps({"model": "m-1", "choices": [choice], "usage": usage}).encode())
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+async def sampling(engine: Engine, model: Model) -> AsyncGenerator[Engine]:
+    """Return an engine with an endpoint whose answers come from the model."""
+    endpoint = Endpoint("e", "http://model.example/v1", max_concurrency=AT_ONCE, start_concurrency=AT_ONCE)
+
+    @asynccontextmanager
+    async def open_endpoint(_endpoint: Endpoint) -> AsyncGenerator[Model]:
+        yield model
+
+    async with ModelCaller(open_endpoint) as caller:
+        yield replace(engine, catalog=Catalog((endpoint,)), caller=caller)
+
+
+async def sampled_run(engine: Engine, count: int, **options: Any) -> Run:
+    """Store a run that asks the model about so many rows."""
+    source: Any = {
+        "type": "completions",
+        "model": "m",
+        "input_messages": {"type": "template", "template": [{"role": "user", "content": "{{ item.n }}"}]},
+        "source": {"type": "file_content", "content": []},
+    }
+    content = lines([row_of(number) for number in range(count)])
+    return await inline_run(engine, content, data_source=source, model="m", options=RunOptions(**options))
+
+
+async def conduct(engine: Engine, run: Run) -> Run:
+    await RunConductor(engine, run.scope, run.key).conduct_run()
+    return await read_run(engine, run)
+
+
+async def test_a_sampled_run_is_completed_with_one_call_an_item(sampling: Engine, model: Model) -> None:
+    run = await conduct(sampling, await sampled_run(sampling, 1100, repeats=2))
+
+    assert (run.status, run.tally.total, model.calls) == (RunStatus.COMPLETED, 2200, 2200)
+    assert run.tally == await recount(sampling, run)
+    assert run.tally.spending.tokens == 22_000
+    assert run.flow is not None
+    assert run.flow["endpoint"] == "e"
+
+
+async def test_a_run_that_is_stopped_begins_no_further_call(sampling: Engine, model: Model) -> None:
+    run = await sampled_run(sampling, 3000)
+    model.gate = anyio.Event()
+    running = RunConductor(sampling, run.scope, run.key)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(running.conduct_run)
+        with anyio.fail_after(10):
+            await model.is_busy.wait()
+        running.request_stop()
+    await anyio.sleep(0.05)
+
+    # A place that comes free may be given away before the next chunk hears of the stop, once a chunk.
+    assert AT_ONCE <= model.calls <= AT_ONCE + 4
+    assert model.in_flight == 0
+    assert (await read_run(sampling, run)).tally.total == 0
+
+
+async def test_a_database_that_is_away_costs_no_call_and_no_answer(
+    sampling: Engine, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = sampling.database.write
+
+    @asynccontextmanager
+    async def no_write() -> AsyncGenerator[AsyncConnection]:
+        raise OperationalError("UPDATE", None, Exception("disk is full"))
+        yield  # it is a generator all the same
+
+    async def go_away_for_a_while() -> None:
+        await model.has_answered_some.wait()
+        monkeypatch.setattr(sampling.database, "write", no_write)
+        await anyio.sleep(0.5)
+        monkeypatch.setattr(sampling.database, "write", write)
+
+    monkeypatch.setattr(conductor, "_FLOW_S", 0.01)
+    monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.01)
+    run = await sampled_run(sampling, 1500)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(go_away_for_a_while)
+        run = await conduct(sampling, run)
+
+    assert (run.status, run.tally.total, model.calls) == (RunStatus.COMPLETED, 1500, 1500)
+    assert run.tally == await recount(sampling, run)
+
+
+async def test_a_budget_ends_a_run_after_the_calls_under_way(sampling: Engine, model: Model) -> None:
+    run = await conduct(sampling, await sampled_run(sampling, 3000, budget=Budget(tokens=1000)))
+
+    assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "budget_exceeded")
+    # Those under way, and those that took their places in the same instant.
+    assert 100 <= model.calls <= 100 + 2 * AT_ONCE
+    assert 1000 <= run.tally.spending.tokens <= 1000 + 10 * AT_ONCE
+
+
+async def test_what_was_spent_before_a_kill_counts_for_the_budget(sampling: Engine, model: Model) -> None:
+    run = await sampled_run(sampling, 30, budget=Budget(tokens=200))
+    spent = replace(NOTHING, spending=Spending((ModelUsage("m-1", "target", 20, 120, 80, 200),)))
+    async with sampling.database.write() as tx:
+        await save_tally(tx, run.scope, run.key, spent)
+    run = await conduct(sampling, run)
+
+    assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "budget_exceeded")
+    assert model.calls == 0
+
+
+async def test_a_short_run_whose_every_call_is_refused_fails(sampling: Engine, model: Model) -> None:
+    model.status = 401
+    run = await conduct(sampling, await sampled_run(sampling, 5))
+
+    assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "no_key")
+    assert run.tally.errored == 5
+    assert [item.error_code for item in await read_items(sampling, run)] == ["no_key"] * 5

@@ -1,0 +1,90 @@
+"""Facts about what authenticates tools."""
+
+from typing import Any
+
+import pytest
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.samples import ItemError
+from evalhaven.runs.tool_secrets import (
+    MASK,
+    masked,
+    refuse_secrets,
+    secrets_of,
+    tools_with_secrets,
+    with_tools,
+    without_secrets,
+)
+
+MCP: dict[str, Any] = {
+    "type": "mcp",
+    "server_label": "docs",
+    "authorization": "s3cret-1",
+    "headers": {"x-key": "s3cret-2", "x-none": None},
+}
+SHELL: dict[str, Any] = {
+    "type": "shell",
+    "environment": {"network_policy": {"domain_secrets": [{"domain": "a.example", "name": "K", "value": "s3cret-3"}]}},
+}
+STRANGE: dict[str, Any] = {"type": "new", "headers": "s3cret-4", "deep": [{"authorization": {"token": "s3cret-5"}}]}
+FUNCTION: dict[str, Any] = {
+    "type": "function",
+    "name": "f",
+    "parameters": {"type": "object", "properties": {"headers": {"type": "string"}, "authorization": {}}},
+}
+TOOLS: list[Any] = [MCP, SHELL, STRANGE, FUNCTION]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"sampling_params": {"tools": TOOLS}},
+        {"tools": TOOLS},
+        {"type": "jsonl", "more": [{"sampling_params": {"tools": TOOLS}}]},
+    ],
+)
+def test_nothing_that_authenticates_a_tool_is_shown_wherever_it_stands(document: Any) -> None:
+    shown = str(masked(document))
+
+    assert "s3cret" not in shown
+    assert shown.count(MASK) == 6
+    assert "x-key" in shown
+    assert "a.example" in shown
+
+
+def test_the_schema_of_a_function_holds_no_secrets() -> None:
+    assert masked({"tools": [FUNCTION]}) == {"tools": [FUNCTION]}
+    assert tools_with_secrets({"sampling_params": {"tools": [FUNCTION]}}) is None
+
+
+def test_tools_come_back_whole_for_the_call() -> None:
+    source: Any = {"sampling_params": {"tools": TOOLS, "temperature": 1}}
+    shown: Any = masked(source)
+
+    assert tools_with_secrets(source) == TOOLS
+    assert with_tools(shown, TOOLS) == source
+    assert with_tools(shown, None) == shown
+
+
+def test_what_an_answer_showed_is_no_secret_to_send_back() -> None:
+    shown: Any = masked({"sampling_params": {"tools": TOOLS}})
+
+    with pytest.raises(InvalidRequestError, match="send them again"):
+        tools_with_secrets(shown)
+
+
+@pytest.mark.parametrize("body", [{"tools": []}, {"a": [{"headers": {}}]}, {"mcp_servers": [{"authorization": "x"}]}])
+def test_an_extra_body_with_secrets_is_refused(body: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="extra_body"):
+        refuse_secrets(body)
+    refuse_secrets({"top_k": 4, "provider": {"order": ["a"]}})
+    refuse_secrets(None)
+
+
+def test_an_error_that_quotes_its_request_keeps_the_secrets() -> None:
+    secrets = secrets_of(TOOLS)
+    error = ItemError("x", "input: {'authorization': 's3cret-1', 'k': 's3cret-3', 's3cret-5'}", "sampling")
+
+    assert sorted(secrets) == ["s3cret-1", "s3cret-2", "s3cret-3", "s3cret-4", "s3cret-5"]
+    assert "s3cret" not in without_secrets(error, secrets).message
+    assert without_secrets(ItemError("x", "plain"), secrets) == ItemError("x", "plain")

@@ -1,0 +1,52 @@
+"""Facts about the encryption of what authenticates tools."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from evalhaven.domain.jsontext import JsonValue
+from evalhaven.runs.vault import Vault, VaultError
+
+TOOLS: list[JsonValue] = [{"type": "mcp", "authorization": "t0ps3cret", "server_label": "x"}]
+
+
+def test_what_was_sealed_is_opened_by_the_next_process(tmp_path: Path) -> None:
+    key_file = tmp_path / "secret.key"
+    sealed = Vault(key_file).seal(TOOLS)
+
+    assert b"t0ps3cret" not in sealed
+    assert Vault(key_file).open(sealed) == TOOLS
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_a_key_that_is_given_needs_no_file(tmp_path: Path) -> None:
+    key = Fernet.generate_key().decode()
+    sealed = Vault(tmp_path / "secret.key", key).seal(TOOLS)
+
+    assert Vault(tmp_path / "elsewhere", key).open(sealed) == TOOLS
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_key_opens_nothing(tmp_path: Path) -> None:
+    sealed = Vault(tmp_path / "one").seal(TOOLS)
+    Vault(tmp_path / "two").seal(TOOLS)
+
+    with pytest.raises(VaultError, match="another key"):
+        Vault(tmp_path / "two").open(sealed)
+
+
+@pytest.mark.parametrize("key", ["", "short", "ü" * 44, "x" * 44])
+def test_a_key_that_is_none_is_named(tmp_path: Path, key: str) -> None:
+    with pytest.raises(VaultError, match="32 bytes"):
+        Vault(tmp_path / "secret.key", key).seal(TOOLS)
+
+
+def test_a_key_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    sealed = Vault(tmp_path / "secret.key").seal(TOOLS)
+    (tmp_path / "secret.key").unlink()
+
+    with pytest.raises(VaultError, match=r"secret\.key cannot be read"):
+        Vault(tmp_path / "secret.key").open(sealed)

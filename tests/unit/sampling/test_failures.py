@@ -1,0 +1,254 @@
+"""Facts about failures: what code and words an item is told, whether it is repeated, and whether the run goes on."""
+
+import ssl
+from typing import Any
+
+import msgspec
+import pytest
+
+from evalhaven.sampling.calls.failures import (
+    Failure,
+    failure_of_configuration,
+    failure_of_reply,
+    failure_of_transport,
+    failure_of_unusable,
+    find_secrets,
+)
+from evalhaven.sampling.transport.client import HttpReply, TransportError
+
+KEY = "sk-made-up-and-secret"
+
+
+def reply(status: int, document: Any = None, **headers: str) -> HttpReply:
+    body = document if isinstance(document, bytes) else msgspec.json.encode(document)
+    return HttpReply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+def envelope(message: str = "No.", code: Any = None, kind: str = "invalid_request_error") -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def of(status: int, document: Any = None, **headers: str) -> Failure:
+    return failure_of_reply(reply(status, document, **headers), "lab", find_secrets({"authorization": f"Bearer {KEY}"}))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "is_fatal", "is_retryable"),
+    [
+        (400, "invalid_request_error", "final", False, False),
+        (401, "authentication_error", "final", True, True),
+        (402, "insufficient_quota", "final", True, True),
+        (403, "permission_denied", "final", True, True),
+        (404, "model_not_found", "final", True, True),
+        (408, "request_timeout", "busy", False, True),
+        (409, "conflict", "busy", False, True),
+        (413, "request_too_large", "final", False, False),
+        (418, "invalid_request_error", "final", False, False),
+        (422, "invalid_request_error", "final", False, False),
+        (425, "too_early", "busy", False, True),
+        (429, "rate_limit_exceeded", "rate_limit", False, True),
+        (500, "server_error", "server_error", False, True),
+        (503, "server_error", "server_error", False, True),
+        (529, "server_error", "server_error", False, True),
+    ],
+)
+def test_a_status_alone_decides_where_the_endpoint_names_no_code(
+    status: int, code: str, kind: str, is_fatal: bool, is_retryable: bool
+) -> None:
+    failure = of(status, envelope())
+
+    assert (failure.error.code, failure.kind, failure.is_fatal) == (code, kind, is_fatal)
+    assert (failure.error.message, failure.error.origin) == ("No.", "sampling")
+    assert failure.error.retryable == is_retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "invalid_image_url"), (401, "invalid_api_key"), (404, "DeploymentNotFound"), (429, "tokens_usage.limit")],
+)
+def test_the_endpoints_own_code_comes_first(status: int, code: str) -> None:
+    assert of(status, envelope(code=code)).error.code == code
+
+
+@pytest.mark.parametrize("code", ["429", 429, "", "two words", "x" * 65, f"key {KEY}", None, ["a"], 4.5])
+def test_what_is_no_name_is_no_code(code: Any) -> None:
+    assert of(429, envelope(code=code)).error.code == "rate_limit_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"error": "model is loading"}, "model is loading"),
+        (
+            [{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}],
+            "API key not valid.",
+        ),
+        ({"object": "error", "message": "Too long.", "type": "BadRequestError", "code": 400}, "Too long."),
+        ({"type": "error", "error": {"type": "invalid_request_error", "message": "No tokens."}}, "No tokens."),
+        ({"detail": "Not authenticated"}, "Not authenticated"),
+        ({"detail": [{"loc": ["body"], "msg": "missing"}]}, '[{"loc":["body"],"msg":"missing"}]'),
+        ({"statusCode": 400, "message": "Access denied."}, "Access denied."),
+        (b"<html><head><title>Bad</title></head><body>\n<h1>Bad gateway</h1>", "lab answered 400: Bad Bad gateway"),
+        (b"", "lab answered 400: nothing more"),
+        (b"null", "lab answered 400: null"),
+        (b"[]", "lab answered 400: []"),
+        (b'{"error": ', 'lab answered 400: {"error":'),
+        (b"\xff\xfe", "lab answered 400: \ufffd\ufffd"),
+    ],
+    ids=str,
+)
+def test_the_words_are_found_in_every_form_of_error(document: Any, message: str) -> None:
+    assert of(400, document).error.message == message
+
+
+def test_an_error_that_is_nested_without_end_is_shown_as_text() -> None:
+    assert of(400, b"[" * 100_000).error.message == "lab answered 400: " + "[" * 482
+
+
+def test_words_are_cut_after_the_key_is_removed() -> None:
+    message = of(401, envelope("x" * 490 + KEY + "y" * 100)).error.message
+
+    assert message == "x" * 490 + "***" + "y" * 7
+
+
+def test_keys_are_known_with_and_without_their_scheme() -> None:
+    secrets = find_secrets(
+        {"authorization": f"Bearer {KEY}", "api-key": "another-secret", "x-lab": "shown-to-everyone"},
+        "api-version=2024-10-21-preview&key=secret-in-the-query",
+    )
+
+    assert set(secrets) == {f"Bearer {KEY}", KEY, "another-secret", "secret-in-the-query"}
+    # The longest first: what holds another one is removed whole.
+    assert secrets[0] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 5000.",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "the request exceeds the available context size. try increasing the context size",
+    ],
+)
+def test_a_request_that_is_too_long_for_the_model_is_recognized(message: str) -> None:
+    failure = of(400, envelope(message))
+
+    assert (failure.error.code, failure.error.retryable) == ("context_length_exceeded", False)
+
+
+def test_a_filtered_request_is_recognized() -> None:
+    message = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
+
+    assert of(400, envelope(message)).error.code == "content_filter"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [envelope(code="insufficient_quota"), envelope(kind="insufficient_quota"), envelope(code="billing_not_active")],
+)
+def test_an_exhausted_quota_is_final_and_fatal(document: Any) -> None:
+    failure = of(429, document, retry_after="5")
+
+    assert (failure.kind, failure.is_fatal, failure.error.retryable) == ("final", True, True)
+    assert failure.error.code in {"insufficient_quota", "billing_not_active"}
+
+
+def test_a_request_above_what_a_minute_allows_is_not_repeated() -> None:
+    message = "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 50000."
+    failure = of(429, envelope(message, "rate_limit_exceeded"))
+
+    assert (failure.kind, failure.is_fatal, failure.error.retryable) == ("final", False, False)
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked_s"),
+    [
+        ({"retry_after": "3"}, 3.0),
+        ({"retry_after": "3", "retry_after_ms": "250"}, 0.25),
+        ({"retry_after": "0.5"}, 0.5),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": "-1"}, None),
+        ({"retry_after": "nan"}, None),
+        ({}, None),
+    ],
+)
+def test_a_pause_is_kept_as_the_endpoint_names_it(headers: dict[str, str], asked_s: float | None) -> None:
+    assert of(429, envelope(), **headers).asked_s == asked_s
+
+
+def test_a_pause_that_only_the_body_names_is_kept() -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}]
+    failure = of(429, [{"error": {"code": 429, "message": "Quota exceeded.", "details": details}}])
+
+    assert (failure.asked_s, failure.error.message) == (34.5, "Quota exceeded.")
+
+
+def test_a_wrong_address_is_told_from_an_unknown_model() -> None:
+    failure = of(404, b"<html><body>404 page not found</body></html>")
+
+    assert (failure.error.code, failure.is_fatal) == ("not_found", True)
+    assert failure.error.message == "lab answered 404: 404 page not found"
+
+
+def test_a_redirect_is_not_followed_and_stops_the_run() -> None:
+    failure = of(308, b"", location="https://elsewhere.test/")
+
+    assert (failure.error.code, failure.kind, failure.is_fatal) == ("unexpected_redirect", "final", True)
+
+
+def test_an_endpoint_may_forbid_to_repeat_but_not_ask_for_it() -> None:
+    assert of(503, envelope(), x_should_retry="false").kind == "final"
+    assert of(400, envelope(), x_should_retry="true").kind == "final"
+
+
+def test_an_error_inside_a_success_counts_as_that_error() -> None:
+    said = reply(200, {"error": {"message": "Provider is busy", "code": 429}})
+    failure = failure_of_unusable(said, "it has no choices", "lab")
+
+    assert (failure.kind, failure.error.code, failure.error.message) == (
+        "rate_limit",
+        "rate_limit_exceeded",
+        "Provider is busy",
+    )
+
+
+def test_a_failed_response_tells_its_own_code() -> None:
+    said = reply(200, {"status": "failed", "error": {"code": "server_error", "message": "Something broke."}})
+    failure = failure_of_unusable(said, "it tells of a failure", "lab")
+
+    assert (failure.kind, failure.error.code, failure.error.message) == (
+        "invalid_reply",
+        "server_error",
+        "Something broke.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "repeated_as"),
+    [
+        ("connect", "upstream_unreachable", "connection"),
+        ("broken", "upstream_connection_lost", "connection"),
+        ("timeout", "upstream_timeout", "timeout"),
+        ("too_large", "reply_too_large", "final"),
+    ],
+)
+def test_no_answer_has_a_code_by_its_kind(kind: Any, code: str, repeated_as: str) -> None:
+    failure = failure_of_transport(TransportError(kind, "lab.test did not answer"), "lab")
+
+    assert (failure.error.code, failure.kind, failure.is_fatal) == (code, repeated_as, False)
+    assert failure.error.message == "lab: lab.test did not answer"
+
+
+def test_a_certificate_that_is_not_trusted_is_final_and_fatal() -> None:
+    error = TransportError("connect", "no connection to lab.test")
+    error.__cause__ = ssl.SSLCertVerificationError("self-signed")
+    failure = failure_of_transport(error, "lab")
+
+    assert (failure.error.code, failure.kind, failure.is_fatal) == ("upstream_certificate_invalid", "final", True)
+
+
+def test_an_endpoint_that_cannot_be_asked_stops_the_run() -> None:
+    failure = failure_of_configuration(ValueError("a header has a line break"), "lab")
+
+    assert (failure.error.code, failure.kind, failure.is_fatal) == ("upstream_misconfigured", "final", True)
+    assert failure.error.message == "lab cannot be asked as it is configured: a header has a line break"
