@@ -19,7 +19,7 @@ _ROW_SCHEMA = {
     "type": "object",
     "properties": {
         "item": {"type": "object", "additionalProperties": True},
-        "sample": {"type": "object", "additionalProperties": True},
+        "sample": {"anyOf": [{"type": "object", "additionalProperties": True}, {"type": "null"}]},
     },
     "required": ["item"],
 }
