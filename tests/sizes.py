@@ -87,19 +87,19 @@ REDUCED = Sizes(
     export_evals=10,
     export_runs=30,
     export_items=3_000,
-    export_kills=4,
+    export_kills=3,
     postgresql_restarts=3,
     faulty_items=3_000,
     upstream_gone_s=5.0,
     sampled_kill_items=4_000,
     sampled_kills=3,
     rounds=10,
-    hostile_requests=8,
+    hostile_requests=6,
     hostile_size=30_000,
     hostile_runs=30,
     histories=1,
-    history_steps=35,
-    generated_requests=800,
+    history_steps=25,
+    generated_requests=500,
 )
 
 FULL = Sizes(

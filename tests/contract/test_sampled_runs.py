@@ -64,6 +64,10 @@ Run = dict[str, Any]
 RunSampled = Callable[..., Run]
 
 
+def asked(*content: Any) -> dict[str, Any]:
+    return {"type": "template", "template": [{"role": "user", "content": list(content)}]}
+
+
 @pytest.fixture(scope="module")
 def listener() -> Iterator[ListeningEndpoint]:
     with ListeningEndpoint() as endpoint:
@@ -139,10 +143,6 @@ def chat_reply(text: str) -> dict[str, Any]:
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }
-
-
-def asked(*content: Any) -> dict[str, Any]:
-    return {"type": "template", "template": [{"role": "user", "content": list(content)}]}
 
 
 def rows(count: int) -> list[dict[str, Any]]:
@@ -310,6 +310,25 @@ def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Calla
     assert error["param"] == "data_source.model"
     assert "'gpt-9'" in error["message"]
     assert "listen*" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"input_messages": {"type": "template", "template": []}}, "are empty"),
+        (
+            {"type": "responses", "model": "plain", "sampling_params": {"tools": [{"type": "web_search"}]}},
+            "runs within the Responses protocol",
+        ),
+    ],
+)
+def test_what_no_endpoint_has_a_form_for_is_refused(
+    create: Callable[..., httpx.Response], changes: dict[str, Any], said: str
+) -> None:
+    error = refusal_of(create(rows(1), **changes), 400)
+
+    assert error["param"] == "data_source"
+    assert said in error["message"]
 
 
 def test_a_canceled_run_drops_its_calls(http: httpx.Client, create: Callable[..., httpx.Response]) -> None:

@@ -84,6 +84,7 @@ class SpendingCounter:
     def __init__(self, before: Spending) -> None:
         self._before = before
         self._usage = {(usage.model, usage.role): usage for usage in before.usage}
+        self._added: dict[tuple[str, Role, bool], list[float]] = {}  # sums by model, role and whether there is a price
         self._errors = Counter(before.errors)
         self._buckets = Counter(before.latencies.counts)
         self._total_ms = before.latencies.total_ms
@@ -113,16 +114,30 @@ class SpendingCounter:
     def _add_call(self, model: str, role: Role, usage: Usage, cost: float | None) -> None:
         if (model, role) not in self._usage and len(self._usage) >= _MOST_NAMES:
             model = OTHER
-        known = self._usage.get((model, role)) or ModelUsage(model, role)
-        self._usage[model, role] = known.plus(usage, cost)
+        # Sums in a list: a new ModelUsage for each item would cost more than everything else here.
+        sums = self._added.get((model, role, cost is not None))
+        if sums is None:
+            self._usage.setdefault((model, role), ModelUsage(model, role))
+            sums = self._added[model, role, cost is not None] = [0, 0, 0, 0, 0, 0, 0.0]
+        sums[0] += usage.prompt_tokens
+        sums[1] += usage.completion_tokens
+        sums[2] += usage.total_tokens
+        sums[3] += usage.cached_tokens
+        sums[4] += usage.reasoning_tokens
+        sums[5] += 1
+        sums[6] += cost or 0.0
 
     @property
     def spending(self) -> Spending:
         """Return what was there before and what was added."""
         if not self._has_news:
             return self._before
+        usage = self._usage.copy()
+        for (model, role, is_priced), (*tokens, calls, cost) in self._added.items():
+            added = Usage(*map(int, tokens))
+            usage[model, role] = usage[model, role].plus(added, cost if is_priced else None, int(calls))
         return Spending(
-            tuple(self._usage.values()),
+            tuple(usage.values()),
             Latencies(dict(self._buckets), self._total_ms),
             dict(self._errors),
             self._retries,

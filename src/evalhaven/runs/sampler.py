@@ -183,10 +183,13 @@ class Sampler:
         answer = called.value
         cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
         self._guard.note_answer(cost, answer.usage.total_tokens)
-        return replace(
-            answer,
+        return Sample(  # dataclasses.replace would cost twice as much
             input=request.shown,
+            output=answer.output,
+            finish_reason=answer.finish_reason,
             model=answer.model or self._target.model,
+            usage=answer.usage,
+            namespace=answer.namespace,
             latency_ms=called.latency_ms,
             attempts=called.attempts,
             cost=cost,
