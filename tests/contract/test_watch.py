@@ -11,7 +11,7 @@ from tests.server import Server
 from tests.system.commands import run_command
 
 ROWS = [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x", "b": "y"}}, {"item": {"a": "x", "b": "x"}}]
-ENOUGH_ROWS = 50_000  # for a run that is still under way when it is canceled
+ENOUGH_ROWS = 200_000  # for a run that is still under way when it is canceled
 
 
 def run_by_id(http: httpx.Client, run: dict[str, Any], **query: str) -> dict[str, Any]:

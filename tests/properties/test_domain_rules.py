@@ -1,6 +1,8 @@
 """Properties of ids, templates, samples, tallies and rows."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -12,6 +14,7 @@ from evalhaven.domain.ids import IdFactory, OutputItemId, created_at_of, pack_ou
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, sample_of_row
+from evalhaven.domain.spending import NO_SPENDING
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.domain.tallies import NOTHING, CriterionTally, Tally
 from evalhaven.domain.template_checks import criteria_cautions
@@ -115,7 +118,10 @@ def test_tallies_folded_in_any_batches_equal_a_recount(batches: list[list[Output
         tally = tally.fold(batch, CRITERIA)
     items = [item for batch in batches for item in batch]
 
-    assert tally == NOTHING.fold(items, CRITERIA) == recounted(items)
+    whole = NOTHING.fold(items, CRITERIA)
+    assert tally == whole
+    assert replace(whole, spending=NO_SPENDING) == recounted(items)
+    assert whole.spending.errors == Counter(item.error_code for item in items if item.error_code is not None)
     assert tally.total == len(items)
 
 

@@ -23,7 +23,7 @@ from tests.system.commands import run_command
 from tests.unit.cli.watching import LIMITER, SAMPLED, STARTED_AT, run_object
 
 Answer = tuple[int, Any]
-ROWS = 40_000
+ROWS = 200_000
 LIVELY: dict[str, Any] = {
     **SAMPLED,
     "limiter": LIMITER,
