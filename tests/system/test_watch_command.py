@@ -147,7 +147,7 @@ def test_watching_goes_on_when_its_server_is_killed_and_comes_back(
         assert watched.end() == 0
 
     last = watched.output.splitlines()[-1]
-    assert last.startswith("completed 40,000 / 40,000 (100.0 %) | ")
+    assert last.startswith("completed 200,000 / 200,000 (100.0 %) | ")
     assert "Traceback" not in watched.output
 
 
