@@ -46,7 +46,9 @@ SEGMENTS_AT_THE_EDGE: list[bytes] = [
 SEGMENTS = (
     st.sampled_from(SEGMENTS_AT_THE_EDGE)
     | st.binary(min_size=1, max_size=20).map(lambda raw: quote_from_bytes(raw, safe="").encode())
-    | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).map(lambda text: quote(text, safe="").encode())
+    | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).map(
+        lambda said: quote(said, safe="").encode()
+    )
 )
 
 
