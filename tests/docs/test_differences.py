@@ -71,6 +71,23 @@ def test_a_creation_repeated_with_its_idempotency_key_makes_one_object(http: htt
     assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_key_reused")
 
 
+def test_a_creation_repeated_after_its_object_was_deleted_names_the_idempotency_key(http: httpx.Client) -> None:
+    headers = {"idempotency-key": "an eval that goes"}
+    eval_id = http.post("/v1/evals", json=eval_body(), headers=headers).json()["id"]
+    runs, run_headers = f"/v1/evals/{eval_id}/runs", {"idempotency-key": "a run that goes"}
+    run_id = http.post(runs, json=run_body(ROWS[:1]), headers=run_headers).json()["id"]
+    http.delete(f"{runs}/{run_id}")
+    run_again = http.post(runs, json=run_body(ROWS[:1]), headers=run_headers)
+    http.delete(f"/v1/evals/{eval_id}")
+    eval_again = http.post("/v1/evals", json=eval_body(), headers=headers)
+
+    for answer, gone in ((run_again, run_id), (eval_again, eval_id)):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (404, "not_found", "Idempotency-Key")
+        assert gone in error["message"]
+        assert "choose a new key" in error["message"]
+
+
 def test_inline_rows_that_break_the_schema_are_refused_and_no_run_is_made(http: httpx.Client) -> None:
     eval_id = new_eval(http)
     refusal = http.post(f"/v1/evals/{eval_id}/runs", json=run_body(ROWS))

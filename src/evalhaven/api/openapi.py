@@ -71,8 +71,13 @@ def _complete(operation: dict[str, Any]) -> None:
     for status, description in _ERRORS.items():
         if status == "413" and "requestBody" not in operation:
             continue
-        if status == "404" and not any(each["in"] == "path" for each in operation.get("parameters", [])):
+        if status == "404" and not any(map(_names_object, operation.get("parameters", []))):
             continue
         responses[status] = {"description": description, "content": error}
     retry_after = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
     responses["429"]["headers"] = {"Retry-After": retry_after}
+
+
+def _names_object(parameter: dict[str, Any]) -> bool:
+    """Say whether a parameter leads to an object that may be gone: in the path, or made by an earlier request."""
+    return parameter["in"] == "path" or parameter["name"] == "idempotency-key"

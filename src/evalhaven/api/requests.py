@@ -1,6 +1,7 @@
 """What the creation of evals and of runs have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from fastapi import Header, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.api.services import Services
-from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import RawJson
 from evalhaven.domain.scopes import ProjectScope
@@ -45,6 +46,21 @@ async def find_repeated(
     """
     key, hashed = claim
     return await claim_key(tx, scope, key, hashed, object_id, services.now()) if key else None
+
+
+@contextmanager
+def made_before() -> Generator[None]:
+    """Get the object that a repeated request made before; where it has been deleted since, the answer says the cure.
+
+    Raises:
+        NotFoundError: The object is gone; the key is named.
+    """
+    try:
+        yield
+    except NotFoundError as error:
+        error.message += " An earlier request with this Idempotency-Key made it; to make another, choose a new key."
+        error.param = "Idempotency-Key"
+        raise
 
 
 def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:

@@ -9,7 +9,14 @@ from fastapi import APIRouter, Query, Request, Response
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.rendering import eval_text, json_response, list_text
-from evalhaven.api.requests import IdempotencyKey, find_repeated, refuse_cautions, request_hash, unknown_key_cautions
+from evalhaven.api.requests import (
+    IdempotencyKey,
+    find_repeated,
+    made_before,
+    refuse_cautions,
+    request_hash,
+    unknown_key_cautions,
+)
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.evals import UNTITLED, Eval, answered_config, identified_criterion
@@ -66,7 +73,8 @@ async def create_eval(
         if repeated is None:
             await store.insert_eval(tx, scope, new)
         else:
-            new = await store.get_eval(tx, scope, repeated)
+            with made_before():
+                new = await store.get_eval(tx, scope, repeated)
     return json_response(eval_text(new), 201)
 
 

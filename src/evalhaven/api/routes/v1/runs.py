@@ -14,6 +14,7 @@ from evalhaven.api.rendering import RunRenderer, json_response
 from evalhaven.api.requests import (
     IdempotencyKey,
     find_repeated,
+    made_before,
     refuse_cautions,
     request_hash,
     unknown_key_cautions,
@@ -70,8 +71,9 @@ async def create_run(
                 await _insert(tx, run, services, scope, sealed)
     if repeated is not None:
         services.blobs.delete(run.id)
-        async with services.database.read() as tx:
-            run = await store.get_run(tx, scope, eval_id, repeated)
+        with made_before():
+            async with services.database.read() as tx:
+                run = await store.get_run(tx, scope, eval_id, repeated)
     services.wake_executor()
     return _renderer(services).run_response(run, parent, 201)
 
