@@ -42,6 +42,7 @@ class Sizes:
         hostile_runs: Evals of odd schemas, templates and rows that are run to their end.
         histories: Random histories of runs, each on a server of its own.
         history_steps: Steps of each history.
+        python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
     """
 
@@ -71,6 +72,7 @@ class Sizes:
     histories: int
     history_steps: int
     generated_requests: int
+    python_items: int
 
 
 REDUCED = Sizes(
@@ -100,6 +102,7 @@ REDUCED = Sizes(
     histories=1,
     history_steps=25,
     generated_requests=500,
+    python_items=5_000,
 )
 
 FULL = Sizes(
@@ -129,6 +132,7 @@ FULL = Sizes(
     histories=8,
     history_steps=100,
     generated_requests=51_000,
+    python_items=100_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

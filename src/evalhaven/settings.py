@@ -75,6 +75,16 @@ class Settings(BaseSettings):
     )
     embeddings_api_key: SecretStr | None = Field(None, description="The key sent to the embeddings endpoint.")
     embeddings_model: str = Field("text-embedding-3-large", min_length=1, description="The model asked for embeddings.")
+    grader_sandbox: Literal["full", "landlock", "namespaces", "off-i-trust-every-grader"] | None = Field(
+        None,
+        description="The only tier of isolation that will do for python graders, and off-i-trust-every-grader for "
+        "none at all; default: the first of full, landlock and namespaces that holds on this machine.",
+    )
+    grader_environments: Path | None = Field(
+        None,
+        description="Directory of the libraries that python graders import; default: grader-environments in the data "
+        "directory.",
+    )
     secret_key: SecretStr | None = Field(
         None,
         description="Key that encrypts what authenticates the tools of runs while they last: 32 bytes in URL-safe "
@@ -131,9 +141,9 @@ class Settings(BaseSettings):
             )
         return SecretStr(text)
 
-    @field_validator("config", mode="before")
+    @field_validator("config", "grader_sandbox", "grader_environments", mode="before")
     @classmethod
-    def _check_config(cls, value: object) -> object:
+    def _check_named(cls, value: object) -> object:
         return value or None
 
     @field_validator("upstream_max_concurrency", mode="before")
@@ -147,6 +157,11 @@ class Settings(BaseSettings):
         if value is not None and not (value.startswith(("http://", "https://")) and urlsplit(value).hostname):
             raise ValueError("must be an address such as https://evals.example.org")
         return None if value is None else value.rstrip("/")
+
+    @property
+    def environments_dir(self) -> Path:
+        """Return where the libraries of python graders stand."""
+        return self.grader_environments or self.data_dir / "grader-environments"
 
     @property
     def base_url(self) -> str:

@@ -232,13 +232,17 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
         more["unresolved"] = list(grade.unresolved)
     if grade.notes:
         more["notes"] = list(grade.notes)
-    if grade.error is not None:
+    # A fault of the user's code is a score of 0, an error is none; its origin says which.
+    error = grade.error or grade.fault
+    if error is not None:
         more["error"] = {
-            "code": grade.error.code,
-            "message": grade.error.message,
-            "origin": grade.error.origin,
-            "retryable": grade.error.retryable,
+            "code": error.code,
+            "message": error.message,
+            "origin": error.origin,
+            "retryable": error.retryable,
         }
+    if grade.output:
+        more["output"] = grade.output
     return {**result, "evalhaven": more} if more else result
 
 

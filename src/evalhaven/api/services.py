@@ -1,7 +1,7 @@
 """What the routes work with, handed in by `app`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,6 +10,8 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.graders.python.isolation import IsolationChoice
+from evalhaven.graders.python.source_check import SourceChecker
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.blobs import BlobStore
@@ -44,6 +46,8 @@ class Services:
         is_executor_running: Tells whether runs are being executed.
         catalog: The endpoints at which models are asked.
         vault: Seals what authenticates the tools of runs.
+        isolation: How python graders are isolated here.
+        source_checker: Compiles their sources.
     """
 
     database: Database
@@ -55,6 +59,8 @@ class Services:
     catalog: Catalog
     config: ApiConfig
     vault: Vault
+    isolation: IsolationChoice
+    source_checker: SourceChecker = field(default_factory=SourceChecker)
 
     def now(self) -> int:
         """Return the Unix second."""

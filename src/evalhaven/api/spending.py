@@ -2,7 +2,7 @@
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import OutputItem
-from evalhaven.domain.runs import Run
+from evalhaven.domain.runs import SANDBOX, Run
 from evalhaven.domain.samples import NO_SAMPLE
 from evalhaven.domain.spending import Latencies, ModelUsage, Role, Spending
 
@@ -23,6 +23,7 @@ def spending_extension(run: Run) -> JsonObject:
     """Return what the `evalhaven` key of a run tells of its calls."""
     spending = run.tally.spending
     is_spent = bool(spending.usage)
+    flow = run.flow or {}
     return {
         "errors": dict(spending.errors),
         "latency": _latency(spending.latencies),
@@ -30,7 +31,8 @@ def spending_extension(run: Run) -> JsonObject:
         "usage_split": {role: _split(spending, role) for role in _ROLES} if is_spent else None,
         "retries": spending.retries,
         "cache_hits": spending.cache_hits,
-        "limiter": run.flow,
+        "limiter": {key: value for key, value in flow.items() if key != SANDBOX} or None,
+        "sandbox": flow.get(SANDBOX),
     }
 
 

@@ -1,14 +1,17 @@
 """The executor's parts, put together: nothing of the API is among them."""
 
+import os
 import sys
 
 import anyio
 
 from evalhaven.app.endpoints import embeddings_endpoint, installed_wordnet, open_catalog
+from evalhaven.app.python_graders import grader_environments, isolation_choice
 from evalhaven.app.stores import blob_store, database_url, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
+from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.conductor import CHUNKS_AT_ONCE
 from evalhaven.runs.engine import Engine
@@ -39,6 +42,7 @@ async def _execute_runs(settings: Settings) -> None:
         open_embedder(embeddings_endpoint(settings)) as embedder,
         ModelCaller() as caller,
     ):
+        python = PythonExecution(isolation_choice(settings), grader_environments(settings), hosts=os.cpu_count() or 1)
         engine = Engine(
             database,
             blobs,
@@ -50,11 +54,12 @@ async def _execute_runs(settings: Settings) -> None:
             catalog=catalog,
             caller=caller,
             vault=vault(settings),
-            facilities=Facilities(workers, embedder, installed_wordnet()),
+            facilities=Facilities(workers, embedder, installed_wordnet(), python),
         )
         purger = Purger(database, blobs, clock, patience)
         executor = Executor(engine, purger)
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(python.serve)
             tasks.start_soon(executor.execute_forever)
             await follow_parent(executor.wake)
             tasks.cancel_scope.cancel()

@@ -17,6 +17,7 @@ from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
+from evalhaven.app.python_graders import isolation_choice
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, upgraded_database, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
@@ -111,6 +112,8 @@ def build_server_application(
         await sweep_blobs(database, services.blobs)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(supervisor.supervise)
+            # Not waited for: who creates something with a python grader waits for it then.
+            tasks.start_soon(services.isolation.choose)
             yield
             tasks.cancel_scope.cancel()
         await database.close()
@@ -143,6 +146,7 @@ def build_services(
             max_file_bytes=settings.max_file_mb * _MB,
         ),
         vault=vault(settings),
+        isolation=isolation_choice(settings),
     )
 
 

@@ -19,8 +19,10 @@ from evalhaven.app.endpoints import (
     installed_wordnet,
     open_catalog,
 )
+from evalhaven.app.python_graders import grader_environments
 from evalhaven.app.stores import StartError, database_path, database_url
 from evalhaven.cli.endpoints import examine_endpoints
+from evalhaven.cli.grader_report import choose, is_pinned_in_vain, isolation_note, library_note, pinned_problem
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
 from evalhaven.sampling.embeddings.embedder import EmbeddingError, EmbeddingsEndpoint, try_endpoint
@@ -50,6 +52,7 @@ def examine(settings: Settings, console: Console) -> int:
         *_part_notes(),
         _wordnet_note(),
         *_embeddings_notes(settings, problems),
+        *_python_notes(settings, problems),
     ]
     for note in notes:
         console.print(f"- {note}", highlight=False, soft_wrap=True)
@@ -187,6 +190,15 @@ def _embeddings_notes(settings: Settings, problems: list[str]) -> list[str]:
         problems.append(f"Embeddings: {endpoint.base_url} does not work for {endpoint.model!r}: {reason}.")
         return []
     return [f"Embeddings: {endpoint.model} at {endpoint.base_url} answers vectors of {length} numbers."]
+
+
+def _python_notes(settings: Settings, problems: list[str]) -> list[str]:
+    isolation = choose(settings)
+    notes = [library_note(grader_environments(settings))]
+    if is_pinned_in_vain(settings, isolation):
+        problems.append(pinned_problem(isolation))
+        return notes
+    return [isolation_note(isolation), *notes]
 
 
 async def _try_embeddings(endpoint: EmbeddingsEndpoint) -> int:

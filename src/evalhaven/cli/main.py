@@ -10,6 +10,7 @@ from rich.console import Console
 
 from evalhaven import __version__
 from evalhaven.cli.export_hosted import export_hosted
+from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -26,6 +27,7 @@ database_commands = typer.Typer(help="The database.", no_args_is_help=True)
 application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
+application.add_typer(grader_commands, name="graders")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 
 EXIT_INTERRUPTED = 130

@@ -20,6 +20,8 @@ class Grade:
         error: Why there is no conclusion, else None; such a grade counts in neither passed nor failed.
         sample: What a model grader was asked and answered; None for deterministic graders.
         notes: Short names of what to know about the score, such as that something was missing for it.
+        fault: What the user's own code did instead of returning a score; such a grade is 0 and failed.
+        output: What the user's code printed.
     """
 
     score: float
@@ -28,6 +30,8 @@ class Grade:
     error: ItemError | None = None
     sample: JsonObject | None = None
     notes: tuple[str, ...] = ()
+    fault: ItemError | None = None
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING, Tally
 
+SANDBOX = "sandbox"
+"""The key of a run's flow that tells how its Python graders are isolated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -29,7 +32,8 @@ class Run:
         ended_at: Unix second of the final status, else None.
         error: Why it failed; None on every other status.
         options: What was asked of Evalhaven for it.
-        flow: How its calls to models went at the last second; None for a run that calls none.
+        flow: How its calls to models went at the last second, and under `SANDBOX` how its Python is isolated; None
+            for a run with neither.
         imported: The run as its first server answered it; None for one executed here.
     """
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import anyio
 
+from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.embeddings.embedder import Embedder
 
@@ -17,10 +18,12 @@ class Facilities:
         workers: Where long computations go.
         embedder: The endpoint of the metric `cosine`; None where none is configured.
         wordnet: The directory or archive of WordNet; None where it was not found.
+        python: Where the code of `python` graders is executed; None where it is not.
         large_texts: Held by the one grading of large texts that may be under way: memory is bounded by it.
     """
 
     workers: WorkerPool = field(default_factory=WorkerPool)
     embedder: Embedder | None = None
     wordnet: Path | None = None
+    python: PythonExecution | None = None
     large_texts: anyio.Lock = field(default_factory=anyio.Lock)

@@ -1,6 +1,7 @@
 """Which class executes which type of testing criterion."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -8,18 +9,40 @@ from pydantic import ValidationError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
+from evalhaven.graders.python.grader import PythonGrader
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.graders.text_similarity import TextSimilarity
-from evalhaven.wire.graders import EvalGraderTextSimilarity, GraderStringCheck
+from evalhaven.wire.graders import EvalGraderPython, EvalGraderTextSimilarity, GraderStringCheck
 
 _BUILDERS: dict[str, Callable[[Any, Facilities], Grader]] = {
     "string_check": lambda criterion, _: StringCheck(GraderStringCheck.model_validate(criterion)),
     "text_similarity": lambda criterion, facilities: TextSimilarity(
         EvalGraderTextSimilarity.model_validate(criterion), facilities
     ),
+    "python": lambda criterion, facilities: PythonGrader(EvalGraderPython.model_validate(criterion), facilities.python),
 }
 
 SUPPORTED_GRADERS = tuple(_BUILDERS)
+
+
+@asynccontextmanager
+async def open_graders(criteria: Sequence[JsonObject], facilities: Facilities) -> AsyncGenerator[list[Grader]]:
+    """Open the graders of testing criteria for the time of a run.
+
+    Args:
+        criteria: The criteria's documents.
+        facilities: What graders work with.
+
+    Raises:
+        UnsupportedGraderError: One of them cannot be executed here.
+    """
+    async with AsyncExitStack() as held:
+        graders = [build_grader(criterion, facilities) for criterion in criteria]
+        for grader in graders:
+            # Those that hold something while they are used are context managers.
+            if isinstance(grader, AbstractAsyncContextManager):
+                await held.enter_async_context(grader)
+        yield graders
 
 
 def build_grader(criterion: JsonObject, facilities: Facilities) -> Grader:

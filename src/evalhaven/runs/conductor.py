@@ -9,14 +9,15 @@ import structlog
 
 from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.evals import Caution, Eval
-from evalhaven.domain.jsontext import JsonValue
-from evalhaven.domain.runs import Chunk, Run
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.runs import SANDBOX, Chunk, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.graders.base import Grader, UnsupportedGraderError
-from evalhaven.graders.registry import build_grader
+from evalhaven.graders.python.criteria import python_criteria
+from evalhaven.graders.registry import open_graders
 from evalhaven.runs.chunks import ChunkRunner
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.guard import RunGuard
@@ -55,6 +56,7 @@ class RunConductor:
         self._run_key = run_key
         self._stop_requested = anyio.Event()
         self._guard: RunGuard | None = None
+        self._isolation: JsonObject = {}
         self._log = structlog.get_logger("evalhaven.runs")
 
     def request_stop(self) -> None:
@@ -102,12 +104,17 @@ class RunConductor:
         if run.status.is_final:
             raise RunStoppedError
         refuse_unsupported(run)
-        graders = [build_grader(criterion, engine.facilities) for criterion in parent.testing_criteria]
+        async with open_graders(parent.testing_criteria, engine.facilities) as graders:
+            await self._execute_with(graders, run, parent)
+
+    async def _execute_with(self, graders: Sequence[Grader], run: Run, parent: Eval) -> None:
+        engine = self._engine
         sampler = await self._sampler(run) if run.is_sampled else None
         evaluator = ItemEvaluator(graders, engine.ids, sampler, run_repeats(run))
         if run.status is RunStatus.QUEUED and not await self._move(RunStatus.IN_PROGRESS):
             raise RunStoppedError
         await self._warn(run, graders)
+        await self._tell_isolation(run, parent)
         if run.items_planned is None:
             planner = RunPlanner(engine, run, self._stop_requested.is_set)
             items_planned = await planner.plan_run(ItemSchema(parent.item_schema))
@@ -146,6 +153,18 @@ class RunConductor:
             current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
             warnings = dict.fromkeys((*current.warnings, *lacking))
             await save_warnings(tx, self._scope, self._run_key, list(warnings))
+
+    async def _tell_isolation(self, run: Run, parent: Eval) -> None:
+        """Write into the run how its Python graders are isolated, if it has any."""
+        python = self._engine.facilities.python
+        criteria = list(python_criteria(parent.testing_criteria))
+        if python is None or not criteria:
+            return
+        self._isolation = {SANDBOX: await python.describe(criteria)}
+        flow = run.flow or {}
+        if flow.get(SANDBOX) != self._isolation[SANDBOX]:
+            async with self._engine.database.write() as tx:
+                await save_flow(tx, run.scope, run.key, {**flow, **self._isolation})
 
     async def _run_chunks(self, run: Run, evaluator: ItemEvaluator, sampler: Sampler | None) -> None:
         """Execute the pending chunks in order, a few at once, and write every second how calls to models go.
@@ -209,7 +228,7 @@ class RunConductor:
         """Write how calls go, unless the database is away: then those who store items wait for it already."""
         try:
             async with self._engine.database.write() as tx:
-                await save_flow(tx, run.scope, run.key, sampler.flow)
+                await save_flow(tx, run.scope, run.key, {**sampler.flow, **self._isolation})
         except Exception as error:
             if not is_unavailable(error):
                 raise

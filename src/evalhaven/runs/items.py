@@ -1,5 +1,6 @@
 """One item: row to graded output item."""
 
+import asyncio
 from collections.abc import Sequence
 
 from evalhaven.domain import jsontext
@@ -29,6 +30,8 @@ class ItemEvaluator:
             repeats: How often each row is evaluated.
         """
         self._graders = graders
+        # Of graders that compute at once it would only cost time to make tasks.
+        self._is_waiting_together = sum(grader.concurrency > 1 for grader in graders) > 1
         self._ids = ids
         self._sampler = sampler
         self.repeats = repeats
@@ -76,4 +79,6 @@ class ItemEvaluator:
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
-        return [await grader.grade(namespaces) for grader in self._graders]
+        if not self._is_waiting_together:
+            return [await grader.grade(namespaces) for grader in self._graders]
+        return await asyncio.gather(*(grader.grade(namespaces) for grader in self._graders))

@@ -181,6 +181,10 @@ def _grade_values(grade: Grade) -> list[Any]:
         more["sample"] = grade.sample
     if grade.notes:
         more["notes"] = grade.notes
+    if grade.fault is not None:
+        more["fault"] = error_values(grade.fault)
+    if grade.output:
+        more["output"] = grade.output
     return [*values, more] if more else values
 
 
@@ -193,6 +197,8 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         error=error_of(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
         notes=tuple(more.get("notes", ())),
+        fault=error_of(more.get("fault")),
+        output=more.get("output", ""),
     )
 
 

@@ -90,7 +90,8 @@ class EvalRunExtension(OpenObject):
     `items_planned` is null until it is known; times are Unix seconds, null until they happen; `unresolved` counts
     items in which a placeholder of a criterion did not resolve; `errors` counts errored items by kind. What the
     request asked for is shown as it holds. `usage_split` is `per_model_usage` by role; `limiter` is how the calls
-    went at the last second, null for a run that calls no model.
+    went at the last second, null for a run that calls no model. `sandbox` tells how `python` graders are isolated: the
+    `tier`, why others were `rejected`, and the `environments` they import from; null without such graders.
     """
 
     items_planned: int | None
@@ -111,6 +112,7 @@ class EvalRunExtension(OpenObject):
     retries: int
     cache_hits: int
     limiter: JsonObject | None
+    sandbox: JsonObject | None
 
 
 class EvalRunOutputItemExtension(OpenObject):

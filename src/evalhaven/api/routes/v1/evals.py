@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
+from evalhaven.api.python_graders import check_python_graders
 from evalhaven.api.rendering import eval_text, json_response, list_text
 from evalhaven.api.requests import (
     IdempotencyKey,
@@ -66,6 +67,7 @@ async def create_eval(
     )
     cautions = criteria_cautions(body["testing_criteria"], new.item_schema)
     refuse_cautions(cautions, strict=strict)
+    cautions += await check_python_graders(services, criteria, strict=strict)
     new = replace(new, warnings=[*cautions, *unknown_key_cautions(parsed.unknown)])
     async with services.database.write() as tx:
         claim = (idempotency_key, request_hash(request, raw))

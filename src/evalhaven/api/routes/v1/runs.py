@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.api.bodies import not_json, spooled_body
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
+from evalhaven.api.python_graders import refuse_without_isolation
 from evalhaven.api.rendering import RunRenderer, json_response
 from evalhaven.api.requests import (
     IdempotencyKey,
@@ -61,6 +62,7 @@ async def create_run(
     """
     async with services.database.read() as tx:
         parent = await eval_store.get_eval(tx, scope, eval_id)
+    await refuse_without_isolation(services, parent.testing_criteria)
     async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
         run, sealed = await _prepare(raw, parent, services, scope, strict=strict)
         claim = (idempotency_key, request_hash(request, raw) if idempotency_key else b"")

@@ -1,0 +1,59 @@
+"""What the creation of evals and runs asks of their python graders."""
+
+from collections.abc import Sequence
+
+from evalhaven.api.services import Services
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.evals import Caution
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.graders.python.criteria import PythonCriterion, python_criteria
+from evalhaven.graders.python.isolation import refusal
+from evalhaven.wire.requests import format_param
+
+_CODE = "grader_unavailable"
+
+
+async def check_python_graders(services: Services, criteria: Sequence[JsonValue], *, strict: bool) -> list[Caution]:
+    """Let pass sources that can be graders; return a caution where nothing isolates them, for no run will start.
+
+    Args:
+        services: The parts behind the API.
+        criteria: The testing criteria as sent.
+        strict: Whether what would be a caution is refused.
+
+    Raises:
+        InvalidRequestError: A source does not compile or defines no `grade(sample, item)`; the line is named.
+    """
+    found = list(python_criteria(criteria))
+    if not found:
+        return []
+    problem = await services.source_checker.find_problem([each.source for each in found])
+    if problem is not None:
+        param = format_param((*found[problem.index].path, "source"))
+        raise InvalidRequestError(f"'{param}' {problem}.", param=param, code="invalid_value")
+    isolation = await services.isolation.choose()
+    if isolation.tier is not None:
+        return []
+    message = refusal(isolation)
+    if strict:
+        param = format_param(found[0].path)
+        raise InvalidRequestError(f"'{param}': {message}", param=param, code=_CODE)
+    return [Caution(_pointer(each), message) for each in found[:1]]
+
+
+async def refuse_without_isolation(services: Services, criteria: Sequence[JsonObject]) -> None:
+    """Let pass a run whose python graders can be executed.
+
+    Raises:
+        InvalidRequestError: Nothing isolates them on this machine; each reason is named.
+    """
+    if next(python_criteria(criteria), None) is None:
+        return
+    isolation = await services.isolation.choose()
+    if isolation.tier is None:
+        raise InvalidRequestError(refusal(isolation), param="eval_id", code=_CODE)
+
+
+def _pointer(criterion: PythonCriterion) -> str:
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in criterion.path)
+    return "".join(f"/{step}" for step in steps)

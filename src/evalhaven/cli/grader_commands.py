@@ -1,0 +1,69 @@
+"""`evalhaven graders …`: the libraries that python graders import, and how graders are isolated."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from evalhaven.graders.python.image import DEFAULT_IMAGE
+
+grader_commands = typer.Typer(help="Python graders: their libraries and their isolation.", no_args_is_help=True)
+
+_DataDir = Annotated[
+    Path | None, typer.Option(help="Directory of the database and files (EVALHAVEN_DATA_DIR; ./evalhaven-data).")
+]
+
+
+@grader_commands.command("install")
+def install(
+    image_tag: Annotated[str, typer.Option(help="Which hosted image to follow.")] = DEFAULT_IMAGE,
+    find_links: Annotated[
+        list[str] | None, typer.Option(help="Directory or address with wheels, as pip's option; may be repeated.")
+    ] = None,
+    data_dir: _DataDir = None,
+    *,
+    no_index: Annotated[
+        bool, typer.Option("--no-index", help="Ask no package index, only what --find-links names.")
+    ] = False,
+) -> None:
+    """Install the libraries of a hosted image for python graders, from wheels alone."""
+    from evalhaven.app.python_graders import grader_environments
+    from evalhaven.cli.main import fail, read_settings
+    from evalhaven.graders.python.environments import closed_directory
+    from evalhaven.graders.python.installing import InstallError, PackageSource, install_environment
+
+    environments = grader_environments(read_settings(data_dir=data_dir))
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        found = install_environment(
+            environments, image_tag, PackageSource(find_links or (), no_index=no_index), console.print
+        )
+    except InstallError as error:
+        fail(str(error))
+    console.print(f"Installed in {environments.directory / image_tag}; runs that start from now on find it.")
+    for each in found:
+        console.print(f"- {each}")
+    closed = closed_directory(environments.directory)
+    if closed is not None and sys.platform != "win32" and os.geteuid() == 0:
+        console.print(f"! {closed_note(closed)}", style="yellow")
+
+
+@grader_commands.command("doctor")
+def doctor(data_dir: _DataDir = None) -> None:
+    """Show how python graders are isolated here, their libraries beside the image's, and nltk's corpora."""
+    from evalhaven.cli.grader_report import report
+    from evalhaven.cli.main import read_settings
+
+    raise typer.Exit(report(read_settings(data_dir=data_dir), Console(highlight=False, soft_wrap=True)))
+
+
+def closed_note(directory: Path) -> str:
+    """Return what a directory means that only its owner may enter, on a server that runs as root."""
+    return (
+        f"{directory} may be entered by its owner only. A server that runs as root gives each grader a user of its "
+        "own, which cannot read libraries there unless namespaces isolate it: let EVALHAVEN_GRADER_ENVIRONMENTS name "
+        "a directory that everybody may enter, or run the server without privileges."
+    )

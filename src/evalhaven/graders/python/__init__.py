@@ -1,0 +1,1 @@
+"""`python`: code of the user that is executed in a sandbox."""

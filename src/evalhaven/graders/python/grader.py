@@ -1,0 +1,100 @@
+"""`python`: what the user's `grade(sample, item)` returns, computed in a sandbox; passed from the threshold on."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Self
+
+from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.output_items import Grade
+from evalhaven.domain.samples import ItemError
+from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.graders.python.execution import IsolationError, PythonExecution
+from evalhaven.graders.python.isolation import UNSAFE_NOTE, refusal
+from evalhaven.sandbox.environment import Tier
+from evalhaven.sandbox.pool import ErrorKind, Reply, SandboxedGrader
+from evalhaven.wire.graders import EvalGraderPython
+
+DEFAULT_PASS_THRESHOLD = 0.5
+_ABREAST = 256  # items under way, so that a host never waits for its next call
+# What the user's code did of its own accord scores 0, as the hosted API does it; all else is no conclusion.
+_FAULTS: frozenset[ErrorKind] = frozenset({"exception", "invalid_result", "import"})
+
+
+class PythonGrader:
+    """A `python` criterion; a context manager, whose sandbox is open inside it."""
+
+    concurrency = _ABREAST
+
+    def __init__(self, criterion: EvalGraderPython, execution: PythonExecution | None) -> None:
+        """Start nothing yet.
+
+        Args:
+            criterion: The criterion.
+            execution: Where it is executed.
+
+        Raises:
+            UnsupportedGraderError: There is no such place.
+        """
+        if execution is None:
+            raise UnsupportedGraderError(f"Testing criterion {criterion.name!r} is Python, which is not executed here.")
+        self._execution = execution
+        self._name = criterion.name
+        self._source = criterion.source
+        self._threshold = DEFAULT_PASS_THRESHOLD if criterion.pass_threshold is None else criterion.pass_threshold
+        self._selection = execution.environments.select(criterion.image_tag)
+        self._held = AsyncExitStack()
+        self._grader: SandboxedGrader | None = None
+        self._cautions = [] if self._selection.caution is None else [self._selection.caution]
+
+    async def __aenter__(self) -> Self:
+        """Open the sandbox.
+
+        Raises:
+            UnsupportedGraderError: The source is no grader, or no isolation is available here.
+        """
+        problem = await self._execution.checker.find_problem([self._source])
+        if problem is not None:
+            # Only criteria that were imported can be so: those sent here were checked.
+            raise UnsupportedGraderError(
+                f"Testing criterion {self._name!r} cannot be executed: its 'source' {problem}."
+            )
+        if (await self._execution.isolation()).tier is Tier.OFF:
+            self._cautions.append(UNSAFE_NOTE)
+        try:
+            opened = self._execution.opened(self._source, self._selection)
+            self._grader = await self._held.enter_async_context(opened)
+        except IsolationError as error:
+            raise UnsupportedGraderError(refusal(error.isolation)) from error
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._grader = None
+        await self._held.aclose()
+
+    @property
+    def caution(self) -> str | None:
+        """Return what the run should warn of."""
+        return " ".join(self._cautions) or None
+
+    async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
+        """Call `grade(sample, item)`; without a sample it gets an empty object, for it is always one."""
+        if self._grader is None:
+            raise RuntimeError("a python grader is used before it is opened")
+        reply = await self._grader.call(namespaces.get("sample", {}), namespaces["item"])
+        if reply.error is None and reply.score is not None:
+            return Grade(score=reply.score, passed=reply.score >= self._threshold, output=reply.output)
+        return self._without_score(reply)
+
+    def _without_score(self, reply: Reply) -> Grade:
+        kind = reply.error or "protocol"
+        cure = self._execution.environments.cure_of(self._selection, reply.message)
+        if cure is not None:
+            # What this server lacks says nothing about the sample.
+            error = ItemError("grader_import", f"{reply.message.rstrip()}\n{cure}", "sandbox")
+            return Grade(0.0, passed=False, error=error, output=reply.output)
+        code = f"grader_{kind}"
+        if kind in _FAULTS:
+            fault = ItemError(code, reply.message, "user_code")
+            return Grade(0.0, passed=False, fault=fault, output=reply.output)
+        error = ItemError(code, reply.message, "sandbox", retryable=kind == "crashed")
+        return Grade(0.0, passed=False, error=error, output=reply.output)

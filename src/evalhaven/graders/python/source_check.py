@@ -1,0 +1,93 @@
+"""Whether a source can be a python grader: compiled in a child process, never executed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from evalhaven.graders.python import source_check_main
+
+_TIMEOUT_S = 120.0
+_CHILDREN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProblem:
+    """Why a source is no grader.
+
+    Attributes:
+        index: Which of the sources.
+        line: 1-based line; None where the problem has none.
+        message: Follows the name of the parameter, without a full stop.
+    """
+
+    index: int
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        """Return what follows the name of the parameter."""
+        return self.message if self.line is None else f"{self.message} (line {self.line})"
+
+
+class SourceChecker:
+    """Checks sources, two requests at once."""
+
+    def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
+        """Start nothing yet.
+
+        Args:
+            timeout_s: Longest time for all sources of a request.
+        """
+        self._timeout_s = timeout_s
+        self._slots = anyio.CapacityLimiter(_CHILDREN)
+
+    async def find_problem(self, sources: Sequence[str]) -> SourceProblem | None:
+        """Return what is wrong with the first source that cannot be a grader, or None."""
+        if not sources:
+            return None
+        for index, source in enumerate(sources):
+            if not source.isascii() and any("\ud800" <= char <= "\udfff" for char in source):
+                return SourceProblem(index, None, "holds text that is not valid Unicode")
+        async with self._slots:
+            lines, is_late = await self._answers(json.dumps(list(sources)).encode())
+        for index, line in enumerate(lines):
+            answer = json.loads(line)
+            if answer is not None:
+                return SourceProblem(index, *answer)
+        if len(lines) == len(sources):
+            return None
+        took = "takes too long" if is_late else "takes too much time or memory"
+        return SourceProblem(len(lines), None, f"{took} to compile: make it shorter or simpler")
+
+    async def _answers(self, request: bytes) -> tuple[list[bytes], bool]:
+        """Return the complete lines that the child wrote, and whether it was given no more time."""
+        script = str(Path(source_check_main.__file__))
+        command = [sys.executable, "-I", "-S", script, str(os.getpid())]
+        output = bytearray()
+        async with await anyio.open_process(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as child:
+            with anyio.move_on_after(self._timeout_s) as scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_send, child, request)
+                    if child.stdout is not None:
+                        async for block in child.stdout:
+                            output += block
+            if scope.cancelled_caught:
+                child.kill()
+        return output.split(b"\n")[:-1], scope.cancelled_caught
+
+
+async def _send(child: anyio.abc.Process, request: bytes) -> None:
+    if child.stdin is not None:
+        try:
+            await child.stdin.send(request)
+            await child.stdin.aclose()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # It ended early; what it wrote tells how far it came.

@@ -1,0 +1,260 @@
+"""Python graders on servers of their own: every tier, refusal, libraries, crashes and kills."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from evalhaven.sandbox.environment import Tier
+from tests.databases import ON_SQLITE_ONLY
+from tests.python_graders import HUMAN_EVAL, human_eval_rows, python_check, require_tier
+from tests.server import Server
+from tests.sizes import SIZES
+from tests.system.client import Client, wait_until
+from tests.system.commands import run_command
+from tests.system.conftest import Say
+from tests.system.inside import has_ended
+
+pytestmark = ON_SQLITE_ONLY
+
+OBJECT = {"type": "object"}
+ONE = "def grade(sample, item):\n    return 1.0\n"
+CRASH_EVERY = 1000
+# A second on a machine that is not busy; the kernel ends them, and it too must get its turn.
+_GONE_WITHIN_S = 5.0
+_PATIENCE_S = 110.0
+
+
+@pytest.fixture
+def readable_dir() -> Iterator[Path]:
+    """Return a directory that users without privileges can enter, which pytest's own is not."""
+    with tempfile.TemporaryDirectory(prefix="evalhaven-libraries-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+def jsonl(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+
+
+def run_rows(client: Client, source: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a run over rows that has ended."""
+    eval_id = client.create_eval([python_check(source)], OBJECT)
+    run_id = client.start_run(eval_id, client.upload(jsonl(rows)))
+    return client.wait_for_end(eval_id, run_id, _PATIENCE_S)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", list(Tier))
+def test_human_eval_is_judged_by_executing_it(tmp_path: Path, shared_dir: Path, tier: Tier) -> None:
+    require_tier(tier)
+    server = Server(tmp_path, EVALHAVEN_GRADER_SANDBOX=tier)
+    with server.running(), Client(server.url) as client:
+        solved = run_rows(client, HUMAN_EVAL, human_eval_rows(shared_dir, is_solved=True))
+        unsolved = run_rows(client, HUMAN_EVAL, human_eval_rows(shared_dir, is_solved=False))
+
+    assert solved["evalhaven"]["sandbox"]["tier"] == tier
+    assert solved["result_counts"] == {"total": 164, "passed": 164, "failed": 0, "errored": 0}
+    assert unsolved["result_counts"] == {"total": 164, "passed": 0, "failed": 164, "errored": 0}
+
+
+def test_without_isolation_python_is_refused_with_reasons_and_all_else_works(tmp_path: Path) -> None:
+    # Without bubblewrap there are no namespaces, and no other tier may take their place.
+    server = Server(tmp_path, EVALHAVEN_GRADER_SANDBOX=Tier.NAMESPACES, PATH=str(tmp_path))
+    with server.running(), Client(server.url) as client:
+        config = {"type": "custom", "item_schema": OBJECT}
+        body = {"data_source_config": config, "testing_criteria": [python_check(ONE)]}
+        made = client.post("/v1/evals", json=body)
+        strict = client.post("/v1/evals?strict=true", json=body)
+        source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {}}]}}
+        refused = client.post(f"/v1/evals/{made.json()['id']}/runs", json={"data_source": source})
+        ready = client.get("/readyz")
+        other = client.create_eval()
+        rows = jsonl([{"item": {"n": 1, "answer": "a", "expected": "a", "note": "seen"}}])
+        run = client.wait_for_end(other, client.start_run(other, client.upload(rows)))
+        log = server.log
+
+    assert made.status_code == 201
+    [warning] = made.json()["evalhaven"]["warnings"]
+    assert warning["pointer"] == "/testing_criteria/0"
+    for answer, param in ((strict, "testing_criteria[0]"), (refused, "eval_id")):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (400, "grader_unavailable", param)
+        assert "Python graders are disabled on this server" in error["message"]
+        assert "namespaces: " in error["message"]
+        assert "install bubblewrap" in error["message"]
+    assert ready.status_code == 200
+    assert ready.json()["python_graders"]["status"] == "refused"
+    assert run["result_counts"]["passed"] == 1
+    assert "grader_sandbox_refused" in log
+
+
+def test_a_server_without_isolation_says_so_at_each_start_and_in_each_run(tmp_path: Path) -> None:
+    server = Server(tmp_path, EVALHAVEN_GRADER_SANDBOX=Tier.OFF)
+    with server.running(), Client(server.url) as client:
+        run = run_rows(client, ONE, [{"item": {}}])
+        server.restart()
+        wait_until(lambda: server.log.count("Python graders are NOT isolated") >= 3, "the log says it again")
+
+    assert run["result_counts"]["passed"] == 1
+    assert run["evalhaven"]["sandbox"]["tier"] == Tier.OFF
+    [warning] = run["evalhaven"]["warnings"]
+    assert "Python graders are NOT isolated" in warning["message"]
+
+
+@pytest.mark.parametrize("tier", [Tier.FULL, Tier.LANDLOCK, Tier.NAMESPACES])
+def test_the_image_tag_picks_an_environment(tmp_path: Path, readable_dir: Path, tier: Tier) -> None:
+    require_tier(tier)
+    for tag, version in (("2025-05-08", "1"), ("later", "2")):
+        packages = readable_dir / tag / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+        packages.mkdir(parents=True)
+        (readable_dir / tag / "pyvenv.cfg").touch()
+        (packages / "deepdiff.py").write_text(f"VERSION = {version}\n")
+    corpora = readable_dir / "corpora"
+    corpora.mkdir()
+    (corpora / "words").write_text("3")
+    source = (
+        "import os, deepdiff\n"
+        "def grade(sample, item):\n"
+        "    return deepdiff.VERSION + 10 * int(open(os.environ['NLTK_DATA'] + '/words').read())\n"
+    )
+    criteria = [python_check(source, "none"), python_check(source, "later", image_tag="later")]
+    server = Server(
+        tmp_path,
+        EVALHAVEN_GRADER_SANDBOX=tier,
+        EVALHAVEN_GRADER_ENVIRONMENTS=str(readable_dir),
+        NLTK_DATA=str(corpora),
+    )
+    with server.running(), Client(server.url) as client:
+        eval_id = client.create_eval(criteria, OBJECT)
+        run = client.wait_for_end(eval_id, client.start_run(eval_id, client.upload(jsonl([{"item": {}}]))))
+        [item] = client.get(f"/v1/evals/{eval_id}/runs/{run['id']}/output_items").json()["data"]
+
+    assert [result["score"] for result in item["results"]] == [31.0, 32.0], item["results"]
+    assert run["evalhaven"]["sandbox"]["environments"] == ["2025-05-08", "later"]
+    assert run["evalhaven"]["warnings"] == []
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1200)
+def test_crashes_cost_exactly_the_items_that_crash(tmp_path: Path, say: Say) -> None:
+    count = SIZES.python_items
+    crash = f"item['n'] % {CRASH_EVERY} == {CRASH_EVERY - 1} and os._exit(1)"
+    source = f"import os\ndef grade(sample, item):\n    {crash}\n    return 1.0\n"
+    rows = tmp_path / "rows.jsonl"
+    with rows.open("w") as file:
+        file.writelines(f'{{"item":{{"n":{n}}}}}\n' for n in range(count))
+    server = Server(tmp_path)
+    with server.running(), Client(server.url) as client:
+        eval_id = client.create_eval([python_check(source)], OBJECT)
+        run = client.wait_for_end(eval_id, client.start_run(eval_id, client.upload_path(rows)), 1100)
+        path = f"/v1/evals/{eval_id}/runs/{run['id']}/output_items"
+        errored = client.get(path, params={"status": "error", "limit": "1000", "order": "asc"}).json()["data"]
+
+    crashes = count // CRASH_EVERY
+    say(f"{crashes} crashes in {count:,} items took {run['evalhaven']['ended_at'] - run['evalhaven']['started_at']} s")
+    assert run["result_counts"] == {"total": count, "passed": count - crashes, "failed": 0, "errored": crashes}
+    assert sorted(item["datasource_item"]["n"] for item in errored) == list(range(CRASH_EVERY - 1, count, CRASH_EVERY))
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_no_host_outlives_a_killed_server(tmp_path: Path, say: Say, tier: Tier) -> None:
+    require_tier(tier)
+    server = Server(tmp_path, EVALHAVEN_GRADER_SANDBOX=tier)
+    spinning = "def grade(sample, item):\n    while True:\n        pass\n"
+    with server.running(), Client(server.url) as client:
+        eval_id = client.create_eval([python_check(spinning), python_check(spinning, "two")], OBJECT)
+        client.start_run(eval_id, client.upload(jsonl([{"item": {"n": n}} for n in range(4)])))
+        executor = psutil.Process(server.process.pid).children()[0]
+        wait_until(lambda: spinning_hosts(executor) >= 2, "hosts are busy")
+        family = executor.children(recursive=True)
+        server.kill()
+        processes = (executor, *family)
+        took_s = wait_until(lambda: all(map(has_ended, processes)), "no host is left", _GONE_WITHIN_S)
+
+    say(f"{tier}: {len(family)} processes gone {took_s:.2f} s after their server")
+
+
+def spinning_hosts(executor: psutil.Process) -> int:
+    """Return how many processes below the executor use a processor."""
+    count = 0
+    for process in executor.children(recursive=True):
+        try:
+            times = process.cpu_times()
+            count += times.user + times.system > 0.3
+        except psutil.NoSuchProcess:
+            continue
+    return count
+
+
+def test_the_doctor_of_graders_says_what_is_there(tmp_path: Path) -> None:
+    shown = run_command("graders", "doctor", "--data-dir", str(tmp_path / "data"), NLTK_DATA="")
+
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "Python graders: isolated, tier " in shown.stdout
+    assert "none is installed" in shown.stdout
+    assert "`evalhaven graders install` brings what the hosted image has" in shown.stdout
+    assert "NLTK_DATA names no directory" in shown.stdout
+
+
+def test_the_doctor_of_graders_compares_with_the_image(tmp_path: Path) -> None:
+    packages = tmp_path / "2025-05-08" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    for name, version in (("numpy", "2.2.4"), ("sqlparse", "0.4.0")):
+        (packages / f"{name}-{version}.dist-info").mkdir(parents=True)
+        (packages / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    (tmp_path / "2025-05-08" / "pyvenv.cfg").touch()
+    (tmp_path / "old" / "lib" / "python3.1").mkdir(parents=True)
+    (tmp_path / "old" / "pyvenv.cfg").touch()
+    (tmp_path / "nltk" / "corpora" / "stopwords").mkdir(parents=True)
+    shown = run_command(
+        "graders",
+        "doctor",
+        "--data-dir",
+        str(tmp_path / "data"),
+        EVALHAVEN_GRADER_ENVIRONMENTS=str(tmp_path),
+        EVALHAVEN_GRADER_SANDBOX=Tier.OFF,
+        NLTK_DATA=str(tmp_path / "nltk"),
+    )
+
+    assert "NOT isolated" in shown.stdout
+    assert "of which as in the hosted image: numpy 2.2.4." in shown.stdout
+    assert "sqlparse is 0.4.0; the hosted image has 0.5.3." in shown.stdout
+    assert "scipy is missing; the hosted image has 1.15.2." in shown.stdout
+    assert "old: made for another version of Python" in shown.stdout
+    assert "has corpora/stopwords; it lacks tokenizers/punkt" in shown.stdout
+
+
+def test_the_doctor_names_a_tier_that_is_asked_for_in_vain(tmp_path: Path) -> None:
+    environment = {"EVALHAVEN_GRADER_SANDBOX": str(Tier.NAMESPACES), "PATH": str(tmp_path)}
+    general = run_command("doctor", "--data-dir", str(tmp_path / "data"), **environment)
+    special = run_command("graders", "doctor", "--data-dir", str(tmp_path / "data"), **environment)
+
+    assert general.returncode == special.returncode == 1
+    assert "EVALHAVEN_GRADER_SANDBOX asks for isolation that does not hold here" in general.stdout
+    assert "Passed over: namespaces, because" in special.stdout
+
+
+def test_a_seen_environment_survives_a_failed_install(tmp_path: Path) -> None:
+    kept = tmp_path / "environments" / "2025-05-08"
+    kept.mkdir(parents=True)
+    (kept / "pyvenv.cfg").write_text("mine")
+    shown = run_command(
+        "graders",
+        "install",
+        "--no-index",
+        "--find-links",
+        str(tmp_path),
+        "--data-dir",
+        str(tmp_path / "data"),
+        EVALHAVEN_GRADER_ENVIRONMENTS=str(tmp_path / "environments"),
+    )
+
+    assert shown.returncode == 1
+    assert "No wheel of any library was found in what --find-links names" in shown.stderr
+    assert [path.name for path in (tmp_path / "environments").iterdir()] == ["2025-05-08"]
+    assert (kept / "pyvenv.cfg").read_text() == "mine"
