@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from evalhaven.sandbox.environment import Tier
-from tests.databases import ON_SQLITE_ONLY
 from tests.python_graders import HUMAN_EVAL, human_eval_rows, python_check, require_tier
 from tests.server import Server
 from tests.sizes import SIZES
@@ -19,8 +18,6 @@ from tests.system.client import Client, wait_until
 from tests.system.commands import run_command
 from tests.system.conftest import Say
 from tests.system.inside import has_ended
-
-pytestmark = ON_SQLITE_ONLY
 
 OBJECT = {"type": "object"}
 ONE = "def grade(sample, item):\n    return 1.0\n"
@@ -230,9 +227,16 @@ def test_the_doctor_of_graders_compares_with_the_image(tmp_path: Path) -> None:
 
 
 def test_the_doctor_names_a_tier_that_is_asked_for_in_vain(tmp_path: Path) -> None:
-    environment = {"EVALHAVEN_GRADER_SANDBOX": str(Tier.NAMESPACES), "PATH": str(tmp_path)}
-    general = run_command("doctor", "--data-dir", str(tmp_path / "data"), **environment)
-    special = run_command("graders", "doctor", "--data-dir", str(tmp_path / "data"), **environment)
+    general, special = (
+        run_command(
+            *command,
+            "--data-dir",
+            str(tmp_path / "data"),
+            EVALHAVEN_GRADER_SANDBOX=Tier.NAMESPACES,
+            PATH=str(tmp_path),
+        )
+        for command in (("doctor",), ("graders", "doctor"))
+    )
 
     assert general.returncode == special.returncode == 1
     assert "EVALHAVEN_GRADER_SANDBOX asks for isolation that does not hold here" in general.stdout

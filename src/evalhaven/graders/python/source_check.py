@@ -81,7 +81,7 @@ class SourceChecker:
                             output += block
             if scope.cancelled_caught:
                 child.kill()
-        return output.split(b"\n")[:-1], scope.cancelled_caught
+        return bytes(output).split(b"\n")[:-1], scope.cancelled_caught
 
 
 async def _send(child: anyio.abc.Process, request: bytes) -> None:
