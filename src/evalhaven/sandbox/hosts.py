@@ -45,6 +45,7 @@ class Host:
         replies: Descriptor of the pipe from it, which does not block.
         scratch: Its directory, if it is one of ours.
         errors: What is written to standard error until it is ready.
+        last_words: The end of that, once the process is gone.
         is_wrapped: Whether bubblewrap reports its end.
     """
 
@@ -55,6 +56,7 @@ class Host:
     scratch: Path | None
     errors: IO[bytes]
     is_wrapped: bool
+    last_words: str = ""
 
     def kill(self) -> None:
         """End it and all that it could have started; repeating this does nothing."""
@@ -76,10 +78,13 @@ class Host:
         except ValueError:
             return f"was killed by signal {-code}"
 
-    def read_errors(self) -> str:
-        """Return the end of what was written to standard error."""
-        self.errors.seek(max(0, os.fstat(self.errors.fileno()).st_size - _ERRORS_BYTES))
-        return self.errors.read(_ERRORS_BYTES).decode("utf-8", "replace").strip()
+    def close(self) -> None:
+        """Close the pipes, and keep the end of what was written to standard error."""
+        os.close(self.calls)
+        os.close(self.replies)
+        with self.errors as errors:
+            errors.seek(max(0, os.fstat(errors.fileno()).st_size - _ERRORS_BYTES))
+            self.last_words = errors.read(_ERRORS_BYTES).decode("utf-8", "replace").strip()
 
 
 class HostStarter:
@@ -133,8 +138,7 @@ class HostStarter:
         host.process.wait()
         if self._living.pop(host.process.pid, None) is None:
             return
-        os.close(host.calls)
-        os.close(host.replies)
+        host.close()
         if host.scratch is not None:
             remove_tree(host.scratch)
 
@@ -142,7 +146,6 @@ class HostStarter:
         """End every host that is left."""
         for host in list(self._living.values()):
             self.end(host)
-            host.errors.close()
         self.thread.shutdown()
         if self._scratch is not None:
             self._scratch.close()

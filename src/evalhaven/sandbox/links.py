@@ -135,7 +135,7 @@ async def open_host(starter: HostStarter, environment: Environment, start_s: flo
         raise HostStartError(f"it was not ready within {start_s:g} seconds") from error
     except HostStartError as error:
         await end_host(starter, link)
-        said = await anyio.to_thread.run_sync(link.host.read_errors)
+        said = link.host.last_words
         raise HostStartError(f"{error}: {said}" if said else str(error)) from error
     except BaseException:
         await end_host(starter, link)
@@ -151,7 +151,7 @@ async def _start(starter: HostStarter, environment: Environment) -> HostLink:
         # A cancellation in between would leave a process that nobody knows.
         with anyio.CancelScope(shield=True):
             host = await starting
-    except (InterpreterError, SeccompMissingError) as error:
+    except (InterpreterError, SeccompMissingError, OSError) as error:
         raise HostStartError(str(error)) from error
     if host is None:
         raise HostStartError("it was not started")

@@ -135,7 +135,6 @@ class HostPool:
         """End a session's host and return how it ended."""
         self._watchdog.remove(session)
         await end_host(self._starter, session.link)
-        session.link.host.errors.close()
         return session.link.host.describe_end()
 
 
