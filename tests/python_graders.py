@@ -3,15 +3,15 @@
 import asyncio
 import gzip
 import json
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evalhaven.sandbox.tiers import choose_isolation
 
+from evalhaven.graders.python.environments import interpreter
 from evalhaven.sandbox.environment import Environment, Isolation, Tier
+from evalhaven.sandbox.tiers import choose_isolation
 
 # It ends with an exception where a test of the task fails, and that is a score of 0.
 HUMAN_EVAL = """
@@ -44,7 +44,7 @@ def human_eval_rows(shared_dir: Path, *, is_solved: bool) -> list[dict[str, Any]
 @cache
 def isolation_here(tier: Tier) -> Isolation:
     """Return whether a tier holds on this machine."""
-    return asyncio.run(choose_isolation(tier, Environment(Path(sys.executable).resolve()), []))
+    return asyncio.run(choose_isolation(tier, Environment(interpreter()), []))
 
 
 def require_tier(tier: Tier) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.sizes import SIZES
 from tests.system.client import Client, wait_until
 from tests.system.commands import run_command
 from tests.system.conftest import Say
-from tests.system.inside import has_ended
+from tests.system.inside import executors_of, has_ended
 
 OBJECT = {"type": "object"}
 ONE = "def grade(sample, item):\n    return 1.0\n"
@@ -25,14 +26,6 @@ CRASH_EVERY = 1000
 # A second on a machine that is not busy; the kernel ends them, and it too must get its turn.
 _GONE_WITHIN_S = 5.0
 _PATIENCE_S = 110.0
-
-
-@pytest.fixture
-def readable_dir() -> Iterator[Path]:
-    """Return a directory that users without privileges can enter, which pytest's own is not."""
-    with tempfile.TemporaryDirectory(prefix="evalhaven-libraries-") as directory:
-        Path(directory).chmod(0o755)
-        yield Path(directory)
 
 
 def jsonl(rows: list[dict[str, Any]]) -> bytes:
@@ -46,18 +39,93 @@ def run_rows(client: Client, source: str, rows: list[dict[str, Any]]) -> dict[st
     return client.wait_for_end(eval_id, run_id, _PATIENCE_S)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("tier", list(Tier))
-def test_human_eval_is_judged_by_executing_it(tmp_path: Path, shared_dir: Path, tier: Tier) -> None:
-    require_tier(tier)
-    server = Server(tmp_path, EVALHAVEN_GRADER_SANDBOX=tier)
-    with server.running(), Client(server.url) as client:
-        solved = run_rows(client, HUMAN_EVAL, human_eval_rows(shared_dir, is_solved=True))
-        unsolved = run_rows(client, HUMAN_EVAL, human_eval_rows(shared_dir, is_solved=False))
+@dataclass(frozen=True, slots=True)
+class TierServer:
+    """A server that isolates graders in one tier, and the directories that they read."""
 
-    assert solved["evalhaven"]["sandbox"]["tier"] == tier
+    tier: Tier
+    server: Server
+    client: Client
+
+
+@pytest.fixture(scope="module", params=list(Tier))
+def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TierServer]:
+    """Return a server of each tier in turn, with two environments of libraries and a corpus."""
+    tier: Tier = request.param
+    require_tier(tier)
+    # Users without privileges can enter it, which they cannot pytest's own.
+    with tempfile.TemporaryDirectory(prefix="evalhaven-libraries-") as readable:
+        directory = Path(readable)
+        directory.chmod(0o755)
+        for tag, version in (("2025-05-08", "1"), ("later", "2")):
+            packages = directory / tag / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+            packages.mkdir(parents=True)
+            (directory / tag / "pyvenv.cfg").touch()
+            (packages / "deepdiff.py").write_text(f"VERSION = {version}\n")
+        (directory / "corpora").mkdir()
+        (directory / "corpora" / "words").write_text("3")
+        server = Server(
+            tmp_path_factory.mktemp("server"),
+            EVALHAVEN_GRADER_SANDBOX=tier,
+            EVALHAVEN_GRADER_ENVIRONMENTS=readable,
+            NLTK_DATA=str(directory / "corpora"),
+        )
+        with server.running(), Client(server.url) as client:
+            yield TierServer(tier, server, client)
+
+
+@pytest.mark.slow
+def test_human_eval_is_judged_by_executing_it(isolated: TierServer, shared_dir: Path) -> None:
+    solved = run_rows(isolated.client, HUMAN_EVAL, human_eval_rows(shared_dir, is_solved=True))
+    unsolved = run_rows(isolated.client, HUMAN_EVAL, human_eval_rows(shared_dir, is_solved=False))
+
+    assert solved["evalhaven"]["sandbox"]["tier"] == isolated.tier
     assert solved["result_counts"] == {"total": 164, "passed": 164, "failed": 0, "errored": 0}
     assert unsolved["result_counts"] == {"total": 164, "passed": 0, "failed": 164, "errored": 0}
+
+
+def test_the_image_tag_picks_an_environment(isolated: TierServer) -> None:
+    source = (
+        "import os, deepdiff\n"
+        "def grade(sample, item):\n"
+        "    return deepdiff.VERSION + 10 * int(open(os.environ['NLTK_DATA'] + '/words').read())\n"
+    )
+    criteria = [python_check(source, "none"), python_check(source, "later", image_tag="later")]
+    client = isolated.client
+    eval_id = client.create_eval(criteria, OBJECT)
+    run = client.wait_for_end(eval_id, client.start_run(eval_id, client.upload(jsonl([{"item": {}}]))))
+    [item] = client.get(f"/v1/evals/{eval_id}/runs/{run['id']}/output_items").json()["data"]
+
+    assert [result["score"] for result in item["results"]] == [31.0, 32.0], item["results"]
+    assert run["evalhaven"]["sandbox"]["environments"] == ["2025-05-08", "later"]
+    assert (run["evalhaven"]["warnings"] == []) == (isolated.tier is not Tier.OFF)
+
+
+# The last one of each server.
+def test_no_host_outlives_a_killed_server(isolated: TierServer, say: Say) -> None:
+    client, server = isolated.client, isolated.server
+    spinning = "def grade(sample, item):\n    while True:\n        pass\n"
+    eval_id = client.create_eval([python_check(spinning), python_check(spinning, "two")], OBJECT)
+    client.start_run(eval_id, client.upload(jsonl([{"item": {"n": n}} for n in range(4)])))
+    [executor] = executors_of(server.data_dir)
+    wait_until(lambda: spinning_hosts(executor) >= 2, "hosts are busy")
+    family = (executor, *executor.children(recursive=True))
+    server.kill()
+    took_s = wait_until(lambda: all(map(has_ended, family)), "no host is left", _GONE_WITHIN_S)
+
+    say(f"{len(family)} processes gone {took_s:.2f} s after their server")
+
+
+def spinning_hosts(executor: psutil.Process) -> int:
+    """Return how many processes below the executor use a processor."""
+    count = 0
+    for process in executor.children(recursive=True):
+        try:
+            times = process.cpu_times()
+            count += times.user + times.system > 0.3
+        except psutil.NoSuchProcess:
+            continue
+    return count
 
 
 def test_without_isolation_python_is_refused_with_reasons_and_all_else_works(tmp_path: Path) -> None:
@@ -104,39 +172,6 @@ def test_a_server_without_isolation_says_so_at_each_start_and_in_each_run(tmp_pa
     assert "Python graders are NOT isolated" in warning["message"]
 
 
-@pytest.mark.parametrize("tier", [Tier.FULL, Tier.LANDLOCK, Tier.NAMESPACES])
-def test_the_image_tag_picks_an_environment(tmp_path: Path, readable_dir: Path, tier: Tier) -> None:
-    require_tier(tier)
-    for tag, version in (("2025-05-08", "1"), ("later", "2")):
-        packages = readable_dir / tag / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-        packages.mkdir(parents=True)
-        (readable_dir / tag / "pyvenv.cfg").touch()
-        (packages / "deepdiff.py").write_text(f"VERSION = {version}\n")
-    corpora = readable_dir / "corpora"
-    corpora.mkdir()
-    (corpora / "words").write_text("3")
-    source = (
-        "import os, deepdiff\n"
-        "def grade(sample, item):\n"
-        "    return deepdiff.VERSION + 10 * int(open(os.environ['NLTK_DATA'] + '/words').read())\n"
-    )
-    criteria = [python_check(source, "none"), python_check(source, "later", image_tag="later")]
-    server = Server(
-        tmp_path,
-        EVALHAVEN_GRADER_SANDBOX=tier,
-        EVALHAVEN_GRADER_ENVIRONMENTS=str(readable_dir),
-        NLTK_DATA=str(corpora),
-    )
-    with server.running(), Client(server.url) as client:
-        eval_id = client.create_eval(criteria, OBJECT)
-        run = client.wait_for_end(eval_id, client.start_run(eval_id, client.upload(jsonl([{"item": {}}]))))
-        [item] = client.get(f"/v1/evals/{eval_id}/runs/{run['id']}/output_items").json()["data"]
-
-    assert [result["score"] for result in item["results"]] == [31.0, 32.0], item["results"]
-    assert run["evalhaven"]["sandbox"]["environments"] == ["2025-05-08", "later"]
-    assert run["evalhaven"]["warnings"] == []
-
-
 @pytest.mark.proof
 @pytest.mark.timeout(1200)
 def test_crashes_cost_exactly_the_items_that_crash(tmp_path: Path, say: Say) -> None:
@@ -157,36 +192,6 @@ def test_crashes_cost_exactly_the_items_that_crash(tmp_path: Path, say: Say) -> 
     say(f"{crashes} crashes in {count:,} items took {run['evalhaven']['ended_at'] - run['evalhaven']['started_at']} s")
     assert run["result_counts"] == {"total": count, "passed": count - crashes, "failed": 0, "errored": crashes}
     assert sorted(item["datasource_item"]["n"] for item in errored) == list(range(CRASH_EVERY - 1, count, CRASH_EVERY))
-
-
-@pytest.mark.parametrize("tier", list(Tier))
-def test_no_host_outlives_a_killed_server(tmp_path: Path, say: Say, tier: Tier) -> None:
-    require_tier(tier)
-    server = Server(tmp_path, EVALHAVEN_GRADER_SANDBOX=tier)
-    spinning = "def grade(sample, item):\n    while True:\n        pass\n"
-    with server.running(), Client(server.url) as client:
-        eval_id = client.create_eval([python_check(spinning), python_check(spinning, "two")], OBJECT)
-        client.start_run(eval_id, client.upload(jsonl([{"item": {"n": n}} for n in range(4)])))
-        executor = psutil.Process(server.process.pid).children()[0]
-        wait_until(lambda: spinning_hosts(executor) >= 2, "hosts are busy")
-        family = executor.children(recursive=True)
-        server.kill()
-        processes = (executor, *family)
-        took_s = wait_until(lambda: all(map(has_ended, processes)), "no host is left", _GONE_WITHIN_S)
-
-    say(f"{tier}: {len(family)} processes gone {took_s:.2f} s after their server")
-
-
-def spinning_hosts(executor: psutil.Process) -> int:
-    """Return how many processes below the executor use a processor."""
-    count = 0
-    for process in executor.children(recursive=True):
-        try:
-            times = process.cpu_times()
-            count += times.user + times.system > 0.3
-        except psutil.NoSuchProcess:
-            continue
-    return count
 
 
 def test_the_doctor_of_graders_says_what_is_there(tmp_path: Path) -> None:
@@ -241,24 +246,3 @@ def test_the_doctor_names_a_tier_that_is_asked_for_in_vain(tmp_path: Path) -> No
     assert general.returncode == special.returncode == 1
     assert "EVALHAVEN_GRADER_SANDBOX asks for isolation that does not hold here" in general.stdout
     assert "Passed over: namespaces, because" in special.stdout
-
-
-def test_a_seen_environment_survives_a_failed_install(tmp_path: Path) -> None:
-    kept = tmp_path / "environments" / "2025-05-08"
-    kept.mkdir(parents=True)
-    (kept / "pyvenv.cfg").write_text("mine")
-    shown = run_command(
-        "graders",
-        "install",
-        "--no-index",
-        "--find-links",
-        str(tmp_path),
-        "--data-dir",
-        str(tmp_path / "data"),
-        EVALHAVEN_GRADER_ENVIRONMENTS=str(tmp_path / "environments"),
-    )
-
-    assert shown.returncode == 1
-    assert "No wheel of any library was found in what --find-links names" in shown.stderr
-    assert [path.name for path in (tmp_path / "environments").iterdir()] == ["2025-05-08"]
-    assert (kept / "pyvenv.cfg").read_text() == "mine"

@@ -14,6 +14,7 @@ STANDARD_LIBRARY = "standard library"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NLTK_LOOKUP = "NLTK Downloader"  # in what nltk raises for a corpus that it does not find
 _NO_MODULE = re.compile(r"No module named '(\w+)")
+_SYSTEM_DIRECTORIES = (Path("/usr/local/bin"), Path("/usr/bin"))
 _PUBLIC = 0o005  # what a directory must allow users that neither own it nor are of its group
 
 
@@ -138,8 +139,16 @@ def module_distributions() -> dict[str, str]:
 
 
 def interpreter() -> Path:
-    """Return the interpreter that graders run on: that of this process, without its virtual environment."""
-    return Path(sys.executable).resolve()
+    """Return the interpreter that graders run on: that of this process, without its virtual environment.
+
+    Where root keeps it closed to other users, the system's own of the same version takes its place: without namespaces
+    a host of a server that runs as root could not read it.
+    """
+    own = Path(sys.executable).resolve()
+    if sys.platform == "win32" or os.geteuid() != 0 or closed_directory(own) is None:
+        return own
+    candidates = (directory / python_directory() for directory in _SYSTEM_DIRECTORIES)
+    return next((path.resolve() for path in candidates if path.exists() and closed_directory(path) is None), own)
 
 
 def python_directory() -> str:

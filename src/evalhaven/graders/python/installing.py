@@ -104,21 +104,23 @@ def install_environment(
 
 
 def _install(image: Image, directory: Path, source: PackageSource, say: Callable[[str], None]) -> None:
-    with tempfile.TemporaryDirectory() as wheels:
-        exact: list[str] = []
-        others: list[str] = []
-        for name, version in image.packages.items():
-            problem = _pip(None, ["download", "--no-deps", "--dest", wheels, f"{name}=={version}"], source)
-            say(f"{name} {version}: {'found' if problem is None else 'no wheel of this version'}")
-            (exact if problem is None else others).append(name)
-        pinned = [f"{name}=={image.packages[name]}" for name in exact]
-        if pinned:
-            say(f"Installing {len(pinned)} libraries …")
-            problem = _pip(directory, ["install", "--find-links", wheels, *pinned], source)
-            if problem is not None:
-                raise InstallError(f"The libraries cannot be installed together: {problem}")
-        constraints = Path(wheels) / "constraints.txt"
-        constraints.write_text("\n".join(pinned))
+    exact = dict(image.packages)
+    others: list[str] = []
+    say(f"Installing {', '.join(exact)} …")
+    while exact:
+        problem = _pip(directory, ["install", *(f"{name}=={version}" for name, version in exact.items())], source)
+        if problem is None:
+            break
+        # pip names the first one that it cannot find, and stops there.
+        lacking = [name for name, version in exact.items() if f"No matching distribution found for {name}==" in problem]
+        if not lacking:
+            raise InstallError(f"The libraries cannot be installed: {problem}")
+        for name in lacking:
+            say(f"{name}: no wheel of version {exact.pop(name)}")
+            others.append(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        constraints = Path(scratch) / "constraints.txt"
+        constraints.write_text("\n".join(f"{name}=={version}" for name, version in exact.items()))
         for name in others:
             problem = _pip(directory, ["install", "--constraint", str(constraints), name], source)
             say(f"{name}: {'installed in another version' if problem is None else f'left out: {problem}'}")
@@ -128,9 +130,9 @@ def _install(image: Image, directory: Path, source: PackageSource, say: Callable
         raise InstallError(f"No wheel of any library was found {where}; is it reachable?")
 
 
-def _pip(directory: Path | None, arguments: Sequence[str], source: PackageSource) -> str | None:
+def _pip(directory: Path, arguments: Sequence[str], source: PackageSource) -> str | None:
     """Run a command of pip for an environment; return the end of what it complained about, None when all went well."""
-    into = [] if directory is None else ["--python", str(directory / "bin" / "python")]
+    into = ["--python", str(directory / "bin" / "python")]
     command = [sys.executable, "-m", "pip", *into, "--disable-pip-version-check", "--no-input", "--quiet", arguments[0]]
     command += ["--only-binary", ":all:", *source.options(), *arguments[1:]]
     try:
