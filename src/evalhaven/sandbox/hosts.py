@@ -105,7 +105,6 @@ class HostStarter:
         self._limits = limits
         self._canaries = [path.resolve() for path in canaries]
         self._numbers: Iterator[int] = count()
-        self._hosts: set[int] = set()
         self._living: dict[int, Host] = {}
         self._scratch: ScratchRoot | None = None
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="evalhaven-hosts")
@@ -142,9 +141,13 @@ class HostStarter:
         if host.scratch is not None:
             remove_tree(host.scratch)
 
+    def list_living(self) -> list[Host]:
+        """Return the hosts that were not ended yet."""
+        return list(self._living.values())
+
     def close(self) -> None:
         """End every host that is left."""
-        for host in list(self._living.values()):
+        for host in self.list_living():
             self.end(host)
         self.thread.shutdown()
         if self._scratch is not None:

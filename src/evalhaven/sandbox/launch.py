@@ -24,7 +24,7 @@ _NICENESS = 5
 _CORES = 2
 _MIB = 1 << 20
 # Interpreter, libraries and stacks of threads map memory that they never use.
-_ADDRESS_SPACE_BEYOND = 512 * _MIB
+_ADDRESS_SPACE_PER_MEMORY = 1.25
 # The kernel counts a user's processes wherever they run, unless a namespace of users counts its own (Linux 5.14).
 _THREADS_OF_SHARED_USER = 4096
 _OWN_COUNT_SINCE = (5, 14)
@@ -229,7 +229,7 @@ def _rlimits(layers: Layers, limits: Limits, place: Place) -> dict[str, int]:
         "RLIMIT_RTPRIO": 0,
         "RLIMIT_NICE": 0,
         "RLIMIT_STACK": 8 * _MIB,
-        "RLIMIT_AS": limits.memory_bytes + _ADDRESS_SPACE_BEYOND,
+        "RLIMIT_AS": int(limits.memory_bytes * _ADDRESS_SPACE_PER_MEMORY),
     }
 
 

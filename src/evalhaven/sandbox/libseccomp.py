@@ -85,14 +85,19 @@ class Filter:
     def __exit__(self, *_exception: object) -> None:
         self._library.seccomp_release(self._context)
 
+    def find_number(self, name: str) -> int | None:
+        """Return the number of a system call; None: this architecture does not have it."""
+        number = self._library.seccomp_syscall_resolve_name(name.encode())
+        return number if number >= 0 else None
+
     def add(self, action: int, name: str, *conditions: Condition) -> None:
         """Add a rule; a call that this architecture does not have needs none.
 
         Raises:
             SeccompMissingError: The library refuses the rule.
         """
-        number = self._library.seccomp_syscall_resolve_name(name.encode())
-        if number < 0:
+        number = self.find_number(name)
+        if number is None:
             return
         array = (_Comparison * len(conditions))(
             *((each.argument, each.comparison, each.value, each.masked) for each in conditions)

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.sandbox.environment import LAYERS, Environment, Isolation, Layers
-from evalhaven.sandbox.hosts import HostStarter, HostStartError
+from evalhaven.sandbox.hosts import Host, HostStarter, HostStartError
 from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.links import HostLink, end_host, open_host
 from evalhaven.sandbox.replies import ErrorKind, Reply
@@ -122,6 +122,10 @@ class HostPool:
             return  # whoever needs a host tries again, and is told why
         finally:
             self._warming[environment] -= 1
+
+    def list_hosts(self) -> list[Host]:
+        """Return every host there is, warm ones too."""
+        return [] if self._layers is None else self._starter.list_living()
 
     def start_task(self, function: Callable[..., Coroutine[object, object, object]], *arguments: object) -> None:
         """Have something done beside the callers."""

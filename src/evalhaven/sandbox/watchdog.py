@@ -13,7 +13,7 @@ from evalhaven.sandbox.sessions import Session, Verdict
 _TICK_S = 0.1
 _MIB = 1 << 20
 # The kernel refuses first where it can; what is ended here got past it.
-_MEMORY_BEYOND = 256 * _MIB
+_MEMORY_TOLERANCE = 1.125
 _THREADS_BEYOND = 8
 _PAGE_BYTES = 4096
 _THREADS_FIELD, _PAGES_FIELD = 17, 21  # of /proc/<pid>/stat, counted behind the name of the program
@@ -61,7 +61,7 @@ class Watchdog:
     def _find_excess(self, session: Session) -> Verdict | None:
         limits, host = self._limits, session.link.host
         threads, memory_bytes = _read_use(host.pid)
-        if memory_bytes > limits.memory_bytes + _MEMORY_BEYOND:
+        if memory_bytes > limits.memory_bytes * _MEMORY_TOLERANCE:
             return Verdict("memory", f"the grader used more than {limits.memory_bytes // _MIB} MiB of memory")
         if threads > limits.threads + _THREADS_BEYOND:
             return Verdict("threads", f"the grader started more than {limits.threads} threads")
