@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from evalhaven.api.application import build_application
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.domain.ids import IdFactory
+from evalhaven.graders.python.environments import Environments
+from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.blobs import BlobStore
@@ -43,6 +45,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         catalog=Catalog(()),
         config=CONFIG,
         vault=Vault(tmp_path / "secret.key"),
+        isolation=IsolationChoice(None, Environments(tmp_path / "environments"), []),
     )
 
 

@@ -102,11 +102,11 @@ async def test_a_run_that_this_release_cannot_execute_fails_and_says_what_lacks(
 
 
 async def test_a_grader_that_this_release_lacks_fails_the_run_before_anything_runs(engine: Engine) -> None:
-    parent = await stored_eval(engine, criteria=[*CRITERIA, {"type": "python", "name": "Code", "id": "Code-1"}])
+    parent = await stored_eval(engine, criteria=[*CRITERIA, {"type": "oracle", "name": "Code", "id": "Code-1"}])
     run = await conduct(engine, await inline_run(engine, ROWS, parent=parent))
 
     assert (run.status, run.error.code, run.items_planned) == (RunStatus.FAILED, "unsupported", None)
-    assert "Testing criterion 'Code' is of type 'python'" in run.error.message
+    assert "Testing criterion 'Code' is of type 'oracle'" in run.error.message
     assert await read_items(engine, run) == []
 
 

@@ -196,6 +196,7 @@ def test_extension_of_a_run_has_its_required_keys() -> None:
         "retries",
         "cache_hits",
         "limiter",
+        "sandbox",
     }
     assert properties["additionalProperties"] is True
 
