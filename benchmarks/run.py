@@ -19,12 +19,14 @@ from benchmarks.latency import measure_latency, print_latencies
 from benchmarks.machine import machine_facts
 from benchmarks.measure import Measurement, measure, scratch
 from benchmarks.peers import find_peers
+from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.sampling_report import measure_sampling, print_sampling
 from benchmarks.similarity import compare_metrics, print_comparisons
 
 SIZES = (10_000, 1_000_000)
 SMALL_ITEMS = 50_000  # a run of up to this many is over in seconds, so it is measured three times
 PROBE_SECONDS = 30.0
+PYTHON_ITEMS = 20_000
 LARGE, MILLION = 100_000, 1_000_000
 
 Document = dict[str, Any]
@@ -58,6 +60,13 @@ def _compare_metrics(_arguments: argparse.Namespace, console: Console) -> Docume
     return {"similarity": [{**asdict(each), "ratio": each.ratio} for each in comparisons]}
 
 
+def _measure_python(_arguments: argparse.Namespace, console: Console) -> Document:
+    console.print(f"executing python graders over {PYTHON_ITEMS:,} items …")
+    costs = measure_python(PYTHON_ITEMS)
+    print_python(costs, console)
+    return {"python": python_document(costs)}
+
+
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
     peers, missing = find_peers(arguments.promptfoo, arguments.lm_eval)
     large = MILLION if arguments.million else LARGE
@@ -70,6 +79,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "graded": _measure_graded,
     "api": _measure_api,
     "similarity": _compare_metrics,
+    "python": _measure_python,
     "sampling": _measure_sampling,
 }
 

@@ -1,7 +1,7 @@
 """What every grader does."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
@@ -26,6 +26,19 @@ class Grader(Protocol):
         Args:
             namespaces: The values of `item` and, where there is one, `sample`.
         """
+        ...
+
+
+@runtime_checkable
+class EarlyGrader(Grader, Protocol):
+    """A grader that is told of a sample first and asked for its grade later; others work meanwhile, without tasks."""
+
+    def begin(self, namespaces: Mapping[str, JsonValue], /) -> Awaitable[Any]:
+        """Begin to grade a sample; what comes of it is handed to `conclude`."""
+        ...
+
+    def conclude(self, outcome: Any, /) -> Grade:
+        """Return the grade of what came of `begin`."""
         ...
 
 

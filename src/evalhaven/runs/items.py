@@ -8,7 +8,7 @@ from evalhaven.domain.ids import IdFactory, created_at_of
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.samples import Sample
-from evalhaven.graders.base import Grader
+from evalhaven.graders.base import EarlyGrader, Grader
 from evalhaven.runs.rows import Row
 from evalhaven.runs.sampler import Sampler
 
@@ -30,8 +30,10 @@ class ItemEvaluator:
             repeats: How often each row is evaluated.
         """
         self._graders = graders
-        # Of graders that compute at once it would only cost time to make tasks.
-        self._is_waiting_together = sum(grader.concurrency > 1 for grader in graders) > 1
+        # Of graders that compute at once it would only cost time to let them go side by side.
+        self._is_simple = sum(grader.concurrency > 1 for grader in graders) <= 1
+        self._early = [grader for grader in graders if isinstance(grader, EarlyGrader)]
+        self._others = [grader for grader in graders if not isinstance(grader, EarlyGrader)]
         self._ids = ids
         self._sampler = sampler
         self.repeats = repeats
@@ -79,6 +81,14 @@ class ItemEvaluator:
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
-        if not self._is_waiting_together:
+        if self._is_simple:
             return [await grader.grade(namespaces) for grader in self._graders]
-        return await asyncio.gather(*(grader.grade(namespaces) for grader in self._graders))
+        begun = [(grader, grader.begin(namespaces)) for grader in self._early]
+        others = iter(await self._grade_others(namespaces))
+        early = iter([grader.conclude(await outcome) for grader, outcome in begun])
+        return [next(early if isinstance(grader, EarlyGrader) else others) for grader in self._graders]
+
+    async def _grade_others(self, namespaces: dict[str, JsonValue]) -> list[Grade]:
+        if len(self._others) > 1:
+            return await asyncio.gather(*(grader.grade(namespaces) for grader in self._others))
+        return [await grader.grade(namespaces) for grader in self._others]

@@ -162,15 +162,21 @@ class SandboxedGrader:
 
     async def call(self, sample: JsonValue, item: JsonValue) -> Reply:
         """Return what `grade(sample, item)` came to; whatever the user's code does, this raises nothing."""
+        return await self.begin(sample, item)
+
+    def begin(self, sample: JsonValue, item: JsonValue) -> asyncio.Future[Reply]:
+        """Send a call and return where its reply will be: many can be under way without a task each."""
         if self._stopped is not None:
-            return _stopped(self._stopped)
+            stopped: asyncio.Future[Reply] = self._loop.create_future()
+            stopped.set_result(_stopped(self._stopped))
+            return stopped
         call = Call(frame(jsontext.render([sample, item]).encode()), self._loop.create_future())
         self._waiting.append(call)
         if not self._is_sending:
             # Calls that are made in the same turn of the loop leave in the same write.
             self._is_sending = True
             self._loop.call_soon(self._send)
-        return await call.reply
+        return call.reply
 
     async def close(self) -> None:
         """End the hosts; calls that still wait are answered with `stopped`."""

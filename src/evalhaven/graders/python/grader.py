@@ -1,6 +1,6 @@
 """`python`: what the user's `grade(sample, item)` returns, computed in a sandbox; passed from the threshold on."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
 
@@ -77,10 +77,17 @@ class PythonGrader:
         return " ".join(self._cautions) or None
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
+        """Call `grade(sample, item)` and return the grade."""
+        return self.conclude(await self.begin(namespaces))
+
+    def begin(self, namespaces: Mapping[str, JsonValue]) -> Awaitable[Reply]:
         """Call `grade(sample, item)`; without a sample it gets an empty object, for it is always one."""
         if self._grader is None:
             raise RuntimeError("a python grader is used before it is opened")
-        reply = await self._grader.call(namespaces.get("sample", {}), namespaces["item"])
+        return self._grader.begin(namespaces.get("sample", {}), namespaces["item"])
+
+    def conclude(self, reply: Reply) -> Grade:
+        """Return the grade of a reply."""
         if reply.error is None and reply.score is not None:
             return Grade(score=reply.score, passed=reply.score >= self._threshold, output=reply.output)
         return self._without_score(reply)

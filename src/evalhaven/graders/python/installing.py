@@ -112,7 +112,7 @@ def _install(image: Image, directory: Path, source: PackageSource, say: Callable
         if problem is None:
             break
         # pip names the first one that it cannot find, and stops there.
-        lacking = [name for name, version in exact.items() if f"No matching distribution found for {name}==" in problem]
+        lacking = [name for name in exact if f"No matching distribution found for {name}==" in problem]
         if not lacking:
             raise InstallError(f"The libraries cannot be installed: {problem}")
         for name in lacking:
