@@ -60,7 +60,7 @@ def test_landlock_carries_where_namespaces_are_refused_as_in_a_container(shared_
 
     assert found["tier"] == "landlock"
     assert set(found["rejected"]) == {"full"}
-    assert "not permitted" in found["rejected"]["full"]
+    assert "bwrap: No permissions to create new namespace" in found["rejected"]["full"]
 
 
 def test_namespaces_carry_where_the_kernel_has_no_landlock(shared_python: Path, user: str) -> None:

@@ -1,6 +1,7 @@
 """Host processes as the server sees them: started, watched, ended, and what they died of."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -34,7 +35,7 @@ class HostStartError(Exception):
     """A host could not be started; the message says why."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Host:
     """A process in a sandbox.
 
@@ -105,7 +106,7 @@ class HostStarter:
         self._limits = limits
         self._canaries = [path.resolve() for path in canaries]
         self._numbers: Iterator[int] = count()
-        self._living: dict[int, Host] = {}
+        self._living: set[Host] = set()
         self._scratch: ScratchRoot | None = None
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="evalhaven-hosts")
 
@@ -128,22 +129,24 @@ class HostStarter:
             if scratch is not None:
                 remove_tree(scratch)
             raise
-        self._living[host.process.pid] = host
+        self._living.add(host)
         return host
 
     def end(self, host: Host) -> None:
         """Kill a host, wait until it is gone, and remove what it left."""
         host.kill()
         host.process.wait()
-        if self._living.pop(host.process.pid, None) is None:
-            return
+        try:
+            self._living.remove(host)
+        except KeyError:
+            return  # somebody else was faster
         host.close()
         if host.scratch is not None:
             remove_tree(host.scratch)
 
     def list_living(self) -> list[Host]:
         """Return the hosts that were not ended yet."""
-        return list(self._living.values())
+        return list(self._living)
 
     def close(self) -> None:
         """End every host that is left."""
@@ -224,8 +227,6 @@ def _send_program(host: Host, launch: Launch) -> None:
 def _widen(pipe: int) -> None:
     """Let a pipe hold many calls, if the kernel lets this user have one so large."""
     try:
-        import fcntl  # noqa: PLC0415 - not on every platform
-
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EINVAL, errno.EBUSY):
