@@ -129,9 +129,8 @@ async def _choose(orders: dict[str, Any], environment: Environment) -> None:
 
 async def _grade(orders: dict[str, Any], environment: Environment) -> None:
     """Call a grader once and print its reply."""
-    layers = replace(_layers(orders), **orders.get("changes", {}))
     async with (
-        HostPool.with_layers(layers, Limits()) as pool,
+        HostPool.with_layers(_layers(orders), Limits(**orders.get("limits", {}))) as pool,
         pool.open_grader(orders["source"], environment, 1) as grader,
     ):
         reply = await grader.call({}, {})

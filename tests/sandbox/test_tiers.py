@@ -130,6 +130,23 @@ def test_libraries_work(shared_python: Path, tier: Tier, user: str) -> None:
     assert found == {"score": 45.5, "error": None, "message": ""}
 
 
+@pytest.mark.parametrize(
+    ("excess", "kind"),
+    [
+        ("kept = bytearray(200 << 20)", "memory"),
+        ("import _thread\n    for _ in range(40):\n        _thread.start_new_thread(time.sleep, (60,))", "threads"),
+    ],
+)
+def test_watchdog_sees_what_the_kernel_let_pass(shared_python: Path, tier: Tier, excess: str, kind: str) -> None:
+    skip_without(tier, shared_python, "stranger")
+    source = f"import time\ndef grade(sample, item):\n    {excess}\n    time.sleep(60)"
+    orders = {"mode": "grade", "tier": tier, "python": str(shared_python), "user": user_ids("stranger")}
+    limits = {"memory_bytes": 64 << 20, "threads": 20}
+    found = drive({**orders, "source": source, "changes": {"rlimits": False}, "limits": limits})
+
+    assert found["error"] == kind
+
+
 def test_no_host_is_left_a_second_after_the_server_was_killed(shared_python: Path, tier: Tier, user: str) -> None:
     skip_without(tier, shared_python, user)
     orders = {"mode": "hold", "tier": tier, "python": str(shared_python), "user": user_ids(user)}

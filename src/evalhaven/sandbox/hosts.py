@@ -41,7 +41,7 @@ class Host:
 
     Attributes:
         process: What was started: the host, or bubblewrap around it.
-        pid: The host itself; None where it is not known.
+        pid: The host itself, or before it is ready bubblewrap's first process; None where it is not known.
         calls: Descriptor of the pipe to it, which does not block.
         replies: Descriptor of the pipe from it, which does not block.
         scratch: Its directory, if it is one of ours.
@@ -64,6 +64,11 @@ class Host:
         if self.process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+    def find_itself(self) -> None:
+        """Learn the process id of the host within its namespace, whose first process is bubblewrap's."""
+        if self.is_wrapped and self.pid is not None:
+            self.pid = _find_child(self.pid)
 
     def describe_end(self) -> str:
         """Return how it ended, as the end of a sentence that begins with the process."""
@@ -214,6 +219,21 @@ def _host_pid(information: IO[bytes]) -> int | None:
         return json.load(information)["child-pid"]
     except ValueError:
         return None
+
+
+def _find_child(parent: int) -> int | None:
+    """Return the one child of a process; None: it has none, or they may not be seen."""
+    try:
+        # Not every kernel lists children.
+        listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return int(listed[0]) if listed else None
+    except OSError:
+        pass
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+                return int(status.parent.name)
+    return None
 
 
 def _send_program(host: Host, launch: Launch) -> None:

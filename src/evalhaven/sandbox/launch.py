@@ -178,7 +178,6 @@ def _bwrap(view: _View, limits: Limits, place: Place, variables: dict[str, str])
         "--unshare-ipc",
         "--unshare-uts",
         "--unshare-cgroup-try",
-        "--as-pid-1",
     ]
     command += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "grader"]
     command += ["--ro-bind", "/usr", "/usr"]
