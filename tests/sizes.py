@@ -44,6 +44,7 @@ class Sizes:
         history_steps: Steps of each history.
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
+        grader_calls: Calls of a user's grader that crashes again and again.
     """
 
     kill_items: int
@@ -73,6 +74,7 @@ class Sizes:
     history_steps: int
     generated_requests: int
     python_items: int
+    grader_calls: int
 
 
 REDUCED = Sizes(
@@ -103,6 +105,7 @@ REDUCED = Sizes(
     history_steps=25,
     generated_requests=500,
     python_items=5_000,
+    grader_calls=10_000,
 )
 
 FULL = Sizes(
@@ -133,6 +136,7 @@ FULL = Sizes(
     history_steps=100,
     generated_requests=51_000,
     python_items=100_000,
+    grader_calls=100_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

@@ -55,7 +55,7 @@ def grade(sample, item):
     exec(f"def attack(server):\\n    pass\\n{body}", space)
     return space["attack"](sample)
 """
-_HOSTS_HELD = 3
+_WARM = 2
 _BUSY = """
 def grade(sample, item):
     while sample:
@@ -129,9 +129,8 @@ async def _choose(orders: dict[str, Any], environment: Environment) -> None:
 
 async def _grade(orders: dict[str, Any], environment: Environment) -> None:
     """Call a grader once and print its reply."""
-    layers = replace(_layers(orders), **orders.get("changes", {}))
     async with (
-        HostPool.with_layers(layers, Limits()) as pool,
+        HostPool.with_layers(_layers(orders), Limits(**orders.get("limits", {}))) as pool,
         pool.open_grader(orders["source"], environment, 1) as grader,
     ):
         reply = await grader.call({}, {})
@@ -147,10 +146,10 @@ async def _hold(orders: dict[str, Any], environment: Environment) -> None:
     ):
         await grader.call(False, {})
         tasks.start_soon(grader.call, True, {})
-        # The one that is busy, and those that are kept warm.
-        while len(pids := [host.pid for host in pool.list_hosts()]) < _HOSTS_HELD:  # noqa: ASYNC110 - no event tells
+        # Beside the one that is busy two are kept warm.
+        while len(pool._warm[environment]) < _WARM:  # noqa: ASYNC110 - no event tells
             await anyio.sleep(0.01)
-        _print({"pids": pids})
+        _print({"pids": [host.pid for host in pool.list_hosts()]})
 
 
 async def _attack(orders: dict[str, Any], environment: Environment) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def user_ids(name: str) -> int:
 
 
 @contextmanager
-def open_directory(user: int) -> Iterator[Path]:
+def open_directory(user: int) -> Generator[Path]:
     """Make a directory that every user can reach, and that belongs to one of them."""
     directory = Path(tempfile.mkdtemp(prefix="evalhaven-test-"))
     try:

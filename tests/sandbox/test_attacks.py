@@ -134,7 +134,7 @@ def test_every_attack_gets_in_where_there_are_no_layers(shared_python: Path, use
 @pytest.mark.parametrize(
     ("layer", "let_in"),
     [
-        ("namespaces", {"processes.fork", "processes.shell", "network.tcp_socket", "kernel.userfaultfd"}),
+        ("namespaces", {"processes.fork", "processes.subprocess", "network.tcp_socket", "kernel.userfaultfd"}),
         ("landlock", {"processes.fork", "network.tcp_socket", "kernel.bpf", "writing.change_times"}),
         ("seccomp", {"reading.passwd", "reading.database", "writing.append_to_database", "reading.list_server"}),
     ],

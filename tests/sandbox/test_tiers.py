@@ -60,7 +60,7 @@ def test_landlock_carries_where_namespaces_are_refused_as_in_a_container(shared_
 
     assert found["tier"] == "landlock"
     assert set(found["rejected"]) == {"full"}
-    assert "not permitted" in found["rejected"]["full"]
+    assert "bwrap: No permissions to create new namespace" in found["rejected"]["full"]
 
 
 def test_namespaces_carry_where_the_kernel_has_no_landlock(shared_python: Path, user: str) -> None:
@@ -128,6 +128,23 @@ def test_libraries_work(shared_python: Path, tier: Tier, user: str) -> None:
     found = drive({**orders, "packages": [str(packages)], "source": _READS_NUMPY})
 
     assert found == {"score": 45.5, "error": None, "message": ""}
+
+
+@pytest.mark.parametrize(
+    ("excess", "kind"),
+    [
+        ("kept = bytearray(200 << 20)", "memory"),
+        ("import _thread\n    for _ in range(40):\n        _thread.start_new_thread(time.sleep, (60,))", "threads"),
+    ],
+)
+def test_watchdog_sees_what_the_kernel_let_pass(shared_python: Path, tier: Tier, excess: str, kind: str) -> None:
+    skip_without(tier, shared_python, "stranger")
+    source = f"import time\ndef grade(sample, item):\n    {excess}\n    time.sleep(60)"
+    orders = {"mode": "grade", "tier": tier, "python": str(shared_python), "user": user_ids("stranger")}
+    limits = {"memory_bytes": 64 << 20, "threads": 20}
+    found = drive({**orders, "source": source, "changes": {"rlimits": False}, "limits": limits})
+
+    assert found["error"] == kind
 
 
 def test_no_host_is_left_a_second_after_the_server_was_killed(shared_python: Path, tier: Tier, user: str) -> None:

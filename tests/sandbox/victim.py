@@ -3,7 +3,7 @@
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SECRET = "a secret of the server"
 
 
 @contextmanager
-def open_victim(directory: Path, packages: str) -> Iterator[dict[str, object]]:
+def open_victim(directory: Path, packages: str) -> Generator[dict[str, object]]:
     """Make the files and sockets, and yield where they are, as attacks are told it."""
     paths = {name: directory / f"{name}.bin" for name in ("database", "configuration", "spare")}
     for path in paths.values():

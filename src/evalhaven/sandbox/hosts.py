@@ -1,6 +1,7 @@
 """Host processes as the server sees them: started, watched, ended, and what they died of."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -34,13 +35,13 @@ class HostStartError(Exception):
     """A host could not be started; the message says why."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Host:
     """A process in a sandbox.
 
     Attributes:
         process: What was started: the host, or bubblewrap around it.
-        pid: The host itself; None where it is not known.
+        pid: The host itself, or before it is ready bubblewrap's first process; None where it is not known.
         calls: Descriptor of the pipe to it, which does not block.
         replies: Descriptor of the pipe from it, which does not block.
         scratch: Its directory, if it is one of ours.
@@ -63,6 +64,11 @@ class Host:
         if self.process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+    def find_itself(self) -> None:
+        """Learn the process id of the host within its namespace, whose first process is bubblewrap's."""
+        if self.is_wrapped and self.pid is not None:
+            self.pid = _find_child(self.pid)
 
     def describe_end(self) -> str:
         """Return how it ended, as the end of a sentence that begins with the process."""
@@ -105,7 +111,7 @@ class HostStarter:
         self._limits = limits
         self._canaries = [path.resolve() for path in canaries]
         self._numbers: Iterator[int] = count()
-        self._living: dict[int, Host] = {}
+        self._living: set[Host] = set()
         self._scratch: ScratchRoot | None = None
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="evalhaven-hosts")
 
@@ -128,22 +134,24 @@ class HostStarter:
             if scratch is not None:
                 remove_tree(scratch)
             raise
-        self._living[host.process.pid] = host
+        self._living.add(host)
         return host
 
     def end(self, host: Host) -> None:
         """Kill a host, wait until it is gone, and remove what it left."""
         host.kill()
         host.process.wait()
-        if self._living.pop(host.process.pid, None) is None:
-            return
+        try:
+            self._living.remove(host)
+        except KeyError:
+            return  # somebody else was faster
         host.close()
         if host.scratch is not None:
             remove_tree(host.scratch)
 
     def list_living(self) -> list[Host]:
         """Return the hosts that were not ended yet."""
-        return list(self._living.values())
+        return list(self._living)
 
     def close(self) -> None:
         """End every host that is left."""
@@ -213,6 +221,21 @@ def _host_pid(information: IO[bytes]) -> int | None:
         return None
 
 
+def _find_child(parent: int) -> int | None:
+    """Return the one child of a process; None: it has none, or they may not be seen."""
+    try:
+        # Not every kernel lists children.
+        listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return int(listed[0]) if listed else None
+    except OSError:
+        pass
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+                return int(status.parent.name)
+    return None
+
+
 def _send_program(host: Host, launch: Launch) -> None:
     """Send the program while the pipe still blocks; a host that died is noticed by whoever waits for it."""
     _widen(host.calls)
@@ -224,8 +247,6 @@ def _send_program(host: Host, launch: Launch) -> None:
 def _widen(pipe: int) -> None:
     """Let a pipe hold many calls, if the kernel lets this user have one so large."""
     try:
-        import fcntl  # noqa: PLC0415 - not on every platform
-
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EINVAL, errno.EBUSY):

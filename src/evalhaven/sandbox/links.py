@@ -141,6 +141,8 @@ async def open_host(starter: HostStarter, environment: Environment, start_s: flo
         await end_host(starter, link)
         raise
     link.on_received = _ignore
+    # No more than a look at one small file, where the kernel lists children.
+    link.host.find_itself()
     return link
 
 

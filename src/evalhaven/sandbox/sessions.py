@@ -132,8 +132,8 @@ class Session:
 
     def end(self, verdict: Verdict) -> None:
         """Kill the host, and have the call under way charged with it."""
-        if self._reader.fault != verdict.message:
-            self.link.read()
+        # What it replied before was not in vain.
+        self.link.read()
         self._finish(verdict)
 
     def _finish(self, verdict: Verdict) -> None:

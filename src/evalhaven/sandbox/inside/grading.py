@@ -33,10 +33,11 @@ class LoadedGrader:
         try:
             code = compile(source, FILE_NAME, "exec", dont_inherit=True)
             exec(code, module.__dict__)  # noqa: S102 - this is what the sandbox is for
-            self.grade = module.__dict__["grade"]
         except BaseException as error:
             self.failure = self.describe(error)
-            if isinstance(error, KeyError) and "grade" not in module.__dict__ and error.args == ("grade",):
+        else:
+            self.grade = module.__dict__.get("grade", _no_grade)
+            if self.grade is _no_grade:
                 self.failure = ("exception", "The source defines no function grade(sample, item).")
 
     def get_source(self, _name: str) -> str:

@@ -7,8 +7,10 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-class BoundedOutput(io.RawIOBase):
+class BoundedOutput(io.BufferedIOBase):
     """A file that keeps the beginning of what is written to it, and drops the rest."""
+
+    name = "<output>"
 
     def __init__(self, limit_bytes: int) -> None:
         """Keep nothing yet.
@@ -42,6 +44,4 @@ class BoundedOutput(io.RawIOBase):
 
 def open_text(output: BoundedOutput) -> io.TextIOWrapper:
     """Return the text file that prints to an output, as `sys.stdout` must be."""
-    # A buffer in between would only delay: it is memory already. It has to have `buffer` for those who write bytes.
-    buffered = io.BufferedWriter(output, buffer_size=1)
-    return io.TextIOWrapper(buffered, encoding="utf-8", errors="backslashreplace", write_through=True)
+    return io.TextIOWrapper(output, encoding="utf-8", errors="backslashreplace", write_through=True)
