@@ -84,6 +84,8 @@ def main(orders: dict[str, Any]) -> None:
         os.setresuid(orders["user"], orders["user"], orders["user"])
         # As if this user had started it: a change of the user closes a process to others of that user.
         kernel.prctl(_PR_SET_DUMPABLE, 1)
+    # Nobody clears up after a driver that is killed.
+    tempfile.tempdir = orders.get("scratch")
     environment = Environment(Path(orders["python"]), tuple(Path(path) for path in orders.get("packages", ())))
     function = {"attack": _attack, "choose": _choose, "grade": _grade, "hold": _hold}[orders["mode"]]
     anyio.run(function, orders, environment, backend_options={"use_uvloop": True})
@@ -153,8 +155,7 @@ async def _hold(orders: dict[str, Any], environment: Environment) -> None:
 
 
 async def _attack(orders: dict[str, Any], environment: Environment) -> None:
-    directory, scratch = Path(orders["directory"]), Path(orders["scratch"])
-    tempfile.tempdir = str(scratch)
+    directory, scratch = Path(orders["directory"]), orders["scratch"]
     layers = _layers(orders)
     attacks = [attack for attack in read_attacks() if orders["solo"] or not attack.is_solo]
     with open_victim(directory, orders["target_packages"]) as server:

@@ -150,14 +150,16 @@ def test_watchdog_sees_what_the_kernel_let_pass(shared_python: Path, tier: Tier,
 def test_no_host_is_left_a_second_after_the_server_was_killed(shared_python: Path, tier: Tier, user: str) -> None:
     skip_without(tier, shared_python, user)
     orders = {"mode": "hold", "tier": tier, "python": str(shared_python), "user": user_ids(user)}
-    with open_directory(user_ids(user)), subprocess.Popen(driver_command(orders), stdout=subprocess.PIPE) as driver:
-        assert driver.stdout is not None
-        pids = json.loads(driver.stdout.readline())["pids"]
-        assert all(psutil.pid_exists(pid) for pid in pids)
-        driver.kill()
-        deadline = time.monotonic() + _GONE_WITHIN_S
-        while (left := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < deadline:
-            time.sleep(0.01)
+    with open_directory(user_ids(user)) as directory:
+        command = driver_command({**orders, "scratch": str(directory)})
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as driver:
+            assert driver.stdout is not None
+            pids = json.loads(driver.stdout.readline())["pids"]
+            assert all(psutil.pid_exists(pid) for pid in pids)
+            driver.kill()
+            deadline = time.monotonic() + _GONE_WITHIN_S
+            while (left := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < deadline:
+                time.sleep(0.01)
 
     assert len(pids) == 3
     assert left == []

@@ -24,6 +24,7 @@ ErrorKind = Literal[
 
 _KindFromHost = Literal["exception", "invalid_result", "memory", "disk", "threads", "import"]
 _HEAD_BYTES = 4
+_SECONDS_MAX = 1e6
 
 
 class ProtocolError(Exception):
@@ -108,6 +109,6 @@ class ReplyReader:
         score, kind, seconds = frame.score, frame.error, frame.seconds
         if (score is None) is (kind is None):
             raise ProtocolError("a reply has neither a score nor an error, or both")
-        if (score is not None and not math.isfinite(score)) or not 0.0 <= seconds < math.inf:
-            raise ProtocolError("a reply holds a number that is not finite")
+        if (score is not None and not math.isfinite(score)) or not 0.0 <= seconds <= _SECONDS_MAX:
+            raise ProtocolError("a reply holds a number that is out of range")
         return Reply(score, kind, frame.message, frame.output[: self._output_chars], seconds)
