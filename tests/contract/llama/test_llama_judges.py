@@ -100,7 +100,7 @@ def test_images_reach_the_judge(run: Run, sdk: openai.OpenAI) -> None:
 
 
 def test_a_judge_that_is_asked_too_much_errs_its_item_and_no_other(run: Run) -> None:
-    ended, items = run(rows({"n": "a " * 5000}, {"n": "a"}), judge("Rate {{ item.n }}", pass_threshold=0))
+    ended, items = run(rows({"n": "a " * 5000}, {"n": "answer 1."}), judge("Rate {{ item.n }}", pass_threshold=0))
 
     assert counts(ended) == (1, 0, 1)
     error = result_of(items[0])["evalhaven"]["error"]
