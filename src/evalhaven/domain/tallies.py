@@ -65,6 +65,8 @@ class Tally:
             unresolved += item.is_unresolved
             for count, grade in zip(counts, item.grades, strict=False):
                 count[2 if grade.error is not None else 0 if grade.passed else 1] += 1
+                if grade.calls:
+                    spent.add_judging(grade.calls)
         if not any(statuses):
             return self
         return replace(
@@ -99,9 +101,6 @@ class SpendingCounter:
             # Codes and names of models are the words of others: a run keeps so many of them apart.
             self._errors[code if code in self._errors or len(self._errors) < _MOST_NAMES else OTHER] += 1
             self._has_news = True
-        for grade in item.grades:
-            for call in grade.calls:
-                self._add_judging(call)
         sample = item.sample
         if sample.recorded_text is not None or sample is NO_SAMPLE:
             return
@@ -114,13 +113,15 @@ class SpendingCounter:
             self._total_ms += sample.latency_ms
             self._add_call(sample.model, "target", sample.usage, sample.cost)
 
-    def _add_judging(self, call: Sample) -> None:
+    def add_judging(self, calls: Iterable[Sample]) -> None:
+        """Count what the calls to judges cost that were made for one grade."""
         self._has_news = True
-        self._retries += max(0, call.attempts - 1)
-        if call.is_cached:
-            self._cache_hits += 1
-        elif call.latency_ms is not None:
-            self._add_call(call.model, "judge", call.usage, call.cost)
+        for call in calls:
+            self._retries += max(0, call.attempts - 1)
+            if call.is_cached:
+                self._cache_hits += 1
+            elif call.latency_ms is not None:
+                self._add_call(call.model, "judge", call.usage, call.cost)
 
     def _add_call(self, model: str, role: Role, usage: Usage, cost: float | None) -> None:
         if (model, role) not in self._usage and len(self._usage) >= _MOST_NAMES:

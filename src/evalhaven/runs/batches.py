@@ -36,8 +36,8 @@ class Batch:
         self.size_bytes += len(item.item_text) + len(sample.recorded_text or "")
         self.size_bytes += _length_of(sample.input) + _length_of(sample.output)
         for grade in item.grades:
-            for call in grade.calls:
-                self.size_bytes += _length_of(call.input) + _length_of(call.output)
+            if grade.calls:
+                self.size_bytes += sum(_length_of(call.input) + _length_of(call.output) for call in grade.calls)
 
 
 def _length_of(messages: Sequence[JsonValue]) -> int:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from evalhaven.graders.judges.answers import Reading, read_answer
 from evalhaven.graders.judges.forms import Form, LabelForm, ScoreForm
+from tests.recorded import read_recorded
 
 SCORE = ScoreForm(0, 10, 5)
 LABEL = LabelForm(["good", "bad", "Bad one", "1"], ["good"])
@@ -110,3 +112,16 @@ def test_no_answer_is_slow_to_read(text: str) -> None:
     assert read_answer(text, SCORE) is None
     assert read_answer(text, LABEL) is None
     assert time.process_time() - began_s < 5
+
+
+def test_answers_that_judges_of_the_hosted_api_gave_are_read(shared_dir: Path) -> None:
+    row = json.loads((shared_dir / "spec/recorded/export_row_model_graders_2024-12.json").read_text(encoding="utf-8"))
+    said = {name: sample["outputs"][0]["content"] for name, sample in row["grader_samples"].items()}
+    item = read_recorded(shared_dir / "spec/recorded/output_item_image_score_model__cookbook_2025-07.txt")
+    scored = item["results"][0]
+
+    assert read_answer(said["Custom prompt"], SCORE) == Reading(5.0, "text")
+    assert read_answer(said["Criteria match"], LabelForm(["pass", "fail"], ["pass"])) == Reading("pass", "json")
+    sentiments = LabelForm(["positive", "neutral", "negative"], ["positive"])
+    assert read_answer(said["Sentiment classification"], sentiments) == Reading("positive", "json")
+    assert read_answer(scored["sample"]["output"][0]["content"], SCORE) == Reading(scored["score"], "json")
