@@ -18,7 +18,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.registry import build_grader
-from evalhaven.runs.chunks import ChunkRunner
+from evalhaven.runs.chunks import ChunkRunner, open_chunk_runner
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.items import ItemEvaluator
@@ -172,11 +172,19 @@ class RunConductor:
             raise RunStoppedError
 
     async def _run_pending_chunks(self, run: Run, evaluator: ItemEvaluator, *, calls_models: bool) -> None:
-        engine = self._engine
-        last = -1
         window = self._window(evaluator, calls_models=calls_models)
         row = 1 / evaluator.repeats
-        runner = ChunkRunner(engine, run, evaluator, self._stop_requested, lambda chunk: window.finish(chunk, row))
+
+        def finish(chunk: Chunk) -> None:
+            window.finish(chunk, row)
+
+        async with open_chunk_runner(self._engine, run, evaluator, self._stop_requested, finish) as runner:
+            await self._run_within(window, run, runner, calls_models=calls_models)
+
+    async def _run_within(self, window: ChunkWindow, run: Run, runner: ChunkRunner, *, calls_models: bool) -> None:
+        """Execute the pending chunks as a window lets them."""
+        engine = self._engine
+        last = -1
 
         async def run_one(chunk: Chunk) -> None:
             try:
@@ -193,7 +201,7 @@ class RunConductor:
 
         async def list_next() -> list[Chunk]:
             async with engine.database.read() as tx:
-                return await list_pending_chunks(tx, run.scope, run.key, above=last, limit=CHUNKS_OF_A_RUN)
+                return await list_pending_chunks(tx, run.scope, run.key, above=last, limit=SAMPLED_CHUNKS_OF_A_RUN)
 
         async with anyio.create_task_group() as tasks:
             while not self._stop_requested.is_set() and (chunks := await engine.patience.persist(list_next)):
@@ -223,7 +231,7 @@ class RunConductor:
         if not calls_models:
             return ChunkWindow(CHUNKS_OF_A_RUN, CHUNKS_OF_A_RUN * CHUNK_ROWS, CHUNKS_OF_A_RUN * LARGE_CHUNK_BYTES)
         # One chunk more than needed, so that the calls under way do not dwindle at the end of each.
-        rows = evaluator.concurrency // evaluator.repeats + CHUNK_ROWS
+        rows = evaluator.most_at_once // evaluator.repeats + CHUNK_ROWS
         return ChunkWindow(SAMPLED_CHUNKS_OF_A_RUN, rows, _WINDOW_BYTES)
 
     async def _is_over(self) -> bool:

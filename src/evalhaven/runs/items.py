@@ -1,6 +1,6 @@
 """One item: row to graded output item."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 
@@ -44,15 +44,19 @@ class ItemEvaluator:
 
     @property
     def concurrency(self) -> int:
-        """Return how many items are worth evaluating at once."""
+        """Return how many items are worth evaluating at once while no call pauses before its next attempt."""
         grading = max((grader.concurrency for grader in self._graders), default=1)
-        # A call that waits for its next attempt occupies nobody at the endpoint, and must not occupy a place here.
-        return grading if self._sampler is None else max(grading, _ITEMS_A_CALL * self._sampler.concurrency)
+        return grading if self._sampler is None else max(grading, self._sampler.concurrency)
 
     @property
-    def is_waiting(self) -> bool:
-        """Tell whether an item may take long without computing: what is finished must not wait for it to be stored."""
-        return self._sampler is not None or self.concurrency > 1
+    def most_at_once(self) -> int:
+        """Return how many items may be under way at once: a call that pauses occupies nobody at the endpoint."""
+        return self.concurrency if self._sampler is None else _ITEMS_A_CALL * self.concurrency
+
+    def watch_pauses(self, on_pause: Callable[[], None]) -> None:
+        """Tell somebody whenever the call of an item begins to pause before its next attempt."""
+        if self._sampler is not None:
+            self._sampler.on_pause = on_pause
 
     async def evaluate_item(self, row: Row, position: int, repeat: int = 0) -> OutputItem:
         """Return the output item of a row.

@@ -1,7 +1,7 @@
 """The sampler: asks a model for the sample of one item, or to judge it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -133,6 +133,7 @@ class Sampler:
         self._identity = _identity_of(self._target.endpoint, self._maker.path)
         self._run_limit = run_limit
         self._began_at = engine.clock.now()
+        self.on_pause: Callable[[], None] | None = None  # told whenever a call pauses before its next attempt
         # A run that is taken up again goes on counting.
         self._retries = Counter(_known_retries(known_flow))
 
@@ -249,6 +250,8 @@ class Sampler:
 
     def _note_retry(self, kind: str) -> None:
         self._retries[kind] += 1
+        if self.on_pause is not None:
+            self.on_pause()
 
     def _hash_of(self, request: ModelRequest, repeat: int) -> bytes:
         """Return the hash of all that shapes an answer: who is asked and how, what, and for the how manieth time."""

@@ -34,15 +34,38 @@ from evalhaven.storage.tables import output_items
 _FETCH_ROWS = 8  # rows read at once, so that a page of large items is cut before it fills the memory
 
 
+class StoredBeforeError(Exception):
+    """Some of the items are stored already; nothing of the transaction may be kept."""
+
+
 async def insert_output_items(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
-) -> list[OutputItem]:
+    tx: AsyncConnection,
+    scope: ProjectScope,
+    run_key: int,
+    items: Sequence[OutputItem],
+    *,
+    may_be_stored: bool = True,
+) -> Sequence[OutputItem]:
     """Store items of a run and return those that were new.
 
     An item already stored under (run, position, repeat) stays as it is and is not returned. So a chunk executed
     twice leaves the same rows, and so does a batch stored twice because the answer to its commit was lost. Call it
     with the run locked.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        run_key: The run.
+        items: Of any positions.
+        may_be_stored: Whether to look first; without that it is an error if one is stored.
+
+    Raises:
+        StoredBeforeError: An item is stored though none may be.
     """
+    if not may_be_stored:
+        if await insert_new(tx, output_items, [_values(scope, run_key, item) for item in items]) != len(items):
+            raise StoredBeforeError
+        return items
     positions = [item.position for item in items]
     first = min(positions)
     stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
