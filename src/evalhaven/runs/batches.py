@@ -48,6 +48,9 @@ class Batch:
         sample = item.sample
         self.size_bytes += len(item.item_text) + len(sample.recorded_text or "")
         self.size_bytes += _length_of(sample.input) + _length_of(sample.output)
+        for grade in item.grades:
+            if grade.calls:
+                self.size_bytes += sum(_length_of(call.input) + _length_of(call.output) for call in grade.calls)
 
 
 def _length_of(messages: Sequence[JsonValue]) -> int:

@@ -1,7 +1,8 @@
 """Queries on output items, and their form in a row.
 
 What a row holds: the item and a recorded sample as the user wrote them, grades as `[score, passed]` pairs with an
-object behind them where there is more to say. Names of criteria, model parameters and the like stand with the run.
+object behind them where there is more to say, such as what a judge was asked and answered. Names of criteria, model
+parameters and the like stand with the run.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import insert_new
 from evalhaven.storage.keyset import page_after, unknown_cursor
-from evalhaven.storage.samples import error_of, error_values, sample_text, stored_sample
+from evalhaven.storage.samples import call_of, call_values, error_of, error_values, sample_text, stored_sample
 from evalhaven.storage.tables import output_items
 
 _FETCH_ROWS = 8  # rows read at once, so that a page of large items is cut before it fills the memory
@@ -204,6 +205,10 @@ def _grade_values(grade: Grade) -> list[Any]:
         more["sample"] = grade.sample
     if grade.notes:
         more["notes"] = grade.notes
+    if grade.judge is not None:
+        more["judge"] = grade.judge
+    if grade.calls:
+        more["calls"] = [call_values(call) for call in grade.calls]
     return [*values, more] if more else values
 
 
@@ -216,6 +221,8 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         error=error_of(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
         notes=tuple(more.get("notes", ())),
+        calls=tuple(call_of(values) for values in more.get("calls", ())),
+        judge=more.get("judge"),
     )
 
 
