@@ -45,6 +45,7 @@ class Sizes:
         histories: Random histories of runs, each on a server of its own.
         history_steps: Steps of each history.
         generated_requests: Fewest requests generated from the published document, for each database.
+        grader_calls: Calls of a user's grader that crashes again and again.
     """
 
     kill_items: int
@@ -75,6 +76,7 @@ class Sizes:
     histories: int
     history_steps: int
     generated_requests: int
+    grader_calls: int
 
 
 REDUCED = Sizes(
@@ -106,6 +108,7 @@ REDUCED = Sizes(
     histories=1,
     history_steps=25,
     generated_requests=500,
+    grader_calls=10_000,
 )
 
 FULL = Sizes(
@@ -137,6 +140,7 @@ FULL = Sizes(
     histories=8,
     history_steps=100,
     generated_requests=51_000,
+    grader_calls=100_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

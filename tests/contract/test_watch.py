@@ -113,7 +113,7 @@ def test_watching_shows_a_run_until_it_completes(server: Server, make_eval: Make
     assert (last["passed"], last["failed"], last["errored"]) == (200, 100, 0)
     assert done == sorted(done)
     assert [line for line in lines if (line["items_per_s"] or 0) > 0 and (line["eta_s"] or 0) > 0]
-    assert (last["tokens"], last["cost"], last["limiter"], last["errors"]) == (None, None, None, {})
+    assert (last["tokens"]["total_tokens"], last["limiter"]["endpoint"], last["errors"]) == (600, "slow", {})
 
 
 def test_a_run_that_failed_ends_watching_with_1(

@@ -1,0 +1,1 @@
+"""Where graders that users wrote are executed: in processes that can reach nothing."""

@@ -1,0 +1,253 @@
+"""Host processes as the server sees them: started, watched, ended, and what they died of."""
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+from evalhaven.sandbox.environment import Environment, Layers
+from evalhaven.sandbox.interpreters import examine_interpreter
+from evalhaven.sandbox.launch import Launch, Place, plan_launch
+from evalhaven.sandbox.limits import Limits
+from evalhaven.sandbox.scratch import ScratchRoot, remove_tree
+from evalhaven.sandbox.users import is_root, may_mount, pick_user
+
+_PROGRAM = ("kernel", "landlock", "lockdown", "proof", "printing", "grading", "serving", "entry")
+_PACKAGE = "evalhaven.sandbox.inside"
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
+_ERRORS_BYTES = 2000
+_SIGNALED_STATUS = 128  # bubblewrap ends with this more than the signal that killed what it ran
+
+
+class HostStartError(Exception):
+    """A host could not be started; the message says why."""
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """A process in a sandbox.
+
+    Attributes:
+        process: What was started: the host, or bubblewrap around it.
+        pid: The host itself, or before it is ready bubblewrap's first process; None where it is not known.
+        calls: Descriptor of the pipe to it, which does not block.
+        replies: Descriptor of the pipe from it, which does not block.
+        scratch: Its directory, if it is one of ours.
+        errors: What is written to standard error until it is ready.
+        last_words: The end of that, once the process is gone.
+        is_wrapped: Whether bubblewrap reports its end.
+    """
+
+    process: subprocess.Popen[bytes]
+    pid: int | None
+    calls: int
+    replies: int
+    scratch: Path | None
+    errors: IO[bytes]
+    is_wrapped: bool
+    last_words: str = ""
+
+    def kill(self) -> None:
+        """End it and all that it could have started; repeating this does nothing."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def find_itself(self) -> None:
+        """Learn the process id of the host within its namespace, whose first process is bubblewrap's."""
+        if self.is_wrapped and self.pid is not None:
+            self.pid = _find_child(self.pid)
+
+    def describe_end(self) -> str:
+        """Return how it ended, as the end of a sentence that begins with the process."""
+        code = self.process.returncode
+        if code is None:
+            return "has not ended"
+        if self.is_wrapped and code > _SIGNALED_STATUS:
+            code = _SIGNALED_STATUS - code
+        if code >= 0:
+            return f"exited with status {code}"
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was killed by signal {-code}"
+
+    def close(self) -> None:
+        """Close the pipes, and keep the end of what was written to standard error."""
+        os.close(self.calls)
+        os.close(self.replies)
+        with self.errors as errors:
+            errors.seek(max(0, os.fstat(errors.fileno()).st_size - _ERRORS_BYTES))
+            self.last_words = errors.read(_ERRORS_BYTES).decode("utf-8", "replace").strip()
+
+
+class HostStarter:
+    """Starts hosts from one thread of its own, and ends those that are left when it is closed.
+
+    The kernel kills hosts with the thread that started them, so that thread lives as long as this object.
+    """
+
+    def __init__(self, layers: Layers, limits: Limits, canaries: Sequence[Path]) -> None:
+        """Start nothing yet.
+
+        Args:
+            layers: The walls of every host.
+            limits: What every host may use.
+            canaries: Files that no host must be able to open.
+        """
+        self._layers = layers
+        self._limits = limits
+        self._canaries = [path.resolve() for path in canaries]
+        self._numbers: Iterator[int] = count()
+        self._living: set[Host] = set()
+        self._scratch: ScratchRoot | None = None
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="evalhaven-hosts")
+
+    def start(self, environment: Environment) -> Host:
+        """Start a host and send it its program; to be called in `thread`.
+
+        Raises:
+            HostStartError: It could not be started.
+            InterpreterError: There is no interpreter to start.
+            SeccompMissingError: The filter cannot be made.
+        """
+        interpreter = examine_interpreter(environment.python)
+        user = pick_user() if self._layers.privileges and self._has_users() else 0
+        scratch = None if self._layers.namespaces else self._root().make(user)
+        place = Place(scratch, user, next(self._numbers))
+        try:
+            launch = plan_launch(self._layers, self._limits, environment, interpreter, place, self._canaries)
+            host = _spawn(launch, scratch, self._layers.namespaces)
+        except BaseException:
+            if scratch is not None:
+                remove_tree(scratch)
+            raise
+        self._living.add(host)
+        return host
+
+    def end(self, host: Host) -> None:
+        """Kill a host, wait until it is gone, and remove what it left."""
+        host.kill()
+        host.process.wait()
+        try:
+            self._living.remove(host)
+        except KeyError:
+            return  # somebody else was faster
+        host.close()
+        if host.scratch is not None:
+            remove_tree(host.scratch)
+
+    def list_living(self) -> list[Host]:
+        """Return the hosts that were not ended yet."""
+        return list(self._living)
+
+    def close(self) -> None:
+        """End every host that is left."""
+        for host in self.list_living():
+            self.end(host)
+        self.thread.shutdown()
+        if self._scratch is not None:
+            self._scratch.close()
+
+    def _has_users(self) -> bool:
+        return is_root() and (may_mount() or not self._layers.namespaces)
+
+    def _root(self) -> ScratchRoot:
+        if self._scratch is None:
+            self._scratch = ScratchRoot()
+        return self._scratch
+
+
+@cache
+def _program() -> list[tuple[str, str]]:
+    directory = Path(__file__).parent / "inside"
+    modules = [(f"{_PACKAGE}.{name}", (directory / f"{name}.py").read_text()) for name in _PROGRAM]
+    return [(_PACKAGE, ""), *modules]
+
+
+def _spawn(launch: Launch, scratch: Path | None, is_wrapped: bool) -> Host:
+    calls_inside, calls = os.pipe()
+    replies, replies_inside = os.pipe()
+    facts, facts_inside = os.pipe()
+    ours, theirs = [calls, replies], [calls_inside, replies_inside, facts_inside]
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the host
+    command = launch.command
+    if is_wrapped:
+        command = [command[0], "--info-fd", str(facts_inside), *command[1:]]
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own command line
+            command,
+            stdin=calls_inside,
+            stdout=replies_inside,
+            stderr=errors,
+            env=launch.variables,
+            pass_fds=(facts_inside,) if is_wrapped else (),
+            start_new_session=True,
+            cwd="/",
+        )
+    except OSError as error:
+        for descriptor in ours:
+            os.close(descriptor)
+        raise HostStartError(f"{command[0]} does not start: {error.strerror}") from error
+    finally:
+        for descriptor in theirs:
+            os.close(descriptor)
+        with os.fdopen(facts, "rb") as information:
+            pid = _host_pid(information) if is_wrapped else None
+    host = Host(process, pid if is_wrapped else process.pid, calls, replies, scratch, errors, is_wrapped)
+    _send_program(host, launch)
+    for descriptor in ours:
+        os.set_blocking(descriptor, False)
+    return host
+
+
+def _host_pid(information: IO[bytes]) -> int | None:
+    """Return the process id that bubblewrap tells; None: it ended before."""
+    try:
+        return json.load(information)["child-pid"]
+    except ValueError:
+        return None
+
+
+def _find_child(parent: int) -> int | None:
+    """Return the one child of a process; None: it has none, or they may not be seen."""
+    try:
+        # Not every kernel lists children.
+        listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return int(listed[0]) if listed else None
+    except OSError:
+        pass
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+                return int(status.parent.name)
+    return None
+
+
+def _send_program(host: Host, launch: Launch) -> None:
+    """Send the program while the pipe still blocks; a host that died is noticed by whoever waits for it."""
+    _widen(host.calls)
+    text = json.dumps([_program(), launch.orders]).encode()
+    with suppress(BrokenPipeError), os.fdopen(host.calls, "wb", closefd=False) as pipe:
+        pipe.write(len(text).to_bytes(4, "little") + text)
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold many calls, if the kernel lets this user have one so large."""
+    try:
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL, errno.EBUSY):
+            raise

@@ -1,0 +1,44 @@
+"""The first thing a host does: it locks itself down, proves it, says so, and only then takes a source."""
+
+import gc
+import json
+import os
+import sys
+
+from evalhaven.sandbox.inside.lockdown import CALLS, REPLIES, LockdownError, lock_down, seize_descriptors
+from evalhaven.sandbox.inside.proof import prove
+from evalhaven.sandbox.inside.serving import serve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from evalhaven.sandbox.inside.orders import Orders
+
+_PACKAGE = "evalhaven."
+
+
+def run(orders: "Orders") -> None:
+    """Be a host; it ends with its pipe."""
+    seize_descriptors()
+    try:
+        lock_down(orders)
+        leaks = prove(orders) if orders["is_proving"] else []
+    except (LockdownError, OSError) as error:
+        _tell({"failed": str(error)})
+        os._exit(1)
+    sys.set_int_max_str_digits(0)  # an item's integers may have any length
+    _hide_program()
+    _tell({"leaks": leaks})
+    gc.freeze()
+    serve(CALLS, REPLIES, orders["output_bytes"], orders["reply_bytes"])
+
+
+def _hide_program() -> None:
+    """Leave nothing of ours where a grader imports from."""
+    for name in [name for name in sys.modules if name.startswith(_PACKAGE)]:
+        del sys.modules[name]
+    sys.argv = [""]
+
+
+def _tell(message: dict[str, object]) -> None:
+    text = json.dumps(message).encode()
+    os.write(REPLIES, len(text).to_bytes(4, "little") + text)

@@ -1,0 +1,47 @@
+"""What a grader prints, kept in memory up to a limit."""
+
+import io
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class BoundedOutput(io.BufferedIOBase):
+    """A file that keeps the beginning of what is written to it, and drops the rest."""
+
+    name = "<output>"
+
+    def __init__(self, limit_bytes: int) -> None:
+        """Keep nothing yet.
+
+        Args:
+            limit_bytes: How much is kept until it is taken.
+        """
+        self.limit_bytes = limit_bytes
+        self._kept = bytearray()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, text: "Buffer", /) -> int:
+        """Keep as much as there is room for, and say that all was written."""
+        view = memoryview(text)
+        self._kept += view[: self.limit_bytes - len(self._kept)]
+        return len(view)
+
+    def has_text(self) -> bool:
+        """Tell whether something was printed since it was taken last."""
+        return bool(self._kept)
+
+    def take(self) -> str:
+        """Return what was printed, and forget it."""
+        text = self._kept.decode("utf-8", "replace")
+        self._kept.clear()
+        return text
+
+
+def open_text(output: BoundedOutput) -> io.TextIOWrapper:
+    """Return the text file that prints to an output, as `sys.stdout` must be."""
+    return io.TextIOWrapper(output, encoding="utf-8", errors="backslashreplace", write_through=True)

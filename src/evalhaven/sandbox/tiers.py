@@ -1,0 +1,48 @@
+"""Which isolation this machine offers: found by starting a host in each tier, and by nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evalhaven.sandbox.environment import LAYERS, Environment, Isolation, Layers, Tier
+from evalhaven.sandbox.hosts import HostStarter, HostStartError
+from evalhaven.sandbox.launch import find_bwrap
+from evalhaven.sandbox.limits import Limits
+from evalhaven.sandbox.links import end_host, open_host
+
+_IN_ORDER = (Tier.FULL, Tier.LANDLOCK, Tier.NAMESPACES)
+
+__all__ = ["LAYERS", "Environment", "Isolation", "Tier", "choose_isolation"]
+
+
+async def choose_isolation(
+    wanted: Tier | None, environment: Environment, canaries: Sequence[Path], limits: Limits | None = None
+) -> Isolation:
+    """Return the best tier that holds here, and why each better one does not.
+
+    Args:
+        wanted: The only tier to try; None: all but `OFF`, which is never chosen by itself.
+        environment: What graders will import from.
+        canaries: Files that no grader must be able to open, such as the database.
+        limits: How long a host may take to start; None: the default.
+    """
+    rejected: dict[Tier, str] = {}
+    for tier in _IN_ORDER if wanted is None else (wanted,):
+        reason = await try_layers(LAYERS[tier], environment, canaries, limits or Limits())
+        if reason is None:
+            return Isolation(tier, rejected)
+        rejected[tier] = reason
+    return Isolation(None, rejected)
+
+
+async def try_layers(layers: Layers, environment: Environment, canaries: Sequence[Path], limits: Limits) -> str | None:
+    """Start a host within these walls and return why that fails; None: they hold."""
+    if layers.namespaces and find_bwrap() is None:
+        return "bubblewrap is not installed (Debian: apt install bubblewrap)"
+    starter = HostStarter(layers, limits, canaries)
+    try:
+        await end_host(starter, await open_host(starter, environment, limits.start_s))
+    except HostStartError as error:
+        return str(error)
+    finally:
+        starter.close()
+    return None

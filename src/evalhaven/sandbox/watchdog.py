@@ -1,0 +1,83 @@
+"""Looks after hosts ten times a second while they work: time, memory, threads and disk."""
+
+import time
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from evalhaven.sandbox.limits import Limits
+from evalhaven.sandbox.scratch import measure
+from evalhaven.sandbox.sessions import Session, Verdict
+
+_TICK_S = 0.1
+_MIB = 1 << 20
+# The kernel refuses first where it can; what is ended here got past it.
+_MEMORY_TOLERANCE = 1.125
+_THREADS_BEYOND = 8
+_PAGE_BYTES = 4096
+_THREADS_FIELD, _PAGES_FIELD = 17, 21  # of /proc/<pid>/stat, counted behind the name of the program
+
+
+class Watchdog:
+    """Ends hosts that use more than they may."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Look after nobody yet."""
+        self._limits = limits
+        self._sessions: set[Session] = set()
+        self._has_work = anyio.Event()
+
+    def add(self, session: Session) -> None:
+        """Look after a session from now on."""
+        self._sessions.add(session)
+        self._has_work.set()
+
+    def remove(self, session: Session) -> None:
+        """Forget a session."""
+        self._sessions.discard(session)
+
+    async def watch(self) -> None:
+        """Look, until canceled."""
+        while True:
+            if not self._sessions:
+                self._has_work = anyio.Event()
+                await self._has_work.wait()
+            await anyio.sleep(_TICK_S)
+            now = time.monotonic()
+            for session in list(self._sessions):
+                session.check_clock(now)
+            busy = [session for session in self._sessions if session.calls]
+            if busy:
+                # Counting a scratch directory full of files takes a while.
+                for session, verdict in await anyio.to_thread.run_sync(self._inspect, busy):
+                    if session.link.is_open:
+                        session.end(verdict)
+
+    def _inspect(self, sessions: list[Session]) -> list[tuple[Session, Verdict]]:
+        found = ((session, self._find_excess(session)) for session in sessions)
+        return [(session, verdict) for session, verdict in found if verdict is not None]
+
+    def _find_excess(self, session: Session) -> Verdict | None:
+        limits, host = self._limits, session.link.host
+        threads, memory_bytes = _read_use(host.pid)
+        if memory_bytes > limits.memory_bytes * _MEMORY_TOLERANCE:
+            return Verdict("memory", f"the grader used more than {limits.memory_bytes // _MIB} MiB of memory")
+        if threads > limits.threads + _THREADS_BEYOND:
+            return Verdict("threads", f"the grader started more than {limits.threads} threads")
+        if host.scratch is not None:
+            usage = measure(host.scratch, limits.scratch_files)
+            if usage.size_bytes > limits.disk_bytes:
+                return Verdict("disk", f"the grader wrote more than {limits.disk_bytes // _MIB} MiB")
+            if usage.files > limits.scratch_files:
+                return Verdict("disk", f"the grader made more than {limits.scratch_files} files")
+        return None
+
+
+def _read_use(pid: int | None) -> tuple[int, int]:
+    """Return the threads and the resident memory (bytes) of a process; zeros where that cannot be known."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0, 0
+    return int(fields[_THREADS_FIELD]), int(fields[_PAGES_FIELD]) * _PAGE_BYTES
