@@ -31,6 +31,23 @@ _SHOWN_LOG_CHARS = 4000
 _running: "list[Server]" = []
 
 
+# Whatever a test calls its model, it is answered, and by nothing but rules; SLOW_MODEL takes SLOW_ITEM_S an item.
+SLOW_MODEL = "slow"
+_SLOW_CALLS, _SLOW_MS = 4, 60
+SLOW_ITEM_S = _SLOW_MS / _SLOW_CALLS / 1000
+_ENDPOINTS = f"""
+[endpoints.slow]
+scripted = true
+models = ["{SLOW_MODEL}"]
+max_concurrency = {_SLOW_CALLS}
+start_concurrency = {_SLOW_CALLS}
+rules = [{{ answer = "Yes.", latency_ms = {_SLOW_MS} }}]
+
+[endpoints.rules]
+scripted = true
+"""
+
+
 class Server:
     """One `evalhaven serve` on loopback; it is not running until `start`."""
 
@@ -49,9 +66,8 @@ class Server:
         self.database_url = database_url
         self._environment = environment
         if not environment.keys() & {"EVALHAVEN_CONFIG", "EVALHAVEN_UPSTREAM_BASE_URL"}:
-            # Whatever a test calls its model, it is answered, and by nothing but rules.
             config = directory / "evalhaven.toml"
-            config.write_text("[endpoints.rules]\nscripted = true\n")
+            config.write_text(_ENDPOINTS)
             self._environment["EVALHAVEN_CONFIG"] = str(config)
         if database_url is not None:
             self._environment["EVALHAVEN_DATABASE_URL"] = database_url

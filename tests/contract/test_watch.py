@@ -7,17 +7,25 @@ import httpx
 import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
-from tests.server import Server
+from tests.server import SLOW_MODEL, Server
 from tests.system.commands import run_command
 
 ROWS = [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x", "b": "y"}}, {"item": {"a": "x", "b": "x"}}]
-ENOUGH_ROWS = 200_000  # for a run that is still under way when it is canceled
+_REPEATED = 100
+_MANY = 3_000  # times the rows of a run that is still under way whenever it is canceled
 
 
 def run_by_id(http: httpx.Client, run: dict[str, Any], **query: str) -> dict[str, Any]:
     answer = http.get(f"/api/runs/{run['id']}", params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def slow_source(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a data source whose run takes its time."""
+    messages = {"type": "template", "template": [{"role": "user", "content": "{{ item.a }}"}]}
+    source = {"type": "file_content", "content": rows}
+    return {"type": "completions", "model": SLOW_MODEL, "input_messages": messages, "source": source}
 
 
 def watch(server: Server, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
@@ -93,22 +101,19 @@ def test_a_choice_about_rows_that_is_none_is_refused(
     assert refusal_of(http.get(f"/api/runs/{run['id']}", params={"rows": "perhaps"}))["param"] == "rows"
 
 
-def test_watching_shows_a_run_until_it_completes(
-    server: Server, make_eval: MakeEval, make_run: MakeRun, upload: Upload
-) -> None:
-    file_id = upload(b"".join(json.dumps(row).encode() + b"\n" for row in ROWS) * (ENOUGH_ROWS // 3))
-    run = make_run(make_eval(), data_source=file_source(file_id))
+def test_watching_shows_a_run_until_it_completes(server: Server, make_eval: MakeEval, make_run: MakeRun) -> None:
+    run = make_run(make_eval(), data_source=slow_source(ROWS * _REPEATED))
     status, lines = watch(server, run["report_url"])
     done = [line["done"] for line in lines]
     last = lines[-1]
 
     assert status == 0
     assert [line["status"] for line in lines[:-1]].count("completed") == 0
-    assert (last["status"], last["done"], last["planned"], last["fraction"]) == ("completed", 199_998, 199_998, 1.0)
-    assert (last["passed"], last["failed"], last["errored"]) == (133_332, 66_666, 0)
+    assert (last["status"], last["done"], last["planned"], last["fraction"]) == ("completed", 300, 300, 1.0)
+    assert (last["passed"], last["failed"], last["errored"]) == (200, 100, 0)
     assert done == sorted(done)
     assert [line for line in lines if (line["items_per_s"] or 0) > 0 and (line["eta_s"] or 0) > 0]
-    assert (last["tokens"], last["cost"], last["limiter"], last["errors"]) == (None, None, None, {})
+    assert (last["tokens"]["total_tokens"], last["limiter"]["endpoint"], last["errors"]) == (600, "slow", {})
 
 
 def test_a_run_that_failed_ends_watching_with_1(
@@ -122,10 +127,9 @@ def test_a_run_that_failed_ends_watching_with_1(
 
 
 def test_a_run_that_is_canceled_ends_watching_with_3(
-    server: Server, http: httpx.Client, make_eval: MakeEval, make_run: MakeRun, upload: Upload
+    server: Server, http: httpx.Client, make_eval: MakeEval, make_run: MakeRun
 ) -> None:
-    file_id = upload((json.dumps(ROWS[0]).encode() + b"\n") * ENOUGH_ROWS)
-    run = make_run(make_eval(), data_source=file_source(file_id))
+    run = make_run(make_eval(), data_source=slow_source(ROWS * _MANY))
     assert http.post(f"/v1/evals/{run['eval_id']}/runs/{run['id']}").json()["status"] == "canceled"
     status, lines = watch(server, run["id"])
 

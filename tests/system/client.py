@@ -8,6 +8,8 @@ from typing import Any, BinaryIO
 
 import httpx
 
+from tests.server import SLOW_MODEL
+
 JsonObject = dict[str, Any]
 
 PATIENCE_S = 90.0
@@ -62,6 +64,13 @@ class Client(httpx.Client):
         """Start a run over a file and return its id."""
         source = {"type": "jsonl", "source": {"type": "file_id", "id": file_id}}
         return _answer(self.post(f"/v1/evals/{eval_id}/runs", json={"data_source": source}))["id"]
+
+    def start_slow_run(self, eval_id: str, file_id: str) -> str:
+        """Start a run over a file that takes `SLOW_ITEM_S` an item (tests/server.py) and return its id."""
+        messages = {"type": "template", "template": [{"role": "user", "content": "{{ item.answer }}"}]}
+        source = {"type": "completions", "source": {"type": "file_id", "id": file_id}, "input_messages": messages}
+        body = {"data_source": {**source, "model": SLOW_MODEL}}
+        return _answer(self.post(f"/v1/evals/{eval_id}/runs", json=body))["id"]
 
     def get_run(self, eval_id: str, run_id: str) -> JsonObject:
         """Return a run."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 from fastapi import Response
 from starlette.responses import StreamingResponse
 
-from evalhaven.api.spending import item_extension, per_model_usage, spending_extension
+from evalhaven.api.spending import call_extension, item_extension, per_model_usage, spending_extension
 from evalhaven.domain import jsontext
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.files import StoredFile
@@ -228,6 +228,10 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
         "sample": grade.sample,
     }
     more: JsonObject = {}
+    if grade.judge is not None:
+        more["judge"] = grade.judge
+    if grade.calls:
+        more["calls"] = [call_extension(call) for call in grade.calls]
     if grade.unresolved:
         more["unresolved"] = list(grade.unresolved)
     if grade.notes:

@@ -3,7 +3,7 @@
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import SANDBOX, Run
-from evalhaven.domain.samples import NO_SAMPLE
+from evalhaven.domain.samples import NO_SAMPLE, Sample
 from evalhaven.domain.spending import Latencies, ModelUsage, Role, Spending
 
 _ROLES: tuple[Role, ...] = ("target", "judge")
@@ -41,13 +41,7 @@ def item_extension(item: OutputItem) -> JsonObject:
     sample = item.sample
     if sample is NO_SAMPLE or sample.recorded_text is not None:
         return {}
-    told: JsonObject = {
-        "latency_ms": sample.latency_ms,
-        "cost": sample.cost,
-        "attempts": sample.attempts,
-        "cached": sample.is_cached,
-        "reasoning_tokens": sample.usage.reasoning_tokens,
-    }
+    told = _call(sample)
     error = sample.error
     if error is not None:
         told["error"] = {
@@ -57,6 +51,21 @@ def item_extension(item: OutputItem) -> JsonObject:
             "retryable": error.retryable,
         }
     return told
+
+
+def call_extension(call: Sample) -> JsonObject:
+    """Return what the `evalhaven` key of a result tells of a call to its judge."""
+    return {"model": call.model, **_call(call)}
+
+
+def _call(sample: Sample) -> JsonObject:
+    return {
+        "latency_ms": sample.latency_ms,
+        "cost": sample.cost,
+        "attempts": sample.attempts,
+        "cached": sample.is_cached,
+        "reasoning_tokens": sample.usage.reasoning_tokens,
+    }
 
 
 def _counts(usage: ModelUsage) -> list[int]:

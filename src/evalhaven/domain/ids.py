@@ -4,8 +4,8 @@ An id of 32 hex digits holds: 1-8 the Unix second of creation, 9-12 a fraction o
 17-32 random. So ids of one process sort by creation, and an id decodes to its `created_at`.
 """
 
+import os
 import re
-import secrets
 from collections.abc import Callable
 from typing import NewType
 
@@ -23,18 +23,34 @@ FILE_PREFIXES = ("file-",)
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FILE_ID_LENGTH = 22
+_RANDOM_BYTES = 4096
 _PACKED_SIZE = 16  # bytes of a stored output item id of our own form
 _LOW_64 = (1 << 64) - 1
 _SAFE = re.compile(r"[!-~]{1,128}")
 _IMPORTABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~@:+=-]{2,127}")
 
 
-class IdFactory:
-    """Makes ids that increase, whatever the clock does."""
+class _SystemRandomness:
+    """Bits of the system's generator, fetched many at a time: a call of the system costs more than all else here."""
 
-    def __init__(self, clock: Clock, random_bits: Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._used = 0
+
+    def __call__(self, count: int) -> int:
+        size = (count + 7) // 8
+        if self._used + size > len(self._bytes):
+            self._bytes, self._used = os.urandom(_RANDOM_BYTES), 0
+        start, self._used = self._used, self._used + size
+        return int.from_bytes(self._bytes[start : self._used]) >> (8 * size - count)
+
+
+class IdFactory:
+    """Makes ids that increase, whatever the clock does; a process that forks must not share one."""
+
+    def __init__(self, clock: Clock, random_bits: Callable[[int], int] | None = None) -> None:
         self._clock = clock
-        self._random_bits = random_bits
+        self._random_bits = random_bits or _SystemRandomness()
         self._last = 0
 
     def new_eval_id(self) -> EvalId:

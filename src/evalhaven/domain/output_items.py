@@ -19,6 +19,8 @@ class Grade:
         unresolved: Placeholders of the criterion that had no value; such a grade is 0 and failed.
         error: Why there is no conclusion, else None; such a grade counts in neither passed nor failed.
         sample: What a model grader was asked and answered; None for deterministic graders.
+        calls: The calls of models that were made for it.
+        judge: What a model grader was asked for and what was read of its answer; None for deterministic graders.
         notes: Short names of what to know about the score, such as that something was missing for it.
         fault: What the user's own code did instead of returning a score; such a grade is 0 and failed.
         output: What the user's code printed.
@@ -30,6 +32,8 @@ class Grade:
     error: ItemError | None = None
     sample: JsonObject | None = None
     notes: tuple[str, ...] = ()
+    calls: tuple[Sample, ...] = ()
+    judge: JsonObject | None = None
     fault: ItemError | None = None
     output: str = ""
 

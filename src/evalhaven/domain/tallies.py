@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from evalhaven.domain.output_items import OutputItem
-from evalhaven.domain.samples import NO_SAMPLE, Usage
+from evalhaven.domain.samples import NO_SAMPLE, Sample, Usage
 from evalhaven.domain.spending import NO_SPENDING, Latencies, ModelUsage, Role, Spending, latency_bucket
 from evalhaven.domain.statuses import ItemStatus
 
@@ -65,6 +65,8 @@ class Tally:
             unresolved += item.is_unresolved
             for count, grade in zip(counts, item.grades, strict=False):
                 count[2 if grade.error is not None else 0 if grade.passed else 1] += 1
+                if grade.calls:
+                    spent.add_judging(grade.calls)
         if not any(statuses):
             return self
         return replace(
@@ -110,6 +112,16 @@ class SpendingCounter:
             self._buckets[latency_bucket(sample.latency_ms)] += 1
             self._total_ms += sample.latency_ms
             self._add_call(sample.model, "target", sample.usage, sample.cost)
+
+    def add_judging(self, calls: Iterable[Sample]) -> None:
+        """Count what the calls to judges cost that were made for one grade."""
+        self._has_news = True
+        for call in calls:
+            self._retries += max(0, call.attempts - 1)
+            if call.is_cached:
+                self._cache_hits += 1
+            elif call.latency_ms is not None:
+                self._add_call(call.model, "judge", call.usage, call.cost)
 
     def _add_call(self, model: str, role: Role, usage: Usage, cost: float | None) -> None:
         if (model, role) not in self._usage and len(self._usage) >= _MOST_NAMES:

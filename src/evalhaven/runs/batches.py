@@ -1,10 +1,9 @@
 """Batches of output items, on their way from evaluation to storage."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonValue
@@ -18,11 +17,25 @@ _PLAIN_KEYS = 2  # role and content
 
 @dataclass(slots=True)
 class Batch:
-    """Items that are stored in one transaction; the last one of a chunk marks it as done."""
+    """What is stored in one transaction.
+
+    Attributes:
+        items: Of any chunks of a run.
+        size_bytes: About how large they are.
+        finished_chunks: Numbers of the chunks of which all items are stored with this batch or before it.
+        is_wanted: Set when there is anything in it.
+        is_urgent: Set when it is full, or somebody waits for it.
+        is_taken: Set when nothing more can be added.
+        is_stored: Set when it is stored, or refused.
+    """
 
     items: list[OutputItem] = field(default_factory=list[OutputItem])
     size_bytes: int = 0
-    is_last: bool = False
+    finished_chunks: list[int] = field(default_factory=list[int])
+    is_wanted: anyio.Event = field(default_factory=anyio.Event)
+    is_urgent: anyio.Event = field(default_factory=anyio.Event)
+    is_taken: anyio.Event = field(default_factory=anyio.Event)
+    is_stored: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def is_full(self) -> bool:
@@ -35,6 +48,9 @@ class Batch:
         sample = item.sample
         self.size_bytes += len(item.item_text) + len(sample.recorded_text or "")
         self.size_bytes += _length_of(sample.input) + _length_of(sample.output)
+        for grade in item.grades:
+            if grade.calls:
+                self.size_bytes += sum(_length_of(call.input) + _length_of(call.output) for call in grade.calls)
 
 
 def _length_of(messages: Sequence[JsonValue]) -> int:
@@ -50,50 +66,57 @@ def _length_of(messages: Sequence[JsonValue]) -> int:
 
 
 class Outbox:
-    """Where many tasks put their items; they wait there while the batch before is being stored."""
+    """Where the tasks of a run put items."""
 
-    def __init__(self, send: MemoryObjectSendStream[Batch]) -> None:
+    def __init__(self, store: Callable[[Batch], Awaitable[bool]]) -> None:
         """Begin with an empty batch.
 
         Args:
-            send: Takes the batches, one at a time.
+            store: Stores a batch; False: the run is no longer in progress, and nothing of it may be stored.
         """
-        self._send = send
+        self._store = store
         self._batch = Batch()
-        self._sending = anyio.Lock()
-        self._closed = anyio.Event()
+        self.is_refused = False
 
-    async def add(self, item: OutputItem) -> None:
-        """Add an item, and wait for storage where that makes a full batch."""
-        self._batch.add(item)
+    def add(self, item: OutputItem) -> bool:
+        """Add an item, unless a full batch waits for the one before it to be stored; return whether it was added."""
+        batch = self._batch
+        if batch.is_full:
+            return False
+        batch.add(item)
+        if len(batch.items) == 1:
+            batch.is_wanted.set()
+        if batch.is_full:
+            batch.is_urgent.set()
+        return True
+
+    async def wait_for_room(self) -> None:
+        """Wait until it makes sense to try again to add an item."""
         if self._batch.is_full:
-            await self.flush()
+            await self._batch.is_taken.wait()
 
-    async def flush(self, *, is_last: bool = False) -> None:
-        """Hand over what is there.
+    async def store_now(self, finished_chunk: int | None = None) -> None:
+        """Return when everything added before is stored, or refused.
 
         Args:
-            is_last: Nothing comes after it.
+            finished_chunk: Number of a chunk of which all items were added.
         """
-        async with self._sending:
-            batch, self._batch = self._batch, Batch()
-            batch.is_last = is_last
-            if batch.items or is_last:
-                try:
-                    await self._send.send(batch)
-                except anyio.get_cancelled_exc_class():
-                    # What was finished stays; if it was handed over after all, storage knows it by its position.
-                    for item in batch.items:
-                        self._batch.add(item)
-                    raise
+        batch = self._batch
+        if finished_chunk is not None:
+            batch.finished_chunks.append(finished_chunk)
+        batch.is_wanted.set()
+        batch.is_urgent.set()
+        await batch.is_stored.wait()
 
-    async def flush_regularly(self) -> None:
-        """Hand over what is there, several times a second, until the outbox is closed."""
-        while not self._closed.is_set():
+    async def store_batches(self) -> None:
+        """Store what is added, one batch after the other: full ones at once, others several times a second."""
+        while True:
+            batch = self._batch
+            await batch.is_wanted.wait()
             with anyio.move_on_after(_FLUSH_S):
-                await self._closed.wait()
-            await self.flush()
-
-    def close(self) -> None:
-        """End the regular handing over."""
-        self._closed.set()
+                await batch.is_urgent.wait()
+            self._batch = Batch()
+            batch.is_taken.set()
+            if not self.is_refused:
+                self.is_refused = not await self._store(batch)
+            batch.is_stored.set()

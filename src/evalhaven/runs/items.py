@@ -1,7 +1,8 @@
 """One item: row to graded output item."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import anyio
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.ids import IdFactory, created_at_of
@@ -30,12 +31,12 @@ class ItemEvaluator:
             repeats: How often each row is evaluated.
         """
         self._graders = graders
-        # Of graders that compute at once it would only cost time to let them go side by side.
-        self._is_simple = sum(grader.concurrency > 1 for grader in graders) <= 1
-        self._early = [grader for grader in graders if isinstance(grader, EarlyGrader)]
-        self._others = [grader for grader in graders if not isinstance(grader, EarlyGrader)]
         self._ids = ids
         self._sampler = sampler
+        # One that waits alone is awaited like any other: a task for it would be spent for nothing.
+        self._waits_abreast = sum(grader.waits for grader in graders) > 1
+        self._early = [(number, grader) for number, grader in enumerate(graders) if isinstance(grader, EarlyGrader)]
+        self._late = [number for number, grader in enumerate(graders) if not isinstance(grader, EarlyGrader)]
         self.repeats = repeats
 
     @property
@@ -45,15 +46,19 @@ class ItemEvaluator:
 
     @property
     def concurrency(self) -> int:
-        """Return how many items are worth evaluating at once."""
+        """Return how many items are worth evaluating at once while no call pauses before its next attempt."""
         grading = max((grader.concurrency for grader in self._graders), default=1)
-        # A call that waits for its next attempt occupies nobody at the endpoint, and must not occupy a place here.
-        return grading if self._sampler is None else max(grading, _ITEMS_A_CALL * self._sampler.concurrency)
+        return grading if self._sampler is None else max(grading, self._sampler.concurrency)
 
     @property
-    def is_waiting(self) -> bool:
-        """Tell whether an item may take long without computing: what is finished must not wait for it to be stored."""
-        return self._sampler is not None or self.concurrency > 1
+    def most_at_once(self) -> int:
+        """Return how many items may be under way at once: a call that pauses occupies nobody at the endpoint."""
+        return self.concurrency if self._sampler is None else _ITEMS_A_CALL * self.concurrency
+
+    def watch_pauses(self, on_pause: Callable[[], None]) -> None:
+        """Tell somebody whenever the call of an item begins to pause before its next attempt."""
+        if self._sampler is not None:
+            self._sampler.on_pause = on_pause
 
     async def evaluate_item(self, row: Row, position: int, repeat: int = 0) -> OutputItem:
         """Return the output item of a row.
@@ -63,7 +68,7 @@ class ItemEvaluator:
             position: 0-based index of the row in its source.
             repeat: 0-based number of the repetition.
         """
-        sample = row.sample if self._sampler is None else await self._sampler.sample_item(row.item, repeat)
+        sample = row.sample if self._sampler is None else await self._sampler.sample_item({"item": row.item}, repeat)
         grades = [] if sample.error is not None else await self._grade(row, sample)
         item_id = self._ids.new_output_item_id()
         return OutputItem(
@@ -81,14 +86,26 @@ class ItemEvaluator:
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
-        if self._is_simple:
-            return [await grader.grade(namespaces) for grader in self._graders]
-        begun = [(grader, grader.begin(namespaces)) for grader in self._early]
-        others = iter(await self._grade_others(namespaces))
-        early = iter([grader.conclude(await outcome) for grader, outcome in begun])
-        return [next(early if isinstance(grader, EarlyGrader) else others) for grader in self._graders]
+        if self._waits_abreast:
+            return await self._grade_abreast(namespaces)
+        return [await grader.grade(namespaces) for grader in self._graders]
 
-    async def _grade_others(self, namespaces: dict[str, JsonValue]) -> list[Grade]:
-        if len(self._others) > 1:
-            return await asyncio.gather(*(grader.grade(namespaces) for grader in self._others))
-        return [await grader.grade(namespaces) for grader in self._others]
+    async def _grade_abreast(self, namespaces: Mapping[str, JsonValue]) -> list[Grade]:
+        """Grade with all graders that wait at once, and with the others meanwhile."""
+        grades = dict[int, Grade]()
+
+        async def grade(number: int) -> None:
+            grades[number] = await self._graders[number].grade(namespaces)
+
+        begun = [(number, grader, grader.begin(namespaces)) for number, grader in self._early]
+        if self._late:
+            async with anyio.create_task_group() as tasks:
+                for number in self._late:
+                    if self._graders[number].waits:
+                        tasks.start_soon(grade, number)
+                for number in self._late:
+                    if not self._graders[number].waits:
+                        await grade(number)
+        for number, grader, outcome in begun:
+            grades[number] = grader.conclude(await outcome)
+        return [grades[number] for number in range(len(self._graders))]

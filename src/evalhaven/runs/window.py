@@ -25,15 +25,18 @@ class ChunkWindow:
         self._max_bytes = max_bytes
         self._unfinished: dict[int, float] = {}  # rows of each chunk
         self._bytes_a_row: dict[int, float] = {}
-        self._changed = anyio.Event()
+        # Of all chunks together: both are asked for with every item.
+        self._rows = self._bytes = 0.0
+        self._has_room = anyio.Event()
 
     async def enter(self, chunk: Chunk) -> None:
         """Wait until a chunk may begin."""
-        while not self._has_room:
-            self._changed = anyio.Event()
-            await self._changed.wait()
-        self._unfinished[chunk.number] = chunk.row_count
+        while self._is_full:
+            self._has_room = anyio.Event()
+            await self._has_room.wait()
+        self._unfinished[chunk.number] = 0.0
         self._bytes_a_row[chunk.number] = chunk.size_bytes / max(1, chunk.row_count)
+        self._add_rows(chunk.number, chunk.row_count)
 
     def finish(self, chunk: Chunk, rows: float = 1) -> None:
         """Make room for what follows: rows of a chunk are finished.
@@ -42,19 +45,28 @@ class ChunkWindow:
             chunk: One that is under way.
             rows: How many; with repeats each is finished in parts.
         """
-        self._unfinished[chunk.number] -= rows
-        self._changed.set()
+        self._add_rows(chunk.number, -rows)
+        self._tell()
 
     def leave(self, chunk: Chunk) -> None:
         """Make room for the next chunk: one ended."""
+        self._add_rows(chunk.number, -self._unfinished[chunk.number])
         del self._unfinished[chunk.number], self._bytes_a_row[chunk.number]
-        self._changed.set()
+        if not self._unfinished:
+            self._rows = self._bytes = 0.0  # sums of fractions are not exact
+        self._tell()
+
+    def _add_rows(self, number: int, rows: float) -> None:
+        self._unfinished[number] += rows
+        self._rows += rows
+        self._bytes += rows * self._bytes_a_row[number]
+
+    def _tell(self) -> None:
+        if not self._has_room.is_set() and not self._is_full:
+            self._has_room.set()
 
     @property
-    def _has_room(self) -> bool:
-        size_bytes = sum(rows * self._bytes_a_row[number] for number, rows in self._unfinished.items())
+    def _is_full(self) -> bool:
         return (
-            len(self._unfinished) < self._max_chunks
-            and sum(self._unfinished.values()) < self._max_rows
-            and size_bytes < self._max_bytes
+            len(self._unfinished) >= self._max_chunks or self._rows >= self._max_rows or self._bytes >= self._max_bytes
         )

@@ -57,10 +57,10 @@ async def list_pending_chunks(
     ]
 
 
-async def mark_chunk_done(tx: AsyncConnection, scope: ProjectScope, run_key: int, number: int) -> None:
-    """Mark a chunk as done; call it in the transaction that stored its last items."""
+async def mark_chunks_done(tx: AsyncConnection, scope: ProjectScope, run_key: int, numbers: Sequence[int]) -> None:
+    """Mark chunks as done; call it in the transaction that stored their last items, or after it."""
     await tx.execute(
         update(chunks)
-        .where(chunks.c.run_key == run_key, chunks.c.number == number, chunks.c.project_id == scope.project_id)
+        .where(chunks.c.run_key == run_key, chunks.c.number.in_(numbers), chunks.c.project_id == scope.project_id)
         .values(is_done=True)
     )

@@ -81,9 +81,15 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
-        """Open a write transaction; it commits at the end of the block and rolls back on an exception."""
-        async with self._writers, self._engine.begin() as connection:
-            yield connection
+        """Open a write transaction; it commits at the end of the block and rolls back on an exception.
+
+        It is not canceled on its way: who is canceled meanwhile learns of it after the commit. A transaction that is
+        dropped keeps its locks until somebody finds its connection.
+        """
+        async with self._writers, self._engine.connect() as connection:
+            with anyio.CancelScope(shield=True):
+                async with connection.begin():
+                    yield connection
 
     async def close(self) -> None:
         """Close all connections."""

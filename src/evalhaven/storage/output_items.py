@@ -1,7 +1,8 @@
 """Queries on output items, and their form in a row.
 
 What a row holds: the item and a recorded sample as the user wrote them, grades as `[score, passed]` pairs with an
-object behind them where there is more to say. Names of criteria, model parameters and the like stand with the run.
+object behind them where there is more to say, such as what a judge was asked and answered. Names of criteria, model
+parameters and the like stand with the run.
 """
 
 from collections.abc import Sequence
@@ -27,21 +28,44 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import insert_new
 from evalhaven.storage.keyset import page_after, unknown_cursor
-from evalhaven.storage.samples import error_of, error_values, sample_text, stored_sample
+from evalhaven.storage.samples import call_of, call_values, error_of, error_values, sample_text, stored_sample
 from evalhaven.storage.tables import output_items
 
 _FETCH_ROWS = 8  # rows read at once, so that a page of large items is cut before it fills the memory
 
 
+class StoredBeforeError(Exception):
+    """Some of the items are stored already; nothing of the transaction may be kept."""
+
+
 async def insert_output_items(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
-) -> list[OutputItem]:
+    tx: AsyncConnection,
+    scope: ProjectScope,
+    run_key: int,
+    items: Sequence[OutputItem],
+    *,
+    may_be_stored: bool = True,
+) -> Sequence[OutputItem]:
     """Store items of a run and return those that were new.
 
     An item already stored under (run, position, repeat) stays as it is and is not returned. So a chunk executed
     twice leaves the same rows, and so does a batch stored twice because the answer to its commit was lost. Call it
     with the run locked.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        run_key: The run.
+        items: Of any positions.
+        may_be_stored: Whether to look first; without that it is an error if one is stored.
+
+    Raises:
+        StoredBeforeError: An item is stored though none may be.
     """
+    if not may_be_stored:
+        if await insert_new(tx, output_items, [_values(scope, run_key, item) for item in items]) != len(items):
+            raise StoredBeforeError
+        return items
     positions = [item.position for item in items]
     first = min(positions)
     stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
@@ -181,6 +205,10 @@ def _grade_values(grade: Grade) -> list[Any]:
         more["sample"] = grade.sample
     if grade.notes:
         more["notes"] = grade.notes
+    if grade.judge is not None:
+        more["judge"] = grade.judge
+    if grade.calls:
+        more["calls"] = [call_values(call) for call in grade.calls]
     if grade.fault is not None:
         more["fault"] = error_values(grade.fault)
     if grade.output:
@@ -197,6 +225,8 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         error=error_of(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
         notes=tuple(more.get("notes", ())),
+        calls=tuple(call_of(values) for values in more.get("calls", ())),
+        judge=more.get("judge"),
         fault=error_of(more.get("fault")),
         output=more.get("output", ""),
     )

@@ -12,8 +12,9 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally
 from evalhaven.runs import batches, patience
-from evalhaven.runs.chunks import ChunkRunner
+from evalhaven.runs.chunks import open_chunk_runner
 from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.rows import parse_row
 from evalhaven.storage.chunks import insert_chunks
 from evalhaven.storage.output_items import insert_output_items
@@ -49,6 +50,19 @@ async def chunked_run(engine: Engine) -> tuple[Run, Chunk]:
     return run, chunk
 
 
+async def run_chunk(
+    engine: Engine, run: Run, chunk: Chunk, evaluator: ItemEvaluator, stop_requested: anyio.Event | None = None
+) -> None:
+    is_stopped = False
+    async with open_chunk_runner(engine, run, evaluator, stop_requested) as runner:
+        try:
+            await runner.run_chunk(chunk)
+        except RunStoppedError:
+            is_stopped = True
+    if is_stopped:
+        raise RunStoppedError
+
+
 async def store_some(engine: Engine, run: Run, positions: list[int]) -> None:
     """Store items of a run and count them, as a runner that was killed later did."""
     evaluator = WatchedEvaluator(engine)
@@ -60,7 +74,7 @@ async def store_some(engine: Engine, run: Run, positions: list[int]) -> None:
 
 async def test_every_row_becomes_an_item_and_is_counted(engine: Engine) -> None:
     run, chunk = await chunked_run(engine)
-    await ChunkRunner(engine, run, WatchedEvaluator(engine)).run_chunk(chunk)
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
     tally = (await read_run(engine, run)).tally
 
     assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
@@ -80,7 +94,7 @@ async def test_a_chunk_that_was_cut_short_stores_only_what_is_missing(engine: En
     async def watch(position: int) -> None:
         evaluated.append(position)
 
-    await ChunkRunner(engine, run, WatchedEvaluator(engine, watch)).run_chunk(chunk)
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine, watch))
     items = await read_items(engine, run)
 
     assert evaluated == [number for number in range(ROWS) if number not in stored]
@@ -91,10 +105,9 @@ async def test_a_chunk_that_was_cut_short_stores_only_what_is_missing(engine: En
 
 async def test_a_chunk_executed_twice_leaves_the_same_rows_and_counts(engine: Engine) -> None:
     run, chunk = await chunked_run(engine)
-    runner = ChunkRunner(engine, run, WatchedEvaluator(engine))
-    await runner.run_chunk(chunk)
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
     items, tally = await read_items(engine, run), (await read_run(engine, run)).tally
-    await runner.run_chunk(chunk)
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
 
     assert await read_items(engine, run) == items
     assert (await read_run(engine, run)).tally == tally
@@ -117,7 +130,7 @@ async def test_a_batch_is_counted_once_when_the_answer_to_its_commit_is_lost(
 
     monkeypatch.setattr(engine.database, "write", write_and_lose_answers)
     monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.0)
-    await ChunkRunner(engine, run, WatchedEvaluator(engine)).run_chunk(chunk)
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
 
     assert lost == [7, 7, 7]
     assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
@@ -136,7 +149,7 @@ async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine)
                 stored_at_cancel.append(len(await read_items(engine, run)))
 
     with pytest.raises(RunStoppedError):
-        await ChunkRunner(engine, run, WatchedEvaluator(engine, cancel_at_20)).run_chunk(chunk)
+        await run_chunk(engine, run, chunk, WatchedEvaluator(engine, cancel_at_20))
     stored = await read_run(engine, run)
 
     assert stored.status is RunStatus.CANCELED
@@ -149,7 +162,7 @@ async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine)
 async def test_a_large_item_ends_a_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_BYTES", 1)
     run, chunk = await chunked_run(engine)
-    await ChunkRunner(engine, run, WatchedEvaluator(engine)).run_chunk(chunk)
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
 
     assert (await read_run(engine, run)).tally.total == ROWS
 
@@ -181,7 +194,7 @@ async def test_items_that_end_out_of_order_are_each_stored_once(engine: Engine, 
         await anyio.sleep(0.02 * (position % 3))
         at_once -= 1
 
-    await ChunkRunner(engine, run, SlowEvaluator(engine, concurrency, wait)).run_chunk(chunk)
+    await run_chunk(engine, run, chunk, SlowEvaluator(engine, concurrency, wait))
 
     assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
     assert sorted(evaluated) == [number for number in range(ROWS) if number not in (3, 4, 29)]
@@ -199,7 +212,7 @@ async def test_what_ended_is_stored_while_other_items_wait(engine: Engine) -> No
             await gate.wait()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ChunkRunner(engine, run, SlowEvaluator(engine, 8, wait)).run_chunk, chunk)
+        tasks.start_soon(run_chunk, engine, run, chunk, SlowEvaluator(engine, 8, wait))
         with anyio.fail_after(10):
             while (await read_run(engine, run)).tally.total < ROWS - 2:  # noqa: ASYNC110 - it stands in the database
                 await anyio.sleep(0.01)
@@ -223,7 +236,7 @@ async def test_items_under_way_are_dropped_when_the_run_is_canceled(engine: Engi
 
     evaluator = SlowEvaluator(engine, 16, wait)
     with anyio.fail_after(2), pytest.raises(RunStoppedError):
-        await ChunkRunner(engine, run, evaluator, stop_requested).run_chunk(chunk)
+        await run_chunk(engine, run, chunk, evaluator, stop_requested)
     stored = await read_run(engine, run)
 
     assert stored.status is RunStatus.CANCELED
@@ -243,7 +256,7 @@ async def test_a_runner_cut_short_at_any_moment_leaves_a_tally_that_fits_its_ite
 
     for moment in (0.0, 0.003, 0.01, 0.02, 0.04):
         with anyio.move_on_after(moment):
-            await ChunkRunner(engine, run, SlowEvaluator(engine, concurrency, wait)).run_chunk(chunk)
+            await run_chunk(engine, run, chunk, SlowEvaluator(engine, concurrency, wait))
         # The commit of who was cut short may still be under way: it must not come between the two readings.
         before = await read_run(engine, run)
         recounted, counted = await recount(engine, run), await read_run(engine, run)
@@ -251,7 +264,7 @@ async def test_a_runner_cut_short_at_any_moment_leaves_a_tally_that_fits_its_ite
             before = counted
             recounted, counted = await recount(engine, run), await read_run(engine, run)
         assert counted.tally == recounted
-    await ChunkRunner(engine, run, SlowEvaluator(engine, concurrency, wait)).run_chunk(chunk)
+    await run_chunk(engine, run, chunk, SlowEvaluator(engine, concurrency, wait))
 
     assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
     assert (await read_run(engine, run)).tally == await recount(engine, run)

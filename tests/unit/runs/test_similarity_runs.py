@@ -33,6 +33,13 @@ def similarity(metric: str) -> dict[str, Any]:
 @pytest.fixture
 async def equipped(engine: Engine) -> AsyncIterator[Engine]:
     """Return an engine with a worker and without WordNet."""
+    async with WorkerPool(1) as workers:
+        yield replace(engine, facilities=Facilities(workers))
+
+
+@pytest.fixture
+async def impatient(engine: Engine) -> AsyncIterator[Engine]:
+    """Return an engine with a worker that is given two seconds for a call."""
     async with WorkerPool(1, timeout_s=2) as workers:
         yield replace(engine, facilities=Facilities(workers))
 
@@ -62,12 +69,12 @@ async def test_a_run_warns_once_that_wordnet_is_missing_and_each_result_says_so(
     assert shown[1]["evalhaven"] == {"notes": ["meteor_without_wordnet"]}
 
 
-async def test_an_errored_criterion_errors_its_item_and_counts_as_neither_passed_nor_failed(equipped: Engine) -> None:
-    parent = await stored_eval(equipped, criteria=[CRITERIA[0], similarity("fuzzy_match")])
+async def test_an_errored_criterion_errors_its_item_and_counts_as_neither_passed_nor_failed(impatient: Engine) -> None:
+    parent = await stored_eval(impatient, criteria=[CRITERIA[0], similarity("fuzzy_match")])
     long = {"even": True, "a": "ab" * 1_000_000, "b": "ba" * 1_000_000}
     rows = [{"item": long}, {"item": {"even": True, "a": "x", "b": "x"}}, {"item": {"even": False, "a": "x", "b": "y"}}]
-    ended = await conduct(equipped, await inline_run(equipped, lines(rows), parent=parent))
-    items = await read_items(equipped, ended)
+    ended = await conduct(impatient, await inline_run(impatient, lines(rows), parent=parent))
+    items = await read_items(impatient, ended)
     error = items[0].grades[1].error
 
     assert error is not None

@@ -213,6 +213,17 @@ class TestLackingEndpoints:
         item = {"messages": [{"role": "developer", "content": "d"}, {"role": "user", "content": "u"}]}
         assert body_of(wanted, lacking, item)["messages"][0]["content"].startswith("d\n\nAnswer with")
 
+    def test_without_response_formats_a_message_alone_asks_for_json(self) -> None:
+        lacking = target("chat", lacks=("json_mode", "structured_outputs"))
+        for wanted, schema in ((FORMAT, True), ({"type": "json_object"}, False)):
+            maker = compile_sampling(sampling(response_format=wanted), lacking, None)
+            body = body_of(sampling(response_format=wanted), lacking)
+
+            assert "response_format" not in body
+            assert "one JSON object" in body["messages"][0]["content"]
+            assert ("JSON Schema" in body["messages"][0]["content"]) == schema
+            assert ["response formats" in told for told in maker.adaptations] == [True]
+
     def test_a_schema_is_never_taken_for_a_placeholder(self) -> None:
         lacking = target("chat", lacks=("structured_outputs",))
         schema = {"type": "object", "description": "like {{ item.x }} and {{{"}

@@ -113,7 +113,7 @@ async def test_chunks_of_another_project_are_neither_found_nor_changed(database:
         await chunks.insert_chunks(tx, FIRST, run.key, [chunk])
         assert await chunks.list_pending_chunks(tx, OTHER, run.key, above=-1, limit=9) == []
         assert not await chunks.list_pending_chunks(tx, OTHER, run.key, above=-1, limit=1)
-        await chunks.mark_chunk_done(tx, OTHER, run.key, 0)
+        await chunks.mark_chunks_done(tx, OTHER, run.key, [0])
         await chunks.delete_chunks(tx, OTHER, run.key)
         assert await chunks.list_pending_chunks(tx, FIRST, run.key, above=-1, limit=9) == [chunk]
 

@@ -8,7 +8,7 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.storage.chunks import insert_chunks, list_pending_chunks, mark_chunk_done
+from evalhaven.storage.chunks import insert_chunks, list_pending_chunks, mark_chunks_done
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import delete_eval, list_evals
 from evalhaven.storage.files import delete_file, list_files
@@ -141,10 +141,10 @@ async def test_chunks_are_handed_out_in_order_until_they_are_done(database: Data
     planned = [Chunk(number, 10 * number, 10, 100 * number, 100 * number + 100) for number in range(4)]
     async with database.write() as tx:
         await insert_chunks(tx, SCOPE, run.key, planned)
-        await mark_chunk_done(tx, SCOPE, run.key, 1)
+        await mark_chunks_done(tx, SCOPE, run.key, [1])
         assert await list_pending_chunks(tx, SCOPE, run.key, above=-1, limit=2) == [planned[0], planned[2]]
         assert await list_pending_chunks(tx, SCOPE, run.key, above=2, limit=2) == [planned[3]]
         for number in (0, 2, 3):
             assert await list_pending_chunks(tx, SCOPE, run.key, above=-1, limit=1)
-            await mark_chunk_done(tx, SCOPE, run.key, number)
+            await mark_chunks_done(tx, SCOPE, run.key, [number])
         assert not await list_pending_chunks(tx, SCOPE, run.key, above=-1, limit=1)

@@ -24,6 +24,7 @@ class PythonGrader:
     """A `python` criterion; a context manager, whose sandbox is open inside it."""
 
     concurrency = _ABREAST
+    waits = True
 
     def __init__(self, criterion: EvalGraderPython, execution: PythonExecution | None) -> None:
         """Start nothing yet.

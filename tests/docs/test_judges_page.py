@@ -1,0 +1,53 @@
+"""Facts about docs/judges.md: its rules play the judges that it says, and its codes and notes are those of the code."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from evalhaven.graders.judges.answers import read_answer
+from evalhaven.graders.judges.forms import SCORE_CLAMPED, ScoreForm
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.configuration.loading import Upstream, load_catalog
+from evalhaven.sampling.protocols.replies import read_reply
+
+BLOCK = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def page(repository: Path) -> str:
+    return (repository / "docs" / "judges.md").read_text(encoding="utf-8")
+
+
+async def test_the_rules_that_are_shown_play_several_judges(page: str, tmp_path: Path) -> None:
+    [block] = BLOCK.findall(page)
+    config = tmp_path / "evalhaven.toml"
+    config.write_text(block)
+    catalog = load_catalog(config, Upstream(), {})
+    path = "/chat/completions"
+    said: dict[tuple[str, str], str] = {}
+    async with ModelCaller() as caller:
+        for model in ("strict-judge", "kind-judge"):
+            for question in ("Sorry?", "Fine."):
+                body = json.dumps({"model": model, "messages": [{"role": "user", "content": question}]}).encode()
+                called = await caller.call(catalog.find(model), path, body, lambda reply: read_reply(path, reply))
+                [message] = called.value.output
+                assert isinstance(message, dict)
+                reading = read_answer(str(message["content"]), ScoreForm(0, 1, 0.5))
+                said[model, question] = str(message.get("refusal") if reading is None else reading.result)
+
+    assert said == {
+        ("strict-judge", "Sorry?"): "0.2",
+        ("strict-judge", "Fine."): "I cannot judge this.",
+        ("kind-judge", "Sorry?"): "0.9",
+        ("kind-judge", "Fine."): "0.9",
+    }
+
+
+def test_every_code_and_note_is_explained(page: str, repository: Path) -> None:
+    source = (repository / "src/evalhaven/graders/judges/grader.py").read_text(encoding="utf-8")
+    names = {*re.findall(r'"(judge_\w+|without_\w+|read_from_text)"', source), SCORE_CLAMPED}
+
+    assert len(names) == 9
+    assert [name for name in names if name not in page] == []
