@@ -7,7 +7,7 @@ import sys
 import anyio
 
 from evalhaven.app.endpoints import embeddings_endpoint, installed_wordnet, open_catalog
-from evalhaven.app.python_graders import grader_environments, isolation_choice
+from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
 from evalhaven.app.stores import blob_store, database_url, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
@@ -31,6 +31,7 @@ _COLLECT_AFTER = (50_000, 20, 50)
 def execute_runs(settings: Settings, parent_pid: int) -> None:
     """Be the executor: conduct runs until the parent is gone."""
     die_with_parent(parent_pid)
+    close_to_neighbours()
     # With a thousand calls under way, a third of the time would go into looking through what waits for their answers.
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)

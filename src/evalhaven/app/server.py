@@ -17,7 +17,7 @@ from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
-from evalhaven.app.python_graders import isolation_choice
+from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, upgraded_database, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
@@ -59,6 +59,7 @@ def serve(settings: Settings) -> None:
     """
     # uvicorn ends in good order and then raises the signal anew: being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
+    close_to_neighbours()
     refuse_unsafe_address(settings)
     catalog = open_catalog(settings)
     log_catalog(catalog)
