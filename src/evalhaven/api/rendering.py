@@ -227,19 +227,29 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
         "passed": grade.passed,
         "sample": grade.sample,
     }
+    more = grade_extension(grade)
+    return {**result, "evalhaven": more} if more else result
+
+
+def grade_extension(grade: Grade) -> JsonObject:
+    """Return what the `evalhaven` key of a result tells of a grade; nothing where all is said."""
     more: JsonObject = {}
     if grade.unresolved:
         more["unresolved"] = list(grade.unresolved)
     if grade.notes:
         more["notes"] = list(grade.notes)
     if grade.error is not None:
-        more["error"] = {
-            "code": grade.error.code,
-            "message": grade.error.message,
-            "origin": grade.error.origin,
-            "retryable": grade.error.retryable,
+        more["error"] = error_extension(grade.error)
+    if grade.parts:
+        more["parts"] = {
+            name: {"score": part.score, "sample": part.sample, **grade_extension(part)} for name, part in grade.parts
         }
-    return {**result, "evalhaven": more} if more else result
+    return more
+
+
+def error_extension(error: ItemError) -> JsonObject:
+    """Return all that is known of an error; the contract shows its code and message alone."""
+    return asdict(error)
 
 
 def _sample(sample: Sample, run: Run) -> JsonObject:

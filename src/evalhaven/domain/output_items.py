@@ -20,6 +20,7 @@ class Grade:
         error: Why there is no conclusion, else None; such a grade counts in neither passed nor failed.
         sample: What a model grader was asked and answered; None for deterministic graders.
         notes: Short names of what to know about the score, such as that something was missing for it.
+        parts: Of a formula's score, the grades that it was computed from, by name.
     """
 
     score: float
@@ -28,6 +29,7 @@ class Grade:
     error: ItemError | None = None
     sample: JsonObject | None = None
     notes: tuple[str, ...] = ()
+    parts: tuple[tuple[str, "Grade"], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,19 @@ from pydantic import ValidationError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
+from evalhaven.graders.multi import Multi, parts_of
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.graders.text_similarity import TextSimilarity
-from evalhaven.wire.graders import EvalGraderTextSimilarity, GraderStringCheck
+from evalhaven.wire.graders import EvalGraderMulti, EvalGraderTextSimilarity, GraderStringCheck
 
 _BUILDERS: dict[str, Callable[[Any, Facilities], Grader]] = {
     "string_check": lambda criterion, _: StringCheck(GraderStringCheck.model_validate(criterion)),
     "text_similarity": lambda criterion, facilities: TextSimilarity(
         EvalGraderTextSimilarity.model_validate(criterion), facilities
+    ),
+    "multi": lambda criterion, facilities: Multi(
+        EvalGraderMulti.model_validate(criterion),
+        {name: build_grader(as_criterion(part), facilities) for name, part in parts_of(criterion).items()},
     ),
 }
 
@@ -46,3 +51,8 @@ def build_grader(criterion: JsonObject, facilities: Facilities) -> Grader:
         raise UnsupportedGraderError(
             f"Testing criterion {criterion['name']!r} cannot be executed: its {place!r} is missing or cannot be used."
         ) from error
+
+
+def as_criterion(grader: JsonObject) -> JsonObject:
+    """Return a grader that has no threshold, as those outside evals and inside formulas, as a testing criterion."""
+    return {"pass_threshold": 0.0, **grader}

@@ -181,6 +181,8 @@ def _grade_values(grade: Grade) -> list[Any]:
         more["sample"] = grade.sample
     if grade.notes:
         more["notes"] = grade.notes
+    if grade.parts:
+        more["parts"] = [[name, _grade_values(part)] for name, part in grade.parts]
     return [*values, more] if more else values
 
 
@@ -193,6 +195,7 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         error=error_of(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
         notes=tuple(more.get("notes", ())),
+        parts=tuple((name, _grade(*values)) for name, values in more.get("parts", ())),
     )
 
 
