@@ -9,6 +9,7 @@ from uuid import uuid4
 from fastapi import Response
 from starlette.responses import StreamingResponse
 
+from evalhaven.api.extensions import grade_extension, origin_extension
 from evalhaven.api.spending import item_extension, per_model_usage, spending_extension
 from evalhaven.domain import jsontext
 from evalhaven.domain.evals import Caution, Eval
@@ -168,7 +169,7 @@ class RunRenderer:
                 "passed": tally.passed,
             },
             "per_model_usage": None if tally.criteria is None else per_model_usage(tally.spending),
-            "per_testing_criteria_results": _per_criterion(tally.criteria, parent),
+            "per_testing_criteria_results": _per_criterion(tally.criteria, run.criteria(parent)),
             "data_source": data_source,
             "error": _error(run.error),
             "metadata": run.metadata,
@@ -181,6 +182,7 @@ class RunRenderer:
                 "warnings": _warnings(run.warnings),
                 **asdict(run.options),
                 **spending_extension(run),
+                **origin_extension(run, parent),
             },
         }
         return jsontext.render(document), mark
@@ -231,27 +233,6 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
     return {**result, "evalhaven": more} if more else result
 
 
-def grade_extension(grade: Grade) -> JsonObject:
-    """Return what the `evalhaven` key of a result tells of a grade; nothing where all is said."""
-    more: JsonObject = {}
-    if grade.unresolved:
-        more["unresolved"] = list(grade.unresolved)
-    if grade.notes:
-        more["notes"] = list(grade.notes)
-    if grade.error is not None:
-        more["error"] = error_extension(grade.error)
-    if grade.parts:
-        more["parts"] = {
-            name: {"score": part.score, "sample": part.sample, **grade_extension(part)} for name, part in grade.parts
-        }
-    return more
-
-
-def error_extension(error: ItemError) -> JsonObject:
-    """Return all that is known of an error; the contract shows its code and message alone."""
-    return asdict(error)
-
-
 def _sample(sample: Sample, run: Run) -> JsonObject:
     usage = sample.usage
     return {
@@ -283,7 +264,7 @@ def _parameters(run: Run) -> JsonObject:
     return {**shown, **{key: sent[key] for key in ("max_completions_tokens", "reasoning_effort") if key in sent}}
 
 
-def _per_criterion(tallies: Sequence[CriterionTally] | None, parent: Eval) -> JsonValue:
+def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Sequence[JsonObject]) -> JsonValue:
     if tallies is None:
         return None
     return [
@@ -294,7 +275,7 @@ def _per_criterion(tallies: Sequence[CriterionTally] | None, parent: Eval) -> Js
             "failed": tally.failed,
             "errored": tally.errored,
         }
-        for tally, criterion in zip(tallies, parent.testing_criteria, strict=True)
+        for tally, criterion in zip(tallies, criteria, strict=True)
     ]
 
 

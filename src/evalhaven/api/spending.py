@@ -1,5 +1,6 @@
 """How responses show tokens, dollars, latencies and the flow of calls."""
 
+from evalhaven.api.extensions import error_extension
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Run
@@ -48,12 +49,9 @@ def item_extension(item: OutputItem) -> JsonObject:
     }
     error = sample.error
     if error is not None:
-        told["error"] = {
-            "code": error.code,
-            "message": error.message,
-            "origin": error.origin,
-            "retryable": error.retryable,
-        }
+        told["error"] = error_extension(error)
+    if sample.is_reused:
+        told["reused"] = True
     return told
 
 

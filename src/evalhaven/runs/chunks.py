@@ -5,8 +5,7 @@ they add to. So a chunk cut short at any point and run again leaves the same row
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
@@ -20,17 +19,15 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.batches import Batch, Outbox
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.items import ItemEvaluator
-from evalhaven.runs.plan import source_blob
-from evalhaven.runs.rows import lines_of, parse_row
+from evalhaven.runs.rows import parse_row
+from evalhaven.runs.stored_rows import Rows, open_missing_rows
 from evalhaven.storage.chunks import mark_chunk_done
-from evalhaven.storage.output_items import insert_output_items, list_stored_positions
+from evalhaven.storage.output_items import insert_output_items
+from evalhaven.storage.regrading import replace_mended_items
 from evalhaven.storage.runs import lock_tally, save_tally
 from evalhaven.storage.sample_cache import remember_samples
 
 _SLICE_S = 0.002  # that a task may compute before others get their turn
-
-Rows = Iterator[tuple[int, int, bytes]]
-"""Positions, numbers of the repeat, and the JSON text of the row that stands there."""
 
 
 class ChunkRunner:
@@ -80,7 +77,7 @@ class ChunkRunner:
             raise RunStoppedError
 
     async def _evaluate(self, chunk: Chunk, send: MemoryObjectSendStream[Batch]) -> None:
-        async with send, self._missing_rows(chunk) as rows:
+        async with send, open_missing_rows(self._engine, self._run, chunk, self._evaluator.repeats) as rows:
             if self._evaluator.is_waiting:
                 concurrency = min(self._evaluator.concurrency, chunk.row_count * self._evaluator.repeats)
                 await self._evaluate_abreast(chunk, rows, concurrency, send)
@@ -92,7 +89,8 @@ class ChunkRunner:
                 if batch.is_full:
                     await send.send(batch)
                     batch = Batch()
-                batch.add(await self._evaluator.evaluate_item(parse_row(text), position, repeat))
+                row = parse_row(text) if isinstance(text, bytes) else await text.take(position, repeat)
+                batch.add(await self._evaluator.evaluate_item(row, position, repeat))
             batch.is_last = True
             await send.send(batch)
 
@@ -124,31 +122,13 @@ class ChunkRunner:
         for position, repeat, text in rows:
             if self._stop_requested.is_set():
                 return
-            await outbox.add(await self._evaluator.evaluate_item(parse_row(text), position, repeat))
+            row = parse_row(text) if isinstance(text, bytes) else await text.take(position, repeat)
+            await outbox.add(await self._evaluator.evaluate_item(row, position, repeat))
             if self._on_item is not None:
                 self._on_item(chunk)
             if time.monotonic() - resumed_at > _SLICE_S:
                 await anyio.lowlevel.checkpoint()
                 resumed_at = time.monotonic()
-
-    @asynccontextmanager
-    async def _missing_rows(self, chunk: Chunk) -> AsyncGenerator[Rows]:
-        """Open the rows of a chunk that have no output item yet; several tasks may take from them."""
-        run = self._run
-
-        async def list_stored() -> set[tuple[int, int]]:
-            async with self._engine.database.read() as tx:
-                return await list_stored_positions(tx, run.scope, run.key, chunk.first_position, chunk.row_count)
-
-        stored = await self._engine.patience.persist(list_stored)
-        with self._engine.blobs.open(source_blob(run)) as file:
-            lines = lines_of(file, chunk.byte_start, chunk.byte_end)
-            yield (
-                (position, repeat, line.text)
-                for position, line in enumerate(lines, start=chunk.first_position)
-                for repeat in range(self._evaluator.repeats)
-                if (position, repeat) not in stored
-            )
 
     async def _record(self, chunk: Chunk, batch: Batch) -> bool:
         """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
@@ -159,6 +139,10 @@ class ChunkRunner:
                 return False
             if batch.items:
                 new = await insert_output_items(tx, run.scope, run.key, batch.items)
+                if run.times_retried:
+                    mended = await replace_mended_items(tx, run.scope, run.key, batch.items)
+                    tally = tally.without([older for older, _ in mended], self._evaluator.criteria_count)
+                    new += [item for _, item in mended]
                 tally = tally.fold(new, self._evaluator.criteria_count)
                 await save_tally(tx, run.scope, run.key, tally)
                 await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))

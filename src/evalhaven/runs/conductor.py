@@ -22,6 +22,7 @@ from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.plan import CHUNK_ROWS, RunPlanner, run_repeats
+from evalhaven.runs.regrading import StoredItemEvaluator
 from evalhaven.runs.sampler import Sampler
 from evalhaven.runs.vault import VaultError
 from evalhaven.runs.window import ChunkWindow
@@ -55,7 +56,13 @@ class RunConductor:
         self._run_key = run_key
         self._stop_requested = anyio.Event()
         self._guard: RunGuard | None = None
+        self._times_retried: int | None = None
         self._log = structlog.get_logger("evalhaven.runs")
+
+    @property
+    def times_retried(self) -> int | None:
+        """Return how often the run had been tried again when it was taken up; None before it is."""
+        return self._times_retried
 
     def request_stop(self) -> None:
         """Leave off soon: the run was canceled or deleted."""
@@ -70,6 +77,7 @@ class RunConductor:
             run = await get_run_by_key(tx, self._scope, self._run_key)
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
         self._log = self._log.bind(run_id=run.id)
+        self._times_retried = run.times_retried
         try:
             await self._execute(run, parent)
         except RunStoppedError:
@@ -102,9 +110,10 @@ class RunConductor:
         if run.status.is_final:
             raise RunStoppedError
         refuse_unsupported(run)
-        graders = [build_grader(criterion, engine.facilities) for criterion in parent.testing_criteria]
+        graders = [build_grader(criterion, engine.facilities) for criterion in run.criteria(parent)]
         sampler = await self._sampler(run) if run.is_sampled else None
-        evaluator = ItemEvaluator(graders, engine.ids, sampler, run_repeats(run))
+        evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
+        evaluator = evaluator_class(graders, engine.ids, sampler, run_repeats(run))
         if run.status is RunStatus.QUEUED and not await self._move(RunStatus.IN_PROGRESS):
             raise RunStoppedError
         await self._warn(run, graders)
@@ -115,7 +124,8 @@ class RunConductor:
         else:
             items_planned = run.items_planned
         if self._guard is not None:
-            self._guard.expect_calls(items_planned - run.tally.total)
+            errored = run.tally.errored if run.times_retried else 0
+            self._guard.expect_calls(items_planned - run.tally.total + errored)
         await self._run_chunks(run, evaluator, sampler)
         await self._end(RunStatus.COMPLETED)
 
@@ -236,6 +246,8 @@ class RunConductor:
         async def move() -> bool:
             async with engine.database.write() as tx:
                 current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
+                if current.times_retried != self._times_retried:
+                    return False  # ended by somebody else, and queued again since
                 if current.status is status:
                     return True  # by an attempt before, the answer to whose commit was lost
                 if not current.status.can_become(status):
@@ -254,7 +266,7 @@ def refuse_unsupported(run: Run) -> None:
         UnsupportedRunError: The run reads logged completions or responses.
     """
     source = run.data_source["source"]
-    if isinstance(source, dict) and source["type"] not in ("file_content", "file_id"):
+    if run.regrading is None and isinstance(source, dict) and source["type"] not in ("file_content", "file_id"):
         raise UnsupportedRunError(
             f"This run reads the source {source['type']!r}, which this release of Evalhaven cannot do; "
             "it reads 'file_content' and 'file_id'."

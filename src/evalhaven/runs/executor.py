@@ -58,7 +58,11 @@ class Executor:
         for key in self._conducted.keys() - {run.key for run in active}:
             self._conducted[key].request_stop()
         for run in active:
-            if run.key not in self._conducted:
+            conductor = self._conducted.get(run.key)
+            if conductor is not None and conductor.times_retried not in (None, run.times_retried):
+                # It ended and is tried again; who conducted it before has to leave off first.
+                conductor.request_stop()
+            if conductor is None:
                 self._conducted[run.key] = RunConductor(self._engine, run.scope, run.key)
                 tasks.start_soon(self._conduct, run.key)
 

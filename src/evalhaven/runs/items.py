@@ -72,8 +72,9 @@ class ItemEvaluator:
             grades=grades,
         )
 
-    async def _grade(self, row: Row, sample: Sample) -> list[Grade]:
+    async def _grade(self, row: Row, sample: Sample, graders: Sequence[Grader] | None = None) -> list[Grade]:
+        """Return a grade of each grader, or of each of these."""
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
-        return [await grader.grade(namespaces) for grader in self._graders]
+        return [await grader.grade(namespaces) for grader in (self._graders if graders is None else graders)]

@@ -50,7 +50,7 @@ async def insert_output_items(
         if (item.position, item.repeat) not in stored:
             stored.add((item.position, item.repeat))
             new.append(item)
-    if new and await insert_new(tx, output_items, [_values(scope, run_key, item) for item in new]) != len(new):
+    if new and await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in new]) != len(new):
         raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
     return new
 
@@ -102,7 +102,7 @@ async def get_output_item(tx: AsyncConnection, scope: ProjectScope, run_key: int
     row = await _find_row(tx, scope, run_key, item_id)
     if row is None:
         raise NotFoundError("Output item", item_id, "output_item_id")
-    return _output_item(row)
+    return output_item_of(row)
 
 
 async def list_output_items(
@@ -129,11 +129,14 @@ async def list_output_items(
         async for row in rows:
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
-            found.append(_output_item(row))
-            size += sum(
-                len(text or "") for text in (row.item, row.input, row.sample, row.grades, row.imported_document)
-            )
+            found.append(output_item_of(row))
+            size += length_of(row)
     return Page(found, has_more=False)
+
+
+def length_of(row: Row[Any]) -> int:
+    """Return the length of an item's texts in characters, by which a page is cut before it fills the memory."""
+    return sum(len(text or "") for text in (row.item, row.input, row.sample, row.grades, row.imported_document))
 
 
 async def _find_row(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> Row[Any] | None:
@@ -147,7 +150,8 @@ async def _find_row(tx: AsyncConnection, scope: ProjectScope, run_key: int, item
     return (await tx.execute(query)).one_or_none()
 
 
-def _values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
+def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
+    """Return the row of an output item."""
     sample = item.sample
     return {
         "run_key": run_key,
@@ -206,7 +210,8 @@ def _sample_of(row: Row[Any]) -> Sample:
     return replace(stored_sample(row.sample), input=given, latency_ms=row.latency_ms)
 
 
-def _output_item(row: Row[Any]) -> OutputItem:
+def output_item_of(row: Row[Any]) -> OutputItem:
+    """Return the output item of a row."""
     grades = cast("list[list[Any]]", jsontext.parse(row.grades))
     return OutputItem(
         id=unpack_output_item_id(row.public_id),

@@ -32,6 +32,8 @@ def sample_text(sample: Sample) -> str | None:
         values["cost"] = sample.cost
     if sample.is_cached:
         values["is_cached"] = True
+    if sample.is_reused:
+        values["is_reused"] = True
     return jsontext.render(values)
 
 
@@ -49,6 +51,7 @@ def stored_sample(text: str) -> Sample:
         attempts=stored.get("attempts", 0),
         cost=stored.get("cost"),
         is_cached=stored.get("is_cached", False),
+        is_reused=stored.get("is_reused", False),
     )
 
 

@@ -84,13 +84,29 @@ class RunCost(OpenObject):
     judge: float | None
 
 
+class RunRegrading(OpenObject):
+    """Show whose samples a run grades, as that run was when it was read, and by which criteria.
+
+    `criteria` is "eval" or "request", after where `testing_criteria` come from; `imported_from` is where that run was
+    imported from, null for one executed here.
+    """
+
+    run_id: str
+    status: str
+    times_retried: int
+    imported_from: str | None
+    criteria: str
+    testing_criteria: list[JsonObject]
+
+
 class EvalRunExtension(OpenObject):
     """Hold what Evalhaven tells of a run beyond the published contract.
 
     `items_planned` is null until it is known; times are Unix seconds, null until they happen; `unresolved` counts
     items in which a placeholder of a criterion did not resolve; `errors` counts errored items by kind. What the
     request asked for is shown as it holds. `usage_split` is `per_model_usage` by role; `limiter` is how the calls
-    went at the last second, null for a run that calls no model.
+    went at the last second, null for a run that calls no model. `times_retried` counts how often what had no result
+    was executed again; `regraded` is null for a run with samples of its own.
     """
 
     items_planned: int | None
@@ -111,6 +127,8 @@ class EvalRunExtension(OpenObject):
     retries: int
     cache_hits: int
     limiter: JsonObject | None
+    times_retried: int
+    regraded: RunRegrading | None
 
 
 class EvalRunOutputItemExtension(OpenObject):
