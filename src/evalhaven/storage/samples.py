@@ -5,13 +5,15 @@ from typing import Any, cast
 from evalhaven.domain import jsontext
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
 
+_RECORDED = '{"recorded":'
+
 
 def sample_text(sample: Sample) -> str | None:
     """Return a sample as it is stored, without its input and latency; None for no sample."""
     if sample is NO_SAMPLE:
         return None
     if sample.recorded_text is not None:
-        return f'{{"recorded":{sample.recorded_text}}}'
+        return f"{_RECORDED}{sample.recorded_text}}}"
     usage = sample.usage
     values: dict[str, Any] = {
         "output": sample.output,
@@ -41,7 +43,7 @@ def stored_sample(text: str) -> Sample:
     """Return the sample of a stored text."""
     stored = cast("dict[str, Any]", jsontext.parse(text))
     if "recorded" in stored:
-        return sample_of_row(stored["recorded"], text)
+        return sample_of_row(stored["recorded"], text[len(_RECORDED) : -1])
     return Sample(
         output=stored["output"],
         finish_reason=stored["finish_reason"],
