@@ -87,13 +87,18 @@ class StoredRows:
         keys = self._keys[self._next : self._next + _PAGE_ROWS]
         if not keys:
             raise LookupError("an output item that is to be evaluated again is gone")
-        async with self._engine.database.read() as tx:
-            found = await list_items_by_position(tx, self._run.scope, self._run_key, keys, self._fetched)
+        # A query that is cut short costs its connection.
+        with anyio.CancelScope(shield=True):
+            found = await self._list_items(keys)
         if not found:
             raise LookupError("output items that are to be evaluated again are gone")
         self._page.update({(item.position, item.repeat): item for item in found})
         last = (found[-1].position, found[-1].repeat)
         self._next += next(index for index, key in enumerate(keys, start=1) if key == last)
+
+    async def _list_items(self, keys: Sequence[Key]) -> list[OutputItem]:
+        async with self._engine.database.read() as tx:
+            return await list_items_by_position(tx, self._run.scope, self._run_key, keys, self._fetched)
 
 
 Rows = Iterator[tuple[int, int, bytes | StoredRows]]
