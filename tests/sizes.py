@@ -36,6 +36,8 @@ class Sizes:
         upstream_gone_s: Seconds for which that upstream cannot be reached.
         sampled_kill_items: Items of the run that is killed while calls are under way.
         sampled_kills: SIGKILLs of server and executor in turn.
+        judged_kill_items: Items of the run that is killed while models are asked and judges judge.
+        judged_kills: SIGKILLs of server and executor in turn.
         rounds: Repetitions of a race between two requests.
         hostile_requests: Requests of each kind of hostile input to each operation.
         hostile_size: Keys or elements of a large value in a body, or a tenth of its characters.
@@ -64,6 +66,8 @@ class Sizes:
     upstream_gone_s: float
     sampled_kill_items: int
     sampled_kills: int
+    judged_kill_items: int
+    judged_kills: int
     rounds: int
     hostile_requests: int
     hostile_size: int
@@ -93,6 +97,8 @@ REDUCED = Sizes(
     upstream_gone_s=5.0,
     sampled_kill_items=4_000,
     sampled_kills=3,
+    judged_kill_items=1_500,
+    judged_kills=2,
     rounds=10,
     hostile_requests=6,
     hostile_size=30_000,
@@ -122,6 +128,8 @@ FULL = Sizes(
     upstream_gone_s=60.0,
     sampled_kill_items=50_000,
     sampled_kills=20,
+    judged_kill_items=20_000,
+    judged_kills=10,
     rounds=200,
     hostile_requests=60,
     hostile_size=1_000_000,

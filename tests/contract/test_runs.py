@@ -235,8 +235,8 @@ def test_a_grader_that_is_not_built_fails_the_run_or_is_executed(
     messages = [{"role": "user", "content": "x"}]
     criterion: dict[str, Any] = {
         "text_similarity": {"input": "", "reference": "", "evaluation_metric": "bleu", "pass_threshold": 1},
-        "label_model": {"model": "m", "input": messages, "labels": ["a"], "passing_labels": ["a"]},
-        "score_model": {"model": "m", "input": messages},
+        "label_model": {"model": "scripted", "input": messages, "labels": ["a"], "passing_labels": ["a"]},
+        "score_model": {"model": "scripted", "input": messages},
         "python": {"source": "def grade(sample, item):\n    return 1.0\n"},
         "multi": {"graders": {"s": string_check()}, "calculate_output": "s"},
     }[kind]

@@ -6,12 +6,16 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.runs import Run
-from evalhaven.domain.samples import ItemError
+from evalhaven.domain.samples import ItemError, Sample
 
 
 def grade_extension(grade: Grade) -> JsonObject:
     """Return what the `evalhaven` key of a result tells of a grade; nothing where all is said."""
     more: JsonObject = {}
+    if grade.judge is not None:
+        more["judge"] = grade.judge
+    if grade.calls:
+        more["calls"] = [call_extension(call) for call in grade.calls]
     if grade.unresolved:
         more["unresolved"] = list(grade.unresolved)
     if grade.notes:
@@ -23,6 +27,22 @@ def grade_extension(grade: Grade) -> JsonObject:
             name: {"score": part.score, "sample": part.sample, **grade_extension(part)} for name, part in grade.parts
         }
     return more
+
+
+def call_extension(call: Sample) -> JsonObject:
+    """Return what the `evalhaven` key of a result tells of a call to its judge."""
+    return {"model": call.model, **call_figures(call)}
+
+
+def call_figures(sample: Sample) -> JsonObject:
+    """Return what a call to a model took and cost."""
+    return {
+        "latency_ms": sample.latency_ms,
+        "cost": sample.cost,
+        "attempts": sample.attempts,
+        "cached": sample.is_cached,
+        "reasoning_tokens": sample.usage.reasoning_tokens,
+    }
 
 
 def error_extension(error: ItemError) -> JsonObject:

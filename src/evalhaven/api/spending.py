@@ -1,6 +1,6 @@
 """How responses show tokens, dollars, latencies and the flow of calls."""
 
-from evalhaven.api.extensions import error_extension
+from evalhaven.api.extensions import call_figures, error_extension
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Run
@@ -40,13 +40,7 @@ def item_extension(item: OutputItem) -> JsonObject:
     sample = item.sample
     if sample is NO_SAMPLE or sample.recorded_text is not None:
         return {}
-    told: JsonObject = {
-        "latency_ms": sample.latency_ms,
-        "cost": sample.cost,
-        "attempts": sample.attempts,
-        "cached": sample.is_cached,
-        "reasoning_tokens": sample.usage.reasoning_tokens,
-    }
+    told = call_figures(sample)
     error = sample.error
     if error is not None:
         told["error"] = error_extension(error)

@@ -21,6 +21,8 @@ class Grade:
         unresolved: Placeholders of the criterion that had no value; such a grade is 0 and failed.
         error: Why there is no conclusion, else None; such a grade counts in neither passed nor failed.
         sample: What a model grader was asked and answered; None for deterministic graders.
+        calls: The calls of models that were made for it.
+        judge: What a model grader was asked for and what was read of its answer; None for deterministic graders.
         notes: Short names of what to know about the score, such as that something was missing for it.
         parts: Of a formula's score, the grades that it was computed from, by name.
     """
@@ -32,6 +34,8 @@ class Grade:
     sample: JsonObject | None = None
     notes: tuple[str, ...] = ()
     parts: tuple[tuple[str, "Grade"], ...] = ()
+    calls: tuple[Sample, ...] = ()
+    judge: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from evalhaven.domain.output_items import OutputItem
-from evalhaven.domain.samples import NO_SAMPLE, Usage
+from evalhaven.domain.samples import NO_SAMPLE, Sample, Usage
 from evalhaven.domain.spending import NO_SPENDING, Latencies, ModelUsage, Role, Spending, latency_bucket
 from evalhaven.domain.statuses import ItemStatus
 
@@ -123,6 +123,9 @@ class SpendingCounter:
             # Codes and names of models are the words of others: a run keeps so many of them apart.
             self._errors[code if code in self._errors or len(self._errors) < _MOST_NAMES else OTHER] += 1
             self._has_news = True
+        for grade in item.grades:
+            for call in grade.calls:
+                self._add_judging(call)
         sample = item.sample
         if sample.recorded_text is not None or sample is NO_SAMPLE or sample.is_reused:
             return
@@ -134,6 +137,14 @@ class SpendingCounter:
             self._buckets[latency_bucket(sample.latency_ms)] += 1
             self._total_ms += sample.latency_ms
             self._add_call(sample.model, "target", sample.usage, sample.cost)
+
+    def _add_judging(self, call: Sample) -> None:
+        self._has_news = True
+        self._retries += max(0, call.attempts - 1)
+        if call.is_cached:
+            self._cache_hits += 1
+        elif call.latency_ms is not None:
+            self._add_call(call.model, "judge", call.usage, call.cost)
 
     def _add_call(self, model: str, role: Role, usage: Usage, cost: float | None) -> None:
         if (model, role) not in self._usage and len(self._usage) >= _MOST_NAMES:

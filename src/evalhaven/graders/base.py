@@ -16,6 +16,11 @@ class Grader(Protocol):
         ...
 
     @property
+    def waits(self) -> bool:
+        """Tell whether each item waits for an answer from elsewhere, so that other graders may work meanwhile."""
+        ...
+
+    @property
     def caution(self) -> str | None:
         """Return what its users should know before they trust its grades, such as that something is missing here."""
         ...

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import anyio
 
+from evalhaven.graders.judges.asking import OpenJudge
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.embeddings.embedder import Embedder
 
@@ -17,10 +18,12 @@ class Facilities:
         workers: Where long computations go.
         embedder: The endpoint of the metric `cosine`; None where none is configured.
         wordnet: The directory or archive of WordNet; None where it was not found.
+        open_judge: Finds a model for a grader that asks one; None where no models can be asked.
         large_texts: Held by the one grading of large texts that may be under way: memory is bounded by it.
     """
 
     workers: WorkerPool = field(default_factory=WorkerPool)
     embedder: Embedder | None = None
     wordnet: Path | None = None
+    open_judge: OpenJudge | None = None
     large_texts: anyio.Lock = field(default_factory=anyio.Lock)

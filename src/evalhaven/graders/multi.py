@@ -1,6 +1,7 @@
 """`multi`: one score from those of several graders, by the formula `calculate_output`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import anyio
 
@@ -50,6 +51,11 @@ class Multi:
         return max(part.concurrency for part in self._parts.values())
 
     @property
+    def waits(self) -> bool:
+        """Tell whether a part waits for an answer from elsewhere."""
+        return any(part.waits for part in self._parts.values())
+
+    @property
     def caution(self) -> str | None:
         """Return what the users of its parts should know."""
         cautions = dict.fromkeys(part.caution for part in self._parts.values() if part.caution)
@@ -58,20 +64,26 @@ class Multi:
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
         """Grade with every part, those that wait at the same time, and compute the formula."""
         grades = await self._grade_parts(namespaces)
-        parts = tuple(grades.items())
-        for name, grade in parts:
+        grade = self._conclude(grades)
+        # Calls stand with the whole, so that each is counted once.
+        calls = tuple(call for part in grades.values() for call in part.calls)
+        parts = tuple((name, replace(part, calls=())) for name, part in grades.items())
+        return replace(grade, calls=calls, parts=parts)
+
+    def _conclude(self, grades: Mapping[str, Grade]) -> Grade:
+        for name, grade in grades.items():
             if grade.error is not None:
-                return Grade(0.0, passed=False, error=_of_part(name, grade.error), parts=parts)
+                return Grade(0.0, passed=False, error=_of_part(name, grade.error))
         unresolved = tuple(dict.fromkeys(text for grade in grades.values() for text in grade.unresolved))
         if unresolved:
-            return Grade(0.0, passed=False, unresolved=unresolved, parts=parts)
+            return Grade(0.0, passed=False, unresolved=unresolved)
         try:
-            score = self._formula.compute({name: grade.score for name, grade in parts})
+            score = self._formula.compute({name: grade.score for name, grade in grades.items()})
         except FormulaValueError as error:
             what = ItemError(FORMULA_ERROR_CODE, f"'calculate_output' has no value: {error}.", "user_code")
-            return Grade(0.0, passed=False, error=what, parts=parts)
+            return Grade(0.0, passed=False, error=what)
         notes = tuple(dict.fromkeys(note for grade in grades.values() for note in grade.notes))
-        return Grade(score, passed=score >= self._threshold, notes=notes, parts=parts)
+        return Grade(score, passed=score >= self._threshold, notes=notes)
 
     async def _grade_parts(self, namespaces: Mapping[str, JsonValue]) -> dict[str, Grade]:
         if self.concurrency == 1:

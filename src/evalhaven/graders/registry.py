@@ -8,15 +8,28 @@ from pydantic import ValidationError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
+from evalhaven.graders.judges.grader import open_label_model, open_score_model
 from evalhaven.graders.multi import Multi, parts_of
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.graders.text_similarity import TextSimilarity
-from evalhaven.wire.graders import EvalGraderMulti, EvalGraderTextSimilarity, GraderStringCheck
+from evalhaven.wire.graders import (
+    EvalGraderLabelModel,
+    EvalGraderMulti,
+    EvalGraderScoreModel,
+    EvalGraderTextSimilarity,
+    GraderStringCheck,
+)
 
 _BUILDERS: dict[str, Callable[[Any, Facilities], Grader]] = {
     "string_check": lambda criterion, _: StringCheck(GraderStringCheck.model_validate(criterion)),
     "text_similarity": lambda criterion, facilities: TextSimilarity(
         EvalGraderTextSimilarity.model_validate(criterion), facilities
+    ),
+    "label_model": lambda criterion, facilities: open_label_model(
+        EvalGraderLabelModel.model_validate(criterion), criterion, facilities
+    ),
+    "score_model": lambda criterion, facilities: open_score_model(
+        EvalGraderScoreModel.model_validate(criterion), criterion, facilities
     ),
     "multi": lambda criterion, facilities: Multi(
         EvalGraderMulti.model_validate(criterion),
@@ -36,6 +49,8 @@ def build_grader(criterion: JsonObject, facilities: Facilities) -> Grader:
 
     Raises:
         UnsupportedGraderError: There is none for its type, what it needs is not configured, or it is incomplete.
+        UnknownModelError: No endpoint serves the model that it asks.
+        UnsupportedRequestError: The endpoint that does cannot be asked so.
     """
     builder = _BUILDERS.get(str(criterion["type"]))
     if builder is None:

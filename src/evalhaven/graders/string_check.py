@@ -29,6 +29,7 @@ class StringCheck:
     """A `string_check` criterion."""
 
     concurrency = 1
+    waits = False
     caution = None
 
     def __init__(self, criterion: GraderStringCheck) -> None:

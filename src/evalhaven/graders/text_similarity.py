@@ -49,6 +49,11 @@ class TextSimilarity:
         return _SOMETIMES_WAITING if self._metric in METRICS else _WAITING
 
     @property
+    def waits(self) -> bool:
+        """Tell whether each item waits for the endpoint of embeddings."""
+        return self._metric == "cosine"
+
+    @property
     def caution(self) -> str | None:
         """Return that synonyms are missing, if they are."""
         if not self._notes:

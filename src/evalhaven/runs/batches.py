@@ -35,6 +35,9 @@ class Batch:
         sample = item.sample
         self.size_bytes += len(item.item_text) + len(sample.recorded_text or "")
         self.size_bytes += _length_of(sample.input) + _length_of(sample.output)
+        for grade in item.grades:
+            for call in grade.calls:
+                self.size_bytes += _length_of(call.input) + _length_of(call.output)
 
 
 def _length_of(messages: Sequence[JsonValue]) -> int:

@@ -153,5 +153,6 @@ class ChunkRunner:
 
 def _answers(items: Sequence[OutputItem]) -> dict[bytes, Sample]:
     """Return the answers among new items that are to be remembered."""
-    samples = (item.sample for item in items)
+    samples = [item.sample for item in items]
+    samples += [call for item in items for grade in item.grades for call in grade.calls]
     return {sample.request_hash: sample for sample in samples if sample.request_hash and sample.is_whole}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import cast
 
 import anyio
@@ -21,9 +22,10 @@ from evalhaven.runs.chunks import ChunkRunner
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.items import ItemEvaluator
+from evalhaven.runs.judging import Callers, RunJudges
 from evalhaven.runs.plan import CHUNK_ROWS, RunPlanner, run_repeats
 from evalhaven.runs.regrading import StoredItemEvaluator
-from evalhaven.runs.sampler import Sampler
+from evalhaven.runs.sampler import Sampler, sampling_question
 from evalhaven.runs.vault import VaultError
 from evalhaven.runs.window import ChunkWindow
 from evalhaven.sampling.catalog import UnknownModelError
@@ -110,8 +112,14 @@ class RunConductor:
         if run.status.is_final:
             raise RunStoppedError
         refuse_unsupported(run)
-        graders = [build_grader(criterion, engine.facilities) for criterion in run.criteria(parent)]
-        sampler = await self._sampler(run) if run.is_sampled else None
+        # Taken up again after the database was away, a run remembers what it paid for and could not store.
+        guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
+        limit = run.options.max_concurrency
+        run_limit = None if limit is None else anyio.CapacityLimiter(limit)
+        judges = RunJudges(engine, run, guard, run_limit)
+        facilities = replace(engine.facilities, open_judge=judges.open)
+        graders = [build_grader(criterion, facilities) for criterion in run.criteria(parent)]
+        sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
         evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
         evaluator = evaluator_class(graders, engine.ids, sampler, run_repeats(run))
         if run.status is RunStatus.QUEUED and not await self._move(RunStatus.IN_PROGRESS):
@@ -123,13 +131,12 @@ class RunConductor:
             self._log.info("run_planned", items=items_planned)
         else:
             items_planned = run.items_planned
-        if self._guard is not None:
-            errored = run.tally.errored if run.times_retried else 0
-            self._guard.expect_calls(items_planned - run.tally.total + errored)
-        await self._run_chunks(run, evaluator, sampler)
+        errored = run.tally.errored if run.times_retried else 0
+        guard.expect_calls(items_planned - run.tally.total + errored)
+        await self._run_chunks(run, evaluator, Callers(sampler, judges))
         await self._end(RunStatus.COMPLETED)
 
-    async def _sampler(self, run: Run) -> Sampler:
+    async def _sampler(self, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> Sampler:
         """Return what asks the run's model.
 
         Raises:
@@ -141,9 +148,7 @@ class RunConductor:
         async with engine.database.read() as tx:
             sealed = await find_secrets(tx, run.scope, run.key)
         tools = None if sealed is None else cast("list[JsonValue]", engine.vault.open(sealed))
-        # Taken up again after the database was away, a run remembers what it paid for and could not store.
-        self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
-        return Sampler(engine, run, self._guard, tools)
+        return Sampler(engine, run, guard, sampling_question(run, engine.catalog, tools), run_limit, run.flow)
 
     async def _warn(self, run: Run, graders: Sequence[Grader]) -> None:
         """Add to the run's warnings what its graders lack here."""
@@ -157,7 +162,7 @@ class RunConductor:
             warnings = dict.fromkeys((*current.warnings, *lacking))
             await save_warnings(tx, self._scope, self._run_key, list(warnings))
 
-    async def _run_chunks(self, run: Run, evaluator: ItemEvaluator, sampler: Sampler | None) -> None:
+    async def _run_chunks(self, run: Run, evaluator: ItemEvaluator, callers: Callers) -> None:
         """Execute the pending chunks in order, a few at once, and write every second how calls to models go.
 
         Raises:
@@ -165,28 +170,28 @@ class RunConductor:
         """
         try:
             async with anyio.create_task_group() as helpers:
-                if sampler is not None:
-                    helpers.start_soon(self._save_flow_regularly, run, sampler)
-                await self._run_pending_chunks(run, evaluator)
+                if callers:
+                    helpers.start_soon(self._save_flow_regularly, run, callers)
+                await self._run_pending_chunks(run, evaluator, calls_models=bool(callers))
                 helpers.cancel_scope.cancel()
         finally:
-            if sampler is not None:
+            if callers:
                 with anyio.move_on_after(_LAST_FLOW_S, shield=True):
-                    await self._save_flow(run, sampler)
+                    await self._save_flow(run, callers)
         if self._stop_requested.is_set():
             raise RunStoppedError
 
-    async def _run_pending_chunks(self, run: Run, evaluator: ItemEvaluator) -> None:
+    async def _run_pending_chunks(self, run: Run, evaluator: ItemEvaluator, *, calls_models: bool) -> None:
         engine = self._engine
         last = -1
-        window = self._window(run, evaluator)
+        window = self._window(evaluator, calls_models=calls_models)
         row = 1 / evaluator.repeats
         runner = ChunkRunner(engine, run, evaluator, self._stop_requested, lambda chunk: window.finish(chunk, row))
 
         async def run_one(chunk: Chunk) -> None:
             try:
                 async with AsyncExitStack() as held:
-                    if not run.is_sampled:
+                    if not calls_models:
                         await held.enter_async_context(engine.chunk_slots)
                         if chunk.size_bytes > LARGE_CHUNK_BYTES:
                             await held.enter_async_context(engine.large_chunk)
@@ -210,22 +215,22 @@ class RunConductor:
                     tasks.start_soon(run_one, chunk)
                     last = chunk.number
 
-    async def _save_flow_regularly(self, run: Run, sampler: Sampler) -> None:
+    async def _save_flow_regularly(self, run: Run, callers: Callers) -> None:
         while True:
             await anyio.sleep(_FLOW_S)
-            await self._save_flow(run, sampler)
+            await self._save_flow(run, callers)
 
-    async def _save_flow(self, run: Run, sampler: Sampler) -> None:
+    async def _save_flow(self, run: Run, callers: Callers) -> None:
         """Write how calls go, unless the database is away: then those who store items wait for it already."""
         try:
             async with self._engine.database.write() as tx:
-                await save_flow(tx, run.scope, run.key, sampler.flow)
+                await save_flow(tx, run.scope, run.key, callers.flow)
         except Exception as error:
             if not is_unavailable(error):
                 raise
 
-    def _window(self, run: Run, evaluator: ItemEvaluator) -> ChunkWindow:
-        if not run.is_sampled:
+    def _window(self, evaluator: ItemEvaluator, *, calls_models: bool) -> ChunkWindow:
+        if not calls_models:
             return ChunkWindow(CHUNKS_OF_A_RUN, CHUNKS_OF_A_RUN * CHUNK_ROWS, CHUNKS_OF_A_RUN * LARGE_CHUNK_BYTES)
         # One chunk more than needed, so that the calls under way do not dwindle at the end of each.
         rows = evaluator.concurrency // evaluator.repeats + CHUNK_ROWS

@@ -11,6 +11,8 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.runs.tool_secrets import masked
 
+_OF_SAMPLING = ("repeats", "extra_body")
+_OF_CALLS = ("cache", "max_concurrency", "budget")
 _FLOATS = ("temperature", "top_p")
 
 
@@ -54,15 +56,22 @@ def new_run(
     )
 
 
-def option_cautions(options: RunOptions, *, is_sampled: bool) -> list[Caution]:
-    """Return a caution for each option that has no effect because the run calls no model."""
+def option_cautions(options: RunOptions, *, is_sampled: bool, is_judged: bool = False) -> list[Caution]:
+    """Return a caution for each option that has no effect because the run samples nothing.
+
+    Args:
+        options: What was asked for.
+        is_sampled: Whether the run's own model is called.
+        is_judged: Whether models are called to grade.
+    """
     if is_sampled:
         return []
+    without_effect = _OF_SAMPLING if is_judged else (*_OF_SAMPLING, *_OF_CALLS)
     asked = asdict(options)
     default = asdict(DEFAULT_OPTIONS)
     return [
         Caution(f"/evalhaven/{key}", "has no effect: the run has no 'model', so it samples nothing.")
-        for key in ("repeats", "cache", "max_concurrency", "extra_body", "budget")
+        for key in without_effect
         if asked[key] != default[key]
     ]
 

@@ -13,6 +13,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
+from evalhaven.runs.grader_calls import GraderCalls
 from evalhaven.runs.purge import Purger
 from evalhaven.storage.runs import list_active_runs
 
@@ -26,6 +27,7 @@ class Executor:
     def __init__(self, engine: Engine, purger: Purger) -> None:
         self._engine = engine
         self._purger = purger
+        self._grader_calls = GraderCalls(engine)
         self._conducted: dict[int, RunConductor] = {}
         self._wake = anyio.Event()
         self._log = structlog.get_logger("evalhaven.executor")
@@ -34,11 +36,13 @@ class Executor:
         """Look now: something was created, canceled or deleted."""
         self._wake.set()
         self._purger.wake()
+        self._grader_calls.wake()
 
     async def execute_forever(self) -> None:
         """Work until canceled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._purger.purge_forever)
+            tasks.start_soon(self._grader_calls.answer_forever)
             async for active in self._looks():
                 self._reconcile(active, tasks)
 

@@ -1,11 +1,26 @@
 """What ends a run early: everything fails alike, or its budget is spent."""
 
+from dataclasses import replace
+from typing import Protocol
+
 import anyio
 
 from evalhaven.domain.run_options import Budget
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.spending import Spending
 from evalhaven.sampling.calls.failure_watch import FailureWatch
+
+
+class CallGuard(Protocol):
+    """Learns how calls to a model end."""
+
+    def note_answer(self, cost: float | None, tokens: int) -> None:
+        """Count a call that was answered."""
+        ...
+
+    def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
+        """Count a call that failed for good."""
+        ...
 
 
 class RunGuard:
@@ -23,6 +38,7 @@ class RunGuard:
         self._cost = spent.priced_cost
         self._tokens = spent.tokens
         self._failures = FailureWatch()
+        self._judges: list[JudgeGuard] = []
         self._stop = stop
         self.verdict: ItemError | None = None
         # A run that is taken up again may have spent it all.
@@ -31,6 +47,14 @@ class RunGuard:
     def expect_calls(self, count: int) -> None:
         """Learn how many items are left: of a short run fewer failures are enough."""
         self._failures.expect_calls(count)
+        for judge in self._judges:
+            judge.expect_calls(count)
+
+    def watch_judge(self) -> "JudgeGuard":
+        """Return what watches the calls of one judge."""
+        judge = JudgeGuard(self)
+        self._judges.append(judge)
+        return judge
 
     def note_answer(self, cost: float | None, tokens: int) -> None:
         """Count a call that was answered.
@@ -40,6 +64,10 @@ class RunGuard:
             tokens: Of request and answer.
         """
         self._failures.note_success()
+        self.spend(cost, tokens)
+
+    def spend(self, cost: float | None, tokens: int) -> None:
+        """Count against the budget what a call cost."""
         self._cost += cost or 0.0
         self._tokens += tokens
         self._check_budget()
@@ -48,7 +76,7 @@ class RunGuard:
         budget = self._budget
         if budget is not None and budget.is_exceeded(self._cost, self._tokens):
             spent = f"{self._tokens:,} tokens" if budget.cost is None else f"{self._cost:.4f} US dollars"
-            self._end(
+            self.end(
                 ItemError(
                     "budget_exceeded",
                     f"The run was stopped because it spent its budget ({spent}). Its finished items stay.",
@@ -65,9 +93,38 @@ class RunGuard:
         """
         self._failures.note_failure(error, is_fatal=is_fatal)
         if self._failures.verdict is not None:
-            self._end(self._failures.verdict)
+            self.end(self._failures.verdict)
 
-    def _end(self, verdict: ItemError) -> None:
+    def end(self, verdict: ItemError) -> None:
+        """Stop the run; the first verdict stays."""
         if self.verdict is None:
             self.verdict = verdict
             self._stop.set()
+
+
+class JudgeGuard:
+    """Watches the calls of one judge: the budget is the run's, but that others succeed says nothing about this one."""
+
+    def __init__(self, guard: RunGuard) -> None:
+        """Begin with nothing.
+
+        Args:
+            guard: The run's.
+        """
+        self._guard = guard
+        self._failures = FailureWatch()
+
+    def expect_calls(self, count: int) -> None:
+        """Learn how many items are left, as a run's guard does."""
+        self._failures.expect_calls(count)
+
+    def note_answer(self, cost: float | None, tokens: int) -> None:
+        """Count a call that was answered, as a run's guard does."""
+        self._failures.note_success()
+        self._guard.spend(cost, tokens)
+
+    def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
+        """Count a call that failed for good, as a run's guard does."""
+        self._failures.note_failure(error, is_fatal=is_fatal)
+        if self._failures.verdict is not None:
+            self._guard.end(replace(self._failures.verdict, origin="judge"))

@@ -1,6 +1,8 @@
 """One item: row to graded output item."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import anyio
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.ids import IdFactory, created_at_of
@@ -31,6 +33,8 @@ class ItemEvaluator:
         self._graders = graders
         self._ids = ids
         self._sampler = sampler
+        # One that waits alone is awaited like any other: a task for it would be spent for nothing.
+        self._waits_abreast = sum(grader.waits for grader in graders) > 1
         self.repeats = repeats
 
     @property
@@ -58,7 +62,7 @@ class ItemEvaluator:
             position: 0-based index of the row in its source.
             repeat: 0-based number of the repetition.
         """
-        sample = row.sample if self._sampler is None else await self._sampler.sample_item(row.item, repeat)
+        sample = row.sample if self._sampler is None else await self._sampler.sample_item({"item": row.item}, repeat)
         grades = [] if sample.error is not None else await self._grade(row, sample)
         item_id = self._ids.new_output_item_id()
         return OutputItem(
@@ -77,4 +81,24 @@ class ItemEvaluator:
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
-        return [await grader.grade(namespaces) for grader in (self._graders if graders is None else graders)]
+        chosen = self._graders if graders is None else graders
+        if self._waits_abreast:
+            return await _grade_abreast(chosen, namespaces)
+        return [await grader.grade(namespaces) for grader in chosen]
+
+
+async def _grade_abreast(graders: Sequence[Grader], namespaces: Mapping[str, JsonValue]) -> list[Grade]:
+    """Grade with all graders that wait at once, and with the others meanwhile."""
+    grades = dict[int, Grade]()
+
+    async def grade(number: int) -> None:
+        grades[number] = await graders[number].grade(namespaces)
+
+    async with anyio.create_task_group() as tasks:
+        for number, grader in enumerate(graders):
+            if grader.waits:
+                tasks.start_soon(grade, number)
+        for number, grader in enumerate(graders):
+            if not grader.waits:
+                await grade(number)
+    return [grades[number] for number in range(len(graders))]

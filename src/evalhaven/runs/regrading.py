@@ -45,7 +45,7 @@ class StoredItemEvaluator(ItemEvaluator):
         if sample.error is not None:
             if self._sampler is None:
                 return stored
-            sample = await self._sampler.sample_item(row.item, stored.repeat)
+            sample = await self._sampler.sample_item({"item": row.item}, stored.repeat)
             grades = [] if sample.error is not None else await self._grade(row, sample)
         else:
             erred = [index for index, grade in enumerate(grades) if grade.error is not None]

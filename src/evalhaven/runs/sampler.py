@@ -1,7 +1,8 @@
-"""The sampler: asks a run's model for the sample of one item."""
+"""The sampler: asks a model for the sample of one item, or to judge it."""
 
 from collections import Counter
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 
@@ -15,11 +16,11 @@ from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
 from evalhaven.runs.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
 from evalhaven.runs.byte_allowance import ByteAllowance
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.guard import RunGuard
+from evalhaven.runs.guard import CallGuard
 from evalhaven.runs.tool_secrets import refuse_secrets, secrets_of, with_tools, without_secrets
 from evalhaven.sampling.calls.caller import CallFailedError
-from evalhaven.sampling.catalog import Catalog, Endpoint, Price
-from evalhaven.sampling.messages.making import ModelRequest, RequestError
+from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
+from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.replies import read_reply
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_sampling
 from evalhaven.storage.sample_cache import find_cached
@@ -47,6 +48,16 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
         maker = compile_sampling(run.data_source, target, run.options.extra_body)
     except UnsupportedRequestError as error:
         raise InvalidRequestError(str(error), param="data_source") from error
+    require_price(run, target)
+    return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+
+
+def require_price(run: Run, target: Target) -> None:
+    """Let pass a run whose budget in dollars can be kept.
+
+    Raises:
+        InvalidRequestError: It has one, and no price is known for a model that it asks.
+    """
     budget = run.options.budget
     if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
         raise InvalidRequestError(
@@ -54,40 +65,76 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
             f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
             param="evalhaven.budget.cost",
         )
-    return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked about each item.
+
+    Attributes:
+        target: The model.
+        maker: Makes the requests.
+        secrets: Texts that no message of an error may repeat.
+    """
+
+    target: Target
+    maker: RequestMaker
+    secrets: list[str] = field(default_factory=list[str])
+
+
+def sampling_question(run: Run, catalog: Catalog, tools: list[JsonValue] | None = None) -> Question:
+    """Return what a run asks its model.
+
+    Args:
+        run: A run with a model.
+        catalog: Which endpoint serves it.
+        tools: The run's tools with what authenticates them; None where they hold no secrets.
+
+    Raises:
+        UnknownModelError: No endpoint serves the model any more.
+        UnsupportedRequestError: The endpoint that does cannot do what is asked.
+    """
+    target = catalog.find(run.model)
+    maker = compile_sampling(with_tools(run.data_source, tools), target, run.options.extra_body)
+    return Question(target, maker, [] if tools is None else secrets_of(tools))
 
 
 class Sampler:
-    """Samples the items of one run."""
+    """Asks one model about the items of one run: for their samples, or to judge these."""
 
-    def __init__(self, engine: Engine, run: Run, guard: RunGuard, tools: list[JsonValue] | None = None) -> None:
-        """Compile the run's requests.
+    def __init__(
+        self,
+        engine: Engine,
+        run: Run,
+        guard: CallGuard,
+        question: Question,
+        run_limit: anyio.CapacityLimiter | None = None,
+        known_flow: JsonValue = None,
+    ) -> None:
+        """Ask nothing yet.
 
         Args:
             engine: What runs are executed with.
-            run: A run with a model.
+            run: The run.
             guard: Learns how each call ended.
-            tools: The run's tools with what authenticates them; None where they hold no secrets.
-
-        Raises:
-            UnknownModelError: No endpoint serves the model any more.
-            UnsupportedRequestError: The endpoint that does cannot do what is asked.
+            question: Whom to ask, and what.
+            run_limit: How many calls the run may have under way; None leaves that to the endpoints.
+            known_flow: How the calls went before the run was taken up again.
         """
         self._engine = engine
         self._run = run
         self._guard = guard
-        self._target = engine.catalog.find(run.model)
-        self._maker = compile_sampling(with_tools(run.data_source, tools), self._target, run.options.extra_body)
+        self._target = question.target
+        self._maker = question.maker
         self._files = AttachedFiles(engine, run.scope)
-        self._secrets = [] if tools is None else secrets_of(tools)
+        self._secrets = question.secrets
         self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
         self._largest_bytes = 0
-        limit = run.options.max_concurrency
         self._identity = _identity_of(self._target.endpoint, self._maker.path)
-        self._run_limit = None if limit is None else anyio.CapacityLimiter(limit)
+        self._run_limit = run_limit
         self._began_at = engine.clock.now()
         # A run that is taken up again goes on counting.
-        self._retries = Counter(_known_retries(run.flow))
+        self._retries = Counter(_known_retries(known_flow))
 
     @property
     def concurrency(self) -> int:
@@ -108,37 +155,41 @@ class Sampler:
             "changes": [asdict(change) for change in changes[-_SHOWN_CHANGES:]],
         }
 
-    async def sample_item(self, item: JsonObject, repeat: int) -> Sample:
+    async def sample_item(self, namespaces: Mapping[str, JsonValue], repeat: int) -> Sample:
         """Return the sample of an item; what goes wrong is its error.
 
         Args:
-            item: The record.
+            namespaces: The values of `item` and, for judges, `sample`.
             repeat: 0-based number of the repetition; each is a question of its own to the cache.
         """
         # A run whose requests are large holds few of them at once: each is in memory until it is answered.
         if self._largest_bytes < _LARGE_BYTES:
             files = FilesOfRequest(self._files)
             try:
-                request = self._make(item, files)
+                request = self._make(namespaces, files)
             except RequestError as error:
                 return _failed(error.error)
             except FileNotLoadedError as wanted:
                 self._largest_bytes = max(self._largest_bytes, _LARGE_BYTES)
                 async with self._large.hold(self._largest_bytes):
-                    return await self._sample_with_files(item, repeat, files, wanted)
+                    return await self._sample_with_files(namespaces, repeat, files, wanted)
             return await self._answer(request, repeat)
         async with self._large.hold(self._largest_bytes):
-            return await self._sample_with_files(item, repeat, FilesOfRequest(self._files))
+            return await self._sample_with_files(namespaces, repeat, FilesOfRequest(self._files))
 
     async def _sample_with_files(
-        self, item: JsonObject, repeat: int, files: FilesOfRequest, wanted: FileNotLoadedError | None = None
+        self,
+        namespaces: Mapping[str, JsonValue],
+        repeat: int,
+        files: FilesOfRequest,
+        wanted: FileNotLoadedError | None = None,
     ) -> Sample:
         try:
             while True:
                 if wanted is not None:
                     await files.load(wanted.file_id)
                 try:
-                    request = self._make(item, files)
+                    request = self._make(namespaces, files)
                     break
                 except FileNotLoadedError as next_wanted:
                     wanted = next_wanted
@@ -146,8 +197,8 @@ class Sampler:
             return _failed(error.error)
         return await self._answer(request, repeat)
 
-    def _make(self, item: JsonObject, files: FilesOfRequest) -> ModelRequest:
-        request = self._maker.make({"item": item}, files)
+    def _make(self, namespaces: Mapping[str, JsonValue], files: FilesOfRequest) -> ModelRequest:
+        request = self._maker.make(namespaces, files)
         self._largest_bytes = max(self._largest_bytes, len(request.body))
         return request
 
@@ -228,7 +279,7 @@ def _cost_of(usage: Usage, price: Price | None) -> float | None:
     return dollars / _MILLION
 
 
-def _known_retries(flow: JsonObject | None) -> dict[str, int]:
-    retries = None if flow is None else flow.get("retries")
+def _known_retries(flow: JsonValue) -> dict[str, int]:
+    retries = flow.get("retries") if isinstance(flow, dict) else None
     counts = retries.items() if isinstance(retries, dict) else ()
     return {kind: count for kind, count in counts if isinstance(count, int)}

@@ -87,6 +87,7 @@ class StoredRows:
         keys = self._keys[self._next : self._next + _PAGE_ROWS]
         if not keys:
             raise LookupError("an output item that is to be evaluated again is gone")
+        found: list[OutputItem] = []
         # A query that is cut short costs its connection.
         with anyio.CancelScope(shield=True):
             found = await self._list_items(keys)

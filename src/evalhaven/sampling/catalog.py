@@ -12,6 +12,7 @@ from evalhaven.sampling.transport.client import TransportOptions
 ChatOrResponses = Literal["chat", "responses"]
 Ability = Literal[
     "developer_role",
+    "json_mode",
     "max_completion_tokens",
     "seed",
     "strict_schemas",

@@ -1,7 +1,8 @@
 """Queries on output items, and their form in a row.
 
 What a row holds: the item and a recorded sample as the user wrote them, grades as `[score, passed]` pairs with an
-object behind them where there is more to say. Names of criteria, model parameters and the like stand with the run.
+object behind them where there is more to say, such as what a judge was asked and answered. Names of criteria, model
+parameters and the like stand with the run.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import insert_new
 from evalhaven.storage.keyset import page_after, unknown_cursor
-from evalhaven.storage.samples import error_of, error_values, sample_text, stored_sample
+from evalhaven.storage.samples import call_of, call_values, error_of, error_values, sample_text, stored_sample
 from evalhaven.storage.tables import output_items
 
 _FETCH_ROWS = 8  # rows read at once, so that a page of large items is cut before it fills the memory
@@ -169,12 +170,13 @@ def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str
         "item_hash": item.item_hash,
         "input": jsontext.render(sample.input) if sample.input else None,
         "sample": sample_text(sample),
-        "grades": jsontext.render([_grade_values(grade) for grade in item.grades]),
+        "grades": jsontext.render([grade_values(grade) for grade in item.grades]),
         "imported_document": item.imported_text,
     }
 
 
-def _grade_values(grade: Grade) -> list[Any]:
+def grade_values(grade: Grade) -> list[Any]:
+    """Return a grade as it is stored."""
     values: list[Any] = [grade.score, grade.passed]
     more: dict[str, Any] = {}
     if grade.unresolved:
@@ -186,11 +188,16 @@ def _grade_values(grade: Grade) -> list[Any]:
     if grade.notes:
         more["notes"] = grade.notes
     if grade.parts:
-        more["parts"] = [[name, _grade_values(part)] for name, part in grade.parts]
+        more["parts"] = [[name, grade_values(part)] for name, part in grade.parts]
+    if grade.judge is not None:
+        more["judge"] = grade.judge
+    if grade.calls:
+        more["calls"] = [call_values(call) for call in grade.calls]
     return [*values, more] if more else values
 
 
-def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:
+def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:
+    """Return the grade of stored values."""
     more = more or {}
     return Grade(
         score=score,
@@ -199,7 +206,9 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         error=error_of(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
         notes=tuple(more.get("notes", ())),
-        parts=tuple((name, _grade(*values)) for name, values in more.get("parts", ())),
+        parts=tuple((name, grade_of(*values)) for name, values in more.get("parts", ())),
+        calls=tuple(call_of(values) for values in more.get("calls", ())),
+        judge=more.get("judge"),
     )
 
 
@@ -221,7 +230,7 @@ def output_item_of(row: Row[Any]) -> OutputItem:
         item_text=row.item,
         item_hash=row.item_hash,
         sample=_sample_of(row),
-        grades=[_grade(*values) for values in grades],
+        grades=[grade_of(*values) for values in grades],
         imported_text=row.imported_document,
         imported_status=None if row.imported_document is None else ItemStatus(row.status),
     )

@@ -14,18 +14,11 @@ def sample_text(sample: Sample) -> str | None:
         return None
     if sample.recorded_text is not None:
         return f"{_RECORDED}{sample.recorded_text}}}"
-    usage = sample.usage
     values: dict[str, Any] = {
         "output": sample.output,
         "finish_reason": sample.finish_reason,
         "model": sample.model,
-        "usage": [
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.total_tokens,
-            usage.cached_tokens,
-            usage.reasoning_tokens,
-        ],
+        "usage": _usage_values(sample.usage),
         "attempts": sample.attempts,
     }
     if sample.error is not None:
@@ -55,6 +48,29 @@ def stored_sample(text: str) -> Sample:
         is_cached=stored.get("is_cached", False),
         is_reused=stored.get("is_reused", False),
     )
+
+
+def call_values(call: Sample) -> list[Any]:
+    """Return what counts of a call to a judge, as it is stored; what was said stands with its grade."""
+    return [call.model, _usage_values(call.usage), call.latency_ms, call.attempts, call.cost, call.is_cached]
+
+
+def call_of(values: list[Any]) -> Sample:
+    """Return what counts of a call to a judge."""
+    model, usage, latency_ms, attempts, cost, is_cached = values
+    return Sample(
+        model=model, usage=Usage(*usage), latency_ms=latency_ms, attempts=attempts, cost=cost, is_cached=is_cached
+    )
+
+
+def _usage_values(usage: Usage) -> list[int]:
+    return [
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.total_tokens,
+        usage.cached_tokens,
+        usage.reasoning_tokens,
+    ]
 
 
 def error_values(error: ItemError) -> list[Any]:

@@ -1,6 +1,7 @@
 """Facts about what a run's calls come to."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,23 @@ def test_an_answer_from_the_cache_costs_nothing_and_an_error_is_counted_by_its_k
     assert (spending.usage, spending.cache_hits, spending.retries) == ((), 1, 2)
     assert spending.errors == {"server_error": 1}
     assert spending.latencies.count == 0
+
+
+def test_calls_to_judges_are_counted_apart_by_role() -> None:
+    judged = Grade(1.0, passed=True, calls=(answer("judge", attempts=3), answer("judge", is_cached=True, attempts=0)))
+    failed = Grade(0.0, passed=False, error=ItemError("late", "no", "judge"), calls=(Sample(attempts=2),))
+    row = Sample(model="theirs", recorded_text="{}", usage=Usage(1, 1, 2))
+    items = [replace(item_of(row), grades=[judged, failed]), replace(item_of(answer("judge"), 1), grades=[judged])]
+    spending = NOTHING.fold(items, 2).spending
+
+    assert {
+        (usage.model, usage.role, usage.calls, usage.total_tokens, usage.priced_cost) for usage in spending.usage
+    } == {
+        ("judge", "judge", 2, 30, 0.5),
+        ("judge", "target", 1, 15, 0.25),
+    }
+    assert (spending.retries, spending.cache_hits, spending.latencies.count) == (2 + 1 + 2, 2, 1)
+    assert (spending.errors, spending.tokens) == ({"late": 1}, 45)
 
 
 def test_samples_of_rows_cost_nothing() -> None:

@@ -65,7 +65,7 @@ async def test_a_placeholder_without_a_value_fails_whatever_the_operation(operat
     assert graded.error is None
 
 
-@pytest.mark.parametrize("kind", ["label_model", "score_model", "python"])
+@pytest.mark.parametrize("kind", ["python"])
 def test_graders_that_this_release_lacks_are_named_with_those_it_has(kind: str) -> None:
     with pytest.raises(
         UnsupportedGraderError, match="cannot execute; it can: string_check, text_similarity"

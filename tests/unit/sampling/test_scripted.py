@@ -293,3 +293,39 @@ async def test_hundreds_of_schemas_are_answered_and_not_all_remembered() -> None
         body = json.dumps({"model": "m", "messages": [], "response_format": form}).encode()
         reply = await transport.post("/chat/completions", {}, body, 1)
         assert json.loads(json.loads(reply.body)["choices"][0]["message"]["content"]) == number
+
+
+@pytest.mark.parametrize(
+    ("result", "said", "expected"),
+    [
+        ({"type": "number"}, "ANSWER: 0.7", 0.7),
+        ({"enum": ["yes", "no"]}, "ANSWER: no", "no"),
+        ({"enum": ["yes", "no"]}, 'ANSWER: "no"', "no"),
+        ({"type": "number"}, "no number", 0),
+    ],
+)
+async def test_a_text_that_fits_as_the_result_of_a_schema_stands_there(
+    result: dict[str, Any], said: str, expected: float | str
+) -> None:
+    properties = {"steps": {"type": "array", "items": {"type": "string"}}, "result": result}
+    schema = {"type": "object", "properties": properties, "required": ["steps", "result"]}
+
+    assert json.loads(await text_of(said, response_format=json_schema(schema))) == {"steps": [], "result": expected}
+
+
+async def test_a_rule_with_a_model_answers_for_that_model_alone() -> None:
+    rules = (rule("x", "one", model="strict-*"), rule("x", "other"))
+
+    assert await text_of("x", *rules, model="strict-judge") == "one"
+    assert await text_of("x", *rules) == "other"
+
+
+async def test_a_rule_refuses_in_both_protocols() -> None:
+    refusing = rule("x", "I will not judge {0}.", refuses=True)
+    bodies: dict[str, dict[str, Any]] = {
+        "/chat/completions": {"messages": [{"role": "user", "content": "x"}]},
+        "/responses": {"input": "x"},
+    }
+    for path, body in bodies.items():
+        sample = read_reply(path, (await post(body, refusing, path=path)).body)
+        assert sample.output == [{"role": "assistant", "content": "", "refusal": "I will not judge x."}]

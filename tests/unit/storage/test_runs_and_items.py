@@ -127,7 +127,9 @@ RECORDED = '{"choices":[{"message":{"content":"\\ud800 x","role":"assistant"},"f
 async def test_samples_come_back_as_they_went_in(database: Database, sample: Sample) -> None:
     run = await store_active_run(database)
     grade = Grade(0.5, False, unresolved=("item.x",), error=ERROR, sample={"output": ["\ud800", 2**70]})
-    item = make_item(0, [grade, PASSED], sample)
+    call = Sample(model="judge-1", usage=Usage(1, 2, 3, 4, 5), latency_ms=7, attempts=2, cost=0.25, is_cached=True)
+    judged = Grade(1.0, True, sample={"output": []}, calls=(call, Sample(attempts=1)), judge={"result": "\ud800"})
+    item = make_item(0, [grade, PASSED, judged], sample)
     async with database.write() as tx:
         assert await insert_output_items(tx, SCOPE, run.key, [item]) == [item]
         assert await get_output_item(tx, SCOPE, run.key, item.id) == item

@@ -230,6 +230,8 @@ def _rule(table: RuleTable) -> Rule:
         latency_ms=table.latency_ms,
         finish_reason=table.finish_reason,
         usage=None if usage is None else Tokens(usage.input, usage.cached_input, usage.output, usage.reasoning),
+        model=table.model,
+        refuses=table.refuses,
     )
     rule.check()
     return rule

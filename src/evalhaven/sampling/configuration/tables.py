@@ -102,6 +102,8 @@ class RuleTable(Table):
     status: Annotated[int, Field(ge=200, le=599)] = 200
     latency_ms: Annotated[int, Field(ge=0, le=_DAY_S * 1000)] = 0
     finish_reason: Literal["stop", "length", "content_filter"] = "stop"
+    model: Pattern | None = None
+    refuses: bool = False
     usage: UsageTable | None = None
 
     @field_validator("status")

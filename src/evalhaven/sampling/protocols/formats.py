@@ -3,6 +3,8 @@
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject
 
+OBJECT_INSTRUCTION = "Answer with one JSON object and nothing else, without a code fence."
+
 
 def chat_format(wanted: JsonObject) -> JsonObject:
     """Return a format as the `response_format` of chat completions; other types pass."""
@@ -39,10 +41,7 @@ def schema_instruction(wanted: JsonObject) -> str:
     purpose = f" It is: {description}." if isinstance(description, str) and description else ""
     # In JSON two braces in a row stand within strings only. As an escape they cannot be taken for a placeholder.
     schema = jsontext.render(part.get("schema") or {}).replace("{{", "{\\u007b")
-    return (
-        f"Answer with one JSON object and nothing else, without a code fence.{purpose} "
-        f"It has to satisfy this JSON Schema:\n{schema}"
-    )
+    return f"{OBJECT_INSTRUCTION}{purpose} It has to satisfy this JSON Schema:\n{schema}"
 
 
 def _schema_part(wanted: JsonObject) -> JsonObject:

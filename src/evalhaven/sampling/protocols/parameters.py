@@ -4,7 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.sampling.protocols.formats import is_strict_format, lenient_format, schema_instruction
+from evalhaven.sampling.protocols.formats import (
+    OBJECT_INSTRUCTION,
+    is_strict_format,
+    lenient_format,
+    schema_instruction,
+)
 from evalhaven.sampling.protocols.tools import is_strict, without_strict
 
 _TOKEN_LIMITS = ("max_completion_tokens", "max_completions_tokens")
@@ -97,10 +102,20 @@ def without_what_is_lacking(
     answer_format = wanted.answer_format
     if answer_format is not None and answer_format.get("type") == "json_schema" and "structured_outputs" in lacks:
         instruction = schema_instruction(answer_format)
-        wanted = replace(wanted, answer_format=_JSON_OBJECT)
+        has_json_mode = "json_mode" not in lacks
+        wanted = replace(wanted, answer_format=_JSON_OBJECT if has_json_mode else None)
         adaptations.append(
             f"Endpoint {endpoint_name!r} knows no JSON Schemas: it is asked for a JSON object, and a system message "
             "shows it the schema."
+            if has_json_mode
+            else f"Endpoint {endpoint_name!r} knows no response formats: a system message asks it for a JSON object "
+            "and shows it the schema."
+        )
+    elif wanted.answer_format == _JSON_OBJECT and "json_mode" in lacks:
+        instruction = OBJECT_INSTRUCTION
+        wanted = replace(wanted, answer_format=None)
+        adaptations.append(
+            f"Endpoint {endpoint_name!r} knows no response formats: a system message asks it for a JSON object."
         )
     if "strict_schemas" in lacks and _asks_for_strictness(wanted):
         adaptations.append(f"Endpoint {endpoint_name!r} knows no strict schemas: `strict` is not sent.")

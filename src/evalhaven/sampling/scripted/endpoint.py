@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import anyio
@@ -78,11 +79,13 @@ class Rule:
 
     Attributes:
         when: Found in the last user message of a request that it answers; None answers all.
+        model: Pattern of the models for which it answers; None answers for all.
         answer: The text, in which `{0}` is what was found and `{1}` its first group; None is the default answer.
         status: 200, or that of an error, whose message is the answer.
         latency_ms: How long the answer takes.
         finish_reason: Why the answer ends.
         usage: The tokens reported; None counts words.
+        refuses: Whether the answer is said as a refusal.
     """
 
     when: When | None = None
@@ -91,6 +94,12 @@ class Rule:
     latency_ms: int = 0
     finish_reason: FinishReason = "stop"
     usage: Tokens | None = None
+    model: str | None = None
+    refuses: bool = False
+
+    def is_for(self, model: str) -> bool:
+        """Tell whether it answers for a model."""
+        return self.model is None or fnmatchcase(model, self.model)
 
     def check(self) -> None:
         """Raise where the answer names a group that the pattern lacks.
@@ -124,7 +133,8 @@ class ScriptedTransport:
     """Answers requests of both protocols by rules; the same request always gets the same answer.
 
     The default answer is what follows the last `ANSWER:` of the last user message, up to the end of its line, else
-    that whole message. A request for JSON of a schema gets it where it fits, else the least value that does.
+    that whole message. A request for JSON of a schema gets it where it fits, else the least value that does, with it
+    as the `result` where it fits there: so a judge answers what its question says.
     """
 
     def __init__(self, script: Script) -> None:
@@ -146,7 +156,7 @@ class ScriptedTransport:
         except InvalidJsonError as error:
             return _error(400, f"The request is not JSON: {error}.")
         try:
-            rule, found = self._find_rule(request.last_user_text)
+            rule, found = self._find_rule(request)
         except TimeoutError:
             return _error(400, "A rule's pattern takes too long on this message.")
         if rule.latency_ms > timeout_s * 1000:
@@ -169,8 +179,11 @@ class ScriptedTransport:
             return _error(404, "A scripted endpoint lists models only.")
         return HttpReply(_OK, _HEADERS, b'{"object":"list","data":[]}')
 
-    def _find_rule(self, text: str) -> tuple[Rule, list[str]]:
+    def _find_rule(self, request: Request) -> tuple[Rule, list[str]]:
+        text = request.last_user_text
         for rule in self._script.rules:
+            if not rule.is_for(request.model):
+                continue
             found = [text] if rule.when is None else rule.when.find(text)
             if found is not None:
                 return rule, found
@@ -192,7 +205,7 @@ def _answer(rule: Rule, request: Request, text: str) -> Answer:
     count = count_tokens(text)
     if request.max_tokens is not None and count > request.max_tokens:
         text, count, reason = _first_words(text, request.max_tokens), request.max_tokens, "length"
-    return Answer(text, reason, rule.usage or Tokens(request.tokens, 0, count, 0))
+    return Answer(text, reason, rule.usage or Tokens(request.tokens, 0, count, 0), rule.refuses)
 
 
 def _first_words(text: str, count: int) -> str:

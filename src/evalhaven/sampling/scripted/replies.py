@@ -49,11 +49,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered."""
+    """What is answered, or the words of a refusal."""
 
     text: str
     finish_reason: FinishReason
     tokens: Tokens
+    is_refusal: bool = False
 
 
 def count_tokens(text: str) -> int:
@@ -133,6 +134,8 @@ def reply_body(request: Request, answer: Answer, body: bytes) -> bytes:
 def _completion(request: Request, answer: Answer, number: str) -> JsonObject:
     tokens = answer.tokens
     message: JsonObject = {"role": "assistant", "content": answer.text, "refusal": None}
+    if answer.is_refusal:
+        message |= {"content": None, "refusal": answer.text}
     return {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
@@ -154,6 +157,8 @@ def _response(request: Request, answer: Answer, number: str) -> JsonObject:
     reason = _INCOMPLETE.get(answer.finish_reason)
     status = "incomplete" if reason else "completed"
     part: JsonObject = {"type": "output_text", "text": answer.text, "annotations": []}
+    if answer.is_refusal:
+        part = {"type": "refusal", "refusal": answer.text}
     message: JsonObject = {
         "type": "message",
         "id": f"msg_{number}",

@@ -12,6 +12,7 @@ _DEEPEST = 32
 _MOST_ITEMS = 100
 _MOST_PARTS = 10_000
 _LONGEST = 10_000
+_RESULT = "result"
 _SIMPLE: dict[str, JsonValue] = {"null": None, "boolean": False, "string": "", "integer": 0, "number": 0}
 _KEYS_OF_OBJECTS = ("properties", "required")
 _KEYS_OF_LISTS = ("items", "prefixItems", "minItems")
@@ -29,6 +30,8 @@ class SchemaAnswers:
     def answer(self, schema: JsonObject, text: str) -> str:
         """Return a text where it is JSON that satisfies the schema, else the least value that does.
 
+        A text that fits as the `result` of that value stands there.
+
         Raises:
             InvalidRequestError: The schema is none, or no value was found for it.
         """
@@ -39,10 +42,22 @@ class SchemaAnswers:
                 self._known.popitem(last=False)
         self._known.move_to_end(name)
         compiled, least = self._known[name]
-        try:
-            return text if compiled.is_valid(jsontext.parse_received(text)) else least
-        except InvalidJsonError:
-            return least
+        value = _parsed(text)
+        if value is not None and compiled.is_valid(value[0]):
+            return text
+        shell = jsontext.parse(least)
+        if isinstance(shell, dict) and _RESULT in shell:
+            for result in (*(value or ()), text):
+                if compiled.is_valid({**shell, _RESULT: result}):
+                    return jsontext.render({**shell, _RESULT: result})
+        return least
+
+
+def _parsed(text: str) -> tuple[JsonValue] | None:
+    try:
+        return (jsontext.parse_received(text),)
+    except InvalidJsonError:
+        return None
 
 
 def _prepare(schema: JsonObject) -> tuple[ItemSchema, str]:

@@ -1,5 +1,6 @@
 """`/api/runs/{run_id}/regrade` and `/retry`: a run evaluated again."""
 
+from dataclasses import replace
 from typing import Annotated, Any, cast
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.template_checks import criteria_cautions
 from evalhaven.graders.multi import refuse_formulas
 from evalhaven.runs.creation import option_cautions
+from evalhaven.runs.judging import refuse_unanswerable
 from evalhaven.runs.reruns import regraded_run, reopened_run, tools_of_retry
 from evalhaven.runs.sampler import sampling_cautions
 from evalhaven.storage import runs as store
@@ -86,6 +88,7 @@ async def retry_run(run_id: str, request: Request, services: ServicesOf, scope: 
         reopened = reopened_run(run, budget)
         if reopened is not run:
             sampling_cautions(run, services.catalog)
+            refuse_unanswerable(run, parent, services.catalog)
             tools = tools_of_retry(run, cast("JsonValue", parsed.tools))
             await _refuse_what_is_in_use_or_gone(tx, run, services, scope)
             await store.save_reopened(tx, scope, reopened, services.now())
@@ -118,15 +121,18 @@ def _regraded(
         refuse_cautions(cautions, strict=strict)
         criteria = [identified_criterion(criterion, lambda: str(uuid4())) for criterion in given]
     options = run_options(parsed.body.evalhaven)
-    return regraded_run(
+    new = regraded_run(
         services.ids.new_run_id(),
         source,
         name=parsed.body.name,
         metadata=parsed.body.metadata or {},
         criteria=criteria,
         options=options,
-        warnings=[*cautions, *unknown_key_cautions(parsed.unknown), *option_cautions(options, is_sampled=False)],
+        warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
     )
+    is_judged = refuse_unanswerable(new, parent, services.catalog)
+    unused = option_cautions(options, is_sampled=False, is_judged=is_judged)
+    return replace(new, warnings=[*new.warnings, *unused])
 
 
 async def _insert(tx: AsyncConnection, new: Run, source: Run, scope: ProjectScope) -> None:

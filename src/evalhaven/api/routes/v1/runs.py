@@ -32,6 +32,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import input_message_cautions
 from evalhaven.runs.creation import new_run, option_cautions
 from evalhaven.runs.inline import take_apart, write_inline_rows
+from evalhaven.runs.judging import refuse_unanswerable
 from evalhaven.runs.sampler import sampling_cautions
 from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.storage import evals as eval_store
@@ -100,7 +101,9 @@ async def _prepare(
         warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
     )
     run = replace(run, options=options)
-    more = [*option_cautions(options, is_sampled=run.is_sampled), *sampling_cautions(run, services.catalog)]
+    is_judged = refuse_unanswerable(run, parent, services.catalog)
+    unused = option_cautions(options, is_sampled=run.is_sampled, is_judged=is_judged)
+    more = [*unused, *sampling_cautions(run, services.catalog)]
     run = replace(run, warnings=[*run.warnings, *more])
     tools = tools_with_secrets(data_source) if run.is_sampled else None
     sealed = None if tools is None else services.vault.seal(tools)

@@ -1,0 +1,182 @@
+"""A judge: asks a model about one sample, and turns its answer into a grade."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.output_items import Grade
+from evalhaven.domain.samples import ItemError, Sample
+from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.graders.facilities import Facilities
+from evalhaven.graders.judges.answers import Reading, read_answer
+from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt, UnresolvedPromptError
+from evalhaven.graders.judges.forms import Form, LabelForm, ScoreForm
+from evalhaven.graders.judges.shown import shown_call
+from evalhaven.wire.graders import EvalGraderLabelModel, EvalGraderScoreModel
+
+ORIGIN = "judge"
+READ_FROM_TEXT = "read_from_text"
+_NOTES: dict[AskedFor, tuple[str, ...]] = {
+    "strict_schema": (),
+    "schema": ("without_strict_schema",),
+    "json_object": ("without_schema",),
+    "text": ("without_json_mode",),
+}
+_DEFAULT_RANGE = (0.0, 1.0)
+_SHOWN_CHARS = 200
+
+
+class Judge:
+    """A criterion that a model decides."""
+
+    waits = True
+
+    def __init__(self, criterion: str, model: JudgeModel, form: Form, params: JsonObject) -> None:
+        """Ask nothing yet.
+
+        Args:
+            criterion: Its name.
+            model: Whom to ask.
+            form: Of the answer.
+            params: The criterion's `sampling_params` as sent.
+        """
+        self._criterion = criterion
+        self._model = model
+        self._form = form
+        self._params = params
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many items are worth grading at once."""
+        return self._model.concurrency
+
+    @property
+    def caution(self) -> str | None:
+        """Return what is asked otherwise than usual because of the endpoint, if anything."""
+        return " ".join(self._model.adaptations) or None
+
+    async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
+        """Ask the model; a placeholder without a value scores 0 and fails, and nobody is asked."""
+        try:
+            sample = await self._model.ask(namespaces)
+        except UnresolvedPromptError as error:
+            return Grade(score=0.0, passed=False, unresolved=error.placeholders)
+        if sample.error is not None:
+            return self._errored(sample, _judges_error(sample.error))
+        text = _text_of(sample)
+        problem = self._problem(sample)
+        reading = None if problem is not None else read_answer(text, self._form)
+        if reading is None:
+            return self._errored(sample, problem or self._unreadable(text))
+        return self._concluded(sample, reading)
+
+    def _concluded(self, sample: Sample, reading: Reading) -> Grade:
+        verdict = self._form.judge(reading.result)
+        found = (READ_FROM_TEXT,) if reading.read_from == "text" else ()
+        return Grade(
+            score=verdict.score,
+            passed=verdict.passed,
+            sample=shown_call(sample, self._params, None),
+            notes=(*_NOTES[self._model.asked_for], *found, *verdict.notes),
+            calls=(sample,),
+            judge={
+                "asked_for": self._model.asked_for,
+                "result": reading.result,
+                "read_from": reading.read_from,
+            },
+        )
+
+    def _errored(self, sample: Sample, error: ItemError) -> Grade:
+        return Grade(
+            score=0.0,
+            passed=False,
+            error=error,
+            sample=shown_call(sample, self._params, error),
+            notes=_NOTES[self._model.asked_for],
+            # An answer that is none must not be the answer of the next attempt.
+            calls=(replace(sample, request_hash=None),),
+            judge={"asked_for": self._model.asked_for, "result": None, "read_from": None},
+        )
+
+    def _problem(self, sample: Sample) -> ItemError | None:
+        """Return why an answer is not even looked into."""
+        refusal = next((str(each["refusal"]) for each in _messages(sample) if each.get("refusal")), None)
+        if refusal is not None:
+            return self._error("judge_refused", f"refused: {_shortened(refusal)}", retryable=False)
+        if sample.finish_reason == "content_filter":
+            return self._error("judge_filtered", "had its answer filtered out by its endpoint.", retryable=False)
+        if sample.finish_reason == "length":
+            what = "had its answer cut off at the limit of tokens; raise `sampling_params.max_completions_tokens`."
+            return self._error("judge_truncated", what)
+        return None
+
+    def _unreadable(self, text: str) -> ItemError:
+        said = f"answered {_shortened(text)}" if text.strip() else "answered nothing"
+        return self._error("judge_unparsable", f"{said}, from which no {self._form.noun} can be read.")
+
+    def _error(self, code: str, what: str, *, retryable: bool = True) -> ItemError:
+        return ItemError(code, f"The judge of {_shortened(self._criterion)} {what}", ORIGIN, retryable)
+
+
+def open_score_model(criterion: EvalGraderScoreModel, document: JsonObject, facilities: Facilities) -> Judge:
+    """Return the judge of a `score_model` criterion.
+
+    Raises:
+        UnsupportedGraderError: No models can be asked here.
+        UnknownModelError: No endpoint serves its model.
+        UnsupportedRequestError: The endpoint that does cannot be asked so.
+    """
+    lowest, highest = criterion.range or _DEFAULT_RANGE
+    threshold = criterion.pass_threshold
+    form = ScoreForm(lowest, highest, lowest + (highest - lowest) / 2 if threshold is None else threshold)
+    return _open(document, form, facilities)
+
+
+def open_label_model(criterion: EvalGraderLabelModel, document: JsonObject, facilities: Facilities) -> Judge:
+    """Return the judge of a `label_model` criterion.
+
+    Raises:
+        UnsupportedGraderError: No models can be asked here.
+        UnknownModelError: No endpoint serves its model.
+        UnsupportedRequestError: The endpoint that does cannot be asked so.
+    """
+    return _open(document, LabelForm(criterion.labels, criterion.passing_labels), facilities)
+
+
+def prompt_of(document: JsonObject, answer_format: JsonObject) -> JudgePrompt:
+    """Return what a criterion's model is to be asked."""
+    return JudgePrompt(
+        criterion=str(document.get("name") or ""),
+        model=str(document["model"]),
+        messages=document.get("input"),
+        params=document.get("sampling_params"),
+        answer_format=answer_format,
+    )
+
+
+def _open(document: JsonObject, form: Form, facilities: Facilities) -> Judge:
+    prompt = prompt_of(document, form.answer_format)
+    if facilities.open_judge is None:
+        raise UnsupportedGraderError(f"Testing criterion {prompt.criterion!r} asks a model, which cannot be done here.")
+    params = prompt.params if isinstance(prompt.params, dict) else {}
+    return Judge(prompt.criterion, facilities.open_judge(prompt), form, params)
+
+
+def _judges_error(error: ItemError) -> ItemError:
+    return replace(error, origin=ORIGIN) if error.origin == "sampling" else error
+
+
+def _messages(sample: Sample) -> list[JsonObject]:
+    return [message for message in sample.output if isinstance(message, dict)]
+
+
+def _text_of(sample: Sample) -> str:
+    first = next(iter(_messages(sample)), cast("JsonObject", {}))
+    content = first.get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text[: 4 * _SHOWN_CHARS].split())
+    return repr(line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…")
