@@ -20,8 +20,8 @@ from evalhaven.runs.rows import Row, lines_of
 from evalhaven.storage.output_items import list_stored_positions
 from evalhaven.storage.regrading import list_errored_positions, list_items_by_position
 
-_PAGE_ROWS = 64
-_PAGE_BYTES = 1024 * 1024
+_PAGE_ROWS = 256
+_PAGE_BYTES = 2 * 1024 * 1024
 _ERRED_ELSEWHERE = ItemError(
     "imported_error", "The item erred on the server that it comes from, which did not say why.", "sampling"
 )
@@ -65,7 +65,7 @@ class StoredRows:
         self._run = run
         self._run_key = run_key
         self._keys = keys
-        self._fetched = max(1, min(_PAGE_ROWS, _PAGE_BYTES * chunk.row_count // max(1, chunk.size_bytes)))
+        self._page_rows = max(1, min(_PAGE_ROWS, _PAGE_BYTES * chunk.row_count // max(1, chunk.size_bytes)))
         self._next = 0
         self._page: dict[Key, OutputItem] = {}
         self._reading = anyio.Lock()
@@ -84,22 +84,19 @@ class StoredRows:
         return StoredRow(parsed, item.item_text, stored=replace(item, sample=readable_sample(item)), is_own=is_own)
 
     async def _read_page(self) -> None:
-        keys = self._keys[self._next : self._next + _PAGE_ROWS]
+        keys = self._keys[self._next : self._next + self._page_rows]
         if not keys:
             raise LookupError("an output item that is to be evaluated again is gone")
         found: list[OutputItem] = []
         # A query that is cut short costs its connection.
         with anyio.CancelScope(shield=True):
             found = await self._list_items(keys)
-        if not found:
-            raise LookupError("output items that are to be evaluated again are gone")
         self._page.update({(item.position, item.repeat): item for item in found})
-        last = (found[-1].position, found[-1].repeat)
-        self._next += next(index for index, key in enumerate(keys, start=1) if key == last)
+        self._next += len(keys)
 
     async def _list_items(self, keys: Sequence[Key]) -> list[OutputItem]:
         async with self._engine.database.read() as tx:
-            return await list_items_by_position(tx, self._run.scope, self._run_key, keys, self._fetched)
+            return await list_items_by_position(tx, self._run.scope, self._run_key, keys)
 
 
 Rows = Iterator[tuple[int, int, bytes | StoredRows]]

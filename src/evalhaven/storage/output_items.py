@@ -131,13 +131,10 @@ async def list_output_items(
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
             found.append(output_item_of(row))
-            size += length_of(row)
+            size += sum(
+                len(text or "") for text in (row.item, row.input, row.sample, row.grades, row.imported_document)
+            )
     return Page(found, has_more=False)
-
-
-def length_of(row: Row[Any]) -> int:
-    """Return the length of an item's texts in characters, by which a page is cut before it fills the memory."""
-    return sum(len(text or "") for text in (row.item, row.input, row.sample, row.grades, row.imported_document))
 
 
 async def _find_row(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> Row[Any] | None:

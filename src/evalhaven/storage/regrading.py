@@ -9,10 +9,8 @@ from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.keyset import text_length
-from evalhaven.storage.output_items import item_values, length_of, output_item_of
+from evalhaven.storage.output_items import item_values, output_item_of
 from evalhaven.storage.tables import output_items
-
-_PAGE_CHARS = 2 * 1024 * 1024
 
 
 async def replace_mended_items(
@@ -82,36 +80,23 @@ async def list_position_sizes(
 
 
 async def list_items_by_position(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, keys: Sequence[tuple[int, int]], fetched: int
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, keys: Sequence[tuple[int, int]]
 ) -> list[OutputItem]:
-    """Return the items of a run at these (position, repeat), or the first of them that fill a page.
+    """Return the items of a run at these (position, repeat), in order.
 
     Args:
         tx: Open transaction.
         scope: Whose run.
         run_key: The run.
         keys: In order, not empty.
-        fetched: Rows to read from the database at once.
     """
     key = (output_items.c.position, output_items.c.repeat)
-    wanted = set(keys)
     query = select(output_items).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
-        tuple_(*key) >= keys[0],
-        tuple_(*key) <= keys[-1],
+        tuple_(*key).in_(keys),
     )
-    found: list[OutputItem] = []
-    size = 0
-    async with tx.stream(query.order_by(*key), execution_options={"yield_per": fetched}) as rows:
-        async for row in rows:
-            if (row.position, row.repeat) not in wanted:
-                continue
-            found.append(output_item_of(row))
-            size += length_of(row)
-            if size > _PAGE_CHARS:
-                break
-    return found
+    return [output_item_of(row) for row in (await tx.execute(query.order_by(*key))).all()]
 
 
 async def has_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:

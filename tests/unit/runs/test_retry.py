@@ -1,5 +1,6 @@
 """Facts about runs that are tried again: what is executed and replaced, and that nothing is lost or counted twice."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from evalhaven.domain.errors import IllegalRunTransitionError, InvalidRequestError
 from evalhaven.domain.imports import ImportedDocument
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.run_options import Budget, RunOptions
 from evalhaven.domain.samples import ItemError
@@ -39,8 +41,11 @@ __all__ = ["database", "model", "sampling"]
 COUNT = 1100  # three chunks
 
 
-def every(step: int) -> Any:
-    return lambda prompt: int(prompt) % step == 0
+def every(step: int) -> Callable[[str], bool]:
+    def refuses(prompt: str) -> bool:
+        return int(prompt) % step == 0
+
+    return refuses
 
 
 async def test_only_errored_items_are_asked_for_again_and_success_replaces_their_error(
@@ -125,8 +130,8 @@ async def test_who_conducted_a_run_before_it_was_queued_again_neither_stores_nor
 ) -> None:
     run = await sampled_run(sampling, COUNT)
     model.gate = anyio.Event()
+    earlier = RunConductor(sampling, run.scope, run.key)
     async with anyio.create_task_group() as tasks:
-        earlier = RunConductor(sampling, run.scope, run.key)
         tasks.start_soon(earlier.conduct_run)
         await model.is_waiting.wait()
         await cancel(sampling, run)
@@ -239,7 +244,7 @@ async def test_a_spent_budget_has_to_be_raised_first(sampling: Engine, model: Fl
 
 
 def test_secrets_are_asked_for_again() -> None:
-    masked_tool = {"type": "mcp", "server_url": "u", "authorization": "***"}
+    masked_tool: dict[str, JsonValue] = {"type": "mcp", "server_url": "u", "authorization": "***"}
     source: Any = {
         "type": "completions",
         "model": "m",
@@ -247,7 +252,8 @@ def test_secrets_are_asked_for_again() -> None:
         "sampling_params": {"tools": [masked_tool]},
     }
     run = make_run(make_eval(), data_source=source)
-    for tools in (None, [masked_tool], [{**masked_tool, "server_url": "other", "authorization": "s"}], []):
+    wrong: list[JsonValue] = [None, [masked_tool], [{**masked_tool, "server_url": "other", "authorization": "s"}], []]
+    for tools in wrong:
         with pytest.raises(InvalidRequestError, match="tools") as refused:
             tools_of_retry(run, tools)
         assert refused.value.param == "tools"
