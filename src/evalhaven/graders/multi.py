@@ -108,7 +108,7 @@ def parts_of(criterion: JsonObject) -> dict[str, JsonObject]:
     if isinstance(graders, dict) and not isinstance(graders.get("type"), str):
         return {name: {**part, "name": name} for name, part in graders.items() if isinstance(part, dict)}
     listed = graders if isinstance(graders, list) else [graders]
-    return {str(part["name"]): part for part in listed if isinstance(part, dict)}
+    return {str(part.get("name") or ""): {"name": "", **part} for part in listed if isinstance(part, dict)}
 
 
 def refuse_formulas(criteria: Sequence[JsonObject], param: str = "testing_criteria") -> None:

@@ -174,12 +174,6 @@ def _require_distinct_names(value: list[MultiPart]) -> list[MultiPart]:
     return value
 
 
-def _require_name(value: MultiPart) -> MultiPart:
-    if not value.name:
-        raise fault("is required: the formula refers to it", "name")
-    return value
-
-
 def _stop_at_first_fault(value: object, validate: ValidatorFunctionWrapHandler) -> object:
     # `fail_fast`, which lists have, is not to be had for objects.
     if not isinstance(value, dict) or not value:
@@ -198,7 +192,7 @@ MultiParts = Annotated[
         AfterValidator(_require_distinct_names),
         Tag("choice=list"),
     ]
-    | Annotated[MultiPart, AfterValidator(_require_name), Tag("choice=single")],
+    | Annotated[MultiPart, Tag("choice=single")],
     choose_with(
         _choose_graders_form,
         key="",
