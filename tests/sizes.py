@@ -38,6 +38,9 @@ class Sizes:
         sampled_kills: SIGKILLs of server and executor in turn.
         judged_kill_items: Items of the run that is killed while models are asked and judges judge.
         judged_kills: SIGKILLs of server and executor in turn.
+        outage_items: Items of the run whose upstream goes away for good, and which is tried again.
+        rerun_kills: SIGKILLs of the server while that run is tried again, and while it is graded again.
+        regraded_items: Items of the run that is graded again to see at which rate.
         rounds: Repetitions of a race between two requests.
         hostile_requests: Requests of each kind of hostile input to each operation.
         hostile_size: Keys or elements of a large value in a body, or a tenth of its characters.
@@ -70,6 +73,9 @@ class Sizes:
     sampled_kills: int
     judged_kill_items: int
     judged_kills: int
+    outage_items: int
+    rerun_kills: int
+    regraded_items: int
     rounds: int
     hostile_requests: int
     hostile_size: int
@@ -103,6 +109,9 @@ REDUCED = Sizes(
     sampled_kills=3,
     judged_kill_items=1_500,
     judged_kills=2,
+    outage_items=2_000,
+    rerun_kills=2,
+    regraded_items=5_000,
     rounds=10,
     hostile_requests=6,
     hostile_size=30_000,
@@ -136,6 +145,9 @@ FULL = Sizes(
     sampled_kills=20,
     judged_kill_items=20_000,
     judged_kills=10,
+    outage_items=20_000,
+    rerun_kills=10,
+    regraded_items=100_000,
     rounds=200,
     hostile_requests=60,
     hostile_size=1_000_000,

@@ -42,6 +42,8 @@ ROUND = {
     "retrieveFile": (20, 0),
     "deleteFile": (10, 0),
     "downloadFile": (20, 0),
+    "runGrader": (20, 10),
+    "validateGrader": (20, 10),
 }
 _KNOWN_OF_10 = 9
 _END_TIMEOUT_S = 120.0

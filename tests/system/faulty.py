@@ -22,7 +22,7 @@ models = ["*"]
 max_concurrency = {concurrency}
 start_concurrency = {concurrency}
 timeout_s = {timeout_s}
-retry_for_s = 180
+retry_for_s = {retry_for_s}
 """
 
 
@@ -73,10 +73,12 @@ def asking_server(
     upstream: FaultyUpstream,
     concurrency: int,
     timeout_s: float = 30.0,
+    retry_for_s: float = 180.0,
 ) -> Generator[Server]:
     """Run a server whose every model is the upstream's."""
     config = directory / "evalhaven.toml"
-    config.write_text(_CONFIG.format(url=upstream.url, concurrency=concurrency, timeout_s=timeout_s))
+    limits = {"concurrency": concurrency, "timeout_s": timeout_s, "retry_for_s": retry_for_s}
+    config.write_text(_CONFIG.format(url=upstream.url, **limits))
     with (
         temporary_database() as url,
         Server(directory, url, EVALHAVEN_CONFIG=str(config)).running() as server,

@@ -132,7 +132,7 @@ class Watch(ABC):
             statuses[(1, 0, 2)[status]] += 1
             grades = [(*grade, {})[:3] for grade in json.loads(grades_text)]
             criteria = criteria or [[0, 0, 0] for _ in grades]
-            for tally, (_, passed, more) in zip(criteria, grades, strict=True):
+            for tally, (_, passed, more) in zip(criteria, grades, strict=bool(grades)):
                 tally[2 if "error" in more else 0 if passed else 1] += 1
             unresolved += any("unresolved" in more for _, _, more in grades)
         return Recount(positions, (statuses[0], statuses[1], statuses[2]), unresolved, criteria)

@@ -11,9 +11,9 @@ from evalhaven.api.errors import install_error_handlers
 from evalhaven.api.middleware import HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_document
 from evalhaven.api.routes import health, pages
-from evalhaven.api.routes.extension import imports
+from evalhaven.api.routes.extension import imports, reruns
 from evalhaven.api.routes.extension import runs as runs_by_id
-from evalhaven.api.routes.v1 import evals, files, models, output_items, runs
+from evalhaven.api.routes.v1 import evals, files, graders, models, output_items, runs
 from evalhaven.api.services import Services
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -36,10 +36,11 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
         redoc_url=None,
     )
     application.state.services = services
-    for routes in (evals, runs, output_items, files, models):
+    for routes in (evals, runs, output_items, files, models, graders):
         application.include_router(routes.router, prefix="/v1")
     application.include_router(imports.router)
     application.include_router(runs_by_id.router)
+    application.include_router(reruns.router)
     application.include_router(health.router)
     application.include_router(pages.router)
     install_error_handlers(application)

@@ -10,7 +10,13 @@ from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from starlette.exceptions import HTTPException
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import EvalhavenError, InvalidRequestError, NotFoundError, RequestTooLargeError
+from evalhaven.domain.errors import (
+    EvalhavenError,
+    InvalidRequestError,
+    NotFoundError,
+    RequestTooLargeError,
+    UnansweredError,
+)
 from evalhaven.storage.database import is_unavailable
 from evalhaven.wire.requests import RequestError
 
@@ -18,6 +24,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     NotFoundError: 404,
     RequestTooLargeError: 413,
     InvalidRequestError: 400,
+    UnansweredError: 503,
 }
 _RETRY_AFTER_S = 2
 # Errors quote what was sent, and that may be of any length.

@@ -9,12 +9,15 @@ from pydantic.json_schema import models_json_schema
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.evals import CreateEvalRequest, UpdateEvalRequest
 from evalhaven.wire.files import FileExpirationAfter
+from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
 from evalhaven.wire.runs import CreateEvalRunRequest
 
 _BODIES = {
     "createEval": CreateEvalRequest,
     "updateEval": UpdateEvalRequest,
     "createEvalRun": CreateEvalRunRequest,
+    "runGrader": RunGraderRequest,
+    "validateGrader": ValidateGraderRequest,
 }
 _REF = "#/components/schemas/{model}"
 _ERRORS = {

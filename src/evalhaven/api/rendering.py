@@ -9,7 +9,8 @@ from uuid import uuid4
 from fastapi import Response
 from starlette.responses import StreamingResponse
 
-from evalhaven.api.spending import call_extension, item_extension, per_model_usage, spending_extension
+from evalhaven.api.extensions import grade_extension, origin_extension
+from evalhaven.api.spending import item_extension, per_model_usage, spending_extension
 from evalhaven.domain import jsontext
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.files import StoredFile
@@ -168,7 +169,7 @@ class RunRenderer:
                 "passed": tally.passed,
             },
             "per_model_usage": None if tally.criteria is None else per_model_usage(tally.spending),
-            "per_testing_criteria_results": _per_criterion(tally.criteria, parent),
+            "per_testing_criteria_results": _per_criterion(tally.criteria, run.criteria(parent)),
             "data_source": data_source,
             "error": _error(run.error),
             "metadata": run.metadata,
@@ -181,6 +182,7 @@ class RunRenderer:
                 "warnings": _warnings(run.warnings),
                 **asdict(run.options),
                 **spending_extension(run),
+                **origin_extension(run, parent),
             },
         }
         return jsontext.render(document), mark
@@ -227,26 +229,7 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
         "passed": grade.passed,
         "sample": grade.sample,
     }
-    more: JsonObject = {}
-    if grade.judge is not None:
-        more["judge"] = grade.judge
-    if grade.calls:
-        more["calls"] = [call_extension(call) for call in grade.calls]
-    if grade.unresolved:
-        more["unresolved"] = list(grade.unresolved)
-    if grade.notes:
-        more["notes"] = list(grade.notes)
-    # A fault of the user's code is a score of 0, an error is none; its origin says which.
-    error = grade.error or grade.fault
-    if error is not None:
-        more["error"] = {
-            "code": error.code,
-            "message": error.message,
-            "origin": error.origin,
-            "retryable": error.retryable,
-        }
-    if grade.output:
-        more["output"] = grade.output
+    more = grade_extension(grade)
     return {**result, "evalhaven": more} if more else result
 
 
@@ -281,7 +264,7 @@ def _parameters(run: Run) -> JsonObject:
     return {**shown, **{key: sent[key] for key in ("max_completions_tokens", "reasoning_effort") if key in sent}}
 
 
-def _per_criterion(tallies: Sequence[CriterionTally] | None, parent: Eval) -> JsonValue:
+def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Sequence[JsonObject]) -> JsonValue:
     if tallies is None:
         return None
     return [
@@ -292,7 +275,7 @@ def _per_criterion(tallies: Sequence[CriterionTally] | None, parent: Eval) -> Js
             "failed": tally.failed,
             "errored": tally.errored,
         }
-        for tally, criterion in zip(tallies, parent.testing_criteria, strict=True)
+        for tally, criterion in zip(tallies, criteria, strict=True)
     ]
 
 

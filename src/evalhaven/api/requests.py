@@ -1,9 +1,9 @@
-"""What the creation of evals and of runs have in common."""
+"""What the creation of evals, of runs and of what is evaluated again have in common."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Header, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.api.services import Services
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Caution
-from evalhaven.domain.jsontext import RawJson
+from evalhaven.domain.jsontext import JsonObject, RawJson
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.template_checks import MAX_CAUTIONS
 from evalhaven.storage.idempotency import claim_key
+from evalhaven.wire.extension import CreateEvalRunExtension
 
 _SHOWN_CHARS = 100
 
@@ -72,6 +74,21 @@ def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:
         Caution(pointer, f"Unknown key {pointer.rpartition('/')[2][:_SHOWN_CHARS]!r}: accepted, but without effect.")
         for pointer in pointers[:MAX_CAUTIONS]
     ]
+
+
+def run_options(asked: CreateEvalRunExtension | None) -> RunOptions:
+    """Return what a request asks of Evalhaven for a run."""
+    if asked is None:
+        return DEFAULT_OPTIONS
+    budget = asked.budget
+    return RunOptions(
+        repeats=asked.repeats or 1,
+        cache=asked.cache or False,
+        max_concurrency=asked.max_concurrency,
+        extra_body=cast("JsonObject | None", asked.extra_body),
+        budget=None if budget is None else Budget(budget.cost, budget.tokens),
+        labels=tuple(asked.labels or ()),
+    )
 
 
 def refuse_cautions(cautions: Sequence[Caution], *, strict: bool) -> None:

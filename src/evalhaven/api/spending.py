@@ -1,9 +1,10 @@
 """How responses show tokens, dollars, latencies and the flow of calls."""
 
+from evalhaven.api.extensions import call_figures, error_extension
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import SANDBOX, Run
-from evalhaven.domain.samples import NO_SAMPLE, Sample
+from evalhaven.domain.samples import NO_SAMPLE
 from evalhaven.domain.spending import Latencies, ModelUsage, Role, Spending
 
 _ROLES: tuple[Role, ...] = ("target", "judge")
@@ -41,31 +42,13 @@ def item_extension(item: OutputItem) -> JsonObject:
     sample = item.sample
     if sample is NO_SAMPLE or sample.recorded_text is not None:
         return {}
-    told = _call(sample)
+    told = call_figures(sample)
     error = sample.error
     if error is not None:
-        told["error"] = {
-            "code": error.code,
-            "message": error.message,
-            "origin": error.origin,
-            "retryable": error.retryable,
-        }
+        told["error"] = error_extension(error)
+    if sample.is_reused:
+        told["reused"] = True
     return told
-
-
-def call_extension(call: Sample) -> JsonObject:
-    """Return what the `evalhaven` key of a result tells of a call to its judge."""
-    return {"model": call.model, **_call(call)}
-
-
-def _call(sample: Sample) -> JsonObject:
-    return {
-        "latency_ms": sample.latency_ms,
-        "cost": sample.cost,
-        "attempts": sample.attempts,
-        "cached": sample.is_cached,
-        "reasoning_tokens": sample.usage.reasoning_tokens,
-    }
 
 
 def _counts(usage: ModelUsage) -> list[int]:

@@ -92,6 +92,7 @@ class Extension(msgspec.Struct, frozen=True):
     started_at: int | None = None
     ended_at: int | None = None
     repeats: int = 1
+    times_retried: int = 0
     max_concurrency: int | None = None
     errors: dict[str, int] = {}
     latency: Latency | None = None

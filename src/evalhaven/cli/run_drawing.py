@@ -24,6 +24,7 @@ _STYLES = {
     RunStatus.FAILED: "bold red",
     RunStatus.CANCELED: "bold yellow",
 }
+_STYLE_WITH_ERRORS = "bold yellow"
 _LABEL_CHARS = 10
 _MOST_BAR_CHARS = 60
 _SHOWN_ERRORS = 8
@@ -57,7 +58,7 @@ def draw_line(figures: Figures) -> str:
     run = figures.run
     counts = run.result_counts
     parts = [
-        f"{run.status} {_done(figures)}",
+        f"{_status(figures)} {_done(figures)}",
         f"passed {counts.passed:,}, failed {counts.failed:,}, errored {counts.errored:,}",
         *_pace_parts(figures),
         "" if figures.usage is None else f"{figures.usage.total_tokens:,} tokens",
@@ -74,11 +75,20 @@ def draw_line(figures: Figures) -> str:
 
 def _title(figures: Figures) -> Text:
     run = figures.run
-    text = Text.assemble((make_printable(run.status), _STYLES.get(run.status, "bold cyan")), "  ")
+    is_clean = run.status is not RunStatus.COMPLETED or not run.result_counts.errored
+    style = _STYLES.get(run.status, "bold cyan") if is_clean else _STYLE_WITH_ERRORS
+    text = Text.assemble((make_printable(_status(figures)), style), "  ")
     text.append(cut_text(run.name), "bold")
     if run.model and run.model != run.name:
         text.append(f"  {cut_text(run.model)}")
     return text.append(f"  {make_printable(run.id)}", "dim")
+
+
+def _status(figures: Figures) -> str:
+    """Return a run's status; one that ended with errors never looks like one without."""
+    run = figures.run
+    is_clean = run.status is not RunStatus.COMPLETED or not run.result_counts.errored
+    return run.status.value if is_clean else f"{run.status} with errors"
 
 
 def _progress(figures: Figures, width: int) -> Iterator[Text]:

@@ -118,7 +118,9 @@ class RunHistory:
         done = run.result_counts.total
         self._note_progress(reading.at_s, done)
         elapsed_s = _elapsed_s(reading)
-        overall_per_s = None if elapsed_s is None or elapsed_s < _SHORTEST_S else done / elapsed_s
+        # Of a run that is tried again nobody knows how many items were there when it was started anew.
+        has_rate = elapsed_s is not None and elapsed_s >= _SHORTEST_S and not run.evalhaven.times_retried
+        overall_per_s = done / elapsed_s if elapsed_s and has_rate else None
         is_active = not run.status.is_final
         idle_s = reading.at_s - self._progress_at_s if is_active else None
         return Figures(
@@ -156,7 +158,7 @@ class RunHistory:
     def _left_s(self, run: RunDocument, overall_per_s: float | None, idle_s: float) -> float | None:
         planned = run.items_planned
         rate = self._rate_over(_STEADY_S) or overall_per_s
-        if planned is None or not rate:
+        if planned is None or not rate or run.evalhaven.times_retried:
             return None
         # A run whose items take minutes stands still most of the time.
         if idle_s > max(_STALL_S, _STALL_ITEMS / rate):

@@ -4,6 +4,7 @@ EvalhavenError
 ├── NotFoundError            an id that names nothing (wire: 404)
 ├── InvalidRequestError      what was sent cannot be accepted (400)
 │   └── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
+├── UnansweredError          what has to answer does not, for now (503)
 ├── RequestTooLargeError     a body, file or row over its limit (413)
 └── IllegalRunTransitionError  a bug: a run was asked to leave a final status
 """
@@ -41,6 +42,10 @@ class InvalidRowsError(InvalidRequestError):
 
 class RequestTooLargeError(EvalhavenError):
     """The body is over the server's limit."""
+
+
+class UnansweredError(EvalhavenError):
+    """The part of the server that has to answer is not up or takes too long; later it may."""
 
 
 class IllegalRunTransitionError(EvalhavenError):

@@ -111,7 +111,9 @@ def _with_typed_messages(grader: JsonObject) -> JsonObject:
     if isinstance(grader.get("input"), list):
         answered["input"] = typed_messages(grader["input"])
     parts = grader.get("graders")
-    if isinstance(parts, dict):
+    if isinstance(parts, dict) and isinstance(parts.get("type"), str):
+        answered["graders"] = _with_typed_messages(parts)
+    elif isinstance(parts, dict):
         answered["graders"] = {
             name: _with_typed_messages(part) if isinstance(part, dict) else part for name, part in parts.items()
         }

@@ -8,6 +8,8 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.statuses import ItemStatus
 
+_NO_SAMPLE_ERRORS = 1 << 30  # more than an item has grades
+
 
 @dataclass(frozen=True, slots=True)
 class Grade:
@@ -24,6 +26,7 @@ class Grade:
         notes: Short names of what to know about the score, such as that something was missing for it.
         fault: What the user's own code did instead of returning a score; such a grade is 0 and failed.
         output: What the user's code printed.
+        parts: Of a formula's score, the grades that it was computed from, by name.
     """
 
     score: float
@@ -32,6 +35,7 @@ class Grade:
     error: ItemError | None = None
     sample: JsonObject | None = None
     notes: tuple[str, ...] = ()
+    parts: tuple[tuple[str, "Grade"], ...] = ()
     calls: tuple[Sample, ...] = ()
     judge: JsonObject | None = None
     fault: ItemError | None = None
@@ -89,6 +93,17 @@ class OutputItem:
         if self.sample.error is not None:
             return self.sample.error.code
         return next((grade.error.code for grade in self.grades if grade.error is not None), None)
+
+    @property
+    def error_count(self) -> int:
+        """Return how many errors stand between it and a result: one without a sample, else those of its grades."""
+        if self.sample.error is not None:
+            return _NO_SAMPLE_ERRORS
+        return sum(grade.error is not None for grade in self.grades)
+
+    def mends(self, older: "OutputItem") -> bool:
+        """Tell whether it may replace an older evaluation: only success does, that of a sample or of a grade."""
+        return self.error_count < older.error_count
 
     @property
     def is_unresolved(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evalhaven.domain.errors import IllegalRunTransitionError
-from evalhaven.domain.evals import Caution
+from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EvalId, FileId, RunId
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject
@@ -16,6 +16,25 @@ from evalhaven.domain.tallies import NOTHING, Tally
 
 SANDBOX = "sandbox"
 """The key of a run's flow that tells how its Python graders are isolated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regrading:
+    """Whose samples a run grades again, as that run was when it was read.
+
+    Attributes:
+        source_key: Internal number of that run.
+        run_id: Its id.
+        status: Its final status.
+        times_retried: How often its errored items had been tried again.
+        origin: Where it was imported from; None for a run executed here.
+    """
+
+    source_key: int
+    run_id: RunId
+    status: RunStatus
+    times_retried: int = 0
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +54,9 @@ class Run:
         flow: How its calls to models went at the last second, and under `SANDBOX` how its Python is isolated; None
             for a run with neither.
         imported: The run as its first server answered it; None for one executed here.
+        times_retried: How often what had no result was executed again.
+        regrading: Whose samples it grades; None for a run with samples of its own.
+        own_criteria: Testing criteria of this run alone; None where it has the eval's.
     """
 
     id: RunId
@@ -59,11 +81,23 @@ class Run:
     flow: JsonObject | None = None
     imported: ImportedDocument | None = None
     key: int = 0
+    times_retried: int = 0
+    regrading: Regrading | None = None
+    own_criteria: Sequence[JsonObject] | None = None
 
     @property
     def is_sampled(self) -> bool:
-        """Tell whether a model is called for its items."""
-        return self.data_source.get("model") is not None
+        """Tell whether a model is called for its samples."""
+        return self.regrading is None and self.data_source.get("model") is not None
+
+    @property
+    def items_missing(self) -> bool:
+        """Tell whether it has fewer output items than it should come to, or nobody knows."""
+        return self.items_planned is None or self.tally.total < self.items_planned
+
+    def criteria(self, parent: Eval) -> Sequence[JsonObject]:
+        """Return the testing criteria that it is graded by."""
+        return parent.testing_criteria if self.own_criteria is None else self.own_criteria
 
     def to(self, status: RunStatus, at: int, error: ItemError | None = None) -> "Run":
         """Return the run in another status.
@@ -82,6 +116,17 @@ class Run:
             return replace(self, status=status, ended_at=at, error=error)
         return replace(self, status=status, started_at=at)
 
+    def reopened(self) -> "Run":
+        """Return the run queued again, which its user asks for: the one way out of a final status.
+
+        Raises:
+            IllegalRunTransitionError: It has not ended.
+        """
+        if not self.status.is_final:
+            raise IllegalRunTransitionError(self.id, self.status, RunStatus.QUEUED)
+        times_retried = self.times_retried + 1
+        return replace(self, status=RunStatus.QUEUED, ended_at=None, error=None, times_retried=times_retried)
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -93,6 +138,7 @@ class Chunk:
         row_count: Rows in it.
         byte_start: Where its first row begins in the source.
         byte_end: Where its last row ends in the source (exclusive).
+        last_position: Position of its last row; None where positions have no gaps.
     """
 
     number: int
@@ -100,6 +146,12 @@ class Chunk:
     row_count: int
     byte_start: int
     byte_end: int
+    last_position: int | None = None
+
+    @property
+    def position_count(self) -> int:
+        """Return how many positions there are from its first row to its last, rows or not."""
+        return self.row_count if self.last_position is None else self.last_position - self.first_position + 1
 
     @property
     def size_bytes(self) -> int:

@@ -59,6 +59,7 @@ class Sample:
         cost: US dollars by the price table; None where no price is known.
         is_cached: Whether the answer was given to an earlier request: no call was made.
         request_hash: Under which the answer is to be remembered; None where it is not.
+        is_reused: Whether another run, whose samples are graded again, had it made: here no call was.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -74,6 +75,7 @@ class Sample:
     cost: float | None = None
     is_cached: bool = False
     request_hash: bytes | None = None
+    is_reused: bool = False
 
     @property
     def is_whole(self) -> bool:

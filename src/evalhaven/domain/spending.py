@@ -3,9 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from evalhaven.domain.samples import Usage
+
+K = TypeVar("K", str, int)
 
 Role = Literal["target", "judge"]
 """Why a model was called: to be evaluated, or to grade."""
@@ -54,6 +56,21 @@ class ModelUsage:
             self.reasoning_tokens + usage.reasoning_tokens,
             self.priced_cost + (cost or 0.0),
             self.unpriced_calls + (calls if cost is None else 0),
+        )
+
+    def minus(self, part: "ModelUsage") -> "ModelUsage":
+        """Return it without a part of it."""
+        return ModelUsage(
+            self.model,
+            self.role,
+            self.calls - part.calls,
+            self.prompt_tokens - part.prompt_tokens,
+            self.completion_tokens - part.completion_tokens,
+            self.total_tokens - part.total_tokens,
+            self.cached_tokens - part.cached_tokens,
+            self.reasoning_tokens - part.reasoning_tokens,
+            max(0.0, self.priced_cost - part.priced_cost),
+            self.unpriced_calls - part.unpriced_calls,
         )
 
 
@@ -136,6 +153,27 @@ class Spending:
         """Return the US dollars of all calls, or of those in one role; None where some call has no price."""
         costs = [usage.cost for usage in self.usage if role in (None, usage.role)]
         return None if None in costs else math.fsum(cost for cost in costs if cost is not None)
+
+    def minus(self, part: "Spending") -> "Spending":
+        """Return it without a part of it.
+
+        Args:
+            part: What some of the items cost that are in it.
+        """
+        parts = {(usage.model, usage.role): usage for usage in part.usage}
+        left = [usage.minus(parts.get((usage.model, usage.role), ModelUsage("", usage.role))) for usage in self.usage]
+        total_ms = self.latencies.total_ms - part.latencies.total_ms
+        return Spending(
+            tuple(usage for usage in left if usage.calls > 0),
+            Latencies(_counts_minus(self.latencies.counts, part.latencies.counts), total_ms),
+            _counts_minus(self.errors, part.errors),
+            self.retries - part.retries,
+            self.cache_hits - part.cache_hits,
+        )
+
+
+def _counts_minus(counts: Mapping[K, int], part: Mapping[K, int]) -> dict[K, int]:
+    return {name: count - part.get(name, 0) for name, count in counts.items() if count > part.get(name, 0)}
 
 
 NO_SPENDING = Spending()

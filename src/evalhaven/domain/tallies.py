@@ -1,7 +1,7 @@
 """The tally of a run: what its output items add up to, folded batch by batch."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from evalhaven.domain.output_items import OutputItem
@@ -79,6 +79,30 @@ class Tally:
             spending=spent.spending,
         )
 
+    def without(self, items: Sequence[OutputItem], criteria_count: int) -> "Tally":
+        """Return the tally with these items taken out; each must have been counted.
+
+        Args:
+            items: Output items as they were stored.
+            criteria_count: Number of testing criteria of the run.
+        """
+        if not items:
+            return self
+        part = NOTHING.fold(items, criteria_count)
+        pairs = zip(self.criteria or (), part.criteria or (), strict=True)
+        return replace(
+            self,
+            passed=self.passed - part.passed,
+            failed=self.failed - part.failed,
+            errored=self.errored - part.errored,
+            unresolved=self.unresolved - part.unresolved,
+            criteria=tuple(
+                CriterionTally(all_.passed - its.passed, all_.failed - its.failed, all_.errored - its.errored)
+                for all_, its in pairs
+            ),
+            spending=self.spending.minus(part.spending),
+        )
+
 
 class SpendingCounter:
     """Adds output items to a spending."""
@@ -95,14 +119,14 @@ class SpendingCounter:
         self._has_news = False
 
     def add(self, item: OutputItem) -> None:
-        """Count what one item cost; a row's own sample cost nothing here."""
+        """Count what one item cost; a row's own sample cost nothing here, nor one that another run paid for."""
         code = item.error_code
         if code is not None:
             # Codes and names of models are the words of others: a run keeps so many of them apart.
             self._errors[code if code in self._errors or len(self._errors) < _MOST_NAMES else OTHER] += 1
             self._has_news = True
         sample = item.sample
-        if sample.recorded_text is not None or sample is NO_SAMPLE:
+        if sample.recorded_text is not None or sample is NO_SAMPLE or sample.is_reused:
             return
         self._has_news = True
         self._retries += max(0, sample.attempts - 1)

@@ -54,7 +54,12 @@ def _criteria_texts(criteria: JsonValue, pointer: str) -> Iterator[tuple[str, st
             at = f"{pointer}/{_escaped(key)}"
             yield from _texts(criterion.get("input"), f"{at}/input")
             yield from _texts(criterion.get("reference"), f"{at}/reference")
-            yield from _criteria_texts(criterion.get("graders"), f"{at}/graders")
+            graders = criterion.get("graders")
+            if isinstance(graders, dict) and isinstance(graders.get("type"), str):
+                yield from _texts(graders.get("input"), f"{at}/graders/input")
+                yield from _texts(graders.get("reference"), f"{at}/graders/reference")
+            else:
+                yield from _criteria_texts(graders, f"{at}/graders")
 
 
 def _texts(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:

@@ -10,11 +10,13 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.judges.grader import open_label_model, open_score_model
+from evalhaven.graders.multi import Multi, parts_of
 from evalhaven.graders.python.grader import PythonGrader
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.graders.text_similarity import TextSimilarity
 from evalhaven.wire.graders import (
     EvalGraderLabelModel,
+    EvalGraderMulti,
     EvalGraderPython,
     EvalGraderScoreModel,
     EvalGraderTextSimilarity,
@@ -33,6 +35,10 @@ _BUILDERS: dict[str, Callable[[Any, Facilities], Grader]] = {
         EvalGraderScoreModel.model_validate(criterion), criterion, facilities
     ),
     "python": lambda criterion, facilities: PythonGrader(EvalGraderPython.model_validate(criterion), facilities.python),
+    "multi": lambda criterion, facilities: Multi(
+        EvalGraderMulti.model_validate(criterion),
+        {name: build_grader(as_criterion(part), facilities) for name, part in parts_of(criterion).items()},
+    ),
 }
 
 SUPPORTED_GRADERS = tuple(_BUILDERS)
@@ -84,3 +90,8 @@ def build_grader(criterion: JsonObject, facilities: Facilities) -> Grader:
         raise UnsupportedGraderError(
             f"Testing criterion {criterion['name']!r} cannot be executed: its {place!r} is missing or cannot be used."
         ) from error
+
+
+def as_criterion(grader: JsonObject) -> JsonObject:
+    """Return a grader that has no threshold, as those outside evals and inside formulas, as a testing criterion."""
+    return {"pass_threshold": 0.0, **grader}

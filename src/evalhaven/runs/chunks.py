@@ -17,11 +17,11 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.batches import Batch, Outbox
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.items import ItemEvaluator
-from evalhaven.runs.plan import source_blob
-from evalhaven.runs.pool import ItemPool, Rows
-from evalhaven.runs.rows import lines_of
+from evalhaven.runs.pool import ItemPool
+from evalhaven.runs.stored_rows import open_missing_rows
 from evalhaven.storage.chunks import mark_chunks_done
-from evalhaven.storage.output_items import StoredBeforeError, insert_output_items, list_stored_positions
+from evalhaven.storage.output_items import StoredBeforeError, insert_output_items
+from evalhaven.storage.regrading import replace_mended_items
 from evalhaven.storage.runs import lock_tally, save_tally
 from evalhaven.storage.sample_cache import remember_samples
 
@@ -75,7 +75,7 @@ class ChunkRunner:
         Raises:
             RunStoppedError: The run is no longer in progress.
         """
-        async with self._missing_rows(chunk) as rows:
+        async with open_missing_rows(self._engine, self._run, chunk, self._evaluator.repeats) as rows:
             await self.pool.evaluate_rows(chunk, rows)
         if self._stop_requested.is_set():
             # What was finished stays, if the run may still have it.
@@ -84,25 +84,6 @@ class ChunkRunner:
         await self.outbox.store_now(chunk.number)
         if self.outbox.is_refused:
             raise RunStoppedError
-
-    @asynccontextmanager
-    async def _missing_rows(self, chunk: Chunk) -> AsyncGenerator[Rows]:
-        """Open the rows of a chunk that have no output item yet; several tasks may take from them."""
-        run = self._run
-
-        async def list_stored() -> set[tuple[int, int]]:
-            async with self._engine.database.read() as tx:
-                return await list_stored_positions(tx, run.scope, run.key, chunk.first_position, chunk.row_count)
-
-        stored = await self._engine.patience.persist(list_stored)
-        with self._engine.blobs.open(source_blob(run)) as file:
-            lines = lines_of(file, chunk.byte_start, chunk.byte_end)
-            yield (
-                (position, repeat, line.text)
-                for position, line in enumerate(lines, start=chunk.first_position)
-                for repeat in range(self._evaluator.repeats)
-                if (position, repeat) not in stored
-            )
 
     async def _store(self, batch: Batch) -> bool:
         stored = await self._engine.patience.persist(partial(self._record, batch))
@@ -113,7 +94,8 @@ class ChunkRunner:
     async def _record(self, batch: Batch) -> bool:
         """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
         try:
-            return await self._record_items(batch, may_be_stored=False)
+            # Of a run that is tried again, errored items are stored already.
+            return await self._record_items(batch, may_be_stored=self._run.times_retried > 0)
         except StoredBeforeError:
             # The answer to a commit was lost, and the batch comes again.
             return await self._record_items(batch, may_be_stored=True)
@@ -126,6 +108,10 @@ class ChunkRunner:
                 return False
             if batch.items:
                 new = await insert_output_items(tx, run.scope, run.key, batch.items, may_be_stored=may_be_stored)
+                if run.times_retried:
+                    mended = await replace_mended_items(tx, run.scope, run.key, batch.items)
+                    tally = tally.without([older for older, _ in mended], self._evaluator.criteria_count)
+                    new = [*new, *[item for _, item in mended]]
                 tally = tally.fold(new, self._evaluator.criteria_count)
                 await save_tally(tx, run.scope, run.key, tally)
                 await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))

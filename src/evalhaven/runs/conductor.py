@@ -25,6 +25,7 @@ from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.judging import Callers, RunJudges
 from evalhaven.runs.plan import CHUNK_ROWS, RunPlanner, run_repeats
+from evalhaven.runs.regrading import StoredItemEvaluator
 from evalhaven.runs.sampler import Sampler, sampling_question
 from evalhaven.runs.vault import VaultError
 from evalhaven.runs.window import ChunkWindow
@@ -59,7 +60,13 @@ class RunConductor:
         self._stop_requested = anyio.Event()
         self._guard: RunGuard | None = None
         self._isolation: JsonObject = {}
+        self._times_retried: int | None = None
         self._log = structlog.get_logger("evalhaven.runs")
+
+    @property
+    def times_retried(self) -> int | None:
+        """Return how often the run had been tried again when it was taken up; None before it is."""
+        return self._times_retried
 
     def request_stop(self) -> None:
         """Leave off soon: the run was canceled or deleted."""
@@ -74,6 +81,7 @@ class RunConductor:
             run = await get_run_by_key(tx, self._scope, self._run_key)
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
         self._log = self._log.bind(run_id=run.id)
+        self._times_retried = run.times_retried
         try:
             await self._execute(run, parent)
         except RunStoppedError:
@@ -112,9 +120,10 @@ class RunConductor:
         run_limit = None if limit is None else anyio.CapacityLimiter(limit)
         judges = RunJudges(engine, run, guard, run_limit)
         facilities = replace(engine.facilities, open_judge=judges.open)
-        async with open_graders(parent.testing_criteria, facilities) as graders:
+        async with open_graders(run.criteria(parent), facilities) as graders:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
-            evaluator = ItemEvaluator(graders, engine.ids, sampler, run_repeats(run))
+            evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
+            evaluator = evaluator_class(graders, engine.ids, sampler, run_repeats(run))
             await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges))
 
     async def _evaluate(
@@ -133,7 +142,8 @@ class RunConductor:
         else:
             items_planned = run.items_planned
         if self._guard is not None:
-            self._guard.expect_calls(items_planned - run.tally.total)
+            errored = run.tally.errored if run.times_retried else 0
+            self._guard.expect_calls(items_planned - run.tally.total + errored)
         await self._run_chunks(run, evaluator, callers)
         await self._end(RunStatus.COMPLETED)
 
@@ -166,7 +176,7 @@ class RunConductor:
     async def _tell_isolation(self, run: Run, parent: Eval) -> None:
         """Write into the run how its Python graders are isolated, if it has any."""
         python = self._engine.facilities.python
-        criteria = list(python_criteria(parent.testing_criteria))
+        criteria = list(python_criteria(run.criteria(parent)))
         if python is None or not criteria:
             return
         self._isolation = {SANDBOX: await python.describe(criteria)}
@@ -272,6 +282,8 @@ class RunConductor:
         async def move() -> bool:
             async with engine.database.write() as tx:
                 current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
+                if current.times_retried != self._times_retried:
+                    return False  # ended by somebody else, and queued again since
                 if current.status is status:
                     return True  # by an attempt before, the answer to whose commit was lost
                 if not current.status.can_become(status):
@@ -290,7 +302,7 @@ def refuse_unsupported(run: Run) -> None:
         UnsupportedRunError: The run reads logged completions or responses.
     """
     source = run.data_source["source"]
-    if isinstance(source, dict) and source["type"] not in ("file_content", "file_id"):
+    if run.regrading is None and isinstance(source, dict) and source["type"] not in ("file_content", "file_id"):
         raise UnsupportedRunError(
             f"This run reads the source {source['type']!r}, which this release of Evalhaven cannot do; "
             "it reads 'file_content' and 'file_id'."

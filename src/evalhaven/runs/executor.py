@@ -13,6 +13,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
+from evalhaven.runs.grader_calls import GraderCalls
 from evalhaven.runs.purge import Purger
 from evalhaven.storage.runs import list_active_runs
 
@@ -26,6 +27,7 @@ class Executor:
     def __init__(self, engine: Engine, purger: Purger) -> None:
         self._engine = engine
         self._purger = purger
+        self._grader_calls = GraderCalls(engine)
         self._conducted: dict[int, RunConductor] = {}
         self._wake = anyio.Event()
         self._log = structlog.get_logger("evalhaven.executor")
@@ -34,11 +36,13 @@ class Executor:
         """Look now: something was created, canceled or deleted."""
         self._wake.set()
         self._purger.wake()
+        self._grader_calls.wake()
 
     async def execute_forever(self) -> None:
         """Work until canceled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._purger.purge_forever)
+            tasks.start_soon(self._grader_calls.answer_forever)
             async for active in self._looks():
                 self._reconcile(active, tasks)
 
@@ -58,7 +62,11 @@ class Executor:
         for key in self._conducted.keys() - {run.key for run in active}:
             self._conducted[key].request_stop()
         for run in active:
-            if run.key not in self._conducted:
+            conductor = self._conducted.get(run.key)
+            if conductor is not None and conductor.times_retried not in (None, run.times_retried):
+                # It ended and is tried again; who conducted it before has to leave off first.
+                conductor.request_stop()
+            if conductor is None:
                 self._conducted[run.key] = RunConductor(self._engine, run.scope, run.key)
                 tasks.start_soon(self._conduct, run.key)
 

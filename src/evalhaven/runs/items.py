@@ -35,8 +35,8 @@ class ItemEvaluator:
         self._sampler = sampler
         # One that waits alone is awaited like any other: a task for it would be spent for nothing.
         self._waits_abreast = sum(grader.waits for grader in graders) > 1
-        self._early = [(number, grader) for number, grader in enumerate(graders) if isinstance(grader, EarlyGrader)]
-        self._late = [number for number, grader in enumerate(graders) if not isinstance(grader, EarlyGrader)]
+        # To look at a grader's methods costs more than to call most of them.
+        self._early = [grader for grader in graders if isinstance(grader, EarlyGrader)]
         self.repeats = repeats
 
     @property
@@ -82,30 +82,38 @@ class ItemEvaluator:
             grades=grades,
         )
 
-    async def _grade(self, row: Row, sample: Sample) -> list[Grade]:
+    async def _grade(self, row: Row, sample: Sample, graders: Sequence[Grader] | None = None) -> list[Grade]:
+        """Return a grade of each grader, or of each of these."""
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
+        chosen = self._graders if graders is None else graders
         if self._waits_abreast:
-            return await self._grade_abreast(namespaces)
-        return [await grader.grade(namespaces) for grader in self._graders]
+            return await self._grade_abreast(chosen, namespaces)
+        return [await grader.grade(namespaces) for grader in chosen]
 
-    async def _grade_abreast(self, namespaces: Mapping[str, JsonValue]) -> list[Grade]:
+    async def _grade_abreast(self, graders: Sequence[Grader], namespaces: Mapping[str, JsonValue]) -> list[Grade]:
         """Grade with all graders that wait at once, and with the others meanwhile."""
         grades = dict[int, Grade]()
+        early = [(number, grader) for grader in self._early if (number := _place(grader, graders)) is not None]
+        begun = [(number, grader, grader.begin(namespaces)) for number, grader in early]
+        late = [(number, grader) for number, grader in enumerate(graders) if grader not in self._early]
 
         async def grade(number: int) -> None:
-            grades[number] = await self._graders[number].grade(namespaces)
+            grades[number] = await graders[number].grade(namespaces)
 
-        begun = [(number, grader, grader.begin(namespaces)) for number, grader in self._early]
-        if self._late:
+        if late:
             async with anyio.create_task_group() as tasks:
-                for number in self._late:
-                    if self._graders[number].waits:
+                for number, grader in late:
+                    if grader.waits:
                         tasks.start_soon(grade, number)
-                for number in self._late:
-                    if not self._graders[number].waits:
+                for number, grader in late:
+                    if not grader.waits:
                         await grade(number)
         for number, grader, outcome in begun:
             grades[number] = grader.conclude(await outcome)
-        return [grades[number] for number in range(len(self._graders))]
+        return [grades[number] for number in range(len(graders))]
+
+
+def _place(grader: Grader, graders: Sequence[Grader]) -> int | None:
+    return graders.index(grader) if grader in graders else None

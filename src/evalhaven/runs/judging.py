@@ -35,7 +35,7 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             dollars meets a model without a price.
     """
     has_judges = False
-    for param, criterion in _judges_of(list(parent.testing_criteria), "testing_criteria"):
+    for param, criterion in _judges_of(list(run.criteria(parent)), "testing_criteria"):
         has_judges = True
         name = criterion.get("name")
         try:
@@ -62,7 +62,9 @@ def _judges_of(criteria: JsonValue, param: str) -> Iterator[tuple[str, JsonObjec
         if isinstance(criterion, dict):
             if criterion.get("type") in _JUDGES:
                 yield at, criterion
-            yield from _judges_of(criterion.get("graders"), f"{at}.graders")
+            graders = criterion.get("graders")
+            is_single = isinstance(graders, dict) and isinstance(graders.get("type"), str)
+            yield from _judges_of({"": graders} if is_single else graders, f"{at}.graders")
 
 
 class RunJudges:

@@ -19,6 +19,7 @@ from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.regraded_plan import cut_output_items
 from evalhaven.runs.rows import Line, Row, RowError, check_row, lines_of, parse_row
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
 from evalhaven.storage.runs import lock_tally, save_plan
@@ -77,6 +78,9 @@ class RunPlanner:
 
     async def _cut(self, schema: ItemSchema) -> list[Chunk]:
         """Return a run's chunks; a few numbers for each 500 rows are all that is held."""
+        regrading = self._run.regrading
+        if regrading is not None:
+            return await cut_output_items(self._engine, self._run, regrading, self._is_stopped, CHUNK_ROWS, CHUNK_BYTES)
         cuts: list[_Cut] = []
         problems: list[str] = []
         position = 0

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
@@ -12,11 +12,9 @@ from evalhaven.domain.runs import Chunk
 from evalhaven.runs.batches import Outbox
 from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.rows import parse_row
+from evalhaven.runs.stored_rows import Rows, StoredRows
 
 _SLICE_S = 0.002  # that a task may compute before others get their turn
-
-Rows = Iterator[tuple[int, int, bytes]]
-"""Positions, numbers of the repeat, and the JSON text of the row that stands there."""
 
 
 class _Feed:
@@ -114,7 +112,8 @@ class ItemPool:
         try:
             while not self._stop_requested.is_set() and (taken := self._take_row()) is not None:
                 feed, (position, repeat, text) = taken
-                item = await self._evaluator.evaluate_item(parse_row(text), position, repeat)
+                row = parse_row(text) if isinstance(text, bytes) else await text.take(position, repeat)
+                item = await self._evaluator.evaluate_item(row, position, repeat)
                 while not self._outbox.add(item):
                     await self._outbox.wait_for_room()
                 if self._on_item is not None:
@@ -128,7 +127,7 @@ class ItemPool:
         finally:
             self._running -= 1
 
-    def _take_row(self) -> tuple[_Feed, tuple[int, int, bytes]] | None:
+    def _take_row(self) -> tuple[_Feed, tuple[int, int, bytes | StoredRows]] | None:
         while self._feeds:
             feed = self._feeds[0]
             row = next(feed.rows, None)

@@ -11,6 +11,7 @@ from evalhaven.runs.patience import Patience
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.storage.files import expire_files
+from evalhaven.storage.grader_calls import forget_grader_calls
 from evalhaven.storage.idempotency import forget_keys
 from evalhaven.storage.purge import (
     DeletedRun,
@@ -60,6 +61,7 @@ class Purger:
             await expire_files(tx, EngineScope(), now)
             await forget_keys(tx, EngineScope(), now)
             await forget_samples(tx, EngineScope(), now)
+            await forget_grader_calls(tx, EngineScope(), now)
         while (run := await self._next_run()) is not None:
             await self._purge_run(run)
         async with self._database.write() as tx:

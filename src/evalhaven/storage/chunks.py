@@ -21,6 +21,7 @@ async def insert_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, 
             "row_count": chunk.row_count,
             "byte_start": chunk.byte_start,
             "byte_end": chunk.byte_end,
+            "last_position": chunk.last_position,
         }
         for chunk in new
     ]
@@ -52,7 +53,7 @@ async def list_pending_chunks(
         .limit(limit)
     )
     return [
-        Chunk(row.number, row.first_position, row.row_count, row.byte_start, row.byte_end)
+        Chunk(row.number, row.first_position, row.row_count, row.byte_start, row.byte_end, row.last_position)
         for row in (await tx.execute(query)).all()
     ]
 
@@ -63,4 +64,11 @@ async def mark_chunks_done(tx: AsyncConnection, scope: ProjectScope, run_key: in
         update(chunks)
         .where(chunks.c.run_key == run_key, chunks.c.number.in_(numbers), chunks.c.project_id == scope.project_id)
         .values(is_done=True)
+    )
+
+
+async def reopen_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:
+    """Mark all chunks of a run as not done: each looks for what it lacks when it is executed."""
+    await tx.execute(
+        update(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id).values(is_done=False)
     )

@@ -74,7 +74,7 @@ async def insert_output_items(
         if (item.position, item.repeat) not in stored:
             stored.add((item.position, item.repeat))
             new.append(item)
-    if new and await insert_new(tx, output_items, [_values(scope, run_key, item) for item in new]) != len(new):
+    if new and await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in new]) != len(new):
         raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
     return new
 
@@ -126,7 +126,7 @@ async def get_output_item(tx: AsyncConnection, scope: ProjectScope, run_key: int
     row = await _find_row(tx, scope, run_key, item_id)
     if row is None:
         raise NotFoundError("Output item", item_id, "output_item_id")
-    return _output_item(row)
+    return output_item_of(row)
 
 
 async def list_output_items(
@@ -153,7 +153,7 @@ async def list_output_items(
         async for row in rows:
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
-            found.append(_output_item(row))
+            found.append(output_item_of(row))
             size += sum(
                 len(text or "") for text in (row.item, row.input, row.sample, row.grades, row.imported_document)
             )
@@ -171,7 +171,8 @@ async def _find_row(tx: AsyncConnection, scope: ProjectScope, run_key: int, item
     return (await tx.execute(query)).one_or_none()
 
 
-def _values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
+def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
+    """Return the row of an output item."""
     sample = item.sample
     return {
         "run_key": run_key,
@@ -189,12 +190,13 @@ def _values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, An
         "item_hash": item.item_hash,
         "input": jsontext.render(sample.input) if sample.input else None,
         "sample": sample_text(sample),
-        "grades": jsontext.render([_grade_values(grade) for grade in item.grades]),
+        "grades": jsontext.render([grade_values(grade) for grade in item.grades]),
         "imported_document": item.imported_text,
     }
 
 
-def _grade_values(grade: Grade) -> list[Any]:
+def grade_values(grade: Grade) -> list[Any]:
+    """Return a grade as it is stored."""
     values: list[Any] = [grade.score, grade.passed]
     more: dict[str, Any] = {}
     if grade.unresolved:
@@ -205,6 +207,8 @@ def _grade_values(grade: Grade) -> list[Any]:
         more["sample"] = grade.sample
     if grade.notes:
         more["notes"] = grade.notes
+    if grade.parts:
+        more["parts"] = [[name, grade_values(part)] for name, part in grade.parts]
     if grade.judge is not None:
         more["judge"] = grade.judge
     if grade.calls:
@@ -216,7 +220,8 @@ def _grade_values(grade: Grade) -> list[Any]:
     return [*values, more] if more else values
 
 
-def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:
+def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:
+    """Return the grade of stored values."""
     more = more or {}
     return Grade(
         score=score,
@@ -225,6 +230,7 @@ def _grade(score: float, passed: bool, more: dict[str, Any] | None = None) -> Gr
         error=error_of(more.get("error")),
         sample=cast("JsonObject | None", more.get("sample")),
         notes=tuple(more.get("notes", ())),
+        parts=tuple((name, grade_of(*values)) for name, values in more.get("parts", ())),
         calls=tuple(call_of(values) for values in more.get("calls", ())),
         judge=more.get("judge"),
         fault=error_of(more.get("fault")),
@@ -239,7 +245,8 @@ def _sample_of(row: Row[Any]) -> Sample:
     return replace(stored_sample(row.sample), input=given, latency_ms=row.latency_ms)
 
 
-def _output_item(row: Row[Any]) -> OutputItem:
+def output_item_of(row: Row[Any]) -> OutputItem:
+    """Return the output item of a row."""
     grades = cast("list[list[Any]]", jsontext.parse(row.grades))
     return OutputItem(
         id=unpack_output_item_id(row.public_id),
@@ -249,7 +256,7 @@ def _output_item(row: Row[Any]) -> OutputItem:
         item_text=row.item,
         item_hash=row.item_hash,
         sample=_sample_of(row),
-        grades=[_grade(*values) for values in grades],
+        grades=[grade_of(*values) for values in grades],
         imported_text=row.imported_document,
         imported_status=None if row.imported_document is None else ItemStatus(row.status),
     )

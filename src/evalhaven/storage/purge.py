@@ -24,10 +24,12 @@ class DeletedRun:
 
 
 async def find_deleted_run(tx: AsyncConnection, _scope: EngineScope) -> DeletedRun | None:
-    """Return some run that waits to be purged."""
+    """Return some run that waits to be purged and whose output items no run under way grades again."""
+    deleted = runs.alias("deleted")
+    in_use = exists().where(runs.c.source_run_key == deleted.c.key, is_active_run)
     query = (
-        select(runs.c.key, runs.c.project_id, runs.c.public_id)
-        .where(runs.c.deleted_at.is_not(None), runs.c.purged_at.is_(None))
+        select(deleted.c.key, deleted.c.project_id, deleted.c.public_id)
+        .where(deleted.c.deleted_at.is_not(None), deleted.c.purged_at.is_(None), ~in_use)
         .limit(1)
     )
     row = (await tx.execute(query)).one_or_none()
@@ -70,6 +72,8 @@ async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: in
             options=None,
             flow=None,
             spending=None,
+            regrading=None,
+            testing_criteria=None,
         )
     )
 

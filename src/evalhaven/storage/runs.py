@@ -13,7 +13,7 @@ from evalhaven.domain.ids import RUN_PREFIXES, EvalId, FileId, RunId, is_id_text
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
-from evalhaven.domain.runs import Run
+from evalhaven.domain.runs import Regrading, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
@@ -60,6 +60,9 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             **_tally_values(new.tally),
             imported_at=imported_at,
             imported_document=imported_text(new.imported),
+            source_run_key=None if new.regrading is None else new.regrading.source_key,
+            regrading=_regrading_values(new.regrading),
+            testing_criteria=None if new.own_criteria is None else list(new.own_criteria),
         )
     )
     return inserted.scalar_one()
@@ -91,14 +94,22 @@ async def get_run(
     return _run(row)
 
 
-async def get_run_by_id(tx: AsyncConnection, scope: ProjectScope, run_id: str) -> Run:
+async def get_run_by_id(tx: AsyncConnection, scope: ProjectScope, run_id: str, *, for_update: bool = False) -> Run:
     """Return a run by its public id, whichever eval it belongs to.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose runs.
+        run_id: Public id.
+        for_update: Keep others from changing the run until the transaction ends.
 
     Raises:
         NotFoundError: No such run, or it or its eval is deleted.
     """
     query = _RUN.where(runs.c.public_id == run_id, runs.c.project_id == scope.project_id)
     query = query.where(runs.c.deleted_at.is_(None), evals.c.deleted_at.is_(None))
+    if for_update:
+        query = query.with_for_update(of=runs)
     row = (await tx.execute(query)).one_or_none() if is_id_text(run_id) else None
     if row is None:
         raise NotFoundError("Run", run_id, "run_id")
@@ -195,6 +206,37 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
         )
 
 
+async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+    """Write that a final run is queued again, with the options that hold from now on."""
+    await tx.execute(
+        update(runs)
+        .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
+        .values(
+            status=run.status,
+            ended_at=run.ended_at,
+            updated_at=at,
+            error=_error_values(run.error),
+            times_retried=run.times_retried,
+            options=_option_values(run.options),
+        )
+    )
+
+
+async def find_regrading_of(tx: AsyncConnection, scope: ProjectScope, key: int) -> RunId | None:
+    """Return the id of a run under way that grades the output items of this one, if there is any."""
+    query = select(runs.c.public_id).where(
+        runs.c.source_run_key == key, runs.c.project_id == scope.project_id, is_active_run
+    )
+    found = (await tx.execute(query.limit(1))).scalar_one_or_none()
+    return None if found is None else RunId(found)
+
+
+async def is_deleted(tx: AsyncConnection, scope: ProjectScope, key: int) -> bool:
+    """Tell whether a run is deleted, and keep that from being changed until the transaction ends."""
+    query = select(runs.c.deleted_at).where(runs.c.key == key, runs.c.project_id == scope.project_id)
+    return (await tx.execute(query.with_for_update())).scalar_one() is not None
+
+
 async def save_plan(
     tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, caution: Caution | None = None
 ) -> None:
@@ -269,6 +311,22 @@ def _tally(row: Row[*tuple[Any, ...]]) -> Tally:
     )
 
 
+def _regrading_values(regrading: Regrading | None) -> dict[str, Any] | None:
+    if regrading is None:
+        return None
+    values = asdict(regrading)
+    del values["source_key"]
+    return values
+
+
+def _regrading(source_key: int | None, values: dict[str, Any] | None) -> Regrading | None:
+    if source_key is None or values is None:
+        return None
+    return Regrading(
+        source_key, RunId(values["run_id"]), RunStatus(values["status"]), values["times_retried"], values["origin"]
+    )
+
+
 def _option_values(options: RunOptions) -> dict[str, Any] | None:
     return None if options == DEFAULT_OPTIONS else asdict(options)
 
@@ -311,4 +369,7 @@ def _run(row: Row[Any]) -> Run:
         options=_options(row.options),
         flow=row.flow,
         key=row.key,
+        times_retried=row.times_retried,
+        regrading=_regrading(row.source_run_key, row.regrading),
+        own_criteria=row.testing_criteria,
     )

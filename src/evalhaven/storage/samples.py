@@ -5,13 +5,15 @@ from typing import Any, cast
 from evalhaven.domain import jsontext
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
 
+_RECORDED = '{"recorded":'
+
 
 def sample_text(sample: Sample) -> str | None:
     """Return a sample as it is stored, without its input and latency; None for no sample."""
     if sample is NO_SAMPLE:
         return None
     if sample.recorded_text is not None:
-        return f'{{"recorded":{sample.recorded_text}}}'
+        return f"{_RECORDED}{sample.recorded_text}}}"
     values: dict[str, Any] = {
         "output": sample.output,
         "finish_reason": sample.finish_reason,
@@ -25,6 +27,8 @@ def sample_text(sample: Sample) -> str | None:
         values["cost"] = sample.cost
     if sample.is_cached:
         values["is_cached"] = True
+    if sample.is_reused:
+        values["is_reused"] = True
     return jsontext.render(values)
 
 
@@ -32,7 +36,7 @@ def stored_sample(text: str) -> Sample:
     """Return the sample of a stored text."""
     stored = cast("dict[str, Any]", jsontext.parse(text))
     if "recorded" in stored:
-        return sample_of_row(stored["recorded"], text)
+        return sample_of_row(stored["recorded"], text[len(_RECORDED) : -1])
     return Sample(
         output=stored["output"],
         finish_reason=stored["finish_reason"],
@@ -42,6 +46,7 @@ def stored_sample(text: str) -> Sample:
         attempts=stored.get("attempts", 0),
         cost=stored.get("cost"),
         is_cached=stored.get("is_cached", False),
+        is_reused=stored.get("is_reused", False),
     )
 
 

@@ -147,6 +147,10 @@ runs = Table(
     Column("imported_document", Text),
     Column("options", JsonText),
     Column("flow", JsonText),
+    Column("times_retried", Integer, nullable=False, server_default=text("0")),
+    Column("source_run_key", Key),  # the run whose output items it grades
+    Column("regrading", JsonText),
+    Column("testing_criteria", JsonText),  # its own, where they are not the eval's
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
@@ -167,6 +171,7 @@ chunks = Table(
     Column("byte_start", BigInteger, nullable=False),
     Column("byte_end", BigInteger, nullable=False),
     Column("is_done", Boolean, nullable=False, server_default=false()),
+    Column("last_position", BigInteger),
     sqlite_with_rowid=False,
 )
 Index(None, chunks.c.run_key, chunks.c.is_done, chunks.c.number)
@@ -244,6 +249,17 @@ sample_cache = Table(
     sqlite_with_rowid=False,
 )
 Index(None, sample_cache.c.created_at)
+
+# Graders asked for one sample: a request waits here for the executor, and its answer for who asked.
+grader_calls = Table(
+    "grader_calls",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("request", JsonText, nullable=False),
+    Column("answer", JsonText),
+)
 
 model_limits = Table(
     "model_limits",

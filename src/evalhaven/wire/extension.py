@@ -84,6 +84,21 @@ class RunCost(OpenObject):
     judge: float | None
 
 
+class RunRegrading(OpenObject):
+    """Show whose samples a run grades, as that run was when it was read, and by which criteria.
+
+    `criteria` is "eval" or "request", after where `testing_criteria` come from; `imported_from` is where that run was
+    imported from, null for one executed here.
+    """
+
+    run_id: str
+    status: str
+    times_retried: int
+    imported_from: str | None
+    criteria: str
+    testing_criteria: list[JsonObject]
+
+
 class EvalRunExtension(OpenObject):
     """Hold what Evalhaven tells of a run beyond the published contract.
 
@@ -92,6 +107,8 @@ class EvalRunExtension(OpenObject):
     request asked for is shown as it holds. `usage_split` is `per_model_usage` by role; `limiter` is how the calls
     went at the last second, null for a run that calls no model. `sandbox` tells how `python` graders are isolated: the
     `tier`, why others were `rejected`, and the `environments` they import from; null without such graders.
+    `times_retried` counts how often what had no result was executed again; `regraded` is null for a run with samples
+    of its own.
     """
 
     items_planned: int | None
@@ -113,6 +130,8 @@ class EvalRunExtension(OpenObject):
     cache_hits: int
     limiter: JsonObject | None
     sandbox: JsonObject | None
+    times_retried: int
+    regraded: RunRegrading | None
 
 
 class EvalRunOutputItemExtension(OpenObject):

@@ -156,7 +156,10 @@ MultiPart = Annotated[
 
 def _choose_graders_form(value: object) -> str | None:
     if isinstance(value, dict):
-        return TAG_PREFIX + "map"
+        is_grader = isinstance(cast("dict[str, object]", value).get("type"), str)
+        return TAG_PREFIX + ("single" if is_grader else "map")
+    if isinstance(value, WireModel):
+        return TAG_PREFIX + "single"
     return TAG_PREFIX + "list" if isinstance(value, list) else None
 
 
@@ -188,14 +191,15 @@ MultiParts = Annotated[
         Field(min_length=1, fail_fast=True),
         AfterValidator(_require_distinct_names),
         Tag("choice=list"),
-    ],
+    ]
+    | Annotated[MultiPart, Tag("choice=single")],
     choose_with(
         _choose_graders_form,
         key="",
         cure="an object of graders by name or an array of graders with names",
     ),
 ]
-"""The graders of a formula, by the names it uses: an object of them, or an array where each has its name."""
+"""The graders of a formula, by the names it uses: an object of them, an array where each has its name, or one alone."""
 
 
 class GraderMulti(WireModel):

@@ -17,7 +17,7 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.runs import Run
-from evalhaven.domain.statuses import ItemStatus
+from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.stats.intervals import wilson_interval
 from evalhaven.storage.evals import get_eval, list_evals
 from evalhaven.storage.output_items import list_output_items
@@ -89,8 +89,8 @@ async def show_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Respo
     rows = [
         [
             _link(f"/ui/evals/{parent.id}/runs/{run.id}", run.name),
-            _text(run.status),
-            _rate(run.tally.passed, run.tally.total),
+            _status(run),
+            _rate(run.tally.passed, run.tally.passed + run.tally.failed),
             _time(run.created_at),
         ]
         for run in found.objects
@@ -123,7 +123,7 @@ def _run_head(run: Run, parent: Eval) -> str:
     tally = run.tally
     planned = "?" if run.items_planned is None else str(run.items_planned)
     rows = [
-        ["Status", _text(run.status)],
+        ["Status", _status(run)],
         ["Items", f"{tally.total} of {planned}"],
         [
             "Passed",
@@ -133,6 +133,12 @@ def _run_head(run: Run, parent: Eval) -> str:
         ["Errored", f'<span class="error">! {tally.errored}</span> (not part of the rate)'],
         ["Created", _time(run.created_at)],
     ]
+    if run.regrading is not None:
+        source = _link(f"/ui/evals/{parent.id}/runs/{run.regrading.run_id}", run.regrading.run_id)
+        by = "the eval's criteria" if run.own_criteria is None else "criteria of its own"
+        rows.append(["Samples", f"of {source}, graded by {by}"])
+    if run.times_retried:
+        rows.append(["Tried again", f"{run.times_retried} times"])
     if tally.unresolved:
         rows.append(["Unresolved", f"{tally.unresolved} items where a placeholder of a criterion had no value"])
     if run.error is not None:
@@ -140,6 +146,13 @@ def _run_head(run: Run, parent: Eval) -> str:
     rows += [["Warning", f"{_text(caution.pointer)}: {_text(caution.message)}"] for caution in run.warnings]
     back = f'<p><a href="/ui/">Evals</a> / {_link(f"/ui/evals/{parent.id}", parent.name)}</p>'
     return f"{back}<h1>{_text(run.name)}</h1><p><code>{_text(run.id)}</code></p>{_table(None, rows)}"
+
+
+def _status(run: Run) -> str:
+    """Return a run's status; a run with errors never looks like one without."""
+    errored = run.tally.errored
+    more = f' <span class="error">with {errored} errored</span>' if errored else ""
+    return f"{_text(run.status)}{more}"
 
 
 def _run_criteria(run: Run, parent: Eval) -> str:
@@ -153,14 +166,15 @@ def _run_criteria(run: Run, parent: Eval) -> str:
             str(counts.failed),
             str(counts.errored),
         ]
-        for criterion, counts in zip(parent.testing_criteria, run.tally.criteria, strict=True)
+        for criterion, counts in zip(run.criteria(parent), run.tally.criteria, strict=True)
     ]
     return "<h2>Criteria</h2>" + _table(["Criterion", "Type", "Passed (95 % interval)", "Failed", "Errored"], rows)
 
 
 def _run_troubles(items: list[OutputItem], run: Run) -> str:
     if not items:
-        return "<p>Every item passed.</p>" if run.tally.total else ""
+        is_clean = run.status is RunStatus.COMPLETED and 0 < run.tally.passed == run.tally.total
+        return "<p>Every item passed.</p>" if is_clean else ""
     rows = [
         [
             str(item.position),

@@ -26,6 +26,7 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import criteria_cautions
+from evalhaven.graders.multi import refuse_formulas
 from evalhaven.storage import evals as store
 from evalhaven.storage.runs import lock_active_runs, save_status
 from evalhaven.wire import evals as wire
@@ -55,6 +56,7 @@ async def create_eval(
     if config["type"] == "custom":
         ItemSchema(config["item_schema"])
     criteria: list[JsonObject] = body["testing_criteria"]
+    refuse_formulas(criteria)
     eval_id = services.ids.new_eval_id()
     new = Eval(
         id=eval_id,

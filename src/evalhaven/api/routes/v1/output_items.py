@@ -34,7 +34,7 @@ async def list_output_items(  # noqa: PLR0913, PLR0917 - a parameter each of the
         parent = await get_eval(tx, scope, eval_id)
         run = await get_run(tx, scope, eval_id, run_id)
         found = await store.list_output_items(tx, scope, run.key, page, wanted)
-    texts = [output_item_text(item, run, parent.testing_criteria) for item in found.objects]
+    texts = [output_item_text(item, run, run.criteria(parent)) for item in found.objects]
     return json_response(list_text(texts, [item.id for item in found.objects], has_more=found.has_more))
 
 
@@ -47,4 +47,4 @@ async def get_output_item(
         parent = await get_eval(tx, scope, eval_id)
         run = await get_run(tx, scope, eval_id, run_id)
         item = await store.get_output_item(tx, scope, run.key, output_item_id)
-    return json_response(output_item_text(item, run, parent.testing_criteria))
+    return json_response(output_item_text(item, run, run.criteria(parent)))

@@ -18,14 +18,14 @@ from evalhaven.api.requests import (
     made_before,
     refuse_cautions,
     request_hash,
+    run_options,
     unknown_key_cautions,
 )
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Eval
-from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, RawJson
-from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
+from evalhaven.domain.jsontext import InvalidJsonError, RawJson
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
@@ -41,7 +41,6 @@ from evalhaven.storage import runs as store
 from evalhaven.storage.files import get_file
 from evalhaven.storage.run_secrets import insert_secrets
 from evalhaven.wire import runs as wire
-from evalhaven.wire.extension import CreateEvalRunExtension
 from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/evals/{eval_id}/runs", tags=["Evals"])
@@ -93,7 +92,7 @@ async def _prepare(
     data_source = cast("dict[str, Any]", body.document)["data_source"]
     cautions = input_message_cautions(data_source, parent.item_schema)
     refuse_cautions(cautions, strict=strict)
-    options = _options(parsed.body.evalhaven)
+    options = run_options(parsed.body.evalhaven)
     run = new_run(
         services.ids.new_run_id(),
         parent,
@@ -116,20 +115,6 @@ async def _prepare(
             await anyio.to_thread.run_sync(write)
             await anyio.to_thread.run_sync(services.blobs.commit, writer, run.id)
     return run, sealed
-
-
-def _options(asked: CreateEvalRunExtension | None) -> RunOptions:
-    if asked is None:
-        return DEFAULT_OPTIONS
-    budget = asked.budget
-    return RunOptions(
-        repeats=asked.repeats or 1,
-        cache=asked.cache or False,
-        max_concurrency=asked.max_concurrency,
-        extra_body=cast("JsonObject | None", asked.extra_body),
-        budget=None if budget is None else Budget(budget.cost, budget.tokens),
-        labels=tuple(asked.labels or ()),
-    )
 
 
 async def _insert(tx: AsyncConnection, run: Run, services: Services, scope: ProjectScope, sealed: bytes | None) -> None:

@@ -1,0 +1,107 @@
+"""`/v1/fine_tuning/alpha/graders`: run one grader on one sample, and check one."""
+
+import secrets
+import string
+import time
+from typing import Any, cast
+
+import anyio
+from fastapi import APIRouter, Request, Response
+
+from evalhaven.api.bodies import read_document
+from evalhaven.api.grader_answers import run_answer
+from evalhaven.api.rendering import json_response
+from evalhaven.api.services import ScopeOf, Services, ServicesOf
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import InvalidRequestError, UnansweredError
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.graders.multi import refuse_formula
+from evalhaven.storage.grader_calls import (
+    GraderAnswer,
+    delete_grader_call,
+    find_grader_answer,
+    insert_grader_call,
+)
+from evalhaven.wire import grader_endpoints as wire
+from evalhaven.wire.requests import parse_request
+
+router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["Fine-tuning"])
+
+LONGEST_WAIT_S = 900.0
+_WITHOUT_EXECUTOR_S = 30.0
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.25
+_NAME_LETTERS = string.ascii_letters + string.digits
+
+
+@router.post("/run", operation_id="runGrader", response_model=wire.RunGraderResponse)
+async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
+    """Run a grader on one sample; what goes wrong while it grades is told by flags beside a reward of 0."""
+    document = await read_document(request, services.config.max_body_bytes)
+    parsed = parse_request(wire.RunGraderRequest, document).body
+    grader = _named(cast("dict[str, Any]", document)["grader"])
+    asked: JsonObject = {
+        "grader": grader,
+        "model_sample": parsed.model_sample,
+        "item": cast("JsonObject", parsed.item or {}),
+    }
+    answer = await _ask_executor(asked, request, services, scope)
+    if answer.grade is None:
+        raise InvalidRequestError(answer.refusal, param="grader", code="unsupported_grader")
+    return json_response(jsontext.render(run_answer(grader, answer.grade, answer.seconds)))
+
+
+@router.post("/validate", operation_id="validateGrader", response_model=wire.ValidateGraderResponse)
+async def validate_grader(request: Request, services: ServicesOf) -> Response:
+    """Check a grader without running it; one without a name is given one."""
+    document = await read_document(request, services.config.max_body_bytes)
+    parse_request(wire.ValidateGraderRequest, document)
+    return json_response(jsontext.render({"grader": _named(cast("dict[str, Any]", document)["grader"])}))
+
+
+def _named(grader: JsonObject) -> JsonObject:
+    """Return a valid grader with a name, in the recorded form where it came without one.
+
+    Raises:
+        InvalidRequestError: Its formula is none.
+    """
+    refuse_formula(grader, "grader")
+    if grader.get("name"):
+        return grader
+    return {**grader, "name": f"grader-{''.join(secrets.choice(_NAME_LETTERS) for _ in range(12))}"}
+
+
+async def _ask_executor(asked: JsonObject, request: Request, services: Services, scope: ProjectScope) -> GraderAnswer:
+    """Leave a request for the executor and wait for its answer.
+
+    Raises:
+        UnansweredError: It is not up, or takes too long.
+    """
+    async with services.database.write() as tx:
+        key = await insert_grader_call(tx, scope, asked, services.now())
+    services.wake_executor()
+    try:
+        return await _wait_for_answer(key, request, services, scope)
+    finally:
+        # Whoever leaves has the executor drop the call, too.
+        with anyio.CancelScope(shield=True):
+            async with services.database.write() as tx:
+                await delete_grader_call(tx, scope, key)
+
+
+async def _wait_for_answer(key: int, request: Request, services: Services, scope: ProjectScope) -> GraderAnswer:
+    began = seen_at = time.monotonic()
+    pause_s = _FIRST_PAUSE_S
+    while (now := time.monotonic()) - began < LONGEST_WAIT_S and now - seen_at < _WITHOUT_EXECUTOR_S:
+        await anyio.sleep(pause_s)
+        async with services.database.read() as tx:
+            answer = await find_grader_answer(tx, scope, key)
+        if answer is not None:
+            return answer
+        if services.is_executor_running():
+            seen_at = now
+        if await request.is_disconnected():
+            break
+        pause_s = min(1.5 * pause_s, _LONGEST_PAUSE_S)
+    raise UnansweredError("The grader gave no answer in time: the process that executes graders is busy or not up.")

@@ -1,0 +1,157 @@
+"""`multi`: one score from those of several graders, by the formula `calculate_output`."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
+from typing import Self
+
+import anyio
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.formulas import FormulaError, FormulaValueError, parse_formula
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.output_items import Grade
+from evalhaven.domain.samples import ItemError
+from evalhaven.graders.base import Grader, UnsupportedGraderError
+from evalhaven.wire.graders import EvalGraderMulti
+
+DEFAULT_PASS_THRESHOLD = 0.5
+FORMULA_ERROR_CODE = "formula_has_no_value"
+
+
+class Multi:
+    """A `multi` criterion.
+
+    A context manager, since its parts may be some.
+
+    A part that errs makes the criterion err: a formula over a score that is not known would be a made-up number. A
+    part whose placeholders have no value makes it 0 and failed, as every criterion without a value is.
+    """
+
+    def __init__(self, criterion: EvalGraderMulti, parts: Mapping[str, Grader]) -> None:
+        """Parse the formula.
+
+        Args:
+            criterion: The criterion.
+            parts: Its graders by the names that the formula uses.
+
+        Raises:
+            UnsupportedGraderError: The formula is none.
+        """
+        try:
+            self._formula = parse_formula(criterion.calculate_output, parts)
+        except FormulaError as error:
+            raise UnsupportedGraderError(
+                f"Testing criterion {criterion.name!r} cannot be executed: its 'calculate_output' is no formula: "
+                f"{error}."
+            ) from error
+        threshold = criterion.pass_threshold
+        self._threshold = DEFAULT_PASS_THRESHOLD if threshold is None else threshold
+        self._parts = dict(parts)
+        self._held = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the parts that hold something while they are used."""
+        async with AsyncExitStack() as held:
+            for part in self._parts.values():
+                if isinstance(part, AbstractAsyncContextManager):
+                    await held.enter_async_context(part)
+            self._held = held.pop_all()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self._held.aclose()
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many items are worth grading at once."""
+        return max(part.concurrency for part in self._parts.values())
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether a part waits for an answer from elsewhere."""
+        return any(part.waits for part in self._parts.values())
+
+    @property
+    def caution(self) -> str | None:
+        """Return what the users of its parts should know."""
+        cautions = dict.fromkeys(part.caution for part in self._parts.values() if part.caution)
+        return " ".join(cautions) or None
+
+    async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
+        """Grade with every part, those that wait at the same time, and compute the formula."""
+        grades = await self._grade_parts(namespaces)
+        grade = self._conclude(grades)
+        # Calls stand with the whole, so that each is counted once.
+        calls = tuple(call for part in grades.values() for call in part.calls)
+        parts = tuple((name, replace(part, calls=())) for name, part in grades.items())
+        return replace(grade, calls=calls, parts=parts)
+
+    def _conclude(self, grades: Mapping[str, Grade]) -> Grade:
+        for name, grade in grades.items():
+            if grade.error is not None:
+                return Grade(0.0, passed=False, error=_of_part(name, grade.error))
+        unresolved = tuple(dict.fromkeys(text for grade in grades.values() for text in grade.unresolved))
+        if unresolved:
+            return Grade(0.0, passed=False, unresolved=unresolved)
+        try:
+            score = self._formula.compute({name: grade.score for name, grade in grades.items()})
+        except FormulaValueError as error:
+            what = ItemError(FORMULA_ERROR_CODE, f"'calculate_output' has no value: {error}.", "user_code")
+            return Grade(0.0, passed=False, error=what)
+        notes = tuple(dict.fromkeys(note for grade in grades.values() for note in grade.notes))
+        return Grade(score, passed=score >= self._threshold, notes=notes)
+
+    async def _grade_parts(self, namespaces: Mapping[str, JsonValue]) -> dict[str, Grade]:
+        if self.concurrency == 1:
+            return {name: await part.grade(namespaces) for name, part in self._parts.items()}
+        found: dict[str, Grade] = {}
+
+        async def grade_part(name: str, part: Grader) -> None:
+            found[name] = await part.grade(namespaces)
+
+        async with anyio.create_task_group() as tasks:
+            for name, part in self._parts.items():
+                tasks.start_soon(grade_part, name, part)
+        return {name: found[name] for name in self._parts}
+
+
+def parts_of(criterion: JsonObject) -> dict[str, JsonObject]:
+    """Return the documents of the graders inside a multi grader by name, each with its name in it.
+
+    The published document knows one grader alone, its examples a list, and the guides an object of graders by name.
+    """
+    graders = criterion.get("graders")
+    if isinstance(graders, dict) and not isinstance(graders.get("type"), str):
+        return {name: {**part, "name": name} for name, part in graders.items() if isinstance(part, dict)}
+    listed = graders if isinstance(graders, list) else [graders]
+    return {str(part.get("name") or ""): {"name": "", **part} for part in listed if isinstance(part, dict)}
+
+
+def refuse_formulas(criteria: Sequence[JsonObject], param: str = "testing_criteria") -> None:
+    """Let pass testing criteria, valid otherwise, whose formulas can be computed.
+
+    Raises:
+        InvalidRequestError: A `calculate_output` is no formula over the names of its graders; tells the column.
+    """
+    for index, criterion in enumerate(criteria):
+        refuse_formula(criterion, f"{param}[{index}]")
+
+
+def refuse_formula(grader: JsonObject, param: str) -> None:
+    """Let pass a grader, valid otherwise, whose formula can be computed.
+
+    Raises:
+        InvalidRequestError: Its `calculate_output` is no formula over the names of its graders; tells the column.
+    """
+    if grader["type"] != "multi":
+        return
+    try:
+        parse_formula(str(grader["calculate_output"]), parts_of(grader))
+    except FormulaError as error:
+        at = f"{param}.calculate_output"
+        raise InvalidRequestError(f"'{at}' is no formula: {error}.", param=at, code="invalid_formula") from error
+
+
+def _of_part(name: str, error: ItemError) -> ItemError:
+    return ItemError(error.code, f"{name}: {error.message}", error.origin, error.retryable)

@@ -1,0 +1,105 @@
+"""Queries on output items that are evaluated again: what is graded once more, and what replaces an error."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.output_items import OutputItem
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import ItemStatus
+from evalhaven.storage.keyset import text_length
+from evalhaven.storage.output_items import item_values, output_item_of
+from evalhaven.storage.tables import output_items
+
+
+async def replace_mended_items(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
+) -> list[tuple[OutputItem, OutputItem]]:
+    """Write the items that mend an errored one of the same position and repeat; return these pairs, older one first.
+
+    What is not better than what is stored changes nothing, and so does a batch that is written twice. Call it with
+    the run locked.
+    """
+    newer = {(item.position, item.repeat): item for item in reversed(items)}
+    query = select(output_items).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.status == ItemStatus.ERROR.value,
+        tuple_(output_items.c.position, output_items.c.repeat).in_(list(newer)),
+    )
+    found = [output_item_of(row) for row in (await tx.execute(query)).all()]
+    pairs = [(older, newer[older.position, older.repeat]) for older in found]
+    mended = [(older, item) for older, item in pairs if item.mends(older)]
+    for _, item in mended:
+        values = item_values(scope, run_key, item)
+        of_item = [output_items.c[name] == values.pop(name) for name in ("run_key", "position", "repeat", "project_id")]
+        await tx.execute(update(output_items).where(*of_item).values(values))
+    return mended
+
+
+async def list_errored_positions(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, first: int, count: int
+) -> list[tuple[int, int]]:
+    """Return (position, repeat) of the errored items in a range of positions of a run, in order."""
+    key = (output_items.c.position, output_items.c.repeat)
+    query = select(*key).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.position.between(first, first + count - 1),
+        output_items.c.status == ItemStatus.ERROR.value,
+    )
+    return [(row.position, row.repeat) for row in (await tx.execute(query.order_by(*key))).all()]
+
+
+async def list_position_sizes(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, above: int, limit: int
+) -> list[tuple[int, int, int]]:
+    """Return the next positions of a run, each with the number of its items and their length in characters.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose run.
+        run_key: The run.
+        above: Only larger positions; -1 for all.
+        limit: Positions at the most.
+    """
+    length = text_length(output_items.c.item, output_items.c.input, output_items.c.sample)
+    query = (
+        select(output_items.c.position, func.count(), func.sum(length))
+        .where(
+            output_items.c.run_key == run_key,
+            output_items.c.project_id == scope.project_id,
+            output_items.c.position > above,
+        )
+        .group_by(output_items.c.position)
+        .order_by(output_items.c.position)
+        .limit(limit)
+    )
+    return [(position, count, int(size)) for position, count, size in (await tx.execute(query)).all()]
+
+
+async def list_items_by_position(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, keys: Sequence[tuple[int, int]]
+) -> list[OutputItem]:
+    """Return the items of a run at these (position, repeat), in order.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose run.
+        run_key: The run.
+        keys: In order, not empty.
+    """
+    key = (output_items.c.position, output_items.c.repeat)
+    query = select(output_items).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        tuple_(*key).in_(keys),
+    )
+    return [output_item_of(row) for row in (await tx.execute(query.order_by(*key))).all()]
+
+
+async def has_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:
+    """Tell whether a run has any output item."""
+    of_run = (output_items.c.run_key == run_key) & (output_items.c.project_id == scope.project_id)
+    return (await tx.execute(select(output_items.c.position).where(of_run).limit(1))).one_or_none() is not None
