@@ -76,7 +76,8 @@ class KnownObjects:
                 (item["eval_id"], item["run_id"], item["id"]) for item in answer["data"] if item["id"] not in seen
             )
         elif operation.startswith("delete"):
-            self.forget(next(reversed(list(path.values()))))
+            # Generators name the parameters in any order.
+            self.forget(path[next(name for name in ("file_id", "run_id", "eval_id") if name in path)])
 
     def forget(self, gone: str) -> None:
         """Drop a deleted object and what belonged to it."""

@@ -188,6 +188,8 @@ def test_extension_of_a_run_has_its_required_keys() -> None:
         "cache",
         "max_concurrency",
         "extra_body",
+        "times_retried",
+        "regraded",
         "budget",
         "labels",
         "latency",
