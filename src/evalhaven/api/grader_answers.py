@@ -14,7 +14,6 @@ _JUDGE_FLAGS = {
     "judge_truncated": "model_grader_exceeded_max_tokens_error",
     "judge_unparsable": "model_grader_parse_error",
 }
-_USER_FAULTS = ("grader_exception", "grader_invalid_result")
 
 
 def run_answer(grader: JsonObject, grade: Grade, seconds: float) -> JsonObject:
@@ -80,6 +79,8 @@ def _flags(grade: Grade) -> JsonObject:
             _raise_variables(flags, each.unresolved)
         if each.error is not None:
             _raise_error(flags, each.error)
+        if each.fault is not None:
+            _raise_error(flags, each.fault)
     return flags
 
 

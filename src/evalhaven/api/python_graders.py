@@ -6,7 +6,7 @@ from evalhaven.api.services import Services
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.graders.python.criteria import PythonCriterion, python_criteria
+from evalhaven.graders.python.criteria import PythonCriterion, python_criteria, python_graders_in
 from evalhaven.graders.python.isolation import refusal
 from evalhaven.wire.requests import format_param
 
@@ -27,10 +27,7 @@ async def check_python_graders(services: Services, criteria: Sequence[JsonValue]
     found = list(python_criteria(criteria))
     if not found:
         return []
-    problem = await services.source_checker.find_problem([each.source for each in found])
-    if problem is not None:
-        param = format_param((*found[problem.index].path, "source"))
-        raise InvalidRequestError(f"'{param}' {problem}.", param=param, code="invalid_value")
+    await _refuse_sources(services, found)
     isolation = await services.isolation.choose()
     if isolation.tier is not None:
         return []
@@ -39,6 +36,33 @@ async def check_python_graders(services: Services, criteria: Sequence[JsonValue]
         param = format_param(found[0].path)
         raise InvalidRequestError(f"'{param}': {message}", param=param, code=_CODE)
     return [Caution(_pointer(each), message) for each in found[:1]]
+
+
+async def check_lone_grader(services: Services, grader: JsonObject, *, is_executed: bool) -> None:
+    """Let pass a grader of the grader endpoints whose Python, if it has any, can be executed.
+
+    Args:
+        services: The parts behind the API.
+        grader: As sent, valid otherwise.
+        is_executed: Whether it is about to be.
+
+    Raises:
+        InvalidRequestError: A source is no grader, or nothing isolates it on this machine.
+    """
+    found = list(python_graders_in(grader, ("grader",)))
+    if not found:
+        return
+    await _refuse_sources(services, found)
+    isolation = await services.isolation.choose()
+    if is_executed and isolation.tier is None:
+        raise InvalidRequestError(refusal(isolation), param="grader", code=_CODE)
+
+
+async def _refuse_sources(services: Services, found: Sequence[PythonCriterion]) -> None:
+    problem = await services.source_checker.find_problem([each.source for each in found])
+    if problem is not None:
+        param = format_param((*found[problem.index].path, "source"))
+        raise InvalidRequestError(f"'{param}' {problem}.", param=param, code="invalid_value")
 
 
 async def refuse_without_isolation(services: Services, criteria: Sequence[JsonObject]) -> None:

@@ -99,8 +99,9 @@ class Multi:
         except FormulaValueError as error:
             what = ItemError(FORMULA_ERROR_CODE, f"'calculate_output' has no value: {error}.", "user_code")
             return Grade(0.0, passed=False, error=what)
+        fault = next((_of_part(name, grade.fault) for name, grade in grades.items() if grade.fault), None)
         notes = tuple(dict.fromkeys(note for grade in grades.values() for note in grade.notes))
-        return Grade(score, passed=score >= self._threshold, notes=notes)
+        return Grade(score, passed=score >= self._threshold, notes=notes, fault=fault)
 
     async def _grade_parts(self, namespaces: Mapping[str, JsonValue]) -> dict[str, Grade]:
         if self.concurrency == 1:

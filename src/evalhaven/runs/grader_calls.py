@@ -17,7 +17,7 @@ from evalhaven.domain.samples import ItemError, sample_namespace
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.spending import NO_SPENDING
 from evalhaven.graders.base import UnsupportedGraderError
-from evalhaven.graders.registry import as_criterion, build_grader
+from evalhaven.graders.registry import as_criterion, open_graders
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.judging import RunJudges
@@ -114,8 +114,8 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
     guard = RunGuard(None, NO_SPENDING, anyio.Event())
     judges = RunJudges(engine, _nobodys_run(scope), guard, None)
     criterion = as_criterion(cast("JsonObject", request["grader"]))
-    grader = build_grader(criterion, replace(engine.facilities, open_judge=judges.open))
-    return await grader.grade(_namespaces(request))
+    async with open_graders([criterion], replace(engine.facilities, open_judge=judges.open)) as (grader,):
+        return await grader.grade(_namespaces(request))
 
 
 def _namespaces(request: JsonObject) -> Mapping[str, JsonValue]:

@@ -63,7 +63,7 @@ async def insert_output_items(
         StoredBeforeError: An item is stored though none may be.
     """
     if not may_be_stored:
-        if await insert_new(tx, output_items, [_values(scope, run_key, item) for item in items]) != len(items):
+        if await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in items]) != len(items):
             raise StoredBeforeError
         return items
     positions = [item.position for item in items]

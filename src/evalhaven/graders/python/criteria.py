@@ -30,10 +30,16 @@ def python_criteria(criteria: Sequence[JsonValue], path: Path = ("testing_criter
     """
     for index, criterion in enumerate(criteria):
         if isinstance(criterion, dict):
-            yield from _inside(criterion, (*path, index))
+            yield from python_graders_in(criterion, (*path, index))
 
 
-def _inside(grader: JsonObject, path: Path) -> Iterator[PythonCriterion]:
+def python_graders_in(grader: JsonObject, path: Path) -> Iterator[PythonCriterion]:
+    """Yield a grader if it is a python grader, and those among its parts.
+
+    Args:
+        grader: Its document.
+        path: What leads to it.
+    """
     if grader.get("type") == "python":
         tag = grader.get("image_tag")
         yield PythonCriterion(path, str(grader.get("source") or ""), tag if isinstance(tag, str) else None)
@@ -41,4 +47,4 @@ def _inside(grader: JsonObject, path: Path) -> Iterator[PythonCriterion]:
     named = parts.items() if isinstance(parts, dict) else enumerate(parts) if isinstance(parts, list) else ()
     for key, part in named:
         if isinstance(part, dict):
-            yield from _inside(part, (*path, "graders", key))
+            yield from python_graders_in(part, (*path, "graders", key))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.api.bodies import parse_body, read_body
+from evalhaven.api.python_graders import check_python_graders, refuse_without_isolation
 from evalhaven.api.rendering import RunRenderer
 from evalhaven.api.requests import (
     IdempotencyKey,
@@ -64,6 +65,9 @@ async def regrade_run(
         source = await store.get_run_by_id(tx, scope, run_id)
         parent = await get_eval(tx, scope, source.eval_id)
     new = _regraded(source, parent, cast("dict[str, Any]", body), parsed, services, strict=strict)
+    cautions = await check_python_graders(services, new.own_criteria or [], strict=strict)
+    new = replace(new, warnings=[*new.warnings, *cautions])
+    await refuse_without_isolation(services, list(new.criteria(parent)))
     async with services.database.write() as tx:
         claim = (idempotency_key, request_hash(request, raw))
         repeated = await find_repeated(tx, services, scope, claim, new.id)
@@ -87,6 +91,7 @@ async def retry_run(run_id: str, request: Request, services: ServicesOf, scope: 
         parent = await get_eval(tx, scope, run.eval_id)
         reopened = reopened_run(run, budget)
         if reopened is not run:
+            await refuse_without_isolation(services, list(run.criteria(parent)))
             sampling_cautions(run, services.catalog)
             refuse_unanswerable(run, parent, services.catalog)
             tools = tools_of_retry(run, cast("JsonValue", parsed.tools))

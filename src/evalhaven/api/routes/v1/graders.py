@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from evalhaven.api.bodies import read_document
 from evalhaven.api.grader_answers import run_answer
+from evalhaven.api.python_graders import check_lone_grader
 from evalhaven.api.rendering import json_response
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
@@ -41,6 +42,7 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.RunGraderRequest, document).body
     grader = _named(cast("dict[str, Any]", document)["grader"])
+    await check_lone_grader(services, grader, is_executed=True)
     asked: JsonObject = {
         "grader": grader,
         "model_sample": parsed.model_sample,
@@ -57,7 +59,9 @@ async def validate_grader(request: Request, services: ServicesOf) -> Response:
     """Check a grader without running it; one without a name is given one."""
     document = await read_document(request, services.config.max_body_bytes)
     parse_request(wire.ValidateGraderRequest, document)
-    return json_response(jsontext.render({"grader": _named(cast("dict[str, Any]", document)["grader"])}))
+    grader = _named(cast("dict[str, Any]", document)["grader"])
+    await check_lone_grader(services, grader, is_executed=False)
+    return json_response(jsontext.render({"grader": grader}))
 
 
 def _named(grader: JsonObject) -> JsonObject:
