@@ -235,7 +235,7 @@ def test_a_source_that_is_no_grader_is_refused_with_the_line(http: httpx.Client,
     ("graders", "param"),
     [
         ([python_check("x", "a")], "testing_criteria[0].graders[0].source"),
-        ({"part": python_check("x", "a")}, "testing_criteria[0].graders.part.source"),
+        ({"a": python_check("x", "part")}, "testing_criteria[0].graders.a.source"),
     ],
 )
 def test_a_source_inside_a_multi_grader_is_checked_too(http: httpx.Client, graders: Any, param: str) -> None:

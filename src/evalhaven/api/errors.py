@@ -26,6 +26,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     InvalidRequestError: 400,
     UnansweredError: 503,
 }
+_LATER = 503
 _RETRY_AFTER_S = 2
 # Errors quote what was sent, and that may be of any length.
 _SHOWN_CHARS = 8_000
@@ -77,7 +78,8 @@ async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS_OF.items() if isinstance(known, kind)), None)
     if status is None:
         raise error
-    return error_response(status, known.message, param=known.param, code=known.code)
+    headers = {"retry-after": str(_RETRY_AFTER_S)} if status == _LATER else None
+    return error_response(status, known.message, param=known.param, code=known.code, headers=headers)
 
 
 async def _on_request_error(_request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from evalhaven.domain.errors import (
     InvalidRowsError,
     NotFoundError,
     RequestTooLargeError,
+    UnansweredError,
 )
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.sampling.catalog import UnknownModelError
@@ -58,6 +59,7 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (ZeroDivisionError(), 500, None, "internal_error"),
     (IntegrityError("INSERT", {}, Exception("UNIQUE")), 500, None, "internal_error"),
     (OperationalError("INSERT", {}, Exception("locked")), 503, None, "database_unavailable"),
+    (UnansweredError("No.", code="grader_unanswered"), 503, None, "grader_unanswered"),
     (OSError(errno.ENOSPC, "No space left on device"), 503, None, "storage_unavailable"),
 ]
 

@@ -108,4 +108,5 @@ async def _wait_for_answer(key: int, request: Request, services: Services, scope
         if await request.is_disconnected():
             break
         pause_s = min(1.5 * pause_s, _LONGEST_PAUSE_S)
-    raise UnansweredError("The grader gave no answer in time: the process that executes graders is busy or not up.")
+    message = "The grader gave no answer in time: the process that executes graders is busy or not up."
+    raise UnansweredError(message, code="grader_unanswered")
