@@ -257,3 +257,63 @@ def test_a_run_with_python_can_be_canceled_while_it_waits(
 
     assert canceled["status"] == "canceled"
     assert after["result_counts"]["passed"] == 1
+
+
+RUN_GRADER = "/v1/fine_tuning/alpha/graders/run"
+
+
+def lone_grader(source: str) -> dict[str, Any]:
+    return {"type": "python", "name": "mine", "source": source}
+
+
+def test_the_grader_endpoint_executes_python(http: httpx.Client) -> None:
+    source = body_of("return len(sample['output_text']) / item['most']")
+    body = {"grader": lone_grader(source), "model_sample": "abc", "item": {"most": 4}}
+    answer = http.post(RUN_GRADER, json=body).json()
+
+    assert (answer["reward"], answer["metadata"]["type"]) == (0.75, "python")
+    assert not any(answer["metadata"]["errors"].values())
+
+
+def test_an_exception_is_a_flag_of_the_grader_endpoint_beside_a_reward_of_0(http: httpx.Client) -> None:
+    answer = http.post(RUN_GRADER, json={"grader": lone_grader(body_of("return item['no']")), "model_sample": "x"})
+    errors = answer.json()["metadata"]["errors"]
+
+    assert answer.json()["reward"] == 0.0
+    assert {name for name, value in errors.items() if value is True} == {"python_grader_runtime_error"}
+    assert "KeyError: 'no'" in errors["python_grader_runtime_error_details"]
+
+
+@pytest.mark.parametrize("path", [RUN_GRADER, "/v1/fine_tuning/alpha/graders/validate"])
+def test_the_grader_endpoints_refuse_a_source_that_is_no_grader(http: httpx.Client, path: str) -> None:
+    body = {"grader": lone_grader("def grade(sample):\n    return 1"), "model_sample": "x"}
+
+    assert refusal_of(http.post(path, json=body))["param"] == "grader.source"
+
+
+def test_a_formula_computes_with_what_python_returns(
+    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    parts = {"long": python_check(body_of("return len(sample['output_text'])"), "long")}
+    parts["short"] = python_check(body_of("return 1 / (len(sample['output_text']) - 1)"), "short")
+    multi = {"type": "multi", "name": "all", "graders": parts, "calculate_output": "long + short", "pass_threshold": 3}
+    evaluation = make_eval(testing_criteria=[multi])
+    run = run_to_end(evaluation, [answered("abc"), answered("x")])
+    items = http.get(f"/v1/evals/{evaluation['id']}/runs/{run['id']}/output_items").json()["data"]
+    results = [item["results"][0] for item in sorted(items, key=lambda item: item["datasource_item_id"])]
+
+    assert [(result["score"], result["passed"]) for result in results] == [(3.5, True), (1.0, False)]
+    assert "ZeroDivisionError" in results[1]["evalhaven"]["error"]["message"]
+
+
+def test_recorded_answers_are_graded_again_by_python(
+    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    evaluation = make_eval()
+    run = run_to_end(evaluation, [answered("abc"), answered("abcdef")])
+    criterion = python_check(body_of("return len(sample['output_text']) > 4"))
+    refused = http.post(f"/api/runs/{run['id']}/regrade", json={"testing_criteria": [python_check("grade = 1")]})
+    again = http.post(f"/api/runs/{run['id']}/regrade", json={"testing_criteria": [criterion]}).json()
+
+    assert refusal_of(refused)["param"] == "testing_criteria[0].source"
+    assert wait_for_end(http, again)["result_counts"] == {"total": 2, "errored": 0, "failed": 1, "passed": 1}
