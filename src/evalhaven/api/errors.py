@@ -77,7 +77,8 @@ async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS_OF.items() if isinstance(known, kind)), None)
     if status is None:
         raise error
-    return error_response(status, known.message, param=known.param, code=known.code)
+    headers = {"retry-after": str(_RETRY_AFTER_S)} if isinstance(known, UnansweredError) else None
+    return error_response(status, known.message, param=known.param, code=known.code, headers=headers)
 
 
 async def _on_request_error(_request: Request, error: Exception) -> Response:

@@ -104,4 +104,6 @@ async def _wait_for_answer(key: int, request: Request, services: Services, scope
         if await request.is_disconnected():
             break
         pause_s = min(1.5 * pause_s, _LONGEST_PAUSE_S)
-    raise UnansweredError("The grader gave no answer in time: the process that executes graders is busy or not up.")
+    raise UnansweredError(
+        "The grader gave no answer in time: the process that executes graders is busy or not up.", code="no_answer"
+    )
