@@ -74,6 +74,8 @@ def test_a_new_run_answers_as_the_hosted_one_was_recorded(
         "cache_hits": 0,
         "limiter": None,
         "sandbox": None,
+        "times_retried": 0,
+        "regraded": None,
     }
     recorded["data_source"]["source"] = source["source"]
     for key in ("id", "eval_id", "report_url", "created_at"):

@@ -26,7 +26,7 @@ class StoredItemEvaluator(ItemEvaluator):
         return await (self._mend if row.is_own else self._grade_again)(row, row.stored)
 
     async def _grade_again(self, row: StoredRow, stored: OutputItem) -> OutputItem:
-        sample = _reused(stored.sample)
+        sample = _reused(row.readable)
         item_id = self._ids.new_output_item_id()
         return OutputItem(
             id=item_id,
@@ -41,10 +41,10 @@ class StoredItemEvaluator(ItemEvaluator):
 
     async def _mend(self, row: StoredRow, stored: OutputItem) -> OutputItem:
         """Do what failed again: ask for the sample where there is none, and grade where a grade erred."""
-        sample, grades = stored.sample, list(stored.grades)
+        sample, grades = row.readable, list(stored.grades)
         if sample.error is not None:
             if self._sampler is None:
-                return stored
+                return stored  # as it is: nobody can ask for what was not answered then
             sample = await self._sampler.sample_item({"item": row.item}, stored.repeat)
             grades = [] if sample.error is not None else await self._grade(row, sample)
         else:

@@ -35,17 +35,19 @@ class StoredRow(Row):
     """An output item as a row.
 
     Attributes:
-        stored: The output item; its sample has what templates and graders see of it.
+        stored: The output item; of another run's without its grades, which nobody needs.
+        readable: Its sample with what templates and graders see of it.
         is_own: Whether it is the run's own, which is to be mended.
     """
 
     stored: OutputItem | None = None
+    readable: Sample = NO_SAMPLE
     is_own: bool = False
 
     @property
     def sample(self) -> Sample:
         """Return the sample of the output item."""
-        return NO_SAMPLE if self.stored is None else self.stored.sample
+        return self.readable
 
 
 class StoredRows:
@@ -66,6 +68,7 @@ class StoredRows:
         self._run_key = run_key
         self._keys = keys
         self._page_rows = max(1, min(_PAGE_ROWS, _PAGE_BYTES * chunk.row_count // max(1, chunk.size_bytes)))
+        self._is_own = run_key == run.key
         self._next = 0
         self._page: dict[Key, OutputItem] = {}
         self._reading = anyio.Lock()
@@ -75,13 +78,14 @@ class StoredRows:
 
     async def take(self, position: int, repeat: int) -> StoredRow:
         """Return one of the rows; each is given once."""
-        async with self._reading:
-            while (position, repeat) not in self._page:
-                await self._engine.patience.persist(self._read_page)
-        item = self._page.pop((position, repeat))
+        item = self._page.pop((position, repeat), None)
+        if item is None:
+            async with self._reading:
+                while (position, repeat) not in self._page:
+                    await self._engine.patience.persist(self._read_page)
+                item = self._page.pop((position, repeat))
         parsed = cast("JsonObject", jsontext.parse(item.item_text))
-        is_own = self._run_key == self._run.key
-        return StoredRow(parsed, item.item_text, stored=replace(item, sample=readable_sample(item)), is_own=is_own)
+        return StoredRow(parsed, item.item_text, None, "", item, readable_sample(item), self._is_own)
 
     async def _read_page(self) -> None:
         keys = self._keys[self._next : self._next + self._page_rows]
@@ -96,7 +100,7 @@ class StoredRows:
 
     async def _list_items(self, keys: Sequence[Key]) -> list[OutputItem]:
         async with self._engine.database.read() as tx:
-            return await list_items_by_position(tx, self._run.scope, self._run_key, keys)
+            return await list_items_by_position(tx, self._run.scope, self._run_key, keys, with_grades=self._is_own)
 
 
 Rows = Iterator[tuple[int, int, bytes | StoredRows]]

@@ -12,6 +12,9 @@ from evalhaven.storage.keyset import text_length
 from evalhaven.storage.output_items import item_values, output_item_of
 from evalhaven.storage.tables import output_items
 
+# A sum, so that the range of positions is looked up and not all errors of the run.
+_IS_ERRORED = output_items.c.status + 0 == ItemStatus.ERROR.value
+
 
 async def replace_mended_items(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
@@ -22,13 +25,15 @@ async def replace_mended_items(
     the run locked.
     """
     newer = {(item.position, item.repeat): item for item in reversed(items)}
+    positions = [item.position for item in items]
     query = select(output_items).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
-        output_items.c.status == ItemStatus.ERROR.value,
-        tuple_(output_items.c.position, output_items.c.repeat).in_(list(newer)),
+        output_items.c.position.between(min(positions), max(positions)),
+        _IS_ERRORED,
     )
-    found = [output_item_of(row) for row in (await tx.execute(query)).all()]
+    rows = (await tx.execute(query)).all()
+    found = [output_item_of(row) for row in rows if (row.position, row.repeat) in newer]
     pairs = [(older, newer[older.position, older.repeat]) for older in found]
     mended = [(older, item) for older, item in pairs if item.mends(older)]
     for _, item in mended:
@@ -47,7 +52,7 @@ async def list_errored_positions(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
         output_items.c.position.between(first, first + count - 1),
-        output_items.c.status == ItemStatus.ERROR.value,
+        _IS_ERRORED,
     )
     return [(row.position, row.repeat) for row in (await tx.execute(query.order_by(*key))).all()]
 
@@ -80,7 +85,7 @@ async def list_position_sizes(
 
 
 async def list_items_by_position(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, keys: Sequence[tuple[int, int]]
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, keys: Sequence[tuple[int, int]], *, with_grades: bool
 ) -> list[OutputItem]:
     """Return the items of a run at these (position, repeat), in order.
 
@@ -89,14 +94,20 @@ async def list_items_by_position(
         scope: Whose run.
         run_key: The run.
         keys: In order, not empty.
+        with_grades: Whether their grades are wanted.
     """
     key = (output_items.c.position, output_items.c.repeat)
+    wanted = set(keys)
     query = select(output_items).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
-        tuple_(*key).in_(keys),
+        # The first condition is for the index, the others for positions with many repeats.
+        output_items.c.position.between(keys[0][0], keys[-1][0]),
+        tuple_(*key) >= keys[0],
+        tuple_(*key) <= keys[-1],
     )
-    return [output_item_of(row) for row in (await tx.execute(query.order_by(*key))).all()]
+    rows = (await tx.execute(query.order_by(*key))).all()
+    return [output_item_of(row, with_grades=with_grades) for row in rows if (row.position, row.repeat) in wanted]
 
 
 async def has_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:
