@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from tests.system.watch import Watch, watch_of
 _ANSWERED_WITHIN_S = 0.2
 _FULL_TIMEOUT_S = 1800
 _LONG_RUN = 20_000  # items of a run that nobody waits for
-_RUN = 400  # items of one that ends
+_RUN = 200  # items of one that ends
 
 
 @pytest.fixture
@@ -90,6 +91,11 @@ def test_a_large_run_is_hidden_at_once_and_purged_in_batches_also_after_a_kill(
         assert answered_s < _ANSWERED_WITHIN_S
 
 
+def _without_flow(run: dict[str, Any]) -> dict[str, Any]:
+    """Return a run without how its calls go: the executor writes that once more when it drops them."""
+    return {**run, "evalhaven": {key: value for key, value in run["evalhaven"].items() if key != "limiter"}}
+
+
 @pytest.mark.parametrize("suffix", ["", "/cancel"])
 def test_a_canceled_run_keeps_exactly_what_its_answer_counted(
     server: Server, client: Client, watch: Watch, file_id: str, suffix: str
@@ -105,13 +111,13 @@ def test_a_canceled_run_keeps_exactly_what_its_answer_counted(
     server.restart()
     executor_of(server)
     time.sleep(0.5)
-    assert client.get_run(eval_id, run_id) == canceled
+    assert _without_flow(client.get_run(eval_id, run_id)) == _without_flow(canceled)
     recount = watch.recount(watch.run_key(run_id))
     counts = canceled["result_counts"]
     assert len(recount.positions) == counts["total"]
     assert recount.statuses == (counts["passed"], counts["failed"], counts["errored"])
     assert watch.rows("SELECT type FROM events WHERE object_id = ?", run_id) == [("eval.run.canceled",)]
-    assert client.post(f"/v1/evals/{eval_id}/runs/{run_id}").json() == canceled
+    assert _without_flow(client.post(f"/v1/evals/{eval_id}/runs/{run_id}").json()) == _without_flow(canceled)
 
 
 def test_an_eval_is_deleted_with_the_run_that_is_under_way(

@@ -34,7 +34,7 @@ Faults = Callable[..., list[str]]
         ("aliases = { 'a*' = 'b' }", "[endpoints.a] aliases: must lead from one name to another, without wildcards."),
         (
             "lacks = ['sead']",
-            "[endpoints.a] lacks.entry 1: should be 'developer_role', 'max_completion_tokens'",
+            "[endpoints.a] lacks.entry 1: should be 'developer_role', 'json_mode', 'max_completion_tokens'",
         ),
         ("query = { a = 1 }", "[endpoints.a] query.a: must be a text, or { env = "),
         ("query = { a = { env = 'X', file = 'Y' } }", "[endpoints.a] query.a: must be a text, or { env = "),
