@@ -133,6 +133,8 @@ class Killer:
 
         Nothing is locked here: the kill comes between two transactions or within one.
         """
+        # Killed while it was planned, the run has to be planned first.
+        wait_until(lambda: self.state.items_planned is not None, "the run is planned", pause_s=0.001)
         before = self.state.counted
         wait_until(
             lambda: self.state.counted >= before + gap or not Phase.STORING.holds(self.state),
