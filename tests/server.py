@@ -7,10 +7,11 @@
         server.restart()   # returns when /readyz says so
 
 Add `pytest_runtest_makereport = show_server_logs` to a conftest.py, and a failed test shows the ends of the logs of
-all servers that were up.
+all servers that it used: those that are up, and those that ended since the last test.
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -26,9 +27,11 @@ import pytest
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.02
+_PORTS = 1_000
 _SHOWN_LOG_CHARS = 4000
 
-_running: "list[Server]" = []
+# Servers whose logs a failure shows: a server that ended stays here until the test's last report.
+_shown: "list[Server]" = []
 
 
 # Whatever a test calls its model, it is answered, and by nothing but rules; SLOW_MODEL takes SLOW_ITEM_S an item.
@@ -81,6 +84,11 @@ class Server:
         return self._process
 
     @property
+    def is_up(self) -> bool:
+        """Whether it was started and its process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def database_path(self) -> Path:
         return self.data_dir / "evalhaven.db"
 
@@ -113,8 +121,8 @@ class Server:
                 stderr=subprocess.STDOUT,
                 env={**inherited, **self._environment},
             )
-        if self not in _running:
-            _running.append(self)
+        if self not in _shown:
+            _shown.append(self)
         if wait_until_ready:
             self.wait_until_ready()
 
@@ -126,7 +134,7 @@ class Server:
         """
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
+            if not self.is_up:
                 raise RuntimeError(f"the server ended with status {self.process.returncode}:\n{self.log}")
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
@@ -136,11 +144,9 @@ class Server:
 
     def stop(self) -> int | None:
         """End the process as a service manager does (SIGTERM); return its exit status, None if it never started."""
-        if self in _running:
-            _running.remove(self)
         if self._process is None:
             return None
-        if self._process.poll() is None:
+        if self.is_up:
             self._process.terminate()
             try:
                 self._process.wait(_STOP_TIMEOUT_S)
@@ -155,28 +161,47 @@ class Server:
 
     def restart(self, *, wait_until_ready: bool = True) -> None:
         """Start again on the same port and data; a server still up is stopped first."""
-        if self._process is not None and self._process.poll() is None:
+        if self.is_up:
             self.stop()
         self.start(wait_until_ready=wait_until_ready)
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 on which nothing listens, and on which nothing will before the caller does.
+
+    The system hands out ports from 32768 up, to connections and to listeners on port 0 alike; one of those could be
+    taken between this answer and the caller's start. These are lower, and each process of the tests has its own.
+    """
+    for port in itertools.islice(_ports, _PORTS):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("every port of these tests is taken")
+
+
+def _own_ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    lowest = 20_000 + worker % 12 * _PORTS
+    ports = range(lowest, lowest + _PORTS)
+    first = os.getpid() % _PORTS
+    return itertools.cycle([*ports[first:], *ports[:first]])
+
+
+_ports = _own_ports()
 
 
 @pytest.hookimpl(wrapper=True)
 def show_server_logs() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Be the hook `pytest_runtest_makereport`: add the logs of all servers that are up to a failure's report."""
+    """Be the hook `pytest_runtest_makereport`: add the logs of the test's servers to a failure's report."""
     report = yield
     if report.failed:
         report.sections += list(_log_sections())
+    if report.when == "teardown":
+        _shown[:] = [server for server in _shown if server.is_up]
     return report
 
 
 def _log_sections() -> Iterator[tuple[str, str]]:
-    for server in _running:
-        yield f"log of {server.url}", server.log[-_SHOWN_LOG_CHARS:]
+    for server in _shown:
+        state = "up" if server.is_up else f"ended with status {server.process.returncode}"
+        yield f"log of {server.url}, {state}", server.log[-_SHOWN_LOG_CHARS:]
