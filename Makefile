@@ -36,7 +36,7 @@ demo: $(INSTALLED) ## Run the example from upload to results (ARGS=--exit ends t
 
 .PHONY: test
 test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests (ARGS=tests/unit runs a part)
-	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 .PHONY: coverage
 coverage: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests with coverage, which takes longer

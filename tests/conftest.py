@@ -6,14 +6,24 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.sizes import IS_SOAK, SEED
+from tests.sizes import IS_SOAK, SEED, SIZES
 
 pytest_plugins = ["tests.databases", "tests.llama.server", "tests.require_all"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# A deadline measures the machine, and shared machines pause; pytest-timeout ends what truly hangs.
-hypothesis.settings.register_profile("evalhaven", deadline=None, print_blob=True)
+# The one profile: of several, the one loaded last would rule all tests of a process.
+hypothesis.settings.register_profile(
+    "evalhaven",
+    # A deadline measures the machine, and shared machines pause; pytest-timeout ends what truly hangs.
+    deadline=None,
+    print_blob=True,
+    # The same examples every time, unless a soak looks for new ones.
+    derandomize=not IS_SOAK,
+    max_examples=SIZES.examples,
+    # What examples share (a database, a directory) is made so that they cannot disturb each other.
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("evalhaven")
 
 

@@ -15,9 +15,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.loopback_server import LoopbackServer
 
 DIMENSIONS = 8
 Vector = list[float]
@@ -55,53 +56,30 @@ def cosine_of(first: str, second: str) -> float:
     return max(0.0, product / (math.hypot(*one) * math.hypot(*other)))
 
 
-class EmbeddingsEndpoint:
+class EmbeddingsEndpoint(LoopbackServer):
     """The endpoint; it answers while the context lasts."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[Request] = []
         self.faults: deque[Fault] = deque()
         self.refused: set[str] = set()
         self.vector: Callable[[str], Vector] = vector_of
         self.is_base64 = True
-        self.gate = threading.Event()
-        self.gate.set()
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                endpoint._answer(self)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.gate.set()
-        self._server.shutdown()
-        self._server.server_close()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{super().url}/v1"
 
     @property
     def inputs(self) -> list[list[str]]:
         """The texts of each request that arrived."""
         return [request.body["input"] for request in self.requests]
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
         with self._lock:
             self.requests.append(Request(handler.path, {k.lower(): v for k, v in handler.headers.items()}, body))

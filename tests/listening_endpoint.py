@@ -8,11 +8,11 @@ with ListeningEndpoint() as endpoint:
 
 import contextlib
 import json
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.loopback_server import LoopbackServer
 
 NOTHING_HERE: tuple[int, Any] = (404, {"error": {"message": "nothing here"}})
 
@@ -28,45 +28,15 @@ class Arrived:
     body: bytes
 
 
-class ListeningEndpoint:
+class ListeningEndpoint(LoopbackServer):
     """The server; it answers while the context lasts."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[Arrived] = []
         self.answers: dict[str, tuple[int, Any]] = {}
-        self.gate = threading.Event()
-        self.gate.set()
-        endpoint = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                endpoint._answer(self)
-
-            def do_POST(self) -> None:
-                endpoint._answer(self)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.gate.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
         path, _, query = handler.path.partition("?")
         body = handler.rfile.read(int(handler.headers.get("content-length", "0")))
         headers = {name.lower(): value for name, value in handler.headers.items()}

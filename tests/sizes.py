@@ -41,6 +41,7 @@ class Sizes:
         outage_items: Items of the run whose upstream goes away for good, and which is tried again.
         rerun_kills: SIGKILLs of the server while that run is tried again, and while it is graded again.
         regraded_items: Items of the run that is graded again to see at which rate.
+        examples: Examples of each property of code that is called directly.
         rounds: Repetitions of a race between two requests.
         hostile_requests: Requests of each kind of hostile input to each operation.
         hostile_size: Keys or elements of a large value in a body, or a tenth of its characters.
@@ -76,6 +77,7 @@ class Sizes:
     outage_items: int
     rerun_kills: int
     regraded_items: int
+    examples: int
     rounds: int
     hostile_requests: int
     hostile_size: int
@@ -98,9 +100,9 @@ REDUCED = Sizes(
     file_bytes=50_000_000,
     delete_items=12_000,
     page_items=1_000,
-    export_evals=10,
-    export_runs=20,
-    export_items=1_500,
+    export_evals=6,
+    export_runs=12,
+    export_items=900,
     export_kills=2,
     postgresql_restarts=3,
     faulty_items=1_000,
@@ -112,8 +114,9 @@ REDUCED = Sizes(
     outage_items=500,
     rerun_kills=2,
     regraded_items=3_000,
+    examples=60,
     rounds=10,
-    hostile_requests=2,
+    hostile_requests=4,
     hostile_size=30_000,
     hostile_runs=20,
     histories=1,
@@ -148,6 +151,7 @@ FULL = Sizes(
     outage_items=20_000,
     rerun_kills=10,
     regraded_items=100_000,
+    examples=1000,
     rounds=200,
     hostile_requests=60,
     hostile_size=1_000_000,

@@ -3,25 +3,13 @@
 from collections.abc import Iterator
 
 import httpx
-import hypothesis
 import pytest
 
 from tests.databases import TemporaryDatabase
 from tests.hostile.target import TIMEOUT_S, Target
 from tests.server import Server, show_server_logs
-from tests.sizes import SIZES
 
 pytest_runtest_makereport = show_server_logs
-
-hypothesis.settings.register_profile(
-    "hostile",
-    deadline=None,
-    database=None,
-    print_blob=True,
-    max_examples=SIZES.hostile_requests,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
-hypothesis.settings.load_profile("hostile")
 
 
 @pytest.fixture(scope="session")

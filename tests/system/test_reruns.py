@@ -53,7 +53,7 @@ def test_a_run_is_made_whole_after_an_outage_and_graded_again_whatever_is_killed
 ) -> None:
     count = SIZES.outage_items
     with (
-        faulty_upstream(latency_ms=20) as upstream,
+        faulty_upstream(latency_ms=60) as upstream,
         asking_server(tmp_path, temporary_database, upstream, 50, timeout_s=2, retry_for_s=0.5) as server,
         Client(server.url) as client,
     ):

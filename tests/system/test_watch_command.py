@@ -23,7 +23,7 @@ from tests.system.commands import run_command
 from tests.unit.cli.watching import LIMITER, SAMPLED, STARTED_AT, run_object
 
 Answer = tuple[int, Any]
-ROWS = 200_000
+ROWS = 300
 LIVELY: dict[str, Any] = {
     **SAMPLED,
     "limiter": LIMITER,
@@ -129,7 +129,7 @@ def watching(*arguments: str, is_on_terminal: bool = False, **environment: str) 
 def start_run(client: Client, directory: Path, rows: int = ROWS) -> tuple[str, str]:
     file_id = client.upload_path(write_rows(directory / "rows.jsonl", item_rows(rows)))
     eval_id = client.create_eval()
-    return eval_id, client.start_run(eval_id, file_id)
+    return eval_id, client.start_slow_run(eval_id, file_id)
 
 
 @ON_SQLITE_ONLY
@@ -147,7 +147,7 @@ def test_watching_goes_on_when_its_server_is_killed_and_comes_back(
         assert watched.end() == 0
 
     last = watched.output.splitlines()[-1]
-    assert last.startswith("completed 200,000 / 200,000 (100.0 %) | ")
+    assert last.startswith(f"completed {ROWS} / {ROWS} (100.0 %) | ")
     assert "Traceback" not in watched.output
 
 

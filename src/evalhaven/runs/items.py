@@ -1,6 +1,6 @@
 """One item: row to graded output item."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
 
@@ -36,7 +36,11 @@ class ItemEvaluator:
         # One that waits alone is awaited like any other: a task for it would be spent for nothing.
         self._waits_abreast = sum(grader.waits for grader in graders) > 1
         # To look at a grader's methods costs more than to call most of them.
-        self._early = [grader for grader in graders if isinstance(grader, EarlyGrader)]
+        numbered = list(enumerate(graders))
+        self._early = [(number, grader) for number, grader in numbered if isinstance(grader, EarlyGrader)]
+        others = [(number, grader) for number, grader in numbered if not isinstance(grader, EarlyGrader)]
+        self._waiting = [number for number, grader in others if grader.waits]
+        self._immediate = [number for number, grader in others if not grader.waits]
         self.repeats = repeats
 
     @property
@@ -82,38 +86,32 @@ class ItemEvaluator:
             grades=grades,
         )
 
-    async def _grade(self, row: Row, sample: Sample, graders: Sequence[Grader] | None = None) -> list[Grade]:
-        """Return a grade of each grader, or of each of these."""
+    async def _grade(self, row: Row, sample: Sample, chosen: Collection[int] | None = None) -> list[Grade]:
+        """Return a grade of each grader, or of each that is chosen by its 0-based number."""
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
-        chosen = self._graders if graders is None else graders
+        numbers = range(len(self._graders)) if chosen is None else chosen
         if self._waits_abreast:
-            return await self._grade_abreast(chosen, namespaces)
-        return [await grader.grade(namespaces) for grader in chosen]
+            return await self._grade_abreast(numbers, namespaces)
+        return [await self._graders[number].grade(namespaces) for number in numbers]
 
-    async def _grade_abreast(self, graders: Sequence[Grader], namespaces: Mapping[str, JsonValue]) -> list[Grade]:
+    async def _grade_abreast(self, numbers: Collection[int], namespaces: Mapping[str, JsonValue]) -> list[Grade]:
         """Grade with all graders that wait at once, and with the others meanwhile."""
         grades = dict[int, Grade]()
-        early = [(number, grader) for grader in self._early if (number := _place(grader, graders)) is not None]
-        begun = [(number, grader, grader.begin(namespaces)) for number, grader in early]
-        late = [(number, grader) for number, grader in enumerate(graders) if grader not in self._early]
 
         async def grade(number: int) -> None:
-            grades[number] = await graders[number].grade(namespaces)
+            grades[number] = await self._graders[number].grade(namespaces)
 
-        if late:
+        begun = [(number, grader, grader.begin(namespaces)) for number, grader in self._early if number in numbers]
+        if len(begun) < len(numbers):
             async with anyio.create_task_group() as tasks:
-                for number, grader in late:
-                    if grader.waits:
+                for number in self._waiting:
+                    if number in numbers:
                         tasks.start_soon(grade, number)
-                for number, grader in late:
-                    if not grader.waits:
+                for number in self._immediate:
+                    if number in numbers:
                         await grade(number)
         for number, grader, outcome in begun:
             grades[number] = grader.conclude(await outcome)
-        return [grades[number] for number in range(len(graders))]
-
-
-def _place(grader: Grader, graders: Sequence[Grader]) -> int | None:
-    return graders.index(grader) if grader in graders else None
+        return [grades[number] for number in numbers]

@@ -49,7 +49,7 @@ class StoredItemEvaluator(ItemEvaluator):
             grades = [] if sample.error is not None else await self._grade(row, sample)
         else:
             erred = [index for index, grade in enumerate(grades) if grade.error is not None]
-            mended = await self._grade(row, sample, [self._graders[index] for index in erred])
+            mended = await self._grade(row, sample, erred)
             for index, grade in zip(erred, mended, strict=True):
                 grades[index] = grade if grade.error is None else grades[index]
         # Its id and time stay: who pages through the items meets each of them once.

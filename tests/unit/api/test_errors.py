@@ -56,7 +56,7 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (RequestError("No.", "testing_criteria[0].name"), 400, "testing_criteria[0].name", "invalid_value"),
     (RecursionError(), 400, None, "invalid_json"),
     (IllegalRunTransitionError("evalrun_1", RunStatus.FAILED, RunStatus.QUEUED), 500, None, "internal_error"),
-    (UnansweredError("Not now.", code="no_answer"), 503, None, "no_answer"),
+    (UnansweredError("Not now.", code="grader_unanswered"), 503, None, "grader_unanswered"),
     (ZeroDivisionError(), 500, None, "internal_error"),
     (IntegrityError("INSERT", {}, Exception("UNIQUE")), 500, None, "internal_error"),
     (OperationalError("INSERT", {}, Exception("locked")), 503, None, "database_unavailable"),
