@@ -90,9 +90,8 @@ class Faults:
         No more counts than the refusals asked for: the longest chain of them that one item met, and the pauses that
         all calls made together.
         """
-        together = self.faulty.cost.flow["episodes"]
-        asked = (self.faulty.stats["refusals_max"] + together) * self.behaviour.retry_after_s
-        return min(self.faulty.stats["idle_s"], asked)
+        chain_s = self.faulty.stats["refusals_max"] * self.behaviour.retry_after_s
+        return min(self.faulty.stats["idle_s"], chain_s + self.faulty.cost.flow["paused_s"])
 
     @property
     def share(self) -> float:

@@ -189,7 +189,7 @@ def _print_faults(faults: Faults, console: Console) -> None:
     figures.add_row("answers that the endpoint gave", *answers)
     figures.add_row("refusals", "0", str(stats["by_status"].get("429", 0)))
     figures.add_row("  most of one item", "0", str(stats["refusals_max"]))
-    figures.add_row("pauses that all calls made together", "0", str(cost.flow["episodes"]))
+    figures.add_row("seconds of pauses that all calls made together", "0", f"{cost.flow['paused_s']:.1f}")
     figures.add_row("CPU µs an item", f"{faults.clean.cost.cpu_us_an_item:,.1f}", f"{cost.cpu_us_an_item:,.1f}")
     console.print(figures)
 

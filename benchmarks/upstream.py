@@ -176,6 +176,9 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.write = transport.write  # type: ignore[attr-defined]
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.write = _forget  # an answer may be due still
+
     def data_received(self, data: bytes) -> None:
         received = self._received + data if self._received else data
         end = received.find(b"\r\n\r\n")
@@ -193,6 +196,10 @@ class _Connection(asyncio.Protocol):
             self._endpoint.answer(self, line.group(2), received[end + 4 : whole])
         else:
             self.write(_reply(200, json.dumps(self._endpoint.stats).encode()))
+
+
+def _forget(_reply: bytes) -> None:
+    return
 
 
 def _reply(status: int, content: bytes, headers: str = "") -> bytes:

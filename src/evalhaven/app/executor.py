@@ -1,5 +1,6 @@
 """The executor's parts, put together: nothing of the API is among them."""
 
+import contextlib
 import gc
 import os
 import sys
@@ -32,10 +33,22 @@ def execute_runs(settings: Settings, parent_pid: int) -> None:
     """Be the executor: conduct runs until the parent is gone."""
     die_with_parent(parent_pid)
     close_to_neighbours()
+    allow_many_connections()
     # With a thousand calls under way, a third of the time would go into looking through what waits for their answers.
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
     anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+def allow_many_connections() -> None:
+    """Let this process open as many files as it may: each call needs one, and systems often begin at 1,024."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not on every platform
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # where "without limit" is no number to ask for
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _execute_runs(settings: Settings) -> None:

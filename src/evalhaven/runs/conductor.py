@@ -39,7 +39,7 @@ from evalhaven.storage.runs import get_run_by_key, save_flow, save_status, save_
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs that call no model
-SAMPLED_CHUNKS_OF_A_RUN = 16
+SAMPLED_CHUNKS_OF_A_RUN = 64  # one row that is refused thrice keeps its chunk open for long, and others wait for none
 LARGE_CHUNK_BYTES = 4 * 1024 * 1024
 _FLOW_S = 1.0
 _LAST_FLOW_S = 2.0
