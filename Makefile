@@ -57,7 +57,8 @@ check: ## Everything a change must pass: lint, then the tests
 
 .PHONY: soak
 soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)
-	@EVALHAVEN_SOAK=1 $(BIN)/python -m pytest -m 'soak or proof' --timeout=14400 -rA $(ARGS)
+	@EVALHAVEN_SOAK=1 $(BIN)/python -m pytest -m 'soak or proof' --timeout=14400 -rA \
+		--numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED_DEV) ## Measure speed, CPU, memory and bytes an item

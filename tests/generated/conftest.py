@@ -6,15 +6,12 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import document, postgresql_server, server, sqlite_server
-from tests.generated.traffic import Record
 from tests.published import read_published
 from tests.server import show_server_logs
 
 __all__ = ["document", "postgresql_server", "server", "sqlite_server"]
 
 pytest_runtest_makereport = show_server_logs
-
-RECORDS = pytest.StashKey[list[tuple[str, Record]]]()
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +24,3 @@ def published(shared_dir: Path) -> dict[str, Any]:
 def neighbours(shared_dir: Path) -> dict[str, Any]:
     """Return the published document of what stands beside them."""
     return read_published(shared_dir / "spec" / "openapi" / "neighbours.yaml")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how many requests were sent, where a closing note is copied from."""
-    for name, record in config.stash.get(RECORDS, []):
-        terminalreporter.write_line(f"{name}: {record.describe()}")

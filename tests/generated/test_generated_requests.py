@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.docs.deviations import read_deviations
-from tests.generated.conftest import RECORDS
+from tests.figures import Say
 from tests.generated.traffic import ROUND, Record, Traffic, without_unserved
 from tests.server import Server
 from tests.sizes import SEED, SIZES
@@ -19,14 +19,9 @@ WITH_INPUT = {operation for operation, (_, broken) in ROUND.items() if broken}
 
 
 @pytest.fixture(scope="module")
-def traffic(
-    server: Server, published: dict[str, Any], document: dict[str, Any], request: pytest.FixtureRequest
-) -> Traffic:
+def traffic(server: Server, published: dict[str, Any], document: dict[str, Any]) -> Traffic:
     refusals = [each for deviation in DEVIATIONS for each in deviation.refusals]
-    made = Traffic(without_unserved(published, document), document, f"{server.url}/v1", refusals)
-    kind = "SQLite" if server.database_url is None else "PostgreSQL"
-    request.config.stash.setdefault(RECORDS, []).append((kind, made.record))
-    return made
+    return Traffic(without_unserved(published, document), document, f"{server.url}/v1", refusals)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +31,8 @@ def record(traffic: Traffic) -> Record:
     return traffic.record
 
 
-def test_no_request_fails_and_every_answer_is_documented(record: Record) -> None:
+def test_no_request_fails_and_every_answer_is_documented(record: Record, say: Say) -> None:
+    say(record.describe())
     assert record.sent >= SIZES.generated_requests
     assert {operation for operation, _ in record.statuses} == set(ROUND)
     assert [status for _, status in record.statuses if status >= 500] == []

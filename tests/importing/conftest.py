@@ -1,6 +1,6 @@
 """Fixtures of the tests of moving over."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,23 +9,6 @@ from tests.server import Server, show_server_logs
 from tests.system.client import Client
 
 pytest_runtest_makereport = show_server_logs
-
-Say = Callable[[str], None]
-
-_FIGURES = pytest.StashKey[list[str]]()
-
-
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> Say:
-    """Return what takes a measured figure, to be shown at the end of the session."""
-    figures = request.config.stash.setdefault(_FIGURES, [])
-    return lambda figure: figures.append(f"{request.node.name}: {figure}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show the figures that the tests measured."""
-    for figure in config.stash.get(_FIGURES, []):
-        terminalreporter.write_line(figure)
 
 
 @pytest.fixture(scope="module")

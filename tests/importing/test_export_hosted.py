@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from evalhaven.importers.archive import Archive
-from tests.importing.conftest import Say
+from tests.figures import Say
 from tests.importing.hosted_account import (
     INCOMPLETE,
     INTERRUPTED,

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from tests.databases import TemporaryDatabase
-from tests.importing.conftest import Say
+from tests.figures import Say
 from tests.importing.hosted_account import Account
 from tests.importing.hosted_standin import KEY, STORMY, HostedStandin
 from tests.importing.moving import canonical, count_items, run_import, start_import, stored_rows

@@ -11,10 +11,10 @@ import pytest
 from evalhaven import __version__
 from evalhaven.settings import Settings
 from tests.databases import ON_SQLITE_ONLY
+from tests.figures import Say
 from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.commands import run_command
-from tests.system.conftest import Say
 from tests.system.inside import executor_of, executors_of, has_ended
 
 # The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.figures import Say
 from tests.server import Server
 from tests.sizes import IS_SOAK, SIZES
 from tests.system.client import Client, item_rows, wait_until, write_rows
-from tests.system.conftest import Say
 from tests.system.inside import executor_of, stop_outside_transactions
 from tests.system.watch import Watch, watch_of
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.figures import Say
 from tests.server import Server
 from tests.sizes import SEED, SIZES
 from tests.system.client import PATIENCE_S, Client, item_rows, wait_until, write_rows
-from tests.system.conftest import Say
 from tests.system.inside import executor_of, executors_of
 from tests.system.watch import RunState, Watch, has_open, watch_of
 

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from tests.databases import ON_SQLITE_ONLY
+from tests.figures import Say
 from tests.server import Server, free_port
 from tests.system.client import wait_until
 from tests.system.commands import run_command
-from tests.system.conftest import Say
 from tests.system.inside import executor_of, executors_of, has_ended
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.databases import ON_SQLITE_ONLY
+from tests.figures import Say
 from tests.server import Server
 from tests.sizes import IS_SOAK, SIZES
 from tests.system.client import Client, item_rows, wait_until, write_rows
-from tests.system.conftest import Say
 from tests.system.inside import executor_of, peak_memory_mb
 
 _ROW_CHARS = 20_000

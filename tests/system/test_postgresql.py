@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from tests.databases import PASSWORD, PostgresServer
+from tests.figures import Say
 from tests.server import Server
 from tests.sizes import SEED, SIZES
 from tests.system.client import Client, JsonObject, item_rows, wait_until, write_rows
-from tests.system.conftest import Say
 from tests.system.disks import fill, small_disk
 from tests.system.watch import watch_of
 

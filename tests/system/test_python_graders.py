@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from evalhaven.sandbox.environment import Tier
+from tests.figures import Say
 from tests.python_graders import HUMAN_EVAL, human_eval_rows, python_check, require_tier
 from tests.server import Server
 from tests.sizes import SIZES
 from tests.system.client import Client, wait_until
 from tests.system.commands import run_command
-from tests.system.conftest import Say
 from tests.system.inside import executors_of, has_ended
 
 OBJECT = {"type": "object"}

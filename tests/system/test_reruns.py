@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.databases import TemporaryDatabase
+from tests.figures import Say
 from tests.server import Server
 from tests.sizes import SEED, SIZES
 from tests.system.client import Client, JsonObject, item_rows, wait_until, write_rows
-from tests.system.conftest import Say
 from tests.system.faulty import asking_server, faulty_upstream
 from tests.system.test_sampling_faults import CRITERIA, assert_whole, start_sampled
 from tests.system.watch import watch_of

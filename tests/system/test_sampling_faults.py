@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.databases import TemporaryDatabase
+from tests.figures import Say
 from tests.server import Server
 from tests.sizes import SEED, SIZES
 from tests.system.client import Client, JsonObject, wait_until, write_rows
-from tests.system.conftest import Say
 from tests.system.faulty import MODEL, asking_server, faulty_upstream
 from tests.system.inside import executor_of
 from tests.system.watch import watch_of
