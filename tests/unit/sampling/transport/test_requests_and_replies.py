@@ -10,17 +10,11 @@ import pytest
 
 from evalhaven import __version__
 from evalhaven.sampling.transport.client import Transport, TransportError, TransportOptions, open_transport
-from tests.unit.sampling.raw_server import OK, Peer, RawServer, answering, reply, serving
+from tests.unit.sampling.transport.raw_server import OK, Peer, RawServer, answering, reply, serving
 
 KEY = "sk-made-up-and-secret"
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 LIMIT = 1_000_000
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Run every test on both event loops: the executor runs on uvloop where there is one."""
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
 
 
 @pytest.fixture

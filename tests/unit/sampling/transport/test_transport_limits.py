@@ -13,18 +13,12 @@ from pathlib import Path
 import pytest
 
 from evalhaven.sampling.transport.client import Transport, TransportError, TransportOptions, open_transport
-from tests.unit.sampling.raw_server import OK, Peer, RawServer, answering, reply, serving
+from tests.unit.sampling.transport.raw_server import OK, Peer, RawServer, answering, reply, serving
 
 KEY = "sk-made-up-and-secret"
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 LIMIT = 1_000_000
 _CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Run every test on both event loops: the executor runs on uvloop where there is one."""
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
 
 
 @pytest.fixture

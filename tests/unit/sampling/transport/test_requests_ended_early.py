@@ -2,28 +2,13 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
 
 from evalhaven.sampling.transport.client import Transport, TransportError, TransportOptions, open_transport
 from evalhaven.sampling.transport.http1 import Connection
-from tests.unit.sampling.raw_server import Peer, keep_answering, reply, serving
-
-HEADERS = {"Authorization": "Bearer sk-made-up"}
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Run every test on both event loops: the executor runs on uvloop where there is one."""
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    async with open_transport(TransportOptions(connect_timeout_s=2)) as opened:
-        yield opened
+from tests.unit.sampling.transport.raw_server import HEADERS, Peer, keep_answering, reply, serving
 
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"], ids=["head", "body"])

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,7 @@ import trustme
 
 from evalhaven.sampling.transport.client import Transport, TransportError, TransportOptions, open_transport
 from evalhaven.sampling.transport.routes import route_to
-from tests.unit.sampling.raw_server import Peer, answering, keep_answering, reply, serving
-
-HEADERS = {"Authorization": "Bearer sk-made-up"}
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Run every test on both event loops: the executor runs on uvloop where there is one."""
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    async with open_transport(TransportOptions(connect_timeout_s=2)) as opened:
-        yield opened
+from tests.unit.sampling.transport.raw_server import HEADERS, Peer, answering, keep_answering, reply, serving
 
 
 @pytest.fixture(scope="module")
