@@ -8,8 +8,8 @@ import pytest
 
 from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
-from tests.system.client import Client, item_rows, wait_until, write_rows
-from tests.system.disks import fill, small_disk
+from tests.system.client import Client, wait_until
+from tests.system.disks import fill, pause_a_run, small_disk, stored_while_paused
 from tests.system.watch import watch_of
 
 _DISK_MB = 48
@@ -32,34 +32,22 @@ def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
 ) -> None:
     server = stopped_server
     server.start()
-    file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(_ITEMS)))
-    eval_id = client.create_eval()
-    run_id = client.start_run(eval_id, file_id)
-    client.wait_for_items(eval_id, run_id)
-    ballast = fill(disk)
-    wait_until(lambda: "effect='runs pause'" in server.log, "the run pauses")
-
-    paused = client.get_run(eval_id, run_id)
-    assert paused["status"] == "in_progress"
-    stored = paused["result_counts"]["total"]
-    assert 0 < stored < _ITEMS
-    path = f"/v1/evals/{eval_id}/runs/{run_id}"
-    for readable in ("/readyz", "/v1/evals", path, f"{path}/output_items", f"/v1/files/{file_id}/content"):
-        assert client.get(readable).status_code == 200, readable
+    paused = pause_a_run(server, client, disk, tmp_path, _ITEMS)
+    stored = stored_while_paused(client, paused, _ITEMS)
     fill(disk)
     upload = client.post("/v1/files", data={"purpose": "evals"}, files={"file": ("f", 3_000_000 * b"x")})
     assert upload.status_code == 503
     assert upload.json()["error"]["code"] == "storage_unavailable"
     assert upload.headers["retry-after"]
-    assert [each["id"] for each in client.get("/v1/files").json()["data"]] == [file_id]
+    assert [each["id"] for each in client.get("/v1/files").json()["data"]] == [paused.file_id]
     time.sleep(2.5)
-    assert client.get_run(eval_id, run_id)["result_counts"]["total"] == stored
+    assert client.get_run(paused.eval_id, paused.run_id)["result_counts"]["total"] == stored
 
-    ballast.unlink()
-    run = client.wait_for_end(eval_id, run_id)
+    paused.ballast.unlink()
+    run = client.wait_for_end(paused.eval_id, paused.run_id)
     assert (run["status"], run["result_counts"]["total"]) == ("completed", _ITEMS)
     with watch_of(server) as watch:
-        recount = watch.recount(watch.run_key(run_id))
+        recount = watch.recount(watch.run_key(paused.run_id))
     assert recount.positions == set(range(_ITEMS))
     counts = run["result_counts"]
     assert (counts["passed"], counts["failed"], counts["errored"]) == recount.statuses
@@ -76,16 +64,11 @@ def test_a_server_killed_while_the_disk_is_full_starts_and_finishes_the_run_late
 ) -> None:
     server = stopped_server
     server.start()
-    file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(_ITEMS)))
-    eval_id = client.create_eval()
-    run_id = client.start_run(eval_id, file_id)
-    client.wait_for_items(eval_id, run_id)
-    ballast = fill(disk)
-    wait_until(lambda: "effect='runs pause'" in server.log, "the run pauses")
+    paused = pause_a_run(server, client, disk, tmp_path, _ITEMS)
     server.kill()
     server.restart()
-    assert client.get_run(eval_id, run_id)["status"] == "in_progress"
+    assert client.get_run(paused.eval_id, paused.run_id)["status"] == "in_progress"
     wait_until(lambda: server.log.count("effect='runs pause'") == 2, "the run pauses again")
-    ballast.unlink()
-    run = client.wait_for_end(eval_id, run_id)
+    paused.ballast.unlink()
+    run = client.wait_for_end(paused.eval_id, paused.run_id)
     assert (run["status"], run["result_counts"]["total"]) == ("completed", _ITEMS)

@@ -16,7 +16,7 @@ from tests.figures import Say
 from tests.server import Server
 from tests.sizes import SEED, SIZES
 from tests.system.client import Client, JsonObject, item_rows, wait_until, write_rows
-from tests.system.disks import fill, small_disk
+from tests.system.disks import fill, pause_a_run, small_disk, stored_while_paused
 from tests.system.watch import watch_of
 
 _DISK_MB = 64
@@ -131,26 +131,14 @@ def test_a_run_pauses_while_the_disk_of_postgresql_is_full_and_goes_on_by_itself
 ) -> None:
     disk, url = small_tablespace
     with Server(tmp_path, url).running() as server, Client(server.url) as client:
-        file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(_DISK_ITEMS)))
-        eval_id = client.create_eval()
-        run_id = client.start_run(eval_id, file_id)
-        client.wait_for_items(eval_id, run_id)
-        ballast = fill(disk)
-        wait_until(lambda: "effect='runs pause'" in server.log, "the run pauses")
-
-        paused = client.get_run(eval_id, run_id)
-        stored = paused["result_counts"]["total"]
-        assert paused["status"] == "in_progress"
-        assert 0 < stored < _DISK_ITEMS
-        path = f"/v1/evals/{eval_id}/runs/{run_id}"
-        for readable in ("/readyz", "/v1/evals", path, f"{path}/output_items", f"/v1/files/{file_id}/content"):
-            assert client.get(readable).status_code == 200, readable
+        paused = pause_a_run(server, client, disk, tmp_path, _DISK_ITEMS)
+        stored = stored_while_paused(client, paused, _DISK_ITEMS)
         fill(disk)
         time.sleep(2.5)
-        assert client.get_run(eval_id, run_id)["result_counts"]["total"] == stored
+        assert client.get_run(paused.eval_id, paused.run_id)["result_counts"]["total"] == stored
 
-        ballast.unlink()
-        run = client.wait_for_end(eval_id, run_id)
+        paused.ballast.unlink()
+        run = client.wait_for_end(paused.eval_id, paused.run_id)
         _assert_complete(server, run, _DISK_ITEMS)
         assert 1 <= server.log.count("effect='runs pause'") == server.log.count("effect='runs go on'") <= 2
         assert "Traceback" not in server.log

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,18 +19,18 @@ from evalhaven.runs.chunks import ChunkRunner
 from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.reruns import regraded_run, reopened_run
-from evalhaven.sampling.calls.caller import ModelCaller
-from evalhaven.sampling.catalog import Catalog, Endpoint, Price
+from evalhaven.sampling.catalog import Price
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.chunks import reopen_chunks
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.runs import insert_run, save_reopened
+from tests.unit.runs.answering import Answering, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of
 
 PRICE = Price("m", 1.0, None, 2.0)
 
 
-class FlakyModel:
+class FlakyModel(Answering):
     """Answers "1" unless a prompt is one that it refuses, and counts prompts."""
 
     def __init__(self) -> None:
@@ -50,13 +49,8 @@ class FlakyModel:
             self.is_waiting.set()
             await self.gate.wait()
         if self.refuses(prompt):
-            return HttpReply(400, {}, json.dumps({"error": {"message": "No.", "code": "refused"}}).encode())
-        usage = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
-        choice = {"index": 0, "message": {"role": "assistant", "content": "1"}, "finish_reason": "stop"}
-        return HttpReply(200, {}, json.dumps({"model": "m-1", "choices": [choice], "usage": usage}).encode())
-
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        raise NotImplementedError
+            return refusal(400, "refused")
+        return completion("m-1", "1")
 
 
 @pytest.fixture
@@ -67,14 +61,8 @@ def model() -> FlakyModel:
 @pytest.fixture
 async def sampling(engine: Engine, model: FlakyModel) -> AsyncGenerator[Engine]:
     """Return an engine with an endpoint whose answers come from the model."""
-    endpoint = Endpoint("e", "http://model.example/v1", max_concurrency=20, start_concurrency=20, prices=(PRICE,))
-
-    @asynccontextmanager
-    async def open_endpoint(_endpoint: Endpoint) -> AsyncGenerator[FlakyModel]:
-        yield model
-
-    async with ModelCaller(open_endpoint) as caller:
-        yield replace(engine, catalog=Catalog((endpoint,)), caller=caller)
+    async with calling(engine, model, prices=(PRICE,)) as calls:
+        yield calls
 
 
 async def sampled_run(engine: Engine, count: int, number: int = 1, **more: Any) -> Run:

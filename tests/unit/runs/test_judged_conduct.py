@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,17 +18,13 @@ from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.rows import parse_row
-from evalhaven.sampling.calls.caller import ModelCaller
-from evalhaven.sampling.catalog import Catalog, Endpoint
 from evalhaven.sampling.transport.client import HttpReply
+from tests.unit.runs.answering import AT_ONCE, Answering, calling, completion, refusal
 from tests.unit.runs.executed import CRITERIA, inline_run, lines, read_items, read_run, row_of, stored_eval
 from tests.unit.storage.stored import make_eval, store_eval
 
-AT_ONCE = 20
-USAGE = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
 
-
-class Judges:
+class Judges(Answering):
     """Answers every judge; those of the model `locked` with 401."""
 
     def __init__(self) -> None:
@@ -53,12 +48,8 @@ class Judges:
         finally:
             self.in_flight -= 1
         if model == "locked":
-            return HttpReply(401, {}, json.dumps({"error": {"message": "No.", "code": "no_key"}}).encode())
-        choice = {"index": 0, "message": {"role": "assistant", "content": '{"result":1}'}, "finish_reason": "stop"}
-        return HttpReply(200, {}, json.dumps({"model": f"{model}-1", "choices": [choice], "usage": USAGE}).encode())
-
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        raise NotImplementedError
+            return refusal(401, "no_key")
+        return completion(f"{model}-1", '{"result":1}')
 
 
 @pytest.fixture
@@ -69,14 +60,8 @@ def judges() -> Judges:
 @pytest.fixture
 async def judging(engine: Engine, judges: Judges) -> AsyncGenerator[Engine]:
     """Return an engine with an endpoint whose answers come from the judges."""
-    endpoint = Endpoint("e", "http://judges.example/v1", max_concurrency=AT_ONCE, start_concurrency=AT_ONCE)
-
-    @asynccontextmanager
-    async def open_endpoint(_endpoint: Endpoint) -> AsyncGenerator[Judges]:
-        yield judges
-
-    async with ModelCaller(open_endpoint) as caller:
-        yield replace(engine, catalog=Catalog((endpoint,)), caller=caller)
+    async with calling(engine, judges) as calls:
+        yield calls
 
 
 def judge(model: str) -> dict[str, Any]:

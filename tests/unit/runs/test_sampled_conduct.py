@@ -1,6 +1,5 @@
 """Facts about sampled runs that are stopped, interrupted and taken up again: which calls are made, and what stays."""
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,17 +18,15 @@ from evalhaven.domain.tallies import NOTHING
 from evalhaven.runs import conductor, patience
 from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
-from evalhaven.sampling.calls.caller import ModelCaller
-from evalhaven.sampling.catalog import Catalog, Endpoint
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.runs import save_tally
+from tests.unit.runs.answering import AT_ONCE, Answering, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, recount, row_of
 
-AT_ONCE = 20
 SOME = 300
 
 
-class Model:
+class Model(Answering):
     """Answers every call after a moment, and counts."""
 
     def __init__(self) -> None:
@@ -55,13 +52,8 @@ class Model:
         finally:
             self.in_flight -= 1
         if self.status != 200:
-            return HttpReply(self.status, {}, json.dumps({"error": {"message": "No.", "code": "no_key"}}).encode())
-        usage = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
-        choice = {"index": 0, "message": {"role": "assistant", "content": "1"}, "finish_reason": "stop"}
-        return HttpReply(200, {}, json.dumps({"model": "m-1", "choices": [choice], "usage": usage}).encode())
-
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        raise NotImplementedError
+            return refusal(self.status, "no_key")
+        return completion("m-1", "1")
 
 
 @pytest.fixture
@@ -72,14 +64,8 @@ def model() -> Model:
 @pytest.fixture
 async def sampling(engine: Engine, model: Model) -> AsyncGenerator[Engine]:
     """Return an engine with an endpoint whose answers come from the model."""
-    endpoint = Endpoint("e", "http://model.example/v1", max_concurrency=AT_ONCE, start_concurrency=AT_ONCE)
-
-    @asynccontextmanager
-    async def open_endpoint(_endpoint: Endpoint) -> AsyncGenerator[Model]:
-        yield model
-
-    async with ModelCaller(open_endpoint) as caller:
-        yield replace(engine, catalog=Catalog((endpoint,)), caller=caller)
+    async with calling(engine, model) as calls:
+        yield calls
 
 
 async def sampled_run(engine: Engine, count: int, **options: Any) -> Run:

@@ -1,0 +1,59 @@
+"""Endpoints of the tests of runs: objects of the test that answer in the place of a transport."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from evalhaven.runs.engine import Engine
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.catalog import Catalog, Endpoint
+from evalhaven.sampling.transport.client import HttpReply
+
+AT_ONCE = 20
+USAGE = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
+
+
+class Answering(ABC):
+    """A transport whose replies a test makes."""
+
+    @abstractmethod
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        """Answer a request."""
+
+    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        """Answer nothing: runs only post."""
+        raise NotImplementedError
+
+
+def completion(model: str, content: str) -> HttpReply:
+    """Return a chat completion."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    return HttpReply(200, {}, json.dumps({"model": model, "choices": [choice], "usage": USAGE}).encode())
+
+
+def refusal(status: int, code: str) -> HttpReply:
+    """Return an error."""
+    return HttpReply(status, {}, json.dumps({"error": {"message": "No.", "code": code}}).encode())
+
+
+@asynccontextmanager
+async def calling(engine: Engine, transport: Answering, **endpoint: Any) -> AsyncGenerator[Engine]:
+    """Give an engine one endpoint, whose answers come from the test.
+
+    Args:
+        engine: The engine without one.
+        transport: What answers.
+        endpoint: More of the endpoint, such as its prices.
+    """
+    limits = {"max_concurrency": AT_ONCE, "start_concurrency": AT_ONCE}
+    catalog = Catalog((Endpoint("e", "http://model.example/v1", **limits, **endpoint),))
+
+    @asynccontextmanager
+    async def open_endpoint(_endpoint: Endpoint) -> AsyncGenerator[Answering]:
+        yield transport
+
+    async with ModelCaller(open_endpoint) as caller:
+        yield replace(engine, catalog=catalog, caller=caller)
