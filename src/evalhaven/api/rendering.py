@@ -234,18 +234,12 @@ def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
 
 
 def _sample(sample: Sample, run: Run) -> JsonObject:
-    usage = sample.usage
     return {
         "input": sample.input,
         "output": sample.output,
         "finish_reason": sample.finish_reason,
         "model": sample.model,
-        "usage": {
-            "total_tokens": usage.total_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "prompt_tokens": usage.prompt_tokens,
-            "cached_tokens": usage.cached_tokens,
-        },
+        "usage": sample.usage.to_json(),
         "error": _error(sample.error),
         **_parameters(run),
     }

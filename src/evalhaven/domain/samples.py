@@ -20,6 +20,15 @@ class Usage:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
 
+    def to_json(self) -> JsonObject:
+        """Return what a sample and a result of a judge show of it, in the order that was recorded."""
+        return {
+            "total_tokens": self.total_tokens,
+            "completion_tokens": self.completion_tokens,
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+        }
+
 
 NO_USAGE = Usage()
 

@@ -4,8 +4,7 @@ A few hundred bytes can ask for billions of checks: `$defs` of which each applie
 refused, because the validator can neither be interrupted nor share its thread.
 """
 
-from typing import cast
-
+from evalhaven.domain.json_pointer import value_at
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 
 MAX_APPLIED = 10_000
@@ -71,17 +70,5 @@ class _Counter:
         parts.extend(dependent.values() if isinstance(dependent, dict) else [])
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference.startswith("#"):
-            parts.append(self._find(reference[1:]))
+            parts.append(value_at(self._root, reference[1:]))
         return parts
-
-    def _find(self, pointer: str) -> JsonValue:
-        value = self._root
-        for step in pointer.split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(value, dict):
-                value = value.get(name)
-            elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-                value = cast("list[JsonValue]", value)[int(name)]
-            else:
-                return None
-        return value

@@ -1,27 +1,31 @@
 """Queries on runs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Caution
-from evalhaven.domain.ids import RUN_PREFIXES, EvalId, FileId, RunId, is_id_text
+from evalhaven.domain.ids import RUN_PREFIXES, RunId, is_id_text
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
-from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
-from evalhaven.domain.runs import Regrading, Run
-from evalhaven.domain.samples import ItemError
+from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import CriterionTally, Tally
-from evalhaven.storage.imports import imported_document, imported_text
+from evalhaven.domain.tallies import Tally
+from evalhaven.storage.imports import imported_text
 from evalhaven.storage.keyset import find_position, page_after, text_length
+from evalhaven.storage.run_rows import (
+    error_values,
+    option_values,
+    regrading_values,
+    run_of,
+    tally_of,
+    tally_values,
+    warning_values,
+)
 from evalhaven.storage.run_secrets import forget_secrets
-from evalhaven.storage.spending import spending_of, spending_values
 from evalhaven.storage.tables import evals, events, is_active_run, runs
 
 _EVENT_TYPES = {
@@ -51,17 +55,17 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             data_source=new.data_source,
             has_inline_rows=new.has_inline_rows,
             file_id=new.file_id,
-            warnings=_warning_values(new.warnings),
-            options=_option_values(new.options),
+            warnings=warning_values(new.warnings),
+            options=option_values(new.options),
             started_at=new.started_at,
             ended_at=new.ended_at,
-            error=_error_values(new.error),
+            error=error_values(new.error),
             items_planned=new.items_planned,
-            **_tally_values(new.tally),
+            **tally_values(new.tally),
             imported_at=imported_at,
             imported_document=imported_text(new.imported),
             source_run_key=None if new.regrading is None else new.regrading.source_key,
-            regrading=_regrading_values(new.regrading),
+            regrading=regrading_values(new.regrading),
             testing_criteria=None if new.own_criteria is None else list(new.own_criteria),
         )
     )
@@ -91,7 +95,7 @@ async def get_run(
     row = (await tx.execute(query)).one_or_none() if is_id_text(run_id) and is_id_text(eval_id) else None
     if row is None:
         raise NotFoundError("Run", run_id, "run_id")
-    return _run(row)
+    return run_of(row)
 
 
 async def get_run_by_id(tx: AsyncConnection, scope: ProjectScope, run_id: str, *, for_update: bool = False) -> Run:
@@ -113,7 +117,7 @@ async def get_run_by_id(tx: AsyncConnection, scope: ProjectScope, run_id: str, *
     row = (await tx.execute(query)).one_or_none() if is_id_text(run_id) else None
     if row is None:
         raise NotFoundError("Run", run_id, "run_id")
-    return _run(row)
+    return run_of(row)
 
 
 async def get_run_by_key(tx: AsyncConnection, scope: ProjectScope, key: int, *, for_update: bool = False) -> Run:
@@ -121,7 +125,7 @@ async def get_run_by_key(tx: AsyncConnection, scope: ProjectScope, key: int, *, 
     query = _RUN.where(runs.c.key == key, runs.c.project_id == scope.project_id)
     if for_update:
         query = query.with_for_update(of=runs)
-    return _run((await tx.execute(query)).one())
+    return run_of((await tx.execute(query)).one())
 
 
 async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tuple[RunStatus, Tally]:
@@ -140,7 +144,7 @@ async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tupl
         .with_for_update()
     )
     row = (await tx.execute(query)).one()
-    return RunStatus(row.status), _tally(row)
+    return RunStatus(row.status), tally_of(row)
 
 
 async def list_runs(
@@ -165,7 +169,7 @@ async def list_runs(
         async for row in rows:
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
-            found.append(_run(row))
+            found.append(run_of(row))
             size += row.text_length
     return Page(found, has_more=False)
 
@@ -173,14 +177,14 @@ async def list_runs(
 async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[Run]:
     """Return the runs that are queued or in progress, oldest first."""
     query = _RUN.where(is_active_run).order_by(runs.c.key).limit(limit)
-    return [_run(row) for row in (await tx.execute(query)).all()]
+    return [run_of(row) for row in (await tx.execute(query)).all()]
 
 
 async def lock_active_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: int) -> list[Run]:
     """Return the runs of an eval that are queued or in progress, kept from being changed by others."""
     query = _RUN.where(runs.c.eval_key == eval_key, runs.c.project_id == scope.project_id)
     query = query.where(is_active_run).with_for_update(of=runs)
-    return [_run(row) for row in (await tx.execute(query)).all()]
+    return [run_of(row) for row in (await tx.execute(query)).all()]
 
 
 async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
@@ -193,7 +197,7 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
             started_at=run.started_at,
             ended_at=run.ended_at,
             updated_at=at,
-            error=_error_values(run.error),
+            error=error_values(run.error),
         )
     )
     if run.status.is_final:
@@ -215,9 +219,9 @@ async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: 
             status=run.status,
             ended_at=run.ended_at,
             updated_at=at,
-            error=_error_values(run.error),
+            error=error_values(run.error),
             times_retried=run.times_retried,
-            options=_option_values(run.options),
+            options=option_values(run.options),
         )
     )
 
@@ -259,13 +263,13 @@ async def save_plan(
 async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:
     """Write what a run warns of."""
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_run).values(warnings=_warning_values(warnings)))
+    await tx.execute(update(runs).where(of_run).values(warnings=warning_values(warnings)))
 
 
 async def save_tally(tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally) -> None:
     """Write a run's tally; call it with the run locked, in the transaction that stored the items."""
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_run).values(**_tally_values(tally)))
+    await tx.execute(update(runs).where(of_run).values(**tally_values(tally)))
 
 
 async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject) -> None:
@@ -277,99 +281,3 @@ async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: Js
 async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
     """Hide a run; its rows are purged later."""
     await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))
-
-
-def _warning_values(warnings: Sequence[Caution]) -> list[list[str]]:
-    return [[caution.pointer, caution.message] for caution in warnings]
-
-
-def _error_values(error: ItemError | None) -> list[str] | None:
-    return None if error is None else [error.code, error.message, error.origin]
-
-
-def _tally_values(tally: Tally) -> dict[str, Any]:
-    criteria = tally.criteria
-    return {
-        "passed": tally.passed,
-        "failed": tally.failed,
-        "errored": tally.errored,
-        "unresolved": tally.unresolved,
-        "criteria_tally": None if criteria is None else [[each.passed, each.failed, each.errored] for each in criteria],
-        "spending": spending_values(tally.spending),
-    }
-
-
-def _tally(row: Row[*tuple[Any, ...]]) -> Tally:
-    criteria = row.criteria_tally
-    return Tally(
-        passed=row.passed,
-        failed=row.failed,
-        errored=row.errored,
-        unresolved=row.unresolved,
-        criteria=None if criteria is None else tuple(CriterionTally(*counts) for counts in criteria),
-        spending=spending_of(row.spending),
-    )
-
-
-def _regrading_values(regrading: Regrading | None) -> dict[str, Any] | None:
-    if regrading is None:
-        return None
-    values = asdict(regrading)
-    del values["source_key"]
-    return values
-
-
-def _regrading(source_key: int | None, values: dict[str, Any] | None) -> Regrading | None:
-    if source_key is None or values is None:
-        return None
-    return Regrading(
-        source_key, RunId(values["run_id"]), RunStatus(values["status"]), values["times_retried"], values["origin"]
-    )
-
-
-def _option_values(options: RunOptions) -> dict[str, Any] | None:
-    return None if options == DEFAULT_OPTIONS else asdict(options)
-
-
-def _options(values: dict[str, Any] | None) -> RunOptions:
-    if values is None:
-        return DEFAULT_OPTIONS
-    budget = values["budget"]
-    return RunOptions(
-        repeats=values["repeats"],
-        cache=values["cache"],
-        max_concurrency=values["max_concurrency"],
-        extra_body=values["extra_body"],
-        budget=None if budget is None else Budget(**budget),
-        labels=tuple(values["labels"]),
-    )
-
-
-def _run(row: Row[Any]) -> Run:
-    return Run(
-        id=RunId(row.public_id),
-        eval_id=EvalId(row.eval_id),
-        eval_key=row.eval_key,
-        scope=ProjectScope(row.project_id),
-        created_at=row.created_at,
-        name=row.name,
-        model=row.model,
-        metadata=row.metadata,
-        data_source=row.data_source,
-        has_inline_rows=row.has_inline_rows,
-        file_id=None if row.file_id is None else FileId(row.file_id),
-        status=RunStatus(row.status),
-        error=None if row.error is None else ItemError(*row.error),
-        tally=_tally(row),
-        items_planned=row.items_planned,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        warnings=[Caution(*pair) for pair in row.warnings],
-        imported=imported_document(row.imported_document),
-        options=_options(row.options),
-        flow=row.flow,
-        key=row.key,
-        times_retried=row.times_retried,
-        regrading=_regrading(row.source_run_key, row.regrading),
-        own_criteria=row.testing_criteria,
-    )

@@ -18,19 +18,13 @@ def shown_call(sample: Sample, params: JsonObject, error: ItemError | None) -> J
         error: Why the grade has no conclusion, if it has none.
     """
     sent = {key: value for key, value in params.items() if value is not None}
-    usage = sample.usage
     limit = next((sent[name] for name in _LIMITS if name in sent), None)
     shown: JsonObject = {
         "input": sample.input,
         "output": sample.output,
         "finish_reason": sample.finish_reason,
         "model": sample.model,
-        "usage": {
-            "total_tokens": usage.total_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "prompt_tokens": usage.prompt_tokens,
-            "cached_tokens": usage.cached_tokens,
-        },
+        "usage": sample.usage.to_json(),
         "error": None if error is None else {"code": error.code, "message": error.message},
         "seed": sent.get("seed"),
         "temperature": _float(sent.get("temperature", 1.0)),

@@ -1,10 +1,10 @@
 """The least JSON value that satisfies a schema, for answers that are made up."""
 
 from collections import OrderedDict
-from typing import cast
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.json_pointer import value_at
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue
 from evalhaven.domain.schemas import ItemSchema
 
@@ -109,7 +109,7 @@ class _Instances:
         """Return a schema with what it refers to and the least of its alternatives put in."""
         parts: list[JsonValue] = []
         if isinstance(schema.get("$ref"), str):
-            parts.append(self._find(str(schema["$ref"])))
+            parts.append(value_at(self._root, str(schema["$ref"]).partition("#")[2]))
         every = schema.get("allOf")
         parts.extend(every if isinstance(every, list) else [])
         for key in ("anyOf", "oneOf"):
@@ -134,18 +134,6 @@ class _Instances:
         if "$ref" in schema:
             return 2
         return 1 if _type_of(schema) in ("object", "array") else 0
-
-    def _find(self, reference: str) -> JsonValue:
-        value: JsonValue = self._root
-        for step in reference.partition("#")[2].split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(value, dict):
-                value = value.get(name)
-            elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-                value = cast("list[JsonValue]", value)[int(name)]
-            else:
-                return None
-        return value
 
     def _object(self, schema: JsonObject, depth: int) -> JsonObject:
         properties = schema.get("properties")

@@ -1,0 +1,19 @@
+"""JSON pointers (RFC 6901), as references within a schema use them."""
+
+from typing import cast
+
+from evalhaven.domain.jsontext import JsonValue
+
+
+def value_at(root: JsonValue, pointer: str) -> JsonValue:
+    """Return what a pointer such as `/$defs/answer` leads to; None where it leads nowhere."""
+    value = root
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = cast("list[JsonValue]", value)[int(name)]
+        else:
+            return None
+    return value
