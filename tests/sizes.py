@@ -91,7 +91,7 @@ class Sizes:
 
 REDUCED = Sizes(
     kill_items=9_000,
-    kills=5,
+    kills=3,
     kill_gap_min=500,
     kill_gap_max=1_500,
     phase_kills=1,
@@ -116,11 +116,11 @@ REDUCED = Sizes(
     regraded_items=3_000,
     examples=60,
     rounds=10,
-    hostile_requests=4,
+    hostile_requests=3,
     hostile_size=30_000,
     hostile_runs=20,
     histories=1,
-    history_steps=20,
+    history_steps=15,
     generated_requests=300,
     python_items=5_000,
     grader_calls=10_000,
