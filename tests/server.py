@@ -6,8 +6,8 @@
         server.kill()      # SIGKILL, as by the kernel
         server.restart()   # returns when /readyz says so
 
-Add `pytest_runtest_makereport = show_server_logs` to a conftest.py, and a failed test shows the ends of the logs of
-all servers that it used: those that are up, and those that ended since the last test.
+Add `pytest_runtest_makereport = show_server_logs` to a conftest.py, and a failed test shows what its servers logged
+since the last test, and once more, below, what failed.
 """
 
 import contextlib
@@ -30,8 +30,9 @@ _POLL_S = 0.02
 _PORTS = 1_000
 _SHOWN_LOG_CHARS = 4000
 
-# Servers whose logs a failure shows: a server that ended stays here until the test's last report.
-_shown: "list[Server]" = []
+# Servers whose logs a failure shows, and how long each log was after the last test. A server that ended stays here
+# until the test's last report.
+_shown: "dict[Server, int]" = {}
 
 
 # Whatever a test calls its model, it is answered, and by nothing but rules; SLOW_MODEL takes SLOW_ITEM_S an item.
@@ -121,8 +122,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 env={**inherited, **self._environment},
             )
-        if self not in _shown:
-            _shown.append(self)
+        _shown.setdefault(self, 0)
         if wait_until_ready:
             self.wait_until_ready()
 
@@ -195,13 +195,19 @@ def show_server_logs() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Be the hook `pytest_runtest_makereport`: add the logs of the test's servers to a failure's report."""
     report = yield
     if report.failed:
-        report.sections += list(_log_sections())
+        report.sections += list(_log_sections(report.longreprtext))
     if report.when == "teardown":
-        _shown[:] = [server for server in _shown if server.is_up]
+        kept = {server: len(server.log) for server in _shown if server.is_up}
+        _shown.clear()
+        _shown.update(kept)
     return report
 
 
-def _log_sections() -> Iterator[tuple[str, str]]:
-    for server in _shown:
-        state = "up" if server.is_up else f"ended with status {server.process.returncode}"
-        yield f"log of {server.url}, {state}", server.log[-_SHOWN_LOG_CHARS:]
+def _log_sections(failure: str) -> Iterator[tuple[str, str]]:
+    for server, length in _shown.items():
+        logged = server.log[length:]
+        if logged:
+            state = "up" if server.is_up else f"ended with status {server.process.returncode}"
+            yield f"log of {server.url}, {state}", logged[-_SHOWN_LOG_CHARS:]
+    # Whoever shows only the end of an output shows this.
+    yield "what failed", "\n".join(line for line in failure.splitlines() if line.startswith(("E ", ">", "tests/")))

@@ -21,9 +21,10 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
+from functools import partial
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -63,6 +64,7 @@ class Upstream:
         self.by_status = Counter[str]()
         self.by_path = Counter[str]()
         self.prompts = Counter[str]()
+        self._held: list[Callable[[], None]] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self.keys = set[str]()
@@ -133,10 +135,22 @@ class Upstream:
         if is_due and behaviour.gone_s:
             asyncio.get_running_loop().call_soon(self.go)
 
+    def holds(self, prompt: str, answer: Callable[[], None]) -> bool:
+        """Tell whether a prompt has to wait; it is answered when `hold_after` changes."""
+        hold_after = self.behaviour.hold_after
+        is_held = 0 < hold_after <= len(self.prompts) and prompt not in self.prompts
+        if is_held:
+            self._held.append(answer)
+        return is_held
+
     def change(self, query: str) -> None:
         """Change the behaviour; `gone_s` takes effect at once unless `gone_after` says when."""
         self.behaviour.change(query)
         names = [name for name, _ in parse_qsl(query)]
+        if "hold_after" in names:
+            held, self._held = self._held, []
+            for answer in held:
+                answer()
         if "seed" in names:
             self.chance = random.Random(self.behaviour.seed)
         if "gone_s" in names:
@@ -227,8 +241,11 @@ class _Connection(asyncio.Protocol):
         if self._transport.is_closing():
             self._upstream.by_status["client_left"] += 1
             return
-        self._end()
         upstream = self._upstream
+        request = json.loads(body)
+        if upstream.holds(prompt_of(request), partial(self._answer, path, body, fault)):
+            return
+        self._end()
         if fault.isdigit():
             upstream.by_status[fault] += 1
             self._refuse(int(fault))
@@ -237,7 +254,6 @@ class _Connection(asyncio.Protocol):
             upstream.by_status[fault] += 1
             self.drop()
             return
-        request = json.loads(body)
         if path not in {"/chat/completions", "/responses", "/embeddings"}:
             upstream.by_status["404"] += 1
             self._send(404, error_body(f"Unknown path {path}.", None, "invalid_request_error"))

@@ -24,6 +24,7 @@ class Behaviour:
         capacity: Most requests at once; those above get a 429. 0 is without limit.
         refuse: A status such as 401 that every request gets; 0 for none.
         refuse_after: Requests after which `refuse` holds.
+        hold_after: Different prompts answered after which new ones wait, until this is changed; 0 for never.
         seed: Of all chance.
     """
 
@@ -41,6 +42,7 @@ class Behaviour:
     capacity: int = 0
     refuse: int = 0
     refuse_after: int = 0
+    hold_after: int = 0
     seed: int = 1
 
     def change(self, query: str) -> None:

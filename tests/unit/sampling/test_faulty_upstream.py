@@ -51,6 +51,26 @@ async def ask(caller: ModelCaller, target: Target, number: int, path: str = CHAT
     return (await caller.call(target, path, asked(number, path), partial(read_reply, path))).value
 
 
+async def test_a_held_upstream_answers_what_it_answered_before_and_nothing_new(
+    upstream: Upstream, caller: ModelCaller
+) -> None:
+    upstream.behaviour.hold_after = 1
+    target = target_at(upstream)
+    await ask(caller, target, 1)
+    answers: list[Sample] = []
+
+    async def ask_anew() -> None:
+        answers.append(await ask(caller, target, 2))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_anew)
+        await ask(caller, target, 1)
+        await anyio.sleep(0.05)
+        assert (answers, upstream.in_flight) == ([], 1)
+        upstream.change("hold_after=0")
+    assert answers[0].output[0] == {"role": "assistant", "content": "2"}
+
+
 @pytest.mark.parametrize("path", [CHAT, RESPONSES])
 async def test_both_protocols_answer_what_the_prompt_says(upstream: Upstream, caller: ModelCaller, path: str) -> None:
     sample = await ask(caller, target_at(upstream), 7, path)
