@@ -21,7 +21,8 @@ import psycopg
 import pytest
 from sqlalchemy import URL
 
-from evalhaven.storage.database import postgresql_url, sqlite_url, upgrade_database
+from evalhaven.storage.database import postgresql_url, sqlite_url
+from evalhaven.storage.schema import upgrade_database
 from tests.server import free_port
 
 KINDS = ("sqlite", "postgresql")

@@ -5,7 +5,8 @@ from typing import cast
 
 import pytest
 
-from evalhaven.app.stores import StartError, blob_store, upgraded_database
+from evalhaven.app.stores import StartError, blob_store
+from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.errors import RequestTooLargeError
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.template_checks import MAX_CAUTIONS, criteria_cautions

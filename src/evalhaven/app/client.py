@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from evalhaven.api.application import build_application
 from evalhaven.app.endpoints import open_catalog
 from evalhaven.app.server import build_services
-from evalhaven.app.stores import InUseError, hold_data_directory, upgraded_database
+from evalhaven.app.stores import InUseError, hold_data_directory
+from evalhaven.app.upgrade import upgraded_database
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
 from evalhaven.storage.database import open_database
 from evalhaven.storage.lock import DataDirectoryLock

@@ -35,7 +35,6 @@ def execute_runs(settings: Settings, parent_pid: int) -> None:
     close_to_neighbours()
     allow_many_connections()
     # With a thousand calls under way, a third of the time would go into looking through what waits for their answers.
-    gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
     anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 

@@ -18,7 +18,8 @@ from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
-from evalhaven.app.stores import StartError, blob_store, hold_data_directory, upgraded_database, vault
+from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
+from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.runs.purge import sweep_blobs

@@ -1,29 +1,14 @@
 """What stands on disk or in a database: where it is, and opening it safely."""
 
-import time
 from pathlib import Path
 
-import structlog
-from alembic.util import CommandError
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 
 from evalhaven.runs.vault import Vault
 from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
-from evalhaven.storage.database import (
-    UnusableDatabaseError,
-    is_unavailable,
-    postgresql_url,
-    schema_revisions,
-    sqlite_url,
-    upgrade_database,
-)
+from evalhaven.storage.database import postgresql_url, sqlite_url
 from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
-from evalhaven.storage.pairing import PairingError, pair_blob_store
-
-_DATABASE_WAIT_S = 30.0
-_DATABASE_POLL_S = 0.5
 
 
 class StartError(Exception):
@@ -75,62 +60,6 @@ def database_url(settings: Settings) -> URL:
         return postgresql_url(settings.database_url.get_secret_value())
     except ValueError as error:
         raise StartError(f"EVALHAVEN_DATABASE_URL {error}") from error
-
-
-def upgraded_database(settings: Settings) -> URL:
-    """Bring the database that belongs to a locked data directory to this release and return its URL.
-
-    Raises:
-        StartError: It is damaged, of a newer release, cannot be written, or is not the one of these files.
-    """
-    url = database_url(settings)
-    blobs = blob_store(settings.data_dir)
-    is_sqlite = settings.database_url is None
-    if is_sqlite and not database_path(settings.data_dir).exists() and next(blobs.names(at_once=1), None):
-        # To an empty database every file would be one that nothing names, and be swept.
-        raise StartError(
-            f"{settings.data_dir} holds files but no database. Restore evalhaven.db, or move blobs/ away; if a "
-            "PostgreSQL database has their records, name it in EVALHAVEN_DATABASE_URL."
-        )
-    shown = str(database_path(settings.data_dir)) if is_sqlite else url.render_as_string(hide_password=True)
-    try:
-        if is_sqlite:
-            upgrade_database(url)
-        else:
-            _wait_for_database(url)
-            upgrade_database(url)
-            pair_blob_store(url, blobs)
-    except PairingError as error:
-        raise StartError(str(error)) from error
-    except CommandError as error:
-        raise StartError(f"The database {shown} was made by a newer release of Evalhaven: {error}.") from error
-    except (DBAPIError, UnusableDatabaseError) as error:
-        reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")
-        cure = " Restore a backup?" if is_sqlite else ""
-        raise StartError(f"The database {shown} cannot be opened: {reason}.{cure}") from error
-    return url
-
-
-def _wait_for_database(url: URL) -> None:
-    """Return when a PostgreSQL server answers: services that start together do not start in order.
-
-    Raises:
-        DBAPIError: It still does not, or it refuses.
-    """
-    deadline = time.monotonic() + _DATABASE_WAIT_S
-    has_told = False
-    while True:
-        try:
-            schema_revisions(url)
-        except DBAPIError as error:
-            if not is_unavailable(error) or time.monotonic() > deadline:
-                raise
-            if not has_told:
-                structlog.get_logger("evalhaven").warning("waiting_for_database", reason=str(error.orig).strip())
-                has_told = True
-            time.sleep(_DATABASE_POLL_S)
-        else:
-            return
 
 
 def vault(settings: Settings) -> Vault:

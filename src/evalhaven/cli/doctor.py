@@ -27,8 +27,9 @@ from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
 from evalhaven.sampling.embeddings.embedder import EmbeddingError, EmbeddingsEndpoint, try_endpoint
 from evalhaven.settings import PREFIX, Settings, unknown_variables
-from evalhaven.storage.database import schema_revisions, sqlite_url
+from evalhaven.storage.database import sqlite_url
 from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
+from evalhaven.storage.schema import schema_revisions
 
 _LOW_DISK_BYTES = 1 << 30
 _EMBEDDINGS_TIMEOUT_S = 10.0

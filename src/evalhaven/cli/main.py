@@ -1,6 +1,9 @@
 """The commands."""
 
+import gc
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Never
 
@@ -79,9 +82,10 @@ def serve(
     ] = False,
 ) -> None:
     """Run the server: the API, the pages and the executor of runs."""
-    from evalhaven.app.server import serve as run_server
-    from evalhaven.app.stores import StartError
-    from evalhaven.telemetry import configure_logging
+    with _importing():
+        from evalhaven.app.server import serve as run_server
+        from evalhaven.app.stores import StartError
+        from evalhaven.telemetry import configure_logging
 
     settings = read_settings(
         host=host, port=port, data_dir=data_dir, config=config, expose_without_keys=expose_without_keys or None
@@ -102,9 +106,10 @@ def executor(
     config: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Be the executor of a server; started by `serve`."""
-    from evalhaven.app.executor import execute_runs
-    from evalhaven.app.stores import StartError
-    from evalhaven.telemetry import configure_logging
+    with _importing():
+        from evalhaven.app.executor import execute_runs
+        from evalhaven.app.stores import StartError
+        from evalhaven.telemetry import configure_logging
 
     settings = read_settings(data_dir=data_dir, config=config)
     configure_logging(settings.log_level, settings.log_format)
@@ -137,8 +142,9 @@ def upgrade(data_dir: DataDir = None) -> None:
     """Bring the database to this release; `serve` does so by itself."""
     from sqlalchemy.exc import DBAPIError
 
-    from evalhaven.app.stores import StartError, database_url, hold_data_directory, upgraded_database
-    from evalhaven.storage.database import schema_revisions
+    from evalhaven.app.stores import StartError, database_url, hold_data_directory
+    from evalhaven.app.upgrade import upgraded_database
+    from evalhaven.storage.schema import schema_revisions
 
     settings = read_settings(data_dir=data_dir)
     try:
@@ -151,6 +157,15 @@ def upgrade(data_dir: DataDir = None) -> None:
         fail(f"The database cannot be opened: {str(error.orig).strip()}")
     lock.release()
     print(f"The database is at revision {wanted} (it was at {before or 'none'}).")
+
+
+@contextmanager
+def _importing() -> Generator[None]:
+    """Import much, and keep it for good: the collector looks through it neither now nor later."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def read_settings(**given: object) -> Settings:

@@ -1,4 +1,4 @@
-"""The database connection: one engine, short read and write transactions, migrations.
+"""The database connection: one engine, short read and write transactions.
 
 A write transaction on SQLite begins IMMEDIATE, so it never fails half-way for want of the lock, and every commit is
 durable (WAL, synchronous=FULL). On PostgreSQL writers run side by side (READ COMMITTED): what a transaction reads in
@@ -6,17 +6,12 @@ order to decide what it writes, it locks. Whoever opens a transaction commits it
 """
 
 import sqlite3
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from importlib.resources import files as package_files
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import (
     ARRAY,
     URL,
@@ -51,11 +46,6 @@ _POSTGRESQL_CONNECTION = {
 _POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'"
 # A standby that was asked to write, and a transaction that the server closed: psycopg calls both internal errors.
 _POSTGRESQL_UNAVAILABLE = ("25006", "25P03")
-_UPGRADE_LOCK = 0x65_76_61_6C  # "eval"; of PostgreSQL's advisory locks
-
-
-class UnusableDatabaseError(Exception):
-    """A PostgreSQL database cannot hold what is stored here; the message says why."""
 
 
 class Database:
@@ -205,61 +195,8 @@ def is_unavailable(error: Exception) -> bool:
     return isinstance(error, OperationalError) and not mistaken
 
 
-def upgrade_database(url: URL) -> None:
-    """Bring the schema to this release, creating it in a database where there is none.
-
-    Raises:
-        UnusableDatabaseError: Texts in all languages cannot be stored in it.
-    """
-    engine = sync_engine(url)
-    try:
-        with engine.connect() as connection, _only_upgrade(connection):
-            config = _alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _only_upgrade(connection: Connection) -> Generator[None]:
-    """Let one process at a time migrate; on SQLite the lock of the data directory sees to it."""
-    if connection.dialect.name != "postgresql":
-        yield
-        return
-    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
-    if encoding != "UTF8":
-        raise UnusableDatabaseError(f"its encoding is {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8'")
-    connection.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADE_LOCK})")
-    connection.commit()
-    try:
-        yield
-    finally:
-        connection.rollback()
-        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
-        connection.commit()
-
-
-def schema_revisions(url: URL) -> tuple[str | None, str | None]:
-    """Return the schema revision of a database (None: empty) and the one this release wants."""
-    engine = sync_engine(url)
-    try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-    finally:
-        engine.dispose()
-    return current, ScriptDirectory.from_config(_alembic_config()).get_current_head()
-
-
 def sync_engine(url: URL) -> Engine:
     """Return an engine that blocks, for the start and for commands; `dispose` closes its connections."""
     if url.get_backend_name() == "sqlite":
         return create_engine(url.set(drivername="sqlite"), hide_parameters=True)
     return create_engine(url, hide_parameters=True, connect_args=_connect_args(url))
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(package_files("evalhaven.storage") / "migrations"))
-    return config

@@ -11,9 +11,10 @@ from evalhaven.domain.runs import Chunk
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage.chunks import list_pending_chunks
-from evalhaven.storage.database import _alembic_config, postgresql_url, sqlite_url, sync_engine, upgrade_database
+from evalhaven.storage.database import postgresql_url, sqlite_url, sync_engine
 from evalhaven.storage.output_items import list_stored_positions
 from evalhaven.storage.runs import get_run_by_key
+from evalhaven.storage.schema import _alembic_config, upgrade_database
 from tests.databases import PostgresServer
 from tests.unit.storage.stored import opened
 

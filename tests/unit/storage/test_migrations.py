@@ -10,16 +10,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import URL, create_engine, inspect, select
 
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.storage.database import (
-    Database,
-    UnusableDatabaseError,
-    postgresql_url,
-    schema_revisions,
-    sqlite_url,
-    sync_engine,
-    upgrade_database,
-)
+from evalhaven.storage.database import Database, postgresql_url, sqlite_url, sync_engine
 from evalhaven.storage.projects import check_project
+from evalhaven.storage.schema import UnusableDatabaseError, schema_revisions, upgrade_database
 from evalhaven.storage.tables import metadata, projects
 from tests.databases import PostgresServer
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from evalhaven.app.stores import StartError, blob_store, upgraded_database
+from evalhaven.app.stores import StartError, blob_store
+from evalhaven.app.upgrade import upgraded_database
 from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
-from evalhaven.storage.database import postgresql_url, upgrade_database
+from evalhaven.storage.database import postgresql_url
 from evalhaven.storage.pairing import PairingError, pair_blob_store
+from evalhaven.storage.schema import upgrade_database
 from tests.databases import PASSWORD, PostgresServer
 from tests.unit.storage.stored import opened, store_file
 

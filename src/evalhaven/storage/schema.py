@@ -1,0 +1,75 @@
+"""The database's schema: which one it has, and bringing it to this release by migrations.
+
+A process that finds its database ready (the executor) does without this module, and starts sooner without Alembic.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.resources import files as package_files
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection
+
+from evalhaven.storage.database import sync_engine
+
+_UPGRADE_LOCK = 0x65_76_61_6C  # "eval"; of PostgreSQL's advisory locks
+
+
+class UnusableDatabaseError(Exception):
+    """A PostgreSQL database cannot hold what is stored here; the message says why."""
+
+
+def upgrade_database(url: URL) -> None:
+    """Bring the schema to this release, creating it in a database where there is none.
+
+    Raises:
+        UnusableDatabaseError: Texts in all languages cannot be stored in it.
+    """
+    engine = sync_engine(url)
+    try:
+        with engine.connect() as connection, _only_upgrade(connection):
+            config = _alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _only_upgrade(connection: Connection) -> Generator[None]:
+    """Let one process at a time migrate; on SQLite the lock of the data directory sees to it."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise UnusableDatabaseError(f"its encoding is {encoding}; make one with CREATE DATABASE … ENCODING 'UTF8'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADE_LOCK})")
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
+        connection.commit()
+
+
+def schema_revisions(url: URL) -> tuple[str | None, str | None]:
+    """Return the schema revision of a database (None: empty) and the one this release wants."""
+    engine = sync_engine(url)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+    return current, ScriptDirectory.from_config(_alembic_config()).get_current_head()
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(package_files("evalhaven.storage") / "migrations"))
+    return config
