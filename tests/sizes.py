@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 IS_SOAK = os.environ.get("EVALHAVEN_SOAK") == "1"
 
-# Every random choice of a proof comes from this seed, so a failure can be replayed with EVALHAVEN_SEED.
-SEED = int(os.environ.get("EVALHAVEN_SEED") or secrets.randbelow(2**32))
+# Every random choice of a proof comes from this seed, so a failure can be replayed with EVALHAVEN_SEED. Checks of a
+# change make the same choices each time; a soak makes new ones.
+SEED = int(os.environ.get("EVALHAVEN_SEED") or (secrets.randbelow(2**32) if IS_SOAK else 1))
 # Processes that run tests side by side all take it from here.
 os.environ["EVALHAVEN_SEED"] = str(SEED)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
 import anyio
 import msgspec
@@ -402,18 +403,17 @@ async def test_faults_of_all_kinds_by_chance_cost_no_item(stage: Stage, asked: A
         TransportError("broken", "reset"),
         ok("<html>"),
     ]
-    number = 0
+    attempts = Counter[bytes]()
 
-    def answer(_body: bytes) -> Answer:
-        nonlocal number
-        number += 1
-        # A fifth of all replies, in no step with the tasks.
-        drawn = number * 2_654_435_761 % 4_294_967_296 / 4_294_967_296
+    def answer(body: bytes) -> Answer:
+        attempts[body] += 1
+        # A fifth of all replies, and for each call the same ones in whatever order they come.
+        drawn = crc32(b"%s attempt %d" % (body, attempts[body])) / 2**32
         return faults[int(drawn * 30)] if drawn < 0.2 else ok()
 
     stage.answer = answer
     began_at = anyio.current_time()
-    await asked.call_all([b"{}"] * 5000, tasks=100)
+    await asked.call_all([b"%d" % number for number in range(5000)], tasks=100)
 
     assert len(asked.answers) == 5000
     assert len(stage.asked) == 5000 + asked.retries.total()

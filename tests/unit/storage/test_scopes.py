@@ -7,6 +7,7 @@ from pathlib import Path
 # These hold no queries: they open, lock and describe where things are kept.
 EXEMPT = {
     "database.py",  # opens transactions
+    "schema.py",  # brings the whole database to this release
     "blobs.py",  # files on disk, named by rows that are scoped
     "pairing.py",  # the whole database, before it is served
     "lock.py",  # the data directory itself
@@ -63,7 +64,7 @@ def test_storage_never_commits(repository: Path) -> None:
     calls = [
         f"{path.name}: {ast.unparse(node)}"
         for path in (repository / "src/evalhaven/storage").glob("*.py")
-        if path.name not in ("database.py", "blobs.py")
+        if path.name not in ("blobs.py", "database.py", "schema.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
