@@ -8,6 +8,7 @@ order to decide what it writes, it locks. Whoever opens a transaction commits it
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -33,6 +34,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 _BUSY_TIMEOUT_S = 30
 _WRITERS = 6
+_ROWS_A_STATEMENT = 256
 _READ_ONLY = "evalhaven_read_only"
 _POSTGRESQL_DRIVER = "postgresql+psycopg"
 # A server that is gone without a word, and one that left a transaction open, must not block others for long.
@@ -170,7 +172,7 @@ async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[s
         rows: Values by column; every row has the same columns.
     """
     if tx.dialect.name != "postgresql":
-        return (await tx.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)).rowcount
+        return await _insert_new_sqlite(tx, table, rows)
     # One statement with an array a column costs half of a statement a row.
     columns = {name: table.c[name] for name in rows[0]}
     arrays = [bindparam(name, type_=ARRAY(column.type)) for name, column in columns.items()]
@@ -178,6 +180,28 @@ async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[s
     statement = postgresql.insert(table).from_select(list(columns), select(unnested)).on_conflict_do_nothing()
     values = {name: [row[name] for row in rows] for name in columns}
     return (await tx.execute(statement, values, execution_options={"preserve_rowcount": True})).rowcount
+
+
+async def _insert_new_sqlite(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows, many with one statement.
+
+    A statement is executed without Python's lock, and at its end the lock is waited for. With a statement a row this
+    thread and the event loop would hand it to and fro for each row.
+    """
+    columns = tuple(rows[0])
+    binders = [(name, table.c[name].type.dialect_impl(tx.dialect).bind_processor(tx.dialect)) for name in columns]
+    inserted = 0
+    for first in range(0, len(rows), _ROWS_A_STATEMENT):
+        part = rows[first : first + _ROWS_A_STATEMENT]
+        values = tuple(row[name] if bind is None else bind(row[name]) for row in part for name, bind in binders)
+        inserted += (await tx.exec_driver_sql(_insert_statement(table.name, columns, len(part)), values)).rowcount
+    return inserted
+
+
+@cache
+def _insert_statement(table: str, columns: Sequence[str], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 def is_unavailable(error: Exception) -> bool:
