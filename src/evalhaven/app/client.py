@@ -5,15 +5,9 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
-from fastapi import FastAPI
 
-from evalhaven.api.application import build_application
-from evalhaven.app.endpoints import open_catalog
-from evalhaven.app.server import build_services
 from evalhaven.app.stores import InUseError, hold_data_directory
-from evalhaven.app.upgrade import upgraded_database
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
-from evalhaven.storage.database import open_database
 from evalhaven.storage.lock import DataDirectoryLock
 
 _CLIENT_TIMEOUT_S = 120.0
@@ -47,17 +41,13 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
         ) as client:
             yield client
         return
-    database = open_database(upgraded_database(settings))
-    services = build_services(settings, database, open_catalog(settings), lambda: None, lambda: False)
-    transport = httpx.ASGITransport(build_application(services, _no_lifespan))
+    from evalhaven.app.in_process import open_application  # noqa: PLC0415 - takes longer than most requests to a server
+
     try:
-        async with httpx.AsyncClient(transport=transport, base_url=IN_PROCESS_URL) as client:
+        async with (
+            open_application(settings) as application,
+            httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url=IN_PROCESS_URL) as client,
+        ):
             yield client
     finally:
-        await database.close()
         lock.release()
-
-
-@asynccontextmanager
-async def _no_lifespan(_application: FastAPI) -> AsyncGenerator[None]:
-    yield

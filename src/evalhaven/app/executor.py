@@ -26,16 +26,13 @@ from evalhaven.sampling.embeddings.embedder import open_embedder
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
-_COLLECT_AFTER = (50_000, 20, 50)
-
 
 def execute_runs(settings: Settings, parent_pid: int) -> None:
     """Be the executor: conduct runs until the parent is gone."""
     die_with_parent(parent_pid)
     close_to_neighbours()
     allow_many_connections()
-    # With a thousand calls under way, a third of the time would go into looking through what waits for their answers.
-    gc.set_threshold(*_COLLECT_AFTER)
+    gc.freeze()  # what was imported stays for good
     anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

@@ -1,5 +1,6 @@
 """The server's parts, put together, and its start."""
 
+import gc
 import os
 import signal
 import socket
@@ -84,6 +85,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
     structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
+    gc.freeze()  # what was imported stays for good
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,0 +1,33 @@
+"""The API in the process of a command, where no server holds the data directory."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from evalhaven.api.application import build_application
+from evalhaven.app.endpoints import open_catalog
+from evalhaven.app.server import build_services
+from evalhaven.app.upgrade import upgraded_database
+from evalhaven.settings import Settings
+from evalhaven.storage.database import open_database
+
+
+@asynccontextmanager
+async def open_application(settings: Settings) -> AsyncGenerator[FastAPI]:
+    """Open the API over a data directory that the caller holds; it executes no runs.
+
+    Raises:
+        StartError: The database cannot be used.
+    """
+    database = open_database(upgraded_database(settings))
+    services = build_services(settings, database, open_catalog(settings), lambda: None, lambda: False)
+    try:
+        yield build_application(services, _no_lifespan)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _no_lifespan(_application: FastAPI) -> AsyncGenerator[None]:
+    yield
