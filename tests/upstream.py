@@ -147,16 +147,16 @@ class Upstream:
         """Change the behaviour; `gone_s` takes effect at once unless `gone_after` says when."""
         self.behaviour.change(query)
         names = [name for name, _ in parse_qsl(query)]
-        if "hold_after" in names:
-            held, self._held = self._held, []
-            for answer in held:
-                answer()
         if "seed" in names:
             self.chance = random.Random(self.behaviour.seed)
         if "gone_s" in names:
             self._has_been_gone = False
             if self.behaviour.gone_s and not self.behaviour.gone_after:
                 self.go()
+        if "hold_after" in names:
+            held, self._held = self._held, []
+            for answer in held:
+                answer()
 
 
 class _Connection(asyncio.Protocol):

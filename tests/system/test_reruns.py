@@ -16,6 +16,7 @@ from tests.system.test_sampling_faults import CRITERIA, assert_whole, start_samp
 from tests.system.watch import watch_of
 
 _GONE_S = 4.0
+_IN_FLIGHT = 50
 
 
 def errors_and_items(server: Server, run_id: str) -> tuple[int, int]:
@@ -53,13 +54,14 @@ def test_a_run_is_made_whole_after_an_outage_and_graded_again_whatever_is_killed
 ) -> None:
     count = SIZES.outage_items
     with (
-        faulty_upstream(latency_ms=60) as upstream,
-        asking_server(tmp_path, temporary_database, upstream, 50, timeout_s=2, retry_for_s=0.5) as server,
+        faulty_upstream(latency_ms=60, hold_after=count - _IN_FLIGHT) as upstream,
+        asking_server(tmp_path, temporary_database, upstream, _IN_FLIGHT, timeout_s=2, retry_for_s=0.5) as server,
         Client(server.url) as client,
     ):
         eval_id, run_id = start_sampled(client, tmp_path, count)
         client.wait_for_items(eval_id, run_id, count // 3)
-        upstream.change(gone_s=_GONE_S)
+        # Whoever is fast has not got the last answers yet, and gets no more.
+        upstream.change(gone_s=_GONE_S, hold_after=0)
         failed = client.wait_for_end(eval_id, run_id)
         left = errors_and_items(server, run_id)
         # Whether the run gave up or went on to its end depends on when the upstream was back.

@@ -57,6 +57,7 @@ class ItemPool:
         self._stop_requested = stop_requested
         self._feeds: deque[_Feed] = deque()
         self._unended: set[_Feed] = set()
+        self._rows_taken = 0
         self._running = 0
         self._owed = 0  # tasks that are to start with the next chunk
         self._tasks: TaskGroup | None = None
@@ -113,7 +114,11 @@ class ItemPool:
             while not self._stop_requested.is_set() and (taken := self._take_row()) is not None:
                 feed, (position, repeat, text) = taken
                 row = parse_row(text) if isinstance(text, bytes) else await text.take(position, repeat)
+                rows_taken = self._rows_taken
                 item = await self._evaluator.evaluate_item(row, position, repeat)
+                if self._rows_taken != rows_taken:
+                    # It waited for something, and others had their turn.
+                    resumed_at = time.monotonic()
                 while not self._outbox.add(item):
                     await self._outbox.wait_for_room()
                 if self._on_item is not None:
@@ -133,6 +138,7 @@ class ItemPool:
             row = next(feed.rows, None)
             if row is not None:
                 feed.under_way += 1
+                self._rows_taken += 1
                 return feed, row
             self._feeds.popleft()
             feed.is_read = True
