@@ -1,7 +1,5 @@
 """Runs whose judges' endpoint fails, and judged runs that are killed: nothing is lost, and nothing is counted twice."""
 
-import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from tests.server import Server
 from tests.sizes import SEED, SIZES
 from tests.system.client import Client, JsonObject, write_rows
 from tests.system.faulty import FaultyUpstream, asking_server, faulty_upstream
-from tests.system.inside import executor_of
+from tests.system.killing import end_after_kills
 from tests.system.watch import watch_of
 
 _IN_FLIGHT = 50
@@ -117,25 +115,13 @@ def test_a_killed_judged_run_counts_every_judgement_once(
     tmp_path: Path, temporary_database: TemporaryDatabase, say: Say
 ) -> None:
     count, kills = SIZES.judged_kill_items, SIZES.judged_kills
-    chance = random.Random(SEED)
     with (
         faulty_upstream(latency_ms=20, hold_after=2 * count - _IN_FLIGHT) as upstream,
         asking_server(tmp_path, temporary_database, upstream, _IN_FLIGHT) as server,
         Client(server.url) as client,
     ):
-        eval_id, run_id = start_judged(client, tmp_path, count, "only")
-        for number in range(kills):
-            run = client.wait_for_items(eval_id, run_id, (number + 1) * count // (kills + 2))
-            assert run["status"] == "in_progress"
-            time.sleep(chance.uniform(0.0, 0.2))
-            if number % 2:
-                executor_of(server).kill()
-            else:
-                server.kill()
-                server.restart()
-        # However fast the run is beside a restart, it could not end before this.
-        upstream.change(hold_after=0)
-        run = client.wait_for_end(eval_id, run_id, timeout_s=600)
+        ids = start_judged(client, tmp_path, count, "only")
+        run = end_after_kills(server, client, upstream, ids, count, kills)
         answered = answered_to(upstream, "only")
         paid_twice = sum(answered.values()) - count
 
