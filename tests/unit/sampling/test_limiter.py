@@ -398,6 +398,19 @@ async def test_changes_are_bounded(make: MakeLimiter) -> None:
     assert [change.number for change in limiter.changes()] == list(range(401, 501))
 
 
+@pytest.mark.parametrize(("is_sent", "waited_s"), [(True, 1.0), (False, 0.0)])
+async def test_what_was_not_sent_costs_nothing_of_a_minute(make: MakeLimiter, is_sent: bool, waited_s: float) -> None:
+    limiter = make(requests=60, tokens=6000)
+    await limiter.acquire(100)
+    if not is_sent:
+        limiter.note_unsent(100)
+    limiter.release()
+    began_at = anyio.current_time()
+    await limiter.acquire(100)
+
+    assert anyio.current_time() - began_at == pytest.approx(waited_s, abs=0.05)
+
+
 async def test_the_state_can_be_shown_as_json(make: MakeLimiter) -> None:
     limiter = make(start=2, maximum=5)
     permit = await limiter.acquire()

@@ -118,7 +118,7 @@ class ModelCaller:
                 try:
                     if line.reachability.is_down and not is_probe:
                         # It went down while this call waited.
-                        line.limiter.note_tokens(expected_tokens, 0)
+                        line.limiter.note_unsent(expected_tokens)
                         continue
                     attempts += 1
                     began_at = line.now()

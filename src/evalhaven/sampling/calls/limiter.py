@@ -144,6 +144,16 @@ class AdaptiveLimiter:
             if self._queue:
                 self._serve_queue()
 
+    def note_unsent(self, tokens: int) -> None:
+        """Take back what a slot was charged: nothing was sent, so it costs nothing.
+
+        Args:
+            tokens: What was expected.
+        """
+        if self._requests is not None:
+            self._requests.take(-1)
+        self.note_tokens(tokens, 0)
+
     @property
     def state(self) -> LimiterState:
         """What the limiter shows of itself, now."""
@@ -195,10 +205,7 @@ class AdaptiveLimiter:
             await place
         except BaseException:
             if place.done() and not place.cancelled():
-                # Nothing was sent, so it costs nothing.
-                if self._requests is not None:
-                    self._requests.take(-1)
-                self.note_tokens(tokens, 0)
+                self.note_unsent(tokens)
                 self.release()
             else:
                 self._queue.pop(place, None)
