@@ -73,11 +73,15 @@ class Purger:
             return await find_deleted_run(tx, EngineScope())
 
     async def _purge_run(self, run: DeletedRun) -> None:
+        last: tuple[int, int] | None = None
         is_left, limit = True, _LARGEST_BATCH
         while is_left:
+            begins_at_first = last is None
             started = time.monotonic()
             async with self._database.write() as tx:
-                is_left = await purge_output_items(tx, run.scope, run.key, limit)
+                last = await purge_output_items(tx, run.scope, run.key, limit, last)
+            # Only who looked from the first position on knows that there is none.
+            is_left = last is not None or not begins_at_first
             # Requests wait for the lock meanwhile, and items of megabytes take their time.
             is_slow = time.monotonic() - started > _LONGEST_BATCH_S
             limit = max(limit // 2, 1) if is_slow else min(2 * limit, _LARGEST_BATCH)

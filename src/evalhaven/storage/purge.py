@@ -36,22 +36,29 @@ async def find_deleted_run(tx: AsyncConnection, _scope: EngineScope) -> DeletedR
     return None if row is None else DeletedRun(row.key, ProjectScope(row.project_id), RunId(row.public_id))
 
 
-async def purge_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int, limit: int) -> bool:
-    """Delete the first output items of a run, in the order of positions; return whether there were any.
+async def purge_output_items(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, limit: int, after: tuple[int, int] | None = None
+) -> tuple[int, int] | None:
+    """Delete output items of a run in the order of positions; return (position, repeat) of the last, None for none.
 
     Args:
         tx: Open write transaction.
         scope: Whose run.
         run_key: The run.
         limit: Items at the most.
+        after: What the call before returned, None to begin at the first. PostgreSQL keeps what is deleted for a
+            while, and without this would walk past all of it each time.
     """
-    of_run = and_(output_items.c.run_key == run_key, output_items.c.project_id == scope.project_id)
     key = (output_items.c.position, output_items.c.repeat)
-    found = (await tx.execute(select(*key).where(of_run).order_by(*key).limit(limit))).all()
+    rest = and_(output_items.c.run_key == run_key, output_items.c.project_id == scope.project_id)
+    if after is not None:
+        rest = and_(rest, tuple_(*key) > after)
+    found = (await tx.execute(select(*key).where(rest).order_by(*key).limit(limit))).all()
     if not found:
-        return False
-    await tx.execute(delete(output_items).where(of_run, tuple_(*key) <= (found[-1].position, found[-1].repeat)))
-    return True
+        return None
+    last = (found[-1].position, found[-1].repeat)
+    await tx.execute(delete(output_items).where(rest, tuple_(*key) <= last))
+    return last
 
 
 async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: int, at: int) -> None:

@@ -53,7 +53,7 @@ async def test_a_purge_that_was_cut_short_is_finished_by_the_next(
         await delete_run(tx, SCOPE, run.key, 200)
     calls = 0
 
-    async def dying_purge(*arguments: object) -> bool:
+    async def dying_purge(*arguments: object) -> tuple[int, int] | None:
         nonlocal calls
         calls += 1
         if calls == 2:

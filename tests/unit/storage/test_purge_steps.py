@@ -43,13 +43,20 @@ async def store_deleted_run(database: Database, items: int) -> Run:
 async def test_items_are_purged_from_the_lowest_position_until_none_is_left(database: Database) -> None:
     run = await store_deleted_run(database, 10)
     left: list[int] = []
-    is_left = True
-    while is_left:
+    last: tuple[int, int] | None = None
+    while not left or last is not None:
         async with database.write() as tx:
-            is_left = await purge_output_items(tx, SCOPE, run.key, 4)
+            last = await purge_output_items(tx, SCOPE, run.key, 4, last)
             left.append(len(await list_stored_positions(tx, SCOPE, run.key, 0, 10)))
 
     assert left == [6, 2, 0, 0]
+
+
+async def test_a_purge_goes_on_behind_the_last_item(database: Database) -> None:
+    run = await store_deleted_run(database, 10)
+    async with database.write() as tx:
+        assert await purge_output_items(tx, SCOPE, run.key, 3, (4, 0)) == (7, 0)
+        assert await list_stored_positions(tx, SCOPE, run.key, 0, 10) == {(n, 0) for n in (0, 1, 2, 3, 4, 8, 9)}
 
 
 async def test_a_purge_that_was_cut_short_goes_on(database: Database) -> None:

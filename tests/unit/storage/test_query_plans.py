@@ -46,6 +46,7 @@ QUERIES: dict[str, Query] = {
     "stored ids": lambda tx: list_stored_ids(tx, DEFAULT_PROJECT, 1, [ITEM_ID]),
     "stored positions": lambda tx: list_stored_positions(tx, DEFAULT_PROJECT, 1, 0, 500),
     "purge of items": lambda tx: purge_output_items(tx, DEFAULT_PROJECT, 1, 256),
+    "purge of more items": lambda tx: purge_output_items(tx, DEFAULT_PROJECT, 1, 256, (255, 0)),
     "pending chunks": lambda tx: list_pending_chunks(tx, DEFAULT_PROJECT, 1, -1, 2),
 }
 # Indexes that hold only the few rows in question may be read whole.
