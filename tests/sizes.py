@@ -119,10 +119,10 @@ REDUCED = Sizes(
     rounds=10,
     hostile_requests=3,
     hostile_size=30_000,
-    hostile_runs=20,
+    hostile_runs=15,
     histories=1,
-    history_steps=15,
-    generated_requests=300,
+    history_steps=12,
+    generated_requests=250,
     python_items=5_000,
     grader_calls=10_000,
 )
