@@ -197,7 +197,7 @@ def show_server_logs() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     if report.failed:
         report.sections += list(_log_sections(report.longreprtext))
     if report.when == "teardown":
-        kept = {server: len(server.log) for server in _shown if server.is_up}
+        kept = {server: server.log_path.stat().st_size for server in _shown if server.is_up}
         _shown.clear()
         _shown.update(kept)
     return report
@@ -205,7 +205,7 @@ def show_server_logs() -> Generator[None, pytest.TestReport, pytest.TestReport]:
 
 def _log_sections(failure: str) -> Iterator[tuple[str, str]]:
     for server, length in _shown.items():
-        logged = server.log[length:]
+        logged = server.log_path.read_bytes()[length:].decode(errors="replace")
         if logged:
             state = "up" if server.is_up else f"ended with status {server.process.returncode}"
             yield f"log of {server.url}, {state}", logged[-_SHOWN_LOG_CHARS:]

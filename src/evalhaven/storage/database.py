@@ -34,7 +34,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 _BUSY_TIMEOUT_S = 30
 _WRITERS = 6
-_ROWS_A_STATEMENT = 256
+_ROWS_A_STATEMENT = (64, 16, 4, 1)  # few sizes: each connection keeps a prepared statement of each
 _READ_ONLY = "evalhaven_read_only"
 _POSTGRESQL_DRIVER = "postgresql+psycopg"
 # A server that is gone without a word, and one that left a transaction open, must not block others for long.
@@ -190,9 +190,11 @@ async def _insert_new_sqlite(tx: AsyncConnection, table: Table, rows: Sequence[M
     """
     columns = tuple(rows[0])
     binders = [(name, table.c[name].type.dialect_impl(tx.dialect).bind_processor(tx.dialect)) for name in columns]
-    inserted = 0
-    for first in range(0, len(rows), _ROWS_A_STATEMENT):
-        part = rows[first : first + _ROWS_A_STATEMENT]
+    first = inserted = 0
+    while first < len(rows):
+        size = next(size for size in _ROWS_A_STATEMENT if size <= len(rows) - first)
+        part = rows[first : first + size]
+        first += size
         values = tuple(row[name] if bind is None else bind(row[name]) for row in part for name, bind in binders)
         inserted += (await tx.exec_driver_sql(_insert_statement(table.name, columns, len(part)), values)).rowcount
     return inserted
