@@ -10,7 +10,11 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-deps \
+	--no-build-isolation --use-pep517
+# A lock is the whole list of what is installed: pip looks for nothing else, whatever else there is by now.
+INSTALL_LOCK := $(INSTALL) --require-hashes
+CHECK_INSTALLED := lacking=$$($(BIN)/python -m pip --disable-pip-version-check check) || { echo "$$lacking"; exit 1; }
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := $(VENV)/clients
@@ -91,13 +95,15 @@ $(INSTALLED): pyproject.toml requirements/build.txt requirements/runtime.txt
 		{ echo 'The venv module is missing. On Debian or Ubuntu: apt install python3-venv'; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'Making $(VENV) …'; $(PYTHON) -m venv --clear $(VENV); }
 	@echo 'Installing what Evalhaven needs …'
-	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(INSTALL_LOCK) -r requirements/build.txt -r requirements/runtime.txt
+	@$(INSTALL) --editable .
+	@$(CHECK_INSTALLED)
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
 	@echo 'Installing what the tests need …'
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(INSTALL_LOCK) -r requirements/dev.txt
+	@$(CHECK_INSTALLED)
 	@touch $@
 
 # Other versions of the SDK, each by itself, and the npm SDK, run by the Node that comes with the type checker.
@@ -105,8 +111,7 @@ $(INSTALLED_CLIENTS): $(INSTALLED_DEV) $(wildcard requirements/clients/*.txt req
 	@echo 'Installing the clients that the tests drive the server with …'
 	@rm -rf $(CLIENTS) && mkdir -p $(CLIENTS)/npm
 	@for version in 1.72.0 2.x; do \
-		$(PIP) --require-hashes --no-deps --target $(CLIENTS)/openai-$$version \
-			-r requirements/clients/openai-$$version.txt || exit 1; \
+		$(INSTALL_LOCK) --target $(CLIENTS)/openai-$$version -r requirements/clients/openai-$$version.txt || exit 1; \
 	done
 	@cp requirements/clients/npm/*.json $(CLIENTS)/npm
 	@cd $(CLIENTS)/npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
