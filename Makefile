@@ -114,5 +114,5 @@ $(INSTALLED_CLIENTS): $(INSTALLED_DEV) $(wildcard requirements/clients/*.txt req
 	@rm -rf $(CLIENTS) && mkdir -p $(CLIENTS)/npm
 	@$(foreach client,$(PYTHON_CLIENTS),$(INSTALL_LOCK) --target $(CLIENTS)/$(client) -r requirements/clients/$(client).txt &&) :
 	@cp requirements/clients/npm/*.json $(CLIENTS)/npm
-	@cd $(CLIENTS)/npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@cd $(CLIENTS)/npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@
