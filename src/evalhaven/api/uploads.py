@@ -162,5 +162,7 @@ def _sent_name(disposition: bytes, plain: bytes) -> str:
 
 def _last_part(sent: str) -> str:
     """Return a name without directories, which some programs send along and which mean nothing here."""
+    if _ENCODED_WORD.fullmatch(sent.encode()):
+        return sent  # it was none after all, and the slashes of base64 divide nothing
     name = re.split(r"[/\\]", _CONTROL.sub("", sent).rstrip("/\\"))[-1]
     return "" if name in (".", "..") else name
