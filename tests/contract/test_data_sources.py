@@ -30,6 +30,10 @@ SOURCES = {
         "completions",
         {"type": "stored_completions", "metadata": None, "model": None, "created_after": None, "limit": None},
     ),
+    "stored completions, metadata of any type": (
+        "completions",
+        {"type": "stored_completions", "metadata": {"n": 1.0, "b": True, "0": None, "l": ["x", {"y": []}]}},
+    ),
     "responses": (
         "responses",
         {

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, Tag, WithJsonSchema, model_validator
 
-from evalhaven.wire.contract import JsonObject, NonEmptyStr, WireModel, choose_by, fault
+from evalhaven.wire.contract import NonEmptyStr, WireModel, choose_by, fault
 from evalhaven.wire.messages import InputMessages
-from evalhaven.wire.metadata import Metadata
+from evalhaven.wire.metadata import MetadataFilter
 from evalhaven.wire.sampling_params import CompletionsSamplingParams, ResponsesSamplingParams
 
 DATA_SOURCE_TYPES = ("jsonl", "completions", "responses")
@@ -50,7 +50,7 @@ class EvalStoredCompletionsSource(WireModel):
     """
 
     type: Literal["stored_completions"]
-    metadata: Metadata = None
+    metadata: MetadataFilter = None
     model: str | None = None
     created_after: Timestamp | None = None
     created_before: Timestamp | None = None
@@ -61,7 +61,7 @@ class EvalResponsesSource(WireModel):
     """Select stored responses. Published schema EvalResponsesSource, and `limit`, which programs send."""
 
     type: Literal["responses"]
-    metadata: JsonObject | None = None
+    metadata: MetadataFilter = None
     model: str | None = None
     instructions_search: str | None = None
     created_after: Timestamp | None = None
