@@ -17,11 +17,12 @@ Timestamp = Annotated[int, Field(ge=0)]
 
 _ROW_SCHEMA = {
     "type": "object",
+    "description": "An item, perhaps with a sample. Where no row has either key, each row is the item itself.",
     "properties": {
         "item": {"type": "object", "additionalProperties": True},
         "sample": {"anyOf": [{"type": "object", "additionalProperties": True}, {"type": "null"}]},
     },
-    "required": ["item"],
+    "additionalProperties": True,
 }
 
 

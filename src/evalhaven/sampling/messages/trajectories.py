@@ -10,11 +10,11 @@ from typing import cast
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.tool_calls import call_item_of, is_call, tool_call_of
 from evalhaven.sampling.catalog import ChatOrResponses
 from evalhaven.sampling.messages.attachments import FileLookup
 from evalhaven.sampling.messages.contents import chat_content, responses_content, shown_content, shown_object
 from evalhaven.sampling.messages.making import unsendable
-from evalhaven.sampling.protocols.tool_calls import call_item_of, is_call, tool_call_of
 
 _NOT_IN_CHAT = frozenset({"type", "id", "status", "phase", "annotations", "parsed"})
 _TRANSLATED = frozenset({"role", "content", "tool_calls", "tool_call_id", "function_call", "refusal"})
