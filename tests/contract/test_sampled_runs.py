@@ -43,6 +43,10 @@ base_url = "{url}/closed"
 models = ["closed"]
 retry_for_s = 0
 
+[endpoints.spoken]
+base_url = "{url}/spoken"
+models = ["spoken"]
+
 [endpoints.plain]
 base_url = "{url}/v1"
 models = ["plain"]
@@ -357,6 +361,25 @@ def test_only_what_was_set_is_sent_with_what_extra_body_adds(
     headers = listener.requests[-1].headers
     assert headers["x-evalhaven-hop"] == "1"
     assert "authorization" not in headers, "the caller's key is not for others"
+
+
+@pytest.mark.parametrize("place", ["beside the model", "sampling_params"])
+def test_a_spoken_answer_is_asked_for_and_its_transcript_is_graded(
+    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint, place: str
+) -> None:
+    message = {"role": "assistant", "content": None, "audio": {"id": "a", "data": "UklGRg==", "transcript": "a0"}}
+    listener.answers["/spoken/chat/completions"] = (
+        200, {**chat_reply(""), "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    )  # fmt: skip
+    spoken = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    run = run_sampled(rows(1), "spoken", **(spoken if place != "sampling_params" else {place: spoken}))
+
+    assert last_body(listener).items() >= spoken.items()
+    assert (run["result_counts"]["passed"], run["evalhaven"]["warnings"]) == (1, [])
+    echoed = run["data_source"]
+    assert (echoed if place != "sampling_params" else echoed[place]).items() >= spoken.items()
+    again = wait_for_end(http, http.post(f"/api/runs/{run['id']}/regrade", json={}).json())
+    assert again["result_counts"]["passed"] == 1
 
 
 def test_what_an_endpoint_lacks_is_adapted_and_said(

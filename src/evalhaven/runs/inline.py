@@ -11,7 +11,6 @@ from evalhaven.runs.rows import MAX_ROW_BYTES, RowError
 from evalhaven.storage.blobs import BlobWriter
 
 CONTENT_PARAM = "data_source.source.content"
-CONTENT_POINTER = "/data_source/source/content"
 _PATH = ("data_source", "source", "content")
 _SHOWN_ROWS = 10
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024

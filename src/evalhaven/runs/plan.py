@@ -31,7 +31,6 @@ _CHUNKS_A_TRANSACTION = 64
 _ROWS_BETWEEN_PAUSES = 256
 _BYTES_BETWEEN_PAUSES = 1024 * 1024
 _SHOWN_LINES = 10
-SOURCE_POINTER = "/data_source/source"
 
 
 @dataclass(slots=True)
@@ -102,7 +101,7 @@ class RunPlanner:
         if position == 0:
             raise InvalidRowsError('The data source has no rows; a row is a line such as {"item": {…}}.')
         if checker is not None:
-            self._cautions = checker.notices.cautions(SOURCE_POINTER)
+            self._cautions = checker.notices.cautions
         return [
             Chunk(number, cut.first_position, cut.row_count, cut.byte_start, cut.byte_end)
             for number, cut in enumerate(cuts)

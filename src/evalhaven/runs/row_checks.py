@@ -8,6 +8,7 @@ from evalhaven.domain.sample_forms import is_readable
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.runs.rows import RowError, is_bare_item, parse_row
 
+_SOURCE = "/data_source/source"
 _SAMPLES_IGNORED = (
     "Rows bring a 'sample' along, which is ignored: the run has a 'model' and samples anew. To grade the samples of "
     "the rows leave out 'model' and 'input_messages'."
@@ -39,12 +40,9 @@ class Notices:
     unreadable: int = 0
     first_unreadable: str = ""
 
-    def cautions(self, pointer: str) -> list[Caution]:
-        """Return the warnings of a run.
-
-        Args:
-            pointer: Where its rows stand in the request.
-        """
+    @property
+    def cautions(self) -> list[Caution]:
+        """Return what the run warns of."""
         told: list[str] = []
         if self.are_bare:
             told.append(_BARE_ITEMS)
@@ -56,7 +54,7 @@ class Notices:
         ):
             if count:
                 told.append(sentence.format(count=count, rows="row has" if count == 1 else "rows have", first=first))
-        return [Caution(pointer, message) for message in told]
+        return [Caution(_SOURCE, message) for message in told]
 
 
 class RowChecker:

@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, Tag, WithJsonSchema, model_validator
 
-from evalhaven.wire.contract import NonEmptyStr, WireModel, choose_by, fault
+from evalhaven.wire.contract import JsonObject, NonEmptyStr, WireModel, choose_by, fault
 from evalhaven.wire.messages import InputMessages
 from evalhaven.wire.metadata import MetadataFilter
-from evalhaven.wire.sampling_params import CompletionsSamplingParams, ResponsesSamplingParams
+from evalhaven.wire.sampling_params import CompletionsSamplingParams, Modalities, ResponsesSamplingParams
 
 DATA_SOURCE_TYPES = ("jsonl", "completions", "responses")
 """Every data source type, in the order error messages name them."""
@@ -122,11 +122,25 @@ class _SampledDataSource(WireModel):
 
 
 class CreateEvalCompletionsRunDataSource(_SampledDataSource):
-    """Sample with chat completions. Published schema CreateEvalCompletionsRunDataSource."""
+    """Sample with chat completions. Published schema CreateEvalCompletionsRunDataSource.
+
+    `modalities` and `audio` stand here in public programs, or among the `sampling_params`.
+    """
 
     type: Literal["completions"]
     source: CompletionsSource
     sampling_params: CompletionsSamplingParams | None = None
+    modalities: Modalities | None = None
+    audio: JsonObject | None = None
+
+    @model_validator(mode="after")
+    def _require_one_kind_of_answer(self) -> Self:
+        params = self.sampling_params
+        for name in ("modalities", "audio"):
+            own, other = getattr(self, name), getattr(params, name, None)
+            if own is not None and other is not None and own != other:
+                raise fault(f"differs from 'sampling_params.{name}'; give it in one of the two places", name)
+        return self
 
 
 class CreateEvalResponsesRunDataSource(_SampledDataSource):

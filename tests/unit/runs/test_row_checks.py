@@ -23,7 +23,7 @@ def told(rows: list[bytes], schema: ItemSchema = ANY, **how: bool) -> list[str]:
     checker = RowChecker(schema, **given)
     for number, text in enumerate(rows):
         checker.check(text, f"row {number}")
-    cautions = checker.notices.cautions("/data_source/source")
+    cautions = checker.notices.cautions
     assert {caution.pointer for caution in cautions} <= {"/data_source/source"}
     return [caution.message for caution in cautions]
 

@@ -38,6 +38,8 @@ def chat_parameters(wanted: Wanted, lacks: Collection[str], endpoint_name: str, 
         "response_format": None if wanted.answer_format is None else chat_format(wanted.answer_format),
         "tools": [chat_tool(tool, is_translated=is_translated) for tool in wanted.tools] or None,
         "tool_choice": chat_tool_choice(wanted.tool_choice, is_translated=is_translated),
+        "modalities": wanted.modalities,
+        "audio": wanted.audio,
     }
     unknown = next((key for key in wanted.text_settings if key != "verbosity"), None)
     if unknown is not None:

@@ -68,10 +68,12 @@ def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonOb
         UnsupportedRequestError: It cannot be sent to this endpoint.
     """
     wants_responses = data_source.get("type") == "responses"
-    params = data_source.get("sampling_params")
+    wanted = (
+        responses_wanted(data_source.get("sampling_params")) if wants_responses else completions_wanted(data_source)
+    )
     return _compile(
         data_source.get("input_messages"),
-        responses_wanted(params) if wants_responses else completions_wanted(params),
+        wanted,
         "responses" if wants_responses else "chat",
         target,
         extra_body or {},

@@ -32,7 +32,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import input_message_cautions
 from evalhaven.runs.creation import new_run, option_cautions
-from evalhaven.runs.inline import CONTENT_POINTER, take_apart, write_inline_rows
+from evalhaven.runs.inline import take_apart, write_inline_rows
 from evalhaven.runs.judging import refuse_unanswerable
 from evalhaven.runs.sampler import sampling_cautions
 from evalhaven.runs.tool_secrets import tools_with_secrets
@@ -118,7 +118,7 @@ async def _prepare(
             )
             notices = await anyio.to_thread.run_sync(write)
             await anyio.to_thread.run_sync(services.blobs.commit, writer, run.id)
-        run = replace(run, warnings=[*run.warnings, *notices.cautions(CONTENT_POINTER)])
+        run = replace(run, warnings=[*run.warnings, *notices.cautions])
     return run, sealed
 
 
