@@ -317,21 +317,43 @@ def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Calla
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "param", "said"),
     [
-        ({"input_messages": {"type": "template", "template": []}}, "are empty"),
+        (
+            {"input_messages": {"type": "template", "template": []}},
+            "data_source.input_messages.template",
+            "are empty",
+        ),
         (
             {"type": "responses", "model": "plain", "sampling_params": {"tools": [{"type": "web_search"}]}},
+            "data_source.sampling_params.tools[0]",
             "runs within the Responses protocol",
         ),
+        (
+            {"type": "responses", "model": "plain", "sampling_params": {"tool_choice": {"type": "web_search"}}},
+            "data_source.sampling_params.tool_choice",
+            "belongs to the Responses protocol",
+        ),
+        (
+            {"type": "responses", "model": "plain", "sampling_params": {"text": {"other": 1}}},
+            "data_source.sampling_params.text.other",
+            "no place in chat completions",
+        ),
+        (
+            {"model": "plain", "input_messages": asked("x", {"type": "input_file", "file_url": "https://x/y.pdf"})},
+            "data_source.input_messages.template[0].content[1].file_url",
+            "Input message 0, part 1: chat completions take no file_url",
+        ),
+        ({"options": {"extra_body": {"stream": True}}}, "evalhaven.extra_body.stream", "read whole"),
+        ({"options": {"extra_body": {"model": "x"}}}, "evalhaven.extra_body.model", "the run itself sets"),
     ],
 )
 def test_what_no_endpoint_has_a_form_for_is_refused(
-    create: Callable[..., httpx.Response], changes: dict[str, Any], said: str
+    create: Callable[..., httpx.Response], changes: dict[str, Any], param: str, said: str
 ) -> None:
     error = refusal_of(create(rows(1), **changes), 400)
 
-    assert error["param"] == "data_source"
+    assert (error["param"], error["code"]) == (param, "unsupported")
     assert said in error["message"]
 
 
@@ -361,6 +383,15 @@ def test_only_what_was_set_is_sent_with_what_extra_body_adds(
     headers = listener.requests[-1].headers
     assert headers["x-evalhaven-hop"] == "1"
     assert "authorization" not in headers, "the caller's key is not for others"
+
+
+def test_an_image_that_only_the_endpoint_knows_loses_its_detail_in_words(run_sampled: RunSampled) -> None:
+    image = {"type": "input_image", "file_id": "file-unknown", "detail": "high"}
+    run = run_sampled(rows(1), "listen", input_messages=asked("x", image))
+
+    (warning,) = run["evalhaven"]["warnings"]
+    assert warning["message"].startswith("Input message 0, part 1: ")
+    assert "detail" in warning["message"]
 
 
 @pytest.mark.parametrize("place", ["beside the model", "sampling_params"])
