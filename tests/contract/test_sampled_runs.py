@@ -463,6 +463,25 @@ def test_samples_of_rows_are_ignored_with_a_warning(http: httpx.Client, run_samp
     assert "ignored" in warning["message"]
 
 
+def test_bare_rows_are_asked_about_and_tried_again_as_items(http: httpx.Client, parent: str) -> None:
+    bare = [{"q": "x\nANSWER: a0", "a": "a0"}, {"q": "break down", "a": "a1"}]
+    data_source = {
+        "type": "completions",
+        "source": {"type": "file_content", "content": bare},
+        "model": "scripted",
+        "input_messages": asked("{{ item.q }}"),
+    }
+    made = http.post(f"/v1/evals/{parent}/runs", json={"data_source": data_source})
+    run = wait_for_end(http, made.json())
+    assert run["result_counts"] == {"total": 2, "errored": 1, "failed": 0, "passed": 1}
+
+    assert http.post(f"/api/runs/{run['id']}/retry", json={}).status_code == 200
+    again = wait_for_end(http, run)
+    assert again["evalhaven"]["times_retried"] == 1
+    assert again["result_counts"] == run["result_counts"]
+    assert [item["datasource_item"] for item in items_of(http, again)] == bare
+
+
 def test_without_a_model_the_options_of_sampling_are_said_to_have_no_effect(http: httpx.Client, parent: str) -> None:
     source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"a": "x"}}]}}
     body = {"data_source": source, "evalhaven": {"repeats": 2, "cache": True, "labels": ["nightly"]}}

@@ -115,7 +115,7 @@ def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
     namespace = {key: value for key, value in recorded.items() if value is not None or key not in DERIVED}
     given = namespace.pop("output_text", None)
     text = given if isinstance(given, str) else text_of(message)
-    if completion is not recorded:
+    if completion is not recorded and not namespace.get("choices"):
         namespace["choices"] = completion["choices"]
     if text is not None:
         namespace["output_text"] = text
