@@ -17,6 +17,7 @@ from evalhaven.runs.sampler import Question, Sampler, require_price
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import FileContents, ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
+from evalhaven.wire.requests import format_param
 
 _ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
 _JUDGES = ("score_model", "label_model")
@@ -46,7 +47,9 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             raise
         except UnsupportedRequestError as error:
             message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
-            raise InvalidRequestError(message, param=param) from error
+            document, *path = error.at
+            place = (param, "input" if document == "messages" else document, *path)
+            raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
         require_price(run, target)
     return has_judges
 
