@@ -398,6 +398,16 @@ def test_a_judge_nobody_serves_or_prices_is_refused_when_a_run_is_made(sdk: open
         run(jsonl({"q": "q"}), {**score_model("sure"), "input": []})
 
     assert unknown.value.param == "testing_criteria[1].model"
+    unserved = score_model("gpt-9")
+    forms: list[tuple[Any, str]] = [
+        (unserved, "testing_criteria[0].graders.model"),
+        ([unserved], "testing_criteria[0].graders[0].model"),
+        ({"m": unserved}, "testing_criteria[0].graders.m.model"),
+    ]
+    for graders, param in forms:
+        with pytest.raises(openai.BadRequestError) as inside:
+            run(jsonl({"q": "q"}), {"type": "multi", "name": "all", "graders": graders, "calculate_output": "1"})
+        assert inside.value.param == param
     assert "'by gpt-9'" in unknown.value.message
     assert "priced-judge" in unknown.value.message
     assert unpriced.value.param == "evalhaven.budget.cost"

@@ -8,6 +8,7 @@ from typing import Any, cast
 import jsonschema_rs
 
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.json_pointer import pointer_to
 from evalhaven.domain.jsontext import JsonValue, parse
 from evalhaven.domain.schema_cost import MAX_APPLIED, is_too_costly
 
@@ -63,17 +64,12 @@ class ItemSchema:
             yield f"(item): {error}"
             return
         for error in errors:
-            pointer = "".join(f"/{_escaped(step)}" for step in error.instance_path)
-            yield f"{pointer or '(item)'}: {_shortened(error.message)}"
+            yield f"{pointer_to(error.instance_path) or '(item)'}: {_shortened(error.message)}"
 
 
 def _encodable(item: JsonValue) -> JsonValue:
     """Return an item with "?" for its lone surrogates, which JSON allows and the validator cannot take."""
     return parse(json.dumps(item, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _escaped(step: str | int) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")
 
 
 def _shortened(text: str, limit: int = 200) -> str:

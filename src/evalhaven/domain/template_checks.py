@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from evalhaven.domain.evals import Caution
+from evalhaven.domain.grader_parts import walk_criteria
+from evalhaven.domain.json_pointer import pointer_to
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.templates import Placeholder, parse_template
 
@@ -19,7 +21,7 @@ def criteria_cautions(criteria: JsonValue, item_schema: JsonValue) -> list[Cauti
         criteria: The `testing_criteria` as sent.
         item_schema: JSON Schema of an item; True where there is none.
     """
-    texts = _criteria_texts(criteria, "/testing_criteria")
+    texts = _criteria_texts(criteria)
     return _bounded(
         caution for at, text in texts for caution in _cautions_of(at, text, item_schema, sample_allowed=True)
     )
@@ -44,22 +46,11 @@ def _bounded(cautions: Iterator[Caution]) -> list[Caution]:
     return found
 
 
-def _criteria_texts(criteria: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
+def _criteria_texts(criteria: JsonValue) -> Iterator[tuple[str, str]]:
     """Yield pointer and text of each template; names, labels, models and source code are none."""
-    named = (
-        criteria.items() if isinstance(criteria, dict) else enumerate(criteria) if isinstance(criteria, list) else ()
-    )
-    for key, criterion in named:
-        if isinstance(criterion, dict):
-            at = f"{pointer}/{_escaped(key)}"
-            yield from _texts(criterion.get("input"), f"{at}/input")
-            yield from _texts(criterion.get("reference"), f"{at}/reference")
-            graders = criterion.get("graders")
-            if isinstance(graders, dict) and isinstance(graders.get("type"), str):
-                yield from _texts(graders.get("input"), f"{at}/graders/input")
-                yield from _texts(graders.get("reference"), f"{at}/graders/reference")
-            else:
-                yield from _criteria_texts(graders, f"{at}/graders")
+    for grader in walk_criteria(criteria if isinstance(criteria, list) else []):
+        for key in ("input", "reference"):
+            yield from _texts(grader.document.get(key), pointer_to((*grader.path, key)))
 
 
 def _texts(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
@@ -67,7 +58,7 @@ def _texts(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
         yield pointer, value
     elif isinstance(value, dict):
         for key, member in value.items():
-            yield from _texts(member, f"{pointer}/{_escaped(key)}")
+            yield from _texts(member, pointer + pointer_to([key]))
     elif isinstance(value, list):
         for index, member in enumerate(value):
             yield from _texts(member, f"{pointer}/{index}")
@@ -109,7 +100,3 @@ def _listed(fields: Collection[str]) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
-
-
-def _escaped(key: str | int) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")

@@ -9,6 +9,7 @@ import anyio
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.formulas import FormulaError, FormulaValueError, parse_formula
+from evalhaven.domain.grader_parts import parts_of
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError
@@ -117,16 +118,9 @@ class Multi:
         return {name: found[name] for name in self._parts}
 
 
-def parts_of(criterion: JsonObject) -> dict[str, JsonObject]:
-    """Return the documents of the graders inside a multi grader by name, each with its name in it.
-
-    The published document knows one grader alone, its examples a list, and the guides an object of graders by name.
-    """
-    graders = criterion.get("graders")
-    if isinstance(graders, dict) and not isinstance(graders.get("type"), str):
-        return {name: {**part, "name": name} for name, part in graders.items() if isinstance(part, dict)}
-    listed = graders if isinstance(graders, list) else [graders]
-    return {str(part.get("name") or ""): {"name": "", **part} for part in listed if isinstance(part, dict)}
+def named_parts(criterion: JsonObject) -> dict[str, JsonObject]:
+    """Return the documents of the graders inside a multi grader by name, each with its name in it."""
+    return {part.name: {**part.document, "name": part.name} for part in parts_of(criterion)}
 
 
 def refuse_formulas(criteria: Sequence[JsonObject], param: str = "testing_criteria") -> None:
@@ -148,7 +142,7 @@ def refuse_formula(grader: JsonObject, param: str) -> None:
     if grader["type"] != "multi":
         return
     try:
-        parse_formula(str(grader["calculate_output"]), parts_of(grader))
+        parse_formula(str(grader["calculate_output"]), named_parts(grader))
     except FormulaError as error:
         at = f"{param}.calculate_output"
         raise InvalidRequestError(f"'{at}' is no formula: {error}.", param=at, code="invalid_formula") from error

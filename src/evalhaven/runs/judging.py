@@ -1,12 +1,13 @@
 """The judges of a run: the models that its graders ask, called like the model that is evaluated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import anyio
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Eval
+from evalhaven.domain.grader_parts import walk_criteria
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import Sample
@@ -17,6 +18,7 @@ from evalhaven.runs.sampler import Question, Sampler, require_price
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import FileContents, ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
+from evalhaven.wire.requests import format_param
 
 _ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
 _JUDGES = ("score_model", "label_model")
@@ -35,9 +37,11 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             dollars meets a model without a price.
     """
     has_judges = False
-    for param, criterion in _judges_of(list(run.criteria(parent)), "testing_criteria"):
+    for grader in walk_criteria(run.criteria(parent)):
+        if grader.document.get("type") not in _JUDGES:
+            continue
         has_judges = True
-        name = criterion.get("name")
+        criterion, name, param = grader.document, grader.name, format_param(grader.path)
         try:
             target = catalog.find(str(criterion.get("model") or ""), f"{param}.model")
             compile_judge(criterion.get("input"), criterion.get("sampling_params"), _ANY_FORMAT, target)
@@ -49,22 +53,6 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             raise InvalidRequestError(message, param=param) from error
         require_price(run, target)
     return has_judges
-
-
-def _judges_of(criteria: JsonValue, param: str) -> Iterator[tuple[str, JsonObject]]:
-    """Yield each criterion that asks a model, those inside others too, and its place."""
-    if isinstance(criteria, dict):
-        placed = [(f"{param}.{name}", part) for name, part in criteria.items()]
-    else:
-        listed = criteria if isinstance(criteria, list) else []
-        placed = [(f"{param}[{number}]", part) for number, part in enumerate(listed)]
-    for at, criterion in placed:
-        if isinstance(criterion, dict):
-            if criterion.get("type") in _JUDGES:
-                yield at, criterion
-            graders = criterion.get("graders")
-            is_single = isinstance(graders, dict) and isinstance(graders.get("type"), str)
-            yield from _judges_of({"": graders} if is_single else graders, f"{at}.graders")
 
 
 class RunJudges:

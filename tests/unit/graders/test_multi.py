@@ -11,7 +11,7 @@ from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.multi import Multi, parts_of, refuse_formulas
+from evalhaven.graders.multi import Multi, named_parts, refuse_formulas
 from evalhaven.graders.registry import build_grader
 from evalhaven.wire.graders import EvalGraderMulti
 
@@ -111,4 +111,4 @@ def test_formulas_are_refused_at_their_place_in_a_request() -> None:
         refuse_formulas([multi("a"), multi("c")])
 
     assert refused.value.param == "testing_criteria[1].calculate_output"
-    assert list(parts_of(multi("a"))) == ["a", "b"]
+    assert list(named_parts(multi("a"))) == ["a", "b"]
