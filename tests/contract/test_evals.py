@@ -224,3 +224,13 @@ def test_the_sdk_does_the_whole_life_of_an_eval(client: openai.OpenAI) -> None:
     assert client.evals.delete(made.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.evals.retrieve(made.id)
+
+
+def test_a_key_that_begins_with_a_byte_order_mark_is_warned_of(http: httpx.Client) -> None:
+    schema = {"type": "object", "properties": {"\ufeffid": {"type": "string"}, "text": {"type": "string"}}}
+    config = {"type": "custom", "item_schema": schema}
+    made = http.post("/v1/evals", json=eval_body(data_source_config=config))
+
+    assert made.status_code == 201
+    pointers = {warning["pointer"]: warning["message"] for warning in made.json()["evalhaven"]["warnings"]}
+    assert "byte order mark" in pointers["/data_source_config/item_schema/properties/\ufeffid"]

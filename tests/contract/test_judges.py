@@ -445,17 +445,25 @@ def test_an_endpoint_without_structured_outputs_is_asked_for_less_and_that_is_sa
         assert result["sample"]["input"][0]["content"] == sent["messages"][0]["content"], "and is shown as it was sent"
 
 
-def test_a_placeholder_without_a_value_fails_the_criterion_without_a_call(
+def test_a_judge_is_asked_without_what_an_item_lacks_and_the_result_names_it(
     run: Run, listener: ListeningEndpoint
 ) -> None:
-    before = len(listener.requests)
-    ended, (item,) = run(jsonl({"q": "q"}), score_model("sure", "Rate {{ item.lost }}"))
-    result = result_of(item)
+    judge = score_model("sure", "Rate <{{ item.lost }}> of {{ item.lost }} and {{ item.q }}")
+    multi = {"type": "multi", "name": "m", "graders": judge, "calculate_output": "1 - 0.5"}
+    ended, items = run(jsonl({"q": "q"}, {"q": "r", "lost": "found"}), judge, multi)
+    lacking, whole = (result_of(item) for item in items)
+    sent = [body["messages"][0]["content"] for body in bodies(listener, "sure")[-4:]]
 
-    assert len(listener.requests) == before
-    assert (counts(ended), extension_of(ended)["unresolved"]) == ((0, 1, 0), 1)
-    assert (result["score"], result["sample"]) == (0.0, None)
-    assert result["evalhaven"] == {"unresolved": ["item.lost"]}
+    assert sorted(sent) == ["Rate <> of  and q"] * 2 + ["Rate <found> of found and r"] * 2
+    assert (counts(ended), extension_of(ended)["unresolved"]) == ((2, 0, 0), 1)
+    assert (lacking["score"], lacking["passed"]) == (0.8, True)
+    assert lacking["sample"]["input"] == [{"role": "user", "content": "Rate <> of  and q"}]
+    assert lacking["evalhaven"]["unresolved"] == ["item.lost"]
+    assert "unresolved" not in whole["evalhaven"]
+    assert (result_of(items[0], 1)["score"], result_of(items[0], 1)["evalhaven"]["unresolved"]) == (0.5, ["item.lost"])
+    [warning] = extension_of(ended)["warnings"]
+    assert warning["pointer"] == "/testing_criteria"
+    assert warning["message"].startswith("1 item has no value for a placeholder of a criterion.")
 
 
 def test_a_judge_works_offline_without_any_configuration(run: Run) -> None:

@@ -11,12 +11,12 @@ from evalhaven.domain.grader_parts import walk_criteria
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import Sample
-from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt, UnresolvedPromptError
+from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.sampler import Question, Sampler, require_price
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
-from evalhaven.sampling.messages.making import FileContents, ModelRequest, RequestError, RequestMaker
+from evalhaven.sampling.messages.making import RequestMaker
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
 from evalhaven.wire.requests import format_param
 
@@ -86,7 +86,7 @@ class RunJudges:
             self._engine,
             self._run,
             self._guard.watch_judge(),
-            Question(target, _JudgeMaker(maker)),
+            Question(target, maker),
             self._run_limit,
             self._known_flow(len(self._opened)),
         )
@@ -160,26 +160,3 @@ class _OpenedJudge:
     async def ask(self, namespaces: Mapping[str, JsonValue]) -> Sample:
         # A question to the cache is the same one for every repeat: repeats differ in what is judged.
         return await self._sampler.sample_item(namespaces, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _JudgeMaker:
-    """Makes a judge's requests; a placeholder without a value is no error of the item but a failed criterion."""
-
-    _maker: RequestMaker
-
-    @property
-    def path(self) -> str:
-        return self._maker.path
-
-    @property
-    def adaptations(self) -> tuple[str, ...]:
-        return self._maker.adaptations
-
-    def make(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> ModelRequest:
-        try:
-            return self._maker.make(namespaces, files)
-        except RequestError as error:
-            if error.unresolved:
-                raise UnresolvedPromptError(error.unresolved) from None
-            raise

@@ -169,7 +169,7 @@ class Sampler:
             try:
                 request = self._make(namespaces, files)
             except RequestError as error:
-                return _failed(error.error)
+                return _failed(error.error, unresolved=error.unresolved)
             except FileNotLoadedError as wanted:
                 self._largest_bytes = max(self._largest_bytes, _LARGE_BYTES)
                 async with self._large.hold(self._largest_bytes):
@@ -195,7 +195,7 @@ class Sampler:
                 except FileNotLoadedError as next_wanted:
                     wanted = next_wanted
         except RequestError as error:
-            return _failed(error.error)
+            return _failed(error.error, unresolved=error.unresolved)
         return await self._answer(request, repeat)
 
     def _make(self, namespaces: Mapping[str, JsonValue], files: FilesOfRequest) -> ModelRequest:
@@ -209,7 +209,15 @@ class Sampler:
             found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
             if found is not None:
                 namespace = sample_namespace(found.output, found.finish_reason, found.model)
-                return replace(found, input=request.shown, cost=0.0, attempts=0, is_cached=True, namespace=namespace)
+                return replace(
+                    found,
+                    input=request.shown,
+                    cost=0.0,
+                    attempts=0,
+                    is_cached=True,
+                    namespace=namespace,
+                    unresolved=request.unresolved,
+                )
         return await self._ask(request, request_hash)
 
     async def _find_cached(self, request_hash: bytes) -> Sample | None:
@@ -231,7 +239,7 @@ class Sampler:
         except CallFailedError as failed:
             error = without_secrets(failed.error, self._secrets)
             self._guard.note_failure(error, is_fatal=failed.is_fatal_for_run)
-            return _failed(error, request.shown, failed.attempts)
+            return _failed(error, request.shown, failed.attempts, request.unresolved)
         answer = called.value
         cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
         self._guard.note_answer(cost, answer.usage.total_tokens)
@@ -246,6 +254,7 @@ class Sampler:
             attempts=called.attempts,
             cost=cost,
             request_hash=request_hash,
+            unresolved=request.unresolved,
         )
 
     def _note_retry(self, kind: str) -> None:
@@ -267,8 +276,13 @@ def _identity_of(endpoint: Endpoint, path: str) -> bytes:
     return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
 
 
-def _failed(error: ItemError, shown: list[JsonValue] | None = None, attempts: int = 0) -> Sample:
-    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts)
+def _failed(
+    error: ItemError,
+    shown: list[JsonValue] | None = None,
+    attempts: int = 0,
+    unresolved: tuple[str, ...] = (),
+) -> Sample:
+    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts, unresolved=unresolved)
 
 
 def _cost_of(usage: Usage, price: Price | None) -> float | None:

@@ -1,5 +1,6 @@
 """Facts about judges: what they ask for, what an answer comes to, and that nothing that went wrong is a score."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.asking import AskedFor, UnresolvedPromptError
+from evalhaven.graders.judges.asking import AskedFor
 from evalhaven.graders.registry import build_grader
 from tests.unit.graders.judged import TalkingModel, judge, label_model, said, score_model
 
@@ -132,14 +133,17 @@ async def test_an_error_of_the_prompt_keeps_its_origin() -> None:
     assert (await graded(broken, score_model())).error == broken.error
 
 
-async def test_a_placeholder_without_a_value_fails_the_criterion_and_asks_nobody() -> None:
-    class Unresolved(TalkingModel):
-        async def ask(self, namespaces: Any) -> Sample:
-            raise UnresolvedPromptError(("item.b",))
+async def test_a_judge_is_asked_without_what_has_no_value_and_its_grade_names_it() -> None:
+    grade = await graded(replace(said('{"result":0.75}'), unresolved=("item.b",)), score_model())
 
-    grade = await judge(Unresolved(said("1")), score_model()).grade(NAMESPACES)
+    assert (grade.score, grade.passed, grade.unresolved, grade.error) == (0.75, True, ("item.b",), None)
 
-    assert grade == Grade(score=0.0, passed=False, unresolved=("item.b",))
+
+async def test_a_judge_that_errs_names_what_had_no_value_too() -> None:
+    grade = await graded(replace(said("Rather good."), unresolved=("item.b",)), score_model())
+
+    assert grade.error is not None
+    assert (grade.error.code, grade.unresolved) == ("judge_unparsable", ("item.b",))
 
 
 @pytest.mark.parametrize(

@@ -197,12 +197,24 @@ class TestJudges:
         }
         assert maker.path == "/chat/completions"
 
-    def test_a_missing_variable_is_told_apart_from_other_errors(self) -> None:
-        maker = compile_judge([{"role": "user", "content": "{{ sample.output_json.x }}"}], None, None, CHAT)
+    def test_a_placeholder_without_a_value_leaves_nothing_and_is_named_once(self) -> None:
+        gap = "{{ sample.output_json.x }}"
+        prompt: Any = [
+            {"role": "system", "content": f"<{gap}>"},
+            {"role": "user", "content": f"{gap}{{{{ item.a }}}}!"},
+        ]
+        made = compile_judge(prompt, None, None, CHAT).make({"item": {"a": 1}, "sample": {"output_text": "w"}}, Files())
 
-        with pytest.raises(RequestError) as caught:
-            maker.make({"item": {}, "sample": {"output_text": "words"}}, Files())
-        assert caught.value.unresolved == ("sample.output_json.x",)
+        assert [message["content"] for message in json.loads(made.body)["messages"]] == ["<>", "1!"]
+        assert [message["content"] for message in made.shown] == ["<>", "1!"]  # pyright: ignore[reportIndexIssue, reportArgumentType, reportOptionalSubscript, reportCallIssue]
+        assert made.unresolved == ("sample.output_json.x",)
+
+    def test_a_prompt_that_cannot_be_sent_without_it_names_it_too(self) -> None:
+        prompt: Any = [{"role": "{{ item.role }}", "content": "x"}]
+
+        with pytest.raises(RequestError, match="has no role") as caught:
+            compile_judge(prompt, None, None, CHAT).make({"item": {}}, Files())
+        assert caught.value.unresolved == ("item.role",)
 
     def test_messages_without_a_role_are_refused_before_anything_runs(self) -> None:
         with pytest.raises(UnsupportedRequestError, match="message 1 has no role"):

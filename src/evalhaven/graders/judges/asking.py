@@ -49,13 +49,10 @@ class JudgeModel(Protocol):
         ...
 
     async def ask(self, namespaces: Mapping[str, JsonValue]) -> Sample:
-        """Return the answer; what goes wrong is its error.
+        """Return the answer; what goes wrong is its error, and placeholders without a value are named in it.
 
         Args:
             namespaces: The values of `item` and, where there is one, `sample`.
-
-        Raises:
-            UnresolvedPromptError: A placeholder of the messages has no value; nobody was asked.
         """
         ...
 
@@ -65,11 +62,3 @@ OpenJudge = Callable[[JudgePrompt], JudgeModel]
 
 It raises an UnknownModelError where there is none, and an UnsupportedRequestError where that one cannot be asked so.
 """
-
-
-class UnresolvedPromptError(Exception):
-    """A placeholder of a judge's messages has no value; `placeholders` names those."""
-
-    def __init__(self, placeholders: tuple[str, ...]) -> None:
-        super().__init__(", ".join(placeholders))
-        self.placeholders = placeholders

@@ -10,7 +10,7 @@ from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.judges.answers import Reading, read_answer
-from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt, UnresolvedPromptError
+from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.judges.forms import Form, LabelForm, ScoreForm
 from evalhaven.graders.judges.shown import shown_call
 from evalhaven.wire.graders import EvalGraderLabelModel, EvalGraderScoreModel
@@ -57,11 +57,8 @@ class Judge:
         return " ".join(self._model.adaptations) or None
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
-        """Ask the model; a placeholder without a value scores 0 and fails, and nobody is asked."""
-        try:
-            sample = await self._model.ask(namespaces)
-        except UnresolvedPromptError as error:
-            return Grade(score=0.0, passed=False, unresolved=error.placeholders)
+        """Ask the model; a placeholder without a value leaves nothing in the question, and is named in the grade."""
+        sample = await self._model.ask(namespaces)
         if sample.error is not None:
             return self._errored(sample, _judges_error(sample.error))
         text = _text_of(sample)
@@ -77,6 +74,7 @@ class Judge:
         return Grade(
             score=verdict.score,
             passed=verdict.passed,
+            unresolved=sample.unresolved,
             sample=shown_call(sample, self._params, None),
             notes=(*_NOTES[self._model.asked_for], *found, *verdict.notes),
             calls=(sample,),
@@ -91,6 +89,7 @@ class Judge:
         return Grade(
             score=0.0,
             passed=False,
+            unresolved=sample.unresolved,
             error=error,
             sample=shown_call(sample, self._params, error),
             notes=_NOTES[self._model.asked_for],

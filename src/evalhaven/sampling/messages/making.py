@@ -20,7 +20,7 @@ class RequestError(ValueError):
 
     Attributes:
         error: Why.
-        unresolved: The placeholders without a value, where that is why.
+        unresolved: The placeholders without a value.
     """
 
     def __init__(self, error: ItemError, unresolved: tuple[str, ...] = ()) -> None:
@@ -49,10 +49,12 @@ class ModelRequest:
     Attributes:
         body: JSON.
         shown: Its messages as output items show them: `role`, `content` as one string, and tool calls.
+        unresolved: The placeholders that were left out of it for want of a value; judges are asked all the same.
     """
 
     body: bytes
     shown: list[JsonValue]
+    unresolved: tuple[str, ...] = ()
 
 
 class RequestMaker(Protocol):
@@ -77,6 +79,6 @@ class RequestMaker(Protocol):
             files: Where file ids are looked up.
 
         Raises:
-            RequestError: A placeholder has no value, or the item's messages cannot be sent.
+            RequestError: A placeholder of input messages has no value, or the item's messages cannot be sent.
         """
         ...
