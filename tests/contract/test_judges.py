@@ -56,6 +56,9 @@ PLACES = {
     "old": ("chat", ["structured_outputs", "developer_role"]),
     "older": ("chat", ["json_mode", "structured_outputs"]),
     "loose": ("chat", ["strict_schemas"]),
+    "breathes": ("chat", []),
+    "thinks": ("chat", []),
+    "drafts": ("chat", []),
 }
 VERDICT = '{"steps":[{"description":"Look.","conclusion":"Fine."}],"result":0.8}'
 
@@ -97,6 +100,9 @@ def listener() -> Iterator[ListeningEndpoint]:
             "old": reply(f"```json\n{VERDICT}\n```"),
             "older": reply("0.8"),
             "loose": reply(VERDICT),
+            "breathes": reply(VERDICT.replace("Look.", "Look\n\there.")),
+            "thinks": reply(None, reasoning_content=VERDICT),
+            "drafts": reply(None, reasoning_content=f"Perhaps {VERDICT}"),
         }.items():
             endpoint.answers[f"/{name}/chat/completions"] = (200, answer)
         endpoint.answers["/breaks/chat/completions"] = (503, {"error": {"message": "Overloaded."}})
@@ -275,6 +281,21 @@ def test_a_judge_that_says_nothing_usable_errs_its_item_and_never_scores_it(run:
     assert extension_of(ended)["errors"] == {"judge_refused": 1}, "an item counts by its first error"
     [usage] = ended.model_dump()["per_model_usage"]
     assert (usage["model_name"], usage["invocation_count"], usage["total_tokens"]) == ("judge-2025", 5, 5 * 42)
+
+
+def test_raw_line_breaks_and_verdicts_in_the_reasoning_are_read_and_drafts_are_not(run: Run) -> None:
+    cached = jsonl({"q": "reasoned"})
+    _, (item,) = run(cached, *map(score_model, ("breathes", "thinks", "drafts")), cache=True)
+    _, (again,) = run(cached, score_model("thinks"), cache=True)
+    breathes, thinks, drafts = (result_of(item, number) for number in range(3))
+
+    assert (breathes["score"], breathes["evalhaven"]["notes"]) == (0.8, ["unescaped_white_space"])
+    assert "Look\n\there." in breathes["sample"]["output"][0]["content"]
+    assert (thinks["score"], thinks["evalhaven"]["notes"]) == (0.8, ["read_from_reasoning"])
+    assert thinks["evalhaven"]["judge"]["read_from"] == "reasoning"
+    assert thinks["sample"]["output"][0]["reasoning_content"] == VERDICT
+    assert (result_of(again)["score"], result_of(again)["evalhaven"]["notes"]) == (0.8, ["read_from_reasoning"])
+    assert drafts["evalhaven"]["error"]["code"] == "judge_unparsable"
 
 
 def test_a_score_beyond_its_range_is_clamped_and_said_so(run: Run) -> None:

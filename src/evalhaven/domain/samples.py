@@ -70,6 +70,7 @@ class Sample:
         request_hash: Under which the answer is to be remembered; None where it is not.
         is_reused: Whether another run, whose samples are graded again, had it made: here no call was.
         unresolved: Placeholders of what was asked that had no value.
+        reasoning: What the model thought, where that is all it said: no content came with it. Judges look into it.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -87,6 +88,7 @@ class Sample:
     request_hash: bytes | None = None
     is_reused: bool = False
     unresolved: tuple[str, ...] = ()
+    reasoning: str = ""
 
     @property
     def is_whole(self) -> bool:

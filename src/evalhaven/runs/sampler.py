@@ -135,7 +135,7 @@ class Sampler:
         self._began_at = engine.clock.now()
         self.on_pause: Callable[[], None] | None = None  # told whenever a call pauses before its next attempt
         # A run that is taken up again goes on counting.
-        self._retries = Counter(_known_retries(known_flow))
+        self._retries = Counter(known_retries(known_flow))
 
     @property
     def concurrency(self) -> int:
@@ -255,6 +255,7 @@ class Sampler:
             cost=cost,
             request_hash=request_hash,
             unresolved=request.unresolved,
+            reasoning=answer.reasoning,
         )
 
     def _note_retry(self, kind: str) -> None:
@@ -296,7 +297,8 @@ def _cost_of(usage: Usage, price: Price | None) -> float | None:
     return dollars / _MILLION
 
 
-def _known_retries(flow: JsonValue) -> dict[str, int]:
+def known_retries(flow: JsonValue) -> dict[str, int]:
+    """Return the retries by kind that are written in how calls went."""
     retries = flow.get("retries") if isinstance(flow, dict) else None
     counts = retries.items() if isinstance(retries, dict) else ()
     return {kind: count for kind, count in counts if isinstance(count, int)}

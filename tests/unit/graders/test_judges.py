@@ -146,6 +146,40 @@ async def test_a_judge_that_errs_names_what_had_no_value_too() -> None:
     assert (grade.error.code, grade.unresolved) == ("judge_unparsable", ("item.b",))
 
 
+def thought(text: str, finish_reason: str = "stop", **message: Any) -> Sample:
+    """Return an answer without content, whose reasoning is this."""
+    return replace(said("", finish_reason, **message), reasoning=text)
+
+
+async def test_a_verdict_that_stands_in_the_reasoning_is_read_and_can_be_read_back() -> None:
+    grade = await graded(thought('{"steps":[],"result":0.75}'), score_model())
+
+    assert (grade.score, grade.error, grade.notes) == (0.75, None, ("read_from_reasoning",))
+    assert grade.judge == {"asked_for": "strict_schema", "result": 0.75, "read_from": "reasoning"}
+    assert grade.sample is not None
+    assert grade.sample["output"] == [
+        {"role": "assistant", "content": "", "reasoning_content": '{"steps":[],"result":0.75}'}
+    ]
+    assert [call.request_hash for call in grade.calls] == [None], "what is remembered has no reasoning"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (thought('{"steps":[],"result":0.75}', "length"), "judge_truncated"),
+        (thought('{"steps":[],"result":0.75}', ""), "judge_unparsable"),
+        (thought('{"steps":[],"result":0.75}', "tool_calls"), "judge_unparsable"),
+        (thought('{"steps":[],"result":0.75}', refusal="No."), "judge_refused"),
+        (thought('Maybe {"result":0.75}?'), "judge_unparsable"),
+    ],
+)
+async def test_a_draft_in_the_reasoning_never_becomes_a_verdict(answer: Sample, code: str) -> None:
+    grade = await graded(answer, score_model())
+
+    assert grade.error is not None
+    assert (grade.error.code, grade.score) == (code, 0.0)
+
+
 @pytest.mark.parametrize(
     ("asked_for", "text", "notes"),
     [
@@ -155,6 +189,8 @@ async def test_a_judge_that_errs_names_what_had_no_value_too() -> None:
         ("json_object", '{"result":1}', ("without_schema",)),
         ("text", '{"result":1}', ("without_json_mode",)),
         ("text", "1", ("without_json_mode", "read_from_text")),
+        ("strict_schema", '{"steps":["a\nb"],"result":1}', ("unescaped_white_space",)),
+        ("text", 'So {"why":"a\tb","result":1}', ("without_json_mode", "read_from_text", "unescaped_white_space")),
     ],
 )
 async def test_a_grade_says_how_sure_its_form_is(asked_for: AskedFor, text: str, notes: tuple[str, ...]) -> None:

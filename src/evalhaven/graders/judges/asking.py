@@ -30,6 +30,14 @@ class JudgePrompt:
     answer_format: JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a judge said, and the form that its endpoint was asked for."""
+
+    sample: Sample
+    asked_for: AskedFor
+
+
 class JudgeModel(Protocol):
     """A model that can be asked about any number of items."""
 
@@ -39,16 +47,11 @@ class JudgeModel(Protocol):
         ...
 
     @property
-    def asked_for(self) -> AskedFor:
-        """Return the form that its endpoint is asked for."""
-        ...
-
-    @property
     def adaptations(self) -> tuple[str, ...]:
         """Return sentences on what is sent otherwise than asked for, because of the endpoint."""
         ...
 
-    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Sample:
+    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Answer:
         """Return the answer; what goes wrong is its error, and placeholders without a value are named in it.
 
         Args:
