@@ -209,6 +209,31 @@ class TestJudges:
         assert [message["content"] for message in made.shown] == ["<>", "1!"]  # pyright: ignore[reportIndexIssue, reportArgumentType, reportOptionalSubscript, reportCallIssue]
         assert made.unresolved == ("sample.output_json.x",)
 
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"type": "input_image", "image_url": "{{ item.gone }}"},
+            {"type": "input_image", "file_id": "{{ item.gone }}", "detail": "low"},
+            {"type": "input_audio", "input_audio": {"data": "{{ item.gone }}", "format": "wav"}},
+            {"type": "input_file", "file_data": "{{ item.gone }}", "filename": "a.pdf"},
+        ],
+    )
+    def test_nothing_is_sent_of_a_medium_without_a_value(self, part: dict[str, Any]) -> None:
+        text = {"type": "input_text", "text": "Is it right?"}
+        kept = {"type": "input_image", "image_url": "{{ item.url }}"}
+        prompt: Any = [{"role": "user", "content": [part, text]}, {"role": "user", "content": [part, text, kept]}]
+        made = compile_judge([*prompt, {"role": "user", "content": part}], None, None, CHAT)
+        request = made.make({"item": {"url": "http://x/y.png"}}, Files())
+
+        assert made.make({"item": {"url": "http://x/y.png", "gone": "z"}}, Files()).unresolved == ()
+        assert request.unresolved == ("item.gone",)
+        image = {"type": "image_url", "image_url": {"url": "http://x/y.png"}}
+        assert [message["content"] for message in json.loads(request.body)["messages"]] == [
+            "Is it right?",
+            [{"type": "text", "text": "Is it right?"}, image],
+            "",
+        ]
+
     def test_a_prompt_that_cannot_be_sent_without_it_names_it_too(self) -> None:
         prompt: Any = [{"role": "{{ item.role }}", "content": "x"}]
 

@@ -8,7 +8,7 @@ from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, p
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.templates import MAX_RENDERED_CHARS, Placeholder, TemplateTooLargeError, parse_template
 from evalhaven.sampling.messages.attachments import NO_FILES, FileUrls, KeptUrls
-from evalhaven.sampling.messages.contents import TEXT_TYPES, parts_of
+from evalhaven.sampling.messages.contents import TEXT_TYPES, parts_of, without_blank_media
 from evalhaven.sampling.messages.gaps import Gap, TemplateTable, Tree, encode_json, fill, json_pieces
 from evalhaven.sampling.messages.making import FileContents, RequestError
 from evalhaven.sampling.messages.trajectories import Dialect, checked_items, sent_items, shown_items
@@ -77,19 +77,19 @@ class TemplatePrompt:
         """Return the messages of an item."""
         texts, unresolved = self._texts(namespaces)
         try:
-            encoded, shown = self._fill(texts, files)
+            encoded, shown = self._fill(texts, files, has_blanks=bool(unresolved))
         except RequestError as error:
             raise RequestError(error.error, unresolved) from error
         return encoded, shown, unresolved
 
-    def _fill(self, texts: Sequence[str], files: FileContents) -> tuple[bytes, list[JsonValue]]:
+    def _fill(self, texts: Sequence[str], files: FileContents, *, has_blanks: bool) -> tuple[bytes, list[JsonValue]]:
         """Return the messages with these texts in their gaps."""
         pieces = self._pieces.copy()
         for at, number in self._gaps:
             pieces[at] = encode_json(texts[number])
         filled: dict[_Late, list[JsonObject]] = {}
         for at, late in self._late:
-            filled[late] = late.fill(texts)
+            filled[late] = late.fill(texts, has_blanks=has_blanks)
             pieces[at] = late.encode(filled[late], files)
         shown: list[JsonValue] = []
         for entry in self._shown:
@@ -136,8 +136,12 @@ class _Late:
         self._urls = urls
         sent_items([message], dialect, NO_FILES, number)
 
-    def fill(self, texts: Sequence[str]) -> list[JsonObject]:
-        return checked_items([fill(self._tree, texts)], self._number)
+    def fill(self, texts: Sequence[str], *, has_blanks: bool) -> list[JsonObject]:
+        messages = checked_items([fill(self._tree, texts)], self._number)
+        if not has_blanks:
+            return messages
+        # No endpoint takes an image without an address: where that has no value, nothing is sent of it.
+        return [{**message, "content": without_blank_media(message.get("content"))} for message in messages]
 
     def encode(self, messages: list[JsonObject], files: FileContents) -> bytes:
         sent = sent_items(messages, self._dialect, FileUrls(files, self._urls), self._number)
