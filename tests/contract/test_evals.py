@@ -13,6 +13,7 @@ import pytest
 from tests.contract.conftest import MakeEval, eval_body, inline_source, refusal_of, string_check
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+MIXED = {"n": 1.0, "b": True, "0": None, "l": ["x", {"y": []}]}
 TICKET_SCHEMA = {
     "type": "object",
     "properties": {"ticket_text": {"type": "string"}, "correct_label": {"type": "string"}},
@@ -81,7 +82,7 @@ def test_without_a_sample_schema_only_the_item_is_required(make_eval: MakeEval, 
 
 
 @pytest.mark.parametrize("kind", ["logs", "stored_completions"])
-@pytest.mark.parametrize("metadata", [{"usecase": "chatbot"}, {}, None, "absent"])
+@pytest.mark.parametrize("metadata", [{"usecase": "chatbot"}, MIXED, {}, None, "absent"])
 def test_a_config_of_logged_calls_keeps_its_type_and_filter(make_eval: MakeEval, kind: str, metadata: Any) -> None:
     config = {"type": kind} if metadata == "absent" else {"type": kind, "metadata": metadata}
     answered = make_eval(data_source_config=config)["data_source_config"]

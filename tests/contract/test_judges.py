@@ -432,7 +432,7 @@ def test_a_judge_nobody_serves_or_prices_is_refused_when_a_run_is_made(sdk: open
     assert "'by gpt-9'" in unknown.value.message
     assert "priced-judge" in unknown.value.message
     assert unpriced.value.param == "evalhaven.budget.cost"
-    assert (empty.value.param, "asked something" in empty.value.message) == ("testing_criteria[0]", True)
+    assert (empty.value.param, "asked something" in empty.value.message) == ("testing_criteria[0].input", True)
 
 
 @pytest.mark.parametrize(

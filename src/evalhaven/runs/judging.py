@@ -41,16 +41,18 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
         if grader.document.get("type") not in _JUDGES:
             continue
         has_judges = True
-        criterion, name, param = grader.document, grader.name, format_param(grader.path)
+        criterion, name = grader.document, grader.name
         try:
-            target = catalog.find(str(criterion.get("model") or ""), f"{param}.model")
+            target = catalog.find(str(criterion.get("model") or ""), format_param((*grader.path, "model")) or "")
             compile_judge(criterion.get("input"), criterion.get("sampling_params"), _ANY_FORMAT, target)
         except UnknownModelError as error:
             error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
             raise
         except UnsupportedRequestError as error:
             message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
-            raise InvalidRequestError(message, param=param) from error
+            document, *path = error.at
+            place = (*grader.path, "input" if document == "messages" else document, *path)
+            raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
         require_price(run, target)
     return has_judges
 

@@ -24,6 +24,7 @@ from evalhaven.sampling.messages.making import ModelRequest, RequestError, Reque
 from evalhaven.sampling.protocols.replies import read_reply
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_sampling
 from evalhaven.storage.sample_cache import find_cached
+from evalhaven.wire.requests import format_param
 
 _CHARS_A_TOKEN = 4
 _SHOWN_CHANGES = 50
@@ -47,9 +48,16 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
     try:
         maker = compile_sampling(run.data_source, target, run.options.extra_body)
     except UnsupportedRequestError as error:
-        raise InvalidRequestError(str(error), param="data_source") from error
+        raise InvalidRequestError(str(error), param=_param_of(error), code="unsupported") from error
     require_price(run, target)
     return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+
+
+def _param_of(error: UnsupportedRequestError) -> str:
+    """Return the place in a create-run request at which something stands that cannot be sent."""
+    document, *path = error.at
+    around = {"messages": "data_source.input_messages.template", "extra_body": "evalhaven.extra_body"}
+    return format_param((around.get(str(document), f"data_source.{document}"), *path)) or "data_source"
 
 
 def require_price(run: Run, target: Target) -> None:

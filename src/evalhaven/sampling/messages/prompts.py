@@ -79,7 +79,7 @@ class TemplatePrompt:
         try:
             encoded, shown = self._fill(texts, files, has_blanks=bool(unresolved))
         except RequestError as error:
-            raise RequestError(error.error, unresolved) from error
+            raise RequestError(error.error, unresolved, error.at) from error
         return encoded, shown, unresolved
 
     def _fill(self, texts: Sequence[str], files: FileContents, *, has_blanks: bool) -> tuple[bytes, list[JsonValue]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.sampling.catalog import ChatOrResponses, Target
+from evalhaven.sampling.messages.contents import parts_lost_in_chat, parts_lost_in_responses
 from evalhaven.sampling.messages.gaps import encode_json
 from evalhaven.sampling.messages.making import (
     CHAT_PATH,
@@ -68,10 +69,12 @@ def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonOb
         UnsupportedRequestError: It cannot be sent to this endpoint.
     """
     wants_responses = data_source.get("type") == "responses"
-    params = data_source.get("sampling_params")
+    wanted = (
+        responses_wanted(data_source.get("sampling_params")) if wants_responses else completions_wanted(data_source)
+    )
     return _compile(
         data_source.get("input_messages"),
-        responses_wanted(params) if wants_responses else completions_wanted(params),
+        wanted,
         "responses" if wants_responses else "chat",
         target,
         extra_body or {},
@@ -153,13 +156,14 @@ def _prompt(
     documents = given.get("template")
     messages = template_messages(documents) if isinstance(documents, list) else []
     if not messages:
-        raise UnsupportedRequestError("The input messages are empty: a model has to be asked something.")
-    if instruction is not None:
-        messages = instructed(messages, instruction)
+        raise UnsupportedRequestError("The input messages are empty: a model has to be asked something.", "messages")
     try:
         prompt = TemplatePrompt(checked_items(list[JsonValue](messages)), dialect, leaves_out=leaves_out)
+        if instruction is not None:
+            asked = checked_items(list[JsonValue](instructed(messages, instruction)))
+            prompt = TemplatePrompt(asked, dialect, leaves_out=leaves_out)
     except RequestError as error:
-        raise UnsupportedRequestError(str(error)) from error
+        raise UnsupportedRequestError(str(error), "messages", *error.at) from error
     return prompt, _prompt_adaptations(dialect, endpoint_name, messages)
 
 
@@ -172,6 +176,11 @@ def _prompt_adaptations(dialect: Dialect, endpoint_name: str, messages: Sequence
         )
     if dialect.protocol == "chat" and messages is not None and any("phase" in each for each in messages):
         adaptations.append("Chat completions have no `phase` of messages: it is not sent.")
+    lost = parts_lost_in_chat if dialect.protocol == "chat" else parts_lost_in_responses
+    for number, message in enumerate(messages or ()):
+        adaptations += [
+            f"Input message {number}, part {part}: {sentence}" for part, sentence in lost(message.get("content"))
+        ]
     return adaptations
 
 
@@ -181,10 +190,12 @@ def _head(protocol: ChatOrResponses, model: str, params: JsonObject, extra_body:
     body: JsonObject = {"model": model, **params}
     for key in extra_body:
         if key in _NEVER:
-            raise UnsupportedRequestError(f"`extra_body` may not set {key!r}: {_NEVER[key]}.")
+            raise UnsupportedRequestError(f"`extra_body` may not set {key!r}: {_NEVER[key]}.", "extra_body", key)
         if key in body or key == messages_key:
             raise UnsupportedRequestError(
-                f"`extra_body` may not set {key!r}, which the run itself sets; leave it out of one of them."
+                f"`extra_body` may not set {key!r}, which the run itself sets; leave it out of one of them.",
+                "extra_body",
+                key,
             )
     if protocol == "responses":
         body["store"] = False

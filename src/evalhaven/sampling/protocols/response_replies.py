@@ -2,9 +2,9 @@
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.samples import Sample, Usage, sample_namespace, token_count
+from evalhaven.domain.tool_calls import is_call, is_left_to_client, tool_call_of
 from evalhaven.sampling.messages.contents import TEXT_TYPES
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, text_or_refuse, upstream_failure
-from evalhaven.sampling.protocols.tool_calls import is_call, is_left_to_client, tool_call_of
 
 _INCOMPLETE = {"max_output_tokens": "length"}
 
