@@ -85,15 +85,15 @@ class RunJudges:
         target = self._engine.catalog.find(prompt.model)
         guard, known_flow = self._guard.watch_judge(), self._known_flow(len(self._opened))
 
-        def open_form(lacks: Lacks) -> _Form:
+        def open_form(lacks: Lacks, flow: JsonValue) -> _Form:
             lesser = Target(replace(target.endpoint, lacks=lacks), target.model)
             maker = compile_judge(prompt.messages, prompt.params, prompt.answer_format, lesser)
             watch = guard if find_less(lacks) is None else guard.passing(refuses_form)
             question = Question(target, maker)
-            sampler = Sampler(self._engine, self._run, watch, question, self._run_limit)
+            sampler = Sampler(self._engine, self._run, watch, question, self._run_limit, flow)
             return _Form(sampler, maker.adaptations, asked_for(lacks))
 
-        judge = _OpenedJudge(target, self._engine.answer_forms, open_form, known_retries(known_flow))
+        judge = _OpenedJudge(target, self._engine.answer_forms, open_form, known_flow)
         self._opened.append((prompt.criterion, judge))
         return judge
 
@@ -157,15 +157,14 @@ class _OpenedJudge:
         self,
         target: Target,
         known: AnswerForms,
-        open_form: Callable[[Lacks], _Form],
-        retries: Mapping[str, int],
+        open_form: Callable[[Lacks, JsonValue], _Form],
+        known_flow: JsonValue,
     ) -> None:
         self._target = target
         self._known = known
         self._open_form = open_form
-        self._retries = retries  # from before the run was taken up again
-        self._forms: dict[Lacks, _Form] = {}
-        self._form_without(known.lacks_of(target))
+        lacks = known.lacks_of(target)
+        self._forms = {lacks: open_form(lacks, known_flow)}
 
     @property
     def sampler(self) -> Sampler:
@@ -183,7 +182,7 @@ class _OpenedJudge:
     @property
     def flow(self) -> JsonObject:
         """Return how its calls go, with the retries in every form."""
-        retries = Counter(self._retries)
+        retries = Counter[str]()
         for form in self._forms.values():
             retries.update(known_retries(form.sampler.flow))
         return {**self.sampler.flow, "retries": dict(retries)}
@@ -209,5 +208,5 @@ class _OpenedJudge:
     def _form_without(self, lacks: Lacks) -> _Form:
         form = self._forms.get(lacks)
         if form is None:
-            form = self._forms[lacks] = self._open_form(lacks)
+            form = self._forms[lacks] = self._open_form(lacks, None)
         return form
