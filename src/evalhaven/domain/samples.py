@@ -69,6 +69,8 @@ class Sample:
         is_cached: Whether the answer was given to an earlier request: no call was made.
         request_hash: Under which the answer is to be remembered; None where it is not.
         is_reused: Whether another run, whose samples are graded again, had it made: here no call was.
+        unresolved: Placeholders of what was asked that had no value.
+        reasoning: What the model thought, where that is all it said: no content came with it. Judges look into it.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -85,6 +87,8 @@ class Sample:
     is_cached: bool = False
     request_hash: bytes | None = None
     is_reused: bool = False
+    unresolved: tuple[str, ...] = ()
+    reasoning: str = ""
 
     @property
     def is_whole(self) -> bool:

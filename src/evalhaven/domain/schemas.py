@@ -8,6 +8,7 @@ from typing import Any, cast
 import jsonschema_rs
 
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.json_pointer import pointer_to
 from evalhaven.domain.jsontext import JsonValue, parse
 from evalhaven.domain.loose_schemas import loosened
 from evalhaven.domain.schema_cost import MAX_APPLIED, is_too_costly
@@ -64,7 +65,7 @@ class ItemSchema:
             error = next(self._validator.iter_errors(item), None)
         except UnicodeEncodeError:
             return self.first_fault(_encodable(item))
-        return "" if error is None else _pointer(error)
+        return "" if error is None else pointer_to(error.instance_path)
 
     def problems(self, item: JsonValue) -> Iterator[str]:
         """Yield what is wrong with an item: JSON pointer and message, a few at the most."""
@@ -77,11 +78,7 @@ class ItemSchema:
             yield f"(item): {error}"
             return
         for error in errors:
-            yield f"{_pointer(error) or '(item)'}: {_shortened(error.message)}"
-
-
-def _pointer(error: jsonschema_rs.ValidationError) -> str:
-    return "".join(f"/{_escaped(step)}" for step in error.instance_path)
+            yield f"{pointer_to(error.instance_path) or '(item)'}: {_shortened(error.message)}"
 
 
 def _compiled(schema: JsonValue) -> jsonschema_rs.Validator:
@@ -104,10 +101,6 @@ def _is_valid(validator: jsonschema_rs.Validator, item: JsonValue) -> bool:
 def _encodable(item: JsonValue) -> JsonValue:
     """Return an item with "?" for its lone surrogates, which JSON allows and the validator cannot take."""
     return parse(json.dumps(item, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _escaped(step: str | int) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")
 
 
 def _shortened(text: str, limit: int = 200) -> str:

@@ -6,6 +6,7 @@ from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.sample_forms import is_readable
 from evalhaven.domain.schemas import ItemSchema
+from evalhaven.domain.template_checks import is_marked, marked_key_problem
 from evalhaven.runs.rows import RowError, is_bare_item, parse_row
 
 _SOURCE = "/data_source/source"
@@ -39,11 +40,15 @@ class Notices:
     first_not_string: str = ""
     unreadable: int = 0
     first_unreadable: str = ""
+    marked_key: str = ""
+    first_marked: str = ""
 
     @property
     def cautions(self) -> list[Caution]:
         """Return what the run warns of."""
         told: list[str] = []
+        if self.marked_key:
+            told.append(f"{marked_key_problem(self.marked_key)} The first such row is {self.first_marked}.")
         if self.are_bare:
             told.append(_BARE_ITEMS)
         if self.has_ignored_samples:
@@ -87,6 +92,9 @@ class RowChecker:
         row = parse_row(text, may_be_bare=self.notices.are_bare)
         if not self._schema.is_valid(row.item):
             self._note_not_strings(row.item, place)
+        # A mark stands at the beginning of a table, so it is its first column that has it.
+        if not self.notices.marked_key and is_marked(first := next(iter(row.item), "")):
+            self.notices.marked_key, self.notices.first_marked = first, place
         if row.recorded is None:
             return
         if self._is_sampled:

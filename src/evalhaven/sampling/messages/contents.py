@@ -123,6 +123,14 @@ def _each_part(content: JsonValue, at: str, convert: Callable[[JsonObject, str],
     return converted
 
 
+def without_blank_media(content: JsonValue) -> JsonValue:
+    """Return a content without the images, sounds and files of which no address and no data is there."""
+    if isinstance(content, list):
+        kept = [part for part in content if not _is_blank_medium(part)]
+        return kept or ("" if content else content)
+    return "" if _is_blank_medium(content) else content
+
+
 def shown_content(content: JsonValue) -> str:
     """Return a content as one string: parts joined with a blank, media as their address in a tag."""
     if isinstance(content, str):
@@ -137,6 +145,20 @@ def shown_object(value: JsonObject) -> str:
     """Return a part or an item of a type that has no words of its own as it is shown: JSON, unless it is long."""
     text = jsontext.render(value)
     return text if len(text) <= SHOWN_CHARS else f"<{value.get('type')}>({len(text)} characters)</{value.get('type')}>"
+
+
+def _is_blank_medium(part: JsonValue) -> bool:
+    if not isinstance(part, dict):
+        return False
+    kind = part.get("type")
+    if kind in ("input_image", "image_url"):
+        return not any(_image_of(part))
+    if kind == "input_audio":
+        clip = part.get("input_audio")
+        return isinstance(clip, dict) and clip.get("data") == ""
+    inner = part.get("file")
+    file = inner if isinstance(inner, dict) else part
+    return kind in ("input_file", "file") and not any(file.get(key) for key in ("file_id", "file_data", "file_url"))
 
 
 def _plain(parts: list[JsonObject]) -> JsonValue:

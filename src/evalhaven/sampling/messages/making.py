@@ -32,7 +32,7 @@ class RequestError(ValueError):
 
     Attributes:
         error: Why.
-        unresolved: The placeholders without a value, where that is why.
+        unresolved: The placeholders without a value.
         at: Where in the messages the cause stands; empty where they are at fault as a whole.
     """
 
@@ -73,10 +73,12 @@ class ModelRequest:
     Attributes:
         body: JSON.
         shown: Its messages as output items show them: `role`, `content` as one string, and tool calls.
+        unresolved: The placeholders that were left out of it for want of a value; judges are asked all the same.
     """
 
     body: bytes
     shown: list[JsonValue]
+    unresolved: tuple[str, ...] = ()
 
 
 class RequestMaker(Protocol):
@@ -101,6 +103,6 @@ class RequestMaker(Protocol):
             files: Where file ids are looked up.
 
         Raises:
-            RequestError: A placeholder has no value, or the item's messages cannot be sent.
+            RequestError: A placeholder of input messages has no value, or the item's messages cannot be sent.
         """
         ...

@@ -53,8 +53,8 @@ class _Maker:
 
     def make(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> ModelRequest:
         """Return the request for one item."""
-        messages, shown = self._prompt.render(namespaces, files)
-        return ModelRequest(b"".join((self._head, messages, b"}")), shown)
+        messages, shown, unresolved = self._prompt.render(namespaces, files)
+        return ModelRequest(b"".join((self._head, messages, b"}")), shown, unresolved)
 
 
 def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonObject | None) -> RequestMaker:
@@ -86,6 +86,8 @@ def compile_judge(
 ) -> RequestMaker:
     """Return what makes the requests of a model grader; its templates may name `item` and `sample`.
 
+    A placeholder without a value leaves nothing, and the request names it.
+
     Args:
         prompt: The grader's `input`: messages, or a text, which becomes a user's message.
         params: Its `sampling_params`, or None.
@@ -98,11 +100,17 @@ def compile_judge(
     messages: JsonValue = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     protocol: ChatOrResponses = "chat" if "chat" in target.endpoint.protocols else "responses"
     template: JsonObject = {"type": "template", "template": messages}
-    return _compile(template, judge_wanted(params, answer_format), protocol, target, {})
+    return _compile(template, judge_wanted(params, answer_format), protocol, target, {}, is_judge=True)
 
 
 def _compile(
-    input_messages: JsonValue, wanted: Wanted, meant_for: ChatOrResponses, target: Target, extra_body: JsonObject
+    input_messages: JsonValue,
+    wanted: Wanted,
+    meant_for: ChatOrResponses,
+    target: Target,
+    extra_body: JsonObject,
+    *,
+    is_judge: bool = False,
 ) -> RequestMaker:
     endpoint = target.endpoint
     adaptations: list[str] = []
@@ -117,7 +125,7 @@ def _compile(
         takes_audio=protocol == "chat" or not is_translated,
         takes_developers="developer_role" not in endpoint.lacks,
     )
-    prompt, from_prompt = _prompt(input_messages, dialect, instruction, endpoint.name)
+    prompt, from_prompt = _prompt(input_messages, dialect, instruction, endpoint.name, leaves_out=is_judge)
     if protocol == "chat":
         asked = chat_parameters(wanted, endpoint.lacks, endpoint.name, is_translated=is_translated)
     else:
@@ -138,7 +146,7 @@ _TRANSLATED: dict[ChatOrResponses, str] = {
 
 
 def _prompt(
-    input_messages: JsonValue, dialect: Dialect, instruction: str | None, endpoint_name: str
+    input_messages: JsonValue, dialect: Dialect, instruction: str | None, endpoint_name: str, *, leaves_out: bool
 ) -> tuple[Prompt, list[str]]:
     """Return the compiled messages, and what is different about them."""
     given = input_messages if isinstance(input_messages, dict) else {}
@@ -150,9 +158,10 @@ def _prompt(
     if not messages:
         raise UnsupportedRequestError("The input messages are empty: a model has to be asked something.", "messages")
     try:
-        prompt = TemplatePrompt(checked_items(list[JsonValue](messages)), dialect)
+        prompt = TemplatePrompt(checked_items(list[JsonValue](messages)), dialect, leaves_out=leaves_out)
         if instruction is not None:
-            prompt = TemplatePrompt(checked_items(list[JsonValue](instructed(messages, instruction))), dialect)
+            asked = checked_items(list[JsonValue](instructed(messages, instruction)))
+            prompt = TemplatePrompt(asked, dialect, leaves_out=leaves_out)
     except RequestError as error:
         raise UnsupportedRequestError(str(error), "messages", *error.at) from error
     return prompt, _prompt_adaptations(dialect, endpoint_name, messages)
