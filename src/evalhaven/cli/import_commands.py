@@ -50,7 +50,7 @@ def import_archive(
 
 @import_commands.command("openai", epilog=_EPILOG)
 def import_openai(  # noqa: PLR0917 - typer makes options of them, never positional
-    base_url: export.BaseUrl = "https://api.openai.com/v1",
+    base_url: export.BaseUrl = None,
     api_version: export.ApiVersion = None,
     eval_ids: export.EvalIds = None,
     since: export.Since = None,
@@ -61,9 +61,9 @@ def import_openai(  # noqa: PLR0917 - typer makes options of them, never positio
     url: Url = None,
     *,
     all_files: export.AllFiles = False,
-    concurrency: export.Concurrency = 4,
-    tries: export.Tries = 8,
-    timeout: export.Timeout = 60.0,
+    concurrency: export.Concurrency = None,
+    tries: export.Tries = None,
+    timeout: export.Timeout = None,
     check: Check = False,
 ) -> None:
     """Copy an account of the hosted API into an archive, as `evalhaven export-hosted` does, and import that.

@@ -64,11 +64,30 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
 
 
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What shaped an export beside its address and its filters; never a key.
+
+    Attributes:
+        api_version: Azure's `api-version`.
+        owner: Variables of the environment that named organisation and project.
+        concurrency: As `tries` and `timeout_s` how politely it was asked; None is the default.
+    """
+
+    api_version: str | None = None
+    owner: dict[str, str] = {}
+    all_files: bool = False
+    concurrency: int | None = None
+    tries: int | None = None
+    timeout_s: float | None = None
+
+
 class Manifest(msgspec.Struct):
     """What an archive holds and how it came about; times are Unix seconds.
 
     Attributes:
+        asked: None in archives of releases that did not keep it.
         finished_at: None while an export is under way or after one that was interrupted.
+        lacking: Something is known not to be there although it did not fail.
         failures: What could not be fetched.
         notes: What was fetched and may still change or differs from what the API announced.
     """
@@ -77,12 +96,19 @@ class Manifest(msgspec.Struct):
     started_at: float
     finished_at: float | None = None
     filters: dict[str, object] = {}
+    asked: Asked | None = None
+    lacking: bool = False
     counts: dict[str, int] = {}
     failures: list[Finding] = []
     notes: list[Finding] = []
     units: list[Unit] = []
     format: str = FORMAT
     version: int = VERSION
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the export ended with everything that it was asked for."""
+        return self.finished_at is not None and not self.failures and not self.lacking
 
 
 @dataclass(frozen=True, slots=True)

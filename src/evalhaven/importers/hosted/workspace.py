@@ -19,6 +19,7 @@ from evalhaven.domain.clock import Clock
 from evalhaven.importers.archive import (
     MANIFEST,
     ArchiveError,
+    Asked,
     Finding,
     Manifest,
     Unit,
@@ -48,7 +49,9 @@ _COUNTED: dict[UnitKind, str] = {
 class Workspace:
     """An archive open for writing; one process at a time."""
 
-    def __init__(self, directory: Path, base_url: str, filters: dict[str, object], clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, base_url: str, filters: dict[str, object], clock: Clock, asked: Asked | None = None
+    ) -> None:
         """Open or make the archive and take up what an interrupted export left.
 
         Raises:
@@ -62,7 +65,7 @@ class Workspace:
         self.is_lacking = False
         self._settled: set[tuple[UnitKind, str | None]] = set()
         self._clock = clock
-        self._manifest = Manifest(base_url=base_url, started_at=clock.now(), filters=filters)
+        self._manifest = Manifest(base_url=base_url, started_at=clock.now(), filters=filters, asked=asked)
         self._earlier_failures: list[Finding] = []
         self._units: dict[tuple[UnitKind, str | None], Unit] = {}
         self._lock = _lock(directory)
@@ -241,6 +244,7 @@ class Workspace:
             if not self._is_settled(each):
                 failures.setdefault((each.kind, each.id), each)
         self._manifest.finished_at = finished_at
+        self._manifest.lacking = self.is_lacking
         self._manifest.counts = self.count()
         self._manifest.failures = list(failures.values())
         self._manifest.notes = self.notes

@@ -1,0 +1,107 @@
+"""What `evalhaven export-hosted` shows: progress while it works, and what came of it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from evalhaven.importers.archive import Finding, Manifest
+    from evalhaven.importers.hosted.client import HostedClient
+    from evalhaven.importers.hosted.forecast import Forecast
+
+FINDINGS_SHOWN = 20
+
+
+class ProgressBars:
+    """Shows how far the export is, on a terminal; says nothing elsewhere."""
+
+    def __init__(self, progress: Progress, client: "HostedClient") -> None:
+        self._progress = progress
+        self._client = client
+        self._bar: TaskID | None = None
+        self._done = 0
+
+    def begin(self, what: str, total: int | None) -> None:
+        """Add the bar of a phase."""
+        if self._bar is not None:
+            self._progress.update(self._bar, note="", total=self._done)
+        self._bar, self._done = self._progress.add_task(what, total=total, note=""), 0
+
+    def advance(self, count: int) -> None:
+        """Move the bar, and say how often something had to be asked again."""
+        if self._bar is not None:
+            self._done += count
+            retries = self._client.retries
+            self._progress.update(self._bar, advance=count, note=f"{retries:,} retries" if retries else "")
+
+
+@contextmanager
+def show_progress() -> Generator[Progress]:
+    """Open the bars; they are drawn on a terminal only."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="yellow"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+def print_forecast(forecast: "Forecast") -> None:
+    """Print what an export would bring."""
+    table = Table("would come", box=None)
+    table.add_column("count", justify="right")
+    counts = {
+        "evals": forecast.evals,
+        "runs": forecast.runs,
+        "output items": forecast.output_items,
+        "files": len(forecast.file_ids),
+    }
+    for name, count in counts.items():
+        table.add_row(name, f"{count:,}")
+    Console().print(table)
+    if forecast.active_runs:
+        print(f"{forecast.active_runs:,} of the runs have not ended; what they have by then would come.")
+
+
+def print_summary(manifest: "Manifest", directory: Path, resume: str, *, is_complete: bool) -> None:
+    """Print what the archive holds, what is lacking, and the command that goes on."""
+    table = Table("in the archive", box=None)
+    table.add_column("count", justify="right")
+    for name, count in manifest.counts.items():
+        table.add_row(name.replace("_", " "), f"{count:,}")
+    console = Console()
+    console.print(table)
+    _print_findings(console, "To look at (what is lacking is fetched again by the next export)", manifest.notes)
+    _print_findings(console, "Not fetched", manifest.failures)
+    if not is_complete:
+        console.print(
+            f"Incomplete. To try the missing part again: {resume}", highlight=False, markup=False, soft_wrap=True
+        )
+    else:
+        console.print(f"Complete: {directory}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_findings(console: Console, title: str, findings: "list[Finding]") -> None:
+    if not findings:
+        return
+    console.print(f"{title}: {len(findings):,}", style="yellow", highlight=False)
+    for each in findings[:FINDINGS_SHOWN]:
+        text = f"  {each.kind.replace('_', ' ')} {each.id or ''}: {each.message}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    if len(findings) > FINDINGS_SHOWN:
+        console.print(f"  ... and {len(findings) - FINDINGS_SHOWN:,} more; manifest.json names all.", highlight=False)
+
+
+def print_error(message: str) -> None:
+    """Print why something cannot be done."""
+    console = Console(stderr=True)
+    console.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
