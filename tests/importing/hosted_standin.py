@@ -84,6 +84,7 @@ class HostedStandin:
         self.met: Counter[str] = Counter()
         self.gone: set[str] = set()
         self.max_fast_limit = MAX_LIMIT
+        self.key_header: tuple[str, str] = ("authorization", f"Bearer {KEY}")
         self.rewrite: Callable[[Seen, bytes], bytes] = lambda _seen, body: body
         self._upstream = upstream
         self._faults = faults or Faults()
@@ -188,7 +189,8 @@ class HostedStandin:
         return answer
 
     async def _good_answer(self, seen: Seen) -> Answer:
-        if seen.headers.get("authorization") != f"Bearer {KEY}":
+        name, value = self.key_header
+        if seen.headers.get(name) != value:
             return refusal(401, f"Incorrect API key provided: {seen.headers.get('authorization', '')}.")
         if seen.path in self.gone:
             return refusal(404, "No such object")

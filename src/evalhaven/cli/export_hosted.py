@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Never, cast
 import anyio
 import typer
 
-from evalhaven.cli.export_report import ProgressBars, print_error, print_forecast, print_summary, show_progress
+from evalhaven.cli.export_report import (
+    ProgressBars,
+    print_error,
+    print_forecast,
+    print_line,
+    print_nothing_found,
+    print_summary,
+    show_progress,
+)
 
 if TYPE_CHECKING:
     from evalhaven.importers.hosted.account import Account
@@ -88,7 +96,8 @@ def export_hosted(
     OPENAI_ORG_ID and OPENAI_PROJECT_ID. Interrupt it as you like: started again, it goes on. What the first start was
     asked for stands in the archive, so the directory is all that a later one must name.
 
-    Exit status: 0 complete, 1 it cannot start, 3 something could not be fetched or is lacking, 130 interrupted.
+    Exit status: 0 complete, 1 it cannot start, 3 nothing was found, or something could not be fetched or is
+    lacking, 130 interrupted.
     """
     from evalhaven.importers.archive import ArchiveError
     from evalhaven.importers.hosted.account import AccountError, read_account
@@ -189,13 +198,22 @@ async def _export(task: Task, client: "HostedClient") -> int:
         manifest = workspace.close(is_ended=is_ended)
         if not is_ended:
             print_error(f"The export has not ended. What is there stays. To go on: {resume}")
-    is_complete = not (manifest.failures or workspace.is_lacking)
-    print_summary(manifest, task.directory, resume, is_complete=is_complete)
-    return EXIT_COMPLETE if is_complete else EXIT_INCOMPLETE
+    print_summary(manifest)
+    if not exporter.has_found:
+        print_nothing_found(order, exporter.listed_evals)
+    if not manifest.is_whole:
+        print_line(f"Incomplete. To try the missing part again: {resume}")
+    elif exporter.has_found:
+        print_line(f"Complete: {task.directory}")
+    return EXIT_COMPLETE if manifest.is_whole and exporter.has_found else EXIT_INCOMPLETE
 
 
 async def _foresee(task: Task, client: "HostedClient") -> int:
     from evalhaven.importers.hosted.forecast import forecast_export
 
-    print_forecast(await forecast_export(client, task.order.filters, all_files=task.order.asked.all_files))
-    return EXIT_COMPLETE
+    order = task.order
+    forecast = await forecast_export(client, order.filters, all_files=order.asked.all_files)
+    print_forecast(forecast)
+    if not forecast.evals:
+        print_nothing_found(order, forecast.listed_evals)
+    return EXIT_COMPLETE if forecast.evals else EXIT_INCOMPLETE

@@ -1,8 +1,8 @@
 """What `evalhaven export-hosted` shows: progress while it works, and what came of it."""
 
+import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from evalhaven.importers.archive import Finding, Manifest
     from evalhaven.importers.hosted.client import HostedClient
     from evalhaven.importers.hosted.forecast import Forecast
+    from evalhaven.importers.hosted.orders import Order
 
 FINDINGS_SHOWN = 20
 
@@ -72,8 +73,8 @@ def print_forecast(forecast: "Forecast") -> None:
         print(f"{forecast.active_runs:,} of the runs have not ended; what they have by then would come.")
 
 
-def print_summary(manifest: "Manifest", directory: Path, resume: str, *, is_complete: bool) -> None:
-    """Print what the archive holds, what is lacking, and the command that goes on."""
+def print_summary(manifest: "Manifest") -> None:
+    """Print what the archive holds, and what is lacking in it."""
     table = Table("in the archive", box=None)
     table.add_column("count", justify="right")
     for name, count in manifest.counts.items():
@@ -82,12 +83,31 @@ def print_summary(manifest: "Manifest", directory: Path, resume: str, *, is_comp
     console.print(table)
     _print_findings(console, "To look at (what is lacking is fetched again by the next export)", manifest.notes)
     _print_findings(console, "Not fetched", manifest.failures)
-    if not is_complete:
-        console.print(
-            f"Incomplete. To try the missing part again: {resume}", highlight=False, markup=False, soft_wrap=True
-        )
+
+
+def print_nothing_found(order: "Order", listed_evals: int) -> None:
+    """Print that no eval was found, and what may be the cause."""
+    from evalhaven.importers.hosted.account import AZURE_KEY, OPENAI_KEY, OWNER_HEADERS, is_azures
+
+    options = order.filters.options()
+    if listed_evals:
+        found = f"Of {listed_evals:,} evals at {order.base_url}, none matches {shlex.join(options)}."
+    elif options:
+        found = f"{order.base_url} shows this key no eval that matches {shlex.join(options)}."
     else:
-        console.print(f"Complete: {directory}", highlight=False, markup=False, soft_wrap=True)
+        found = f"{order.base_url} shows this key no evals."
+    if is_azures(order.base_url, order.asked.api_version):
+        question = f"Is it the right resource? Its address and its key ({AZURE_KEY}) belong together."
+    else:
+        owner = order.asked.owner
+        named = " and ".join(f"{name} is {owner.get(name, 'not set')}" for name in OWNER_HEADERS)
+        question = f"Is it the right project? A key ({OPENAI_KEY}) sees the evals of one project; {named}."
+    print_line(f"Nothing was found. {found} {question}", style="yellow")
+
+
+def print_line(text: str, style: str | None = None) -> None:
+    """Print a line as it is."""
+    Console().print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_findings(console: Console, title: str, findings: "list[Finding]") -> None:

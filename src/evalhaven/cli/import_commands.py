@@ -90,9 +90,13 @@ def import_openai(  # noqa: PLR0917 - typer makes options of them, never positio
             timeout=timeout,
         )
     except typer.Exit as ended:
-        if ended.exit_code not in (export.EXIT_COMPLETE, export.EXIT_INCOMPLETE):
+        exported = ended.exit_code
+        if exported not in (export.EXIT_COMPLETE, export.EXIT_INCOMPLETE):
             raise
-    raise typer.Exit(run_archive_import(directory, settings, is_check=check))
+    else:
+        exported = export.EXIT_COMPLETE
+    # What the export did not bring did not come over, however whole the rest of the archive is.
+    raise typer.Exit(run_archive_import(directory, settings, is_check=check) or exported)
 
 
 @import_commands.command("dashboard", epilog=_EPILOG)

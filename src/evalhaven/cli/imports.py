@@ -66,6 +66,11 @@ def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -
     except SourceError as error:
         _print_error(str(error))
         return EXIT_FAILED
+    if source.is_empty:
+        text = f"Nothing was found: {directory} is an archive of {source.origin} with no evals and no files."
+        _print_line(Console(), f"{text} Was it exported from the right project?")
+        _print_lines(Console(), "About the archive", [*source.cautions()])
+        return EXIT_INCOMPLETE
     problems = [*source.cautions(), *(source.damages() if is_check else ())]
     status = run_import(source, settings, is_check=is_check)
     _print_lines(Console(), "About the archive", problems)

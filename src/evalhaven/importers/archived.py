@@ -42,6 +42,12 @@ class ArchiveSource:
         """Return the base URL of the API that was exported."""
         return self._archive.manifest.base_url
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to import."""
+        units = self._archive.manifest.units
+        return not any(unit.objects for unit in units) and not any(self._archive.directory.rglob(f"*{PART}"))
+
     def cautions(self) -> Iterator[str]:
         """Yield what keeps this archive from being the whole account."""
         manifest = self._archive.manifest

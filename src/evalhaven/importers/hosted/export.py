@@ -74,6 +74,17 @@ class Exporter:
         self._wanted_evals: set[str] = set()
         self._runs: dict[str, FoundRun] = {}
         self._file_ids: set[str] = set()
+        self._found: set[str] = set()
+
+    @property
+    def listed_evals(self) -> int:
+        """Return how many evals the account showed."""
+        return len(self._evals)
+
+    @property
+    def has_found(self) -> bool:
+        """Tell whether there was an eval that was asked for; what the archive holds from before does not count."""
+        return bool(self._found)
 
     async def run(self, *, all_files: bool) -> None:
         """Export everything that is wanted; what fails is recorded and the rest goes on.
@@ -148,12 +159,14 @@ class Exporter:
             except HostedError as error:
                 self._fail("runs", parent.id, error)
                 self._wanted_evals.add(parent.id)
+                self._found.add(parent.id)
                 if part.objects == 0:
                     part.discard()
                     return
             finally:
                 self._listener.advance(1)
             is_wanted = part.objects > len(unwanted) or self._filters.wants_eval(parent)
+            self._found |= {parent.id} if is_wanted else set()
             if is_wanted or self._workspace.find_unit("runs", parent.id) is not None:
                 self._wanted_evals.add(parent.id)
                 await run_sync(self._workspace.finish_list, part, "runs", parent.id, unwanted)

@@ -80,7 +80,8 @@ def read_filters(described: Mapping[str, object]) -> Filters:
     eval_ids, since, until = (described.get(name) for name in ("eval", "since", "until"))
     try:
         # Archives of earlier releases have an object.
-        pairs = msgspec.convert(described.get("metadata", []), dict[str, str] | list[str])
+        kept = described.get("metadata", [])
+        pairs: dict[str, str] | list[str] = msgspec.convert(kept, dict[str, str] | list[str])
         if isinstance(pairs, dict):
             pairs = [f"{key}={value}" for key, value in pairs.items()]
         metadata = list(map(parse_pair, pairs))

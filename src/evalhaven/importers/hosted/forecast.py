@@ -10,8 +10,9 @@ from evalhaven.importers.pages import Head, object_id, read_head
 
 @dataclass(slots=True)
 class Forecast:
-    """How much would come."""
+    """How much would come; `listed_evals` counts those that the filters leave out, too."""
 
+    listed_evals: int = 0
     evals: int = 0
     runs: int = 0
     active_runs: int = 0
@@ -48,5 +49,6 @@ async def _add_eval(client: HostedClient, filters: Filters, parent: Head, foreca
                 forecast.active_runs += not run.is_final
                 forecast.output_items += run.total
                 forecast.file_ids.update(run.file_ids)
+    forecast.listed_evals += 1
     forecast.runs += runs
     forecast.evals += bool(runs) or filters.wants_eval(parent)
