@@ -6,14 +6,13 @@ whole member. A unit being written is called `.part`, or `.draft` where a later 
 name when it is complete and durable.
 """
 
-import gzip
 import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +24,8 @@ FORMAT = "evalhaven-archive"
 VERSION = 1
 MANIFEST = "manifest.json"
 _HASH_BYTES = 1 << 20
+_GZIP = 16 + zlib.MAX_WBITS
+_BLOCK_BYTES = 1 << 15  # What follows a member in its block is copied, and members may be small.
 
 UnitKind = Literal["evals", "runs", "output_items", "file", "file_content"]
 _LIST_KINDS = ("evals", "runs", "output_items")
@@ -257,17 +258,40 @@ def read_unit(directory: Path, unit: Unit) -> Iterator[bytes]:
 
 
 def read_objects(path: Path) -> Iterator[bytes]:
-    """Yield the raw objects of a list unit.
+    """Yield the raw objects of a list unit, as far as it is whole.
 
     Raises:
-        ArchiveError: It is damaged.
+        ArchiveError: It is damaged from there on.
     """
+    end = 0
     try:
-        with gzip.open(path, "rb") as lines:
-            for line in lines:
-                yield from split_page(line).objects
-    except (OSError, EOFError, zlib.error, InvalidJsonError) as error:
+        with path.open("rb") as file:
+            for text, member_end in whole_members(file):
+                for line in text.splitlines():
+                    yield from split_page(line).objects
+                end = member_end
+            size_bytes = os.fstat(file.fileno()).st_size
+    except (OSError, InvalidJsonError) as error:
         raise ArchiveError(f"{str(path)!r} is damaged: {error}.") from error
+    if end != size_bytes:
+        raise ArchiveError(f"{str(path)!r} is damaged after {end} bytes.")
+
+
+def whole_members(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the text and the end of each gzip member, until one that is cut or damaged."""
+    decompressor, text = zlib.decompressobj(_GZIP), bytearray()
+    while block := file.read(_BLOCK_BYTES):
+        read_to = file.tell()
+        while block:
+            try:
+                text += decompressor.decompress(block)
+            except zlib.error:
+                return
+            if not decompressor.eof:
+                break
+            block = decompressor.unused_data
+            yield bytes(text), read_to - len(block)
+            decompressor, text = zlib.decompressobj(_GZIP), bytearray()
 
 
 def file_sha256(path: Path) -> str:
