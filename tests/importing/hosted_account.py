@@ -119,7 +119,8 @@ def start_export(base_url: str | None, directory: Path, *options: str, **environ
     """Start `evalhaven export-hosted` with the account's key."""
     command = [sys.executable, "-m", "evalhaven", "export-hosted", "--to-dir", str(directory), *options]
     command += [] if base_url is None else ["--base-url", base_url]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))}
+    own = ("EVALHAVEN_", "OPENAI_", "AZURE_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

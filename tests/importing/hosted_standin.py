@@ -83,8 +83,11 @@ class HostedStandin:
         self.seen: list[Seen] = []
         self.met: Counter[str] = Counter()
         self.gone: set[str] = set()
+        self.broken: set[str] = set()
+        self.answer_to_posts: bytes | None = None
         self.max_fast_limit = MAX_LIMIT
         self.key_header: tuple[str, str] = ("authorization", f"Bearer {KEY}")
+        self.refuses_connections = False
         self.rewrite: Callable[[Seen, bytes], bytes] = lambda _seen, body: body
         self._upstream = upstream
         self._faults = faults or Faults()
@@ -129,6 +132,9 @@ class HostedStandin:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self.refuses_connections:
+            writer.transport.abort()
+            return
         self._connections.add(task)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -148,6 +154,11 @@ class HostedStandin:
         fault = self._draw_fault()
         if fault is not None:
             self.met[fault] += 1
+        if self.refuses_connections or seen.path in self.broken:
+            return False
+        if seen.method == "POST" and self.answer_to_posts is not None:
+            await reader.readexactly(int(seen.headers.get("content-length", "0")))
+            return await self._send(writer, Answer(200, self.answer_to_posts, {"content-type": "text/html"}), None)
         match fault:
             case "cut":
                 return False

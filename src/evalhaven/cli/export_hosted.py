@@ -16,12 +16,11 @@ from evalhaven.cli.export_report import (
     print_line,
     print_nothing_found,
     print_summary,
-    show_progress,
 )
 
 if TYPE_CHECKING:
     from evalhaven.importers.hosted.account import Account
-    from evalhaven.importers.hosted.client import HostedClient
+    from evalhaven.importers.hosted.client import HostedClient, HostedError
     from evalhaven.importers.hosted.orders import Order
 
 EXIT_COMPLETE = 0
@@ -143,14 +142,18 @@ async def _follow(task: Task, dry_run: bool) -> int:
     from evalhaven.importers.archive import ArchiveError
     from evalhaven.importers.hosted.client import HostedError, open_client
 
-    status = EXIT_INTERRUPTED
+    status, bars = EXIT_INTERRUPTED, ProgressBars()
     try:
-        async with anyio.create_task_group() as tasks, open_client(task.account) as client:
-            tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
-            status = await (_foresee(task, client) if dry_run else _export(task, client))
-            tasks.cancel_scope.cancel()
+        with bars:
+            async with (
+                anyio.create_task_group() as tasks,
+                open_client(task.account, bars.show_retry) as client,
+            ):
+                tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
+                status = await (_foresee(task, client, bars) if dry_run else _export(task, client, bars))
+                tasks.cancel_scope.cancel()
     except* HostedError as errors:
-        print_error(f"{task.account.base_url} cannot be read. {_first(errors)}")
+        print_error(_reason_to_give_up(task, cast("HostedError", _first(errors))))
         status = EXIT_CANNOT_START
     except* ArchiveError as errors:
         print_error(str(_first(errors)))
@@ -175,7 +178,18 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-async def _export(task: Task, client: "HostedClient") -> int:
+def _reason_to_give_up(task: Task, error: "HostedError") -> str:
+    from evalhaven.importers.hosted.orders import command
+
+    if not error.is_gone:
+        return f"{task.account.base_url} cannot be read. {error}"
+    address, resume = task.account.base_url, command(task.order, task.directory)
+    what = f"{address} does not answer" if error.status is None else f"{address} cannot be read"
+    advice = "the address and the network (HTTPS_PROXY names a proxy)" if error.status is None else "its status page"
+    return f"{what}: {error}. Given up after {task.account.tries} tries. Check {advice}, then go on: {resume}"
+
+
+async def _export(task: Task, client: "HostedClient", bars: ProgressBars) -> int:
     from evalhaven.domain.clock import Clock
     from evalhaven.importers.hosted.export import Exporter, check_access
     from evalhaven.importers.hosted.orders import command
@@ -183,6 +197,7 @@ async def _export(task: Task, client: "HostedClient") -> int:
     from evalhaven.importers.hosted.workspace import Workspace
 
     order, resume = task.order, command(task.order, task.directory)
+    bars.begin("Access", None)
     await check_access(client)
     workspace = Workspace(task.directory, order.base_url, order.filters.describe(), Clock(), order.asked)
     is_ended = False
@@ -190,11 +205,11 @@ async def _export(task: Task, client: "HostedClient") -> int:
         if task.probe:
             answers = await probe(client, task.directory / "probe", Clock())
             print(f"{answers} answers of the live API are recorded in {task.directory / 'probe'}.")
-        with show_progress() as progress:
-            exporter = Exporter(client, workspace, order.filters, ProgressBars(progress, client))
-            await exporter.run(all_files=order.asked.all_files)
+        exporter = Exporter(client, workspace, order.filters, bars)
+        await exporter.run(all_files=order.asked.all_files)
         is_ended = True
     finally:
+        bars.close()
         manifest = workspace.close(is_ended=is_ended)
         if not is_ended:
             print_error(f"The export has not ended. What is there stays. To go on: {resume}")
@@ -208,11 +223,13 @@ async def _export(task: Task, client: "HostedClient") -> int:
     return EXIT_COMPLETE if manifest.is_whole and exporter.has_found else EXIT_INCOMPLETE
 
 
-async def _foresee(task: Task, client: "HostedClient") -> int:
+async def _foresee(task: Task, client: "HostedClient", bars: ProgressBars) -> int:
     from evalhaven.importers.hosted.forecast import forecast_export
 
     order = task.order
+    bars.begin("Evals and runs", None)
     forecast = await forecast_export(client, order.filters, all_files=order.asked.all_files)
+    bars.close()
     print_forecast(forecast)
     if not forecast.evals:
         print_nothing_found(order, forecast.listed_evals)

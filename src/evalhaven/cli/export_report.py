@@ -1,9 +1,9 @@
 """What `evalhaven export-hosted` shows: progress while it works, and what came of it."""
 
+import math
 import shlex
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -11,21 +11,42 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from evalhaven.importers.archive import Finding, Manifest
-    from evalhaven.importers.hosted.client import HostedClient
+    from evalhaven.importers.hosted.client import Retry
     from evalhaven.importers.hosted.forecast import Forecast
     from evalhaven.importers.hosted.orders import Order
 
 FINDINGS_SHOWN = 20
+_RETRY_LINES_GAP_S = 2.0  # Many requests may fail at once.
 
 
 class ProgressBars:
-    """Shows how far the export is, on a terminal; says nothing elsewhere."""
+    """Shows how far the export is, on a terminal; what has to be asked again is said elsewhere too, as lines."""
 
-    def __init__(self, progress: Progress, client: "HostedClient") -> None:
-        self._progress = progress
-        self._client = client
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", style="yellow", markup=False),
+        )
+        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._bar: TaskID | None = None
         self._done = 0
+        self._retries = 0
+        self._last_line_s = -math.inf
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bars as they are: something else is printed now."""
+        self._progress.stop()
 
     def begin(self, what: str, total: int | None) -> None:
         """Add the bar of a phase."""
@@ -37,23 +58,19 @@ class ProgressBars:
         """Move the bar, and say how often something had to be asked again."""
         if self._bar is not None:
             self._done += count
-            retries = self._client.retries
-            self._progress.update(self._bar, advance=count, note=f"{retries:,} retries" if retries else "")
+            note = f"{self._retries:,} retries" if self._retries else ""
+            self._progress.update(self._bar, advance=count, note=note)
 
-
-@contextmanager
-def show_progress() -> Generator[Progress]:
-    """Open the bars; they are drawn on a terminal only."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="yellow"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
+    def show_retry(self, retry: "Retry") -> None:
+        """Say what went wrong and when it is tried again."""
+        self._retries += 1
+        text = f"{retry.reason}; again in {retry.delay_s:.0f} s ({retry.tries} of {retry.most_tries} tries failed)"
+        if self._bar is not None:
+            self._progress.update(self._bar, note=text)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line_s >= _RETRY_LINES_GAP_S:
+            self._last_line_s = now
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_forecast(forecast: "Forecast") -> None:

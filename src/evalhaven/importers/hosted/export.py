@@ -283,7 +283,7 @@ class Exporter:
         self._workspace.settle("file_content", file_id)
 
     def _fail(self, kind: UnitKind, owner_id: str | None, error: HostedError) -> None:
-        if error.is_refused_key:
+        if error.ends_everything:
             # Nothing else would be answered either.
             raise error
         self._workspace.fail(kind, owner_id, error.status, error.message)
