@@ -19,9 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from tests.importing.stored_logs import StoredLogs
+
 KEY = "sk-made-up-3f9d"
 MAX_LIMIT = 100
-LISTS = ("/evals", "/runs", "/output_items")
+LISTS = ("/evals", "/runs", "/output_items", "/completions", "/messages", "/input_items")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ class HostedStandin:
         self.max_fast_limit = MAX_LIMIT
         self.key_header: tuple[str, str] = ("authorization", f"Bearer {KEY}")
         self.refuses_connections = False
+        self.logs = StoredLogs()
         self.rewrite: Callable[[Seen, bytes], bytes] = lambda _seen, body: body
         self._upstream = upstream
         self._faults = faults or Faults()
@@ -211,6 +214,8 @@ class HostedStandin:
                 return refusal(400, f"limit is {limit}, more than {MAX_LIMIT}")
             if int(limit) > self.max_fast_limit:
                 return refusal(408, "the page takes too long")
+        if (stored := self.logs.answer(seen.path, seen.query)) is not None:
+            return Answer(*stored, {"content-type": "application/json"})
         response = await self._http.get(seen.target)
         headers = {
             "content-type": response.headers["content-type"],

@@ -51,6 +51,14 @@ Pairs = Annotated[
 AllFiles = Annotated[
     bool, typer.Option("--all-files", help="Also files of purpose evals that no exported run reads from.")
 ]
+Logs = Annotated[
+    bool | None,
+    typer.Option(
+        "--logs/--no-logs",
+        show_default=False,
+        help="Also stored chat completions with their messages, and responses that runs or items name; the default.",
+    ),
+]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=64, help="Requests at once; default: 4.")]
 Tries = Annotated[int | None, typer.Option(min=1, help="How often a request is made before it fails; default: 8.")]
 Timeout = Annotated[
@@ -83,13 +91,14 @@ def export_hosted(
     metadata: Pairs = None,
     *,
     all_files: AllFiles = False,
+    logs: Logs = None,
     concurrency: Concurrency = None,
     tries: Tries = None,
     timeout: Timeout = None,
     dry_run: DryRun = False,
     probe: Probe = False,
 ) -> None:
-    """Copy evals, runs, output items and files of a hosted account into an archive; it only reads there.
+    """Copy evals, runs, output items, files and logs of a hosted account into an archive; it only reads there.
 
     The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY), the organisation and the project from
     OPENAI_ORG_ID and OPENAI_PROJECT_ID. Interrupt it as you like: started again, it goes on. What the first start was
@@ -117,6 +126,7 @@ def export_hosted(
             filters=filters,
             api_version=api_version,
             all_files=all_files,
+            logs=logs,
             concurrency=concurrency,
             tries=tries,
             timeout_s=timeout,
@@ -206,7 +216,7 @@ async def _export(task: Task, client: "HostedClient", bars: ProgressBars) -> int
             answers = await probe(client, task.directory / "probe", Clock())
             print(f"{answers} answers of the live API are recorded in {task.directory / 'probe'}.")
         exporter = Exporter(client, workspace, order.filters, bars)
-        await exporter.run(all_files=order.asked.all_files)
+        await exporter.run(all_files=order.asked.all_files, logs=order.asked.logs)
         is_ended = True
     finally:
         bars.close()
@@ -215,7 +225,7 @@ async def _export(task: Task, client: "HostedClient", bars: ProgressBars) -> int
             print_error(f"The export has not ended. What is there stays. To go on: {resume}")
     print_summary(manifest)
     if not exporter.has_found:
-        print_nothing_found(order, exporter.listed_evals)
+        print_nothing_found(order, exporter.listed_evals, manifest.counts["stored_completions"])
     if not manifest.is_whole:
         print_line(f"Incomplete. To try the missing part again: {resume}")
     elif exporter.has_found:
@@ -228,9 +238,10 @@ async def _foresee(task: Task, client: "HostedClient", bars: ProgressBars) -> in
 
     order = task.order
     bars.begin("Evals and runs", None)
-    forecast = await forecast_export(client, order.filters, all_files=order.asked.all_files)
+    asked = order.asked
+    forecast = await forecast_export(client, order.filters, all_files=asked.all_files, logs=asked.logs)
     bars.close()
     print_forecast(forecast)
     if not forecast.evals:
-        print_nothing_found(order, forecast.listed_evals)
+        print_nothing_found(order, forecast.listed_evals, forecast.stored_completions)
     return EXIT_COMPLETE if forecast.evals else EXIT_INCOMPLETE

@@ -82,10 +82,13 @@ def print_forecast(forecast: "Forecast") -> None:
         "runs": forecast.runs,
         "output items": forecast.output_items,
         "files": len(forecast.file_ids),
+        "stored completions": forecast.stored_completions,
     }
     for name, count in counts.items():
         table.add_row(name, f"{count:,}")
     Console().print(table)
+    for problem in forecast.problems:
+        print_line(problem, style="yellow")
     if forecast.active_runs:
         print(f"{forecast.active_runs:,} of the runs have not ended; what they have by then would come.")
 
@@ -102,8 +105,8 @@ def print_summary(manifest: "Manifest") -> None:
     _print_findings(console, "Not fetched", manifest.failures)
 
 
-def print_nothing_found(order: "Order", listed_evals: int) -> None:
-    """Print that no eval was found, and what may be the cause."""
+def print_nothing_found(order: "Order", listed_evals: int, stored_completions: int) -> None:
+    """Print that no eval was found, though perhaps stored completions, and what may be the cause."""
     from evalhaven.importers.hosted.account import AZURE_KEY, OPENAI_KEY, OWNER_HEADERS, is_azures
 
     options = order.filters.options()
@@ -119,7 +122,8 @@ def print_nothing_found(order: "Order", listed_evals: int) -> None:
         owner = order.asked.owner
         named = " and ".join(f"{name} is {owner.get(name, 'not set')}" for name in OWNER_HEADERS)
         question = f"Is it the right project? A key ({OPENAI_KEY}) sees the evals of one project; {named}."
-    print_line(f"Nothing was found. {found} {question}", style="yellow")
+    what = "No evals were found" if stored_completions else "Nothing was found"
+    print_line(f"{what}. {found} {question}", style="yellow")
 
 
 def print_line(text: str, style: str | None = None) -> None:

@@ -68,6 +68,9 @@ def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -
     except SourceError as error:
         _print_error(str(error))
         return EXIT_FAILED
+    if logs := source.logs():
+        counts = " and ".join(f"{count:,} {_words(kind)}" for kind, count in logs.items())
+        _print_line(Console(), f"Kept in the archive, and imported once this server has logs: {counts}")
     if source.is_empty:
         text = f"Nothing was found: {directory} is an archive of {source.origin} with no evals and no files."
         _print_line(Console(), f"{text} Was it exported from the right project?")

@@ -1,9 +1,9 @@
 """The archive of a hosted account: its layout, its reader, and the writing of its manifest.
 
 A unit is one file of the archive. Those of lists (`*.jsonl.gz`) hold a line for each raw response body of a list page,
-or for a single raw object; every line is a gzip member of its own, so a unit cut anywhere is whole up to its last
-whole member. A unit being written is called `.part`, or `.draft` where a later export starts it anew; it gets its
-name when it is complete and durable.
+or for a single raw object; of messages and responses a line is an object that holds an id and raw bodies. Every line is
+a gzip member of its own, so a unit cut anywhere is whole up to its last whole member. A unit being written is called
+`.part`, or `.draft` where a later export starts it anew; it gets its name when it is complete and durable.
 """
 
 import os
@@ -27,8 +27,10 @@ _HASH_BYTES = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 _BLOCK_BYTES = 1 << 15  # What follows a member in its block is copied, and members may be small.
 
-UnitKind = Literal["evals", "runs", "output_items", "file", "file_content"]
-_LIST_KINDS = ("evals", "runs", "output_items")
+LogKind = Literal["stored_completions", "completion_messages", "responses"]
+UnitKind = Literal["evals", "runs", "output_items", "file", "file_content"] | LogKind
+LOG_KINDS = ("stored_completions", "completion_messages", "responses")
+_LIST_KINDS = ("evals", "runs", "output_items", *LOG_KINDS)
 
 
 class ArchiveError(Exception):
@@ -77,6 +79,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     api_version: str | None = None
     owner: dict[str, str] = {}
     all_files: bool = False
+    logs: bool = True
     concurrency: int | None = None
     tries: int | None = None
     timeout_s: float | None = None
@@ -206,6 +209,8 @@ def unit_file(kind: UnitKind, owner_id: str | None) -> str:
     match kind:
         case "evals":
             return "evals.jsonl.gz"
+        case "stored_completions" | "completion_messages" | "responses":
+            return f"logs/{kind}.jsonl.gz"
         case "runs" | "output_items":
             return f"{kind}/{name}.jsonl.gz"
         case "file":

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evalhaven.importers.archive import (
+    LOG_KINDS,
     Archive,
     ArchiveError,
     Unit,
@@ -53,8 +54,13 @@ class ArchiveSource:
     @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing to import."""
-        units = self._archive.manifest.units
+        units = [unit for unit in self._archive.manifest.units if unit.kind not in LOG_KINDS]
         return not any(unit.objects for unit in units) and not any(self._archive.directory.rglob(f"*{PART}"))
+
+    def logs(self) -> dict[str, int]:
+        """Return how many stored completions and responses the archive keeps, which are not imported yet."""
+        counts = self._archive.manifest.counts
+        return {kind: counts[kind] for kind in ("stored_completions", "responses") if counts.get(kind)}
 
     def cautions(self) -> Iterator[str]:
         """Yield what keeps this archive from being the whole account."""

@@ -28,6 +28,7 @@ EVERYTHING = Wishes(
     filters=FILTERS,
     api_version="2025-04-01-preview",
     all_files=True,
+    logs=False,
     concurrency=1,
     tries=3,
     timeout_s=120.5,
@@ -63,6 +64,7 @@ def test_without_options_an_archive_says_what_is_wanted(tmp_path: Path, *, is_en
     assert read_order(tmp_path, EVERYTHING, {}) == order
     assert order.filters == FILTERS
     assert (order.base_url, order.asked.api_version, order.asked.all_files) == (AZURE, "2025-04-01-preview", True)
+    assert not order.asked.logs
 
 
 def test_the_printed_command_asks_for_the_same_in_another_directory(

@@ -21,6 +21,7 @@ class Wishes:
     filters: Filters = field(default_factory=Filters)
     api_version: str | None = None
     all_files: bool = False
+    logs: bool | None = None
     concurrency: int | None = None
     tries: int | None = None
     timeout_s: float | None = None
@@ -77,6 +78,7 @@ def command(order: Order, directory: Path) -> str:
     words += [] if asked.api_version is None else ["--api-version", asked.api_version]
     words += order.filters.options()
     words += ["--all-files"] if asked.all_files else []
+    words += [] if asked.logs else ["--no-logs"]
     for option, value in (("concurrency", asked.concurrency), ("tries", asked.tries), ("timeout", asked.timeout_s)):
         words += [] if value is None else [f"--{option}", f"{value:g}"]
     return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in asked.owner.items()), shlex.join(words)])
@@ -86,7 +88,15 @@ def _own(wishes: Wishes, base_url: str, environment: Mapping[str, str]) -> Asked
     owner: dict[str, str] = {}
     if not is_azures(base_url, wishes.api_version):
         owner = {name: environment[name] for name in OWNER_HEADERS if environment.get(name)}
-    return Asked(wishes.api_version, owner, wishes.all_files, wishes.concurrency, wishes.tries, wishes.timeout_s)
+    return Asked(
+        api_version=wishes.api_version,
+        owner=owner,
+        all_files=wishes.all_files,
+        logs=wishes.logs is not False,
+        concurrency=wishes.concurrency,
+        tries=wishes.tries,
+        timeout_s=wishes.timeout_s,
+    )
 
 
 def _joined(directory: Path, wishes: Wishes, own: Asked, earlier: Manifest) -> Order:
@@ -115,6 +125,7 @@ def _joined(directory: Path, wishes: Wishes, own: Asked, earlier: Manifest) -> O
         api_version=own.api_version or before.api_version,
         owner={**before.owner, **own.owner},
         all_files=own.all_files or before.all_files,
+        logs=before.logs if wishes.logs is None else wishes.logs,
         concurrency=own.concurrency or before.concurrency,
         tries=own.tries or before.tries,
         timeout_s=own.timeout_s or before.timeout_s,

@@ -37,12 +37,14 @@ from evalhaven.importers.pages import object_id
 
 _JOURNAL = "journal.jsonl"
 _LOCK = ".lock"
-_FOLDERS = ("runs", "output_items", "files")
+_FOLDERS = ("runs", "output_items", "files", "logs")
 _COUNTED: dict[UnitKind, str] = {
     "evals": "evals",
     "runs": "runs",
     "output_items": "output_items",
     "file": "files",
+    "stored_completions": "stored_completions",
+    "responses": "responses",
 }
 
 
@@ -89,6 +91,11 @@ class Workspace:
         unit = self.find_unit(kind, owner_id)
         return iter(()) if unit is None else read_unit(self.directory, unit)
 
+    def all_objects(self, kind: UnitKind) -> Iterator[bytes]:
+        """Yield the raw objects of all list units of a kind, excluded ones left out."""
+        for unit in [unit for unit in self._units.values() if unit.kind == kind]:
+            yield from read_unit(self.directory, unit)
+
     def open_part(self, kind: UnitKind, owner_id: str | None = None, *, resume: bool = False) -> PartWriter:
         """Open a list unit for writing."""
         return PartWriter(self.directory / unit_file(kind, owner_id), resume=resume)
@@ -112,29 +119,49 @@ class Workspace:
                     part.append(raw)
         self._replace(part, kind, owner_id, excluded)
 
-    def finish_items(self, part: PartWriter, run_id: str, *, final: bool, total: int = 0) -> int:
+    def finish_items(
+        self,
+        part: PartWriter,
+        run_id: str | None,
+        *,
+        kind: UnitKind = "output_items",
+        final: bool,
+        total: int = 0,
+    ) -> int:
         """Make the written output items of a run the archive's; those it held that are no longer listed are kept.
 
         Args:
             part: The written unit.
             run_id: Whose items they are.
+            kind: Of other long lists.
             final: The run will never change again.
             total: How many items the run counts; a unit with fewer is fetched again.
 
         Returns:
             How many different items there are now.
         """
-        if before := self.find_unit("output_items", run_id):
+        if before := self.find_unit(kind, run_id):
             listed, kept = part.listed(), 0
             for raw in read_objects(self.directory / before.file):
                 if id_hash(object_id(raw)) not in listed:
                     part.append(raw)
                     kept += 1
             if kept:
-                self.note("output_items", run_id, f"{kept} items are no longer listed; they are kept")
+                self.note(kind, run_id, f"{kept} items are no longer listed; they are kept")
         distinct = part.count_distinct()
-        self._replace(part, "output_items", run_id, (), final=final and distinct >= total)
+        self._replace(part, kind, run_id, (), final=final and distinct >= total)
         return distinct
+
+    def finish_collection(self, part: PartWriter, kind: UnitKind) -> None:
+        """Add what was written to what the archive holds of a kind."""
+        if not part.objects:
+            part.discard()
+            return
+        listed = part.listed()
+        for raw in self.objects(kind):
+            if id_hash(object_id(raw)) not in listed:
+                part.append(raw)
+        self._replace(part, kind, None, ())
 
     def exclude(self, kind: UnitKind, owner_id: str | None, ids: Iterable[str]) -> None:
         """Leave more objects out of a list that is finished already."""
