@@ -1,5 +1,6 @@
 """The sample: what a model was asked and what it answered, for one item."""
 
+import re
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -7,6 +8,7 @@ from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, p
 
 _DERIVED = frozenset({"output_text", "output_json", "output_tools", "output_audio"})
 _MAX_TOKENS = 1 << 62
+_COUNT = re.compile(r"\s*[0-9]{1,19}(?:\.[0-9]{0,19})?\s*", re.ASCII)
 _JSON_STARTS = frozenset('{["-0123456789tfn')
 
 
@@ -69,6 +71,7 @@ class Sample:
         is_cached: Whether the answer was given to an earlier request: no call was made.
         request_hash: Under which the answer is to be remembered; None where it is not.
         is_reused: Whether another run, whose samples are graded again, had it made: here no call was.
+        notes: Short names of what to know about the answer, such as that it has no text although it has reasoning.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -85,6 +88,7 @@ class Sample:
     is_cached: bool = False
     request_hash: bytes | None = None
     is_reused: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -252,5 +256,11 @@ def usage_of(usage: JsonValue) -> Usage:
 
 
 def token_count(value: JsonValue) -> int:
-    """Return a number of tokens, 0 for what is none."""
-    return value if type(value) is int and 0 <= value < _MAX_TOKENS else 0
+    """Return a number of tokens, 0 for what is none; some servers count in floats or write numbers as texts."""
+    if type(value) is int:
+        return value if 0 <= value < _MAX_TOKENS else 0
+    if isinstance(value, float):
+        return int(value) if 0 <= value < _MAX_TOKENS and value.is_integer() else 0
+    if isinstance(value, str) and _COUNT.fullmatch(value):
+        return token_count(float(value) if "." in value else int(value))
+    return 0
