@@ -335,6 +335,14 @@ def test_what_passes_by_itself_is_no_outage_when_a_success_tells_of_it(status: i
     assert failure_of_unusable(said, "it tells of a failure", "lab").kind == "invalid_reply"
 
 
+def test_the_error_of_a_choice_is_told_whole_and_without_secrets() -> None:
+    choice = {"message": {"content": ""}, "error": {"message": f"{'x' * 290} {KEY} refused", "code": 502}}
+    failure = failure_of_unusable(reply(200, {"choices": [choice]}), "it tells of a failure", "lab", SECRETS)
+
+    assert failure.error.message == f"{'x' * 290} *** refused"
+    assert (failure.kind, failure.error.code) == ("invalid_reply", "server_error")
+
+
 def test_an_error_with_numbers_that_are_none_is_read() -> None:
     assert of(400, b'{"error": {"message": "No.", "took": NaN, "at": "\xff"}}').error.message == "No."
 

@@ -4,7 +4,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, parse_reply, render
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_reply, render
 from evalhaven.domain.masking import Secrets
 from evalhaven.sampling.transport.client import HttpReply
 
@@ -40,7 +40,7 @@ def read_error(body: bytes) -> Said:
         document = document[0]
     if not isinstance(document, dict):
         return Said()
-    fault = document.get("error")
+    fault = document.get("error") or _choice_error(document)
     if isinstance(fault, str) and fault:
         return Said(message=fault)
     if not isinstance(fault, dict):
@@ -51,6 +51,13 @@ def read_error(body: bytes) -> Said:
     status = int(code) if isinstance(code, int | str) and _STATUS.fullmatch(str(code)) else None
     message = _text(fault.get("message")) or _text(fault.get("detail"))
     return Said(message, _text(code), _text(fault.get("type")), status)
+
+
+def _choice_error(document: JsonObject) -> JsonValue:
+    """Return the error of the first choice, where routers put that of the server behind them."""
+    choices = document.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first.get("error") if isinstance(first, dict) else None
 
 
 def plain_text(body: bytes) -> str:

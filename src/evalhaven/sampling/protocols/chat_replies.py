@@ -76,7 +76,8 @@ def _read_choice(choice: JsonValue) -> _Choice:
     if tells_of_failure(choice.get("error")):
         raise upstream_failure(choice["error"])
     spoken = read_content(message.get("content"))
-    has_reasoning = spoken.has_reasoning or any(message.get(key) for key in _REASONING_KEYS)
+    # Only an answer without text is asked for its reasoning.
+    has_reasoning = spoken.has_reasoning or (not spoken.text.strip() and any(map(message.get, _REASONING_KEYS)))
     reason = _finish_reason(choice.get("finish_reason"))
     return _Choice(_message(message, spoken), reason, has_reasoning, spoken.is_partial)
 

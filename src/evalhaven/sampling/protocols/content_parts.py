@@ -1,6 +1,6 @@
 """What is said in the parts of a reply's content, of either protocol."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.sampling.messages.contents import TEXT_TYPES
@@ -9,8 +9,7 @@ from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, refusa
 _REASONING_TYPES = ("thinking", "reasoning", "reasoning_text", "redacted_thinking")
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
+class Spoken(NamedTuple):
     """What a content says.
 
     Attributes:

@@ -24,8 +24,10 @@ def notes_of(
         has_reasoning: Whether the model thought, as far as its endpoint shows it.
         left_out: What was not understood and is not shown: `parts_left_out` says so of an empty answer alone.
     """
-    notes = [note for note in left_out if note != PARTS_LEFT_OUT]
     content: JsonValue = message.get("content")
+    if content and not left_out and isinstance(content, str) and not content.isspace():
+        return ()  # as nearly always
+    notes = [note for note in left_out if note != PARTS_LEFT_OUT]
     is_empty = not (isinstance(content, str) and content.strip()) and not any(message.get(key) for key in _SAYS)
     if is_empty:
         if has_reasoning:
