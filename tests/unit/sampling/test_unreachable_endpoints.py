@@ -170,3 +170,15 @@ async def test_a_certificate_that_was_never_good_is_final_and_told(stage: Stage,
     unreachable = asked.caller.find_unreachable(asked.target)
     assert unreachable is not None
     assert "it has expired" in unreachable.reason
+
+
+async def test_what_nobody_has_tried_for_a_minute_is_not_told_of_a_run_that_begins_then(
+    stage: Stage, asked: Asked
+) -> None:
+    stage.answer = lambda _body: UNREACHED
+    with anyio.move_on_after(200):
+        await asked.fail()
+    assert asked.caller.find_unreachable(asked.target) is not None
+    await anyio.sleep(61)
+
+    assert asked.caller.find_unreachable(asked.target) is None

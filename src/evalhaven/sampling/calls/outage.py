@@ -19,6 +19,7 @@ _FAILURES = 5
 _SILENT_S = 1.0
 _FIRST_PROBE_S = 0.5
 _LONGEST_PROBE_S = 5.0
+_LATE_S = 60.0  # while calls wait, somebody tries more often than that
 _HEARD_S = 0.5  # an endpoint that answered so recently is there, whatever becomes of one connection
 
 
@@ -79,7 +80,6 @@ class Reachability:
     Attributes:
         is_down: Whether there is an outage now.
         has_replied: Whether anything was ever heard of the endpoint.
-        unreachable: That it cannot be reached now, and why; None while it can.
     """
 
     __slots__ = (
@@ -93,9 +93,10 @@ class Reachability:
         "_outage",
         "_retry_for_s",
         "_strange_for_s",
+        "_unreachable",
+        "_unreached_at",
         "has_replied",
         "is_down",
-        "unreachable",
     )
 
     def __init__(
@@ -117,7 +118,8 @@ class Reachability:
         """
         self.is_down = False
         self.has_replied = False
-        self.unreachable: Unreachable | None = None
+        self._unreachable: Unreachable | None = None
+        self._unreached_at = 0.0
         self._endpoint = endpoint
         self._retry_for_s = retry_for_s
         self._strange_for_s = strange_for_s
@@ -129,15 +131,20 @@ class Reachability:
         self._outage: _Outage | None = None
         self._log = structlog.get_logger("evalhaven.endpoints")
 
+    @property
+    def unreachable(self) -> Unreachable | None:
+        """Return that it cannot be reached now, and why; None while it can, or where nobody has tried of late."""
+        return self._unreachable if self._loop.time() - self._unreached_at < _LATE_S else None
+
     def note_reply(self) -> None:
         """Count an answer, be it a refusal."""
         self._failures = 0
         self.has_replied = True
         self._heard_at = self._loop.time()
-        if self.unreachable is not None:
-            gone_s = round(self._clock.now() - self.unreachable.since, 1)
+        if self._unreachable is not None:
+            gone_s = round(self._clock.now() - self._unreachable.since, 1)
             self._log.warning("endpoint_reachable", endpoint=self._endpoint, after_s=gone_s, effect="calls go on")
-            self.unreachable = None
+            self._unreachable = None
         if self._outage is not None:
             self._outage.is_over.set()
             self._outage = None
@@ -152,6 +159,7 @@ class Reachability:
         """
         now = self._loop.time()
         if is_unreached:
+            self._unreached_at = now
             self._note_unreached(error, now)
         if self._outage is not None:
             self._outage.error = error
@@ -166,14 +174,14 @@ class Reachability:
 
     def _note_unreached(self, error: ItemError, now: float) -> None:
         """Tell that there was no connection, unless something else is heard within the next half second."""
-        if self.unreachable is not None:
+        if self._unreachable is not None:
             return
         since = self._clock.now()
         heard_at = self._heard_at
 
         def tell() -> None:
-            if self.unreachable is None and self._heard_at == heard_at:
-                self.unreachable = Unreachable(error.message, since)
+            if self._unreachable is None and self._heard_at == heard_at:
+                self._unreachable = Unreachable(error.message, since)
                 self._log.warning(
                     "endpoint_unreachable", endpoint=self._endpoint, reason=error.message, effect="calls wait"
                 )
