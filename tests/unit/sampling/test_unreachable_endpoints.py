@@ -96,7 +96,7 @@ async def test_a_run_that_was_never_answered_is_given_up_after_a_minute(stage: S
     began_at = anyio.current_time()
     await asked.call_all([b"{}"] * 20, tasks=20)
 
-    assert 60 <= anyio.current_time() - began_at <= 65
+    assert 59.9 <= anyio.current_time() - began_at <= 65
     assert {(failed.error.code, failed.is_unreachable, failed.is_fatal_for_run) for failed in asked.failures} == {
         ("upstream_unreachable", True, True)
     }
@@ -109,7 +109,7 @@ async def test_one_call_at_a_time_is_given_up_after_a_minute_too(stage: Stage, a
     failed = await asked.fail()
 
     assert failed.is_unreachable
-    assert 60 <= anyio.current_time() - began_at <= 65
+    assert 59.9 <= anyio.current_time() - began_at <= 65
 
 
 async def test_a_run_that_begins_within_the_outage_has_its_own_minute(stage: Stage, asked: Asked) -> None:
@@ -119,7 +119,7 @@ async def test_a_run_that_begins_within_the_outage_has_its_own_minute(stage: Sta
     began_at = anyio.current_time()
 
     assert (await asked.fail()).is_unreachable
-    assert 60 <= anyio.current_time() - began_at <= 65
+    assert 59.9 <= anyio.current_time() - began_at <= 65
 
 
 @pytest.mark.parametrize("failure", [UNREACHED, BAD_CERTIFICATE, TransportError("broken", "reset"), refusal(502)])
@@ -135,7 +135,7 @@ async def test_after_an_answer_every_failure_to_connect_is_an_outage(
     stage.answer = lambda _body: failure
     began_at = anyio.current_time()
     await asked.call_all([b"{}"] * 20, tasks=20)
-    assert 600 <= anyio.current_time() - began_at <= 612
+    assert 599.9 <= anyio.current_time() - began_at <= 612
     assert {failed.is_unreachable for failed in asked.failures} == {False}
 
 
@@ -158,7 +158,7 @@ async def test_a_time_that_somebody_chose_holds(stage: Stage, caller: ModelCalle
     began_at = anyio.current_time()
     await asked.call_all([b"{}"] * 20, tasks=20)
 
-    assert 180 <= anyio.current_time() - began_at <= 190
+    assert 179.9 <= anyio.current_time() - began_at <= 190
     assert {failed.is_unreachable for failed in asked.failures} == {False}
 
 
