@@ -62,6 +62,24 @@ def parse_received(text: bytes | str) -> JsonValue:
     return parse(text)
 
 
+def parse_reply(raw: bytes) -> JsonValue:
+    """Return the value of the JSON text that an endpoint answered, as its own clients would read it.
+
+    What no JSON text may hold becomes what one may: numbers that are not finite become null, bytes that are not UTF-8
+    become U+FFFD. A byte order mark, and control characters in strings, are let pass.
+
+    Raises:
+        InvalidJsonError: It is not one JSON value all the same, or has more than 500 levels.
+    """
+    try:
+        return parse_received(raw)
+    except InvalidJsonError:
+        if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _nesting(raw) > MAX_NESTING:
+            raise
+    text = raw.decode(json.detect_encoding(raw), "replace").removeprefix("\ufeff")
+    return _loads(_FORGIVING, text)
+
+
 def _nesting(raw: bytes) -> int:
     """Return the number of levels of a JSON text, in a few passes that run in C."""
     brackets = _STRING.sub(b"", raw).translate(_STEPS, _NOT_BRACKETS)
@@ -72,9 +90,16 @@ def _parse_leniently(raw: bytes | str) -> JsonValue:
     """Parse what msgspec refuses though it is JSON (lone surrogates), or say what is wrong with it."""
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
-        return cast("JsonValue", json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float))
     except UnicodeDecodeError as error:
         raise InvalidJsonError(f"it is not valid UTF-8 at byte {error.start}") from error
+    return _loads(_EXACT, text)
+
+
+def _loads(decoder: json.JSONDecoder, text: str) -> JsonValue:
+    if text.startswith("\ufeff"):
+        raise InvalidJsonError("it begins with a byte order mark, at line 1, column 1")
+    try:
+        return cast("JsonValue", decoder.decode(text))
     except json.JSONDecodeError as error:
         raise InvalidJsonError(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
@@ -92,6 +117,28 @@ def _finite_float(digits: str) -> float:
     if not math.isfinite(number):
         raise InvalidJsonError(f"the number {digits[:40]} is out of range")
     return number
+
+
+def _finite_or_null(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _integer_or_null(digits: str) -> int | None:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python reads
+        return None
+
+
+def _null(_name: str) -> None:
+    return None
+
+
+_EXACT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
+_FORGIVING = json.JSONDecoder(
+    parse_constant=_null, parse_float=_finite_or_null, parse_int=_integer_or_null, strict=False
+)
 
 
 def render(value: object) -> str:

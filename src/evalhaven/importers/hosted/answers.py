@@ -1,6 +1,5 @@
 """What an answer of the hosted API means: whether it is worth another try, when, and what it says."""
 
-import email.utils
 import math
 import time
 from collections.abc import Generator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from evalhaven.domain.http_dates import find_http_time
 from evalhaven.importers.failures import failure_text
 
 OK = 200
@@ -97,8 +97,5 @@ def asked_delay(headers: httpx.Headers) -> float | None:
             continue
         if math.isfinite(delay_s) and delay_s >= 0:
             return delay_s
-    try:
-        moment = email.utils.parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return max(0.0, moment.timestamp() - time.time())
+    at = find_http_time(headers.get("retry-after", ""))
+    return None if at is None else max(0.0, at - time.time())
