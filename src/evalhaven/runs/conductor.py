@@ -27,6 +27,7 @@ from evalhaven.runs.judging import Callers, RunJudges
 from evalhaven.runs.plan import CHUNK_ROWS, RunPlanner, run_repeats
 from evalhaven.runs.regrading import StoredItemEvaluator
 from evalhaven.runs.sampler import Sampler, sampling_question
+from evalhaven.runs.source import damage_of
 from evalhaven.runs.vault import VaultError
 from evalhaven.runs.window import ChunkWindow
 from evalhaven.sampling.catalog import UnknownModelError
@@ -104,6 +105,11 @@ class RunConductor:
             if await self._is_over():
                 # Its file may be gone already: whoever ended the run no longer pins it.
                 self._log.info("run_stopped")
+                return
+            damage = damage_of(error, run)
+            if damage is not None:
+                self._log.error("stored_file_damaged", reason=damage.message)
+                await self._end(RunStatus.FAILED, damage)
                 return
             self._log.exception("run_failed_unexpectedly")
             message = "The eval run failed due to an internal error; the server's log has the details."

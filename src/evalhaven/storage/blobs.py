@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from evalhaven.domain.errors import DamagedFileError
+
 _COPY_BYTES = 1 << 20
 _IDENTITY = ".identity"  # no id begins with a dot
 
@@ -99,6 +101,30 @@ class BlobStore:
         """
         return self.path(name).open("rb")
 
+    def open_whole(self, name: str, accepted_bytes: int | None, param: str | None = None) -> BinaryIO:
+        """Open a blob that must be as long as it was when it was accepted.
+
+        Args:
+            name: Its name.
+            accepted_bytes: How long that was; None: it was not noted, and nothing is checked.
+            param: The parameter that named it.
+
+        Raises:
+            DamagedFileError: It is shorter, longer or gone.
+            FileNotFoundError: There is no such blob, and nobody noted how long it should be.
+        """
+        try:
+            file = self.open(name)
+        except FileNotFoundError:
+            if accepted_bytes is None:
+                raise
+            raise DamagedFileError(name, None, accepted_bytes, param) from None
+        size_bytes = os.fstat(file.fileno()).st_size
+        if accepted_bytes is None or size_bytes == accepted_bytes:
+            return file
+        file.close()
+        raise DamagedFileError(name, size_bytes, accepted_bytes, param)
+
     def delete(self, name: str) -> None:
         """Delete a blob; one that is gone already is no error."""
         self.path(name).unlink(missing_ok=True)
@@ -134,9 +160,18 @@ def json_array_blocks(source: BinaryIO) -> Iterator[bytes]:
     """Yield the rows of a JSONL blob as one JSON array, block by block.
 
     No row holds a raw line feed: JSON strings cannot, and the writer of inline rows removes the others.
+
+    Raises:
+        EOFError: The blob ends earlier than it did when this began: an array that looks whole must not come of it.
     """
+    left = source.seek(0, os.SEEK_END)
+    source.seek(0)
     pending = b"["
-    while block := source.read(_COPY_BYTES):
+    while left:
+        block = source.read(min(left, _COPY_BYTES))
+        if not block:
+            raise EOFError
+        left -= len(block)
         yield pending + block[:-1].replace(b"\n", b",")
         pending = block[-1:].replace(b"\n", b",")
     yield (b"[" if pending == b"[" else b"" if pending == b"," else pending) + b"]"

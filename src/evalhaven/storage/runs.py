@@ -67,6 +67,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             source_run_key=None if new.regrading is None else new.regrading.source_key,
             regrading=regrading_values(new.regrading),
             testing_criteria=None if new.own_criteria is None else list(new.own_criteria),
+            source_bytes=new.source_bytes,
         )
     )
     return inserted.scalar_one()
