@@ -1,7 +1,9 @@
 """The blob store: bytes too large for a row, one file each under the data directory.
 
 A blob appears whole or not at all: it is written beside its place, made durable, then renamed. It is committed
-before the row that names it, so a kill can leave a blob without a row (swept at the next start), never the reverse.
+before the row that names it, so a kill can leave a blob without a row, never the reverse. Until the row is stored a
+mark says that it is not: only a marked blob is ever swept. One without mark or row belongs to a database that is not
+there just now, and is left alone.
 """
 
 import contextlib
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from evalhaven.domain.errors import DamagedFileError
+from evalhaven.storage.database import may_be_committed
 
 _COPY_BYTES = 1 << 20
 _IDENTITY = ".identity"  # no id begins with a dot
@@ -61,7 +64,9 @@ class BlobStore:
         self.directory = directory
         self.identity_path = directory / _IDENTITY
         self._parts = directory / "parts"
-        self._parts.mkdir(parents=True, exist_ok=True)
+        self._marks = directory / "unnamed"
+        for made in (self._parts, self._marks):
+            made.mkdir(parents=True, exist_ok=True)
 
     def identity(self) -> str | None:
         """Return the name that tells this blob store from every other, None if it was given none."""
@@ -86,8 +91,14 @@ class BlobStore:
             writer.discard()
 
     def commit(self, writer: BlobWriter, name: str) -> None:
-        """Give a written blob its name."""
+        """Give a written blob its name; it is marked as unnamed until `confirm`."""
+        # Not made durable: a power cut that loses the mark costs the space of a blob, at the worst.
+        (self._marks / name).touch()
         writer.commit(self.path(name))
+
+    def confirm(self, name: str) -> None:
+        """Take note that a row names a blob, or that the blob is gone."""
+        (self._marks / name).unlink(missing_ok=True)
 
     def path(self, name: str) -> Path:
         """Return where a blob stands, whether or not it exists."""
@@ -138,10 +149,14 @@ class BlobStore:
         """Delete a committed blob again when the block, which stores the row that names it, fails."""
         try:
             yield
-        # Not when it is canceled, for the row may be there then: the sweep at the next start knows.
-        except Exception:
-            self.delete(name)
+        # Not when it is canceled, nor when the answer to the commit was lost, for the row may be there then: the
+        # blob stays marked, and the sweep at the next start knows.
+        except Exception as error:
+            if not may_be_committed(error):
+                self.delete(name)
+                self.confirm(name)
             raise
+        self.confirm(name)
 
     def names(self, at_once: int) -> Iterator[list[str]]:
         """Yield the names of all blobs, so many at once."""
@@ -149,6 +164,12 @@ class BlobStore:
             names = (entry.name for entry in entries if entry.is_file() and entry.name != _IDENTITY)
             while batch := list(islice(names, at_once)):
                 yield batch
+
+    def unnamed(self, at_once: int) -> Iterator[list[str]]:
+        """Yield the names of the blobs that no row may name, so many at once."""
+        names = (mark.name for mark in list(self._marks.iterdir()))
+        while batch := list(islice(names, at_once)):
+            yield batch
 
     def drop_parts(self) -> None:
         """Drop what uploads left behind that were cut short; call it while nothing writes."""
