@@ -32,6 +32,8 @@ def upgraded_database(settings: Settings) -> URL:
     try:
         if is_sqlite:
             _refuse_lost_database(settings.data_dir, url, blobs)
+            # Its write-ahead log is made with the same access.
+            database_path(settings.data_dir).touch(mode=0o600)
         else:
             _wait_for_database(url)
         upgrade_database(url)

@@ -19,6 +19,7 @@ from evalhaven.domain.errors import DamagedFileError
 from evalhaven.storage.database import may_be_committed
 
 _COPY_BYTES = 1 << 20
+_OWNER_ONLY = 0o700
 _IDENTITY = ".identity"  # no id begins with a dot
 
 
@@ -27,7 +28,8 @@ class BlobWriter:
 
     def __init__(self, part: Path) -> None:
         self._part = part
-        self._file = part.open("wb")
+        # Whoever copies a blob, with its access, to another place copies it for its owner only.
+        self._file = open(part, "wb", opener=_open_for_owner)  # noqa: SIM115 - pathlib has no openers
         self.size_bytes = 0
 
     def mapped(self) -> mmap.mmap:
@@ -66,7 +68,8 @@ class BlobStore:
         self._parts = directory / "parts"
         self._marks = directory / "unnamed"
         for made in (self._parts, self._marks):
-            made.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+            made.mkdir(mode=_OWNER_ONLY, exist_ok=True)
 
     def identity(self) -> str | None:
         """Return the name that tells this blob store from every other, None if it was given none."""
@@ -93,7 +96,7 @@ class BlobStore:
     def commit(self, writer: BlobWriter, name: str) -> None:
         """Give a written blob its name; it is marked as unnamed until `confirm`."""
         # Not made durable: a power cut that loses the mark costs the space of a blob, at the worst.
-        (self._marks / name).touch()
+        (self._marks / name).touch(mode=0o600)
         writer.commit(self.path(name))
 
     def confirm(self, name: str) -> None:
@@ -196,6 +199,10 @@ def json_array_blocks(source: BinaryIO) -> Iterator[bytes]:
         yield pending + block[:-1].replace(b"\n", b",")
         pending = block[-1:].replace(b"\n", b",")
     yield (b"[" if pending == b"[" else b"" if pending == b"," else pending) + b"]"
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_directory(directory: Path) -> None:
