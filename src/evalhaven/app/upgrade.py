@@ -17,6 +17,7 @@ from evalhaven.storage.schema import UnusableDatabaseError, schema_revisions, up
 
 _DATABASE_WAIT_S = 30.0
 _DATABASE_POLL_S = 0.5
+_NEEDED_BYTES = 1024 * 1024
 
 
 def upgraded_database(settings: Settings) -> URL:
@@ -44,7 +45,9 @@ def upgraded_database(settings: Settings) -> URL:
         raise StartError(f"The database {shown} was made by a newer release of Evalhaven: {error}.") from error
     except (DBAPIError, UnusableDatabaseError) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")
-        cure = " Restore a backup?" if is_sqlite else ""
+        # On a full disk a whole database cannot be opened either.
+        full = blobs.find_problem(_NEEDED_BYTES) if is_sqlite else None
+        cure = f" {full or 'Restore a backup?'}" if is_sqlite else ""
         raise StartError(f"The database {shown} cannot be opened: {reason}.{cure}") from error
     return url
 

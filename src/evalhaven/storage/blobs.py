@@ -168,6 +168,21 @@ class BlobStore:
             while batch := list(islice(names, at_once)):
                 yield batch
 
+    def find_problem(self, needed_bytes: int) -> str | None:
+        """Return why nothing can be stored on the disk now, None where it can.
+
+        Args:
+            needed_bytes: How much has to be free.
+        """
+        for directory in (self.directory.parent, self._parts):
+            disk = os.statvfs(directory)
+            free_bytes = disk.f_bavail * disk.f_frsize
+            if disk.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK):
+                return f"{directory} cannot be written."
+            if free_bytes < needed_bytes or (disk.f_files and not disk.f_favail):
+                return f"The disk of {directory} is full: {free_bytes / 1e6:.1f} MB are free."
+        return None
+
     def unnamed(self, at_once: int) -> Iterator[list[str]]:
         """Yield the names of the blobs that no row may name, so many at once."""
         names = (mark.name for mark in list(self._marks.iterdir()))
