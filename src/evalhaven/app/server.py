@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -24,6 +25,7 @@ from evalhaven.app.stores import StartError, blob_store, hold_data_directory, va
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.deaths import note_orderly_stop
 from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.runs.purge import sweep_blobs
 from evalhaven.runs.supervisor import ExecutorSupervisor
@@ -72,8 +74,9 @@ def serve(settings: Settings) -> None:
     lock = hold_data_directory(settings.data_dir)
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
-    supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor)
-    application = build_server_application(settings, open_database(url), supervisor, catalog)
+    database = open_database(url)
+    supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor, partial(note_orderly_stop, database))
+    application = build_server_application(settings, database, supervisor, catalog)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,

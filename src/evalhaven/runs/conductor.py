@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import anyio
@@ -20,6 +21,7 @@ from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.python.criteria import python_criteria
 from evalhaven.graders.registry import open_graders
 from evalhaven.runs.chunks import ChunkRunner, open_chunk_runner
+from evalhaven.runs.deaths import count_death, note_evaluation
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.items import ItemEvaluator
@@ -62,6 +64,8 @@ class RunConductor:
         self._guard: RunGuard | None = None
         self._isolation: JsonObject = {}
         self._times_retried: int | None = None
+        self._evaluation = anyio.Lock()
+        self._is_evaluated = False
         self._log = structlog.get_logger("evalhaven.runs")
 
     @property
@@ -83,6 +87,10 @@ class RunConductor:
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
         self._log = self._log.bind(run_id=run.id)
         self._times_retried = run.times_retried
+        deadly = None if run.status.is_final else await count_death(self._engine, run)
+        if deadly is not None:
+            await self._end(RunStatus.FAILED, deadly)
+            return
         try:
             await self._execute(run, parent)
         except RunStoppedError:
@@ -232,6 +240,7 @@ class RunConductor:
                         await held.enter_async_context(engine.chunk_slots)
                         if chunk.size_bytes > LARGE_CHUNK_BYTES:
                             await held.enter_async_context(engine.large_chunk)
+                    await self._begin_evaluation(run)
                     await runner.run_chunk(chunk)
             except RunStoppedError:
                 self._stop_requested.set()
@@ -251,6 +260,13 @@ class RunConductor:
                         break
                     tasks.start_soon(run_one, chunk)
                     last = chunk.number
+
+    async def _begin_evaluation(self, run: Run) -> None:
+        """Write that chunks of the run are evaluated, before the first of them is."""
+        async with self._evaluation:
+            if not self._is_evaluated:
+                await self._engine.patience.persist(partial(note_evaluation, self._engine, run))
+                self._is_evaluated = True
 
     async def _save_flow_regularly(self, run: Run, callers: Callers) -> None:
         while True:

@@ -1,5 +1,6 @@
 """What everything that executes runs works with."""
 
+import secrets
 from dataclasses import dataclass, field
 
 import anyio
@@ -26,6 +27,7 @@ class Engine:
         caller: Calls them.
         vault: Opens what authenticates the tools of runs.
         facilities: What graders work with.
+        process: Names this process, unlike every other that executed runs before.
     """
 
     database: Database
@@ -39,6 +41,7 @@ class Engine:
     caller: ModelCaller
     vault: Vault
     facilities: Facilities = field(default_factory=Facilities)
+    process: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 class RunStoppedError(Exception):

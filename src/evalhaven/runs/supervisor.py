@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import anyio
@@ -25,6 +25,7 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _HEALTHY_AFTER_S = 30.0
 _STOP_TIMEOUT_S = 5.0
+_TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGINT)
 # glibc keeps what large rows needed unless it is told to give it back at once: a third less at rows of 8 MB.
 _LEAN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_ARENA_MAX": "2"}
 
@@ -32,15 +33,19 @@ _LEAN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_ARENA_MAX": "2"}
 class ExecutorSupervisor:
     """Starts the executor, wakes it, and starts it again when it dies."""
 
-    def __init__(self, command: Sequence[str], lock_descriptor: int) -> None:
+    def __init__(
+        self, command: Sequence[str], lock_descriptor: int, on_orderly_stop: Callable[[], Awaitable[None]]
+    ) -> None:
         """Remember how to start the executor.
 
         Args:
             command: Program and arguments; it finds the socket to its parent on standard input.
             lock_descriptor: The data directory's lock, inherited by the child.
+            on_orderly_stop: Called when the executor is gone because it was told to end: it did not die.
         """
         self._command = list(command)
         self._lock_descriptor = lock_descriptor
+        self._on_orderly_stop = on_orderly_stop
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._heartbeats = Heartbeats()
@@ -71,14 +76,20 @@ class ExecutorSupervisor:
                 code = process.returncode
                 self._heartbeats.note_death(code)
                 self._close()
+                if code in _TOLD_TO_END:
+                    await self._on_orderly_stop()
                 if time.monotonic() - started > _HEALTHY_AFTER_S:
                     pause_s = _FIRST_PAUSE_S
                 self._log.error("executor_died", exit_code=code, restart_in_s=pause_s)
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         finally:
+            was_up = self._process is not None and self._process.poll() is None
             self._stop()
             self._close()
+            if self._process is not None and (was_up or self._process.returncode in _TOLD_TO_END):
+                with anyio.CancelScope(shield=True):
+                    await self._on_orderly_stop()
 
     async def _listen(self, channel: socket.socket) -> None:
         """Take note of what the executor tells."""
