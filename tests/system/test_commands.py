@@ -63,7 +63,7 @@ def test_the_doctor_looks_at_the_database_of_a_running_server(server: Server) ->
     doctor = run_command("doctor", "--data-dir", str(server.data_dir))
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert f"Server: running. The data directory '{server.data_dir}' is in use" in doctor.stdout
-    assert re.search(r"Database: SQLite, \S+evalhaven\.db, [\d.]+ MB, revision 0003\.", doctor.stdout)
+    assert re.search(r"Database: SQLite, \S+evalhaven\.db, [\d.]+ MB, revision 0004\.", doctor.stdout)
 
 
 @pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)

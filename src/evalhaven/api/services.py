@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from evalhaven.api.readiness import Readiness
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
@@ -45,7 +46,8 @@ class Services:
 
     Attributes:
         wake_executor: Tells the executor that a run was created, canceled or deleted.
-        is_executor_running: Tells whether runs are being executed.
+        is_executor_running: Tells whether the executor is there and answers.
+        readiness: Tells whether work can be done now.
         catalog: The endpoints at which models are asked.
         vault: Seals what authenticates the tools of runs.
         isolation: How python graders are isolated here.
@@ -58,6 +60,7 @@ class Services:
     clock: Clock
     wake_executor: Callable[[], None]
     is_executor_running: Callable[[], bool]
+    readiness: Readiness
     catalog: Catalog
     config: ApiConfig
     vault: Vault

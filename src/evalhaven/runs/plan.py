@@ -22,6 +22,7 @@ from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.regraded_plan import cut_output_items
 from evalhaven.runs.row_checks import BareItemSearch, RowChecker
 from evalhaven.runs.rows import Line, RowError, lines_of
+from evalhaven.runs.source import open_source
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
 from evalhaven.storage.runs import lock_tally, save_plan
 
@@ -54,6 +55,7 @@ class RunPlanner:
         """Store the chunks of the run and mark it as planned; return the number of its items.
 
         Raises:
+            DamagedFileError: The file is not as long as it was when it was accepted.
             InvalidRowsError: The file is gone, has no rows, or rows break the schema: names up to ten lines.
             RunStoppedError: The run was canceled or deleted meanwhile.
         """
@@ -120,9 +122,9 @@ class RunPlanner:
     async def _lines(self) -> AsyncGenerator[Line]:
         """Yield the lines of the run's source, letting other work go on in between."""
         try:
-            with self._engine.blobs.open(source_blob(self._run)) as file:
+            with open_source(self._engine, self._run) as file:
                 paused_at = 0
-                for count, line in enumerate(lines_of(file, start=0)):
+                for count, line in enumerate(lines_of(file, start=0, end=self._run.source_bytes)):
                     if count % _ROWS_BETWEEN_PAUSES == 0 or line.start - paused_at > _BYTES_BETWEEN_PAUSES:
                         paused_at = line.start
                         await anyio.lowlevel.checkpoint()
@@ -138,8 +140,3 @@ class RunPlanner:
 def run_repeats(run: Run) -> int:
     """Return how many output items each row of a run comes to."""
     return run.options.repeats if run.is_sampled else 1
-
-
-def source_blob(run: Run) -> str:
-    """Return the name of the blob that holds a run's rows."""
-    return run.id if run.file_id is None else run.file_id

@@ -11,7 +11,8 @@ from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs import plan
 from evalhaven.runs.engine import Engine, RunStoppedError
-from evalhaven.runs.plan import RunPlanner, source_blob
+from evalhaven.runs.plan import RunPlanner
+from evalhaven.runs.source import source_blob
 from evalhaven.storage.chunks import insert_chunks
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
 from tests.unit.storage.stored import make_run, store_eval, store_file, store_run
