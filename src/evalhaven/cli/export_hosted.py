@@ -27,32 +27,54 @@ EXIT_INCOMPLETE = 3
 EXIT_INTERRUPTED = 130
 FINDINGS_SHOWN = 20
 
-ToDir = Annotated[Path, typer.Option(help="Directory of the archive; start again with the same one to go on.")]
+ToDir = Annotated[
+    Path, typer.Option(metavar="DIR", help="Directory of the archive; start again with the same one to go on.")
+]
 BaseUrl = Annotated[
     str,
     typer.Option(
+        metavar="URL",
         help="Address of the hosted API, such as https://NAME.openai.azure.com/openai/v1. "
-        "OPENAI_BASE_URL is never read, since it may name the new server already."
+        "OPENAI_BASE_URL is never read, since it may name the new server already.",
     ),
 ]
 ApiVersion = Annotated[
     str | None,
-    typer.Option(help="Azure's api-version, if the address needs one; the key is AZURE_OPENAI_API_KEY."),
+    typer.Option(
+        metavar="VERSION", help="Azure's api-version, if the address needs one; the key is AZURE_OPENAI_API_KEY."
+    ),
 ]
-EvalIds = Annotated[list[str] | None, typer.Option("--eval", help="Only this eval; may be repeated.")]
+EvalIds = Annotated[
+    list[str] | None, typer.Option("--eval", metavar="EVAL", help="Only the eval of this id; may be repeated.")
+]
 Since = Annotated[
-    str | None, typer.Option(help="Only what was created at this time or later: date, date and time, or Unix seconds.")
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Only what was created at this time or later: date, date and time, or Unix seconds."
+    ),
 ]
-Until = Annotated[str | None, typer.Option(help="Only what was created before this time (UTC unless it names a zone).")]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only what was created before this time (UTC unless it names a zone)."),
+]
 Pairs = Annotated[
-    list[str] | None, typer.Option("--metadata", help="Only evals or runs with this key=value; may be repeated.")
+    list[str] | None,
+    typer.Option("--metadata", metavar="KEY=VALUE", help="Only evals or runs with this pair; may be repeated."),
 ]
 AllFiles = Annotated[
     bool, typer.Option("--all-files", help="Also files of purpose evals that no exported run reads from.")
 ]
-Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Requests at once.")]
-Tries = Annotated[int, typer.Option(min=1, help="How often a request is made before it counts as failed.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds without an answer after which a request is made anew.")]
+Concurrency = Annotated[int, typer.Option(metavar="NUMBER", min=1, max=64, help="Requests at once, 1 to 64.")]
+Tries = Annotated[
+    int,
+    typer.Option(metavar="NUMBER", min=1, help="How often a request is made before it counts as failed, 1 or more."),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS", min=0.1, help="Seconds without an answer after which a request is made anew, 0.1 or more."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would come; write nothing.")]
 Probe = Annotated[
     bool,

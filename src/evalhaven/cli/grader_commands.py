@@ -8,22 +8,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from evalhaven.cli.common_options import DataDir
 from evalhaven.graders.python.image import DEFAULT_IMAGE
 
 grader_commands = typer.Typer(help="Python graders: their libraries and their isolation.", no_args_is_help=True)
 
-_DataDir = Annotated[
-    Path | None, typer.Option(help="Directory of the database and files (EVALHAVEN_DATA_DIR; ./evalhaven-data).")
-]
-
 
 @grader_commands.command("install")
 def install(
-    image_tag: Annotated[str, typer.Option(help="Which hosted image to follow.")] = DEFAULT_IMAGE,
+    image_tag: Annotated[str, typer.Option(metavar="TAG", help="Which hosted image to follow.")] = DEFAULT_IMAGE,
     find_links: Annotated[
-        list[str] | None, typer.Option(help="Directory or address with wheels, as pip's option; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="PLACE", help="Directory or address with wheels, as pip's option; may be repeated."),
     ] = None,
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
     *,
     no_index: Annotated[
         bool, typer.Option("--no-index", help="Ask no package index, only what --find-links names.")
@@ -52,7 +50,7 @@ def install(
 
 
 @grader_commands.command("doctor")
-def doctor(data_dir: _DataDir = None) -> None:
+def doctor(data_dir: DataDir = None) -> None:
     """Show how python graders are isolated here, their libraries beside the image's, and nltk's corpora."""
     from evalhaven.cli.grader_report import report
     from evalhaven.cli.main import read_settings
