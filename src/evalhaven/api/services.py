@@ -1,6 +1,6 @@
 """What the routes work with, handed in by `app`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -14,8 +14,10 @@ from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.graders.python.source_check import SourceChecker
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
+from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.wire.server import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Services:
     Attributes:
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether runs are being executed.
+        examine: Asks the endpoints whether they answer.
+        settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         vault: Seals what authenticates the tools of runs.
         isolation: How python graders are isolated here.
@@ -56,6 +60,8 @@ class Services:
     clock: Clock
     wake_executor: Callable[[], None]
     is_executor_running: Callable[[], bool]
+    examine: Callable[[], Awaitable[Sequence[Finding]]]
+    settings: ServerSettings
     catalog: Catalog
     config: ApiConfig
     vault: Vault

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from evalhaven import __version__
-from evalhaven.cli.common_options import Config, DataDir
+from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
@@ -131,11 +131,15 @@ def demo(
 
 
 @application.command()
-def doctor(data_dir: DataDir = None, config: Config = None) -> None:
-    """Show the effective settings, the database, the disk, the endpoints of models and the optional parts."""
+def doctor(url: Url = None, data_dir: ServedDataDir = None, config: Config = None) -> None:
+    """Show the effective settings, the database, the disk, the endpoints of models and the optional parts.
+
+    Beside a running server they are that server's, and it asks its endpoints itself.
+    """
     from evalhaven.cli.doctor import examine
 
-    raise typer.Exit(examine(read_settings(data_dir=data_dir, config=config), Console()))
+    settings = prefer_command_line(read_settings(url=url, data_dir=data_dir, config=config), data_dir, url)
+    raise typer.Exit(examine(settings, Console(), has_own_config=config is not None))
 
 
 @database_commands.command("upgrade")

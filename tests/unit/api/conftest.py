@@ -10,11 +10,14 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.services import ApiConfig, Services
+from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
+from evalhaven.sampling.examination import Finding
+from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from tests.unit.domain.still_clock import StillClock
@@ -31,6 +34,10 @@ CONFIG = ApiConfig(
 )
 
 
+async def _examine() -> list[Finding]:
+    return []
+
+
 @pytest.fixture
 def services(database: Database, tmp_path: Path) -> Services:
     """Return the services behind the API; no executor runs."""
@@ -42,6 +49,8 @@ def services(database: Database, tmp_path: Path) -> Services:
         clock=clock,
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
+        examine=_examine,
+        settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=Catalog(()),
         config=CONFIG,
         vault=Vault(tmp_path / "secret.key"),
