@@ -29,6 +29,7 @@ def test_the_demo_shows_the_results_of_its_example_and_ends() -> None:
     assert re.search(r"72/72 .*41 passed, 31 failed, 0 errored", demo.stdout)
     items = re.search(r"All criteria \(items\)\s+41\s+31\s+0\s+56\.9%\s+\d+\.\d% to \d+\.\d%", demo.stdout)
     assert items, demo.stdout
+    assert "28 more failed; the report lists every one." in demo.stdout
     assert re.search(r"Report:\s+http://127\.0\.0\.1:\d+/ui/evals/eval_\w+/runs/evalrun_\w+", demo.stdout)
     assert demo.stderr == ""
 
