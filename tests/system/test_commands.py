@@ -1,5 +1,6 @@
 """The commands, as a user runs them."""
 
+import json
 import re
 import resource
 import signal
@@ -12,6 +13,7 @@ from evalhaven import __version__
 from evalhaven.settings import Settings
 from tests.databases import ON_SQLITE_ONLY
 from tests.figures import Say
+from tests.importing.moving import an_eval
 from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.commands import run_command
@@ -64,6 +66,18 @@ def test_help_is_printed_without_a_word_of_what_is_for_the_server_alone() -> Non
     assert "Usage: " in shown.stdout
     assert "executor" not in re.findall(r"^[│ ]+(\w+)  ", shown.stdout, re.MULTILINE)
     assert shown.stderr == ""
+
+
+def test_an_import_is_checked_against_the_server_of_the_data_directory_whatever_its_database(
+    server: Server, tmp_path: Path
+) -> None:
+    path = tmp_path / "eval.json"
+    path.write_text(json.dumps({"eval": an_eval(), "runs": []}))
+    # The shell knows nothing of the database.
+    checked = run_command("import", "langfuse", str(path), "--check", "--data-dir", str(server.data_dir))
+
+    assert checked.returncode == 0, checked.stderr
+    assert f"Checking against the server at {server.url}" in checked.stdout
 
 
 def test_the_version_is_printed() -> None:
