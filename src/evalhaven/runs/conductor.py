@@ -61,6 +61,7 @@ class RunConductor:
         self._guard: RunGuard | None = None
         self._isolation: JsonObject = {}
         self._times_retried: int | None = None
+        self._warned: list[Caution] = []
         self._log = structlog.get_logger("evalhaven.runs")
 
     @property
@@ -145,6 +146,7 @@ class RunConductor:
             errored = run.tally.errored if run.times_retried else 0
             self._guard.expect_calls(items_planned - run.tally.total + errored)
         await self._run_chunks(run, evaluator, callers)
+        await self._warn(run, graders)  # of what turned out meanwhile
         await self._end(RunStatus.COMPLETED)
 
     async def _sampler(self, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> Sampler:
@@ -166,8 +168,9 @@ class RunConductor:
         lacking = [
             Caution(f"/testing_criteria/{i}", grader.caution) for i, grader in enumerate(graders) if grader.caution
         ]
-        if not set(lacking) - set(run.warnings):
+        if not set(lacking) - {*run.warnings, *self._warned}:
             return
+        self._warned = lacking
         async with self._engine.database.write() as tx:
             current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
             warnings = dict.fromkeys((*current.warnings, *lacking))

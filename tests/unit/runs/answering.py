@@ -28,15 +28,15 @@ class Answering(ABC):
         raise NotImplementedError
 
 
-def completion(model: str, content: str) -> HttpReply:
+def completion(model: str, content: str | None, **message: Any) -> HttpReply:
     """Return a chat completion."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": "stop"}
     return HttpReply(200, {}, json.dumps({"model": model, "choices": [choice], "usage": USAGE}).encode())
 
 
-def refusal(status: int, code: str) -> HttpReply:
+def refusal(status: int, code: str, message: str = "No.") -> HttpReply:
     """Return an error."""
-    return HttpReply(status, {}, json.dumps({"error": {"message": "No.", "code": code}}).encode())
+    return HttpReply(status, {}, json.dumps({"error": {"message": message, "code": code}}).encode())
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from evalhaven.domain.samples import Sample, sample_namespace, usage_of
 from evalhaven.sampling.messages.contents import TEXT_TYPES
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, text_or_refuse, upstream_failure
 
+_REASONING_TEXTS = ("reasoning_content", "reasoning")
 _AUDIO_KEYS = ("id", "data", "transcript", "format")
 
 
@@ -42,6 +43,7 @@ def completion_sample(reply: JsonObject) -> Sample:
         model=model,
         usage=usage_of(reply.get("usage")),
         namespace=sample_namespace(output, finish_reason, model),
+        reasoning=_reasoning_alone(choices[0]),
     )
 
 
@@ -110,3 +112,12 @@ def _function(function: JsonValue) -> JsonObject:
     arguments = function.get("arguments")
     text = arguments if isinstance(arguments, str) else "" if arguments is None else jsontext.render(arguments)
     return {"name": text_or_refuse(function.get("name"), "function name"), "arguments": text}
+
+
+def _reasoning_alone(choice: JsonValue) -> str:
+    """Return the reasoning of a choice that has no content: some servers put the whole answer there."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict) or message.get("content") is not None:
+        return ""
+    texts = (message.get(key) for key in _REASONING_TEXTS)
+    return next((text for text in texts if isinstance(text, str) and text), "")

@@ -2,9 +2,9 @@
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.samples import Sample, Usage, sample_namespace, token_count
+from evalhaven.domain.tool_calls import is_call, is_left_to_client, tool_call_of
 from evalhaven.sampling.messages.contents import TEXT_TYPES
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, text_or_refuse, upstream_failure
-from evalhaven.sampling.protocols.tool_calls import is_call, is_left_to_client, tool_call_of
 
 _INCOMPLETE = {"max_output_tokens": "length"}
 
@@ -51,6 +51,7 @@ def response_sample(reply: JsonObject) -> Sample:
         model=model,
         usage=_usage(reply.get("usage")),
         namespace=sample_namespace(output, finish_reason, model),
+        reasoning=_reasoning_alone(items),
     )
 
 
@@ -103,3 +104,14 @@ def _usage(usage: JsonValue) -> Usage:
         cached_tokens=token_count(given.get("cached_tokens")) if isinstance(given, dict) else 0,
         reasoning_tokens=token_count(made.get("reasoning_tokens")) if isinstance(made, dict) else 0,
     )
+
+
+def _reasoning_alone(items: list[JsonValue]) -> str:
+    """Return the reasoning of a response without a message: some servers put the whole answer there."""
+    objects = [item for item in items if isinstance(item, dict)]
+    if any(item.get("type") == "message" for item in objects):
+        return ""
+    contents = [item.get("content") for item in objects if item.get("type") == "reasoning"]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "reasoning_text"]
+    return "".join(text for text in texts if isinstance(text, str))
