@@ -1,5 +1,6 @@
 """The sample: what a model was asked and what it answered, for one item."""
 
+import re
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -7,6 +8,7 @@ from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, p
 from evalhaven.domain.sample_forms import DERIVED, completion_of, text_of
 
 _MAX_TOKENS = 1 << 62
+_COUNT = re.compile(r"\s*[0-9]{1,19}(?:\.[0-9]{0,19})?\s*", re.ASCII)
 _JSON_STARTS = frozenset('{["-0123456789tfn')
 
 
@@ -71,6 +73,7 @@ class Sample:
         is_reused: Whether another run, whose samples are graded again, had it made: here no call was.
         unresolved: Placeholders of what was asked that had no value.
         reasoning: What the model thought, where that is all it said: no content came with it. Judges look into it.
+        notes: Short names of what to know about the answer, such as that it has no text although it has reasoning.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -89,6 +92,7 @@ class Sample:
     is_reused: bool = False
     unresolved: tuple[str, ...] = ()
     reasoning: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -247,5 +251,11 @@ def usage_of(usage: JsonValue) -> Usage:
 
 
 def token_count(value: JsonValue) -> int:
-    """Return a number of tokens, 0 for what is none."""
-    return value if type(value) is int and 0 <= value < _MAX_TOKENS else 0
+    """Return a number of tokens, 0 for what is none; some servers count in floats or write numbers as texts."""
+    if type(value) is int:
+        return value if 0 <= value < _MAX_TOKENS else 0
+    if isinstance(value, float):
+        return int(value) if 0 <= value < _MAX_TOKENS and value.is_integer() else 0
+    if isinstance(value, str) and _COUNT.fullmatch(value):
+        return token_count(float(value) if "." in value else int(value))
+    return 0

@@ -42,6 +42,7 @@ CHUNKS_AT_ONCE = 4  # of all runs that call no model
 SAMPLED_CHUNKS_OF_A_RUN = 64  # one row that is refused thrice keeps its chunk open for long, and others wait for none
 LARGE_CHUNK_BYTES = 4 * 1024 * 1024
 _FLOW_S = 1.0
+_LOOK_S = 0.2
 _LAST_FLOW_S = 2.0
 _WINDOW_BYTES = 16 * 1024 * 1024
 
@@ -250,9 +251,15 @@ class RunConductor:
                     last = chunk.number
 
     async def _save_flow_regularly(self, run: Run, callers: Callers) -> None:
+        told: list[bool] = []
+        saved_at = anyio.current_time()
         while True:
-            await anyio.sleep(_FLOW_S)
-            await self._save_flow(run, callers)
+            await anyio.sleep(_LOOK_S)
+            # What cannot be reached is told at once, all else once a second.
+            unreachable, now = callers.unreachable, anyio.current_time()
+            if unreachable != told or now - saved_at >= _FLOW_S:
+                told, saved_at = unreachable, now
+                await self._save_flow(run, callers)
 
     async def _save_flow(self, run: Run, callers: Callers) -> None:
         """Write how calls go, unless the database is away: then those who store items wait for it already."""

@@ -23,6 +23,10 @@ class CallGuard(Protocol):
         """Count a call that failed for good."""
         ...
 
+    def note_unreachable(self, error: ItemError) -> None:
+        """Learn that an endpoint that never answered the run cannot be reached, and was waited for long enough."""
+        ...
+
 
 class RunGuard:
     """Watches the calls of one run as they end, before their items are stored."""
@@ -96,6 +100,10 @@ class RunGuard:
         if self._failures.verdict is not None:
             self.end(self._failures.verdict)
 
+    def note_unreachable(self, error: ItemError) -> None:
+        """End the run: whoever else waits for that endpoint waits for nothing."""
+        self.end(error)
+
     def end(self, verdict: ItemError) -> None:
         """Stop the run; the first verdict stays."""
         if self.verdict is None:
@@ -143,3 +151,7 @@ class JudgeGuard:
         self._failures.note_failure(error, is_fatal=is_fatal)
         if self._failures.verdict is not None:
             self._guard.end(replace(self._failures.verdict, origin="judge"))
+
+    def note_unreachable(self, error: ItemError) -> None:
+        """End the run, as a run's guard does."""
+        self._guard.end(replace(error, origin="judge"))

@@ -106,6 +106,11 @@ class RunJudges:
         """Return how the calls of each judge go."""
         return [{"criterion": name, **judge.flow} for name, judge in self._opened]
 
+    @property
+    def unreachable(self) -> list[bool]:
+        """Return of each judge whether its endpoint cannot be reached now."""
+        return [judge.sampler.is_unreachable for _, judge in self._opened]
+
     def _known_flow(self, number: int) -> JsonValue:
         known = None if self._run.flow is None else self._run.flow.get("judges")
         return known[number] if isinstance(known, list) and number < len(known) else None
@@ -126,6 +131,12 @@ class Callers:
     def __bool__(self) -> bool:
         """Tell whether any model is called."""
         return self.sampler is not None or bool(self.judges)
+
+    @property
+    def unreachable(self) -> list[bool]:
+        """Return of each model, judges included, whether its endpoint cannot be reached now."""
+        own = [] if self.sampler is None else [self.sampler.is_unreachable]
+        return [*own, *self.judges.unreachable]
 
     @property
     def flow(self) -> JsonObject:

@@ -18,7 +18,7 @@ from evalhaven.runs.byte_allowance import ByteAllowance
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.guard import CallGuard
 from evalhaven.runs.tool_secrets import refuse_secrets, secrets_of, with_tools, without_secrets
-from evalhaven.sampling.calls.caller import CallFailedError
+from evalhaven.sampling.calls.caller import Asker, CallFailedError
 from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
 from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.replies import read_reply
@@ -139,11 +139,12 @@ class Sampler:
         self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
         self._largest_bytes = 0
         self._identity = _identity_of(self._target.endpoint, self._maker.path)
-        self._run_limit = run_limit
         self._began_at = engine.clock.now()
         self.on_pause: Callable[[], None] | None = None  # told whenever a call pauses before its next attempt
         # A run that is taken up again goes on counting.
         self._retries = Counter(known_retries(known_flow))
+        was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
+        self._asker = Asker(run_limit, self._note_retry, was_answered)
 
     @property
     def concurrency(self) -> int:
@@ -152,13 +153,21 @@ class Sampler:
         return min(most, self._run.options.max_concurrency or most)
 
     @property
+    def is_unreachable(self) -> bool:
+        """Tell whether the model's endpoint cannot be reached now."""
+        return self._engine.caller.find_unreachable(self._target) is not None
+
+    @property
     def flow(self) -> JsonObject:
         """Return how the run's calls go: the limiter of its model with its last changes, and retries by kind."""
         caller = self._engine.caller
         state = caller.find_state(self._target)
+        unreachable = caller.find_unreachable(self._target)
         changes = [change for change in caller.changes(self._target) if change.at >= self._began_at]
         return {
             "endpoint": self._target.endpoint.name,
+            "answered": self._asker.was_answered,
+            "unreachable": None if unreachable is None else unreachable.to_json(),
             "retries": dict(self._retries),
             **({} if state is None else state.to_json()),
             "changes": [asdict(change) for change in changes[-_SHOWN_CHANGES:]],
@@ -241,12 +250,13 @@ class Sampler:
                 request.body,
                 lambda body: read_reply(path, body),
                 len(request.body) // _CHARS_A_TOKEN,
-                self._run_limit,
-                self._note_retry,
+                self._asker,
             )
         except CallFailedError as failed:
             error = without_secrets(failed.error, self._secrets)
             self._guard.note_failure(error, is_fatal=failed.is_fatal_for_run)
+            if failed.is_unreachable:
+                self._guard.note_unreachable(error)
             return _failed(error, request.shown, failed.attempts, request.unresolved)
         answer = called.value
         cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
@@ -264,6 +274,7 @@ class Sampler:
             request_hash=request_hash,
             unresolved=request.unresolved,
             reasoning=answer.reasoning,
+            notes=answer.notes,
         )
 
     def _note_retry(self, kind: str) -> None:

@@ -203,7 +203,28 @@ UNUSABLE = {
     "half a number": ({"data": [{"index": i, "embedding": "AAA="} for i in (0, 1)]}, "no base64"),
     "nothing": ({"data": [{"index": i, "embedding": []} for i in (0, 1)]}, "without direction"),
     "infinities": ({"data": [{"index": i, "embedding": [1e300]} for i in (0, 1)]}, "infinities"),
+    "no numbers": (b'{"data":[{"index":0,"embedding":[NaN]},{"index":1,"embedding":[-Infinity]}]}', "infinities"),
+    "a page": (
+        f"<html><body>Sign in with {KEY}".encode(),
+        "200 (application/json) with an HTML page. It begins: <html><body>Sign in with ***",
+    ),
 }
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b'"took":NaN', b'"usage":{"x":-Infinity}', b'"model":"\xff"', b'"object":5'],
+    ids=["NaN", "inf", "bytes", "type"],
+)
+async def test_what_nobody_reads_of_an_answer_may_be_anything(
+    endpoint: EmbeddingsEndpoint, embedder: Embedder, more: bytes
+) -> None:
+    body = b"{" + more + b',"data":[{"index":0.0,"embedding":[1,2],"object":null}]}'
+    endpoint.faults.append(Fault(200, b"\xef\xbb\xbf" + body))
+    [vector] = await embed_all(embedder, ["a"])
+
+    assert not isinstance(vector, EmbeddingError)
+    assert vector.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

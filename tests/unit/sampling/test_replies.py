@@ -158,7 +158,8 @@ class TestChatCompletions:
         [
             (None, Usage()),
             ({"prompt_tokens": 3, "completion_tokens": 4}, Usage(3, 4, 7)),
-            ({"prompt_tokens": "3", "completion_tokens": -4, "total_tokens": 2.5}, Usage()),
+            ({"prompt_tokens": "three", "completion_tokens": -4, "total_tokens": 2.5}, Usage()),
+            ({"prompt_tokens": 3.0, "completion_tokens": "4", "total_tokens": 7.0}, Usage(3, 4, 7)),
             ({"prompt_tokens": 3, "prompt_tokens_details": None, "cached_tokens": 2}, Usage(3, 0, 3, 2)),
         ],
     )

@@ -6,8 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import httpx
 import msgspec
+
+from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
+from evalhaven.domain.masking import Secrets
+from evalhaven.sampling.calls.said import plain_text, read_error, what_came
+from evalhaven.sampling.transport.client import HttpReply
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,23 +36,14 @@ class EmbeddingError(Exception):
 
 class _Embedding(msgspec.Struct):
     index: int
-    embedding: str | list[float]
+    embedding: str | list[float | None]
 
 
 class _Answer(msgspec.Struct):
     data: list[_Embedding]
 
 
-class _Fault(msgspec.Struct):
-    message: str = ""
-
-
-class _Refusal(msgspec.Struct):
-    error: _Fault | str = ""
-
-
 _ANSWERS = msgspec.json.Decoder(_Answer)
-_REFUSALS = msgspec.json.Decoder(_Refusal)
 
 
 def request_body(model: str, texts: Sequence[str]) -> bytes:
@@ -56,20 +51,22 @@ def request_body(model: str, texts: Sequence[str]) -> bytes:
     return json.dumps({"model": model, "input": list(texts), "encoding_format": "base64"}).encode()
 
 
-def vectors_of(body: bytes, count: int) -> "list[Vector | EmbeddingError]":
+def vectors_of(answer: HttpReply, count: int, secrets: Secrets) -> "list[Vector | EmbeddingError]":
     """Return the vectors of an answer in the order of the texts; in the place of one that is unusable, why.
 
     Args:
-        body: The answer's body; vectors may be base64 of little-endian floats, or arrays of numbers.
+        answer: Vectors may be base64 of little-endian floats, or arrays of numbers.
         count: How many texts were sent.
+        secrets: What must not be repeated.
 
     Raises:
         EmbeddingError: The answer as a whole is unusable.
     """
     try:
-        embeddings = _ANSWERS.decode(body).data
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise EmbeddingError(f"the embeddings endpoint's answer cannot be read: {error}.", retryable=False) from error
+        embeddings = _read(answer.body).data
+    except (msgspec.ValidationError, InvalidJsonError) as error:
+        came = what_came(answer, str(error), secrets)
+        raise EmbeddingError(f"the embeddings endpoint's answer cannot be read: it {came}", retryable=False) from error
     by_index = {each.index: each for each in embeddings}
     if len(embeddings) != count or by_index.keys() != set(range(count)):
         raise EmbeddingError(
@@ -83,7 +80,20 @@ def vectors_of(body: bytes, count: int) -> "list[Vector | EmbeddingError]":
     return vectors
 
 
-def _vector_of(embedding: str | list[float]) -> "Vector | EmbeddingError":
+def _read(body: bytes) -> _Answer:
+    """Return an answer; what nobody reads of it may hold anything.
+
+    Raises:
+        InvalidJsonError: It is no JSON.
+        ValidationError: It is another one.
+    """
+    try:
+        return _ANSWERS.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return msgspec.convert(parse_reply(body), _Answer, strict=False)
+
+
+def _vector_of(embedding: str | list[float | None]) -> "Vector | EmbeddingError":
     # Importing numpy takes a fifth of a second, and most servers never need it.
     import numpy as np  # noqa: PLC0415
 
@@ -103,19 +113,7 @@ def _vector_of(embedding: str | list[float]) -> "Vector | EmbeddingError":
     return vector
 
 
-def refusal_text(answer: httpx.Response, key: str | None) -> str:
-    """Return what an endpoint said with an error, short, and with the key blotted out.
-
-    Args:
-        answer: The answer, read whole.
-        key: The key that was sent, which some servers repeat.
-    """
-    try:
-        fault = _REFUSALS.decode(answer.content).error
-        text = fault if isinstance(fault, str) else fault.message
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        text = ""
-    text = text or answer.text
-    if key:
-        text = text.replace(key, "***")
-    return " ".join(text.split())[:_SHOWN_CHARS]
+def refusal_text(answer: HttpReply, secrets: Secrets) -> str:
+    """Return what an endpoint said with an error, short, and without secrets, which some servers repeat."""
+    text = read_error(answer.body).message or plain_text(answer.body)
+    return " ".join(secrets.hide(text).split())[:_SHOWN_CHARS]

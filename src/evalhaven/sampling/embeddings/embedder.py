@@ -17,6 +17,8 @@ import structlog
 from evalhaven.sampling.calls.backoff import Backoff, find_asked_s
 from evalhaven.sampling.catalog import HOP_HEADER
 from evalhaven.sampling.embeddings.api import EmbeddingError, refusal_text, request_body, vectors_of
+from evalhaven.sampling.secrets import secrets_of_key
+from evalhaven.sampling.transport.client import HttpReply
 
 if TYPE_CHECKING:
     from evalhaven.sampling.embeddings.api import Vector
@@ -97,6 +99,7 @@ class Embedder:
         """
         self._client = client
         self._endpoint = endpoint
+        self._secrets = secrets_of_key(endpoint.key)
         self._backoff = backoff or Backoff()
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[bytes, Vector] = OrderedDict()
@@ -195,20 +198,20 @@ class Embedder:
             answer = await self._post(texts)
         except EmbeddingError as error:
             return [error] * len(texts)
-        if answer.status_code == _OK:
+        if answer.status == _OK:
             try:
                 # Thousands of numbers, and numpy to import the first time.
-                return await anyio.to_thread.run_sync(vectors_of, answer.content, len(texts))
+                return await anyio.to_thread.run_sync(vectors_of, answer, len(texts), self._secrets)
             except EmbeddingError as error:
                 return [error] * len(texts)
-        if answer.status_code in _REFUSED and len(texts) > 1:
+        if answer.status in _REFUSED and len(texts) > 1:
             middle = len(texts) // 2
             return [*await self._ask(texts[:middle]), *await self._ask(texts[middle:])]
-        said = refusal_text(answer, self._endpoint.key)
-        message = f"the embeddings endpoint answered {answer.status_code}: {said or 'nothing more'}"
+        said = refusal_text(answer, self._secrets)
+        message = f"the embeddings endpoint answered {answer.status}: {said or 'nothing more'}"
         return [EmbeddingError(message, retryable=False)] * len(texts)
 
-    async def _post(self, texts: Sequence[str]) -> httpx.Response:
+    async def _post(self, texts: Sequence[str]) -> HttpReply:
         """Return the answer to a request, repeating it while the endpoint is busy or out of reach.
 
         Raises:
@@ -224,17 +227,19 @@ class Embedder:
             # Others may have been told to wait.
             await anyio.sleep(max(0.0, self._paused_until - time.monotonic()))
             try:
-                answer = await self._client.post(f"{self._endpoint.base_url}/embeddings", content=body, headers=headers)
+                url = f"{self._endpoint.base_url}/embeddings"
+                response = await self._client.post(url, content=body, headers=headers)
+                answer = HttpReply(response.status_code, dict(response.headers), response.content)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 failure = f"could not be reached: {type(error).__name__}"
                 pause_s = self._backoff.pause_s(attempt)
             else:
-                if answer.status_code not in _BUSY and answer.status_code < _SERVER_FAULT:
+                if answer.status not in _BUSY and answer.status < _SERVER_FAULT:
                     return answer
-                said = refusal_text(answer, self._endpoint.key)
-                failure = f"answered {answer.status_code}: {said or 'nothing more'}"
+                said = refusal_text(answer, self._secrets)
+                failure = f"answered {answer.status}: {said or 'nothing more'}"
                 pause_s = self._backoff.pause_s(attempt, find_asked_s(answer.headers))
-                if pause_s is not None and answer.status_code in _BUSY:
+                if pause_s is not None and answer.status in _BUSY:
                     self._paused_until = max(self._paused_until, time.monotonic() + pause_s)
             if pause_s is None:
                 message = f"the embeddings endpoint {failure} (asked {attempt} times)"

@@ -19,6 +19,7 @@ _MAX_FRAMING_BYTES = 1024 * 1024  # what a reply may have beside its body: its h
 _ZLIB_OR_GZIP = zlib.MAX_WBITS | 32  # zlib finds out which of the two it is
 _PROBES = {"TCP_KEEPIDLE": 45, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # seconds, seconds, probes
 _MB = 1_000_000
+_TOLD_BYTES = 4096  # more than is shown: whoever shows it hides secrets first, which must not be cut in halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,21 @@ class HttpReply:
     body: bytes = field(repr=False)
 
 
+TransportErrorKind = Literal["connect", "timeout", "broken", "malformed", "too_large"]
+
+
 class TransportError(Exception):
-    """A request got no reply. The message names host and port, never a header, a path or a body.
+    """A request got no reply. The message names host and port, never a header, a path or a body that was sent.
 
     Attributes:
-        kind: `connect`: the request was not sent. `timeout`: its time is over. `broken`: the connection ended, or what
-            came is not HTTP. `too_large`: the reply is larger than is accepted.
+        kind: `connect`: the request was not sent. `timeout`: its time is over. `broken`: the connection ended before
+            the reply did. `malformed`: what came is not HTTP, or cannot be uncompressed. `too_large`: the reply is
+            larger than is accepted.
     """
 
-    def __init__(self, kind: Literal["connect", "timeout", "broken", "too_large"], message: str) -> None:
+    def __init__(self, kind: TransportErrorKind, message: str) -> None:
         super().__init__(message)
-        self.kind: Literal["connect", "timeout", "broken", "too_large"] = kind
+        self.kind: TransportErrorKind = kind
 
 
 def _keep_alive(connected: socket.socket) -> None:
@@ -175,7 +180,8 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail("broken", f"{self._peer} sent what is not HTTP/1.1 ({type(error).__name__})")
+            began = " ".join(data[:_TOLD_BYTES].decode("utf-8", "replace").split())
+            self._fail("malformed", f"{self._peer} sent what is not HTTP/1.1 ({type(error).__name__}): {began}")
             return
         if self._reply.done():
             return
@@ -228,7 +234,7 @@ class Connection(asyncio.Protocol):
         if encoding.lower() in {"gzip", "x-gzip", "deflate"}:
             self._inflater = _Inflater()
         elif encoding and encoding.lower() != "identity":
-            self._fail("broken", f"{self._peer} sent a compressed reply, though it was asked for a plain one")
+            self._fail_malformed("a compressed reply, though it was asked for a plain one")
 
     def on_body(self, data: bytes) -> None:
         """Keep a part of the body, uncompressed."""
@@ -237,7 +243,7 @@ class Connection(asyncio.Protocol):
                 # One byte too many is enough to know.
                 data = self._inflater.inflate(data, self._max_reply_bytes + 1 - self._body_bytes)
             except zlib.error:
-                self._fail("broken", f"{self._peer} sent a reply that cannot be uncompressed")
+                self._fail_malformed("a reply that cannot be uncompressed")
                 return
         self._body_bytes += len(data)
         if self._body_bytes > self._max_reply_bytes:
@@ -254,7 +260,7 @@ class Connection(asyncio.Protocol):
         if self._reply is None or self._reply.done():
             return
         if self._inflater is not None and self._parts and not self._inflater.is_complete:
-            self._fail("broken", f"{self._peer} sent a compressed reply that is cut short")
+            self._fail_malformed("a compressed reply that is cut short")
             return
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._reply.set_result(HttpReply(status, self._headers, body))
@@ -268,7 +274,12 @@ class Connection(asyncio.Protocol):
         limit = f"{self._max_reply_bytes / _MB:g} MB"
         self._fail("too_large", f"{self._peer} sent a reply of more than {limit}")
 
-    def _fail(self, kind: Literal["broken", "too_large"], message: str) -> None:
+    def _fail_malformed(self, what: str) -> None:
+        coding, form = self._headers.get("content-encoding", ""), self._headers.get("content-type", "no content type")
+        status = self._parser.get_status_code()
+        self._fail("malformed", f"{self._peer} answered {status} ({form}, {coding}) with {what}")
+
+    def _fail(self, kind: Literal["broken", "malformed", "too_large"], message: str) -> None:
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(TransportError(kind, message))
         self.close()  # Now, since much more may come before the waiting task has its turn.

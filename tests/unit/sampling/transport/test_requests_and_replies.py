@@ -135,6 +135,20 @@ async def test_reply_without_body_is_complete_at_its_head(transport: Transport) 
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut",
         _CHUNKS + b"10\r\ncut",
         _CHUNKS + b"3\r\ncut\r\n",
+    ],
+    ids=["nothing", "head", "length", "chunk", "no last chunk"],
+)
+async def test_cut_reply_is_broken(transport: Transport, sent: bytes) -> None:
+    async with serving(answering(sent)) as server:
+        error = await failure_of(transport, server)
+    assert error.kind == "broken"
+    assert f"127.0.0.1:{server.port}" in str(error)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
         reply(gzip.compress(b"long enough" * 100)[:-9], "Content-Encoding: gzip"),
         reply(b"not compressed", "Content-Encoding: gzip"),
         reply(b"compressed in a way nobody asked for", "Content-Encoding: br"),
@@ -145,13 +159,12 @@ async def test_reply_without_body_is_complete_at_its_head(transport: Transport) 
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         b"\x00\x00\x12\x04\x00\x00\x00\x00\x00",
     ],
-    ids=["nothing", "head", "length", "chunk", "no last chunk", "gzip", "no gzip", "br", "chunk size", "ssh", "lengths",
-         "negative", "upgrade", "http2"],
-)  # fmt: skip
-async def test_cut_or_invalid_reply_is_broken(transport: Transport, sent: bytes) -> None:
+    ids=["gzip", "no gzip", "br", "chunk size", "ssh", "lengths", "negative", "upgrade", "http2"],
+)
+async def test_what_came_and_is_no_reply_is_malformed(transport: Transport, sent: bytes) -> None:
     async with serving(answering(sent)) as server:
         error = await failure_of(transport, server)
-    assert error.kind == "broken"
+    assert error.kind == "malformed"
     assert f"127.0.0.1:{server.port}" in str(error)
     assert len(server.requests) == 1
 
