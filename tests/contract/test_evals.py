@@ -172,6 +172,14 @@ def test_unknown_keys_are_accepted_and_named(http: httpx.Client) -> None:
     assert again["testing_criteria"][0]["weight"] == 2
 
 
+def test_of_many_unknown_keys_some_are_named_and_that_there_are_more(http: httpx.Client) -> None:
+    made = http.post("/v1/evals", json=eval_body(**{f"x{number}": 1 for number in range(150)})).json()
+
+    warnings = made["evalhaven"]["warnings"]
+    assert len(warnings) == 101
+    assert warnings[-1] == {"pointer": "", "message": "There are more warnings than these 100."}
+
+
 UNRESOLVABLE = [
     ("{{ item.a.strip() }}", "only plain paths"),
     ("{{ sample.output_text | lower }}", "only plain paths"),

@@ -1,6 +1,6 @@
 """What the routes work with, handed in by `app`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -15,8 +15,10 @@ from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.graders.python.source_check import SourceChecker
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
+from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.wire.server import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Services:
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether the executor is there and answers.
         readiness: Tells whether work can be done now.
+        examine: Asks the endpoints whether they answer.
+        settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         vault: Seals what authenticates the tools of runs.
         isolation: How python graders are isolated here.
@@ -61,6 +65,8 @@ class Services:
     wake_executor: Callable[[], None]
     is_executor_running: Callable[[], bool]
     readiness: Readiness
+    examine: Callable[[], Awaitable[Sequence[Finding]]]
+    settings: ServerSettings
     catalog: Catalog
     config: ApiConfig
     vault: Vault

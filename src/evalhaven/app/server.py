@@ -20,7 +20,9 @@ from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.readiness import Readiness
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
+from evalhaven.app.examination import examine_parts
 from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
+from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
@@ -70,7 +72,8 @@ def serve(settings: Settings) -> None:
     catalog = open_catalog(settings)
     log_catalog(catalog)
     listener = listen(settings)
-    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    if settings.port == 0:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     lock = hold_data_directory(settings.data_dir)
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
@@ -149,6 +152,8 @@ def build_services(
         wake_executor=wake_executor,
         is_executor_running=lambda: executor_state().is_up,
         readiness=Readiness(database, blobs, clock, executor_state),
+        examine=partial(examine_parts, settings, catalog),
+        settings=shown_settings(settings),
         catalog=catalog,
         config=ApiConfig(
             base_url=settings.base_url,

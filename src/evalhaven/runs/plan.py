@@ -99,7 +99,8 @@ class RunPlanner:
                 cuts[-1].byte_end = line.end
                 position += 1
         if problems:
-            raise InvalidRowsError(f"The data source has rows that cannot be used: {' '.join(problems)}")
+            rest = " The lines after these were not looked at." if len(problems) == _SHOWN_LINES else ""
+            raise InvalidRowsError(f"The data source has rows that cannot be used: {' '.join(problems)}{rest}")
         if position == 0:
             raise InvalidRowsError('The data source has no rows; a row is a line such as {"item": {…}}.')
         if checker is not None:

@@ -116,6 +116,7 @@ async def test_at_most_ten_lines_are_named(engine: Engine) -> None:
         await plan_run(engine, run)
 
     assert refusal.value.message.count("line ") == 10
+    assert refusal.value.message.endswith(" The lines after these were not looked at.")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf"])
