@@ -224,3 +224,15 @@ def test_the_sdk_does_the_whole_life_of_an_eval(client: openai.OpenAI) -> None:
     assert client.evals.delete(made.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.evals.retrieve(made.id)
+
+
+def test_an_eval_has_at_most_256_criteria(http: httpx.Client) -> None:
+    body = eval_body()
+    criterion = body["testing_criteria"][0]
+    made = http.post("/v1/evals", json={**body, "testing_criteria": [criterion] * 256})
+    refused = http.post("/v1/evals", json={**body, "testing_criteria": [criterion] * 257})
+
+    assert made.status_code == 201
+    error = refusal_of(refused)
+    assert error["param"] == "testing_criteria"
+    assert error["message"] == "'testing_criteria' must have at most 256 entries, but has 257."
