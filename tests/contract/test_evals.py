@@ -261,3 +261,15 @@ def test_a_key_that_begins_with_a_byte_order_mark_is_warned_of(http: httpx.Clien
     assert made.status_code == 201
     pointers = {warning["pointer"]: warning["message"] for warning in made.json()["evalhaven"]["warnings"]}
     assert "byte order mark" in pointers["/data_source_config/item_schema/properties/\ufeffid"]
+
+
+def test_an_eval_has_at_most_256_criteria(http: httpx.Client) -> None:
+    body = eval_body()
+    criterion = body["testing_criteria"][0]
+    made = http.post("/v1/evals", json={**body, "testing_criteria": [criterion] * 256})
+    refused = http.post("/v1/evals", json={**body, "testing_criteria": [criterion] * 257})
+
+    assert made.status_code == 201
+    error = refusal_of(refused)
+    assert error["param"] == "testing_criteria"
+    assert error["message"] == "'testing_criteria' must have at most 256 entries, but has 257."

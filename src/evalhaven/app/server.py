@@ -33,6 +33,7 @@ from evalhaven.runs.purge import sweep_blobs
 from evalhaven.runs.supervisor import ExecutorSupervisor
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.configuration.loading import find_config
+from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
 
@@ -121,6 +122,7 @@ def build_server_application(
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
+        sweep_scratch()
         await sweep_blobs(database, services.blobs)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(supervisor.supervise)
@@ -129,6 +131,8 @@ def build_server_application(
             tasks.start_soon(services.isolation.choose)
             yield
             tasks.cancel_scope.cancel()
+        # The executor is gone by now, and its hosts with it; it was not asked to clear up.
+        sweep_scratch()
         await database.close()
 
     return build_application(services, lifespan)
