@@ -24,6 +24,15 @@ async def save_evaluation(
     await tx.execute(update(runs).where(of_run).values(values))
 
 
+async def is_other_suspect_evaluated(
+    tx: AsyncConnection, _scope: EngineScope, key: int, process: str, deaths: int
+) -> bool:
+    """Tell whether a process evaluates another run of which so many processes died, or more."""
+    suspects = (runs.c.evaluated_by == process) & (runs.c.deaths >= deaths) & (runs.c.key != key)
+    query = select(runs.c.key).where(is_active_run, suspects).limit(1)
+    return (await tx.execute(query)).one_or_none() is not None
+
+
 async def has_evaluated_runs(tx: AsyncConnection, _scope: EngineScope) -> bool:
     """Tell whether chunks of any run are being evaluated, or were so when their process ended."""
     query = select(runs.c.key).where(is_active_run, runs.c.evaluated_by.is_not(None)).limit(1)
