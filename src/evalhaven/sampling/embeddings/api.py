@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from evalhaven.domain.foreign import words_of
 from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.domain.masking import Secrets
-from evalhaven.sampling.calls.said import plain_text, read_error, what_came
+from evalhaven.sampling.calls.said import read_error, what_came
 from evalhaven.sampling.transport.client import HttpReply
 
 if TYPE_CHECKING:
@@ -115,5 +116,10 @@ def _vector_of(embedding: str | list[float | None]) -> "Vector | EmbeddingError"
 
 def refusal_text(answer: HttpReply, secrets: Secrets) -> str:
     """Return what an endpoint said with an error, short, and without secrets, which some servers repeat."""
-    text = read_error(answer.body).message or plain_text(answer.body)
+    text = read_error(answer.body).message or _where_to(answer) or words_of(answer.body)
     return " ".join(secrets.hide(text).split())[:_SHOWN_CHARS]
+
+
+def _where_to(answer: HttpReply) -> str:
+    location = answer.headers.get("location", "").strip()
+    return f"it points to {location}; configure that address" if location else ""
