@@ -14,7 +14,7 @@ from evalhaven.storage.database import Database, is_unavailable
 from evalhaven.storage.deaths import (
     forget_evaluations,
     has_evaluated_runs,
-    is_other_suspect_evaluated,
+    lock_suspects,
     save_evaluation,
 )
 from evalhaven.storage.runs import get_run_by_key
@@ -56,10 +56,8 @@ async def note_evaluation(engine: Engine, run: Run) -> bool:
     the one that kills would take the others with it. False: another one has to be waited for.
     """
     async with engine.database.write() as tx:
-        current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
-        if current.deaths >= DEATHS_AT_MOST - 1 and await is_other_suspect_evaluated(
-            tx, EngineScope(), run.key, engine.process, DEATHS_AT_MOST - 1
-        ):
+        suspects = await lock_suspects(tx, EngineScope(), DEATHS_AT_MOST - 1)
+        if run.key in suspects and engine.process in (suspects[key] for key in suspects if key != run.key):
             return False
         await save_evaluation(tx, run.scope, run.key, engine.process)
         return True
