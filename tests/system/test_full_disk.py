@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from evalhaven.sandbox.environment import Tier
 from tests.databases import ON_SQLITE_ONLY
-from tests.python_graders import python_check
+from tests.python_graders import python_check, require_tier
 from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.disks import fill, pause_a_run, small_disk, stored_while_paused
@@ -27,6 +28,8 @@ def disk(stopped_server: Server) -> Iterator[Path]:
 
 
 def test_a_grader_that_fills_the_disk_of_the_server_ends_with_its_run(tmp_path: Path) -> None:
+    # pytest's directories are closed to the users that hosts become, but for those that a namespace lets in.
+    require_tier(Tier.FULL)
     source = """
 def grade(sample, item):
     with open("large", "wb", buffering=0) as file:
