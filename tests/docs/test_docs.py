@@ -41,7 +41,7 @@ def read(repository: Path, name: str) -> str:
 
 def pages(repository: Path) -> list[Path]:
     """Return every Markdown file of the repository."""
-    found = [path for folder in (".", "docs", "examples/*") for path in repository.glob(f"{folder}/*.md")]
+    found = [path for folder in (".", "docs", "docs/*", "examples/*") for path in repository.glob(f"{folder}/*.md")]
     assert len(found) >= 8
     return found
 
@@ -110,8 +110,10 @@ def make_targets(repository: Path) -> set[str]:
     return set(MAKE_TARGET.findall(read(repository, "Makefile")))
 
 
-def test_every_setting_is_in_the_readme_with_its_default(repository: Path) -> None:
-    documented = {row[0].strip("`"): row[1] for row in table_rows(read(repository, "README.md"), "Settings")}
+def test_every_setting_is_documented_with_its_default(repository: Path) -> None:
+    documented = {
+        row[0].strip("`"): row[1] for row in table_rows(read(repository, "docs/reference/settings.md"), "Settings")
+    }
     defaults = {f"{PREFIX}{name.upper()}": field.default for name, field in Settings.model_fields.items()}
 
     assert documented.keys() == defaults.keys()
