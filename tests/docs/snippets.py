@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ class PageRun:
         self._printed = ""
 
     @contextlib.contextmanager
-    def open(self) -> "Iterator[PageRun]":
+    def open(self) -> "Generator[PageRun]":
         """Stop at the end what was started."""
         try:
             yield self
@@ -161,8 +161,8 @@ class PageRun:
         Raises:
             SnippetError: It does not do what it should.
         """
-        kinds = {
-            "": lambda _text: None,
+        kinds: dict[str, Callable[[str], None]] = {
+            "": lambda _: None,
             "json": self._send,
             "output": self._compare,
             "python": self._python,
@@ -230,8 +230,10 @@ class PageRun:
         else:
             raise SnippetError("the API takes no such body")
         answer = httpx.post(f"http://{self._replaced[ADDRESS]}{path}", json=body, timeout=_TIMEOUT_S)
-        if not answer.is_success or (warnings := answer.json().get("evalhaven", {}).get("warnings")):
-            raise SnippetError(answer.text if not answer.is_success else str(warnings))
+        if not answer.is_success:
+            raise SnippetError(answer.text)
+        if warnings := answer.json().get("evalhaven", {}).get("warnings"):
+            raise SnippetError(str(warnings))
 
     def _compare(self, text: str) -> None:
         expected = ".*?".join(re.escape(part) for part in text.strip().split("…"))
