@@ -77,13 +77,11 @@ def print_reads(costs: list[ReadCost], console: Console) -> None:
 
 def _paths(server: Server) -> dict[str, str]:
     """Fill a server, and return the path of each kind of request."""
-    for _ in range(_OBJECTS):
-        eval_id = server.create_eval()
+    eval_id = [server.create_eval() for _ in range(_OBJECTS)][-1]
     source = {"type": "file_content", "content": [recorded_row(number) for number in range(_OBJECTS)]}
-    for _ in range(_OBJECTS):
-        run_id = server.create_run(eval_id, source)
-        while server.get_run(eval_id, run_id)["status"] != "completed":
-            time.sleep(_POLL_S)
+    run_id = [server.create_run(eval_id, source) for _ in range(_OBJECTS)][-1]
+    while any(run["status"] != "completed" for run in server.list_runs(eval_id)):
+        time.sleep(_POLL_S)
     of_eval = f"/v1/evals/{eval_id}"
     paths = {
         HEALTH: HEALTH,
