@@ -6,7 +6,6 @@ parameters and the like stand with the run.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
@@ -21,10 +20,10 @@ from evalhaven.domain.ids import (
     pack_output_item_id,
     unpack_output_item_id,
 )
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
-from evalhaven.domain.samples import NO_SAMPLE, Sample
+from evalhaven.domain.samples import NO_SAMPLE
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import insert_new
@@ -243,7 +242,8 @@ def grade_values(grade: Grade) -> list[Any]:
 
 def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:
     """Return the grade of stored values."""
-    more = more or {}
+    if more is None:
+        return Grade(score, passed)
     return Grade(
         score=score,
         passed=passed,
@@ -271,7 +271,7 @@ def output_item_of(row: Sequence[Any], *, with_grades: bool = True) -> OutputIte
         item_text,
         item_hash,
         input_text,
-        sample_text,
+        sample,
         grades_text,
         imported_text,
     ) = row
@@ -283,15 +283,8 @@ def output_item_of(row: Sequence[Any], *, with_grades: bool = True) -> OutputIte
         created_at=created_at,
         item_text=item_text,
         item_hash=item_hash,
-        sample=_sample_of(sample_text, input_text, latency_ms),
+        sample=NO_SAMPLE if sample is None else stored_sample(sample, input_text, latency_ms),
         grades=[grade_of(*values) for values in grades],
         imported_text=imported_text,
         imported_status=None if imported_text is None else ItemStatus(status),
     )
-
-
-def _sample_of(text: str | None, input_text: str | None, latency_ms: int | None) -> Sample:
-    if text is None:
-        return NO_SAMPLE
-    given = [] if input_text is None else cast("list[JsonValue]", jsontext.parse(input_text))
-    return replace(stored_sample(text), input=given, latency_ms=latency_ms)
