@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Annotated, cast
 
-from fastapi import Header, Request
+from fastapi import Header, Path, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.api.services import Services
@@ -23,6 +23,9 @@ _SHOWN_CHARS = 100
 IdempotencyKey = Annotated[
     str | None, Header(max_length=255, description="The same key with the same request, within a day: one object.")
 ]
+
+PathEvalId = Annotated[str, Path(description="Id of the eval.")]
+PathRunId = Annotated[str, Path(description="Id of the run.")]
 
 
 def request_hash(request: Request, body: RawJson) -> bytes:
