@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         None,
         description="Web pages that may read and write here besides the server's own: their origins, such as "
-        "`http://localhost:3000`, divided by commas.",
+        "`http://localhost:3000`, separated by commas.",
     )
     expose_without_keys: bool = Field(
         False,
@@ -63,12 +63,12 @@ class Settings(BaseSettings):
     config: Path | None = Field(
         None,
         description="File that describes the endpoints of models. Without it, `evalhaven.toml` in the working "
-        "directory, where there is one.",
+        "directory, if there is one.",
     )
     upstream_base_url: str | None = Field(
         None,
-        description="The one endpoint that serves every model where there is no such file, for example "
-        "`http://localhost:8000/v1`. Without either, OpenAI's own where `OPENAI_API_KEY` is set.",
+        description="The one endpoint that serves every model if there is no such file, for example "
+        "`http://localhost:8000/v1`. Without either, OpenAI's own if `OPENAI_API_KEY` is set.",
     )
     upstream_api_key: SecretStr | None = Field(None, description="The key that is sent to this endpoint.")
     upstream_max_concurrency: int | None = Field(
@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     embeddings_base_url: str | None = Field(
         None,
         description="Endpoint that the metric `cosine` asks for embeddings, such as `http://localhost:8000/v1`. "
-        "Without it, OpenAI's own where `OPENAI_API_KEY` alone says where models are.",
+        "Without it, OpenAI's own if `OPENAI_API_KEY` alone says where models are.",
     )
     embeddings_api_key: SecretStr | None = Field(None, description="The key that is sent to this endpoint.")
     embeddings_model: str = Field(
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
             return value
         origins = tuple(origin_of(each.strip().rstrip("/")) for each in value.split(",") if each.strip())
         if wrong := [each for each in origins if not _ORIGIN.fullmatch(each)]:
-            raise ValueError(f"must be origins such as http://localhost:3000, divided by commas, not {wrong[0]!r}")
+            raise ValueError(f"must be origins such as http://localhost:3000, separated by commas, not {wrong[0]!r}")
         return origins or None
 
     @property

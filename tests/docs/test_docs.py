@@ -36,7 +36,7 @@ def read(repository: Path, name: str) -> str:
 
 def pages(repository: Path) -> list[Path]:
     """Return every Markdown file of the repository."""
-    found = [path for folder in (".", "docs/**", "examples/*") for path in repository.glob(f"{folder}/*.md")]
+    found = [path for folder in (".", "docs", "docs/*", "examples/*") for path in repository.glob(f"{folder}/*.md")]
     assert len(found) >= 8
     return found
 
@@ -145,7 +145,8 @@ def test_every_dependency_has_a_reason(repository: Path) -> None:
     project = tomllib.loads(read(repository, "pyproject.toml"))
     declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     names = [re.split(r"[\[><=; ]", requirement)[0] for requirement in declared]
-    explained = [row[0].strip("`") for row in table_rows(read(repository, "ARCHITECTURE.md"), "Dependencies")]
+    page = read(repository, "docs/development/dependencies.md")
+    explained = [row[0].strip("`") for row in table_rows(page, "Dependencies")]
 
     assert sorted(names) == sorted(explained)
 
@@ -167,7 +168,9 @@ def test_the_layout_names_every_part_of_the_package(repository: Path) -> None:
 
 def test_every_path_in_the_architecture_exists(repository: Path) -> None:
     package = repository / "src" / "evalhaven"
-    text = re.sub(r"^```.*?^```$", "", read(repository, "ARCHITECTURE.md"), flags=re.MULTILINE | re.DOTALL)
+    rooms = [page for page in (repository / "docs" / "development").glob("*.md") if page.name != "style.md"]
+    texts = [page.read_text(encoding="utf-8") for page in (repository / "ARCHITECTURE.md", *rooms)]
+    text = re.sub(r"^```.*?^```$", "", "\n".join(texts), flags=re.MULTILINE | re.DOTALL)
     paths = {path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if not path.startswith("/")}
 
     assert len(paths) > 20

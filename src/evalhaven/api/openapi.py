@@ -55,8 +55,8 @@ _EXTENSION_DESCRIPTION = (
     "Every refusal and every failure is answered in OpenAI's envelope. `error.message` says what is wrong and how to "
     "mend it, `error.param` names the parameter, and `error.code` the kind of error. The header `x-should-retry` says "
     "whether the same request may succeed later.\n\n"
-    "Any request may be refused because of its headers: with 400 and `repeated_header` where one is given twice, with "
-    "421 and `unknown_host` where `Host` names another server, and with 508 and `loop_detected` where Evalhaven itself "
+    "Any request may be refused because of its headers: with 400 and `repeated_header` if one is given twice, with "
+    "421 and `unknown_host` if `Host` names another server, and with 508 and `loop_detected` if Evalhaven itself "
     "sent the request to a model."
 )
 

@@ -87,8 +87,8 @@ class RunLatency(OpenObject):
 class RunCost(OpenObject):
     """Show US dollars by the price table."""
 
-    target: float | None = Field(description="What the samples cost. Null where some call has no price.")
-    judge: float | None = Field(description="What the judges cost. Null where some call has no price.")
+    target: float | None = Field(description="What the samples cost. Null if any call has no price.")
+    judge: float | None = Field(description="What the judges cost. Null if any call has no price.")
 
 
 class RunRegrading(OpenObject):

@@ -19,7 +19,7 @@ class ImportFileForm(WireModel):
 class ImportRefusal(OpenObject):
     """Tell why an object was not taken in."""
 
-    id: str = Field(description="Its id; empty where it has none.")
+    id: str = Field(description="Its id; empty if it has none.")
     reason: str = Field(description="Why it cannot come over.")
 
 

@@ -24,7 +24,7 @@ class RegradeRunRequest(WireModel):
     evalhaven: CreateEvalRunExtension | None = Field(
         default=None,
         description="Options of the new run. `labels` always count. `cache`, `max_concurrency` and `budget` count "
-        "where judges are asked.",
+        "if judges are asked.",
     )
 
 
@@ -33,7 +33,7 @@ class RetryRunRequest(WireModel):
 
     tools: list[object] | None = Field(
         default=None,
-        description="The run's tools with what authenticates them, which is erased when a run ends. Needed only where "
+        description="The run's tools with what authenticates them, which is erased when a run ends. Needed only if "
         "the run shows `***` in its tools.",
     )
     budget: RunBudget | None = Field(

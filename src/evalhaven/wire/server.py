@@ -17,7 +17,7 @@ class ShownSetting(OpenObject):
 
     name: str = Field(description="The environment variable.")
     value: str | int | float | bool | None = Field(
-        description=f"Its value, null where it has none. A secret is shown as `{MASK}`."
+        description=f"Its value, null if it has none. A secret is shown as `{MASK}`."
     )
     origin: SettingOrigin = Field(description="Where the value comes from.")
 
@@ -29,7 +29,7 @@ class ServerSettings(OpenObject):
     process: int = Field(description="The number of its process.")
     settings: list[ShownSetting] = Field(description="Every setting, in the order of the reference.")
     environment: list[ShownSetting] = Field(
-        description="Other variables that the server reads, as far as they are set: `OPENAI_API_KEY` and `NLTK_DATA`."
+        description="Other variables that the server reads, if they are set: `OPENAI_API_KEY` and `NLTK_DATA`."
     )
     unknown_variables: list[str] = Field(
         description="Variables that begin with `EVALHAVEN_` and are no setting. They have no effect."

@@ -33,9 +33,9 @@ _SETTINGS = (
 )
 _FILE = (
     "The file describes the endpoints of models. `--config` or `EVALHAVEN_CONFIG` names it; without them, "
-    "`evalhaven.toml` in the working directory is read where there is one. It is read at the start of the server, and "
+    "`evalhaven.toml` in the working directory is read if there is one. It is read at the start of the server, and "
     "a mistake in it keeps the server from starting. Relative paths begin at the directory of the file. "
-    "[endpoints.md](../endpoints.md) explains it by examples."
+    "[Connect models](../how-to/connect-models.md) explains it by examples."
 )
 _TEXT = (
     'A *text* may stand elsewhere: `{ env = "NAME" }` takes it from an environment variable, `{ file = "PATH" }` from '
@@ -48,18 +48,18 @@ _SECTIONS: dict[type[Table], tuple[str, str]] = {
     ),
     HttpTable: (
         "An endpoint that is reached over HTTP",
-        "These keys stand in the same table. [endpoints.md](../endpoints.md#what-an-endpoint-lacks) explains `lacks`.",
+        "These keys stand in the same table. [Endpoints](endpoints.md#what-an-endpoint-lacks) explains `lacks`.",
     ),
     ScriptedTable: (
         "A scripted endpoint",
-        "These keys replace those for HTTP. The endpoint [answers by rules](../endpoints.md#scripted).",
+        "These keys replace those for HTTP. The endpoint [answers by rules](../how-to/work-offline.md).",
     ),
     PriceTable: ("A price: `[[endpoints.NAME.prices]]`", "Prices are in US dollars per million tokens."),
     RuleTable: ("A rule: `[[endpoints.NAME.rules]]`", "Rules belong to scripted endpoints."),
     UsageTable: ("The `usage` of a rule", "It is a table in a line, such as `{ input = 10, output = 2 }`."),
 }
 _OTHERS = {
-    "OPENAI_API_KEY": "The key for OpenAI. Models are asked there where neither `evalhaven.toml` nor "
+    "OPENAI_API_KEY": "The key for OpenAI. Models are asked there if neither `evalhaven.toml` nor "
     "`EVALHAVEN_UPSTREAM_BASE_URL` names an endpoint.",
     "NLTK_DATA": "Directories in which WordNet is looked for. The metric `meteor` uses it.",
 }
@@ -143,7 +143,7 @@ def _type(annotation: Any, limits: list[Any]) -> str:  # noqa: PLR0911 - one for
     if origin is dict:
         return f"table of {_plural(_type(members[1], []))}"
     if origin is tuple:
-        return "strings, divided by commas"
+        return "strings, separated by commas"
     return f"{_NAMES[annotation]}{_bounds(limits)}"
 
 

@@ -144,7 +144,7 @@ class EndpointTable(Table):
     protocol: Protocol = Field(
         "both",
         description="Which API it has: `chat` (chat completions), `responses` or `both`. A run of the other type is "
-        "translated where nothing is lost. Otherwise it is refused.",
+        "translated if nothing is lost. Otherwise it is refused.",
     )
     models: list[Pattern] = Field(
         ["*"], min_length=1, description="The models that it serves: names, and patterns such as `gpt-*`."
@@ -161,7 +161,7 @@ class EndpointTable(Table):
     start_concurrency: Count | None = Field(
         None,
         description="Requests under way at once in the beginning. The number grows until the endpoint answers 429. "
-        f"Without it, {DEFAULT_START_CONCURRENCY}, or `max_concurrency` where that is less.",
+        f"Without it, {DEFAULT_START_CONCURRENCY}, or `max_concurrency` if that is less.",
     )
     requests_per_minute: Count | None = Field(
         None, description="Most requests within a minute, counted for each model. Without it, there is no limit."
@@ -176,11 +176,11 @@ class EndpointTable(Table):
         le=_DAY_S,
         allow_inf_nan=False,
         description="Seconds after which a call that keeps failing is given up. Unless it is set, a run ends after "
-        f"{DEFAULT_STRANGE_FOR_S:g} seconds where the endpoint cannot be reached and has never answered it.",
+        f"{DEFAULT_STRANGE_FOR_S:g} seconds if the endpoint cannot be reached and has never answered it.",
     )
     prices: list[PriceTable] = Field(
         [],
-        description="What tokens cost. The first entry that fits the model holds. Where none does, the cost of a run "
+        description="What tokens cost. The first entry that matches the model holds. If none does, the cost of a run "
         "is unknown.",
     )
 
@@ -244,7 +244,7 @@ class ScriptedTable(EndpointTable):
     """`[endpoints.NAME]` with `scripted = true`: an endpoint that answers by rules, offline."""
 
     scripted: bool = Field(description="Must be `true`.")
-    rules: list[RuleTable] = Field([], description="The rules by which it answers. The first one that fits holds.")
+    rules: list[RuleTable] = Field([], description="The rules by which it answers. The first one that matches decides.")
 
     @field_validator("scripted")
     @classmethod
