@@ -11,6 +11,7 @@ from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.patience import Patience
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.storage.events import forget_events
 from evalhaven.storage.files import expire_files
 from evalhaven.storage.grader_calls import forget_grader_calls
 from evalhaven.storage.idempotency import forget_keys
@@ -64,6 +65,7 @@ class Purger:
             await forget_keys(tx, EngineScope(), now)
             await forget_samples(tx, EngineScope(), now)
             await forget_grader_calls(tx, EngineScope(), now)
+            await forget_events(tx, EngineScope(), now)
         while (run := await self._next_run()) is not None:
             await self._purge_run(run)
         async with self._database.write() as tx:

@@ -6,12 +6,13 @@ A process that finds its database ready (the executor) does without this module,
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.resources import files as package_files
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, Engine, event
 
 from evalhaven.storage.database import sync_engine
 
@@ -29,6 +30,8 @@ def upgrade_database(url: URL) -> None:
         UnusableDatabaseError: Texts in all languages cannot be stored in it.
     """
     engine = sync_engine(url)
+    if engine.dialect.name == "sqlite":
+        _begin_transactions(engine)
     try:
         with engine.connect() as connection, _only_upgrade(connection):
             config = _alembic_config()
@@ -37,6 +40,18 @@ def upgrade_database(url: URL) -> None:
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _begin_transactions(engine: Engine) -> None:
+    """Let SQLite have transactions that hold changes of the schema too: its driver would begin them too late."""
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager

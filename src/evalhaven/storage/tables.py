@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
     text,
 )
@@ -208,7 +209,7 @@ Index(None, output_items.c.run_key, output_items.c.public_id, unique=True)
 Index(None, output_items.c.run_key, output_items.c.created_at, output_items.c.public_id)
 Index(None, output_items.c.run_key, output_items.c.status, output_items.c.created_at, output_items.c.public_id)
 
-# The outbox: written with the change it tells of, read by whoever delivers it.
+# The outbox: written with the change that it tells of.
 events = Table(
     "events",
     metadata,
@@ -217,9 +218,35 @@ events = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
     Column("object_id", Id, nullable=False),
-    Column("delivered_at", BigInteger),
 )
-_index_where("ix_events_to_deliver", events.c.key, "delivered_at IS NULL")
+Index(None, events.c.created_at)
+
+# Who is told of the events of a project.
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
+    Column("name", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+# How far each event has got with each subscriber: written with the event, so that none is passed over.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("subscriber_key", Key, ForeignKey("subscribers.key"), primary_key=True, autoincrement=False),
+    Column("event_key", Key, ForeignKey("events.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", BigInteger),  # when it is tried next; NULL: it is delivered, or was given up
+    Column("delivered_at", BigInteger),
+    Column("problem", JsonText),  # why the last attempt failed
+    sqlite_with_rowid=False,
+)
+Index(None, deliveries.c.event_key)
+_index_where("ix_deliveries_due", deliveries.c.due_at, "due_at IS NOT NULL")
 
 # A repeated request with the same Idempotency-Key is answered with the object of the first.
 idempotency_keys = Table(
@@ -265,10 +292,11 @@ grader_calls = Table(
     Column("answer", JsonText),
 )
 
+# Of an endpoint, which all projects share: keyed as the limiters of a process are.
 model_limits = Table(
     "model_limits",
     metadata,
-    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True),
+    Column("endpoint", Text, primary_key=True),
     Column("model", Text, primary_key=True),
     Column("concurrency", Integer, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -277,7 +305,7 @@ model_limits = Table(
 model_shares = Table(
     "model_shares",
     metadata,
-    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True),
+    Column("endpoint", Text, primary_key=True),
     Column("model", Text, primary_key=True),
     Column("worker", Text, primary_key=True),
     Column("slots", Integer, nullable=False),

@@ -11,10 +11,11 @@ from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.purge import Purger, sweep_blobs
 from evalhaven.storage.evals import delete_eval
+from evalhaven.storage.events import KEPT_S, record_event
 from evalhaven.storage.files import delete_file
 from evalhaven.storage.purge import purge_output_items
 from evalhaven.storage.runs import delete_run
-from evalhaven.storage.tables import chunks, evals, files, output_items, runs
+from evalhaven.storage.tables import chunks, evals, events, files, output_items, runs
 from tests.unit.runs.executed import inline_run, lines, read_run, row_of, stored_eval
 from tests.unit.storage.stored import make_file, make_run, store_file, store_run
 
@@ -110,6 +111,15 @@ async def test_files_are_purged_once_they_expire_or_are_deleted_and_nothing_read
     async with engine.database.read() as tx:
         names = (await tx.execute(select(files.c.filename).order_by(files.c.key))).scalars().all()
     assert names == ["", "", "rows.jsonl", ""]
+
+
+async def test_old_events_that_nobody_waits_for_are_forgotten(engine: Engine) -> None:
+    async with engine.database.write() as tx:
+        await record_event(tx, SCOPE, "eval.run.succeeded", "old", 999 - KEPT_S)
+        await record_event(tx, SCOPE, "eval.run.succeeded", "new", 1000 - KEPT_S)
+    await purger_of(engine).purge_once()
+    async with engine.database.read() as tx:
+        assert (await tx.execute(select(events.c.object_id))).scalars().all() == ["new"]
 
 
 def commit_blob(engine: Engine, name: str) -> None:

@@ -33,14 +33,14 @@ def test_clustered_tables_have_no_row_ids(migrated_file: Path) -> None:
     engine = create_engine(sqlite_url(migrated_file).set(drivername="sqlite"))
     with engine.connect() as connection:
         made = connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE sql LIKE '%WITHOUT ROWID%'").scalars()
-        assert set(made) == {"chunks", "output_items", "sample_cache"}
+        assert set(made) == {"chunks", "output_items", "sample_cache", "deliveries"}
     engine.dispose()
 
 
-def test_every_table_belongs_to_a_project() -> None:
+def test_every_table_belongs_to_a_project_but_what_all_projects_share() -> None:
     without = [name for name, table in metadata.tables.items() if "project_id" not in table.c]
 
-    assert without == ["projects"]
+    assert without == ["projects", "model_limits", "model_shares"]
 
 
 async def test_a_fresh_database_has_the_default_project(database: Database) -> None:
@@ -49,6 +49,11 @@ async def test_a_fresh_database_has_the_default_project(database: Database) -> N
         ids = (await tx.execute(select(projects.c.id))).scalars().all()
 
     assert list(ids) == [DEFAULT_PROJECT.project_id]
+
+
+@pytest.mark.parametrize("name", ["model_limits", "model_shares"])
+def test_limits_are_kept_for_a_model_at_an_endpoint_as_limiters_are(name: str) -> None:
+    assert [column.name for column in metadata.tables[name].primary_key][:2] == ["endpoint", "model"]
 
 
 def test_a_second_upgrade_changes_nothing(database_url: URL) -> None:

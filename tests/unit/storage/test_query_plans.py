@@ -14,6 +14,7 @@ from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import delete_eval, list_evals
+from evalhaven.storage.events import forget_events, list_deliveries, list_due_deliveries
 from evalhaven.storage.files import expire_files, list_files
 from evalhaven.storage.output_items import (
     get_output_item,
@@ -47,10 +48,13 @@ QUERIES: dict[str, Query] = {
     "stored positions": lambda tx: list_stored_positions(tx, DEFAULT_PROJECT, 1, 0, 500),
     "purge of items": lambda tx: purge_output_items(tx, DEFAULT_PROJECT, 1, 256),
     "purge of more items": lambda tx: purge_output_items(tx, DEFAULT_PROJECT, 1, 256, (255, 0)),
+    "due deliveries": lambda tx: list_due_deliveries(tx, EngineScope(), 0, 100),
+    "deliveries of a subscriber": lambda tx: list_deliveries(tx, DEFAULT_PROJECT, 1, 100, 5),
+    "old events": lambda tx: forget_events(tx, EngineScope(), 0),
     "pending chunks": lambda tx: list_pending_chunks(tx, DEFAULT_PROJECT, 1, -1, 2),
 }
 # Indexes that hold only the few rows in question may be read whole.
-SMALL = ("ix_runs_active", "ix_runs_to_purge", "ix_files_to_purge", "ix_files_expiring")
+SMALL = ("ix_runs_active", "ix_runs_to_purge", "ix_files_to_purge", "ix_files_expiring", "ix_deliveries_due")
 
 
 async def executed_by(tx: AsyncConnection, query: Query) -> list[tuple[str, Any]]:
