@@ -10,6 +10,7 @@ from evalhaven.app.stores import StartError, blob_store
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.errors import RequestTooLargeError
 from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.domain.template_checks import MAX_CAUTIONS, criteria_cautions
 from evalhaven.domain.templates import TemplateTooLargeError, parse_template
 from evalhaven.graders.string_check import StringCheck
@@ -19,7 +20,7 @@ from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import sqlite_url
 from evalhaven.storage.schema import upgrade_database
 from evalhaven.wire.graders import GraderStringCheck
-from tests.unit.storage.stored import opened, store_file
+from tests.unit.storage.stored import blob_path, opened, store_file
 
 CLOSED = {"type": "object", "properties": {f"field{n}": {} for n in range(5000)}, "additionalProperties": False}
 
@@ -28,12 +29,12 @@ def test_files_without_their_database_are_not_taken_for_orphans(tmp_path: Path) 
     blobs = blob_store(tmp_path)
     with blobs.writer() as writer:
         writer.write(b"{}\n")
-        blobs.commit(writer, "file-abc")
+        writer.commit(DEFAULT_PROJECT, "file-abc")
 
     with pytest.raises(StartError, match="holds files but no database"):
         upgraded_database(Settings.model_validate({"data_dir": tmp_path}))
 
-    assert blobs.path("file-abc").exists()
+    assert blob_path(blobs, "file-abc").exists()
     assert not (tmp_path / "evalhaven.db").exists()
 
 
@@ -49,7 +50,7 @@ def test_an_emptied_database_does_not_cost_the_files(tmp_path: Path, left: bytes
         with pytest.raises(StartError, match="evalhaven.db is empty" if not left else "cannot be opened"):
             upgraded_database(settings)
     assert (tmp_path / "evalhaven.db").read_bytes() == left
-    assert blobs.path("file-abc").exists()
+    assert blob_path(blobs, "file-abc").exists()
 
 
 def test_a_database_made_anew_beside_old_files_is_refused(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_database_made_anew_beside_old_files_is_refused(tmp_path: Path) -> Non
     upgrade_database(sqlite_url(tmp_path / "evalhaven.db"))
     with pytest.raises(StartError, match="the database knows none of them"):
         upgraded_database(settings)
-    assert blobs.path("file-abc").exists()
+    assert blob_path(blobs, "file-abc").exists()
 
 
 async def test_a_database_of_the_release_before_is_paired_with_the_files_beside_it(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ async def test_a_database_of_the_release_before_is_paired_with_the_files_beside_
 def add_blob(blobs: BlobStore, name: str) -> None:
     with blobs.writer() as writer:
         writer.write(b"{}\n")
-        blobs.commit(writer, name)
+        writer.commit(DEFAULT_PROJECT, name)
 
 
 def test_a_new_data_directory_needs_no_database(tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ def build_services(
     return Services(
         database=database,
         blobs=blobs,
+        spool_dir=settings.data_dir,
         ids=IdFactory(clock),
         clock=clock,
         wake_executor=wake_executor,

@@ -64,16 +64,16 @@ async def create_run(
     async with services.database.read() as tx:
         parent = await eval_store.get_eval(tx, scope, eval_id)
     await refuse_without_isolation(services, parent.testing_criteria)
-    async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
+    async with spooled_body(request, services.spool_dir, services.config.max_body_bytes) as raw:
         run, sealed = await _prepare(raw, parent, services, scope, strict=strict)
         claim = (idempotency_key, request_hash(request, raw) if idempotency_key else b"")
-    with services.blobs.kept_on_success(run.id):
+    with services.blobs.kept_on_success(scope, run.id):
         async with services.database.write() as tx:
             repeated = await find_repeated(tx, services, scope, claim, run.id)
             if repeated is None:
                 await _insert(tx, run, services, scope, sealed)
     if repeated is not None:
-        services.blobs.delete(run.id)
+        services.blobs.delete(scope, run.id)
         with made_before():
             async with services.database.read() as tx:
                 run = await store.get_run(tx, scope, eval_id, repeated)
@@ -117,7 +117,7 @@ async def _prepare(
                 write_inline_rows, raw, body.rows, schema, writer, is_sampled=run.is_sampled, is_strict=strict
             )
             notices = await anyio.to_thread.run_sync(write)
-            await anyio.to_thread.run_sync(services.blobs.commit, writer, run.id)
+            await anyio.to_thread.run_sync(writer.commit, scope, run.id)
             warnings = [*run.warnings, *notices.cautions]
             run = replace(run, source_bytes=writer.size_bytes, warnings=warnings)
     return run, sealed
