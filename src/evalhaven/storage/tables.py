@@ -2,6 +2,7 @@
 
 JSON documents are text that the database never parses: U+0000, lone surrogates, big integers, key order and
 float forms come back as they went in. `imported_document` is an imported object as the API it came from answered it.
+A public id names an object within its project: two projects may import the same account.
 """
 
 from typing import Any
@@ -79,7 +80,7 @@ evals = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
-    Column("public_id", Id, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
@@ -91,6 +92,7 @@ evals = Table(
     Column("testing_criteria", JsonText, nullable=False),
     Column("warnings", JsonText, nullable=False),
     Column("imported_document", Text),
+    UniqueConstraint("project_id", "public_id"),
 )
 Index(None, evals.c.project_id, evals.c.created_at, evals.c.public_id)
 Index(None, evals.c.project_id, evals.c.updated_at, evals.c.public_id)
@@ -101,7 +103,7 @@ files = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
-    Column("public_id", Id, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("deleted_at", BigInteger),
@@ -111,6 +113,7 @@ files = Table(
     Column("purpose", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("imported_document", Text),
+    UniqueConstraint("project_id", "public_id"),
 )
 Index(None, files.c.project_id, files.c.created_at, files.c.public_id)
 _index_where("ix_files_expiring", files.c.expires_at, "expires_at IS NOT NULL AND deleted_at IS NULL")
@@ -122,7 +125,7 @@ runs = Table(
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
     Column("eval_key", Key, ForeignKey("evals.key"), nullable=False),
-    Column("public_id", Id, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -156,6 +159,7 @@ runs = Table(
     Column("source_bytes", BigInteger),  # length of the blob of its rows; NULL: not noted
     Column("evaluated_by", Text),  # the process that evaluates its chunks
     Column("deaths", Integer, nullable=False, server_default=text("0")),  # of such, without an item stored since
+    UniqueConstraint("project_id", "public_id"),
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)

@@ -1,4 +1,4 @@
-"""Limits of models by endpoint; events that are delivered to several subscribers.
+"""Public ids within projects; limits of models by endpoint; events that are delivered to several subscribers.
 
 Revision: 0005, after 0004
 """
@@ -17,8 +17,17 @@ ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     """Apply the step."""
+    for table in ("evals", "files", "runs"):
+        _let_projects_share_ids(table)
     _key_limits_by_endpoint()
     _let_events_have_subscribers()
+
+
+def _let_projects_share_ids(table: str) -> None:
+    # SQLite has the table copied, with the keys that others refer to it by.
+    with op.batch_alter_table(table) as changed:
+        changed.drop_constraint(f"uq_{table}_public_id", type_="unique")
+        changed.create_unique_constraint(f"uq_{table}_project_id_public_id", ["project_id", "public_id"])
 
 
 def _key_limits_by_endpoint() -> None:
