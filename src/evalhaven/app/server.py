@@ -17,20 +17,22 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
-from evalhaven.api.readiness import Readiness
+from evalhaven.api.readiness import ExecutorState, Readiness
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
 from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
+from evalhaven.app.supervisor import ExecutorSupervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
-from evalhaven.runs.deaths import note_orderly_stop
-from evalhaven.runs.heartbeats import ExecutorState
-from evalhaven.runs.purge import sweep_blobs
-from evalhaven.runs.supervisor import ExecutorSupervisor
+from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.ending.lifecycle import Lifecycle
+from evalhaven.runs.ending.purge import sweep_blobs
+from evalhaven.runs.executing.deaths import note_orderly_stop
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.scratch import sweep_scratch
@@ -84,7 +86,7 @@ def serve(settings: Settings) -> None:
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,
-        http=guarded_protocol(limits),
+        http=guarded_protocol(limits, IdFactory(Clock()).new_request_id),
         ws="none",
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         access_log=False,
@@ -148,11 +150,13 @@ def build_services(
     """Return what the routes work with."""
     clock = Clock()
     blobs = blob_store(settings.data_dir)
+    ids = IdFactory(clock)
+    isolation = isolation_choice(settings)
     return Services(
         database=database,
         blobs=blobs,
         spool_dir=settings.data_dir,
-        ids=IdFactory(clock),
+        ids=ids,
         clock=clock,
         wake_executor=wake_executor,
         is_executor_running=lambda: executor_state().is_up,
@@ -168,8 +172,18 @@ def build_services(
             max_body_bytes=settings.max_body_mb * _MB,
             max_file_bytes=settings.max_file_mb * _MB,
         ),
-        vault=vault(settings),
-        isolation=isolation_choice(settings),
+        isolation=isolation,
+        acceptance=Acceptance(
+            database=database,
+            blobs=blobs,
+            ids=ids,
+            clock=clock,
+            catalog=catalog,
+            vault=vault(settings),
+            python=PythonChecks(isolation),
+            wake_executor=wake_executor,
+        ),
+        lifecycle=Lifecycle(database, clock, wake_executor),
     )
 
 

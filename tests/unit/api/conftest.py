@@ -9,14 +9,16 @@ import pytest
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
-from evalhaven.api.readiness import Readiness
+from evalhaven.api.readiness import ExecutorState, Readiness
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
-from evalhaven.runs.heartbeats import ExecutorState
+from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
@@ -47,21 +49,35 @@ def services(database: Database, tmp_path: Path) -> Services:
     """Return the services behind the API; no executor runs."""
     clock = StillClock()
     blobs = LocalBlobStore(tmp_path / "blobs")
+    ids = IdFactory(clock)
+    catalog = Catalog(())
+    isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
+    acceptance = Acceptance(
+        database=database,
+        blobs=blobs,
+        ids=ids,
+        clock=clock,
+        catalog=catalog,
+        vault=Vault(tmp_path / "secret.key"),
+        python=PythonChecks(isolation),
+        wake_executor=lambda: None,
+    )
     return Services(
         database=database,
         blobs=blobs,
         spool_dir=tmp_path,
-        ids=IdFactory(clock),
+        ids=ids,
         clock=clock,
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
         readiness=Readiness(database, blobs, clock, lambda: ExecutorState("ok")),
         examine=_examine,
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
-        catalog=Catalog(()),
+        catalog=catalog,
         config=CONFIG,
-        vault=Vault(tmp_path / "secret.key"),
-        isolation=IsolationChoice(None, Environments(tmp_path / "environments"), []),
+        isolation=isolation,
+        acceptance=acceptance,
+        lifecycle=Lifecycle(database, clock, lambda: None),
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from evalhaven.api.services import Services
 from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.runs.ending.purge import Purger, sweep_blobs
 from evalhaven.runs.patience import Patience
-from evalhaven.runs.purge import Purger, sweep_blobs
 from evalhaven.storage.runs import get_run_by_id
 from tests.unit.api.conftest import calling
 from tests.unit.storage.stored import OTHER_PROJECT, add_project

@@ -1,0 +1,145 @@
+"""A new run as it follows from a request, and what its author has to be told."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import cast
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.evals import Caution, Eval, typed_messages
+from evalhaven.domain.ids import FileId, RunId, created_at_of
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.template_checks import bounded_cautions
+from evalhaven.runs.tool_secrets import masked
+from evalhaven.wire.extension import CreateEvalRunExtension
+
+_OF_SAMPLING = ("repeats", "extra_body")
+_OF_CALLS = ("cache", "max_concurrency", "budget")
+_FLOATS = ("temperature", "top_p")
+_SHOWN_CHARS = 100
+
+
+def new_run(
+    run_id: RunId,
+    parent: Eval,
+    scope: ProjectScope,
+    *,
+    name: str | None,
+    metadata: dict[str, str],
+    data_source: JsonObject,
+    warnings: Sequence[Caution],
+) -> Run:
+    """Return a queued run.
+
+    Args:
+        run_id: Its new id.
+        parent: The eval it belongs to.
+        scope: The project of both.
+        name: As sent; without one the run is named after its model, else after its eval.
+        metadata: As sent.
+        data_source: As sent and validated, inline rows left out.
+        warnings: What of the request will have no effect.
+    """
+    source = data_source["source"]
+    kind = source["type"] if isinstance(source, dict) else None
+    model = str(data_source.get("model") or "")
+    return Run(
+        id=run_id,
+        eval_id=parent.id,
+        eval_key=parent.key,
+        scope=scope,
+        created_at=created_at_of(run_id),
+        name=name if name is not None else model or parent.name,
+        model=model,
+        metadata=metadata,
+        data_source=answered_data_source(data_source),
+        has_inline_rows=kind == "file_content",
+        file_id=FileId(str(source["id"])) if isinstance(source, dict) and kind == "file_id" else None,
+        warnings=warnings,
+    )
+
+
+def option_cautions(options: RunOptions, *, is_sampled: bool, is_judged: bool = False) -> list[Caution]:
+    """Return a caution for each option that has no effect because the run samples nothing.
+
+    Args:
+        options: What was asked for.
+        is_sampled: Whether the run's own model is called.
+        is_judged: Whether models are called to grade.
+    """
+    if is_sampled:
+        return []
+    without_effect = _OF_SAMPLING if is_judged else (*_OF_SAMPLING, *_OF_CALLS)
+    asked = asdict(options)
+    default = asdict(DEFAULT_OPTIONS)
+    return [
+        Caution(f"/evalhaven/{key}", "has no effect: the run has no 'model', so it samples nothing.")
+        for key in without_effect
+        if asked[key] != default[key]
+    ]
+
+
+def answered_data_source(sent: JsonObject) -> JsonObject:
+    """Return a data source as it is stored and answered.
+
+    Source: recorded runs. Messages get their type, a sampling run its `sampling_params` (null when not sent), and
+    the two parameters that are numbers with fractions are answered as such. What authenticates tools is masked.
+    """
+    answered = {key: masked(member) for key, member in sent.items()}
+    messages = sent.get("input_messages")
+    if isinstance(messages, dict) and "template" in messages:
+        answered["input_messages"] = {**messages, "template": typed_messages(messages["template"])}
+    if sent["type"] != "jsonl":
+        params = answered.get("sampling_params")
+        answered["sampling_params"] = (
+            {key: _answered_parameter(key, value) for key, value in params.items()}
+            if isinstance(params, dict)
+            else None
+        )
+    return answered
+
+
+def _answered_parameter(key: str, value: JsonValue) -> JsonValue:
+    if key in _FLOATS and isinstance(value, int):
+        return float(value)
+    return value
+
+
+def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:
+    """Return a caution for each key that the contract does not know.
+
+    The hosted API ignored such keys in silence; they are accepted all the same.
+    """
+    return bounded_cautions(
+        Caution(pointer, f"Unknown key {pointer.rpartition('/')[2][:_SHOWN_CHARS]!r}: accepted, but without effect.")
+        for pointer in pointers
+    )
+
+
+def run_options(asked: CreateEvalRunExtension | None) -> RunOptions:
+    """Return what a request asks of Evalhaven for a run."""
+    if asked is None:
+        return DEFAULT_OPTIONS
+    budget = asked.budget
+    return RunOptions(
+        repeats=asked.repeats or 1,
+        cache=asked.cache or False,
+        max_concurrency=asked.max_concurrency,
+        extra_body=cast("JsonObject | None", asked.extra_body),
+        budget=None if budget is None else Budget(budget.cost, budget.tokens),
+        labels=tuple(asked.labels or ()),
+    )
+
+
+def refuse_cautions(cautions: Sequence[Caution], *, strict: bool) -> None:
+    """Refuse, where the caller asked for it, what can never resolve.
+
+    Raises:
+        InvalidRequestError: `strict` is set and there are cautions; the first is named.
+    """
+    if strict and cautions:
+        first = cautions[0]
+        param = first.pointer.removeprefix("/").replace("/", ".")
+        raise InvalidRequestError(f"'{param}': {first.message}", param=param, code="unresolvable_template")

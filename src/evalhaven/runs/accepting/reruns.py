@@ -1,0 +1,214 @@
+"""What is evaluated again: a new run over an old one's samples, and an old one whose errors are tried again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.errors import InvalidRequestError, NotFoundError
+from evalhaven.domain.evals import Caution
+from evalhaven.domain.ids import RunId, created_at_of
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.run_options import Budget, RunOptions
+from evalhaven.domain.runs import Regrading, Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.runs.tool_secrets import MASK, masked, secrets_of
+from evalhaven.storage.evals import get_eval
+from evalhaven.storage.files import get_file
+from evalhaven.storage.regrading import has_output_items
+from evalhaven.storage.runs import find_regrading_of, get_run_by_id, insert_run, is_deleted
+
+
+def regraded_run(
+    run_id: RunId,
+    source: Run,
+    *,
+    name: str | None,
+    metadata: dict[str, str],
+    criteria: Sequence[JsonObject] | None,
+    options: RunOptions,
+    warnings: Sequence[Caution],
+) -> Run:
+    """Return a queued run that grades the samples of another one.
+
+    Args:
+        run_id: Its new id.
+        source: The run that has the samples.
+        name: As sent; without one it is named after that run.
+        metadata: As sent.
+        criteria: Testing criteria of its own; None for the eval's.
+        options: As sent; its repeats are those of the samples.
+        warnings: What of the request will have no effect.
+
+    Raises:
+        InvalidRequestError: That run has not ended.
+    """
+    if not source.status.is_final:
+        raise InvalidRequestError(
+            f"Run {source.id!r} is {source.status}: its samples can be graded again when it has ended. Wait for that, "
+            "or cancel it.",
+            param="run_id",
+            code="run_not_ended",
+        )
+    origin = None if source.imported is None else source.imported.origin
+    return Run(
+        id=run_id,
+        eval_id=source.eval_id,
+        eval_key=source.eval_key,
+        scope=source.scope,
+        created_at=created_at_of(run_id),
+        name=f"{source.name} (graded again)" if name is None else name,
+        model=source.model,
+        metadata=metadata,
+        data_source=_without_rows(source.data_source),
+        warnings=warnings,
+        options=replace(options, repeats=source.options.repeats),
+        regrading=Regrading(source.key, source.id, source.status, source.times_retried, origin),
+        own_criteria=criteria,
+    )
+
+
+def reopened_run(run: Run, budget: Budget | None) -> Run:
+    """Return a run queued again, so that what has no result in it is executed once more.
+
+    One that is under way or has a result for every item is returned as it is.
+
+    Args:
+        run: The run.
+        budget: What holds from now on; None keeps the one it has.
+
+    Raises:
+        InvalidRequestError: It was executed elsewhere, or its budget is spent.
+    """
+    if run.imported is not None:
+        raise InvalidRequestError(
+            f"Run {run.id!r} was executed elsewhere and imported: nothing of it can be executed again here. Create a "
+            f"new run, or grade its samples again with POST /api/runs/{run.id}/regrade.",
+            param="run_id",
+            code="imported_run",
+        )
+    if not run.status.is_final or (run.status is RunStatus.COMPLETED and not run.tally.errored):
+        return run
+    budget = budget or run.options.budget
+    spending = run.tally.spending
+    if budget is not None and budget.is_exceeded(spending.priced_cost, spending.tokens):
+        raise InvalidRequestError(
+            f"Run {run.id!r} has spent its budget. Give a larger one as 'budget', for all that it has spent and will "
+            "spend.",
+            param="budget",
+            code="budget_exceeded",
+        )
+    return replace(run.reopened(), options=replace(run.options, budget=budget))
+
+
+def tools_of_retry(run: Run, sent: JsonValue) -> list[JsonValue] | None:
+    """Return the tools of a run with what authenticates them, or None where nothing does.
+
+    Raises:
+        InvalidRequestError: They are needed and were not sent, or others were sent.
+    """
+    params = run.data_source.get("sampling_params")
+    tools = params.get("tools") if isinstance(params, dict) else None
+    stored = tools if isinstance(tools, list) and run.is_sampled else []
+    if sent is None:
+        if MASK in secrets_of(stored):
+            raise InvalidRequestError(
+                "What authenticates the run's tools was erased when it ended. Send its tools again, with it, as "
+                "'tools'.",
+                param="tools",
+                code="secrets_required",
+            )
+        return None
+    given = cast("list[JsonValue]", sent)
+    if cast("JsonObject", masked({"tools": given}))["tools"] != stored or MASK in secrets_of(given):
+        raise InvalidRequestError(
+            "'tools' must be the tools of the run, with what authenticates them in place of each "
+            f"{MASK!r}: only secrets can be given anew. For other tools create a new run.",
+            param="tools",
+            code="other_tools",
+        )
+    return given if MASK in secrets_of(stored) else None
+
+
+def _without_rows(data_source: JsonObject) -> JsonObject:
+    source = data_source.get("source")
+    if not isinstance(source, dict) or source.get("type") != "file_content":
+        return data_source
+    return {**data_source, "source": {**source, "content": []}}
+
+
+async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, source: Run) -> None:
+    """Store a run that grades the samples of another one, if these are still what they were.
+
+    Args:
+        tx: Open write transaction.
+        scope: In whose project.
+        new: The run.
+        source: The run that has the samples, as it was read before.
+
+    Raises:
+        InvalidRequestError: It was tried again meanwhile, or has no output items.
+    """
+    await get_eval(tx, scope, source.eval_id, for_share=True)
+    # Locked, so that nobody deletes or retries it before the new run, which keeps it from being purged, is stored.
+    current = await get_run_by_id(tx, scope, source.id, for_update=True)
+    if current.status != source.status or current.times_retried != source.times_retried:
+        raise InvalidRequestError(
+            f"Run {source.id!r} is {current.status}: it was tried again just now.", param="run_id", code="run_not_ended"
+        )
+    if not await has_output_items(tx, scope, current.key):
+        raise InvalidRequestError(
+            f"Run {source.id!r} has no output items, so there are no samples to grade.",
+            param="run_id",
+            code="no_output_items",
+        )
+    await insert_run(tx, scope, new)
+
+
+async def refuse_run_in_use(tx: AsyncConnection, scope: ProjectScope, run: Run) -> None:
+    """Refuse to change a run, locked, that another one reads.
+
+    Raises:
+        InvalidRequestError: That one is named.
+    """
+    reader = await find_regrading_of(tx, scope, run.key)
+    if reader is not None:
+        raise InvalidRequestError(
+            f"Run {reader!r} is grading the samples of run {run.id!r}, which must not change meanwhile. Wait for its "
+            "end, or cancel it.",
+            param="run_id",
+            code="run_in_use",
+        )
+
+
+async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+    """Refuse to execute the rest of a run, locked, whose rows are gone.
+
+    Args:
+        tx: Open write transaction.
+        scope: In whose project.
+        run: The run.
+        at: Unix second.
+
+    Raises:
+        InvalidRequestError: The run whose samples it grades is deleted, or its file.
+    """
+    if not run.items_missing:
+        return
+    if run.regrading is not None and await is_deleted(tx, scope, run.regrading.source_key):
+        raise InvalidRequestError(
+            f"Run {run.regrading.run_id!r}, whose samples were still to be graded, is deleted.",
+            param="run_id",
+            code="source_deleted",
+        )
+    if run.file_id is not None:
+        try:
+            await get_file(tx, scope, run.file_id, at, for_share=True)
+        except NotFoundError as error:
+            raise InvalidRequestError(
+                f"The file {run.file_id!r}, of which rows were still to be executed, is deleted or has expired.",
+                param="run_id",
+                code="file_not_found",
+            ) from error
