@@ -99,6 +99,9 @@ def _fill(url: URL) -> None:
         command.upgrade(config, "0004")
         for statement in ROWS:
             connection.execute(text(statement), {name: VALUES[name] for name in VALUES if f":{name}" in statement})
+        if connection.dialect.name == "postgresql":
+            for name in ("evals", "files", "runs"):
+                connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('{name}', 'key'), 7)")
         connection.commit()
     engine.dispose()
 
