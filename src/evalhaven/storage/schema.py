@@ -29,6 +29,9 @@ def upgrade_database(url: URL) -> None:
     Raises:
         UnusableDatabaseError: Texts in all languages cannot be stored in it.
     """
+    current, wanted = schema_revisions(url)
+    if current == wanted:
+        return  # without a lock, for which a writer that is just being killed would have to be waited
     engine = sync_engine(url)
     if engine.dialect.name == "sqlite":
         _begin_transactions(engine)

@@ -1,6 +1,8 @@
 """Facts about the schema: the migrations make exactly the tables that the code uses."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -62,6 +64,12 @@ def test_a_second_upgrade_changes_nothing(database_url: URL) -> None:
 
     assert schema_revisions(database_url) == before
     assert before[0] == before[1] is not None
+
+
+def test_a_database_of_this_release_is_opened_while_another_process_writes(sqlite_database_url: URL) -> None:
+    with closing(sqlite3.connect(str(sqlite_database_url.database), isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        upgrade_database(sqlite_database_url)
 
 
 def test_an_empty_database_has_no_revision(tmp_path: Path) -> None:
