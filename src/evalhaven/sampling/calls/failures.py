@@ -17,7 +17,7 @@ Codes of errors: the endpoint's own `error.code` where it has the form of one, e
 | `loop_detected` | 508: the endpoint is Evalhaven itself |
 | `server_error` | any other 5xx |
 | `unexpected_redirect` | 3xx |
-| `invalid_reply` | an answer that is none of the protocol |
+| `invalid_reply` | an answer that is none of the protocol, or not HTTP at all |
 | `reply_too_large` | an answer above the transport's limit |
 | `upstream_timeout` | no answer in time |
 | `upstream_unreachable` | no connection |
@@ -177,6 +177,8 @@ def failure_of_transport(error: TransportError, endpoint: str) -> Failure:
             return Failure(_error("upstream_timeout", message), "timeout")
         case "broken":
             return Failure(_error("upstream_connection_lost", message), "connection")
+        case "malformed":
+            return Failure(_error("invalid_reply", message), "invalid_reply")
         case "too_large":
             return Failure(_error("reply_too_large", message, retryable=False), "final")
 

@@ -95,6 +95,9 @@ class Line:
             reply = await self._transport.post(url, self._headers, body, self._timeout_s)
         except TransportError as error:
             failure = failure_of_transport(error, self._endpoint.name)
+            if error.kind in ("malformed", "too_large"):
+                # Something came: the endpoint is there.
+                return self._fail(failure, permit, expected_tokens)
             self.reachability.note_failure(failure.error)
             return failure
         except ValueError as error:
