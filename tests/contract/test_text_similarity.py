@@ -210,13 +210,14 @@ def test_an_endpoint_that_fails_for_a_while_costs_no_item(
 def test_an_answer_of_another_shape_is_an_error_of_the_item(
     cosine: openai.OpenAI, endpoint: EmbeddingsEndpoint
 ) -> None:
-    endpoint.faults.append(Fault(200, {"vectors": []}))
+    endpoint.faults.extend([Fault(200, {"vectors": []})] * 4)
     run, [item] = cosine_run(cosine, [row("odd reference", "odd answer")])
     [counts] = run["per_testing_criteria_results"]
     error = item["results"][0]["evalhaven"]["error"]
 
     assert (run["status"], item["status"]) == ("completed", "error")
-    assert (error["code"], error["origin"], error["retryable"]) == ("embeddings_failed", "judge", False)
+    assert (error["code"], error["origin"], error["retryable"]) == ("embeddings_failed", "judge", True)
+    assert len(endpoint.requests) == 4
     assert (counts["passed"], counts["failed"], counts["errored"]) == (0, 0, 1)
     assert run["result_counts"]["errored"] == 1
 
@@ -231,7 +232,7 @@ def test_one_text_that_is_refused_errors_its_own_item_alone(
     assert [item["status"] == "error" for item in items] == [False] * 20 + [True]
     assert run["result_counts"]["errored"] == 1
     message = items[-1]["results"][0]["evalhaven"]["error"]["message"]
-    assert "answered 400: refused, with key Bearer ***" in message
+    assert "failed (invalid_request_error): refused, with key ***" in message
 
 
 def test_the_doctor_tries_the_endpoint_and_names_wordnet(endpoint: EmbeddingsEndpoint, tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_the_doctor_tries_the_endpoint_and_names_wordnet(endpoint: EmbeddingsEnd
     assert good.returncode == none.returncode == 0, good.stdout + good.stderr
     assert f"Embeddings: text-embedding-3-large at {endpoint.url} answers vectors of 8 numbers." in good.stdout
     assert bad.returncode == 1
-    assert "answered 401: *** is wrong" in bad.stdout
+    assert "(authentication_error): *** is wrong" in bad.stdout
     assert KEY not in good.stdout + good.stderr + bad.stdout + bad.stderr
     assert "Embeddings: no endpoint" in none.stdout
     assert re.search(rf"WordNet: ({DEBIAN_DIRECTORY}|not found)", none.stdout)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from evalhaven import __version__
 from evalhaven.app.endpoints import (
     embeddings_come_from_openai,
-    embeddings_endpoint,
+    embeddings_target,
     installed_wordnet,
     open_catalog,
 )
@@ -25,7 +25,8 @@ from evalhaven.cli.endpoints import examine_endpoints
 from evalhaven.cli.grader_report import choose, is_pinned_in_vain, isolation_note, library_note, pinned_problem
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
-from evalhaven.sampling.embeddings.embedder import EmbeddingError, EmbeddingsEndpoint, try_endpoint
+from evalhaven.sampling.catalog import Target
+from evalhaven.sampling.embeddings.embedder import EmbeddingError, try_endpoint
 from evalhaven.settings import PREFIX, Settings, unknown_variables
 from evalhaven.storage.database import sqlite_url
 from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
@@ -180,17 +181,21 @@ def _embeddings_notes(settings: Settings, problems: list[str]) -> list[str]:
     if embeddings_come_from_openai(settings):
         # The endpoint's own line says whether it is there; each question for embeddings costs money.
         return [f"Embeddings: {settings.embeddings_model} at OpenAI, because OPENAI_API_KEY is set."]
-    endpoint = embeddings_endpoint(settings)
-    if endpoint is None:
+    try:
+        target = embeddings_target(settings, open_catalog(settings))
+    except StartError:
+        return []  # The lines on endpoints say why.
+    if target is None:
         cure = f"{PREFIX}EMBEDDINGS_BASE_URL names one"
         return [f"Embeddings: no endpoint, so runs with the metric cosine end as failed; {cure}."]
+    url, model = target.endpoint.base_url, target.model
     try:
-        length = anyio.run(_try_embeddings, endpoint)
+        length = anyio.run(_try_embeddings, target)
     except (EmbeddingError, TimeoutError) as error:
         reason = str(error).rstrip(".") or f"no answer within {_EMBEDDINGS_TIMEOUT_S:g} s"
-        problems.append(f"Embeddings: {endpoint.base_url} does not work for {endpoint.model!r}: {reason}.")
+        problems.append(f"Embeddings: {url} does not work for {model!r}: {reason}.")
         return []
-    return [f"Embeddings: {endpoint.model} at {endpoint.base_url} answers vectors of {length} numbers."]
+    return [f"Embeddings: {model} at {url} answers vectors of {length} numbers."]
 
 
 def _python_notes(settings: Settings, problems: list[str]) -> list[str]:
@@ -202,6 +207,6 @@ def _python_notes(settings: Settings, problems: list[str]) -> list[str]:
     return [isolation_note(isolation), *notes]
 
 
-async def _try_embeddings(endpoint: EmbeddingsEndpoint) -> int:
+async def _try_embeddings(target: Target) -> int:
     with anyio.fail_after(_EMBEDDINGS_TIMEOUT_S):
-        return await try_endpoint(endpoint)
+        return await try_endpoint(target)

@@ -119,7 +119,7 @@ class RunConductor:
         limit = run.options.max_concurrency
         run_limit = None if limit is None else anyio.CapacityLimiter(limit)
         judges = RunJudges(engine, run, guard, run_limit)
-        facilities = replace(engine.facilities, open_judge=judges.open)
+        facilities = replace(engine.facilities, open_judge=judges.open, watch=guard.watch_judge())
         async with open_graders(run.criteria(parent), facilities) as graders:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
             evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator

@@ -28,7 +28,7 @@ _ANY_FORMAT: JsonObject = {
 
 
 def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
-    """Let pass a run whose judges can all be asked; return whether it has any.
+    """Let pass a run whose judges can all be asked; return whether its graders call any model, that of embeddings too.
 
     Raises:
         InvalidRequestError: No endpoint serves one's model, the one that does cannot be asked so, or a budget in
@@ -48,7 +48,13 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
             raise InvalidRequestError(message, param=param) from error
         require_price(run, target)
-    return has_judges
+    return has_judges or _compares_embeddings(list(run.criteria(parent)))
+
+
+def _compares_embeddings(criteria: JsonValue) -> bool:
+    if isinstance(criteria, dict):
+        return criteria.get("evaluation_metric") == "cosine" or _compares_embeddings(list(criteria.values()))
+    return isinstance(criteria, list) and any(_compares_embeddings(part) for part in criteria)
 
 
 def _judges_of(criteria: JsonValue, param: str) -> Iterator[tuple[str, JsonObject]]:

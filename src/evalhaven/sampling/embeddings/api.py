@@ -4,10 +4,12 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
-import httpx
 import msgspec
+
+from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float32]
 
-_SHOWN_CHARS = 300
+EMBEDDINGS_PATH = "/embeddings"
+_MOST_TOKENS = 1 << 62
 
 
 class EmbeddingError(Exception):
@@ -23,11 +26,13 @@ class EmbeddingError(Exception):
 
     Attributes:
         retryable: Whether the same text could have one another time.
+        is_fatal: Whether any other text would fail alike.
     """
 
-    def __init__(self, message: str, *, retryable: bool) -> None:
+    def __init__(self, message: str, *, retryable: bool, is_fatal: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.is_fatal = is_fatal
 
 
 class _Embedding(msgspec.Struct):
@@ -37,18 +42,22 @@ class _Embedding(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     data: list[_Embedding]
-
-
-class _Fault(msgspec.Struct):
-    message: str = ""
-
-
-class _Refusal(msgspec.Struct):
-    error: _Fault | str = ""
+    usage: Any = None
 
 
 _ANSWERS = msgspec.json.Decoder(_Answer)
-_REFUSALS = msgspec.json.Decoder(_Refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What an endpoint answered: an embedding for each text, in the order of the texts, as it was sent.
+
+    Attributes:
+        tokens: How many it counted; 0 where it did not say.
+    """
+
+    embeddings: Sequence[str | list[float]]
+    tokens: int
 
 
 def request_body(model: str, texts: Sequence[str]) -> bytes:
@@ -56,31 +65,44 @@ def request_body(model: str, texts: Sequence[str]) -> bytes:
     return json.dumps({"model": model, "input": list(texts), "encoding_format": "base64"}).encode()
 
 
-def vectors_of(body: bytes, count: int) -> "list[Vector | EmbeddingError]":
-    """Return the vectors of an answer in the order of the texts; in the place of one that is unusable, why.
+def read_embeddings(body: bytes, count: int) -> Embedded:
+    """Return the embeddings of an answer in the order of the texts.
 
     Args:
         body: The answer's body; vectors may be base64 of little-endian floats, or arrays of numbers.
         count: How many texts were sent.
 
     Raises:
-        EmbeddingError: The answer as a whole is unusable.
+        UnusableReplyError: It has no embedding for each of them.
     """
     try:
-        embeddings = _ANSWERS.decode(body).data
+        answer = _ANSWERS.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise EmbeddingError(f"the embeddings endpoint's answer cannot be read: {error}.", retryable=False) from error
-    by_index = {each.index: each for each in embeddings}
-    if len(embeddings) != count or by_index.keys() != set(range(count)):
-        raise EmbeddingError(
-            f"the embeddings endpoint was sent {count} texts and answered {len(embeddings)} embeddings, or numbered "
-            "them otherwise.",
-            retryable=False,
+        raise UnusableReplyError(f"it cannot be read: {error}") from error
+    by_index = {each.index: each.embedding for each in answer.data}
+    if len(answer.data) != count or by_index.keys() != set(range(count)):
+        raise UnusableReplyError(
+            f"it was sent {count} texts and answered {len(answer.data)} embeddings, or numbered them otherwise"
         )
-    vectors = [_vector_of(by_index[index].embedding) for index in range(count)]
+    return Embedded([by_index[index] for index in range(count)], _tokens_of(answer.usage))
+
+
+def vectors_of(embeddings: Sequence[str | list[float]]) -> "list[Vector | EmbeddingError]":
+    """Return embeddings as vectors; in the place of one that is unusable, why.
+
+    Raises:
+        EmbeddingError: They do not belong together.
+    """
+    vectors = [_vector_of(each) for each in embeddings]
     if len({len(vector) for vector in vectors if not isinstance(vector, EmbeddingError)}) > 1:
         raise EmbeddingError("the embeddings endpoint answered embeddings of different lengths.", retryable=False)
     return vectors
+
+
+def _tokens_of(usage: Any) -> int:
+    counts = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
+    tokens = counts.get("total_tokens") or counts.get("prompt_tokens")
+    return int(tokens) if isinstance(tokens, int | float) and 0 < tokens < _MOST_TOKENS else 0
 
 
 def _vector_of(embedding: str | list[float]) -> "Vector | EmbeddingError":
@@ -101,21 +123,3 @@ def _vector_of(embedding: str | list[float]) -> "Vector | EmbeddingError":
     if not vector.any():
         return EmbeddingError("the embeddings endpoint answered an embedding without direction.", retryable=False)
     return vector
-
-
-def refusal_text(answer: httpx.Response, key: str | None) -> str:
-    """Return what an endpoint said with an error, short, and with the key blotted out.
-
-    Args:
-        answer: The answer, read whole.
-        key: The key that was sent, which some servers repeat.
-    """
-    try:
-        fault = _REFUSALS.decode(answer.content).error
-        text = fault if isinstance(fault, str) else fault.message
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        text = ""
-    text = text or answer.text
-    if key:
-        text = text.replace(key, "***")
-    return " ".join(text.split())[:_SHOWN_CHARS]
