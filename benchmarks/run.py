@@ -21,6 +21,7 @@ from benchmarks.measure import Measurement, measure, scratch
 from benchmarks.peers import find_peers
 from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.sampling_report import measure_sampling, print_sampling
+from benchmarks.schemes import measure_schemes, print_schemes
 from benchmarks.similarity import compare_metrics, print_comparisons
 
 SIZES = (10_000, 1_000_000)
@@ -68,11 +69,13 @@ def _measure_python(_arguments: argparse.Namespace, console: Console) -> Documen
 
 
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
+    schemes = measure_schemes(arguments.against, console)
+    print_schemes(schemes, console)
     peers, missing = find_peers(arguments.promptfoo, arguments.lm_eval)
     large = MILLION if arguments.million else LARGE
     report = measure_sampling(large, arguments.probe_seconds, peers, missing, console)
     print_sampling(report, console)
-    return {"sampling": report.document()}
+    return {"sampling": report.document(), "schemes": [asdict(each) for each in schemes]}
 
 
 _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
@@ -98,6 +101,8 @@ def main() -> None:
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="a Python that has lm_eval, if that is not on the path")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
+    against = "another checkout whose sampled runs are measured in turns with ours, over HTTP and HTTPS"
+    parser.add_argument("--against", type=Path, metavar="DIR", help=against)
     arguments = parser.parse_args()
     console = Console(width=100, highlight=False)
     facts = machine_facts()

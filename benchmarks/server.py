@@ -112,15 +112,18 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started_server(data_dir: Path, settings: Mapping[str, str] | None = None) -> Generator[Server]:
+def started_server(
+    data_dir: Path, settings: Mapping[str, str] | None = None, python: str = sys.executable
+) -> Generator[Server]:
     """Start a server on a free port; it is stopped at the end of the block.
 
     Args:
         data_dir: Its data directory, which it makes.
         settings: Its variables `EVALHAVEN_…`; no others of that name reach it.
+        python: What executes it, with Evalhaven installed.
     """
     port = free_port()
-    command = [sys.executable, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
+    command = [python, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
     child = subprocess.Popen(command, env={**environment, "EVALHAVEN_LOG_LEVEL": "warning", **(settings or {})})
     try:
