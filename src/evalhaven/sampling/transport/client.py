@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
-from aiohttp import ClientError, ClientRequest
+from aiohttp import ClientError
 from yarl import URL
 
 from evalhaven.sampling.transport.connect_errors import connect_error
-from evalhaven.sampling.transport.connections import Connector
+from evalhaven.sampling.transport.connections import Connector, Way
 from evalhaven.sampling.transport.exchange import Exchange, UnansweredError
 from evalhaven.sampling.transport.proxies import proxy_at
 from evalhaven.sampling.transport.replies import HttpReply, TransportError, in_utf8
@@ -110,7 +110,7 @@ class HttpTransport:
         self._proxy = proxy_at(options.proxy) if options.proxy else None
         # An authority that is not readable is found here, not by the first request.
         self._tls: ssl.SSLContext | None = tls_context(options.ca_file) if options.ca_file else None
-        self._routes: dict[str, tuple[Route, ClientRequest]] = {}
+        self._routes: dict[str, tuple[Route, Way]] = {}
         self._connector: Connector | None = None
 
     async def __aenter__(self) -> Self:
@@ -170,7 +170,7 @@ class HttpTransport:
         finally:
             exchange.end()
 
-    def _route(self, url: str) -> tuple[Route, ClientRequest]:
+    def _route(self, url: str) -> tuple[Route, Way]:
         found = self._routes.get(url)
         if found is None:
             if len(self._routes) >= _MAX_ROUTES:
@@ -179,17 +179,17 @@ class HttpTransport:
             found = self._routes[url] = (route, self._way_to(route.origin))
         return found
 
-    def _way_to(self, origin: Origin) -> ClientRequest:
+    def _way_to(self, origin: Origin) -> Way:
         """Return what aiohttp's connector wants to know: where to, how, and through which proxy."""
         scheme = "https" if origin.is_tls else "http"
         url = URL.build(scheme=scheme, host=origin.host, port=origin.port)
         proxy = origin.proxy
         if proxy is None:
-            return ClientRequest("GET", url, loop=asyncio.get_running_loop(), ssl=self._tls_to(origin))
+            return Way("GET", url, loop=asyncio.get_running_loop(), ssl=self._tls_to(origin))
         headers = {"Host": origin.peer, "User-Agent": USER_AGENT}
         if proxy.authorization is not None:
             headers["Proxy-Authorization"] = proxy.authorization
-        return ClientRequest(
+        return Way(
             "GET",
             url,
             headers={"Host": origin.peer},
@@ -206,7 +206,7 @@ class HttpTransport:
             self._tls = tls_context(None)
         return self._tls
 
-    async def _ask(self, origin: Origin, way: ClientRequest, head: bytes, body: bytes, timeout_s: float) -> HttpReply:
+    async def _ask(self, origin: Origin, way: Way, head: bytes, body: bytes, timeout_s: float) -> HttpReply:
         try:
             async with asyncio.timeout(timeout_s):
                 exchange = await self._begin(origin, way, head, body, self._options.max_reply_bytes)
@@ -221,7 +221,7 @@ class HttpTransport:
             return HttpReply(exchange.status, headers, in_utf8(received, headers.get("content-type", "")))
         raise _late(origin, timeout_s)
 
-    async def _begin(self, origin: Origin, way: ClientRequest, head: bytes, body: bytes, most_bytes: float) -> Exchange:
+    async def _begin(self, origin: Origin, way: Way, head: bytes, body: bytes, most_bytes: float) -> Exchange:
         """Send a request and return it once the head of its reply is there."""
         is_new_wanted = False
         while True:
@@ -243,7 +243,7 @@ class HttpTransport:
                 raise TransportError("broken", f"{origin.peer} ended the connection before its reply")
             is_new_wanted = True  # The server had no use for that connection; on a new one the request counts.
 
-    async def _connect(self, origin: Origin, way: ClientRequest, most_bytes: float) -> Exchange:
+    async def _connect(self, origin: Origin, way: Way, most_bytes: float) -> Exchange:
         connector = self._connector
         if connector is None:
             raise TransportError("connect", "the transport is closed")

@@ -7,11 +7,12 @@ package send what each of them is for.
 import asyncio
 import functools
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import ClientConnectionError, ClientRequest, ClientTimeout, StreamReader, TCPConnector, ThreadedResolver
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -99,6 +100,11 @@ class Receiver(ResponseHandler):
         elif self.received_bytes > (MAX_HEAD_BYTES if self._message is None else self._most_bytes):
             self.fail(self._refuse(self._message is not None))
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on where reading was paused; aiohttp would parse nothing once more after each read."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Hand a head on, with its body as it comes."""
         if data[0].code >= 200 and self._message is None:  # noqa: PLR2004 - the others are informational
@@ -140,6 +146,15 @@ class Receiver(ResponseHandler):
         return self._parser
 
 
+class Way(ClientRequest):
+    """Where requests go, for aiohttp's connector; it asks for the key of each one."""
+
+    @functools.cached_property
+    def connection_key(self) -> ConnectionKey:  # pyright: ignore[reportIncompatibleMethodOverride] - it never changes
+        """Return what connections are shared by."""
+        return super().connection_key
+
+
 class Connector(TCPConnector):
     """The connections that there are, and the way to more."""
 
@@ -162,9 +177,9 @@ class Connector(TCPConnector):
         # `sock_connect` would count anew for each address.
         self._timeout = ClientTimeout(total=None, connect=connect_timeout_s)
 
-    async def open(self, request: ClientRequest) -> Connection:
-        """Return a connection for a request: one that is kept, else a new one."""
-        return await self.connect(request, [], self._timeout)
+    def open(self, way: Way) -> Awaitable[Connection]:
+        """Return a connection: one that is kept, else a new one."""
+        return self.connect(way, [], self._timeout)
 
 
 def _open_socket(address: Any) -> socket.socket:

@@ -50,7 +50,7 @@ def in_utf8(body: bytes, content_type: str) -> bytes:
     charset = "utf-16" if body.startswith(_MARKS) else ""
     if body.startswith(_MARKS[:2]):
         charset = "utf-32"
-    elif not charset and (found := _CHARSET.search(content_type.lower())):
+    elif not charset and "=" in content_type and (found := _CHARSET.search(content_type.lower())):
         charset = found[1]
         # Many say Latin-1 and send UTF-8.
         if not _WIDE.fullmatch(charset) and (not _NARROW.fullmatch(charset) or _is_utf8(body)):
