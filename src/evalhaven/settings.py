@@ -2,17 +2,20 @@
 
 import base64
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from evalhaven.sampling.configuration.values import InvalidValueError, checked_base_url, checked_key
 
 PREFIX = "EVALHAVEN_"
 _KEY_BYTES = 32
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -34,6 +37,11 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None,
         description="How users reach this server, such as https://evals.example.org; default: host and port.",
+    )
+    allowed_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        None,
+        description="Origins of other web pages that may read and write here, such as http://localhost:3000, divided "
+        "by commas; default: the server's own pages alone.",
     )
     expose_without_keys: bool = Field(
         False,
@@ -158,6 +166,16 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as https://evals.example.org")
         return None if value is None else value.rstrip("/")
 
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _check_allowed_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(origin_of(each.strip().rstrip("/")) for each in value.split(",") if each.strip())
+        if wrong := [each for each in origins if not _ORIGIN.fullmatch(each)]:
+            raise ValueError(f"must be origins such as http://localhost:3000, divided by commas, not {wrong[0]!r}")
+        return origins or None
+
     @property
     def environments_dir(self) -> Path:
         """Return where the libraries of python graders stand."""
@@ -179,6 +197,17 @@ class Settings(BaseSettings):
     def is_loopback(self) -> bool:
         """Tell whether only this machine reaches the listener."""
         return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+
+
+def origin_of(address: str) -> str:
+    """Return scheme, host and port of an address as browsers write them; what is no address comes back as it is."""
+    match = _ORIGIN.match(address.lower())
+    if match is None:
+        return address
+    scheme = match[0].partition(":")[0]
+    rest = address[match.end() :]
+    is_path = rest.startswith("/") or not rest
+    return match[0].removesuffix(_DEFAULT_PORTS.get(scheme, "\0")) if is_path else address
 
 
 def unknown_variables() -> list[str]:

@@ -30,6 +30,10 @@ SOURCES = {
         "completions",
         {"type": "stored_completions", "metadata": None, "model": None, "created_after": None, "limit": None},
     ),
+    "stored completions, metadata of any type": (
+        "completions",
+        {"type": "stored_completions", "metadata": {"n": 1.0, "b": True, "0": None, "l": ["x", {"y": []}]}},
+    ),
     "responses": (
         "responses",
         {
@@ -96,6 +100,8 @@ PARAMS = {
         },
         "tools": TOOLS["completions"],
         "tool_choice": "required",
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "alloy", "format": "wav"},
     },
     "responses": {
         "temperature": 0.25,
@@ -158,6 +164,21 @@ def test_content_keeps_its_form_and_the_message_gets_its_type(
     assert echoed == [{**message, "type": "message"}]
 
 
+def test_what_an_answer_is_made_of_is_echoed_beside_the_model(make_run: MakeRun, parent: dict[str, Any]) -> None:
+    sent = sampled(modalities=["text", "audio"], audio={"voice": "alloy", "format": "wav"})
+    assert _echo(make_run, parent, sent) == {**sent, "sampling_params": None}
+
+
+def test_what_an_answer_is_made_of_is_said_once(http: httpx.Client, parent: dict[str, Any]) -> None:
+    params = {"modalities": ["text"], "audio": {"voice": "alloy"}}
+    others: dict[str, Any] = {"modalities": ["text", "audio"], "audio": {}}
+    for name, other in others.items():
+        body = {"data_source": {**sampled(sampling_params=params), name: other}}
+        error = refusal_of(http.post(f"/v1/evals/{parent['id']}/runs", json=body))
+        assert error["param"] == f"data_source.{name}"
+        assert f"sampling_params.{name}" in error["message"]
+
+
 @pytest.mark.parametrize("kind", BOTH)
 def test_sampling_params_are_echoed_as_sent(make_run: MakeRun, parent: dict[str, Any], kind: str) -> None:
     sent = sampled(kind, sampling_params=PARAMS[kind])
@@ -183,11 +204,11 @@ def test_every_response_format_is_echoed(make_run: MakeRun, parent: dict[str, An
 
 
 def test_misplaced_keys_are_accepted_echoed_and_warned_of(make_run: MakeRun, parent: dict[str, Any]) -> None:
-    sent = sampled(temperature=0, modalities=["text"], sampling_params={"max_tokens": 5, "text": {}})
+    sent = sampled(temperature=0, prediction={}, sampling_params={"max_tokens": 5, "text": {}})
     run = make_run(parent, data_source=sent, tags=[])
     assert run["data_source"] == sent
     assert sorted(warning["pointer"] for warning in run["evalhaven"]["warnings"]) == [
-        "/data_source/modalities",
+        "/data_source/prediction",
         "/data_source/sampling_params/max_tokens",
         "/data_source/sampling_params/text",
         "/data_source/temperature",

@@ -10,9 +10,10 @@ import httpx
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, eval_body, inline_source, refusal_of, string_check
+from tests.contract.conftest import MakeEval, eval_body, inline_source, refusal_of, string_check, wait_for_end
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+MIXED = {"n": 1.0, "b": True, "0": None, "l": ["x", {"y": []}]}
 TICKET_SCHEMA = {
     "type": "object",
     "properties": {"ticket_text": {"type": "string"}, "correct_label": {"type": "string"}},
@@ -81,7 +82,7 @@ def test_without_a_sample_schema_only_the_item_is_required(make_eval: MakeEval, 
 
 
 @pytest.mark.parametrize("kind", ["logs", "stored_completions"])
-@pytest.mark.parametrize("metadata", [{"usecase": "chatbot"}, {}, None, "absent"])
+@pytest.mark.parametrize("metadata", [{"usecase": "chatbot"}, MIXED, {}, None, "absent"])
 def test_a_config_of_logged_calls_keeps_its_type_and_filter(make_eval: MakeEval, kind: str, metadata: Any) -> None:
     config = {"type": kind} if metadata == "absent" else {"type": kind, "metadata": metadata}
     answered = make_eval(data_source_config=config)["data_source_config"]
@@ -224,3 +225,31 @@ def test_the_sdk_does_the_whole_life_of_an_eval(client: openai.OpenAI) -> None:
     assert client.evals.delete(made.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.evals.retrieve(made.id)
+
+
+def test_rows_whose_first_key_begins_with_a_byte_order_mark_are_warned_of(
+    http: httpx.Client, make_eval: MakeEval, run_to_end: Any
+) -> None:
+    config = {"type": "custom", "item_schema": {"type": "object"}}
+    evaluation = make_eval(data_source_config=config, testing_criteria=[string_check(input="{{ item.id }}")])
+    rows = [{"item": {"id": "1"}}, {"item": {"\ufeffid": "2", "b": "x"}}, {"item": {"\ufeffid": "3"}}]
+    upload = {"file": ("rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows)), "purpose": (None, "evals")}
+    file_id = http.post("/v1/files", files=upload).json()["id"]
+    source = {"type": "jsonl", "source": {"type": "file_id", "id": file_id}}
+    inline = run_to_end(evaluation, rows)
+    from_file = wait_for_end(http, http.post(f"/v1/evals/{evaluation['id']}/runs", json={"data_source": source}).json())
+
+    for run, place in ((inline, "row 1"), (from_file, "line 2")):
+        told = {each["pointer"]: each["message"] for each in run["evalhaven"]["warnings"]}
+        assert "byte order mark" in told["/data_source/source"]
+        assert told["/data_source/source"].endswith(f"The first such row is {place}.")
+
+
+def test_a_key_that_begins_with_a_byte_order_mark_is_warned_of(http: httpx.Client) -> None:
+    schema = {"type": "object", "properties": {"\ufeffid": {"type": "string"}, "text": {"type": "string"}}}
+    config = {"type": "custom", "item_schema": schema}
+    made = http.post("/v1/evals", json=eval_body(data_source_config=config))
+
+    assert made.status_code == 201
+    pointers = {warning["pointer"]: warning["message"] for warning in made.json()["evalhaven"]["warnings"]}
+    assert "byte order mark" in pointers["/data_source_config/item_schema/properties/\ufeffid"]

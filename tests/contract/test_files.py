@@ -96,13 +96,43 @@ def test_a_range_behind_the_end_of_a_file_is_refused_with_its_size(
     assert answer.headers["content-range"] == f"bytes */{len(content)}"
 
 
-@pytest.mark.parametrize("filename", ["rows.jsonl", "größe 😀.jsonl", "a b;c.jsonl", "../../etc/passwd", "x" * 300])
-def test_a_filename_is_only_a_name(http: httpx.Client, filename: str) -> None:
+@pytest.mark.parametrize("purpose", ["unknown", "", "Evals", "a b", "größe", "\x00", "x" * 5000])
+def test_of_an_unknown_purpose_there_are_no_files(
+    http: httpx.Client, client: openai.OpenAI, upload: Upload, purpose: str
+) -> None:
+    upload(b"{}")
+    answer = http.get("/v1/files", params={"purpose": purpose})
+    assert answer.status_code == 200
+    assert answer.json() == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    assert list(client.files.list(purpose=purpose)) == []
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("rows.jsonl", "rows.jsonl"),
+        ("größe 😀.jsonl", "größe 😀.jsonl"),
+        ("a b;c.jsonl", "a b;c.jsonl"),
+        ("x" * 300, "x" * 300),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\data\\rows.jsonl", "rows.jsonl"),
+    ],
+)
+def test_a_filename_is_only_a_name(http: httpx.Client, filename: str, name: str) -> None:
     made = _post(http, filename=filename).json()
-    assert made["filename"] == filename
+    assert made["filename"] == name
     answer = http.get(f"/v1/files/{made['id']}/content")
     assert answer.content == b"{}"
     assert answer.headers["content-disposition"].startswith("attachment")
+
+
+def test_a_filename_may_come_in_its_extended_form_alone(http: httpx.Client) -> None:
+    parts = ['name="purpose"\r\n\r\nevals', "name=\"file\"; filename*=UTF-8''na%C3%AFve%00.jsonl\r\n\r\n{}"]
+    body = "".join(f"--b\r\nContent-Disposition: form-data; {each}\r\n" for each in parts) + "--b--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    made = http.post("/v1/files", content=body.encode(), headers=headers).json()
+    assert made["filename"] == "naïve.jsonl"
+    assert http.get(f"/v1/files/{made['id']}").json() == made
 
 
 @pytest.mark.parametrize("seconds", [3600, 86_400, 2_592_000])

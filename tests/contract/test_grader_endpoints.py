@@ -124,6 +124,21 @@ def test_what_goes_wrong_is_a_flag_beside_a_reward_of_0(
     assert answer["evalhaven"].keys() & {"error", "unresolved"}
 
 
+def test_a_judge_answers_its_reward_though_a_variable_has_no_value(http: httpx.Client) -> None:
+    asked = 'Rate {{ item.no }} and {{ sample.output_json.x }}. ANSWER: {"steps": [], "result": 0.75}'
+    judge = JUDGE | {"input": [{"role": "user", "content": asked}]}
+    for grader, reward in ((judge, 0.75), (multi("1 - judge", judge=judge), 0.25), (multi("judge", **judge), 0.75)):
+        answer = run(http, grader, "words")
+        assert answer["reward"] == reward
+        assert raised(answer) == {
+            "invalid_variable_error": True,
+            "invalid_variable_error_details": "no value for item.no, sample.output_json.x",
+            "sample_parse_error": True,
+            "sample_parse_error_details": "'model_sample' is no JSON, or has no such part",
+        }
+        assert answer["evalhaven"]["unresolved"] == ["item.no", "sample.output_json.x"]
+
+
 def test_the_item_may_be_absent(http: httpx.Client) -> None:
     assert http.post(RUN, json={"grader": SAYS_YES | {"reference": "x"}, "model_sample": "x"}).json()["reward"] == 1.0
 

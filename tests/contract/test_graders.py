@@ -123,11 +123,13 @@ def test_messages_get_their_type_and_keep_their_form(make_eval: MakeEval, kind: 
 
 
 def test_messages_of_graders_inside_multi_get_their_type_too(make_eval: MakeEval) -> None:
-    untyped = {**SCORE, "input": [{"role": "user", "content": "x"}]}
-    [echoed] = make_eval(testing_criteria=[{**MULTI_MAP, "graders": {"mark": untyped}, "calculate_output": "mark"}])[
-        "testing_criteria"
-    ]
-    assert echoed["graders"]["mark"]["input"] == [{"role": "user", "content": "x", "type": "message"}]
+    untyped = {**SCORE, "name": "mark", "input": [{"role": "user", "content": "x"}]}
+    forms: list[Any] = [{"mark": untyped}, [untyped], untyped]
+    criteria = [{**MULTI_MAP, "graders": form, "calculate_output": "mark"} for form in forms]
+    in_map, in_list, alone = (echoed["graders"] for echoed in make_eval(testing_criteria=criteria)["testing_criteria"])
+
+    for part in (in_map["mark"], in_list[0], alone):
+        assert part["input"] == [{"role": "user", "content": "x", "type": "message"}]
 
 
 @pytest.mark.parametrize("role", ["user", "assistant", "system", "developer", "tool", "critic"])
@@ -137,10 +139,14 @@ def test_roles_are_open(make_eval: MakeEval, role: str) -> None:
 
 def test_unresolvable_placeholders_are_found_in_messages_and_inside_multi(make_eval: MakeEval) -> None:
     bad = {**part_of(SCORE), "input": [{"role": "user", "content": [{"type": "input_text", "text": "{{ item.a() }}"}]}]}
-    made = make_eval(testing_criteria=[bad, {**MULTI_MAP, "graders": {"m": bad}, "calculate_output": "m"}])
+    forms: list[Any] = [{"m": bad}, [{**bad, "name": "m"}], {**bad, "name": "m"}]
+    multis = [{**MULTI_MAP, "graders": form, "calculate_output": "m"} for form in forms]
+    made = make_eval(testing_criteria=[bad, *multis])
     assert [warning["pointer"] for warning in made["evalhaven"]["warnings"]] == [
         "/testing_criteria/0/input/0/content/0/text",
         "/testing_criteria/1/graders/m/input/0/content/0/text",
+        "/testing_criteria/2/graders/0/input/0/content/0/text",
+        "/testing_criteria/3/graders/input/0/content/0/text",
     ]
 
 

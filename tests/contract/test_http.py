@@ -1,5 +1,6 @@
 """What all answers have in common: headers, aliases, the error envelope; the page of a run."""
 
+import gzip
 import json
 import socket
 import sqlite3
@@ -40,21 +41,96 @@ def test_an_unknown_url_is_not_found(http: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "allowed"),
+    ("path", "hint"),
     [
-        ("PATCH", "/v1/evals/eval_x", {"GET", "POST", "DELETE"}),
-        ("PUT", "/v1/evals", {"GET", "POST"}),
-        ("POST", "/v1/files/file-x", {"GET", "DELETE"}),
-        ("DELETE", "/v1/models", {"GET"}),
-        ("POST", "/v1/evals/e/runs/r/output_items", {"GET"}),
+        ("/v1/v1/evals", "/v1/v1 is doubled: the base address (`api_base`, `base_url`) ends in /v1, and the program"),
+        ("/v1/v1/evals/eval_x/runs", "/v1/v1 is doubled"),
+        ("/v1/v1/chat/completions", "Leave /v1 out of the address"),
+        ("/openai/v1/v1/evals", "ends in /openai/v1, and the program adds /v1 by itself"),
+        ("/openai/openai/evals", "/openai/openai is doubled"),
+        ("/v1/openai/evals", "Leave /v1 out of the address"),
+        ("/openai/v1/openai/v1/files", "/openai/v1/openai/v1 is doubled"),
+        ("/evals", "Did you mean /v1/evals? The base address (`base_url`, `api_base`) ends in /v1."),
+        ("/files/file-x/content", "Did you mean /v1/files/file-x/content?"),
+        ("/v1//evals", "Did you mean /v1/evals? Mind the slashes"),
+        ("/v1/evals/", "Did you mean /v1/evals? Mind the slashes"),
     ],
 )
-def test_another_method_is_refused_naming_those_allowed(
-    http: httpx.Client, method: str, path: str, allowed: set[str]
-) -> None:
-    answer = http.request(method, path)
-    assert refusal_of(answer, 405)["code"] == "method_not_allowed"
-    assert {each.strip() for each in answer.headers["allow"].split(",")} <= allowed
+def test_an_address_put_together_wrongly_is_told_with_its_cure(http: httpx.Client, path: str, hint: str) -> None:
+    for method in ("GET", "POST"):
+        assert hint in refusal_of(http.request(method, path), 404)["message"]
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/v1/evalsx", "/v1/chat/completions", "/v2/evals", "/v1/"])
+def test_an_unknown_address_that_resembles_none_gets_no_hint(http: httpx.Client, path: str) -> None:
+    assert refusal_of(http.get(path), 404)["message"] == f"Unknown URL: GET {path}."
+
+
+ALLOWED = [
+    ("/v1/evals", "GET, HEAD, POST, OPTIONS"),
+    ("/openai/v1/evals", "GET, HEAD, POST, OPTIONS"),
+    ("/openai/evals?api-version=preview", "GET, HEAD, POST, OPTIONS"),
+    ("/v1/evals/eval_x", "GET, HEAD, POST, DELETE, OPTIONS"),
+    ("/v1/evals/e/runs", "GET, HEAD, POST, OPTIONS"),
+    ("/v1/evals/e/runs/r", "GET, HEAD, POST, DELETE, OPTIONS"),
+    ("/v1/evals/e/runs/r/cancel", "POST, OPTIONS"),
+    ("/v1/evals/e/runs/r/output_items", "GET, HEAD, OPTIONS"),
+    ("/v1/files", "GET, HEAD, POST, OPTIONS"),
+    ("/v1/files/file-x", "GET, HEAD, DELETE, OPTIONS"),
+    ("/v1/models", "GET, HEAD, OPTIONS"),
+    ("/v1/fine_tuning/alpha/graders/run", "POST, OPTIONS"),
+    ("/healthz", "GET, HEAD, OPTIONS"),
+    ("/ui/", "GET, HEAD, OPTIONS"),
+    ("/openapi.json", "GET, HEAD, OPTIONS"),
+]
+
+
+@pytest.mark.parametrize(("path", "allowed"), ALLOWED)
+def test_another_method_is_refused_naming_all_that_the_path_takes(http: httpx.Client, path: str, allowed: str) -> None:
+    methods = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"} - {*allowed.split(", ")}
+    for method in methods:
+        answer = http.request(method, path)
+        error = refusal_of(answer, 405)
+        assert (error["code"], answer.headers["allow"]) == ("method_not_allowed", allowed)
+        assert error["message"].endswith(f"it takes {allowed}.")
+    options = http.options(path)
+    assert (options.status_code, options.headers["allow"], options.content) == (204, allowed, b"")
+
+
+def test_options_of_an_unknown_url_are_not_found(http: httpx.Client) -> None:
+    assert refusal_of(http.options("/v1/nowhere"), 404)["code"] == "unknown_url"
+
+
+def test_head_is_answered_wherever_get_is(http: httpx.Client, run_to_end: RunToEnd, make_eval: MakeEval) -> None:
+    run = run_to_end(make_eval())
+    file_id = http.post("/v1/files", files={"file": ("f", b"0123")}, data={"purpose": "evals"}).json()["id"]
+    item_id = items_of(http, run)[0]["id"]
+    items = f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items"
+    paths = [
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/ui/",
+        "/",
+        "/v1/evals?limit=1",
+        "/openai/v1/models",
+        items,
+        f"{items}/{item_id}",
+        f"/v1/files/{file_id}",
+        f"/v1/files/{file_id}/content",
+        "/v1/evals/nope",
+        "/v1/evals?limit=x",
+        "/nowhere",
+    ]
+    for path in paths:
+        # As it came over the wire: a client drops the body of such an answer by itself.
+        with socket.create_connection((http.base_url.host, http.base_url.port or 0), timeout=10) as connection:
+            connection.sendall(f"HEAD {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+            received = b"".join(iter(lambda: connection.recv(65_536), b""))
+        got = http.get(path)
+        head, _, body = received.decode().partition("\r\n\r\n")
+        assert (head.split()[1], body) == (str(got.status_code), ""), path
+        assert f"content-length: {got.headers['content-length']}\r\n" in head or path in ("/readyz", "/openapi.json")
 
 
 def test_aliases_answer_like_the_contracts_paths(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
@@ -103,7 +179,32 @@ def test_the_sdks_headers_of_every_kind_are_accepted(server: Server, http: httpx
 
 def test_a_foreign_host_is_refused(http: httpx.Client) -> None:
     refusal_of(http.get("/v1/evals", headers={"host": "evil.example"}), 421)
-    refusal_of(http.post("/v1/evals", headers={"origin": "https://evil.example"}, json={}), 403)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_page_of_another_local_port_may_not_write(http: httpx.Client, content_type: str) -> None:
+    headers = {"origin": "http://localhost:3000", "content-type": content_type}
+    refused = refusal_of(http.post("/v1/evals", headers=headers, content=json.dumps(eval_body())), 403)
+    assert "EVALHAVEN_ALLOWED_ORIGINS" in refused["message"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity"])
+def test_a_compressed_body_is_refused_naming_the_header(http: httpx.Client, coding: str) -> None:
+    for path, content in (
+        ("/v1/evals", gzip.compress(json.dumps(eval_body()).encode())),
+        ("/v1/files", b"--b--"),
+        ("/v1/fine_tuning/alpha/graders/validate", b"{}"),
+    ):
+        headers = {"content-encoding": coding, "content-type": "multipart/form-data; boundary=b"}
+        refused = refusal_of(http.post(path, content=content, headers=headers), 415)
+        assert (refused["param"], refused["code"]) == ("Content-Encoding", "unsupported_encoding")
+        assert "send it plain" in refused["message"]
+
+
+@pytest.mark.parametrize("coding", ["identity", "", "utf-8"])
+def test_a_body_that_is_called_encoded_and_is_plain_is_taken(http: httpx.Client, coding: str) -> None:
+    body = json.dumps(eval_body()).encode()
+    assert http.post("/v1/evals", content=body, headers={"content-encoding": coding}).status_code == 201
 
 
 @pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"GET /v1/evals HTTP/1.1\r\nhost: 127.0.0.1\r\nno colon\r\n\r\n"])

@@ -56,6 +56,9 @@ PLACES = {
     "old": ("chat", ["structured_outputs", "developer_role"]),
     "older": ("chat", ["json_mode", "structured_outputs"]),
     "loose": ("chat", ["strict_schemas"]),
+    "breathes": ("chat", []),
+    "thinks": ("chat", []),
+    "drafts": ("chat", []),
 }
 VERDICT = '{"steps":[{"description":"Look.","conclusion":"Fine."}],"result":0.8}'
 
@@ -97,6 +100,9 @@ def listener() -> Iterator[ListeningEndpoint]:
             "old": reply(f"```json\n{VERDICT}\n```"),
             "older": reply("0.8"),
             "loose": reply(VERDICT),
+            "breathes": reply(VERDICT.replace("Look.", "Look\n\there.")),
+            "thinks": reply(None, reasoning_content=VERDICT),
+            "drafts": reply(None, reasoning_content=f"Perhaps {VERDICT}"),
         }.items():
             endpoint.answers[f"/{name}/chat/completions"] = (200, answer)
         endpoint.answers["/breaks/chat/completions"] = (503, {"error": {"message": "Overloaded."}})
@@ -277,6 +283,21 @@ def test_a_judge_that_says_nothing_usable_errs_its_item_and_never_scores_it(run:
     assert (usage["model_name"], usage["invocation_count"], usage["total_tokens"]) == ("judge-2025", 5, 5 * 42)
 
 
+def test_raw_line_breaks_and_verdicts_in_the_reasoning_are_read_and_drafts_are_not(run: Run) -> None:
+    cached = jsonl({"q": "reasoned"})
+    _, (item,) = run(cached, *map(score_model, ("breathes", "thinks", "drafts")), cache=True)
+    _, (again,) = run(cached, score_model("thinks"), cache=True)
+    breathes, thinks, drafts = (result_of(item, number) for number in range(3))
+
+    assert (breathes["score"], breathes["evalhaven"]["notes"]) == (0.8, ["unescaped_white_space"])
+    assert "Look\n\there." in breathes["sample"]["output"][0]["content"]
+    assert (thinks["score"], thinks["evalhaven"]["notes"]) == (0.8, ["read_from_reasoning"])
+    assert thinks["evalhaven"]["judge"]["read_from"] == "reasoning"
+    assert thinks["sample"]["output"][0]["reasoning_content"] == VERDICT
+    assert (result_of(again)["score"], result_of(again)["evalhaven"]["notes"]) == (0.8, ["read_from_reasoning"])
+    assert drafts["evalhaven"]["error"]["code"] == "judge_unparsable"
+
+
 def test_a_score_beyond_its_range_is_clamped_and_said_so(run: Run) -> None:
     _, (item,) = run(jsonl({"q": "capital"}), score_model("sure", range=[5, 10], pass_threshold=5))
     result = result_of(item)
@@ -398,10 +419,20 @@ def test_a_judge_nobody_serves_or_prices_is_refused_when_a_run_is_made(sdk: open
         run(jsonl({"q": "q"}), {**score_model("sure"), "input": []})
 
     assert unknown.value.param == "testing_criteria[1].model"
+    unserved = score_model("gpt-9")
+    forms: list[tuple[Any, str]] = [
+        (unserved, "testing_criteria[0].graders.model"),
+        ([unserved], "testing_criteria[0].graders[0].model"),
+        ({"m": unserved}, "testing_criteria[0].graders.m.model"),
+    ]
+    for graders, param in forms:
+        with pytest.raises(openai.BadRequestError) as inside:
+            run(jsonl({"q": "q"}), {"type": "multi", "name": "all", "graders": graders, "calculate_output": "1"})
+        assert inside.value.param == param
     assert "'by gpt-9'" in unknown.value.message
     assert "priced-judge" in unknown.value.message
     assert unpriced.value.param == "evalhaven.budget.cost"
-    assert (empty.value.param, "asked something" in empty.value.message) == ("testing_criteria[0]", True)
+    assert (empty.value.param, "asked something" in empty.value.message) == ("testing_criteria[0].input", True)
 
 
 @pytest.mark.parametrize(
@@ -435,17 +466,25 @@ def test_an_endpoint_without_structured_outputs_is_asked_for_less_and_that_is_sa
         assert result["sample"]["input"][0]["content"] == sent["messages"][0]["content"], "and is shown as it was sent"
 
 
-def test_a_placeholder_without_a_value_fails_the_criterion_without_a_call(
+def test_a_judge_is_asked_without_what_an_item_lacks_and_the_result_names_it(
     run: Run, listener: ListeningEndpoint
 ) -> None:
-    before = len(listener.requests)
-    ended, (item,) = run(jsonl({"q": "q"}), score_model("sure", "Rate {{ item.lost }}"))
-    result = result_of(item)
+    judge = score_model("sure", "Rate <{{ item.lost }}> of {{ item.lost }} and {{ item.q }}")
+    multi = {"type": "multi", "name": "m", "graders": judge, "calculate_output": "1 - 0.5"}
+    ended, items = run(jsonl({"q": "q"}, {"q": "r", "lost": "found"}), judge, multi)
+    lacking, whole = (result_of(item) for item in items)
+    sent = [body["messages"][0]["content"] for body in bodies(listener, "sure")[-4:]]
 
-    assert len(listener.requests) == before
-    assert (counts(ended), extension_of(ended)["unresolved"]) == ((0, 1, 0), 1)
-    assert (result["score"], result["sample"]) == (0.0, None)
-    assert result["evalhaven"] == {"unresolved": ["item.lost"]}
+    assert sorted(sent) == ["Rate <> of  and q"] * 2 + ["Rate <found> of found and r"] * 2
+    assert (counts(ended), extension_of(ended)["unresolved"]) == ((2, 0, 0), 1)
+    assert (lacking["score"], lacking["passed"]) == (0.8, True)
+    assert lacking["sample"]["input"] == [{"role": "user", "content": "Rate <> of  and q"}]
+    assert lacking["evalhaven"]["unresolved"] == ["item.lost"]
+    assert "unresolved" not in whole["evalhaven"]
+    assert (result_of(items[0], 1)["score"], result_of(items[0], 1)["evalhaven"]["unresolved"]) == (0.5, ["item.lost"])
+    [warning] = extension_of(ended)["warnings"]
+    assert warning["pointer"] == "/testing_criteria"
+    assert warning["message"].startswith("1 item has no value for a placeholder of a criterion.")
 
 
 def test_a_judge_works_offline_without_any_configuration(run: Run) -> None:

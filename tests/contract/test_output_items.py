@@ -223,7 +223,28 @@ def test_a_placeholder_without_value_fails_the_item_and_is_named(
 def test_a_run_counts_items_with_unresolved_placeholders(make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval(), [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x"}}, {"item": {}}])
     assert run["evalhaven"]["unresolved"] == 2
+    [warning] = run["evalhaven"]["warnings"]
+    assert warning["pointer"] == "/testing_criteria"
+    assert warning["message"].startswith("2 items have no value for a placeholder of a criterion.")
     assert run["result_counts"] == {"total": 3, "errored": 0, "failed": 2, "passed": 1}
+
+
+def test_columns_of_tables_are_found_under_their_names(
+    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    check = string_check(input="{{ item.Customer Question }}|{{ item['Their Answer'] }}", reference="Why?|{{ item.n }}")
+    evaluation = make_eval(testing_criteria=[check])
+    rows = [
+        {"item": {"Customer Question": "Why?", "Their Answer": "So.", "n": "So."}},
+        {"item": {"customer question": "Why?", "Their Answer": "So.", "n": "So."}},
+    ]
+    found, lacking = items_of(http, run_to_end(evaluation, rows))
+
+    assert found["status"] == "pass"
+    assert lacking["results"][0]["evalhaven"]["unresolved"] == ["item.Customer Question"]
+    [warning] = evaluation["evalhaven"]["warnings"]
+    assert warning["pointer"] == "/testing_criteria/0/input"
+    assert 'write ["Customer Question"]' in warning["message"]
 
 
 def test_the_sample_shown_is_taken_from_a_dump(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:

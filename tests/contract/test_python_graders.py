@@ -236,6 +236,7 @@ def test_a_source_that_is_no_grader_is_refused_with_the_line(http: httpx.Client,
     [
         ([python_check("x", "a")], "testing_criteria[0].graders[0].source"),
         ({"a": python_check("x", "part")}, "testing_criteria[0].graders.a.source"),
+        (python_check("x", "a"), "testing_criteria[0].graders.source"),
     ],
 )
 def test_a_source_inside_a_multi_grader_is_checked_too(http: httpx.Client, graders: Any, param: str) -> None:
@@ -243,6 +244,21 @@ def test_a_source_inside_a_multi_grader_is_checked_too(http: httpx.Client, grade
     error = refusal_of(http.post("/v1/evals", json=eval_body(testing_criteria=[multi])))
 
     assert error["param"] == param
+
+
+def test_a_broken_source_is_refused_in_the_same_words_alone_and_as_the_one_part_of_a_formula(
+    http: httpx.Client,
+) -> None:
+    broken = {"type": "python", "name": "p", "source": "def grade(sample, item"}
+    multi = {"type": "multi", "name": "m", "calculate_output": "p", "graders": broken}
+    made = [refusal_of(http.post("/v1/evals", json=eval_body(testing_criteria=[each]))) for each in (broken, multi)]
+    checked = [refusal_of(http.post(VALIDATE_GRADER, json={"grader": each})) for each in (broken, multi)]
+
+    assert [error["param"] for error in made] == ["testing_criteria[0].source", "testing_criteria[0].graders.source"]
+    assert [error["param"] for error in checked] == ["grader.source", "grader.graders.source"]
+    for alone, inside in (made, checked):
+        assert (inside["code"], inside["type"]) == (alone["code"], alone["type"])
+        assert inside["message"].partition("' ")[2] == alone["message"].partition("' ")[2] != ""
 
 
 def test_a_run_with_python_can_be_canceled_while_it_waits(
@@ -260,6 +276,7 @@ def test_a_run_with_python_can_be_canceled_while_it_waits(
 
 
 RUN_GRADER = "/v1/fine_tuning/alpha/graders/run"
+VALIDATE_GRADER = "/v1/fine_tuning/alpha/graders/validate"
 
 
 def lone_grader(source: str) -> dict[str, Any]:

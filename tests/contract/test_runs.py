@@ -66,6 +66,7 @@ def test_a_new_run_answers_as_the_hosted_one_was_recorded(
         "extra_body": None,
         "budget": None,
         "labels": [],
+        "strict": False,
         "errors": {},
         "latency": None,
         "cost": None,

@@ -43,6 +43,10 @@ base_url = "{url}/closed"
 models = ["closed"]
 retry_for_s = 0
 
+[endpoints.spoken]
+base_url = "{url}/spoken"
+models = ["spoken"]
+
 [endpoints.plain]
 base_url = "{url}/v1"
 models = ["plain"]
@@ -313,21 +317,43 @@ def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Calla
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "param", "said"),
     [
-        ({"input_messages": {"type": "template", "template": []}}, "are empty"),
+        (
+            {"input_messages": {"type": "template", "template": []}},
+            "data_source.input_messages.template",
+            "are empty",
+        ),
         (
             {"type": "responses", "model": "plain", "sampling_params": {"tools": [{"type": "web_search"}]}},
+            "data_source.sampling_params.tools[0]",
             "runs within the Responses protocol",
         ),
+        (
+            {"type": "responses", "model": "plain", "sampling_params": {"tool_choice": {"type": "web_search"}}},
+            "data_source.sampling_params.tool_choice",
+            "belongs to the Responses protocol",
+        ),
+        (
+            {"type": "responses", "model": "plain", "sampling_params": {"text": {"other": 1}}},
+            "data_source.sampling_params.text.other",
+            "no place in chat completions",
+        ),
+        (
+            {"model": "plain", "input_messages": asked("x", {"type": "input_file", "file_url": "https://x/y.pdf"})},
+            "data_source.input_messages.template[0].content[1].file_url",
+            "Input message 0, part 1: chat completions take no file_url",
+        ),
+        ({"options": {"extra_body": {"stream": True}}}, "evalhaven.extra_body.stream", "read whole"),
+        ({"options": {"extra_body": {"model": "x"}}}, "evalhaven.extra_body.model", "the run itself sets"),
     ],
 )
 def test_what_no_endpoint_has_a_form_for_is_refused(
-    create: Callable[..., httpx.Response], changes: dict[str, Any], said: str
+    create: Callable[..., httpx.Response], changes: dict[str, Any], param: str, said: str
 ) -> None:
     error = refusal_of(create(rows(1), **changes), 400)
 
-    assert error["param"] == "data_source"
+    assert (error["param"], error["code"]) == (param, "unsupported")
     assert said in error["message"]
 
 
@@ -357,6 +383,34 @@ def test_only_what_was_set_is_sent_with_what_extra_body_adds(
     headers = listener.requests[-1].headers
     assert headers["x-evalhaven-hop"] == "1"
     assert "authorization" not in headers, "the caller's key is not for others"
+
+
+def test_an_image_that_only_the_endpoint_knows_loses_its_detail_in_words(run_sampled: RunSampled) -> None:
+    image = {"type": "input_image", "file_id": "file-unknown", "detail": "high"}
+    run = run_sampled(rows(1), "listen", input_messages=asked("x", image))
+
+    (warning,) = run["evalhaven"]["warnings"]
+    assert warning["message"].startswith("Input message 0, part 1: ")
+    assert "detail" in warning["message"]
+
+
+@pytest.mark.parametrize("place", ["beside the model", "sampling_params"])
+def test_a_spoken_answer_is_asked_for_and_its_transcript_is_graded(
+    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint, place: str
+) -> None:
+    message = {"role": "assistant", "content": None, "audio": {"id": "a", "data": "UklGRg==", "transcript": "a0"}}
+    listener.answers["/spoken/chat/completions"] = (
+        200, {**chat_reply(""), "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    )  # fmt: skip
+    spoken = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+    run = run_sampled(rows(1), "spoken", **(spoken if place != "sampling_params" else {place: spoken}))
+
+    assert last_body(listener).items() >= spoken.items()
+    assert (run["result_counts"]["passed"], run["evalhaven"]["warnings"]) == (1, [])
+    echoed = run["data_source"]
+    assert (echoed if place != "sampling_params" else echoed[place]).items() >= spoken.items()
+    again = wait_for_end(http, http.post(f"/api/runs/{run['id']}/regrade", json={}).json())
+    assert again["result_counts"]["passed"] == 1
 
 
 def test_what_an_endpoint_lacks_is_adapted_and_said(
@@ -407,6 +461,25 @@ def test_samples_of_rows_are_ignored_with_a_warning(http: httpx.Client, run_samp
     assert items_of(http, run)[0]["sample"]["output"][0]["content"] == "new"
     [warning] = [each for each in run["evalhaven"]["warnings"] if each["pointer"] == "/data_source/source"]
     assert "ignored" in warning["message"]
+
+
+def test_bare_rows_are_asked_about_and_tried_again_as_items(http: httpx.Client, parent: str) -> None:
+    bare = [{"q": "x\nANSWER: a0", "a": "a0"}, {"q": "break down", "a": "a1"}]
+    data_source = {
+        "type": "completions",
+        "source": {"type": "file_content", "content": bare},
+        "model": "scripted",
+        "input_messages": asked("{{ item.q }}"),
+    }
+    made = http.post(f"/v1/evals/{parent}/runs", json={"data_source": data_source})
+    run = wait_for_end(http, made.json())
+    assert run["result_counts"] == {"total": 2, "errored": 1, "failed": 0, "passed": 1}
+
+    assert http.post(f"/api/runs/{run['id']}/retry", json={}).status_code == 200
+    again = wait_for_end(http, run)
+    assert again["evalhaven"]["times_retried"] == 1
+    assert again["result_counts"] == run["result_counts"]
+    assert [item["datasource_item"] for item in items_of(http, again)] == bare
 
 
 def test_without_a_model_the_options_of_sampling_are_said_to_have_no_effect(http: httpx.Client, parent: str) -> None:

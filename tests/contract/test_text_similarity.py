@@ -232,7 +232,7 @@ def test_one_text_that_is_refused_errors_its_own_item_alone(
     assert [item["status"] == "error" for item in items] == [False] * 20 + [True]
     assert run["result_counts"]["errored"] == 1
     message = items[-1]["results"][0]["evalhaven"]["error"]["message"]
-    assert "failed (invalid_request_error): refused, with key ***" in message
+    assert "failed (invalid_request_error): refused, with key Bearer ***" in message
 
 
 def test_the_doctor_tries_the_endpoint_and_names_wordnet(endpoint: EmbeddingsEndpoint, tmp_path: Path) -> None:

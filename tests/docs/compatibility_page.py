@@ -31,7 +31,9 @@ def own_document() -> dict[str, Any]:
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         yield
 
-    services = cast("Services", SimpleNamespace(config=SimpleNamespace(allowed_hosts=frozenset())))
+    services = cast(
+        "Services", SimpleNamespace(config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()))
+    )
     return build_application(services, lifespan).openapi()
 
 

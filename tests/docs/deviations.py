@@ -46,6 +46,8 @@ class Deviation:
         tests: The tests that show it, `path::name`.
         differences: Patterns of the differences between the two documents that it explains.
         refusals: The valid requests that it refuses.
+        missing: What shows that something is missing, where it says so: a kind of probe and its subject
+            (`tests/docs/missing.py`).
     """
 
     id: str
@@ -54,6 +56,7 @@ class Deviation:
     tests: tuple[str, ...]
     differences: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+    missing: tuple[tuple[str, str], ...]
 
     def explains(self, difference: str) -> bool:
         """Return whether a difference between the documents is this deviation."""
@@ -115,4 +118,5 @@ def _deviation(entry: dict[str, Any]) -> Deviation:
         tests=tuple(entry["tests"]),
         differences=tuple(entry.get("differences", [])),
         refusals=tuple(refusals),
+        missing=tuple(pair for each in entry.get("missing", []) for pair in each.items()),
     )

@@ -85,7 +85,9 @@ def served_routes() -> list[tuple[str, str]]:
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         yield
 
-    services = cast("Services", SimpleNamespace(config=SimpleNamespace(allowed_hosts=frozenset())))
+    services = cast(
+        "Services", SimpleNamespace(config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()))
+    )
     document = build_application(services, lifespan).openapi()
     return [
         (f"{method.upper()} {path}", operation["operationId"])

@@ -19,9 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from tests.importing.stored_logs import StoredLogs
+
 KEY = "sk-made-up-3f9d"
 MAX_LIMIT = 100
-LISTS = ("/evals", "/runs", "/output_items")
+LISTS = ("/evals", "/runs", "/output_items", "/completions", "/messages", "/input_items")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,12 @@ class HostedStandin:
         self.seen: list[Seen] = []
         self.met: Counter[str] = Counter()
         self.gone: set[str] = set()
+        self.broken: set[str] = set()
+        self.answer_to_posts: bytes | None = None
         self.max_fast_limit = MAX_LIMIT
+        self.key_header: tuple[str, str] = ("authorization", f"Bearer {KEY}")
+        self.refuses_connections = False
+        self.logs = StoredLogs()
         self.rewrite: Callable[[Seen, bytes], bytes] = lambda _seen, body: body
         self._upstream = upstream
         self._faults = faults or Faults()
@@ -128,6 +135,9 @@ class HostedStandin:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self.refuses_connections:
+            writer.transport.abort()
+            return
         self._connections.add(task)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -147,6 +157,11 @@ class HostedStandin:
         fault = self._draw_fault()
         if fault is not None:
             self.met[fault] += 1
+        if self.refuses_connections or seen.path in self.broken:
+            return False
+        if seen.method == "POST" and self.answer_to_posts is not None:
+            await reader.readexactly(int(seen.headers.get("content-length", "0")))
+            return await self._send(writer, Answer(200, self.answer_to_posts, {"content-type": "text/html"}), None)
         match fault:
             case "cut":
                 return False
@@ -188,7 +203,8 @@ class HostedStandin:
         return answer
 
     async def _good_answer(self, seen: Seen) -> Answer:
-        if seen.headers.get("authorization") != f"Bearer {KEY}":
+        name, value = self.key_header
+        if seen.headers.get(name) != value:
             return refusal(401, f"Incorrect API key provided: {seen.headers.get('authorization', '')}.")
         if seen.path in self.gone:
             return refusal(404, "No such object")
@@ -198,6 +214,8 @@ class HostedStandin:
                 return refusal(400, f"limit is {limit}, more than {MAX_LIMIT}")
             if int(limit) > self.max_fast_limit:
                 return refusal(408, "the page takes too long")
+        if (stored := self.logs.answer(seen.path, seen.query)) is not None:
+            return Answer(*stored, {"content-type": "application/json"})
         response = await self._http.get(seen.target)
         headers = {
             "content-type": response.headers["content-type"],

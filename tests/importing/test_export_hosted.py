@@ -132,8 +132,8 @@ def test_filters_choose_evals_and_runs(tmp_path: Path, small_account: Account) -
     created = sorted(run["created_at"] for run in runs.values())
     with HostedStandin(server_url(small_account)) as hosted:
 
-        def chosen(name: str, *options: str) -> tuple[set[str], set[str]]:
-            export(hosted.base_url, tmp_path / name, *options)
+        def chosen(name: str, *options: str, status: int = 0) -> tuple[set[str], set[str]]:
+            export(hosted.base_url, tmp_path / name, *options, status=status)
             archive = Archive.open(tmp_path / name)
             assert list(archive.verify()) == []
             evals = {json.loads(raw)["id"] for raw in archive.evals()}
@@ -148,7 +148,7 @@ def test_filters_choose_evals_and_runs(tmp_path: Path, small_account: Account) -
         )
         assert chosen("number", "--metadata", "number=1") == ({second_eval}, {second_run})
         assert chosen("team", "--metadata", "team=b", "--metadata", "number=0") == ({first_eval}, {first_run})
-        assert chosen("never", "--until", "2001-01-01") == (set(), set())
+        assert chosen("never", "--until", "2001-01-01", status=INCOMPLETE) == (set(), set())
         assert chosen("always", "--since", "2001-01-01", "--until", str(created[-1] + 1))[1] == set(runs)
         # What an archive holds stays in it when a later export wants something else.
         assert chosen("number", "--metadata", "number=0") == ({first_eval, second_eval}, {first_run, second_run})
@@ -158,7 +158,7 @@ def test_dry_run_counts_and_writes_nothing(tmp_path: Path, small_account: Accoun
     with HostedStandin(server_url(small_account)) as hosted:
         output = export(hosted.base_url, tmp_path / "archive", "--dry-run")
 
-    assert output.split()[3:] == ["evals", "3", "runs", "6", "output", "items", "600", "files", "2"]
+    assert " ".join(output.split()[3:]) == "evals 3 runs 6 output items 600 files 2 stored completions 0"
     assert not (tmp_path / "archive").exists()
 
 

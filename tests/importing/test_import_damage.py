@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from evalhaven.importers.archived import ArchiveSource
-from evalhaven.importers.source import SourceError
 from evalhaven.importers.transfer import Transfer, TransferError
 from tests.importing.moving import a_file, an_item, run_import, small_holdings, write_archive
 from tests.server import Server
@@ -51,7 +50,7 @@ def test_a_recovered_file_keeps_its_record_and_gives_way_to_the_real_one(tmp_pat
 
 
 @pytest.mark.parametrize("damage", [b"", FILE_ROWS.replace(b"x", b"y"), None])
-def test_damaged_content_is_named_and_ends_the_import(tmp_path: Path, damage: bytes | None) -> None:
+def test_damaged_content_is_named_and_the_rest_comes_over(tmp_path: Path, damage: bytes | None) -> None:
     holdings = small_holdings()
     holdings.files = [(a_file(), FILE_ROWS)]
     archive = write_archive(tmp_path / "archive", holdings)
@@ -62,20 +61,55 @@ def test_damaged_content_is_named_and_ends_the_import(tmp_path: Path, damage: by
         content.write_bytes(damage)
     outcome = run_import("archive", archive, "--data-dir", tmp_path / "data")
 
-    assert outcome.status == 1
-    assert f"files/{FILE_ID}.content" in outcome.err
+    assert outcome.status == 3
+    assert f"files/{FILE_ID}.content" in outcome.out
+    assert outcome.counts["output items"] == (3, 0, 0)
+    # Its rows are made again, as of a file that is gone.
+    assert f"files {FILE_ID}: its rows were made again from output items" in outcome.out
     assert "Traceback" not in outcome.err
 
 
-def test_a_list_that_lacks_objects_ends_the_import(tmp_path: Path) -> None:
+def test_a_list_that_lacks_objects_is_told(tmp_path: Path) -> None:
     holdings = small_holdings()
     ((run_id, items),) = holdings.items.items()
     archive = write_archive(tmp_path / "archive", holdings)
     page = json.dumps({"object": "list", "data": items[:2], "has_more": False})
     (archive / "output_items" / f"{run_id}.jsonl.gz").write_bytes(gzip.compress(page.encode() + b"\n"))
 
-    with pytest.raises(SourceError, match="holds 2 objects, its manifest says 3"):
-        list(ArchiveSource.open(archive).output_items(run_id))
+    source = ArchiveSource.open(archive)
+    assert len(list(source.output_items(run_id))) == len(list(source.output_items(run_id))) == 2
+    assert source.damage.count == 1
+    assert "holds 2 objects, its manifest says 3" in source.damage.messages[0]
+
+
+@pytest.mark.parametrize("cut", [b"", b"half", b"flipped"])
+def test_of_a_damaged_list_what_is_whole_comes_and_the_rest_later(tmp_path: Path, cut: bytes) -> None:
+    holdings = small_holdings(9)
+    ((run_id, items),) = holdings.items.items()
+    archive = write_archive(tmp_path / "archive", holdings)
+    unit = archive / "output_items" / f"{run_id}.jsonl.gz"
+    lines = [json.dumps({"object": "list", "data": items[n : n + 3]}).encode() + b"\n" for n in (0, 3, 6)]
+    whole = b"".join(map(gzip.compress, lines))
+    manifest = archive / "manifest.json"
+    length = f'"bytes": {unit.stat().st_size}'
+    assert length in manifest.read_text()
+    first, second = len(gzip.compress(lines[0])), len(gzip.compress(lines[1]))
+    flipped = bytearray(whole)
+    # In the check sum of the second page: all of its text can be read, and is not to be trusted.
+    flipped[first + second - 8] ^= 1
+    damaged = {b"": b"", b"half": whole[: first + second // 2], b"flipped": bytes(flipped)}[cut]
+    unit.write_bytes(damaged)
+    with Server(tmp_path).running() as server:
+        outcome = run_import("archive", archive, "--url", server.url)
+        unit.write_bytes(whole)
+        again = run_import("archive", archive, "--url", server.url)
+
+    came = 3 if cut else 0
+    assert outcome.status == 3, outcome
+    assert outcome.counts["output items"] == (came, 0, 0)
+    assert f"output_items/{run_id}.jsonl.gz" in outcome.out
+    assert again.counts["output items"] == (9 - came, came, 0)
+    assert again.status == 0, again
 
 
 def test_items_of_an_export_that_was_cut_short_come_over(tmp_path: Path) -> None:

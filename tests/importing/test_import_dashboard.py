@@ -117,5 +117,5 @@ def test_what_is_no_export_is_refused_before_anything_is_stored(tmp_path: Path, 
     outcome = run_import("dashboard", export, wrong, "--data-dir", tmp_path / "data")
 
     assert outcome.status == 1
-    assert "wrong.jsonl, row 1: it is not valid JSON" in outcome.err
+    assert "wrong.jsonl, line 1: it is not valid JSON" in outcome.err
     assert not (tmp_path / "data").exists()

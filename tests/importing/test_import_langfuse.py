@@ -90,6 +90,71 @@ def test_other_files_are_refused(tmp_path: Path, text: str, reason: str) -> None
         LangfuseSource.open([path])
 
 
+def test_of_a_damaged_export_comes_what_is_whole(tmp_path: Path) -> None:
+    directory = tmp_path / "langfuse"
+    found = write_exports(directory)
+    first = directory / f"{found[0]['eval']['id']}.json"
+    first.write_bytes(first.read_bytes()[:-400])
+    (directory / "notes.json").write_text("[]")
+    outcome = run_import("langfuse", directory, "--data-dir", tmp_path / "data")
+
+    assert outcome.status == 3, outcome
+    assert outcome.counts == {"files": (1, 0, 0), "evals": (2, 0, 0), "runs": (2, 0, 0), "output items": (3, 0, 0)}
+    assert f"{first} is damaged: the document ends too early" in outcome.out
+    assert "notes.json is damaged: expected { at byte 0" in outcome.out
+
+
+def test_any_cut_of_an_export_keeps_what_is_whole(tmp_path: Path) -> None:
+    parent = an_eval()
+    runs = [a_run(parent, 1), a_run(parent, 2)]
+    items = [[an_item(run, 0, datasource_item={"t": 'a "quote", {and} [more]'}), an_item(run, 1)] for run in runs]
+    held: list[Json] = [{"run": run, "output_items": found} for run, found in zip(runs, items, strict=True)]
+    text = json.dumps({"eval": parent, "rows": [{"item": {}}], "runs": held})
+    path = tmp_path / "eval.json"
+    for end in range(text.index('"rows"'), len(text), 3):
+        path.write_text(text[:end])
+        try:
+            source = LangfuseSource.open([path])
+        except SourceError:
+            assert end < text.index('"output_items"')
+            continue
+        assert source.damage.count >= 1
+        (only,) = map(json.loads, source.evals())
+        assert only == parent
+        came = [json.loads(each) for each in source.runs(parent["id"])]
+        assert came == runs[: len(came)]
+        for run, whole in zip(came, items, strict=False):
+            texts = list(source.output_items(run["id"]))
+            good = [each for each in map(parsed, texts) if each is not None]
+            assert good == whole[: len(good)]
+        if end > text.rindex('"output_items"'):
+            assert len(came) == 2
+
+
+def parsed(raw: bytes) -> Json | None:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        # The cut may stand in a text with brackets and commas; the intake refuses what comes of that.
+        return None
+
+
+def test_a_run_that_is_none_is_passed_over(tmp_path: Path) -> None:
+    parent = an_eval()
+    good = a_run(parent, 1)
+    path = tmp_path / "eval.json"
+    path.write_text(json.dumps({"eval": parent, "runs": [{}, {"run": 5}, {"run": {}}, {"run": good}, 7]}))
+    source = LangfuseSource.open([path])
+
+    assert [json.loads(each) for each in source.runs(parent["id"])] == [good]
+    assert [message.partition("'runs': ")[2] for message in source.damage.messages] == [
+        "it has no 'run'.",
+        "its 'run' cannot be read: it is not a JSON object.",
+        "its 'run' has no id.",
+        "it has no 'run'.",
+    ]
+
+
 def test_runs_of_one_eval_may_stand_in_two_files_but_no_run_in_both(tmp_path: Path) -> None:
     parent = an_eval()
     runs = [a_run(parent, 1), a_run(parent, 2)]

@@ -44,8 +44,10 @@ def test_every_command_takes_the_options_that_it_is_shown_with(guide: str) -> No
 
 def test_every_option_named_in_a_table_is_one_of_the_export(guide: str) -> None:
     commands = cast("Any", get_command(application)).commands
-    exports = {option for each in commands["export-hosted"].params for option in each.opts}
-    imports = {option for each in commands["import"].commands["openai"].params for option in each.opts}
+    exports, imports = (
+        {option for each in command.params for option in [*each.opts, *each.secondary_opts]}
+        for command in (commands["export-hosted"], commands["import"].commands["openai"])
+    )
     section = guide.partition("| you want |")[2].partition("\n\n")[0]
     named = set(re.findall(r"(--[a-z][a-z-]+)", section))
 

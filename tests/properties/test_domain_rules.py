@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evalhaven.domain.ids import IdFactory, OutputItemId, created_at_of, pack_output_item_id, unpack_output_item_id
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
+from evalhaven.domain.sample_forms import is_readable
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, sample_of_row
 from evalhaven.domain.spending import NO_SPENDING
 from evalhaven.domain.statuses import ItemStatus
@@ -190,6 +191,50 @@ def test_checks_of_templates_take_any_document(criteria: JsonValue, text: str) -
     assert isinstance(
         criteria_cautions([{"input": text, "reference": criteria}], {"additionalProperties": False}), list
     )
+
+
+SAID = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["message", "function_call", "custom_tool_call", "web_search_call", "reasoning"])
+        | VALUES,
+        "role": VALUES,
+        "content": VALUES | st.lists(st.fixed_dictionaries({}, optional={"text": VALUES, "transcript": VALUES})),
+        "audio": VALUES,
+        "refusal": VALUES,
+        "name": VALUES,
+        "arguments": VALUES,
+        "phase": VALUES,
+    },
+)
+OTHER_FORMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "output": VALUES | SAID | st.lists(SAID | VALUES, max_size=3),
+        "outputs": VALUES | st.lists(SAID, max_size=3),
+        "message": VALUES | SAID,
+        "content": VALUES,
+        "choices": VALUES,
+        "status": VALUES | st.just("incomplete"),
+        "incomplete_details": VALUES,
+        "finish_reason": VALUES,
+        "usage": VALUES | st.fixed_dictionaries({"input_tokens": VALUES}),
+        "token_usage": VALUES,
+        "sampled_model_name": VALUES,
+    },
+)
+
+
+@given(OTHER_FORMS)
+def test_whatever_looks_like_an_answer_is_read_or_said_to_be_none(recorded: dict[str, Any]) -> None:
+    sample = sample_of_row(recorded, json.dumps(recorded))
+
+    assert sample.namespace is not None
+    assert ("output_text" in sample.namespace) <= is_readable(recorded)
+    assert all(type(count) is int and count >= 0 for count in vars_of_usage(sample))
+    kept = {name: value for name, value in recorded.items() if name != "choices"}
+    assert same({name: sample.namespace[name] for name in kept}, kept)
+    json.dumps([sample.output, sample.finish_reason, sample.model, sample.namespace])
 
 
 @given(CHATS | OBJECTS)

@@ -11,14 +11,18 @@ from tests.system.watch import Watch, watch_of
 
 
 def executors_of(data_dir: Path) -> list[psutil.Process]:
-    """Return every live executor of a data directory, whoever started it."""
-    found: list[psutil.Process] = []
+    """Return every live executor of a data directory, whoever started it.
+
+    A child that an executor has forked has the executor's command line until it executes its own; it is none.
+    """
+    parents: dict[psutil.Process, int] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()
             if "executor" in command and str(data_dir) in command and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                parents[process] = process.ppid()
+    pids = {process.pid for process in parents}
+    return [process for process, parent in parents.items() if parent not in pids]
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -1,6 +1,7 @@
 """Connections that are slow, huge, many, broken off or not meant for this server."""
 
 import contextlib
+import json
 import re
 import socket
 import time
@@ -18,6 +19,7 @@ _HALF_OPEN = 200
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the server must not do unasked
 _HEADER_TIMEOUT_S = 1.5
 _BODY_GRACE_S = 1.0
+_NAMED = "http://localhost:5173"
 _HEAD = "POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
 
 
@@ -29,6 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         EVALHAVEN_HEADER_TIMEOUT_S=str(_HEADER_TIMEOUT_S),
         EVALHAVEN_BODY_GRACE_S=str(_BODY_GRACE_S),
         EVALHAVEN_PUBLIC_URL="https://evals.example.org/sub",
+        EVALHAVEN_ALLOWED_ORIGINS=f"{_NAMED}, https://dash.example.org",
     )
     with server.running():
         yield server
@@ -110,6 +113,103 @@ def test_headers_over_64_kb_are_refused(server: Server) -> None:
                 connection.sendall(b"X-More: " + 1000 * b"x" + b"\r\n")
         answer = _rest(connection)
     assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+_GET = b"GET /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+_LARGE_HEADS = {
+    "one header": _GET + b"X-More: " + 120_000 * b"x" + b"\r\n\r\n",
+    "barely over": _GET + b"X-More: " + 65_536 * b"x" + b"\r\n\r\n",
+    "many headers": _GET + b"".join(b"X-%d: y\r\n" % number for number in range(9_000)) + b"\r\n",
+    "one name": _GET + 120_000 * b"x" + b": y\r\n\r\n",
+    "request line": b"GET /v1/evals?after=" + 120_000 * b"x" + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "white space": _GET + b"X-More:" + 120_000 * b" " + b"y\r\n\r\n",
+    "empty lines": 60_000 * b"\r\n" + _GET + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", _LARGE_HEADS)
+def test_a_head_over_64_kb_is_refused_however_it_comes(server: Server, kind: str) -> None:
+    head = _LARGE_HEADS[kind]
+    for pieces in ([head], [head[:1000], head[1000:]], [head[at : at + 3000] for at in range(0, len(head), 3000)]):
+        with _connection(server) as connection:
+            with contextlib.suppress(ConnectionError):
+                for piece in pieces:
+                    connection.sendall(piece)
+            assert _rest(connection).startswith(b"HTTP/1.1 431 "), len(pieces)
+
+
+def test_the_head_of_a_later_request_is_bounded_alike_and_those_before_are_answered(server: Server) -> None:
+    before = b"POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}"
+    for head in _LARGE_HEADS.values():
+        with _connection(server) as connection:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(before + _GET + b"\r\n" + head)
+            statuses = re.findall(rb"HTTP/1.1 (\d+) ", _rest(connection))
+        assert statuses == [b"400", b"200", b"431"]
+
+
+def test_what_is_refused_does_not_overtake_an_answer_that_is_due(server: Server, client: Client) -> None:
+    file_id = client.upload(b"x" * 8_000_000)
+    slow = f"GET /v1/files/{file_id}/content HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    for broken, status in ((b"no request\r\n\r\n", b"400"), (_LARGE_HEADS["one header"], b"431")):
+        with _connection(server) as connection:
+            connection.sendall(slow + broken)
+            answers = _rest(connection)
+        head, _, rest = answers.partition(b"\r\n\r\n")
+        assert b"content-length: 8000000" in head
+        assert rest[:8_000_000] == b"x" * 8_000_000
+        assert rest[8_000_000:].startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 2\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"]
+)
+def test_an_offer_of_http_2_is_declined_and_the_connection_goes_on(server: Server, body: bytes) -> None:
+    """Java's client makes it with every request; the body must not be lost, nor the requests that follow."""
+    offer = b"Host: 127.0.0.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    post, get = b"POST /v1/evals HTTP/1.1\r\n" + offer + body, b"GET /healthz HTTP/1.1\r\n" + offer + b"\r\n"
+    for pieces in ([post + get + post], [post, get, post], [(post + get + post)[:150], (post + get + post)[150:]]):
+        with _connection(server) as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.05)
+            connection.sendall(_GET + b"Connection: close\r\n\r\n")
+            answer = _rest(connection)
+        assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"400", b"200", b"400", b"200"]
+        assert answer.count(b"'data_source_config' is required") == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: 127.0.0.1", 400),
+        ("GET /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nhost: evil.example.org", 400),
+        ("GET http://evil.example.org/v1/evals HTTP/1.1\r\nHost: 127.0.0.1", 421),
+        ("GET HTTPS://evil.example.org HTTP/1.1\r\nHost: 127.0.0.1", 421),
+        ("GET http://127.0.0.1@evil.example.org/v1/evals HTTP/1.1\r\nHost: 127.0.0.1", 421),
+        ("GET http://evil.example.org?http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1", 421),
+        ("GET http://127.0.0.1/v1/evals HTTP/1.1\r\nHost: evil.example.org", 200),
+        ("GET http://localhost:1/v1/evals?limit=1 HTTP/1.1", 200),
+        ("GET http://127.0.0.1/v1/evals HTTP/1.1\r\nHost: a\r\nHost: b", 400),
+        ("GET /v1/evals HTTP/1.1", 421),
+        ("GET v1/evals HTTP/1.1\r\nHost: 127.0.0.1", 400),
+        ("CONNECT evil.example.org:443 HTTP/1.1\r\nHost: 127.0.0.1", 400),
+        ("POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nContent-Length: 3", 400),
+        ("POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked", 400),
+        ("POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: gzip", 400),
+        ("POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked, gzip", 400),
+        ("POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: gzip, chunked", 415),
+        ("POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: identity", 400),
+    ],
+)
+def test_a_request_whose_meaning_is_not_clear_is_refused_in_the_envelope(
+    server: Server, head: str, status: int
+) -> None:
+    with _connection(server) as connection:
+        connection.sendall(f"{head}\r\nConnection: close\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n".encode())
+        answer = _rest(connection)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    assert (b'{"error":{"message":"' in answer) == (status != 200)
 
 
 def test_trailers_over_64_kb_are_refused(server: Server) -> None:
@@ -201,15 +301,28 @@ def test_a_request_to_another_host_is_refused(client: Client, host: str) -> None
 def test_a_page_of_another_origin_may_not_write(client: Client) -> None:
     before = client.get("/v1/evals").json()
     body = {"data_source_config": {"type": "logs"}, "testing_criteria": []}
-    for origin in ("https://evil.example.org", "null", "http://localhost.evil.net"):
+    for headers in (
+        {"Origin": "https://evil.example.org"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost.evil.net"},
+        {"Origin": "http://localhost:3000", "Content-Type": "text/plain"},
+        {"Origin": "http://evals.example.org"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Content-Type": "text/plain"},
+    ):
         for method in ("POST", "DELETE"):
-            response = client.request(method, "/v1/evals", json=body, headers={"Origin": origin})
+            response = client.request(method, "/v1/evals", content=json.dumps(body), headers=headers)
             assert (response.status_code, response.json()["error"]["code"]) == (403, "foreign_origin")
+            assert "EVALHAVEN_ALLOWED_ORIGINS" in response.json()["error"]["message"]
     assert client.get("/v1/evals", headers={"Origin": "https://evil.example.org"}).json() == before
 
 
-@pytest.mark.parametrize("origin", ["http://localhost:8765", "http://[::1]:8765", "https://evals.example.org"])
-def test_an_own_page_may_write(client: Client, origin: str) -> None:
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost:PORT", "http://127.0.0.1:PORT", "http://[::1]:PORT", "https://evals.example.org", _NAMED],
+)
+def test_an_own_page_and_a_named_one_may_write(server: Server, client: Client, origin: str) -> None:
+    origin = origin.replace("PORT", str(server.port))
     response = client.post("/v1/evals", json={}, headers={"Origin": origin})
     assert response.status_code == 400, "the body is looked at"
 

@@ -138,6 +138,9 @@ def test_without_isolation_python_is_refused_with_reasons_and_all_else_works(tmp
         strict = client.post("/v1/evals?strict=true", json=body)
         source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {}}]}}
         refused = client.post(f"/v1/evals/{made.json()['id']}/runs", json={"data_source": source})
+        alone = {"type": "multi", "name": "m", "calculate_output": "p", "graders": {**python_check(ONE), "name": "p"}}
+        inside = client.post("/v1/evals", json={**body, "testing_criteria": [alone]})
+        refused_inside = client.post(f"/v1/evals/{inside.json()['id']}/runs", json={"data_source": source})
         ready = client.get("/readyz")
         other = client.create_eval()
         rows = jsonl([{"item": {"n": 1, "answer": "a", "expected": "a", "note": "seen"}}])
@@ -147,7 +150,9 @@ def test_without_isolation_python_is_refused_with_reasons_and_all_else_works(tmp
     assert made.status_code == 201
     [warning] = made.json()["evalhaven"]["warnings"]
     assert warning["pointer"] == "/testing_criteria/0"
-    for answer, param in ((strict, "testing_criteria[0]"), (refused, "eval_id")):
+    [warning_inside] = inside.json()["evalhaven"]["warnings"]
+    assert warning_inside == {**warning, "pointer": "/testing_criteria/0/graders"}
+    for answer, param in ((strict, "testing_criteria[0]"), (refused, "eval_id"), (refused_inside, "eval_id")):
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["param"]) == (400, "grader_unavailable", param)
         assert "Python graders are disabled on this server" in error["message"]

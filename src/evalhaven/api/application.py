@@ -8,8 +8,9 @@ from fastapi import FastAPI
 
 from evalhaven import __version__
 from evalhaven.api.errors import install_error_handlers
-from evalhaven.api.middleware import HostGuard, LoopGuard, PathAliases, RequestRecord
+from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_document
+from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages
 from evalhaven.api.routes.extension import imports, reruns
 from evalhaven.api.routes.extension import runs as runs_by_id
@@ -46,7 +47,9 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     install_error_handlers(application)
     install_document(application)
     # The last one added is the outermost.
+    application.add_middleware(HeadRequests)
     application.add_middleware(PathAliases)
+    application.add_middleware(OriginGuard, allowed_origins=services.config.allowed_origins)
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
     application.add_middleware(LoopGuard)
     application.add_middleware(RequestRecord, new_request_id=lambda: f"req_{uuid4().hex}")

@@ -7,12 +7,14 @@ import anyio.to_thread
 from starlette.requests import Request
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError
+from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError, UnreadableEncodingError
 from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson
 from evalhaven.storage.blobs import BlobStore
 
 DOCUMENT_BYTES = 16 * 1024 * 1024  # largest body of requests that carry no rows
 _IN_MEMORY_BYTES = 1024 * 1024
+# Other words, such as `utf-8`, are sent by mistake with plain bodies.
+_COMPRESSIONS = frozenset(("br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd"))
 
 
 async def read_document(request: Request, max_bytes: int) -> JsonValue:
@@ -76,7 +78,10 @@ async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]
 
     Raises:
         RequestTooLargeError: It is over the limit, by its declared or by its real length.
+        UnreadableEncodingError: It is compressed or otherwise encoded.
     """
+    refuse_codings("Content-Encoding", request.headers.getlist("content-encoding"), _COMPRESSIONS)
+    refuse_codings("Transfer-Encoding", request.headers.getlist("transfer-encoding"), _COMPRESSIONS)
     declared = request.headers.get("content-length", "0")
     size = 0
     if declared.isdecimal() and int(declared) > max_bytes:
@@ -86,6 +91,26 @@ async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]
         if size > max_bytes:
             raise too_large(max_bytes)
         yield block
+
+
+def refuse_codings(header: str, values: list[str], codings: frozenset[str]) -> None:
+    """Let pass what is sent as it is.
+
+    A small compressed body may be a huge one, so that it would have to be unpacked with a limit of its own; the SDKs
+    compress nothing.
+
+    Args:
+        header: The header that names codings.
+        values: What it says, as often as it was sent.
+        codings: The codings that change the bytes.
+
+    Raises:
+        UnreadableEncodingError: One of them was used.
+    """
+    named = [coding.strip().lower() for value in values for coding in value.split(",")]
+    if used := [coding for coding in named if coding in codings]:
+        message = f"The body is encoded as {used[0]!r}, which is not decoded here: send it plain, without '{header}'."
+        raise UnreadableEncodingError(message, param=header, code="unsupported_encoding")
 
 
 def not_json(error: InvalidJsonError) -> InvalidRequestError:

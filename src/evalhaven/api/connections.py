@@ -5,15 +5,20 @@ this a few thousand connections that send a byte now and then would occupy the s
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TICK_S = 1.0
 _BODY_BYTES_A_SECOND = 4096
 _STUCK_WRITE_S = 60.0
+# What arrives is parsed in pieces, so that a head is known to be too large at most one piece later.
+_PIECE_BYTES = 16 * 1024
+_ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,10 @@ class ConnectionLimits:
     head_bytes: int = 64 * 1024
 
 
+class _HeadTooLargeError(Exception):
+    """Ends the parser's work on what has been refused."""
+
+
 class GuardedHttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits; `guarded_protocol` makes the class for given ones."""
 
@@ -41,11 +50,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_started: float | None = self.loop.time()
         self._head_bytes = 0
+        self._head_size = 0
         self._is_between_requests = False
         self._is_reading_body = False
         self._body_seconds = 0.0
         self._body_bytes = 0
         self._trailer_bytes = 0
+        self._refusal: bytes | None = None
+        self._declined = b""
         self._unsent = 0
         self._write_stuck_s = 0.0
         self._tick = self.loop.call_later(_TICK_S, self._look)
@@ -57,40 +69,111 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what arrives, and pass it on."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self._refusal is not None or self.transport.is_closing():
+                return
+            self._take(data[start : start + _PIECE_BYTES])
+
+    def _take(self, piece: bytes) -> None:
         if self._is_between_requests:
-            self._is_between_requests, self._head_started, self._head_bytes = False, self.loop.time(), 0
+            self._begin_head()
         if self._head_started is not None:
-            self._head_bytes += len(data)
+            self._head_bytes += len(piece)
         else:
-            self._body_bytes += len(data)
-        super().data_received(data)
+            self._body_bytes += len(piece)
+        self._unset_keepalive_if_required()
+        self._parse(piece)
         if self._head_started is not None and self._head_bytes > self.limits.head_bytes:
-            self._refuse(431, "The request line and headers are too large.")
+            self._refuse_head()
         elif self._trailer_bytes > self.limits.head_bytes:
             self._refuse(431, "The trailers of the request are too large.")
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP request; uvicorn's own words for it are plain text."""
-        self._refuse(400, f"{msg} It is malformed, or its length is not clear.")
+    def _parse(self, piece: bytes) -> None:
+        while piece:
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as offer:
+                # The parser takes what follows for the other protocol.
+                self.parser = httptools.HttpRequestParser(self)
+                piece, self._declined = self._declined + piece[offer.args[0] :], b""
+            except httptools.HttpParserError:
+                self._refuse(400, "This is no HTTP request: it is malformed, or its length is not clear.")
+                return
+            else:
+                return
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the head, which may come in one piece with the end of the request before."""
+        super().on_message_begin()
+        self._head_size = 0
+        if self._is_between_requests:
+            self._begin_head()
+
+    def on_url(self, url: bytes) -> None:
+        """Count what was received of the target."""
+        self._head_size += len(url)
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; a trailer, which nothing here reads, is only counted."""
+        size = len(name) + len(value) + len(": \r\n")
         if self._is_reading_body:
-            self._trailer_bytes += len(name) + len(value)
+            self._trailer_bytes += size
         else:
+            self._head_size += size
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body."""
-        # The head may have come in one block with the end of the request before.
+        """Begin to wait for the body.
+
+        Raises:
+            _HeadTooLargeError: The head came whole, and is too large.
+        """
+        if self._head_size > self.limits.head_bytes:
+            self._refuse_head()
+            raise _HeadTooLargeError
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._decline_upgrade()
+            return
+        if absolute := _ABSOLUTE.match(self.url):
+            self._take_host_from_target(absolute)
+        super().on_headers_complete()
         self._head_started, self._is_between_requests = None, False
         self._is_reading_body, self._body_seconds, self._body_bytes, self._trailer_bytes = True, 0.0, 0, 0
-        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Begin to wait for the next request; uvicorn bounds how long."""
+        if self._declined:
+            return
         self._is_reading_body, self._is_between_requests = False, True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or end with what the next one is refused with."""
+        super().on_response_complete()
+        if self._refusal is not None:
+            self._send_refusal(self._refusal)
+
+    def _begin_head(self) -> None:
+        self._is_between_requests, self._head_started, self._head_bytes = False, self.loop.time(), 0
+
+    def _decline_upgrade(self) -> None:
+        """Keep the head without its offer of another protocol (h2c, as Java's client makes it), to be parsed anew."""
+        kept = [(name, value) for name, value in self.headers if name not in (b"upgrade", b"connection")]
+        if not self.parser.should_keep_alive():
+            kept.append((b"connection", b"close"))
+        line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        self._declined = b"\r\n".join([line, *(b"%s: %s" % header for header in kept), b"", b""])
+
+    def _take_host_from_target(self, absolute: re.Match[bytes]) -> None:
+        """Let the host of `GET http://host/path` count instead of the header, as HTTP has it (RFC 9112, 3.2.2)."""
+        host = (b"host", absolute[1])
+        # In place: the scope holds this very list.
+        self.headers[:] = [host if name == b"host" else (name, value) for name, value in self.headers]
+        if host not in self.headers:
+            self.headers.append(host)
+        rest = self.url[absolute.end() :]
+        self.url = rest if rest.startswith(b"/") else b"/" + rest
 
     def _look(self) -> None:
         # Until the connection is lost: one that is closing may still have a reader that never reads.
@@ -109,21 +192,35 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self._refuse(408, "The body of the request did not arrive in time.")
 
     def _is_head_late(self) -> bool:
+        if self._head_started is not None and self.flow.read_paused:
+            # While we ourselves do not read, the client is not the slow one.
+            self._head_started = self.loop.time()
         started = self._head_started
         return started is not None and self.loop.time() - started > self.limits.header_timeout_s
 
     def _is_body_late(self) -> bool:
-        # While we ourselves do not read, the client is not the slow one.
         if not self._is_reading_body or self.flow.read_paused:
             return False
         self._body_seconds += _TICK_S
         return self._body_seconds > self.limits.body_grace_s + self._body_bytes / _BODY_BYTES_A_SECOND
 
+    def _refuse_head(self) -> None:
+        self._refuse(431, f"The request line and headers are over {self.limits.head_bytes // 1024} kB.")
+
     def _refuse(self, status: int, message: str) -> None:
+        if self._refusal is None:
+            self._refusal = _refusal(status, message)
+            self._send_refusal(self._refusal)
+
+    def _send_refusal(self, refusal: bytes) -> None:
+        """Refuse the request that is being read and end the connection; requests before it are answered first."""
         cycle: Any = self.cycle
-        is_answering = cycle is not None and cycle.response_started and not cycle.response_complete
+        is_due = cycle is not None and not cycle.response_complete
+        if self.pipeline or (is_due and not self._is_reading_body):
+            return
+        is_answering = cycle is not None and cycle.response_started and self._is_reading_body
         if not self.transport.is_closing() and not is_answering:
-            self.transport.write(_refusal(status, message))
+            self.transport.write(refusal)
         self.transport.close()
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from starlette.exceptions import HTTPException
 
+from evalhaven.api.addresses import allowed_methods, hint_for
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import (
     EvalhavenError,
@@ -16,6 +17,7 @@ from evalhaven.domain.errors import (
     NotFoundError,
     RequestTooLargeError,
     UnansweredError,
+    UnreadableEncodingError,
 )
 from evalhaven.storage.database import is_unavailable
 from evalhaven.wire.requests import RequestError
@@ -23,6 +25,7 @@ from evalhaven.wire.requests import RequestError
 STATUS_OF: dict[type[EvalhavenError], int] = {
     NotFoundError: 404,
     RequestTooLargeError: 413,
+    UnreadableEncodingError: 415,
     InvalidRequestError: 400,
     UnansweredError: 503,
 }
@@ -97,11 +100,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     refused = cast("HTTPException", error)
     status, path = refused.status_code, request.url.path
     if status == 404:  # noqa: PLR2004 - Not Found
-        return error_response(404, f"Unknown URL: {request.method} {path}.", code="unknown_url")
+        message = f"Unknown URL: {request.method} {path}.{hint_for(request.app, path)}"
+        return error_response(404, message, code="unknown_url")
     if status == 405:  # noqa: PLR2004 - Method Not Allowed
-        headers = dict(refused.headers or {})
-        allowed = headers.get("Allow", "other methods")
-        message = f"{request.method} is not allowed on {path}; it takes {allowed}."
+        # A route knows its own methods only, and several may share a path.
+        headers = {"allow": allowed_methods(request.app, path)}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        message = f"{request.method} is not allowed on {path}; it takes {headers['allow']}."
         return error_response(405, message, code="method_not_allowed", headers=headers)
     return error_response(status, str(refused.detail), headers=dict(refused.headers or {}))
 

@@ -35,7 +35,8 @@ def grade_extension(grade: Grade) -> JsonObject:
 
 def call_extension(call: Sample) -> JsonObject:
     """Return what the `evalhaven` key of a result tells of a call to its judge."""
-    return {"model": call.model, **call_figures(call)}
+    told: JsonObject = {"model": call.model, **call_figures(call)}
+    return {**told, "notes": list(call.notes)} if call.notes else told
 
 
 def call_figures(sample: Sample) -> JsonObject:

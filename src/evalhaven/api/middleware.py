@@ -1,9 +1,9 @@
-"""What happens to every request: aliases of paths, the check of its host, loops, its id, its one log line."""
+"""What happens to every request: aliases of paths, HEAD, the check of its host, loops, its id, its one log line."""
 
 import re
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,8 +14,8 @@ from evalhaven.api.errors import error_response
 from evalhaven.sampling.catalog import HOP_HEADER
 
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALIAS = re.compile(r"^/openai(?:/v1)?(?=/(?:evals|files|models|fine_tuning)(?:/|$))")
+_SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key")
 _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
 
 
@@ -33,46 +33,70 @@ class PathAliases:
         await self._app(scope, receive, send)
 
 
-class HostGuard:
-    """Refuse requests addressed to another name, which browsers send when a page rebinds its own name to us.
+class HeadRequests:
+    """Answer HEAD wherever GET is answered: with the same status and headers, and no body."""
 
-    A page of another origin may not write either: without keys, its visitor's browser would be all it takes.
-    """
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a HEAD request on as GET and keep the body back."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+            elif not message.get("more_body", False):
+                await send({"type": "http.response.body", "body": b""})
+
+        # A range is one of a body. A file is handed over by its path, so that it is not read in vain.
+        headers = [(name, value) for name, value in scope["headers"] if name not in (b"range", b"if-range")]
+        extensions: dict[str, Any] = {"http.response.pathsend": {}}
+        asked: Scope = {**scope, "method": "GET", "headers": headers, "extensions": extensions}
+        await self._app(asked, receive, send_without_body)
+
+
+class HostGuard:
+    """Refuse requests addressed to another name, which browsers send when a page rebinds its own name to us."""
 
     def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
         self._app = app
         self._allowed_hosts = allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 421 or 403 where the request is not meant for this server, else pass on."""
+        """Answer 421 where the request is not meant for this server, 400 where that is not clear, else pass on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        host = _HOST.match(headers.get("host", ""))
+        if repeated := _repeated(headers):
+            message = f"The request has more than one header {repeated!r}, and it is not clear which counts: send one."
+            await error_response(400, message, param=repeated, code="repeated_header")(scope, receive, send)
+            return
+        given = headers.get("host", "")
+        host = _HOST.match(given)
         if host is None or not self._is_own_name(host[1].strip("[]")):
             message = (
-                f"This server is not addressed as {headers.get('host', '')!r}. "
+                f"This server is not addressed as {given!r}. "
                 "Set EVALHAVEN_PUBLIC_URL to the address that its users see."
             )
             await error_response(421, message, code="unknown_host")(scope, receive, send)
             return
-        origin = headers.get("origin")
-        if origin is not None and scope["method"] not in _SAFE_METHODS and not self._is_own(origin):
-            message = f"Pages of {origin!r} may not change anything here."
-            await error_response(403, message, code="foreign_origin")(scope, receive, send)
-            return
         await self._app(scope, receive, send)
-
-    def _is_own(self, origin: str) -> bool:
-        try:
-            host = urlsplit(origin).hostname or ""
-        except ValueError:
-            return False
-        return self._is_own_name(host)
 
     def _is_own_name(self, name: str) -> bool:
         return not self._allowed_hosts.isdisjoint((name.lower(), f"[{name.lower()}]"))
+
+
+def _repeated(headers: Headers) -> str | None:
+    for name in _SINGLE_HEADERS:
+        values = headers.getlist(name)
+        # A proxy and this server could each go by another Host, so that not even an equal one is let through.
+        if len(values) > 1 and (name == "Host" or len(set(values)) > 1):
+            return name
+    return None
 
 
 class LoopGuard:

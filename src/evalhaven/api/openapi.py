@@ -24,6 +24,7 @@ _ERRORS = {
     "400": "The request cannot be accepted.",
     "404": "There is no such object.",
     "413": "The body is over this server's limit.",
+    "415": "The body is compressed or otherwise encoded.",
     "429": "Too many requests.",
 }
 
@@ -72,7 +73,7 @@ def _complete(operation: dict[str, Any]) -> None:
     responses.pop("422", None)
     error = {"application/json": {"schema": {"$ref": _REF.format(model="ErrorResponse")}}}
     for status, description in _ERRORS.items():
-        if status == "413" and "requestBody" not in operation:
+        if status in ("413", "415") and "requestBody" not in operation:
             continue
         if status == "404" and not any(map(_names_object, operation.get("parameters", []))):
             continue

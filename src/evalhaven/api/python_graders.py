@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from evalhaven.api.services import Services
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution
+from evalhaven.domain.json_pointer import pointer_to
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.graders.python.criteria import PythonCriterion, python_criteria, python_graders_in
 from evalhaven.graders.python.isolation import refusal
@@ -35,7 +36,7 @@ async def check_python_graders(services: Services, criteria: Sequence[JsonValue]
     if strict:
         param = format_param(found[0].path)
         raise InvalidRequestError(f"'{param}': {message}", param=param, code=_CODE)
-    return [Caution(_pointer(each), message) for each in found[:1]]
+    return [Caution(pointer_to(each.path), message) for each in found[:1]]
 
 
 async def check_lone_grader(services: Services, grader: JsonObject, *, is_executed: bool) -> None:
@@ -76,8 +77,3 @@ async def refuse_without_isolation(services: Services, criteria: Sequence[JsonOb
     isolation = await services.isolation.choose()
     if isolation.tier is None:
         raise InvalidRequestError(refusal(isolation), param="eval_id", code=_CODE)
-
-
-def _pointer(criterion: PythonCriterion) -> str:
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in criterion.path)
-    return "".join(f"/{step}" for step in steps)

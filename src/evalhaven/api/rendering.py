@@ -20,7 +20,7 @@ from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.paging import PAGE_BYTES, Page
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample
-from evalhaven.domain.tallies import CriterionTally
+from evalhaven.domain.tallies import CriterionTally, Tally
 from evalhaven.runs.inline import inline_document
 from evalhaven.storage.blobs import BlobStore, json_array_blocks
 
@@ -179,7 +179,7 @@ class RunRenderer:
                 "started_at": run.started_at,
                 "ended_at": run.ended_at,
                 "unresolved": tally.unresolved,
-                "warnings": _warnings(run.warnings),
+                "warnings": _warnings([*run.warnings, *_unresolved_cautions(tally)]),
                 **asdict(run.options),
                 **spending_extension(run),
                 **origin_extension(run, parent),
@@ -275,6 +275,18 @@ def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Sequence[
 
 def _error(error: ItemError | None) -> JsonObject | None:
     return None if error is None else {"code": error.code, "message": error.message}
+
+
+def _unresolved_cautions(tally: Tally) -> list[Caution]:
+    """Return that items lacked what criteria name; it follows the count, which falls where a retry mends some."""
+    if not tally.unresolved:
+        return []
+    what = "1 item has" if tally.unresolved == 1 else f"{tally.unresolved} items have"
+    message = (
+        f"{what} no value for a placeholder of a criterion. `evalhaven.unresolved` of their results names it: such a "
+        "criterion scores 0, except that judges are asked without it."
+    )
+    return [Caution("/testing_criteria", message)]
 
 
 def _warnings(cautions: Sequence[Caution]) -> list[JsonValue]:

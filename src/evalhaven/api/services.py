@@ -26,6 +26,7 @@ class ApiConfig:
         base_url: How users reach this server; begins every link.
         list_order: Order of lists when a request names none.
         allowed_hosts: Names under which the server may be addressed, lower case, without port.
+        allowed_origins: Origins whose pages may write, as browsers write them.
         max_body_bytes: Largest JSON body.
         max_file_bytes: Largest uploaded file.
     """
@@ -33,6 +34,7 @@ class ApiConfig:
     base_url: str
     list_order: Order
     allowed_hosts: frozenset[str]
+    allowed_origins: frozenset[str]
     max_body_bytes: int
     max_file_bytes: int
 

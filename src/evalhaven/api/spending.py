@@ -48,6 +48,8 @@ def item_extension(item: OutputItem) -> JsonObject:
         told["error"] = error_extension(error)
     if sample.is_reused:
         told["reused"] = True
+    if sample.notes:
+        told["notes"] = list(sample.notes)
     return told
 
 

@@ -5,19 +5,24 @@ import binascii
 import contextlib
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
 
 import anyio.to_thread
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from evalhaven.api.bodies import body_blocks, too_large
+from evalhaven.api.bodies import body_blocks, refuse_codings, too_large
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.storage.blobs import BlobWriter
 
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 32
 _MAX_HEADER_BYTES = 8 * 1024
+_PART_CODINGS = frozenset({"base64", "quoted-printable"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_EXTENDED_NAME = re.compile(rb"""; *filename\* *= *"?(utf-8|iso-8859-1)'[^']*'([^"; ]+)""", re.IGNORECASE)
+_QUOTED = re.compile(rb"(?<!\*)=\s*\"(?:\\.|[^\"\\])*\"")
 _ENCODED_WORD = re.compile(rb"=\?utf-8\?B\?([A-Za-z0-9+/=]+)\?=", re.IGNORECASE)
 
 
@@ -110,8 +115,11 @@ class _FormReceiver:
         if self._name == "file":
             if self.form.filename is not None:
                 raise InvalidRequestError("The form holds more than one part named 'file'.", param="file")
+            coding = self._headers.get(b"content-transfer-encoding", b"").decode("latin-1")
+            refuse_codings("Content-Transfer-Encoding", [coding], _PART_CODINGS)
             self._is_file = True
-            self.form.filename = _file_name(options.get(b"filename", b"")) or "upload"
+            sent = _sent_name(self._headers.get(b"content-disposition", b""), options.get(b"filename", b""))
+            self.form.filename = _last_part(sent) or "upload"
 
     def _add_block(self, block: bytes, start: int, end: int) -> None:
         if self._is_file:
@@ -136,11 +144,25 @@ class _FormReceiver:
             raise InvalidRequestError("A header or field of the form is larger than 8 kB.")
 
 
-def _file_name(sent: bytes) -> str:
-    """Return a file's name; .NET writes one beyond ASCII as an encoded word (RFC 2047), others as UTF-8."""
-    if word := _ENCODED_WORD.fullmatch(sent):
+def _sent_name(disposition: bytes, plain: bytes) -> str:
+    """Return the name that a part gives its file: `filename*` (RFC 5987) where it is there, else `filename`.
+
+    .NET writes one beyond ASCII as an encoded word (RFC 2047) in `filename`, others as UTF-8.
+    """
+    # Without what is quoted, since a name may hold anything.
+    if extended := _EXTENDED_NAME.search(_QUOTED.sub(b"=", disposition)):
+        return unquote_to_bytes(extended[2]).decode(extended[1].decode(), "replace")
+    if word := _ENCODED_WORD.fullmatch(plain):
         with contextlib.suppress(binascii.Error, UnicodeDecodeError):
             name = base64.b64decode(word[1], validate=True).decode()
             if name.isprintable():
                 return name
-    return sent.decode("utf-8", "replace")
+    return plain.decode("utf-8", "replace")
+
+
+def _last_part(sent: str) -> str:
+    """Return a name without directories, which some programs send along and which mean nothing here."""
+    if _ENCODED_WORD.fullmatch(sent.encode()):
+        return sent  # it was none after all, and the slashes of base64 divide nothing
+    name = re.split(r"[/\\]", _CONTROL.sub("", sent).rstrip("/\\"))[-1]
+    return "" if name in (".", "..") else name

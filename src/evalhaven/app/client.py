@@ -10,7 +10,8 @@ from evalhaven.app.stores import InUseError, hold_data_directory
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
 from evalhaven.storage.lock import DataDirectoryLock
 
-_CLIENT_TIMEOUT_S = 120.0
+# A batch may take its time; a server that is there is connected to at once.
+_CLIENT_TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 IN_PROCESS_URL = "http://localhost"
 
 
@@ -37,7 +38,7 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
         # The environment's proxies cannot reach this machine's loopback address.
         is_local = urlsplit(base_url).hostname in LOOPBACK_HOSTS
         async with httpx.AsyncClient(
-            base_url=base_url, headers=headers, timeout=_CLIENT_TIMEOUT_S, trust_env=not is_local
+            base_url=base_url, headers=headers, timeout=_CLIENT_TIMEOUT, trust_env=not is_local
         ) as client:
             yield client
         return

@@ -27,7 +27,7 @@ from evalhaven.runs.purge import sweep_blobs
 from evalhaven.runs.supervisor import ExecutorSupervisor
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.configuration.loading import find_config
-from evalhaven.settings import LOOPBACK_HOSTS, Settings
+from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
 
 _KEEP_ALIVE_S = 75
@@ -146,6 +146,7 @@ def build_services(
             base_url=settings.base_url,
             list_order=settings.list_order,
             allowed_hosts=allowed_hosts(settings),
+            allowed_origins=allowed_origins(settings),
             max_body_bytes=settings.max_body_mb * _MB,
             max_file_bytes=settings.max_file_mb * _MB,
         ),
@@ -162,6 +163,15 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
     if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not listened on
         names.update((settings.host, f"[{settings.host}]"))
     return frozenset(name.lower() for name in names)
+
+
+def allowed_origins(settings: Settings) -> frozenset[str]:
+    """Return the origins whose pages may write: this server's own, and those of the setting."""
+    names = {f"[{name}]" if ":" in name else name for name in (*LOOPBACK_HOSTS, settings.host)}
+    own = {origin_of(f"http://{name}:{settings.port}") for name in names}
+    if settings.public_url is not None:
+        own.add(origin_of(settings.public_url))
+    return frozenset(own).union(settings.allowed_origins or ())
 
 
 def executor_command(settings: Settings) -> list[str]:

@@ -7,7 +7,9 @@ from time import perf_counter
 import anyio
 import msgspec
 
+from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.sampling.catalog import Catalog, Endpoint, is_exact
+from evalhaven.sampling.secrets import secrets_of
 from evalhaven.sampling.transport.client import HttpReply, TransportError, open_transport
 
 _TIMEOUT_S = 5.0
@@ -18,6 +20,7 @@ _NOT_FOUND = 404
 _LOOP = 508
 _AUTHENTICATION = ("authorization", "api-key", "x-api-key")
 _SHOWN_NAMES = 5
+_SHOWN_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ async def _examine(endpoint: Endpoint) -> Finding:
     except TimeoutError:
         return Finding(f"{endpoint.base_url} did not answer within {_TIMEOUT_S:g} s.", is_problem=True)
     except (TransportError, ValueError, OSError) as error:
-        return Finding(f"{endpoint.base_url} cannot be reached: {str(error).rstrip('.')}.", is_problem=True)
+        # What came instead of HTTP may repeat what was sent.
+        said = secrets_of(endpoint).hide(str(error)).rstrip(".")[:_SHOWN_CHARS]
+        return Finding(f"{endpoint.base_url} cannot be reached: {said}.", is_problem=True)
     finding = _judge(endpoint, reply, round((perf_counter() - started) * 1000))
     return finding if finding.is_problem else replace(finding, text=f"{finding.text} {serves}")
 
@@ -90,12 +95,12 @@ def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
         return Finding(f"{url} answers {status}.", is_problem=True)
     if status != _OK:
         hint = "" if url.endswith("/v1") else ", perhaps its address must end in /v1"
-        cause = f" (not found{hint})" if status == _NOT_FOUND else ""
+        cause = f" (not found{hint})" if status == _NOT_FOUND else _redirection(endpoint, reply)
         return Finding(f"{url} answers {status}{cause} and lists no models; calls may work all the same.")
     try:
         # Gemini's names stand there behind "models/", and are sent without it.
-        names = {listed.id.removeprefix("models/") for listed in _LISTS.decode(reply.body).data}
-    except msgspec.DecodeError:
+        names = {listed.id.removeprefix("models/") for listed in _read_list(reply.body).data}
+    except (msgspec.ValidationError, InvalidJsonError):
         return Finding(f"{url} answers in {took_ms} ms, but with no list of models.")
     text = f"{url} answers in {took_ms} ms and lists {len(names):,} models."
     wanted = [*filter(is_exact, endpoint.models), *endpoint.aliases.values()]
@@ -103,3 +108,21 @@ def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
     if missing:
         text += f" Not among them: {', '.join(missing[:_SHOWN_NAMES])}{', …' if missing[_SHOWN_NAMES:] else ''}."
     return Finding(text)
+
+
+def _redirection(endpoint: Endpoint, reply: HttpReply) -> str:
+    location = reply.headers.get("location", "").strip()
+    return f" (and points to {secrets_of(endpoint).hide(location)[:_SHOWN_CHARS]})" if location else ""
+
+
+def _read_list(body: bytes) -> _List:
+    """Return a list of models; what nobody reads of it may hold anything.
+
+    Raises:
+        InvalidJsonError: It is no JSON.
+        ValidationError: It is no list.
+    """
+    try:
+        return _LISTS.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return msgspec.convert(parse_reply(body), _List)

@@ -2,37 +2,38 @@
 
 import os
 import signal
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Never, cast
 
 import anyio
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+
+from evalhaven.cli.export_report import (
+    ProgressBars,
+    print_error,
+    print_forecast,
+    print_line,
+    print_nothing_found,
+    print_summary,
+)
 
 if TYPE_CHECKING:
-    from evalhaven.importers.archive import Finding, Manifest
     from evalhaven.importers.hosted.account import Account
-    from evalhaven.importers.hosted.client import HostedClient
-    from evalhaven.importers.hosted.filters import Filters
-    from evalhaven.importers.hosted.forecast import Forecast
+    from evalhaven.importers.hosted.client import HostedClient, HostedError
+    from evalhaven.importers.hosted.orders import Order
 
 EXIT_COMPLETE = 0
 EXIT_CANNOT_START = 1
 EXIT_INCOMPLETE = 3
 EXIT_INTERRUPTED = 130
-FINDINGS_SHOWN = 20
 
 ToDir = Annotated[Path, typer.Option(help="Directory of the archive; start again with the same one to go on.")]
 BaseUrl = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Address of the hosted API, such as https://NAME.openai.azure.com/openai/v1. "
-        "OPENAI_BASE_URL is never read, since it may name the new server already."
+        help="Address of the hosted API, such as https://NAME.openai.azure.com/openai/v1; default: the archive's, else "
+        "https://api.openai.com/v1. OPENAI_BASE_URL is never read, since it may name the new server already.",
     ),
 ]
 ApiVersion = Annotated[
@@ -50,9 +51,19 @@ Pairs = Annotated[
 AllFiles = Annotated[
     bool, typer.Option("--all-files", help="Also files of purpose evals that no exported run reads from.")
 ]
-Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Requests at once.")]
-Tries = Annotated[int, typer.Option(min=1, help="How often a request is made before it counts as failed.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds without an answer after which a request is made anew.")]
+Logs = Annotated[
+    bool | None,
+    typer.Option(
+        "--logs/--no-logs",
+        show_default=False,
+        help="Also stored chat completions with their messages, and responses that runs or items name; the default.",
+    ),
+]
+Concurrency = Annotated[int | None, typer.Option(min=1, max=64, help="Requests at once; default: 4.")]
+Tries = Annotated[int | None, typer.Option(min=1, help="How often a request is made before it fails; default: 8.")]
+Timeout = Annotated[
+    float | None, typer.Option(min=0.1, help="Seconds without an answer after which it is made anew; default: 60.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would come; write nothing.")]
 Probe = Annotated[
     bool,
@@ -61,19 +72,18 @@ Probe = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What the command line asks for."""
+class Task:
+    """An export to be made: what it is asked for, of whom, and where it goes."""
 
+    order: "Order"
     account: "Account"
     directory: Path
-    filters: "Filters"
-    all_files: bool
     probe: bool
 
 
 def export_hosted(
     to_dir: ToDir,
-    base_url: BaseUrl = "https://api.openai.com/v1",
+    base_url: BaseUrl = None,
     api_version: ApiVersion = None,
     eval_ids: EvalIds = None,
     since: Since = None,
@@ -81,88 +91,85 @@ def export_hosted(
     metadata: Pairs = None,
     *,
     all_files: AllFiles = False,
-    concurrency: Concurrency = 4,
-    tries: Tries = 8,
-    timeout: Timeout = 60.0,
+    logs: Logs = None,
+    concurrency: Concurrency = None,
+    tries: Tries = None,
+    timeout: Timeout = None,
     dry_run: DryRun = False,
     probe: Probe = False,
 ) -> None:
-    """Copy evals, runs, output items and files of a hosted account into an archive; it only reads there.
+    """Copy evals, runs, output items, files and logs of a hosted account into an archive; it only reads there.
 
     The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY), the organisation and the project from
-    OPENAI_ORG_ID and OPENAI_PROJECT_ID. Interrupt it as you like: started again, it goes on.
+    OPENAI_ORG_ID and OPENAI_PROJECT_ID. Interrupt it as you like: started again, it goes on. What the first start was
+    asked for stands in the archive, so the directory is all that a later one must name.
 
-    Exit status: 0 complete, 1 it cannot start, 3 something could not be fetched or is lacking, 130 interrupted.
+    Exit status: 0 complete, 1 it cannot start, 3 nothing was found, or something could not be fetched or is
+    lacking, 130 interrupted.
     """
+    from evalhaven.importers.archive import ArchiveError
     from evalhaven.importers.hosted.account import AccountError, read_account
     from evalhaven.importers.hosted.filters import Filters, InvalidFilterError, parse_moment, parse_pair
+    from evalhaven.importers.hosted.orders import OrderError, Wishes, read_order
 
+    if dry_run and probe:
+        refuse("--probe writes its evidence, --dry-run writes nothing: choose one.")
     try:
-        account = read_account(
-            os.environ, base_url, api_version, concurrency=concurrency, tries=tries, timeout_s=timeout
-        )
         filters = Filters(
             eval_ids=tuple(eval_ids or ()),
             since=None if since is None else parse_moment(since),
             until=None if until is None else parse_moment(until),
             metadata=tuple(map(parse_pair, metadata or ())),
         )
-    except (AccountError, InvalidFilterError) as error:
+        wishes = Wishes(
+            base_url=base_url,
+            filters=filters,
+            api_version=api_version,
+            all_files=all_files,
+            logs=logs,
+            concurrency=concurrency,
+            tries=tries,
+            timeout_s=timeout,
+        )
+        order = read_order(to_dir, wishes, os.environ)
+        asked = order.asked
+        manners = {"concurrency": asked.concurrency, "tries": asked.tries, "timeout_s": asked.timeout_s}
+        given = {name: value for name, value in manners.items() if value is not None}
+        account = read_account({**os.environ, **asked.owner}, order.base_url, asked.api_version, **given)
+    except (AccountError, ArchiveError, InvalidFilterError, OrderError) as error:
         refuse(str(error))
-    if dry_run and probe:
-        refuse("--probe writes its evidence, --dry-run writes nothing: choose one.")
-    order = Order(account, to_dir, filters, all_files, probe)
-    raise typer.Exit(anyio.run(_follow, order, dry_run))
+    raise typer.Exit(anyio.run(_follow, Task(order, account, to_dir, probe), dry_run))
 
 
 def refuse(message: str) -> Never:
     """Print why the export cannot start, and end."""
-    _print_error(message)
+    print_error(message)
     raise typer.Exit(EXIT_CANNOT_START)
 
 
-class ProgressBars:
-    """Shows how far the export is, on a terminal; says nothing elsewhere."""
-
-    def __init__(self, progress: Progress, client: "HostedClient") -> None:
-        self._progress = progress
-        self._client = client
-        self._bar: TaskID | None = None
-        self._done = 0
-
-    def begin(self, what: str, total: int | None) -> None:
-        """Add the bar of a phase."""
-        if self._bar is not None:
-            self._progress.update(self._bar, note="", total=self._done)
-        self._bar, self._done = self._progress.add_task(what, total=total, note=""), 0
-
-    def advance(self, count: int) -> None:
-        """Move the bar, and say how often something had to be asked again."""
-        if self._bar is not None:
-            self._done += count
-            retries = self._client.retries
-            self._progress.update(self._bar, advance=count, note=f"{retries:,} retries" if retries else "")
-
-
-async def _follow(order: Order, dry_run: bool) -> int:
-    """Carry out the order until it is done or interrupted; return the exit status."""
+async def _follow(task: Task, dry_run: bool) -> int:
+    """Make the export until it is done or interrupted; return the exit status."""
     from evalhaven.importers.archive import ArchiveError
     from evalhaven.importers.hosted.client import HostedError, open_client
 
-    status = EXIT_INTERRUPTED
+    status, bars = EXIT_INTERRUPTED, ProgressBars()
     try:
-        async with anyio.create_task_group() as tasks, open_client(order.account) as client:
-            tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
-            status = await (_foresee(order, client) if dry_run else _export(order, client))
-            tasks.cancel_scope.cancel()
+        with bars:
+            async with (
+                anyio.create_task_group() as tasks,
+                open_client(task.account, bars.show_retry) as client,
+            ):
+                tasks.start_soon(_cancel_on_signal, tasks.cancel_scope)
+                status = await (_foresee(task, client, bars) if dry_run else _export(task, client, bars))
+                tasks.cancel_scope.cancel()
     except* HostedError as errors:
-        _print_error(f"{order.account.base_url} cannot be read. {_first(errors)}")
+        print_error(_reason_to_give_up(task, cast("HostedError", _first(errors))))
         status = EXIT_CANNOT_START
     except* ArchiveError as errors:
-        _print_error(str(_first(errors)))
+        print_error(str(_first(errors)))
         status = EXIT_CANNOT_START
     except* OSError as errors:
-        _print_error(f"Writing to {str(order.directory)!r} failed: {_first(errors)}. What is there stays; start again.")
+        print_error(f"Writing to {str(task.directory)!r} failed: {_first(errors)}. What is there stays; start again.")
         status = EXIT_INCOMPLETE
     return status
 
@@ -181,96 +188,60 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-async def _export(order: Order, client: "HostedClient") -> int:
+def _reason_to_give_up(task: Task, error: "HostedError") -> str:
+    from evalhaven.importers.hosted.orders import command
+
+    if not error.is_gone:
+        return f"{task.account.base_url} cannot be read. {error}"
+    address, resume = task.account.base_url, command(task.order, task.directory)
+    what = f"{address} does not answer" if error.status is None else f"{address} cannot be read"
+    advice = "the address and the network (HTTPS_PROXY names a proxy)" if error.status is None else "its status page"
+    return f"{what}: {error}. Given up after {task.account.tries} tries. Check {advice}, then go on: {resume}"
+
+
+async def _export(task: Task, client: "HostedClient", bars: ProgressBars) -> int:
     from evalhaven.domain.clock import Clock
     from evalhaven.importers.hosted.export import Exporter, check_access
+    from evalhaven.importers.hosted.orders import command
     from evalhaven.importers.hosted.probe import probe
     from evalhaven.importers.hosted.workspace import Workspace
 
+    order, resume = task.order, command(task.order, task.directory)
+    bars.begin("Access", None)
     await check_access(client)
-    workspace = Workspace(order.directory, order.account.base_url, order.filters.describe(), Clock())
+    workspace = Workspace(task.directory, order.base_url, order.filters.describe(), Clock(), order.asked)
     is_ended = False
     try:
-        if order.probe:
-            answers = await probe(client, order.directory / "probe", Clock())
-            print(f"{answers} answers of the live API are recorded in {order.directory / 'probe'}.")
-        with _show_progress() as progress:
-            exporter = Exporter(client, workspace, order.filters, ProgressBars(progress, client))
-            await exporter.run(all_files=order.all_files)
+        if task.probe:
+            answers = await probe(client, task.directory / "probe", Clock())
+            print(f"{answers} answers of the live API are recorded in {task.directory / 'probe'}.")
+        exporter = Exporter(client, workspace, order.filters, bars)
+        await exporter.run(all_files=order.asked.all_files, logs=order.asked.logs)
         is_ended = True
     finally:
+        bars.close()
         manifest = workspace.close(is_ended=is_ended)
         if not is_ended:
-            _print_error("The export has not ended. What is there stays; start again with the same --to-dir to go on.")
-    is_complete = not (manifest.failures or workspace.is_lacking)
-    _print_summary(manifest, order.directory, is_complete=is_complete)
-    return EXIT_COMPLETE if is_complete else EXIT_INCOMPLETE
+            print_error(f"The export has not ended. What is there stays. To go on: {resume}")
+    print_summary(manifest)
+    if not exporter.has_found:
+        print_nothing_found(order, exporter.listed_evals, manifest.counts["stored_completions"])
+    if not manifest.is_whole:
+        print_line(f"Incomplete. To try the missing part again: {resume}")
+    elif exporter.has_found:
+        print_line(f"Complete: {task.directory}")
+    return EXIT_COMPLETE if manifest.is_whole and exporter.has_found else EXIT_INCOMPLETE
 
 
-@contextmanager
-def _show_progress() -> Generator[Progress]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="yellow"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
-
-
-async def _foresee(order: Order, client: "HostedClient") -> int:
+async def _foresee(task: Task, client: "HostedClient", bars: ProgressBars) -> int:
     from evalhaven.importers.hosted.forecast import forecast_export
 
-    _print_forecast(await forecast_export(client, order.filters, all_files=order.all_files))
-    return EXIT_COMPLETE
-
-
-def _print_forecast(forecast: "Forecast") -> None:
-    table = Table("would come", box=None)
-    table.add_column("count", justify="right")
-    counts = {
-        "evals": forecast.evals,
-        "runs": forecast.runs,
-        "output items": forecast.output_items,
-        "files": len(forecast.file_ids),
-    }
-    for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
-    Console().print(table)
-    if forecast.active_runs:
-        print(f"{forecast.active_runs:,} of the runs have not ended; what they have by then would come.")
-
-
-def _print_summary(manifest: "Manifest", directory: Path, *, is_complete: bool) -> None:
-    table = Table("in the archive", box=None)
-    table.add_column("count", justify="right")
-    for name, count in manifest.counts.items():
-        table.add_row(name.replace("_", " "), f"{count:,}")
-    console = Console()
-    console.print(table)
-    _print_findings(console, "To look at (what is lacking is fetched again by the next export)", manifest.notes)
-    _print_findings(console, "Not fetched", manifest.failures)
-    if not is_complete:
-        command = f"evalhaven export-hosted --to-dir {directory}"
-        console.print(f"Incomplete. To try the missing part again: {command}", highlight=False, soft_wrap=True)
-    else:
-        console.print(f"Complete: {directory}", highlight=False, soft_wrap=True)
-
-
-def _print_findings(console: Console, title: str, findings: "list[Finding]") -> None:
-    if not findings:
-        return
-    console.print(f"{title}: {len(findings):,}", style="yellow", highlight=False)
-    for each in findings[:FINDINGS_SHOWN]:
-        text = f"  {each.kind.replace('_', ' ')} {each.id or ''}: {each.message}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-    if len(findings) > FINDINGS_SHOWN:
-        console.print(f"  ... and {len(findings) - FINDINGS_SHOWN:,} more; manifest.json names all.", highlight=False)
-
-
-def _print_error(message: str) -> None:
-    console = Console(stderr=True)
-    console.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    order = task.order
+    bars.begin("Evals and runs", None)
+    asked = order.asked
+    forecast = await forecast_export(client, order.filters, all_files=asked.all_files, logs=asked.logs)
+    bars.close()
+    print_forecast(forecast)
+    if not forecast.evals:
+        print_nothing_found(order, forecast.listed_evals, forecast.stored_completions)
+    return EXIT_COMPLETE if forecast.evals else EXIT_INCOMPLETE

@@ -50,7 +50,7 @@ def import_archive(
 
 @import_commands.command("openai", epilog=_EPILOG)
 def import_openai(  # noqa: PLR0917 - typer makes options of them, never positional
-    base_url: export.BaseUrl = "https://api.openai.com/v1",
+    base_url: export.BaseUrl = None,
     api_version: export.ApiVersion = None,
     eval_ids: export.EvalIds = None,
     since: export.Since = None,
@@ -61,9 +61,10 @@ def import_openai(  # noqa: PLR0917 - typer makes options of them, never positio
     url: Url = None,
     *,
     all_files: export.AllFiles = False,
-    concurrency: export.Concurrency = 4,
-    tries: export.Tries = 8,
-    timeout: export.Timeout = 60.0,
+    logs: export.Logs = None,
+    concurrency: export.Concurrency = None,
+    tries: export.Tries = None,
+    timeout: export.Timeout = None,
     check: Check = False,
 ) -> None:
     """Copy an account of the hosted API into an archive, as `evalhaven export-hosted` does, and import that.
@@ -85,14 +86,19 @@ def import_openai(  # noqa: PLR0917 - typer makes options of them, never positio
             until=until,
             metadata=metadata,
             all_files=all_files,
+            logs=logs,
             concurrency=concurrency,
             tries=tries,
             timeout=timeout,
         )
     except typer.Exit as ended:
-        if ended.exit_code not in (export.EXIT_COMPLETE, export.EXIT_INCOMPLETE):
+        exported = ended.exit_code
+        if exported not in (export.EXIT_COMPLETE, export.EXIT_INCOMPLETE):
             raise
-    raise typer.Exit(run_archive_import(directory, settings, is_check=check))
+    else:
+        exported = export.EXIT_COMPLETE
+    # What the export did not bring did not come over, however whole the rest of the archive is.
+    raise typer.Exit(run_archive_import(directory, settings, is_check=check) or exported)
 
 
 @import_commands.command("dashboard", epilog=_EPILOG)

@@ -54,7 +54,9 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
             _print_line(Console(stderr=True), "Interrupted. What came over stays; the same command goes on.")
             return EXIT_INTERRUPTED
     _print_report(report, Console(), is_check=is_check)
-    return EXIT_COMPLETE if report.is_complete else EXIT_INCOMPLETE
+    damage = source.damage
+    _print_lines(Console(), "Cannot be read (the rest is not touched by it)", damage.messages, damage.count)
+    return EXIT_COMPLETE if report.is_complete and not damage.count else EXIT_INCOMPLETE
 
 
 def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -> int:
@@ -66,8 +68,16 @@ def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -
     except SourceError as error:
         _print_error(str(error))
         return EXIT_FAILED
-    problems = [*source.cautions(), *(source.damages() if is_check else ())]
+    if logs := source.logs():
+        counts = " and ".join(f"{count:,} {_words(kind)}" for kind, count in logs.items())
+        _print_line(Console(), f"Kept in the archive, and imported once this server has logs: {counts}")
+    if source.is_empty:
+        text = f"Nothing was found: {directory} is an archive of {source.origin} with no evals and no files."
+        _print_line(Console(), f"{text} Was it exported from the right project?")
+        _print_lines(Console(), "About the archive", [*source.cautions()])
+        return EXIT_INCOMPLETE
     status = run_import(source, settings, is_check=is_check)
+    problems = [*source.cautions(), *(source.find_damage() if is_check else ())]
     _print_lines(Console(), "About the archive", problems)
     return EXIT_INCOMPLETE if problems and status == EXIT_COMPLETE else status
 

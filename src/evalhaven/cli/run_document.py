@@ -69,6 +69,19 @@ class LimitChange(msgspec.Struct, frozen=True):
     pause_s: float = 0.0
 
 
+class Unreachable(msgspec.Struct, frozen=True):
+    """That an endpoint cannot be reached: why, and since when, in Unix seconds."""
+
+    reason: str
+    since: float
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """How the calls to one judge go."""
+
+    unreachable: Unreachable | None = None
+
+
 class Limiter(msgspec.Struct, frozen=True):
     """How the calls went when items were stored last; `paused_until` is Unix seconds."""
 
@@ -83,6 +96,8 @@ class Limiter(msgspec.Struct, frozen=True):
     paused_s: float = 0.0
     changes: tuple[LimitChange, ...] = ()
     retries: dict[str, int] = {}
+    unreachable: Unreachable | None = None
+    judges: tuple[Judge, ...] = ()
 
 
 class Extension(msgspec.Struct, frozen=True):

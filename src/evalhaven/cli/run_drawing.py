@@ -42,6 +42,7 @@ def draw_block(figures: Figures, width: int) -> list[Text]:
     run = figures.run
     lines = [_title(figures), *_progress(figures, width), _pace(figures)]
     lines += [_labeled(label, text) for label, text in _calls(figures) if text]
+    lines += [_labeled("endpoint", text, "bold red", is_cut=False) for text in _unreachable(figures)]
     errors = format_counts(run.evalhaven.errors, _SHOWN_ERRORS)
     if errors:
         lines.append(_labeled("errors", errors, "yellow"))
@@ -67,6 +68,7 @@ def draw_line(figures: Figures) -> str:
         _retries(figures),
         _limiter_line(figures),
         _pause(figures),
+        *_unreachable(figures),
         f"errors: {errors}" if (errors := format_counts(run.evalhaven.errors, _SHOWN_ERRORS)) else "",
         f"{run.error.code}: {run.error.message}" if run.error is not None else "",
     ]
@@ -237,6 +239,14 @@ def _limiter_line(figures: Figures) -> str:
 def _pause(figures: Figures) -> str:
     left_s = figures.pause_left_s
     return "" if left_s is None else f"paused for another {format_seconds(left_s)}"
+
+
+def _unreachable(figures: Figures) -> list[str]:
+    """Return a sentence for each endpoint that cannot be reached."""
+    return [
+        f"out of reach for {format_duration(max(0.0, figures.unix_s - each.since))}, trying on: {each.reason}"
+        for each in figures.unreachable
+    ]
 
 
 def _change(change: LimitChange, now_unix_s: float) -> str:

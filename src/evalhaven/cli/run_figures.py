@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from evalhaven.cli.run_document import LimitChange, RunDocument, Usage
+from evalhaven.cli.run_document import LimitChange, RunDocument, Unreachable, Usage
 
 _RECENT_S = 10.0  # the time that the shown rate is about
 _STEADY_S = 30.0  # the time that decides what is left: longer, so that it does not jump
@@ -92,6 +92,15 @@ class Figures:
         """Calls that were repeated; those by kind are counted at once, the others with their item."""
         limiter = self.run.evalhaven.limiter
         return max(self.run.evalhaven.retries, 0 if limiter is None else sum(limiter.retries.values()))
+
+    @property
+    def unreachable(self) -> tuple[Unreachable, ...]:
+        """Which endpoints cannot be reached, each once; none of a run that has ended."""
+        limiter = self.run.evalhaven.limiter
+        if limiter is None or self.run.status.is_final:
+            return ()
+        told = (limiter.unreachable, *(judge.unreachable for judge in limiter.judges))
+        return tuple(dict.fromkeys(each for each in told if each is not None))
 
     @property
     def pause_left_s(self) -> float | None:

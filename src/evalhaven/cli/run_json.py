@@ -50,9 +50,10 @@ def render_json(figures: Figures) -> JsonObject:
 
 def _limiter_object(limiter: Limiter, figures: Figures) -> JsonObject:
     told: JsonObject = msgspec.to_builtins(limiter)
-    del told["retries"]
+    del told["retries"], told["judges"]
     return {
         **told,
+        "unreachable": [msgspec.to_builtins(each) for each in figures.unreachable],
         "pause_left_s": _rounded(figures.pause_left_s),
         "changes": [msgspec.to_builtins(each) for each in figures.changes],
     }

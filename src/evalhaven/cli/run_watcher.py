@@ -63,6 +63,7 @@ async def follow_run(
     history = RunHistory()
     next_s = now_s()
     lost_at_s: float | None = None
+    is_unreachable = False
     while True:
         outcome = await watched.read()
         now = now_s()
@@ -80,7 +81,9 @@ async def follow_run(
                 lost_at_s = None
             figures = history.add(outcome)
             status = figures.run.status
-            if status.is_final or is_once or is_due:
+            is_news = bool(figures.unreachable) != is_unreachable
+            is_unreachable = bool(figures.unreachable)
+            if status.is_final or is_once or is_due or is_news:
                 display.show(figures)
             if status.is_final or is_once:
                 return EXIT_STATUS.get(status, 0)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from evalhaven.app.stores import InUseError, StartError, database_path, hold_dat
 from evalhaven.cli.run_document import UnreadableRunError, read_run
 from evalhaven.cli.run_figures import Reading
 from evalhaven.domain import jsontext
+from evalhaven.domain.http_dates import find_http_time
 from evalhaven.settings import Settings
 
 _TIMEOUT_S = 10.0
@@ -154,10 +154,8 @@ class WatchedRun:
 
     def _server_time(self, response: httpx.Response) -> float:
         """Return when an answer was made, by the clock that the times of runs come from."""
-        try:
-            return parsedate_to_datetime(response.headers["date"]).timestamp()
-        except (KeyError, ValueError):
-            return self._unix_s()
+        at = find_http_time(response.headers.get("date", ""))
+        return self._unix_s() if at is None else at
 
 
 def _shown_url(url: httpx.URL) -> str:

@@ -6,6 +6,7 @@ EvalhavenError
 │   └── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
 ├── UnansweredError          what has to answer does not, for now (503)
 ├── RequestTooLargeError     a body, file or row over its limit (413)
+├── UnreadableEncodingError  a body that is compressed or otherwise encoded (415)
 └── IllegalRunTransitionError  a bug: a run was asked to leave a final status
 """
 
@@ -42,6 +43,10 @@ class InvalidRowsError(InvalidRequestError):
 
 class RequestTooLargeError(EvalhavenError):
     """The body is over the server's limit."""
+
+
+class UnreadableEncodingError(EvalhavenError):
+    """The body is encoded in a way that is not decoded here."""
 
 
 class UnansweredError(EvalhavenError):

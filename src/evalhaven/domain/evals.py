@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from evalhaven.domain.grader_parts import with_parts
 from evalhaven.domain.ids import EvalId
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject, JsonValue
@@ -107,19 +108,8 @@ def identified_criterion(sent: JsonObject, new_uuid: Callable[[], str]) -> JsonO
 
 def _with_typed_messages(grader: JsonObject) -> JsonObject:
     """Return a grader with its messages typed, and those of the graders inside it."""
-    answered = dict(grader)
-    if isinstance(grader.get("input"), list):
-        answered["input"] = typed_messages(grader["input"])
-    parts = grader.get("graders")
-    if isinstance(parts, dict) and isinstance(parts.get("type"), str):
-        answered["graders"] = _with_typed_messages(parts)
-    elif isinstance(parts, dict):
-        answered["graders"] = {
-            name: _with_typed_messages(part) if isinstance(part, dict) else part for name, part in parts.items()
-        }
-    elif isinstance(parts, list):
-        answered["graders"] = [_with_typed_messages(part) if isinstance(part, dict) else part for part in parts]
-    return answered
+    answered = with_parts(grader, _with_typed_messages)
+    return {**answered, "input": typed_messages(grader["input"])} if isinstance(grader.get("input"), list) else answered
 
 
 def typed_messages(messages: JsonValue) -> JsonValue:

@@ -1,5 +1,6 @@
-"""JSON pointers (RFC 6901), as references within a schema use them."""
+"""JSON pointers (RFC 6901)."""
 
+from collections.abc import Iterable
 from typing import cast
 
 from evalhaven.domain.jsontext import JsonValue
@@ -17,3 +18,8 @@ def value_at(root: JsonValue, pointer: str) -> JsonValue:
         else:
             return None
     return value
+
+
+def pointer_to(path: Iterable[str | int]) -> str:
+    """Return the pointer of keys and indexes, such as `/items/0`; "" for the root."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)

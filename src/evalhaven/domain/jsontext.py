@@ -4,6 +4,7 @@ What users send comes back with the same value to the last digit: integers of an
 U+0000 survive. `msgspec` does the common case; the standard library does what it refuses.
 """
 
+import contextlib
 import json
 import math
 import mmap
@@ -61,6 +62,24 @@ def parse_received(text: bytes | str) -> JsonValue:
     return parse(text)
 
 
+def parse_reply(raw: bytes) -> JsonValue:
+    """Return the value of the JSON text that an endpoint answered, as its own clients would read it.
+
+    What no JSON text may hold becomes what one may: numbers that are not finite become null, bytes that are not UTF-8
+    become U+FFFD. A byte order mark, and control characters in strings, are let pass.
+
+    Raises:
+        InvalidJsonError: It is not one JSON value all the same, or has more than 500 levels.
+    """
+    try:
+        return parse_received(raw)
+    except InvalidJsonError:
+        if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _nesting(raw) > MAX_NESTING:
+            raise
+    text = raw.decode(json.detect_encoding(raw), "replace").removeprefix("\ufeff")
+    return _loads(_FORGIVING, text)
+
+
 def _nesting(raw: bytes) -> int:
     """Return the number of levels of a JSON text, in a few passes that run in C."""
     brackets = _STRING.sub(b"", raw).translate(_STEPS, _NOT_BRACKETS)
@@ -71,9 +90,16 @@ def _parse_leniently(raw: bytes | str) -> JsonValue:
     """Parse what msgspec refuses though it is JSON (lone surrogates), or say what is wrong with it."""
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
-        return cast("JsonValue", json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float))
     except UnicodeDecodeError as error:
         raise InvalidJsonError(f"it is not valid UTF-8 at byte {error.start}") from error
+    return _loads(_EXACT, text)
+
+
+def _loads(decoder: json.JSONDecoder, text: str) -> JsonValue:
+    if text.startswith("\ufeff"):
+        raise InvalidJsonError("it begins with a byte order mark, at line 1, column 1")
+    try:
+        return cast("JsonValue", decoder.decode(text))
     except json.JSONDecodeError as error:
         raise InvalidJsonError(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
@@ -93,6 +119,28 @@ def _finite_float(digits: str) -> float:
     return number
 
 
+def _finite_or_null(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _integer_or_null(digits: str) -> int | None:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python reads
+        return None
+
+
+def _null(_name: str) -> None:
+    return None
+
+
+_EXACT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
+_FORGIVING = json.JSONDecoder(
+    parse_constant=_null, parse_float=_finite_or_null, parse_int=_integer_or_null, strict=False
+)
+
+
 def render(value: object) -> str:
     """Return the compact JSON text of a value; non-ASCII is kept, lone surrogates are escaped."""
     try:
@@ -110,7 +158,7 @@ def canonical_hash(value: JsonValue) -> bytes:
     return sha256(text).digest()
 
 
-def members(raw: RawJson, span: Span, only: str | None = None) -> dict[str, Span]:
+def members(raw: RawJson, span: Span, only: str | None = None, *, may_be_cut: bool = False) -> dict[str, Span]:
     """Return where each member's value of a JSON object stands, without parsing the values.
 
     A repeated key counts as its last occurrence, as every JSON parser does.
@@ -119,12 +167,19 @@ def members(raw: RawJson, span: Span, only: str | None = None) -> dict[str, Span
         raw: The document.
         span: Start and end (bytes) of the object within it; white space around it is allowed.
         only: The one member that is wanted, or None for all.
+        may_be_cut: Return what is there before a fault; a value that has begun reaches to the end of the text.
 
     Raises:
         InvalidJsonError: The brackets, keys or commas do not form an object. Values are not checked.
     """
     found: dict[str, Span] = {}
-    for start, end in _parts(raw, span, b"{", b"}"):
+    with contextlib.suppress(InvalidJsonError) if may_be_cut else contextlib.nullcontext():
+        _find_members(raw, span, only, found, may_be_cut=may_be_cut)
+    return found
+
+
+def _find_members(raw: RawJson, span: Span, only: str | None, found: dict[str, Span], *, may_be_cut: bool) -> None:
+    for start, end in _parts(raw, span, b"{", b"}", may_be_cut=may_be_cut):
         token = _TOKEN.match(raw, start, end)
         colon = token and _NOT_BLANK.search(raw, token.end(), end)
         if token is None or colon is None or raw[token.start() : token.start() + 1] != b'"' or colon.group() != b":":
@@ -135,16 +190,20 @@ def members(raw: RawJson, span: Span, only: str | None = None) -> dict[str, Span
         key = cast("str", parse(token.group()))
         if only is None or key == only:
             found[key] = (value_start.start(), end)
-    return found
 
 
-def elements(raw: RawJson, span: Span) -> Iterator[Span]:
+def elements(raw: RawJson, span: Span, *, may_be_cut: bool = False) -> Iterator[Span]:
     """Yield where each element of a JSON array stands, one at a time, without parsing them.
+
+    Args:
+        raw: The document.
+        span: Start and end (bytes) of the array within it.
+        may_be_cut: Where the text ends too early, yield what has begun, up to its end, before that is raised.
 
     Raises:
         InvalidJsonError: The brackets or commas do not form an array. Elements are not checked.
     """
-    return _parts(raw, span, b"[", b"]")
+    return _parts(raw, span, b"[", b"]", may_be_cut=may_be_cut)
 
 
 def starts_with(raw: RawJson, span: Span, bracket: bytes) -> bool:
@@ -153,7 +212,7 @@ def starts_with(raw: RawJson, span: Span, bracket: bytes) -> bool:
     return first is not None and first.group() == bracket
 
 
-def _parts(raw: RawJson, span: Span, opening: bytes, closing: bytes) -> Iterator[Span]:
+def _parts(raw: RawJson, span: Span, opening: bytes, closing: bytes, *, may_be_cut: bool = False) -> Iterator[Span]:
     """Yield the spans between the commas of one object or array, trimmed."""
     start, end = span
     first = _NOT_BLANK.search(raw, start, end)
@@ -178,6 +237,8 @@ def _parts(raw: RawJson, span: Span, opening: bytes, closing: bytes) -> Iterator
                     raise InvalidJsonError(f"unexpected text at byte {token.start()}")
                 return
             part_start, seen_comma = token.end(), True
+    if may_be_cut and (part := _trimmed(raw, part_start, end)) is not None:
+        yield part
     raise InvalidJsonError("the document ends too early")
 
 

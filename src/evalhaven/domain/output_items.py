@@ -18,7 +18,8 @@ class Grade:
     Attributes:
         score: The number, 0.0 where it failed or erred.
         passed: Whether the criterion holds.
-        unresolved: Placeholders of the criterion that had no value; such a grade is 0 and failed.
+        unresolved: Placeholders of the criterion that had no value; such a grade is 0 and failed, unless a judge was
+            asked without them.
         error: Why there is no conclusion, else None; such a grade counts in neither passed nor failed.
         sample: What a model grader was asked and answered; None for deterministic graders.
         calls: The calls of models that were made for it.

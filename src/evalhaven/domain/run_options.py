@@ -24,7 +24,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The `evalhaven` object of a create-run request.
+    """The `evalhaven` object of a create-run request, and how strictly the request wants to be read.
 
     Attributes:
         repeats: Samples of each item, 1 to 1000.
@@ -33,6 +33,7 @@ class RunOptions:
         extra_body: Further keys of each request's body, such as `top_k`.
         budget: What the run may spend; None without a limit.
         labels: Short texts to find the run by.
+        strict: Whether rows with a scalar in the place of a string are refused.
     """
 
     repeats: int = 1
@@ -41,6 +42,7 @@ class RunOptions:
     extra_body: JsonObject | None = None
     budget: Budget | None = None
     labels: tuple[str, ...] = ()
+    strict: bool = False
 
 
 DEFAULT_OPTIONS = RunOptions()

@@ -1,12 +1,14 @@
 """The sample: what a model was asked and what it answered, for one item."""
 
+import re
 from dataclasses import dataclass, field
 from typing import cast
 
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_received, render
+from evalhaven.domain.sample_forms import DERIVED, completion_of, text_of
 
-_DERIVED = frozenset({"output_text", "output_json", "output_tools", "output_audio"})
 _MAX_TOKENS = 1 << 62
+_COUNT = re.compile(r"\s*[0-9]{1,19}(?:\.[0-9]{0,19})?\s*", re.ASCII)
 _JSON_STARTS = frozenset('{["-0123456789tfn')
 
 
@@ -69,6 +71,9 @@ class Sample:
         is_cached: Whether the answer was given to an earlier request: no call was made.
         request_hash: Under which the answer is to be remembered; None where it is not.
         is_reused: Whether another run, whose samples are graded again, had it made: here no call was.
+        unresolved: Placeholders of what was asked that had no value.
+        reasoning: What the model thought, where that is all it said: no content came with it. Judges look into it.
+        notes: Short names of what to know about the answer, such as that it has no text although it has reasoning.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -85,6 +90,9 @@ class Sample:
     is_cached: bool = False
     request_hash: bytes | None = None
     is_reused: bool = False
+    unresolved: tuple[str, ...] = ()
+    reasoning: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -100,35 +108,37 @@ NO_SAMPLE = Sample()
 
 
 def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
-    """Return the sample that a row brings along: a chat completion, whole or minimal.
+    """Return the sample that a row brings along: a chat completion, whole or minimal, or another form of an answer.
 
     `output_text`, `output_json`, `output_tools` and `output_audio` are derived from the first choice; what the
-    row itself gives under these names is kept, null aside.
+    row itself gives under these names is kept, null aside. So are `choices`, where the form has none.
 
     Args:
         recorded: The row's `sample`.
         recorded_text: The same as the user wrote it.
     """
-    message = _first_message(recorded)
-    namespace = {key: value for key, value in recorded.items() if value is not None or key not in _DERIVED}
+    completion = completion_of(recorded) or recorded
+    choice = _first_choice(completion)
+    message = _message_in(choice)
+    namespace = {key: value for key, value in recorded.items() if value is not None or key not in DERIVED}
     given = namespace.pop("output_text", None)
-    text = given if isinstance(given, str) else _text_of(message)
+    text = given if isinstance(given, str) else text_of(message)
+    if completion is not recorded and not namespace.get("choices"):
+        namespace["choices"] = completion["choices"]
     if text is not None:
         namespace["output_text"] = text
     if "output_json" not in namespace and text is not None:
         _add_output_json(namespace, text)
     if "output_tools" not in namespace:
-        tools = message.get("tool_calls")
-        namespace["output_tools"] = tools if isinstance(tools, list) else []
+        namespace["output_tools"] = _calls_of(message)
     audio = message.get("audio")
     if "output_audio" not in namespace and isinstance(audio, dict):
         namespace["output_audio"] = {"data": audio.get("data"), "transcript": audio.get("transcript")}
-    choice = _first_choice(recorded)
     return Sample(
         output=_output_messages(message, text),
         finish_reason=_text_or_empty(choice.get("finish_reason")),
-        model=_text_or_empty(recorded.get("model")),
-        usage=usage_of(recorded.get("usage")),
+        model=_text_or_empty(completion.get("model")),
+        usage=usage_of(completion.get("usage")),
         namespace=namespace,
         recorded_text=recorded_text,
     )
@@ -146,7 +156,7 @@ def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) ->
     """
     messages = [message for message in output if isinstance(message, dict)]
     first = messages[0] if messages else {}
-    text = _text_of(first) or ""
+    text = text_of(first) or ""
     audio = first.get("audio")
     if not text and isinstance(audio, dict):
         text = _text_or_empty(audio.get("transcript"))
@@ -196,20 +206,9 @@ def _first_choice(recorded: JsonObject) -> JsonObject:
     return first if isinstance(first, dict) else {}
 
 
-def _first_message(recorded: JsonObject) -> JsonObject:
-    message = _first_choice(recorded).get("message")
+def _message_in(choice: JsonObject) -> JsonObject:
+    message = choice.get("message")
     return message if isinstance(message, dict) else {}
-
-
-def _text_of(message: JsonObject) -> str | None:
-    """Return the text of a message: its content, or the text parts of its content joined."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
-        return "".join(cast("list[str]", texts))
-    return None
 
 
 def _add_output_json(namespace: JsonObject, text: str) -> None:
@@ -252,5 +251,11 @@ def usage_of(usage: JsonValue) -> Usage:
 
 
 def token_count(value: JsonValue) -> int:
-    """Return a number of tokens, 0 for what is none."""
-    return value if type(value) is int and 0 <= value < _MAX_TOKENS else 0
+    """Return a number of tokens, 0 for what is none; some servers count in floats or write numbers as texts."""
+    if type(value) is int:
+        return value if 0 <= value < _MAX_TOKENS else 0
+    if isinstance(value, float):
+        return int(value) if 0 <= value < _MAX_TOKENS and value.is_integer() else 0
+    if isinstance(value, str) and _COUNT.fullmatch(value):
+        return token_count(float(value) if "." in value else int(value))
+    return 0

@@ -8,7 +8,9 @@ from typing import Any, cast
 import jsonschema_rs
 
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.json_pointer import pointer_to
 from evalhaven.domain.jsontext import JsonValue, parse
+from evalhaven.domain.loose_schemas import loosened
 from evalhaven.domain.schema_cost import MAX_APPLIED, is_too_costly
 
 _BACKTRACK_LIMIT = 100_000  # steps of one pattern on one string
@@ -25,12 +27,10 @@ class ItemSchema:
             InvalidRequestError: It is no valid JSON Schema, or it refers to a document outside itself, or it
                 multiplies its own checks.
         """
+        self._schema = schema
+        self._loose_validator: jsonschema_rs.Validator | None = None
         try:
-            self._validator = jsonschema_rs.validator_for(
-                cast("Any", schema),
-                offline=True,
-                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
-            )
+            self._validator = _compiled(schema)
         except (
             jsonschema_rs.ValidationError,
             jsonschema_rs.ReferencingError,
@@ -45,12 +45,27 @@ class ItemSchema:
 
     def is_valid(self, item: JsonValue) -> bool:
         """Tell whether an item satisfies the schema."""
+        return _is_valid(self._validator, item)
+
+    def is_loosely_valid(self, item: JsonValue) -> bool:
+        """Tell whether an item would satisfy the schema if `string` stood for booleans, numbers and null too.
+
+        It does not where an `enum`, a `const` or a `pattern` stands at the place.
+        """
+        if self._loose_validator is None:
+            try:
+                self._loose_validator = _compiled(loosened(self._schema))
+            except (jsonschema_rs.ReferencingError, ValueError):  # it refers to a place that only the strict one has
+                self._loose_validator = self._validator
+        return _is_valid(self._loose_validator, item)
+
+    def first_fault(self, item: JsonValue) -> str:
+        """Return the JSON pointer of the first place at which an item does not satisfy the schema."""
         try:
-            return self._validator.is_valid(item)
+            error = next(self._validator.iter_errors(item), None)
         except UnicodeEncodeError:
-            return self.is_valid(_encodable(item))
-        except ValueError:  # more levels than the validator takes
-            return False
+            return self.first_fault(_encodable(item))
+        return "" if error is None else pointer_to(error.instance_path)
 
     def problems(self, item: JsonValue) -> Iterator[str]:
         """Yield what is wrong with an item: JSON pointer and message, a few at the most."""
@@ -63,17 +78,29 @@ class ItemSchema:
             yield f"(item): {error}"
             return
         for error in errors:
-            pointer = "".join(f"/{_escaped(step)}" for step in error.instance_path)
-            yield f"{pointer or '(item)'}: {_shortened(error.message)}"
+            yield f"{pointer_to(error.instance_path) or '(item)'}: {_shortened(error.message)}"
+
+
+def _compiled(schema: JsonValue) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(
+        cast("Any", schema),
+        offline=True,
+        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
+    )
+
+
+def _is_valid(validator: jsonschema_rs.Validator, item: JsonValue) -> bool:
+    try:
+        return validator.is_valid(item)
+    except UnicodeEncodeError:
+        return _is_valid(validator, _encodable(item))
+    except ValueError:  # more levels than the validator takes
+        return False
 
 
 def _encodable(item: JsonValue) -> JsonValue:
     """Return an item with "?" for its lone surrogates, which JSON allows and the validator cannot take."""
     return parse(json.dumps(item, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _escaped(step: str | int) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")
 
 
 def _shortened(text: str, limit: int = 200) -> str:

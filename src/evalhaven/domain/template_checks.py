@@ -1,13 +1,17 @@
-"""What in an eval's or a run's templates can never resolve, found before anything runs."""
+"""What in an eval's or a run's templates can never resolve, or hardly ever, found before anything runs."""
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 from evalhaven.domain.evals import Caution
+from evalhaven.domain.grader_parts import Path, walk_criteria
+from evalhaven.domain.json_pointer import pointer_to
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.domain.templates import Placeholder, parse_template
+from evalhaven.domain.templates import Placeholder, Step, parse_template
 
 MAX_CAUTIONS = 100
+_BYTE_ORDER_MARK = "\ufeff"
 _SHOWN_FIELDS = 20
 _SHOWN_CHARS = 100
 
@@ -19,7 +23,7 @@ def criteria_cautions(criteria: JsonValue, item_schema: JsonValue) -> list[Cauti
         criteria: The `testing_criteria` as sent.
         item_schema: JSON Schema of an item; True where there is none.
     """
-    texts = _criteria_texts(criteria, "/testing_criteria")
+    texts = _criteria_texts(criteria)
     return _bounded(
         caution for at, text in texts for caution in _cautions_of(at, text, item_schema, sample_allowed=True)
     )
@@ -36,6 +40,39 @@ def input_message_cautions(data_source: JsonObject, item_schema: JsonValue) -> l
     )
 
 
+def item_key_cautions(item_schema: JsonValue) -> list[Caution]:
+    """Return a caution for each key of an item schema that begins with a byte order mark."""
+    return _bounded(
+        Caution(pointer_to(("data_source_config", "item_schema", *path)), marked_key_problem(str(path[-1])))
+        for path in _keys_of(item_schema)
+        if is_marked(path[-1])
+    )
+
+
+def is_marked(key: str | int) -> bool:
+    """Tell whether a key begins with a byte order mark, as the first column of a table saved by a program may."""
+    return isinstance(key, str) and key.startswith(_BYTE_ORDER_MARK)
+
+
+def marked_key_problem(key: str) -> str:
+    """Return what to tell of such a key."""
+    shown = _shortened(key)
+    return (
+        f"The key {shown!r} begins with a byte order mark, which is not seen: {{{{ item.{shown[1:]} }}}} does not find "
+        "it. Save the table without it (as UTF-8, not UTF-8 with BOM), or take it out of the key."
+    )
+
+
+def _keys_of(schema: JsonValue, path: Path = ()) -> Iterator[Path]:
+    """Yield where each property of a schema is declared, those of objects and arrays inside it too."""
+    if isinstance(schema, dict):
+        properties = schema.get("properties")
+        for key, member in properties.items() if isinstance(properties, dict) else ():
+            yield (*path, "properties", key)
+            yield from _keys_of(member, (*path, "properties", key))
+        yield from _keys_of(schema.get("items"), (*path, "items"))
+
+
 def _bounded(cautions: Iterator[Caution]) -> list[Caution]:
     """Return the first cautions: they are stored and answered with their object every time."""
     found = list(islice(cautions, MAX_CAUTIONS))
@@ -44,22 +81,11 @@ def _bounded(cautions: Iterator[Caution]) -> list[Caution]:
     return found
 
 
-def _criteria_texts(criteria: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
+def _criteria_texts(criteria: JsonValue) -> Iterator[tuple[str, str]]:
     """Yield pointer and text of each template; names, labels, models and source code are none."""
-    named = (
-        criteria.items() if isinstance(criteria, dict) else enumerate(criteria) if isinstance(criteria, list) else ()
-    )
-    for key, criterion in named:
-        if isinstance(criterion, dict):
-            at = f"{pointer}/{_escaped(key)}"
-            yield from _texts(criterion.get("input"), f"{at}/input")
-            yield from _texts(criterion.get("reference"), f"{at}/reference")
-            graders = criterion.get("graders")
-            if isinstance(graders, dict) and isinstance(graders.get("type"), str):
-                yield from _texts(graders.get("input"), f"{at}/graders/input")
-                yield from _texts(graders.get("reference"), f"{at}/graders/reference")
-            else:
-                yield from _criteria_texts(graders, f"{at}/graders")
+    for grader in walk_criteria(criteria if isinstance(criteria, list) else []):
+        for key in ("input", "reference"):
+            yield from _texts(grader.document.get(key), pointer_to((*grader.path, key)))
 
 
 def _texts(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
@@ -67,7 +93,7 @@ def _texts(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
         yield pointer, value
     elif isinstance(value, dict):
         for key, member in value.items():
-            yield from _texts(member, f"{pointer}/{_escaped(key)}")
+            yield from _texts(member, pointer + pointer_to([key]))
     elif isinstance(value, list):
         for index, member in enumerate(value):
             yield from _texts(member, f"{pointer}/{index}")
@@ -77,29 +103,51 @@ def _cautions_of(pointer: str, text: str, item_schema: JsonValue, *, sample_allo
     for placeholder in parse_template(text).placeholders:
         problem = _problem(placeholder, item_schema, sample_allowed=sample_allowed)
         if problem is not None:
-            yield Caution(pointer, f"{{{{ {_shortened(placeholder.text)} }}}} never resolves: {problem}")
+            yield Caution(pointer, f"{{{{ {_shortened(placeholder.text)} }}}} {problem}")
 
 
 def _problem(placeholder: Placeholder, item_schema: JsonValue, *, sample_allowed: bool) -> str | None:
+    """Return what follows a placeholder in a sentence on why it has no value; None where nothing speaks against it."""
     if placeholder.path is None:
-        return 'only plain paths are supported, such as item.name, item.list[0] or item["a b"]; no calls or filters.'
-    if placeholder.root == "sample":
-        return None if sample_allowed else "'sample' does not exist before the model has answered; use 'item'."
-    schema = item_schema
-    for step in placeholder.path:
+        return (
+            "never resolves: only plain paths are supported, such as item.name, item.list[0] or "
+            """item["a b"]; no calls or filters."""
+        )
+    if placeholder.root == "sample" and not sample_allowed:
+        return "never resolves: 'sample' does not exist before the model has answered; use 'item'."
+    unknown, fields = _unknown_steps(placeholder.path, item_schema if placeholder.root == "item" else True)
+    if fields is not None:
+        missing = _shortened(str(unknown[0]))
+        return f"never resolves: the item schema has no field {missing!r} (it has: {_listed(fields)})."
+    return _spaced_problem(placeholder, unknown)
+
+
+def _unknown_steps(path: Sequence[Step], schema: JsonValue) -> tuple[Sequence[Step], Collection[str] | None]:
+    """Return the steps that a schema does not describe, and the fields it has where it allows no other one."""
+    for number, step in enumerate(path):
         if not isinstance(schema, dict) or not isinstance(step, str):
-            return None
+            return path[number:], None
         properties = schema.get("properties")
         known = properties if isinstance(properties, dict) else {}
-        is_closed = schema.get("additionalProperties") is False and not (
-            schema.keys() & {"patternProperties", "$ref", "allOf", "anyOf", "oneOf", "if"}
-        )
         if step not in known:
-            return (
-                f"the item schema has no field {_shortened(step)!r} (it has: {_listed(known)})." if is_closed else None
+            is_closed = schema.get("additionalProperties") is False and not (
+                schema.keys() & {"patternProperties", "$ref", "allOf", "anyOf", "oneOf", "if"}
             )
+            return path[number:], known if is_closed else None
         schema = known[step]
-    return None
+    return (), None
+
+
+def _spaced_problem(placeholder: Placeholder, unknown: Sequence[Step]) -> str | None:
+    """Return that a name with spaces counts as a key and as nothing else, where the schema does not know it."""
+    name = next((step for step in unknown if step in placeholder.spaced), None)
+    if name is None:
+        return None
+    shown = _shortened(str(name))
+    return (
+        f"resolves only where there is exactly the key {shown!r}: calls, filters and operators are not supported. "
+        f"If that is the key, write {json.dumps([shown], ensure_ascii=False)} for it."
+    )
 
 
 def _listed(fields: Collection[str]) -> str:
@@ -109,7 +157,3 @@ def _listed(fields: Collection[str]) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
-
-
-def _escaped(key: str | int) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")

@@ -1,6 +1,7 @@
 """Templates: text with placeholders such as `{{ item.ticket_text }}`.
 
-A placeholder is `{{`, white space, `item` or `sample`, a path of `.name`, `[index]`, `["name"]`, white space, `}}`.
+A placeholder is `{{`, white space, `item` or `sample`, a path of `.name`, `[index]`, `["name"]` or `['name']`, white
+space, `}}`. A name may have spaces inside it, as columns of tables do; it counts where there is exactly that key.
 Text that starts like one but is outside this grammar (calls, filters) is a placeholder that never resolves; every
 other brace is literal. Nothing is executed.
 """
@@ -15,8 +16,16 @@ from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, parse, parse_
 
 Step = str | int
 
-_NAME = r"[^\s.\[\]{}()|\"'`,;:!?*/+<>=&%^~]+"
-_STEP = re.compile(rf'\.(?P<name>{_NAME})|\[\s*(?P<index>\d{{1,9}})\s*\]|\["(?P<key>(?:[^"\\]|\\.)*)"\]')
+_WORD = r"[^\s.\[\]{}()|\"'`,;:!?*/+<>=&%^~]+"
+_STEP = re.compile(
+    rf"\.(?P<name>{_WORD}(?:[^\S\r\n]+{_WORD})*)"
+    r"|\[\s*(?P<index>\d{1,9})\s*\]"
+    r'|\["(?P<key>(?:[^"\\]|\\.)*)"\]'
+    r"|\['(?P<quoted>(?:[^'\\]|\\.)*)'\]",
+    re.DOTALL,
+)
+_QUOTE = re.compile(r'\\.|"', re.DOTALL)
+_REWRITTEN = {"\\'": "'", '"': '\\"'}
 _PLACEHOLDER = re.compile(
     r"\{\{\s*(?P<root>item|sample)"
     r"(?:(?P<path>(?:" + re.sub(r"\?P<\w+>", "?:", _STEP.pattern) + r")*)\s*\}\}"
@@ -39,11 +48,13 @@ class Placeholder:
         text: The placeholder as written, without the braces and outer white space.
         root: `item` or `sample`.
         path: Names (str) and indexes (int) below the root; None never resolves.
+        spaced: Those of the names that were written after a dot with spaces in them, which may be anything else.
     """
 
     text: str
     root: str
     path: tuple[Step, ...] | None
+    spaced: tuple[str, ...] = ()
 
     def get_value(self, namespaces: Mapping[str, JsonValue]) -> JsonValue:
         """Return the value that it names, as it is.
@@ -127,17 +138,27 @@ def _placeholder(match: re.Match[str]) -> Placeholder:
     if match["broken"] is not None:
         return Placeholder(written, match["root"], None)
     steps: list[Step] = []
+    spaced: list[str] = []
     for step in _STEP.finditer(match["path"]):
         if step["index"] is not None:
             steps.append(int(step["index"]))
-        elif step["name"] is not None:
-            steps.append(step["name"])
+        elif (name := step["name"]) is not None:
+            steps.append(name)
+            if any(char.isspace() for char in name):
+                spaced.append(name)
         else:
+            quoted = step["quoted"]
+            key = step["key"] if quoted is None else _QUOTE.sub(_in_double_quotes, quoted)
             try:
-                steps.append(str(parse(f'"{step["key"]}"')))
+                steps.append(str(parse(f'"{key}"')))
             except InvalidJsonError:
                 return Placeholder(written, match["root"], None)
-    return Placeholder(written, match["root"], tuple(steps))
+    return Placeholder(written, match["root"], tuple(steps), tuple(spaced))
+
+
+def _in_double_quotes(found: re.Match[str]) -> str:
+    """Return an escape or a quote from between single quotes as it is written between double ones."""
+    return _REWRITTEN.get(found.group(), found.group())
 
 
 def _resolve(placeholder: Placeholder, namespaces: Mapping[str, JsonValue]) -> object:

@@ -9,6 +9,7 @@ import anyio
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.formulas import FormulaError, FormulaValueError, parse_formula
+from evalhaven.domain.grader_parts import parts_of
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError
@@ -25,7 +26,8 @@ class Multi:
     A context manager, since its parts may be some.
 
     A part that errs makes the criterion err: a formula over a score that is not known would be a made-up number. A
-    part whose placeholders have no value makes it 0 and failed, as every criterion without a value is.
+    part that compares texts without a value makes it 0 and failed, as such a criterion is by itself; a judge was asked
+    all the same, and its score counts.
     """
 
     def __init__(self, criterion: EvalGraderMulti, parts: Mapping[str, Grader]) -> None:
@@ -88,20 +90,21 @@ class Multi:
         return replace(grade, calls=calls, parts=parts)
 
     def _conclude(self, grades: Mapping[str, Grade]) -> Grade:
+        unresolved = tuple(dict.fromkeys(text for grade in grades.values() for text in grade.unresolved))
         for name, grade in grades.items():
             if grade.error is not None:
-                return Grade(0.0, passed=False, error=_of_part(name, grade.error))
-        unresolved = tuple(dict.fromkeys(text for grade in grades.values() for text in grade.unresolved))
-        if unresolved:
+                return Grade(0.0, passed=False, unresolved=unresolved, error=_of_part(name, grade.error))
+        if any(grade.unresolved and grade.judge is None for grade in grades.values()):
             return Grade(0.0, passed=False, unresolved=unresolved)
         try:
             score = self._formula.compute({name: grade.score for name, grade in grades.items()})
         except FormulaValueError as error:
             what = ItemError(FORMULA_ERROR_CODE, f"'calculate_output' has no value: {error}.", "user_code")
-            return Grade(0.0, passed=False, error=what)
+            return Grade(0.0, passed=False, unresolved=unresolved, error=what)
         fault = next((_of_part(name, grade.fault) for name, grade in grades.items() if grade.fault), None)
         notes = tuple(dict.fromkeys(note for grade in grades.values() for note in grade.notes))
-        return Grade(score, passed=score >= self._threshold, notes=notes, fault=fault)
+        passed = score >= self._threshold
+        return Grade(score, passed=passed, unresolved=unresolved, notes=notes, fault=fault)
 
     async def _grade_parts(self, namespaces: Mapping[str, JsonValue]) -> dict[str, Grade]:
         if self.concurrency == 1:
@@ -117,16 +120,9 @@ class Multi:
         return {name: found[name] for name in self._parts}
 
 
-def parts_of(criterion: JsonObject) -> dict[str, JsonObject]:
-    """Return the documents of the graders inside a multi grader by name, each with its name in it.
-
-    The published document knows one grader alone, its examples a list, and the guides an object of graders by name.
-    """
-    graders = criterion.get("graders")
-    if isinstance(graders, dict) and not isinstance(graders.get("type"), str):
-        return {name: {**part, "name": name} for name, part in graders.items() if isinstance(part, dict)}
-    listed = graders if isinstance(graders, list) else [graders]
-    return {str(part.get("name") or ""): {"name": "", **part} for part in listed if isinstance(part, dict)}
+def named_parts(criterion: JsonObject) -> dict[str, JsonObject]:
+    """Return the documents of the graders inside a multi grader by name, each with its name in it."""
+    return {part.name: {**part.document, "name": part.name} for part in parts_of(criterion)}
 
 
 def refuse_formulas(criteria: Sequence[JsonObject], param: str = "testing_criteria") -> None:
@@ -148,7 +144,7 @@ def refuse_formula(grader: JsonObject, param: str) -> None:
     if grader["type"] != "multi":
         return
     try:
-        parse_formula(str(grader["calculate_output"]), parts_of(grader))
+        parse_formula(str(grader["calculate_output"]), named_parts(grader))
     except FormulaError as error:
         at = f"{param}.calculate_output"
         raise InvalidRequestError(f"'{at}' is no formula: {error}.", param=at, code="invalid_formula") from error

@@ -10,7 +10,7 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.judges.grader import open_label_model, open_score_model
-from evalhaven.graders.multi import Multi, parts_of
+from evalhaven.graders.multi import Multi, named_parts
 from evalhaven.graders.python.grader import PythonGrader
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.graders.text_similarity import TextSimilarity
@@ -37,7 +37,7 @@ _BUILDERS: dict[str, Callable[[Any, Facilities], Grader]] = {
     "python": lambda criterion, facilities: PythonGrader(EvalGraderPython.model_validate(criterion), facilities.python),
     "multi": lambda criterion, facilities: Multi(
         EvalGraderMulti.model_validate(criterion),
-        {name: build_grader(as_criterion(part), facilities) for name, part in parts_of(criterion).items()},
+        {name: build_grader(as_criterion(part), facilities) for name, part in named_parts(criterion).items()},
     ),
 }
 

@@ -1,19 +1,18 @@
 """The archive of a hosted account: its layout, its reader, and the writing of its manifest.
 
 A unit is one file of the archive. Those of lists (`*.jsonl.gz`) hold a line for each raw response body of a list page,
-or for a single raw object; every line is a gzip member of its own, so a unit cut anywhere is whole up to its last
-whole member. A unit being written is called `.part`, or `.draft` where a later export starts it anew; it gets its
-name when it is complete and durable.
+or for a single raw object; of messages and responses a line is an object that holds an id and raw bodies. Every line is
+a gzip member of its own, so a unit cut anywhere is whole up to its last whole member. A unit being written is called
+`.part`, or `.draft` where a later export starts it anew; it gets its name when it is complete and durable.
 """
 
-import gzip
 import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -25,9 +24,13 @@ FORMAT = "evalhaven-archive"
 VERSION = 1
 MANIFEST = "manifest.json"
 _HASH_BYTES = 1 << 20
+_GZIP = 16 + zlib.MAX_WBITS
+_BLOCK_BYTES = 1 << 15  # What follows a member in its block is copied, and members may be small.
 
-UnitKind = Literal["evals", "runs", "output_items", "file", "file_content"]
-_LIST_KINDS = ("evals", "runs", "output_items")
+LogKind = Literal["stored_completions", "completion_messages", "responses"]
+UnitKind = Literal["evals", "runs", "output_items", "file", "file_content"] | LogKind
+LOG_KINDS = ("stored_completions", "completion_messages", "responses")
+_LIST_KINDS = ("evals", "runs", "output_items", *LOG_KINDS)
 
 
 class ArchiveError(Exception):
@@ -64,11 +67,31 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
 
 
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What shaped an export beside its address and its filters; never a key.
+
+    Attributes:
+        api_version: Azure's `api-version`.
+        owner: Variables of the environment that named organisation and project.
+        concurrency: As `tries` and `timeout_s` how politely it was asked; None is the default.
+    """
+
+    api_version: str | None = None
+    owner: dict[str, str] = {}
+    all_files: bool = False
+    logs: bool = True
+    concurrency: int | None = None
+    tries: int | None = None
+    timeout_s: float | None = None
+
+
 class Manifest(msgspec.Struct):
     """What an archive holds and how it came about; times are Unix seconds.
 
     Attributes:
+        asked: None in archives of releases that did not keep it.
         finished_at: None while an export is under way or after one that was interrupted.
+        lacking: Something is known not to be there although it did not fail.
         failures: What could not be fetched.
         notes: What was fetched and may still change or differs from what the API announced.
     """
@@ -77,12 +100,19 @@ class Manifest(msgspec.Struct):
     started_at: float
     finished_at: float | None = None
     filters: dict[str, object] = {}
+    asked: Asked | None = None
+    lacking: bool = False
     counts: dict[str, int] = {}
     failures: list[Finding] = []
     notes: list[Finding] = []
     units: list[Unit] = []
     format: str = FORMAT
     version: int = VERSION
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the export ended with everything that it was asked for."""
+        return self.finished_at is not None and not self.failures and not self.lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +209,8 @@ def unit_file(kind: UnitKind, owner_id: str | None) -> str:
     match kind:
         case "evals":
             return "evals.jsonl.gz"
+        case "stored_completions" | "completion_messages" | "responses":
+            return f"logs/{kind}.jsonl.gz"
         case "runs" | "output_items":
             return f"{kind}/{name}.jsonl.gz"
         case "file":
@@ -231,17 +263,40 @@ def read_unit(directory: Path, unit: Unit) -> Iterator[bytes]:
 
 
 def read_objects(path: Path) -> Iterator[bytes]:
-    """Yield the raw objects of a list unit.
+    """Yield the raw objects of a list unit, as far as it is whole.
 
     Raises:
-        ArchiveError: It is damaged.
+        ArchiveError: It is damaged from there on.
     """
+    end = 0
     try:
-        with gzip.open(path, "rb") as lines:
-            for line in lines:
-                yield from split_page(line).objects
-    except (OSError, EOFError, zlib.error, InvalidJsonError) as error:
+        with path.open("rb") as file:
+            for text, member_end in whole_members(file):
+                for line in text.splitlines():
+                    yield from split_page(line).objects
+                end = member_end
+            size_bytes = os.fstat(file.fileno()).st_size
+    except (OSError, InvalidJsonError) as error:
         raise ArchiveError(f"{str(path)!r} is damaged: {error}.") from error
+    if end != size_bytes:
+        raise ArchiveError(f"{str(path)!r} is damaged after {end} bytes.")
+
+
+def whole_members(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the text and the end of each gzip member, until one that is cut or damaged."""
+    decompressor, text = zlib.decompressobj(_GZIP), bytearray()
+    while block := file.read(_BLOCK_BYTES):
+        read_to = file.tell()
+        while block:
+            try:
+                text += decompressor.decompress(block)
+            except zlib.error:
+                return
+            if not decompressor.eof:
+                break
+            block = decompressor.unused_data
+            yield bytes(text), read_to - len(block)
+            decompressor, text = zlib.decompressobj(_GZIP), bytearray()
 
 
 def file_sha256(path: Path) -> str:

@@ -1,17 +1,24 @@
 """Import of an archive that `evalhaven export-hosted` made."""
 
-import gzip
-import zlib
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from evalhaven.domain.jsontext import InvalidJsonError
-from evalhaven.importers.archive import Archive, ArchiveError, Unit, UnitKind, file_sha256, read_unit, unit_file
+from evalhaven.importers.archive import (
+    LOG_KINDS,
+    Archive,
+    ArchiveError,
+    Unit,
+    UnitKind,
+    file_sha256,
+    read_objects,
+    read_unit,
+    unit_file,
+)
 from evalhaven.importers.hosted.parts import PART
-from evalhaven.importers.pages import split_page
-from evalhaven.importers.source import SourceError, SourceFile
+from evalhaven.importers.source import Damage, SourceError, SourceFile
 
-_AGAIN = "Start the export again with the same directory, then import again."
+_AGAIN = "Copy the archive again, or delete this file of it and start the export again; then import again."
 
 
 class ArchiveSource:
@@ -19,6 +26,8 @@ class ArchiveSource:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        self._damage = Damage()
+        self._damaged: set[str] = set()
 
     @classmethod
     def open(cls, directory: Path) -> "ArchiveSource":
@@ -42,6 +51,17 @@ class ArchiveSource:
         """Return the base URL of the API that was exported."""
         return self._archive.manifest.base_url
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to import."""
+        units = [unit for unit in self._archive.manifest.units if unit.kind not in LOG_KINDS]
+        return not any(unit.objects for unit in units) and not any(self._archive.directory.rglob(f"*{PART}"))
+
+    def logs(self) -> dict[str, int]:
+        """Return how many stored completions and responses the archive keeps, which are not imported yet."""
+        counts = self._archive.manifest.counts
+        return {kind: counts[kind] for kind in ("stored_completions", "responses") if counts.get(kind)}
+
     def cautions(self) -> Iterator[str]:
         """Yield what keeps this archive from being the whole account."""
         manifest = self._archive.manifest
@@ -51,10 +71,15 @@ class ArchiveSource:
             name = f"{finding.kind} of {finding.id}" if finding.id else finding.kind
             yield f"{name} could not be exported: {finding.message}"
 
-    def damages(self) -> Iterator[str]:
-        """Yield what is damaged; every byte is read for it."""
+    @property
+    def damage(self) -> Damage:
+        """Return the units that could not be read, or not to their end."""
+        return self._damage
+
+    def find_damage(self) -> Iterator[str]:
+        """Yield what else is damaged than was met so far; every byte is read for it."""
         for found in self._archive.verify():
-            if not found.startswith("the export has not ended"):
+            if not found.startswith("the export has not ended") and found.partition(" ")[0] not in self._damaged:
                 yield found
 
     def evals(self) -> Iterator[bytes]:
@@ -81,13 +106,13 @@ class ArchiveSource:
         for unit in self._archive.manifest.units:
             if unit.kind == "file" and unit.id is not None:
                 content = self._archive.find_unit("file_content", unit.id)
-                if content is not None:
-                    yield SourceFile(self._checked(unit).read_bytes(), self._checked(content))
+                if content is not None and self._is_whole(unit) and self._is_whole(content):
+                    yield SourceFile(self._path(unit).read_bytes(), self._path(content))
 
     def file_record(self, file_id: str) -> bytes | None:
         """Return the document of a file of which only that was exported."""
         unit = self._archive.find_unit("file", file_id)
-        return None if unit is None else self._checked(unit).read_bytes()
+        return self._path(unit).read_bytes() if unit is not None and self._is_whole(unit) else None
 
     def _objects(self, kind: UnitKind, owner_id: str | None) -> Iterator[bytes]:
         unit = self._archive.find_unit(kind, owner_id)
@@ -98,37 +123,33 @@ class ArchiveSource:
             for raw in read_unit(self._archive.directory, unit):
                 found += 1
                 yield raw
-        except (ArchiveError, OSError) as error:
-            raise SourceError(f"The archive cannot be read: {error}") from error
-        if found != unit.objects:
-            raise SourceError(
-                f"The archive is damaged: {unit.file} holds {found:,} objects, its manifest says {unit.objects:,}. "
-                + _AGAIN
-            )
+        except (ArchiveError, OSError):
+            self._note(unit, f"is damaged, and {found:,} of its {unit.objects:,} objects could be read")
+        else:
+            if found != unit.objects:
+                self._note(unit, f"holds {found:,} objects, its manifest says {unit.objects:,}")
 
-    def _checked(self, unit: Unit) -> Path:
-        """Return where a unit stands, its bytes being those that were exported."""
-        path = self._archive.directory / unit.file
+    def _is_whole(self, unit: Unit) -> bool:
+        """Tell whether the bytes of a unit are those that were exported; it is noted where they are not."""
+        path = self._path(unit)
         try:
             is_whole = path.stat().st_size == unit.bytes and file_sha256(path) == unit.sha256
         except OSError as error:
-            raise SourceError(f"The archive is damaged: {unit.file} cannot be read: {error}. {_AGAIN}") from error
+            self._note(unit, f"cannot be read: {error.strerror}")
+            return False
         if not is_whole:
-            raise SourceError(f"The archive is damaged: {unit.file} is not what was exported. {_AGAIN}")
-        return path
+            self._note(unit, "is not what was exported")
+        return is_whole
+
+    def _path(self, unit: Unit) -> Path:
+        return self._archive.directory / unit.file
+
+    def _note(self, unit: Unit, what: str) -> None:
+        self._damaged.add(unit.file)
+        self._damage.add(f"{unit.file} {what}. {_AGAIN}")
 
 
 def _objects_of_part(path: Path) -> Iterator[bytes]:
-    """Yield the raw objects of a unit being written, up to its last whole member; each is a page on one line."""
-    held: list[bytes] = []  # of the line before: its member is known to be whole when the next line could be read
-    try:
-        with gzip.open(path, "rb") as lines:
-            for line in lines:
-                yield from held
-                held = []
-                if not line.endswith(b"\n"):
-                    return
-                held = split_page(line).objects
-        yield from held
-    except (OSError, EOFError, zlib.error, InvalidJsonError):
-        return
+    """Yield the raw objects of a unit being written, up to its last whole line."""
+    with contextlib.suppress(ArchiveError):
+        yield from read_objects(path)

@@ -1,8 +1,8 @@
 """Import of the platform's results exports: rows of one or several runs, without evals and definitions of graders.
 
-A file is read twice: once to count, once to hand out the items. Held in memory are the runs, and two bytes a row of the
-run that is handed out. A file becomes one eval; ids depend on what is in it alone, so that a second import finds
-everything there already.
+A file is read twice: once to count, once to hand out the items. Rows that cannot be read are told and passed over.
+Held in memory are the runs, and two bytes a row of the run that is handed out. A file becomes one eval; ids depend on
+what is in it alone, so that a second import finds everything there already.
 """
 
 from array import array
@@ -20,8 +20,8 @@ from evalhaven.importers.dashboard_rows import (
     output_item_document,
     parse_export_row,
 )
-from evalhaven.importers.jsonfiles import mapped_file, record_spans
-from evalhaven.importers.source import SourceError, SourceFile
+from evalhaven.importers.jsonfiles import LineCounter, mapped_file, record_spans
+from evalhaven.importers.source import Damage, SourceError, SourceFile
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FILE_ID_DIGITS = 22
@@ -139,6 +139,7 @@ class _Export:
 
     path: Path
     name: str
+    damage: Damage
     runs: dict[str, _RunTally] = field(default_factory=dict[str, _RunTally])
 
     @property
@@ -154,19 +155,29 @@ class _Export:
         """Read the file a first time.
 
         Raises:
-            SourceError: A row is not of the export's form.
+            SourceError: No row is of the export's form.
         """
-        for span, row in self.rows(None):
+        found = Damage()
+        for span, row in self.rows(None, found):
             if row.run_id not in self.runs:
                 self.runs[row.run_id] = _RunTally(row.run_id, row.created_at, span[0])
             self.runs[row.run_id].add(row, span[0])
         if not self.runs:
-            raise SourceError(f"{self.path} holds no rows of a results export.")
+            raise SourceError(*found.messages[:1] or [f"{self.path} holds no rows of a results export."])
+        for message in found.messages:
+            self.damage.add(message)
+        self.damage.count += found.count - len(found.messages)
 
-    def rows(self, run: _RunTally | None) -> Iterator[tuple[Span, ExportRow]]:
-        """Yield the rows of a run, or of all; a run's are looked for between its first and its last only."""
-        number = 0
+    def rows(self, run: _RunTally | None, damage: Damage | None = None) -> Iterator[tuple[Span, ExportRow]]:
+        """Yield the rows of a run, or of all; a run's are looked for between its first and its last only.
+
+        Args:
+            run: None for the rows of all.
+            damage: Hears what cannot be read.
+        """
+        number, is_told, damage = 0, False, damage or Damage()
         with mapped_file(self.path) as (raw, span):
+            line_of, is_array = LineCounter(raw), jsontext.starts_with(raw, span, b"[")
             try:
                 for start, end in record_spans(raw, span):
                     number += 1
@@ -176,13 +187,20 @@ class _Export:
                         return
                     if run is not None and _is_surely_not_of(run.id, raw, (start, end)):
                         continue
-                    row = parse_export_row(raw[start:end])
+                    try:
+                        row = parse_export_row(raw[start:end])
+                    except RowRefusedError as error:
+                        place = f"line {line_of(start)}" + (f", row {number}" if is_array else "")
+                        damage.add(f"{self.path}, {place}: {error}.")
+                        is_told = True
+                        continue
+                    is_told = False
                     if run is None or row.run_id == run.id:
                         yield (start, end), row
-            except RowRefusedError as error:
-                raise SourceError(f"{self.path}, row {number}: {error}.") from error
             except InvalidJsonError as error:
-                raise SourceError(f"{self.path} is no results export: {error}.") from error
+                # Where it ends within a row, that row is told already.
+                if not is_told:
+                    damage.add(f"{self.path} is damaged after row {number}: {error}. What follows cannot be read.")
 
     def eval_document(self) -> JsonObject:
         keys = dict.fromkeys(key for run in self.runs.values() for key in run.criteria)
@@ -211,7 +229,8 @@ class _Export:
 class DashboardSource:
     """Objects of results exports."""
 
-    def __init__(self, exports: Sequence[_Export]) -> None:
+    def __init__(self, exports: Sequence[_Export], damage: Damage | None = None) -> None:
+        self._damage = damage or Damage()
         holders: dict[str, _Export] = {}
         for export in exports:
             for run_id in export.runs:
@@ -231,12 +250,18 @@ class DashboardSource:
             name: Name of the evals; by default the name of each file, without its ending.
 
         Raises:
-            SourceError: One of them is no results export, or two hold rows of one run.
+            SourceError: One of them has no row that can be read, or two hold rows of one run.
         """
-        exports = [_Export(path, name or path.stem) for path in paths]
+        damage = Damage()
+        exports = [_Export(path, name or path.stem, damage) for path in paths]
         for export in exports:
             export.count()
-        return cls(exports)
+        return cls(exports, damage)
+
+    @property
+    def damage(self) -> Damage:
+        """Return the rows that could not be read."""
+        return self._damage
 
     @property
     def origin(self) -> str:

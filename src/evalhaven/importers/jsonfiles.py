@@ -9,6 +9,7 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import InvalidJsonError, RawJson, Span
 from evalhaven.importers.source import SourceError
 
+_BLOCK_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -31,14 +32,33 @@ def mapped_file(path: Path) -> Generator[tuple[RawJson, Span]]:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+class LineCounter:
+    """Tells in which line a byte stands; asked in the order of the bytes it reads each once."""
+
+    def __init__(self, raw: RawJson) -> None:
+        self._raw = raw
+        self._counted_to = 0
+        self._line = 1
+
+    def __call__(self, place: int) -> int:
+        """Return the line of a byte, the first being 1."""
+        while self._counted_to < place:
+            end = min(place, self._counted_to + _BLOCK_BYTES)
+            self._line += self._raw[self._counted_to : end].count(b"\n")
+            self._counted_to = end
+        return self._line
+
+
 def record_spans(raw: RawJson, span: Span) -> Iterator[Span]:
     """Yield where each record of a text stands that is JSON lines, an array, or a single object.
+
+    Of an array that ends too early the record that has begun is yielded before that is raised.
 
     Raises:
         InvalidJsonError: The text is an array with something wrong about its brackets or commas.
     """
     if jsontext.starts_with(raw, span, b"["):
-        yield from jsontext.elements(raw, span)
+        yield from jsontext.elements(raw, span, may_be_cut=True)
     elif _is_one_object(raw, span):
         yield span
     else:

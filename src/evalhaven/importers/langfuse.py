@@ -1,11 +1,11 @@
 """Import of what the published export script for Langfuse wrote: `{eval, rows, runs: [{run, output_items}]}` a file.
 
 The files that runs read stand beside as `files/<file_id>.jsonl`. Where each object stands is found once and kept;
-the objects themselves stay in their files.
+the objects themselves stay in their files. Of a file that ends too early comes what is whole.
 """
 
+import contextlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, RawJson, Span
 from evalhaven.importers.documents import ImportRefusedError, file_id_of, parse_object, shown_id
 from evalhaven.importers.jsonfiles import mapped_file
-from evalhaven.importers.source import SourceError, SourceFile
+from evalhaven.importers.source import Damage, SourceError, SourceFile
 
 _FILES = "files"
 
@@ -37,7 +37,8 @@ class _Export:
 class LangfuseSource:
     """Objects of such files."""
 
-    def __init__(self, exports: Sequence[_Export]) -> None:
+    def __init__(self, exports: Sequence[_Export], damage: Damage) -> None:
+        self._damage = damage
         self._exports = exports
         holders: dict[str, _Export] = {}
         for export in exports:
@@ -53,12 +54,29 @@ class LangfuseSource:
         """Find the objects in files, or in the files of directories.
 
         Raises:
-            SourceError: One of them is not of the script's form, two hold one run, or there are none.
+            SourceError: One that is named is not of the script's form, two hold one run, or there are none.
         """
-        files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
-        if not files:
-            raise SourceError(f"There are no *.json files in {', '.join(repr(str(path)) for path in paths)}.")
-        return cls([_opened(file) for file in files])
+        exports: list[_Export] = []
+        damage, refused = Damage(), Damage()
+        for path in paths:
+            for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
+                try:
+                    exports.append(_opened(file, damage))
+                except SourceError as error:
+                    if not path.is_dir():
+                        raise
+                    refused.add(str(error))
+        if not exports:
+            names = ", ".join(repr(str(path)) for path in paths)
+            raise SourceError(*refused.messages[:1] or [f"There are no *.json files in {names}."])
+        for message in refused.messages:
+            damage.add(message)
+        return cls(exports, damage)
+
+    @property
+    def damage(self) -> Damage:
+        """Return the files and runs that could not be read, or not to their end."""
+        return self._damage
 
     @property
     def origin(self) -> str:
@@ -88,9 +106,12 @@ class LangfuseSource:
         for export in self._exports:
             items = export.runs.get(run_id, (None, None))[1]
             if items is not None:
-                with _reading(export.path) as (raw, _):
-                    for span in jsontext.elements(raw, items):
-                        yield raw[slice(*span)]
+                with mapped_file(export.path) as (raw, _):
+                    try:
+                        for span in jsontext.elements(raw, items):
+                            yield raw[slice(*span)]
+                    except InvalidJsonError as error:
+                        self._damage.add(f"{export.path}, items of run {run_id}: {error}.")
                 return
 
     def files(self) -> Iterator[SourceFile]:
@@ -107,28 +128,62 @@ class LangfuseSource:
         """Return nothing: the script keeps no records of files."""
 
 
-def _opened(path: Path) -> _Export:
+def _opened(path: Path, damage: Damage) -> _Export:
+    found = Damage()
     with _reading(path) as (raw, span):
-        found = jsontext.members(raw, span)
-        if "eval" not in found or "runs" not in found:
-            raise SourceError(f"{path} is not of the form {{eval, rows, runs}}.")
-        eval_id = shown_id(parse_object(raw[slice(*found["eval"])]))
-        export = _Export(path, eval_id, found["eval"])
-        for each in jsontext.elements(raw, found["runs"]):
-            parts = jsontext.members(raw, each)
-            if "run" not in parts:
-                raise SourceError(f"{path}: one of its 'runs' has no 'run'.")
-            run = parse_object(raw[slice(*parts["run"])])
-            items = parts.get("output_items")
-            has_items = items is not None and jsontext.starts_with(raw, items, b"[")
-            export.runs[shown_id(run)] = (parts["run"], items if has_items else None)
-            created_at = run.get("created_at")
-            if (file_id := file_id_of(run)) is not None and isinstance(created_at, int):
-                export.file_ids[file_id] = min(created_at, export.file_ids.get(file_id, created_at))
-        return export
+        parts, fault = _members(raw, span)
+        is_cut = fault is not None
+        if is_cut:
+            found.add(f"{path} is damaged: {fault}. What is whole in it comes over.")
+        if "eval" not in parts or ("runs" not in parts and not is_cut):
+            raise SourceError(*found.messages or [f"{path} is not of the form {{eval, rows, runs}}."])
+        export = _Export(path, shown_id(parse_object(raw[slice(*parts["eval"])])), parts["eval"])
+        runs = jsontext.elements(raw, parts["runs"], may_be_cut=is_cut) if "runs" in parts else ()
+        with contextlib.suppress(InvalidJsonError) if is_cut else contextlib.nullcontext():
+            for number, each in enumerate(runs, start=1):
+                try:
+                    _add_run(export, raw, each)
+                except ImportRefusedError as error:
+                    found.add(f"{path}: number {number} of its 'runs': {error}.")
+    if found.count and "runs" in parts and not export.runs:
+        raise SourceError(found.messages[0])
+    for message in found.messages:
+        damage.add(message)
+    return export
 
 
-@contextmanager
+def _add_run(export: _Export, raw: RawJson, span: Span) -> None:
+    """Add a run to those of its file.
+
+    Raises:
+        ImportRefusedError: It is no run.
+    """
+    parts, _ = _members(raw, span)
+    if "run" not in parts:
+        raise ImportRefusedError("it has no 'run'")
+    try:
+        run = parse_object(raw[slice(*parts["run"])])
+    except ImportRefusedError as error:
+        raise ImportRefusedError(f"its 'run' cannot be read: {error}") from error
+    if not shown_id(run):
+        raise ImportRefusedError("its 'run' has no id")
+    items = parts.get("output_items")
+    has_items = items is not None and jsontext.starts_with(raw, items, b"[")
+    export.runs[shown_id(run)] = (parts["run"], items if has_items else None)
+    created_at = run.get("created_at")
+    if (file_id := file_id_of(run)) is not None and isinstance(created_at, int):
+        export.file_ids[file_id] = min(created_at, export.file_ids.get(file_id, created_at))
+
+
+def _members(raw: RawJson, span: Span) -> tuple[dict[str, Span], InvalidJsonError | None]:
+    """Return where the members of an object stand, of a damaged one those before the fault; and the fault."""
+    try:
+        return jsontext.members(raw, span), None
+    except InvalidJsonError as error:
+        return jsontext.members(raw, span, may_be_cut=True), error
+
+
+@contextlib.contextmanager
 def _reading(path: Path) -> Generator[tuple[RawJson, Span]]:
     with mapped_file(path) as opened:
         try:

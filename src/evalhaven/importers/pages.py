@@ -106,13 +106,15 @@ def object_id(raw: bytes) -> str:
 
 
 def read_head(raw: bytes) -> Head:
-    """Return the deciding members of an eval or a run; one of an unexpected type counts as absent.
+    """Return the deciding members of an eval, a run or a completion; one of an unexpected type counts as absent.
 
     Raises:
         InvalidJsonError: It has no id.
     """
     found = _views(raw)
     created_at, status, metadata = (_value(found, name) for name in ("created_at", "status", "metadata"))
+    # Chat completions have another word for it.
+    created_at = _value(found, "created") if created_at is None else created_at
     counts = _value(found, "result_counts")
     total = cast("dict[str, object]", counts).get("total") if isinstance(counts, dict) else None
     return Head(

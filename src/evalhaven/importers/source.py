@@ -1,9 +1,11 @@
 """What every door of the import offers: the objects of another server, one raw JSON text at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+_KEPT_MESSAGES = 1000
 
 
 class SourceError(Exception):
@@ -18,15 +20,41 @@ class SourceFile:
     content: Path
 
 
+@dataclass(slots=True)
+class Damage:
+    """What of a source cannot be read, while the rest comes over.
+
+    Attributes:
+        count: How much cannot be read.
+        messages: Where and why; the first thousand.
+    """
+
+    count: int = 0
+    messages: list[str] = field(default_factory=list[str])
+
+    def add(self, message: str) -> None:
+        """Keep a message once: a source may be read several times."""
+        if len(self.messages) < _KEPT_MESSAGES:
+            if message in self.messages:
+                return
+            self.messages.append(message)
+        self.count += 1
+
+
 class ImportSource(Protocol):
     """Objects to import; each call may be repeated and starts again, none holds more than a page.
 
-    Every iterator may raise `SourceError`.
+    What cannot be read is passed over and told by `damage`; where nothing can, every iterator may raise `SourceError`.
     """
 
     @property
     def origin(self) -> str:
         """Return where the objects come from, for people: a base URL, or kind and name of a file."""
+        ...
+
+    @property
+    def damage(self) -> Damage:
+        """Return what could not be read so far."""
         ...
 
     def evals(self) -> Iterator[bytes]:

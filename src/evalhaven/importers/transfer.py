@@ -14,6 +14,7 @@ import httpx
 
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.importers.documents import ImportRefusedError, parse_object, shown_id
+from evalhaven.importers.failures import failure_text
 from evalhaven.importers.recovery import FileReader, recovered_file
 from evalhaven.importers.source import ImportSource, SourceFile
 
@@ -216,7 +217,13 @@ class Transfer:
     def _take(self, kind: str, answer: httpx.Response) -> dict[str, Any]:
         if answer.is_error:
             raise TransferError(_message_of(answer))
-        body = cast("dict[str, Any]", answer.json())
+        try:
+            body = cast("dict[str, Any]", answer.json())
+        except ValueError as error:
+            kind = answer.headers.get("content-type", "without a type")
+            raise TransferError(
+                f"{self._client.base_url} is no server of Evalhaven: it answers {answer.status_code}, {kind}."
+            ) from error
         self._report.add(kind, body)
         self._on_progress(self._report)
         return body
@@ -225,7 +232,7 @@ class Transfer:
         try:
             return await self._client.request(method, path, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error).rstrip(".") or type(error).__name__
+            reason = failure_text(error)
             raise TransferError(f"The server at {self._client.base_url} does not answer: {reason}.") from error
 
 

@@ -42,6 +42,7 @@ CHUNKS_AT_ONCE = 4  # of all runs that call no model
 SAMPLED_CHUNKS_OF_A_RUN = 64  # one row that is refused thrice keeps its chunk open for long, and others wait for none
 LARGE_CHUNK_BYTES = 4 * 1024 * 1024
 _FLOW_S = 1.0
+_LOOK_S = 0.2
 _LAST_FLOW_S = 2.0
 _WINDOW_BYTES = 16 * 1024 * 1024
 
@@ -61,6 +62,7 @@ class RunConductor:
         self._guard: RunGuard | None = None
         self._isolation: JsonObject = {}
         self._times_retried: int | None = None
+        self._warned: list[Caution] = []
         self._log = structlog.get_logger("evalhaven.runs")
 
     @property
@@ -145,6 +147,7 @@ class RunConductor:
             errored = run.tally.errored if run.times_retried else 0
             self._guard.expect_calls(items_planned - run.tally.total + errored)
         await self._run_chunks(run, evaluator, callers)
+        await self._warn(run, graders)  # of what turned out meanwhile
         await self._end(RunStatus.COMPLETED)
 
     async def _sampler(self, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> Sampler:
@@ -166,8 +169,9 @@ class RunConductor:
         lacking = [
             Caution(f"/testing_criteria/{i}", grader.caution) for i, grader in enumerate(graders) if grader.caution
         ]
-        if not set(lacking) - set(run.warnings):
+        if not set(lacking) - {*run.warnings, *self._warned}:
             return
+        self._warned = lacking
         async with self._engine.database.write() as tx:
             current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
             warnings = dict.fromkeys((*current.warnings, *lacking))
@@ -247,9 +251,15 @@ class RunConductor:
                     last = chunk.number
 
     async def _save_flow_regularly(self, run: Run, callers: Callers) -> None:
+        told: list[bool] = []
+        saved_at = anyio.current_time()
         while True:
-            await anyio.sleep(_FLOW_S)
-            await self._save_flow(run, callers)
+            await anyio.sleep(_LOOK_S)
+            # What cannot be reached is told at once, all else once a second.
+            unreachable, now = callers.unreachable, anyio.current_time()
+            if unreachable != told or now - saved_at >= _FLOW_S:
+                told, saved_at = unreachable, now
+                await self._save_flow(run, callers)
 
     async def _save_flow(self, run: Run, callers: Callers) -> None:
         """Write how calls go, unless the database is away: then those who store items wait for it already."""

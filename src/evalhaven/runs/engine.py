@@ -7,6 +7,7 @@ import anyio
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
+from evalhaven.runs.answer_forms import AnswerForms
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.calls.caller import ModelCaller
@@ -26,6 +27,7 @@ class Engine:
         caller: Calls them.
         vault: Opens what authenticates the tools of runs.
         facilities: What graders work with.
+        answer_forms: What endpoints turned out to lack.
     """
 
     database: Database
@@ -39,6 +41,7 @@ class Engine:
     caller: ModelCaller
     vault: Vault
     facilities: Facilities = field(default_factory=Facilities)
+    answer_forms: AnswerForms = field(default_factory=AnswerForms)
 
 
 class RunStoppedError(Exception):

@@ -1,5 +1,6 @@
 """What ends a run early: everything fails alike, or its budget is spent."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -20,6 +21,10 @@ class CallGuard(Protocol):
 
     def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
         """Count a call that failed for good."""
+        ...
+
+    def note_unreachable(self, error: ItemError) -> None:
+        """Learn that an endpoint that never answered the run cannot be reached, and was waited for long enough."""
         ...
 
 
@@ -95,6 +100,10 @@ class RunGuard:
         if self._failures.verdict is not None:
             self.end(self._failures.verdict)
 
+    def note_unreachable(self, error: ItemError) -> None:
+        """End the run: whoever else waits for that endpoint waits for nothing."""
+        self.end(error)
+
     def end(self, verdict: ItemError) -> None:
         """Stop the run; the first verdict stays."""
         if self.verdict is None:
@@ -105,14 +114,26 @@ class RunGuard:
 class JudgeGuard:
     """Watches the calls of one judge: the budget is the run's, but that others succeed says nothing about this one."""
 
-    def __init__(self, guard: RunGuard) -> None:
+    def __init__(
+        self,
+        guard: RunGuard,
+        failures: FailureWatch | None = None,
+        leads_on: Callable[[ItemError], bool] | None = None,
+    ) -> None:
         """Begin with nothing.
 
         Args:
             guard: The run's.
+            failures: What the judge's calls have come to so far.
+            leads_on: Tells of a failure whether the judge is asked again in another way; such a one is none.
         """
         self._guard = guard
-        self._failures = FailureWatch()
+        self._failures = failures or FailureWatch()
+        self._leads_on = leads_on
+
+    def passing(self, leads_on: Callable[[ItemError], bool]) -> "JudgeGuard":
+        """Return what watches the same calls where some failures lead to another question."""
+        return JudgeGuard(self._guard, self._failures, leads_on)
 
     def expect_calls(self, count: int) -> None:
         """Learn how many items are left, as a run's guard does."""
@@ -125,6 +146,12 @@ class JudgeGuard:
 
     def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
         """Count a call that failed for good, as a run's guard does."""
+        if self._leads_on is not None and self._leads_on(error):
+            return
         self._failures.note_failure(error, is_fatal=is_fatal)
         if self._failures.verdict is not None:
             self._guard.end(replace(self._failures.verdict, origin="judge"))
+
+    def note_unreachable(self, error: ItemError) -> None:
+        """End the run, as a run's guard does."""
+        self._guard.end(replace(error, origin="judge"))

@@ -6,7 +6,8 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError, RequestTooLargeError
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, RawJson, Span
 from evalhaven.domain.schemas import ItemSchema
-from evalhaven.runs.rows import MAX_ROW_BYTES, RowError, check_row, parse_row
+from evalhaven.runs.row_checks import BareItemSearch, Notices, RowChecker
+from evalhaven.runs.rows import MAX_ROW_BYTES, RowError
 from evalhaven.storage.blobs import BlobWriter
 
 CONTENT_PARAM = "data_source.source.content"
@@ -48,8 +49,24 @@ def take_apart(raw: RawJson) -> RunBody:
     return RunBody(jsontext.parse_received(raw[: rows[0]] + b"[]" + raw[rows[1] :]), rows)
 
 
-def write_inline_rows(raw: RawJson, rows: Span, schema: ItemSchema, writer: BlobWriter) -> int:
-    """Check the inline rows of a request and write them as JSONL; return their number.
+def write_inline_rows(
+    raw: RawJson,
+    rows: Span,
+    schema: ItemSchema,
+    writer: BlobWriter,
+    *,
+    is_sampled: bool = False,
+    is_strict: bool = False,
+) -> Notices:
+    """Check the inline rows of a request and write them as JSONL; return what there is to tell of them.
+
+    Args:
+        raw: The request's body.
+        rows: Where its rows stand.
+        schema: What items have to satisfy.
+        writer: Takes the JSONL.
+        is_sampled: Whether the run asks a model for its samples.
+        is_strict: Whether a scalar in the place of a string is refused.
 
     Raises:
         InvalidRowsError: Rows are malformed or break the item schema; names up to ten by index and JSON pointer.
@@ -58,10 +75,18 @@ def write_inline_rows(raw: RawJson, rows: Span, schema: ItemSchema, writer: Blob
     problems: list[str] = []
     count = 0
     try:
+        search = BareItemSearch()
+        for start, end in jsontext.elements(raw, rows):
+            if not search.look(raw[start:end]):
+                break
+        checker = RowChecker(schema, is_sampled=is_sampled, is_strict=is_strict, are_bare=search.are_bare)
         for start, end in jsontext.elements(raw, rows):
             text = raw[start:end]
             try:
-                _check_row(text, schema)
+                # With its line feed it must be a line that the executor reads.
+                if len(text) >= MAX_ROW_BYTES:
+                    raise RowError(f"it is longer than {MAX_ROW_BYTES // 1024 // 1024} MB.")  # noqa: TRY301 - a row's
+                checker.check(text, f"row {count}")
             except RowError as error:
                 problems.append(f"row {count}: {error}")
                 if len(problems) == _SHOWN_ROWS:
@@ -81,14 +106,7 @@ def write_inline_rows(raw: RawJson, rows: Span, schema: ItemSchema, writer: Blob
             f"'{CONTENT_PARAM}' is empty: a run needs at least one row such as {{\"item\": {{…}}}}.",
             param=CONTENT_PARAM,
         )
-    return count
-
-
-def _check_row(text: bytes, schema: ItemSchema) -> None:
-    # With its line feed it must be a line that the executor reads.
-    if len(text) >= MAX_ROW_BYTES:
-        raise RowError(f"it is longer than {MAX_ROW_BYTES // 1024 // 1024} MB.")
-    check_row(parse_row(text), schema)
+    return checker.notices
 
 
 def _find_rows(raw: RawJson) -> Span | None:

@@ -1,22 +1,24 @@
 """The judges of a run: the models that its graders ask, called like the model that is evaluated."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import anyio
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Eval
+from evalhaven.domain.grader_parts import walk_criteria
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
-from evalhaven.domain.samples import Sample
-from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt, UnresolvedPromptError
+from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
+from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.guard import RunGuard
-from evalhaven.runs.sampler import Question, Sampler, require_price
+from evalhaven.runs.sampler import Question, Sampler, known_retries, require_price
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
-from evalhaven.sampling.messages.making import FileContents, ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
+from evalhaven.wire.requests import format_param
 
 _ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
 _JUDGES = ("score_model", "label_model")
@@ -35,18 +37,22 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             dollars meets a model without a price.
     """
     has_judges = False
-    for param, criterion in _judges_of(list(run.criteria(parent)), "testing_criteria"):
+    for grader in walk_criteria(run.criteria(parent)):
+        if grader.document.get("type") not in _JUDGES:
+            continue
         has_judges = True
-        name = criterion.get("name")
+        criterion, name = grader.document, grader.name
         try:
-            target = catalog.find(str(criterion.get("model") or ""), f"{param}.model")
+            target = catalog.find(str(criterion.get("model") or ""), format_param((*grader.path, "model")) or "")
             compile_judge(criterion.get("input"), criterion.get("sampling_params"), _ANY_FORMAT, target)
         except UnknownModelError as error:
             error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
             raise
         except UnsupportedRequestError as error:
             message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
-            raise InvalidRequestError(message, param=param) from error
+            document, *path = error.at
+            place = (*grader.path, "input" if document == "messages" else document, *path)
+            raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
         require_price(run, target)
     return has_judges or _compares_embeddings(list(run.criteria(parent)))
 
@@ -55,22 +61,6 @@ def _compares_embeddings(criteria: JsonValue) -> bool:
     if isinstance(criteria, dict):
         return criteria.get("evaluation_metric") == "cosine" or _compares_embeddings(list(criteria.values()))
     return isinstance(criteria, list) and any(_compares_embeddings(part) for part in criteria)
-
-
-def _judges_of(criteria: JsonValue, param: str) -> Iterator[tuple[str, JsonObject]]:
-    """Yield each criterion that asks a model, those inside others too, and its place."""
-    if isinstance(criteria, dict):
-        placed = [(f"{param}.{name}", part) for name, part in criteria.items()]
-    else:
-        listed = criteria if isinstance(criteria, list) else []
-        placed = [(f"{param}[{number}]", part) for number, part in enumerate(listed)]
-    for at, criterion in placed:
-        if isinstance(criterion, dict):
-            if criterion.get("type") in _JUDGES:
-                yield at, criterion
-            graders = criterion.get("graders")
-            is_single = isinstance(graders, dict) and isinstance(graders.get("type"), str)
-            yield from _judges_of({"": graders} if is_single else graders, f"{at}.graders")
 
 
 class RunJudges:
@@ -89,7 +79,7 @@ class RunJudges:
         self._run = run
         self._guard = guard
         self._run_limit = run_limit
-        self._opened: list[tuple[str, Sampler]] = []
+        self._opened: list[tuple[str, _OpenedJudge]] = []
 
     def open(self, prompt: JudgePrompt) -> JudgeModel:
         """Compile a prompt for the endpoint that serves its model.
@@ -99,17 +89,19 @@ class RunJudges:
             UnsupportedRequestError: It cannot be asked so.
         """
         target = self._engine.catalog.find(prompt.model)
-        maker = compile_judge(prompt.messages, prompt.params, prompt.answer_format, target)
-        sampler = Sampler(
-            self._engine,
-            self._run,
-            self._guard.watch_judge(),
-            Question(target, _JudgeMaker(maker)),
-            self._run_limit,
-            self._known_flow(len(self._opened)),
-        )
-        self._opened.append((prompt.criterion, sampler))
-        return _OpenedJudge(sampler, maker, target)
+        guard, known_flow = self._guard.watch_judge(), self._known_flow(len(self._opened))
+
+        def open_form(lacks: Lacks, flow: JsonValue) -> _Form:
+            lesser = Target(replace(target.endpoint, lacks=lacks), target.model)
+            maker = compile_judge(prompt.messages, prompt.params, prompt.answer_format, lesser)
+            watch = guard if find_less(lacks) is None else guard.passing(refuses_form)
+            question = Question(target, maker)
+            sampler = Sampler(self._engine, self._run, watch, question, self._run_limit, flow)
+            return _Form(sampler, maker.adaptations, asked_for(lacks))
+
+        judge = _OpenedJudge(target, self._engine.answer_forms, open_form, known_flow)
+        self._opened.append((prompt.criterion, judge))
+        return judge
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
@@ -118,7 +110,12 @@ class RunJudges:
     @property
     def flows(self) -> list[JsonValue]:
         """Return how the calls of each judge go."""
-        return [{"criterion": name, **sampler.flow} for name, sampler in self._opened]
+        return [{"criterion": name, **judge.flow} for name, judge in self._opened]
+
+    @property
+    def unreachable(self) -> list[bool]:
+        """Return of each judge whether its endpoint cannot be reached now."""
+        return [judge.sampler.is_unreachable for _, judge in self._opened]
 
     def _known_flow(self, number: int) -> JsonValue:
         known = None if self._run.flow is None else self._run.flow.get("judges")
@@ -142,6 +139,12 @@ class Callers:
         return self.sampler is not None or bool(self.judges)
 
     @property
+    def unreachable(self) -> list[bool]:
+        """Return of each model, judges included, whether its endpoint cannot be reached now."""
+        own = [] if self.sampler is None else [self.sampler.is_unreachable]
+        return [*own, *self.judges.unreachable]
+
+    @property
     def flow(self) -> JsonObject:
         """Return how the calls go: those to the run's model and, under `judges`, those of each judge.
 
@@ -153,51 +156,74 @@ class Callers:
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenedJudge:
-    """A judge as graders see it."""
+class _Form:
+    """A way to ask a judge."""
 
-    _sampler: Sampler
-    _maker: RequestMaker
-    _target: Target
+    sampler: Sampler
+    adaptations: tuple[str, ...]
+    asked_for: AskedFor
+
+
+class _OpenedJudge:
+    """A judge as graders see it: where its endpoint refuses the form of answer it is asked for less.
+
+    What an endpoint answered then is remembered. A refusal alone is not: its words may be about one item.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        known: AnswerForms,
+        open_form: Callable[[Lacks, JsonValue], _Form],
+        known_flow: JsonValue,
+    ) -> None:
+        self._target = target
+        self._known = known
+        self._open_form = open_form
+        lacks = known.lacks_of(target)
+        self._forms = {lacks: open_form(lacks, known_flow)}
+
+    @property
+    def sampler(self) -> Sampler:
+        """Return what asks in the form that is known to be answered."""
+        return self._form_without(self._known.lacks_of(self._target)).sampler
 
     @property
     def concurrency(self) -> int:
-        return _ITEMS_A_CALL * self._sampler.concurrency
-
-    @property
-    def asked_for(self) -> AskedFor:
-        lacks = self._target.endpoint.lacks
-        if "structured_outputs" in lacks:
-            return "text" if "json_mode" in lacks else "json_object"
-        return "schema" if "strict_schemas" in lacks else "strict_schema"
+        return _ITEMS_A_CALL * self.sampler.concurrency
 
     @property
     def adaptations(self) -> tuple[str, ...]:
-        return self._maker.adaptations
-
-    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Sample:
-        # A question to the cache is the same one for every repeat: repeats differ in what is judged.
-        return await self._sampler.sample_item(namespaces, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _JudgeMaker:
-    """Makes a judge's requests; a placeholder without a value is no error of the item but a failed criterion."""
-
-    _maker: RequestMaker
+        return self._form_without(self._known.lacks_of(self._target)).adaptations
 
     @property
-    def path(self) -> str:
-        return self._maker.path
+    def flow(self) -> JsonObject:
+        """Return how its calls go, with the retries in every form."""
+        retries = Counter[str]()
+        for form in self._forms.values():
+            retries.update(known_retries(form.sampler.flow))
+        return {**self.sampler.flow, "retries": dict(retries)}
 
-    @property
-    def adaptations(self) -> tuple[str, ...]:
-        return self._maker.adaptations
+    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Answer:
+        attempts = 0
+        lacks = self._known.lacks_of(self._target)
+        while True:
+            form = self._form_without(lacks)
+            # A question to the cache is the same one for every repeat: repeats differ in what is judged.
+            sample = await form.sampler.sample_item(namespaces, 0)
+            less = find_less(lacks)
+            if sample.error is None or less is None or not refuses_form(sample.error):
+                break
+            attempts += sample.attempts
+            lacks = less | self._known.lacks_of(self._target)
+        if attempts:
+            sample = replace(sample, attempts=sample.attempts + attempts)
+            if sample.error is None:
+                self._known.learn(self._target, lacks)
+        return Answer(sample, form.asked_for)
 
-    def make(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> ModelRequest:
-        try:
-            return self._maker.make(namespaces, files)
-        except RequestError as error:
-            if error.unresolved:
-                raise UnresolvedPromptError(error.unresolved) from None
-            raise
+    def _form_without(self, lacks: Lacks) -> _Form:
+        form = self._forms.get(lacks)
+        if form is None:
+            form = self._forms[lacks] = self._open_form(lacks, None)
+        return form

@@ -4,7 +4,7 @@ Planning is repeated from the start after a kill: the chunks of a plan that was 
 counts as planned only from the transaction that says so, after all of its chunks are stored.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,8 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.regraded_plan import cut_output_items
-from evalhaven.runs.rows import Line, Row, RowError, check_row, lines_of, parse_row
+from evalhaven.runs.row_checks import BareItemSearch, RowChecker
+from evalhaven.runs.rows import Line, RowError, lines_of
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
 from evalhaven.storage.runs import lock_tally, save_plan
 
@@ -30,11 +31,6 @@ _CHUNKS_A_TRANSACTION = 64
 _ROWS_BETWEEN_PAUSES = 256
 _BYTES_BETWEEN_PAUSES = 1024 * 1024
 _SHOWN_LINES = 10
-SAMPLES_IGNORED = Caution(
-    "/data_source/source",
-    "Rows bring a 'sample' along, which is ignored: the run has a 'model' and samples anew. To grade the samples of "
-    "the rows leave out 'model' and 'input_messages'.",
-)
 
 
 @dataclass(slots=True)
@@ -52,7 +48,7 @@ class RunPlanner:
         self._engine = engine
         self._run = run
         self._is_stopped = is_stopped
-        self._caution: Caution | None = None
+        self._cautions: Sequence[Caution] = ()
 
     async def plan_run(self, schema: ItemSchema) -> int:
         """Store the chunks of the run and mark it as planned; return the number of its items.
@@ -66,7 +62,7 @@ class RunPlanner:
         await self._store(delete_chunks)
         for first in range(0, len(chunks), _CHUNKS_A_TRANSACTION):
             await self._store(partial(insert_chunks, new=chunks[first : first + _CHUNKS_A_TRANSACTION]))
-        await self._store(partial(save_plan, items_planned=items_planned, caution=self._caution))
+        await self._store(partial(save_plan, items_planned=items_planned, cautions=self._cautions))
         return items_planned
 
     async def _store(self, write: Callable[[AsyncConnection, ProjectScope, int], Awaitable[None]]) -> None:
@@ -85,16 +81,12 @@ class RunPlanner:
         problems: list[str] = []
         position = 0
         # Inline rows were checked when the run was created.
-        is_checked = self._run.has_inline_rows
+        checker = None if self._run.has_inline_rows else await self._checker(schema)
         async with aclosing(self._lines()) as lines:
             async for line in lines:
                 try:
-                    if not is_checked:
-                        row = parse_row(line.text)
-                        check_row(row, schema)
-                        self._note_sample(row)
-                    elif self._run.is_sampled:
-                        self._note_sample(parse_row(line.text))
+                    if checker is not None:
+                        checker.check(line.text, f"line {line.number}")
                 except RowError as error:
                     problems.append(f"line {line.number}: {error}")
                     if len(problems) == _SHOWN_LINES:
@@ -108,14 +100,22 @@ class RunPlanner:
             raise InvalidRowsError(f"The data source has rows that cannot be used: {' '.join(problems)}")
         if position == 0:
             raise InvalidRowsError('The data source has no rows; a row is a line such as {"item": {…}}.')
+        if checker is not None:
+            self._cautions = checker.notices.cautions
         return [
             Chunk(number, cut.first_position, cut.row_count, cut.byte_start, cut.byte_end)
             for number, cut in enumerate(cuts)
         ]
 
-    def _note_sample(self, row: Row) -> None:
-        if self._run.is_sampled and row.recorded is not None:
-            self._caution = SAMPLES_IGNORED
+    async def _checker(self, schema: ItemSchema) -> RowChecker:
+        """Return what checks the rows of the file, of which all are looked at where the first ones are bare."""
+        search = BareItemSearch()
+        async with aclosing(self._lines()) as lines:
+            async for line in lines:
+                if not search.look(line.text):
+                    break
+        run = self._run
+        return RowChecker(schema, is_sampled=run.is_sampled, is_strict=run.options.strict, are_bare=search.are_bare)
 
     async def _lines(self) -> AsyncGenerator[Line]:
         """Yield the lines of the run's source, letting other work go on in between."""

@@ -113,7 +113,9 @@ class ItemPool:
         try:
             while not self._stop_requested.is_set() and (taken := self._take_row()) is not None:
                 feed, (position, repeat, text) = taken
-                row = parse_row(text) if isinstance(text, bytes) else await text.take(position, repeat)
+                row = (
+                    parse_row(text, may_be_bare=True) if isinstance(text, bytes) else await text.take(position, repeat)
+                )
                 rows_taken = self._rows_taken
                 item = await self._evaluator.evaluate_item(row, position, repeat)
                 if self._rows_taken != rows_taken:

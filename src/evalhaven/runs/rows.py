@@ -1,6 +1,7 @@
-"""Rows of a data source: one JSON object `{"item": {…}, "sample": {…}}` each."""
+"""Rows of a data source: one JSON object `{"item": {…}, "sample": {…}}` each, or all of them bare items."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -9,7 +10,6 @@ import msgspec
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject
 from evalhaven.domain.samples import NO_SAMPLE, Sample, sample_of_row
-from evalhaven.domain.schemas import ItemSchema
 
 MAX_ROW_BYTES = 32 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -20,7 +20,7 @@ class RowError(ValueError):
 
 
 class _RawRow(msgspec.Struct):
-    item: msgspec.Raw
+    item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     sample: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -65,13 +65,36 @@ class Line:
     text: bytes
 
 
-def parse_row(raw: bytes) -> Row:
+def is_bare_item(raw: bytes) -> bool | None:
+    """Tell whether a row is an object with neither of the keys `item` and `sample`; None: it is no object."""
+    try:
+        row = _DECODER.decode(raw)
+    except RecursionError:
+        return None
+    except (msgspec.DecodeError, UnicodeError):
+        with suppress(InvalidJsonError):
+            value = jsontext.parse_received(raw)
+            return "item" not in value and "sample" not in value if isinstance(value, dict) else None
+        return None
+    return row.item is msgspec.UNSET and row.sample is msgspec.UNSET
+
+
+def parse_row(raw: bytes, *, may_be_bare: bool = False) -> Row:
     """Return the row that one JSON text holds.
+
+    Args:
+        raw: The text.
+        may_be_bare: Whether an object with neither of the keys `item` and `sample` is itself the item. Whether
+            it is depends on all rows of a source, which are checked before any is evaluated.
 
     Raises:
         RowError: It is not JSON, or not an object with an object `item` and at most an object `sample`.
     """
     item_raw, sample_raw = _split_row(raw)
+    if item_raw is None:
+        if not may_be_bare or sample_raw is not None:
+            raise RowError("it must be a JSON object with the key 'item'.")
+        item_raw = raw
     try:
         item = jsontext.parse_received(item_raw)
         sample = None if sample_raw is None else jsontext.parse_received(sample_raw)
@@ -84,16 +107,6 @@ def parse_row(raw: bytes) -> Row:
     row = Row(item, item_raw.decode())
     # Azure's clients send an empty sample with every row; it says nothing.
     return replace(row, recorded=sample, recorded_text=sample_raw.decode()) if sample and sample_raw else row
-
-
-def check_row(row: Row, schema: ItemSchema) -> None:
-    """Check a row's item against the eval's item schema.
-
-    Raises:
-        RowError: It does not satisfy the schema; the message names JSON pointers into the item.
-    """
-    if not schema.is_valid(row.item):
-        raise RowError(f"its item does not match the item schema: {'; '.join(schema.problems(row.item))}.")
 
 
 def lines_of(file: BinaryIO, start: int, end: int | None = None) -> Iterator[Line]:
@@ -122,8 +135,8 @@ def lines_of(file: BinaryIO, start: int, end: int | None = None) -> Iterator[Lin
             yield Line(number, line_start, position, text)
 
 
-def _split_row(raw: bytes) -> tuple[bytes, bytes | None]:
-    """Return the JSON texts of `item` and `sample` of a row, as they stand."""
+def _split_row(raw: bytes) -> tuple[bytes | None, bytes | None]:
+    """Return the JSON texts of `item` and `sample` of a row, as they stand; None for one that is not there."""
     try:
         row = _DECODER.decode(raw)
         # What the decoder skips it does not look into, but a run echoes its inline rows whole.
@@ -133,17 +146,20 @@ def _split_row(raw: bytes) -> tuple[bytes, bytes | None]:
         raise RowError("it is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeError):
         return _split_row_leniently(raw)
-    return bytes(row.item), None if row.sample is msgspec.UNSET else bytes(row.sample)
+    return (
+        None if row.item is msgspec.UNSET else bytes(row.item),
+        None if row.sample is msgspec.UNSET else bytes(row.sample),
+    )
 
 
-def _split_row_leniently(raw: bytes) -> tuple[bytes, bytes | None]:
+def _split_row_leniently(raw: bytes) -> tuple[bytes | None, bytes | None]:
     """Split a row that msgspec refuses (lone surrogates are JSON all the same), or say what is wrong with it."""
     try:
         value = jsontext.parse_received(raw)
-        if not isinstance(value, dict) or "item" not in value:
+        if not isinstance(value, dict):
             raise RowError("it must be a JSON object with the key 'item'.")
         spans = jsontext.members(raw, (0, len(raw)))
     except InvalidJsonError as error:
         raise RowError(f"it is not valid JSON: {error}.") from error
     texts = {key: raw[slice(*span)] for key, span in spans.items()}
-    return texts["item"], texts.get("sample")
+    return texts.get("item"), texts.get("sample")

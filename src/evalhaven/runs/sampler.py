@@ -18,12 +18,13 @@ from evalhaven.runs.byte_allowance import ByteAllowance
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.guard import CallGuard
 from evalhaven.runs.tool_secrets import refuse_secrets, secrets_of, with_tools, without_secrets
-from evalhaven.sampling.calls.caller import CallFailedError
+from evalhaven.sampling.calls.caller import Asker, CallFailedError
 from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
 from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.replies import read_reply
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_sampling
 from evalhaven.storage.sample_cache import find_cached
+from evalhaven.wire.requests import format_param
 
 _CHARS_A_TOKEN = 4
 _SHOWN_CHANGES = 50
@@ -47,9 +48,16 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
     try:
         maker = compile_sampling(run.data_source, target, run.options.extra_body)
     except UnsupportedRequestError as error:
-        raise InvalidRequestError(str(error), param="data_source") from error
+        raise InvalidRequestError(str(error), param=_param_of(error), code="unsupported") from error
     require_price(run, target)
     return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+
+
+def _param_of(error: UnsupportedRequestError) -> str:
+    """Return the place in a create-run request at which something stands that cannot be sent."""
+    document, *path = error.at
+    around = {"messages": "data_source.input_messages.template", "extra_body": "evalhaven.extra_body"}
+    return format_param((around.get(str(document), f"data_source.{document}"), *path)) or "data_source"
 
 
 def require_price(run: Run, target: Target) -> None:
@@ -131,11 +139,12 @@ class Sampler:
         self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
         self._largest_bytes = 0
         self._identity = _identity_of(self._target.endpoint, self._maker.path)
-        self._run_limit = run_limit
         self._began_at = engine.clock.now()
         self.on_pause: Callable[[], None] | None = None  # told whenever a call pauses before its next attempt
         # A run that is taken up again goes on counting.
-        self._retries = Counter(_known_retries(known_flow))
+        self._retries = Counter(known_retries(known_flow))
+        was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
+        self._asker = Asker(run_limit, self._note_retry, was_answered)
 
     @property
     def concurrency(self) -> int:
@@ -144,13 +153,21 @@ class Sampler:
         return min(most, self._run.options.max_concurrency or most)
 
     @property
+    def is_unreachable(self) -> bool:
+        """Tell whether the model's endpoint cannot be reached now."""
+        return self._engine.caller.find_unreachable(self._target) is not None
+
+    @property
     def flow(self) -> JsonObject:
         """Return how the run's calls go: the limiter of its model with its last changes, and retries by kind."""
         caller = self._engine.caller
         state = caller.find_state(self._target)
+        unreachable = caller.find_unreachable(self._target)
         changes = [change for change in caller.changes(self._target) if change.at >= self._began_at]
         return {
             "endpoint": self._target.endpoint.name,
+            "answered": self._asker.was_answered,
+            "unreachable": None if unreachable is None else unreachable.to_json(),
             "retries": dict(self._retries),
             **({} if state is None else state.to_json()),
             "changes": [asdict(change) for change in changes[-_SHOWN_CHANGES:]],
@@ -169,7 +186,7 @@ class Sampler:
             try:
                 request = self._make(namespaces, files)
             except RequestError as error:
-                return _failed(error.error)
+                return _failed(error.error, unresolved=error.unresolved)
             except FileNotLoadedError as wanted:
                 self._largest_bytes = max(self._largest_bytes, _LARGE_BYTES)
                 async with self._large.hold(self._largest_bytes):
@@ -195,7 +212,7 @@ class Sampler:
                 except FileNotLoadedError as next_wanted:
                     wanted = next_wanted
         except RequestError as error:
-            return _failed(error.error)
+            return _failed(error.error, unresolved=error.unresolved)
         return await self._answer(request, repeat)
 
     def _make(self, namespaces: Mapping[str, JsonValue], files: FilesOfRequest) -> ModelRequest:
@@ -209,7 +226,15 @@ class Sampler:
             found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
             if found is not None:
                 namespace = sample_namespace(found.output, found.finish_reason, found.model)
-                return replace(found, input=request.shown, cost=0.0, attempts=0, is_cached=True, namespace=namespace)
+                return replace(
+                    found,
+                    input=request.shown,
+                    cost=0.0,
+                    attempts=0,
+                    is_cached=True,
+                    namespace=namespace,
+                    unresolved=request.unresolved,
+                )
         return await self._ask(request, request_hash)
 
     async def _find_cached(self, request_hash: bytes) -> Sample | None:
@@ -225,13 +250,14 @@ class Sampler:
                 request.body,
                 lambda body: read_reply(path, body),
                 len(request.body) // _CHARS_A_TOKEN,
-                self._run_limit,
-                self._note_retry,
+                self._asker,
             )
         except CallFailedError as failed:
             error = without_secrets(failed.error, self._secrets)
             self._guard.note_failure(error, is_fatal=failed.is_fatal_for_run)
-            return _failed(error, request.shown, failed.attempts)
+            if failed.is_unreachable:
+                self._guard.note_unreachable(error)
+            return _failed(error, request.shown, failed.attempts, request.unresolved)
         answer = called.value
         cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
         self._guard.note_answer(cost, answer.usage.total_tokens)
@@ -246,6 +272,9 @@ class Sampler:
             attempts=called.attempts,
             cost=cost,
             request_hash=request_hash,
+            unresolved=request.unresolved,
+            reasoning=answer.reasoning,
+            notes=answer.notes,
         )
 
     def _note_retry(self, kind: str) -> None:
@@ -267,8 +296,13 @@ def _identity_of(endpoint: Endpoint, path: str) -> bytes:
     return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
 
 
-def _failed(error: ItemError, shown: list[JsonValue] | None = None, attempts: int = 0) -> Sample:
-    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts)
+def _failed(
+    error: ItemError,
+    shown: list[JsonValue] | None = None,
+    attempts: int = 0,
+    unresolved: tuple[str, ...] = (),
+) -> Sample:
+    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts, unresolved=unresolved)
 
 
 def _cost_of(usage: Usage, price: Price | None) -> float | None:
@@ -282,7 +316,8 @@ def _cost_of(usage: Usage, price: Price | None) -> float | None:
     return dollars / _MILLION
 
 
-def _known_retries(flow: JsonValue) -> dict[str, int]:
+def known_retries(flow: JsonValue) -> dict[str, int]:
+    """Return the retries by kind that are written in how calls went."""
     retries = flow.get("retries") if isinstance(flow, dict) else None
     counts = retries.items() if isinstance(retries, dict) else ()
     return {kind: count for kind, count in counts if isinstance(count, int)}

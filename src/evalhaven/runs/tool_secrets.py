@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.masking import MASK, Secrets
 from evalhaven.domain.samples import ItemError
 
-MASK = "***"
 _SECRET_KEYS = frozenset({"authorization", "headers", "domain_secrets"})
-_SHORTEST_SECRET = 4  # shorter texts would be struck out of words that are none
 _TOOLS_PARAM = "data_source.sampling_params.tools"
 
 
@@ -73,10 +72,7 @@ def secrets_of(tools: list[JsonValue]) -> list[str]:
 
 def without_secrets(error: ItemError, secrets: list[str]) -> ItemError:
     """Return an error whose message repeats none of these texts: endpoints quote requests they refuse."""
-    message = error.message
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            message = message.replace(secret, MASK)
+    message = Secrets.of(secrets).hide(error.message)
     return error if message == error.message else ItemError(error.code, message, error.origin, error.retryable)
 
 

@@ -23,6 +23,7 @@ DEFAULT_MAX_CONCURRENCY = 200
 DEFAULT_START_CONCURRENCY = 20
 DEFAULT_TIMEOUT_S = 600.0
 DEFAULT_RETRY_FOR_S = 600.0
+DEFAULT_STRANGE_FOR_S = 60.0
 HOP_HEADER = "x-evalhaven-hop"
 
 _WILDCARDS = frozenset("*?[")
@@ -70,6 +71,8 @@ class Endpoint:
         tokens_per_minute: Most tokens asked for within a minute, of one model.
         timeout_s: Seconds that one attempt may take.
         retry_for_s: Seconds after which a failing call is not tried again.
+        strange_for_s: Seconds after which a run ends that it never answered, where it cannot be reached; None:
+            `retry_for_s`, which its user chose.
         transport: How it is reached.
         prices: The first one whose pattern matches holds.
         lacks: What it does not understand.
@@ -90,6 +93,7 @@ class Endpoint:
     tokens_per_minute: int | None = None
     timeout_s: float = DEFAULT_TIMEOUT_S
     retry_for_s: float = DEFAULT_RETRY_FOR_S
+    strange_for_s: float | None = None
     transport: TransportOptions = field(default_factory=TransportOptions, repr=False)
     prices: tuple[Price, ...] = ()
     lacks: frozenset[Ability] = frozenset()

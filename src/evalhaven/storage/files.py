@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, false, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
@@ -93,7 +93,8 @@ async def list_files(
     after = await find_position(tx, key, of_project, page.after, ("file", FILE_PREFIXES))
     query = select(files).where(_is_visible(scope, now))
     if purpose is not None:
-        query = query.where(files.c.purpose == purpose)
+        # Not every text can be compared with a column: PostgreSQL has no U+0000.
+        query = query.where(files.c.purpose == purpose if is_id_text(purpose) else false())
     query = page_after(query, key, page.order, after).limit(page.limit + 1)
     rows = (await tx.execute(query)).all()
     return Page([_file(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)

@@ -87,6 +87,7 @@ def _options(values: dict[str, Any] | None) -> RunOptions:
         extra_body=values["extra_body"],
         budget=None if budget is None else Budget(**budget),
         labels=tuple(values["labels"]),
+        strict=values.get("strict", False),
     )
 
 

@@ -242,7 +242,7 @@ async def is_deleted(tx: AsyncConnection, scope: ProjectScope, key: int) -> bool
 
 
 async def save_plan(
-    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, caution: Caution | None = None
+    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, cautions: Sequence[Caution] = ()
 ) -> None:
     """Mark a run as planned: all of its chunks are stored.
 
@@ -251,13 +251,13 @@ async def save_plan(
         scope: Whose run.
         key: The run, locked.
         items_planned: Output items it will have.
-        caution: What to warn of beside what the run warns of already; None: nothing.
+        cautions: What to warn of beside what the run warns of already.
     """
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
     await tx.execute(update(runs).where(of_run).values(items_planned=items_planned))
-    if caution is not None:
+    if cautions:
         known = (await get_run_by_key(tx, scope, key)).warnings
-        await save_warnings(tx, scope, key, list(dict.fromkeys((*known, caution))))
+        await save_warnings(tx, scope, key, list(dict.fromkeys((*known, *cautions))))
 
 
 async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:

@@ -29,6 +29,8 @@ def sample_text(sample: Sample) -> str | None:
         values["is_cached"] = True
     if sample.is_reused:
         values["is_reused"] = True
+    if sample.notes:
+        values["notes"] = sample.notes
     return jsontext.render(values)
 
 
@@ -47,19 +49,27 @@ def stored_sample(text: str) -> Sample:
         cost=stored.get("cost"),
         is_cached=stored.get("is_cached", False),
         is_reused=stored.get("is_reused", False),
+        notes=tuple(stored.get("notes", ())),
     )
 
 
 def call_values(call: Sample) -> list[Any]:
     """Return what counts of a call to a judge, as it is stored; what was said stands with its grade."""
-    return [call.model, _usage_values(call.usage), call.latency_ms, call.attempts, call.cost, call.is_cached]
+    values = [call.model, _usage_values(call.usage), call.latency_ms, call.attempts, call.cost, call.is_cached]
+    return [*values, call.notes] if call.notes else values
 
 
 def call_of(values: list[Any]) -> Sample:
     """Return what counts of a call to a judge."""
-    model, usage, latency_ms, attempts, cost, is_cached = values
+    model, usage, latency_ms, attempts, cost, is_cached, *notes = values
     return Sample(
-        model=model, usage=Usage(*usage), latency_ms=latency_ms, attempts=attempts, cost=cost, is_cached=is_cached
+        model=model,
+        usage=Usage(*usage),
+        latency_ms=latency_ms,
+        attempts=attempts,
+        cost=cost,
+        is_cached=is_cached,
+        notes=tuple(notes[0]) if notes else (),
     )
 
 

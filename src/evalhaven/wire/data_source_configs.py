@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from evalhaven.wire.contract import JsonObject, WireModel, choose_by
-from evalhaven.wire.metadata import Metadata
+from evalhaven.wire.metadata import MetadataFilter
 
 CONFIG_TYPES = ("custom", "logs", "stored_completions")
 """Every data source config type, in the order error messages name them."""
@@ -27,7 +27,7 @@ class CreateEvalLogsDataSourceConfig(WireModel):
     """Take logged calls that carry `metadata`. Published schema CreateEvalLogsDataSourceConfig."""
 
     type: Literal["logs"]
-    metadata: Metadata = None
+    metadata: MetadataFilter = None
 
 
 class CreateEvalStoredCompletionsDataSourceConfig(WireModel):
@@ -37,7 +37,7 @@ class CreateEvalStoredCompletionsDataSourceConfig(WireModel):
     """
 
     type: Literal["stored_completions"]
-    metadata: Metadata = None
+    metadata: MetadataFilter = None
 
 
 CreateEvalDataSourceConfig = Annotated[
@@ -63,7 +63,7 @@ class EvalLogsDataSourceConfig(WireModel):
     """Echo a logs config with the schema of logged calls. Published schema EvalLogsDataSourceConfig."""
 
     type: Literal["logs"]
-    metadata: Metadata = None
+    metadata: MetadataFilter = None
     schema_: JsonObject = Field(alias="schema")
 
 
@@ -71,7 +71,7 @@ class EvalStoredCompletionsDataSourceConfig(WireModel):
     """Echo a stored completions config. Published schema EvalStoredCompletionsDataSourceConfig."""
 
     type: Literal["stored_completions"]
-    metadata: Metadata = None
+    metadata: MetadataFilter = None
     schema_: JsonObject = Field(alias="schema")
 
 

@@ -6,8 +6,8 @@ from pydantic import Field, Tag, WithJsonSchema, model_validator
 
 from evalhaven.wire.contract import JsonObject, NonEmptyStr, WireModel, choose_by, fault
 from evalhaven.wire.messages import InputMessages
-from evalhaven.wire.metadata import Metadata
-from evalhaven.wire.sampling_params import CompletionsSamplingParams, ResponsesSamplingParams
+from evalhaven.wire.metadata import MetadataFilter
+from evalhaven.wire.sampling_params import CompletionsSamplingParams, Modalities, ResponsesSamplingParams
 
 DATA_SOURCE_TYPES = ("jsonl", "completions", "responses")
 """Every data source type, in the order error messages name them."""
@@ -17,11 +17,12 @@ Timestamp = Annotated[int, Field(ge=0)]
 
 _ROW_SCHEMA = {
     "type": "object",
+    "description": "An item, perhaps with a sample. Where no row has either key, each row is the item itself.",
     "properties": {
         "item": {"type": "object", "additionalProperties": True},
         "sample": {"anyOf": [{"type": "object", "additionalProperties": True}, {"type": "null"}]},
     },
-    "required": ["item"],
+    "additionalProperties": True,
 }
 
 
@@ -50,7 +51,7 @@ class EvalStoredCompletionsSource(WireModel):
     """
 
     type: Literal["stored_completions"]
-    metadata: Metadata = None
+    metadata: MetadataFilter = None
     model: str | None = None
     created_after: Timestamp | None = None
     created_before: Timestamp | None = None
@@ -61,7 +62,7 @@ class EvalResponsesSource(WireModel):
     """Select stored responses. Published schema EvalResponsesSource, and `limit`, which programs send."""
 
     type: Literal["responses"]
-    metadata: JsonObject | None = None
+    metadata: MetadataFilter = None
     model: str | None = None
     instructions_search: str | None = None
     created_after: Timestamp | None = None
@@ -121,11 +122,25 @@ class _SampledDataSource(WireModel):
 
 
 class CreateEvalCompletionsRunDataSource(_SampledDataSource):
-    """Sample with chat completions. Published schema CreateEvalCompletionsRunDataSource."""
+    """Sample with chat completions. Published schema CreateEvalCompletionsRunDataSource.
+
+    `modalities` and `audio` stand here in public programs, or among the `sampling_params`.
+    """
 
     type: Literal["completions"]
     source: CompletionsSource
     sampling_params: CompletionsSamplingParams | None = None
+    modalities: Modalities | None = None
+    audio: JsonObject | None = None
+
+    @model_validator(mode="after")
+    def _require_one_kind_of_answer(self) -> Self:
+        params = self.sampling_params
+        for name in ("modalities", "audio"):
+            own, other = getattr(self, name), getattr(params, name, None)
+            if own is not None and other is not None and own != other:
+                raise fault(f"differs from 'sampling_params.{name}'; give it in one of the two places", name)
+        return self
 
 
 class CreateEvalResponsesRunDataSource(_SampledDataSource):

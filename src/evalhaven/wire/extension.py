@@ -104,11 +104,11 @@ class EvalRunExtension(OpenObject):
 
     `items_planned` is null until it is known; times are Unix seconds, null until they happen; `unresolved` counts
     items in which a placeholder of a criterion did not resolve; `errors` counts errored items by kind. What the
-    request asked for is shown as it holds. `usage_split` is `per_model_usage` by role; `limiter` is how the calls
-    went at the last second, null for a run that calls no model. `sandbox` tells how `python` graders are isolated: the
-    `tier`, why others were `rejected`, and the `environments` they import from; null without such graders.
-    `times_retried` counts how often what had no result was executed again; `regraded` is null for a run with samples
-    of its own.
+    request asked for is shown as it holds, `strict` among it. `usage_split` is `per_model_usage` by role; `limiter` is
+    how the calls went at the last second, null for a run that calls no model. `sandbox` tells how `python` graders are
+    isolated: the `tier`, why others were `rejected`, and the `environments` they import from; null without such
+    graders. `times_retried` counts how often what had no result was executed again; `regraded` is null for a run with
+    samples of its own.
     """
 
     items_planned: int | None
@@ -123,6 +123,7 @@ class EvalRunExtension(OpenObject):
     extra_body: JsonObject | None
     budget: RunBudget | None
     labels: list[str]
+    strict: bool
     latency: RunLatency | None
     cost: RunCost | None
     usage_split: JsonObject | None

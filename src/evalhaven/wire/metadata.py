@@ -1,10 +1,10 @@
-"""The `metadata` that evals, runs and logged calls carry, and its limits."""
+"""The `metadata` that evals and runs carry, with its limits, and that which selects logged calls."""
 
 from typing import Annotated, cast
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from evalhaven.wire.contract import fault
+from evalhaven.wire.contract import JsonObject, fault
 
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY_CHARS = 64
@@ -57,3 +57,6 @@ Metadata = Annotated[
 
 Published schema Metadata.
 """
+
+MetadataFilter = JsonObject | None
+"""What logged calls have to carry as `metadata`: keys and values of any JSON type, or null."""

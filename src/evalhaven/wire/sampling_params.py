@@ -10,6 +10,9 @@ from pydantic import Field, Tag, WithJsonSchema
 from evalhaven.wire.contract import JsonObject, NonEmptyStr, OpenObject, WireModel, choose_by
 from evalhaven.wire.tools import Tools
 
+Modalities = Annotated[list[str], Field(fail_fast=True)]
+"""What an answer is made of, such as `["text", "audio"]`; the model's endpoint judges the words."""
+
 TokenLimit = Annotated[int, Field(ge=1)]
 """A number of tokens, at least 1."""
 
@@ -104,11 +107,16 @@ class GraderSamplingParams(_SamplingParams):
 
 
 class CompletionsSamplingParams(_SamplingParams):
-    """Hold those of a `completions` run. Part of published schema CreateEvalCompletionsRunDataSource."""
+    """Hold those of a `completions` run. Part of published schema CreateEvalCompletionsRunDataSource.
+
+    `modalities` and `audio` (voice and format) ask for spoken answers.
+    """
 
     response_format: ResponseFormat | None = None
     tools: Tools | None = None
     tool_choice: object = None
+    modalities: Modalities | None = None
+    audio: JsonObject | None = None
 
 
 class ResponsesSamplingParams(_SamplingParams):

@@ -26,6 +26,7 @@ CONFIG = ApiConfig(
     base_url="http://127.0.0.1:8765",
     list_order="desc",
     allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]", "::1", "evals.example.org"}),
+    allowed_origins=frozenset({"http://127.0.0.1:8765", "http://localhost:3000"}),
     max_body_bytes=1024 * 1024,
     max_file_bytes=1024 * 1024,
 )

@@ -19,6 +19,7 @@ from evalhaven.domain.errors import (
     NotFoundError,
     RequestTooLargeError,
     UnansweredError,
+    UnreadableEncodingError,
 )
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.sampling.catalog import UnknownModelError
@@ -53,6 +54,7 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (InvalidRowsError("No.", param="data_source"), 400, "data_source", "invalid_data_source"),
     (UnknownModelError("No.", param="model", code="model_not_found"), 400, "model", "model_not_found"),
     (RequestTooLargeError("No.", code="request_too_large"), 413, None, "request_too_large"),
+    (UnreadableEncodingError("No.", param="Content-Encoding"), 415, "Content-Encoding", None),
     (RequestError("No.", "testing_criteria[0].name"), 400, "testing_criteria[0].name", "invalid_value"),
     (RecursionError(), 400, None, "invalid_json"),
     (IllegalRunTransitionError("evalrun_1", RunStatus.FAILED, RunStatus.QUEUED), 500, None, "internal_error"),

@@ -1,12 +1,14 @@
-"""Facts about what happens to every request: aliases, hosts, origins, ids."""
+"""Facts about what happens to every request: aliases, HEAD, hosts, ids."""
+
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import FileResponse, PlainTextResponse
 
-from evalhaven.api.middleware import HostGuard, LoopGuard, PathAliases, RequestRecord
+from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "fd00::1", "evals.example.org"})
 
@@ -103,24 +105,54 @@ async def test_other_names_are_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://localhost:3000", "http://127.0.0.1", "https://evals.example.org", "http://[::1]:8765"]
+    ("name", "values"),
+    [
+        ("Host", ["127.0.0.1", "127.0.0.1"]),
+        ("Host", ["127.0.0.1", "evil.example"]),
+        ("Content-Type", ["application/json", "text/plain"]),
+        ("Idempotency-Key", ["one", "two"]),
+    ],
 )
-async def test_own_pages_may_write(origin: str) -> None:
+async def test_a_header_that_may_stand_once_is_refused_when_repeated(name: str, values: list[str]) -> None:
+    host = [] if name == "Host" else [("host", "127.0.0.1")]
     async with client_of(HostGuard(echo(), HOSTS)) as client:
-        assert (await client.post("/", headers={"origin": origin})).status_code == 200
+        answer = await client.post("/", headers=httpx.Headers([*host, *((name, value) for value in values)]))
+        again = await client.post("/", headers=httpx.Headers([("host", "127.0.0.1"), ("x", "1"), ("x", "2")]))
+
+    assert (answer.status_code, again.status_code) == (400, 200)
+    assert answer.json()["error"]["code"] == "repeated_header"
+    assert answer.json()["error"]["param"] == name
+    assert name in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "", "http://[::1", "file://", "http://localhost.evil.example"]
-)
-async def test_pages_of_another_origin_may_read_but_not_write(origin: str) -> None:
+async def test_a_header_repeated_with_the_same_value_is_no_reason_to_refuse() -> None:
+    headers = httpx.Headers([("host", "127.0.0.1"), *[("content-type", "application/json")] * 2])
     async with client_of(HostGuard(echo(), HOSTS)) as client:
-        for method in ("POST", "DELETE", "PUT"):
-            answer = await client.request(method, "/", headers={"origin": origin})
-            assert answer.status_code == 403
-            assert answer.json()["error"]["code"] == "foreign_origin"
-        for method in ("GET", "HEAD", "OPTIONS"):
-            assert (await client.request(method, "/", headers={"origin": origin})).status_code == 200
+        assert (await client.post("/", headers=headers)).status_code == 200
+
+
+async def test_head_is_answered_like_get_without_a_body(tmp_path: Path) -> None:
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"0123456789")
+
+    @application.get("/text")
+    async def text() -> PlainTextResponse:  # pyright: ignore[reportUnusedFunction]
+        return PlainTextResponse("text", 203)
+
+    @application.get("/file")
+    async def file() -> FileResponse:  # pyright: ignore[reportUnusedFunction]
+        return FileResponse(path)
+
+    @application.post("/post")
+    async def post() -> None:  # pyright: ignore[reportUnusedFunction]
+        raise AssertionError("this was no POST")
+
+    async with client_of(HeadRequests(application)) as client:
+        for asked in ("/text", "/file", "/post", "/nowhere"):
+            got, head = await client.get(asked), await client.head(asked, headers={"range": "bytes=0-1"})
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-length"] == got.headers["content-length"]
 
 
 @pytest.mark.parametrize("path", ["/", "/fail"])

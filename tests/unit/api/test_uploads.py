@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from evalhaven.api.uploads import ReceivedForm, receive_form
-from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError
+from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError, UnreadableEncodingError
 from evalhaven.storage.blobs import BlobStore
 
 BOUNDARY = b"bound"
@@ -87,12 +87,69 @@ async def test_any_content_arrives_byte_for_byte_in_any_blocks(
     assert form.fields == {"purpose": "evals"}
 
 
-@pytest.mark.parametrize("filename", ["é😀.jsonl", "../../etc/passwd", "a b;c.jsonl", "x" * 300, "C:\\\\rows.jsonl"])
-async def test_names_of_files_are_only_names(tmp_path: Path, filename: str) -> None:
-    form, content = await receive(tmp_path, file_part(b"x", filename) + END)
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ('filename="rows.jsonl"', "rows.jsonl"),
+        ("filename=rows.jsonl", "rows.jsonl"),
+        ('Filename="rows.jsonl"', "rows.jsonl"),
+        ('filename="é😀.jsonl"', "é😀.jsonl"),
+        ('filename="a b;c.jsonl"', "a b;c.jsonl"),
+        ('filename="q\\"x.jsonl"', 'q"x.jsonl'),
+        (f'filename="{"x" * 300}"', "x" * 300),
+        ("filename*=UTF-8''na%C3%AFve.jsonl", "naïve.jsonl"),
+        ("filename*=utf-8'en'%E2%82%AC.jsonl", "€.jsonl"),
+        ("filename*=\"iso-8859-1''na%EFve.jsonl\"", "naïve.jsonl"),
+        ("filename=\"na_ve.jsonl\"; filename*=UTF-8''na%C3%AFve.jsonl", "naïve.jsonl"),
+        ("filename*=UTF-8''na%C3%AFve.jsonl; filename=\"na_ve.jsonl\"", "naïve.jsonl"),
+        ("filename=\"a; filename*=utf-8''b.jsonl\"", "a; filename*=utf-8''b.jsonl"),
+        ("filename=\"a.jsonl\"; filename*=klingon''b.jsonl", "a.jsonl"),
+        ("filename*=UTF-8''%ff.jsonl", "\ufffd.jsonl"),
+    ],
+)
+async def test_the_name_of_a_file_is_read_in_every_form(tmp_path: Path, sent: str, name: str) -> None:
+    form, content = await receive(tmp_path, part("file", b"x", f"; {sent}") + END)
 
-    assert form.filename
-    assert content == b"x"
+    assert (form.filename, content) == (name, b"x")
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ('filename="../../etc/passwd"', "passwd"),
+        ('filename="/tmp/rows.jsonl"', "rows.jsonl"),
+        ('filename="C:\\data\\rows.jsonl"', "rows.jsonl"),
+        ('filename="C:\\\\data\\\\rows.jsonl"', "rows.jsonl"),
+        ('filename="data\\rows.jsonl"', "rows.jsonl"),
+        ('filename="a/b\\c.jsonl"', "c.jsonl"),
+        ('filename="rows/"', "rows"),
+        ("filename*=UTF-8''..%2f..%2Frows.jsonl", "rows.jsonl"),
+        ("filename*=UTF-8''a%5Crows.jsonl", "rows.jsonl"),
+        ("filename*=UTF-8''ro%00ws%0D%0A.jsonl", "rows.jsonl"),
+        ('filename=".."', "upload"),
+        ('filename="."', "upload"),
+        ('filename="///"', "upload"),
+        ('filename=""', "upload"),
+        ("filename*=UTF-8''%00", "upload"),
+    ],
+)
+async def test_of_a_path_only_the_last_part_is_the_name(tmp_path: Path, sent: str, name: str) -> None:
+    form, _ = await receive(tmp_path, part("file", b"x", f"; {sent}") + END)
+
+    assert form.filename == name
+
+
+@pytest.mark.parametrize("coding", ["base64", "Quoted-Printable"])
+async def test_a_part_that_is_encoded_is_refused_and_not_stored_as_it_came(tmp_path: Path, coding: str) -> None:
+    head = f'--bound\r\nContent-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: {coding}\r\n\r\n'
+    with pytest.raises(UnreadableEncodingError, match="Content-Transfer-Encoding"):
+        await receive(tmp_path, head.encode() + b"e30=" + END)
+
+
+async def test_a_part_that_is_said_to_be_plain_is_stored(tmp_path: Path) -> None:
+    head = b'--bound\r\nContent-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: binary\r\n\r\n'
+
+    assert (await receive(tmp_path, head + b"{}" + END))[1] == b"{}"
 
 
 async def test_a_file_without_a_name_is_called_upload(tmp_path: Path) -> None:

@@ -96,6 +96,31 @@ def test_a_run_that_stands_still_says_for_how_long() -> None:
     assert "no item ended for 0:15" in block_of(*(reading(second, 10) for second in range(20, 36)))
 
 
+GONE: dict[str, Any] = {"reason": "lab: no connection to lab.test:443: refused", "since": STARTED_AT + 8.0}
+SAID = "out of reach for 0:12, trying on: lab: no connection to lab.test:443: refused"
+
+
+@pytest.mark.parametrize(
+    "limiter",
+    [
+        {"endpoint": "lab", "unreachable": GONE},
+        {**LIMITER, "unreachable": GONE, "judges": [{"criterion": "j", "unreachable": GONE}]},
+        {**LIMITER, "unreachable": None, "judges": [{"criterion": "i"}, {"criterion": "j", "unreachable": GONE}]},
+    ],
+    ids=["before any call", "shared with a judge", "a judge's"],
+)
+def test_an_endpoint_that_cannot_be_reached_is_said_until_the_run_ends(limiter: dict[str, Any]) -> None:
+    figures = figures_after(reading(20, 0, limiter=limiter))
+
+    assert [line.plain for line in draw_block(figures, 60)].count(f"endpoint  {SAID}") == 1
+    assert f" | {SAID}" in draw_line(figures)
+    told = render_json(figures)["limiter"]
+    assert isinstance(told, dict)
+    assert told["unreachable"] == [GONE]
+    over = figures_after(reading(20, 0, limiter=limiter, status="failed"))
+    assert SAID not in draw_line(over)
+
+
 def test_an_unknown_price_is_said() -> None:
     cost = {"target": None, "judge": 0.0}
 

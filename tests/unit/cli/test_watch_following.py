@@ -91,6 +91,14 @@ async def test_the_end_is_noticed_within_a_second_of_a_long_interval() -> None:
     assert shown == (0, [(0, "in_progress 0"), (60, "in_progress 60"), (63, "completed 100")])
 
 
+async def test_an_endpoint_that_goes_and_comes_back_is_shown_within_a_second_of_a_long_interval() -> None:
+    gone = {"unreachable": {"reason": "refused", "since": STARTED_AT + 4.0}}
+    readings = [reading(second, second, limiter=gone if 4 <= second < 9 else {}) for second in range(12)]
+    shown = await follow(*readings, ended(12), interval_s=60)
+
+    assert shown == (0, [(0, "in_progress 0"), (4, "in_progress 4"), (9, "in_progress 9"), (12, "completed 100")])
+
+
 async def test_once_shows_a_run_under_way_and_ends() -> None:
     assert await follow(reading(5, 7), is_once=True) == (0, [(0, "in_progress 7")])
     assert await follow(ended(5, "failed"), is_once=True) == (1, [(0, "failed 100")])

@@ -151,3 +151,80 @@ def test_numbers_of_any_size_are_compared_exactly() -> None:
 
     assert schema.is_valid({"a": 2**64})
     assert not schema.is_valid({"a": 2**64 + 1})
+
+
+STRING: Any = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (STRING, True),
+        (STRING, 1),
+        (STRING, 1.5),
+        (STRING, None),
+        ({"type": ["string", "null"]}, False),
+        ({"type": ["string"], "minLength": 3}, 7),
+        ({"anyOf": [STRING, {"type": "null"}]}, 5),
+        ({"oneOf": [STRING, {"type": "integer"}]}, 1.5),
+        ({"allOf": [STRING, {"description": "x"}]}, 1),
+        ({"$ref": "#/$defs/s"}, True),
+        ({"type": "array", "items": STRING}, ["x", 1, None]),
+        ({"type": "object", "additionalProperties": STRING}, {"k": {}.get("k")}),
+        ({"type": "object", "patternProperties": {"^k": STRING}}, {"k": 1}),
+    ],
+)
+def test_scalars_pass_for_strings_where_a_schema_is_read_loosely(schema: Any, value: Any) -> None:
+    compiled = ItemSchema({"properties": {"n": {"type": "integer"}, "a": schema}, "$defs": {"s": STRING}})
+
+    assert not compiled.is_valid({"n": 1, "a": value})
+    assert compiled.is_loosely_valid({"n": 1, "a": value})
+    assert not compiled.is_loosely_valid({"n": "1", "a": value}), "it is not the only kind of fault"
+    assert compiled.first_fault({"n": 1, "a": value}).startswith("/a")
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (STRING, []),
+        (STRING, {}),
+        ({"type": "integer"}, "1"),
+        ({"type": "integer"}, True),
+        ({"type": "boolean"}, None),
+        ({"type": "object"}, None),
+        ({"type": ["integer", "null"]}, True),
+        ({"type": "string", "enum": ["a", 1]}, 1),
+        ({"type": "string", "const": 1}, 1),
+        ({"type": "string", "pattern": ".*"}, 1),
+        ({"allOf": [STRING, {"pattern": ".*"}]}, 1),
+        ({"$ref": "#/$defs/s", "pattern": ".*"}, 1),
+        ({"type": "string", "not": {"type": "number"}}, 1),
+        ({"not": STRING}, "x"),
+    ],
+)
+def test_whatever_else_is_wrong_stays_wrong(schema: Any, value: Any) -> None:
+    compiled = ItemSchema({"properties": {"a": schema}, "$defs": {"s": STRING}})
+
+    assert not compiled.is_valid({"a": value})
+    assert not compiled.is_loosely_valid({"a": value})
+
+
+def test_a_missing_property_stays_missing_when_read_loosely() -> None:
+    compiled = ItemSchema({"properties": {"a": STRING}, "required": ["a", "b"]})
+
+    assert not compiled.is_loosely_valid({"a": 1})
+    assert compiled.is_loosely_valid({"a": 1, "b": 1})
+
+
+def test_a_schema_whose_references_cannot_be_kept_is_read_strictly_only() -> None:
+    compiled = ItemSchema({"properties": {"a": {"oneOf": [STRING]}, "b": {"$ref": "#/properties/a/oneOf/0"}}})
+
+    assert compiled.is_valid({"b": "x"})
+    assert not compiled.is_loosely_valid({"b": 1})
+
+
+def test_odd_text_can_be_read_loosely() -> None:
+    compiled = ItemSchema({"properties": {"a": STRING}})
+
+    assert compiled.is_loosely_valid({"a": 1, "\ud800": "\ud800"})
+    assert compiled.first_fault({"a": 1, "\ud800": "\ud800"}) == "/a"

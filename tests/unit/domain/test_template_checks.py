@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from evalhaven.domain.template_checks import criteria_cautions, input_message_cautions
+from evalhaven.domain.template_checks import criteria_cautions, input_message_cautions, item_key_cautions
 
 CLOSED: dict[str, Any] = {
     "type": "object",
     "properties": {
         "label": {"type": "string"},
-        "ticket": {"type": "object", "properties": {"text": {}}, "additionalProperties": False},
+        "free text": {},
+        "ticket": {"type": "object", "properties": {"text": {}, "the text": {}}, "additionalProperties": False},
         "tags": {"type": "array", "items": {"type": "string"}},
         "free": {},
     },
@@ -35,12 +36,18 @@ def test_calls_and_filters_are_cautioned_with_the_cure(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "field"),
-    [("{{ item.lable }}", "lable"), ("{{ item.ticket.txt }}", "txt"), ('{{ item["no label"].x }}', "no label")],
+    [
+        ("{{ item.lable }}", "lable"),
+        ("{{ item.ticket.txt }}", "txt"),
+        ("{{ item.a b }}", "a b"),
+        ("{{ item['a b'] }}", "a b"),
+        ('{{ item["no label"].x }}', "no label"),
+    ],
 )
 def test_a_field_that_a_closed_schema_lacks_is_cautioned_with_the_fields_it_has(text: str, field: str) -> None:
     ((_, message),) = cautions_of(text, CLOSED)
 
-    known = "text" if field == "txt" else "free, label, tags, ticket"
+    known = "text, the text" if field == "txt" else "free, free text, label, tags, ticket"
     assert f"the item schema has no field {field!r} (it has: {known})." in message
 
 
@@ -53,12 +60,53 @@ def test_a_field_that_a_closed_schema_lacks_is_cautioned_with_the_fields_it_has(
         "{{ item.free.anything }}",
         "{{ item }}",
         "{{ item[0] }}",
+        "{{ item.free text }}",
+        "{{ item.ticket.the text }}",
+        "{{ item['label'] }}",
+        "{{ item.tags[0]['a b'] }}",
         "{{ sample.anything.at.all }}",
         "no placeholder {x} {{ y }}",
     ],
 )
 def test_what_may_resolve_is_not_cautioned(text: str) -> None:
     assert cautions_of(text, CLOSED) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("{{ item.a or item.b }}", "a or item"),
+        ("{{ item.label and more }}", "label and more"),
+        ("{{ item.list[0].a b }}", "a b"),
+        ("{{ sample.output_text or item.b }}", "output_text or item"),
+    ],
+)
+@pytest.mark.parametrize("schema", [True, OPEN])
+def test_a_name_with_spaces_that_no_schema_knows_is_cautioned_with_the_sure_way(
+    text: str, name: str, schema: Any
+) -> None:
+    ((_, message),) = cautions_of(text, schema)
+
+    assert message.startswith(f"{text} resolves only where there is exactly the key {name!r}: calls, filters")
+    assert f'write ["{name}"] for it' in message
+    assert cautions_of(text.replace(f".{name}", f'["{name}"]'), schema) == []
+
+
+def test_keys_that_begin_with_a_byte_order_mark_are_cautioned() -> None:
+    inner: dict[str, Any] = {"type": "array", "items": {"properties": {"\ufeffdeep": {}, "b\ufeff": {}}}}
+    found = item_key_cautions({"type": "object", "properties": {"\ufeffid": {}, "rows": inner, "text": {}}})
+
+    assert [each.pointer for each in found] == [
+        "/data_source_config/item_schema/properties/\ufeffid",
+        "/data_source_config/item_schema/properties/rows/items/properties/\ufeffdeep",
+    ]
+    assert "The key '\\ufeffid' begins with a byte order mark" in found[0].message
+    assert "{{ item.id }} does not find it" in found[0].message
+
+
+@pytest.mark.parametrize("schema", [True, False, {}, {"properties": []}, {"items": [1]}, CLOSED])
+def test_schemas_with_plain_keys_are_not_cautioned(schema: Any) -> None:
+    assert item_key_cautions(schema) == []
 
 
 @pytest.mark.parametrize("schema", [True, OPEN, {}, {"type": "object", "additionalProperties": True}])

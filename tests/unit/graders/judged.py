@@ -6,7 +6,7 @@ from typing import Any
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.samples import Sample, Usage
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt
+from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.registry import build_grader
 
 USAGE = Usage(prompt_tokens=9, completion_tokens=4, total_tokens=13)
@@ -23,9 +23,9 @@ class TalkingModel:
         self.prompts: list[JudgePrompt] = []
         self._answer = answer
 
-    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Sample:
+    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Answer:
         self.asked.append(namespaces)
-        return self._answer
+        return Answer(self._answer, self.asked_for)
 
     def open(self, prompt: JudgePrompt) -> JudgeModel:
         self.prompts.append(prompt)

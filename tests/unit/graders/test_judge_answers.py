@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalhaven.graders.judges.answers import Reading, read_answer
+from evalhaven.graders.judges.answers import Reading, read_answer, read_reasoning
 from evalhaven.graders.judges.forms import Form, LabelForm, ScoreForm
 from tests.recorded import read_recorded
 
@@ -33,6 +33,18 @@ READ: dict[str, tuple[str, Form, Reading | None]] = {
     "an object within words": ('I would say {"steps":[],"result": 3}.', SCORE, Reading(3.0, "text")),
     "thoughts before it": ('<think>{"result":1}</think>\n{"result":3}', SCORE, Reading(3.0, "text")),
     "an object inside it": ('{"steps":[{"result":1}],"result":3}', SCORE, Reading(3.0, "json")),
+    "a raw line feed": ('{"steps":["a\nb"],"result":7}', SCORE, Reading(7.0, "json", True)),
+    "a raw tab": ('{"steps":[{"conclusion":"a\tb"}],"result":"bad"}', LABEL, Reading("bad", "json", True)),
+    "a raw Windows line break": ('{"steps":["a\r\nb"],"result":7}', SCORE, Reading(7.0, "json", True)),
+    "a raw line feed after an escaped quote": ('{"steps":["a\\"\nb"],"result":7}', SCORE, Reading(7.0, "json", True)),
+    "a raw line feed in a fence": ('So:\n```json\n{"why":"a\nb","result":3}\n```', SCORE, Reading(3.0, "text", True)),
+    "a raw line feed within words": ('So {"why":"a\nb","result":3}.', SCORE, Reading(3.0, "text", True)),
+    "line feeds between members": ('{\n\t"result": 7\n}', SCORE, Reading(7.0, "json")),
+    "an escaped line feed": ('{"steps":["a\\nb"],"result":7}', SCORE, Reading(7.0, "json")),
+    "two objects, one with a raw line feed": ('{"why":"a\nb","result":1} {"result":2}', SCORE, None),
+    "another control character": ('{"steps":["a\x01b"],"result":7}', SCORE, None),
+    "another one within words": ('So {"why":"a\x01\nb","result":3}.', SCORE, None),
+    "a raw line feed and a missing end": ('{"steps":["a\nb"],"result":7', SCORE, None),
     "nothing": ("", SCORE, None),
     "words": ("It is good.", LABEL, None),
     "a number within words": ("I give it a 7.", SCORE, None),
@@ -56,6 +68,30 @@ READ: dict[str, tuple[str, Form, Reading | None]] = {
 @pytest.mark.parametrize(("text", "form", "expected"), READ.values(), ids=READ)
 def test_an_answer_is_read_as(text: str, form: Form, expected: Reading | None) -> None:
     assert read_answer(text, form) == expected
+
+
+THOUGHT: dict[str, tuple[str, Form, Reading | None]] = {
+    "the whole text": (' {"steps":[],"result":7}\n', SCORE, Reading(7.0, "reasoning")),
+    "a label": ('{"steps":[],"result":"bad"}', LABEL, Reading("bad", "reasoning")),
+    "a raw line feed in it": ('{"steps":["a\nb"],"result":7}', SCORE, Reading(7.0, "reasoning", True)),
+    "its one fence": ('I think so.\n```json\n{"result":7}\n```\n', SCORE, Reading(7.0, "reasoning")),
+    "an object within words": ('Perhaps {"result":7}. Or not.', SCORE, None),
+    "two fences": ('```\n{"result":1}\n```\n```\n{"result":2}\n```', SCORE, None),
+    "a fence and one that is cut": ('```\n{"result":1}\n```\nNo:\n```\n{"result":2', SCORE, None),
+    "a bare number": ("7", SCORE, None),
+    "a number as a text": ('{"result":"7"}', SCORE, None),
+    "a label in other letters": ('{"result":"GOOD"}', LABEL, None),
+    "no result": ('{"score":7}', SCORE, None),
+    "words": ("It is good.", LABEL, None),
+    "nothing": ("", LabelForm([""], []), None),
+}
+
+
+@pytest.mark.parametrize(("text", "form", "expected"), THOUGHT.values(), ids=THOUGHT)
+def test_reasoning_is_an_answer_only_where_it_cannot_be_a_draft(
+    text: str, form: Form, expected: Reading | None
+) -> None:
+    assert read_reasoning(text, form) == expected
 
 
 def test_letters_that_alone_tell_two_labels_apart_are_never_guessed() -> None:
@@ -104,13 +140,24 @@ def test_a_score_is_always_in_its_range_and_passes_from_the_threshold_on(
 
 
 @pytest.mark.parametrize(
-    "text", ["{" * 200_000, '{"a":' * 100_000, "```\n" * 200_000, "9" * 500_000, "x" * 2_000_000, "[" * 200_000]
+    "text",
+    [
+        "{" * 200_000,
+        '{"a":' * 100_000,
+        "```\n" * 200_000,
+        "9" * 500_000,
+        "x" * 2_000_000,
+        "[" * 200_000,
+        '{"\n' * 200_000,
+        '{"a\n":1,' * 100_000,
+    ],
 )
 def test_no_answer_is_slow_to_read(text: str) -> None:
     began_s = time.process_time()
 
     assert read_answer(text, SCORE) is None
     assert read_answer(text, LABEL) is None
+    assert read_reasoning(text, SCORE) is None
     assert time.process_time() - began_s < 5
 
 

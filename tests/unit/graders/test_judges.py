@@ -1,5 +1,6 @@
 """Facts about judges: what they ask for, what an answer comes to, and that nothing that went wrong is a score."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.asking import AskedFor, UnresolvedPromptError
+from evalhaven.graders.judges.asking import AskedFor
 from evalhaven.graders.registry import build_grader
 from tests.unit.graders.judged import TalkingModel, judge, label_model, said, score_model
 
@@ -132,14 +133,51 @@ async def test_an_error_of_the_prompt_keeps_its_origin() -> None:
     assert (await graded(broken, score_model())).error == broken.error
 
 
-async def test_a_placeholder_without_a_value_fails_the_criterion_and_asks_nobody() -> None:
-    class Unresolved(TalkingModel):
-        async def ask(self, namespaces: Any) -> Sample:
-            raise UnresolvedPromptError(("item.b",))
+async def test_a_judge_is_asked_without_what_has_no_value_and_its_grade_names_it() -> None:
+    grade = await graded(replace(said('{"result":0.75}'), unresolved=("item.b",)), score_model())
 
-    grade = await judge(Unresolved(said("1")), score_model()).grade(NAMESPACES)
+    assert (grade.score, grade.passed, grade.unresolved, grade.error) == (0.75, True, ("item.b",), None)
 
-    assert grade == Grade(score=0.0, passed=False, unresolved=("item.b",))
+
+async def test_a_judge_that_errs_names_what_had_no_value_too() -> None:
+    grade = await graded(replace(said("Rather good."), unresolved=("item.b",)), score_model())
+
+    assert grade.error is not None
+    assert (grade.error.code, grade.unresolved) == ("judge_unparsable", ("item.b",))
+
+
+def thought(text: str, finish_reason: str = "stop", **message: Any) -> Sample:
+    """Return an answer without content, whose reasoning is this."""
+    return replace(said("", finish_reason, **message), reasoning=text)
+
+
+async def test_a_verdict_that_stands_in_the_reasoning_is_read_and_can_be_read_back() -> None:
+    grade = await graded(thought('{"steps":[],"result":0.75}'), score_model())
+
+    assert (grade.score, grade.error, grade.notes) == (0.75, None, ("read_from_reasoning",))
+    assert grade.judge == {"asked_for": "strict_schema", "result": 0.75, "read_from": "reasoning"}
+    assert grade.sample is not None
+    assert grade.sample["output"] == [
+        {"role": "assistant", "content": "", "reasoning_content": '{"steps":[],"result":0.75}'}
+    ]
+    assert [call.request_hash for call in grade.calls] == [None], "what is remembered has no reasoning"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (thought('{"steps":[],"result":0.75}', "length"), "judge_truncated"),
+        (thought('{"steps":[],"result":0.75}', ""), "judge_unparsable"),
+        (thought('{"steps":[],"result":0.75}', "tool_calls"), "judge_unparsable"),
+        (thought('{"steps":[],"result":0.75}', refusal="No."), "judge_refused"),
+        (thought('Maybe {"result":0.75}?'), "judge_unparsable"),
+    ],
+)
+async def test_a_draft_in_the_reasoning_never_becomes_a_verdict(answer: Sample, code: str) -> None:
+    grade = await graded(answer, score_model())
+
+    assert grade.error is not None
+    assert (grade.error.code, grade.score) == (code, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +189,8 @@ async def test_a_placeholder_without_a_value_fails_the_criterion_and_asks_nobody
         ("json_object", '{"result":1}', ("without_schema",)),
         ("text", '{"result":1}', ("without_json_mode",)),
         ("text", "1", ("without_json_mode", "read_from_text")),
+        ("strict_schema", '{"steps":["a\nb"],"result":1}', ("unescaped_white_space",)),
+        ("text", 'So {"why":"a\tb","result":1}', ("without_json_mode", "read_from_text", "unescaped_white_space")),
     ],
 )
 async def test_a_grade_says_how_sure_its_form_is(asked_for: AskedFor, text: str, notes: tuple[str, ...]) -> None:

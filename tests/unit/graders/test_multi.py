@@ -11,7 +11,7 @@ from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.multi import Multi, parts_of, refuse_formulas
+from evalhaven.graders.multi import Multi, named_parts, refuse_formulas
 from evalhaven.graders.registry import build_grader
 from evalhaven.wire.graders import EvalGraderMulti
 
@@ -73,6 +73,29 @@ async def test_a_part_without_a_value_makes_it_0_whatever_the_formula() -> None:
     assert graded.unresolved == ("item.a",)
 
 
+JUDGED = Grade(0.5, passed=True, unresolved=("item.b",), judge={"result": 0.5})
+COMPARED = Grade(0.0, passed=False, unresolved=("item.a",))
+FAILED = Grade(0.0, passed=False, unresolved=("item.c",), error=ItemError("judge_refused", "no", "judge"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "score", "unresolved", "is_error"),
+    [
+        ({"a": JUDGED}, 0.5, ("item.b",), False),
+        ({"a": JUDGED, "b": Grade(1.0, passed=True)}, 1.5, ("item.b",), False),
+        ({"a": JUDGED, "b": COMPARED}, 0.0, ("item.b", "item.a"), False),
+        ({"a": JUDGED, "b": FAILED}, 0.0, ("item.b", "item.c"), True),
+    ],
+)
+async def test_the_score_of_a_judge_counts_though_a_placeholder_had_no_value(
+    parts: dict[str, Grade], score: float, unresolved: tuple[str, ...], is_error: bool
+) -> None:
+    criterion = EvalGraderMulti.model_validate(multi(" + ".join(parts)))
+    graded = await Multi(criterion, {name: Fixed(grade) for name, grade in parts.items()}).grade({})
+
+    assert (graded.score, graded.unresolved, graded.error is not None) == (score, unresolved, is_error)
+
+
 async def test_what_cannot_be_computed_is_an_error_of_the_grade() -> None:
     graded = await grade(multi("1 / (a - 1)"), a="x")
 
@@ -111,4 +134,4 @@ def test_formulas_are_refused_at_their_place_in_a_request() -> None:
         refuse_formulas([multi("a"), multi("c")])
 
     assert refused.value.param == "testing_criteria[1].calculate_output"
-    assert list(parts_of(multi("a"))) == ["a", "b"]
+    assert list(named_parts(multi("a"))) == ["a", "b"]

@@ -152,15 +152,57 @@ def test_two_files_with_rows_of_one_run_are_refused(tmp_path: Path) -> None:
     [
         ("", "holds no rows"),
         ("[]", "holds no rows"),
-        (lines(ROWS)[:-30], "row 6"),
-        (lines(ROWS[:1]) + "{}\n", "row 2: its 'run_id' is missing"),
-        (json.dumps(ROWS)[:-1], "is no results export"),
-        ("a,b\n1,2\n", "row 1"),
+        ("\n{}\n", "line 2: its 'run_id' is missing"),
+        (json.dumps(ROWS[:1])[:-30], "line 1, row 1: it is not valid JSON"),
+        ("a,b\n1,2\n", "line 1"),
     ],
 )
 def test_what_is_no_export_is_refused_as_a_whole(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(SourceError, match=reason):
         opened(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "reasons"),
+    [
+        (lines(ROWS)[:-30], 5, ["line 6: it is not valid JSON"]),
+        ("\n" + lines(ROWS[:1]) + "{}\n\n" + lines(ROWS[1:]), 6, ["line 3: its 'run_id' is missing"]),
+        ("x" + lines(ROWS), 5, ["line 1: it is not valid JSON"]),
+        (lines(ROWS[:3]) + "\xff" + lines(ROWS[3:])[5:] + "[]\n", 5, ["line 4", "line 7: it is no JSON object"]),
+        (json.dumps(ROWS)[:-1], 6, ["is damaged after row 6: the document ends too early"]),
+        (json.dumps(ROWS)[:-30], 5, ["line 1, row 6: it is not valid JSON"]),
+        (json.dumps(ROWS, indent=1).replace('_idx": 1,', '_idx": "1",'), 5, ["line 27, row 2: its 'data_source_idx'"]),
+        (json.dumps(ROWS) + "]", 6, ["is damaged after row 6: unexpected text"]),
+    ],
+)
+def test_rows_that_cannot_be_read_are_told_and_the_rest_comes(
+    tmp_path: Path, text: str, rows: int, reasons: list[str]
+) -> None:
+    source = opened(tmp_path, text)
+    ((_, runs),) = everything(source)
+
+    assert sum(len(items) for _, items in runs) == rows
+    assert [run["result_counts"]["total"] for run, _ in runs] == [len(items) for _, items in runs]
+    assert source.damage.count == len(reasons)
+    for message, reason in zip(source.damage.messages, reasons, strict=True):
+        assert f"export.jsonl{' ' if reason.startswith('is ') else ', '}{reason}" in message
+    everything(source)
+    assert source.damage.count == len(reasons)
+
+
+def test_any_cut_of_an_export_loses_its_last_row_at_most(tmp_path: Path) -> None:
+    text = lines(ROWS[:3])
+    for end in range(len(lines(ROWS[:1])), len(text)):
+        ((_, runs),) = everything(source := opened(tmp_path, text[:end]))
+        whole = [row for row in text[:end].split("\n") if row in text.split("\n") and row]
+        assert sum(len(items) for _, items in runs) == len(whole)
+        assert source.damage.count == (end - sum(len(row) + 1 for row in whole) > 0)
+
+
+def test_messages_about_rows_are_bounded_and_counted(tmp_path: Path) -> None:
+    source = opened(tmp_path, lines(ROWS) + "{}\n" * 1500)
+
+    assert (source.damage.count, len(source.damage.messages)) == (1500, 1000)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

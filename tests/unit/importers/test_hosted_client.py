@@ -233,6 +233,31 @@ def test_account_comes_from_the_environment() -> None:
     assert (dated.headers, dated.query) == ({"api-key": "az"}, {"api-version": "2025-04-01-preview"})
 
 
+@pytest.mark.parametrize(
+    ("base_url", "version", "variable"),
+    [
+        ("https://api.openai.com/v1", None, "OPENAI_API_KEY"),
+        ("https://eu.api.openai.com/v1", None, "OPENAI_API_KEY"),
+        ("https://a.openai.azure.com/openai/v1", None, "AZURE_OPENAI_API_KEY"),
+        ("https://a.openai.azure.us/openai/v1", None, "AZURE_OPENAI_API_KEY"),
+        ("https://a.openai.azure.cn/openai/v1", None, "AZURE_OPENAI_API_KEY"),
+        ("https://a.azure-api.net/openai", None, "AZURE_OPENAI_API_KEY"),
+        ("https://gateway.example/openai", "2025-04-01-preview", "AZURE_OPENAI_API_KEY"),
+    ],
+)
+def test_a_key_goes_to_its_own_vendor_only(base_url: str, version: str | None, variable: str) -> None:
+    other = {"OPENAI_API_KEY": "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_API_KEY": "OPENAI_API_KEY"}[variable]
+
+    assert read_account({variable: "right", other: "wrong"}, base_url, version).secrets == ("right",)
+    with pytest.raises(AccountError, match=f"{variable} is not set: .* {other} is set, but goes to .* alone"):
+        read_account({other: "wrong"}, base_url, version)
+
+
+def test_a_version_of_azures_api_sends_no_key_to_openai() -> None:
+    with pytest.raises(AccountError, match=r"--api-version is Azure's, and api\.openai\.com is OpenAI's"):
+        read_account({"OPENAI_API_KEY": "o", "AZURE_OPENAI_API_KEY": "a"}, "https://api.openai.com/v1", "2025-04-01")
+
+
 @pytest.mark.parametrize("base_url", ["hosted/v1", "https://user:pw@hosted/v1", "https://hosted/v1?key=1", "file:///x"])
 def test_what_is_no_plain_address_is_refused(base_url: str) -> None:
     with pytest.raises(AccountError):
@@ -249,4 +274,4 @@ def test_filters_are_read() -> None:
     with pytest.raises(InvalidFilterError):
         parse_pair("team")
     assert Filters().describe() == {}
-    assert Filters(since=1.0, metadata=(("a", "b"),)).describe() == {"since": 1.0, "metadata": {"a": "b"}}
+    assert Filters(since=1.0, metadata=(("a", "b"),)).describe() == {"since": 1.0, "metadata": ["a=b"]}

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import anyio
+
 from evalhaven.runs.engine import Engine
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.catalog import Catalog, Endpoint
-from evalhaven.sampling.transport.client import HttpReply
+from evalhaven.sampling.transport.client import HttpReply, TransportError
 
 AT_ONCE = 20
 USAGE = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
@@ -28,15 +30,30 @@ class Answering(ABC):
         raise NotImplementedError
 
 
-def completion(model: str, content: str) -> HttpReply:
+def completion(model: str, content: str | None, **message: Any) -> HttpReply:
     """Return a chat completion."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": "stop"}
     return HttpReply(200, {}, json.dumps({"model": model, "choices": [choice], "usage": USAGE}).encode())
 
 
-def refusal(status: int, code: str) -> HttpReply:
+def refusal(status: int, code: str, message: str = "No.") -> HttpReply:
     """Return an error."""
-    return HttpReply(status, {}, json.dumps({"error": {"message": "No.", "code": code}}).encode())
+    return HttpReply(status, {}, json.dumps({"error": {"message": message, "code": code}}).encode())
+
+
+class Nobody(Answering):
+    """Nobody is there, but for the first calls."""
+
+    def __init__(self, answered: int = 0) -> None:
+        self.calls = 0
+        self.answered = answered
+        self.until = float("inf")
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
+        self.calls += 1
+        if self.calls <= self.answered or anyio.current_time() >= self.until:
+            return completion("m-1", "1")
+        raise TransportError("connect", "no connection to model.example:80: refused")
 
 
 @asynccontextmanager

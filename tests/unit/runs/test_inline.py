@@ -28,11 +28,9 @@ def write(raw: bytes, blobs: BlobStore, schema: ItemSchema = ANY_ITEM) -> bytes:
     rows = take_apart(raw).rows
     assert rows is not None
     with blobs.writer() as writer:
-        count = write_inline_rows(raw, rows, schema, writer)
+        write_inline_rows(raw, rows, schema, writer)
         blobs.commit(writer, "run")
-    written = blobs.path("run").read_bytes()
-    assert written.count(b"\n") == count
-    return written
+    return blobs.path("run").read_bytes()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -19,7 +19,7 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.rows import parse_row
 from evalhaven.sampling.transport.client import HttpReply
-from tests.unit.runs.answering import AT_ONCE, Answering, calling, completion, refusal
+from tests.unit.runs.answering import AT_ONCE, Answering, Nobody, calling, completion, refusal
 from tests.unit.runs.executed import CRITERIA, inline_run, lines, read_items, read_run, row_of, stored_eval
 from tests.unit.storage.stored import make_eval, store_eval
 
@@ -122,6 +122,17 @@ async def test_a_judge_that_is_locked_out_ends_the_run_while_another_one_answers
     assert run.error is not None
     assert (run.error.code, run.error.origin) == ("no_key", "judge")
     assert len(judges.calls) < 2000
+
+
+async def test_a_judge_whose_endpoint_is_not_there_ends_the_run_and_is_told_under_its_name(engine: Engine) -> None:
+    async with calling(engine, Nobody(), strange_for_s=2) as lonely:
+        run = await conduct(lonely, await judged_run(lonely, 2000, "a"))
+
+    assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "upstream_unreachable")
+    assert run.flow is not None
+    [told] = cast("list[Any]", run.flow["judges"])
+    assert (told["criterion"], told["answered"]) == ("a", False)
+    assert told["unreachable"]["reason"] == "e: no connection to model.example:80: refused"
 
 
 class Meeting:

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from evalhaven.domain.samples import NO_SAMPLE
-from evalhaven.domain.schemas import ItemSchema
 from evalhaven.runs import rows
-from evalhaven.runs.rows import RowError, check_row, lines_of, parse_row
+from evalhaven.runs.rows import RowError, is_bare_item, lines_of, parse_row
 
 DEEP = b'{"a":' * 600 + b"1" + b"}" * 600
 
@@ -80,13 +79,37 @@ def test_rows_that_cannot_be_used_are_refused_with_the_reason(raw: bytes, reason
         parse_row(raw)
 
 
-def test_rows_that_break_the_schema_are_refused_with_pointers() -> None:
-    schema = ItemSchema({"properties": {"a": {"type": "string"}}, "required": ["b"]})
-    with pytest.raises(
-        RowError, match=r'item schema: (?=.*/a: 5 is not of type "string")(?=.*"b" is a required property)'
-    ):
-        check_row(parse_row(b'{"item":{"a":5}}'), schema)
-    check_row(parse_row(b'{"item":{"b":5},"sample":{"a":5}}'), schema)
+def test_a_bare_item_is_a_row_only_where_it_may_be() -> None:
+    raw = b' {"question" : "x", "items": 1.0}'
+    row = parse_row(raw, may_be_bare=True)
+
+    assert (row.item, row.item_text, row.sample) == ({"question": "x", "items": 1.0}, raw.decode(), NO_SAMPLE)
+    for text in (raw, b"{}", b'{"sample":{}}'):
+        with pytest.raises(RowError, match="with the key 'item'"):
+            parse_row(text)
+    with pytest.raises(RowError, match="with the key 'item'"):
+        parse_row(b'{"sample":{},"question":"x"}', may_be_bare=True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"item":{}}', False),
+        (b'{"sample":null,"a":1}', False),
+        (b'{"it\\u0065m":1}', False),
+        (b'{"item":{"a":"\\ud800"}}', False),
+        (b'{"a":{"item":1}}', True),
+        (b'{"\\ud800":1}', True),
+        (b"{}", True),
+        (b"[]", None),
+        (b"null", None),
+        (b'{"item"', None),
+        (b"\xff", None),
+        (b'{"item":' * 100_000, None),
+    ],
+)
+def test_a_bare_item_is_told_by_its_keys(raw: bytes, expected: bool | None) -> None:
+    assert is_bare_item(raw) is expected
 
 
 def texts(content: bytes) -> list[tuple[int, bytes]]:

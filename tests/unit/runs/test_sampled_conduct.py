@@ -18,9 +18,10 @@ from evalhaven.domain.tallies import NOTHING
 from evalhaven.runs import conductor, patience
 from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
+from evalhaven.sampling.calls import outage
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.runs import save_tally
-from tests.unit.runs.answering import AT_ONCE, Answering, calling, completion, refusal
+from tests.unit.runs.answering import AT_ONCE, Answering, Nobody, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, recount, row_of
 
 SOME = 300
@@ -166,3 +167,54 @@ async def test_a_short_run_whose_every_call_is_refused_fails(sampling: Engine, m
     assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "no_key")
     assert run.tally.errored == 5
     assert [item.error_code for item in await read_items(sampling, run)] == ["no_key"] * 5
+
+
+async def test_a_run_whose_endpoint_is_not_there_says_so_at_once_and_ends_with_its_reason(engine: Engine) -> None:
+    flows: list[Any] = []
+    async with calling(engine, Nobody(), strange_for_s=2.5) as lonely:
+        run = await sampled_run(lonely, 2000)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(RunConductor(lonely, run.scope, run.key).conduct_run)
+            with anyio.fail_after(30):
+                while not (run := await read_run(lonely, run)).status.is_final:
+                    flows.append(run.flow)
+                    await anyio.sleep(0.05)
+
+    told = [flow["unreachable"] for flow in flows if flow and flow["unreachable"]]
+    assert told
+    assert told[0]["reason"] == "e: no connection to model.example:80: refused"
+    assert len({each["since"] for each in told}) == 1
+    assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "upstream_unreachable")
+    assert run.error is not None
+    assert run.error.message == "e: no connection to model.example:80: refused"
+
+
+async def test_one_call_at_a_time_ends_such_a_run_as_soon(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = Nobody()
+    monkeypatch.setattr(outage, "_FAILURES", 2)
+    async with calling(engine, nobody, strange_for_s=2) as lonely:
+        run = await conduct(lonely, await sampled_run(lonely, 2000, max_concurrency=1))
+
+    assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "upstream_unreachable")
+    assert run.tally.errored < 10, "it does not wait until ten have failed"
+
+
+async def test_a_run_that_was_answered_once_outlasts_an_outage_also_when_it_is_taken_up_again(engine: Engine) -> None:
+    nobody = Nobody(answered=100)
+    async with calling(engine, nobody, strange_for_s=0.5) as first:
+        run = await sampled_run(first, 300)
+        running = RunConductor(first, run.scope, run.key)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.conduct_run)
+            await anyio.sleep(3)
+            running.request_stop()
+    run = await read_run(engine, run)
+    assert run.flow is not None
+    assert (run.status, run.flow["answered"]) == (RunStatus.IN_PROGRESS, True)
+
+    nobody.answered = 0
+    async with calling(engine, nobody, strange_for_s=0.5) as second:
+        nobody.until = anyio.current_time() + 4
+        run = await conduct(second, run)
+
+    assert (run.status, run.tally.total, run.tally.errored) == (RunStatus.COMPLETED, 300, 0)

@@ -91,8 +91,24 @@ async def test_an_errored_criterion_errors_its_item_and_counts_as_neither_passed
     assert items[0].score is None
 
 
-async def test_cosine_without_an_endpoint_fails_the_run_before_it_is_planned(equipped: Engine) -> None:
-    parent = await stored_eval(equipped, criteria=[similarity("cosine")])
+def inside_multi(graders: Any) -> dict[str, Any]:
+    return {"type": "multi", "name": "m", "id": "m-1", "graders": graders, "calculate_output": "1"}
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        similarity("cosine"),
+        inside_multi(similarity("cosine")),
+        inside_multi([similarity("cosine")]),
+        inside_multi({"cosine": similarity("cosine")}),
+    ],
+    ids=["alone", "one in multi", "a list in multi", "an object in multi"],
+)
+async def test_cosine_without_an_endpoint_fails_the_run_before_it_is_planned(
+    equipped: Engine, criterion: dict[str, Any]
+) -> None:
+    parent = await stored_eval(equipped, criteria=[criterion])
     ended = await conduct(equipped, await inline_run(equipped, lines([{"item": {}}]), parent=parent))
 
     assert (ended.status, ended.items_planned) == (RunStatus.FAILED, None)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from evalhaven.domain.samples import Sample, Usage
-from evalhaven.sampling.calls.caller import CallFailedError, ModelCaller
+from evalhaven.sampling.calls.caller import Asker, CallFailedError, ModelCaller
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 from evalhaven.sampling.scripted.endpoint import Rule, Script
@@ -104,19 +104,24 @@ def parse(body: bytes) -> str:
     return body.decode()
 
 
+def refuse(body: bytes) -> str:
+    raise UnusableReplyError(f"it is of no use: {len(body)} bytes")
+
+
 class Asked:
     """Calls through a caller, with what became of them."""
 
     def __init__(self, caller: ModelCaller, endpoint: Endpoint = ENDPOINT) -> None:
         self.caller = caller
         self.target = Target(endpoint, "made-up")
-        self.run_limit: anyio.CapacityLimiter | None = None
         self.retries = Counter[str]()
+        self.asker = Asker(on_retry=self.note)
         self.answers: list[str] = []
         self.failures: list[CallFailedError] = []
+        self.parse = parse
 
     async def call(self, body: bytes = b"{}") -> Any:
-        return await self.caller.call(self.target, CHAT, body, parse, 0, self.run_limit, self.note)
+        return await self.caller.call(self.target, CHAT, body, self.parse, 0, self.asker)
 
     def note(self, kind: str) -> None:
         self.retries[kind] += 1
@@ -183,6 +188,7 @@ async def test_the_query_of_an_endpoint_follows_each_address(stage: Stage, calle
         (TransportError("broken", "reset"), "connection"),
         (TransportError("timeout", "nothing came"), "timeout"),
         (ok("<html>"), "invalid_reply"),
+        (TransportError("malformed", "lab.test sent what is not HTTP/1.1"), "invalid_reply"),
     ],
     ids=str,
 )
@@ -236,8 +242,52 @@ async def test_an_unusable_answer_is_asked_for_four_times(stage: Stage, asked: A
 
     assert (failed.attempts, len(stage.asked)) == (4, 4)
     assert (failed.error.code, failed.error.retryable) == ("invalid_reply", True)
-    assert failed.error.message == "lab answered 200 with what is no answer: it is not JSON"
+    assert failed.error.message == ("lab answered 200 (no content type) with an HTML page. It begins: <html>")
     assert not failed.is_fatal_for_run
+
+
+REFUSED_REPLIES: list[Answer] = [
+    ok("<html>"),
+    TransportError("malformed", "lab.test answered 200 with a reply that cannot be uncompressed"),
+    HttpReply(200, {}, b'<{"error": {"message": "Provider returned error", "code": 502}}'[1:]),
+]
+
+
+@pytest.mark.parametrize("answer", REFUSED_REPLIES, ids=["page", "malformed", "tells of a 502"])
+async def test_replies_that_come_and_are_refused_are_no_outage_and_cost_four_calls_an_item(
+    stage: Stage, asked: Asked, answer: Answer
+) -> None:
+    stage.answer = lambda _body: answer
+    began_at = anyio.current_time()
+    asked.parse = refuse
+    await asked.call_all([b"{}"] * 60, tasks=20)
+
+    assert [failed.attempts for failed in asked.failures] == [4] * 60
+    assert len(stage.asked) == 240
+    assert not any(failed.is_fatal_for_run for failed in asked.failures)
+    assert anyio.current_time() - began_at <= 20
+
+
+async def test_replies_that_are_refused_cost_four_calls_also_while_another_model_has_an_outage(
+    stage: Stage, caller: ModelCaller
+) -> None:
+    one, other = Asked(caller), Asked(caller)
+    other.target = Target(ENDPOINT, "another")
+    stage.answer = lambda body: ok("<html>") if body == b"refused" else refusal(503)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other.call_all, [b"{}"] * 20, 20)
+        tasks.start_soon(one.call_all, [b"refused"] * 6, 6)
+
+    assert sum(body == b"refused" for _, _, body in stage.asked) <= 24
+
+
+async def test_a_reply_that_is_too_large_is_no_outage(stage: Stage, asked: Asked) -> None:
+    stage.answer = lambda _body: TransportError("too_large", "more than 64 MB")
+    began_at = anyio.current_time()
+    await asked.call_all([b"{}"] * 500, tasks=5)
+
+    assert [failed.attempts for failed in asked.failures] == [1] * 500
+    assert anyio.current_time() - began_at <= 30
 
 
 async def test_a_bug_of_a_parser_is_no_failure_of_the_endpoint(stage: Stage, caller: ModelCaller) -> None:
@@ -297,7 +347,7 @@ async def test_an_endpoint_that_refuses_everything_is_given_up(stage: Stage, ask
 
 async def test_a_call_that_sleeps_holds_no_slot_and_no_place_of_its_run(stage: Stage, caller: ModelCaller) -> None:
     asked = Asked(caller, replace(ENDPOINT, max_concurrency=1))
-    asked.run_limit = anyio.CapacityLimiter(1)
+    asked.asker.limit = anyio.CapacityLimiter(1)
     stage.answers = [refusal(503, retry_after="30")]
     began_at = anyio.current_time()
     async with anyio.create_task_group() as tasks:
@@ -312,11 +362,11 @@ async def test_a_call_that_sleeps_holds_no_slot_and_no_place_of_its_run(stage: S
 
 
 async def test_no_more_calls_of_a_run_are_under_way_than_it_may(stage: Stage, asked: Asked) -> None:
-    asked.run_limit = anyio.CapacityLimiter(3)
+    asked.asker.limit = anyio.CapacityLimiter(3)
     await asked.call_all([b"{}"] * 60, tasks=30)
 
     assert stage.most_in_flight == 3
-    assert asked.run_limit.borrowed_tokens == 0
+    assert asked.asker.limit.borrowed_tokens == 0
 
 
 async def test_an_upstream_gone_for_a_minute_costs_no_item_and_is_not_hammered(stage: Stage, asked: Asked) -> None:
@@ -425,7 +475,7 @@ async def test_a_canceled_call_ends_at_once_and_leaves_its_slot(
     stage: Stage, caller: ModelCaller, answer: Answer
 ) -> None:
     asked = Asked(caller, replace(ENDPOINT, max_concurrency=1))
-    asked.run_limit = anyio.CapacityLimiter(2)
+    asked.asker.limit = anyio.CapacityLimiter(2)
     stage.answers = [answer]
     began_at = anyio.current_time()
     async with anyio.create_task_group() as tasks:
@@ -438,7 +488,7 @@ async def test_a_canceled_call_ends_at_once_and_leaves_its_slot(
     assert anyio.current_time() - began_at == pytest.approx(0.01)
     state = caller.find_state(asked.target)
     assert state is not None
-    assert (state.in_flight, state.waiting, stage.in_flight, asked.run_limit.borrowed_tokens) == (0, 0, 0, 0)
+    assert (state.in_flight, state.waiting, stage.in_flight, asked.asker.limit.borrowed_tokens) == (0, 0, 0, 0)
     assert (await asked.call()).value == "yes"
 
 

@@ -46,6 +46,14 @@ class TestParameters:
         assert body_of(sampling(), CHAT) == {"model": "m-1", "messages": [{"role": "user", "content": "x"}]}
         assert sent(temperature=None, top_p=None, tools=None, tools_choice=None, response_format=None) == {}
 
+    def test_spoken_answers_are_asked_for_from_either_place(self) -> None:
+        spoken = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+
+        assert sent(**spoken) == spoken
+        for beside in ({**sampling(), **spoken}, {**sampling(modalities=None, audio=None), **spoken}):
+            assert body_of(beside, CHAT) == {**body_of(sampling(), CHAT), **spoken}
+        assert sent(modalities=None, audio=None) == {}
+
     def test_all_parameters_are_sent_under_their_names(self) -> None:
         params = {
             "temperature": 0.0,
@@ -70,7 +78,7 @@ class TestParameters:
 
     def test_what_belongs_elsewhere_has_no_effect(self) -> None:
         assert sent(text={"format": {"type": "text"}}, max_tokens=5, unknown=1, stream=True) == {}
-        assert body_of({**sampling(), "temperature": 0, "modalities": ["text"]}, CHAT).keys() == {"model", "messages"}
+        assert body_of({**sampling(), "temperature": 0, "prediction": {}}, CHAT).keys() == {"model", "messages"}
 
 
 class TestTools:

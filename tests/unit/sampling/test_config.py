@@ -83,7 +83,7 @@ def test_every_key_arrives(load: Load, tmp_path: Path) -> None:
     assert (openai.models, openai.aliases) == (("gpt-*", "o1*"), {"my-judge": "gpt-4.1-mini"})
     assert (openai.max_concurrency, openai.start_concurrency) == (500, 50)
     assert (openai.requests_per_minute, openai.tokens_per_minute) == (10_000, 2_000_000)
-    assert (openai.timeout_s, openai.retry_for_s) == (120, 0)
+    assert (openai.timeout_s, openai.retry_for_s, openai.strange_for_s) == (120, 0, None)
     assert openai.lacks == {"developer_role", "seed"}
     assert openai.prices == (Price("gpt-4.1-mini*", 0.4, 0.1, 1.6), Price("*", 2, None, 8))
     assert not openai.lists_models
@@ -103,7 +103,7 @@ def test_every_key_arrives(load: Load, tmp_path: Path) -> None:
 def test_an_address_is_enough(load: Load) -> None:
     made, _ = load(endpoint()).endpoints
 
-    defaults = Endpoint("a", "http://host/v1", headers=made.headers, transport=made.transport)
+    defaults = Endpoint("a", "http://host/v1", headers=made.headers, transport=made.transport, strange_for_s=60)
     assert made == defaults
     assert "authorization" not in made.headers
     assert (made.transport.trust_env, made.transport.proxy) == (True, None)

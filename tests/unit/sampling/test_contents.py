@@ -113,8 +113,71 @@ class TestContent:
         part = {"type": "input_file", "file_url": "https://x/y.pdf", "detail": "low"}
 
         assert content("responses", part) == [part]
-        with pytest.raises(UnsupportedRequestError, match=r"message 1.*file_url.*file_data"):
-            compile_sampling(template("completions", "first", {"role": "user", "content": part}), CHAT, None)
+        for given, place in ((part, ()), (["x", part], (1,))):
+            run = template("completions", "first", {"role": "user", "content": given})
+            with pytest.raises(UnsupportedRequestError, match=r"message 1.*file_url.*file_data") as caught:
+                compile_sampling(run, CHAT, None)
+            assert caught.value.at == ("messages", 1, "content", *place, "file_url")
+
+    def test_a_part_that_cannot_be_sent_is_named_whatever_is_told_the_model_besides(self) -> None:
+        part = {"type": "input_file", "file_url": "https://x/y.pdf"}
+        run = template("completions", {"role": "user", "content": [part]}, response_format={"type": "json_object"})
+        with pytest.raises(UnsupportedRequestError, match="message 0, part 0: ") as caught:
+            compile_sampling(run, target("chat", lacks=("json_mode",)), None)
+        assert caught.value.at == ("messages", 0, "content", 0, "file_url")
+
+    def test_sound_has_no_place_in_responses_and_is_named(self) -> None:
+        part = {"type": "input_audio", "input_audio": {"data": "x", "format": "mp3"}}
+        with pytest.raises(UnsupportedRequestError, match=r"message 0, part 1: .*audio") as caught:
+            compile_sampling(template("completions", {"role": "user", "content": ["x", part]}), RESPONSES, None)
+        assert caught.value.at == ("messages", 0, "content", 1, "input_audio")
+
+    @pytest.mark.parametrize(
+        ("part", "told"),
+        [
+            ({"type": "input_image", "file_id": "file-there", "detail": "low"}, "without `detail`"),
+            ({"type": "input_image", "file_id": "{{ item.f }}", "detail": "low"}, "without `detail`"),
+            ({"type": "input_image", "file_id": "file-there", "image_url": "u"}, "both image_url and file_id"),
+            ({"type": "input_file", "file_id": "file-there", "detail": "low"}, "have no `detail`"),
+            ({"type": "file", "file": {"file_id": "file-there", "detail": "low"}}, "have no `detail`"),
+        ],
+    )
+    def test_what_chat_completions_lose_of_a_part_is_said_with_its_place(self, part: Any, told: str) -> None:
+        run = template("completions", "first", {"role": "user", "content": ["x", part]})
+        (sentence,) = compile_sampling(run, CHAT, None).adaptations
+
+        assert sentence.startswith("Input message 1, part 1: ")
+        assert told in sentence
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"type": "input_image", "image_url": "u", "detail": "low"},
+            {"type": "input_image", "file_id": "file-there"},
+            {"type": "input_file", "file_id": "file-there"},
+            {"type": "image_url", "image_url": {"url": "u", "detail": "low"}},
+        ],
+    )
+    def test_nothing_is_said_of_parts_that_are_sent_whole(self, part: Any) -> None:
+        for run_type, one in (("completions", CHAT), ("responses", RESPONSES)):
+            run = template(run_type, {"role": "user", "content": [part]})
+            assert compile_sampling(run, one, None).adaptations == ()
+
+    def test_keys_inside_images_and_files_pass_too(self) -> None:
+        image = {"type": "image_url", "image_url": {"url": "u", "detail": "low", "format": "png"}}
+        sent = [{"type": "input_image", "image_url": "u", "detail": "low", "format": "png"}]
+
+        assert content("responses", image) == sent
+        assert content("completions", image) == [image]
+        assert content("completions", {**image, "type": "input_image"}) == [image]
+        file = {"type": "file", "file": {"file_id": "file-there", "mime": "x"}}
+        assert content("completions", file) == [file]
+        assert content("responses", file) == [{"type": "input_file", "file_id": "file-there", "mime": "x"}]
+
+    def test_a_file_given_with_its_data_keeps_both(self) -> None:
+        part = {"type": "input_file", "file_id": "file-png", "file_data": "data:x"}
+
+        assert content("responses", part) == [part]
 
     def test_unknown_parts_pass_with_their_placeholders_filled(self) -> None:
         part = {"type": "video_url", "video_url": {"url": "{{ item.v }}", "frames": [1, "{{item.v}}"]}}

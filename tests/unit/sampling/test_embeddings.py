@@ -182,7 +182,7 @@ async def test_one_text_that_is_refused_spoils_no_other(endpoint: EmbeddingsEndp
     refused = [text for text, result in zip(texts, results, strict=True) if isinstance(result, EmbeddingError)]
 
     assert refused == ["text 17", "text 63"]
-    assert str(results[17]) == "the embeddings endpoint failed (invalid_request_error): refused, with key ***"
+    assert str(results[17]) == "the embeddings endpoint failed (invalid_request_error): refused, with key Bearer ***"
     assert not results[17].retryable
 
 
@@ -199,7 +199,7 @@ async def test_what_will_not_pass_is_not_asked_again(
 
 
 UNUSABLE = {
-    "no JSON": (b"<html>", "cannot be read"),
+    "no JSON": (b"<html>", "200 (application/json) with an HTML page"),
     "no data": ({"object": "list"}, "cannot be read"),
     "an embedding too few": ({"data": [{"index": 0, "embedding": [1.0]}]}, "was sent 2 texts and answered 1"),
     "an index twice": ({"data": [{"index": 0, "embedding": [1.0]}] * 2}, "numbered them otherwise"),
@@ -210,7 +210,28 @@ UNUSABLE = {
     "half a number": ({"data": [{"index": i, "embedding": "AAA="} for i in (0, 1)]}, "no base64"),
     "nothing": ({"data": [{"index": i, "embedding": []} for i in (0, 1)]}, "without direction"),
     "infinities": ({"data": [{"index": i, "embedding": [1e300]} for i in (0, 1)]}, "infinities"),
+    "no numbers": (b'{"data":[{"index":0,"embedding":[NaN]},{"index":1,"embedding":[-Infinity]}]}', "infinities"),
+    "a page": (
+        f"<html><body>Sign in with {KEY}".encode(),
+        "200 (application/json) with an HTML page. It begins: <html><body>Sign in with ***",
+    ),
 }
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b'"took":NaN', b'"usage":{"x":-Infinity}', b'"model":"\xff"', b'"object":5'],
+    ids=["NaN", "inf", "bytes", "type"],
+)
+async def test_what_nobody_reads_of_an_answer_may_be_anything(
+    endpoint: EmbeddingsEndpoint, embedder: Embedder, more: bytes
+) -> None:
+    body = b"{" + more + b',"data":[{"index":0.0,"embedding":[1,2],"object":null}]}'
+    endpoint.faults.append(Fault(200, b"\xef\xbb\xbf" + body))
+    [vector] = await embed_all(embedder, ["a"])
+
+    assert not isinstance(vector, EmbeddingError)
+    assert vector.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

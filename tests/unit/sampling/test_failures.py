@@ -12,11 +12,13 @@ from evalhaven.sampling.calls.failures import (
     failure_of_reply,
     failure_of_transport,
     failure_of_unusable,
-    find_secrets,
 )
-from evalhaven.sampling.transport.client import HttpReply, TransportError
+from evalhaven.sampling.catalog import Endpoint
+from evalhaven.sampling.secrets import secrets_of
+from evalhaven.sampling.transport.client import HttpReply, TransportError, TransportOptions
 
 KEY = "sk-made-up-and-secret"
+SECRETS = secrets_of(Endpoint("lab", "http://lab.test/v1", {"authorization": f"Bearer {KEY}"}))
 
 
 def reply(status: int, document: Any = None, **headers: str) -> HttpReply:
@@ -29,7 +31,7 @@ def envelope(message: str = "No.", code: Any = None, kind: str = "invalid_reques
 
 
 def of(status: int, document: Any = None, **headers: str) -> Failure:
-    return failure_of_reply(reply(status, document, **headers), "lab", find_secrets({"authorization": f"Bearer {KEY}"}))
+    return failure_of_reply(reply(status, document, **headers), "lab", SECRETS)
 
 
 @pytest.mark.parametrize(
@@ -111,15 +113,82 @@ def test_words_are_cut_after_the_key_is_removed() -> None:
     assert message == "x" * 490 + "***" + "y" * 7
 
 
-def test_keys_are_known_with_and_without_their_scheme() -> None:
-    secrets = find_secrets(
-        {"authorization": f"Bearer {KEY}", "api-key": "another-secret", "x-lab": "shown-to-everyone"},
-        "api-version=2024-10-21-preview&key=secret-in-the-query",
-    )
+CONFIGURED = Endpoint(
+    "lab",
+    "http://lab.test/v1",
+    {
+        "authorization": f"Bearer {KEY}",
+        "api-key": "another-secret",
+        "x-lab": "told-to-nobody",
+        "x-team": "evals",
+        "x-title": "Evaluations",
+        "x-basic-auth": "Basic dXNlcjpiYXNpYy1wYXNz",
+    },
+    query="api-version=2024-10-21-preview&key=in%26query&deployment=of-ours",
+    transport=TransportOptions(proxy="http://me:proxy%40pass@proxy.test:3128"),
+)
 
-    assert set(secrets) == {f"Bearer {KEY}", KEY, "another-secret", "secret-in-the-query"}
-    # The longest first: what holds another one is removed whole.
-    assert secrets[0] == f"Bearer {KEY}"
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        KEY,
+        "another-secret",
+        "told-to-nobody",
+        "dXNlcjpiYXNpYy1wYXNz",
+        "user:basic-pass",
+        "basic-pass",
+        "in&query",
+        "in%26query",
+        "in&amp;query",
+        "of-ours",
+        "proxy@pass",
+        "proxy%40pass",
+        "bWU6cHJveHlAcGFzcw==",
+    ],
+)
+def test_whatever_is_configured_and_secret_is_hidden_in_every_form(secret: str) -> None:
+    assert secrets_of(CONFIGURED).hide(f"You sent <{secret}>.") == "You sent <***>."
+
+
+@pytest.mark.parametrize("public", ["Bearer", "2024-10-21-preview", "evals", "Evaluations", "lab.test"])
+def test_what_is_public_by_its_name_or_only_a_short_word_is_shown(public: str) -> None:
+    assert secrets_of(CONFIGURED).hide(f"You sent {public}.") == f"You sent {public}."
+
+
+def test_the_password_of_the_environments_proxy_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:of-the-environment@proxy.test:3128")
+    endpoint = Endpoint("lab", "https://lab.test/v1", transport=TransportOptions(trust_env=True))
+
+    assert secrets_of(endpoint).hide("of-the-environment") == "***"
+    assert secrets_of(Endpoint("lab", "https://lab.test/v1")).hide("of-the-environment") == "of-the-environment"
+
+
+def test_a_code_that_is_a_secret_is_no_code() -> None:
+    failure = of(401, envelope(code=KEY))
+
+    assert failure.error.code == "authentication_error"
+
+
+def test_a_secret_that_begins_where_a_page_is_cut_is_hidden_whole() -> None:
+    page = f"<html><style>{'x' * 3980}</style><p>{KEY}</p>".encode()
+
+    assert of(502, page).error.message == "lab answered 502: ***"
+
+
+@pytest.mark.parametrize("kind", ["connect", "timeout", "broken", "malformed", "too_large"])
+def test_what_the_transport_says_is_shown_without_secrets(kind: Any) -> None:
+    failure = failure_of_transport(TransportError(kind, f"lab.test sent {KEY}"), "lab", SECRETS)
+
+    assert failure.error.message == "lab: lab.test sent ***"
+
+
+def test_a_success_that_repeats_a_secret_is_shown_without_it() -> None:
+    page = reply(200, f"<html><body>{'x' * 180}{KEY}".encode(), content_type=f"text/html; {KEY}")
+    message = failure_of_unusable(page, "it is not JSON", "lab", SECRETS).error.message
+
+    assert "sk-" not in message
+    assert "text/html; ***" in message
 
 
 @pytest.mark.parametrize(
@@ -201,6 +270,83 @@ def test_an_endpoint_may_forbid_to_repeat_but_not_ask_for_it() -> None:
     assert of(400, envelope(), x_should_retry="true").kind == "final"
 
 
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://elsewhere.test/v1/chat/completions", "points to https://elsewhere.test/v1/chat/completions;"),
+        (f"/login?key={KEY}", "points to /login?key=***;"),
+        ("", "does not say where to;"),
+    ],
+)
+def test_a_redirect_says_where_to(location: str, told: str) -> None:
+    message = of(302, b"<html>Found", location=location).error.message
+
+    assert told in message
+    assert "302" in message
+
+
+SCRIPTED_PAGE = b"""<!DOCTYPE html><html><head><title>Busy</title><style>body{color:red}</style>
+<script type="text/javascript">var tracking = "<b>1</b>";</script><!-- build 7 --></head>
+<body><h1>Bad&nbsp;gateway</h1><p>a &lt; b</p><SCRIPT>more()</SCRIPT><svg><path d="M0"/></svg><script>open("""
+
+
+def test_a_page_shows_its_words_and_no_script() -> None:
+    assert of(502, SCRIPTED_PAGE).error.message == "lab answered 502: Busy Bad gateway a < b"
+
+
+def test_text_with_a_less_than_sign_is_shown_whole() -> None:
+    assert of(400, b"a < b and c > d").error.message == "lab answered 400: a < b and c > d"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "told"),
+    [
+        (
+            "text/html; charset=utf-8",
+            b"<!doctype html><html><script>x()</script><title>Sign in</title>",
+            "(text/html; charset=utf-8) with an HTML page. It begins: <!doctype html><html> <title>Sign in</title>",
+        ),
+        (None, b"<html><body>502</body></html>", "(no content type) with an HTML page. It begins: <html><body>502"),
+        (
+            "text/event-stream",
+            b'data: {"choices": []}\n\ndata: [DONE]\n\n',
+            '(text/event-stream) with an event stream, though none was asked for. It begins: data: {"choices": []}',
+        ),
+        ("application/json", b": ping\n\nevent: x\n", "(application/json) with an event stream"),
+        ("application/json", b"", "lab answered 200 (application/json) with nothing"),
+        ("application/json", b'{"a": 1}', 'with what is no answer: it has no choices. It begins: {"a": 1}'),
+        ("text/plain", b"x" * 10_000, f"It begins: {'x' * 200}"),
+    ],
+    ids=["html", "html by its beginning", "events", "events by their beginning", "nothing", "JSON", "long"],
+)
+def test_a_success_that_is_none_says_what_came(content_type: str | None, body: bytes, told: str) -> None:
+    headers = {} if content_type is None else {"content_type": content_type}
+    failure = failure_of_unusable(reply(200, body, **headers), "it has no choices", "lab")
+
+    assert told in failure.error.message
+    assert "x" * 201 not in failure.error.message
+    assert (failure.kind, failure.error.code) == ("invalid_reply", "invalid_reply")
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 500, 502, 503, 529])
+def test_what_passes_by_itself_is_no_outage_when_a_success_tells_of_it(status: int) -> None:
+    said = reply(200, {"error": {"message": "Provider returned error", "code": status}})
+
+    assert failure_of_unusable(said, "it tells of a failure", "lab").kind == "invalid_reply"
+
+
+def test_the_error_of_a_choice_is_told_whole_and_without_secrets() -> None:
+    choice = {"message": {"content": ""}, "error": {"message": f"{'x' * 290} {KEY} refused", "code": 502}}
+    failure = failure_of_unusable(reply(200, {"choices": [choice]}), "it tells of a failure", "lab", SECRETS)
+
+    assert failure.error.message == f"{'x' * 290} *** refused"
+    assert (failure.kind, failure.error.code) == ("invalid_reply", "server_error")
+
+
+def test_an_error_with_numbers_that_are_none_is_read() -> None:
+    assert of(400, b'{"error": {"message": "No.", "took": NaN, "at": "\xff"}}').error.message == "No."
+
+
 def test_an_error_inside_a_success_counts_as_that_error() -> None:
     said = reply(200, {"error": {"message": "Provider is busy", "code": 429}})
     failure = failure_of_unusable(said, "it has no choices", "lab")
@@ -229,6 +375,7 @@ def test_a_failed_response_tells_its_own_code() -> None:
         ("connect", "upstream_unreachable", "connection"),
         ("broken", "upstream_connection_lost", "connection"),
         ("timeout", "upstream_timeout", "timeout"),
+        ("malformed", "invalid_reply", "invalid_reply"),
         ("too_large", "reply_too_large", "final"),
     ],
 )

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from evalhaven.domain.samples import Sample
-from evalhaven.sampling.calls.caller import CallFailedError, ModelCaller
+from evalhaven.sampling.calls.caller import Asker, CallFailedError, ModelCaller
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.protocols.replies import read_reply
 from tests.embeddings_endpoint import vector_of
@@ -154,7 +154,7 @@ async def test_an_upstream_of_few_places_is_found_out(upstream: Upstream, caller
 
     async def work() -> None:
         for number in range(30):
-            await caller.call(target, CHAT, asked(number), partial(read_reply, CHAT), 0, None, note)
+            await caller.call(target, CHAT, asked(number), partial(read_reply, CHAT), 0, Asker(on_retry=note))
 
     def note(kind: str) -> None:
         retries[kind] += 1

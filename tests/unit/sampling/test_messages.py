@@ -197,12 +197,49 @@ class TestJudges:
         }
         assert maker.path == "/chat/completions"
 
-    def test_a_missing_variable_is_told_apart_from_other_errors(self) -> None:
-        maker = compile_judge([{"role": "user", "content": "{{ sample.output_json.x }}"}], None, None, CHAT)
+    def test_a_placeholder_without_a_value_leaves_nothing_and_is_named_once(self) -> None:
+        gap = "{{ sample.output_json.x }}"
+        prompt: Any = [
+            {"role": "system", "content": f"<{gap}>"},
+            {"role": "user", "content": f"{gap}{{{{ item.a }}}}!"},
+        ]
+        made = compile_judge(prompt, None, None, CHAT).make({"item": {"a": 1}, "sample": {"output_text": "w"}}, Files())
 
-        with pytest.raises(RequestError) as caught:
-            maker.make({"item": {}, "sample": {"output_text": "words"}}, Files())
-        assert caught.value.unresolved == ("sample.output_json.x",)
+        assert [message["content"] for message in json.loads(made.body)["messages"]] == ["<>", "1!"]
+        assert [message["content"] for message in made.shown] == ["<>", "1!"]  # pyright: ignore[reportIndexIssue, reportArgumentType, reportOptionalSubscript, reportCallIssue]
+        assert made.unresolved == ("sample.output_json.x",)
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"type": "input_image", "image_url": "{{ item.gone }}"},
+            {"type": "input_image", "file_id": "{{ item.gone }}", "detail": "low"},
+            {"type": "input_audio", "input_audio": {"data": "{{ item.gone }}", "format": "wav"}},
+            {"type": "input_file", "file_data": "{{ item.gone }}", "filename": "a.pdf"},
+        ],
+    )
+    def test_nothing_is_sent_of_a_medium_without_a_value(self, part: dict[str, Any]) -> None:
+        text = {"type": "input_text", "text": "Is it right?"}
+        kept = {"type": "input_image", "image_url": "{{ item.url }}"}
+        prompt: Any = [{"role": "user", "content": [part, text]}, {"role": "user", "content": [part, text, kept]}]
+        made = compile_judge([*prompt, {"role": "user", "content": part}], None, None, CHAT)
+        request = made.make({"item": {"url": "http://x/y.png"}}, Files())
+
+        assert made.make({"item": {"url": "http://x/y.png", "gone": "z"}}, Files()).unresolved == ()
+        assert request.unresolved == ("item.gone",)
+        image = {"type": "image_url", "image_url": {"url": "http://x/y.png"}}
+        assert [message["content"] for message in json.loads(request.body)["messages"]] == [
+            "Is it right?",
+            [{"type": "text", "text": "Is it right?"}, image],
+            "",
+        ]
+
+    def test_a_prompt_that_cannot_be_sent_without_it_names_it_too(self) -> None:
+        prompt: Any = [{"role": "{{ item.role }}", "content": "x"}]
+
+        with pytest.raises(RequestError, match="has no role") as caught:
+            compile_judge(prompt, None, None, CHAT).make({"item": {}}, Files())
+        assert caught.value.unresolved == ("item.role",)
 
     def test_messages_without_a_role_are_refused_before_anything_runs(self) -> None:
         with pytest.raises(UnsupportedRequestError, match="message 1 has no role"):

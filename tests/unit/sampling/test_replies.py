@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from evalhaven.domain.samples import Usage
-from evalhaven.sampling.messages.making import CHAT_PATH
+from evalhaven.sampling.messages.making import CHAT_PATH, RESPONSES_PATH
 from evalhaven.sampling.protocols.replies import read_reply
-from tests.unit.sampling.answered import AUDIO, CALL, CHAT, chat, read, seen
+from tests.unit.sampling.answered import AUDIO, CALL, CHAT, TEXT_ITEM, chat, read, response, seen
 from tests.unit.sampling.asking import published_validator
 
 
@@ -158,9 +158,44 @@ class TestChatCompletions:
         [
             (None, Usage()),
             ({"prompt_tokens": 3, "completion_tokens": 4}, Usage(3, 4, 7)),
-            ({"prompt_tokens": "3", "completion_tokens": -4, "total_tokens": 2.5}, Usage()),
+            ({"prompt_tokens": "three", "completion_tokens": -4, "total_tokens": 2.5}, Usage()),
+            ({"prompt_tokens": 3.0, "completion_tokens": "4", "total_tokens": 7.0}, Usage(3, 4, 7)),
             ({"prompt_tokens": 3, "prompt_tokens_details": None, "cached_tokens": 2}, Usage(3, 0, 3, 2)),
         ],
     )
     def test_usage_that_is_missing_or_odd_counts_nothing(self, usage: Any, expected: Usage) -> None:
         assert read({**CHAT, "usage": usage}).usage == expected
+
+
+THOUGHT = {"role": "assistant", "content": None, "reasoning_content": '{"result":1}'}
+REASONING_ITEM = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": '{"result":1}'}]}
+SUMMARY_ITEM = {"type": "reasoning", "summary": [{"type": "summary_text", "text": '{"result":1}'}]}
+
+
+class TestReasoningAlone:
+    @pytest.mark.parametrize(
+        "message",
+        [
+            THOUGHT,
+            {"role": "assistant", "reasoning_content": '{"result":1}'},
+            {"role": "assistant", "content": None, "reasoning": '{"result":1}'},
+        ],
+    )
+    def test_reasoning_without_content_can_be_looked_into(self, message: dict[str, Any]) -> None:
+        sample = read(chat(message))
+
+        assert sample.reasoning == '{"result":1}'
+        assert sample.output == [{"role": "assistant", "content": ""}], "and is no part of the answer"
+
+    @pytest.mark.parametrize("content", ["", "Bern", [{"type": "text", "text": "Bern"}]])
+    def test_reasoning_beside_content_is_not_kept(self, content: Any) -> None:
+        assert read(chat({**THOUGHT, "content": content})).reasoning == ""
+
+    @pytest.mark.parametrize("reasoning", [None, {"text": "x"}, 3, ""])
+    def test_what_is_no_text_is_no_reasoning(self, reasoning: Any) -> None:
+        assert read(chat({**THOUGHT, "reasoning_content": reasoning})).reasoning == ""
+
+    def test_so_it_is_in_a_response(self) -> None:
+        assert read(response(REASONING_ITEM), RESPONSES_PATH).reasoning == '{"result":1}'
+        assert read(response(REASONING_ITEM, TEXT_ITEM), RESPONSES_PATH).reasoning == ""
+        assert read(response(SUMMARY_ITEM), RESPONSES_PATH).reasoning == "", "a summary is not the model's own words"

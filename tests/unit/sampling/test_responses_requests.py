@@ -75,6 +75,14 @@ class TestParameters:
         assert "seed" not in json.loads(make(maker).body)
         assert maker.adaptations == ("The Responses protocol has no seed: it is not sent.",)
 
+    def test_spoken_answers_cannot_be_asked_for_and_it_is_said(self) -> None:
+        run = template("completions", "x", modalities=["audio"], audio={"voice": "v"})
+
+        assert body_of(run, RESPONSES) == body_of(template("completions", "x"), RESPONSES)
+        told = compile_sampling(run, RESPONSES, None).adaptations
+        assert any("`modalities`" in sentence for sentence in told)
+        assert any("`audio`" in sentence for sentence in told)
+
     def test_what_belongs_to_chat_completions_has_no_effect(self) -> None:
         assert sent(response_format={"type": "json_object"}, max_tokens=4) == {}
 

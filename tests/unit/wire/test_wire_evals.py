@@ -8,6 +8,8 @@ from evalhaven.wire.evals import UpdateEvalRequest
 from evalhaven.wire.requests import RequestError, parse_request
 from tests.unit.wire.documents import STRING_CHECK, make_eval, parse_eval, refuse_eval
 
+MIXED: dict[str, Any] = {"n": 1.5, "b": True, "0": None, "l": ["x", {"y": []}]}
+
 
 def test_every_config_type_parses() -> None:
     configs: list[dict[str, Any]] = [
@@ -82,10 +84,21 @@ def test_metadata_that_is_no_object_is_refused() -> None:
     assert refuse_eval(make_eval(metadata=[])).param == "metadata"
 
 
-def test_config_metadata_has_the_same_limits() -> None:
-    error = refuse_eval(make_eval(data_source_config={"type": "logs", "metadata": {"theme": []}}))
+@pytest.mark.parametrize("kind", ["logs", "stored_completions"])
+def test_config_metadata_holds_values_of_any_type(kind: str) -> None:
+    long = {"k" * 100: "v" * 600, **{str(index): index for index in range(20)}}
+    for metadata in (MIXED, long, {}, None):
+        config = {"type": kind, "metadata": metadata}
+        parsed = parse_eval(make_eval(data_source_config=config))
+        assert parsed.body.data_source_config.model_dump() == config
+        assert parsed.unknown == ()
 
-    assert error.param == "data_source_config.metadata.theme"
+
+@pytest.mark.parametrize("kind", ["logs", "stored_completions"])
+def test_config_metadata_that_is_no_object_is_refused(kind: str) -> None:
+    error = refuse_eval(make_eval(data_source_config={"type": kind, "metadata": []}))
+
+    assert error.param == "data_source_config.metadata"
 
 
 def test_update_tells_null_metadata_from_absent() -> None:

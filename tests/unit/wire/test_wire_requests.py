@@ -28,7 +28,7 @@ def test_unknown_keys_are_accepted_and_listed_as_json_pointers() -> None:
         sampling_params={"max_tokens": 5, "text": {}},
         temperature=0,
         response_format={"type": "text"},
-        modalities=["text"],
+        prediction={},
     )
     run["a/b~c"] = 1
 
@@ -36,7 +36,7 @@ def test_unknown_keys_are_accepted_and_listed_as_json_pointers() -> None:
         "/a~1b~0c",
         "/data_source/temperature",
         "/data_source/response_format",
-        "/data_source/modalities",
+        "/data_source/prediction",
         "/data_source/sampling_params/max_tokens",
         "/data_source/sampling_params/text",
     )

@@ -192,6 +192,7 @@ def test_extension_of_a_run_has_its_required_keys() -> None:
         "regraded",
         "budget",
         "labels",
+        "strict",
         "latency",
         "cost",
         "usage_split",

@@ -5,7 +5,7 @@ Everything that a user or a model wrote is escaped, and the pages carry no scrip
 
 import html
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
@@ -141,11 +141,25 @@ def _run_head(run: Run, parent: Eval) -> str:
         rows.append(["Tried again", f"{run.times_retried} times"])
     if tally.unresolved:
         rows.append(["Unresolved", f"{tally.unresolved} items where a placeholder of a criterion had no value"])
+    rows += [["Endpoint", f'<span class="error">{text}</span>'] for text in _unreachable(run)]
     if run.error is not None:
         rows.append(["Error", f'<span class="error">{_text(run.error.code)}: {_text(run.error.message)}</span>'])
     rows += [["Warning", f"{_text(caution.pointer)}: {_text(caution.message)}"] for caution in run.warnings]
     back = f'<p><a href="/ui/">Evals</a> / {_link(f"/ui/evals/{parent.id}", parent.name)}</p>'
     return f"{back}<h1>{_text(run.name)}</h1><p><code>{_text(run.id)}</code></p>{_table(None, rows)}"
+
+
+def _unreachable(run: Run) -> list[str]:
+    """Return a sentence for each endpoint that cannot be reached while the run goes on."""
+    flow = run.flow or {}
+    judges = flow.get("judges")
+    told: dict[str, None] = {}
+    for calls in (flow, *(judges if isinstance(judges, list) else ())):
+        found = calls.get("unreachable") if isinstance(calls, dict) else None
+        if isinstance(found, dict) and not run.status.is_final:
+            since, reason = cast("tuple[float, str]", (found["since"], found["reason"]))
+            told[f"out of reach since {_time(int(since))}, trying on: {_text(reason)}"] = None
+    return list(told)
 
 
 def _status(run: Run) -> str:
@@ -188,8 +202,11 @@ def _run_troubles(items: list[OutputItem], run: Run) -> str:
 
 
 def _output_of(item: OutputItem) -> str:
-    message: Any = item.sample.output[0] if item.sample.output else {}
-    return item.sample.error.message if item.sample.error else str(message.get("content", ""))
+    sample = item.sample
+    message: Any = sample.output[0] if sample.output else {}
+    if sample.error is not None:
+        return sample.error.message
+    return f"{message.get('content', '')}{''.join(f' ({note})' for note in sample.notes)}"
 
 
 def _types(found: Eval) -> list[str]:

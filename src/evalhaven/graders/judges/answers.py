@@ -7,10 +7,13 @@ An answer is read in this order, and the first reading that gives a result holds
 3. one block between fences, or one object within other words, is an answer of the first kind.
 
 Two objects that both hold a result are no answer: which one counts would be a guess.
+
+JSON may have line breaks and tabs in its strings as they are, which it forbids and models write all the same.
 """
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -21,18 +24,28 @@ _MOST_CHARS = 1024 * 1024
 _MOST_OBJECTS = 64
 _THOUGHTS_END = "</think>"
 _FENCED = re.compile(r"```[A-Za-z]*[ \t]*\r?\n(.*?)\n?[ \t]*```", re.DOTALL)
+_FENCE = "```"
 _DECODER = json.JSONDecoder()
+_LENIENT_DECODER = json.JSONDecoder(strict=False)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_WHITE_SPACE = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_OTHER_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
-ReadFrom = Literal["json", "text"]
-"""Whether an answer was what was asked for, or the result was found in it."""
+ReadFrom = Literal["json", "text", "reasoning"]
+"""Whether an answer was what was asked for, or the result was found in it, or in the reasoning instead of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The result of an answer, and how it was read."""
+    """The result of an answer, and how it was read.
+
+    Attributes:
+        is_unescaped: Whether strings of its JSON had line breaks or tabs in them as they are.
+    """
 
     result: float | str
     read_from: ReadFrom
+    is_unescaped: bool = False
 
 
 def read_answer(text: str, form: Form) -> Reading | None:
@@ -45,32 +58,52 @@ def read_answer(text: str, form: Form) -> Reading | None:
     if len(text) > _MOST_CHARS:
         return None
     stripped = text.strip()
-    found = _parsed(stripped)
+    found, is_unescaped = _parsed(stripped)
     if isinstance(found, dict):
         exact = form.accept(found.get("result"))
         if exact is not None:
-            return Reading(exact, "json")
-    result = _result_in(stripped.rpartition(_THOUGHTS_END)[2].strip(), form)
-    return None if result is None else Reading(result, "text")
+            return Reading(exact, "json", is_unescaped)
+    return _reading_in(stripped.rpartition(_THOUGHTS_END)[2].strip(), form)
 
 
-def _result_in(text: str, form: Form) -> float | str | None:
-    value = _parsed(text)
+def read_reasoning(text: str, form: Form) -> Reading | None:
+    """Return the result that a judge gave where it should have thought only; None where it may be a draft.
+
+    The whole text, or the one block between fences in it, has to be the object that was asked for.
+
+    Args:
+        text: Its reasoning, instead of an answer.
+        form: Of the result.
+    """
+    if len(text) > _MOST_CHARS:
+        return None
+    found, is_unescaped = _parsed(text.strip())
+    blocks = _FENCED.findall(text)
+    if found is None and len(blocks) == 1 and text.count(_FENCE) == 2:  # noqa: PLR2004 - where it begins and ends
+        found, is_unescaped = _parsed(blocks[0])
+    result = form.accept(found.get("result")) if isinstance(found, dict) else None
+    return None if result is None else Reading(result, "reasoning", is_unescaped)
+
+
+def _reading_in(text: str, form: Form) -> Reading | None:
+    value, is_unescaped = _parsed(text)
     if isinstance(value, dict):
-        return _result_of(value, form)
-    spelled = form.accept_text(text)
-    if spelled is not None:
-        return spelled
-    if value is not None:
-        return _spelled(value, form)
+        return _reading_of(value, form, is_unescaped=is_unescaped)
+    result = form.accept_text(text)
+    if result is None and value is not None:
+        result = _spelled(value, form)
+    if result is not None or value is not None:
+        return None if result is None else Reading(result, "text", is_unescaped)
     fenced = [_parsed(block) for block in _FENCED.findall(text)]
-    objects = [value for value in fenced if isinstance(value, dict)] or _objects_in(text)
-    results = [result for result in (_result_of(value, form) for value in objects) if result is not None]
-    return results[0] if len(results) == 1 else None
+    objects = [each for each in fenced if isinstance(each[0], dict)] or _objects_in(text)
+    readings = [_reading_of(value, form, is_unescaped=is_unescaped) for value, is_unescaped in objects]
+    found = [reading for reading in readings if reading is not None]
+    return found[0] if len(found) == 1 else None
 
 
-def _result_of(value: JsonValue, form: Form) -> float | str | None:
-    return _spelled(value.get("result"), form) if isinstance(value, dict) else None
+def _reading_of(value: JsonValue, form: Form, *, is_unescaped: bool) -> Reading | None:
+    result = _spelled(value.get("result"), form) if isinstance(value, dict) else None
+    return None if result is None else Reading(result, "text", is_unescaped)
 
 
 def _spelled(value: JsonValue, form: Form) -> float | str | None:
@@ -80,26 +113,41 @@ def _spelled(value: JsonValue, form: Form) -> float | str | None:
     return exact
 
 
-def _parsed(text: str) -> JsonValue:
-    """Return a JSON text's value; None where it is none."""
+def _parsed(text: str) -> tuple[JsonValue, bool]:
+    """Return a JSON text's value, None where it is none, and whether its strings had to be mended."""
     try:
-        return parse_received(text)
+        return parse_received(text), False
     except InvalidJsonError:
-        return None
+        mended = _STRING.sub(lambda found: found.group().translate(_WHITE_SPACE), text)
+    if mended != text:
+        with suppress(InvalidJsonError):
+            return parse_received(mended), True
+    return None, False
 
 
-def _objects_in(text: str) -> list[JsonValue]:
-    """Return the JSON objects that stand within other words."""
-    objects: list[JsonValue] = []
+def _objects_in(text: str) -> list[tuple[JsonValue, bool]]:
+    """Return the JSON objects that stand within other words, and of each whether its strings had to be mended."""
+    objects: list[tuple[JsonValue, bool]] = []
     at, tries = text.find("{"), 0
     while at >= 0 and tries < _MOST_OBJECTS:
         tries += 1
-        try:
-            value, end = cast("tuple[JsonValue, int]", _DECODER.raw_decode(text, at))
-        except (ValueError, RecursionError):
+        found = _object_at(text, at)
+        if found is None:
             end = at + 1
         else:
-            objects.append(value)
+            value, end, is_unescaped = found
+            objects.append((value, is_unescaped))
         at = text.find("{", end)
     # Of so many braces it is not known what those hold that were not looked at.
     return objects if at < 0 else []
+
+
+def _object_at(text: str, at: int) -> tuple[JsonValue, int, bool] | None:
+    """Return the object that begins at a brace, where it ends, and whether its strings had to be mended."""
+    for decoder in (_DECODER, _LENIENT_DECODER):
+        with suppress(ValueError, RecursionError):
+            value, end = cast("tuple[JsonValue, int]", decoder.raw_decode(text, at))
+            is_unescaped = decoder is _LENIENT_DECODER
+            if not (is_unescaped and _OTHER_CONTROLS.search(text, at, end)):
+                return value, end, is_unescaped
+    return None

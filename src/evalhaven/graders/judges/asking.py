@@ -30,6 +30,14 @@ class JudgePrompt:
     answer_format: JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a judge said, and the form that its endpoint was asked for."""
+
+    sample: Sample
+    asked_for: AskedFor
+
+
 class JudgeModel(Protocol):
     """A model that can be asked about any number of items."""
 
@@ -39,23 +47,15 @@ class JudgeModel(Protocol):
         ...
 
     @property
-    def asked_for(self) -> AskedFor:
-        """Return the form that its endpoint is asked for."""
-        ...
-
-    @property
     def adaptations(self) -> tuple[str, ...]:
         """Return sentences on what is sent otherwise than asked for, because of the endpoint."""
         ...
 
-    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Sample:
-        """Return the answer; what goes wrong is its error.
+    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Answer:
+        """Return the answer; what goes wrong is its error, and placeholders without a value are named in it.
 
         Args:
             namespaces: The values of `item` and, where there is one, `sample`.
-
-        Raises:
-            UnresolvedPromptError: A placeholder of the messages has no value; nobody was asked.
         """
         ...
 
@@ -65,11 +65,3 @@ OpenJudge = Callable[[JudgePrompt], JudgeModel]
 
 It raises an UnknownModelError where there is none, and an UnsupportedRequestError where that one cannot be asked so.
 """
-
-
-class UnresolvedPromptError(Exception):
-    """A placeholder of a judge's messages has no value; `placeholders` names those."""
-
-    def __init__(self, placeholders: tuple[str, ...]) -> None:
-        super().__init__(", ".join(placeholders))
-        self.placeholders = placeholders

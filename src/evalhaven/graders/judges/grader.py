@@ -9,19 +9,26 @@ from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.answers import Reading, read_answer
-from evalhaven.graders.judges.asking import AskedFor, JudgeModel, JudgePrompt, UnresolvedPromptError
+from evalhaven.graders.judges.answers import ReadFrom, Reading, read_answer, read_reasoning
+from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.judges.forms import Form, LabelForm, ScoreForm
 from evalhaven.graders.judges.shown import shown_call
 from evalhaven.wire.graders import EvalGraderLabelModel, EvalGraderScoreModel
 
 ORIGIN = "judge"
 READ_FROM_TEXT = "read_from_text"
+READ_FROM_REASONING = "read_from_reasoning"
+UNESCAPED_WHITE_SPACE = "unescaped_white_space"
 _NOTES: dict[AskedFor, tuple[str, ...]] = {
     "strict_schema": (),
     "schema": ("without_strict_schema",),
     "json_object": ("without_schema",),
     "text": ("without_json_mode",),
+}
+_READ_FROM: dict[ReadFrom, tuple[str, ...]] = {
+    "json": (),
+    "text": (READ_FROM_TEXT,),
+    "reasoning": (READ_FROM_REASONING,),
 }
 _DEFAULT_RANGE = (0.0, 1.0)
 _SHOWN_CHARS = 200
@@ -57,46 +64,56 @@ class Judge:
         return " ".join(self._model.adaptations) or None
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
-        """Ask the model; a placeholder without a value scores 0 and fails, and nobody is asked."""
-        try:
-            sample = await self._model.ask(namespaces)
-        except UnresolvedPromptError as error:
-            return Grade(score=0.0, passed=False, unresolved=error.placeholders)
+        """Ask the model; a placeholder without a value leaves nothing in the question, and is named in the grade."""
+        answer = await self._model.ask(namespaces)
+        sample = answer.sample
         if sample.error is not None:
-            return self._errored(sample, _judges_error(sample.error))
+            return self._errored(answer, _judges_error(sample.error))
         text = _text_of(sample)
         problem = self._problem(sample)
         reading = None if problem is not None else read_answer(text, self._form)
+        if reading is not None:
+            return self._concluded(answer, reading)
+        if problem is None and sample.finish_reason == "stop":
+            # What was cut off or filtered may be a draft.
+            reading = read_reasoning(sample.reasoning, self._form)
         if reading is None:
-            return self._errored(sample, problem or self._unreadable(text))
-        return self._concluded(sample, reading)
+            return self._errored(answer, problem or self._unreadable(text))
+        # The answer that is remembered has no reasoning.
+        said = [{**message, "reasoning_content": sample.reasoning} for message in _messages(sample)[:1]]
+        sample = replace(sample, request_hash=None, output=list[JsonValue](said))
+        return self._concluded(replace(answer, sample=sample), reading)
 
-    def _concluded(self, sample: Sample, reading: Reading) -> Grade:
+    def _concluded(self, answer: Answer, reading: Reading) -> Grade:
+        sample = answer.sample
         verdict = self._form.judge(reading.result)
-        found = (READ_FROM_TEXT,) if reading.read_from == "text" else ()
+        found = (*_READ_FROM[reading.read_from], *((UNESCAPED_WHITE_SPACE,) if reading.is_unescaped else ()))
         return Grade(
             score=verdict.score,
             passed=verdict.passed,
+            unresolved=sample.unresolved,
             sample=shown_call(sample, self._params, None),
-            notes=(*_NOTES[self._model.asked_for], *found, *verdict.notes),
+            notes=(*_NOTES[answer.asked_for], *found, *verdict.notes),
             calls=(sample,),
             judge={
-                "asked_for": self._model.asked_for,
+                "asked_for": answer.asked_for,
                 "result": reading.result,
                 "read_from": reading.read_from,
             },
         )
 
-    def _errored(self, sample: Sample, error: ItemError) -> Grade:
+    def _errored(self, answer: Answer, error: ItemError) -> Grade:
+        sample = answer.sample
         return Grade(
             score=0.0,
             passed=False,
+            unresolved=sample.unresolved,
             error=error,
             sample=shown_call(sample, self._params, error),
-            notes=_NOTES[self._model.asked_for],
+            notes=_NOTES[answer.asked_for],
             # An answer that is none must not be the answer of the next attempt.
             calls=(replace(sample, request_hash=None),),
-            judge={"asked_for": self._model.asked_for, "result": None, "read_from": None},
+            judge={"asked_for": answer.asked_for, "result": None, "read_from": None},
         )
 
     def _problem(self, sample: Sample) -> ItemError | None:

@@ -1,11 +1,10 @@
 """Where the python graders stand among testing criteria: by themselves, and as parts of a multi grader."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from evalhaven.domain.grader_parts import Path, PlacedGrader, walk_criteria, walk_grader
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +20,9 @@ class PythonCriterion:
     image_tag: str | None
 
 
-def python_criteria(criteria: Sequence[JsonValue], path: Path = ("testing_criteria",)) -> Iterator[PythonCriterion]:
-    """Yield the python graders of a list of criteria.
-
-    Args:
-        criteria: Their documents.
-        path: What leads to the list.
-    """
-    for index, criterion in enumerate(criteria):
-        if isinstance(criterion, dict):
-            yield from python_graders_in(criterion, (*path, index))
+def python_criteria(criteria: Sequence[JsonValue]) -> Iterator[PythonCriterion]:
+    """Yield the python graders of a list of testing criteria."""
+    return _python_among(walk_criteria(criteria))
 
 
 def python_graders_in(grader: JsonObject, path: Path) -> Iterator[PythonCriterion]:
@@ -40,11 +32,12 @@ def python_graders_in(grader: JsonObject, path: Path) -> Iterator[PythonCriterio
         grader: Its document.
         path: What leads to it.
     """
-    if grader.get("type") == "python":
-        tag = grader.get("image_tag")
-        yield PythonCriterion(path, str(grader.get("source") or ""), tag if isinstance(tag, str) else None)
-    parts = grader.get("graders")
-    named = parts.items() if isinstance(parts, dict) else enumerate(parts) if isinstance(parts, list) else ()
-    for key, part in named:
-        if isinstance(part, dict):
-            yield from python_graders_in(part, (*path, "graders", key))
+    return _python_among(walk_grader(grader, path))
+
+
+def _python_among(graders: Iterable[PlacedGrader]) -> Iterator[PythonCriterion]:
+    for grader in graders:
+        if grader.document.get("type") == "python":
+            tag = grader.document.get("image_tag")
+            source = str(grader.document.get("source") or "")
+            yield PythonCriterion(grader.path, source, tag if isinstance(tag, str) else None)

@@ -9,9 +9,16 @@ from urllib.parse import urlsplit
 
 Query = Mapping[str, str | int]
 
+OPENAI_KEY = "OPENAI_API_KEY"
+AZURE_KEY = "AZURE_OPENAI_API_KEY"
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-_AZURE_HOST = ".azure.com"
-_OWNER_HEADERS = {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_OPENAI_HOST = "api.openai.com"
+# Azure's clouds, and its gateways before them.
+_AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
+# Below these only Azure itself answers; below others of its names anybody's machine may.
+_AZURE_API_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".openai.azure.us")
+OWNER_HEADERS = {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"}
 
 
 class AccountError(Exception):
@@ -64,15 +71,44 @@ def read_account(environment: Mapping[str, str], base_url: str, api_version: str
         raise AccountError(f"--base-url {base_url!r} is no address: it begins with https:// or http://.")
     if parts.username is not None or parts.query or parts.fragment:
         raise AccountError("--base-url holds more than an address: keys and queries do not belong there.")
-    is_azure = api_version is not None or parts.hostname.endswith(_AZURE_HOST)
-    variable = "AZURE_OPENAI_API_KEY" if is_azure else "OPENAI_API_KEY"
+    if api_version is not None and _is_openai(parts.hostname):
+        raise AccountError(
+            f"--api-version is Azure's, and {parts.hostname} is OpenAI's: name Azure's address with --base-url, "
+            "or leave the version out. No key was sent."
+        )
+    is_azure = is_azures(base_url, api_version)
+    variable, other = (AZURE_KEY, OPENAI_KEY) if is_azure else (OPENAI_KEY, AZURE_KEY)
     key = environment.get(variable, "").strip()
     if not key:
-        raise AccountError(f"{variable} is not set: put the key of the account to export into the environment.")
+        hint = ""
+        if environment.get(other):
+            whose = "OpenAI" if is_azure else "Azure"
+            hint = (
+                f" {other} is set, but goes to {whose} alone: for an account there, name its address with --base-url."
+            )
+        raise AccountError(f"{variable} is not set: put the key of the account to export into the environment.{hint}")
     if not key.isascii() or not key.isprintable():
         raise AccountError(f"{variable} holds characters that no key has.")
     headers = {"api-key": key} if is_azure else {"authorization": f"Bearer {key}"}
     if not is_azure:
-        headers |= {header: environment[name] for name, header in _OWNER_HEADERS.items() if environment.get(name)}
+        headers |= {header: environment[name] for name, header in OWNER_HEADERS.items() if environment.get(name)}
     query = {} if api_version is None else {"api-version": api_version}
     return Account(base_url=base_url.rstrip("/"), headers=headers, query=query, secrets=(key,), **manners)  # pyright: ignore[reportArgumentType]
+
+
+def is_azures(base_url: str, api_version: str | None) -> bool:
+    """Tell whether an address is asked in Azure's way, with Azure's key."""
+    return api_version is not None or (urlsplit(base_url).hostname or "").endswith(_AZURE_HOSTS)
+
+
+def is_well_known(base_url: str) -> bool:
+    """Tell whether an address is OpenAI's, Azure's or this machine's, so that a key may go there unasked."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    is_vendor = _is_openai(host) or host.endswith(_AZURE_API_HOSTS)
+    return host in _LOOPBACK or (parts.scheme == "https" and is_vendor)
+
+
+def _is_openai(host: str) -> bool:
+    # Some regions have an address of their own.
+    return host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")

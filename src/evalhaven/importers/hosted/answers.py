@@ -1,12 +1,14 @@
 """What an answer of the hosted API means: whether it is worth another try, when, and what it says."""
 
-import email.utils
 import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import httpx
+
+from evalhaven.domain.http_dates import find_http_time
+from evalhaven.importers.failures import failure_text
 
 OK = 200
 UNAUTHORIZED = 401
@@ -17,17 +19,22 @@ _SLOW = frozenset({408, 504, 522, 524})
 
 
 class HostedError(Exception):
-    """A request that had no useful answer, all tries included; `status` is None where there was no answer at all."""
+    """A request that had no useful answer, all tries included; `status` is None where there was no answer at all.
+
+    Attributes:
+        is_gone: The tries are used up, and nothing else is answered either.
+    """
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.is_gone = False
 
     @property
-    def is_refused_key(self) -> bool:
-        """Tell whether the key is not accepted, so that no other request can succeed either."""
-        return self.status == UNAUTHORIZED
+    def ends_everything(self) -> bool:
+        """Tell whether no other request can succeed either: the key is not accepted, or the server is gone."""
+        return self.status == UNAUTHORIZED or self.is_gone
 
 
 class TransientError(Exception):
@@ -65,8 +72,7 @@ def transient_failures() -> Generator[None]:
     try:
         yield
     except (httpx.TransportError, httpx.DecodingError) as error:
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise TransientError(HostedError(what)) from error
+        raise TransientError(HostedError(failure_text(error))) from error
 
 
 def error_message(response: httpx.Response) -> str:
@@ -91,8 +97,5 @@ def asked_delay(headers: httpx.Headers) -> float | None:
             continue
         if math.isfinite(delay_s) and delay_s >= 0:
             return delay_s
-    try:
-        moment = email.utils.parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return max(0.0, moment.timestamp() - time.time())
+    at = find_http_time(headers.get("retry-after", ""))
+    return None if at is None else max(0.0, at - time.time())

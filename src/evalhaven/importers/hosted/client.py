@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -43,6 +44,7 @@ _MOST_REDIRECTS = 5
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 60.0
 _LONGEST_HEEDED_DELAY_S = 900.0
+_LAST_DELAYS_S = (0.0, 1.0, 2.0)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -74,13 +76,33 @@ class PageSize:
             self.value, self._good = min(self.ceiling, 2 * self.value), 0
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A request that failed and is made again.
+
+    Attributes:
+        reason: What went wrong.
+        tries: How often it was made.
+        most_tries: How often it is made at most.
+        delay_s: Seconds until then.
+    """
+
+    reason: str
+    tries: int
+    most_tries: int
+    delay_s: float
+
+
 class HostedClient:
     """Reads from one account."""
 
-    def __init__(self, account: Account, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, account: Account, http: httpx.AsyncClient, on_retry: Callable[[Retry], None] | None = None
+    ) -> None:
         self.account = account
-        self.retries = 0
         self._http = http
+        self._on_retry = on_retry
+        self._has_answered = False
         self._slots = anyio.CapacityLimiter(account.concurrency)
         self._quiet_until = -math.inf
         self._chance = random.SystemRandom()
@@ -205,8 +227,9 @@ class HostedClient:
         try:
             return await self._persist(attempt)
         except HostedError as error:
-            if isinstance(error.__cause__, TransientError) and error.__cause__.response is not None:
-                return error.__cause__.response
+            failure = error.__cause__
+            if isinstance(failure, TransientError) and failure.response is not None and not error.is_gone:
+                return failure.response
             raise
 
     async def _get(self, path: str, query: Query) -> httpx.Response:
@@ -275,14 +298,39 @@ class HostedClient:
             await self._wait_while_quiet()
             try:
                 async with self._slots:
-                    return await attempt()
+                    result = await attempt()
+            except HostedError:
+                self._has_answered = True
+                raise
             except TransientError as failure:
                 if not (failure.is_slow and shrink is not None and shrink()):
                     tries += 1
                 if tries >= self.account.tries:
+                    failure.error.is_gone = await self._is_gone()
                     raise failure.error from failure
-                self.retries += 1
                 await self._back_off(tries, failure)
+            else:
+                self._has_answered = True
+                return result
+
+    async def _is_gone(self) -> bool:
+        """Tell, when a request used up its tries, whether the server has left altogether.
+
+        One object that cannot be had must not end an export, and a server that went away must not be asked for
+        thousands of them.
+        """
+        if not self._has_answered:
+            return True
+        for delay_s in _LAST_DELAYS_S:
+            await anyio.sleep(delay_s)
+            try:
+                await self._get(path_of("evals"), {"limit": 1})
+            except TransientError:
+                continue
+            except HostedError:
+                pass
+            return False
+        return True
 
     async def _back_off(self, tries: int, failure: TransientError) -> None:
         delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** max(tries - 1, 0))
@@ -290,6 +338,8 @@ class HostedClient:
         delay_s *= self._chance.uniform(0.5, 1.0)
         if failure.delay_s is not None:
             delay_s = min(failure.delay_s, _LONGEST_HEEDED_DELAY_S) + self._chance.uniform(0.0, 0.1)
+        if self._on_retry is not None:
+            self._on_retry(Retry(failure.error.message, tries, self.account.tries, delay_s))
         if failure.error.status == TOO_MANY:
             self._quiet_until = max(self._quiet_until, anyio.current_time() + delay_s)
         else:
@@ -303,8 +353,10 @@ class HostedClient:
 
 
 @asynccontextmanager
-async def open_client(account: Account) -> AsyncGenerator[HostedClient]:
-    """Open a client of an account."""
+async def open_client(
+    account: Account, on_retry: Callable[[Retry], None] | None = None
+) -> AsyncGenerator[HostedClient]:
+    """Open a client of an account; `on_retry` hears of each request that is made again."""
     limits = httpx.Limits(max_connections=account.concurrency, max_keepalive_connections=account.concurrency)
     # The environment's proxies cannot reach this machine's loopback address.
     is_local = urlsplit(account.base_url).hostname in _LOOPBACK
@@ -312,7 +364,7 @@ async def open_client(account: Account) -> AsyncGenerator[HostedClient]:
     async with httpx.AsyncClient(
         headers=headers, timeout=account.timeout_s, limits=limits, trust_env=not is_local
     ) as http:
-        yield HostedClient(account, http)
+        yield HostedClient(account, http, on_retry)
 
 
 def _split_named(body: bytes) -> Page:

@@ -19,7 +19,7 @@ class Comparison:
         """Compare an object of a list, unless one of its kind was; a difference is noted.
 
         Raises:
-            HostedError: The key is not accepted.
+            HostedError: The key is not accepted, or the server is gone.
         """
         if kind in self._done:
             return
@@ -27,7 +27,7 @@ class Comparison:
         try:
             alone = await self._client.get_object(path)
         except HostedError as error:
-            if error.is_refused_key:
+            if error.ends_everything:
                 raise
             # It may be gone by now, and where it cannot be read alone the list is all there is.
             return

@@ -1,4 +1,4 @@
-"""The export: evals, then their runs, then the runs' output items, then the files.
+"""The export: evals, then their runs, then the runs' output items, then the files, then the logs.
 
 Of what was listed only what decides is held; everything else goes to the disk as it comes.
 """
@@ -6,7 +6,7 @@ Of what was listed only what decides is held; everything else goes to the disk a
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -17,27 +17,16 @@ from evalhaven.importers.hosted.account import Query
 from evalhaven.importers.hosted.client import HostedClient, HostedError, path_of
 from evalhaven.importers.hosted.comparison import Comparison
 from evalhaven.importers.hosted.filters import Filters
+from evalhaven.importers.hosted.listening import OLDEST_FIRST, Listener
+from evalhaven.importers.hosted.logs import LogExporter
 from evalhaven.importers.hosted.parts import DRAFT, PartWriter
 from evalhaven.importers.hosted.workspace import Workspace
 from evalhaven.importers.pages import Head, object_id, raw_members, read_head
 
 T = TypeVar("T")
 
-OLDEST_FIRST: Query = {"order": "asc"}
 EVAL_FILES: Query = {"purpose": "evals", "order": "asc"}
 _CURSOR_REFUSED = (400, 404)
-
-
-class Listener(Protocol):
-    """Who is told how far the export is."""
-
-    def begin(self, what: str, total: int | None) -> None:
-        """Hear that a phase begins, of so many objects (None: not known yet)."""
-        ...
-
-    def advance(self, count: int) -> None:
-        """Hear that so many objects of the phase are done."""
-        ...
 
 
 async def check_access(client: HostedClient) -> None:
@@ -74,9 +63,24 @@ class Exporter:
         self._wanted_evals: set[str] = set()
         self._runs: dict[str, FoundRun] = {}
         self._file_ids: set[str] = set()
+        self._found: set[str] = set()
 
-    async def run(self, *, all_files: bool) -> None:
+    @property
+    def listed_evals(self) -> int:
+        """Return how many evals the account showed."""
+        return len(self._evals)
+
+    @property
+    def has_found(self) -> bool:
+        """Tell whether there was an eval that was asked for; what the archive holds from before does not count."""
+        return bool(self._found)
+
+    async def run(self, *, all_files: bool, logs: bool = True) -> None:
         """Export everything that is wanted; what fails is recorded and the rest goes on.
+
+        Args:
+            all_files: Also files that no run reads.
+            logs: Also stored completions, and responses that runs name.
 
         Raises:
             HostedError: The account cannot be read at all.
@@ -92,6 +96,8 @@ class Exporter:
             await self._list_files()
         self._listener.begin("Files", len(self._file_ids))
         await self._for_each(sorted(self._file_ids), self._export_file)
+        if logs:
+            await LogExporter(self._client, self._workspace, self._filters, self._listener).run()
 
     async def _for_each(self, objects: Iterable[T], export: Callable[[T], Awaitable[None]]) -> None:
         """Export objects, so many at once; the next one is taken only when a worker is free."""
@@ -148,12 +154,14 @@ class Exporter:
             except HostedError as error:
                 self._fail("runs", parent.id, error)
                 self._wanted_evals.add(parent.id)
+                self._found.add(parent.id)
                 if part.objects == 0:
                     part.discard()
                     return
             finally:
                 self._listener.advance(1)
             is_wanted = part.objects > len(unwanted) or self._filters.wants_eval(parent)
+            self._found |= {parent.id} if is_wanted else set()
             if is_wanted or self._workspace.find_unit("runs", parent.id) is not None:
                 self._wanted_evals.add(parent.id)
                 await run_sync(self._workspace.finish_list, part, "runs", parent.id, unwanted)
@@ -270,7 +278,7 @@ class Exporter:
         self._workspace.settle("file_content", file_id)
 
     def _fail(self, kind: UnitKind, owner_id: str | None, error: HostedError) -> None:
-        if error.is_refused_key:
+        if error.ends_everything:
             # Nothing else would be answered either.
             raise error
         self._workspace.fail(kind, owner_id, error.status, error.message)

@@ -1,7 +1,10 @@
 """Which evals and runs of an account are wanted."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+import msgspec
 
 from evalhaven.importers.pages import Head
 
@@ -31,6 +34,11 @@ class Filters:
         """Tell whether everything is wanted."""
         return self == Filters()
 
+    def sorted(self) -> "Filters":
+        """Return filters that want the same, however these were written."""
+        eval_ids, metadata = sorted({*self.eval_ids}), sorted({*self.metadata})
+        return replace(self, eval_ids=tuple(eval_ids), metadata=tuple(metadata))
+
     def wants_eval(self, found: Head) -> bool:
         """Tell whether an eval is wanted for itself; it also is for any run that is wanted."""
         return self._wants_time(found) and all(found.metadata.get(key) == value for key, value in self.metadata)
@@ -47,13 +55,40 @@ class Filters:
             "eval": list(self.eval_ids),
             "since": self.since,
             "until": self.until,
-            "metadata": dict(self.metadata),
+            "metadata": [f"{key}={value}" for key, value in self.metadata],
         }
-        return {name: value for name, value in named.items() if value not in (None, [], {})}
+        return {name: value for name, value in named.items() if value not in (None, [])}
+
+    def options(self) -> list[str]:
+        """Return the filters as words of a command line."""
+        words = [word for eval_id in self.eval_ids for word in ("--eval", eval_id)]
+        words += [] if self.since is None else ["--since", _moment_text(self.since)]
+        words += [] if self.until is None else ["--until", _moment_text(self.until)]
+        return words + [word for key, value in self.metadata for word in ("--metadata", f"{key}={value}")]
 
     def _wants_time(self, found: Head) -> bool:
         since_holds = self.since is None or found.created_at >= self.since
         return since_holds and (self.until is None or found.created_at < self.until)
+
+
+def read_filters(described: Mapping[str, object]) -> Filters:
+    """Return the filters that a manifest describes.
+
+    Raises:
+        InvalidFilterError: It was altered by hand, and says something else.
+    """
+    eval_ids, since, until = (described.get(name) for name in ("eval", "since", "until"))
+    try:
+        # Archives of earlier releases have an object.
+        kept = described.get("metadata", [])
+        pairs: dict[str, str] | list[str] = msgspec.convert(kept, dict[str, str] | list[str])
+        if isinstance(pairs, dict):
+            pairs = [f"{key}={value}" for key, value in pairs.items()]
+        metadata = list(map(parse_pair, pairs))
+        found = {"eval_ids": eval_ids or [], "since": since, "until": until, "metadata": metadata}
+        return msgspec.convert(found, Filters)
+    except msgspec.ValidationError as error:
+        raise InvalidFilterError(f"The filters of the manifest cannot be read: {error}.") from error
 
 
 def parse_moment(text: str) -> float:
@@ -71,6 +106,12 @@ def parse_moment(text: str) -> float:
             f"{text!r} is no time: write 2026-10-31, 2026-10-31T12:00:00+02:00 or Unix seconds."
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _moment_text(moment: float) -> str:
+    """Return what `parse_moment` reads as this very second."""
+    is_whole = moment >= 0 and moment == int(moment)
+    return str(int(moment)) if is_whole else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def parse_pair(text: str) -> tuple[str, str]:

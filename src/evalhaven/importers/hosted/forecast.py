@@ -2,24 +2,29 @@
 
 from dataclasses import dataclass, field
 
-from evalhaven.importers.hosted.client import HostedClient, path_of
-from evalhaven.importers.hosted.export import EVAL_FILES, OLDEST_FIRST
+from evalhaven.importers.hosted.client import HostedClient, HostedError, path_of
+from evalhaven.importers.hosted.export import EVAL_FILES
 from evalhaven.importers.hosted.filters import Filters
+from evalhaven.importers.hosted.listening import OLDEST_FIRST
+from evalhaven.importers.hosted.logs import COMPLETIONS
 from evalhaven.importers.pages import Head, object_id, read_head
 
 
 @dataclass(slots=True)
 class Forecast:
-    """How much would come."""
+    """How much would come; `listed_evals` counts those that the filters leave out, too."""
 
+    listed_evals: int = 0
     evals: int = 0
     runs: int = 0
     active_runs: int = 0
     output_items: int = 0
+    stored_completions: int = 0
+    problems: list[str] = field(default_factory=list[str])
     file_ids: set[str] = field(default_factory=set[str])
 
 
-async def forecast_export(client: HostedClient, filters: Filters, *, all_files: bool) -> Forecast:
+async def forecast_export(client: HostedClient, filters: Filters, *, all_files: bool, logs: bool = True) -> Forecast:
     """Return what an export with these filters would bring.
 
     Raises:
@@ -36,6 +41,14 @@ async def forecast_export(client: HostedClient, filters: Filters, *, all_files: 
     if all_files:
         async for _, page in client.list_pages(path_of("files"), EVAL_FILES):
             forecast.file_ids.update(map(object_id, page.objects))
+    if logs and not filters.eval_ids:
+        try:
+            async for _, page in client.list_pages(path_of(*COMPLETIONS), OLDEST_FIRST):
+                forecast.stored_completions += sum(filters.wants_eval(read_head(raw)) for raw in page.objects)
+        except HostedError as error:
+            if error.is_gone:
+                raise
+            forecast.problems.append(f"Stored completions cannot be listed: {error}")
     return forecast
 
 
@@ -48,5 +61,6 @@ async def _add_eval(client: HostedClient, filters: Filters, parent: Head, foreca
                 forecast.active_runs += not run.is_final
                 forecast.output_items += run.total
                 forecast.file_ids.update(run.file_ids)
+    forecast.listed_evals += 1
     forecast.runs += runs
     forecast.evals += bool(runs) or filters.wants_eval(parent)

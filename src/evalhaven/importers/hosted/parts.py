@@ -2,20 +2,15 @@
 
 import gzip
 import os
-import zlib
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from evalhaven.domain.jsontext import InvalidJsonError
-from evalhaven.importers.archive import file_sha256, sync_directory
+from evalhaven.importers.archive import file_sha256, sync_directory, whole_members
 from evalhaven.importers.pages import Page, as_line, object_id, split_page
 
 PART = ".part"
 DRAFT = ".draft"
-_GZIP = 16 + zlib.MAX_WBITS
-_BLOCK_BYTES = 1 << 18
 _HASH_MASK = (1 << 64) - 1
 _IDS_AT_ONCE = 250_000
 
@@ -102,7 +97,7 @@ class PartWriter:
     def _recover(self) -> None:
         """Keep the whole pages, cut what follows them."""
         end = 0
-        for text, member_end in _whole_members(self._file):
+        for text, member_end in whole_members(self._file):
             try:
                 if text.find(b"\n") != len(text) - 1:
                     break
@@ -117,20 +112,3 @@ class PartWriter:
 def id_hash(public_id: str) -> int:
     """Return a hash of an id, the same while the process lives."""
     return hash(public_id) & _HASH_MASK
-
-
-def _whole_members(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield the text and the end of each gzip member, until one that is cut or damaged."""
-    decompressor, text = zlib.decompressobj(_GZIP), bytearray()
-    while block := file.read(_BLOCK_BYTES):
-        read_to = file.tell()
-        while block:
-            try:
-                text += decompressor.decompress(block)
-            except zlib.error:
-                return
-            if not decompressor.eof:
-                break
-            block = decompressor.unused_data
-            yield bytes(text), read_to - len(block)
-            decompressor, text = zlib.decompressobj(_GZIP), bytearray()

@@ -88,7 +88,7 @@ async def _find_samples(client: HostedClient) -> _Samples:
                     items = await _first_page(client, path_of("evals", parent.id, "runs", best.id, "output_items"))
             except HostedError as error:
                 # Another eval may do; without an accepted key none does.
-                if error.is_refused_key:
+                if error.ends_everything:
                     raise
                 continue
             if best.total:
@@ -149,6 +149,8 @@ async def _ask(client: HostedClient, question: _Question) -> dict[str, object]:
     try:
         response = await client.observe(question.path, question.query)
     except HostedError as error:
+        if error.is_gone:
+            raise
         return entry | {"status": error.status, "error": error.message}
     text = client.account.hide_secrets(response.text)
     entry |= {"status": response.status_code, "headers": _visible_headers(client, response)}

@@ -19,6 +19,7 @@ from evalhaven.domain.clock import Clock
 from evalhaven.importers.archive import (
     MANIFEST,
     ArchiveError,
+    Asked,
     Finding,
     Manifest,
     Unit,
@@ -36,19 +37,23 @@ from evalhaven.importers.pages import object_id
 
 _JOURNAL = "journal.jsonl"
 _LOCK = ".lock"
-_FOLDERS = ("runs", "output_items", "files")
+_FOLDERS = ("runs", "output_items", "files", "logs")
 _COUNTED: dict[UnitKind, str] = {
     "evals": "evals",
     "runs": "runs",
     "output_items": "output_items",
     "file": "files",
+    "stored_completions": "stored_completions",
+    "responses": "responses",
 }
 
 
 class Workspace:
     """An archive open for writing; one process at a time."""
 
-    def __init__(self, directory: Path, base_url: str, filters: dict[str, object], clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, base_url: str, filters: dict[str, object], clock: Clock, asked: Asked | None = None
+    ) -> None:
         """Open or make the archive and take up what an interrupted export left.
 
         Raises:
@@ -62,7 +67,7 @@ class Workspace:
         self.is_lacking = False
         self._settled: set[tuple[UnitKind, str | None]] = set()
         self._clock = clock
-        self._manifest = Manifest(base_url=base_url, started_at=clock.now(), filters=filters)
+        self._manifest = Manifest(base_url=base_url, started_at=clock.now(), filters=filters, asked=asked)
         self._earlier_failures: list[Finding] = []
         self._units: dict[tuple[UnitKind, str | None], Unit] = {}
         self._lock = _lock(directory)
@@ -85,6 +90,11 @@ class Workspace:
         """Yield the raw objects of a list unit, excluded ones left out; nothing where there is no unit."""
         unit = self.find_unit(kind, owner_id)
         return iter(()) if unit is None else read_unit(self.directory, unit)
+
+    def all_objects(self, kind: UnitKind) -> Iterator[bytes]:
+        """Yield the raw objects of all list units of a kind, excluded ones left out."""
+        for unit in [unit for unit in self._units.values() if unit.kind == kind]:
+            yield from read_unit(self.directory, unit)
 
     def open_part(self, kind: UnitKind, owner_id: str | None = None, *, resume: bool = False) -> PartWriter:
         """Open a list unit for writing."""
@@ -109,29 +119,49 @@ class Workspace:
                     part.append(raw)
         self._replace(part, kind, owner_id, excluded)
 
-    def finish_items(self, part: PartWriter, run_id: str, *, final: bool, total: int = 0) -> int:
+    def finish_items(
+        self,
+        part: PartWriter,
+        run_id: str | None,
+        *,
+        kind: UnitKind = "output_items",
+        final: bool,
+        total: int = 0,
+    ) -> int:
         """Make the written output items of a run the archive's; those it held that are no longer listed are kept.
 
         Args:
             part: The written unit.
             run_id: Whose items they are.
+            kind: Of other long lists.
             final: The run will never change again.
             total: How many items the run counts; a unit with fewer is fetched again.
 
         Returns:
             How many different items there are now.
         """
-        if before := self.find_unit("output_items", run_id):
+        if before := self.find_unit(kind, run_id):
             listed, kept = part.listed(), 0
             for raw in read_objects(self.directory / before.file):
                 if id_hash(object_id(raw)) not in listed:
                     part.append(raw)
                     kept += 1
             if kept:
-                self.note("output_items", run_id, f"{kept} items are no longer listed; they are kept")
+                self.note(kind, run_id, f"{kept} items are no longer listed; they are kept")
         distinct = part.count_distinct()
-        self._replace(part, "output_items", run_id, (), final=final and distinct >= total)
+        self._replace(part, kind, run_id, (), final=final and distinct >= total)
         return distinct
+
+    def finish_collection(self, part: PartWriter, kind: UnitKind) -> None:
+        """Add what was written to what the archive holds of a kind."""
+        if not part.objects:
+            part.discard()
+            return
+        listed = part.listed()
+        for raw in self.objects(kind):
+            if id_hash(object_id(raw)) not in listed:
+                part.append(raw)
+        self._replace(part, kind, None, ())
 
     def exclude(self, kind: UnitKind, owner_id: str | None, ids: Iterable[str]) -> None:
         """Leave more objects out of a list that is finished already."""
@@ -241,6 +271,7 @@ class Workspace:
             if not self._is_settled(each):
                 failures.setdefault((each.kind, each.id), each)
         self._manifest.finished_at = finished_at
+        self._manifest.lacking = self.is_lacking
         self._manifest.counts = self.count()
         self._manifest.failures = list(failures.values())
         self._manifest.notes = self.notes

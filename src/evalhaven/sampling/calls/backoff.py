@@ -4,7 +4,8 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+
+from evalhaven.domain.http_dates import find_http_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,8 @@ def find_asked_s(headers: Mapping[str, str]) -> float | None:
     seconds = _find_number(value)
     if seconds is not None:
         return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
+    at = find_http_time(value)
+    return None if at is None else max(0.0, at - time.time())
 
 
 def _find_number(text: str) -> float | None:

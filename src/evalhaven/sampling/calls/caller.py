@@ -19,13 +19,13 @@ from evalhaven.sampling.calls.failures import (
 from evalhaven.sampling.calls.limiter import AdaptiveLimiter
 from evalhaven.sampling.calls.limits import LimitChange, LimiterState, Limits
 from evalhaven.sampling.calls.line import Line
-from evalhaven.sampling.calls.outage import Reachability
+from evalhaven.sampling.calls.outage import Reachability, Unreachable, Waiter
 from evalhaven.sampling.calls.repetition import Repetition
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.scripted.endpoint import ScriptedTransport
 from evalhaven.sampling.transport.client import Transport, open_transport
 
-__all__ = ["CallFailedError", "Called", "ModelCaller"]
+__all__ = ["Asker", "CallFailedError", "Called", "ModelCaller"]
 
 T = TypeVar("T")
 OpenTransport = Callable[[Endpoint], AbstractAsyncContextManager[Transport]]
@@ -44,6 +44,21 @@ class Called(Generic[T]):
     value: T
     attempts: int
     latency_ms: int
+
+
+@dataclass(slots=True)
+class Asker:
+    """For whom a model is called, again and again: a run, or one of its judges.
+
+    Attributes:
+        limit: How many calls its run may have under way; held for each attempt only.
+        on_retry: Told what an attempt failed with, before the next one.
+        was_answered: Whether it has ever had an answer.
+    """
+
+    limit: anyio.CapacityLimiter | None = None
+    on_retry: Callable[[FailureKind], None] | None = None
+    was_answered: bool = False
 
 
 class ModelCaller:
@@ -85,8 +100,7 @@ class ModelCaller:
         body: bytes,
         parse: Callable[[bytes], T],
         expected_tokens: int = 0,
-        run_limit: anyio.CapacityLimiter | None = None,
-        on_retry: Callable[[FailureKind], None] | None = None,
+        asker: Asker | None = None,
     ) -> Called[T]:
         """Ask a model, again and again where that makes sense, and return its answer.
 
@@ -96,8 +110,7 @@ class ModelCaller:
             body: The request, JSON.
             parse: Reads the answer's body; where it raises an UnusableReplyError the call is repeated.
             expected_tokens: What it will about cost of the tokens a minute; a Sample's usage is charged afterwards.
-            run_limit: How many calls its run may have under way; held for each attempt only.
-            on_retry: Told what an attempt failed with, before the next one.
+            asker: For whom; None for nobody who would have limits or be told anything.
 
         Raises:
             CallFailedError: There is no answer.
@@ -105,13 +118,16 @@ class ModelCaller:
         line = self._lines.get((target.endpoint.name, target.model)) or await self._open_line(target)
         url = line.urls.get(path) or line.add_url(path)
         repetition: Repetition | None = None
+        asker = asker or Asker()
+        run_limit = asker.limit
+        began_at = line.now()
         arrived_at: float | None = None
         attempts = 0
         while True:
             is_probe = False
             if line.reachability.is_down:
                 arrived_at = line.now() if arrived_at is None else arrived_at
-                is_probe = await line.wait_for_turn(arrived_at, attempts)
+                is_probe = await line.wait_for_turn(Waiter(began_at, arrived_at, asker.was_answered), attempts)
             borrower = None if run_limit is None else await _acquire(run_limit)
             try:
                 permit = await line.limiter.acquire(expected_tokens)
@@ -121,29 +137,35 @@ class ModelCaller:
                         line.limiter.note_unsent(expected_tokens)
                         continue
                     attempts += 1
-                    began_at = line.now()
+                    asked_at = line.now()
                     answer = await line.ask(url, body, parse, permit, expected_tokens)
-                    took_s = line.now() - began_at
+                    took_s = line.now() - asked_at
                 finally:
                     line.limiter.release()
             finally:
                 if run_limit is not None:
                     run_limit.release_on_behalf_of(borrower)
             if not isinstance(answer, Failure):
+                asker.was_answered = True
                 return Called(answer, attempts, round(took_s * 1000))
             repetition = repetition or Repetition(line.backoff)
             pause_s = line.find_pause_s(repetition, answer, took_s)
             if pause_s is None:
                 is_fatal = answer.is_fatal or line.is_hopeless(answer)
                 raise CallFailedError(answer.error, attempts, is_fatal_for_run=is_fatal)
-            if on_retry is not None:
-                on_retry(answer.kind)
+            if asker.on_retry is not None:
+                asker.on_retry(answer.kind)
             await anyio.sleep(pause_s)
 
     def find_state(self, target: Target) -> LimiterState | None:
         """Return what a model's limiter shows of itself; None before the first call."""
         line = self._lines.get((target.endpoint.name, target.model))
         return None if line is None else line.limiter.state
+
+    def find_unreachable(self, target: Target) -> Unreachable | None:
+        """Return that a model's endpoint cannot be reached, and why; None where it can, or nobody has asked yet."""
+        reachability = self._reachabilities.get(target.endpoint.name)
+        return None if reachability is None else reachability.unreachable
 
     def changes(self, target: Target, after: int = 0) -> list[LimitChange]:
         """Return how a model's limit changed, oldest first; `after` is the number of one that is known."""
@@ -167,7 +189,9 @@ class ModelCaller:
                 loop = asyncio.get_running_loop()
                 reachability = self._reachabilities.get(endpoint.name)
                 if reachability is None:
-                    reachability = Reachability(endpoint.retry_for_s, loop)
+                    reachability = Reachability(
+                        endpoint.name, endpoint.retry_for_s, loop, endpoint.strange_for_s, self._clock
+                    )
                     self._reachabilities[endpoint.name] = reachability
                 limits = Limits(
                     endpoint.max_concurrency,

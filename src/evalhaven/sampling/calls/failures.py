@@ -25,27 +25,26 @@ Codes of errors: the endpoint's own `error.code` where it has the form of one, e
 | `upstream_certificate_invalid` | a certificate that is not trusted |
 | `upstream_misconfigured` | a configuration that cannot be used |
 
-Messages are the endpoint's own words, cut to 500 characters, without the key that was sent.
+Messages are the endpoint's own words, cut to 500 characters, without any secret that was sent.
 """
 
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Literal, cast
-from urllib.parse import parse_qsl
+from typing import Literal
 
-import msgspec
-
-from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.masking import Secrets
 from evalhaven.domain.samples import ItemError
 from evalhaven.sampling.calls.backoff import find_asked_s
+from evalhaven.sampling.calls.said import Said, plain_text, read_error, what_came
 from evalhaven.sampling.transport.client import HttpReply, TransportError
 
 FailureKind = Literal["rate_limit", "server_error", "busy", "timeout", "connection", "invalid_reply", "final"]
 
 ORIGIN = "sampling"
+_NONE = Secrets()
 MOST_CHARS = 500
 
 _CODES: Mapping[int, str] = {
@@ -65,12 +64,8 @@ _NEVER_FITS = "request too large"  # a 429 for a request that exceeds what a who
 _TOO_LONG = ("maximum context length", "context length", "context_size", "context size", "prompt is too long")
 _FILTERED = ("content_filter", "content management policy")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_STATUS = re.compile(r"[1-5]\d\d")
 _RETRY_DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d{1,9}(?:\.\d{1,9})?)s"')
-_TAG = re.compile(r"<[^<>]{0,500}>")
-_MOST_BYTES = 256 * 1024  # of an error that is looked into
-_SECRET_NAMES = ("auth", "key", "token", "secret", "cookie")
-_SHORTEST_SECRET = 8
+_MOST_BYTES = 256 * 1024  # in which a pause is looked for
 _BAD_REQUEST, _SERVER_FAULT = 400, 500
 
 
@@ -98,40 +93,20 @@ class CallFailedError(Exception):
         error: What the item shows.
         attempts: How many were made.
         is_fatal_for_run: Whether any other call of the run would fail alike.
+        is_unreachable: Whether its endpoint could not be reached for as long as one waits that never answered the run.
     """
 
-    def __init__(self, error: ItemError, attempts: int, *, is_fatal_for_run: bool) -> None:
+    def __init__(
+        self, error: ItemError, attempts: int, *, is_fatal_for_run: bool, is_unreachable: bool = False
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.attempts = attempts
         self.is_fatal_for_run = is_fatal_for_run
+        self.is_unreachable = is_unreachable
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What an endpoint said about an error; empty where it said nothing."""
-
-    message: str = ""
-    code: str = ""
-    kind: str = ""
-    status: int | None = None
-
-
-def find_secrets(headers: Mapping[str, str], query: str = "") -> tuple[str, ...]:
-    """Return what must not be shown of what is sent: keys, with and without their scheme.
-
-    Args:
-        headers: Of each request.
-        query: Of each address.
-    """
-    secrets = set[str]()
-    for name, value in (*headers.items(), *parse_qsl(query)):
-        if any(part in name.lower() for part in _SECRET_NAMES):
-            secrets.update(part for part in (value, *value.split()) if len(part) >= _SHORTEST_SECRET)
-    return tuple(sorted(secrets, key=len, reverse=True))
-
-
-def failure_of_reply(reply: HttpReply, endpoint: str, secrets: Iterable[str] = ()) -> Failure:
+def failure_of_reply(reply: HttpReply, endpoint: str, secrets: Secrets = _NONE) -> Failure:
     """Return what an answer that is no success means.
 
     Args:
@@ -139,8 +114,8 @@ def failure_of_reply(reply: HttpReply, endpoint: str, secrets: Iterable[str] = (
         endpoint: Its name, for a message where it said nothing itself.
         secrets: What must not be repeated.
     """
-    said = _read_error(reply.body)
-    failure = _judge(reply.status, said, endpoint, reply.body)
+    said = _read(reply, secrets)
+    failure = _judge(reply.status, said, endpoint, reply)
     if failure.kind != "final":
         if reply.headers.get("x-should-retry", "").strip().lower() == "false":
             failure = replace(failure, kind="final")
@@ -149,7 +124,7 @@ def failure_of_reply(reply: HttpReply, endpoint: str, secrets: Iterable[str] = (
     return _shown(failure, secrets)
 
 
-def failure_of_unusable(reply: HttpReply, reason: str, endpoint: str, secrets: Iterable[str] = ()) -> Failure:
+def failure_of_unusable(reply: HttpReply, reason: str, endpoint: str, secrets: Secrets = _NONE) -> Failure:
     """Return what a success means that cannot be read: some routers put the error of another server into it.
 
     Args:
@@ -158,16 +133,19 @@ def failure_of_unusable(reply: HttpReply, reason: str, endpoint: str, secrets: I
         endpoint: Its name.
         secrets: What must not be repeated.
     """
-    said = _read_error(reply.body)
+    said = _read(reply, secrets)
     if said.message and said.status is not None and said.status >= _BAD_REQUEST:
-        return _shown(_judge(said.status, said, endpoint, reply.body), secrets)
-    message = said.message or f"{endpoint} answered {reply.status} with what is no answer: {reason}"
+        failure = _judge(said.status, said, endpoint, reply)
+        # It came whole and may have cost something, so it is no outage, whatever status it tells of.
+        kind = failure.kind if failure.kind in ("final", "rate_limit") else "invalid_reply"
+        return _shown(replace(failure, kind=kind), secrets)
+    message = said.message or f"{endpoint} {what_came(reply, reason, secrets)}"
     return _shown(Failure(_error(_code_of(said, "invalid_reply"), message), "invalid_reply"), secrets)
 
 
-def failure_of_transport(error: TransportError, endpoint: str) -> Failure:
+def failure_of_transport(error: TransportError, endpoint: str, secrets: Secrets = _NONE) -> Failure:
     """Return what it means that there is no answer."""
-    message = f"{endpoint}: {error}"[:MOST_CHARS]
+    message = secrets.hide(f"{endpoint}: {error}")[:MOST_CHARS]
     if error.kind == "connect" and _is_certificate_fault(error):
         return Failure(_error("upstream_certificate_invalid", message), "final", is_fatal=True)
     match error.kind:
@@ -193,11 +171,18 @@ def _error(code: str, message: str, *, retryable: bool = True) -> ItemError:
     return ItemError(code, message, ORIGIN, retryable)
 
 
-def _judge(status: int, said: _Said, endpoint: str, body: bytes) -> Failure:
+def _where_to(reply: HttpReply) -> str:
+    location = reply.headers.get("location", "").strip()
+    if not location:
+        return "and does not say where to; configure the address that answers"
+    return f"and points to {location}; configure that address"
+
+
+def _judge(status: int, said: Said, endpoint: str, reply: HttpReply) -> Failure:
     if status < _BAD_REQUEST:
-        message = f"{endpoint} answered {status} and points to another address; configure that one"
+        message = f"{endpoint} answered {status} {_where_to(reply)}"
         return Failure(_error("unexpected_redirect", message), "final", is_fatal=True)
-    message = said.message or _plain_text(status, body, endpoint)
+    message = said.message or f"{endpoint} answered {status}: {plain_text(reply.body) or 'nothing more'}"
     if status >= _SERVER_FAULT:
         is_loop = status == HTTPStatus.LOOP_DETECTED
         error = _error(_code_of(said, "loop_detected" if is_loop else "server_error"), message)
@@ -215,7 +200,7 @@ def _judge(status: int, said: _Said, endpoint: str, body: bytes) -> Failure:
     return Failure(_error(code, message, retryable=is_fatal), "final", is_fatal=is_fatal)
 
 
-def _default_code(status: int, said: _Said, message: str) -> str:
+def _default_code(status: int, said: Said, message: str) -> str:
     if status == HTTPStatus.NOT_FOUND:
         return "model_not_found" if said.message else "not_found"
     if status in _CODES:
@@ -228,7 +213,7 @@ def _default_code(status: int, said: _Said, message: str) -> str:
     return "invalid_request_error"
 
 
-def _code_of(said: _Said, default: str) -> str:
+def _code_of(said: Said, default: str) -> str:
     return said.code if _CODE.fullmatch(said.code) else default
 
 
@@ -241,43 +226,6 @@ def _find_asked_s(reply: HttpReply) -> float | None:
     return asked_s
 
 
-def _read_error(body: bytes) -> _Said:
-    """Return the error that a body holds: OpenAI's form, and those of other servers and gateways."""
-    if len(body) > _MOST_BYTES:
-        return _Said()
-    try:
-        document = cast("JsonValue", msgspec.json.decode(body))
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return _Said()
-    if isinstance(document, list) and document:
-        document = document[0]
-    if not isinstance(document, dict):
-        return _Said()
-    fault = document.get("error")
-    if isinstance(fault, str) and fault:
-        return _Said(message=fault)
-    if not isinstance(fault, dict):
-        if "message" not in document and "detail" not in document:
-            return _Said()
-        fault = document
-    code = fault.get("code")
-    status = int(code) if isinstance(code, int | str) and _STATUS.fullmatch(str(code)) else None
-    message = _text(fault.get("message")) or _text(fault.get("detail"))
-    return _Said(message, _text(code), _text(fault.get("type")), status)
-
-
-def _text(value: JsonValue) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None or isinstance(value, int | float) else msgspec.json.encode(value).decode()
-
-
-def _plain_text(status: int, body: bytes, endpoint: str) -> str:
-    """Return a message for an error in no known form, such as a gateway's page."""
-    text = _TAG.sub(" ", body[: 8 * MOST_CHARS].decode("utf-8", "replace"))
-    return f"{endpoint} answered {status}: {' '.join(text.split()) or 'nothing more'}"
-
-
 def _is_certificate_fault(error: BaseException) -> bool:
     return any(isinstance(each, ssl.CertificateError) for each in _causes(error)) or "certificate" in str(error).lower()
 
@@ -288,9 +236,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _shown(failure: Failure, secrets: Iterable[str]) -> Failure:
+def _read(reply: HttpReply, secrets: Secrets) -> Said:
+    """Return what an answer says about an error; a code that repeats a secret is none."""
+    said = read_error(reply.body)
+    return said if secrets.hide(said.code) == said.code else replace(said, code="")
+
+
+def _shown(failure: Failure, secrets: Secrets) -> Failure:
     """Return a failure whose message may be shown: without secrets, then cut."""
-    message = failure.error.message
-    for secret in secrets:
-        message = message.replace(secret, "***")
-    return replace(failure, error=replace(failure.error, message=message[:MOST_CHARS]))
+    message = secrets.hide(failure.error.message)[:MOST_CHARS]
+    return replace(failure, error=replace(failure.error, message=message))

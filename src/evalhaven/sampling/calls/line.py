@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from evalhaven.domain.samples import Sample
@@ -13,13 +14,13 @@ from evalhaven.sampling.calls.failures import (
     failure_of_reply,
     failure_of_transport,
     failure_of_unusable,
-    find_secrets,
 )
 from evalhaven.sampling.calls.limiter import AdaptiveLimiter
-from evalhaven.sampling.calls.outage import EndpointDownError, Reachability
+from evalhaven.sampling.calls.outage import EndpointDownError, Reachability, Waiter
 from evalhaven.sampling.calls.repetition import Repetition
 from evalhaven.sampling.catalog import HOP_HEADER, Endpoint
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
+from evalhaven.sampling.secrets import secrets_of
 from evalhaven.sampling.transport.client import Transport, TransportError
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Line:
     ) -> None:
         self._endpoint = endpoint
         self._headers: Mapping[str, str] = {HOP_HEADER: "1", **endpoint.headers, "content-type": "application/json"}
-        self._secrets = find_secrets(endpoint.headers, endpoint.query)
+        self._secrets = secrets_of(endpoint)
         self._timeout_s = endpoint.timeout_s
         self._transport = transport
         self.backoff = Backoff(
@@ -71,21 +72,23 @@ class Line:
         url = self.urls[path] = self._endpoint.url_of(path)
         return url
 
-    async def wait_for_turn(self, arrived_at: float, attempts: int) -> bool:
+    async def wait_for_turn(self, waiter: Waiter, attempts: int) -> bool:
         """Wait while the endpoint is gone; return whether this call shall find out that it is back.
 
         Args:
-            arrived_at: When the call first did so.
+            waiter: Whose call it is.
             attempts: How many it has made.
 
         Raises:
             CallFailedError: It is gone for too long.
         """
         try:
-            return await self.reachability.wait_for_turn(arrived_at)
+            return await self.reachability.wait_for_turn(waiter)
         except EndpointDownError as error:
             # Others would wait as long, for nothing.
-            raise CallFailedError(error.error, attempts, is_fatal_for_run=True) from error
+            raise CallFailedError(
+                error.error, attempts, is_fatal_for_run=True, is_unreachable=error.is_strange
+            ) from error
 
     async def ask(
         self, url: str, body: bytes, parse: Callable[[bytes], T], permit: int, expected_tokens: int
@@ -94,12 +97,7 @@ class Line:
         try:
             reply = await self._transport.post(url, self._headers, body, self._timeout_s)
         except TransportError as error:
-            failure = failure_of_transport(error, self._endpoint.name)
-            if error.kind in ("malformed", "too_large"):
-                # Something came: the endpoint is there.
-                return self._fail(failure, permit, expected_tokens)
-            self.reachability.note_failure(failure.error)
-            return failure
+            return self._fail_unanswered(error, permit, expected_tokens)
         except ValueError as error:
             return failure_of_configuration(error, self._endpoint.name)
         if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own borders
@@ -130,6 +128,18 @@ class Line:
             (failure.asked_s or 0.0) > self.backoff.longest_asked_s
             or self.limiter.fruitless_s > self._endpoint.retry_for_s
         )
+
+    def _fail_unanswered(self, error: TransportError, permit: int, expected_tokens: int) -> Failure:
+        """Return what it means that there is no answer, and tell reachability of it."""
+        failure = failure_of_transport(error, self._endpoint.name, self._secrets)
+        if error.kind in ("malformed", "too_large"):
+            # Something came: the endpoint is there.
+            return self._fail(failure, permit, expected_tokens)
+        self.reachability.note_failure(failure.error, is_unreached=error.kind == "connect")
+        if failure.is_fatal and self.reachability.has_replied:
+            # It was configured well: a certificate that is wrong for a while is an outage like any other.
+            return replace(failure, kind="connection", is_fatal=False)
+        return failure
 
     def _fail(self, failure: Failure, permit: int, expected_tokens: int) -> Failure:
         """Tell limiter and reachability of an answer that is a failure."""

@@ -1,20 +1,26 @@
 """Whether an endpoint answers at all, shared by all calls to it.
 
 While it is gone nobody hammers it: calls wait, and one of them tries it now and then. The first answer, whatever it
-says, lets all of them through.
+says, lets all of them through. That it cannot be reached is told as soon as a connection fails and nothing else was
+heard of it just before: long before anything is given up.
 """
 
 import asyncio
 from dataclasses import dataclass, field
 
 import anyio
+import structlog
 
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.samples import ItemError
 
 _FAILURES = 5
 _SILENT_S = 1.0
 _FIRST_PROBE_S = 0.5
 _LONGEST_PROBE_S = 5.0
+_LATE_S = 60.0  # while calls wait, somebody tries more often than that
+_HEARD_S = 0.5  # an endpoint that answered so recently is there, whatever becomes of one connection
 
 
 class EndpointDownError(Exception):
@@ -22,11 +28,40 @@ class EndpointDownError(Exception):
 
     Attributes:
         error: Why the last one failed.
+        is_strange: Whether it could not be reached, never answered whoever asks, and nobody said how long to wait.
     """
 
-    def __init__(self, error: ItemError) -> None:
+    def __init__(self, error: ItemError, *, is_strange: bool) -> None:
         super().__init__(error.message)
         self.error = error
+        self.is_strange = is_strange
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """That an endpoint cannot be reached: why, and since when, in Unix seconds."""
+
+    reason: str
+    since: float
+
+    def to_json(self) -> JsonObject:
+        """Return it as run objects show it."""
+        return {"reason": self.reason, "since": self.since}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """Who waits for an endpoint.
+
+    Attributes:
+        began_at: When the call was made first, on the loop's clock.
+        arrived_at: When it first found the endpoint gone.
+        was_answered: Whether its run has ever had an answer from there.
+    """
+
+    began_at: float
+    arrived_at: float
+    was_answered: bool
 
 
 @dataclass(slots=True)
@@ -34,6 +69,7 @@ class _Outage:
     since: float
     next_probe_at: float
     error: ItemError
+    is_unreached: bool
     probe_every_s: float = _FIRST_PROBE_S
     is_over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -43,50 +79,124 @@ class Reachability:
 
     Attributes:
         is_down: Whether there is an outage now.
+        has_replied: Whether anything was ever heard of the endpoint.
     """
 
-    __slots__ = ("_failing_since", "_failures", "_loop", "_outage", "_retry_for_s", "is_down")
+    __slots__ = (
+        "_clock",
+        "_endpoint",
+        "_failing_since",
+        "_failures",
+        "_heard_at",
+        "_log",
+        "_loop",
+        "_outage",
+        "_retry_for_s",
+        "_strange_for_s",
+        "_unreachable",
+        "_unreached_at",
+        "has_replied",
+        "is_down",
+    )
 
-    def __init__(self, retry_for_s: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        retry_for_s: float,
+        loop: asyncio.AbstractEventLoop,
+        strange_for_s: float | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         """Begin reachable.
 
         Args:
+            endpoint: Its name, for the log.
             retry_for_s: Seconds after which calls no longer wait for the end of an outage.
             loop: Its time is used.
+            strange_for_s: The same for those whose run it never answered, where it cannot be reached; None: alike.
+            clock: The time that is shown.
         """
         self.is_down = False
+        self.has_replied = False
+        self._unreachable: Unreachable | None = None
+        self._unreached_at = 0.0
+        self._endpoint = endpoint
         self._retry_for_s = retry_for_s
+        self._strange_for_s = strange_for_s
         self._loop = loop
+        self._clock = clock or Clock()
         self._failures = 0
         self._failing_since = 0.0
+        self._heard_at = float("-inf")
         self._outage: _Outage | None = None
+        self._log = structlog.get_logger("evalhaven.endpoints")
+
+    @property
+    def unreachable(self) -> Unreachable | None:
+        """Return that it cannot be reached now, and why; None while it can, or where nobody has tried of late."""
+        return self._unreachable if self._loop.time() - self._unreached_at < _LATE_S else None
 
     def note_reply(self) -> None:
         """Count an answer, be it a refusal."""
         self._failures = 0
+        self.has_replied = True
+        self._heard_at = self._loop.time()
+        if self._unreachable is not None:
+            gone_s = round(self._clock.now() - self._unreachable.since, 1)
+            self._log.warning("endpoint_reachable", endpoint=self._endpoint, after_s=gone_s, effect="calls go on")
+            self._unreachable = None
         if self._outage is not None:
             self._outage.is_over.set()
             self._outage = None
             self.is_down = False
 
-    def note_failure(self, error: ItemError) -> None:
-        """Count a call that had no answer, or a 5xx."""
+    def note_failure(self, error: ItemError, *, is_unreached: bool = False) -> None:
+        """Count a call that had no answer, or a 5xx.
+
+        Args:
+            error: What its item would show.
+            is_unreached: There was no connection at all.
+        """
         now = self._loop.time()
+        if is_unreached:
+            self._unreached_at = now
+            self._note_unreached(error, now)
         if self._outage is not None:
             self._outage.error = error
+            self._outage.is_unreached = is_unreached
             return
         if self._failures == 0:
             self._failing_since = now
         self._failures += 1
         if self._failures >= _FAILURES and now - self._failing_since >= _SILENT_S:
-            self._outage = _Outage(self._failing_since, now + _FIRST_PROBE_S, error)
+            self._outage = _Outage(self._failing_since, now + _FIRST_PROBE_S, error, is_unreached=is_unreached)
             self.is_down = True
 
-    async def wait_for_turn(self, arrived_at: float) -> bool:
+    def _note_unreached(self, error: ItemError, now: float) -> None:
+        """Tell that there was no connection, unless something else is heard within the next half second."""
+        if self._unreachable is not None:
+            return
+        since = self._clock.now()
+        heard_at = self._heard_at
+
+        def tell() -> None:
+            if self._unreachable is None and self._heard_at == heard_at:
+                self._unreachable = Unreachable(error.message, since)
+                self._log.warning(
+                    "endpoint_unreachable", endpoint=self._endpoint, reason=error.message, effect="calls wait"
+                )
+
+        fresh_s = heard_at + _HEARD_S - now
+        if fresh_s > 0:
+            self._loop.call_later(fresh_s, tell)
+        else:
+            tell()
+
+    async def wait_for_turn(self, waiter: Waiter) -> bool:
         """Wait until an outage is over; return True to the one who shall try whether it is.
 
         Args:
-            arrived_at: When the call began to wait for the end of an outage, on the loop's clock.
+            waiter: Who waits.
 
         Raises:
             EndpointDownError: It lasts for too long, and the attempts of the last seconds failed too.
@@ -95,9 +205,12 @@ class Reachability:
             outage = self._outage
             now = self._loop.time()
             # Whoever comes late waits for two attempts all the same: it may have returned long ago.
-            give_up_at = max(outage.since + self._retry_for_s, arrived_at + 2 * _LONGEST_PROBE_S)
+            give_up_at = max(outage.since + self._retry_for_s, waiter.arrived_at + 2 * _LONGEST_PROBE_S)
+            is_strange = outage.is_unreached and not waiter.was_answered and self._strange_for_s is not None
+            if is_strange:
+                give_up_at = max(outage.since, waiter.began_at) + (self._strange_for_s or 0.0)
             if now >= give_up_at:
-                raise EndpointDownError(outage.error)
+                raise EndpointDownError(outage.error, is_strange=is_strange)
             if now >= outage.next_probe_at:
                 outage.next_probe_at = now + outage.probe_every_s
                 outage.probe_every_s = min(2 * outage.probe_every_s, _LONGEST_PROBE_S)

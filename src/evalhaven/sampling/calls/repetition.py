@@ -15,6 +15,7 @@ _MOST_ATTEMPTS: Mapping[FailureKind, int] = {
     "invalid_reply": 4,
     "final": 1,
 }
+_OUTAGES = frozenset({"server_error", "timeout", "connection"})
 
 
 class Repetition:
@@ -41,12 +42,12 @@ class Repetition:
             failure: What the last one came to.
             took_s: How long it took.
             is_paced: Whether something else keeps the next one waiting: the limiter's pause, or an outage, in which
-                attempts are not counted either.
+                attempts that failed by it are not counted either. An answer that came was paid for, and counts.
         """
         if failure.kind == "final":
             return None
         is_refused = failure.kind == "rate_limit"
-        if is_paced and not is_refused:
+        if is_paced and failure.kind in _OUTAGES:
             return 0.0
         attempt = self._attempts[failure.kind] = self._attempts.get(failure.kind, 0) + 1
         if attempt >= _MOST_ATTEMPTS[failure.kind]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from evalhaven.sampling.catalog import (
     DEFAULT_START_CONCURRENCY,
+    DEFAULT_STRANGE_FOR_S,
     HOP_HEADER,
     Ability,
     CatalogError,
@@ -245,6 +246,7 @@ class _Limits(TypedDict):
     tokens_per_minute: int | None
     timeout_s: float
     retry_for_s: float
+    strange_for_s: float | None
     prices: tuple[Price, ...]
 
 
@@ -260,5 +262,6 @@ def _limits(table: EndpointTable) -> _Limits:
         "tokens_per_minute": table.tokens_per_minute,
         "timeout_s": table.timeout_s,
         "retry_for_s": table.retry_for_s,
+        "strange_for_s": None if "retry_for_s" in table.model_fields_set else DEFAULT_STRANGE_FOR_S,
         "prices": tuple(Price(price.model, price.input, price.cached_input, price.output) for price in table.prices),
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from evalhaven.sampling.catalog import (
     DEFAULT_MAX_CONCURRENCY,
     DEFAULT_START_CONCURRENCY,
+    DEFAULT_STRANGE_FOR_S,
     Catalog,
     CatalogError,
     Endpoint,
@@ -99,6 +100,7 @@ def _endpoint(name: str, base_url: str, key: str | None, upstream: Upstream) -> 
         headers=headers,
         max_concurrency=most,
         start_concurrency=min(most, DEFAULT_START_CONCURRENCY),
+        strange_for_s=DEFAULT_STRANGE_FOR_S,
         transport=TransportOptions(trust_env=True),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 
 if TYPE_CHECKING:
@@ -35,9 +36,12 @@ class EmbeddingError(Exception):
         self.is_fatal = is_fatal
 
 
+Embedding = str | list[float | None]
+
+
 class _Embedding(msgspec.Struct):
     index: int
-    embedding: str | list[float]
+    embedding: Embedding
 
 
 class _Answer(msgspec.Struct):
@@ -56,7 +60,7 @@ class Embedded:
         tokens: How many it counted; 0 where it did not say.
     """
 
-    embeddings: Sequence[str | list[float]]
+    embeddings: Sequence[Embedding]
     tokens: int
 
 
@@ -76,8 +80,8 @@ def read_embeddings(body: bytes, count: int) -> Embedded:
         UnusableReplyError: It has no embedding for each of them.
     """
     try:
-        answer = _ANSWERS.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        answer = _read(body)
+    except (msgspec.ValidationError, InvalidJsonError) as error:
         raise UnusableReplyError(f"it cannot be read: {error}") from error
     by_index = {each.index: each.embedding for each in answer.data}
     if len(answer.data) != count or by_index.keys() != set(range(count)):
@@ -87,7 +91,7 @@ def read_embeddings(body: bytes, count: int) -> Embedded:
     return Embedded([by_index[index] for index in range(count)], _tokens_of(answer.usage))
 
 
-def vectors_of(embeddings: Sequence[str | list[float]]) -> "list[Vector | EmbeddingError]":
+def vectors_of(embeddings: Sequence[Embedding]) -> "list[Vector | EmbeddingError]":
     """Return embeddings as vectors; in the place of one that is unusable, why.
 
     Raises:
@@ -99,13 +103,26 @@ def vectors_of(embeddings: Sequence[str | list[float]]) -> "list[Vector | Embedd
     return vectors
 
 
+def _read(body: bytes) -> _Answer:
+    """Return an answer; what nobody reads of it may hold anything.
+
+    Raises:
+        InvalidJsonError: It is no JSON.
+        ValidationError: It is another one.
+    """
+    try:
+        return _ANSWERS.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return msgspec.convert(parse_reply(body), _Answer, strict=False)
+
+
 def _tokens_of(usage: Any) -> int:
     counts = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
     tokens = counts.get("total_tokens") or counts.get("prompt_tokens")
     return int(tokens) if isinstance(tokens, int | float) and 0 < tokens < _MOST_TOKENS else 0
 
 
-def _vector_of(embedding: str | list[float]) -> "Vector | EmbeddingError":
+def _vector_of(embedding: Embedding) -> "Vector | EmbeddingError":
     # Importing numpy takes a fifth of a second, and most servers never need it.
     import numpy as np  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from evalhaven.sampling.calls.caller import CallFailedError, ModelCaller
+from evalhaven.sampling.calls.caller import Asker, CallFailedError, ModelCaller
 from evalhaven.sampling.catalog import Target
 from evalhaven.sampling.embeddings.api import (
     EMBEDDINGS_PATH,
@@ -117,6 +117,7 @@ class Embedder:
         self._queue: OrderedDict[bytes, _Wanted] = OrderedDict()
         self._arrival = anyio.Event()
         self._gathering = anyio.Lock()
+        self._asker = Asker(on_retry=self._note_retry)
         self._log = structlog.get_logger("evalhaven.embeddings")
 
     @property
@@ -219,7 +220,7 @@ class Embedder:
                 request_body(self._target.model, texts),
                 partial(read_embeddings, count=count),
                 sum(lengths) // _CHARS_A_TOKEN,
-                on_retry=self._note_retry,
+                self._asker,
             )
         except CallFailedError as failed:
             error = failed.error

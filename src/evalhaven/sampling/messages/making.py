@@ -11,8 +11,20 @@ CHAT_PATH = "/chat/completions"
 RESPONSES_PATH = "/responses"
 
 
+Path = tuple[str | int, ...]
+"""Keys and indexes from a document down to one of its values."""
+
+
 class UnsupportedRequestError(ValueError):
-    """What a run asks for cannot be sent to its endpoint; the message says what, and the cure."""
+    """What a run or a judge asks for cannot be sent to its endpoint; the message says what, and the cure.
+
+    Attributes:
+        at: Where it stands: `messages`, `sampling_params` or `extra_body`, and the path from there.
+    """
+
+    def __init__(self, message: str, *at: str | int) -> None:
+        super().__init__(message)
+        self.at: Path = at
 
 
 class RequestError(ValueError):
@@ -20,18 +32,30 @@ class RequestError(ValueError):
 
     Attributes:
         error: Why.
-        unresolved: The placeholders without a value, where that is why.
+        unresolved: The placeholders without a value.
+        at: Where in the messages the cause stands; empty where they are at fault as a whole.
     """
 
-    def __init__(self, error: ItemError, unresolved: tuple[str, ...] = ()) -> None:
+    def __init__(self, error: ItemError, unresolved: tuple[str, ...] = (), at: Path = ()) -> None:
         super().__init__(error.message)
         self.error = error
         self.unresolved = unresolved
+        self.at = at
+
+    def inside(self, *at: str | int) -> "RequestError":
+        """Return the error with what is around its cause put in front of its place."""
+        self.at = (*at, *self.at)
+        return self
 
 
-def unsendable(message: str) -> RequestError:
-    """Return the error of an item whose messages cannot be sent."""
-    return RequestError(ItemError("invalid_messages", message, "data_source"))
+def unsendable(message: str, *at: str | int) -> RequestError:
+    """Return the error of an item whose messages cannot be sent.
+
+    Args:
+        message: Why.
+        at: Where the cause stands; who knows what is around it puts that in front.
+    """
+    return RequestError(ItemError("invalid_messages", message, "data_source"), at=at)
 
 
 class FileContents(Protocol):
@@ -49,10 +73,12 @@ class ModelRequest:
     Attributes:
         body: JSON.
         shown: Its messages as output items show them: `role`, `content` as one string, and tool calls.
+        unresolved: The placeholders that were left out of it for want of a value; judges are asked all the same.
     """
 
     body: bytes
     shown: list[JsonValue]
+    unresolved: tuple[str, ...] = ()
 
 
 class RequestMaker(Protocol):
@@ -77,6 +103,6 @@ class RequestMaker(Protocol):
             files: Where file ids are looked up.
 
         Raises:
-            RequestError: A placeholder has no value, or the item's messages cannot be sent.
+            RequestError: A placeholder of input messages has no value, or the item's messages cannot be sent.
         """
         ...

@@ -8,7 +8,7 @@ from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, p
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.templates import MAX_RENDERED_CHARS, Placeholder, TemplateTooLargeError, parse_template
 from evalhaven.sampling.messages.attachments import NO_FILES, FileUrls, KeptUrls
-from evalhaven.sampling.messages.contents import TEXT_TYPES, parts_of
+from evalhaven.sampling.messages.contents import TEXT_TYPES, parts_of, without_blank_media
 from evalhaven.sampling.messages.gaps import Gap, TemplateTable, Tree, encode_json, fill, json_pieces
 from evalhaven.sampling.messages.making import FileContents, RequestError
 from evalhaven.sampling.messages.trajectories import Dialect, checked_items, sent_items, shown_items
@@ -20,14 +20,18 @@ _MESSAGE_KEYS = ("role", "content", "phase")
 _Shown = JsonObject | tuple[str, Sequence[str | Gap]]  # as it is, or role and texts to be joined
 
 
+Messages = tuple[bytes, list[JsonValue], tuple[str, ...]]
+"""A JSON array, the same as output items show it, and the placeholders that were left out for want of a value."""
+
+
 class Prompt(Protocol):
     """Messages that are made anew for each item."""
 
-    def render(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> tuple[bytes, list[JsonValue]]:
-        """Return the messages as a JSON array, and as output items show them.
+    def render(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> Messages:
+        """Return the messages of an item.
 
         Raises:
-            RequestError: A placeholder has no value, or the messages cannot be sent.
+            RequestError: A placeholder has no value and may not be left out, or the messages cannot be sent.
         """
         ...
 
@@ -35,7 +39,7 @@ class Prompt(Protocol):
 class TemplatePrompt:
     """Messages with placeholders: bytes with gaps for the texts that differ from item to item."""
 
-    def __init__(self, messages: Sequence[JsonObject], dialect: Dialect) -> None:
+    def __init__(self, messages: Sequence[JsonObject], dialect: Dialect, *, leaves_out: bool = False) -> None:
         """Compile messages.
 
         Raises:
@@ -44,7 +48,9 @@ class TemplatePrompt:
         Args:
             messages: As `template_messages` returns them.
             dialect: What the endpoint wants.
+            leaves_out: Whether a placeholder without a value leaves nothing instead of being an error.
         """
+        self._leaves_out = leaves_out
         table = TemplateTable()
         urls = KeptUrls()
         pieces: list[bytes | Gap | _Late] = [b"["]
@@ -67,15 +73,23 @@ class TemplatePrompt:
         self._gaps = [(at, piece.number) for at, piece in enumerate(merged) if isinstance(piece, Gap)]
         self._late = [(at, piece) for at, piece in enumerate(merged) if isinstance(piece, _Late)]
 
-    def render(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> tuple[bytes, list[JsonValue]]:
-        """Return the messages as a JSON array, and as output items show them."""
-        texts = self._texts(namespaces)
+    def render(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> Messages:
+        """Return the messages of an item."""
+        texts, unresolved = self._texts(namespaces)
+        try:
+            encoded, shown = self._fill(texts, files, has_blanks=bool(unresolved))
+        except RequestError as error:
+            raise RequestError(error.error, unresolved, error.at) from error
+        return encoded, shown, unresolved
+
+    def _fill(self, texts: Sequence[str], files: FileContents, *, has_blanks: bool) -> tuple[bytes, list[JsonValue]]:
+        """Return the messages with these texts in their gaps."""
         pieces = self._pieces.copy()
         for at, number in self._gaps:
             pieces[at] = encode_json(texts[number])
         filled: dict[_Late, list[JsonObject]] = {}
         for at, late in self._late:
-            filled[late] = late.fill(texts)
+            filled[late] = late.fill(texts, has_blanks=has_blanks)
             pieces[at] = late.encode(filled[late], files)
         shown: list[JsonValue] = []
         for entry in self._shown:
@@ -89,14 +103,15 @@ class TemplatePrompt:
                 shown.append(entry)
         return b"".join(pieces), shown
 
-    def _texts(self, namespaces: Mapping[str, JsonValue]) -> list[str]:
+    def _texts(self, namespaces: Mapping[str, JsonValue]) -> tuple[list[str], tuple[str, ...]]:
+        """Return the text of each template, and the placeholders that have no value."""
         texts: list[str] = []
+        unresolved: list[str] = []
         length = 0
         try:
             for template in self._templates:
                 rendered = template.render(namespaces)
-                if rendered.unresolved:
-                    raise self._unresolved_error(namespaces)
+                unresolved += rendered.unresolved
                 texts.append(rendered.text)
                 length += len(rendered.text)
                 if length > MAX_RENDERED_CHARS:
@@ -104,10 +119,9 @@ class TemplatePrompt:
         except TemplateTooLargeError:
             message = f"The input messages are longer than {MAX_RENDERED_CHARS} characters for this item."
             raise RequestError(ItemError("template_too_large", message, "template")) from None
-        return texts
-
-    def _unresolved_error(self, namespaces: Mapping[str, JsonValue]) -> RequestError:
-        return _unresolved([name for each in self._templates for name in each.render(namespaces).unresolved])
+        if unresolved and not self._leaves_out:
+            raise _unresolved(unresolved)
+        return texts, tuple(dict.fromkeys(unresolved))
 
 
 class _Late:
@@ -122,8 +136,12 @@ class _Late:
         self._urls = urls
         sent_items([message], dialect, NO_FILES, number)
 
-    def fill(self, texts: Sequence[str]) -> list[JsonObject]:
-        return checked_items([fill(self._tree, texts)], self._number)
+    def fill(self, texts: Sequence[str], *, has_blanks: bool) -> list[JsonObject]:
+        messages = checked_items([fill(self._tree, texts)], self._number)
+        if not has_blanks:
+            return messages
+        # No endpoint takes an image without an address: where that has no value, nothing is sent of it.
+        return [{**message, "content": without_blank_media(message.get("content"))} for message in messages]
 
     def encode(self, messages: list[JsonObject], files: FileContents) -> bytes:
         sent = sent_items(messages, self._dialect, FileUrls(files, self._urls), self._number)
@@ -151,8 +169,8 @@ class ReferencePrompt:
         self._instruction = instruction
         self._urls = KeptUrls()
 
-    def render(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> tuple[bytes, list[JsonValue]]:
-        """Return the messages as a JSON array, and as output items show them."""
+    def render(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> Messages:
+        """Return the messages of an item."""
         try:
             value = self._path.get_value(namespaces)
         except LookupError:
@@ -165,7 +183,7 @@ class ReferencePrompt:
         if self._instruction is not None:
             items = instructed(items, self._instruction)
         sent = sent_items(items, self._dialect, FileUrls(files, self._urls))
-        return encode_json(sent), shown_items(items, self._dialect)
+        return encode_json(sent), shown_items(items, self._dialect), ()
 
 
 def template_messages(documents: Sequence[JsonValue]) -> list[JsonObject]:

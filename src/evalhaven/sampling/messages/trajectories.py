@@ -10,11 +10,11 @@ from typing import cast
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.tool_calls import call_item_of, is_call, tool_call_of
 from evalhaven.sampling.catalog import ChatOrResponses
 from evalhaven.sampling.messages.attachments import FileLookup
 from evalhaven.sampling.messages.contents import chat_content, responses_content, shown_content, shown_object
-from evalhaven.sampling.messages.making import unsendable
-from evalhaven.sampling.protocols.tool_calls import call_item_of, is_call, tool_call_of
+from evalhaven.sampling.messages.making import RequestError, unsendable
 
 _NOT_IN_CHAT = frozenset({"type", "id", "status", "phase", "annotations", "parsed"})
 _TRANSLATED = frozenset({"role", "content", "tool_calls", "tool_call_id", "function_call", "refusal"})
@@ -60,7 +60,7 @@ def checked_items(value: JsonValue, first: int = 0) -> list[JsonObject]:
             raise unsendable(f"Input message {at} must be an object, but is {_named(item)}.")
         if _is_message(item):
             if not isinstance(item.get("role"), str) or not item["role"]:
-                raise unsendable(f"Input message {at} has no role.")
+                raise unsendable(f"Input message {at} has no role.", at, "role")
             if not isinstance(item.get("tool_calls"), list | None):
                 raise unsendable(f"Input message {at} has tool_calls that are no array.")
         elif not isinstance(item["type"], str):
@@ -96,7 +96,10 @@ def _as_chat(items: list[tuple[int, JsonObject]], dialect: Dialect, files: FileL
         at = f"Input message {number}"
         kind = item.get("type")
         if _is_message(item):
-            messages.append(_chat_message(item, dialect, files, at))
+            try:
+                messages.append(_chat_message(item, dialect, files, at))
+            except RequestError as error:
+                raise error.inside(number) from None
             is_turn_open = item["role"] == "assistant" and kind == "message"
         elif kind in ("function_call", "custom_tool_call"):
             if not is_turn_open:
@@ -145,7 +148,10 @@ def _as_input(items: list[tuple[int, JsonObject]], dialect: Dialect, files: File
             output = responses_content(item.get("content"), "tool", files, at, audio=dialect.takes_audio)
             sent.append({**calls.answered_by(item), "output": output})
         else:
-            sent.extend(_input_of(item, dialect, files, at, calls))
+            try:
+                sent.extend(_input_of(item, dialect, files, at, calls))
+            except RequestError as error:
+                raise error.inside(number) from None
     return sent
 
 

@@ -36,13 +36,19 @@ def chat_parameters(wanted: Wanted, lacks: Collection[str], endpoint_name: str, 
         "reasoning_effort": wanted.reasoning_effort,
         "verbosity": wanted.text_settings.get("verbosity"),
         "response_format": None if wanted.answer_format is None else chat_format(wanted.answer_format),
-        "tools": [chat_tool(tool, is_translated=is_translated) for tool in wanted.tools] or None,
+        "tools": [chat_tool(tool, number, is_translated=is_translated) for number, tool in enumerate(wanted.tools)]
+        or None,
         "tool_choice": chat_tool_choice(wanted.tool_choice, is_translated=is_translated),
+        "modalities": wanted.modalities,
+        "audio": wanted.audio,
     }
     unknown = next((key for key in wanted.text_settings if key != "verbosity"), None)
     if unknown is not None:
         raise UnsupportedRequestError(
             f"`text.{unknown}` has no place in chat completions, which is all that endpoint {endpoint_name!r} has. "
-            "Leave it out, or use an endpoint that has the Responses protocol."
+            "Leave it out, or use an endpoint that has the Responses protocol.",
+            "sampling_params",
+            "text",
+            unknown,
         )
     return Asked({key: value for key, value in body.items() if value is not None}, tuple(adaptations))

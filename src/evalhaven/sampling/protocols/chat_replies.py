@@ -1,59 +1,100 @@
 """Chat completions as samples."""
 
+from typing import NamedTuple
+
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.samples import Sample, sample_namespace, usage_of
-from evalhaven.sampling.messages.contents import TEXT_TYPES
-from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, text_or_refuse, upstream_failure
+from evalhaven.sampling.protocols.content_parts import Spoken, read_content
+from evalhaven.sampling.protocols.reply_errors import (
+    UnusableReplyError,
+    name_or_none,
+    refusal_or_refuse,
+    tells_of_failure,
+    text_or_none,
+    text_or_refuse,
+    upstream_failure,
+)
+from evalhaven.sampling.protocols.reply_notes import CHOICES_LEFT_OUT, PARTS_LEFT_OUT, notes_of
 
+_REASONING_TEXTS = ("reasoning_content", "reasoning")
+_REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _AUDIO_KEYS = ("id", "data", "transcript", "format")
 
 
 def completion_sample(reply: JsonObject) -> Sample:
     """Return the sample of a chat completion: its first choice, the others beside it.
 
+    Only what is used is looked at, so a further choice that is none costs the answer nothing but a note.
+
     Raises:
         UnusableReplyError: It is none, or tells of a failure.
     """
-    if reply.get("error"):
+    if tells_of_failure(reply.get("error")):
         raise upstream_failure(reply["error"])
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices:
         raise UnusableReplyError("it has no choices")
-    output: list[JsonValue] = []
-    finish_reason = ""
-    for choice in choices:
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if not isinstance(choice, dict) or not isinstance(message, dict):
-            raise UnusableReplyError("it has a choice without a message")
-        if choice.get("error"):
-            raise upstream_failure(choice["error"])
-        said = _message(message)
-        reason = text_or_refuse(choice.get("finish_reason"), "finish_reason")
-        if not output:
-            finish_reason = reason
-        elif reason != finish_reason:
-            said["finish_reason"] = reason
-        output.append(said)
-    model = text_or_refuse(reply.get("model"), "model")
+    first = _read_choice(choices[0])
+    output: list[JsonValue] = [first.message]
+    left_out = [PARTS_LEFT_OUT] if first.is_partial else []
+    for choice in choices[1:]:
+        try:
+            further = _read_choice(choice)
+        except UnusableReplyError:
+            if CHOICES_LEFT_OUT not in left_out:
+                left_out.append(CHOICES_LEFT_OUT)
+            continue
+        if further.finish_reason != first.finish_reason:
+            further.message["finish_reason"] = further.finish_reason
+        output.append(further.message)
+    model = name_or_none(reply.get("model"))
+    usage = usage_of(reply.get("usage"))
+    has_reasoning = first.has_reasoning or usage.reasoning_tokens > 0
     return Sample(
         output=output,
-        finish_reason=finish_reason,
+        finish_reason=first.finish_reason,
         model=model,
-        usage=usage_of(reply.get("usage")),
-        namespace=sample_namespace(output, finish_reason, model),
+        usage=usage,
+        namespace=sample_namespace(output, first.finish_reason, model),
+        notes=notes_of(first.message, first.finish_reason, has_reasoning=has_reasoning, left_out=left_out),
+        reasoning=_reasoning_alone(choices[0]),
     )
 
 
-def _message(message: JsonObject) -> JsonObject:
+class _Choice(NamedTuple):
+    """A choice as output items show it, and what they do not show."""
+
+    message: JsonObject
+    finish_reason: str
+    has_reasoning: bool
+    is_partial: bool
+
+
+def _read_choice(choice: JsonValue) -> _Choice:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        raise UnusableReplyError("it has a choice without a message")
+    if tells_of_failure(choice.get("error")):
+        raise upstream_failure(choice["error"])
+    spoken = read_content(message.get("content"))
+    # Only an answer without text is asked for its reasoning.
+    has_reasoning = spoken.has_reasoning or (not spoken.text.strip() and any(map(message.get, _REASONING_KEYS)))
+    reason = _finish_reason(choice.get("finish_reason"))
+    return _Choice(_message(message, spoken), reason, has_reasoning, spoken.is_partial)
+
+
+def _finish_reason(reason: JsonValue) -> str:
+    """Return why an answer ended; some servers say it with more, in an object."""
+    if isinstance(reason, dict):
+        return text_or_none(reason.get("type")) or text_or_none(reason.get("reason"))
+    return text_or_none(reason)
+
+
+def _message(message: JsonObject, spoken: Spoken) -> JsonObject:
     """Return a message with what output items show of it; a model's reasoning is not among that."""
-    content, refusal = message.get("content"), text_or_refuse(message.get("refusal"), "refusal")
-    if content is None:
-        content = ""
-    elif not isinstance(content, str):
-        content, refused = _joined(content)
-        refusal = refusal or refused
-    said: JsonObject = {"role": text_or_refuse(message.get("role"), "role") or "assistant", "content": content}
+    refusal = refusal_or_refuse(message.get("refusal")) or spoken.refusal
+    said: JsonObject = {"role": text_or_none(message.get("role")) or "assistant", "content": spoken.text}
     calls = message.get("tool_calls")
     if calls:
         if not isinstance(calls, list):
@@ -70,28 +111,11 @@ def _message(message: JsonObject) -> JsonObject:
     return said
 
 
-def _joined(content: JsonValue) -> tuple[str, str]:
-    """Return the text and the refusal of a content of parts; parts of other types, such as thoughts, are left out."""
-    if not isinstance(content, list):
-        raise UnusableReplyError("it has a content that is no text")
-    text, refusal = "", ""
-    for part in content:
-        if isinstance(part, str):
-            text += part
-        elif not isinstance(part, dict):
-            raise UnusableReplyError("it has a content part that is no object")
-        elif part.get("type") in TEXT_TYPES:
-            text += text_or_refuse(part.get("text"), "text")
-        elif part.get("type") == "refusal":
-            refusal += text_or_refuse(part.get("refusal"), "refusal")
-    return text, refusal
-
-
 def _call(call: JsonValue) -> JsonObject:
     if not isinstance(call, dict):
         raise UnusableReplyError("it has a tool call that is no object")
-    call_id, kind = call.get("id"), text_or_refuse(call.get("type"), "type of a tool call")
-    shown: JsonObject = {"id": str(call_id) if isinstance(call_id, int) else text_or_refuse(call_id, "tool call id")}
+    kind = text_or_none(call.get("type"))
+    shown: JsonObject = {"id": name_or_none(call.get("id"))}
     custom = call.get("custom")
     if isinstance(custom, dict):
         name, given = custom.get("name"), custom.get("input")
@@ -110,3 +134,12 @@ def _function(function: JsonValue) -> JsonObject:
     arguments = function.get("arguments")
     text = arguments if isinstance(arguments, str) else "" if arguments is None else jsontext.render(arguments)
     return {"name": text_or_refuse(function.get("name"), "function name"), "arguments": text}
+
+
+def _reasoning_alone(choice: JsonValue) -> str:
+    """Return the reasoning of a choice that has no content: some servers put the whole answer there."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict) or message.get("content") is not None:
+        return ""
+    texts = (message.get(key) for key in _REASONING_TEXTS)
+    return next((text for text in texts if isinstance(text, str) and text), "")

@@ -25,6 +25,8 @@ class Wanted:
         answer_format: A `response_format` or a `text.format`.
         text_settings: The other keys of `text`.
         tools: In either protocol's form.
+        modalities: What an answer is made of.
+        audio: Voice and format of a spoken answer.
     """
 
     temperature: JsonValue = None
@@ -36,6 +38,8 @@ class Wanted:
     text_settings: JsonObject = field(default_factory=dict[str, JsonValue])
     tools: tuple[JsonObject, ...] = ()
     tool_choice: JsonValue = None
+    modalities: JsonValue = None
+    audio: JsonValue = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,16 @@ class Asked:
     adaptations: tuple[str, ...]
 
 
-def completions_wanted(params: JsonValue) -> Wanted:
-    """Return what the `sampling_params` of a `completions` run say."""
+def completions_wanted(data_source: JsonObject) -> Wanted:
+    """Return what a `completions` run says: in its `sampling_params`, and of spoken answers also beside these."""
+    params = data_source.get("sampling_params")
     given = params if isinstance(params, dict) else {}
     answer_format = given.get("response_format")
-    return _with_tools(judge_wanted(given, answer_format if isinstance(answer_format, dict) else None), given)
+    wanted = judge_wanted(given, answer_format if isinstance(answer_format, dict) else None)
+    modalities, audio = (
+        data_source.get(name) if given.get(name) is None else given[name] for name in ("modalities", "audio")
+    )
+    return replace(_with_tools(wanted, given), modalities=modalities, audio=audio)
 
 
 def responses_wanted(params: JsonValue) -> Wanted:

@@ -1,6 +1,6 @@
 """Replies of models: the bytes of either protocol as a sample."""
 
-from evalhaven.domain.jsontext import InvalidJsonError, parse_received
+from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.domain.samples import Sample
 from evalhaven.sampling.messages.making import CHAT_PATH
 from evalhaven.sampling.protocols.chat_replies import completion_sample
@@ -21,7 +21,7 @@ def read_reply(path: str, body: bytes) -> Sample:
         UnusableReplyError: It is no reply of that protocol, or tells of a failure.
     """
     try:
-        reply = parse_received(body)
+        reply = parse_reply(body)
     except InvalidJsonError as error:
         raise UnusableReplyError(f"it is not JSON: {shortened(str(error))}") from error
     if not isinstance(reply, dict):

@@ -35,3 +35,27 @@ def text_or_refuse(value: JsonValue, name: str) -> str:
     if value is None:
         return ""
     raise UnusableReplyError(f"it has a {name} that is no text")
+
+
+def text_or_none(value: JsonValue) -> str:
+    """Return a text of a reply that nothing depends on; whatever else stands there is none."""
+    return value if isinstance(value, str) else ""
+
+
+def name_or_none(value: JsonValue) -> str:
+    """Return a name or an id; some servers write theirs as numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_or_none(value)
+
+
+def refusal_or_refuse(value: JsonValue) -> str:
+    """Return a refusal; null, false and what is empty are none.
+
+    Raises:
+        UnusableReplyError: It is something else than a text.
+    """
+    return text_or_refuse(value, "refusal") if value else ""
+
+
+def tells_of_failure(error: JsonValue) -> bool:
+    """Tell whether the `error` of a reply is one; some servers send its keys with nothing in them."""
+    return any(error.values()) if isinstance(error, dict) else bool(error)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.sampling.catalog import ChatOrResponses, Target
+from evalhaven.sampling.messages.contents import parts_lost_in_chat, parts_lost_in_responses
 from evalhaven.sampling.messages.gaps import encode_json
 from evalhaven.sampling.messages.making import (
     CHAT_PATH,
@@ -52,8 +53,8 @@ class _Maker:
 
     def make(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> ModelRequest:
         """Return the request for one item."""
-        messages, shown = self._prompt.render(namespaces, files)
-        return ModelRequest(b"".join((self._head, messages, b"}")), shown)
+        messages, shown, unresolved = self._prompt.render(namespaces, files)
+        return ModelRequest(b"".join((self._head, messages, b"}")), shown, unresolved)
 
 
 def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonObject | None) -> RequestMaker:
@@ -68,10 +69,12 @@ def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonOb
         UnsupportedRequestError: It cannot be sent to this endpoint.
     """
     wants_responses = data_source.get("type") == "responses"
-    params = data_source.get("sampling_params")
+    wanted = (
+        responses_wanted(data_source.get("sampling_params")) if wants_responses else completions_wanted(data_source)
+    )
     return _compile(
         data_source.get("input_messages"),
-        responses_wanted(params) if wants_responses else completions_wanted(params),
+        wanted,
         "responses" if wants_responses else "chat",
         target,
         extra_body or {},
@@ -82,6 +85,8 @@ def compile_judge(
     prompt: JsonValue, params: JsonValue, answer_format: JsonObject | None, target: Target
 ) -> RequestMaker:
     """Return what makes the requests of a model grader; its templates may name `item` and `sample`.
+
+    A placeholder without a value leaves nothing, and the request names it.
 
     Args:
         prompt: The grader's `input`: messages, or a text, which becomes a user's message.
@@ -95,11 +100,17 @@ def compile_judge(
     messages: JsonValue = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     protocol: ChatOrResponses = "chat" if "chat" in target.endpoint.protocols else "responses"
     template: JsonObject = {"type": "template", "template": messages}
-    return _compile(template, judge_wanted(params, answer_format), protocol, target, {})
+    return _compile(template, judge_wanted(params, answer_format), protocol, target, {}, is_judge=True)
 
 
 def _compile(
-    input_messages: JsonValue, wanted: Wanted, meant_for: ChatOrResponses, target: Target, extra_body: JsonObject
+    input_messages: JsonValue,
+    wanted: Wanted,
+    meant_for: ChatOrResponses,
+    target: Target,
+    extra_body: JsonObject,
+    *,
+    is_judge: bool = False,
 ) -> RequestMaker:
     endpoint = target.endpoint
     adaptations: list[str] = []
@@ -114,7 +125,7 @@ def _compile(
         takes_audio=protocol == "chat" or not is_translated,
         takes_developers="developer_role" not in endpoint.lacks,
     )
-    prompt, from_prompt = _prompt(input_messages, dialect, instruction, endpoint.name)
+    prompt, from_prompt = _prompt(input_messages, dialect, instruction, endpoint.name, leaves_out=is_judge)
     if protocol == "chat":
         asked = chat_parameters(wanted, endpoint.lacks, endpoint.name, is_translated=is_translated)
     else:
@@ -135,7 +146,7 @@ _TRANSLATED: dict[ChatOrResponses, str] = {
 
 
 def _prompt(
-    input_messages: JsonValue, dialect: Dialect, instruction: str | None, endpoint_name: str
+    input_messages: JsonValue, dialect: Dialect, instruction: str | None, endpoint_name: str, *, leaves_out: bool
 ) -> tuple[Prompt, list[str]]:
     """Return the compiled messages, and what is different about them."""
     given = input_messages if isinstance(input_messages, dict) else {}
@@ -145,13 +156,14 @@ def _prompt(
     documents = given.get("template")
     messages = template_messages(documents) if isinstance(documents, list) else []
     if not messages:
-        raise UnsupportedRequestError("The input messages are empty: a model has to be asked something.")
-    if instruction is not None:
-        messages = instructed(messages, instruction)
+        raise UnsupportedRequestError("The input messages are empty: a model has to be asked something.", "messages")
     try:
-        prompt = TemplatePrompt(checked_items(list[JsonValue](messages)), dialect)
+        prompt = TemplatePrompt(checked_items(list[JsonValue](messages)), dialect, leaves_out=leaves_out)
+        if instruction is not None:
+            asked = checked_items(list[JsonValue](instructed(messages, instruction)))
+            prompt = TemplatePrompt(asked, dialect, leaves_out=leaves_out)
     except RequestError as error:
-        raise UnsupportedRequestError(str(error)) from error
+        raise UnsupportedRequestError(str(error), "messages", *error.at) from error
     return prompt, _prompt_adaptations(dialect, endpoint_name, messages)
 
 
@@ -164,6 +176,11 @@ def _prompt_adaptations(dialect: Dialect, endpoint_name: str, messages: Sequence
         )
     if dialect.protocol == "chat" and messages is not None and any("phase" in each for each in messages):
         adaptations.append("Chat completions have no `phase` of messages: it is not sent.")
+    lost = parts_lost_in_chat if dialect.protocol == "chat" else parts_lost_in_responses
+    for number, message in enumerate(messages or ()):
+        adaptations += [
+            f"Input message {number}, part {part}: {sentence}" for part, sentence in lost(message.get("content"))
+        ]
     return adaptations
 
 
@@ -173,10 +190,12 @@ def _head(protocol: ChatOrResponses, model: str, params: JsonObject, extra_body:
     body: JsonObject = {"model": model, **params}
     for key in extra_body:
         if key in _NEVER:
-            raise UnsupportedRequestError(f"`extra_body` may not set {key!r}: {_NEVER[key]}.")
+            raise UnsupportedRequestError(f"`extra_body` may not set {key!r}: {_NEVER[key]}.", "extra_body", key)
         if key in body or key == messages_key:
             raise UnsupportedRequestError(
-                f"`extra_body` may not set {key!r}, which the run itself sets; leave it out of one of them."
+                f"`extra_body` may not set {key!r}, which the run itself sets; leave it out of one of them.",
+                "extra_body",
+                key,
             )
     if protocol == "responses":
         body["store"] = False

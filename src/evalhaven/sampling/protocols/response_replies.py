@@ -1,10 +1,20 @@
 """Response objects as samples, in the form of chat completions."""
 
+from dataclasses import dataclass, field
+
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.samples import Sample, Usage, sample_namespace, token_count
-from evalhaven.sampling.messages.contents import TEXT_TYPES
-from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, text_or_refuse, upstream_failure
-from evalhaven.sampling.protocols.tool_calls import is_call, is_left_to_client, tool_call_of
+from evalhaven.domain.tool_calls import is_call, is_left_to_client, tool_call_of
+from evalhaven.sampling.protocols.content_parts import read_content
+from evalhaven.sampling.protocols.reply_errors import (
+    UnusableReplyError,
+    name_or_none,
+    tells_of_failure,
+    text_or_none,
+    text_or_refuse,
+    upstream_failure,
+)
+from evalhaven.sampling.protocols.reply_notes import PARTS_LEFT_OUT, notes_of
 
 _INCOMPLETE = {"max_output_tokens": "length"}
 
@@ -16,59 +26,78 @@ def response_sample(reply: JsonObject) -> Sample:
         UnusableReplyError: It is none, tells of a failure, or is not finished.
     """
     status = reply.get("status")
-    if reply.get("error") or status == "failed":
+    if tells_of_failure(reply.get("error")) or status == "failed":
         raise upstream_failure(reply.get("error"))
     if status not in ("completed", "incomplete", None):
         raise UnusableReplyError("it is a response that was not carried out to its end")
     items = reply.get("output")
     if not isinstance(items, list):
         raise UnusableReplyError("it has no output")
-    texts: list[tuple[str, bool]] = []
-    calls: list[JsonValue] = []
-    refusal, waits = "", False
-    for item in items:
-        if not isinstance(item, dict):
-            raise UnusableReplyError("it has an output item that is no object")
-        kind = item.get("type")
-        if kind == "message":
-            text, refused = _said(item.get("content"))
-            texts.append((text, item.get("phase") == "commentary"))
-            refusal += refused
-        elif is_call(kind):
-            calls.append(_call(item))
-            waits = waits or is_left_to_client(kind)
-    message: JsonObject = {"role": "assistant", "content": _final(texts)}
-    if calls:
-        message["tool_calls"] = calls
-    if refusal:
-        message["refusal"] = refusal
+    said = _read_items([item for item in items if isinstance(item, dict)])
+    if len(said.kinds) < len(items) and not said.kinds:
+        raise UnusableReplyError("it has an output item that is no object")
+    message: JsonObject = {"role": "assistant", "content": _final(said.texts)}
+    if said.calls:
+        message["tool_calls"] = said.calls
+    if said.refusal:
+        message["refusal"] = said.refusal
     output: list[JsonValue] = [message]
-    finish_reason = _finish_reason(reply, waits=waits)
-    model = text_or_refuse(reply.get("model"), "model")
+    finish_reason = _finish_reason(reply, waits=said.waits)
+    model = name_or_none(reply.get("model"))
+    usage = _usage(reply.get("usage"))
+    has_reasoning = "reasoning" in said.kinds or said.has_reasoning or usage.reasoning_tokens > 0
+    left_out = (PARTS_LEFT_OUT,) if said.is_partial else ()
     return Sample(
         output=output,
         finish_reason=finish_reason,
         model=model,
-        usage=_usage(reply.get("usage")),
+        usage=usage,
         namespace=sample_namespace(output, finish_reason, model),
+        reasoning=_reasoning_alone(items),
+        notes=notes_of(message, finish_reason, has_reasoning=has_reasoning, left_out=left_out),
     )
 
 
-def _said(content: JsonValue) -> tuple[str, str]:
-    """Return the text and the refusal of a message."""
-    if isinstance(content, str):
-        return content, ""
-    if not isinstance(content, list):
-        raise UnusableReplyError("it has a message without content")
-    text, refusal = "", ""
-    for part in content:
-        if not isinstance(part, dict):
-            raise UnusableReplyError("it has a content part that is no object")
-        if part.get("type") in TEXT_TYPES:
-            text += text_or_refuse(part.get("text"), "text")
-        elif part.get("type") == "refusal":
-            refusal += text_or_refuse(part.get("refusal"), "refusal")
-    return text, refusal
+@dataclass(slots=True)
+class _Said:
+    """What the output items of a response say.
+
+    Attributes:
+        kinds: Their types.
+        texts: Of messages, and whether each is a comment on the way to the answer.
+        calls: Of tools.
+        refusal: Of all messages.
+        waits: Whether some call is left to whoever asked.
+        has_reasoning: Whether a message holds thoughts.
+        is_partial: Whether parts that are not known were left out.
+    """
+
+    kinds: list[str] = field(default_factory=list[str])
+    texts: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    calls: list[JsonValue] = field(default_factory=list[JsonValue])
+    refusal: str = ""
+    waits: bool = False
+    has_reasoning: bool = False
+    is_partial: bool = False
+
+
+def _read_items(items: list[JsonObject]) -> _Said:
+    said = _Said()
+    for item in items:
+        kind = item.get("type")
+        said.kinds.append(text_or_none(kind))
+        if kind == "message":
+            if not isinstance(item.get("content"), str | list):
+                raise UnusableReplyError("it has a message without content")
+            spoken = read_content(item["content"])
+            said.texts.append((spoken.text, item.get("phase") == "commentary"))
+            said.refusal += spoken.refusal
+            said.has_reasoning = said.has_reasoning or spoken.has_reasoning
+            said.is_partial = said.is_partial or spoken.is_partial
+        elif is_call(kind):
+            said.calls.append(_call(item))
+            said.waits = said.waits or is_left_to_client(kind)
+    return said
 
 
 def _final(texts: list[tuple[str, bool]]) -> str:
@@ -78,15 +107,14 @@ def _final(texts: list[tuple[str, bool]]) -> str:
 
 
 def _call(item: JsonObject) -> JsonObject:
-    for key in ("name", "call_id"):
-        text_or_refuse(item.get(key), f"{key} of a call")
-    return tool_call_of(item)
+    text_or_refuse(item.get("name"), "name of a call")
+    return tool_call_of({**item, "call_id": name_or_none(item.get("call_id"))})
 
 
 def _finish_reason(reply: JsonObject, *, waits: bool) -> str:
     if reply.get("status") == "incomplete":
         details = reply.get("incomplete_details")
-        reason = text_or_refuse(details.get("reason"), "reason") if isinstance(details, dict) else ""
+        reason = text_or_none(details.get("reason")) if isinstance(details, dict) else ""
         return _INCOMPLETE.get(reason, reason) or "length"
     return "tool_calls" if waits else "stop"
 
@@ -103,3 +131,14 @@ def _usage(usage: JsonValue) -> Usage:
         cached_tokens=token_count(given.get("cached_tokens")) if isinstance(given, dict) else 0,
         reasoning_tokens=token_count(made.get("reasoning_tokens")) if isinstance(made, dict) else 0,
     )
+
+
+def _reasoning_alone(items: list[JsonValue]) -> str:
+    """Return the reasoning of a response without a message: some servers put the whole answer there."""
+    objects = [item for item in items if isinstance(item, dict)]
+    if any(item.get("type") == "message" for item in objects):
+        return ""
+    contents = [item.get("content") for item in objects if item.get("type") == "reasoning"]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "reasoning_text"]
+    return "".join(text for text in texts if isinstance(text, str))

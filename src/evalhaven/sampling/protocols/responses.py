@@ -24,5 +24,8 @@ def responses_parameters(wanted: Wanted) -> Asked:
         "tools": [responses_tool(tool) for tool in wanted.tools] or None,
         "tool_choice": responses_tool_choice(wanted.tool_choice),
     }
-    adaptations = ("The Responses protocol has no seed: it is not sent.",) if wanted.seed is not None else ()
+    unsent = {"seed": wanted.seed, "`modalities`": wanted.modalities, "`audio`": wanted.audio}
+    adaptations = tuple(
+        f"The Responses protocol has no {name}: it is not sent." for name, value in unsent.items() if value is not None
+    )
     return Asked({key: value for key, value in body.items() if value is not None}, adaptations)

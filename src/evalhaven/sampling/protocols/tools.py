@@ -7,11 +7,12 @@ _FUNCTION_KEYS = frozenset({"type", "name", "description", "parameters", "strict
 _CUSTOM_KEYS = frozenset({"type", "name", "description", "format"})
 
 
-def chat_tool(tool: JsonObject, *, is_translated: bool) -> JsonObject:
+def chat_tool(tool: JsonObject, number: int, *, is_translated: bool) -> JsonObject:
     """Return a tool for chat completions.
 
     Args:
         tool: In either form; of any type.
+        number: Its 0-based place among the tools.
         is_translated: Whether it was meant for the Responses protocol; other types than functions and custom tools
             are passed on only where not.
 
@@ -22,10 +23,10 @@ def chat_tool(tool: JsonObject, *, is_translated: bool) -> JsonObject:
     if kind == "function":
         if isinstance(tool.get("function"), dict):
             return tool
-        _require_known(tool, _FUNCTION_KEYS)
+        _require_known(tool, _FUNCTION_KEYS, number)
         return {"type": "function", "function": _set_of(tool, ("name", "description", "parameters", "strict"))}
     if kind == "custom" and not isinstance(tool.get("custom"), dict):
-        _require_known(tool, _CUSTOM_KEYS)
+        _require_known(tool, _CUSTOM_KEYS, number)
         custom = _set_of(tool, ("name", "description", "format"))
         grammar = custom.get("format")
         if isinstance(grammar, dict) and grammar.get("type") == "grammar" and "grammar" not in grammar:
@@ -35,7 +36,10 @@ def chat_tool(tool: JsonObject, *, is_translated: bool) -> JsonObject:
     if is_translated and kind != "custom":
         raise UnsupportedRequestError(
             f"A tool of type {kind!r} runs within the Responses protocol; chat completions have functions and custom "
-            "tools only. Use an endpoint that has the Responses protocol, or leave the tool out."
+            "tools only. Use an endpoint that has the Responses protocol, or leave the tool out.",
+            "sampling_params",
+            "tools",
+            number,
         )
     return tool
 
@@ -80,7 +84,9 @@ def chat_tool_choice(choice: JsonValue, *, is_translated: bool) -> JsonValue:
         return {"type": kind, "allowed_tools": allowed}
     if is_translated:
         raise UnsupportedRequestError(
-            f"The tool choice {kind!r} belongs to the Responses protocol; chat completions have none like it."
+            f"The tool choice {kind!r} belongs to the Responses protocol; chat completions have none like it.",
+            "sampling_params",
+            "tool_choice",
         )
     return choice
 
@@ -120,10 +126,14 @@ def _set_of(given: JsonObject, keys: "JsonObject | tuple[str, ...]") -> JsonObje
     return {key: given[key] for key in keys if given.get(key) is not None}
 
 
-def _require_known(tool: JsonObject, known: frozenset[str]) -> None:
+def _require_known(tool: JsonObject, known: frozenset[str], number: int) -> None:
     lost = [key for key, value in tool.items() if key not in known and value not in (None, False)]
     if lost:
         raise UnsupportedRequestError(
             f"The tool {tool.get('name')!r} has {lost[0]!r}, which chat completions have no place for. Use an endpoint "
-            "that has the Responses protocol, or leave it out."
+            "that has the Responses protocol, or leave it out.",
+            "sampling_params",
+            "tools",
+            number,
+            lost[0],
         )

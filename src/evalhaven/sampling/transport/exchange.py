@@ -17,7 +17,7 @@ _MAX_FRAMING_BYTES = 1024 * 1024  # what a reply may have beside its body: its h
 _WRITTEN_AT_ONCE_BYTES = 64 * 1024
 _STATUSES = range(200, 1000)
 _SWITCHING = 101
-_SHOWN_BYTES = 200
+_TOLD_BYTES = 4096  # more than is shown: whoever shows it hides secrets first, which must not be cut in halves
 _MB = 1_000_000
 
 
@@ -203,7 +203,9 @@ class Exchange:
                 raise self._undecodable(error) from None
 
     def _undecodable(self, error: CodingError) -> TransportError:
-        return TransportError("malformed", f"{self._peer} sent a reply {error}")
+        coding = self.headers.get("content-encoding") or self.headers.get("transfer-encoding", "")
+        came = f"{self.status} ({self.headers.get('content-type', 'no content type')}, {coding})"
+        return TransportError("malformed", f"{self._peer} answered {came} with a reply {error}")
 
     def _too_long(self, has_head: bool) -> TransportError:
         if not has_head:
@@ -214,6 +216,6 @@ class Exchange:
         if isinstance(caught, HttpProcessingError):
             if isinstance(caught.__cause__, LineTooLong):
                 return self._too_long(False)
-            began = " ".join(self._receiver.refused[:_SHOWN_BYTES].decode("utf-8", "replace").split())
+            began = " ".join(self._receiver.refused[:_TOLD_BYTES].decode("utf-8", "replace").split())
             return TransportError("malformed", f"{self._peer} sent what is not HTTP/1.1: {began}")
         return TransportError("broken", f"{self._peer} ended the connection before its reply was complete")

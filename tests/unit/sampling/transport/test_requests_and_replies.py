@@ -225,10 +225,17 @@ async def test_what_is_no_http_or_cannot_be_decoded_is_malformed(
 
 
 async def test_what_is_no_http_is_shown_up_to_its_first_bytes(transport: Transport) -> None:
-    async with serving(answering(b"SSH-2.0-OpenSSH_9.9\r\n" + b"x" * 1000)) as server:
+    async with serving(answering(b"SSH-2.0-OpenSSH_9.9\r\n" + b"x" * 100_000)) as server:
         error = await failure_of(transport, server)
     assert "HTTP/1.1: SSH-2.0-OpenSSH_9.9 xxx" in str(error)
-    assert len(str(error)) < 300
+    assert len(str(error)) < 5000
+
+
+async def test_what_cannot_be_decoded_is_told_with_status_type_and_coding(transport: Transport) -> None:
+    sent = reply(b"x", "Content-Encoding: br", "Content-Type: application/json")
+    async with serving(answering(sent)) as server:
+        error = await failure_of(transport, server)
+    assert "answered 200 (application/json, br) with a reply in the coding br" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.template_checks import criteria_cautions
+from evalhaven.domain.template_checks import criteria_cautions, item_key_cautions
 from evalhaven.graders.multi import refuse_formulas
 from evalhaven.storage import evals as store
 from evalhaven.storage.runs import lock_active_runs, save_status
@@ -69,6 +69,7 @@ async def create_eval(
     )
     cautions = criteria_cautions(body["testing_criteria"], new.item_schema)
     refuse_cautions(cautions, strict=strict)
+    cautions += item_key_cautions(new.item_schema)
     cautions += await check_python_graders(services, criteria, strict=strict)
     new = replace(new, warnings=[*cautions, *unknown_key_cautions(parsed.unknown)])
     async with services.database.write() as tx:

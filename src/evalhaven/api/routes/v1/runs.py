@@ -58,7 +58,8 @@ async def create_run(
 ) -> Response:
     """Start a run: it is queued at once and executed in the background.
 
-    With `strict=true` a run whose input messages can never resolve is refused.
+    With `strict=true` a run is refused, or fails before it begins, whose input messages can never resolve or whose
+    rows have a boolean, a number or null where the item schema declares a string.
     """
     async with services.database.read() as tx:
         parent = await eval_store.get_eval(tx, scope, eval_id)
@@ -92,7 +93,7 @@ async def _prepare(
     data_source = cast("dict[str, Any]", body.document)["data_source"]
     cautions = input_message_cautions(data_source, parent.item_schema)
     refuse_cautions(cautions, strict=strict)
-    options = run_options(parsed.body.evalhaven)
+    options = replace(run_options(parsed.body.evalhaven), strict=strict)
     run = new_run(
         services.ids.new_run_id(),
         parent,
@@ -111,9 +112,13 @@ async def _prepare(
     sealed = None if tools is None else services.vault.seal(tools)
     if run.has_inline_rows and body.rows is not None:
         with services.blobs.writer() as writer:
-            write = partial(write_inline_rows, raw, body.rows, ItemSchema(parent.item_schema), writer)
-            await anyio.to_thread.run_sync(write)
+            schema = ItemSchema(parent.item_schema)
+            write = partial(
+                write_inline_rows, raw, body.rows, schema, writer, is_sampled=run.is_sampled, is_strict=strict
+            )
+            notices = await anyio.to_thread.run_sync(write)
             await anyio.to_thread.run_sync(services.blobs.commit, writer, run.id)
+        run = replace(run, warnings=[*run.warnings, *notices.cautions])
     return run, sealed
 
 

@@ -1,0 +1,44 @@
+"""Secrets: what is sent to authenticate, and must not stand in a text that came from outside.
+
+Endpoints, proxies and gateways repeat what they were sent, in JSON, in an address or on a page. Whoever keeps or
+shows such a text hides the secrets in it first, and cuts it afterwards.
+"""
+
+import html
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+SHORTEST = 4  # shorter texts would be struck out of words that are none
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Texts that are not repeated, in every form in which a server may repeat them; the longest first."""
+
+    forms: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> "Secrets":
+        """Return the secrets that these texts are; what is too short is left out."""
+        forms = {form for text in texts if len(text) >= SHORTEST for form in _forms_of(text)}
+        return cls(tuple(sorted(forms, key=len, reverse=True)))
+
+    def hide(self, text: str) -> str:
+        """Return a text without them."""
+        for form in self.forms:
+            text = text.replace(form, MASK)
+        return text
+
+
+def _forms_of(text: str) -> Iterable[str]:
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield html.escape(text)
+    encodable = text.encode("utf-8", "replace").decode()
+    yield quote(encodable, safe="")
+    yield quote(encodable)
+    yield quote_plus(encodable)

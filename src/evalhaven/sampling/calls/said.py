@@ -1,0 +1,105 @@
+"""What an endpoint said with an answer that is of no use: the error in it, or the beginning of what it is instead."""
+
+import html
+import re
+from dataclasses import dataclass
+
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_reply, render
+from evalhaven.domain.masking import Secrets
+from evalhaven.sampling.transport.client import HttpReply
+
+_BEGINNING_CHARS = 200
+_TYPE_CHARS = 100
+_MOST_BYTES = 256 * 1024  # of an error that is looked into
+_STATUS = re.compile(r"[1-5]\d\d")
+_UNREAD = re.compile(r"<(script|style|template|svg)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
+_EVENT = re.compile(r"\A\s*(?:data|event|id|retry)?:")
+_HTML = re.compile(r"\A\s*<(?:!doctype\s+html|html|head|body|\?xml)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an endpoint said about an error; empty where it said nothing."""
+
+    message: str = ""
+    code: str = ""
+    kind: str = ""
+    status: int | None = None
+
+
+def read_error(body: bytes) -> Said:
+    """Return the error that a body holds: OpenAI's form, and those of other servers and gateways."""
+    if len(body) > _MOST_BYTES:
+        return Said()
+    try:
+        document = parse_reply(body)
+    except InvalidJsonError:
+        return Said()
+    if isinstance(document, list) and document:
+        document = document[0]
+    if not isinstance(document, dict):
+        return Said()
+    fault = document.get("error") or _choice_error(document)
+    if isinstance(fault, str) and fault:
+        return Said(message=fault)
+    if not isinstance(fault, dict):
+        if "message" not in document and "detail" not in document:
+            return Said()
+        fault = document
+    code = fault.get("code")
+    status = int(code) if isinstance(code, int | str) and _STATUS.fullmatch(str(code)) else None
+    message = _text(fault.get("message")) or _text(fault.get("detail"))
+    return Said(message, _text(code), _text(fault.get("type")), status)
+
+
+def _choice_error(document: JsonObject) -> JsonValue:
+    """Return the error of the first choice, where routers put that of the server behind them."""
+    choices = document.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first.get("error") if isinstance(first, dict) else None
+
+
+def plain_text(body: bytes) -> str:
+    """Return the words of an error in no known form, such as a gateway's page, in one line."""
+    text = _UNREAD.sub(" ", _decoded(body))
+    return " ".join(html.unescape(_TAG.sub(" ", text)).split())
+
+
+def what_came(reply: HttpReply, reason: str, secrets: Secrets) -> str:
+    """Return the end of a sentence on a success that is none: status, content type and beginning.
+
+    Args:
+        reply: With a status 2xx.
+        reason: Why it is none, as a clause.
+        secrets: What must not be repeated.
+    """
+    # Hidden before it is cut: half a secret is one too.
+    content_type = secrets.hide(reply.headers.get("content-type", "no content type"))[:_TYPE_CHARS]
+    began = secrets.hide(" ".join(_UNREAD.sub(" ", _decoded(reply.body)).split()))[:_BEGINNING_CHARS]
+    form = _form_of(reply)
+    what = f"with {form}" if form else f"with what is no answer: {reason}"
+    return f"answered {reply.status} ({content_type}) {what}" + (f". It begins: {began}" if began else "")
+
+
+def _form_of(reply: HttpReply) -> str:
+    """Return what a body is that is no answer, in words; "" where nothing can be said."""
+    content_type = reply.headers.get("content-type", "").lower()
+    text = reply.body[:_BEGINNING_CHARS].decode("utf-8", "replace")
+    if not text.strip():
+        return "nothing"
+    if "html" in content_type or _HTML.match(text):
+        return "an HTML page"
+    if "event-stream" in content_type or _EVENT.match(text):
+        return "an event stream, though none was asked for"
+    return ""
+
+
+def _decoded(body: bytes) -> str:
+    return body[:_MOST_BYTES].decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _text(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None or isinstance(value, int | float) else render(value)

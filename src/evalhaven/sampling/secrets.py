@@ -1,0 +1,64 @@
+"""What of an endpoint's configuration must not be shown: keys, headers, values of the query, a proxy's password."""
+
+import base64
+import binascii
+import os
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from evalhaven.domain.masking import Secrets
+from evalhaven.sampling.catalog import Endpoint
+from evalhaven.sampling.transport.client import TransportOptions
+
+# Their values are public by what they are for, and errors about them are useless without them.
+_PUBLIC = frozenset({"accept", "api-version", "content-type", "http-referer", "referer", "user-agent", "x-title"})
+_SECRET_NAMES = ("auth", "key", "token", "secret", "cookie", "password", "credential", "signature")
+_SCHEMES = ("apikey", "basic", "bearer", "digest", "negotiate", "token")
+_SHORTEST_UNNAMED = 6  # `x-team: evals` is no secret, and would strike out a word
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def secrets_of(endpoint: Endpoint) -> Secrets:
+    """Return everything that an endpoint is sent, or reached by, and that must not be repeated."""
+    sent = (*endpoint.headers.items(), *parse_qsl(endpoint.query))
+    return Secrets.of([*_sent_secrets(sent), *_proxy_secrets(endpoint.transport)])
+
+
+def _sent_secrets(sent: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    for name, value in sent:
+        lowered = name.lower()
+        if any(part in lowered for part in _SECRET_NAMES):
+            scheme, _, rest = value.partition(" ")
+            yield from (rest if scheme.lower() in _SCHEMES else value).split()
+            yield from _password_in(value)
+        elif lowered not in _PUBLIC and len(value) >= _SHORTEST_UNNAMED:
+            yield value
+
+
+def _password_in(value: str) -> Iterator[str]:
+    scheme, _, coded = value.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            pair = base64.b64decode(coded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return
+        yield from (pair, pair.partition(":")[2])
+
+
+def _proxy_secrets(options: TransportOptions) -> Iterator[str]:
+    yield from _proxy_password(options.proxy or "")
+    if options.trust_env and options.proxy is None:
+        environment: Mapping[str, str] = os.environ
+        for name in _PROXIES:
+            yield from _proxy_password(environment.get(name) or environment.get(name.upper(), ""))
+
+
+def _proxy_password(url: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        username, password = parts.username, parts.password
+    except ValueError:
+        return
+    if password:
+        pair = f"{unquote(username or '')}:{unquote(password)}"
+        yield from (password, unquote(password), pair, base64.b64encode(pair.encode()).decode())

@@ -1,0 +1,199 @@
+"""Runs at endpoints that are not there, answer what is of no use, or repeat secrets: what it costs, what is said."""
+
+import socket
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.loopback_server import LoopbackServer
+from tests.server import Server
+from tests.system.client import Client, JsonObject, wait_until
+from tests.system.commands import run_command
+
+ITEMS = 6
+SECRETS = {
+    "MY_KEY": "sk-made-up-bearer-key",
+    "MY_HEADER": "header-of-our-own-gateway",
+    "MY_QUERY": "value&of query",
+    "EVALHAVEN_EMBEDDINGS_API_KEY": "sk-made-up-embeddings-key",
+}
+CONFIG = """
+[endpoints.odd]
+base_url = "{url}/v1"
+api_key_env = "MY_KEY"
+headers = {{ x-gateway = {{ env = "MY_HEADER" }} }}
+query = {{ pass = {{ env = "MY_QUERY" }} }}
+"""
+CHECK: JsonObject = {
+    "type": "string_check",
+    "name": "said",
+    "operation": "eq",
+    "input": "{{ sample.output_text }}",
+    "reference": "yes",
+}
+JUDGE: JsonObject = {
+    "type": "score_model",
+    "name": "judge",
+    "model": "m",
+    "input": [{"role": "user", "content": "{{ item.n }}"}],
+}
+
+
+class OddEndpoint(LoopbackServer):
+    """Writes the same bytes whatever it is asked, then ends the connection; {echo} is what it was sent."""
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__()
+        self.reply = reply
+        self.requests = 0
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.rfile.read(int(handler.headers.get("content-length", "0")))
+        self.requests += 1
+        echo = f"{handler.path} {handler.headers}".replace("\r", " ").replace("\n", " ").replace('"', "'")
+        handler.close_connection = True
+        handler.wfile.write(self.reply.replace(b"{echo}", echo.encode()))
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Return a port of loopback that nobody listens at and nobody else gets."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def server_at(directory: Path, url: str, **environment: str) -> Server:
+    config = directory / "evalhaven.toml"
+    config.write_text(CONFIG.format(url=url))
+    return Server(directory, EVALHAVEN_CONFIG=str(config), **SECRETS, **environment)
+
+
+def start(client: Client, criteria: list[JsonObject] | None = None, *, is_sampled: bool = True) -> tuple[str, str]:
+    eval_id = client.create_eval(criteria or [CHECK], {"type": "object"})
+    content = [{"item": {"n": n}} for n in range(ITEMS)]
+    source: JsonObject = {"type": "jsonl", "source": {"type": "file_content", "content": content}}
+    if is_sampled:
+        messages = {"type": "template", "template": [{"role": "user", "content": "{{ item.n }}"}]}
+        source |= {"type": "completions", "model": "m", "input_messages": messages}
+    answer = client.post(f"/v1/evals/{eval_id}/runs", json={"data_source": source})
+    assert answer.status_code == 201, answer.text
+    return eval_id, answer.json()["id"]
+
+
+def items_of(client: Client, eval_id: str, run_id: str) -> list[JsonObject]:
+    return client.get(f"/v1/evals/{eval_id}/runs/{run_id}/output_items").json()["data"]
+
+
+def http(content: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    head = "\r\n".join([f"HTTP/1.1 {status}", *headers])
+    return f"{head}\r\n\r\n".encode() + content
+
+
+JSON, HTML = "content-type: application/json", "content-type: text/html"
+REFUSED = {
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", "SSH-2.0-OpenSSH_9.9"),
+    "unknown coding": (http(b"abc", JSON, "content-encoding: br", "content-length: 3"), "200 (application/json, br)"),
+    "broken gzip": (http(b"abc", "content-encoding: gzip", "content-length: 3"), "cannot be uncompressed"),
+    "page": (
+        http(b"<html><title>Sign in", HTML, "content-length: 20"),
+        "answered 200 (text/html) with an HTML page. It begins: <html><title>Sign in",
+    ),
+    "error without words": (http(b'{"error":{"message":"","code":5}}', JSON), "answered 200 (application/json)"),
+    "error of another server": (http(b'{"error": {"message": "Provider down", "code": 502}}'), "Provider down"),
+}
+
+
+@pytest.mark.parametrize(("reply", "told"), REFUSED.values(), ids=REFUSED)
+def test_an_endpoint_whose_every_reply_is_refused_costs_at_most_four_calls_an_item(
+    tmp_path: Path, reply: bytes, told: str
+) -> None:
+    with (
+        OddEndpoint(reply) as endpoint,
+        server_at(tmp_path, endpoint.url).running() as server,
+        Client(server.url) as client,
+    ):
+        ids = start(client)
+        run = client.wait_for_end(*ids)
+
+        assert endpoint.requests <= 4 * ITEMS
+        assert run["status"] == "completed"
+        assert run["result_counts"]["errored"] == ITEMS
+        for item in items_of(client, *ids):
+            assert told in item["sample"]["error"]["message"]
+            assert item["evalhaven"]["attempts"] == 4
+        assert "endpoint_unreachable" not in server.log
+
+
+def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Path, closed_port: int) -> None:
+    reason = f"odd: no connection to 127.0.0.1:{closed_port}"
+    with (
+        server_at(tmp_path, f"http://127.0.0.1:{closed_port}").running() as server,
+        Client(server.url) as client,
+    ):
+        eval_id, run_id = start(client)
+
+        def is_told() -> object:
+            return (client.get_run(eval_id, run_id)["evalhaven"]["limiter"] or {}).get("unreachable")
+
+        wait_until(is_told, "the endpoint is named", pause_s=0.1)
+        run = client.get_run(eval_id, run_id)
+
+        assert run["status"] == "in_progress"
+        unreachable = run["evalhaven"]["limiter"]["unreachable"]
+        assert unreachable["reason"].startswith(reason)
+        assert unreachable["since"] >= run["created_at"]
+        watched = run_command("watch", run_id, "--url", server.url, "--once")
+        assert reason in watched.stdout
+        page = httpx.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        assert reason in page
+        assert server.log.count("endpoint_unreachable") == 1
+        assert reason in server.log
+
+        client.post(f"/v1/evals/{eval_id}/runs/{run_id}")
+        page = httpx.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        assert reason not in page
+
+
+ECHOES = {
+    "401": http(b'{"error":{"message":"You sent {echo}","code":"x"}}', JSON, status="401 No"),
+    "page": http(b"<html><p>You sent {echo}</p></html>", HTML, status="400 No"),
+    "redirect": http(b"", "location: https://elsewhere.test/{echo}", "content-length: 0", status="302 Found"),
+    "200": http(b"<html>You sent {echo}</html>", HTML),
+    "no HTTP": b"You sent {echo}\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_what_an_endpoint_repeats_of_what_it_was_sent_shows_no_secret_anywhere(tmp_path: Path, echo: str) -> None:
+    similarity = {
+        "type": "text_similarity",
+        "name": "near",
+        "input": "{{ item.n }}",
+        "reference": "7",
+        "evaluation_metric": "cosine",
+    }
+    shown: list[str] = []
+    with (
+        OddEndpoint(ECHOES[echo]) as endpoint,
+        server_at(tmp_path, endpoint.url, EVALHAVEN_EMBEDDINGS_BASE_URL=f"{endpoint.url}/v1").running() as server,
+        Client(server.url) as client,
+    ):
+        for ids in (start(client), start(client, [JUDGE, {**similarity, "pass_threshold": 0.5}], is_sampled=False)):
+            run = client.wait_for_end(*ids)
+            page = httpx.get(f"{server.url}/ui/evals/{ids[0]}/runs/{ids[1]}", trust_env=False).text
+            watched = run_command("watch", ids[1], "--url", server.url, "--once", "--json")
+            shown += [str(run), str(items_of(client, *ids)), page, watched.stdout, watched.stderr]
+        asked = {"grader": JUDGE | {"type": "score_model"}, "item": {"n": 1}, "model_sample": "x"}
+        shown.append(client.post("/v1/fine_tuning/alpha/graders/run", json=asked).text)
+        doctor = run_command("doctor", "--config", str(tmp_path / "evalhaven.toml"), directory=tmp_path, **SECRETS)
+        shown += [doctor.stdout, doctor.stderr]
+    shown.append(server.log)
+    shown += [path.read_bytes().decode("latin-1") for path in (tmp_path / "data").glob("evalhaven.db*")]
+
+    assert any("***" in text for text in shown)
+    for secret in (*SECRETS.values(), "value%26of", "of+query", "of%20query"):
+        assert [text for text in shown if secret in text] == []
