@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -50,7 +50,7 @@ def row(ideal: str, answer: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("metric", SCORES)
-def test_every_metric_scores_as_its_library(client: openai.OpenAI, http: httpx.Client, metric: str) -> None:
+def test_every_metric_scores_as_its_library(client: openai.OpenAI, http: httpx2.Client, metric: str) -> None:
     made = client.evals.create(**eval_body(testing_criteria=[similarity(metric)]))
     rows: Any = [row(REFERENCE, TEXT), row(REFERENCE, REFERENCE), row("", ""), row("x", ""), {"item": {}}]
     run = client.evals.runs.create(
@@ -78,7 +78,7 @@ def test_the_metrics_tested_are_all_that_need_no_endpoint() -> None:
 
 
 def test_many_items_of_several_metrics_are_each_counted_once(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     metrics = ["fuzzy_match", "meteor", "rouge_l"]
     parent = make_eval(testing_criteria=[similarity(metric) for metric in metrics])
@@ -95,7 +95,7 @@ def test_many_items_of_several_metrics_are_each_counted_once(
 
 
 def test_a_long_comparison_goes_to_a_worker_and_other_items_are_not_kept(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval(testing_criteria=[similarity("fuzzy_match"), similarity("rouge_2")])
     long = "some words " * 10_000
@@ -107,7 +107,7 @@ def test_a_long_comparison_goes_to_a_worker_and_other_items_are_not_kept(
     assert scores[2] == [0.0, 0.0]
 
 
-def test_wordnet_is_told_of_where_it_lacks(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_wordnet_is_told_of_where_it_lacks(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval(testing_criteria=[similarity("meteor")]), [row("a", "a")])
     [item] = items_of(http, run)
     is_lacking = find_wordnet(None) is None
@@ -159,7 +159,7 @@ def cosine_run(client: openai.OpenAI, rows: list[Any]) -> tuple[dict[str, Any], 
     data_source: Any = inline_source(rows)
     run = client.evals.runs.create(made.id, data_source=data_source)
     base_url = str(client.base_url).removesuffix("/v1/")
-    with httpx.Client(base_url=base_url, timeout=30) as http:
+    with httpx2.Client(base_url=base_url, timeout=30) as http:
         ended = wait_for_end(http, run.model_dump())
         return ended, items_of(http, ended)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.loopback_server import LoopbackServer
@@ -148,13 +148,13 @@ def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Pat
         assert unreachable["since"] >= run["created_at"]
         watched = run_command("watch", run_id, "--url", server.url, "--once")
         assert reason in watched.stdout
-        page = httpx.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        page = httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
         assert reason in page
         assert server.log.count("endpoint_unreachable") == 1
         assert reason in server.log
 
         client.post(f"/v1/evals/{eval_id}/runs/{run_id}")
-        page = httpx.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        page = httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
         assert reason not in page
 
 
@@ -184,7 +184,7 @@ def test_what_an_endpoint_repeats_of_what_it_was_sent_shows_no_secret_anywhere(t
     ):
         for ids in (start(client), start(client, [JUDGE, {**similarity, "pass_threshold": 0.5}], is_sampled=False)):
             run = client.wait_for_end(*ids)
-            page = httpx.get(f"{server.url}/ui/evals/{ids[0]}/runs/{ids[1]}", trust_env=False).text
+            page = httpx2.get(f"{server.url}/ui/evals/{ids[0]}/runs/{ids[1]}", trust_env=False).text
             watched = run_command("watch", ids[1], "--url", server.url, "--once", "--json")
             shown += [str(run), str(items_of(client, *ids)), page, watched.stdout, watched.stderr]
         asked = {"grader": JUDGE | {"type": "score_model"}, "item": {"n": 1}, "model_sample": "x"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.importers.documents import ImportRefusedError, parse_object, shown_id
@@ -86,7 +86,7 @@ class Transfer:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: httpx2.AsyncClient,
         source: ImportSource,
         *,
         is_check: bool,
@@ -214,7 +214,7 @@ class Transfer:
     def _refuse(self, kind: str, public_id: str, reason: str) -> None:
         self._report.add(kind, {"created": 0, "unchanged": 0, "refused": [{"id": public_id, "reason": reason}]})
 
-    def _take(self, kind: str, answer: httpx.Response) -> dict[str, Any]:
+    def _take(self, kind: str, answer: httpx2.Response) -> dict[str, Any]:
         if answer.is_error:
             raise TransferError(_message_of(answer))
         try:
@@ -228,10 +228,10 @@ class Transfer:
         self._on_progress(self._report)
         return body
 
-    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+    async def _request(self, method: str, path: str, **more: Any) -> httpx2.Response:
         try:
             return await self._client.request(method, path, **more)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = failure_text(error)
             raise TransferError(f"The server at {self._client.base_url} does not answer: {reason}.") from error
 
@@ -253,7 +253,7 @@ def _id_of(raw: bytes) -> str:
     return shown_id(_parsed(raw))
 
 
-def _message_of(answer: httpx.Response) -> str:
+def _message_of(answer: httpx2.Response) -> str:
     try:
         error = answer.json()["error"]
         return f"{error['message']} (status {answer.status_code}, request {answer.headers.get('x-request-id')})"

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 
@@ -51,20 +51,20 @@ def services(database: Database, tmp_path: Path) -> Services:
 
 
 @pytest.fixture
-async def client(services: Services) -> AsyncGenerator[httpx.AsyncClient]:
+async def client(services: Services) -> AsyncGenerator[httpx2.AsyncClient]:
     """Return a client of the API."""
     async with calling(services) as client:
         yield client
 
 
 @asynccontextmanager
-async def calling(services: Services) -> AsyncGenerator[httpx.AsyncClient]:
+async def calling(services: Services) -> AsyncGenerator[httpx2.AsyncClient]:
     """Open a client of the API over these services."""
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         yield
 
-    transport = httpx.ASGITransport(build_application(services, lifespan))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+    transport = httpx2.ASGITransport(build_application(services, lifespan))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
         yield client
