@@ -3,6 +3,10 @@
 promptfoo (npm) and lm-eval (PyPI, `lm_eval[api]`) ask the endpoint of `benchmarks.upstream` the questions of
 `benchmarks.tickets` and compare the answers. Loading either takes seconds, so two sizes are run, and what the larger
 one takes beyond the smaller one is what an item costs. They are told not to report to anybody.
+
+A first start reads its program from the disk, compiles it and fills caches. If that falls to the smaller size, an item
+seems to cost next to nothing. So each program is started once before it is measured, and then measured several times
+in turn with the others, each round in another order; what counts is the median, and the spread stands beside it.
 """
 
 import json
@@ -13,7 +17,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from statistics import median
+from typing import TypeVar
 
 from benchmarks.cores import MEASURED, on_core
 from benchmarks.endpoint import started_upstream
@@ -22,9 +29,13 @@ from benchmarks.tickets import MODEL, QUESTION, question
 from benchmarks.upstream import Behaviour
 
 SIZES = (500, 4_500)
+ROUNDS = 3
 _ROLES = {message["role"]: message["content"].replace("item.", "") for message in QUESTION}
 _KEY = "sk-made-up"
 
+T = TypeVar("T")
+
+Sizes = tuple[int, int]
 Command = tuple[list[str], dict[str, str]]
 """Arguments, and variables beside those of this process."""
 
@@ -44,7 +55,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What a program took.
+    """What a program took in one round.
 
     Attributes:
         start_s: Seconds that pass whatever the number of items.
@@ -64,7 +75,45 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Took:
+class Spread:
+    """A figure over all rounds."""
+
+    median: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a program took, round by round."""
+
+    name: str
+    rounds: Sequence[Peer]
+
+    def spread(self, figure: Callable[[Peer], float]) -> Spread:
+        """Return a figure with how much it differed from round to round."""
+        found = [figure(each) for each in self.rounds]
+        return Spread(median(found), min(found), max(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A program in the comparison.
+
+    Attributes:
+        warm_up: Starts it once, so that what it reads and makes at its first start is there.
+        measure: Measures it once.
+    """
+
+    name: str
+    warm_up: Callable[[], None]
+    measure: Callable[[], Peer]
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What a program took for one number of items, with its start."""
+
     wall_s: float
     cpu_s: float
     peak_memory_bytes: int
@@ -80,36 +129,93 @@ def find_peers(promptfoo: str | None, lm_eval: str | None) -> tuple[list[Install
     """
     found: list[Installed] = []
     missing: list[str] = []
-    promptfoo = promptfoo or shutil.which("promptfoo")
+    promptfoo = _found(promptfoo or "promptfoo")
     if promptfoo:
         found.append(Installed("promptfoo", _promptfoo_at(promptfoo)))
     else:
         missing.append("promptfoo")
-    beside = shutil.which("lm_eval")
-    command = [lm_eval, "-m", "lm_eval"] if lm_eval else [beside] if beside else None
-    if command:
-        found.append(Installed("lm-eval", _lm_eval_at(command)))
+    start = _found(lm_eval or "lm_eval")
+    if start:
+        found.append(Installed("lm-eval", _lm_eval_at([start, "-m", "lm_eval"] if lm_eval else [start])))
     else:
         missing.append("lm-eval")
     return found, missing
 
 
-def measure_peer(peer: Installed, in_flight: int, latency_ms: float, directory: Path) -> Peer:
-    """Measure one program.
+def _found(command: str) -> str | None:
+    """Return where a command is, from whatever directory it is started; None where it is nowhere."""
+    path = shutil.which(command)
+    return None if path is None else str(Path(path).absolute())
+
+
+def measure_in_turn(contestants: Sequence[Contestant], rounds: int, say: Callable[[str], None]) -> list[Compared]:
+    """Measure programs as often as is asked for, none of them always first or always after the same other one.
+
+    Args:
+        contestants: The programs.
+        rounds: How often each is measured.
+        say: Told what is under way.
+    """
+    for each in contestants:
+        say(f"{each.name}, to warm up")
+        each.warm_up()
+    found: dict[str, list[Peer]] = {each.name: [] for each in contestants}
+    for number in range(rounds):
+        for each in turn_order(contestants, number):
+            say(f"{each.name}, round {number + 1} of {rounds}")
+            found[each.name].append(each.measure())
+    return [Compared(name, measured) for name, measured in found.items()]
+
+
+def turn_order(contestants: Sequence[T], number: int) -> list[T]:
+    """Return who comes when in a round: everybody begins in turn, and the direction changes with each round."""
+    first = number % len(contestants) if contestants else 0
+    turned = [*contestants[first:], *contestants[:first]]
+    return turned if number % 2 == 0 else [turned[0], *turned[:0:-1]]
+
+
+def contestant(peer: Installed, sizes: Sizes, in_flight: int, latency_ms: float, directory: Path) -> Contestant:
+    """Return how to measure a program.
 
     Args:
         peer: The program.
+        sizes: Numbers of items, of which the difference is measured.
         in_flight: How many calls it may have under way.
         latency_ms: Of the endpoint.
-        directory: An empty directory for everything that is written.
+        directory: An empty directory for everything that is written; its caches stay there from start to start.
     """
-    small, large = (_run(peer, items, in_flight, latency_ms, directory / str(items)) for items in SIZES)
-    more = SIZES[1] - SIZES[0]
+    starts = count()
+
+    def run(items: int) -> Took:
+        return _run(peer, items, in_flight, latency_ms, directory / f"start-{next(starts)}")
+
+    def warm_up() -> None:
+        run(sizes[0])
+
+    def measure() -> Peer:
+        return difference(peer.name, in_flight, sizes, (run(sizes[0]), run(sizes[1])))
+
+    return Contestant(peer.name, warm_up, measure)
+
+
+def difference(name: str, in_flight: int, sizes: Sizes, took: tuple[Took, Took]) -> Peer:
+    """Return what the larger size took beyond the smaller one.
+
+    Raises:
+        BenchmarkError: It took less.
+    """
+    small, large = took
+    more = sizes[1] - sizes[0]
     seconds = large.wall_s - small.wall_s
+    if seconds <= 0:
+        raise BenchmarkError(
+            f"{name} took {large.wall_s:.1f} s for {sizes[1]:,} items and {small.wall_s:.1f} s for {sizes[0]:,}: "
+            "something else keeps this machine busy, or the sizes are too close for its start to be told apart."
+        )
     return Peer(
-        peer.name,
+        name,
         in_flight,
-        small.wall_s - SIZES[0] * seconds / more,
+        small.wall_s - sizes[0] * seconds / more,
         more / seconds,
         1e6 * (large.cpu_s - small.cpu_s) / more,
         large.peak_memory_bytes,
@@ -117,8 +223,8 @@ def measure_peer(peer: Installed, in_flight: int, latency_ms: float, directory: 
     )
 
 
-def _run(peer: Installed, items: int, in_flight: int, latency_ms: float, directory: Path) -> _Took:
-    directory.mkdir()
+def _run(peer: Installed, items: int, in_flight: int, latency_ms: float, directory: Path) -> Took:
+    directory.mkdir(parents=True)
     with started_upstream(Behaviour(latency_ms)) as upstream:
         arguments, variables = peer.prepare(directory, items, upstream.base_url, in_flight)
         before = _size_of(directory)
@@ -135,7 +241,7 @@ def _run(peer: Installed, items: int, in_flight: int, latency_ms: float, directo
     if answers != items:
         end = log.read_text(encoding="utf-8", errors="replace")[-2000:]
         raise BenchmarkError(f"{peer.name} asked {answers} of {items} questions: {end}")
-    return _Took(
+    return Took(
         wall_s,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),

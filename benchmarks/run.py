@@ -18,10 +18,13 @@ from benchmarks.graded_report import graded_document, print_graded
 from benchmarks.latency import measure_latency, print_latencies
 from benchmarks.machine import machine_facts
 from benchmarks.measure import Measurement, measure, scratch
-from benchmarks.peers import find_peers
+from benchmarks.peers import ROUNDS, find_peers
+from benchmarks.peers import SIZES as PEER_SIZES
+from benchmarks.peers_report import compare_peers, print_peers
 from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.sampling_report import measure_sampling, print_sampling
 from benchmarks.schemes import measure_schemes, print_schemes
+from benchmarks.server import BenchmarkError
 from benchmarks.similarity import compare_metrics, print_comparisons
 
 SIZES = (10_000, 1_000_000)
@@ -71,11 +74,18 @@ def _measure_python(_arguments: argparse.Namespace, console: Console) -> Documen
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
     schemes = measure_schemes(arguments.against, console)
     print_schemes(schemes, console)
-    peers, missing = find_peers(arguments.promptfoo, arguments.lm_eval)
     large = MILLION if arguments.million else LARGE
-    report = measure_sampling(large, arguments.probe_seconds, peers, missing, console)
+    report = measure_sampling(large, arguments.probe_seconds, console)
     print_sampling(report, console)
     return {"sampling": report.document(), "schemes": [asdict(each) for each in schemes]}
+
+
+def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
+    small, large = arguments.peer_items
+    peers, missing = find_peers(arguments.promptfoo, arguments.lm_eval)
+    report = compare_peers(peers, missing, (small, large), arguments.peer_rounds, console)
+    print_peers(report, console)
+    return {"peers": report.document()}
 
 
 _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
@@ -84,6 +94,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
+    "peers": _compare_peers,
 }
 
 
@@ -100,10 +111,19 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help=large)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="a Python that has lm_eval, if that is not on the path")
+    sizes = (
+        f"two numbers of items for other programs, of which the difference counts ({' '.join(map(str, PEER_SIZES))})"
+    )
+    parser.add_argument("--peer-items", type=int, nargs=2, default=PEER_SIZES, metavar="N", help=sizes)
+    rounds = f"how often each of them is measured ({ROUNDS})"
+    parser.add_argument("--peer-rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
     against = "another checkout whose sampled runs are measured in turns with ours, over HTTP and HTTPS"
     parser.add_argument("--against", type=Path, metavar="DIR", help=against)
     arguments = parser.parse_args()
+    few, many = arguments.peer_items
+    if not 0 < few < many or arguments.peer_rounds < 1:
+        parser.error("--peer-items takes two numbers, the smaller one first, and --peer-rounds one from 1 up")
     console = Console(width=100, highlight=False)
     facts = machine_facts()
     for name, fact in facts.items():
@@ -111,7 +131,10 @@ def main() -> None:
     document: Document = {"machine": facts}
     for name, measure_part in _PARTS.items():
         if name in arguments.only:
-            document |= measure_part(arguments, console)
+            try:
+                document |= measure_part(arguments, console)
+            except BenchmarkError as error:
+                parser.exit(1, f"{name}: {error}\n")
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 

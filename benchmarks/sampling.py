@@ -124,6 +124,18 @@ def measure_sampled(shape: Shape, rounds: int, directory: Path, *, has_ramp: boo
     return Sampled(shape, _fastest(limits), _fastest(runs), _fastest(ramped) if ramped else None)
 
 
+def measure_alone(shape: Shape, directory: Path) -> Asked:
+    """Measure one run of a shape, without the limit.
+
+    Args:
+        shape: The size.
+        directory: An empty directory for everything that is written.
+    """
+    rows = directory / "questions.jsonl"
+    write_questions(rows, shape.items)
+    return _ask(rows, shape, Behaviour(shape.latency_ms), directory)
+
+
 def measure_faults(shape: Shape, rounds: int, directory: Path) -> Faults:
     """Measure a run of which a tenth of the calls is refused, and the same without; both as without a configuration.
 

@@ -1,7 +1,7 @@
 """Everything that is measured of sampled runs: in which order, and as which tables and verdicts."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -10,9 +10,7 @@ from rich.console import Console
 
 from benchmarks.latency import Latency, print_latencies
 from benchmarks.measure import scratch
-from benchmarks.peers import SIZES, Installed, Peer, measure_peer
 from benchmarks.sampling import (
-    LATENCY_MS,
     WARM_UPS,
     Asked,
     Faults,
@@ -59,8 +57,6 @@ class SamplingReport:
         small: Without latency.
         large: The same, with more items.
         single_ms: Milliseconds that runs of one item took above the endpoint's latency, sorted.
-        peers: What other programs took.
-        missing: Names of those that are not installed.
     """
 
     wide: Sampled
@@ -70,8 +66,6 @@ class SamplingReport:
     single_ms: list[float]
     latencies: list[Latency]
     faults: Faults
-    peers: list[Peer] = field(default_factory=list[Peer])
-    missing: list[str] = field(default_factory=list[str])
 
     def document(self) -> dict[str, Any]:
         """Return everything as one JSON document."""
@@ -107,16 +101,12 @@ class SamplingReport:
         yield Verdict("rate with 10 % refused, less the waiting", self.faults.share, 0.8, is_least=True)
 
 
-def measure_sampling(
-    large: int, probe_seconds: float, peers: Sequence[Installed], missing: Sequence[str], console: Console
-) -> SamplingReport:
+def measure_sampling(large: int, probe_seconds: float, console: Console) -> SamplingReport:
     """Measure everything.
 
     Args:
         large: Items of the largest run.
         probe_seconds: How long to ask the API while runs are executed.
-        peers: The other programs that are installed.
-        missing: Names of those that are not.
         console: Told what is under way.
     """
 
@@ -142,11 +132,6 @@ def measure_sampling(
         if probe_seconds > 0
         else [],
         faults=in_scratch("10 % refused", lambda directory: measure_faults(_FAULTY, 2, directory)),
-        peers=[
-            in_scratch(peer.name, lambda d, peer=peer: measure_peer(peer, NARROW.in_flight, LATENCY_MS, d))
-            for peer in peers
-        ],
-        missing=list(missing),
     )
 
 
@@ -160,7 +145,6 @@ def print_sampling(report: SamplingReport, console: Console) -> None:
     if report.latencies:
         print_latencies("While sampled runs keep the executor busy", report.latencies, console)
     _print_faults(report.faults, console)
-    _print_peers(report, console)
     print_verdicts(report.verdicts(), console)
 
 
@@ -192,31 +176,6 @@ def _print_faults(faults: Faults, console: Console) -> None:
     figures.add_row("seconds of pauses that all calls made together", "0", f"{cost.flow['paused_s']:.1f}")
     figures.add_row("CPU µs an item", f"{faults.clean.cost.cpu_us_an_item:,.1f}", f"{cost.cpu_us_an_item:,.1f}")
     console.print(figures)
-
-
-def _print_peers(report: SamplingReport, console: Console) -> None:
-    ours = report.narrow.run.cost
-    head = f"The same items, {NARROW.in_flight} in flight, {LATENCY_MS:g} ms"
-    figures = table(head, "items/s", "ours", "CPU µs an item", "ours", "peak MB", "bytes an item")
-    peak = max(ours.peak_memory_bytes.values()) / _MB
-    rate, cpu_us = ours.items_a_second, ours.cpu_us_an_item
-    stored = f"{ours.database_bytes / ours.items:,.0f}"
-    figures.add_row("Evalhaven", f"{rate:,.0f}", "", f"{cpu_us:,.0f}", "", f"{peak:,.0f}", stored)
-    for each in report.peers:
-        figures.add_row(
-            each.name,
-            f"{each.items_a_second:,.0f}",
-            f"{rate / each.items_a_second:.1f} x",
-            f"{each.cpu_us_an_item:,.0f}",
-            f"1/{each.cpu_us_an_item / cpu_us:.1f}",
-            f"{each.peak_memory_bytes / _MB:,.0f}",
-            f"{each.bytes_an_item:,.0f}",
-        )
-    for name in report.missing:
-        figures.add_row(name, "not installed", *[""] * 5)
-    console.print(figures)
-    if report.peers:
-        console.print(f"Of the others without their start: items {SIZES[0]:,} to {SIZES[1]:,}.\n")
 
 
 def _texts(waits: Sequence[float]) -> tuple[str, str]:

@@ -142,6 +142,12 @@ class Server:
             time.sleep(_POLL_S)
         raise RuntimeError(f"the server was not ready within {_READY_TIMEOUT_S:.0f} s:\n{self.log}")
 
+    def answers(self) -> bool:
+        """Whether /healthz answers, ready or not."""
+        with contextlib.suppress(httpx2.TransportError):
+            return httpx2.get(f"{self.url}/healthz", timeout=5).status_code == 200
+        return False
+
     def stop(self) -> int | None:
         """End the process as a service manager does (SIGTERM); return its exit status, None if it never started."""
         if self._process is None:

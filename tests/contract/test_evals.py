@@ -172,6 +172,14 @@ def test_unknown_keys_are_accepted_and_named(http: httpx2.Client) -> None:
     assert again["testing_criteria"][0]["weight"] == 2
 
 
+def test_of_many_unknown_keys_some_are_named_and_that_there_are_more(http: httpx2.Client) -> None:
+    made = http.post("/v1/evals", json=eval_body(**{f"x{number}": 1 for number in range(150)})).json()
+
+    warnings = made["evalhaven"]["warnings"]
+    assert len(warnings) == 101
+    assert warnings[-1] == {"pointer": "", "message": "There are more warnings than these 100."}
+
+
 UNRESOLVABLE = [
     ("{{ item.a.strip() }}", "only plain paths"),
     ("{{ sample.output_text | lower }}", "only plain paths"),
@@ -253,3 +261,15 @@ def test_a_key_that_begins_with_a_byte_order_mark_is_warned_of(http: httpx2.Clie
     assert made.status_code == 201
     pointers = {warning["pointer"]: warning["message"] for warning in made.json()["evalhaven"]["warnings"]}
     assert "byte order mark" in pointers["/data_source_config/item_schema/properties/\ufeffid"]
+
+
+def test_an_eval_has_at_most_256_criteria(http: httpx2.Client) -> None:
+    body = eval_body()
+    criterion = body["testing_criteria"][0]
+    made = http.post("/v1/evals", json={**body, "testing_criteria": [criterion] * 256})
+    refused = http.post("/v1/evals", json={**body, "testing_criteria": [criterion] * 257})
+
+    assert made.status_code == 201
+    error = refusal_of(refused)
+    assert error["param"] == "testing_criteria"
+    assert error["message"] == "'testing_criteria' must have at most 256 entries, but has 257."

@@ -215,7 +215,7 @@ def test_a_run_warns_of_an_image_that_is_not_installed(grade_rows: Any) -> None:
     ("source", "said"),
     [
         ("x = 1\ndef grade(sample, item)\n    return 1\n", "is not valid Python: expected ':' (line 2)."),
-        ("def grade(sample):\n    return 1\n", "with exactly these two parameters (line 1)."),
+        ("def grade(sample):\n    return 1\n", "whatever other parameters it has need defaults (line 1)."),
         ("score = 1\n", "does not define 'grade': define `def grade(sample, item):` at the top level"),
         ("x = " + "(" * 100_000, "too many nested parentheses"),
         ("x = '\ud800'\n" + GRADE + "    return 1\n", "is not valid Unicode"),

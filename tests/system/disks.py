@@ -79,6 +79,7 @@ def stored_while_paused(client: Client, paused: PausedRun, items: int) -> int:
     stored = run["result_counts"]["total"]
     assert 0 < stored < items
     path = f"/v1/evals/{paused.eval_id}/runs/{paused.run_id}"
-    for readable in ("/readyz", "/v1/evals", path, f"{path}/output_items", f"/v1/files/{paused.file_id}/content"):
+    wait_until(lambda: client.get("/readyz").status_code == 503, "the server says that no work can be done")
+    for readable in ("/healthz", "/v1/evals", path, f"{path}/output_items", f"/v1/files/{paused.file_id}/content"):
         assert client.get(readable).status_code == 200, readable
     return stored

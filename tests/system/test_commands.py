@@ -1,5 +1,6 @@
 """The commands, as a user runs them."""
 
+import json
 import re
 import resource
 import signal
@@ -12,6 +13,7 @@ from evalhaven import __version__
 from evalhaven.settings import Settings
 from tests.databases import ON_SQLITE_ONLY
 from tests.figures import Say
+from tests.importing.moving import an_eval
 from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.commands import run_command
@@ -20,7 +22,6 @@ from tests.system.inside import executor_of, executors_of, has_ended
 # The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new
 # server waits this long for the lock.
 _GONE_WITHIN_S = 5.0
-_COMMANDS = [[], ["serve"], ["demo"], ["doctor"], ["watch"], ["db"], ["db", "upgrade"]]
 
 
 @pytest.mark.slow
@@ -30,6 +31,7 @@ def test_the_demo_shows_the_results_of_its_example_and_ends() -> None:
     assert re.search(r"72/72 .*41 passed, 31 failed, 0 errored", demo.stdout)
     items = re.search(r"All criteria \(items\)\s+41\s+31\s+0\s+56\.9%\s+\d+\.\d% to \d+\.\d%", demo.stdout)
     assert items, demo.stdout
+    assert "28 more failed; the report lists every one." in demo.stdout
     assert re.search(r"Report:\s+http://127\.0\.0\.1:\d+/ui/evals/eval_\w+/runs/evalrun_\w+", demo.stdout)
     assert demo.stderr == ""
 
@@ -58,21 +60,24 @@ def test_the_doctor_masks_what_is_secret(tmp_path: Path) -> None:
     assert "made-up" not in doctor.stdout + doctor.stderr
 
 
-@ON_SQLITE_ONLY
-def test_the_doctor_looks_at_the_database_of_a_running_server(server: Server) -> None:
-    doctor = run_command("doctor", "--data-dir", str(server.data_dir))
-    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
-    assert f"Server: running. The data directory '{server.data_dir}' is in use" in doctor.stdout
-    assert re.search(r"Database: SQLite, \S+evalhaven\.db, [\d.]+ MB, revision 0003\.", doctor.stdout)
-
-
-@pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)
-def test_each_command_explains_itself(command: list[str]) -> None:
-    shown = run_command(*command, "--help")
+def test_help_is_printed_without_a_word_of_what_is_for_the_server_alone() -> None:
+    shown = run_command("-h")
     assert shown.returncode == 0
     assert "Usage: " in shown.stdout
     assert "executor" not in re.findall(r"^[│ ]+(\w+)  ", shown.stdout, re.MULTILINE)
     assert shown.stderr == ""
+
+
+def test_an_import_is_checked_against_the_server_of_the_data_directory_whatever_its_database(
+    server: Server, tmp_path: Path
+) -> None:
+    path = tmp_path / "eval.json"
+    path.write_text(json.dumps({"eval": an_eval(), "runs": []}))
+    # The shell knows nothing of the database.
+    checked = run_command("import", "langfuse", str(path), "--check", "--data-dir", str(server.data_dir))
+
+    assert checked.returncode == 0, checked.stderr
+    assert f"Checking against the server at {server.url}" in checked.stdout
 
 
 def test_the_version_is_printed() -> None:

@@ -36,7 +36,7 @@ def file_id(client: Client, server: Server, tmp_path: Path) -> str:
 
 
 def _blobs(server: Server) -> set[str]:
-    return {entry.name for entry in (server.data_dir / "blobs").iterdir()} - {"parts", ".identity"}
+    return {entry.name for entry in (server.data_dir / "blobs").iterdir()} - {"parts", "unnamed", ".identity"}
 
 
 @pytest.mark.proof
@@ -196,11 +196,16 @@ def test_what_a_kill_left_of_uploads_is_swept_at_the_start(server: Server, clien
         wait_until(lambda: any(part.stat().st_size for part in parts.iterdir()), "the upload arrives")
         server.kill()
     assert len(list(parts.iterdir())) == 1
-    # A blob that was committed, and the kill came before its row.
-    (server.data_dir / "blobs" / "file-OrphanOrphanOrphanOrph").write_bytes(b"orphan")
+    # A blob that was committed, and the kill came before its row; and one of which nobody knows where it is from.
+    orphan, stranger = "file-OrphanOrphanOrphanOrph", "file-StrangerStrangerStrang"
+    for name in (orphan, stranger):
+        (server.data_dir / "blobs" / name).write_bytes(b"orphan")
+    (server.data_dir / "blobs" / "unnamed" / orphan).touch()
     server.restart()
     assert not list(parts.iterdir())
-    assert _blobs(server) == {kept}
+    assert not list((server.data_dir / "blobs" / "unnamed").iterdir())
+    assert _blobs(server) == {kept, stranger}
+    assert f"such_as={stranger}" in server.log
     assert client.get(f"/v1/files/{kept}/content").content == b"kept"
 
 

@@ -101,6 +101,28 @@ def test_the_image_tag_picks_an_environment(isolated: TierServer) -> None:
     assert (run["evalhaven"]["warnings"] == []) == (isolated.tier is not Tier.OFF)
 
 
+def test_scratch_directories_go_with_their_server(tmp_path: Path) -> None:
+    # Hosts have users of their own where root starts them, and pytest's directories are closed to those.
+    with tempfile.TemporaryDirectory(prefix="evalhaven-scratch-") as directory:
+        Path(directory).chmod(0o755)
+        server = Server(tmp_path, TMPDIR=directory)
+        writing = "import time\ndef grade(sample, item):\n    open('x', 'w').write('x')\n    time.sleep(60)\n"
+        for end in (server.stop, server.kill):
+            server.start()
+            with Client(server.url) as client:
+                eval_id = client.create_eval([python_check(writing)], OBJECT)
+                client.start_run(eval_id, client.upload(jsonl([{"item": {}}])))
+                wait_until(lambda: list(Path(directory).glob("evalhaven-hosts-*/*/x")), "a host writes")
+            end()
+            if end == server.stop:
+                assert list(Path(directory).iterdir()) == []
+        # What a killed server left, the next one removes.
+        server.start()
+        server.stop()
+
+        assert list(Path(directory).iterdir()) == []
+
+
 # The last one of each server.
 def test_no_host_outlives_a_killed_server(isolated: TierServer, say: Say) -> None:
     client, server = isolated.client, isolated.server

@@ -191,6 +191,58 @@ def test_a_run_that_is_deleted_cannot_be_watched_any_more(server: Server, client
     assert watched.output.splitlines()[-1] == f"Error: Run '{run_id}' was deleted."
 
 
+def test_a_run_is_watched_at_the_server_of_the_data_directory_whatever_its_database(
+    server: Server, client: Client, tmp_path: Path
+) -> None:
+    eval_id, run_id = start_run(client, tmp_path, 10)
+    client.wait_for_end(eval_id, run_id)
+    # The shell knows nothing of the database.
+    watched = run_command("watch", run_id, "--data-dir", str(server.data_dir))
+
+    assert (watched.returncode, watched.stderr) == (0, "")
+    assert watched.stdout.startswith("completed 10 / 10 (100.0 %) | passed ")
+
+
+def test_only_flags_make_a_failure_of_a_run_that_completed() -> None:
+    with standing_in([(200, run_object(1, 2, 3, **ENDED))]) as url:
+        found = {
+            flags: run_command("watch", "evalrun_1", "--url", url, "--json", *flags.split())
+            for flags in ("", "--fail-under 0.3", "--fail-under 0.4", "--fail-on-error", "--once --fail-on-error")
+        }
+
+    assert {flags: watched.returncode for flags, watched in found.items()} == {
+        "": 0,
+        "--fail-under 0.3": 0,
+        "--fail-under 0.4": 1,
+        "--fail-on-error": 1,
+        "--once --fail-on-error": 1,
+    }
+    # Why stands beside the figures, which a program reads.
+    assert all(json.loads(watched.stdout)["errored"] == 3 for watched in found.values())
+    assert found["--fail-under 0.3"].stderr == ""
+    assert found["--fail-under 0.4"].stderr == (
+        "Error: 1 of 3 graded items passed, 33.3 %: less than 40 % (--fail-under).\n"
+    )
+    assert found["--fail-on-error"].stderr == "Error: 3 items are errored (--fail-on-error).\n"
+
+
+def test_a_server_that_stays_away_ends_watching_where_that_is_asked_for() -> None:
+    with standing_in([(200, run_object(5)), (503, {"error": {"message": "Busy."}})]) as url:
+        watched = run_command("watch", "evalrun_1", "--url", url, "--interval", "0.1", "--give-up-after", "0.3")
+
+    assert watched.returncode == 4
+    assert "answers 503: Busy." in watched.stderr
+    assert "Traceback" not in watched.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--fail-under", "90"), ("--interval", "nan"), ("--give-up-after", "0")])
+def test_a_value_that_makes_no_sense_is_refused_before_anybody_is_asked(arguments: tuple[str, str]) -> None:
+    watched = run_command("watch", "evalrun_1", "--url", "http://127.0.0.1:1", *arguments)
+
+    assert watched.returncode == 2
+    assert f"Invalid value for '{arguments[0]}': '{arguments[1]}' is no number " in watched.stderr
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("is_on_terminal", [False, True])
 def test_an_interruption_ends_watching(end: signal.Signals, is_on_terminal: bool) -> None:
@@ -291,7 +343,14 @@ def test_the_help_says_what_the_exit_status_means() -> None:
     shown = run_command("watch", "--help")
 
     assert shown.returncode == 0
-    for part in ("0 the run completed", "1 it failed", "3 it was canceled", "130 the watching was interrupted"):
+    parts = (
+        "0 the run completed",
+        "1 it failed",
+        "3 it was canceled",
+        "4 its server",
+        "130 the watching was interrupted",
+    )
+    for part in parts:
         assert part in " ".join(shown.stdout.split())
 
 

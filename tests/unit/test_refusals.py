@@ -1,5 +1,6 @@
 """Facts about what is refused because it would cost too much or destroy something."""
 
+import shutil
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +15,11 @@ from evalhaven.domain.templates import TemplateTooLargeError, parse_template
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.runs import inline
 from evalhaven.settings import Settings
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import sqlite_url
+from evalhaven.storage.schema import upgrade_database
 from evalhaven.wire.graders import GraderStringCheck
+from tests.unit.storage.stored import opened, store_file
 
 CLOSED = {"type": "object", "properties": {f"field{n}": {} for n in range(5000)}, "additionalProperties": False}
 
@@ -30,6 +35,65 @@ def test_files_without_their_database_are_not_taken_for_orphans(tmp_path: Path) 
 
     assert blobs.path("file-abc").exists()
     assert not (tmp_path / "evalhaven.db").exists()
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 4096])
+def test_an_emptied_database_does_not_cost_the_files(tmp_path: Path, left: bytes) -> None:
+    blobs = blob_store(tmp_path)
+    settings = Settings.model_validate({"data_dir": tmp_path})
+    upgraded_database(settings)
+    add_blob(blobs, "file-abc")
+    (tmp_path / "evalhaven.db").write_bytes(left)
+
+    for _ in range(2):
+        with pytest.raises(StartError, match="evalhaven.db is empty" if not left else "cannot be opened"):
+            upgraded_database(settings)
+    assert (tmp_path / "evalhaven.db").read_bytes() == left
+    assert blobs.path("file-abc").exists()
+
+
+def test_a_database_made_anew_beside_old_files_is_refused(tmp_path: Path) -> None:
+    blobs = blob_store(tmp_path)
+    settings = Settings.model_validate({"data_dir": tmp_path})
+    upgraded_database(settings)
+    add_blob(blobs, "file-abc")
+    other = tmp_path / "other"
+    other.mkdir()
+    upgraded_database(Settings.model_validate({"data_dir": other}))
+
+    # Another installation's database, empty of rows or not.
+    shutil.copy(other / "evalhaven.db", tmp_path / "evalhaven.db")
+    with pytest.raises(StartError, match="belongs to another data directory"):
+        upgraded_database(settings)
+    # One that was made without files and never paired.
+    blobs.identity_path.unlink()
+    (tmp_path / "evalhaven.db").unlink()
+    upgrade_database(sqlite_url(tmp_path / "evalhaven.db"))
+    with pytest.raises(StartError, match="the database knows none of them"):
+        upgraded_database(settings)
+    assert blobs.path("file-abc").exists()
+
+
+async def test_a_database_of_the_release_before_is_paired_with_the_files_beside_it(tmp_path: Path) -> None:
+    blobs = blob_store(tmp_path)
+    url = sqlite_url(tmp_path / "evalhaven.db")
+    upgrade_database(url)
+    async with opened(url) as database:
+        file = await store_file(database)
+    add_blob(blobs, file.id)
+    settings = Settings.model_validate({"data_dir": tmp_path})
+    upgraded_database(settings)
+    identity = blobs.identity()
+    upgraded_database(settings)
+
+    assert identity is not None
+    assert blobs.identity() == identity
+
+
+def add_blob(blobs: BlobStore, name: str) -> None:
+    with blobs.writer() as writer:
+        writer.write(b"{}\n")
+        blobs.commit(writer, name)
 
 
 def test_a_new_data_directory_needs_no_database(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from evalhaven.api.addresses import allowed_methods, hint_for
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import (
+    DamagedFileError,
     EvalhavenError,
     InvalidRequestError,
     NotFoundError,
@@ -28,6 +29,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     UnreadableEncodingError: 415,
     InvalidRequestError: 400,
     UnansweredError: 503,
+    DamagedFileError: 500,
 }
 _LATER = 503
 _RETRY_AFTER_S = 2
@@ -82,6 +84,8 @@ async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
     if status is None:
         raise error
     headers = {"retry-after": str(_RETRY_AFTER_S)} if status == _LATER else None
+    if isinstance(known, DamagedFileError):
+        structlog.get_logger("evalhaven.api").error("stored_file_damaged", reason=known.message)
     return error_response(status, known.message, param=known.param, code=known.code, headers=headers)
 
 

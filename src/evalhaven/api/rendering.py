@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from evalhaven.api.extensions import grade_extension, origin_extension
 from evalhaven.api.spending import item_extension, per_model_usage, spending_extension
 from evalhaven.domain import jsontext
+from evalhaven.domain.errors import DamagedFileError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.files import StoredFile
 from evalhaven.domain.imports import ImportedDocument
@@ -34,6 +35,7 @@ RESULT_TYPES = {
 }
 _JSON = "application/json"
 _IN_MEMORY_BYTES = 1024 * 1024
+_INLINE_ROWS = "/data_source/source/content"
 
 
 def json_response(text: str, status: int = 200) -> Response:
@@ -130,13 +132,13 @@ class RunRenderer:
     def _open_rows(self, run: Run) -> BinaryIO | None:
         """Open a run's inline rows before the response begins, so that a deletion meanwhile cannot cut it short.
 
-        None: it has none, or they are gone: it was deleted just now, or a backup was restored without blobs.
+        None: it has none, or they are gone or damaged.
         """
         if not run.has_inline_rows:
             return None
         try:
-            blob = self._blobs.open(run.id)
-        except FileNotFoundError:
+            blob = self._blobs.open_whole(run.id, run.source_bytes)
+        except (DamagedFileError, FileNotFoundError):
             return None
         if _length_of(blob) > _IN_MEMORY_BYTES:
             return blob
@@ -153,6 +155,7 @@ class RunRenderer:
             return jsontext.render({**document, "report_url": report_url(self._base_url, run)}), mark
         data_source = inline_document(run.data_source, mark[1:-1]) if has_rows else run.data_source
         tally = run.tally
+        missing_rows = [] if has_rows else self._row_cautions(run)
         document = {
             "object": "eval.run",
             "id": run.id,
@@ -179,13 +182,25 @@ class RunRenderer:
                 "started_at": run.started_at,
                 "ended_at": run.ended_at,
                 "unresolved": tally.unresolved,
-                "warnings": _warnings([*run.warnings, *_unresolved_cautions(tally)]),
+                "warnings": _warnings([*run.warnings, *_unresolved_cautions(tally), *missing_rows]),
                 **asdict(run.options),
                 **spending_extension(run),
                 **origin_extension(run, parent),
             },
         }
         return jsontext.render(document), mark
+
+    def _row_cautions(self, run: Run) -> list[Caution]:
+        """Say why a run's inline rows are not shown, where they should be: an empty list would look like the truth."""
+        if not run.has_inline_rows:
+            return []
+        try:
+            self._blobs.open_whole(run.id, run.source_bytes).close()
+        except DamagedFileError as error:
+            return [Caution(_INLINE_ROWS, error.message)]
+        except FileNotFoundError:
+            return [Caution(_INLINE_ROWS, "The stored file with the inline rows is gone from the disk.")]
+        return []
 
 
 def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject]) -> str:

@@ -14,7 +14,7 @@ from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import JsonObject, RawJson
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.domain.template_checks import MAX_CAUTIONS
+from evalhaven.domain.template_checks import bounded_cautions
 from evalhaven.storage.idempotency import claim_key
 from evalhaven.wire.extension import CreateEvalRunExtension
 
@@ -70,10 +70,10 @@ def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:
 
     The hosted API ignored such keys in silence; they are accepted all the same.
     """
-    return [
+    return bounded_cautions(
         Caution(pointer, f"Unknown key {pointer.rpartition('/')[2][:_SHOWN_CHARS]!r}: accepted, but without effect.")
-        for pointer in pointers[:MAX_CAUTIONS]
-    ]
+        for pointer in pointers
+    )
 
 
 def run_options(asked: CreateEvalRunExtension | None) -> RunOptions:

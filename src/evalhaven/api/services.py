@@ -1,11 +1,12 @@
 """What the routes work with, handed in by `app`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from evalhaven.api.readiness import Readiness
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
@@ -14,8 +15,10 @@ from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.graders.python.source_check import SourceChecker
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
+from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.wire.server import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ class Services:
 
     Attributes:
         wake_executor: Tells the executor that a run was created, canceled or deleted.
-        is_executor_running: Tells whether runs are being executed.
+        is_executor_running: Tells whether the executor is there and answers.
+        readiness: Tells whether work can be done now.
+        examine: Asks the endpoints whether they answer.
+        settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         vault: Seals what authenticates the tools of runs.
         isolation: How python graders are isolated here.
@@ -58,6 +64,9 @@ class Services:
     clock: Clock
     wake_executor: Callable[[], None]
     is_executor_running: Callable[[], bool]
+    readiness: Readiness
+    examine: Callable[[], Awaitable[Sequence[Finding]]]
+    settings: ServerSettings
     catalog: Catalog
     config: ApiConfig
     vault: Vault

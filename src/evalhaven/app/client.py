@@ -6,14 +6,41 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from evalhaven.app.stores import InUseError, hold_data_directory
+from evalhaven.app.stores import InUseError, StartError, hold_data_directory
 from evalhaven.sampling.transport.routes import tls_context
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
-from evalhaven.storage.lock import DataDirectoryLock
+from evalhaven.storage.lock import find_holder
 
 # A batch may take its time; a server that is there is connected to at once.
 _CLIENT_TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
 IN_PROCESS_URL = "http://localhost"
+
+
+def find_server(settings: Settings) -> str | None:
+    """Return where the server is that commands work with; nothing is made or changed.
+
+    It is the one that the settings name, else the one that holds the data directory, whatever its database is.
+
+    Returns:
+        Its address; None where no server is named and none holds the data directory.
+
+    Raises:
+        InUseError: Somebody holds the data directory who has not said where it is reached.
+        StartError: The data directory cannot be read.
+    """
+    if settings.url is not None:
+        return settings.url
+    try:
+        holder = find_holder(settings.data_dir)
+    except OSError as error:
+        raise StartError(f"The data directory {str(settings.data_dir)!r} cannot be read: {error.strerror}.") from error
+    if holder is not None and holder.url is None:
+        raise InUseError(
+            f"Process {holder.process} holds the data directory {str(settings.data_dir)!r} and has not said where it "
+            "is reached: a server that is starting, or a command that works on the directory.",
+            None,
+        )
+    return None if holder is None else holder.url
 
 
 @asynccontextmanager
@@ -23,15 +50,8 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
     Raises:
         StartError: There is neither a server nor a usable data directory.
     """
-    url = settings.url
-    lock: DataDirectoryLock | None = None
-    if url is None:
-        try:
-            lock = hold_data_directory(settings.data_dir, wait_s=0)
-        except InUseError as error:
-            if error.url is None:
-                raise
-            url = error.url
+    url = find_server(settings)
+    lock = None if url is not None else hold_data_directory(settings.data_dir, wait_s=0)
     headers = {} if settings.api_key is None else {"authorization": f"Bearer {settings.api_key.get_secret_value()}"}
     if lock is None:
         # SDKs want the address with /v1, and it is easily copied from there.

@@ -18,6 +18,7 @@ from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.conductor import CHUNKS_AT_ONCE
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executor import Executor
+from evalhaven.runs.heartbeats import beat
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.purge import Purger
 from evalhaven.runs.supervisor import die_with_parent, follow_parent
@@ -77,6 +78,7 @@ async def _execute_runs(settings: Settings) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(python.serve)
             tasks.start_soon(executor.execute_forever)
+            tasks.start_soon(beat, lambda: executor.problem)
             await follow_parent(executor.wake)
             tasks.cancel_scope.cancel()
     await database.close()

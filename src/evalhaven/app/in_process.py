@@ -9,6 +9,7 @@ from evalhaven.api.application import build_application
 from evalhaven.app.endpoints import open_catalog
 from evalhaven.app.server import build_services
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
@@ -21,7 +22,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[FastAPI]:
         StartError: The database cannot be used.
     """
     database = open_database(upgraded_database(settings))
-    services = build_services(settings, database, open_catalog(settings), lambda: None, lambda: False)
+    services = build_services(settings, database, open_catalog(settings), lambda: None, lambda: ExecutorState("down"))
     try:
         yield build_application(services, _no_lifespan)
     finally:

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -16,17 +17,23 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
+from evalhaven.api.readiness import Readiness
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
+from evalhaven.app.examination import examine_parts
 from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
+from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.deaths import note_orderly_stop
+from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.runs.purge import sweep_blobs
 from evalhaven.runs.supervisor import ExecutorSupervisor
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.configuration.loading import find_config
+from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
 
@@ -66,12 +73,14 @@ def serve(settings: Settings) -> None:
     catalog = open_catalog(settings)
     log_catalog(catalog)
     listener = listen(settings)
-    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    if settings.port == 0:
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     lock = hold_data_directory(settings.data_dir)
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
-    supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor)
-    application = build_server_application(settings, open_database(url), supervisor, catalog)
+    database = open_database(url)
+    supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor, partial(note_orderly_stop, database))
+    application = build_server_application(settings, database, supervisor, catalog)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,
@@ -109,17 +118,21 @@ def build_server_application(
     settings: Settings, database: Database, supervisor: ExecutorSupervisor, catalog: Catalog
 ) -> FastAPI:
     """Return the API over an open database; it keeps the executor alive for as long as it is served."""
-    services = build_services(settings, database, catalog, supervisor.wake, lambda: supervisor.is_running)
+    services = build_services(settings, database, catalog, supervisor.wake, lambda: supervisor.state)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
+        sweep_scratch()
         await sweep_blobs(database, services.blobs)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(supervisor.supervise)
+            tasks.start_soon(services.readiness.serve)
             # Not waited for: who creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
             yield
             tasks.cancel_scope.cancel()
+        # The executor is gone by now, and its hosts with it; it was not asked to clear up.
+        sweep_scratch()
         await database.close()
 
     return build_application(services, lifespan)
@@ -130,17 +143,21 @@ def build_services(
     database: Database,
     catalog: Catalog,
     wake_executor: Callable[[], None],
-    is_executor_running: Callable[[], bool],
+    executor_state: Callable[[], ExecutorState],
 ) -> Services:
     """Return what the routes work with."""
     clock = Clock()
+    blobs = blob_store(settings.data_dir)
     return Services(
         database=database,
-        blobs=blob_store(settings.data_dir),
+        blobs=blobs,
         ids=IdFactory(clock),
         clock=clock,
         wake_executor=wake_executor,
-        is_executor_running=is_executor_running,
+        is_executor_running=lambda: executor_state().is_up,
+        readiness=Readiness(database, blobs, clock, executor_state),
+        examine=partial(examine_parts, settings, catalog),
+        settings=shown_settings(settings),
         catalog=catalog,
         config=ApiConfig(
             base_url=settings.base_url,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import structlog
 from sqlalchemy import URL
 
 from evalhaven.runs.vault import Vault
@@ -9,6 +10,7 @@ from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import postgresql_url, sqlite_url
 from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
+from evalhaven.storage.privacy import OpenToOthersError, close_to_others
 
 
 class StartError(Exception):
@@ -34,14 +36,20 @@ def blob_store(data_dir: Path) -> BlobStore:
 
 
 def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLock:
-    """Make the data directory where there is none, and lock it.
+    """Make the data directory where there is none, close it to other users, and lock it.
 
     Raises:
-        StartError: It cannot be used, or another server uses it.
+        StartError: It cannot be used or closed, or another server uses it.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        closed = close_to_others(data_dir)
+        if closed:
+            log = structlog.get_logger("evalhaven")
+            log.warning("closed_to_other_users", first=str(closed[0]), count=len(closed))
         return lock_data_directory(data_dir, wait_s)
+    except OpenToOthersError as error:
+        raise StartError(str(error)) from error
     except DataDirectoryInUseError as error:
         raise InUseError(str(error), error.url) from error
     except OSError as error:

@@ -1,6 +1,7 @@
 """Brings the database of a data directory to this release, before anything else opens it."""
 
 import time
+from pathlib import Path
 
 import structlog
 from alembic.util import CommandError
@@ -9,12 +10,14 @@ from sqlalchemy.exc import DBAPIError
 
 from evalhaven.app.stores import StartError, blob_store, database_path, database_url
 from evalhaven.settings import Settings
+from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.pairing import PairingError, pair_blob_store
 from evalhaven.storage.schema import UnusableDatabaseError, schema_revisions, upgrade_database
 
 _DATABASE_WAIT_S = 30.0
 _DATABASE_POLL_S = 0.5
+_NEEDED_BYTES = 1024 * 1024
 
 
 def upgraded_database(settings: Settings) -> URL:
@@ -26,29 +29,43 @@ def upgraded_database(settings: Settings) -> URL:
     url = database_url(settings)
     blobs = blob_store(settings.data_dir)
     is_sqlite = settings.database_url is None
-    if is_sqlite and not database_path(settings.data_dir).exists() and next(blobs.names(at_once=1), None):
-        # To an empty database every file would be one that nothing names, and be swept.
-        raise StartError(
-            f"{settings.data_dir} holds files but no database. Restore evalhaven.db, or move blobs/ away; if a "
-            "PostgreSQL database has their records, name it in EVALHAVEN_DATABASE_URL."
-        )
     shown = str(database_path(settings.data_dir)) if is_sqlite else url.render_as_string(hide_password=True)
     try:
         if is_sqlite:
-            upgrade_database(url)
+            _refuse_lost_database(settings.data_dir, url, blobs)
+            # Its write-ahead log is made with the same access.
+            database_path(settings.data_dir).touch(mode=0o600)
         else:
             _wait_for_database(url)
-            upgrade_database(url)
-            pair_blob_store(url, blobs)
+        upgrade_database(url)
+        pair_blob_store(url, blobs)
     except PairingError as error:
         raise StartError(str(error)) from error
     except CommandError as error:
         raise StartError(f"The database {shown} was made by a newer release of Evalhaven: {error}.") from error
     except (DBAPIError, UnusableDatabaseError) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")
-        cure = " Restore a backup?" if is_sqlite else ""
+        # On a full disk a whole database cannot be opened either.
+        full = blobs.find_problem(_NEEDED_BYTES) if is_sqlite else None
+        cure = f" {full or 'Restore a backup?'}" if is_sqlite else ""
         raise StartError(f"The database {shown} cannot be opened: {reason}.{cure}") from error
     return url
+
+
+def _refuse_lost_database(data_dir: Path, url: URL, blobs: BlobStore) -> None:
+    """Let pass a SQLite database that is there, and a new one where there are no files yet.
+
+    Raises:
+        StartError: There are files, and their records are gone: a new database would know none of them.
+    """
+    path = database_path(data_dir)
+    if next(blobs.names(at_once=1), None) is None or (path.exists() and schema_revisions(url)[0] is not None):
+        return
+    what = "its evalhaven.db is empty" if path.exists() else "no database"
+    raise StartError(
+        f"{data_dir} holds files but {what}. Restore evalhaven.db, or move blobs/ away; if a PostgreSQL database has "
+        "their records, name it in EVALHAVEN_DATABASE_URL."
+    )
 
 
 def _wait_for_database(url: URL) -> None:

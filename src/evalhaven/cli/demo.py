@@ -270,6 +270,16 @@ def print_failures(client: httpx2.Client, evaluation: JsonObject, run: JsonObjec
         failed = ", ".join(names[result["name"]] for result in output_item["results"] if not result["passed"])
         table.add_row(*map(Text, (ticket["ticket_id"], expected, got, failed)))
     console.print(table)
+    print_rest(run["result_counts"], len(page["data"]), console)
+
+
+def print_rest(counts: JsonObject, shown: int, console: Console) -> None:
+    """Print which items did not pass beyond the failed ones that were shown."""
+    more = counts["failed"] - shown
+    left = [f"{more:,} more failed"] if more else []
+    left += [f"{counts['errored']:,} errored"] if counts["errored"] else []
+    if left:
+        console.print(Text(f"{' and '.join(left)}; the report lists every one.\n"))
 
 
 def describe_answer(content: str) -> str:

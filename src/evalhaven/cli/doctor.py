@@ -10,78 +10,100 @@ from pathlib import Path
 import anyio
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from evalhaven import __version__
-from evalhaven.app.endpoints import (
-    embeddings_come_from_openai,
-    embeddings_target,
-    installed_wordnet,
-    open_catalog,
-)
+from evalhaven.app.endpoints import open_catalog
+from evalhaven.app.examination import examine_parts
 from evalhaven.app.python_graders import grader_environments
-from evalhaven.app.stores import StartError, database_path, database_url
-from evalhaven.cli.endpoints import examine_endpoints
+from evalhaven.app.shown_settings import shown_settings
+from evalhaven.app.stores import InUseError, StartError, database_path, database_url
 from evalhaven.cli.grader_report import choose, is_pinned_in_vain, isolation_note, library_note, pinned_problem
+from evalhaven.cli.running_server import NoTalkError, RunningServer, ask_server, examine_at
 from evalhaven.graders.registry import SUPPORTED_GRADERS
-from evalhaven.graders.similarity.wordnet import INSTALL_HINT
-from evalhaven.sampling.catalog import Target
-from evalhaven.sampling.embeddings.embedder import EmbeddingError, try_endpoint
-from evalhaven.settings import PREFIX, Settings, unknown_variables
+from evalhaven.settings import PREFIX, Settings
 from evalhaven.storage.database import sqlite_url
-from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
 from evalhaven.storage.schema import schema_revisions
+from evalhaven.wire.server import ServerSettings
 
 _LOW_DISK_BYTES = 1 << 30
-_EMBEDDINGS_TIMEOUT_S = 10.0
-_SECRET_WORDS = ("key", "secret", "token", "password")
 
 
-def examine(settings: Settings, console: Console) -> int:
+def examine(settings: Settings, console: Console, *, has_own_config: bool) -> int:
     """Print the report; return 0, or 1 where something keeps the server from working.
 
+    Beside a running server it is about that server: its settings, its data, its endpoints.
+
     Args:
-        settings: The effective settings.
+        settings: The effective settings of this process.
         console: Where to print.
+        has_own_config: The endpoints to look at are those of the file that the command line names.
     """
-    console.print(f"Evalhaven {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
-    console.print(_settings_table(settings))
     problems: list[str] = []
-    notes = [
-        *_database_notes(settings, problems),
-        *_disk_notes(settings.data_dir, problems),
-        *_endpoint_notes(settings, problems),
-        *_part_notes(),
-        _wordnet_note(),
-        *_embeddings_notes(settings, problems),
-        *_python_notes(settings, problems),
-    ]
-    for note in notes:
-        console.print(f"- {note}", highlight=False, soft_wrap=True)
+    running, note = _find_running(settings, problems)
+    console.print(f"Evalhaven {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
+    console.print(_whose(running), soft_wrap=True, highlight=False)
+    console.print(_settings_table(shown_settings(settings) if running is None else running.told))
+    notes = [note]
+    if running is None:
+        notes += [*_database_notes(settings, problems), *_disk_notes(settings.data_dir, problems)]
+    elif running.is_here:
+        notes += [*_served_database_notes(running, problems), *_disk_notes(running.settings.data_dir, problems)]
+    else:
+        notes.append("Its data directory is not on this machine: database, disk and python graders are not looked at.")
+    notes += [*_part_notes(settings, running, problems, has_own_config=has_own_config), *_release_notes()]
+    if running is None or running.is_here:
+        notes += _python_notes(settings if running is None else running.settings, problems)
+    for each in notes:
+        console.print(f"- {each}", highlight=False, soft_wrap=True, markup=False)
     for problem in problems:
-        console.print(f"! {problem}", style="red", highlight=False, soft_wrap=True)
+        console.print(f"! {problem}", style="red", highlight=False, soft_wrap=True, markup=False)
     console.print("Something needs attention." if problems else "All is well.")
     return 1 if problems else 0
 
 
-def _settings_table(settings: Settings) -> Table:
-    table = Table("setting", "value", "from", box=None, title="Settings", title_justify="left")
-    for name in Settings.model_fields:
-        variable = PREFIX + name.upper()
-        value = getattr(settings, name)
-        is_secret = any(word in name.split("_") for word in _SECRET_WORDS) and value is not None
-        origin = "environment" if variable in os.environ else "default"
-        if name in settings.model_fields_set and variable not in os.environ:
-            origin = "command line"
-        table.add_row(variable, "********" if is_secret else str(value), origin)
-    for name in unknown_variables():
+def _find_running(settings: Settings, problems: list[str]) -> tuple[RunningServer | None, str]:
+    """Return the server that tells what is to be shown, and what there is to say of servers."""
+    try:
+        running = ask_server(settings)
+    except InUseError as error:
+        return None, str(error)
+    except (NoTalkError, StartError) as error:
+        problems.append(str(error))
+        return None, "Server: there is one, but the settings shown are those of this shell."
+    if running is None:
+        return None, "Server: none is running on this data directory."
+    if not running.is_ready:
+        problems.append(f"The server at {running.url} is not ready: {running.readiness}.")
+    release = "" if running.told.version == __version__ else f", Evalhaven {running.told.version}"
+    return running, f"Server: running at {running.url} (process {running.told.process}{release}): {running.readiness}."
+
+
+def _whose(running: RunningServer | None) -> str:
+    if running is None:
+        return "Settings of this shell, with which a server would start here:"
+    return f"Settings of the running server at {running.url}, whatever this shell's are:"
+
+
+def _settings_table(shown: ServerSettings) -> Table:
+    table = Table("setting", "value", "from", box=None)
+    for each in (*shown.settings, *shown.environment):
+        table.add_row(each.name, Text(str(each.value)), each.origin)
+    for name in shown.unknown_variables:
         table.add_row(name, "?", "environment; no such setting, ignored")
     return table
 
 
 def _database_notes(settings: Settings, problems: list[str]) -> list[str]:
     notes = _postgresql_notes if settings.database_url is not None else _sqlite_notes
-    return [*notes(settings, problems), *_server_notes(settings)]
+    return notes(settings, problems)
+
+
+def _served_database_notes(running: RunningServer, problems: list[str]) -> list[str]:
+    """Look at the file that a server uses; what it has elsewhere it has just answered from."""
+    is_elsewhere = any(each.name == f"{PREFIX}DATABASE_URL" and each.value for each in running.told.settings)
+    return ["Database: PostgreSQL, the server's."] if is_elsewhere else _sqlite_notes(running.settings, problems)
 
 
 def _postgresql_notes(settings: Settings, problems: list[str]) -> list[str]:
@@ -120,16 +142,6 @@ def _revision_notes(current: str | None, wanted: str | None) -> list[str]:
     return [f"The database is at revision {current or 'none'}, this release wants {wanted}: `serve` upgrades it."]
 
 
-def _server_notes(settings: Settings) -> list[str]:
-    if not settings.data_dir.exists():
-        return []
-    try:
-        lock_data_directory(settings.data_dir, wait_s=0).release()
-    except DataDirectoryInUseError as error:
-        return [f"Server: running. {error}"]
-    return ["Server: none is running on this data directory."]
-
-
 def _quick_check(path: Path) -> str:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         return connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -147,55 +159,31 @@ def _disk_notes(data_dir: Path, problems: list[str]) -> list[str]:
     return [f"Disk: {free / 1e9:,.1f} GB free at {existing}."]
 
 
-def _endpoint_notes(settings: Settings, problems: list[str]) -> list[str]:
+def _part_notes(
+    settings: Settings, running: RunningServer | None, problems: list[str], *, has_own_config: bool
+) -> list[str]:
+    """Let the server ask its endpoints, which has their keys; without one, or for a file of one's own, ask here."""
     try:
-        catalog = open_catalog(settings)
+        if running is None or has_own_config:
+            findings = anyio.run(examine_parts, settings, open_catalog(settings))
+        else:
+            findings = examine_at(running, settings)
     except StartError as error:
         problems.extend(str(error).splitlines())
         return []
-    where = catalog.source or (
-        f"none is configured, so no model can be called but the scripted one. {PREFIX}UPSTREAM_BASE_URL, "
-        f"OPENAI_API_KEY or evalhaven.toml names one"
-    )
-    findings = examine_endpoints(catalog)
+    except NoTalkError as error:
+        problems.append(str(error))
+        return []
     problems.extend(finding.text for finding in findings if finding.is_problem)
-    notes = [f"Endpoints: {where}.", *catalog.notes]
-    return [*notes, *(finding.text for finding in findings if not finding.is_problem)]
+    whose = [] if running is None or not has_own_config else ["The endpoints are asked from this shell, for --config."]
+    return [*whose, *(finding.text for finding in findings if not finding.is_problem)]
 
 
-def _part_notes() -> list[str]:
+def _release_notes() -> list[str]:
     return [
         f"Graders that runs execute: {', '.join(SUPPORTED_GRADERS)}; runs with other types end as failed and say so.",
         "API keys: not in this release; the server listens on loopback only unless told otherwise.",
     ]
-
-
-def _wordnet_note() -> str:
-    place = installed_wordnet()
-    if place is None:
-        return f"WordNet: not found, so the metric meteor counts no synonyms. To mend it, {INSTALL_HINT}."
-    return f"WordNet: {place}, for the synonyms of the metric meteor."
-
-
-def _embeddings_notes(settings: Settings, problems: list[str]) -> list[str]:
-    if embeddings_come_from_openai(settings):
-        # The endpoint's own line says whether it is there; each question for embeddings costs money.
-        return [f"Embeddings: {settings.embeddings_model} at OpenAI, because OPENAI_API_KEY is set."]
-    try:
-        target = embeddings_target(settings, open_catalog(settings))
-    except StartError:
-        return []  # The lines on endpoints say why.
-    if target is None:
-        cure = f"{PREFIX}EMBEDDINGS_BASE_URL names one"
-        return [f"Embeddings: no endpoint, so runs with the metric cosine end as failed; {cure}."]
-    url, model = target.endpoint.base_url, target.model
-    try:
-        length = anyio.run(_try_embeddings, target)
-    except (EmbeddingError, TimeoutError) as error:
-        reason = str(error).rstrip(".") or f"no answer within {_EMBEDDINGS_TIMEOUT_S:g} s"
-        problems.append(f"Embeddings: {url} does not work for {model!r}: {reason}.")
-        return []
-    return [f"Embeddings: {model} at {url} answers vectors of {length} numbers."]
 
 
 def _python_notes(settings: Settings, problems: list[str]) -> list[str]:
@@ -205,8 +193,3 @@ def _python_notes(settings: Settings, problems: list[str]) -> list[str]:
         problems.append(pinned_problem(isolation))
         return notes
     return [isolation_note(isolation), *notes]
-
-
-async def _try_embeddings(target: Target) -> int:
-    with anyio.fail_after(_EMBEDDINGS_TIMEOUT_S):
-        return await try_endpoint(target)

@@ -28,25 +28,39 @@ EXIT_CANNOT_START = 1
 EXIT_INCOMPLETE = 3
 EXIT_INTERRUPTED = 130
 
-ToDir = Annotated[Path, typer.Option(help="Directory of the archive; start again with the same one to go on.")]
+ToDir = Annotated[
+    Path, typer.Option(metavar="DIR", help="Directory of the archive; start again with the same one to go on.")
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
+        metavar="URL",
         help="Address of the hosted API, such as https://NAME.openai.azure.com/openai/v1; default: the archive's, else "
         "https://api.openai.com/v1. OPENAI_BASE_URL is never read, since it may name the new server already.",
     ),
 ]
 ApiVersion = Annotated[
     str | None,
-    typer.Option(help="Azure's api-version, if the address needs one; the key is AZURE_OPENAI_API_KEY."),
+    typer.Option(
+        metavar="VERSION", help="Azure's api-version, if the address needs one; the key is AZURE_OPENAI_API_KEY."
+    ),
 ]
-EvalIds = Annotated[list[str] | None, typer.Option("--eval", help="Only this eval; may be repeated.")]
+EvalIds = Annotated[
+    list[str] | None, typer.Option("--eval", metavar="EVAL", help="Only the eval of this id; may be repeated.")
+]
 Since = Annotated[
-    str | None, typer.Option(help="Only what was created at this time or later: date, date and time, or Unix seconds.")
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Only what was created at this time or later: date, date and time, or Unix seconds."
+    ),
 ]
-Until = Annotated[str | None, typer.Option(help="Only what was created before this time (UTC unless it names a zone).")]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only what was created before this time (UTC unless it names a zone)."),
+]
 Pairs = Annotated[
-    list[str] | None, typer.Option("--metadata", help="Only evals or runs with this key=value; may be repeated.")
+    list[str] | None,
+    typer.Option("--metadata", metavar="KEY=VALUE", help="Only evals or runs with this pair; may be repeated."),
 ]
 AllFiles = Annotated[
     bool, typer.Option("--all-files", help="Also files of purpose evals that no exported run reads from.")
@@ -59,10 +73,20 @@ Logs = Annotated[
         help="Also stored chat completions with their messages, and responses that runs or items name; the default.",
     ),
 ]
-Concurrency = Annotated[int | None, typer.Option(min=1, max=64, help="Requests at once; default: 4.")]
-Tries = Annotated[int | None, typer.Option(min=1, help="How often a request is made before it fails; default: 8.")]
+Concurrency = Annotated[
+    int | None, typer.Option(metavar="NUMBER", min=1, max=64, help="Requests at once, 1 to 64; default: 4.")
+]
+Tries = Annotated[
+    int | None,
+    typer.Option(metavar="NUMBER", min=1, help="How often a request is made before it fails, 1 or more; default: 8."),
+]
 Timeout = Annotated[
-    float | None, typer.Option(min=0.1, help="Seconds without an answer after which it is made anew; default: 60.")
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.1,
+        help="Seconds without an answer after which it is made anew, 0.1 or more; default: 60.",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would come; write nothing.")]
 Probe = Annotated[

@@ -8,22 +8,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from evalhaven.cli.common_options import DataDir, prefer_command_line
 from evalhaven.graders.python.image import DEFAULT_IMAGE
 
 grader_commands = typer.Typer(help="Python graders: their libraries and their isolation.", no_args_is_help=True)
 
-_DataDir = Annotated[
-    Path | None, typer.Option(help="Directory of the database and files (EVALHAVEN_DATA_DIR; ./evalhaven-data).")
-]
-
 
 @grader_commands.command("install")
 def install(
-    image_tag: Annotated[str, typer.Option(help="Which hosted image to follow.")] = DEFAULT_IMAGE,
+    image_tag: Annotated[str, typer.Option(metavar="TAG", help="Which hosted image to follow.")] = DEFAULT_IMAGE,
     find_links: Annotated[
-        list[str] | None, typer.Option(help="Directory or address with wheels, as pip's option; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="PLACE", help="Directory or address with wheels, as pip's option; may be repeated."),
     ] = None,
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
     *,
     no_index: Annotated[
         bool, typer.Option("--no-index", help="Ask no package index, only what --find-links names.")
@@ -32,11 +30,14 @@ def install(
     """Install the libraries of a hosted image for python graders, from wheels alone."""
     from evalhaven.app.python_graders import grader_environments
     from evalhaven.cli.main import fail, read_settings
+    from evalhaven.cli.running_server import settings_in_effect
     from evalhaven.graders.python.environments import closed_directory
     from evalhaven.graders.python.installing import InstallError, PackageSource, install_environment
 
-    environments = grader_environments(read_settings(data_dir=data_dir))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    settings, whose = settings_in_effect(prefer_command_line(read_settings(data_dir=data_dir), data_dir, None))
+    console.print(whose)
+    environments = grader_environments(settings)
     try:
         found = install_environment(
             environments, image_tag, PackageSource(find_links or (), no_index=no_index), console.print
@@ -52,12 +53,16 @@ def install(
 
 
 @grader_commands.command("doctor")
-def doctor(data_dir: _DataDir = None) -> None:
+def doctor(data_dir: DataDir = None) -> None:
     """Show how python graders are isolated here, their libraries beside the image's, and nltk's corpora."""
     from evalhaven.cli.grader_report import report
     from evalhaven.cli.main import read_settings
+    from evalhaven.cli.running_server import settings_in_effect
 
-    raise typer.Exit(report(read_settings(data_dir=data_dir), Console(highlight=False, soft_wrap=True)))
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    settings, whose = settings_in_effect(prefer_command_line(read_settings(data_dir=data_dir), data_dir, None))
+    console.print(whose)
+    raise typer.Exit(report(settings, console))
 
 
 def closed_note(directory: Path) -> str:

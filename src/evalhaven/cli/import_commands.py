@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evalhaven.cli import export_hosted as export
+from evalhaven.cli.common_options import prefer_command_line
 
 if TYPE_CHECKING:
     from evalhaven.settings import Settings
@@ -21,17 +22,28 @@ _EPILOG = (
 
 Check = Annotated[bool, typer.Option("--check", help="Say what would come over and what not; store nothing.")]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Data directory to import into (EVALHAVEN_DATA_DIR; ./evalhaven-data).")
+    Path | None,
+    typer.Option(metavar="DIR", help="Data directory to import into (EVALHAVEN_DATA_DIR); default: ./evalhaven-data."),
 ]
 Url = Annotated[
     str | None,
-    typer.Option(help="Server to import into (EVALHAVEN_URL; EVALHAVEN_API_KEY); default: the data directory."),
+    typer.Option(
+        metavar="URL",
+        help="Server to import into, such as http://127.0.0.1:8765 (EVALHAVEN_URL; its key: EVALHAVEN_API_KEY); "
+        "default: the data directory.",
+    ),
 ]
 ArchiveDir = Annotated[
     Path | None,
-    typer.Option(help="Directory of the archive, which is kept; default: evalhaven-archive beside the data directory."),
+    typer.Option(
+        metavar="DIR",
+        help="Directory of the archive, which is kept; default: evalhaven-archive beside the data directory.",
+    ),
 ]
-Name = Annotated[str | None, typer.Option(help="Name of the eval that each file becomes; default: the file's name.")]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name of the eval that each file becomes; default: the file's name."),
+]
 
 
 @import_commands.command("archive", epilog=_EPILOG)
@@ -142,6 +154,4 @@ def import_langfuse(
 def _settings(data_dir: Path | None, url: str | None) -> "Settings":
     from evalhaven.cli.main import read_settings
 
-    settings = read_settings(data_dir=data_dir, url=url)
-    # What the command line names wins over the environment's server.
-    return settings.model_copy(update={"url": None}) if data_dir is not None and url is None else settings
+    return prefer_command_line(read_settings(data_dir=data_dir, url=url), data_dir, url)

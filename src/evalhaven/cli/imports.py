@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from evalhaven.app.client import IN_PROCESS_URL, open_client
+from evalhaven.app.client import IN_PROCESS_URL, find_server, open_client
 from evalhaven.app.stores import StartError, database_path
 from evalhaven.importers.source import ImportSource, SourceError
 from evalhaven.importers.transfer import Transfer, TransferError, TransferReport
@@ -40,11 +40,12 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
     with ExitStack() as stack:
         target = f"the data directory {settings.data_dir}"
         has_no_database = settings.database_url is None and not database_path(settings.data_dir).exists()
-        if is_check and settings.url is None and has_no_database:
-            # To look at what would happen must not make a data directory.
-            nowhere = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalhaven-check-"))
-            settings = settings.model_copy(update={"data_dir": Path(nowhere)})
         try:
+            # A server may keep its database elsewhere.
+            if is_check and has_no_database and find_server(settings) is None:
+                # To look at what would happen must not make a data directory.
+                nowhere = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalhaven-check-"))
+                settings = settings.model_copy(update={"data_dir": Path(nowhere)})
             report = anyio.run(_transfer, source, settings, target, is_check)
         except (TransferError, SourceError, StartError, OSError) as error:
             _print_error(_reason_of(error))

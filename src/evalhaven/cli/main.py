@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from evalhaven import __version__
+from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
@@ -23,6 +24,8 @@ application = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Sub-commands inherit it.
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 database_commands = typer.Typer(help="The database.", no_args_is_help=True)
 application.add_typer(database_commands, name="db")
@@ -35,16 +38,14 @@ EXIT_INTERRUPTED = 130
 _COLLECT_AFTER = (50_000, 20, 50)
 _errors = Console(stderr=True)
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on (EVALHAVEN_HOST; 127.0.0.1).")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on (EVALHAVEN_PORT; 8765).")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Directory of the database and files (EVALHAVEN_DATA_DIR; ./evalhaven-data)."),
+Host = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Address to listen on (EVALHAVEN_HOST); default: 127.0.0.1."),
 ]
-Config = Annotated[
-    Path | None,
+Port = Annotated[
+    int | None,
     typer.Option(
-        help="File that describes the endpoints of models (EVALHAVEN_CONFIG; ./evalhaven.toml where there is one)."
+        metavar="PORT", help="Port to listen on, 0 lets the system choose one (EVALHAVEN_PORT); default: 8765."
     ),
 ]
 
@@ -102,9 +103,9 @@ def serve(
 
 @application.command(hidden=True)
 def executor(
-    data_dir: Annotated[Path, typer.Option()],
-    parent: Annotated[int, typer.Option()],
-    config: Annotated[Path | None, typer.Option()] = None,
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
+    parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],
+    config: Config = None,
 ) -> None:
     """Be the executor of a server; started by `serve`."""
     from evalhaven.app.executor import execute_runs
@@ -130,11 +131,15 @@ def demo(
 
 
 @application.command()
-def doctor(data_dir: DataDir = None, config: Config = None) -> None:
-    """Show the effective settings, the database, the disk, the endpoints of models and the optional parts."""
+def doctor(url: Url = None, data_dir: ServedDataDir = None, config: Config = None) -> None:
+    """Show the effective settings, the database, the disk, the endpoints of models and the optional parts.
+
+    Beside a running server they are that server's, and it asks its endpoints itself.
+    """
     from evalhaven.cli.doctor import examine
 
-    raise typer.Exit(examine(read_settings(data_dir=data_dir, config=config), Console()))
+    settings = prefer_command_line(read_settings(url=url, data_dir=data_dir, config=config), data_dir, url)
+    raise typer.Exit(examine(settings, Console(), has_own_config=config is not None))
 
 
 @database_commands.command("upgrade")
@@ -176,5 +181,10 @@ def read_settings(**given: object) -> Settings:
 
 def fail(message: str) -> Never:
     """Print an error and end with status 1."""
-    _errors.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    print_error(message)
     sys.exit(1)
+
+
+def print_error(message: str) -> None:
+    """Print an error."""
+    _errors.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)

@@ -12,13 +12,12 @@ from rich.live import Live
 from rich.text import Text
 
 from evalhaven.cli.figure_texts import format_duration, make_printable
+from evalhaven.cli.run_document import RunDocument
 from evalhaven.cli.run_drawing import draw_block, draw_line
 from evalhaven.cli.run_figures import Figures, RunHistory
 from evalhaven.cli.run_json import render_json
-from evalhaven.cli.watched_run import NoAnswer, WatchedRun, WatchError
-from evalhaven.domain.statuses import RunStatus
+from evalhaven.cli.watched_run import LostError, NoAnswer, WatchedRun, WatchError
 
-EXIT_STATUS = {RunStatus.COMPLETED: 0, RunStatus.FAILED: 1, RunStatus.CANCELED: 3}
 _LONGEST_PAUSE_S = 1.0  # the end of a run is noticed within this, however seldom it is shown
 
 
@@ -44,21 +43,24 @@ async def follow_run(
     interval_s: float,
     *,
     is_once: bool,
+    patience_s: float | None = None,
     now_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-) -> int:
-    """Show a run until it has ended; return the exit status.
+) -> RunDocument:
+    """Show a run until it has ended; return it as it was seen last.
 
     Args:
         watched: The run.
         display: Where it is shown.
         interval_s: Seconds from one showing to the next.
         is_once: Show it once only.
+        patience_s: Seconds without an answer after which it counts as lost; None waits for ever.
         now_s: A clock that only goes forward.
         sleep: Waits for so many seconds.
 
     Raises:
         WatchError: It cannot be watched, or not any more.
+        LostError: Nobody answered for too long.
     """
     history = RunHistory()
     next_s = now_s()
@@ -75,6 +77,9 @@ async def follow_run(
             lost_at_s = now if lost_at_s is None else lost_at_s
             if is_new or is_due:
                 display.show_loss(outcome.reason, now - lost_at_s)
+            if patience_s is not None and now - lost_at_s >= patience_s:
+                lost = format_duration(now - lost_at_s)
+                raise LostError(f"No answer for {lost}, which is as long as --give-up-after says: {outcome.reason}.")
         else:
             if lost_at_s is not None:
                 display.show_return(now - lost_at_s)
@@ -86,7 +91,7 @@ async def follow_run(
             if status.is_final or is_once or is_due or is_news:
                 display.show(figures)
             if status.is_final or is_once:
-                return EXIT_STATUS.get(status, 0)
+                return figures.run
         if is_due:
             next_s = now + interval_s
         await sleep(max(0.0, min(next_s - now_s(), _LONGEST_PAUSE_S)))

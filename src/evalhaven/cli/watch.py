@@ -9,14 +9,20 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import typer
 
+from evalhaven.cli.common_options import ServedDataDir, Url, prefer_command_line
+from evalhaven.cli.option_values import parse_rate, parse_seconds
+
 if TYPE_CHECKING:
+    from evalhaven.cli.run_document import RunDocument
     from evalhaven.cli.run_watcher import Display
     from evalhaven.settings import Settings
 
 EXIT_INTERRUPTED = 130
 EPILOG = (
-    "Exit status: 0 the run completed (with --once also: it is still under way), 1 it failed or cannot be watched, "
-    "3 it was canceled, 130 the watching was interrupted; the run itself goes on."
+    "Exit status: 0 the run completed, whatever its items came to (with --once also: it is still under way), "
+    "1 it failed, does not meet --fail-under or --fail-on-error, or cannot be watched, 2 the command line is wrong, "
+    "3 it was canceled, 4 its server did not answer for as long as --give-up-after says, 130 the watching was "
+    "interrupted; the run itself goes on."
 )
 
 _RUN_PAGE = re.compile(r"(.*)/(?:ui|v1)/evals/[^/]+/runs/([^/]+)(?:/.*)?")
@@ -27,18 +33,37 @@ _BLOCK_INTERVAL_S = 1.0
 
 def watch(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or the address of its page.")],
-    url: Annotated[
-        str | None,
-        typer.Option(help="Server to ask (EVALHAVEN_URL; EVALHAVEN_API_KEY); default: the data directory's."),
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Data directory whose server to ask (EVALHAVEN_DATA_DIR; ./evalhaven-data).")
-    ] = None,
+    url: Url = None,
+    data_dir: ServedDataDir = None,
     interval: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Seconds from one showing to the next; default: 1 on a terminal, else 5."),
+        typer.Option(
+            metavar="SECONDS",
+            parser=parse_seconds,
+            help="Seconds from one showing to the next, 0.1 or more; default: 1 on a terminal, else 5.",
+        ),
+    ] = None,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            parser=parse_rate,
+            help="End with status 1 if less than this part of the graded items passed: 0 to 1, such as 0.9 for 90 %. "
+            "Errored items are not graded; default: any rate will do.",
+        ),
+    ] = None,
+    give_up_after: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            parser=parse_seconds,
+            help="End with status 4 if the server does not answer for so long, 0.1 or more; default: wait for ever.",
+        ),
     ] = None,
     *,
+    fail_on_error: Annotated[
+        bool, typer.Option("--fail-on-error", help="End with status 1 if an item is errored.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Show the run as it is now, and end.")] = False,
 ) -> None:
@@ -51,9 +76,10 @@ def watch(
 
     from evalhaven.cli.demo import end_like_ctrl_c
     from evalhaven.cli.figure_texts import make_printable
-    from evalhaven.cli.main import fail, read_settings
+    from evalhaven.cli.main import fail, print_error, read_settings
+    from evalhaven.cli.run_verdict import EXIT_LOST, Demands, exit_status
     from evalhaven.cli.run_watcher import BlockDisplay, JsonDisplay, LineDisplay, follow_run
-    from evalhaven.cli.watched_run import WatchedRun, WatchError
+    from evalhaven.cli.watched_run import LostError, WatchedRun, WatchError
     from evalhaven.telemetry import configure_logging
 
     run_id, page_url = parse_reference(run)
@@ -63,23 +89,29 @@ def watch(
     can_draw = console.is_terminal and not console.is_dumb_terminal and sys.stdout.isatty()
     interval_s = interval or (_BLOCK_INTERVAL_S if can_draw and not as_json else _LINES_INTERVAL_S)
 
-    async def follow(display: "Display") -> int:
+    async def follow(display: "Display") -> "RunDocument":
         async with WatchedRun(settings, run_id) as watched:
-            return await follow_run(watched, display, interval_s, is_once=once)
+            return await follow_run(watched, display, interval_s, is_once=once, patience_s=give_up_after)
 
     try:
         with end_like_ctrl_c(), ExitStack() as stack:
             if as_json:
-                status = anyio.run(follow, JsonDisplay(run_id))
+                seen = anyio.run(follow, JsonDisplay(run_id))
             elif can_draw:
-                status = anyio.run(follow, stack.enter_context(BlockDisplay(console)))
+                seen = anyio.run(follow, stack.enter_context(BlockDisplay(console)))
             else:
-                status = anyio.run(follow, LineDisplay())
+                seen = anyio.run(follow, LineDisplay())
     except WatchError as error:
         fail(make_printable(str(error)))
+    except LostError as error:
+        print_error(make_printable(str(error)))
+        raise typer.Exit(EXIT_LOST) from error
     except KeyboardInterrupt:
-        status = EXIT_INTERRUPTED
-    raise typer.Exit(status)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    complaints = list(Demands(fail_under, fail_on_error).complaints(seen))
+    for complaint in complaints:
+        print_error(complaint)
+    raise typer.Exit(exit_status(seen, complaints))
 
 
 def parse_reference(text: str) -> tuple[str, str | None]:
@@ -121,10 +153,9 @@ def server_settings(settings: "Settings", url: str | None, data_dir: Path | None
     """
     from evalhaven.settings import LOOPBACK_HOSTS
 
-    if url is not None:
+    settings = prefer_command_line(settings, data_dir, url)
+    if url is not None or data_dir is not None:
         return settings
-    if data_dir is not None:
-        return settings.model_copy(update={"url": None})
     if page_url is None or page_url == (settings.url or "").rstrip("/").removesuffix("/v1"):
         return settings
     # A link may come from anybody: the key goes only where its owner sent it, or stays on this machine.

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import httpx2
 
-from evalhaven.app.client import open_client
-from evalhaven.app.stores import InUseError, StartError, database_path, hold_data_directory
+from evalhaven.app.client import find_server, open_client
+from evalhaven.app.stores import InUseError, StartError, database_path
 from evalhaven.cli.run_document import UnreadableRunError, read_run
 from evalhaven.cli.run_figures import Reading
 from evalhaven.domain import jsontext
@@ -25,6 +25,10 @@ _NO_SERVER = "no server works on the data directory; start one with `evalhaven s
 
 class WatchError(Exception):
     """The run cannot be watched; the message says why and what to do."""
+
+
+class LostError(Exception):
+    """Nobody answered for too long; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,8 @@ class WatchedRun:
                 return NoAnswer(_NO_SERVER)
             path = f"/api/runs/{quote(self._run_id, safe='')}"
             response = await client.get(path, params={"rows": "false"}, timeout=_TIMEOUT_S)
-        except InUseError:
-            # It holds the directory and has not said yet where it listens.
-            return NoAnswer("the server is starting")
+        except InUseError as error:
+            return NoAnswer(str(error).rstrip("."))
         except (StartError, OSError, httpx2.InvalidURL) as error:
             raise WatchError(str(error)) from error
         except httpx2.TransportError as error:
@@ -98,16 +101,17 @@ class WatchedRun:
 
     async def _connect(self) -> httpx2.AsyncClient | None:
         """Open a client and keep it, unless it works in this process; None where only a server could tell more."""
-        url = self._settings.url or self._find_url()
+        url = find_server(self._settings)
         if url is None and self._was_read:
             return None
+        if url is None:
+            self._refuse_without_database()
         settings = self._settings.model_copy(update={"url": url})
         client = await self._stack.enter_async_context(open_client(settings))
         self._client = client if url is not None else None
         return client
 
-    def _find_url(self) -> str | None:
-        """Return where the server of the data directory is reached; None without one."""
+    def _refuse_without_database(self) -> None:
         settings = self._settings
         has_database = settings.database_url is not None or database_path(settings.data_dir).exists()
         if not settings.data_dir.is_dir() or not has_database:
@@ -115,13 +119,6 @@ class WatchedRun:
                 f"There is neither a server nor a database in the data directory {str(settings.data_dir)!r}. Name the "
                 "server with --url (EVALHAVEN_URL), or its directory with --data-dir (EVALHAVEN_DATA_DIR)."
             )
-        try:
-            hold_data_directory(settings.data_dir, wait_s=0).release()
-        except InUseError as error:
-            if error.url is None:
-                raise
-            return error.url
-        return None
 
     async def _disconnect(self) -> None:
         self._client = None

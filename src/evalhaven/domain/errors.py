@@ -5,11 +5,13 @@ EvalhavenError
 ├── InvalidRequestError      what was sent cannot be accepted (400)
 │   └── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
 ├── UnansweredError          what has to answer does not, for now (503)
+├── DamagedFileError         a stored file is not as long as it was (500, or a failed run)
 ├── RequestTooLargeError     a body, file or row over its limit (413)
 ├── UnreadableEncodingError  a body that is compressed or otherwise encoded (415)
 └── IllegalRunTransitionError  a bug: a run was asked to leave a final status
 """
 
+from evalhaven.domain.ids import RUN_PREFIXES
 from evalhaven.domain.statuses import RunStatus
 
 
@@ -51,6 +53,28 @@ class UnreadableEncodingError(EvalhavenError):
 
 class UnansweredError(EvalhavenError):
     """The part of the server that has to answer is not up or takes too long; later it may."""
+
+
+class DamagedFileError(EvalhavenError):
+    """A stored file is shorter or longer than it was when it was accepted, or gone: what is left is not used."""
+
+    def __init__(self, name: str, size_bytes: int | None, accepted_bytes: int, param: str | None = None) -> None:
+        """Say what is wrong.
+
+        Args:
+            name: Id of the file, or of the run whose inline rows it holds.
+            size_bytes: How long it is; None where it is gone.
+            accepted_bytes: How long it was.
+            param: The parameter that names it.
+        """
+        what = "file with the inline rows of run" if name.startswith(RUN_PREFIXES) else "file"
+        found = "is gone from the disk" if size_bytes is None else f"has {size_bytes} bytes"
+        super().__init__(
+            f"The stored {what} {name!r} {found} and had {accepted_bytes} bytes when it was accepted. Restore it from "
+            "a backup, or send it again.",
+            param=param,
+            code="stored_file_damaged",
+        )
 
 
 class IllegalRunTransitionError(EvalhavenError):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 MAX_FORMULA_CHARS = 4096
 MAX_FORMULA_DEPTH = 50
+_SHOWN_NAMES = 20
 
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<sign>[-+*/^(),])|(?P<bad>\S)"
@@ -251,7 +252,9 @@ class _Parser:
         return token
 
     def _unknown(self, token: _Token) -> FormulaError:
-        known = ", ".join(repr(name) for name in list(self._names)[:20])
+        more = len(self._names) - _SHOWN_NAMES
+        known = ", ".join(repr(name) for name in list(self._names)[:_SHOWN_NAMES])
+        known += f" and {more:,} more" if more > 0 else ""
         return FormulaError(
             f"column {token.column}: {token.text[:40]!r} is none of the graders ({known}); a formula can use those "
             "whose name is a letter or underscore, then letters, digits and underscores"

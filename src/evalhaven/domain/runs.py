@@ -57,6 +57,9 @@ class Run:
         times_retried: How often what had no result was executed again.
         regrading: Whose samples it grades; None for a run with samples of its own.
         own_criteria: Testing criteria of this run alone; None where it has the eval's.
+        source_bytes: Length of the file that its rows stand in, as it was accepted; None where nobody noted it.
+        evaluated_by: The process that evaluates its chunks, or did so when it died.
+        deaths: How many such processes died in a row without an item of it having been stored in between.
     """
 
     id: RunId
@@ -84,6 +87,9 @@ class Run:
     times_retried: int = 0
     regrading: Regrading | None = None
     own_criteria: Sequence[JsonObject] | None = None
+    source_bytes: int | None = None
+    evaluated_by: str | None = None
+    deaths: int = 0
 
     @property
     def is_sampled(self) -> bool:

@@ -68,17 +68,19 @@ class ItemSchema:
         return "" if error is None else pointer_to(error.instance_path)
 
     def problems(self, item: JsonValue) -> Iterator[str]:
-        """Yield what is wrong with an item: JSON pointer and message, a few at the most."""
+        """Yield what is wrong with an item: JSON pointer and message, a few at the most, and whether there is more."""
         try:
-            errors = list(islice(self._validator.iter_errors(item), _SHOWN_PROBLEMS))
+            errors = list(islice(self._validator.iter_errors(item), _SHOWN_PROBLEMS + 1))
         except UnicodeEncodeError:
             yield from self.problems(_encodable(item))
             return
         except ValueError as error:
             yield f"(item): {error}"
             return
-        for error in errors:
+        for error in errors[:_SHOWN_PROBLEMS]:
             yield f"{pointer_to(error.instance_path) or '(item)'}: {_shortened(error.message)}"
+        if len(errors) > _SHOWN_PROBLEMS:
+            yield "and more"
 
 
 def _compiled(schema: JsonValue) -> jsonschema_rs.Validator:

@@ -24,7 +24,7 @@ def criteria_cautions(criteria: JsonValue, item_schema: JsonValue) -> list[Cauti
         item_schema: JSON Schema of an item; True where there is none.
     """
     texts = _criteria_texts(criteria)
-    return _bounded(
+    return bounded_cautions(
         caution for at, text in texts for caution in _cautions_of(at, text, item_schema, sample_allowed=True)
     )
 
@@ -35,14 +35,14 @@ def input_message_cautions(data_source: JsonObject, item_schema: JsonValue) -> l
     if not isinstance(input_messages, dict):
         return []
     texts = _texts(input_messages.get("template"), "/data_source/input_messages/template")
-    return _bounded(
+    return bounded_cautions(
         caution for at, text in texts for caution in _cautions_of(at, text, item_schema, sample_allowed=False)
     )
 
 
 def item_key_cautions(item_schema: JsonValue) -> list[Caution]:
     """Return a caution for each key of an item schema that begins with a byte order mark."""
-    return _bounded(
+    return bounded_cautions(
         Caution(pointer_to(("data_source_config", "item_schema", *path)), marked_key_problem(str(path[-1])))
         for path in _keys_of(item_schema)
         if is_marked(path[-1])
@@ -73,8 +73,8 @@ def _keys_of(schema: JsonValue, path: Path = ()) -> Iterator[Path]:
         yield from _keys_of(schema.get("items"), (*path, "items"))
 
 
-def _bounded(cautions: Iterator[Caution]) -> list[Caution]:
-    """Return the first cautions: they are stored and answered with their object every time."""
+def bounded_cautions(cautions: Iterator[Caution]) -> list[Caution]:
+    """Return the first cautions and whether there are more: they are answered with their object every time."""
     found = list(islice(cautions, MAX_CAUTIONS))
     if next(cautions, None) is not None:
         found.append(Caution("", f"There are more warnings than these {MAX_CAUTIONS}."))

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import anyio
 import anyio.to_thread
 
-from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.errors import DamagedFileError, NotFoundError
 from evalhaven.domain.files import StoredFile
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
@@ -53,6 +53,7 @@ class AttachedFiles:
         """Return name and content of a file, read now and kept for a while, or None where there is none.
 
         Raises:
+            DamagedFileError: It is not as long as it was when it was accepted.
             RequestError: It is too large to stand in a request.
         """
         # One after the other: many items may want the same file, which is read once.
@@ -78,13 +79,18 @@ class AttachedFiles:
             if file.size_bytes > MAX_INLINE_BYTES:
                 message = f"The file {file_id!r} is larger than {MAX_INLINE_BYTES // 1024 // 1024} MB."
                 raise RequestError(ItemError("file_too_large", message, "template"))
-            return file.filename, await anyio.to_thread.run_sync(self._content, file_id)
-        except (NotFoundError, FileNotFoundError):
+            try:
+                return file.filename, await anyio.to_thread.run_sync(self._content, file)
+            except DamagedFileError:
+                # Unless it was deleted just now.
+                await self._engine.patience.persist(get_record)
+                raise
+        except NotFoundError:
             return None
 
-    def _content(self, file_id: str) -> bytes:
-        with self._engine.blobs.open(file_id) as file:
-            return file.read()
+    def _content(self, file: StoredFile) -> bytes:
+        with self._engine.blobs.open_whole(file.id, file.size_bytes) as opened:
+            return opened.read()
 
 
 class FilesOfRequest:

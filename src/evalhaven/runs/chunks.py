@@ -113,7 +113,7 @@ class ChunkRunner:
                     tally = tally.without([older for older, _ in mended], self._evaluator.criteria_count)
                     new = [*new, *[item for _, item in mended]]
                 tally = tally.fold(new, self._evaluator.criteria_count)
-                await save_tally(tx, run.scope, run.key, tally)
+                await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new))
                 await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))
             if batch.finished_chunks:
                 await mark_chunks_done(tx, run.scope, run.key, batch.finished_chunks)

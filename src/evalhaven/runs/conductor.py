@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import anyio
@@ -20,6 +21,7 @@ from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.python.criteria import python_criteria
 from evalhaven.graders.registry import open_graders
 from evalhaven.runs.chunks import ChunkRunner, open_chunk_runner
+from evalhaven.runs.deaths import count_death, note_evaluation
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.items import ItemEvaluator
@@ -27,6 +29,7 @@ from evalhaven.runs.judging import Callers, RunJudges
 from evalhaven.runs.plan import CHUNK_ROWS, RunPlanner, run_repeats
 from evalhaven.runs.regrading import StoredItemEvaluator
 from evalhaven.runs.sampler import Sampler, sampling_question
+from evalhaven.runs.source import damage_of
 from evalhaven.runs.vault import VaultError
 from evalhaven.runs.window import ChunkWindow
 from evalhaven.sampling.catalog import UnknownModelError
@@ -63,6 +66,8 @@ class RunConductor:
         self._isolation: JsonObject = {}
         self._times_retried: int | None = None
         self._warned: list[Caution] = []
+        self._evaluation = anyio.Lock()
+        self._is_evaluated = False
         self._log = structlog.get_logger("evalhaven.runs")
 
     @property
@@ -84,6 +89,10 @@ class RunConductor:
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
         self._log = self._log.bind(run_id=run.id)
         self._times_retried = run.times_retried
+        deadly = None if run.status.is_final else await count_death(self._engine, run)
+        if deadly is not None:
+            await self._end(RunStatus.FAILED, deadly)
+            return
         try:
             await self._execute(run, parent)
         except RunStoppedError:
@@ -106,6 +115,11 @@ class RunConductor:
             if await self._is_over():
                 # Its file may be gone already: whoever ended the run no longer pins it.
                 self._log.info("run_stopped")
+                return
+            damage = damage_of(error, run)
+            if damage is not None:
+                self._log.error("stored_file_damaged", reason=damage.message)
+                await self._end(RunStatus.FAILED, damage)
                 return
             self._log.exception("run_failed_unexpectedly")
             message = "The eval run failed due to an internal error; the server's log has the details."
@@ -230,6 +244,7 @@ class RunConductor:
                         await held.enter_async_context(engine.chunk_slots)
                         if chunk.size_bytes > LARGE_CHUNK_BYTES:
                             await held.enter_async_context(engine.large_chunk)
+                    await self._begin_evaluation(run)
                     await runner.run_chunk(chunk)
             except RunStoppedError:
                 self._stop_requested.set()
@@ -249,6 +264,13 @@ class RunConductor:
                         break
                     tasks.start_soon(run_one, chunk)
                     last = chunk.number
+
+    async def _begin_evaluation(self, run: Run) -> None:
+        """Write that chunks of the run are evaluated, before the first of them is."""
+        async with self._evaluation:
+            if not self._is_evaluated:
+                await self._engine.patience.persist(partial(note_evaluation, self._engine, run))
+                self._is_evaluated = True
 
     async def _save_flow_regularly(self, run: Run, callers: Callers) -> None:
         told: list[bool] = []

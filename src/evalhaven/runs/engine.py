@@ -1,5 +1,6 @@
 """What everything that executes runs works with."""
 
+import secrets
 from dataclasses import dataclass, field
 
 import anyio
@@ -28,6 +29,7 @@ class Engine:
         vault: Opens what authenticates the tools of runs.
         facilities: What graders work with.
         answer_forms: What endpoints turned out to lack.
+        process: Names this process, unlike every other that executed runs before.
     """
 
     database: Database
@@ -42,6 +44,7 @@ class Engine:
     vault: Vault
     facilities: Facilities = field(default_factory=Facilities)
     answer_forms: AnswerForms = field(default_factory=AnswerForms)
+    process: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 class RunStoppedError(Exception):

@@ -3,6 +3,7 @@
 It keeps no state that matters: what is to be done stands in the database, and a kill at any time loses nothing.
 """
 
+import time
 from collections.abc import AsyncIterator
 
 import anyio
@@ -19,6 +20,7 @@ from evalhaven.storage.runs import list_active_runs
 
 RUNS_AT_ONCE = 64
 _LOOK_AGAIN_S = 1.0  # in case a wake-up was lost
+_LONGEST_LOOK_S = 30.0
 
 
 class Executor:
@@ -30,6 +32,7 @@ class Executor:
         self._grader_calls = GraderCalls(engine)
         self._conducted: dict[int, RunConductor] = {}
         self._wake = anyio.Event()
+        self._looked_at = time.monotonic()
         self._log = structlog.get_logger("evalhaven.executor")
 
     def wake(self) -> None:
@@ -37,6 +40,14 @@ class Executor:
         self._wake.set()
         self._purger.wake()
         self._grader_calls.wake()
+
+    @property
+    def problem(self) -> str:
+        """Return what keeps runs from going on just now; "" for nothing."""
+        since_s = time.monotonic() - self._looked_at
+        if not self._engine.patience.problem and since_s > _LONGEST_LOOK_S:
+            return f"The database has not answered the executor for {since_s:.0f} s."
+        return self._engine.patience.problem
 
     async def execute_forever(self) -> None:
         """Work until canceled."""
@@ -49,7 +60,9 @@ class Executor:
     async def _looks(self) -> AsyncIterator[list[Run]]:
         while True:
             self._wake = anyio.Event()
-            yield await self._engine.patience.persist(self._active_runs)
+            active = await self._engine.patience.persist(self._active_runs)
+            self._looked_at = time.monotonic()
+            yield active
             with anyio.move_on_after(_LOOK_AGAIN_S):
                 await self._wake.wait()
 

@@ -9,6 +9,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from evalhaven.domain.errors import DamagedFileError
 from evalhaven.domain.ids import EvalId, RunId
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
@@ -21,6 +22,7 @@ from evalhaven.graders.registry import as_criterion, open_graders
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.guard import RunGuard
 from evalhaven.runs.judging import RunJudges
+from evalhaven.runs.source import DAMAGED
 from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError
 from evalhaven.storage.grader_calls import (
@@ -91,6 +93,8 @@ class GraderCalls:
             return GraderAnswer(time.monotonic() - began, None, str(error))
         except UnknownModelError as error:
             return GraderAnswer(time.monotonic() - began, None, error.message)
+        except DamagedFileError as error:
+            grade = Grade(0.0, passed=False, error=ItemError(DAMAGED, error.message))
         except Exception:
             self._log.exception("grader_failed_unexpectedly")
             what = ItemError("internal_error", "The grader failed by an internal error; the server's log has details.")

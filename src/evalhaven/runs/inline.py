@@ -98,8 +98,9 @@ def write_inline_rows(
     except InvalidJsonError as error:
         raise InvalidRequestError(f"The request body is not valid JSON: {error}.", code="invalid_json") from error
     if problems:
+        rest = " The rows after these were not looked at." if len(problems) == _SHOWN_ROWS else ""
         raise InvalidRowsError(
-            f"'{CONTENT_PARAM}' has rows that cannot be used: {' '.join(problems)}", param=CONTENT_PARAM
+            f"'{CONTENT_PARAM}' has rows that cannot be used: {' '.join(problems)}{rest}", param=CONTENT_PARAM
         )
     if count == 0:
         raise InvalidRequestError(

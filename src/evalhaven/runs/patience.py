@@ -20,6 +20,12 @@ class Patience:
     def __init__(self) -> None:
         self._log = structlog.get_logger("evalhaven.database")
         self._waiting = False
+        self._reason = ""
+
+    @property
+    def problem(self) -> str:
+        """Return why transactions wait just now; "" where none does."""
+        return f"Runs pause, for the database cannot be written: {self._reason}." if self._waiting else ""
 
     async def persist(self, transaction: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a transaction, repeating it while the database is unavailable.
@@ -37,7 +43,8 @@ class Patience:
                     raise
                 if not self._waiting:
                     self._waiting = True
-                    self._log.error("database_unavailable", reason=str(error.__cause__), effect="runs pause")
+                    self._reason = str(error.__cause__)
+                    self._log.error("database_unavailable", reason=self._reason, effect="runs pause")
                 has_waited = True
                 await anyio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)

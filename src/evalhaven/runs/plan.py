@@ -22,6 +22,7 @@ from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.regraded_plan import cut_output_items
 from evalhaven.runs.row_checks import BareItemSearch, RowChecker
 from evalhaven.runs.rows import Line, RowError, lines_of
+from evalhaven.runs.source import open_source
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
 from evalhaven.storage.runs import lock_tally, save_plan
 
@@ -54,6 +55,7 @@ class RunPlanner:
         """Store the chunks of the run and mark it as planned; return the number of its items.
 
         Raises:
+            DamagedFileError: The file is not as long as it was when it was accepted.
             InvalidRowsError: The file is gone, has no rows, or rows break the schema: names up to ten lines.
             RunStoppedError: The run was canceled or deleted meanwhile.
         """
@@ -97,7 +99,8 @@ class RunPlanner:
                 cuts[-1].byte_end = line.end
                 position += 1
         if problems:
-            raise InvalidRowsError(f"The data source has rows that cannot be used: {' '.join(problems)}")
+            rest = " The lines after these were not looked at." if len(problems) == _SHOWN_LINES else ""
+            raise InvalidRowsError(f"The data source has rows that cannot be used: {' '.join(problems)}{rest}")
         if position == 0:
             raise InvalidRowsError('The data source has no rows; a row is a line such as {"item": {…}}.')
         if checker is not None:
@@ -120,9 +123,9 @@ class RunPlanner:
     async def _lines(self) -> AsyncGenerator[Line]:
         """Yield the lines of the run's source, letting other work go on in between."""
         try:
-            with self._engine.blobs.open(source_blob(self._run)) as file:
+            with open_source(self._engine, self._run) as file:
                 paused_at = 0
-                for count, line in enumerate(lines_of(file, start=0)):
+                for count, line in enumerate(lines_of(file, start=0, end=self._run.source_bytes)):
                     if count % _ROWS_BETWEEN_PAUSES == 0 or line.start - paused_at > _BYTES_BETWEEN_PAUSES:
                         paused_at = line.start
                         await anyio.lowlevel.checkpoint()
@@ -138,8 +141,3 @@ class RunPlanner:
 def run_repeats(run: Run) -> int:
     """Return how many output items each row of a run comes to."""
     return run.options.repeats if run.is_sampled else 1
-
-
-def source_blob(run: Run) -> str:
-    """Return the name of the blob that holds a run's rows."""
-    return run.id if run.file_id is None else run.file_id

@@ -1,6 +1,7 @@
 """The purger: removes what users deleted and what expired, a little at a time."""
 
 import time
+from collections.abc import Sequence
 
 import anyio
 import structlog
@@ -29,6 +30,7 @@ _LARGEST_BATCH = 256  # items deleted in one transaction
 _LONGEST_BATCH_S = 0.05
 _IDLE_S = 5.0
 _SWEPT_AT_ONCE = 500
+_SHOWN_UNKNOWN = 10
 
 
 class Purger:
@@ -106,14 +108,29 @@ class Purger:
 
 
 async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
-    """Remove blobs that nothing names, left by a kill between writing a blob and its row.
+    """Remove the blobs that a kill left between writing a blob and its row, and tell of others that nothing names.
 
     Call it before requests are accepted: a blob that is just being written has no row yet either.
     """
+    log = structlog.get_logger("evalhaven.purge")
     blobs.drop_parts()
+    for names in blobs.unnamed(_SWEPT_AT_ONCE):
+        owned = await _owned(database, names)
+        for name in names:
+            if name not in owned:
+                blobs.delete(name)
+                log.info("orphan_blob_removed", blob=name)
+            blobs.confirm(name)
+    count, shown = 0, list[str]()
     for names in blobs.names(at_once=_SWEPT_AT_ONCE):
-        async with database.read() as tx:
-            owned = await list_owned_blobs(tx, EngineScope(), names)
-        for name in set(names) - owned:
-            blobs.delete(name)
-            structlog.get_logger("evalhaven.purge").info("orphan_blob_removed", blob=name)
+        unknown = set(names) - await _owned(database, names)
+        count += len(unknown)
+        shown += sorted(unknown)[: _SHOWN_UNKNOWN - len(shown)]
+    if count:
+        # Their rows may stand in a newer copy of the database: nobody but the operator can know.
+        log.warning("unknown_blobs_kept", count=count, such_as=", ".join(shown), directory=str(blobs.directory))
+
+
+async def _owned(database: Database, names: Sequence[str]) -> set[str]:
+    async with database.read() as tx:
+        return await list_owned_blobs(tx, EngineScope(), names)

@@ -119,11 +119,15 @@ def lines_of(file: BinaryIO, start: int, end: int | None = None) -> Iterator[Lin
 
     Raises:
         RowError: A line is longer than 32 MB; the message names it.
+        EOFError: The file ends before `end`.
     """
     file.seek(start)
     position, number = start, 0
     while end is None or position < end:
         line = file.readline(MAX_ROW_BYTES + 1)
+        is_cut = end is not None and position + len(line) < end and not line.endswith(b"\n")
+        if is_cut and len(line) <= MAX_ROW_BYTES:
+            raise EOFError
         if not line:
             return
         number += 1

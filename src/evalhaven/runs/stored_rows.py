@@ -15,8 +15,8 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, sample_namespace
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.plan import source_blob
-from evalhaven.runs.rows import Row, lines_of
+from evalhaven.runs.rows import Row
+from evalhaven.runs.source import lines_of_chunk, open_source
 from evalhaven.storage.output_items import list_stored_positions
 from evalhaven.storage.regrading import list_errored_positions, list_items_by_position
 
@@ -153,8 +153,8 @@ async def open_missing_rows(engine: Engine, run: Run, chunk: Chunk, repeats: int
         missing = [key for key in keys if key not in stored]
         yield chain(again, StoredRows(engine, run, run.regrading.source_key, missing, chunk))
     else:
-        with engine.blobs.open(source_blob(run)) as file:
-            lines = lines_of(file, chunk.byte_start, chunk.byte_end)
+        with open_source(engine, run) as file:
+            lines = lines_of_chunk(file, run, chunk)
             missing_lines = (
                 (position, repeat, line.text)
                 for position, line in enumerate(lines, start=chunk.first_position)

@@ -28,11 +28,23 @@ _PACKAGE = "evalhaven.sandbox.inside"
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 _ERRORS_BYTES = 2000
+# When memory runs out, the kernel kills hosts before anything else: what they share with others (scratch directories in
+# memory) is charged to nobody, and the server must not be taken for it. What a host starts as inherits this.
+_EXPENDABLE = ("/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "host")
 _SIGNALED_STATUS = 128  # bubblewrap ends with this more than the signal that killed what it ran
 
 
 class HostStartError(Exception):
-    """A host could not be started; the message says why."""
+    """A host could not be started; the message says why.
+
+    Attributes:
+        is_passing: Whether the next one may well start: this one was killed or slow, or the machine was short of
+            something.
+    """
+
+    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +56,7 @@ class Host:
         pid: The host itself, or before it is ready bubblewrap's first process; None where it is not known.
         calls: Descriptor of the pipe to it, which does not block.
         replies: Descriptor of the pipe from it, which does not block.
-        scratch: Its directory, if it is one of ours.
+        scratch: The directory that it may write to.
         errors: What is written to standard error until it is ready.
         last_words: The end of that, once the process is gone.
         is_wrapped: Whether bubblewrap reports its end.
@@ -54,7 +66,7 @@ class Host:
     pid: int | None
     calls: int
     replies: int
-    scratch: Path | None
+    scratch: Path
     errors: IO[bytes]
     is_wrapped: bool
     last_words: str = ""
@@ -69,6 +81,12 @@ class Host:
         """Learn the process id of the host within its namespace, whose first process is bubblewrap's."""
         if self.is_wrapped and self.pid is not None:
             self.pid = _find_child(self.pid)
+
+    @property
+    def was_killed(self) -> bool:
+        """Tell whether a signal ended it, as far as can be told."""
+        code = self.process.returncode
+        return code is not None and (code < 0 or (self.is_wrapped and code > _SIGNALED_STATUS))
 
     def describe_end(self) -> str:
         """Return how it ended, as the end of a sentence that begins with the process."""
@@ -125,14 +143,13 @@ class HostStarter:
         """
         interpreter = examine_interpreter(environment.python)
         user = pick_user() if self._layers.privileges and self._has_users() else 0
-        scratch = None if self._layers.namespaces else self._root().make(user)
+        scratch = self._root().make(user)
         place = Place(scratch, user, next(self._numbers))
         try:
             launch = plan_launch(self._layers, self._limits, environment, interpreter, place, self._canaries)
             host = _spawn(launch, scratch, self._layers.namespaces)
         except BaseException:
-            if scratch is not None:
-                remove_tree(scratch)
+            remove_tree(scratch)
             raise
         self._living.add(host)
         return host
@@ -146,8 +163,7 @@ class HostStarter:
         except KeyError:
             return  # somebody else was faster
         host.close()
-        if host.scratch is not None:
-            remove_tree(host.scratch)
+        remove_tree(host.scratch)
 
     def list_living(self) -> list[Host]:
         """Return the hosts that were not ended yet."""
@@ -177,7 +193,7 @@ def _program() -> list[tuple[str, str]]:
     return [(_PACKAGE, ""), *modules]
 
 
-def _spawn(launch: Launch, scratch: Path | None, is_wrapped: bool) -> Host:
+def _spawn(launch: Launch, scratch: Path, is_wrapped: bool) -> Host:
     calls_inside, calls = os.pipe()
     replies, replies_inside = os.pipe()
     facts, facts_inside = os.pipe()
@@ -186,6 +202,7 @@ def _spawn(launch: Launch, scratch: Path | None, is_wrapped: bool) -> Host:
     command = launch.command
     if is_wrapped:
         command = [command[0], "--info-fd", str(facts_inside), *command[1:]]
+    command = [*_EXPENDABLE, *command]
     try:
         process = subprocess.Popen(  # noqa: S603 - our own command line
             command,
@@ -200,7 +217,7 @@ def _spawn(launch: Launch, scratch: Path | None, is_wrapped: bool) -> Host:
     except OSError as error:
         for descriptor in ours:
             os.close(descriptor)
-        raise HostStartError(f"{command[0]} does not start: {error.strerror}") from error
+        raise HostStartError(f"{launch.command[0]} does not start: {error.strerror}", is_passing=True) from error
     finally:
         for descriptor in theirs:
             os.close(descriptor)

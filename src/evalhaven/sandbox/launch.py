@@ -51,7 +51,9 @@ program, orders = json.loads(take(int.from_bytes(take(4), "little")))
 for name, text in program:
     module = sys.modules[name] = type(sys)(name)
     exec(compile(text, "<" + name + ">", "exec", dont_inherit=True), module.__dict__)
-module.run(orders)
+be_host = module.prepare(orders)
+del program, orders, name, text, module, take
+be_host()
 """
 BWRAP = "bwrap"
 
@@ -76,12 +78,12 @@ class Place:
     """What is different from host to host.
 
     Attributes:
-        scratch: Its directory; None where a namespace gives it one.
+        scratch: The directory that it may write to.
         user: The user that it becomes; 0: it stays who it is.
         number: How many hosts came before it.
     """
 
-    scratch: Path | None
+    scratch: Path
     user: int
     number: int
 
@@ -100,7 +102,7 @@ def plan_launch(
         SeccompMissingError: A filter is wanted and cannot be made.
     """
     view = _View(layers.namespaces, environment, interpreter)
-    scratch = place.scratch or _SCRATCH_INSIDE
+    scratch = _SCRATCH_INSIDE if layers.namespaces else place.scratch
     variables = _SETTINGS | view.variables
     command = [str(view.executable), "-I", "-S", "-c", _BOOT]
     if layers.namespaces:
@@ -194,8 +196,8 @@ def _bwrap(view: _View, limits: Limits, place: Place, variables: dict[str, str])
     for file in ("/etc/ld.so.cache", "/etc/localtime"):
         command += ["--ro-bind-try", file, file]
     command += ["--dev", "/dev", "--remount-ro", "/dev"]
-    permissions = "1777" if place.user else "0700"
-    command += ["--size", str(limits.disk_bytes), "--perms", permissions, "--tmpfs", str(_SCRATCH_INSIDE)]
+    # A directory of ours, where what is written can be counted: a file system in memory would belong to no process.
+    command += ["--bind", str(place.scratch), str(_SCRATCH_INSIDE)]
     command += ["--remount-ro", "/"]
     for name, value in variables.items():
         command += ["--setenv", name, value]

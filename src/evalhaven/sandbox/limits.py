@@ -1,10 +1,16 @@
 """How much a grader may use."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 _GIB = 1 << 30
+_HOSTS_A_CORE = 4
 REPLY_BYTES = 1 << 16
 """Longest reply that is read from a host."""
+
+
+def _hosts_here() -> int:
+    return _HOSTS_A_CORE * (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,7 @@ class Limits:
 
     Attributes:
         call_s: Longest time of a call.
-        memory_bytes: Most memory of a host.
+        memory_bytes: Most memory of a host, what lies in its scratch directory included: that may be memory too.
         disk_bytes: Most bytes in a host's scratch directory.
         scratch_files: Most files and directories there.
         threads: Most threads of a host.
@@ -21,6 +27,9 @@ class Limits:
         calls_a_host: Calls after which a host is replaced.
         deaths_in_a_row: Hosts of one grader that may die without a reply in between; then it is stopped.
         start_s: Longest time until a host is ready.
+        patience_s: How long a grader tries to start a host before it gives up.
+        hosts: Most hosts of all graders together, those that are kept warm included.
+        turn_s: How long a grader keeps a host while others wait for one.
         window: Most calls that are under way at one host.
     """
 
@@ -33,4 +42,7 @@ class Limits:
     calls_a_host: int = 10_000
     deaths_in_a_row: int = 20
     start_s: float = 20.0
+    patience_s: float = 60.0
+    hosts: int = field(default_factory=_hosts_here)
+    turn_s: float = 5.0
     window: int = 256

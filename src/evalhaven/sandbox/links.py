@@ -1,6 +1,7 @@
 """The pipes to one host, driven by the event loop: many calls in a write, many replies in a read."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from evalhaven.sandbox.limits import REPLY_BYTES
 
 _READ_BYTES = 1 << 18
 _HEAD_BYTES = 4
+_SHORTAGES = (errno.EAGAIN, errno.ENOMEM)
 
 
 class _Ready(msgspec.Struct):
@@ -101,7 +103,7 @@ class HostLink:
         """
         while (size := self._kept_size()) is None or len(self._kept) < size:
             if not self.is_open or (size or 0) > REPLY_BYTES:
-                raise HostStartError("it ended before it was ready")
+                raise HostStartError("it ended before it was ready", is_passing=True)
             self._has_news.clear()
             await self._has_news.wait()
         try:
@@ -132,11 +134,14 @@ async def open_host(starter: HostStarter, environment: Environment, start_s: flo
             await link.wait_ready()
     except TimeoutError as error:
         await end_host(starter, link)
-        raise HostStartError(f"it was not ready within {start_s:g} seconds") from error
+        raise HostStartError(f"it was not ready within {start_s:g} seconds", is_passing=True) from error
     except HostStartError as error:
         await end_host(starter, link)
-        said = link.host.last_words
-        raise HostStartError(f"{error}: {said}" if said else str(error)) from error
+        host = link.host
+        said = host.last_words
+        is_short = any(os.strerror(number) in said for number in _SHORTAGES)
+        is_passing = error.is_passing and (is_short or (host.was_killed and not said))
+        raise HostStartError(f"{error}: {said}" if said else str(error), is_passing=is_passing) from error
     except BaseException:
         await end_host(starter, link)
         raise

@@ -1,6 +1,7 @@
 """What comes back from a host: taken for hostile until every part of it was checked."""
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ ErrorKind = Literal[
     "protocol",
     "import",
     "stopped",
+    "unavailable",
 ]
 """What can go wrong with a call."""
 
@@ -67,7 +69,7 @@ class ReplyReader:
     """
 
     def __init__(self, output_chars: int) -> None:
-        """Expect the reply to the first call.
+        """Expect no reply yet.
 
         Args:
             output_chars: How much of an output is kept.
@@ -75,8 +77,12 @@ class ReplyReader:
         self._output_chars = output_chars
         self.fault: str | None = None
         self._waiting = b""
-        self._number = 0
+        self._expected: deque[int] = deque()
         self._decode = msgspec.json.Decoder(_Frame).decode
+
+    def expect(self, number: int) -> None:
+        """Accept a reply with this number after all that were expected before."""
+        self._expected.append(number)
 
     def read(self, received: bytes) -> list[Reply]:
         """Return the replies that are complete now; after a `fault` there are no more."""
@@ -103,9 +109,9 @@ class ReplyReader:
             frame = self._decode(text)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ProtocolError(f"a reply is malformed: {error}") from error
-        if frame.number != self._number:
-            raise ProtocolError(f"reply {frame.number} came where reply {self._number} was due")
-        self._number += 1
+        if not self._expected or frame.number != self._expected[0]:
+            raise ProtocolError("a reply came that nobody had asked for")
+        self._expected.popleft()
         score, kind, seconds = frame.score, frame.error, frame.seconds
         if (score is None) is (kind is None):
             raise ProtocolError("a reply has neither a score nor an error, or both")

@@ -1,16 +1,18 @@
-"""The directories that hosts may write to where no namespace gives them one."""
+"""The directories that hosts may write to, where what they write can be counted."""
 
 import fcntl
 import os
 import secrets
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _PREFIX = "evalhaven-hosts-"
 _ALL_MAY_PASS = 0o711
+_SWEEP_TRIES, _SWEEP_PAUSE_S = 20, 0.05
 _BLOCK_BYTES = 512  # what st_blocks counts in, whatever the file system uses
 
 
@@ -37,7 +39,7 @@ class ScratchRoot:
             parent: Where; None: the directory for temporary files.
         """
         parent = parent or Path(tempfile.gettempdir())
-        _sweep(parent)
+        sweep_scratch(parent)
         is_locked = False
         while not is_locked:
             self._path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
@@ -126,14 +128,27 @@ def _unlink_files(directory: Path) -> list[Path]:
     return directories
 
 
-def _sweep(parent: Path) -> None:
-    """Remove what servers left that were killed: a living one holds a lock on its directory."""
-    for path in parent.glob(f"{_PREFIX}*"):
+def _remove_used(directory: Path) -> None:
+    """Remove a tree to which hosts that are being killed may still write for a moment."""
+    for _ in range(_SWEEP_TRIES):
+        remove_tree(directory)
+        if not directory.exists():
+            return
+        time.sleep(_SWEEP_PAUSE_S)
+
+
+def sweep_scratch(parent: Path | None = None) -> None:
+    """Remove what processes left that were killed: a living one holds a lock on its directory.
+
+    Args:
+        parent: Where they lie; None: the directory for temporary files.
+    """
+    for path in (parent or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 if os.fstat(descriptor).st_uid == os.geteuid():
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    remove_tree(path)
+                    _remove_used(path)
             finally:
                 os.close(descriptor)

@@ -22,10 +22,12 @@ class Call:
     """A call that waits for its reply.
 
     Attributes:
+        number: What the reply begins with: drawn by chance, so that a reply cannot be forged ahead of its call.
         frame: What is sent to the host.
         reply: Where the reply goes.
     """
 
+    number: int
     frame: bytes
     reply: asyncio.Future[Reply]
 
@@ -60,6 +62,7 @@ class Session:
         link: The host's pipes.
         calls: Those under way, the one that is being executed first.
         since: When the first of them began, on the monotonic clock.
+        opened_at: When the host was given its source, on the same clock.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class Session:
         """
         self.link = link
         self.calls: deque[Call] = deque()
-        self.since = time.monotonic()
+        self.since = self.opened_at = time.monotonic()
         self._reader = ReplyReader(limits.output_chars)
         self._limits = limits
         self._window = _FIRST_WINDOW
@@ -100,6 +103,10 @@ class Session:
         """Tell whether this host gets no more calls."""
         return self._left <= 0
 
+    def is_over(self, turn_s: float) -> bool:
+        """Tell whether it has been open for longer than a turn."""
+        return time.monotonic() - self.opened_at > turn_s
+
     def fill(self, waiting: deque[Call]) -> None:
         """Take calls from a queue, as many as the host should have ahead, and send them in one write."""
         frames: list[bytes] = []
@@ -113,6 +120,7 @@ class Session:
             if call.reply.done():
                 continue
             calls.append(call)
+            self._reader.expect(call.number)
             frames.append(call.frame)
             self._bytes_ahead += len(call.frame)
             self._left -= 1
@@ -149,9 +157,6 @@ class Session:
         replies = self._reader.read(received)
         seconds = 0.0
         for reply in replies:
-            if not self.calls:
-                self._reader.fault = "a reply came that nobody had asked for"
-                break
             call = self.calls.popleft()
             self._bytes_ahead -= len(call.frame)
             seconds += reply.seconds

@@ -1,4 +1,4 @@
-"""Looks after hosts ten times a second while they work: time, memory, threads and disk."""
+"""Looks after hosts twenty times a second while they work: time, memory, threads and disk."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.scratch import measure
 from evalhaven.sandbox.sessions import Session, Verdict
 
-_TICK_S = 0.1
+_TICK_S = 0.05
 _MIB = 1 << 20
 # The kernel refuses first where it can; what is ended here got past it.
 _MEMORY_TOLERANCE = 1.125
@@ -61,16 +61,15 @@ class Watchdog:
     def _find_excess(self, session: Session) -> Verdict | None:
         limits, host = self._limits, session.link.host
         threads, memory_bytes = _read_use(host.pid)
-        if memory_bytes > limits.memory_bytes * _MEMORY_TOLERANCE:
+        usage = measure(host.scratch, limits.scratch_files)
+        if usage.size_bytes > limits.disk_bytes:
+            return Verdict("disk", f"the grader wrote more than {limits.disk_bytes // _MIB} MiB")
+        if usage.files > limits.scratch_files:
+            return Verdict("disk", f"the grader made more than {limits.scratch_files} files")
+        if memory_bytes + usage.size_bytes > limits.memory_bytes * _MEMORY_TOLERANCE:
             return Verdict("memory", f"the grader used more than {limits.memory_bytes // _MIB} MiB of memory")
         if threads > limits.threads + _THREADS_BEYOND:
             return Verdict("threads", f"the grader started more than {limits.threads} threads")
-        if host.scratch is not None:
-            usage = measure(host.scratch, limits.scratch_files)
-            if usage.size_bytes > limits.disk_bytes:
-                return Verdict("disk", f"the grader wrote more than {limits.disk_bytes // _MIB} MiB")
-            if usage.files > limits.scratch_files:
-                return Verdict("disk", f"the grader made more than {limits.scratch_files} files")
         return None
 
 

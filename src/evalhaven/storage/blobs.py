@@ -1,7 +1,9 @@
 """The blob store: bytes too large for a row, one file each under the data directory.
 
 A blob appears whole or not at all: it is written beside its place, made durable, then renamed. It is committed
-before the row that names it, so a kill can leave a blob without a row (swept at the next start), never the reverse.
+before the row that names it, so a kill can leave a blob without a row, never the reverse. Until the row is stored a
+mark says that it is not: only a marked blob is ever swept. One without mark or row belongs to a database that is not
+there just now, and is left alone.
 """
 
 import contextlib
@@ -13,7 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from evalhaven.domain.errors import DamagedFileError
+from evalhaven.storage.database import may_be_committed
+
 _COPY_BYTES = 1 << 20
+_OWNER_ONLY = 0o700
 _IDENTITY = ".identity"  # no id begins with a dot
 
 
@@ -22,7 +28,8 @@ class BlobWriter:
 
     def __init__(self, part: Path) -> None:
         self._part = part
-        self._file = part.open("wb")
+        # Whoever copies a blob, with its access, to another place copies it for its owner only.
+        self._file = open(part, "wb", opener=_open_for_owner)  # noqa: SIM115 - pathlib has no openers
         self.size_bytes = 0
 
     def mapped(self) -> mmap.mmap:
@@ -59,7 +66,10 @@ class BlobStore:
         self.directory = directory
         self.identity_path = directory / _IDENTITY
         self._parts = directory / "parts"
-        self._parts.mkdir(parents=True, exist_ok=True)
+        self._marks = directory / "unnamed"
+        for made in (self._parts, self._marks):
+            directory.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+            made.mkdir(mode=_OWNER_ONLY, exist_ok=True)
 
     def identity(self) -> str | None:
         """Return the name that tells this blob store from every other, None if it was given none."""
@@ -84,8 +94,14 @@ class BlobStore:
             writer.discard()
 
     def commit(self, writer: BlobWriter, name: str) -> None:
-        """Give a written blob its name."""
+        """Give a written blob its name; it is marked as unnamed until `confirm`."""
+        # Not made durable: a power cut that loses the mark costs the space of a blob, at the worst.
+        (self._marks / name).touch(mode=0o600)
         writer.commit(self.path(name))
+
+    def confirm(self, name: str) -> None:
+        """Take note that a row names a blob, or that the blob is gone."""
+        (self._marks / name).unlink(missing_ok=True)
 
     def path(self, name: str) -> Path:
         """Return where a blob stands, whether or not it exists."""
@@ -98,6 +114,30 @@ class BlobStore:
             FileNotFoundError: There is no such blob.
         """
         return self.path(name).open("rb")
+
+    def open_whole(self, name: str, accepted_bytes: int | None, param: str | None = None) -> BinaryIO:
+        """Open a blob that must be as long as it was when it was accepted.
+
+        Args:
+            name: Its name.
+            accepted_bytes: How long that was; None: it was not noted, and nothing is checked.
+            param: The parameter that named it.
+
+        Raises:
+            DamagedFileError: It is shorter, longer or gone.
+            FileNotFoundError: There is no such blob, and nobody noted how long it should be.
+        """
+        try:
+            file = self.open(name)
+        except FileNotFoundError:
+            if accepted_bytes is None:
+                raise
+            raise DamagedFileError(name, None, accepted_bytes, param) from None
+        size_bytes = os.fstat(file.fileno()).st_size
+        if accepted_bytes is None or size_bytes == accepted_bytes:
+            return file
+        file.close()
+        raise DamagedFileError(name, size_bytes, accepted_bytes, param)
 
     def delete(self, name: str) -> None:
         """Delete a blob; one that is gone already is no error."""
@@ -112,10 +152,14 @@ class BlobStore:
         """Delete a committed blob again when the block, which stores the row that names it, fails."""
         try:
             yield
-        # Not when it is canceled, for the row may be there then: the sweep at the next start knows.
-        except Exception:
-            self.delete(name)
+        # Not when it is canceled, nor when the answer to the commit was lost, for the row may be there then: the
+        # blob stays marked, and the sweep at the next start knows.
+        except Exception as error:
+            if not may_be_committed(error):
+                self.delete(name)
+                self.confirm(name)
             raise
+        self.confirm(name)
 
     def names(self, at_once: int) -> Iterator[list[str]]:
         """Yield the names of all blobs, so many at once."""
@@ -123,6 +167,27 @@ class BlobStore:
             names = (entry.name for entry in entries if entry.is_file() and entry.name != _IDENTITY)
             while batch := list(islice(names, at_once)):
                 yield batch
+
+    def find_problem(self, needed_bytes: int) -> str | None:
+        """Return why nothing can be stored on the disk now, None where it can.
+
+        Args:
+            needed_bytes: How much has to be free.
+        """
+        for directory in (self.directory.parent, self._parts):
+            disk = os.statvfs(directory)
+            free_bytes = disk.f_bavail * disk.f_frsize
+            if disk.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK):
+                return f"{directory} cannot be written."
+            if free_bytes < needed_bytes or (disk.f_files and not disk.f_favail):
+                return f"The disk of {directory} is full: {free_bytes / 1e6:.1f} MB are free."
+        return None
+
+    def unnamed(self, at_once: int) -> Iterator[list[str]]:
+        """Yield the names of the blobs that no row may name, so many at once."""
+        names = (mark.name for mark in list(self._marks.iterdir()))
+        while batch := list(islice(names, at_once)):
+            yield batch
 
     def drop_parts(self) -> None:
         """Drop what uploads left behind that were cut short; call it while nothing writes."""
@@ -134,12 +199,25 @@ def json_array_blocks(source: BinaryIO) -> Iterator[bytes]:
     """Yield the rows of a JSONL blob as one JSON array, block by block.
 
     No row holds a raw line feed: JSON strings cannot, and the writer of inline rows removes the others.
+
+    Raises:
+        EOFError: The blob ends earlier than it did when this began: an array that looks whole must not come of it.
     """
+    left = source.seek(0, os.SEEK_END)
+    source.seek(0)
     pending = b"["
-    while block := source.read(_COPY_BYTES):
+    while left:
+        block = source.read(min(left, _COPY_BYTES))
+        if not block:
+            raise EOFError
+        left -= len(block)
         yield pending + block[:-1].replace(b"\n", b",")
         pending = block[-1:].replace(b"\n", b",")
     yield (b"[" if pending == b"[" else b"" if pending == b"," else pending) + b"]"
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -221,6 +221,11 @@ def is_unavailable(error: Exception) -> bool:
     return isinstance(error, OperationalError) and not mistaken
 
 
+def may_be_committed(error: Exception) -> bool:
+    """Tell whether a transaction that ended with an error may have been committed: the answer to it was lost."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
 def sync_engine(url: URL) -> Engine:
     """Return an engine that blocks, for the start and for commands; `dispose` closes its connections."""
     if url.get_backend_name() == "sqlite":

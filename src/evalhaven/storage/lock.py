@@ -7,9 +7,24 @@ so a new server never meets an executor that a killed one left behind.
 import fcntl
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 _POLL_S = 0.05
+_FILE = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a data directory.
+
+    Attributes:
+        process: The process's number, as far as it is known.
+        url: Where that server is reached; None before it said so, and for a command that works on the directory.
+    """
+
+    process: str
+    url: str | None
 
 
 class DataDirectoryInUseError(Exception):
@@ -45,7 +60,7 @@ def lock_data_directory(directory: Path, wait_s: float = 5.0) -> DataDirectoryLo
     Raises:
         DataDirectoryInUseError: Another server still holds it; the message names its process.
     """
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(directory / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -54,13 +69,34 @@ def lock_data_directory(directory: Path, wait_s: float = 5.0) -> DataDirectoryLo
             if time.monotonic() < deadline:
                 time.sleep(_POLL_S)
                 continue
-            holder, _, url = os.pread(descriptor, 1024, 0).decode(errors="replace").strip().partition("\n")
+            holder = _read_holder(descriptor)
             os.close(descriptor)
             raise DataDirectoryInUseError(
                 f"The data directory {str(directory)!r} is in use by another Evalhaven server "
-                f"(process {holder or 'unknown'}). Stop that one, or choose another --data-dir.",
-                url or None,
+                f"(process {holder.process}). Stop that one, or choose another --data-dir.",
+                holder.url,
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return DataDirectoryLock(descriptor)
+
+
+def find_holder(directory: Path) -> Holder | None:
+    """Return who holds a data directory, without holding, making or changing anything; None for nobody."""
+    try:
+        descriptor = os.open(directory / _FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        # Shared, so that two who look do not take each other for a server.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _read_holder(descriptor: int) -> Holder:
+    process, _, url = os.pread(descriptor, 1024, 0).decode(errors="replace").strip().partition("\n")
+    return Holder(process or "unknown", url or None)

@@ -1,7 +1,7 @@
 """The pairing of a database with the blob store whose files its rows name.
 
-A blob that no row names is swept at the start of a server. So a server with the wrong database would sweep every
-file there is, and one with the wrong data directory would miss them all: both refuse to start instead.
+A server with the wrong database would show none of the files there are, and one with the wrong data directory would
+miss them all: both refuse to start instead. SQLite databases are paired too: one may be lost, emptied or copied.
 """
 
 import secrets
@@ -43,13 +43,15 @@ def _pair(connection: Connection, blobs: BlobStore) -> None:
             f"The database belongs to another data directory than {blobs.directory.parent}: start with that one, or "
             f"restore its blobs/. If its files are lost for good, write {wanted} into {blobs.identity_path}."
         )
-    if next(blobs.names(at_once=1), None) is not None:
+    known = or_(select(files.c.key).exists(), select(runs.c.key).exists())
+    names_blobs: bool = connection.execute(select(known)).scalar_one()
+    if not names_blobs and next(blobs.names(at_once=1), None) is not None:
         raise PairingError(
             f"{blobs.directory.parent} holds files, and the database knows none of them. Name the database that they "
             "belong to, restore it, or move blobs/ away."
         )
-    names_blobs = or_(select(files.c.key).exists(), select(runs.c.key).exists())
-    if connection.execute(select(names_blobs)).scalar_one():
+    # A SQLite database of the release before was not paired, and stands beside its files.
+    if names_blobs and connection.dialect.name != "sqlite":
         raise PairingError("The database names files of a data directory that it does not know; restore a backup.")
     identity = found or secrets.token_hex(16)
     blobs.save_identity(identity)

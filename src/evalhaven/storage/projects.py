@@ -1,6 +1,6 @@
 """Queries on projects."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import ProjectScope
@@ -10,6 +10,11 @@ from evalhaven.storage.tables import projects
 async def check_project(tx: AsyncConnection, scope: ProjectScope) -> None:
     """Read the project's row: proof that the database answers and is set up."""
     await tx.execute(select(projects.c.id).where(projects.c.id == scope.project_id))
+
+
+async def try_to_write(tx: AsyncConnection, scope: ProjectScope, at: int) -> None:
+    """Write something of no further use: once committed it is proof that the database can be written."""
+    await tx.execute(update(projects).where(projects.c.id == scope.project_id).values(tried_at=at))
 
 
 async def lock_project(tx: AsyncConnection, scope: ProjectScope) -> None:

@@ -119,4 +119,7 @@ def run_of(row: Row[Any]) -> Run:
         times_retried=row.times_retried,
         regrading=_regrading(row.source_run_key, row.regrading),
         own_criteria=row.testing_criteria,
+        source_bytes=row.source_bytes,
+        evaluated_by=row.evaluated_by,
+        deaths=row.deaths,
     )

@@ -67,6 +67,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             source_run_key=None if new.regrading is None else new.regrading.source_key,
             regrading=regrading_values(new.regrading),
             testing_criteria=None if new.own_criteria is None else list(new.own_criteria),
+            source_bytes=new.source_bytes,
         )
     )
     return inserted.scalar_one()
@@ -198,6 +199,7 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
             ended_at=run.ended_at,
             updated_at=at,
             error=error_values(run.error),
+            **({"evaluated_by": None} if run.status.is_final else {}),
         )
     )
     if run.status.is_final:
@@ -222,6 +224,8 @@ async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: 
             error=error_values(run.error),
             times_retried=run.times_retried,
             options=option_values(run.options),
+            evaluated_by=None,
+            deaths=0,
         )
     )
 
@@ -266,10 +270,21 @@ async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warn
     await tx.execute(update(runs).where(of_run).values(warnings=warning_values(warnings)))
 
 
-async def save_tally(tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally) -> None:
-    """Write a run's tally; call it with the run locked, in the transaction that stored the items."""
+async def save_tally(
+    tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally, *, is_progress: bool = True
+) -> None:
+    """Write a run's tally; call it with the run locked, in the transaction that stored the items.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        key: The run.
+        tally: What its items add up to.
+        is_progress: Whether any item is new: what killed processes before did not keep it from being stored.
+    """
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_run).values(**tally_values(tally)))
+    values = tally_values(tally)
+    await tx.execute(update(runs).where(of_run).values({**values, "deaths": 0} if is_progress else values))
 
 
 async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject) -> None:

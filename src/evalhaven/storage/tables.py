@@ -70,6 +70,7 @@ projects = Table(
     Column("name", JsonText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("blob_store", Text),  # the identity of the blob store that holds the project's files
+    Column("tried_at", BigInteger),  # written to find out whether the database can be
 )
 
 evals = Table(
@@ -151,6 +152,9 @@ runs = Table(
     Column("source_run_key", Key),  # the run whose output items it grades
     Column("regrading", JsonText),
     Column("testing_criteria", JsonText),  # its own, where they are not the eval's
+    Column("source_bytes", BigInteger),  # length of the blob of its rows; NULL: not noted
+    Column("evaluated_by", Text),  # the process that evaluates its chunks
+    Column("deaths", Integer, nullable=False, server_default=text("0")),  # of such, without an item stored since
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)

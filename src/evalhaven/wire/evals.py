@@ -10,12 +10,15 @@ from evalhaven.wire.extension import EvalExtension
 from evalhaven.wire.graders import TestingCriterion
 from evalhaven.wire.metadata import Metadata
 
+MAX_CRITERIA = 256
+"""Most testing criteria of an eval that is created here; an imported one keeps all it has."""
+
 
 class CreateEvalRequest(WireModel):
     """Create an eval. Published schema CreateEvalRequest."""
 
     data_source_config: CreateEvalDataSourceConfig
-    testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True)]
+    testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True, max_length=MAX_CRITERIA)]
     name: str | None = None
     metadata: Metadata = None
 

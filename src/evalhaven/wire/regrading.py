@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from evalhaven.wire.contract import WireModel
+from evalhaven.wire.evals import MAX_CRITERIA
 from evalhaven.wire.extension import CreateEvalRunExtension, RunBudget
 from evalhaven.wire.graders import TestingCriterion
 from evalhaven.wire.metadata import Metadata
@@ -13,7 +14,7 @@ from evalhaven.wire.metadata import Metadata
 class RegradeRunRequest(WireModel):
     """Grade the samples of a run again, by its eval's testing criteria or by these."""
 
-    testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True)] | None = None
+    testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True, max_length=MAX_CRITERIA)] | None = None
     name: str | None = None
     metadata: Metadata = None
     evalhaven: CreateEvalRunExtension | None = None

@@ -9,12 +9,17 @@ import pytest
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
+from evalhaven.api.readiness import Readiness
 from evalhaven.api.services import ApiConfig, Services
+from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
+from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
+from evalhaven.sampling.examination import Finding
+from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from tests.unit.domain.still_clock import StillClock
@@ -32,17 +37,25 @@ CONFIG = ApiConfig(
 )
 
 
+async def _examine() -> list[Finding]:
+    return []
+
+
 @pytest.fixture
 def services(database: Database, tmp_path: Path) -> Services:
     """Return the services behind the API; no executor runs."""
     clock = StillClock()
+    blobs = BlobStore(tmp_path / "blobs")
     return Services(
         database=database,
-        blobs=BlobStore(tmp_path / "blobs"),
+        blobs=blobs,
         ids=IdFactory(clock),
         clock=clock,
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
+        readiness=Readiness(database, blobs, clock, lambda: ExecutorState("ok")),
+        examine=_examine,
+        settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=Catalog(()),
         config=CONFIG,
         vault=Vault(tmp_path / "secret.key"),

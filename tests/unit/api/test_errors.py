@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from evalhaven.api.errors import error_response, install_error_handlers
 from evalhaven.api.middleware import RequestRecord
 from evalhaven.domain.errors import (
+    DamagedFileError,
     EvalhavenError,
     IllegalRunTransitionError,
     InvalidRequestError,
@@ -59,6 +60,7 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (RecursionError(), 400, None, "invalid_json"),
     (IllegalRunTransitionError("evalrun_1", RunStatus.FAILED, RunStatus.QUEUED), 500, None, "internal_error"),
     (UnansweredError("Not now.", code="grader_unanswered"), 503, None, "grader_unanswered"),
+    (DamagedFileError("file-1", 3, 9, "file_id"), 500, "file_id", "stored_file_damaged"),
     (ZeroDivisionError(), 500, None, "internal_error"),
     (IntegrityError("INSERT", {}, Exception("UNIQUE")), 500, None, "internal_error"),
     (OperationalError("INSERT", {}, Exception("locked")), 503, None, "database_unavailable"),

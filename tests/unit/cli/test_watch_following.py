@@ -6,8 +6,9 @@ from typing import Any, cast
 import pytest
 
 from evalhaven.cli.run_figures import Figures, Reading
+from evalhaven.cli.run_verdict import exit_status
 from evalhaven.cli.run_watcher import JsonDisplay, LineDisplay, follow_run
-from evalhaven.cli.watched_run import NoAnswer, WatchedRun, WatchError
+from evalhaven.cli.watched_run import LostError, NoAnswer, WatchedRun, WatchError
 from tests.unit.cli.watching import STARTED_AT, figures_after, reading
 
 Outcome = Reading | NoAnswer
@@ -59,13 +60,17 @@ class Notes:
         self.notes.append((round(self.time.now - 500, 6), text))
 
 
-async def follow(*outcomes: Outcome, interval_s: float = 1.0, is_once: bool = False) -> tuple[int, Any]:
+async def follow(
+    *outcomes: Outcome, interval_s: float = 1.0, is_once: bool = False, patience_s: float | None = None
+) -> tuple[int, Any]:
     """Follow a run to its end; return the exit status and what was shown when."""
     time = Time()
     notes = Notes(time)
     run = cast("WatchedRun", ToldRun(outcomes))
-    status = await follow_run(run, notes, interval_s, is_once=is_once, now_s=time.now_s, sleep=time.sleep)
-    return status, notes.notes
+    seen = await follow_run(
+        run, notes, interval_s, is_once=is_once, patience_s=patience_s, now_s=time.now_s, sleep=time.sleep
+    )
+    return exit_status(seen, []), notes.notes
 
 
 def ended(second: float, status: str = "completed") -> Reading:
@@ -130,6 +135,18 @@ async def test_a_server_that_answers_nothing_at_first_is_waited_for() -> None:
     shown = await follow(NoAnswer("busy"), ended(1))
 
     assert shown == (0, [(0, "busy 0"), (1, "back 1"), (1, "completed 100")])
+
+
+async def test_a_server_that_stays_away_is_given_up_after_the_time_that_was_asked_for() -> None:
+    with pytest.raises(LostError, match=r"No answer for 0:30, .*--give-up-after says: gone\."):
+        await follow(reading(0, 1), NoAnswer("gone"), patience_s=30)
+
+
+async def test_patience_begins_anew_with_each_answer() -> None:
+    lost = [NoAnswer("gone")] * 4
+    shown = await follow(*lost, reading(4, 6), *lost, ended(9), patience_s=5)
+
+    assert shown[0] == 0
 
 
 def test_lines_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

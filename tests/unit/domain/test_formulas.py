@@ -131,3 +131,10 @@ def test_a_tower_of_powers_is_an_overflow_and_not_a_long_computation() -> None:
     assert time.process_time() - began < 5
 
     assert math.isfinite(parse_formula("0.9^0.9^0.9", SCORES).compute(SCORES))
+
+
+def test_of_many_graders_some_are_named_and_how_many_more_there_are() -> None:
+    with pytest.raises(FormulaError, match=r"'g19' and 5 more\); a formula can use"):
+        parse_formula("nobody", {f"g{number}": 1.0 for number in range(25)})
+    with pytest.raises(FormulaError, match=r"'g19'\); a formula can use"):
+        parse_formula("nobody", {f"g{number}": 1.0 for number in range(20)})

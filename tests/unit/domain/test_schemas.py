@@ -107,7 +107,8 @@ def test_problems_are_few_and_short() -> None:
     item: Any = {"label": "", "tags": ["x" * 10_000] * 100}
     problems = list(LABELED.problems(item))
 
-    assert len(problems) == 3
+    assert len(problems) == 4
+    assert problems[-1] == "and more"
     assert max(map(len, problems)) < 250
 
 
@@ -151,6 +152,15 @@ def test_numbers_of_any_size_are_compared_exactly() -> None:
 
     assert schema.is_valid({"a": 2**64})
     assert not schema.is_valid({"a": 2**64 + 1})
+
+
+@pytest.mark.parametrize(("wrong", "told"), [(3, 3), (4, 4), (50, 4)])
+def test_some_of_many_problems_are_told_and_that_there_are_more(wrong: int, told: int) -> None:
+    schema = ItemSchema({"properties": {f"n{number}": {"type": "integer"} for number in range(wrong)}})
+    problems = list(schema.problems({f"n{number}": "x" for number in range(wrong)}))
+
+    assert len(problems) == told
+    assert (problems[-1] == "and more") == (wrong > 3)
 
 
 STRING: Any = {"type": "string"}

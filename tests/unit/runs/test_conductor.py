@@ -16,6 +16,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.conductor import RunConductor
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executor import Executor
+from evalhaven.runs.items import ItemEvaluator
 from evalhaven.runs.plan import RunPlanner
 from evalhaven.runs.purge import Purger
 from evalhaven.storage.database import Database
@@ -119,10 +120,13 @@ async def test_rows_that_cannot_be_used_fail_the_run(engine: Engine) -> None:
     )
 
 
-async def test_an_unexpected_error_fails_the_run_and_is_logged(engine: Engine) -> None:
+async def test_an_unexpected_error_fails_the_run_and_is_logged(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await inline_run(engine, ROWS)
-    await RunPlanner(engine, run, lambda: False).plan_run(ItemSchema(True))
-    engine.blobs.path(run.id).write_bytes(b"!" * len(ROWS))
+
+    async def raise_error(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ItemEvaluator, "evaluate_item", raise_error)
     with capture_logs() as logs:
         failed = await conduct(engine, run)
 

@@ -117,6 +117,14 @@ def test_at_most_ten_rows_are_named(blobs: BlobStore) -> None:
         write(body_with(json.dumps([{"item": number} for number in range(50)])), blobs)
 
     assert [f"row {number}:" in refusal.value.message for number in range(50)] == [True] * 10 + [False] * 40
+    assert refusal.value.message.endswith(" The rows after these were not looked at.")
+
+
+def test_a_refusal_that_names_all_rows_mentions_no_others(blobs: BlobStore) -> None:
+    with pytest.raises(InvalidRowsError) as refusal:
+        write(body_with(json.dumps([{"item": number} for number in range(9)])), blobs)
+
+    assert "not looked at" not in refusal.value.message
 
 
 def test_no_rows_are_refused(blobs: BlobStore) -> None:

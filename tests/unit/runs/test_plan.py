@@ -11,7 +11,8 @@ from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs import plan
 from evalhaven.runs.engine import Engine, RunStoppedError
-from evalhaven.runs.plan import RunPlanner, source_blob
+from evalhaven.runs.plan import RunPlanner
+from evalhaven.runs.source import source_blob
 from evalhaven.storage.chunks import insert_chunks
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
 from tests.unit.storage.stored import make_run, store_eval, store_file, store_run
@@ -115,6 +116,7 @@ async def test_at_most_ten_lines_are_named(engine: Engine) -> None:
         await plan_run(engine, run)
 
     assert refusal.value.message.count("line ") == 10
+    assert refusal.value.message.endswith(" The lines after these were not looked at.")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf"])

@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import RunStatus
@@ -111,13 +112,48 @@ async def test_files_are_purged_once_they_expire_or_are_deleted_and_nothing_read
     assert names == ["", "", "rows.jsonl", ""]
 
 
-async def test_the_sweep_removes_blobs_that_nothing_names(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def commit_blob(engine: Engine, name: str) -> None:
+    """Write a blob, as a request does before it stores the row."""
+    with engine.blobs.writer() as writer:
+        writer.write(b"x")
+        engine.blobs.commit(writer, name)
+
+
+async def test_the_sweep_removes_blobs_whose_row_never_came(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "_SWEPT_AT_ONCE", 2)
     run = await inline_run(engine, ROWS)
     file = await store_file(engine.database)
-    for name in (file.id, "evalrun_stray", "file-stray", "parts/left"):
-        engine.blobs.path(name).write_bytes(b"x")
+    for name in (file.id, "evalrun_stray", "file-stray", "file-stray2"):
+        commit_blob(engine, name)
+    engine.blobs.path("parts/left").write_bytes(b"x")
     await sweep_blobs(engine.database, engine.blobs)
 
     assert {name for batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, file.id}
     assert list(engine.blobs.path("parts").iterdir()) == []
+    assert list(engine.blobs.unnamed(9)) == []
+
+
+async def test_the_sweep_leaves_blobs_that_it_does_not_know_and_says_so(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "_SWEPT_AT_ONCE", 2)
+    monkeypatch.setattr(purge, "_SHOWN_UNKNOWN", 2)
+    run = await inline_run(engine, ROWS)
+    strays = {f"file-stray{number}" for number in range(5)}
+    for name in strays:
+        engine.blobs.path(name).write_bytes(b"x")
+    with capture_logs() as logs:
+        await sweep_blobs(engine.database, engine.blobs)
+
+    assert {name for batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, *strays}
+    [told] = logs
+    assert (told["event"], told["count"]) == ("unknown_blobs_kept", 5)
+    assert len(told["such_as"].split(", ")) == 2
+
+
+async def test_nothing_is_said_where_every_blob_is_known(engine: Engine) -> None:
+    await inline_run(engine, ROWS)
+    with capture_logs() as logs:
+        await sweep_blobs(engine.database, engine.blobs)
+
+    assert logs == []

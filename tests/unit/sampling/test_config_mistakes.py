@@ -197,3 +197,10 @@ def test_all_mistakes_are_told_at_once(faults: Faults) -> None:
         "[endpoints.b] base_url",
         "[endpoints.b] api_key_env",
     ]
+
+
+def test_of_many_mistakes_some_are_told_and_how_many_more_there_are(faults: Faults) -> None:
+    told = faults(endpoint("\n".join(f"zzz{number} = 1" for number in range(13))))
+
+    assert len(told) == 11
+    assert told[-1] == "[endpoints.a]: 3 more mistakes like these."

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import anyio.lowlevel
 import pytest
 
 from evalhaven.domain.jsontext import JsonValue
+from evalhaven.sandbox import tiers
 from evalhaven.sandbox.environment import Environment, Isolation, Tier
+from evalhaven.sandbox.hosts import Host, HostStarter
 from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.pool import HostPool, Reply, SandboxedGrader, SandboxRefusedError
+from evalhaven.sandbox.tiers import choose_isolation
 from tests.sizes import SIZES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="hosts are started on POSIX systems")
@@ -276,11 +279,162 @@ async def test_calls_that_wait_when_a_grader_is_closed_are_answered() -> None:
 
 
 async def test_an_interpreter_that_is_not_there_is_named() -> None:
-    async with open_grader(environment=Environment(Path("/nonexistent/python"))) as grader:
+    environment = Environment(Path("/nonexistent/python"))
+    async with open_grader(environment=environment, limits=Limits(patience_s=0.5)) as grader:
         reply = await grader.call(1, "")
 
-    assert reply.error == "stopped"
+    assert reply.error == "unavailable"
     assert reply.message.startswith("no host for graders can be started: /nonexistent/python does not run")
+
+
+async def test_a_grader_waits_for_its_host_while_none_can_be_started(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    replies: list[Reply] = []
+
+    async def keep(grader: SandboxedGrader) -> None:
+        replies.append(await grader.call(1, ""))
+
+    async with open_grader(environment=Environment(python)) as grader, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(keep, grader)
+        await anyio.sleep(1.0)
+        assert replies == []
+        python.symlink_to(sys.executable)
+
+    assert [reply.score for reply in replies] == [1.0] * 3
+
+
+async def test_graders_share_the_hosts_there_may_be_and_each_gets_its_turn() -> None:
+    limits = Limits(hosts=4)
+    most = 0
+    async with HostPool(Isolation(Tier.OFF, {}), limits) as pool, AsyncExitStack() as stack:
+        graders = [await stack.enter_async_context(pool.open_grader(OBEDIENT, HERE, 2)) for _ in range(8)]
+        replies: list[Reply] = []
+
+        async def keep(grader: SandboxedGrader) -> None:
+            nonlocal most
+            for number in range(20):
+                replies.append(await grader.call(number, ""))
+                most = max(most, len(pool.list_hosts()))
+
+        async with anyio.create_task_group() as tasks:
+            for grader in graders:
+                tasks.start_soon(keep, grader)
+
+    assert len(replies) == 160
+    assert all(reply.error is None for reply in replies)
+    assert most <= 4
+
+
+async def test_a_grader_that_always_has_calls_leaves_its_host_after_its_turn() -> None:
+    limits = Limits(hosts=3, turn_s=0.2)
+    replies: list[Reply] = []
+    async with (
+        HostPool(Isolation(Tier.OFF, {}), limits) as pool,
+        pool.open_grader(OBEDIENT, HERE, 1) as busy,
+        pool.open_grader(OBEDIENT, HERE, 1) as patient,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def keep_busy() -> None:
+            while True:
+                await busy.call(1, "time.sleep(0.01)")
+
+        for _ in range(4):
+            tasks.start_soon(keep_busy)
+        await busy.call(1, "")
+        replies.append(await patient.call(2, ""))
+        tasks.cancel_scope.cancel()
+
+    assert [reply.score for reply in replies] == [2.0]
+
+
+async def test_what_lies_in_the_scratch_directory_counts_as_memory() -> None:
+    limits = Limits(memory_bytes=64 * MIB)
+    async with open_grader(limits=limits) as grader:
+        many = "for number in range(80):\n    open(f'part-{number}', 'wb').write(bytes(1 << 20))\n"
+        reply = await grader.call(1, f"{many}time.sleep(60)")
+
+    assert reply.error == "memory"
+    assert reply.message == "the grader used more than 64 MiB of memory"
+
+
+async def test_a_reply_sent_through_the_frames_below_is_nobody_elses_score() -> None:
+    source = """
+import sys
+def grade(sample, item):
+    below = sys._getframe(1).f_locals
+    if item:
+        below["replies"].send_score(below["number"], 1.0, 0.0)
+    return sample
+"""
+    async with open_grader(source) as grader:
+        replies = await call_all(grader, [(0.0, True), (0.5, False), (0.25, False)])
+
+    # The call that was under way when the second reply to the first one came is charged with it.
+    assert [(reply.score, reply.error) for reply in replies] == [(1.0, None), (None, "protocol"), (0.25, None)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')\n",
+        "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding='utf-8')\n",
+        "import codecs, sys\nsys.stdout = codecs.getwriter('utf-8')(sys.stdout.detach())\n",
+        "import codecs, sys\nsys.stderr = codecs.getwriter('utf-8')(sys.stderr.buffer)\n",
+        "import sys\nsys.stdout.reconfigure(encoding='utf-8', line_buffering=True)\n",
+        "import io, os, sys\nsys.stdout = os.fdopen(os.dup(sys.stdout.fileno()), 'w')\n",
+        "import faulthandler\nfaulthandler.enable()\n",
+        "import sys\nsys.stdout.close()\n",
+        "import sys\nsys.stdout = None\n",
+        "import sys\ndel sys.stdout\n",
+    ],
+)
+@pytest.mark.parametrize("where", ["source", "call"])
+async def test_what_a_grader_does_to_its_output_costs_no_score(source: str, where: str) -> None:
+    if where == "source":
+        source = f"{source}def grade(sample, item):\n    print('said', item)\n    return sample\n"
+    else:
+        body = "".join(f"    {line}\n" for line in source.splitlines())
+        source = f"def grade(sample, item):\n    print('said', item)\n{body}    return sample\n"
+    async with open_grader(source) as grader:
+        replies = [await grader.call(number, str(number)) for number in range(3)]
+
+    assert [(reply.error, reply.score) for reply in replies] == [(None, 0.0), (None, 1.0), (None, 2.0)]
+    assert [reply.output for reply in replies] == ["said 0\n", "said 1\n", "said 2\n"]
+
+
+async def test_what_a_grader_prints_through_a_file_of_its_own_belongs_to_its_call() -> None:
+    source = """
+import io, sys
+def grade(sample, item):
+    sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+    print(item)
+    return sample
+"""
+    async with open_grader(source) as grader:
+        replies = [await grader.call(number, str(number)) for number in range(3)]
+
+    assert [reply.output for reply in replies] == ["0\n", "1\n", "2\n"]
+
+
+@pytest.mark.parametrize("kills", [1, 3])
+async def test_a_canary_that_is_killed_is_tried_again(kills: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = HostStarter.start, 0
+
+    def start_and_kill(starter: HostStarter, environment: Environment) -> Host:
+        nonlocal started
+        host = start(starter, environment)
+        started += 1
+        if started <= kills:
+            host.kill()
+        return host
+
+    monkeypatch.setattr(HostStarter, "start", start_and_kill)
+    monkeypatch.setattr(tiers, "_PAUSES_S", (0.0, 0.0, 0.0))
+    isolation = await choose_isolation(Tier.OFF, HERE, [])
+
+    assert isolation == Isolation(Tier.OFF, {})
 
 
 async def test_nothing_is_started_where_no_isolation_holds() -> None:

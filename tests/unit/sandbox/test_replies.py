@@ -19,8 +19,15 @@ def frame(value: object) -> bytes:
     return len(text).to_bytes(4, "little") + text
 
 
-def read(sent: bytes) -> tuple[list[Reply], str | None]:
+def expecting(calls: int) -> ReplyReader:
     reader = ReplyReader(1000)
+    for number in range(calls):
+        reader.expect(number)
+    return reader
+
+
+def read(sent: bytes) -> tuple[list[Reply], str | None]:
+    reader = expecting(2)
     return reader.read(sent), reader.fault
 
 
@@ -39,7 +46,7 @@ good = st.lists(
 def test_replies_are_the_same_however_they_are_cut(contents: list[tuple[object, ...]], data: st.DataObject) -> None:
     sent = b"".join(frame([number, *content, 0.25]) for number, content in enumerate(contents))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=6)))
-    reader = ReplyReader(1000)
+    reader = expecting(len(contents))
     replies = [reply for start, end in pairwise([0, *cuts, len(sent)]) for reply in reader.read(sent[start:end])]
 
     assert reader.fault is None
@@ -77,9 +84,15 @@ def test_any_other_json_is_a_fault(value: object) -> None:
     ("sent", "fault"),
     [
         ((REPLY_BYTES + 1).to_bytes(4, "little"), "a reply of 65537 bytes was announced; 65536 are allowed"),
-        (frame([1, 0.5, None, "", "", 0.1]), "reply 1 came where reply 0 was due"),
-        (frame([-1, 0.5, None, "", "", 0.1]), "reply -1 came where reply 0 was due"),
-        (frame([0, 0.5, None, "", "", 0.1]) * 2, "reply 0 came where reply 1 was due"),
+        (frame([1, 0.5, None, "", "", 0.1]), "nobody had asked for"),
+        (frame([-1, 0.5, None, "", "", 0.1]), "nobody had asked for"),
+        (frame([0, 0.5, None, "", "", 0.1]) * 2, "nobody had asked for"),
+        (
+            frame([0, 0.5, None, "", "", 0.1])
+            + frame([1, 0.5, None, "", "", 0.1])
+            + frame([2, 0.5, None, "", "", 0.1]),
+            "nobody",
+        ),
         (frame([0, None, None, "", "", 0.1]), "a reply has neither a score nor an error, or both"),
         (frame([0, 0.5, "exception", "", "", 0.1]), "a reply has neither a score nor an error, or both"),
         (frame([0, 0.5, None, "", "", 1e300]), "a reply holds a number that is out of range"),
@@ -102,7 +115,7 @@ def test_what_no_host_sends_is_a_fault(sent: bytes, fault: str) -> None:
 
 
 def test_nothing_is_read_after_a_fault() -> None:
-    reader = ReplyReader(1000)
+    reader = expecting(2)
     first = frame([0, 0.5, None, "", "", 0.1])
 
     assert len(reader.read(first + frame(b"[]") + frame([1, 0.5, None, "", "", 0.1]))) == 1

@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from evalhaven.storage.blobs import BlobStore, json_array_blocks
 
@@ -104,6 +105,32 @@ def test_a_blob_is_deleted_again_when_the_row_that_names_it_cannot_be_stored(blo
         _ = 1 / 0
 
     assert list_names(blobs) == {"kept"}
+
+
+def test_a_blob_is_marked_until_a_row_names_it(blobs: BlobStore) -> None:
+    for name in ("file-1", "file-2", "file-3"):
+        with blobs.writer() as writer:
+            writer.write(b"x")
+            blobs.commit(writer, name)
+    with blobs.kept_on_success("file-1"):
+        assert sorted(name for batch in blobs.unnamed(2) for name in batch) == ["file-1", "file-2", "file-3"]
+    with pytest.raises(ZeroDivisionError), blobs.kept_on_success("file-2"):
+        _ = 1 / 0
+
+    assert list(blobs.unnamed(2)) == [["file-3"]]
+    assert list_names(blobs) == {"file-1", "file-3"}
+
+
+def test_a_blob_stays_when_the_row_that_names_it_may_have_been_stored(blobs: BlobStore) -> None:
+    with blobs.writer() as writer:
+        writer.write(b"x")
+        blobs.commit(writer, "file-1")
+    lost = OperationalError("COMMIT", {}, Exception("server closed the connection"), connection_invalidated=True)
+    with pytest.raises(OperationalError), blobs.kept_on_success("file-1"):
+        raise lost
+
+    assert list_names(blobs) == {"file-1"}
+    assert list(blobs.unnamed(2)) == [["file-1"]]
 
 
 def test_parts_of_uploads_that_were_cut_short_are_dropped(blobs: BlobStore, tmp_path: Path) -> None:

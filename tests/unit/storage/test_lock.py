@@ -1,5 +1,6 @@
 """Facts about the lock on a data directory."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evalhaven.storage.lock import DataDirectoryInUseError, lock_data_directory
+from evalhaven.storage.lock import DataDirectoryInUseError, Holder, find_holder, lock_data_directory
 
 
 def test_a_second_lock_is_refused_with_the_process_that_holds_it(tmp_path: Path) -> None:
@@ -55,3 +56,24 @@ def test_the_lock_is_not_inherited_by_accident(tmp_path: Path) -> None:
         holder.release()
         lock_data_directory(tmp_path, wait_s=0).release()
         child.communicate()
+
+
+def test_a_look_at_who_holds_a_directory_makes_and_holds_nothing(tmp_path: Path) -> None:
+    assert find_holder(tmp_path / "none") is None
+    assert find_holder(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    lock = lock_data_directory(tmp_path)
+    assert find_holder(tmp_path) == Holder(str(os.getpid()), None)
+    lock.announce("http://127.0.0.1:1")
+    assert find_holder(tmp_path) == Holder(str(os.getpid()), "http://127.0.0.1:1")
+    lock.release()
+    # What the server wrote is still there, and true no longer.
+    assert find_holder(tmp_path) is None
+    lock_data_directory(tmp_path, wait_s=0).release()
+
+
+def test_who_looks_is_not_taken_for_a_server_by_another_who_looks(tmp_path: Path) -> None:
+    lock_data_directory(tmp_path).release()
+    with (tmp_path / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert find_holder(tmp_path) is None

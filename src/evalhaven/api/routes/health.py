@@ -1,14 +1,14 @@
 """`/healthz` and `/readyz`: for whoever keeps the server running."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Response
 
 from evalhaven.api.rendering import json_response
 from evalhaven.api.services import ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject
-from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.graders.python.isolation import IsolationChoice, told
-from evalhaven.storage.projects import check_project
 
 router = APIRouter(include_in_schema=False)
 
@@ -21,20 +21,17 @@ async def get_health() -> Response:
 
 @router.get("/readyz")
 async def get_readiness(services: ServicesOf) -> Response:
-    """Say whether requests and runs are served: the database answers and the executor lives.
+    """Say whether work can be done now, and if not, why.
 
     How python graders are isolated is told beside it and decides nothing: all else works without.
     """
-    async with services.database.read() as tx:
-        await check_project(tx, DEFAULT_PROJECT)
-    is_ready = services.is_executor_running()
-    body = {
-        "status": "ok" if is_ready else "starting",
-        "database": "ok",
-        "executor": "ok" if is_ready else "down",
+    finding = await services.readiness.examine()
+    body: JsonObject = {
+        "status": "unavailable" if finding.reasons else "ok",
+        **asdict(finding),
         "python_graders": _python_graders(services.isolation),
     }
-    return json_response(jsontext.render(body), 200 if is_ready else 503)
+    return json_response(jsontext.render(body), 503 if finding.reasons else 200)
 
 
 def _python_graders(choice: IsolationChoice) -> JsonObject:

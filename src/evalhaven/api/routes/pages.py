@@ -4,29 +4,33 @@ Everything that a user or a model wrote is escaped, and the pages carry no scrip
 """
 
 import html
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from evalhaven.api.page_cursors import SHOWN, Cursor, CursorOf, Slice, more_links
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.runs import Run
-from evalhaven.domain.statuses import ItemStatus, RunStatus
+from evalhaven.domain.statuses import ITEM_STATUS_FILTERS, ItemStatus, RunStatus
 from evalhaven.stats.intervals import wilson_interval
 from evalhaven.storage.evals import get_eval, list_evals
+from evalhaven.storage.files import list_files
 from evalhaven.storage.output_items import list_output_items
 from evalhaven.storage.runs import get_run, list_runs
 
 router = APIRouter(include_in_schema=False)
 
-_SHOWN = 20
 _SHOWN_CHARS = 300
+_NEWEST_FIRST = ("newer", "older")
+_FIRST_FIRST = ("earlier", "later")
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -58,34 +62,53 @@ async def redirect_hosted_link(eval_id: str, run_id: Annotated[str | None, Query
 
 
 @router.get("/ui/")
-async def show_evals(services: ServicesOf, scope: ScopeOf) -> Response:
-    """Show the newest evals."""
+async def show_evals(services: ServicesOf, scope: ScopeOf, cursor: CursorOf) -> Response:
+    """Show evals, newest first."""
     async with services.database.read() as tx:
-        found = await list_evals(tx, scope, PageRequest(_SHOWN, "desc"))
+        shown = cursor.slice_of(await list_evals(tx, scope, cursor.request("desc")))
     rows = [
         [_link(f"/ui/evals/{each.id}", each.name), _text(", ".join(_types(each))), _time(each.created_at)]
-        for each in found.objects
+        for each in shown.objects
     ]
-    table = (
-        _table(["Eval", "Criteria", "Created"], rows)
-        if rows
-        else (
-            "<p>No evals yet. Create one with any OpenAI SDK: set its <code>base_url</code> to "
-            f"<code>{_text(services.config.base_url)}/v1</code> and call <code>evals.create</code>.</p>"
-        )
+    none = (
+        "<p>No evals yet. Create one with any OpenAI SDK: set its <code>base_url</code> to "
+        f"<code>{_text(services.config.base_url)}/v1</code> and call <code>evals.create</code>.</p>"
     )
-    return _page("Evals", f"<h1>Evals</h1>{table}")
+    table = _table(["Eval", "Criteria", "Created"], rows) if rows else _nothing(cursor, none)
+    more = _more("/ui/", [each.id for each in shown.objects], shown, _NEWEST_FIRST)
+    return _page("Evals", f'<p>Evals | <a href="/ui/files">Files</a></p><h1>Evals</h1>{table}{more}')
+
+
+@router.get("/ui/files")
+async def show_files(services: ServicesOf, scope: ScopeOf, cursor: CursorOf) -> Response:
+    """Show uploaded files, newest first."""
+    async with services.database.read() as tx:
+        shown = cursor.slice_of(await list_files(tx, scope, cursor.request("desc"), None, services.now()))
+    rows = [
+        [
+            _text(each.filename),
+            f"<code>{_text(each.id)}</code>",
+            _text(each.purpose),
+            f"{each.size_bytes:,}",
+            _time(each.created_at),
+        ]
+        for each in shown.objects
+    ]
+    heads = ["File", "Id", "Purpose", "Bytes", "Created"]
+    table = _table(heads, rows) if rows else _nothing(cursor, "<p>No files yet.</p>")
+    more = _more("/ui/files", [each.id for each in shown.objects], shown, _NEWEST_FIRST)
+    return _page("Files", f'<p><a href="/ui/">Evals</a> | Files</p><h1>Files</h1>{table}{more}')
 
 
 @router.get("/ui/evals/{eval_id}")
-async def show_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
-    """Show an eval and its newest runs."""
+async def show_eval(eval_id: str, services: ServicesOf, scope: ScopeOf, cursor: CursorOf) -> Response:
+    """Show an eval and its runs, newest first."""
     async with services.database.read() as tx:
         try:
             parent = await get_eval(tx, scope, eval_id)
         except NotFoundError as error:
             return _not_found(error)
-        found = await list_runs(tx, scope, parent.key, PageRequest(_SHOWN, "desc"), None)
+        shown = cursor.slice_of(await list_runs(tx, scope, parent.key, cursor.request("desc"), None))
     rows = [
         [
             _link(f"/ui/evals/{parent.id}/runs/{run.id}", run.name),
@@ -93,12 +116,13 @@ async def show_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Respo
             _rate(run.tally.passed, run.tally.passed + run.tally.failed),
             _time(run.created_at),
         ]
-        for run in found.objects
+        for run in shown.objects
     ]
-    table = _table(["Run", "Status", "Passed (95 % interval)", "Created"], rows) if rows else "<p>No runs yet.</p>"
-    title = _text(parent.name)
-    body = f'<p><a href="/ui/">Evals</a></p><h1>{title}</h1><p><code>{_text(parent.id)}</code></p><h2>Runs</h2>{table}'
-    return _page(parent.name, body)
+    heads = ["Run", "Status", "Passed (95 % interval)", "Created"]
+    table = _table(heads, rows) if rows else _nothing(cursor, "<p>No runs yet.</p>")
+    more = _more(f"/ui/evals/{parent.id}", [run.id for run in shown.objects], shown, _NEWEST_FIRST)
+    head = f'<p><a href="/ui/">Evals</a></p><h1>{_text(parent.name)}</h1><p><code>{_text(parent.id)}</code></p>'
+    return _page(parent.name, f"{head}<h2>Runs</h2>{table}{more}")
 
 
 @router.get("/ui/evals/{eval_id}/runs/{run_id}")
@@ -110,13 +134,42 @@ async def show_run(eval_id: str, run_id: str, services: ServicesOf, scope: Scope
             run = await get_run(tx, scope, eval_id, run_id)
         except NotFoundError as error:
             return _not_found(error)
-        page = PageRequest(_SHOWN, "asc")
+        page = PageRequest(SHOWN, "asc")
         troubles = [
             *(await list_output_items(tx, scope, run.key, page, ItemStatus.ERROR)).objects,
             *(await list_output_items(tx, scope, run.key, page, ItemStatus.FAIL)).objects,
-        ][:_SHOWN]
+        ][:SHOWN]
     body = "".join([_run_head(run, parent), _run_criteria(run, parent), _run_troubles(troubles, run)])
     return _page(f"{run.name} - {parent.name}", body, refresh_s=None if run.status.is_final else 2)
+
+
+@router.get("/ui/evals/{eval_id}/runs/{run_id}/items")
+async def show_items(
+    eval_id: str,
+    run_id: str,
+    services: ServicesOf,
+    scope: ScopeOf,
+    cursor: CursorOf,
+    status: Annotated[Literal["pass", "fail", "error"] | None, Query()] = None,
+) -> Response:
+    """Show the output items of a run, all or those of one status, in the order in which they ended."""
+    wanted = None if status is None else ITEM_STATUS_FILTERS[status]
+    async with services.database.read() as tx:
+        try:
+            parent = await get_eval(tx, scope, eval_id)
+            run = await get_run(tx, scope, eval_id, run_id)
+        except NotFoundError as error:
+            return _not_found(error)
+        shown = cursor.slice_of(await list_output_items(tx, scope, run.key, cursor.request("asc"), wanted))
+    address = f"/ui/evals/{parent.id}/runs/{run.id}"
+    filters = {} if status is None else {"status": status}
+    back = (
+        f'<p><a href="/ui/">Evals</a> / {_link(f"/ui/evals/{parent.id}", parent.name)} / {_link(address, run.name)}</p>'
+    )
+    title = f"Output items: {status or 'all'}"
+    table = _items_table(shown.objects) if shown.objects else _nothing(cursor, "<p>No such items.</p>")
+    more = _more(f"{address}/items", [item.id for item in shown.objects], shown, _FIRST_FIRST, filters)
+    return _page(f"{title} - {run.name}", f"{back}<h1>{title}</h1>{_item_links(run)}{table}{more}")
 
 
 def _run_head(run: Run, parent: Eval) -> str:
@@ -188,7 +241,25 @@ def _run_criteria(run: Run, parent: Eval) -> str:
 def _run_troubles(items: list[OutputItem], run: Run) -> str:
     if not items:
         is_clean = run.status is RunStatus.COMPLETED and 0 < run.tally.passed == run.tally.total
-        return "<p>Every item passed.</p>" if is_clean else ""
+        return ("<p>Every item passed.</p>" if is_clean else "") + _item_links(run)
+    tally = run.tally
+    # An imported run counts as it did elsewhere, whatever came over.
+    number = max(tally.failed + tally.errored, len(items))
+    rest = "" if number == len(items) else f"<p>These are {len(items)} of {number:,}.</p>"
+    return f"<h2>First items that did not pass</h2>{_items_table(items)}{rest}{_item_links(run)}"
+
+
+def _item_links(run: Run) -> str:
+    """Return links to all output items of a run and to those of each status that it has."""
+    tally = run.tally
+    address = f"/ui/evals/{run.eval_id}/runs/{run.id}/items"
+    counts = {"error": tally.errored, "fail": tally.failed, "pass": tally.passed}
+    links = [_link(address, f"all {tally.total:,}")] if tally.total else []
+    links += [_link(f"{address}?status={name}", f"{count:,} {name}") for name, count in counts.items() if count]
+    return f"<p>Output items: {' | '.join(links)}</p>" if links else ""
+
+
+def _items_table(items: Sequence[OutputItem]) -> str:
     rows = [
         [
             str(item.position),
@@ -198,7 +269,7 @@ def _run_troubles(items: list[OutputItem], run: Run) -> str:
         ]
         for item in items
     ]
-    return "<h2>First items that did not pass</h2>" + _table(["#", "Status", "Item", "Output"], rows)
+    return _table(["#", "Status", "Item", "Output"], rows)
 
 
 def _output_of(item: OutputItem) -> str:
@@ -237,6 +308,21 @@ def _table(heads: list[str] | None, rows: list[list[str]]) -> str:
     head = "" if heads is None else f"<thead><tr>{''.join(f'<th>{name}</th>' for name in heads)}</tr></thead>"
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>{head}<tbody>{body}</tbody></table>"
+
+
+def _more(
+    address: str,
+    ids: Sequence[str],
+    shown: Slice[Any],
+    words: tuple[str, str],
+    filters: Mapping[str, str] | None = None,
+) -> str:
+    return more_links(address, ids[0], ids[-1], shown, words, filters or {}) if ids else ""
+
+
+def _nothing(cursor: Cursor, none: str) -> str:
+    """Return what to say of a page without objects: the list may have ended where its cursor points."""
+    return none if cursor == Cursor(None, None) else "<p>There are no more.</p>"
 
 
 def _not_found(error: NotFoundError) -> Response:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
 
+from evalhaven.domain.errors import UnansweredError
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError
@@ -18,6 +19,8 @@ DEFAULT_PASS_THRESHOLD = 0.5
 _ABREAST = 256  # items under way, so that a host never waits for its next call
 # What the user's code did of its own accord scores 0, as the hosted API does it; all else is no conclusion.
 _FAULTS: frozenset[ErrorKind] = frozenset({"exception", "invalid_result", "import"})
+# What may well go better another time: a host that was killed, or that could not be started.
+_PASSING: frozenset[ErrorKind] = frozenset({"crashed", "unavailable"})
 
 
 class PythonGrader:
@@ -53,7 +56,10 @@ class PythonGrader:
         Raises:
             UnsupportedGraderError: The source is no grader, or no isolation is available here.
         """
-        problem = await self._execution.checker.find_problem([self._source])
+        try:
+            problem = await self._execution.checker.find_problem([self._source])
+        except UnansweredError as error:
+            raise UnsupportedGraderError(f"Testing criterion {self._name!r} cannot be executed now: {error}") from error
         if problem is not None:
             # Only criteria that were imported can be so: those sent here were checked.
             raise UnsupportedGraderError(
@@ -104,5 +110,5 @@ class PythonGrader:
         if kind in _FAULTS:
             fault = ItemError(code, reply.message, "user_code")
             return Grade(0.0, passed=False, fault=fault, output=reply.output)
-        error = ItemError(code, reply.message, "sandbox", retryable=kind == "crashed")
+        error = ItemError(code, reply.message, "sandbox", retryable=kind in _PASSING)
         return Grade(0.0, passed=False, error=error, output=reply.output)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import anyio
 
+from evalhaven.domain.errors import UnansweredError
 from evalhaven.graders.python import source_check_main
 
 _TIMEOUT_S = 120.0
+_PAUSES_S = (0.1, 1.0, 3.0)
 _CHILDREN = 2
 
 
@@ -48,14 +51,18 @@ class SourceChecker:
         self._slots = anyio.CapacityLimiter(_CHILDREN)
 
     async def find_problem(self, sources: Sequence[str]) -> SourceProblem | None:
-        """Return what is wrong with the first source that cannot be a grader, or None."""
+        """Return what is wrong with the first source that cannot be a grader, or None.
+
+        Raises:
+            UnansweredError: The child that compiles them was killed again and again.
+        """
         if not sources:
             return None
         for index, source in enumerate(sources):
             if not source.isascii() and any("\ud800" <= char <= "\udfff" for char in source):
                 return SourceProblem(index, None, "holds text that is not valid Unicode")
         async with self._slots:
-            lines, is_late = await self._answers(json.dumps(list(sources)).encode())
+            lines, is_late = await self._patient_answers(json.dumps(list(sources)).encode(), len(sources))
         for index, line in enumerate(lines):
             answer = json.loads(line)
             if answer is not None:
@@ -65,8 +72,24 @@ class SourceChecker:
         took = "takes too long" if is_late else "takes too much time or memory"
         return SourceProblem(len(lines), None, f"{took} to compile: make it shorter or simpler")
 
-    async def _answers(self, request: bytes) -> tuple[list[bytes], bool]:
-        """Return the complete lines that the child wrote, and whether it was given no more time."""
+    async def _patient_answers(self, request: bytes, sources: int) -> tuple[list[bytes], bool]:
+        """Return what `_answers` does; a child that somebody else killed says nothing about its sources."""
+        for pause_s in (*_PAUSES_S, None):
+            lines, is_late, was_killed = await self._answers(request)
+            if is_late or not was_killed or len(lines) == sources:
+                return lines, is_late
+            if pause_s is not None:
+                await anyio.sleep(pause_s)
+        raise UnansweredError(
+            f"The process that checks the sources of python graders was killed {len(_PAUSES_S) + 1} times: the machine "
+            "may be short of memory."
+        )
+
+    async def _answers(self, request: bytes) -> tuple[list[bytes], bool, bool]:
+        """Return the complete lines that the child wrote, whether it was given no more time, and whether it was killed.
+
+        A source that takes too long or crashes the compiler ends the child by other signals than a kill.
+        """
         script = str(Path(source_check_main.__file__))
         command = [sys.executable, "-I", "-S", script, str(os.getpid())]
         output = bytearray()
@@ -81,7 +104,7 @@ class SourceChecker:
                             output += block
             if scope.cancelled_caught:
                 child.kill()
-        return bytes(output).split(b"\n")[:-1], scope.cancelled_caught
+        return bytes(output).split(b"\n")[:-1], scope.cancelled_caught, child.returncode == -signal.SIGKILL
 
 
 async def _send(child: anyio.abc.Process, request: bytes) -> None:

@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 _MEMORY_BYTES = 1 << 30
 _CPU_S = 10.0  # for one source
 _PARAMETERS = ["sample", "item"]
-_CURE = "define `def grade(sample, item):` at the top level, with exactly these two parameters"
+_CURE = "define `def grade(sample, item):` at the top level; whatever other parameters it has need defaults"
 
 Problem = tuple[int | None, str]
 """The line, where there is one, and what is wrong."""
@@ -59,12 +59,10 @@ def _problem_of(node: ast.stmt) -> Problem | None:
         return node.lineno, f"makes 'grade' something else than a function: {_CURE}"
     given = node.args
     names = [parameter.arg for parameter in (*given.posonlyargs, *given.args)]
-    more = [f"*{given.vararg.arg}"] if given.vararg else []
-    more += [parameter.arg for parameter in given.kwonlyargs]
-    more += [f"**{given.kwarg.arg}"] if given.kwarg else []
-    if names != _PARAMETERS or more:
-        shown = ", ".join([*names, *more])
-        return node.lineno, f"defines 'grade' with the parameters ({shown}): {_CURE}"
+    needed = names[len(_PARAMETERS) : len(names) - len(given.defaults)]
+    needed += [each.arg for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if not default]
+    if names[: len(_PARAMETERS)] != _PARAMETERS or needed:
+        return node.lineno, f"defines 'grade' with the parameters ({ast.unparse(given)}): {_CURE}"
     return None
 
 

@@ -21,7 +21,10 @@ def explain(name: str, table: type[Table], error: ValidationError) -> list[str]:
         table: What it was read as.
         error: What pydantic found.
     """
-    return [_sentence(name, table, each) for each in error.errors(include_url=False, include_input=False)][:_SHOWN]
+    found = error.errors(include_url=False, include_input=False)
+    more = len(found) - _SHOWN
+    told = [_sentence(name, table, each) for each in found[:_SHOWN]]
+    return [*told, f"{at(name)}: {more:,} more mistakes like these."] if more > 0 else told
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

@@ -7,8 +7,14 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+_STANDARD_OUTPUT = 1  # of the process: nobody reads it, but some libraries ask for its number
+
+
 class BoundedOutput(io.BufferedIOBase):
-    """A file that keeps the beginning of what is written to it, and drops the rest."""
+    """A file that keeps the beginning of what is written to it, and drops the rest.
+
+    Graders wrap it in files of their own, as they do with a real standard output; it outlives each of them.
+    """
 
     name = "<output>"
 
@@ -20,6 +26,13 @@ class BoundedOutput(io.BufferedIOBase):
         """
         self.limit_bytes = limit_bytes
         self._kept = bytearray()
+
+    def close(self) -> None:
+        """Stay open: the files around it are closed when a grader forgets them."""
+
+    def fileno(self) -> int:
+        """Return the descriptor of the process's own standard output."""
+        return _STANDARD_OUTPUT
 
     def writable(self) -> bool:
         """Return True."""
@@ -40,6 +53,14 @@ class BoundedOutput(io.BufferedIOBase):
         text = self._kept.decode("utf-8", "replace")
         self._kept.clear()
         return text
+
+
+def is_detached(text: io.TextIOWrapper) -> bool:
+    """Tell whether a text file was separated from its output, after which it is of no use."""
+    try:
+        return text.closed
+    except ValueError:
+        return True
 
 
 def open_text(output: BoundedOutput) -> io.TextIOWrapper:

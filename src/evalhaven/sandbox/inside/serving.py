@@ -1,22 +1,24 @@
 """The host's loop: calls come in on one pipe, and a reply to each leaves on the other before the next one begins."""
 
+import contextlib
 import json
 import os
 import sys
 import time
 
 from evalhaven.sandbox.inside.grading import LoadedGrader, describe_invalid, read_score
-from evalhaven.sandbox.inside.printing import BoundedOutput, open_text
+from evalhaven.sandbox.inside.printing import BoundedOutput, is_detached, open_text
 
 _READ_BYTES = 1 << 20
 _HEAD_BYTES = 4
+_OUTPUTS = ("stdout", "stderr")
 
 
 class Replies:
     """Writes replies, one frame each: a JSON array behind its length."""
 
     def __init__(self, descriptor: int, reply_bytes: int) -> None:
-        """Number replies from 0.
+        """Send nothing yet.
 
         Args:
             descriptor: The pipe.
@@ -26,17 +28,18 @@ class Replies:
         self._reply_bytes = reply_bytes
         # Bound here, so that a grader that replaces functions of modules does not stop its own replies.
         self._write, self._dumps, self._exit = os.write, json.JSONEncoder(ensure_ascii=False).encode, os._exit
-        self.count = 0
 
-    def send_score(self, score: float, seconds: float) -> None:
-        """Reply with a score where nothing was printed: the case that has to be fast."""
-        self._send(b'[%d,%s,null,"","",%.6f]' % (self.count, repr(score).encode(), seconds))
+    def send_score(self, number: int, score: float, seconds: float) -> None:
+        """Reply to a call with a score where nothing was printed: the case that has to be fast."""
+        self._send(b'[%d,%s,null,"","",%.6f]' % (number, repr(score).encode(), seconds))
 
-    def send(self, score: float | None, failure: tuple[str, str] | None, output: str, seconds: float) -> None:
-        """Reply with everything there is."""
+    def send(
+        self, number: int, score: float | None, failure: tuple[str, str] | None, output: str, seconds: float
+    ) -> None:
+        """Reply to a call with everything there is."""
         kind, message = failure or (None, "")
         while True:
-            reply = [self.count, score, kind, message, output, round(seconds, 6)]
+            reply = [number, score, kind, message, output, round(seconds, 6)]
             text = self._dumps(reply).encode("utf-8", "replace")
             if len(text) <= self._reply_bytes:
                 return self._send(text)
@@ -45,7 +48,6 @@ class Replies:
 
     def _send(self, text: bytes) -> None:
         frame = len(text).to_bytes(_HEAD_BYTES, "little") + text
-        self.count += 1
         try:
             while frame:
                 frame = frame[self._write(self._descriptor, frame) :]
@@ -98,12 +100,11 @@ class _Session:
         self._grader = LoadedGrader(source)
 
     def _catch_output(self) -> None:
-        if self._text.closed:
-            self._output = BoundedOutput(self._output.limit_bytes)
+        if is_detached(self._text):
             self._text = open_text(self._output)
         sys.stdout = sys.stderr = self._text
 
-    def answer(self, sample: object, item: object) -> None:
+    def answer(self, number: int, sample: object, item: object) -> None:
         self._catch_output()
         grader, replies, clock = self._grader, self._replies, self._clock
         score: float | None = None
@@ -117,8 +118,17 @@ class _Session:
                     failure = ("invalid_result", describe_invalid(value))
             except BaseException as error:
                 failure = grader.describe(error)
+        if any(getattr(sys, name, None) is not self._text for name in _OUTPUTS):
+            _flush_replaced()
         seconds = clock() - started
         if failure is None and score is not None and not self._output.has_text():
-            replies.send_score(score, seconds)
+            replies.send_score(number, score, seconds)
         else:
-            replies.send(score, failure, self._output.take(), seconds)
+            replies.send(number, score, failure, self._output.take(), seconds)
+
+
+def _flush_replaced() -> None:
+    """Have what was printed to a file that the grader put in place of ours counted to this call."""
+    for name in _OUTPUTS:
+        with contextlib.suppress(BaseException):
+            getattr(sys, name).flush()

@@ -1,9 +1,12 @@
 """Sources are compiled in a child, never executed, and what keeps one from being a grader is told with its line."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from evalhaven.domain.errors import UnansweredError
+from evalhaven.graders.python import source_check
 from evalhaven.graders.python.source_check import SourceChecker, SourceProblem
 
 GOOD = "def grade(sample, item):\n    return 1.0\n"
@@ -14,6 +17,8 @@ async def test_what_defines_grade_of_sample_and_item_is_a_grader() -> None:
         GOOD,
         "def grade(sample: dict, item: dict) -> float:\n    return 1.0\n",
         "def grade(sample, item, /):\n    return 1.0\n",
+        "def grade(sample, item, threshold=0.5):\n    return 1.0\n",
+        "def grade(sample, item, *more, key=1, **rest):\n    return 1.0\n",
         "import functools\n@functools.cache\ndef grade(sample, item):\n    return 1.0\n",
         "try:\n    import numpy\nexcept ImportError:\n    def grade(sample, item):\n        return 0.0\n",
         "if True:\n    pass\nelse:\n    def grade(sample, item):\n        return 1.0\n",
@@ -37,8 +42,9 @@ async def test_what_defines_grade_of_sample_and_item_is_a_grader() -> None:
         ("def outer():\n    def grade(sample, item):\n        return 1.0\n", None, "does not define 'grade'"),
         ("\ndef grade(item, sample):\n    return 1.0\n", 2, "parameters (item, sample)"),
         ("def grade(sample):\n    return 1.0\n", 1, "parameters (sample)"),
-        ("def grade(sample, item, more=None):\n    return 1.0\n", 1, "parameters (sample, item, more)"),
-        ("def grade(sample, item, *more, key=1, **rest):\n    return 1.0\n", 1, "(sample, item, *more, key, **rest)"),
+        ("def grade(sample, item, more):\n    return 1.0\n", 1, "parameters (sample, item, more)"),
+        ("def grade(sample, item, *more, key, **rest):\n    return 1.0\n", 1, "(sample, item, *more, key, **rest)"),
+        ("def grade(*both):\n    return 1.0\n", 1, "parameters (*both)"),
         ("async def grade(sample, item):\n    return 1.0\n", 1, "coroutine"),
         ("grade = lambda sample, item: 1.0\n", 1, "something else than a function"),
         ("class grade:\n    pass\n", 1, "something else than a function"),
@@ -101,3 +107,29 @@ async def test_large_sources_pass() -> None:
 
 async def test_without_sources_nothing_is_started() -> None:
     assert await SourceChecker(timeout_s=0.0).find_problem([]) is None
+
+
+def killed_first(directory: Path, times: int) -> Path:
+    """Return an interpreter that is killed so many times before it works."""
+    script = directory / "python"
+    script.write_text(
+        f"#!/bin/sh\nn=$(cat '{directory}/n' 2>/dev/null || echo 0)\necho $((n + 1)) > '{directory}/n'\n"
+        f'[ "$n" -ge {times} ] || kill -9 $$\nexec \'{sys.executable}\' "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+async def test_a_check_that_is_killed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(killed_first(tmp_path, 1)))
+
+    assert await SourceChecker().find_problem([GOOD]) is None
+    assert (tmp_path / "n").read_text() == "2\n"
+
+
+async def test_a_check_that_is_always_killed_blames_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(killed_first(tmp_path, 1000)))
+    monkeypatch.setattr(source_check, "_PAUSES_S", (0.0, 0.0))
+
+    with pytest.raises(UnansweredError, match="was killed 3 times"):
+        await SourceChecker().find_problem([GOOD])

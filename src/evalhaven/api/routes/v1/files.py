@@ -12,7 +12,7 @@ from evalhaven.api.rendering import file_text, json_response, list_text
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.api.uploads import ReceivedForm, receive_form
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import InvalidRequestError, NotFoundError
+from evalhaven.domain.errors import DamagedFileError, InvalidRequestError
 from evalhaven.domain.files import StoredFile
 from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.jsontext import InvalidJsonError
@@ -128,9 +128,13 @@ async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Res
     """Download a file, byte for byte as it was uploaded."""
     async with services.database.read() as tx:
         found = await store.get_file(tx, scope, file_id, services.now())
-    if not services.blobs.path(found.id).exists():
-        # Deleted just now, or a backup was restored without its files.
-        raise NotFoundError("File", file_id, "file_id")
+    try:
+        services.blobs.open_whole(found.id, found.size_bytes).close()
+    except DamagedFileError:
+        # Unless it was deleted or replaced just now.
+        async with services.database.read() as tx:
+            again = await store.get_file(tx, scope, file_id, services.now())
+        services.blobs.open_whole(again.id, again.size_bytes, "file_id").close()
     # Whatever was uploaded is never shown by a browser as a page of this server.
     headers = {"x-content-type-options": "nosniff"}
     return _ContentResponse(

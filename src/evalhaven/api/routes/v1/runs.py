@@ -118,7 +118,8 @@ async def _prepare(
             )
             notices = await anyio.to_thread.run_sync(write)
             await anyio.to_thread.run_sync(services.blobs.commit, writer, run.id)
-        run = replace(run, warnings=[*run.warnings, *notices.cautions])
+            warnings = [*run.warnings, *notices.cautions]
+            run = replace(run, source_bytes=writer.size_bytes, warnings=warnings)
     return run, sealed
 
 
@@ -127,7 +128,8 @@ async def _insert(tx: AsyncConnection, run: Run, services: Services, scope: Proj
     await eval_store.get_eval(tx, scope, run.eval_id, for_share=True)
     if run.file_id is not None:
         try:
-            await get_file(tx, scope, run.file_id, services.now(), for_share=True)
+            file = await get_file(tx, scope, run.file_id, services.now(), for_share=True)
+            run = replace(run, source_bytes=file.size_bytes)
         except NotFoundError as error:
             raise InvalidRequestError(
                 f"'data_source.source.id' names no file: {run.file_id!r} does not exist, is deleted or has expired. "

@@ -1,4 +1,4 @@
-"""Facts about what the doctor says of endpoints: what it asks, what it makes of the answer, and that it is quick."""
+"""Facts about what is said of endpoints: what it asks, what it makes of the answer, and that it is quick."""
 
 import socket
 import time
@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from evalhaven.cli import endpoints
-from evalhaven.cli.endpoints import Finding, examine_endpoints
-from evalhaven.sampling.catalog import Catalog, Endpoint
+from evalhaven.sampling import examination
+from evalhaven.sampling.catalog import Endpoint
 from evalhaven.sampling.configuration.loading import Upstream, load_catalog
+from evalhaven.sampling.examination import Finding
 from evalhaven.sampling.scripted.endpoint import Rule, Script
 from tests.listening_endpoint import ListeningEndpoint
 
@@ -30,8 +31,12 @@ def endpoint_at(listening: ListeningEndpoint, key: str | None = KEY) -> Endpoint
     return load_catalog(None, Upstream(f"{listening.url}/v1", key), {}).endpoints[0]
 
 
+def examine_endpoints(*endpoints: Endpoint) -> list[Finding]:
+    return anyio.run(examination.examine_endpoints, endpoints)
+
+
 def finding_of(endpoint: Endpoint) -> Finding:
-    (finding,) = examine_endpoints(Catalog((endpoint,)))
+    (finding,) = examine_endpoints(endpoint)
     return finding
 
 
@@ -53,6 +58,16 @@ def test_names_that_the_endpoint_does_not_list_are_told(listening: ListeningEndp
     endpoint = replace(endpoint_at(listening), models=("a", "b", "c*"), aliases={"x": "b", "y": "z"})
 
     assert "lists 1 models. Not among them: b, z. It serves x, y, a, b, c*." in finding_of(endpoint).text
+
+
+def test_of_many_names_some_are_told_and_how_many_more_there_are(listening: ListeningEndpoint) -> None:
+    listening.answers["/v1/models"] = (200, {"data": [{"id": "other"}]})
+    wanted = tuple(f"m{number}" for number in range(7))
+
+    assert (
+        "Not among them: m0, m1, m2, m3, m4 and 2 more. "
+        in finding_of(replace(endpoint_at(listening), models=wanted)).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,11 +128,11 @@ def test_what_is_not_there_is_a_problem() -> None:
 def test_endpoints_that_do_not_answer_are_waited_for_together(
     listening: ListeningEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(examination, "_TIMEOUT_S", 0.5)
     listening.gate.clear()
     started = time.perf_counter()
     silent = endpoint_at(listening)
-    findings = examine_endpoints(Catalog(tuple(replace(silent, name=f"n{number}") for number in range(6))))
+    findings = examine_endpoints(*(replace(silent, name=f"n{number}") for number in range(6)))
     took_s = time.perf_counter() - started
     listening.gate.set()
 
@@ -129,7 +144,7 @@ def test_endpoints_that_do_not_answer_are_waited_for_together(
 def test_endpoints_that_are_not_asked_say_so(listening: ListeningEndpoint) -> None:
     unasked = replace(endpoint_at(listening), lists_models=False, models=("claude-*",))
     one_rule = Endpoint("fake", "", models=("a",), script=Script((Rule(),)))
-    findings = examine_endpoints(Catalog((unasked, one_rule, Endpoint("scripted", "", script=Script()))))
+    findings = examine_endpoints(unasked, one_rule, Endpoint("scripted", "", script=Script()))
 
     assert [finding.text for finding in findings] == [
         f'Endpoint upstream: {listening.url}/v1 is not asked (`check = "none"`). It serves claude-*.',
@@ -148,6 +163,6 @@ def test_no_finding_shows_a_key(listening: ListeningEndpoint, tmp_path: Path) ->
     )
     for status in (200, 401, 404, 500):
         listening.answers["/models"] = (status, {"key": KEY})
-        findings = examine_endpoints(load_catalog(config, Upstream(), {}))
+        findings = examine_endpoints(*load_catalog(config, Upstream(), {}).endpoints)
         assert len(findings) == 3
         assert KEY not in "".join(finding.text for finding in findings)

@@ -1,4 +1,4 @@
-"""What `evalhaven doctor` says of the endpoints of models: each is asked for its list of models."""
+"""What there is to say of the endpoints of models: each is asked for its list of models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import anyio
 import msgspec
 
 from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
-from evalhaven.sampling.catalog import Catalog, Endpoint, is_exact
+from evalhaven.sampling.catalog import Endpoint, is_exact
 from evalhaven.sampling.secrets import secrets_of
 from evalhaven.sampling.transport.client import HttpReply, TransportError, open_transport
 
@@ -25,7 +25,7 @@ _SHOWN_CHARS = 300
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one endpoint."""
+    """What was found of one part, such as an endpoint."""
 
     text: str
     is_problem: bool = False
@@ -42,12 +42,8 @@ class _List(msgspec.Struct):
 _LISTS = msgspec.json.Decoder(_List)
 
 
-def examine_endpoints(catalog: Catalog) -> list[Finding]:
-    """Return what there is to say of each endpoint, in the order of the catalogue; all are asked at once."""
-    return anyio.run(_examine_all, catalog.endpoints)
-
-
-async def _examine_all(endpoints: Sequence[Endpoint]) -> list[Finding]:
+async def examine_endpoints(endpoints: Sequence[Endpoint]) -> list[Finding]:
+    """Return what there is to say of each endpoint, in their order; all are asked at once."""
     findings = [Finding("")] * len(endpoints)
 
     async def examine(index: int, endpoint: Endpoint) -> None:
@@ -106,7 +102,8 @@ def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
     wanted = [*filter(is_exact, endpoint.models), *endpoint.aliases.values()]
     missing = [name for name in dict.fromkeys(wanted) if names and name not in names]
     if missing:
-        text += f" Not among them: {', '.join(missing[:_SHOWN_NAMES])}{', …' if missing[_SHOWN_NAMES:] else ''}."
+        more = len(missing) - _SHOWN_NAMES
+        text += f" Not among them: {', '.join(missing[:_SHOWN_NAMES])}{f' and {more:,} more' if more > 0 else ''}."
     return Finding(text)
 
 

@@ -1,0 +1,56 @@
+"""What `evalhaven doctor` asks where the keys are: the endpoints of models, that of embeddings, WordNet."""
+
+import anyio
+
+from evalhaven.app.endpoints import (
+    embeddings_come_from_openai,
+    embeddings_target,
+    installed_wordnet,
+)
+from evalhaven.graders.similarity.wordnet import INSTALL_HINT
+from evalhaven.sampling.catalog import Catalog
+from evalhaven.sampling.embeddings.embedder import EmbeddingError, try_endpoint
+from evalhaven.sampling.examination import Finding, examine_endpoints
+from evalhaven.settings import PREFIX, Settings
+
+_EMBEDDINGS_TIMEOUT_S = 10.0
+
+
+async def examine_parts(settings: Settings, catalog: Catalog) -> list[Finding]:
+    """Return what there is to say of the parts that this process would use, as its settings and environment are."""
+    where = catalog.source or (
+        f"none is configured, so no model can be called but the scripted one. {PREFIX}UPSTREAM_BASE_URL, "
+        f"OPENAI_API_KEY or evalhaven.toml names one"
+    )
+    return [
+        Finding(f"Endpoints: {where}."),
+        *map(Finding, catalog.notes),
+        *await examine_endpoints(catalog.endpoints),
+        _wordnet_finding(),
+        await _embeddings_finding(settings, catalog),
+    ]
+
+
+def _wordnet_finding() -> Finding:
+    place = installed_wordnet()
+    if place is None:
+        return Finding(f"WordNet: not found, so the metric meteor counts no synonyms. To mend it, {INSTALL_HINT}.")
+    return Finding(f"WordNet: {place}, for the synonyms of the metric meteor.")
+
+
+async def _embeddings_finding(settings: Settings, catalog: Catalog) -> Finding:
+    if embeddings_come_from_openai(settings):
+        # The endpoint's own line says whether it is there; each question for embeddings costs money.
+        return Finding(f"Embeddings: {settings.embeddings_model} at OpenAI, because OPENAI_API_KEY is set.")
+    target = embeddings_target(settings, catalog)
+    if target is None:
+        cure = f"{PREFIX}EMBEDDINGS_BASE_URL names one"
+        return Finding(f"Embeddings: no endpoint, so runs with the metric cosine end as failed; {cure}.")
+    try:
+        with anyio.fail_after(_EMBEDDINGS_TIMEOUT_S):
+            length = await try_endpoint(target)
+    except (EmbeddingError, TimeoutError) as error:
+        reason = str(error).rstrip(".") or f"no answer within {_EMBEDDINGS_TIMEOUT_S:g} s"
+        text = f"Embeddings: {target.endpoint.base_url} does not work for {target.model!r}: {reason}."
+        return Finding(text, is_problem=True)
+    return Finding(f"Embeddings: {target.model} at {target.endpoint.base_url} answers vectors of {length} numbers.")

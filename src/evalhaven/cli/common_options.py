@@ -1,0 +1,51 @@
+"""Options that several commands have, and which server the commands mean that work with one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from evalhaven.settings import Settings
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Directory of the database and files (EVALHAVEN_DATA_DIR); default: ./evalhaven-data."
+    ),
+]
+ServedDataDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Data directory whose server is asked (EVALHAVEN_DATA_DIR); default: ./evalhaven-data. It wins over "
+        "EVALHAVEN_URL.",
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Server to ask, such as http://127.0.0.1:8765 (EVALHAVEN_URL; its key: EVALHAVEN_API_KEY); default: the "
+        "one that holds the data directory.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="File that describes the endpoints of models (EVALHAVEN_CONFIG); default: ./evalhaven.toml where there "
+        "is one.",
+    ),
+]
+
+
+def prefer_command_line(settings: "Settings", data_dir: Path | None, url: str | None) -> "Settings":
+    """Return the settings without the environment's server where the command line names a data directory alone.
+
+    Args:
+        settings: What the command line and the environment say.
+        data_dir: The data directory that the command line names.
+        url: The server that the command line names.
+    """
+    return settings.model_copy(update={"url": None}) if data_dir is not None and url is None else settings

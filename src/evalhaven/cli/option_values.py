@@ -1,0 +1,39 @@
+"""Options whose values are refused in words."""
+
+from math import isfinite
+
+import typer
+
+_SHORTEST_S = 0.1
+
+
+def parse_seconds(text: str) -> float:
+    """Return a duration.
+
+    Raises:
+        typer.BadParameter: It is none, or shorter than a tenth of a second.
+    """
+    seconds = _number(text)
+    if seconds is None or seconds < _SHORTEST_S:
+        raise typer.BadParameter(f"{text!r} is no number of seconds from {_SHORTEST_S} up, such as 5 or 0.5.")
+    return seconds
+
+
+def parse_rate(text: str) -> float:
+    """Return a part of a whole.
+
+    Raises:
+        typer.BadParameter: It is not between 0 and 1.
+    """
+    rate = _number(text)
+    if rate is None or not 0 <= rate <= 1:
+        raise typer.BadParameter(f"{text!r} is no number from 0 to 1, such as 0.9 for 90 %.")
+    return rate
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None

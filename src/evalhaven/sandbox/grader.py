@@ -1,0 +1,192 @@
+"""A grader's source in as many hosts as it may have: what waits, what is under way, and what a dying host costs."""
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import JsonValue
+from evalhaven.sandbox.environment import Environment
+from evalhaven.sandbox.hosts import HostStartError
+from evalhaven.sandbox.links import HostLink
+from evalhaven.sandbox.replies import ErrorKind, Reply
+from evalhaven.sandbox.sessions import Call, Session, Verdict, frame
+
+if TYPE_CHECKING:
+    from evalhaven.sandbox.pool import HostPool
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+_NUMBER_BITS = 48
+
+
+class SandboxedGrader:
+    """One source, in as many hosts as it may have; calls wait their turn and are sent many at once."""
+
+    def __init__(self, pool: "HostPool", source: str, environment: Environment, hosts: int) -> None:
+        """Start nothing yet: made by `HostPool.open_grader`."""
+        self._pool = pool
+        self._source = frame(jsontext.render(source).encode())
+        self._environment = environment
+        self._hosts = hosts
+        self._waiting: deque[Call] = deque()
+        self._sessions: list[Session] = []
+        self._retiring: list[Session] = []
+        self._starting = 0
+        self._deaths = 0
+        self._stopped: Reply | None = None
+        self._is_sending = False
+        self._loop = asyncio.get_running_loop()
+
+    async def call(self, sample: JsonValue, item: JsonValue) -> Reply:
+        """Return what `grade(sample, item)` came to; whatever the user's code does, this raises nothing."""
+        return await self.begin(sample, item)
+
+    def begin(self, sample: JsonValue, item: JsonValue) -> asyncio.Future[Reply]:
+        """Send a call and return where its reply will be: many can be under way without a task each."""
+        if self._stopped is not None:
+            stopped: asyncio.Future[Reply] = self._loop.create_future()
+            stopped.set_result(self._stopped)
+            return stopped
+        number = secrets.randbits(_NUMBER_BITS)
+        call = Call(number, frame(jsontext.render([number, sample, item]).encode()), self._loop.create_future())
+        self._waiting.append(call)
+        if not self._is_sending:
+            # Calls that are made in the same turn of the loop leave in the same write.
+            self._is_sending = True
+            self._loop.call_soon(self._send)
+        return call.reply
+
+    async def close(self) -> None:
+        """End the hosts; calls that still wait are answered with `stopped`."""
+        self._stop("stopped", "the grader was closed")
+        self._pool.slots.forget(self)
+        with anyio.CancelScope(shield=True):
+            for session in [*self._sessions, *self._retiring]:
+                session.link.close()
+                session.link.host.kill()
+                self._refuse(session.calls)
+                await self._end(session)
+        self._sessions.clear()
+        self._retiring.clear()
+
+    def _send(self) -> None:
+        self._is_sending = False
+        for session in self._sessions:
+            session.fill(self._waiting)
+        for session in [session for session in self._sessions if session.is_used_up]:
+            self._retire(session)
+        missing = min(self._hosts - len(self._sessions) - self._starting, len(self._waiting))
+        for _ in range(missing if self._stopped is None else 0):
+            if not self._pool.slots.take(self):
+                break
+            self._start()
+
+    def take_slot(self) -> bool:
+        """Start a host in a slot that has become free, if there are calls for it."""
+        if self._stopped is not None or not self._waiting or len(self._sessions) + self._starting >= self._hosts:
+            return False
+        self._start()
+        return True
+
+    def release_idle(self) -> None:
+        """End the hosts that have no call."""
+        if not self._waiting:
+            for session in [session for session in self._sessions if not session.calls]:
+                self._retire(session)
+
+    def _start(self) -> None:
+        self._starting += 1
+        self._pool.start_task(self._open_session)
+
+    async def _open_session(self) -> None:
+        link = None
+        try:
+            link = await self._take_host()
+        finally:
+            self._starting -= 1
+            if link is None:
+                self._pool.slots.give_back(self)
+        if link is None:
+            return
+        session = Session(link, self._source, self._pool.limits, on_replies=self._go_on, on_end=self._lose)
+        if self._stopped is not None:
+            link.close()
+            await self._end(session)
+            return
+        self._sessions.append(session)
+        self._pool.watch(session)
+        self._send()
+
+    async def _take_host(self) -> HostLink | None:
+        """Return a host, however long it takes; None: nobody waits for it any more."""
+        pause_s = _FIRST_PAUSE_S
+        give_up_at = time.monotonic() + self._pool.limits.patience_s
+        while self._stopped is None:
+            try:
+                return await self._pool.take(self._environment)
+            except HostStartError as error:
+                if time.monotonic() + pause_s > give_up_at:
+                    self._stop("unavailable", f"no host for graders can be started: {error}")
+                    return None
+            # A machine that is short of memory or processes for a while must not cost a run its items.
+            await anyio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        return None
+
+    async def _end(self, session: Session) -> str:
+        """End a session's host, let others have its slot, and return how it ended."""
+        try:
+            return await self._pool.bury(session)
+        finally:
+            self._pool.slots.give_back(self)
+
+    def _go_on(self, session: Session) -> None:
+        self._deaths = 0
+        others_wait = self._pool.slots.has_waiting
+        is_idle = not session.calls and not self._waiting
+        if session.is_used_up or (others_wait and (is_idle or session.is_over(self._pool.limits.turn_s))):
+            self._retire(session)
+        self._send()
+
+    def _retire(self, session: Session) -> None:
+        """Give a host that served its calls no more of them, and end it after its last reply."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+            self._retiring.append(session)
+        if not session.calls and session in self._retiring:
+            self._retiring.remove(session)
+            session.link.close()
+            self._pool.start_task(self._end, session)
+
+    def _lose(self, session: Session, verdict: Verdict) -> None:
+        """Charge the call that was under way, and let other hosts do the rest."""
+        for sessions in (self._sessions, self._retiring):
+            if session in sessions:
+                sessions.remove(session)
+        charged = session.calls.popleft() if session.calls else None
+        self._waiting.extendleft(reversed(session.calls))
+        self._deaths += 1
+        self._pool.start_task(self._bury, session, charged, verdict, time.monotonic() - session.since)
+        if self._deaths < self._pool.limits.deaths_in_a_row:
+            self._send()
+
+    async def _bury(self, session: Session, charged: Call | None, verdict: Verdict, seconds: float) -> None:
+        end = await self._end(session)
+        message = verdict.message or f"the grader's process {end}"
+        if charged is not None:
+            charged.answer(Reply(None, verdict.kind, message, "", seconds))
+        if self._deaths >= self._pool.limits.deaths_in_a_row:
+            self._stop("stopped", f"{self._deaths} hosts died in a row; the last: {message}")
+
+    def _stop(self, kind: ErrorKind, reason: str) -> None:
+        if self._stopped is None:
+            self._stopped = Reply(None, kind, reason, "", 0.0)
+        self._refuse(self._waiting)
+
+    def _refuse(self, calls: deque[Call]) -> None:
+        while calls and self._stopped is not None:
+            calls.popleft().answer(self._stopped)

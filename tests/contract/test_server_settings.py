@@ -1,0 +1,49 @@
+"""`/api/settings` and `/api/examination` as a client sees them."""
+
+from pathlib import Path
+
+import httpx2
+
+from evalhaven.settings import Settings
+from tests.contract.conftest import refusal_of
+from tests.server import Server
+
+SECRETS = {
+    "EVALHAVEN_API_KEY": "sk-secret-of-commands",
+    "EVALHAVEN_UPSTREAM_API_KEY": "sk-secret-of-upstream",
+    "EVALHAVEN_EMBEDDINGS_API_KEY": "sk-secret-of-embeddings",
+    "EVALHAVEN_SECRET_KEY": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM=",
+    "OPENAI_API_KEY": "sk-secret-of-openai",
+    "EVALHAVEN_URL": "http://user:secret-password@127.0.0.1:1/v1",
+}
+
+
+def test_every_setting_is_told_and_no_secret(tmp_path: Path) -> None:
+    with Server(tmp_path, EVALHAVEN_UPSTREAM_BASE_URL="http://127.0.0.1:9/v1", **SECRETS).running() as server:
+        answer = httpx2.get(f"{server.url}/api/settings")
+        told = answer.json()
+        pid = server.process.pid
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert told["process"] == pid
+    shown = {each["name"]: each["value"] for each in (*told["settings"], *told["environment"])}
+    assert shown.keys() >= {f"EVALHAVEN_{name.upper()}" for name in Settings.model_fields} | {"OPENAI_API_KEY"}
+    masked = {name for name, value in shown.items() if value == "********"}
+    assert masked == SECRETS.keys() - {"EVALHAVEN_URL"}
+    assert shown["EVALHAVEN_URL"] == "http://********@127.0.0.1:1/v1"
+    assert "secret" not in answer.text.replace("EVALHAVEN_SECRET_KEY", "").lower()
+    assert not [value for value in SECRETS.values() if value in answer.text]
+
+
+def test_settings_are_only_read(http: httpx2.Client) -> None:
+    assert refusal_of(http.put("/api/settings"), 405)
+    assert http.get("/api/settings", headers={"host": "evil.example"}).status_code == 421
+
+
+def test_no_page_that_is_merely_shown_makes_the_server_ask_its_endpoints(http: httpx2.Client) -> None:
+    refusal_of(http.get("/api/examination"), 405)
+    refusal_of(http.post("/api/examination", headers={"origin": "http://evil.example"}), 403)
+    found = http.post("/api/examination").json()["findings"]
+    assert found[0].keys() == {"text", "is_problem"}
+    assert any(each["text"].startswith("Endpoint ") for each in found)

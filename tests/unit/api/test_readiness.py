@@ -1,0 +1,149 @@
+"""Facts about `/readyz`: whether work can be done now."""
+
+import os
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from evalhaven.api import readiness
+from evalhaven.api.readiness import Readiness
+from evalhaven.api.services import Services
+from evalhaven.runs.heartbeats import ExecutorState
+from evalhaven.storage.database import Database
+from evalhaven.storage.tables import projects
+from tests.unit.api.conftest import calling
+from tests.unit.domain.still_clock import StillClock
+
+_REFUSAL = {
+    "sqlite": ["CREATE TRIGGER refuse BEFORE UPDATE ON projects BEGIN SELECT RAISE(ABORT, 'no room'); END"],
+    "postgresql": [
+        "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''no room''; END' LANGUAGE plpgsql",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON projects FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ],
+}
+_PERMISSION = {"sqlite": "DROP TRIGGER refuse", "postgresql": "DROP TRIGGER refuse ON projects"}
+
+
+class Executor:
+    """The state of an executor that a test sets."""
+
+    def __init__(self) -> None:
+        self.state = ExecutorState("ok")
+
+
+@pytest.fixture
+def executor() -> Executor:
+    return Executor()
+
+
+@pytest.fixture
+async def served(services: Services, executor: Executor) -> AsyncGenerator[httpx2.AsyncClient]:
+    """Return a client of the API whose readiness is served, as by a server."""
+    made = Readiness(services.database, services.blobs, StillClock(), lambda: executor.state)
+    async with anyio.create_task_group() as tasks, calling(replace(services, readiness=made)) as client:
+        tasks.start_soon(made.serve)
+        yield client
+        tasks.cancel_scope.cancel()
+
+
+async def ask(client: httpx2.AsyncClient) -> tuple[int, dict[str, Any]]:
+    answer = await client.get("/readyz")
+    return answer.status_code, answer.json()
+
+
+async def tried_at(database: Database) -> int | None:
+    async with database.read() as tx:
+        return (await tx.execute(select(projects.c.tried_at))).scalar_one()
+
+
+async def test_a_server_at_work_is_ready(served: httpx2.AsyncClient, services: Services) -> None:
+    status, body = await ask(served)
+
+    assert status == 200
+    assert [body[key] for key in ("status", "database", "disk", "executor", "reasons")] == ["ok"] * 4 + [[]]
+    assert await tried_at(services.database) is not None
+
+
+async def test_many_probes_cost_one_write(
+    served: httpx2.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = 0
+    write = Database.write
+
+    def counted(database: Database) -> Any:
+        nonlocal writes
+        writes += 1
+        return write(database)
+
+    monkeypatch.setattr(Database, "write", counted)
+    for _ in range(20):
+        assert (await ask(served))[0] == 200
+    assert writes == 1
+
+
+@pytest.mark.parametrize("name", ["starting", "down", "not_responding", "crash_looping", "paused"])
+async def test_an_executor_that_does_no_work_is_told_with_the_reason(
+    served: httpx2.AsyncClient, executor: Executor, name: Any
+) -> None:
+    executor.state = ExecutorState(name, "It rests.")
+    status, body = await ask(served)
+
+    assert (status, body["status"], body["executor"], body["database"]) == (503, "unavailable", name, "ok")
+    assert body["reasons"] == ["It rests."]
+    assert (await served.get("/healthz")).status_code == 200
+    executor.state = ExecutorState("ok")
+    assert (await ask(served))[0] == 200
+
+
+async def test_a_database_that_refuses_writes_is_told_until_it_takes_them(
+    served: httpx2.AsyncClient, services: Services, database_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_FAILED_AGAIN_S", 0.0)
+    async with services.database.write() as tx:
+        for statement in _REFUSAL[database_kind]:
+            await tx.exec_driver_sql(statement)
+    status, body = await ask(served)
+
+    assert (status, body["database"], body["executor"]) == (503, "unavailable", "ok")
+    assert "cannot be written" in body["reasons"][0]
+    assert "no room" in body["reasons"][0]
+    async with services.database.write() as tx:
+        await tx.exec_driver_sql(_PERMISSION[database_kind])
+    assert (await ask(served))[0] == 200
+
+
+async def test_a_lock_is_waited_for_and_told_only_when_it_lasts(
+    served: httpx2.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 0.05)
+    async with services.database.write() as tx:
+        await tx.execute(projects.update().values(tried_at=1))
+        assert (await ask(served))[0] == 200
+        monkeypatch.setattr(readiness, "_LONGEST_TRIAL_S", 0.0)
+        status, body = await ask(served)
+        assert (status, body["database"]) == (503, "unavailable")
+        assert "has not taken a write for" in body["reasons"][0]
+    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 30.0)
+    assert (await ask(served))[0] == 200
+
+
+async def test_a_disk_without_room_is_told(served: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_NEEDED_BYTES", 1 << 62)
+    status, body = await ask(served)
+
+    assert (status, body["disk"], body["database"]) == (503, "unavailable", "ok")
+    assert "is full" in body["reasons"][0]
+    assert f"{os.sep}" in body["reasons"][0]
+
+
+async def test_files_whose_directory_is_gone_are_told(served: httpx2.AsyncClient, services: Services) -> None:
+    (services.blobs.directory / "parts").rmdir()
+    status, body = await ask(served)
+
+    assert (status, body["disk"]) == (503, "unavailable")
+    assert "cannot be used: No such file or directory" in body["reasons"][0]
