@@ -154,7 +154,6 @@ def test_an_unknown_order_is_refused(http: httpx2.Client, lists: Any, name: str,
         ("evals", "order_by=name", "order_by"),
         ("runs", "status=done", "status"),
         ("output_items", "status=done", "status"),
-        ("files", "purpose=fun", "purpose"),
     ],
 )
 def test_an_unknown_filter_is_refused(http: httpx2.Client, lists: Any, name: str, query: str, param: str) -> None:

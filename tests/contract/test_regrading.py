@@ -178,7 +178,7 @@ def test_criteria_that_never_resolve_are_warned_of_or_refused(
     criteria = [string_check(input="{{ item.a.strip() }}")]
     run = regrade(http, source, testing_criteria=criteria, evalhaven={"repeats": 5}, extra=1)
     pointers = [warning["pointer"] for warning in run["evalhaven"]["warnings"]]
-    assert pointers == ["/testing_criteria/0/input", "/extra", "/evalhaven/repeats"]
+    assert pointers == ["/testing_criteria/0/input", "/extra", "/evalhaven/repeats", "/testing_criteria"]
     assert run["evalhaven"]["repeats"] == 1
     answer = http.post(f"/api/runs/{source['id']}/regrade?strict=true", json={"testing_criteria": criteria})
     assert refusal_of(answer)["code"] == "unresolvable_template"

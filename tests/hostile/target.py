@@ -161,9 +161,15 @@ class Target:
         return run
 
     def _items(self, eval_id: str, run_id: str) -> list[dict[str, Any]]:
-        answer = self._client.get(f"/v1/evals/{eval_id}/runs/{run_id}/output_items?limit=1000")
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+        found: list[dict[str, Any]] = []
+        query = "limit=1000"
+        while True:
+            answer = self._client.get(f"/v1/evals/{eval_id}/runs/{run_id}/output_items?{query}")
+            assert answer.status_code == 200, answer.text
+            found += answer.json()["data"]
+            if not answer.json()["has_more"]:
+                return found
+            query = f"limit=1000&after={found[-1]['id']}"
 
     def _made(self, path: str, body: dict[str, Any]) -> str:
         answer = self._client.post(path, json=body)

@@ -12,7 +12,7 @@ import pytest
 
 from evalhaven.importers.archive import Archive
 from tests.importing.hosted_account import Account, assert_archive_equals_account, export, start_export
-from tests.importing.hosted_standin import KEY, HostedStandin, Seen
+from tests.importing.hosted_standin import KEY, Faults, HostedStandin, Seen
 from tests.importing.moving import run_import, small_holdings, write_archive
 
 FEW = ("--tries", "3")
@@ -71,6 +71,41 @@ def test_retries_are_shown_on_a_terminal(tmp_path: Path, closed_url: str) -> Non
     assert process.wait(30) == 1
     assert b"Access" in shown
     assert b"the connection was refused: nothing listens at this address; again in" in shown
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"<html><script>x()</script><body>Please <b>log in</b></body></html>", "it answers with an HTML page ("),
+        (b"", "it answers with nothing ("),
+        (b'{"object": "list", "data": [', "the body is not whole: "),
+    ],
+)
+def test_page_of_somebody_else_is_named_as_what_it_is(
+    tmp_path: Path, small_account: Account, body: bytes, told: str
+) -> None:
+    with HostedStandin(str(small_account.client.base_url)) as hosted:
+        hosted.rewrite = lambda _seen, _body: body
+        output = export(hosted.base_url, tmp_path / "archive", "--tries", "1", status=1)
+
+    assert f"{hosted.base_url} cannot be read: {told}" in output
+    assert "Check the address and the network" in output
+    assert "x()" not in output
+    if b"html" in body:
+        assert "Please log in" in output
+        assert "Expecting value" not in output
+
+
+def test_page_that_does_not_come_in_time_is_said_to_be_asked_for_in_parts(
+    tmp_path: Path, small_account: Account
+) -> None:
+    with HostedStandin(str(small_account.client.base_url), Faults(slow=1.0)) as hosted:
+        process = start_export(hosted.base_url, tmp_path / "archive", "--tries", "1")
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.communicate(timeout=60)
+
+    assert " s for fewer objects at once (0 of 1 tries failed)" in first
 
 
 def test_server_that_dies_on_the_way_ends_the_export_and_a_later_one_goes_on(

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from evalhaven.sandbox.interpreters import examine_interpreter
+from evalhaven.sandbox.launch import find_bwrap
 
 STRANGER = 54_321
 """A user without any power, and without a name."""
@@ -30,6 +33,12 @@ def find_shared_python() -> Path | None:
         if python.exists() and is_open_to_all(examine_interpreter(python).prefix):
             return python
     return None
+
+
+def skip_without_bwrap() -> None:
+    """Skip a test of namespaces where nothing makes them."""
+    if find_bwrap() is None:
+        pytest.skip("bubblewrap is not on this machine; on Debian: apt install bubblewrap")
 
 
 def user_ids(name: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from evalhaven.sandbox.environment import Tier
 from tests.sandbox.attacks import Attack, read_attacks
-from tests.sandbox.machine import attack, drive, user_ids
+from tests.sandbox.machine import attack, drive, skip_without_bwrap, user_ids
 
 _SIDE_BY_SIDE = 3
 _WRITABLE = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - these are looked at
@@ -140,6 +140,8 @@ def test_every_attack_gets_in_where_there_are_no_layers(shared_python: Path, use
     ],
 )
 def test_one_layer_alone_lets_attacks_in(shared_python: Path, layer: str, let_in: set[str]) -> None:
+    if layer == "namespaces":
+        skip_without_bwrap()
     found = attack({"layers": _WITHOUT[layer], "solo": False, "python": str(shared_python)}, user_ids("stranger"))
 
     assert let_in <= {name for name, (outcome, _) in found["outcomes"].items() if outcome == "in"}

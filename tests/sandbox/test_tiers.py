@@ -13,7 +13,7 @@ import pytest
 
 from evalhaven.sandbox.environment import Tier
 from evalhaven.sandbox.interpreters import examine_interpreter
-from tests.sandbox.machine import drive, driver_command, is_open_to_all, open_directory, user_ids
+from tests.sandbox.machine import drive, driver_command, is_open_to_all, open_directory, skip_without_bwrap, user_ids
 
 _GONE_WITHIN_S = 1.0
 _READS_NUMPY = """
@@ -53,6 +53,7 @@ def test_best_tier_is_chosen(shared_python: Path, user: str) -> None:
 
 
 def test_landlock_carries_where_namespaces_are_refused_as_in_a_container(shared_python: Path, user: str) -> None:
+    skip_without_bwrap()
     skip_without(Tier.LANDLOCK, shared_python, user)
 
     orders = {"mode": "choose", "python": str(shared_python), "user": user_ids(user), "blocked": ["namespaces"]}

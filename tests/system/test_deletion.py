@@ -67,6 +67,8 @@ def test_a_large_run_is_hidden_at_once_and_purged_in_batches_also_after_a_kill(
     wait_until(lambda: watch.count_items(run_key) < SIZES.delete_items, "the purge begins")
     slowest_s = 0.0
     for _ in range(5):
+        if watch.count_items(run_key) < SIZES.delete_items // 2:
+            break
         started = time.monotonic()
         client.create_eval()
         slowest_s = max(slowest_s, time.monotonic() - started)

@@ -56,7 +56,10 @@ def test_the_settings_are_the_servers_and_its_endpoints_are_asked_with_its_keys(
 
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert f"Settings of the running server at {served.url}, whatever this shell's are:" in doctor.stdout
-    assert f"Server: running at {served.url} (process {pid}): status ok, database ok, executor ok" in doctor.stdout
+    assert (
+        f"Server: running at {served.url} (process {pid}): status ok, database ok, disk ok, executor ok"
+        in doctor.stdout
+    )
     assert "in use" not in doctor.stdout
     shown = settings_shown(doctor.stdout)
     assert re.fullmatch(r"asc +environment", shown["EVALHAVEN_LIST_ORDER"])
@@ -137,12 +140,18 @@ def test_of_a_server_elsewhere_nothing_of_this_machine_is_looked_at(
     with served.running():
         told = httpx2.get(f"{served.url}/api/settings").json()
     endpoint.answers["/api/settings"] = (200, {**told, "version": "9.9"})
-    endpoint.answers["/readyz"] = (503, {"status": "starting", "executor": "down"})
+    endpoint.answers["/readyz"] = (
+        503,
+        {"status": "unavailable", "executor": "down", "reasons": ["the executor is away"]},
+    )
     endpoint.answers["/api/examination"] = (200, {"findings": [{"text": "Endpoints: there.", "is_problem": False}]})
     doctor = run_command("doctor", "--url", endpoint.url)
 
     assert doctor.returncode == 1
-    assert f"! The server at {endpoint.url} is not ready: status starting, executor down." in doctor.stdout
+    assert (
+        f"! The server at {endpoint.url} is not ready: status unavailable, executor down: the executor is away."
+        in doctor.stdout
+    )
     assert "Evalhaven 9.9" in doctor.stdout
     assert "Its data directory is not on this machine" in doctor.stdout
     assert "- Endpoints: there." in doctor.stdout

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from evalhaven.sandbox.environment import Tier
 from tests.databases import ON_SQLITE_ONLY
+from tests.python_graders import python_check, require_tier
 from tests.server import Server
-from tests.system.client import Client, wait_until
+from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.disks import fill, pause_a_run, small_disk, stored_while_paused
 from tests.system.watch import watch_of
 
@@ -23,6 +25,31 @@ def disk(stopped_server: Server) -> Iterator[Path]:
     with small_disk(stopped_server.data_dir, _DISK_MB) as disk:
         yield disk
         stopped_server.stop()
+
+
+def test_a_grader_that_fills_the_disk_of_the_server_ends_with_its_run(tmp_path: Path) -> None:
+    # pytest's directories are closed to the users that hosts become, but for those that a namespace lets in.
+    require_tier(Tier.FULL)
+    source = """
+def grade(sample, item):
+    with open("large", "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+"""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk, _DISK_MB):
+        temporary = disk / "temporary"
+        temporary.mkdir()
+        server = Server(disk, TMPDIR=str(temporary))
+        server.log_path = tmp_path / "server.log"
+        with server.running(), Client(server.url) as client:
+            eval_id = client.create_eval([python_check(source)], {"type": "object"})
+            file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(3)))
+            run = client.wait_for_end(eval_id, client.start_run(eval_id, file_id))
+
+    assert (run["status"], run["result_counts"]["total"]) == ("completed", 3)
+    assert run["result_counts"]["passed"] == 0
 
 
 @ON_SQLITE_ONLY

@@ -167,6 +167,26 @@ ECHOES = {
 }
 
 
+def test_a_key_that_an_endpoint_repeats_in_its_answer_is_kept_nowhere(tmp_path: Path) -> None:
+    message = b'{"role":"assistant","content":"You sent {echo}"}'
+    answer = b'{"model":"m","choices":[{"index":0,"finish_reason":"stop","message":%b}]}' % message
+    with (
+        OddEndpoint(http(answer, JSON)) as endpoint,
+        server_at(tmp_path, endpoint.url).running() as server,
+        Client(server.url) as client,
+    ):
+        ids = start(client)
+        client.wait_for_end(*ids)
+        items = items_of(client, *ids)
+    shown = [str(items), server.log]
+    shown += [path.read_bytes().decode("latin-1") for path in (tmp_path / "data").glob("evalhaven.db*")]
+
+    assert all("You sent /v1/chat/completions" in item["sample"]["output"][0]["content"] for item in items)
+    assert "***" in shown[0]
+    for secret in (SECRETS["MY_KEY"], SECRETS["MY_HEADER"]):
+        assert [text for text in shown if secret in text] == []
+
+
 @pytest.mark.parametrize("echo", ECHOES)
 def test_what_an_endpoint_repeats_of_what_it_was_sent_shows_no_secret_anywhere(tmp_path: Path, echo: str) -> None:
     similarity = {

@@ -123,6 +123,21 @@ def test_scratch_directories_go_with_their_server(tmp_path: Path) -> None:
         assert list(Path(directory).iterdir()) == []
 
 
+def test_what_hosts_of_a_killed_executor_wrote_is_removed_though_no_grader_comes_again(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="evalhaven-scratch-") as directory:
+        Path(directory).chmod(0o755)
+        server = Server(tmp_path, TMPDIR=directory)
+        writing = "import time\ndef grade(sample, item):\n    open('x', 'w').write('x')\n    time.sleep(60)\n"
+        with server.running(), Client(server.url) as client:
+            eval_id = client.create_eval([python_check(writing)], OBJECT)
+            run_id = client.start_run(eval_id, client.upload(jsonl([{"item": {}}])))
+            wait_until(lambda: list(Path(directory).glob("evalhaven-hosts-*/*/x")), "a host writes")
+            for process in executors_of(server.data_dir):
+                process.kill()
+            client.post(f"/v1/evals/{eval_id}/runs/{run_id}").raise_for_status()
+            wait_until(lambda: not list(Path(directory).iterdir()), "what the host wrote is gone", timeout_s=20)
+
+
 # The last one of each server.
 def test_no_host_outlives_a_killed_server(isolated: TierServer, say: Say) -> None:
     client, server = isolated.client, isolated.server

@@ -42,7 +42,8 @@ def standing_in(answers: Sequence[Answer]) -> Generator[str]:
         def do_GET(self) -> None:
             assert self.path == "/api/runs/evalrun_1?rows=false"
             status, body = left.pop(0) if len(left) > 1 else left[0]
-            content = json.dumps(body).encode()
+            is_page = isinstance(body, str) and body.startswith("<")
+            content = body.encode() if is_page else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(content)))
             self.end_headers()
@@ -320,6 +321,8 @@ def test_a_reader_that_goes_away_ends_watching_without_a_traceback() -> None:
         ((200, {"object": "list"}), "is no run of Evalhaven"),
         ((401, {"error": {"message": "No [/key]."}}), "answers 401: No [/key]."),
         ((302, "elsewhere"), "answers 302: "),
+        ((200, "<html><title>Welcome</title></html>"), "is no run of Evalhaven: an HTML page."),
+        ((403, "<html><script>x()</script><body>Denied &amp; logged</body></html>"), "answers 403: Denied & logged\n"),
     ],
 )
 def test_a_server_that_refuses_ends_watching(answer: Answer, message: str) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 
 import anyio
+import anyio.to_thread
 
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
 from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
@@ -24,6 +25,7 @@ from evalhaven.runs.purge import Purger
 from evalhaven.runs.supervisor import die_with_parent, follow_parent
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.embeddings.embedder import open_embedder
+from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
@@ -76,6 +78,8 @@ async def _execute_runs(settings: Settings) -> None:
         purger = Purger(database, blobs, clock, patience)
         executor = Executor(engine, purger)
         async with anyio.create_task_group() as tasks:
+            # What the hosts of an executor before this one left, which was killed.
+            tasks.start_soon(anyio.to_thread.run_sync, sweep_scratch)
             tasks.start_soon(python.serve)
             tasks.start_soon(executor.execute_forever)
             tasks.start_soon(beat, lambda: executor.problem)

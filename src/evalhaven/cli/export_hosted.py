@@ -213,13 +213,15 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _reason_to_give_up(task: Task, error: "HostedError") -> str:
+    from evalhaven.importers.hosted.answers import OK
     from evalhaven.importers.hosted.orders import command
 
     if not error.is_gone:
         return f"{task.account.base_url} cannot be read. {error}"
     address, resume = task.account.base_url, command(task.order, task.directory)
     what = f"{address} does not answer" if error.status is None else f"{address} cannot be read"
-    advice = "the address and the network (HTTPS_PROXY names a proxy)" if error.status is None else "its status page"
+    is_elsewhere = error.status in (None, OK)  # nobody, or a login page or a proxy that answers in its place
+    advice = "the address and the network (HTTPS_PROXY names a proxy)" if is_elsewhere else "its status page"
     return f"{what}: {error}. Given up after {task.account.tries} tries. Check {advice}, then go on: {resume}"
 
 

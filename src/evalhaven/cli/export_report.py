@@ -64,7 +64,9 @@ class ProgressBars:
     def show_retry(self, retry: "Retry") -> None:
         """Say what went wrong and when it is tried again."""
         self._retries += 1
-        text = f"{retry.reason}; again in {retry.delay_s:.0f} s ({retry.tries} of {retry.most_tries} tries failed)"
+        what = " for fewer objects at once" if retry.is_smaller else ""
+        failed = f"{retry.tries} of {retry.most_tries} tries failed"
+        text = f"{retry.reason}; again in {retry.delay_s:.0f} s{what} ({failed})"
         if self._bar is not None:
             self._progress.update(self._bar, note=text)
         now = time.monotonic()

@@ -131,7 +131,7 @@ def _silence(url: str, error: httpx2.HTTPError) -> NoTalkError:
 
 
 def _readiness(answer: httpx2.Response) -> str:
-    """Return what a server says of its parts, such as "database ok, executor ok"."""
+    """Return what a server says of its parts, such as "database ok, executor ok", and why it can do no work."""
     try:
         body = jsontext.parse(answer.content)
     except jsontext.InvalidJsonError:
@@ -139,7 +139,9 @@ def _readiness(answer: httpx2.Response) -> str:
     if not isinstance(body, dict):
         return f"status {answer.status_code}"
     parts = [f"{name.replace('_', ' ')} {value}" for name, value in body.items() if isinstance(value, str)]
-    return ", ".join(parts)
+    reasons = body.get("reasons")
+    told = [str(reason).rstrip(".") for reason in reasons] if isinstance(reasons, list) else []
+    return ": ".join([", ".join(parts), *(["; ".join(told)] if told else [])])
 
 
 def _holder_of(settings: Settings) -> str | None:

@@ -15,6 +15,7 @@ from evalhaven.app.stores import InUseError, StartError, database_path
 from evalhaven.cli.run_document import UnreadableRunError, read_run
 from evalhaven.cli.run_figures import Reading
 from evalhaven.domain import jsontext
+from evalhaven.domain.foreign import form_of, words_of
 from evalhaven.domain.http_dates import find_http_time
 from evalhaven.settings import Settings
 
@@ -145,7 +146,8 @@ class WatchedRun:
         try:
             run = read_run(response.content)
         except UnreadableRunError as error:
-            raise WatchError(f"What answers at {_shown_url(response.url)} is no run of Evalhaven: {error}.") from error
+            what = form_of(response.headers.get("content-type", ""), response.content) or str(error)
+            raise WatchError(f"What answers at {_shown_url(response.url)} is no run of Evalhaven: {what}.") from error
         self._was_read = True
         return Reading(self._now_s(), self._server_time(response), run)
 
@@ -167,4 +169,8 @@ def _message_of(response: httpx2.Response) -> str:
         body = None
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
-    return message if isinstance(message, str) else response.text[:200].strip() or response.reason_phrase
+    if isinstance(message, str):
+        return message
+    if location := response.headers.get("location"):
+        return f"it points to {location}"
+    return words_of(response.content)[:200] or response.reason_phrase

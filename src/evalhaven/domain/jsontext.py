@@ -91,8 +91,14 @@ def _parse_leniently(raw: bytes | str) -> JsonValue:
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidJsonError(f"it is not valid UTF-8 at byte {error.start}") from error
+        what = _find_form(error.object) or f"it is not valid UTF-8 at byte {error.start}"
+        raise InvalidJsonError(what) from error
     return _loads(_EXACT, text)
+
+
+def _find_form(raw: bytes) -> str | None:
+    """Return what bytes that are no text in UTF-8 are, by how they begin; None where that says nothing."""
+    return next((form for beginning, form in _OTHER_FORMS if raw.startswith(beginning)), None)
 
 
 def _loads(decoder: json.JSONDecoder, text: str) -> JsonValue:
@@ -135,6 +141,13 @@ def _null(_name: str) -> None:
     return None
 
 
+_OTHER_FORMS = (
+    (b"\x1f\x8b", "it is compressed by gzip: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed by zstd: unpack it first"),
+    (b"PK\x03\x04", "it is a zip archive or an office document: unpack or export it first"),
+    (b"\xff\xfe", "it is UTF-16: save it as UTF-8"),
+    (b"\xfe\xff", "it is UTF-16: save it as UTF-8"),
+)
 _EXACT = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
 _FORGIVING = json.JSONDecoder(
     parse_constant=_null, parse_float=_finite_or_null, parse_int=_integer_or_null, strict=False

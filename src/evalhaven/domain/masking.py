@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
+_MASK_BYTES = MASK.encode()
 SHORTEST = 4  # shorter texts would be struck out of words that are none
 
 
@@ -19,18 +20,26 @@ class Secrets:
     """Texts that are not repeated, in every form in which a server may repeat them; the longest first."""
 
     forms: tuple[str, ...] = ()
+    encoded: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Secrets":
         """Return the secrets that these texts are; what is too short is left out."""
         forms = {form for text in texts if len(text) >= SHORTEST for form in _forms_of(text)}
-        return cls(tuple(sorted(forms, key=len, reverse=True)))
+        ordered = sorted(forms, key=len, reverse=True)
+        return cls(tuple(ordered), tuple(form.encode("utf-8", "replace") for form in ordered))
 
     def hide(self, text: str) -> str:
         """Return a text without them."""
         for form in self.forms:
             text = text.replace(form, MASK)
         return text
+
+    def hide_in(self, body: bytes) -> bytes:
+        """Return the bytes of a text without them; one that holds none is returned as it is."""
+        for form in self.encoded:
+            body = body.replace(form, _MASK_BYTES)
+        return body
 
 
 def _forms_of(text: str) -> Iterable[str]:

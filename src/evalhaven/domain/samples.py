@@ -239,15 +239,25 @@ def _text_or_empty(value: JsonValue) -> str:
 
 
 def usage_of(usage: JsonValue) -> Usage:
-    """Return the `usage` of a chat completion; what is not a number of tokens counts as 0."""
+    """Return the `usage` of a chat completion or Response; what is not a number of tokens counts as 0.
+
+    Some servers count in the names of the other protocol.
+    """
     if not isinstance(usage, dict):
         return NO_USAGE
-    prompt_details, completion_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    cached = prompt_details.get("cached_tokens") if isinstance(prompt_details, dict) else usage.get("cached_tokens")
-    reasoning = completion_details.get("reasoning_tokens") if isinstance(completion_details, dict) else None
-    prompt, completion = token_count(usage.get("prompt_tokens")), token_count(usage.get("completion_tokens"))
+    given = _either(usage, "prompt_tokens_details", "input_tokens_details")
+    made = _either(usage, "completion_tokens_details", "output_tokens_details")
+    cached = given.get("cached_tokens") if isinstance(given, dict) else usage.get("cached_tokens")
+    reasoning = made.get("reasoning_tokens") if isinstance(made, dict) else None
+    prompt = token_count(_either(usage, "prompt_tokens", "input_tokens"))
+    completion = token_count(_either(usage, "completion_tokens", "output_tokens"))
     total = token_count(usage.get("total_tokens")) or prompt + completion
     return Usage(prompt, completion, total, token_count(cached), token_count(reasoning))
+
+
+def _either(usage: JsonObject, name: str, other: str) -> JsonValue:
+    value = usage.get(name)
+    return usage.get(other) if value is None else value
 
 
 def token_count(value: JsonValue) -> int:

@@ -46,6 +46,7 @@ SAMPLED_CHUNKS_OF_A_RUN = 64  # one row that is refused thrice keeps its chunk o
 LARGE_CHUNK_BYTES = 4 * 1024 * 1024
 _FLOW_S = 1.0
 _LOOK_S = 0.2
+_TURN_S = 0.5
 _LAST_FLOW_S = 2.0
 _WINDOW_BYTES = 16 * 1024 * 1024
 
@@ -66,8 +67,8 @@ class RunConductor:
         self._isolation: JsonObject = {}
         self._times_retried: int | None = None
         self._warned: list[Caution] = []
-        self._evaluation = anyio.Lock()
-        self._is_evaluated = False
+        self._evaluation, self._turn = anyio.Lock(), anyio.Lock()
+        self._is_evaluated = self._is_waiting = False
         self._log = structlog.get_logger("evalhaven.runs")
 
     @property
@@ -239,17 +240,23 @@ class RunConductor:
 
         async def run_one(chunk: Chunk) -> None:
             try:
-                async with AsyncExitStack() as held:
-                    if not calls_models:
-                        await held.enter_async_context(engine.chunk_slots)
-                        if chunk.size_bytes > LARGE_CHUNK_BYTES:
-                            await held.enter_async_context(engine.large_chunk)
-                    await self._begin_evaluation(run)
-                    await runner.run_chunk(chunk)
+                while not await run_in_turn(chunk):
+                    await self._pause_before_turn()
             except RunStoppedError:
                 self._stop_requested.set()
             finally:
                 window.leave(chunk)
+
+        async def run_in_turn(chunk: Chunk) -> bool:
+            async with AsyncExitStack() as held:
+                if not calls_models:
+                    await held.enter_async_context(engine.chunk_slots)
+                    if chunk.size_bytes > LARGE_CHUNK_BYTES:
+                        await held.enter_async_context(engine.large_chunk)
+                if not await self._begin_evaluation(run):
+                    return False
+                await runner.run_chunk(chunk)
+                return True
 
         async def list_next() -> list[Chunk]:
             async with engine.database.read() as tx:
@@ -265,12 +272,28 @@ class RunConductor:
                     tasks.start_soon(run_one, chunk)
                     last = chunk.number
 
-    async def _begin_evaluation(self, run: Run) -> None:
-        """Write that chunks of the run are evaluated, before the first of them is."""
+    async def _begin_evaluation(self, run: Run) -> bool:
+        """Write that chunks of the run are evaluated, before the first of them is; False: it is not its turn yet."""
         async with self._evaluation:
             if not self._is_evaluated:
-                await self._engine.patience.persist(partial(note_evaluation, self._engine, run))
-                self._is_evaluated = True
+                self._is_evaluated = await self._engine.patience.persist(partial(note_evaluation, self._engine, run))
+                if not self._is_evaluated and not self._is_waiting:
+                    self._is_waiting = True
+                    self._log.warning("run_waits_for_suspects")
+            return self._is_evaluated
+
+    async def _pause_before_turn(self) -> None:
+        """Let a moment pass before it may be the run's turn; of all chunks that wait, one at a time does so.
+
+        Raises:
+            RunStoppedError: The run was canceled or deleted meanwhile.
+        """
+        async with self._turn:
+            if not self._is_evaluated:
+                with anyio.move_on_after(_TURN_S):
+                    await self._stop_requested.wait()
+        if self._stop_requested.is_set():
+            raise RunStoppedError
 
     async def _save_flow_regularly(self, run: Run, callers: Callers) -> None:
         told: list[bool] = []

@@ -11,7 +11,12 @@ from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.engine import Engine
 from evalhaven.storage.database import Database, is_unavailable
-from evalhaven.storage.deaths import forget_evaluations, has_evaluated_runs, save_evaluation
+from evalhaven.storage.deaths import (
+    forget_evaluations,
+    has_evaluated_runs,
+    lock_suspects,
+    save_evaluation,
+)
 from evalhaven.storage.runs import get_run_by_key
 
 DEATHS_AT_MOST = 3
@@ -44,10 +49,18 @@ async def count_death(engine: Engine, run: Run) -> ItemError | None:
     )
 
 
-async def note_evaluation(engine: Engine, run: Run) -> None:
-    """Write that this process evaluates chunks of a run; call it before the first of them."""
+async def note_evaluation(engine: Engine, run: Run) -> bool:
+    """Write that this process evaluates chunks of a run; call it before the first of them.
+
+    Runs of which the next death would be the last are evaluated one at a time, until each has stored an item: else
+    the one that kills would take the others with it. False: another one has to be waited for.
+    """
     async with engine.database.write() as tx:
+        suspects = await lock_suspects(tx, EngineScope(), DEATHS_AT_MOST - 1)
+        if run.key in suspects and engine.process in (suspects[key] for key in suspects if key != run.key):
+            return False
         await save_evaluation(tx, run.scope, run.key, engine.process)
+        return True
 
 
 async def note_orderly_stop(database: Database) -> None:

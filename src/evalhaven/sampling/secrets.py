@@ -3,7 +3,7 @@
 import base64
 import binascii
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from evalhaven.domain.masking import Secrets
@@ -15,6 +15,7 @@ _PUBLIC = frozenset({"accept", "api-version", "content-type", "http-referer", "r
 _SECRET_NAMES = ("auth", "key", "token", "secret", "cookie", "password", "credential", "signature")
 _SCHEMES = ("apikey", "basic", "bearer", "digest", "negotiate", "token")
 _SHORTEST_UNNAMED = 6  # `x-team: evals` is no secret, and would strike out a word
+_SHORTEST_KEY, _SHORTEST_UNNAMED_KEY = 8, 16
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -24,7 +25,21 @@ def secrets_of(endpoint: Endpoint) -> Secrets:
     return Secrets.of([*_sent_secrets(sent), *_proxy_secrets(endpoint.transport)])
 
 
-def _sent_secrets(sent: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def keys_of(endpoint: Endpoint) -> Secrets:
+    """Return what is a key by its name or its look, which no answer has a reason to hold.
+
+    The values of other headers may be words of an answer, which must stay as it is.
+    """
+    found: list[str] = []
+    for name, value in (*endpoint.headers.items(), *parse_qsl(endpoint.query)):
+        is_named = any(part in name.lower() for part in _SECRET_NAMES)
+        shortest = _SHORTEST_KEY if is_named else _SHORTEST_UNNAMED_KEY
+        texts = _sent_secrets([(name, value)])
+        found += [text for text in texts if len(text) >= shortest and not any(map(str.isspace, text))]
+    return Secrets.of(found)
+
+
+def _sent_secrets(sent: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in sent:
         lowered = name.lower()
         if any(part in lowered for part in _SECRET_NAMES):

@@ -64,14 +64,16 @@ class SandboxedGrader:
         """End the hosts; calls that still wait are answered with `stopped`."""
         self._stop("stopped", "the grader was closed")
         self._pool.slots.forget(self)
-        with anyio.CancelScope(shield=True):
-            for session in [*self._sessions, *self._retiring]:
-                session.link.close()
-                session.link.host.kill()
-                self._refuse(session.calls)
-                await self._end(session)
+        ended = [*self._sessions, *self._retiring]
         self._sessions.clear()
         self._retiring.clear()
+        # All of them before any is waited for: one that ended by itself meanwhile would give its slot back twice.
+        for session in ended:
+            session.abandon()
+            self._refuse(session.calls)
+        with anyio.CancelScope(shield=True):
+            for session in ended:
+                await self._end(session)
 
     def _send(self) -> None:
         self._is_sending = False
@@ -114,7 +116,7 @@ class SandboxedGrader:
             return
         session = Session(link, self._source, self._pool.limits, on_replies=self._go_on, on_end=self._lose)
         if self._stopped is not None:
-            link.close()
+            session.abandon()
             await self._end(session)
             return
         self._sessions.append(session)
@@ -159,7 +161,7 @@ class SandboxedGrader:
             self._retiring.append(session)
         if not session.calls and session in self._retiring:
             self._retiring.remove(session)
-            session.link.close()
+            session.abandon()
             self._pool.start_task(self._end, session)
 
     def _lose(self, session: Session, verdict: Verdict) -> None:

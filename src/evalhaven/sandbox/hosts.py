@@ -194,11 +194,13 @@ def _program() -> list[tuple[str, str]]:
 
 
 def _spawn(launch: Launch, scratch: Path, is_wrapped: bool) -> Host:
-    calls_inside, calls = os.pipe()
-    replies, replies_inside = os.pipe()
-    facts, facts_inside = os.pipe()
+    calls_inside, calls, replies, replies_inside, facts, facts_inside = ends = _open_pipes(3)
+    try:
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the host
+    except OSError:
+        _close(ends)
+        raise
     ours, theirs = [calls, replies], [calls_inside, replies_inside, facts_inside]
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the host
     command = launch.command
     if is_wrapped:
         command = [command[0], "--info-fd", str(facts_inside), *command[1:]]
@@ -215,12 +217,11 @@ def _spawn(launch: Launch, scratch: Path, is_wrapped: bool) -> Host:
             cwd="/",
         )
     except OSError as error:
-        for descriptor in ours:
-            os.close(descriptor)
+        _close(ours)
+        errors.close()
         raise HostStartError(f"{launch.command[0]} does not start: {error.strerror}", is_passing=True) from error
     finally:
-        for descriptor in theirs:
-            os.close(descriptor)
+        _close(theirs)
         with os.fdopen(facts, "rb") as information:
             pid = _host_pid(information) if is_wrapped else None
     host = Host(process, pid if is_wrapped else process.pid, calls, replies, scratch, errors, is_wrapped)
@@ -228,6 +229,23 @@ def _spawn(launch: Launch, scratch: Path, is_wrapped: bool) -> Host:
     for descriptor in ours:
         os.set_blocking(descriptor, False)
     return host
+
+
+def _open_pipes(count: int) -> list[int]:
+    """Return both ends of so many pipes, or leave none open where not all can be had."""
+    ends: list[int] = []
+    try:
+        for _ in range(count):
+            ends += os.pipe()
+    except OSError:
+        _close(ends)
+        raise
+    return ends
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _host_pid(information: IO[bytes]) -> int | None:

@@ -38,17 +38,9 @@ class ScratchRoot:
         Args:
             parent: Where; None: the directory for temporary files.
         """
-        parent = parent or Path(tempfile.gettempdir())
-        sweep_scratch(parent)
-        is_locked = False
-        while not is_locked:
-            self._path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-            self._lock = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            # Another server may have swept it before it was locked.
-            is_locked = self._path.exists()
-        # Hosts have users of their own where root starts them, and must reach theirs.
-        self._path.chmod(_ALL_MAY_PASS)
+        self._parent = parent or Path(tempfile.gettempdir())
+        sweep_scratch(self._parent)
+        self._path, self._lock = _open_root(self._parent)
 
     def make(self, user: int) -> Path:
         """Return a new directory.
@@ -56,6 +48,10 @@ class ScratchRoot:
         Args:
             user: Whose it is; 0: ours.
         """
+        if not self._path.exists():
+            # Whoever tidies the directory for temporary files may not know that it is in use.
+            gone, (self._path, self._lock) = self._lock, _open_root(self._parent)
+            os.close(gone)
         path = self._path / secrets.token_hex(8)
         path.mkdir(mode=0o700)
         if user:
@@ -66,6 +62,20 @@ class ScratchRoot:
         """Remove everything."""
         remove_tree(self._path)
         os.close(self._lock)
+
+
+def _open_root(parent: Path) -> tuple[Path, int]:
+    """Make a directory and lock it; return the descriptor that holds the lock, too."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Another server may have swept it before it was locked.
+        if path.exists():
+            # Hosts have users of their own where root starts them, and must reach theirs.
+            path.chmod(_ALL_MAY_PASS)
+            return path, lock
+        os.close(lock)
 
 
 def measure(directory: Path, files_max: int) -> Usage:

@@ -144,6 +144,12 @@ class Session:
         self.link.read()
         self._finish(verdict)
 
+    def abandon(self) -> None:
+        """Kill the host and tell nobody of its end."""
+        self.link.close()
+        self.link.host.kill()
+        self._on_end = _ended
+
     def _finish(self, verdict: Verdict) -> None:
         self.link.close()
         self.link.host.kill()
@@ -171,4 +177,4 @@ class Session:
 
 
 def _ended(_session: Session, _verdict: Verdict) -> None:
-    """Follow the end that was told already."""
+    """Follow an end that was told already, or that nobody is to be told of."""

@@ -1,18 +1,9 @@
 """How many hosts there are at once, and who is given the next one."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Claimant(Protocol):
-    """Whoever uses hosts: a grader."""
-
-    def take_slot(self) -> bool:
-        """Use a slot that has become free; False: there is no need any more."""
-        ...
-
-    def release_idle(self) -> None:
-        """End the hosts that have nothing to do."""
-        ...
+if TYPE_CHECKING:
+    from evalhaven.sandbox.grader import SandboxedGrader
 
 
 class HostSlots:
@@ -28,15 +19,15 @@ class HostSlots:
             most: How many there are, at least 1.
         """
         self._free = most
-        self._waiting: dict[Claimant, None] = {}
-        self._holding: dict[Claimant, int] = {}
+        self._waiting: dict[SandboxedGrader, None] = {}
+        self._holding: dict[SandboxedGrader, int] = {}
 
     @property
     def has_waiting(self) -> bool:
         """Tell whether somebody waits for a slot."""
         return bool(self._waiting)
 
-    def take(self, claimant: Claimant) -> bool:
+    def take(self, claimant: "SandboxedGrader") -> bool:
         """Tell whether a slot was free; else the claimant waits, and its `take_slot` is called in its turn."""
         if self._free and not self._waiting:
             self._hand_to(claimant)
@@ -47,7 +38,7 @@ class HostSlots:
                 holder.release_idle()
         return False
 
-    def give_back(self, holder: Claimant) -> None:
+    def give_back(self, holder: "SandboxedGrader") -> None:
         """Free one of the slots of a holder, and hand it to whoever has waited longest."""
         self._free += 1
         self._holding[holder] -= 1
@@ -59,10 +50,10 @@ class HostSlots:
             if claimant.take_slot():
                 self._hand_to(claimant)
 
-    def forget(self, claimant: Claimant) -> None:
+    def forget(self, claimant: "SandboxedGrader") -> None:
         """Let a claimant wait no more."""
         self._waiting.pop(claimant, None)
 
-    def _hand_to(self, claimant: Claimant) -> None:
+    def _hand_to(self, claimant: "SandboxedGrader") -> None:
         self._free -= 1
         self._holding[claimant] = self._holding.get(claimant, 0) + 1

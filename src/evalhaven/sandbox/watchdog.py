@@ -1,6 +1,8 @@
 """Looks after hosts twenty times a second while they work: time, memory, threads and disk."""
 
+import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
@@ -16,6 +18,9 @@ _MIB = 1 << 20
 _MEMORY_TOLERANCE = 1.125
 _THREADS_BEYOND = 8
 _PAGE_BYTES = 4096
+# The database may lie on the same disk, and then no run goes on, nor gives its hosts back, until there is room.
+_NEEDED_BYTES = 16 * _MIB
+_LITTLE_BYTES = _MIB
 _THREADS_FIELD, _PAGES_FIELD = 17, 21  # of /proc/<pid>/stat, counted behind the name of the program
 
 
@@ -47,23 +52,27 @@ class Watchdog:
             now = time.monotonic()
             for session in list(self._sessions):
                 session.check_clock(now)
-            busy = [session for session in self._sessions if session.calls]
-            if busy:
-                # Counting a scratch directory full of files takes a while.
-                for session, verdict in await anyio.to_thread.run_sync(self._inspect, busy):
-                    if session.link.is_open:
-                        session.end(verdict)
+            # Counting a scratch directory full of files takes a while.
+            for session, verdict in await anyio.to_thread.run_sync(self._inspect, list(self._sessions)):
+                if session.link.is_open:
+                    session.end(verdict)
 
     def _inspect(self, sessions: list[Session]) -> list[tuple[Session, Verdict]]:
-        found = ((session, self._find_excess(session)) for session in sessions)
+        is_full = _is_disk_full(session.link.host.scratch for session in sessions)
+        # What a host that waits for calls has written stays until it ends.
+        looked_at = [session for session in sessions if session.calls or is_full]
+        found = ((session, self._find_excess(session, is_full=is_full)) for session in looked_at)
         return [(session, verdict) for session, verdict in found if verdict is not None]
 
-    def _find_excess(self, session: Session) -> Verdict | None:
+    def _find_excess(self, session: Session, *, is_full: bool) -> Verdict | None:
         limits, host = self._limits, session.link.host
         threads, memory_bytes = _read_use(host.pid)
         usage = measure(host.scratch, limits.scratch_files)
         if usage.size_bytes > limits.disk_bytes:
             return Verdict("disk", f"the grader wrote more than {limits.disk_bytes // _MIB} MiB")
+        if is_full and usage.size_bytes > _LITTLE_BYTES:
+            size_mib = usage.size_bytes // _MIB
+            return Verdict("disk", f"the disk for temporary files is full, and the grader wrote {size_mib} MiB there")
         if usage.files > limits.scratch_files:
             return Verdict("disk", f"the grader made more than {limits.scratch_files} files")
         if memory_bytes + usage.size_bytes > limits.memory_bytes * _MEMORY_TOLERANCE:
@@ -71,6 +80,17 @@ class Watchdog:
         if threads > limits.threads + _THREADS_BEYOND:
             return Verdict("threads", f"the grader started more than {limits.threads} threads")
         return None
+
+
+def _is_disk_full(directories: Iterable[Path]) -> bool:
+    """Tell whether the disk on which all of these directories lie has hardly any room left."""
+    for directory in directories:
+        try:
+            disk = os.statvfs(directory)
+        except OSError:
+            continue  # its host has ended
+        return disk.f_bavail * disk.f_frsize < _NEEDED_BYTES
+    return False
 
 
 def _read_use(pid: int | None) -> tuple[int, int]:

@@ -24,6 +24,16 @@ async def save_evaluation(
     await tx.execute(update(runs).where(of_run).values(values))
 
 
+async def lock_suspects(tx: AsyncConnection, _scope: EngineScope, deaths: int) -> dict[int, str | None]:
+    """Lock the active runs of which so many processes died, or more; return who evaluates each, by the run's key.
+
+    Always in the same order, so that those who ask at the same time wait for each other instead of seeing nobody.
+    """
+    query = select(runs.c.key, runs.c.evaluated_by).where(is_active_run, runs.c.deaths >= deaths)
+    found = await tx.execute(query.order_by(runs.c.key).with_for_update())
+    return {row.key: row.evaluated_by for row in found}
+
+
 async def has_evaluated_runs(tx: AsyncConnection, _scope: EngineScope) -> bool:
     """Tell whether chunks of any run are being evaluated, or were so when their process ended."""
     query = select(runs.c.key).where(is_active_run, runs.c.evaluated_by.is_not(None)).limit(1)

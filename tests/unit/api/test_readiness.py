@@ -132,6 +132,28 @@ async def test_a_lock_is_waited_for_and_told_only_when_it_lasts(
     assert (await ask(served))[0] == 200
 
 
+async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
+    served: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = anyio.Event()
+    check = readiness.check_project
+
+    async def check_late(*arguments: Any) -> None:
+        await answers.wait()
+        await check(*arguments)
+
+    monkeypatch.setattr(readiness, "check_project", check_late)
+    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 0.05)
+    assert (await ask(served))[0] == 200
+    monkeypatch.setattr(readiness, "_LONGEST_READ_S", 0.0)
+    status, body = await ask(served)
+    assert (status, body["database"]) == (503, "unavailable")
+    assert "has not answered a read for" in body["reasons"][0]
+    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 30.0)
+    answers.set()
+    assert (await ask(served))[0] == 200
+
+
 async def test_a_disk_without_room_is_told(served: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "_NEEDED_BYTES", 1 << 62)
     status, body = await ask(served)

@@ -1,5 +1,6 @@
 """Facts about exact JSON: what survives to the last digit, what is refused, and how documents are split."""
 
+import gzip
 import mmap
 from hashlib import sha256
 from pathlib import Path
@@ -63,6 +64,11 @@ def test_a_repeated_key_counts_as_its_last_occurrence() -> None:
         (b"[-1e999]", "out of range"),
         (b"\xef\xbb\xbf{}", "line 1, column 1"),
         (b'"\xff"', "not valid UTF-8 at byte 1"),
+        (gzip.compress(b"{}"), "it is compressed by gzip: unpack it first"),
+        (b"\x28\xb5\x2f\xfd\x20\xff", "it is compressed by zstd: unpack it first"),
+        (b"PK\x03\x04\x14\x00\xff", "it is a zip archive or an office document: unpack or export it first"),
+        ('{"a": "\u00e9"}'.encode("utf-16"), "it is UTF-16: save it as UTF-8"),
+        (b"\xfe\xff" + "{}".encode("utf-16-be"), "it is UTF-16: save it as UTF-8"),
         (b'"\xed\xa0\x80"', "not valid UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 100_000, "nested too deeply"),

@@ -179,6 +179,27 @@ async def test_smaller_pages_use_up_no_try() -> None:
     assert standin.limits == ["100", "50", "25", "12", "6", "3", "1"]
 
 
+@pytest.mark.parametrize("failure", [httpx2.ConnectTimeout, httpx2.PoolTimeout])
+async def test_no_connection_is_no_slow_page(failure: type[httpx2.TimeoutException]) -> None:
+    standin = Standin(lambda: failure("late"))
+
+    with pytest.raises(HostedError):
+        await standin.client().get_page("/evals", {}, PageSize())
+
+    # Whoever is not there would not be there for a smaller page either; the last three find out whether it is.
+    assert standin.limits[:3] == ["100"] * 3
+    assert set(standin.limits[3:]) <= {"1"}
+    assert len(standin.limits) <= 6
+
+
+async def test_a_page_of_somebody_else_is_told_in_its_words() -> None:
+    page = "<html><script>x()</script><body>sk-secret: Denied &amp; logged</body></html>"
+    standin = Standin(lambda: httpx2.Response(403, html=page))
+
+    with pytest.raises(HostedError, match=r"\A403: \*\*\*: Denied & logged\Z"):
+        await standin.client().get_object("/evals/a")
+
+
 def test_page_size_grows_back() -> None:
     size = PageSize()
     while size.shrink():

@@ -1,12 +1,13 @@
 """Facts about runs whose process dies while it evaluates them: which deaths count, and what three in a row do."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
+from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
@@ -17,7 +18,7 @@ from evalhaven.runs.plan import RunPlanner
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.runs import save_reopened
 from tests.unit.runs.answering import Answering, calling, completion
-from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of
+from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of, stored_eval
 
 COUNT = 30
 
@@ -48,7 +49,7 @@ async def sampling(engine: Engine, model: Model) -> AsyncGenerator[Engine]:
         yield calls
 
 
-async def sampled_run(engine: Engine, number: int = 1) -> Run:
+async def sampled_run(engine: Engine, number: int = 1, parent: Eval | None = None) -> Run:
     source: Any = {
         "type": "completions",
         "model": "m",
@@ -56,7 +57,7 @@ async def sampled_run(engine: Engine, number: int = 1) -> Run:
         "source": {"type": "file_content", "content": []},
     }
     content = lines([row_of(number) for number in range(COUNT)])
-    return await inline_run(engine, content, number, data_source=source, model="m")
+    return await inline_run(engine, content, number, parent, data_source=source, model="m")
 
 
 async def die_in(engine: Engine, run: Run, model: Model, answers: int = 0) -> Run:
@@ -110,6 +111,38 @@ async def test_a_run_that_stores_an_item_between_deaths_goes_on(sampling: Engine
     model.answers_left = 1
     await RunConductor(replace(sampling, process="last"), run.scope, run.key).conduct_run()
     assert (await read_run(sampling, run)).status is RunStatus.COMPLETED
+
+
+async def test_runs_in_which_two_processes_died_are_evaluated_one_at_a_time(sampling: Engine, model: Model) -> None:
+    parent = await stored_eval(sampling)
+    runs = [await sampled_run(sampling, number, parent) for number in (1, 2, 3)]
+
+    async def conduct_all(name: str, until: Callable[[list[Run]], bool]) -> list[Run]:
+        process = replace(sampling, process=name)
+        now = runs
+        async with anyio.create_task_group() as tasks:
+            for run in runs:
+                tasks.start_soon(RunConductor(process, run.scope, run.key).conduct_run)
+            with anyio.fail_after(30):
+                while not until(now):
+                    await anyio.sleep(0.01)
+                    now = [await read_run(sampling, run) for run in runs]
+            # Whoever waits for a turn that is not his could take it by now.
+            await anyio.sleep(1.2)
+            now = [await read_run(sampling, run) for run in runs]
+            tasks.cancel_scope.cancel()
+        return now
+
+    for name in ("first", "second"):
+        now = await conduct_all(name, lambda now, name=name: all(run.evaluated_by == name for run in now))
+    now = await conduct_all("third", lambda now: any(run.evaluated_by == "third" for run in now))
+    assert sorted((run.deaths, run.evaluated_by) for run in now if run.evaluated_by) == [(2, "third")]
+
+    # The one that was evaluated dies of it; the others were not, and each takes its turn once the one before stored.
+    model.answers_left = 3 * COUNT
+    now = await conduct_all("fourth", lambda now: all(run.status.is_final for run in now))
+    assert sorted(run.status for run in now) == [RunStatus.COMPLETED, RunStatus.COMPLETED, RunStatus.FAILED]
+    assert [run.tally.total for run in now if run.status is RunStatus.COMPLETED] == [COUNT, COUNT]
 
 
 async def test_orderly_stops_are_no_deaths(sampling: Engine, model: Model) -> None:

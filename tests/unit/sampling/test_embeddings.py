@@ -186,6 +186,16 @@ async def test_one_text_that_is_refused_spoils_no_other(endpoint: EmbeddingsEndp
     assert not results[17].retryable
 
 
+async def test_a_redirect_says_where_to(endpoint: EmbeddingsEndpoint, embedder: Embedder) -> None:
+    endpoint.faults.append(Fault(302, {}, headers={"Location": "https://login.example/"}))
+    [result] = await embed_all(embedder, ["a"])
+
+    assert str(result) == (
+        "the embeddings endpoint failed (unexpected_redirect): made-up answered 302 and points to "
+        "https://login.example/; configure that address"
+    )
+
+
 @pytest.mark.parametrize("status", [301, 401, 403, 404])
 async def test_what_will_not_pass_is_not_asked_again(
     endpoint: EmbeddingsEndpoint, embedder: Embedder, status: int

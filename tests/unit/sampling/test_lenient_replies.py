@@ -145,6 +145,23 @@ def test_an_output_item_that_is_none_costs_nothing_beside_others(broken: Any) ->
         read(response(broken), RESPONSES_PATH)
 
 
+@pytest.mark.parametrize("content", ["Paris", [{"text": "Paris"}], [{"type": "output_text", "text": "Paris"}]])
+def test_a_message_of_a_response_may_lack_its_type(content: Any) -> None:
+    sample = read(response({"role": "assistant", "content": content}), RESPONSES_PATH)
+
+    assert seen(sample, "{{ sample.output_text }}") == "Paris"
+    assert sample.notes == ()
+
+
+def test_tokens_count_in_the_names_of_the_other_protocol() -> None:
+    details = {"prompt_tokens_details": {"cached_tokens": 1}, "completion_tokens_details": {"reasoning_tokens": 2}}
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, **details}
+    assert read(response(TEXT_ITEM, usage=usage), RESPONSES_PATH).usage == Usage(3, 4, 7, 1, 2)
+
+    usage = {"input_tokens": 3, "output_tokens": 4, "prompt_tokens": None, "input_tokens_details": {"cached_tokens": 1}}
+    assert read({**CHAT, "usage": usage}).usage == Usage(3, 4, 7, 1)
+
+
 @pytest.mark.parametrize("form", [float, str, "{}.0".format])
 def test_tokens_count_in_every_form_of_a_number(form: Callable[[int], Any]) -> None:
     usage = {"input_tokens": form(3), "output_tokens": form(4), "output_tokens_details": {"reasoning_tokens": form(2)}}

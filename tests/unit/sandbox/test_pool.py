@@ -18,6 +18,7 @@ from evalhaven.sandbox.environment import Environment, Isolation, Tier
 from evalhaven.sandbox.hosts import Host, HostStarter
 from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.pool import HostPool, Reply, SandboxedGrader, SandboxRefusedError
+from evalhaven.sandbox.sessions import Session
 from evalhaven.sandbox.tiers import choose_isolation
 from tests.sizes import SIZES
 
@@ -276,6 +277,40 @@ async def test_calls_that_wait_when_a_grader_is_closed_are_answered() -> None:
         await anyio.sleep(0.1)
 
     assert [reply.error for reply in replies] == ["stopped"] * 3
+
+
+@pytest.mark.parametrize("last_words", ["os._exit(3)", "pass"])
+async def test_a_host_that_ends_while_its_grader_is_closed_makes_room_once(
+    last_words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, limits, bury = tmp_path / "gate", Limits(hosts=4), HostPool.bury
+    wait = f"while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
+
+    async def bury_while_another_ends(pool: HostPool, session: Session) -> str:
+        end = await bury(pool, session)
+        gate.touch()
+        await anyio.sleep(0.3)
+        return end
+
+    monkeypatch.setattr(HostPool, "bury", bury_while_another_ends)
+    async with HostPool(Isolation(Tier.OFF, {}), limits) as pool:
+        async with pool.open_grader(OBEDIENT, HERE, 1) as patient:
+            async with pool.open_grader(OBEDIENT, HERE, 2) as closed:
+                # The first host is given two calls, the second one the third.
+                for code in (f"open({str(tmp_path / 'first')!r}, 'w'); time.sleep(60)", "", ""):
+                    closed.begin(1, code or f"open({str(tmp_path / 'second')!r}, 'w')\n{wait}{last_words}")
+                with anyio.fail_after(30):
+                    for name in ("first", "second"):
+                        while not (tmp_path / name).exists():  # noqa: ASYNC110 - another process makes it
+                            await anyio.sleep(0.01)
+                reply = patient.begin(2, "")
+                await anyio.lowlevel.checkpoint()
+            assert (await reply).score == 2.0
+        async with AsyncExitStack() as stack:
+            for _ in range(4):
+                grader = await stack.enter_async_context(pool.open_grader(OBEDIENT, HERE, 1))
+                assert (await grader.call(3, "")).score == 3.0
+                assert len(pool.list_hosts()) <= 4
 
 
 async def test_an_interpreter_that_is_not_there_is_named() -> None:

@@ -98,6 +98,19 @@ def test_what_a_killed_server_left_is_swept_and_a_living_one_keeps_its_own(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_root_that_somebody_tidied_away_is_made_anew(tmp_path: Path) -> None:
+    root = ScratchRoot(tmp_path)
+    remove_tree(root.make(0).parent)
+    assert list(tmp_path.iterdir()) == []
+
+    kept = root.make(0)
+    other = ScratchRoot(tmp_path)
+    assert kept.exists()
+    root.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 _LEAVES = """
 import os, sys
 from pathlib import Path

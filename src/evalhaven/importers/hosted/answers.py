@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 import httpx2
 
+from evalhaven.domain.foreign import form_of, words_of
 from evalhaven.domain.http_dates import find_http_time
 from evalhaven.importers.failures import failure_text
+from evalhaven.sampling.calls.said import read_error
 
 OK = 200
 UNAUTHORIZED = 401
@@ -57,7 +59,7 @@ class TransientError(Exception):
     @property
     def is_slow(self) -> bool:
         """Tell whether a smaller page may help."""
-        is_late = self.error.status in _SLOW or isinstance(self.__cause__, httpx2.TimeoutException)
+        is_late = self.error.status in _SLOW or isinstance(self.__cause__, httpx2.ReadTimeout)
         return is_late or self._is_too_large
 
 
@@ -76,16 +78,19 @@ def transient_failures() -> Generator[None]:
 
 
 def error_message(response: httpx2.Response) -> str:
-    """Return OpenAI's error message, else the body."""
+    """Return the error's message, else the words of the body."""
     if "location" in response.headers and response.is_redirect:
         # What follows the question mark may give access.
         return f"it leads elsewhere, to {response.headers['location'].partition('?')[0]}"
-    try:
-        document = response.json()
-        message = document["error"]["message"] if "error" in document else document["message"]
-    except (ValueError, KeyError, TypeError):
-        message = response.text.strip()
-    return str(message) or response.reason_phrase
+    return read_error(response.content).message or words_of(response.content) or response.reason_phrase
+
+
+def body_fault(content_type: str, body: bytes, reason: str) -> str:
+    """Return why a body is no JSON: it is something else altogether, or broken."""
+    if form := form_of(content_type, body):
+        began = words_of(body)
+        return f"it answers with {form} ({content_type or 'no content type'})" + (f": {began}" if began else "")
+    return f"the body is not whole: {reason}"
 
 
 def asked_delay(headers: httpx2.Headers) -> float | None:

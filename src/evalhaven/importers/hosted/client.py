@@ -25,6 +25,7 @@ from evalhaven.importers.hosted.answers import (
     HostedError,
     TransientError,
     asked_delay,
+    body_fault,
     error_message,
     is_transient,
     transient_failures,
@@ -86,12 +87,14 @@ class Retry:
         tries: How often it was made.
         most_tries: How often it is made at most.
         delay_s: Seconds until then.
+        is_smaller: It is made anew for a smaller page, which does not use up a try.
     """
 
     reason: str
     tries: int
     most_tries: int
     delay_s: float
+    is_smaller: bool = False
 
 
 class HostedClient:
@@ -167,7 +170,7 @@ class HostedClient:
             try:
                 parse(response.content)
             except InvalidJsonError as error:
-                raise _broken(error) from error
+                raise self._broken(response, response.content, error) from error
             try:
                 object_id(response.content)
             except InvalidJsonError as error:
@@ -259,7 +262,7 @@ class HostedClient:
             # A body may be large, and splitting it must not hold up the others.
             return bytes(body), await anyio.to_thread.run_sync(_split_named, bytes(body))
         except InvalidJsonError as error:
-            raise _broken(error) from error
+            raise self._broken(response, bytes(body), error) from error
         except NotAListError as error:
             raise HostedError(str(error), OK) from error
 
@@ -292,6 +295,10 @@ class HostedClient:
             raise TransientError(error, asked_delay(response.headers), response)
         raise error
 
+    def _broken(self, response: httpx2.Response, body: bytes, error: InvalidJsonError) -> TransientError:
+        fault = body_fault(response.headers.get("content-type", ""), body, str(error))
+        return TransientError(HostedError(self.account.hide_secrets(fault)[:_LONGEST_MESSAGE], OK))
+
     async def _persist(self, attempt: Callable[[], Awaitable[T]], shrink: Callable[[], bool] | None = None) -> T:
         """Try until it works, it cannot work, or the tries are used up; a smaller page does not use up a try."""
         tries = 0
@@ -304,12 +311,12 @@ class HostedClient:
                 self._has_answered = True
                 raise
             except TransientError as failure:
-                if not (failure.is_slow and shrink is not None and shrink()):
-                    tries += 1
+                is_smaller = failure.is_slow and shrink is not None and shrink()
+                tries += not is_smaller
                 if tries >= self.account.tries:
                     failure.error.is_gone = await self._is_gone()
                     raise failure.error from failure
-                await self._back_off(tries, failure)
+                await self._back_off(tries, failure, is_smaller=is_smaller)
             else:
                 self._has_answered = True
                 return result
@@ -333,14 +340,14 @@ class HostedClient:
             return False
         return True
 
-    async def _back_off(self, tries: int, failure: TransientError) -> None:
+    async def _back_off(self, tries: int, failure: TransientError, *, is_smaller: bool) -> None:
         delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** max(tries - 1, 0))
         # Jitter, so that clients which failed together do not come back together.
         delay_s *= self._chance.uniform(0.5, 1.0)
         if failure.delay_s is not None:
             delay_s = min(failure.delay_s, _LONGEST_HEEDED_DELAY_S) + self._chance.uniform(0.0, 0.1)
         if self._on_retry is not None:
-            self._on_retry(Retry(failure.error.message, tries, self.account.tries, delay_s))
+            self._on_retry(Retry(failure.error.message, tries, self.account.tries, delay_s, is_smaller))
         if failure.error.status == TOO_MANY:
             self._quiet_until = max(self._quiet_until, anyio.current_time() + delay_s)
         else:
@@ -382,10 +389,6 @@ def _split_named(body: bytes) -> Page:
 def path_of(*parts: str) -> str:
     """Return a path below the base URL; ids are escaped."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)
-
-
-def _broken(error: InvalidJsonError) -> TransientError:
-    return TransientError(HostedError(f"the body is not whole: {error}", OK))
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

@@ -35,10 +35,11 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Literal
 
+from evalhaven.domain.foreign import words_of
 from evalhaven.domain.masking import Secrets
 from evalhaven.domain.samples import ItemError
 from evalhaven.sampling.calls.backoff import find_asked_s
-from evalhaven.sampling.calls.said import Said, plain_text, read_error, what_came
+from evalhaven.sampling.calls.said import Said, read_error, what_came
 from evalhaven.sampling.transport.client import HttpReply, TransportError
 
 FailureKind = Literal["rate_limit", "server_error", "busy", "timeout", "connection", "invalid_reply", "final"]
@@ -182,7 +183,7 @@ def _judge(status: int, said: Said, endpoint: str, reply: HttpReply) -> Failure:
     if status < _BAD_REQUEST:
         message = f"{endpoint} answered {status} {_where_to(reply)}"
         return Failure(_error("unexpected_redirect", message), "final", is_fatal=True)
-    message = said.message or f"{endpoint} answered {status}: {plain_text(reply.body) or 'nothing more'}"
+    message = said.message or f"{endpoint} answered {status}: {words_of(reply.body) or 'nothing more'}"
     if status >= _SERVER_FAULT:
         is_loop = status == HTTPStatus.LOOP_DETECTED
         error = _error(_code_of(said, "loop_detected" if is_loop else "server_error"), message)

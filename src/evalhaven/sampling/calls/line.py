@@ -20,7 +20,7 @@ from evalhaven.sampling.calls.outage import EndpointDownError, Reachability, Wai
 from evalhaven.sampling.calls.repetition import Repetition
 from evalhaven.sampling.catalog import HOP_HEADER, Endpoint
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
-from evalhaven.sampling.secrets import secrets_of
+from evalhaven.sampling.secrets import keys_of, secrets_of
 from evalhaven.sampling.transport.client import Transport, TransportError
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Line:
     __slots__ = (
         "_endpoint",
         "_headers",
+        "_keys",
         "_secrets",
         "_timeout_s",
         "_transport",
@@ -55,6 +56,7 @@ class Line:
         self._endpoint = endpoint
         self._headers: Mapping[str, str] = {HOP_HEADER: "1", **endpoint.headers, "content-type": "application/json"}
         self._secrets = secrets_of(endpoint)
+        self._keys = keys_of(endpoint)
         self._timeout_s = endpoint.timeout_s
         self._transport = transport
         self.backoff = Backoff(
@@ -103,7 +105,7 @@ class Line:
         if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own borders
             return self._fail(failure_of_reply(reply, self._endpoint.name, self._secrets), permit, expected_tokens)
         try:
-            value = parse(reply.body)
+            value = parse(self._keys.hide_in(reply.body))
         except UnusableReplyError as error:
             failure = failure_of_unusable(reply, str(error), self._endpoint.name, self._secrets)
             return self._fail(failure, permit, expected_tokens)

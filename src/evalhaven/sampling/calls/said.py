@@ -1,9 +1,9 @@
 """What an endpoint said with an answer that is of no use: the error in it, or the beginning of what it is instead."""
 
-import html
 import re
 from dataclasses import dataclass
 
+from evalhaven.domain.foreign import beginning_of, form_of
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_reply, render
 from evalhaven.domain.masking import Secrets
 from evalhaven.sampling.transport.client import HttpReply
@@ -12,10 +12,6 @@ _BEGINNING_CHARS = 200
 _TYPE_CHARS = 100
 _MOST_BYTES = 256 * 1024  # of an error that is looked into
 _STATUS = re.compile(r"[1-5]\d\d")
-_UNREAD = re.compile(r"<(script|style|template|svg)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
-_EVENT = re.compile(r"\A\s*(?:data|event|id|retry)?:")
-_HTML = re.compile(r"\A\s*<(?:!doctype\s+html|html|head|body|\?xml)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +56,6 @@ def _choice_error(document: JsonObject) -> JsonValue:
     return first.get("error") if isinstance(first, dict) else None
 
 
-def plain_text(body: bytes) -> str:
-    """Return the words of an error in no known form, such as a gateway's page, in one line."""
-    text = _UNREAD.sub(" ", _decoded(body))
-    return " ".join(html.unescape(_TAG.sub(" ", text)).split())
-
-
 def what_came(reply: HttpReply, reason: str, secrets: Secrets) -> str:
     """Return the end of a sentence on a success that is none: status, content type and beginning.
 
@@ -76,27 +66,10 @@ def what_came(reply: HttpReply, reason: str, secrets: Secrets) -> str:
     """
     # Hidden before it is cut: half a secret is one too.
     content_type = secrets.hide(reply.headers.get("content-type", "no content type"))[:_TYPE_CHARS]
-    began = secrets.hide(" ".join(_UNREAD.sub(" ", _decoded(reply.body)).split()))[:_BEGINNING_CHARS]
-    form = _form_of(reply)
+    began = secrets.hide(beginning_of(reply.body))[:_BEGINNING_CHARS]
+    form = form_of(reply.headers.get("content-type", ""), reply.body)
     what = f"with {form}" if form else f"with what is no answer: {reason}"
     return f"answered {reply.status} ({content_type}) {what}" + (f". It begins: {began}" if began else "")
-
-
-def _form_of(reply: HttpReply) -> str:
-    """Return what a body is that is no answer, in words; "" where nothing can be said."""
-    content_type = reply.headers.get("content-type", "").lower()
-    text = reply.body[:_BEGINNING_CHARS].decode("utf-8", "replace")
-    if not text.strip():
-        return "nothing"
-    if "html" in content_type or _HTML.match(text):
-        return "an HTML page"
-    if "event-stream" in content_type or _EVENT.match(text):
-        return "an event stream, though none was asked for"
-    return ""
-
-
-def _decoded(body: bytes) -> str:
-    return body[:_MOST_BYTES].decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def _text(value: JsonValue) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.domain.samples import Sample, Usage, sample_namespace, token_count
+from evalhaven.domain.samples import Sample, sample_namespace, usage_of
 from evalhaven.domain.tool_calls import is_call, is_left_to_client, tool_call_of
 from evalhaven.sampling.protocols.content_parts import read_content
 from evalhaven.sampling.protocols.reply_errors import (
@@ -44,7 +44,7 @@ def response_sample(reply: JsonObject) -> Sample:
     output: list[JsonValue] = [message]
     finish_reason = _finish_reason(reply, waits=said.waits)
     model = name_or_none(reply.get("model"))
-    usage = _usage(reply.get("usage"))
+    usage = usage_of(reply.get("usage"))
     has_reasoning = "reasoning" in said.kinds or said.has_reasoning or usage.reasoning_tokens > 0
     left_out = (PARTS_LEFT_OUT,) if said.is_partial else ()
     return Sample(
@@ -86,7 +86,7 @@ def _read_items(items: list[JsonObject]) -> _Said:
     for item in items:
         kind = item.get("type")
         said.kinds.append(text_or_none(kind))
-        if kind == "message":
+        if _is_message(item):
             if not isinstance(item.get("content"), str | list):
                 raise UnusableReplyError("it has a message without content")
             spoken = read_content(item["content"])
@@ -98,6 +98,12 @@ def _read_items(items: list[JsonObject]) -> _Said:
             said.calls.append(_call(item))
             said.waits = said.waits or is_left_to_client(kind)
     return said
+
+
+def _is_message(item: JsonObject) -> bool:
+    """Tell whether an output item is a message; some servers leave out its type."""
+    kind = item.get("type")
+    return kind == "message" or (kind is None and isinstance(item.get("content"), str | list))
 
 
 def _final(texts: list[tuple[str, bool]]) -> str:
@@ -119,24 +125,10 @@ def _finish_reason(reply: JsonObject, *, waits: bool) -> str:
     return "tool_calls" if waits else "stop"
 
 
-def _usage(usage: JsonValue) -> Usage:
-    if not isinstance(usage, dict):
-        return Usage()
-    given, made = usage.get("input_tokens_details"), usage.get("output_tokens_details")
-    prompt, completion = token_count(usage.get("input_tokens")), token_count(usage.get("output_tokens"))
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=token_count(usage.get("total_tokens")) or prompt + completion,
-        cached_tokens=token_count(given.get("cached_tokens")) if isinstance(given, dict) else 0,
-        reasoning_tokens=token_count(made.get("reasoning_tokens")) if isinstance(made, dict) else 0,
-    )
-
-
 def _reasoning_alone(items: list[JsonValue]) -> str:
     """Return the reasoning of a response without a message: some servers put the whole answer there."""
     objects = [item for item in items if isinstance(item, dict)]
-    if any(item.get("type") == "message" for item in objects):
+    if any(_is_message(item) for item in objects):
         return ""
     contents = [item.get("content") for item in objects if item.get("type") == "reasoning"]
     parts = [part for content in contents if isinstance(content, list) for part in content]
