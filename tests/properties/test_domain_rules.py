@@ -20,7 +20,7 @@ from evalhaven.domain.statuses import ItemStatus
 from evalhaven.domain.tallies import NOTHING, CriterionTally, Tally
 from evalhaven.domain.template_checks import criteria_cautions
 from evalhaven.domain.templates import parse_template
-from evalhaven.runs.rows import RowError, parse_row
+from evalhaven.runs.rows.parsing import RowError, parse_row
 from tests.properties.json_texts import (
     OBJECTS,
     RANDOMS,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue
-from evalhaven.runs.inline import take_apart
+from evalhaven.runs.accepting.inline import take_apart
 from tests.properties.json_texts import (
     OBJECTS,
     PAIRS,

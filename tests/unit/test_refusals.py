@@ -13,7 +13,7 @@ from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.template_checks import MAX_CAUTIONS, criteria_cautions
 from evalhaven.domain.templates import TemplateTooLargeError, parse_template
 from evalhaven.graders.string_check import StringCheck
-from evalhaven.runs import inline
+from evalhaven.runs.accepting import inline
 from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import sqlite_url

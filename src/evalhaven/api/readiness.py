@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import anyio
 import anyio.to_thread
@@ -10,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.storage.projects import check_project, try_to_write
@@ -21,6 +21,24 @@ _FAILED_AGAIN_S = 1.0
 _WAITED_FOR_S = 1.0  # whoever probes has a time limit, often of a second or two
 _LONGEST_TRIAL_S = 10.0
 _LONGEST_READ_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorState:
+    """How the executor is.
+
+    Attributes:
+        name: In one word.
+        reason: Why it does no work just now; "" where it does.
+    """
+
+    name: Literal["ok", "starting", "down", "not_responding", "crash_looping", "paused"]
+    reason: str = ""
+
+    @property
+    def is_up(self) -> bool:
+        """Tell whether the process is there and answers, or will in a moment."""
+        return self.name not in ("down", "not_responding")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from evalhaven.domain.paging import PAGE_BYTES, Page
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.tallies import CriterionTally, Tally
-from evalhaven.runs.inline import inline_document
+from evalhaven.runs.accepting.inline import inline_document
 from evalhaven.storage.blobs import BlobStore, json_array_blocks
 
 RESULT_TYPES = {

@@ -10,19 +10,18 @@ import anyio.to_thread
 
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
 from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
+from evalhaven.app.server_link import beat, die_with_parent, follow_parent
 from evalhaven.app.stores import blob_store, database_url, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
-from evalhaven.runs.conductor import CHUNKS_AT_ONCE
+from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.executor import Executor
-from evalhaven.runs.heartbeats import beat
+from evalhaven.runs.executing.conductor import CHUNKS_AT_ONCE
+from evalhaven.runs.executing.executor import Executor
 from evalhaven.runs.patience import Patience
-from evalhaven.runs.purge import Purger
-from evalhaven.runs.supervisor import die_with_parent, follow_parent
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.embeddings.embedder import open_embedder
 from evalhaven.sandbox.scratch import sweep_scratch

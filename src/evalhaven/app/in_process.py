@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
+from evalhaven.api.readiness import ExecutorState
 from evalhaven.app.endpoints import open_catalog
 from evalhaven.app.server import build_services
 from evalhaven.app.upgrade import upgraded_database
-from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 

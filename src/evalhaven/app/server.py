@@ -17,20 +17,19 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
-from evalhaven.api.readiness import Readiness
+from evalhaven.api.readiness import ExecutorState, Readiness
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
 from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
+from evalhaven.app.supervisor import ExecutorSupervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
-from evalhaven.runs.deaths import note_orderly_stop
-from evalhaven.runs.heartbeats import ExecutorState
-from evalhaven.runs.purge import sweep_blobs
-from evalhaven.runs.supervisor import ExecutorSupervisor
+from evalhaven.runs.ending.purge import sweep_blobs
+from evalhaven.runs.executing.deaths import note_orderly_stop
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.scratch import sweep_scratch

@@ -9,13 +9,12 @@ import pytest
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
-from evalhaven.api.readiness import Readiness
+from evalhaven.api.readiness import ExecutorState, Readiness
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
-from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding

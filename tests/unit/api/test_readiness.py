@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from evalhaven.api import readiness
-from evalhaven.api.readiness import Readiness
+from evalhaven.api.readiness import ExecutorState, Readiness
 from evalhaven.api.services import Services
-from evalhaven.runs.heartbeats import ExecutorState
 from evalhaven.storage.database import Database
 from evalhaven.storage.tables import projects
 from tests.unit.api.conftest import calling

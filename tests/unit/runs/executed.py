@@ -12,8 +12,8 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING, Tally
 from evalhaven.graders.registry import build_grader
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.items import ItemEvaluator
-from evalhaven.runs.rows import Row
+from evalhaven.runs.evaluating.items import ItemEvaluator
+from evalhaven.runs.rows.parsing import Row
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.output_items import list_output_items
 from evalhaven.storage.runs import get_run, save_status

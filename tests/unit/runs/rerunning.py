@@ -15,10 +15,10 @@ from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.tallies import NOTHING
-from evalhaven.runs.chunks import ChunkRunner
-from evalhaven.runs.conductor import RunConductor
+from evalhaven.runs.accepting.reruns import regraded_run, reopened_run
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.reruns import regraded_run, reopened_run
+from evalhaven.runs.executing.chunks import ChunkRunner
+from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.sampling.catalog import Price
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.chunks import reopen_chunks

@@ -28,10 +28,10 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.template_checks import criteria_cautions
 from evalhaven.graders.multi import refuse_formulas
-from evalhaven.runs.creation import option_cautions
-from evalhaven.runs.judging import refuse_unanswerable
-from evalhaven.runs.reruns import regraded_run, reopened_run, tools_of_retry
-from evalhaven.runs.sampler import sampling_cautions
+from evalhaven.runs.accepting.creation import option_cautions
+from evalhaven.runs.accepting.reruns import regraded_run, reopened_run, tools_of_retry
+from evalhaven.runs.evaluating.judging import refuse_unanswerable
+from evalhaven.runs.evaluating.sampler import sampling_cautions
 from evalhaven.storage import runs as store
 from evalhaven.storage.chunks import reopen_chunks
 from evalhaven.storage.evals import get_eval

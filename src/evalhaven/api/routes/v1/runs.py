@@ -31,10 +31,10 @@ from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import input_message_cautions
-from evalhaven.runs.creation import new_run, option_cautions
-from evalhaven.runs.inline import take_apart, write_inline_rows
-from evalhaven.runs.judging import refuse_unanswerable
-from evalhaven.runs.sampler import sampling_cautions
+from evalhaven.runs.accepting.creation import new_run, option_cautions
+from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
+from evalhaven.runs.evaluating.judging import refuse_unanswerable
+from evalhaven.runs.evaluating.sampler import sampling_cautions
 from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.storage import evals as eval_store
 from evalhaven.storage import runs as store

@@ -1,0 +1,56 @@
+"""The executor's link to its server: it hears wake-ups, tells how things are, and ends with the server."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import anyio
+
+_PR_SET_PDEATHSIG = 1
+_BEAT_S = 1.0
+_SHOWN_CHARS = 300
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Let the kernel kill this process when its parent ends; end at once if it is gone already.
+
+    Args:
+        parent_pid: Process id of the parent as it was before this process started.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+async def follow_parent(on_wake: Callable[[], None]) -> None:
+    """Call `on_wake` for each wake-up on the parent's socket (standard input); return when the parent is gone."""
+    descriptor = sys.stdin.fileno()
+    while True:
+        await anyio.wait_readable(descriptor)
+        try:
+            if not os.read(descriptor, 4096):
+                return
+        except BlockingIOError:
+            continue
+        except ConnectionResetError:  # it left with beats unread
+            return
+        on_wake()
+
+
+async def beat(find_problem: Callable[[], str]) -> None:
+    """Tell the server on standard input, a socket to it, how things are, until canceled.
+
+    Args:
+        find_problem: Returns what keeps runs from going on, "" for nothing.
+    """
+    descriptor = sys.stdin.fileno()
+    while True:
+        line = " ".join(find_problem().split())[:_SHOWN_CHARS]
+        # A server that reads nothing just now misses a beat, and one that is gone is noticed elsewhere.
+        with suppress(OSError):
+            os.write(descriptor, f"{line}\n".encode())
+        await anyio.sleep(_BEAT_S)

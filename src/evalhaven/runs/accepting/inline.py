@@ -1,0 +1,128 @@
+"""Rows sent inside the request: checked one by one and written to the run's blob, never held all at once."""
+
+from dataclasses import dataclass
+
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError, RequestTooLargeError
+from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, RawJson, Span
+from evalhaven.domain.schemas import ItemSchema
+from evalhaven.runs.rows.checks import BareItemSearch, Notices, RowChecker
+from evalhaven.runs.rows.parsing import MAX_ROW_BYTES, RowError
+from evalhaven.storage.blobs import BlobWriter
+
+CONTENT_PARAM = "data_source.source.content"
+_PATH = ("data_source", "source", "content")
+_SHOWN_ROWS = 10
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+_LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+
+
+@dataclass(frozen=True, slots=True)
+class RunBody:
+    """A create-run request taken apart.
+
+    Attributes:
+        document: The parsed body with an empty list in place of inline rows.
+        rows: Where the list of inline rows stands in the raw body; None without one.
+    """
+
+    document: JsonValue
+    rows: Span | None
+
+
+def take_apart(raw: RawJson) -> RunBody:
+    """Split a create-run body into its document and the place of its inline rows.
+
+    Raises:
+        InvalidJsonError: The body is not JSON.
+        RequestTooLargeError: What stands beside the inline rows is over 16 MB.
+    """
+    rows = _find_rows(raw)
+    if len(raw) - (0 if rows is None else rows[1] - rows[0]) > MAX_DOCUMENT_BYTES:
+        raise RequestTooLargeError(
+            "The request body is over 16 MB even without its inline rows. Upload large data as a file "
+            "(POST /v1/files) and name it by a 'file_id' source.",
+            code="request_too_large",
+        )
+    if rows is None:
+        return RunBody(jsontext.parse_received(raw[:]), None)
+    return RunBody(jsontext.parse_received(raw[: rows[0]] + b"[]" + raw[rows[1] :]), rows)
+
+
+def write_inline_rows(
+    raw: RawJson,
+    rows: Span,
+    schema: ItemSchema,
+    writer: BlobWriter,
+    *,
+    is_sampled: bool = False,
+    is_strict: bool = False,
+) -> Notices:
+    """Check the inline rows of a request and write them as JSONL; return what there is to tell of them.
+
+    Args:
+        raw: The request's body.
+        rows: Where its rows stand.
+        schema: What items have to satisfy.
+        writer: Takes the JSONL.
+        is_sampled: Whether the run asks a model for its samples.
+        is_strict: Whether a scalar in the place of a string is refused.
+
+    Raises:
+        InvalidRowsError: Rows are malformed or break the item schema; names up to ten by index and JSON pointer.
+        InvalidRequestError: There are none.
+    """
+    problems: list[str] = []
+    count = 0
+    try:
+        search = BareItemSearch()
+        for start, end in jsontext.elements(raw, rows):
+            if not search.look(raw[start:end]):
+                break
+        checker = RowChecker(schema, is_sampled=is_sampled, is_strict=is_strict, are_bare=search.are_bare)
+        for start, end in jsontext.elements(raw, rows):
+            text = raw[start:end]
+            try:
+                # With its line feed it must be a line that the executor reads.
+                if len(text) >= MAX_ROW_BYTES:
+                    raise RowError(f"it is longer than {MAX_ROW_BYTES // 1024 // 1024} MB.")  # noqa: TRY301 - a row's
+                checker.check(text, f"row {count}")
+            except RowError as error:
+                problems.append(f"row {count}: {error}")
+                if len(problems) == _SHOWN_ROWS:
+                    break
+            if not problems:
+                # A raw line break in JSON is white space between tokens; as a blank it keeps one row on one line.
+                writer.write(text.translate(_LINE_BREAKS) + b"\n")
+            count += 1
+    except InvalidJsonError as error:
+        raise InvalidRequestError(f"The request body is not valid JSON: {error}.", code="invalid_json") from error
+    if problems:
+        rest = " The rows after these were not looked at." if len(problems) == _SHOWN_ROWS else ""
+        raise InvalidRowsError(
+            f"'{CONTENT_PARAM}' has rows that cannot be used: {' '.join(problems)}{rest}", param=CONTENT_PARAM
+        )
+    if count == 0:
+        raise InvalidRequestError(
+            f"'{CONTENT_PARAM}' is empty: a run needs at least one row such as {{\"item\": {{…}}}}.",
+            param=CONTENT_PARAM,
+        )
+    return checker.notices
+
+
+def _find_rows(raw: RawJson) -> Span | None:
+    span: Span = (0, len(raw))
+    for name in _PATH:
+        if not jsontext.starts_with(raw, span, b"{"):
+            return None
+        found = jsontext.members(raw, span, only=name).get(name)
+        if found is None:
+            return None
+        span = found
+    return span if jsontext.starts_with(raw, span, b"[") else None
+
+
+def inline_document(data_source: JsonObject, placeholder: JsonValue) -> JsonObject:
+    """Return a data source whose inline rows are replaced by a placeholder."""
+    source = data_source["source"]
+    return {**data_source, "source": {**source, "content": placeholder}} if isinstance(source, dict) else data_source

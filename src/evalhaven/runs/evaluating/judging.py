@@ -1,0 +1,229 @@
+"""The judges of a run: the models that its graders ask, called like the model that is evaluated."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import anyio
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.evals import Eval
+from evalhaven.domain.grader_parts import walk_criteria
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.runs import Run
+from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
+from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries, require_price
+from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
+from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
+from evalhaven.wire.requests import format_param
+
+_ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
+_JUDGES = ("score_model", "label_model")
+# Whether the answer is a score or a label changes nothing about whether it can be asked for.
+_ANY_FORMAT: JsonObject = {
+    "type": "json_schema",
+    "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True},
+}
+
+
+def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
+    """Let pass a run whose judges can all be asked; return whether its graders call any model, that of embeddings too.
+
+    Raises:
+        InvalidRequestError: No endpoint serves one's model, the one that does cannot be asked so, or a budget in
+            dollars meets a model without a price.
+    """
+    has_judges = False
+    for grader in walk_criteria(run.criteria(parent)):
+        if grader.document.get("type") not in _JUDGES:
+            continue
+        has_judges = True
+        criterion, name = grader.document, grader.name
+        try:
+            target = catalog.find(str(criterion.get("model") or ""), format_param((*grader.path, "model")) or "")
+            compile_judge(criterion.get("input"), criterion.get("sampling_params"), _ANY_FORMAT, target)
+        except UnknownModelError as error:
+            error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
+            raise
+        except UnsupportedRequestError as error:
+            message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
+            document, *path = error.at
+            place = (*grader.path, "input" if document == "messages" else document, *path)
+            raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
+        require_price(run, target)
+    return has_judges or _compares_embeddings(list(run.criteria(parent)))
+
+
+def _compares_embeddings(criteria: JsonValue) -> bool:
+    if isinstance(criteria, dict):
+        return criteria.get("evaluation_metric") == "cosine" or _compares_embeddings(list(criteria.values()))
+    return isinstance(criteria, list) and any(_compares_embeddings(part) for part in criteria)
+
+
+class RunJudges:
+    """Opens the judges of one run, and knows how their calls go."""
+
+    def __init__(self, engine: Engine, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> None:
+        """Open none yet.
+
+        Args:
+            engine: What runs are executed with.
+            run: The run.
+            guard: Watches all its calls.
+            run_limit: How many calls the run may have under way.
+        """
+        self._engine = engine
+        self._run = run
+        self._guard = guard
+        self._run_limit = run_limit
+        self._opened: list[tuple[str, _OpenedJudge]] = []
+
+    def open(self, prompt: JudgePrompt) -> JudgeModel:
+        """Compile a prompt for the endpoint that serves its model.
+
+        Raises:
+            UnknownModelError: There is none.
+            UnsupportedRequestError: It cannot be asked so.
+        """
+        target = self._engine.catalog.find(prompt.model)
+        guard, known_flow = self._guard.watch_judge(), self._known_flow(len(self._opened))
+
+        def open_form(lacks: Lacks, flow: JsonValue) -> _Form:
+            lesser = Target(replace(target.endpoint, lacks=lacks), target.model)
+            maker = compile_judge(prompt.messages, prompt.params, prompt.answer_format, lesser)
+            watch = guard if find_less(lacks) is None else guard.passing(refuses_form)
+            question = Question(target, maker)
+            sampler = Sampler(self._engine, self._run, watch, question, self._run_limit, flow)
+            return _Form(sampler, maker.adaptations, asked_for(lacks))
+
+        judge = _OpenedJudge(target, self._engine.answer_forms, open_form, known_flow)
+        self._opened.append((prompt.criterion, judge))
+        return judge
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._opened)
+
+    @property
+    def flows(self) -> list[JsonValue]:
+        """Return how the calls of each judge go."""
+        return [{"criterion": name, **judge.flow} for name, judge in self._opened]
+
+    @property
+    def unreachable(self) -> list[bool]:
+        """Return of each judge whether its endpoint cannot be reached now."""
+        return [judge.sampler.is_unreachable for _, judge in self._opened]
+
+    def _known_flow(self, number: int) -> JsonValue:
+        known = None if self._run.flow is None else self._run.flow.get("judges")
+        return known[number] if isinstance(known, list) and number < len(known) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Everything of a run that calls models.
+
+    Attributes:
+        sampler: Asks the run's own model; None where it samples nothing.
+        judges: Those of its graders.
+    """
+
+    sampler: Sampler | None
+    judges: RunJudges
+
+    def __bool__(self) -> bool:
+        """Tell whether any model is called."""
+        return self.sampler is not None or bool(self.judges)
+
+    @property
+    def unreachable(self) -> list[bool]:
+        """Return of each model, judges included, whether its endpoint cannot be reached now."""
+        own = [] if self.sampler is None else [self.sampler.is_unreachable]
+        return [*own, *self.judges.unreachable]
+
+    @property
+    def flow(self) -> JsonObject:
+        """Return how the calls go: those to the run's model and, under `judges`, those of each judge.
+
+        A run that samples nothing shows its first judge in the place of the model.
+        """
+        judges = self.judges.flows
+        first = judges[0] if self.sampler is None else self.sampler.flow
+        return {**(first if isinstance(first, dict) else {}), **({"judges": judges} if judges else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A way to ask a judge."""
+
+    sampler: Sampler
+    adaptations: tuple[str, ...]
+    asked_for: AskedFor
+
+
+class _OpenedJudge:
+    """A judge as graders see it: where its endpoint refuses the form of answer it is asked for less.
+
+    What an endpoint answered then is remembered. A refusal alone is not: its words may be about one item.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        known: AnswerForms,
+        open_form: Callable[[Lacks, JsonValue], _Form],
+        known_flow: JsonValue,
+    ) -> None:
+        self._target = target
+        self._known = known
+        self._open_form = open_form
+        lacks = known.lacks_of(target)
+        self._forms = {lacks: open_form(lacks, known_flow)}
+
+    @property
+    def sampler(self) -> Sampler:
+        """Return what asks in the form that is known to be answered."""
+        return self._form_without(self._known.lacks_of(self._target)).sampler
+
+    @property
+    def concurrency(self) -> int:
+        return _ITEMS_A_CALL * self.sampler.concurrency
+
+    @property
+    def adaptations(self) -> tuple[str, ...]:
+        return self._form_without(self._known.lacks_of(self._target)).adaptations
+
+    @property
+    def flow(self) -> JsonObject:
+        """Return how its calls go, with the retries in every form."""
+        retries = Counter[str]()
+        for form in self._forms.values():
+            retries.update(known_retries(form.sampler.flow))
+        return {**self.sampler.flow, "retries": dict(retries)}
+
+    async def ask(self, namespaces: Mapping[str, JsonValue]) -> Answer:
+        attempts = 0
+        lacks = self._known.lacks_of(self._target)
+        while True:
+            form = self._form_without(lacks)
+            # A question to the cache is the same one for every repeat: repeats differ in what is judged.
+            sample = await form.sampler.sample_item(namespaces, 0)
+            less = find_less(lacks)
+            if sample.error is None or less is None or not refuses_form(sample.error):
+                break
+            attempts += sample.attempts
+            lacks = less | self._known.lacks_of(self._target)
+        if attempts:
+            sample = replace(sample, attempts=sample.attempts + attempts)
+            if sample.error is None:
+                self._known.learn(self._target, lacks)
+        return Answer(sample, form.asked_for)
+
+    def _form_without(self, lacks: Lacks) -> _Form:
+        form = self._forms.get(lacks)
+        if form is None:
+            form = self._forms[lacks] = self._open_form(lacks, None)
+        return form

@@ -1,0 +1,63 @@
+"""Output items evaluated again: another run's are graded anew, errored ones of the run itself are mended."""
+
+from dataclasses import replace
+
+from evalhaven.domain.ids import created_at_of
+from evalhaven.domain.output_items import OutputItem
+from evalhaven.domain.samples import NO_SAMPLE, Sample
+from evalhaven.runs.evaluating.items import ItemEvaluator
+from evalhaven.runs.rows.parsing import Row
+from evalhaven.runs.sources.stored_rows import StoredRow
+
+
+class StoredItemEvaluator(ItemEvaluator):
+    """Evaluates output items again, beside rows that are evaluated for the first time."""
+
+    async def evaluate_item(self, row: Row, position: int, repeat: int = 0) -> OutputItem:
+        """Return the output item of a row.
+
+        Args:
+            row: The item, as a row or as an output item that there is.
+            position: 0-based index of the row in its source.
+            repeat: 0-based number of the repetition.
+        """
+        if not isinstance(row, StoredRow) or row.stored is None:
+            return await super().evaluate_item(row, position, repeat)
+        return await (self._mend if row.is_own else self._grade_again)(row, row.stored)
+
+    async def _grade_again(self, row: StoredRow, stored: OutputItem) -> OutputItem:
+        sample = _reused(row.readable)
+        item_id = self._ids.new_output_item_id()
+        return OutputItem(
+            id=item_id,
+            position=stored.position,
+            repeat=stored.repeat,
+            created_at=created_at_of(item_id),
+            item_text=stored.item_text,
+            item_hash=stored.item_hash,
+            sample=sample,
+            grades=[] if sample.error is not None else await self._grade(row, sample),
+        )
+
+    async def _mend(self, row: StoredRow, stored: OutputItem) -> OutputItem:
+        """Do what failed again: ask for the sample where there is none, and grade where a grade erred."""
+        sample, grades = row.readable, list(stored.grades)
+        if sample.error is not None:
+            if self._sampler is None:
+                return stored  # as it is: nobody can ask for what was not answered then
+            sample = await self._sampler.sample_item({"item": row.item}, stored.repeat)
+            grades = [] if sample.error is not None else await self._grade(row, sample)
+        else:
+            erred = [index for index, grade in enumerate(grades) if grade.error is not None]
+            mended = await self._grade(row, sample, erred)
+            for index, grade in zip(erred, mended, strict=True):
+                grades[index] = grade if grade.error is None else grades[index]
+        # Its id and time stay: who pages through the items meets each of them once.
+        return replace(stored, sample=sample, grades=grades)
+
+
+def _reused(sample: Sample) -> Sample:
+    """Return a sample as one that costs nothing here."""
+    if sample is NO_SAMPLE or sample.recorded_text is not None:
+        return sample
+    return replace(sample, is_reused=True)

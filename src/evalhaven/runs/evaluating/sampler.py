@@ -1,0 +1,323 @@
+"""The sampler: asks a model for the sample of one item, or to judge it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+
+import anyio
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.evals import Caution
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.evaluating.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
+from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
+from evalhaven.runs.evaluating.guard import CallGuard
+from evalhaven.runs.tool_secrets import refuse_secrets, secrets_of, with_tools, without_secrets
+from evalhaven.sampling.calls.caller import Asker, CallFailedError
+from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
+from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
+from evalhaven.sampling.protocols.replies import read_reply
+from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_sampling
+from evalhaven.storage.sample_cache import find_cached
+from evalhaven.wire.requests import format_param
+
+_CHARS_A_TOKEN = 4
+_SHOWN_CHANGES = 50
+_MILLION = 1_000_000
+_LARGE_BYTES = 256 * 1024
+_LARGE_BYTES_UNDER_WAY = 64 * 1024 * 1024
+_KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
+_NOTHING_SAID: JsonObject = {"role": "assistant", "content": ""}
+
+
+def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
+    """Return what will be done otherwise than a run asks, because of the endpoint that serves its model.
+
+    Raises:
+        InvalidRequestError: No endpoint serves the model, or the one that does cannot do what is asked.
+    """
+    if not run.is_sampled:
+        return []
+    refuse_secrets(run.options.extra_body)
+    target = catalog.find(run.model, "data_source.model")
+    try:
+        maker = compile_sampling(run.data_source, target, run.options.extra_body)
+    except UnsupportedRequestError as error:
+        raise InvalidRequestError(str(error), param=_param_of(error), code="unsupported") from error
+    require_price(run, target)
+    return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+
+
+def _param_of(error: UnsupportedRequestError) -> str:
+    """Return the place in a create-run request at which something stands that cannot be sent."""
+    document, *path = error.at
+    around = {"messages": "data_source.input_messages.template", "extra_body": "evalhaven.extra_body"}
+    return format_param((around.get(str(document), f"data_source.{document}"), *path)) or "data_source"
+
+
+def require_price(run: Run, target: Target) -> None:
+    """Let pass a run whose budget in dollars can be kept.
+
+    Raises:
+        InvalidRequestError: It has one, and no price is known for a model that it asks.
+    """
+    budget = run.options.budget
+    if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
+        raise InvalidRequestError(
+            f"'evalhaven.budget.cost' cannot be kept: the endpoint {target.endpoint.name!r} states no price for "
+            f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
+            param="evalhaven.budget.cost",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked about each item.
+
+    Attributes:
+        target: The model.
+        maker: Makes the requests.
+        secrets: Texts that no message of an error may repeat.
+    """
+
+    target: Target
+    maker: RequestMaker
+    secrets: list[str] = field(default_factory=list[str])
+
+
+def sampling_question(run: Run, catalog: Catalog, tools: list[JsonValue] | None = None) -> Question:
+    """Return what a run asks its model.
+
+    Args:
+        run: A run with a model.
+        catalog: Which endpoint serves it.
+        tools: The run's tools with what authenticates them; None where they hold no secrets.
+
+    Raises:
+        UnknownModelError: No endpoint serves the model any more.
+        UnsupportedRequestError: The endpoint that does cannot do what is asked.
+    """
+    target = catalog.find(run.model)
+    maker = compile_sampling(with_tools(run.data_source, tools), target, run.options.extra_body)
+    return Question(target, maker, [] if tools is None else secrets_of(tools))
+
+
+class Sampler:
+    """Asks one model about the items of one run: for their samples, or to judge these."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: Run,
+        guard: CallGuard,
+        question: Question,
+        run_limit: anyio.CapacityLimiter | None = None,
+        known_flow: JsonValue = None,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            run: The run.
+            guard: Learns how each call ended.
+            question: Whom to ask, and what.
+            run_limit: How many calls the run may have under way; None leaves that to the endpoints.
+            known_flow: How the calls went before the run was taken up again.
+        """
+        self._engine = engine
+        self._run = run
+        self._guard = guard
+        self._target = question.target
+        self._maker = question.maker
+        self._files = AttachedFiles(engine, run.scope)
+        self._secrets = question.secrets
+        self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
+        self._largest_bytes = 0
+        self._identity = _identity_of(self._target.endpoint, self._maker.path)
+        self._began_at = engine.clock.now()
+        self.on_pause: Callable[[], None] | None = None  # told whenever a call pauses before its next attempt
+        # A run that is taken up again goes on counting.
+        self._retries = Counter(known_retries(known_flow))
+        was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
+        self._asker = Asker(run_limit, self._note_retry, was_answered)
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many calls may be under way at once."""
+        most = self._target.endpoint.max_concurrency
+        return min(most, self._run.options.max_concurrency or most)
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Tell whether the model's endpoint cannot be reached now."""
+        return self._engine.caller.find_unreachable(self._target) is not None
+
+    @property
+    def flow(self) -> JsonObject:
+        """Return how the run's calls go: the limiter of its model with its last changes, and retries by kind."""
+        caller = self._engine.caller
+        state = caller.find_state(self._target)
+        unreachable = caller.find_unreachable(self._target)
+        changes = [change for change in caller.changes(self._target) if change.at >= self._began_at]
+        return {
+            "endpoint": self._target.endpoint.name,
+            "answered": self._asker.was_answered,
+            "unreachable": None if unreachable is None else unreachable.to_json(),
+            "retries": dict(self._retries),
+            **({} if state is None else state.to_json()),
+            "changes": [asdict(change) for change in changes[-_SHOWN_CHANGES:]],
+        }
+
+    async def sample_item(self, namespaces: Mapping[str, JsonValue], repeat: int) -> Sample:
+        """Return the sample of an item; what goes wrong is its error.
+
+        Args:
+            namespaces: The values of `item` and, for judges, `sample`.
+            repeat: 0-based number of the repetition; each is a question of its own to the cache.
+        """
+        # A run whose requests are large holds few of them at once: each is in memory until it is answered.
+        if self._largest_bytes < _LARGE_BYTES:
+            files = FilesOfRequest(self._files)
+            try:
+                request = self._make(namespaces, files)
+            except RequestError as error:
+                return _failed(error.error, unresolved=error.unresolved)
+            except FileNotLoadedError as wanted:
+                self._largest_bytes = max(self._largest_bytes, _LARGE_BYTES)
+                async with self._large.hold(self._largest_bytes):
+                    return await self._sample_with_files(namespaces, repeat, files, wanted)
+            return await self._answer(request, repeat)
+        async with self._large.hold(self._largest_bytes):
+            return await self._sample_with_files(namespaces, repeat, FilesOfRequest(self._files))
+
+    async def _sample_with_files(
+        self,
+        namespaces: Mapping[str, JsonValue],
+        repeat: int,
+        files: FilesOfRequest,
+        wanted: FileNotLoadedError | None = None,
+    ) -> Sample:
+        try:
+            while True:
+                if wanted is not None:
+                    await files.load(wanted.file_id)
+                try:
+                    request = self._make(namespaces, files)
+                    break
+                except FileNotLoadedError as next_wanted:
+                    wanted = next_wanted
+        except RequestError as error:
+            return _failed(error.error, unresolved=error.unresolved)
+        return await self._answer(request, repeat)
+
+    def _make(self, namespaces: Mapping[str, JsonValue], files: FilesOfRequest) -> ModelRequest:
+        request = self._maker.make(namespaces, files)
+        self._largest_bytes = max(self._largest_bytes, len(request.body))
+        return request
+
+    async def _answer(self, request: ModelRequest, repeat: int) -> Sample:
+        request_hash = self._hash_of(request, repeat) if self._run.options.cache else None
+        if request_hash is not None:
+            found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
+            if found is not None:
+                namespace = sample_namespace(found.output, found.finish_reason, found.model)
+                return replace(
+                    found,
+                    input=request.shown,
+                    cost=0.0,
+                    attempts=0,
+                    is_cached=True,
+                    namespace=namespace,
+                    unresolved=request.unresolved,
+                )
+        return await self._ask(request, request_hash)
+
+    async def _find_cached(self, request_hash: bytes) -> Sample | None:
+        async with self._engine.database.read() as tx:
+            return await find_cached(tx, self._run.scope, request_hash)
+
+    async def _ask(self, request: ModelRequest, request_hash: bytes | None) -> Sample:
+        path = self._maker.path
+        try:
+            called = await self._engine.caller.call(
+                self._target,
+                path,
+                request.body,
+                lambda body: read_reply(path, body),
+                len(request.body) // _CHARS_A_TOKEN,
+                self._asker,
+            )
+        except CallFailedError as failed:
+            error = without_secrets(failed.error, self._secrets)
+            self._guard.note_failure(error, is_fatal=failed.is_fatal_for_run)
+            if failed.is_unreachable:
+                self._guard.note_unreachable(error)
+            return _failed(error, request.shown, failed.attempts, request.unresolved)
+        answer = called.value
+        cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
+        self._guard.note_answer(cost, answer.usage.total_tokens)
+        return Sample(  # dataclasses.replace would cost twice as much
+            input=request.shown,
+            output=answer.output,
+            finish_reason=answer.finish_reason,
+            model=answer.model or self._target.model,
+            usage=answer.usage,
+            namespace=answer.namespace,
+            latency_ms=called.latency_ms,
+            attempts=called.attempts,
+            cost=cost,
+            request_hash=request_hash,
+            unresolved=request.unresolved,
+            reasoning=answer.reasoning,
+            notes=answer.notes,
+        )
+
+    def _note_retry(self, kind: str) -> None:
+        self._retries[kind] += 1
+        if self.on_pause is not None:
+            self.on_pause()
+
+    def _hash_of(self, request: ModelRequest, repeat: int) -> bytes:
+        """Return the hash of all that shapes an answer: who is asked and how, what, and for the how manieth time."""
+        digest = sha256(self._identity)
+        digest.update(f"{repeat}\n".encode())
+        digest.update(request.body)
+        return digest.digest()
+
+
+def _identity_of(endpoint: Endpoint, path: str) -> bytes:
+    """Return what tells an endpoint from others; its key may change without changing its answers."""
+    headers = sorted((name, value) for name, value in endpoint.headers.items() if name not in _KEY_HEADERS)
+    return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
+
+
+def _failed(
+    error: ItemError,
+    shown: list[JsonValue] | None = None,
+    attempts: int = 0,
+    unresolved: tuple[str, ...] = (),
+) -> Sample:
+    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts, unresolved=unresolved)
+
+
+def _cost_of(usage: Usage, price: Price | None) -> float | None:
+    """Return the US dollars of a call; None without a price, or where the endpoint counted no tokens."""
+    if price is None or usage.total_tokens == 0:
+        return None
+    cached_price = price.input if price.cached_input is None else price.cached_input
+    cached = min(usage.cached_tokens, usage.prompt_tokens)
+    fresh = usage.prompt_tokens - cached
+    dollars = fresh * price.input + cached * cached_price + usage.completion_tokens * price.output
+    return dollars / _MILLION
+
+
+def known_retries(flow: JsonValue) -> dict[str, int]:
+    """Return the retries by kind that are written in how calls went."""
+    retries = flow.get("retries") if isinstance(flow, dict) else None
+    counts = retries.items() if isinstance(retries, dict) else ()
+    return {kind: count for kind, count in counts if isinstance(count, int)}

@@ -1,0 +1,127 @@
+"""The chunk runner: executes one chunk of a run, however it was handed out and however often.
+
+Only positions without an output item are executed; items are stored in durable batches together with the tally that
+they add to. So a chunk cut short at any point and run again leaves the same rows and the same counts.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+
+from evalhaven.domain.output_items import OutputItem
+from evalhaven.domain.runs import Chunk, Run
+from evalhaven.domain.samples import Sample
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.evaluating.items import ItemEvaluator
+from evalhaven.runs.executing.batches import Batch, Outbox
+from evalhaven.runs.executing.pool import ItemPool
+from evalhaven.runs.sources.stored_rows import open_missing_rows
+from evalhaven.storage.chunks import mark_chunks_done
+from evalhaven.storage.output_items import StoredBeforeError, insert_output_items
+from evalhaven.storage.regrading import replace_mended_items
+from evalhaven.storage.runs import lock_tally, save_tally
+from evalhaven.storage.sample_cache import remember_samples
+
+
+@asynccontextmanager
+async def open_chunk_runner(
+    engine: Engine,
+    run: Run,
+    evaluator: ItemEvaluator,
+    stop_requested: anyio.Event | None = None,
+    on_item: Callable[[Chunk], None] | None = None,
+) -> AsyncGenerator["ChunkRunner"]:
+    """Open the runner of a run's chunks: its tasks and what stores their items.
+
+    Args:
+        engine: What runs are executed with.
+        run: The run.
+        evaluator: Evaluates its items.
+        stop_requested: Set when the run was canceled or deleted: items under way are dropped then.
+        on_item: Told of each item that is finished.
+    """
+    runner = ChunkRunner(engine, run, evaluator, stop_requested or anyio.Event(), on_item)
+    async with anyio.create_task_group() as helpers:
+        await helpers.start(runner.pool.serve)
+        helpers.start_soon(runner.outbox.store_batches)
+        yield runner
+        helpers.cancel_scope.cancel()
+
+
+class ChunkRunner:
+    """Executes chunks of one run, several at once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: Run,
+        evaluator: ItemEvaluator,
+        stop_requested: anyio.Event,
+        on_item: Callable[[Chunk], None] | None,
+    ) -> None:
+        self._engine = engine
+        self._run = run
+        self._evaluator = evaluator
+        self._stop_requested = stop_requested
+        self.outbox = Outbox(self._store)
+        self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item)
+
+    async def run_chunk(self, chunk: Chunk) -> None:
+        """Execute what is missing of a chunk and mark it as done.
+
+        Raises:
+            RunStoppedError: The run is no longer in progress.
+        """
+        async with open_missing_rows(self._engine, self._run, chunk, self._evaluator.repeats) as rows:
+            await self.pool.evaluate_rows(chunk, rows)
+        if self._stop_requested.is_set():
+            # What was finished stays, if the run may still have it.
+            await self.outbox.store_now()
+            raise RunStoppedError
+        await self.outbox.store_now(chunk.number)
+        if self.outbox.is_refused:
+            raise RunStoppedError
+
+    async def _store(self, batch: Batch) -> bool:
+        stored = await self._engine.patience.persist(partial(self._record, batch))
+        if not stored:
+            self._stop_requested.set()
+        return stored
+
+    async def _record(self, batch: Batch) -> bool:
+        """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
+        try:
+            # Of a run that is tried again, errored items are stored already.
+            return await self._record_items(batch, may_be_stored=self._run.times_retried > 0)
+        except StoredBeforeError:
+            # The answer to a commit was lost, and the batch comes again.
+            return await self._record_items(batch, may_be_stored=True)
+
+    async def _record_items(self, batch: Batch, *, may_be_stored: bool) -> bool:
+        run = self._run
+        async with self._engine.database.write() as tx:
+            status, tally = await lock_tally(tx, run.scope, run.key)
+            if status is not RunStatus.IN_PROGRESS:
+                return False
+            if batch.items:
+                new = await insert_output_items(tx, run.scope, run.key, batch.items, may_be_stored=may_be_stored)
+                if run.times_retried:
+                    mended = await replace_mended_items(tx, run.scope, run.key, batch.items)
+                    tally = tally.without([older for older, _ in mended], self._evaluator.criteria_count)
+                    new = [*new, *[item for _, item in mended]]
+                tally = tally.fold(new, self._evaluator.criteria_count)
+                await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new))
+                await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))
+            if batch.finished_chunks:
+                await mark_chunks_done(tx, run.scope, run.key, batch.finished_chunks)
+        return True
+
+
+def _answers(items: Sequence[OutputItem]) -> dict[bytes, Sample]:
+    """Return the answers among new items that are to be remembered."""
+    samples = [item.sample for item in items]
+    samples += [call for item in items for grade in item.grades for call in grade.calls]
+    return {sample.request_hash: sample for sample in samples if sample.request_hash and sample.is_whole}

@@ -1,0 +1,96 @@
+"""The executor: conducts every active run and purges what was deleted; the whole of the child process.
+
+It keeps no state that matters: what is to be done stands in the database, and a kill at any time loses nothing.
+"""
+
+import time
+from collections.abc import AsyncIterator
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import EngineScope
+from evalhaven.runs.ending.purge import Purger
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.executing.conductor import RunConductor
+from evalhaven.runs.executing.grader_calls import GraderCalls
+from evalhaven.storage.runs import list_active_runs
+
+RUNS_AT_ONCE = 64
+_LOOK_AGAIN_S = 1.0  # in case a wake-up was lost
+_LONGEST_LOOK_S = 30.0
+
+
+class Executor:
+    """Picks up runs as they appear and drops those that were canceled or deleted."""
+
+    def __init__(self, engine: Engine, purger: Purger) -> None:
+        self._engine = engine
+        self._purger = purger
+        self._grader_calls = GraderCalls(engine)
+        self._conducted: dict[int, RunConductor] = {}
+        self._wake = anyio.Event()
+        self._looked_at = time.monotonic()
+        self._log = structlog.get_logger("evalhaven.executor")
+
+    def wake(self) -> None:
+        """Look now: something was created, canceled or deleted."""
+        self._wake.set()
+        self._purger.wake()
+        self._grader_calls.wake()
+
+    @property
+    def problem(self) -> str:
+        """Return what keeps runs from going on just now; "" for nothing."""
+        since_s = time.monotonic() - self._looked_at
+        if not self._engine.patience.problem and since_s > _LONGEST_LOOK_S:
+            return f"The database has not answered the executor for {since_s:.0f} s."
+        return self._engine.patience.problem
+
+    async def execute_forever(self) -> None:
+        """Work until canceled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._purger.purge_forever)
+            tasks.start_soon(self._grader_calls.answer_forever)
+            async for active in self._looks():
+                self._reconcile(active, tasks)
+
+    async def _looks(self) -> AsyncIterator[list[Run]]:
+        while True:
+            self._wake = anyio.Event()
+            active = await self._engine.patience.persist(self._active_runs)
+            self._looked_at = time.monotonic()
+            yield active
+            with anyio.move_on_after(_LOOK_AGAIN_S):
+                await self._wake.wait()
+
+    async def _active_runs(self) -> list[Run]:
+        async with self._engine.database.read() as tx:
+            return await list_active_runs(tx, EngineScope(), RUNS_AT_ONCE)
+
+    def _reconcile(self, active: list[Run], tasks: TaskGroup) -> None:
+        """Start what is not conducted yet, drop what is conducted and no longer active."""
+        for key in self._conducted.keys() - {run.key for run in active}:
+            self._conducted[key].request_stop()
+        for run in active:
+            conductor = self._conducted.get(run.key)
+            if conductor is not None and conductor.times_retried not in (None, run.times_retried):
+                # It ended and is tried again; who conducted it before has to leave off first.
+                conductor.request_stop()
+            if conductor is None:
+                self._conducted[run.key] = RunConductor(self._engine, run.scope, run.key)
+                tasks.start_soon(self._conduct, run.key)
+
+    async def _conduct(self, key: int) -> None:
+        try:
+            await self._conducted[key].conduct_run()
+        except Exception:
+            # One run must not take the others down; this one is taken up again.
+            self._log.exception("run_abandoned", run_key=key)
+            await anyio.sleep(_LOOK_AGAIN_S)
+        finally:
+            del self._conducted[key]
+        # A free place may let the next run start.
+        self._wake.set()

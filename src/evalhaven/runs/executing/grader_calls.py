@@ -1,0 +1,132 @@
+"""Graders asked for one sample, as the API's grader endpoints do: executed here, with all that runs grade with."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from evalhaven.domain.errors import DamagedFileError
+from evalhaven.domain.ids import EvalId, RunId
+from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.output_items import Grade
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError, sample_namespace
+from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.domain.spending import NO_SPENDING
+from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.graders.registry import as_criterion, open_graders
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.evaluating.judging import RunJudges
+from evalhaven.runs.sources.source_file import DAMAGED
+from evalhaven.sampling.catalog import UnknownModelError
+from evalhaven.sampling.protocols.requests import UnsupportedRequestError
+from evalhaven.storage.grader_calls import (
+    GraderAnswer,
+    GraderCall,
+    list_known_calls,
+    list_waiting_calls,
+    save_grader_answer,
+)
+
+CALLS_AT_ONCE = 32
+_LOOK_AGAIN_S = 1.0
+
+
+class GraderCalls:
+    """Answers the requests that the API leaves in the database; a kill loses none that somebody still waits for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._under_way: dict[int, anyio.CancelScope] = {}
+        self._wake = anyio.Event()
+        self._log = structlog.get_logger("evalhaven.graders")
+
+    def wake(self) -> None:
+        """Look now: something was asked."""
+        self._wake.set()
+
+    async def answer_forever(self) -> None:
+        """Work until canceled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._wake = anyio.Event()
+                await self._engine.patience.persist(lambda: self._look(tasks))
+                with anyio.move_on_after(_LOOK_AGAIN_S):
+                    await self._wake.wait()
+
+    async def _look(self, tasks: TaskGroup) -> None:
+        """Begin what waits, and drop what nobody waits for any more."""
+        async with self._engine.database.read() as tx:
+            waiting = await list_waiting_calls(tx, EngineScope(), CALLS_AT_ONCE)
+            known = await list_known_calls(tx, EngineScope(), list(self._under_way)) if self._under_way else set[int]()
+        for key in self._under_way.keys() - known:
+            self._under_way[key].cancel()
+        for call in waiting:
+            if call.key not in self._under_way and len(self._under_way) < CALLS_AT_ONCE:
+                self._under_way[call.key] = anyio.CancelScope()
+                tasks.start_soon(self._answer, call)
+
+    async def _answer(self, call: GraderCall) -> None:
+        try:
+            with self._under_way[call.key]:
+                answer = await self._grade(call)
+
+                async def save() -> None:
+                    async with self._engine.database.write() as tx:
+                        await save_grader_answer(tx, call.scope, call.key, answer)
+
+                await self._engine.patience.persist(save)
+        finally:
+            del self._under_way[call.key]
+        self._wake.set()
+
+    async def _grade(self, call: GraderCall) -> GraderAnswer:
+        began = time.monotonic()
+        try:
+            grade = await grade_once(self._engine, call.scope, call.request)
+        except (UnsupportedGraderError, UnsupportedRequestError) as error:
+            return GraderAnswer(time.monotonic() - began, None, str(error))
+        except UnknownModelError as error:
+            return GraderAnswer(time.monotonic() - began, None, error.message)
+        except DamagedFileError as error:
+            grade = Grade(0.0, passed=False, error=ItemError(DAMAGED, error.message))
+        except Exception:
+            self._log.exception("grader_failed_unexpectedly")
+            what = ItemError("internal_error", "The grader failed by an internal error; the server's log has details.")
+            grade = Grade(0.0, passed=False, error=what)
+        return GraderAnswer(time.monotonic() - began, grade)
+
+
+async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -> Grade:
+    """Return the grade of one sample.
+
+    Args:
+        engine: What runs are executed with.
+        scope: Whose files a judge may see.
+        request: `grader`, `item` and `model_sample`, the text that the model is taken to have answered.
+
+    Raises:
+        UnsupportedGraderError: The grader cannot be executed here.
+        UnknownModelError: No endpoint serves the model that it asks.
+        UnsupportedRequestError: The endpoint that does cannot be asked so.
+    """
+    guard = RunGuard(None, NO_SPENDING, anyio.Event())
+    judges = RunJudges(engine, _nobodys_run(scope), guard, None)
+    criterion = as_criterion(cast("JsonObject", request["grader"]))
+    async with open_graders([criterion], replace(engine.facilities, open_judge=judges.open)) as (grader,):
+        return await grader.grade(_namespaces(request))
+
+
+def _namespaces(request: JsonObject) -> Mapping[str, JsonValue]:
+    said: JsonValue = {"role": "assistant", "content": request["model_sample"]}
+    return {"item": request["item"], "sample": sample_namespace([said], "stop", "")}
+
+
+def _nobodys_run(scope: ProjectScope) -> Run:
+    """Return what judges want to know of a run: it has no options, and nobody is told how its calls go."""
+    return Run(RunId(""), EvalId(""), 0, scope, 0, "", "", {}, {})

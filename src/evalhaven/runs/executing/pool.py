@@ -1,0 +1,149 @@
+"""The tasks that evaluate the items of one run: a fixed number, whatever chunk a row belongs to."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup, TaskStatus
+
+from evalhaven.domain.runs import Chunk
+from evalhaven.runs.evaluating.items import ItemEvaluator
+from evalhaven.runs.executing.batches import Outbox
+from evalhaven.runs.rows.parsing import parse_row
+from evalhaven.runs.sources.stored_rows import Rows, StoredRows
+
+_SLICE_S = 0.002  # that a task may compute before others get their turn
+
+
+class _Feed:
+    """The rows of one chunk."""
+
+    __slots__ = ("chunk", "ended", "is_read", "rows", "under_way")
+
+    def __init__(self, chunk: Chunk, rows: Rows) -> None:
+        self.chunk = chunk
+        self.rows = rows
+        self.under_way = 0
+        self.is_read = False
+        self.ended = anyio.Event()
+
+
+class ItemPool:
+    """Evaluates rows; a task that is free takes the next row of the oldest chunk.
+
+    Tasks outlive a chunk: to start one costs as much as all the rest of an item's way but its call.
+    """
+
+    def __init__(
+        self,
+        evaluator: ItemEvaluator,
+        outbox: Outbox,
+        stop_requested: anyio.Event,
+        on_item: Callable[[Chunk], None] | None = None,
+    ) -> None:
+        """Evaluate nothing yet.
+
+        Args:
+            evaluator: Evaluates the items, and says how many at once.
+            outbox: Where they go.
+            stop_requested: Set when the run was canceled, deleted or failed: items under way are dropped then.
+            on_item: Told of each item that is finished.
+        """
+        self._evaluator = evaluator
+        self._outbox = outbox
+        self._on_item = on_item
+        self._stop_requested = stop_requested
+        self._feeds: deque[_Feed] = deque()
+        self._unended: set[_Feed] = set()
+        self._rows_taken = 0
+        self._running = 0
+        self._owed = 0  # tasks that are to start with the next chunk
+        self._tasks: TaskGroup | None = None
+
+    async def serve(self, *, task_status: TaskStatus[None]) -> None:
+        """Keep the tasks until the run is to stop; whoever waits for rows is told then."""
+        self._evaluator.watch_pauses(self._add_task)
+        async with anyio.create_task_group() as self._tasks:
+            task_status.started()
+            await self._stop_requested.wait()
+            self._tasks.cancel_scope.cancel()
+        for feed in self._unended:
+            feed.ended.set()
+
+    async def evaluate_rows(self, chunk: Chunk, rows: Rows) -> None:
+        """Return when all rows of a chunk are evaluated and in the outbox, or the run was stopped.
+
+        Args:
+            chunk: Whose they are.
+            rows: Read as tasks become free.
+        """
+        if self._stop_requested.is_set():
+            return
+        feed = _Feed(chunk, rows)
+        self._feeds.append(feed)
+        self._unended.add(feed)
+        rows_at_most = chunk.row_count * self._evaluator.repeats
+        for _ in range(min(rows_at_most, self._evaluator.concurrency + self._owed - self._running)):
+            self._start_task()
+        self._owed = 0
+        try:
+            await feed.ended.wait()
+        finally:
+            self._unended.discard(feed)
+
+    def _add_task(self) -> None:
+        """Let another item begin while the call of one pauses: it occupies nobody at the endpoint."""
+        if self._running + self._owed >= self._evaluator.most_at_once:
+            return
+        if self._feeds:
+            self._start_task()
+        else:
+            self._owed += 1
+
+    def _start_task(self) -> None:
+        if self._tasks is not None:
+            self._running += 1
+            self._tasks.start_soon(self._work)
+
+    async def _work(self) -> None:
+        """Take rows that others take too, one after the other, until there are none."""
+        resumed_at = time.monotonic()
+        try:
+            while not self._stop_requested.is_set() and (taken := self._take_row()) is not None:
+                feed, (position, repeat, text) = taken
+                row = (
+                    parse_row(text, may_be_bare=True) if isinstance(text, bytes) else await text.take(position, repeat)
+                )
+                rows_taken = self._rows_taken
+                item = await self._evaluator.evaluate_item(row, position, repeat)
+                if self._rows_taken != rows_taken:
+                    # It waited for something, and others had their turn.
+                    resumed_at = time.monotonic()
+                while not self._outbox.add(item):
+                    await self._outbox.wait_for_room()
+                if self._on_item is not None:
+                    self._on_item(feed.chunk)
+                feed.under_way -= 1
+                if feed.is_read and not feed.under_way:
+                    feed.ended.set()
+                if time.monotonic() - resumed_at > _SLICE_S:
+                    await anyio.lowlevel.checkpoint()
+                    resumed_at = time.monotonic()
+        finally:
+            self._running -= 1
+
+    def _take_row(self) -> tuple[_Feed, tuple[int, int, bytes | StoredRows]] | None:
+        while self._feeds:
+            feed = self._feeds[0]
+            row = next(feed.rows, None)
+            if row is not None:
+                feed.under_way += 1
+                self._rows_taken += 1
+                return feed, row
+            self._feeds.popleft()
+            feed.is_read = True
+            if not feed.under_way:
+                feed.ended.set()
+        return None

@@ -1,0 +1,149 @@
+"""Facts about the plan of a run: rows checked, then cut into chunks."""
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from evalhaven.domain.errors import InvalidRowsError
+from evalhaven.domain.runs import Chunk, Run
+from evalhaven.domain.schemas import ItemSchema
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.planning import plan
+from evalhaven.runs.planning.plan import RunPlanner
+from evalhaven.runs.sources.source_file import source_blob
+from evalhaven.storage.chunks import insert_chunks
+from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
+from tests.unit.storage.stored import make_run, store_eval, store_file, store_run
+
+NUMBERED = ItemSchema({"properties": {"n": {"type": "integer"}}})
+
+
+async def plan_run(engine: Engine, run: Run, *, is_stopped: bool = False) -> int:
+    """Plan a run."""
+    return await RunPlanner(engine, run, lambda: is_stopped).plan_run(NUMBERED)
+
+
+async def file_run(engine: Engine, content: bytes) -> Run:
+    """Store a run over an uploaded file."""
+    file = await store_file(engine.database)
+    parent = await store_eval(engine.database)
+    new = make_run(parent, file_id=file.id, has_inline_rows=False, status=RunStatus.IN_PROGRESS)
+    engine.blobs.path(file.id).write_bytes(content)
+    return await store_run(engine.database, new)
+
+
+@pytest.mark.parametrize("rows", [1, 499, 500, 501, 1700])
+async def test_chunks_cover_every_row_once_in_order(engine: Engine, rows: int) -> None:
+    content = lines([row_of(number) for number in range(rows)])
+    run = await inline_run(engine, content)
+
+    assert await plan_run(engine, run) == rows == (await read_run(engine, run)).items_planned
+    chunks = await read_chunks(engine, run)
+    assert [chunk.number for chunk in chunks] == list(range(-(-rows // plan.CHUNK_ROWS)))
+    assert all(chunk.row_count == plan.CHUNK_ROWS for chunk in chunks[:-1])
+    assert (chunks[0].first_position, chunks[0].byte_start, chunks[-1].byte_end) == (0, 0, len(content))
+    for one, other in pairwise(chunks):
+        assert (one.byte_end, one.first_position + one.row_count) == (other.byte_start, other.first_position)
+
+
+async def test_large_rows_make_small_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "CHUNK_BYTES", 1000)
+    sizes = [10, 10, 400, 5000, 10, 800]
+    run = await inline_run(engine, lines([{"item": {"a": "x" * size}} for size in sizes]))
+    await plan_run(engine, run)
+
+    assert [chunk.row_count for chunk in await read_chunks(engine, run)] == [3, 1, 2]
+
+
+async def test_blank_lines_are_no_rows(engine: Engine) -> None:
+    run = await file_run(engine, b'\xef\xbb\xbf{"item":{"n":1}}\n\n  \r\n{"item":{"n":2}}')
+
+    assert await plan_run(engine, run) == 2
+
+
+async def test_a_plan_that_was_cut_short_is_made_again_the_same(engine: Engine) -> None:
+    run = await inline_run(engine, lines([row_of(number) for number in range(1200)]))
+    async with engine.database.write() as tx:
+        await insert_chunks(tx, run.scope, run.key, [Chunk(0, 0, 7, 0, 7), Chunk(9, 100, 7, 0, 7)])
+    await plan_run(engine, run)
+    first = await read_chunks(engine, run)
+    await plan_run(engine, run)
+
+    assert await read_chunks(engine, run) == first
+    assert [chunk.row_count for chunk in first] == [500, 500, 200]
+
+
+async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_CHUNKS_A_TRANSACTION", 1)
+    run = await inline_run(engine, lines([row_of(number) for number in range(1200)]))
+    planned_before: list[int | None] = []
+
+    class WatchedPlanner(RunPlanner):
+        async def _store(self, write: object) -> None:
+            planned_before.append((await read_run(engine, run)).items_planned)
+            await super()._store(write)  # pyright: ignore[reportArgumentType]
+
+    await WatchedPlanner(engine, run, lambda: False).plan_run(NUMBERED)
+
+    assert planned_before == [None] * 5
+
+
+async def test_broken_rows_of_a_file_are_named_by_line(engine: Engine) -> None:
+    rows = [json.dumps(row_of(number)) for number in range(3000)]
+    rows[69] = '{"item": {"n": 5'
+    rows[2500] = '{"item": {"n": "x"}}'
+    rows[2600] = '{"x": 1}'
+    run = await file_run(engine, "\n\n".join(rows).encode())
+    with pytest.raises(InvalidRowsError) as refusal:
+        await plan_run(engine, run)
+
+    assert "line 139: it is not valid JSON" in refusal.value.message
+    assert (
+        'line 5001: its item does not match the item schema: /n: "x" is not of type "integer".' in refusal.value.message
+    )
+    assert "line 5201: it must be a JSON object with the key 'item'." in refusal.value.message
+    assert await read_chunks(engine, run) == []
+    assert (await read_run(engine, run)).items_planned is None
+
+
+async def test_at_most_ten_lines_are_named(engine: Engine) -> None:
+    run = await file_run(engine, b"[]\n" * 100)
+    with pytest.raises(InvalidRowsError) as refusal:
+        await plan_run(engine, run)
+
+    assert refusal.value.message.count("line ") == 10
+    assert refusal.value.message.endswith(" The lines after these were not looked at.")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf"])
+async def test_a_file_without_rows_is_refused(engine: Engine, content: bytes) -> None:
+    with pytest.raises(InvalidRowsError, match="has no rows"):
+        await plan_run(engine, await file_run(engine, content))
+
+
+async def test_a_file_that_is_gone_is_refused(engine: Engine) -> None:
+    run = await file_run(engine, b"")
+    engine.blobs.delete(source_blob(run))
+    with pytest.raises(InvalidRowsError, match=f"The file '{run.file_id}' of the data source is gone"):
+        await plan_run(engine, run)
+
+
+async def test_a_line_over_the_limit_is_refused_by_its_number(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalhaven.runs.rows.parsing.MAX_ROW_BYTES", 100)
+    with pytest.raises(InvalidRowsError, match="cannot be read: Line 2 is longer"):
+        await plan_run(engine, await file_run(engine, b'{"item":{}}\n' + b"x" * 200))
+
+
+async def test_a_stopped_run_is_not_planned(engine: Engine) -> None:
+    run = await inline_run(engine, lines([row_of(number) for number in range(10)]))
+    with pytest.raises(RunStoppedError):
+        await plan_run(engine, run, is_stopped=True)
+    await cancel(engine, run)
+    with pytest.raises(RunStoppedError):
+        await plan_run(engine, run)
+
+    assert await read_chunks(engine, run) == []
