@@ -158,6 +158,40 @@ def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Pat
         assert reason not in page
 
 
+def test_an_endpoint_of_embeddings_that_is_not_there_is_named_at_once_everywhere(
+    tmp_path: Path, closed_port: int
+) -> None:
+    reason = f"no connection to 127.0.0.1:{closed_port}"
+    cosine = {
+        "type": "text_similarity",
+        "name": "c",
+        "input": "{{ item.n }}",
+        "reference": "x",
+        "evaluation_metric": "cosine",
+        "pass_threshold": 0.5,
+    }
+    url = f"http://127.0.0.1:{closed_port}/v1"
+    with (
+        server_at(tmp_path, "http://127.0.0.1:9", EVALHAVEN_EMBEDDINGS_BASE_URL=url).running() as server,
+        Client(server.url) as client,
+    ):
+        eval_id, run_id = start(client, [cosine], is_sampled=False)
+
+        def is_told() -> object:
+            limiter = client.get_run(eval_id, run_id)["evalhaven"]["limiter"] or {}
+            return (limiter.get("embeddings") or {}).get("unreachable")
+
+        wait_until(is_told, "the endpoint is named", pause_s=0.1)
+        run = client.get_run(eval_id, run_id)
+
+        assert run["status"] == "in_progress"
+        assert reason in run["evalhaven"]["limiter"]["embeddings"]["unreachable"]["reason"]
+        assert reason in run_command("watch", run_id, "--url", server.url, "--once").stdout
+        assert reason in httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        assert server.log.count("endpoint_unreachable") == 1
+        assert reason in server.log
+
+
 ECHOES = {
     "401": http(b'{"error":{"message":"You sent {echo}","code":"x"}}', JSON, status="401 No"),
     "page": http(b"<html><p>You sent {echo}</p></html>", HTML, status="400 No"),

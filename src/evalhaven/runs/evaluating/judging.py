@@ -17,6 +17,7 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries, require_price
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
+from evalhaven.sampling.embeddings.embedder import Embedder
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
 from evalhaven.wire.requests import format_param
 
@@ -54,13 +55,16 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             place = (*grader.path, "input" if document == "messages" else document, *path)
             raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
         require_price(run, target)
-    return has_judges or _compares_embeddings(list(run.criteria(parent)))
+    return has_judges or compares_embeddings(run, parent)
 
 
-def _compares_embeddings(criteria: JsonValue) -> bool:
-    if isinstance(criteria, dict):
-        return criteria.get("evaluation_metric") == "cosine" or _compares_embeddings(list(criteria.values()))
-    return isinstance(criteria, list) and any(_compares_embeddings(part) for part in criteria)
+def compares_embeddings(run: Run, parent: Eval) -> bool:
+    """Tell whether a run's graders ask for embeddings."""
+    documents = [grader.document for grader in walk_criteria(run.criteria(parent))]
+    return any(
+        document.get("type") == "text_similarity" and document.get("evaluation_metric") == "cosine"
+        for document in documents
+    )
 
 
 class RunJudges:
@@ -108,7 +112,7 @@ class RunJudges:
         return bool(self._opened)
 
     @property
-    def flows(self) -> list[JsonValue]:
+    def flows(self) -> list[JsonObject]:
         """Return how the calls of each judge go."""
         return [{"criterion": name, **judge.flow} for name, judge in self._opened]
 
@@ -129,30 +133,43 @@ class Callers:
     Attributes:
         sampler: Asks the run's own model; None where it samples nothing.
         judges: Those of its graders.
+        embedder: Asks for the embeddings that its graders compare; None where they compare none.
     """
 
     sampler: Sampler | None
     judges: RunJudges
+    embedder: Embedder | None
 
     def __bool__(self) -> bool:
         """Tell whether any model is called."""
+        return self.has_answers or self.embedder is not None
+
+    @property
+    def has_answers(self) -> bool:
+        """Tell whether any model is called that thinks about its answers."""
         return self.sampler is not None or bool(self.judges)
 
     @property
     def unreachable(self) -> list[bool]:
         """Return of each model, judges included, whether its endpoint cannot be reached now."""
         own = [] if self.sampler is None else [self.sampler.is_unreachable]
-        return [*own, *self.judges.unreachable]
+        embeddings = [] if self.embedder is None else [self.embedder.unreachable is not None]
+        return [*own, *self.judges.unreachable, *embeddings]
 
     @property
     def flow(self) -> JsonObject:
-        """Return how the calls go: those to the run's model and, under `judges`, those of each judge.
+        """Return how the calls go: those to the run's model, of each judge under `judges`, and under `embeddings`.
 
-        A run that samples nothing shows its first judge in the place of the model.
+        A run that samples nothing shows its first judge in the place of the model, or else its embeddings.
         """
         judges = self.judges.flows
-        first = judges[0] if self.sampler is None else self.sampler.flow
-        return {**(first if isinstance(first, dict) else {}), **({"judges": judges} if judges else {})}
+        embeddings = [] if self.embedder is None else [self.embedder.flow]
+        flow: JsonObject = dict(self.sampler.flow if self.sampler is not None else [*judges, *embeddings][0])
+        if judges:
+            flow["judges"] = [*judges]
+        if embeddings:
+            flow["embeddings"] = embeddings[0]
+        return flow
 
 
 @dataclass(frozen=True, slots=True)

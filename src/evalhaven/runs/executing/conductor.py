@@ -23,7 +23,7 @@ from evalhaven.graders.registry import open_graders
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.items import ItemEvaluator
-from evalhaven.runs.evaluating.judging import Callers, RunJudges
+from evalhaven.runs.evaluating.judging import Callers, RunJudges, compares_embeddings
 from evalhaven.runs.evaluating.regrading import StoredItemEvaluator
 from evalhaven.runs.evaluating.sampler import Sampler, sampling_question
 from evalhaven.runs.executing.chunks import ChunkRunner, open_chunk_runner
@@ -141,7 +141,8 @@ class RunConductor:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
             evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
             evaluator = evaluator_class(graders, engine.ids, sampler, run_repeats(run))
-            await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges))
+            embedder = facilities.embedder if compares_embeddings(run, parent) else None
+            await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges, embedder))
 
     async def _evaluate(
         self, run: Run, parent: Eval, graders: Sequence[Grader], evaluator: ItemEvaluator, callers: Callers
@@ -214,7 +215,7 @@ class RunConductor:
             async with anyio.create_task_group() as helpers:
                 if callers:
                     helpers.start_soon(self._save_flow_regularly, run, callers)
-                await self._run_pending_chunks(run, evaluator, calls_models=bool(callers))
+                await self._run_pending_chunks(run, evaluator, calls_models=callers.has_answers)
                 helpers.cancel_scope.cancel()
         finally:
             if callers:

@@ -12,7 +12,9 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.sampling.calls.caller import Asker, CallFailedError, ModelCaller
+from evalhaven.sampling.calls.outage import Unreachable
 from evalhaven.sampling.catalog import Target
 from evalhaven.sampling.embeddings.api import (
     EMBEDDINGS_PATH,
@@ -124,6 +126,21 @@ class Embedder:
     def model(self) -> str:
         """Return the name of the model."""
         return self._target.model
+
+    @property
+    def unreachable(self) -> Unreachable | None:
+        """Return that the endpoint cannot be reached now, and why; None while it can."""
+        return self._caller.find_unreachable(self._target)
+
+    @property
+    def flow(self) -> JsonObject:
+        """Return how the calls go, of all runs together: the endpoint, and its limiter."""
+        unreachable, state = self.unreachable, self._caller.find_state(self._target)
+        return {
+            "endpoint": self._target.endpoint.name,
+            "unreachable": None if unreachable is None else unreachable.to_json(),
+            **({} if state is None else state.to_json()),
+        }
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Return the embeddings of texts.
