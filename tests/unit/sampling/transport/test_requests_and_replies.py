@@ -93,7 +93,7 @@ async def test_redirect_is_returned_and_not_followed(transport: Transport, statu
 _CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _PACK = zlib.compressobj(wbits=31)
 _FLUSHED = _PACK.compress(b"hello there") + _PACK.flush(zlib.Z_SYNC_FLUSH)
-_MEMBERS = gzip.compress(b"hello ") + gzip.compress(b"there")
+_MEMBERS = gzip.compress(b"hello ", mtime=0) + gzip.compress(b"there", mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ _MEMBERS = gzip.compress(b"hello ") + gzip.compress(b"there")
         b"HTTP/1.1 200 OK\r\n\r\nhello there",
         b"HTTP/1.0 200 OK\r\nContent-Length: 11\r\n\r\nhello there",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + reply(b"hello there"),
-        reply(gzip.compress(b"hello there"), "Content-Encoding: gzip"),
+        reply(gzip.compress(b"hello there", mtime=0), "Content-Encoding: gzip"),
         reply(_MEMBERS, "Content-Encoding: x-gzip"),
         reply(zlib.compress(b"hello there"), "Content-Encoding: deflate"),
         reply(b"hello there", "Content-Encoding: identity"),
@@ -192,8 +192,8 @@ async def test_reply_that_is_cut_is_broken(transport: Transport, sent: bytes, ha
 @pytest.mark.parametrize(
     "sent",
     [
-        reply(gzip.compress(b"long enough" * 100)[:-9], "Content-Encoding: gzip"),
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"until the end")[:-8],
+        reply(gzip.compress(b"long enough" * 100, mtime=0)[:-9], "Content-Encoding: gzip"),
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"until the end", mtime=0)[:-8],
         reply(b"not compressed", "Content-Encoding: gzip"),
         reply(b"compressed in a way nobody asked for", "Content-Encoding: br"),
         reply(b"compressed too often", "Content-Encoding: gzip, gzip, gzip, gzip, gzip"),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import traceback
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,8 @@ async def test_proxy_that_opens_no_tunnel_is_no_connection(sent: bytes, said: st
                 await transport.post("https://models.example/v1", HEADERS, b"{}", 10)
             await asyncio.wait_for(proxy.ended.wait(), 2)
     assert caught.value.kind == "connect"
-    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None  # aiohttp's have the proxy's address in them
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_proxy_that_ends_the_connection_is_no_connection() -> None:
@@ -164,6 +166,16 @@ async def test_proxy_that_ends_the_connection_is_no_connection() -> None:
             with pytest.raises(TransportError) as caught:
                 await transport.post("https://models.example/v1", HEADERS, b"{}", 10)
     assert caught.value.kind == "connect"
+
+
+async def test_proxy_that_is_not_there_is_named_without_its_password(free_tcp_port: int) -> None:
+    async with open_transport(TransportOptions(proxy=f"http://me:secret@127.0.0.1:{free_tcp_port}")) as transport:
+        for scheme in ("http", "https"):
+            with pytest.raises(TransportError, match=f"its proxy 127.0.0.1:{free_tcp_port}: ") as caught:
+                await transport.post(f"{scheme}://models.example/v1", HEADERS, b"{}", 10)
+            assert caught.value.kind == "connect"
+            assert caught.value.__cause__ is caught.value.__context__ is None
+            assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_request_cancelled_in_a_tunnel_closes_it() -> None:
