@@ -6,7 +6,7 @@ import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import aiohttp.connector
+import aiohappyeyeballs
 import pytest
 from aiohttp import ThreadedResolver
 
@@ -55,14 +55,14 @@ async def test_second_address_is_tried_while_the_first_is_silent(monkeypatch: py
 async def test_next_address_is_tried_after_a_quarter_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving_to(monkeypatch, "127.0.0.2", "127.0.0.1")
     delays: list[float | None] = []
-    start = aiohttp.connector.aiohappyeyeballs.start_connection
+    start = aiohappyeyeballs.start_connection
 
     async def start_noted(*arguments: Any, **options: Any) -> socket.socket:
         delays.append(options["happy_eyeballs_delay"])
         assert len(options["addr_infos"]) == 2
         return await start(*arguments, **options)
 
-    monkeypatch.setattr(aiohttp.connector.aiohappyeyeballs, "start_connection", start_noted)
+    monkeypatch.setattr(aiohappyeyeballs, "start_connection", start_noted)
     async with serving(keep_answering) as server, open_transport(TransportOptions()) as transport:
         await transport.post(f"http://models.example:{server.port}/v1", HEADERS, b"{}", 10)
     assert delays == [0.25]

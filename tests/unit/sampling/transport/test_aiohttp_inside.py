@@ -33,15 +33,12 @@ _READ = {
 }
 
 
-def _source(part: Any) -> str:
-    return inspect.getsource(part.fget if isinstance(part, property) else part)
-
-
 @pytest.mark.parametrize(
     ("part", "digest"), _READ.items(), ids=[getattr(part, "__qualname__", "key") for part in _READ]
 )
 def test_what_connections_derive_from_is_as_it_was_read(part: Any, digest: str) -> None:
-    assert hashlib.sha256(_source(part).encode()).hexdigest()[:16] == digest
+    source = inspect.getsource(getattr(part, "fget", part))
+    assert hashlib.sha256(source.encode()).hexdigest()[:16] == digest
 
 
 async def test_time_for_connecting_is_not_counted_per_address() -> None:
