@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 
-from evalhaven.graders.judges.asking import OpenJudge
+from evalhaven.graders.asking import OpenJudge
 from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.embeddings.embedder import Embedder

@@ -7,7 +7,7 @@ import pytest
 from evalhaven.app.endpoints import embeddings_endpoint, open_catalog
 from evalhaven.app.server import executor_command
 from evalhaven.app.stores import StartError
-from evalhaven.cli.main import read_settings
+from evalhaven.cli.shell import read_settings
 from evalhaven.sampling.embeddings.embedder import EmbeddingsEndpoint
 
 
