@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.api.bodies import parse_body, read_body
 from evalhaven.api.python_graders import check_python_graders, refuse_without_isolation
-from evalhaven.api.rendering import RunRenderer
+from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import (
     IdempotencyKey,
     find_repeated,

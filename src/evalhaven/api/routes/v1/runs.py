@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.api.bodies import not_json, spooled_body
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.python_graders import refuse_without_isolation
-from evalhaven.api.rendering import RunRenderer, json_response
+from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import (
     IdempotencyKey,
     find_repeated,
