@@ -18,6 +18,8 @@ from typer.main import get_command
 from evalhaven.api.application import build_application
 from evalhaven.api.services import Services
 from evalhaven.cli.main import application as command_line
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.settings import PREFIX, Settings
 from evalhaven.wire.graders import CRITERION_TYPES
@@ -86,7 +88,10 @@ def served_routes() -> list[tuple[str, str]]:
         yield
 
     services = cast(
-        "Services", SimpleNamespace(config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()))
+        "Services",
+        SimpleNamespace(
+            ids=IdFactory(Clock()), config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset())
+        ),
     )
     document = build_application(services, lifespan).openapi()
     return [

@@ -51,7 +51,7 @@ def with_tools(data_source: JsonObject, tools: list[JsonValue] | None) -> JsonOb
 
 
 def refuse_secrets(extra_body: JsonObject | None) -> None:
-    """Let pass an `extra_body` that holds nothing which would have to be masked.
+    """Refuse an `extra_body` that holds something which would have to be masked.
 
     Raises:
         InvalidRequestError: It names tools, or a key that authenticates something.

@@ -6,55 +6,17 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from evalhaven.domain.errors import InvalidRequestError
-from evalhaven.domain.evals import Eval
-from evalhaven.domain.grader_parts import walk_criteria
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
-from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries, require_price
-from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
-from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
-from evalhaven.wire.requests import format_param
+from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries
+from evalhaven.sampling.catalog import Target
+from evalhaven.sampling.protocols.requests import compile_judge
 
 _ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
-_JUDGES = ("score_model", "label_model")
-# Whether the answer is a score or a label changes nothing about whether it can be asked for.
-_ANY_FORMAT: JsonObject = {
-    "type": "json_schema",
-    "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True},
-}
-
-
-def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
-    """Let pass a run whose judges can all be asked; return whether it has any.
-
-    Raises:
-        InvalidRequestError: No endpoint serves one's model, the one that does cannot be asked so, or a budget in
-            dollars meets a model without a price.
-    """
-    has_judges = False
-    for grader in walk_criteria(run.criteria(parent)):
-        if grader.document.get("type") not in _JUDGES:
-            continue
-        has_judges = True
-        criterion, name = grader.document, grader.name
-        try:
-            target = catalog.find(str(criterion.get("model") or ""), format_param((*grader.path, "model")) or "")
-            compile_judge(criterion.get("input"), criterion.get("sampling_params"), _ANY_FORMAT, target)
-        except UnknownModelError as error:
-            error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
-            raise
-        except UnsupportedRequestError as error:
-            message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
-            document, *path = error.at
-            place = (*grader.path, "input" if document == "messages" else document, *path)
-            raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
-        require_price(run, target)
-    return has_judges
 
 
 class RunJudges:
