@@ -19,8 +19,8 @@ from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.executing.conductor import CHUNKS_AT_ONCE
 from evalhaven.runs.executing.executor import Executor
+from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.patience import Patience
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.embeddings.embedder import open_embedder
