@@ -43,7 +43,7 @@ def read(repository: Path, name: str) -> str:
 
 def pages(repository: Path) -> list[Path]:
     """Return every Markdown file of the repository."""
-    found = [path for folder in (".", "docs", "examples/*") for path in repository.glob(f"{folder}/*.md")]
+    found = [path for folder in (".", "docs", "docs/*", "examples/*") for path in repository.glob(f"{folder}/*.md")]
     assert len(found) >= 8
     return found
 
@@ -115,8 +115,10 @@ def make_targets(repository: Path) -> set[str]:
     return set(MAKE_TARGET.findall(read(repository, "Makefile")))
 
 
-def test_every_setting_is_in_the_readme_with_its_default(repository: Path) -> None:
-    documented = {row[0].strip("`"): row[1] for row in table_rows(read(repository, "README.md"), "Settings")}
+def test_every_setting_is_documented_with_its_default(repository: Path) -> None:
+    documented = {
+        row[0].strip("`"): row[1] for row in table_rows(read(repository, "docs/reference/settings.md"), "Settings")
+    }
     defaults = {f"{PREFIX}{name.upper()}": field.default for name, field in Settings.model_fields.items()}
 
     assert documented.keys() == defaults.keys()
@@ -175,7 +177,8 @@ def test_every_dependency_has_a_reason(repository: Path) -> None:
     project = tomllib.loads(read(repository, "pyproject.toml"))
     declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     names = [re.split(r"[\[><=; ]", requirement)[0] for requirement in declared]
-    explained = [row[0].strip("`") for row in table_rows(read(repository, "ARCHITECTURE.md"), "Dependencies")]
+    page = read(repository, "docs/development/dependencies.md")
+    explained = [row[0].strip("`") for row in table_rows(page, "Dependencies")]
 
     assert sorted(names) == sorted(explained)
 
@@ -185,6 +188,7 @@ def test_the_layers_are_those_that_lint_checks(repository: Path) -> None:
     section = read(repository, "ARCHITECTURE.md").partition("\n## Layers\n")[2].partition("\n## ")[0]
 
     assert fenced(section, "")[0].splitlines() == contracts[0]["layers"]
+    assert f"`{' > '.join(contracts[0]['layers'])}`" in read(repository, "CONTRIBUTING.md")
 
 
 def test_the_layout_names_every_part_of_the_package(repository: Path) -> None:
@@ -197,7 +201,9 @@ def test_the_layout_names_every_part_of_the_package(repository: Path) -> None:
 
 def test_every_path_in_the_architecture_exists(repository: Path) -> None:
     package = repository / "src" / "evalhaven"
-    text = re.sub(r"^```.*?^```$", "", read(repository, "ARCHITECTURE.md"), flags=re.MULTILINE | re.DOTALL)
+    rooms = [page for page in (repository / "docs" / "development").glob("*.md") if page.name != "style.md"]
+    texts = [page.read_text(encoding="utf-8") for page in (repository / "ARCHITECTURE.md", *rooms)]
+    text = re.sub(r"^```.*?^```$", "", "\n".join(texts), flags=re.MULTILINE | re.DOTALL)
     paths = {path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if not path.startswith("/")}
 
     assert len(paths) > 20

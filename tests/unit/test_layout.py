@@ -101,20 +101,6 @@ def test_packages_import_nothing_of_their_own(repository: Path) -> None:
     assert importing == []
 
 
-def test_contributing_names_the_layers_that_lint_checks(repository: Path) -> None:
-    contracts = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = next(each["layers"] for each in contracts if each.get("containers") == ["evalhaven"])
-
-    assert f"`{' > '.join(layers)}`" in (repository / "CONTRIBUTING.md").read_text()
-
-
-def test_architecture_names_the_layers_that_lint_checks(repository: Path) -> None:
-    contracts = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = next(each["layers"] for each in contracts if each.get("containers") == ["evalhaven"])
-
-    assert "```\n" + "\n".join(layers) + "\n```" in (repository / "ARCHITECTURE.md").read_text()
-
-
 def test_source_files_can_be_held_in_the_head(repository: Path) -> None:
     sizes = {str(path.relative_to(repository)): len(path.read_text().splitlines()) for path in list_sources(repository)}
 

@@ -12,7 +12,7 @@ from evalhaven.runs.evaluating.judging import Callers
 from evalhaven.runs.executing.chunks import ChunkRunner, open_chunk_runner
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.window import ChunkWindow
-from evalhaven.runs.planning.plan import CHUNK_ROWS
+from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.runs import save_flow
