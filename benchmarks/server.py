@@ -75,6 +75,10 @@ class Server:
         """Return a run as the API tells it."""
         return answer_of(self.client.get(f"/v1/evals/{eval_id}/runs/{run_id}"))
 
+    def list_runs(self, eval_id: str) -> list[dict[str, Any]]:
+        """Return the newest runs of an eval as the API tells them."""
+        return answer_of(self.client.get(f"/v1/evals/{eval_id}/runs"))["data"]
+
     def wait_for_run(self, run_id: str, watch_s: float = _WATCH_S) -> tuple[float, float]:
         """Wait for the end of a run; return the clock (`time.perf_counter`) when it was planned and when it ended.
 

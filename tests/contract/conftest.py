@@ -1,4 +1,4 @@
-"""One server for the whole suite; every JSON answer of it is held against its own OpenAPI document."""
+"""One server for the whole suite; every JSON answer of it is held against its own OpenAPI documents."""
 
 import json
 import time
@@ -58,8 +58,16 @@ def server(database_kind: str, request: pytest.FixtureRequest) -> Server:
 
 @pytest.fixture(scope="session")
 def document(server: Server) -> dict[str, Any]:
-    """The server's OpenAPI document."""
+    """The server's OpenAPI document of the contract."""
     answer = httpx.get(f"{server.url}/openapi.json")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+@pytest.fixture(scope="session")
+def extension_document(server: Server) -> dict[str, Any]:
+    """The server's OpenAPI document of what is below `/api/`."""
+    answer = httpx.get(f"{server.url}/api/openapi.json")
     assert answer.status_code == 200
     return answer.json()
 
@@ -70,8 +78,8 @@ def checker(document: dict[str, Any]) -> AnswerChecker:
 
 
 @pytest.fixture(scope="session")
-def http(server: Server, checker: AnswerChecker) -> Iterator[httpx.Client]:
-    hooks = {"response": [checker.check]}
+def http(server: Server, checker: AnswerChecker, extension_document: dict[str, Any]) -> Iterator[httpx.Client]:
+    hooks = {"response": [checker.check, AnswerChecker(extension_document).check]}
     with httpx.Client(base_url=server.url, timeout=30, event_hooks=hooks) as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, closed in itself, true to the published names, and to what is sent."""
+"""The OpenAPI documents: valid, closed in themselves, true to the published names, and to what is sent."""
 
 import json
 import re
@@ -91,6 +91,14 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.fixture(params=["contract", "extension"])
+def either(
+    request: pytest.FixtureRequest, document: dict[str, Any], extension_document: dict[str, Any]
+) -> dict[str, Any]:
+    """The one document, then the other."""
+    return document if request.param == "contract" else extension_document
+
+
 def _references(value: Any) -> list[str]:
     if isinstance(value, dict):
         own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
@@ -98,26 +106,26 @@ def _references(value: Any) -> list[str]:
     return [each for entry in value for each in _references(entry)] if isinstance(value, list) else []
 
 
-def test_every_reference_leads_somewhere_inside(document: dict[str, Any]) -> None:
-    references = set(_references(document))
+def test_every_reference_leads_somewhere_inside(either: dict[str, Any]) -> None:
+    references = set(_references(either))
     assert references
     for reference in references:
         assert reference.startswith("#/")
-        place: Any = document
+        place: Any = either
         for step in reference.removeprefix("#/").split("/"):
             place = place[step.replace("~1", "/").replace("~0", "~")]
 
 
-def test_no_schema_is_left_over(document: dict[str, Any]) -> None:
-    used = {reference.rpartition("/")[2] for reference in _references(document)}
-    assert document["components"]["schemas"].keys() - used == set()
+def test_no_schema_is_left_over(either: dict[str, Any]) -> None:
+    used = {reference.rpartition("/")[2] for reference in _references(either)}
+    assert either["components"]["schemas"].keys() - used == set()
 
 
-def test_every_schema_is_valid(document: dict[str, Any]) -> None:
-    for name in document["components"]["schemas"]:
-        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+def test_every_schema_is_valid(either: dict[str, Any]) -> None:
+    for name in either["components"]["schemas"]:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": either["components"]}
         jsonschema_rs.validator_for(schema)
-        jsonschema_rs.meta.validate(document["components"]["schemas"][name])
+        jsonschema_rs.meta.validate(either["components"]["schemas"][name])
 
 
 REQUESTS: dict[str, dict[str, Any]] = {

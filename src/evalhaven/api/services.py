@@ -78,12 +78,12 @@ class Services:
         return int(self.clock.now())
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     """Return the services of the application that serves a request."""
     return cast("Services", request.app.state.services)
 
 
-def get_scope() -> ProjectScope:
+async def get_scope() -> ProjectScope:
     """Return the project of the caller; without keys there is one."""
     return DEFAULT_PROJECT
 

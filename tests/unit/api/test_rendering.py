@@ -91,6 +91,22 @@ async def test_inline_rows_are_echoed_as_they_were_written(services: Services, c
     assert [each["data_source"]["source"]["content"] for each in page["data"]] == [expected] * 2
 
 
+async def test_few_inline_rows_and_many_make_the_same_answer(services: Services, client: httpx.AsyncClient) -> None:
+    parent = await store_eval(services.database, make_eval(name=HOSTILE, criteria=[CRITERION]))
+    run = await store_run(services.database, make_run(parent, name=HOSTILE))
+    few, many = '{"item":{"s":"\\ud800"}}', f'{{"item":{{"s":"{"é" * 600_000}"}}}}'  # in one piece, and in several
+
+    async def answer_with(row: str) -> httpx.Response:
+        services.blobs.path(run.id).write_text(f"{row}\n{row}\n")
+        return await client.get(f"/v1/evals/{parent.id}/runs/{run.id}")
+
+    whole, streamed = await answer_with(few), await answer_with(many)
+
+    assert int(whole.headers["content-length"]) == len(whole.content)
+    assert "content-length" not in streamed.headers
+    assert streamed.text.replace(many, few) == whole.text
+
+
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_lists_have_the_configured_order_unless_a_request_names_one(services: Services, order: Any) -> None:
     evals = [await store_eval(services.database, make_eval(number, created_at=number)) for number in (1, 2, 3)]

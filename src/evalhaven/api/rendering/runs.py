@@ -67,7 +67,10 @@ class RunRenderer:
         marked = [(mark, rows) for _, mark, rows in texts if rows is not None]
         if not marked:
             return json_response(text, status)
-        return StreamingResponse(_spliced(text, marked), status, media_type=JSON_TYPE)
+        blocks = _spliced(text, marked)
+        if all(isinstance(rows, BytesIO) for _, rows in marked):
+            return Response(b"".join(blocks), status, media_type=JSON_TYPE)
+        return StreamingResponse(blocks, status, media_type=JSON_TYPE)
 
     def _open_rows(self, run: Run) -> BinaryIO | None:
         """Open a run's inline rows before the response begins, so that a deletion meanwhile cannot cut it short.

@@ -14,6 +14,7 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage import evals as eval_store
 from evalhaven.storage import runs as store
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire import runs as wire
 
 router = APIRouter(prefix="/evals/{eval_id}/runs", tags=["Evals"])
@@ -55,19 +56,24 @@ async def list_runs(
 ) -> Response:
     """List the runs of an eval."""
     page = page_request(after, limit, order, services.config.list_order)
-    async with services.database.read() as tx:
+
+    async def read(tx: ReadTransaction) -> Response:
         parent = await eval_store.get_eval(tx, scope, eval_id)
         found = await store.list_runs(tx, scope, parent.key, page, status)
-    return _renderer(services).list_response(found, parent)
+        return _renderer(services).list_response(found, parent)
+
+    return await services.database.fetch(read)
 
 
 @router.get("/{run_id}", operation_id="getEvalRun", response_model=wire.EvalRun)
 async def get_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Get a run; its counts grow while it is in progress."""
-    async with services.database.read() as tx:
-        parent = await eval_store.get_eval(tx, scope, eval_id)
-        run = await store.get_run(tx, scope, eval_id, run_id)
-    return _renderer(services).run_response(run, parent)
+
+    async def read(tx: ReadTransaction) -> Response:
+        run, parent = await store.get_run_and_eval(tx, scope, eval_id, run_id)
+        return _renderer(services).run_response(run, parent)
+
+    return await services.database.fetch(read)
 
 
 @router.post("/{run_id}", operation_id="cancelEvalRun", response_model=wire.EvalRun)
