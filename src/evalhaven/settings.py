@@ -183,7 +183,7 @@ class Settings(BaseSettings):
             return value
         origins = tuple(origin_of(each.strip().rstrip("/")) for each in value.split(",") if each.strip())
         if wrong := [each for each in origins if not _ORIGIN.fullmatch(each)]:
-            raise ValueError(f"must be origins such as http://localhost:3000, separated by commas, not {wrong[0]!r}")
+            raise ValueError(f"must be origins such as http://localhost:3000, divided by commas, not {wrong[0]!r}")
         return origins or None
 
     @property

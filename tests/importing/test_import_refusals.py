@@ -57,7 +57,7 @@ def test_what_cannot_come_over_is_refused_with_the_reason(tmp_path: Path) -> Non
             ],
             queued["id"]: [an_item(queued, 0)],
         },
-        [(a_file(id="parts"), b"x"), (a_file(id="evalrun_blob"), b"x")],
+        [(a_file(id="no id/"), b"x"), (a_file(id="evalrun_blob"), b"x")],
     )
     outcome = run_import("archive", write_archive(tmp_path / "a", holdings), "--data-dir", tmp_path / "data")
 

@@ -36,7 +36,7 @@ def file_id(client: Client, server: Server, tmp_path: Path) -> str:
 
 
 def _blobs(server: Server) -> set[str]:
-    return {entry.name for entry in (server.data_dir / "blobs").iterdir()} - {"parts", "unnamed", ".identity"}
+    return {entry.name for entry in (server.data_dir / "blobs" / "1").iterdir()}
 
 
 @pytest.mark.proof
@@ -201,13 +201,13 @@ def test_what_a_kill_left_of_uploads_is_swept_at_the_start(server: Server, clien
     # A blob that was committed, and the kill came before its row; and one of which nobody knows where it is from.
     orphan, stranger = "file-OrphanOrphanOrphanOrph", "file-StrangerStrangerStrang"
     for name in (orphan, stranger):
-        (server.data_dir / "blobs" / name).write_bytes(b"orphan")
-    (server.data_dir / "blobs" / "unnamed" / orphan).touch()
+        (server.data_dir / "blobs" / "1" / name).write_bytes(b"orphan")
+    (server.data_dir / "blobs" / "unnamed" / "1" / orphan).touch()
     server.restart()
     assert not list(parts.iterdir())
-    assert not list((server.data_dir / "blobs" / "unnamed").iterdir())
+    assert not list((server.data_dir / "blobs" / "unnamed" / "1").iterdir())
     assert _blobs(server) == {kept, stranger}
-    assert f"such_as={stranger}" in server.log
+    assert f"such_as=1/{stranger}" in server.log
     assert client.get(f"/v1/files/{kept}/content").content == b"kept"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -47,6 +48,7 @@ class Services:
     """The parts behind the API.
 
     Attributes:
+        spool_dir: On the disk that takes large bodies while they are looked at.
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether the executor is there and answers.
         readiness: Tells whether work can be done now.
@@ -60,6 +62,7 @@ class Services:
 
     database: Database
     blobs: BlobStore
+    spool_dir: Path
     ids: IdFactory
     clock: Clock
     wake_executor: Callable[[], None]

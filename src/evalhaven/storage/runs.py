@@ -16,6 +16,7 @@ from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
 from evalhaven.storage.evals import EVAL_COLUMNS, eval_of, get_eval
+from evalhaven.storage.events import record_event
 from evalhaven.storage.imports import imported_text
 from evalhaven.storage.keyset import Query, find_position, page_of, page_values, text_length
 from evalhaven.storage.reading import ReadTransaction
@@ -29,7 +30,7 @@ from evalhaven.storage.run_rows import (
     warning_values,
 )
 from evalhaven.storage.run_secrets import forget_secrets
-from evalhaven.storage.tables import evals, events, is_active_run, runs
+from evalhaven.storage.tables import evals, is_active_run, runs
 
 _EVENT_TYPES = {
     RunStatus.COMPLETED: "eval.run.succeeded",
@@ -238,11 +239,7 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
     if run.status.is_final:
         await forget_secrets(tx, scope, run.key)
     if updated.rowcount and run.status in _EVENT_TYPES:
-        await tx.execute(
-            insert(events).values(
-                project_id=scope.project_id, created_at=at, type=_EVENT_TYPES[run.status], object_id=run.id
-            )
-        )
+        await record_event(tx, scope, _EVENT_TYPES[run.status], run.id, at)
 
 
 async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from evalhaven.api.services import Services
 from evalhaven.storage.blobs import json_array_blocks
-from tests.unit.storage.stored import make_file, make_run, store_eval, store_file, store_run
+from tests.unit.storage.stored import blob_path, make_file, make_run, store_eval, store_file, store_run
 
 ROWS = b"".join(b'{"item":{"n":%d}}\n' % n for n in range(10))
 DAMAGES = [
@@ -22,7 +22,7 @@ DAMAGES = [
 def damage(services: Services, name: str, left: bytes | None) -> None:
     """Put what is left of a stored file in its place."""
     if left is not None:
-        services.blobs.path(name).write_bytes(left)
+        blob_path(services.blobs, name).write_bytes(left)
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-9"}])
@@ -45,7 +45,7 @@ async def test_the_content_of_a_damaged_file_is_refused_with_its_id_and_both_siz
 
 async def test_a_whole_file_is_answered(services: Services, client: httpx.AsyncClient) -> None:
     file = await store_file(services.database, make_file(size_bytes=len(ROWS)))
-    services.blobs.path(file.id).write_bytes(ROWS)
+    blob_path(services.blobs, file.id).write_bytes(ROWS)
 
     assert (await client.get(f"/v1/files/{file.id}/content")).content == ROWS
 
@@ -72,7 +72,7 @@ async def test_a_run_with_damaged_inline_rows_is_shown_without_them_and_says_so(
 
 async def test_rows_cut_while_they_are_sent_never_look_whole(services: Services) -> None:
     rows = ROWS * 20_000
-    path = services.blobs.path("evalrun_1")
+    path = blob_path(services.blobs, "evalrun_1")
     path.write_bytes(rows)
     with path.open("rb") as source:
         blocks = json_array_blocks(source)

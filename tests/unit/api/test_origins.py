@@ -147,7 +147,7 @@ async def test_no_read_changes_anything(services: Services) -> None:
         raise AssertionError("a read has written")
         yield
 
-    database = SimpleNamespace(read=services.database.read, write=write)
+    database = SimpleNamespace(read=services.database.read, fetch=services.database.fetch, write=write)
     paths = [path for path, operations in own_document()["paths"].items() if "get" in operations]
     pages = ["/", "/healthz", "/readyz", "/ui/", "/ui/evals/eval_1", "/ui/evals/eval_1/runs/evalrun_1"]
     async with calling(replace(services, database=cast("Database", database))) as client:

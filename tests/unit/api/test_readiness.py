@@ -17,6 +17,7 @@ from evalhaven.storage.database import Database
 from evalhaven.storage.tables import projects
 from tests.unit.api.conftest import calling
 from tests.unit.domain.still_clock import StillClock
+from tests.unit.storage.stored import blob_path
 
 _REFUSAL = {
     "sqlite": ["CREATE TRIGGER refuse BEFORE UPDATE ON projects BEGIN SELECT RAISE(ABORT, 'no room'); END"],
@@ -163,7 +164,7 @@ async def test_a_disk_without_room_is_told(served: httpx.AsyncClient, monkeypatc
 
 
 async def test_files_whose_directory_is_gone_are_told(served: httpx.AsyncClient, services: Services) -> None:
-    (services.blobs.directory / "parts").rmdir()
+    (blob_path(services.blobs, "x").parent.parent / "parts").rmdir()
     status, body = await ask(served)
 
     assert (status, body["disk"]) == (503, "unavailable")

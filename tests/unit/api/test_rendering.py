@@ -12,7 +12,16 @@ from evalhaven.api.services import Services
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.storage.output_items import insert_output_items
 from tests.unit.api.conftest import calling
-from tests.unit.storage.stored import FAILED, make_eval, make_item, make_run, store_active_run, store_eval, store_run
+from tests.unit.storage.stored import (
+    FAILED,
+    blob_path,
+    make_eval,
+    make_item,
+    make_run,
+    store_active_run,
+    store_eval,
+    store_run,
+)
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;\0\ud800"
 CRITERION: dict[str, Any] = {
@@ -81,7 +90,7 @@ async def test_inline_rows_are_echoed_as_they_were_written(services: Services, c
     rows = ['{"item":{ "n":1.0 }}', '{"item":{"s":"\\ud800"},"x":"é"}']
     for number in (1, 2):
         run = await store_run(services.database, make_run(parent, number))
-        services.blobs.path(run.id).write_text("\n".join(rows) + "\n")
+        blob_path(services.blobs, run.id).write_text("\n".join(rows) + "\n")
     expected = [json.loads(row) for row in rows]
     one = await client.get(f"/v1/evals/{parent.id}/runs/{run.id}")
     page = json.loads((await client.get(f"/v1/evals/{parent.id}/runs")).content)
@@ -97,7 +106,7 @@ async def test_few_inline_rows_and_many_make_the_same_answer(services: Services,
     few, many = '{"item":{"s":"\\ud800"}}', f'{{"item":{{"s":"{"é" * 600_000}"}}}}'  # in one piece, and in several
 
     async def answer_with(row: str) -> httpx.Response:
-        services.blobs.path(run.id).write_text(f"{row}\n{row}\n")
+        blob_path(services.blobs, run.id).write_text(f"{row}\n{row}\n")
         return await client.get(f"/v1/evals/{parent.id}/runs/{run.id}")
 
     whole, streamed = await answer_with(few), await answer_with(many)

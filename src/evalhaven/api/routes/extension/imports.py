@@ -148,10 +148,10 @@ async def import_file(
         intake = _intake(services, scope, origin, check=True)
         outcome = await intake.take_file(new)
         if outcome.created and not check:
-            await anyio.to_thread.run_sync(services.blobs.commit, writer, new.id)
+            await anyio.to_thread.run_sync(writer.commit, scope, new.id)
             # Of a file that is replaced, the blob is the only content: it stays when the row cannot be stored, and the
             # next import replaces it again.
-            with nullcontext() if outcome.replaced else services.blobs.kept_on_success(new.id):
+            with nullcontext() if outcome.replaced else services.blobs.kept_on_success(scope, new.id):
                 outcome = await _intake(services, scope, origin, check=False).take_file(new)
     return _answer(outcome)
 
@@ -161,7 +161,7 @@ def _intake(services: Services, scope: ProjectScope, origin: str, *, check: bool
 
 
 async def _lines(request: Request, services: Services) -> list[bytes]:
-    async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
+    async with spooled_body(request, services.spool_dir, services.config.max_body_bytes) as raw:
         return [line for line in raw[:].split(b"\n") if line.strip()]
 
 

@@ -37,7 +37,7 @@ async def create_run(
     """
     acceptance = services.acceptance
     parent = await acceptance.get_executable_eval(scope, eval_id)
-    async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
+    async with spooled_body(request, services.spool_dir, services.config.max_body_bytes) as raw:
         prepared = await acceptance.prepare_run(scope, parent, raw, strict=strict)
         claim = claim_of(request, idempotency_key, raw)
     run = await acceptance.store_run(scope, prepared, claim)
