@@ -104,7 +104,7 @@ class Handout:
 
         async def run_in_turn(chunk: Chunk) -> bool:
             async with AsyncExitStack() as held:
-                if not self._callers:
+                if not self._callers.has_answers:
                     await held.enter_async_context(engine.chunk_slots)
                     if chunk.size_bytes > LARGE_CHUNK_BYTES:
                         await held.enter_async_context(engine.large_chunk)
@@ -148,7 +148,7 @@ class Handout:
                 raise
 
     def _window(self) -> ChunkWindow:
-        if not self._callers:
+        if not self._callers.has_answers:
             return ChunkWindow(CHUNKS_OF_A_RUN, CHUNKS_OF_A_RUN * CHUNK_ROWS, CHUNKS_OF_A_RUN * LARGE_CHUNK_BYTES)
         # One chunk more than needed, so that the calls under way do not dwindle at the end of each.
         rows = self._evaluator.most_at_once // self._evaluator.repeats + CHUNK_ROWS
