@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 
 from evalhaven.api.services import Services
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.json_pointer import pointer_to
-from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.graders.python.criteria import PythonCriterion, python_criteria, python_graders_in
 from evalhaven.graders.python.isolation import refusal
+from evalhaven.wire.graders import Grader, TestingCriterion
 from evalhaven.wire.requests import format_param
 
 _CODE = "grader_unavailable"
 
 
-async def check_python_graders(services: Services, criteria: Sequence[JsonValue], *, strict: bool) -> list[Caution]:
+async def check_python_graders(
+    services: Services, criteria: Sequence[TestingCriterion], *, strict: bool
+) -> list[Caution]:
     """Let pass sources that can be graders; return a caution where nothing isolates them, for no run will start.
 
     Args:
@@ -39,7 +42,7 @@ async def check_python_graders(services: Services, criteria: Sequence[JsonValue]
     return [Caution(pointer_to(each.path), message) for each in found[:1]]
 
 
-async def check_lone_grader(services: Services, grader: JsonObject, *, is_executed: bool) -> None:
+async def check_lone_grader(services: Services, grader: Grader, *, is_executed: bool) -> None:
     """Let pass a grader of the grader endpoints whose Python, if it has any, can be executed.
 
     Args:
@@ -66,13 +69,13 @@ async def _refuse_sources(services: Services, found: Sequence[PythonCriterion]) 
         raise InvalidRequestError(f"'{param}' {problem}.", param=param, code="invalid_value")
 
 
-async def refuse_without_isolation(services: Services, criteria: Sequence[JsonObject]) -> None:
+async def refuse_without_isolation(services: Services, criteria: Criteria) -> None:
     """Let pass a run whose python graders can be executed.
 
     Raises:
         InvalidRequestError: Nothing isolates them on this machine; each reason is named.
     """
-    if next(python_criteria(criteria), None) is None:
+    if next(python_criteria(criteria.parsed), None) is None:
         return
     isolation = await services.isolation.choose()
     if isolation.tier is None:

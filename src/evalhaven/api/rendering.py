@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from evalhaven.api.extensions import grade_extension, origin_extension
 from evalhaven.api.spending import item_extension, per_model_usage, spending_extension
 from evalhaven.domain import jsontext
+from evalhaven.domain.criteria import Criteria, Criterion
 from evalhaven.domain.errors import DamagedFileError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.files import StoredFile
@@ -22,7 +23,6 @@ from evalhaven.domain.paging import PAGE_BYTES, Page
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.tallies import CriterionTally, Tally
-from evalhaven.runs.accepting.inline import inline_document
 from evalhaven.storage.blobs import BlobStore, json_array_blocks
 
 RESULT_TYPES = {
@@ -58,8 +58,8 @@ def eval_text(found: Eval) -> str:
         {
             "object": "eval",
             "id": found.id,
-            "data_source_config": found.data_source_config,
-            "testing_criteria": found.testing_criteria,
+            "data_source_config": found.data_source_config.json,
+            "testing_criteria": found.testing_criteria.json,
             "name": found.name,
             "created_at": found.created_at,
             "metadata": found.metadata,
@@ -153,7 +153,7 @@ class RunRenderer:
             original = run.imported.document.get("report_url")
             document = _imported(run.imported, report_url=original)
             return jsontext.render({**document, "report_url": report_url(self._base_url, run)}), mark
-        data_source = inline_document(run.data_source, mark[1:-1]) if has_rows else run.data_source
+        data_source = run.data_source.with_rows(mark[1:-1]) if has_rows else run.data_source
         tally = run.tally
         missing_rows = [] if has_rows else self._row_cautions(run)
         document = {
@@ -173,7 +173,7 @@ class RunRenderer:
             },
             "per_model_usage": None if tally.criteria is None else per_model_usage(tally.spending),
             "per_testing_criteria_results": _per_criterion(tally.criteria, run.criteria(parent)),
-            "data_source": data_source,
+            "data_source": data_source.json,
             "error": _error(run.error),
             "metadata": run.metadata,
             "shared_with_openai": False,
@@ -203,7 +203,7 @@ class RunRenderer:
         return []
 
 
-def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject]) -> str:
+def output_item_text(item: OutputItem, run: Run, criteria: Criteria) -> str:
     """Return the JSON text of an output item; the item stands in it as the user wrote it."""
     if item.imported_text is not None:
         return f'{item.imported_text[:-1]},"datasource_item":{item.item_text}}}'
@@ -236,10 +236,10 @@ def _imported(imported: ImportedDocument, **more: JsonValue) -> JsonObject:
     return {**imported.document, "evalhaven": {**extension, "imported": told}}
 
 
-def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
+def _result(grade: Grade, criterion: Criterion) -> JsonObject:
     result: JsonObject = {
-        "name": criterion["id"],
-        "type": RESULT_TYPES[str(criterion["type"])],
+        "name": criterion.id,
+        "type": RESULT_TYPES[criterion.type],
         "score": grade.score,
         "passed": grade.passed,
         "sample": grade.sample,
@@ -262,8 +262,7 @@ def _sample(sample: Sample, run: Run) -> JsonObject:
 
 def _parameters(run: Run) -> JsonObject:
     """Return the parameters that a run's samples show: what was sent, else what holds without it."""
-    sent = run.data_source.get("sampling_params")
-    sent = {key: value for key, value in sent.items() if value is not None} if isinstance(sent, dict) else {}
+    sent = {key: value for key, value in run.data_source.sampling_params.items() if value is not None}
     shown: JsonObject = {
         "temperature": sent.get("temperature", 1.0),
         "max_completion_tokens": sent.get("max_completion_tokens", sent.get("max_completions_tokens")),
@@ -273,13 +272,13 @@ def _parameters(run: Run) -> JsonObject:
     return {**shown, **{key: sent[key] for key in ("max_completions_tokens", "reasoning_effort") if key in sent}}
 
 
-def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Sequence[JsonObject]) -> JsonValue:
+def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Criteria) -> JsonValue:
     if tallies is None:
         return None
     return [
         {
-            "testing_criteria": criterion["id"],
-            "testing_criteria_id": criterion["id"],
+            "testing_criteria": criterion.id,
+            "testing_criteria_id": criterion.id,
             "passed": tally.passed,
             "failed": tally.failed,
             "errored": tally.errored,

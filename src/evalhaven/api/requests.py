@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Header, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.api.services import Services
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Caution
-from evalhaven.domain.jsontext import JsonObject, RawJson
+from evalhaven.domain.jsontext import RawJson
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.template_checks import bounded_cautions
@@ -85,7 +85,7 @@ def run_options(asked: CreateEvalRunExtension | None) -> RunOptions:
         repeats=asked.repeats or 1,
         cache=asked.cache or False,
         max_concurrency=asked.max_concurrency,
-        extra_body=cast("JsonObject | None", asked.extra_body),
+        extra_body=asked.extra_body,
         budget=None if budget is None else Budget(budget.cost, budget.tokens),
         labels=tuple(asked.labels or ()),
     )

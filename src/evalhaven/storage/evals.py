@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.evals import Caution, DataSourceConfig, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
 from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
@@ -27,8 +28,8 @@ async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, impor
             updated_at=new.updated_at,
             name=new.name,
             metadata=new.metadata,
-            data_source_config=new.data_source_config,
-            testing_criteria=list(new.testing_criteria),
+            data_source_config=new.data_source_config.text,
+            testing_criteria=new.testing_criteria.text,
             warnings=[[caution.pointer, caution.message] for caution in new.warnings],
             imported_at=imported_at,
             imported_document=imported_text(new.imported),
@@ -125,8 +126,8 @@ def _eval(row: Row[Any]) -> Eval:
         updated_at=row.updated_at,
         name=row.name,
         metadata=row.metadata,
-        data_source_config=row.data_source_config,
-        testing_criteria=row.testing_criteria,
+        data_source_config=DataSourceConfig(row.data_source_config),
+        testing_criteria=Criteria(row.testing_criteria),
         warnings=[Caution(*pair) for pair in row.warnings],
         imported=imported_document(row.imported_document),
         key=row.key,

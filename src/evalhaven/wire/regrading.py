@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from evalhaven.wire.contract import WireModel
+from evalhaven.wire.contract import JsonArray, WireModel
 from evalhaven.wire.evals import MAX_CRITERIA
 from evalhaven.wire.extension import CreateEvalRunExtension, RunBudget
 from evalhaven.wire.graders import TestingCriterion
@@ -27,5 +27,5 @@ class RetryRunRequest(WireModel):
     on, for all that the run has spent and will spend.
     """
 
-    tools: list[object] | None = None
+    tools: JsonArray | None = None
     budget: RunBudget | None = None

@@ -227,8 +227,8 @@ def _run_criteria(run: Run, parent: Eval) -> str:
         return ""
     rows = [
         [
-            _text(str(criterion["name"])),
-            _text(str(criterion["type"])),
+            _text(criterion.name),
+            _text(criterion.type),
             _rate(counts.passed, counts.passed + counts.failed),
             str(counts.failed),
             str(counts.errored),
@@ -281,7 +281,7 @@ def _output_of(item: OutputItem) -> str:
 
 
 def _types(found: Eval) -> list[str]:
-    return [str(criterion["type"]) for criterion in found.testing_criteria]
+    return [criterion.type for criterion in found.testing_criteria]
 
 
 def _rate(passed: int, total: int) -> str:

@@ -12,16 +12,17 @@ from evalhaven.domain.grader_parts import walk_criteria
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
+from evalhaven.graders.judges.grader import prompt_of
 from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries, require_price
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
+from evalhaven.wire.graders import GraderLabelModel, GraderScoreModel
 from evalhaven.wire.requests import format_param
 
 _ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
-_JUDGES = ("score_model", "label_model")
 # Whether the answer is a score or a label changes nothing about whether it can be asked for.
 _ANY_FORMAT: JsonObject = {
     "type": "json_schema",
@@ -37,21 +38,22 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             dollars meets a model without a price.
     """
     has_judges = False
-    for grader in walk_criteria(run.criteria(parent)):
-        if grader.document.get("type") not in _JUDGES:
+    for placed in walk_criteria(run.criteria(parent).parsed):
+        grader, name = placed.grader, placed.name
+        if not isinstance(grader, GraderScoreModel | GraderLabelModel):
             continue
         has_judges = True
-        criterion, name = grader.document, grader.name
+        prompt = prompt_of(grader, _ANY_FORMAT)
         try:
-            target = catalog.find(str(criterion.get("model") or ""), format_param((*grader.path, "model")) or "")
-            compile_judge(criterion.get("input"), criterion.get("sampling_params"), _ANY_FORMAT, target)
+            target = catalog.find(prompt.model, format_param((*placed.path, "model")) or "")
+            compile_judge(prompt.messages, prompt.params, prompt.answer_format, target)
         except UnknownModelError as error:
             error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
             raise
         except UnsupportedRequestError as error:
             message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
             document, *path = error.at
-            place = (*grader.path, "input" if document == "messages" else document, *path)
+            place = (*placed.path, "input" if document == "messages" else document, *path)
             raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
         require_price(run, target)
     return has_judges

@@ -9,6 +9,7 @@ from typing import cast
 import anyio
 import structlog
 
+from evalhaven.domain.documents import Unparsed
 from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.jsontext import JsonObject, JsonValue
@@ -39,6 +40,7 @@ from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.run_secrets import find_secrets
 from evalhaven.storage.runs import get_run_by_key, save_flow, save_status, save_warnings
+from evalhaven.wire.data_sources import EvalResponsesSource, EvalStoredCompletionsSource
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs that call no model
@@ -195,7 +197,7 @@ class RunConductor:
     async def _tell_isolation(self, run: Run, parent: Eval) -> None:
         """Write into the run how its Python graders are isolated, if it has any."""
         python = self._engine.facilities.python
-        criteria = list(python_criteria(run.criteria(parent)))
+        criteria = list(python_criteria(run.criteria(parent).parsed))
         if python is None or not criteria:
             return
         self._isolation = {SANDBOX: await python.describe(criteria)}
@@ -354,11 +356,18 @@ def refuse_unsupported(run: Run) -> None:
     """Let pass what this release can execute: runs over inline rows or a file.
 
     Raises:
-        UnsupportedRunError: The run reads logged completions or responses.
+        UnsupportedRunError: The run reads logged completions or responses, or nobody knows what.
     """
-    source = run.data_source["source"]
-    if run.regrading is None and isinstance(source, dict) and source["type"] not in ("file_content", "file_id"):
-        raise UnsupportedRunError(
-            f"This run reads the source {source['type']!r}, which this release of Evalhaven cannot do; "
-            "it reads 'file_content' and 'file_id'."
-        )
+    if run.regrading is not None:
+        return
+    data_source = run.data_source.parsed
+    if isinstance(data_source, Unparsed):
+        raise UnsupportedRunError(f"This run has a data source that this release cannot read: {data_source.problem}")
+    match data_source.source:
+        case EvalStoredCompletionsSource() | EvalResponsesSource() as source:
+            raise UnsupportedRunError(
+                f"This run reads the source {source.type!r}, which this release of Evalhaven cannot do; "
+                "it reads 'file_content' and 'file_id'."
+            )
+        case _:
+            pass

@@ -1,7 +1,7 @@
 """`/api/runs/{run_id}/regrade` and `/retry`: a run evaluated again."""
 
 from dataclasses import replace
-from typing import Annotated, Any, cast
+from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request, Response
@@ -20,9 +20,10 @@ from evalhaven.api.requests import (
     unknown_key_cautions,
 )
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
-from evalhaven.domain.evals import Caution, Eval, identified_criterion
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.evals import Caution, Eval, identified_criteria
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.run_options import Budget
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
@@ -64,10 +65,10 @@ async def regrade_run(
     async with services.database.read() as tx:
         source = await store.get_run_by_id(tx, scope, run_id)
         parent = await get_eval(tx, scope, source.eval_id)
-    new = _regraded(source, parent, cast("dict[str, Any]", body), parsed, services, strict=strict)
-    cautions = await check_python_graders(services, new.own_criteria or [], strict=strict)
+    new = _regraded(source, parent, parsed, services, strict=strict)
+    cautions = await check_python_graders(services, parsed.body.testing_criteria or [], strict=strict)
     new = replace(new, warnings=[*new.warnings, *cautions])
-    await refuse_without_isolation(services, list(new.criteria(parent)))
+    await refuse_without_isolation(services, new.criteria(parent))
     async with services.database.write() as tx:
         claim = (idempotency_key, request_hash(request, raw))
         repeated = await find_repeated(tx, services, scope, claim, new.id)
@@ -91,10 +92,10 @@ async def retry_run(run_id: str, request: Request, services: ServicesOf, scope: 
         parent = await get_eval(tx, scope, run.eval_id)
         reopened = reopened_run(run, budget)
         if reopened is not run:
-            await refuse_without_isolation(services, list(run.criteria(parent)))
+            await refuse_without_isolation(services, run.criteria(parent))
             sampling_cautions(run, services.catalog)
             refuse_unanswerable(run, parent, services.catalog)
-            tools = tools_of_retry(run, cast("JsonValue", parsed.tools))
+            tools = tools_of_retry(run, parsed.tools)
             await _refuse_what_is_in_use_or_gone(tx, run, services, scope)
             await store.save_reopened(tx, scope, reopened, services.now())
             await reopen_chunks(tx, scope, run.key)
@@ -111,20 +112,19 @@ def _parse(raw: bytes) -> JsonValue:
 def _regraded(
     source: Run,
     parent: Eval,
-    body: dict[str, Any],
     parsed: ParsedRequest[RegradeRunRequest],
     services: Services,
     *,
     strict: bool,
 ) -> Run:
-    given: list[JsonObject] | None = body.get("testing_criteria")
+    given = parsed.body.testing_criteria
     cautions: list[Caution] = []
-    criteria: list[JsonObject] | None = None
+    criteria: Criteria | None = None
     if given is not None:
         refuse_formulas(given)
-        cautions = criteria_cautions(cast("JsonValue", given), parent.item_schema)
+        cautions = criteria_cautions(given, parent.item_schema)
         refuse_cautions(cautions, strict=strict)
-        criteria = [identified_criterion(criterion, lambda: str(uuid4())) for criterion in given]
+        criteria = identified_criteria(given, lambda: str(uuid4()))
     options = run_options(parsed.body.evalhaven)
     new = regraded_run(
         services.ids.new_run_id(),

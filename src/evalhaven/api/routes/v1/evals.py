@@ -1,7 +1,7 @@
 """`/v1/evals`: create, list, get, update, delete."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request, Response
@@ -20,9 +20,8 @@ from evalhaven.api.requests import (
 )
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
-from evalhaven.domain.evals import UNTITLED, Eval, answered_config, identified_criterion
+from evalhaven.domain.evals import UNTITLED, Eval, answered_config, identified_criteria
 from evalhaven.domain.ids import created_at_of
-from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import criteria_cautions, item_key_cautions
@@ -30,6 +29,7 @@ from evalhaven.graders.multi import refuse_formulas
 from evalhaven.storage import evals as store
 from evalhaven.storage.runs import lock_active_runs, save_status
 from evalhaven.wire import evals as wire
+from evalhaven.wire.data_source_configs import CreateEvalCustomDataSourceConfig
 from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/evals", tags=["Evals"])
@@ -51,11 +51,9 @@ async def create_eval(
     raw = await read_body(request, services.config.max_body_bytes)
     document = parse_body(raw)
     parsed = parse_request(wire.CreateEvalRequest, document)
-    body = cast("dict[str, Any]", document)
-    config: JsonObject = body["data_source_config"]
-    if config["type"] == "custom":
-        ItemSchema(config["item_schema"])
-    criteria: list[JsonObject] = body["testing_criteria"]
+    config, criteria = parsed.body.data_source_config, parsed.body.testing_criteria
+    if isinstance(config, CreateEvalCustomDataSourceConfig):
+        ItemSchema(config.item_schema)
     refuse_formulas(criteria)
     eval_id = services.ids.new_eval_id()
     new = Eval(
@@ -65,9 +63,9 @@ async def create_eval(
         name=UNTITLED if parsed.body.name is None else parsed.body.name,
         metadata=parsed.body.metadata or {},
         data_source_config=answered_config(config),
-        testing_criteria=[identified_criterion(criterion, lambda: str(uuid4())) for criterion in criteria],
+        testing_criteria=identified_criteria(criteria, lambda: str(uuid4())),
     )
-    cautions = criteria_cautions(body["testing_criteria"], new.item_schema)
+    cautions = criteria_cautions(criteria, new.item_schema)
     refuse_cautions(cautions, strict=strict)
     cautions += item_key_cautions(new.item_schema)
     cautions += await check_python_graders(services, criteria, strict=strict)

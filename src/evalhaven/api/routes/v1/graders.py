@@ -3,7 +3,6 @@
 import secrets
 import string
 import time
-from typing import Any, cast
 
 import anyio
 from fastapi import APIRouter, Request, Response
@@ -25,6 +24,7 @@ from evalhaven.storage.grader_calls import (
     insert_grader_call,
 )
 from evalhaven.wire import grader_endpoints as wire
+from evalhaven.wire.graders import Grader
 from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["Fine-tuning"])
@@ -41,12 +41,12 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
     """Run a grader on one sample; what goes wrong while it grades is told by flags beside a reward of 0."""
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.RunGraderRequest, document).body
-    grader = _named(cast("dict[str, Any]", document)["grader"])
-    await check_lone_grader(services, grader, is_executed=True)
+    grader = _named(parsed.grader)
+    await check_lone_grader(services, parsed.grader, is_executed=True)
     asked: JsonObject = {
         "grader": grader,
         "model_sample": parsed.model_sample,
-        "item": cast("JsonObject", parsed.item or {}),
+        "item": parsed.item or {},
     }
     answer = await _ask_executor(asked, request, services, scope)
     if answer.grade is None:
@@ -58,22 +58,22 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
 async def validate_grader(request: Request, services: ServicesOf) -> Response:
     """Check a grader without running it; one without a name is given one."""
     document = await read_document(request, services.config.max_body_bytes)
-    parse_request(wire.ValidateGraderRequest, document)
-    grader = _named(cast("dict[str, Any]", document)["grader"])
-    await check_lone_grader(services, grader, is_executed=False)
+    parsed = parse_request(wire.ValidateGraderRequest, document).body
+    grader = _named(parsed.grader)
+    await check_lone_grader(services, parsed.grader, is_executed=False)
     return json_response(jsontext.render({"grader": grader}))
 
 
-def _named(grader: JsonObject) -> JsonObject:
-    """Return a valid grader with a name, in the recorded form where it came without one.
+def _named(grader: Grader) -> JsonObject:
+    """Return the document of a valid grader with a name, in the recorded form where it came without one.
 
     Raises:
         InvalidRequestError: Its formula is none.
     """
     refuse_formula(grader, "grader")
-    if grader.get("name"):
-        return grader
-    return {**grader, "name": f"grader-{''.join(secrets.choice(_NAME_LETTERS) for _ in range(12))}"}
+    if grader.name:
+        return grader.sent
+    return {**grader.sent, "name": f"grader-{''.join(secrets.choice(_NAME_LETTERS) for _ in range(12))}"}
 
 
 async def _ask_executor(asked: JsonObject, request: Request, services: Services, scope: ProjectScope) -> GraderAnswer:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
@@ -90,7 +90,7 @@ async def _prepare(
     except InvalidJsonError as error:
         raise not_json(error) from error
     parsed = parse_request(wire.CreateEvalRunRequest, body.document)
-    data_source = cast("dict[str, Any]", body.document)["data_source"]
+    data_source = parsed.body.data_source
     cautions = input_message_cautions(data_source, parent.item_schema)
     refuse_cautions(cautions, strict=strict)
     options = replace(run_options(parsed.body.evalhaven), strict=strict)
