@@ -15,6 +15,8 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.services import Services
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
 from tests.docs.comparison import Comparison, compare
 from tests.docs.deviations import Deviation, Section, read_deviations, read_sections
 from tests.published import read_published
@@ -32,7 +34,10 @@ def own_document() -> dict[str, Any]:
         yield
 
     services = cast(
-        "Services", SimpleNamespace(config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()))
+        "Services",
+        SimpleNamespace(
+            ids=IdFactory(Clock()), config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset())
+        ),
     )
     return build_application(services, lifespan).openapi()
 

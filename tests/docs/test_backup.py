@@ -1,4 +1,4 @@
-"""The backup of docs/operations.md: taken from a busy server, it starts with all that was there."""
+"""The backup of docs/how-to/back-up.md: taken from a busy server, it starts with all that was there."""
 
 import re
 import shutil
@@ -55,7 +55,7 @@ def test_a_backup_of_a_busy_server_has_everything_and_its_run_goes_on(repository
         file = http.post("/v1/files", data={"purpose": "evals"}, files=form).json()
         parent = http.post("/v1/evals", json=EVAL).json()
         run = http.post(f"/v1/evals/{parent['id']}/runs", json=body).json()
-        backup = take_backup(repository / "docs" / "operations.md", server, tmp_path)
+        backup = take_backup(repository / "docs" / "how-to" / "back-up.md", server, tmp_path)
     restored = Server(tmp_path / "second")
     shutil.copytree(backup, restored.data_dir)
     with restored.running(), httpx.Client(base_url=restored.url, timeout=30) as http:

@@ -18,6 +18,8 @@ from typer.main import get_command
 from evalhaven.api.application import build_application
 from evalhaven.api.services import Services
 from evalhaven.cli.main import application as command_line
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.settings import PREFIX, Settings
 from evalhaven.wire.graders import CRITERION_TYPES
@@ -41,7 +43,7 @@ def read(repository: Path, name: str) -> str:
 
 def pages(repository: Path) -> list[Path]:
     """Return every Markdown file of the repository."""
-    found = [path for folder in (".", "docs", "examples/*") for path in repository.glob(f"{folder}/*.md")]
+    found = [path for folder in (".", "docs", "docs/*", "examples/*") for path in repository.glob(f"{folder}/*.md")]
     assert len(found) >= 8
     return found
 
@@ -86,7 +88,10 @@ def served_routes() -> list[tuple[str, str]]:
         yield
 
     services = cast(
-        "Services", SimpleNamespace(config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()))
+        "Services",
+        SimpleNamespace(
+            ids=IdFactory(Clock()), config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset())
+        ),
     )
     document = build_application(services, lifespan).openapi()
     return [
@@ -110,8 +115,10 @@ def make_targets(repository: Path) -> set[str]:
     return set(MAKE_TARGET.findall(read(repository, "Makefile")))
 
 
-def test_every_setting_is_in_the_readme_with_its_default(repository: Path) -> None:
-    documented = {row[0].strip("`"): row[1] for row in table_rows(read(repository, "README.md"), "Settings")}
+def test_every_setting_is_documented_with_its_default(repository: Path) -> None:
+    documented = {
+        row[0].strip("`"): row[1] for row in table_rows(read(repository, "docs/reference/settings.md"), "Settings")
+    }
     defaults = {f"{PREFIX}{name.upper()}": field.default for name, field in Settings.model_fields.items()}
 
     assert documented.keys() == defaults.keys()
@@ -170,7 +177,8 @@ def test_every_dependency_has_a_reason(repository: Path) -> None:
     project = tomllib.loads(read(repository, "pyproject.toml"))
     declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     names = [re.split(r"[\[><=; ]", requirement)[0] for requirement in declared]
-    explained = [row[0].strip("`") for row in table_rows(read(repository, "ARCHITECTURE.md"), "Dependencies")]
+    page = read(repository, "docs/development/dependencies.md")
+    explained = [row[0].strip("`") for row in table_rows(page, "Dependencies")]
 
     assert sorted(names) == sorted(explained)
 
@@ -192,7 +200,9 @@ def test_the_layout_names_every_part_of_the_package(repository: Path) -> None:
 
 def test_every_path_in_the_architecture_exists(repository: Path) -> None:
     package = repository / "src" / "evalhaven"
-    text = re.sub(r"^```.*?^```$", "", read(repository, "ARCHITECTURE.md"), flags=re.MULTILINE | re.DOTALL)
+    rooms = [page for page in (repository / "docs" / "development").glob("*.md") if page.name != "style.md"]
+    texts = [page.read_text(encoding="utf-8") for page in (repository / "ARCHITECTURE.md", *rooms)]
+    text = re.sub(r"^```.*?^```$", "", "\n".join(texts), flags=re.MULTILINE | re.DOTALL)
     paths = {path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if not path.startswith("/")}
 
     assert len(paths) > 20

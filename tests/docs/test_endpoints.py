@@ -1,4 +1,4 @@
-"""Facts about docs/endpoints.md: each block can be loaded, asks as its provider wants it, and no key is missing."""
+"""Facts about the pages on endpoints: each block asks as its provider wants it, and no key is missing."""
 
 import json
 import re
@@ -73,7 +73,20 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def page(repository: Path) -> str:
-    return (repository / "docs" / "endpoints.md").read_text(encoding="utf-8")
+    """Return the page that shows how endpoints are described."""
+    return (repository / "docs" / "how-to" / "connect-models.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def offline(repository: Path) -> str:
+    """Return the page about endpoints that answer by rules."""
+    return (repository / "docs" / "how-to" / "work-offline.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def reference(repository: Path) -> str:
+    """Return the page that lists every key."""
+    return (repository / "docs" / "reference" / "endpoints.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -170,8 +183,8 @@ def test_the_address_of_a_provider_is_reached_by_name(page: str, tmp_path: Path)
     }
 
 
-async def test_the_rules_that_are_shown_answer(page: str, tmp_path: Path) -> None:
-    target = load(blocks(page)["Scripted"], tmp_path).find("fake-judge")
+async def test_the_rules_that_are_shown_answer(offline: str, tmp_path: Path) -> None:
+    target = load(blocks(offline)["An endpoint with rules"], tmp_path).find("fake-judge")
     body = json.dumps({"messages": [{"role": "user", "content": "the capital of France?"}]}).encode()
     async with ModelCaller() as caller:
         called = await caller.call(target, "/chat/completions", body, json.loads)
@@ -183,8 +196,10 @@ async def test_the_rules_that_are_shown_answer(page: str, tmp_path: Path) -> Non
     ("heading", "tables"),
     [("An endpoint", (HttpTable, ScriptedTable)), ("A price", (PriceTable,)), ("A rule", (RuleTable,))],
 )
-def test_every_key_is_documented_with_its_default(page: str, heading: str, tables: tuple[type[Table], ...]) -> None:
-    documented = rows(page, heading)
+def test_every_key_is_documented_with_its_default(
+    reference: str, heading: str, tables: tuple[type[Table], ...]
+) -> None:
+    documented = rows(reference, heading)
     fields = {name: info for table in tables for name, info in table.model_fields.items()}
 
     assert documented.keys() == fields.keys()
@@ -200,8 +215,8 @@ def shown_default(default: Any) -> str:
     return json.dumps(int(default) if isinstance(default, float) else default)
 
 
-def test_everything_that_an_endpoint_may_lack_is_documented(page: str) -> None:
-    assert rows(page, "What an endpoint lacks").keys() == set(get_args(Ability))
+def test_everything_that_an_endpoint_may_lack_is_documented(reference: str) -> None:
+    assert rows(reference, "What an endpoint lacks").keys() == set(get_args(Ability))
 
 
 def test_the_order_in_which_names_are_looked_for_is_as_documented(page: str, tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
-"""Facts about docs/judges.md: its rules play the judges that it says, and its codes and notes are those of the code."""
+"""Facts about the pages on judges: the rules shown play the judges they should, and no code or note is missing."""
 
 import json
 import re
 from pathlib import Path
-
-import pytest
 
 from evalhaven.graders.judges.answers import read_answer
 from evalhaven.graders.judges.forms import SCORE_CLAMPED, ScoreForm
@@ -15,13 +13,9 @@ from evalhaven.sampling.protocols.replies import read_reply
 BLOCK = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def page(repository: Path) -> str:
-    return (repository / "docs" / "judges.md").read_text(encoding="utf-8")
-
-
-async def test_the_rules_that_are_shown_play_several_judges(page: str, tmp_path: Path) -> None:
-    [block] = BLOCK.findall(page)
+async def test_the_rules_that_are_shown_play_several_judges(repository: Path, tmp_path: Path) -> None:
+    page = (repository / "docs" / "how-to" / "work-offline.md").read_text(encoding="utf-8")
+    [block] = BLOCK.findall(page.partition("\n## Several judges\n")[2])
     config = tmp_path / "evalhaven.toml"
     config.write_text(block)
     catalog = load_catalog(config, Upstream(), {})
@@ -45,7 +39,8 @@ async def test_the_rules_that_are_shown_play_several_judges(page: str, tmp_path:
     }
 
 
-def test_every_code_and_note_is_explained(page: str, repository: Path) -> None:
+def test_every_code_and_note_is_explained(repository: Path) -> None:
+    page = (repository / "docs" / "reference" / "judges.md").read_text(encoding="utf-8")
     source = (repository / "src/evalhaven/graders/judges/grader.py").read_text(encoding="utf-8")
     names = {*re.findall(r'"(judge_\w+|without_\w+|read_from_\w+|unescaped_\w+)"', source), SCORE_CLAMPED}
 

@@ -52,7 +52,8 @@ def test_the_probes_see_what_is_there(http: httpx.Client, probe: tuple[str, str]
 
 def test_every_sentence_that_calls_something_missing_is_listed(repository: Path) -> None:
     found = {
-        page.name: unknown_statements(page.read_text(encoding="utf-8"), STATEMENTS) for page in documents(repository)
+        str(page.relative_to(repository)): unknown_statements(page.read_text(encoding="utf-8"), STATEMENTS)
+        for page in documents(repository)
     }
 
     # Add it to tests/docs/missing.toml: with the entry whose probes show it, or with what it is about instead.
@@ -99,7 +100,7 @@ def test_the_readme_calls_missing_what_the_entries_do(repository: Path) -> None:
 
 def test_who_also_calls_models_is_told_at_once(repository: Path) -> None:
     """As long as calls to models are 404, "only the address changes" holds for evals, runs and files alone."""
-    for name in ("README.md", "docs/migration.md"):
+    for name in ("README.md", "docs/how-to/migrate.md"):
         text = read(repository, name)
         assert "chat completions, responses and embeddings are not served here" in text
         assert "#missing-models" in text

@@ -22,7 +22,7 @@ HOSTED, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8765/v1"
 
 @pytest.fixture(scope="module")
 def guide(repository: Path) -> str:
-    return (repository / "docs" / "migration.md").read_text(encoding="utf-8")
+    return (repository / "docs" / "how-to" / "migrate.md").read_text(encoding="utf-8")
 
 
 def command_lines(guide: str) -> list[list[str]]:
@@ -72,7 +72,7 @@ def test_the_steps_lead_to_equal_counts_and_the_clients_work(
             for address, replacement in addresses.items():
                 snippet = snippet.replace(address, replacement)
             names: dict[str, Any] = {}
-            exec(compile(snippet, "migration.md", "exec"), names)  # noqa: S102 - our own page
+            exec(compile(snippet, "migrate.md", "exec"), names)  # noqa: S102 - our own page
             clients = [each for each in names.values() if isinstance(each, openai.OpenAI)]
             assert len(list(clients[-1].evals.list(limit=100))) == 3
             for client in clients:

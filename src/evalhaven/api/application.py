@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from uuid import uuid4
 
 from fastapi import FastAPI
 
@@ -53,5 +52,5 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.add_middleware(OriginGuard, allowed_origins=services.config.allowed_origins)
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
     application.add_middleware(LoopGuard)
-    application.add_middleware(RequestRecord, new_request_id=lambda: f"req_{uuid4().hex}")
+    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id)
     return application

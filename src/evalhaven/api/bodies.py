@@ -7,7 +7,7 @@ import anyio.to_thread
 from starlette.requests import Request
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError, UnreadableEncodingError
+from evalhaven.domain.errors import RequestTooLargeError, UnreadableEncodingError, not_json
 from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson
 from evalhaven.storage.blobs import BlobStore
 
@@ -94,7 +94,7 @@ async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]
 
 
 def refuse_codings(header: str, values: list[str], codings: frozenset[str]) -> None:
-    """Let pass what is sent as it is.
+    """Refuse what is not sent as it is.
 
     A small compressed body may be a huge one, so that it would have to be unpacked with a limit of its own; the SDKs
     compress nothing.
@@ -111,11 +111,6 @@ def refuse_codings(header: str, values: list[str], codings: frozenset[str]) -> N
     if used := [coding for coding in named if coding in codings]:
         message = f"The body is encoded as {used[0]!r}, which is not decoded here: send it plain, without '{header}'."
         raise UnreadableEncodingError(message, param=header, code="unsupported_encoding")
-
-
-def not_json(error: InvalidJsonError) -> InvalidRequestError:
-    """Return the error of a body that is not JSON."""
-    return InvalidRequestError(f"The request body is not valid JSON: {error}.", code="invalid_json")
 
 
 def too_large(max_bytes: int) -> RequestTooLargeError:

@@ -6,9 +6,9 @@ this a few thousand connections that send a byte now and then would occupy the s
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -44,6 +44,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits; `guarded_protocol` makes the class for given ones."""
 
     limits = ConnectionLimits()
+    new_request_id: Callable[[], str]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -209,7 +210,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         if self._refusal is None:
-            self._refusal = _refusal(status, message)
+            self._refusal = _refusal(status, message, self.new_request_id())
             self._send_refusal(self._refusal)
 
     def _send_refusal(self, refusal: bytes) -> None:
@@ -224,16 +225,17 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def guarded_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+def guarded_protocol(limits: ConnectionLimits, new_request_id: Callable[[], str]) -> type[asyncio.Protocol]:
     """Return the protocol class with these limits: uvicorn makes the instances."""
-    return type("LimitedHttpProtocol", (GuardedHttpProtocol,), {"limits": limits})
+    attributes = {"limits": limits, "new_request_id": staticmethod(new_request_id)}
+    return type("LimitedHttpProtocol", (GuardedHttpProtocol,), attributes)
 
 
-def _refusal(status: int, message: str) -> bytes:
+def _refusal(status: int, message: str, request_id: str) -> bytes:
     reason = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
     body = f'{{"error":{{"message":"{message}","type":"invalid_request_error","param":null,"code":null}}}}'
     # Only what came too slowly can fare better the next time.
     retry = "true" if status == 408 else "false"  # noqa: PLR2004 - Request Timeout
     head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-    head += f"x-request-id: req_{uuid4().hex}\r\nx-should-retry: {retry}\r\nconnection: close\r\n"
+    head += f"x-request-id: {request_id}\r\nx-should-retry: {retry}\r\nconnection: close\r\n"
     return f"{head}\r\n{body}".encode()

@@ -1,7 +1,7 @@
 """What the routes work with, handed in by `app`."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -12,8 +12,8 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
-from evalhaven.graders.python.source_check import SourceChecker
-from evalhaven.runs.vault import Vault
+from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
@@ -53,9 +53,9 @@ class Services:
         examine: Asks the endpoints whether they answer.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
-        vault: Seals what authenticates the tools of runs.
         isolation: How python graders are isolated here.
-        source_checker: Compiles their sources.
+        acceptance: Makes evals and runs of requests.
+        lifecycle: Cancels and deletes them.
     """
 
     database: Database
@@ -69,9 +69,9 @@ class Services:
     settings: ServerSettings
     catalog: Catalog
     config: ApiConfig
-    vault: Vault
     isolation: IsolationChoice
-    source_checker: SourceChecker = field(default_factory=SourceChecker)
+    acceptance: Acceptance
+    lifecycle: Lifecycle
 
     def now(self) -> int:
         """Return the Unix second."""

@@ -28,6 +28,9 @@ from evalhaven.app.supervisor import ExecutorSupervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.ending.purge import sweep_blobs
 from evalhaven.runs.executing.deaths import note_orderly_stop
 from evalhaven.sampling.catalog import Catalog
@@ -83,7 +86,7 @@ def serve(settings: Settings) -> None:
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,
-        http=guarded_protocol(limits),
+        http=guarded_protocol(limits, IdFactory(Clock()).new_request_id),
         ws="none",
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         access_log=False,
@@ -147,10 +150,12 @@ def build_services(
     """Return what the routes work with."""
     clock = Clock()
     blobs = blob_store(settings.data_dir)
+    ids = IdFactory(clock)
+    isolation = isolation_choice(settings)
     return Services(
         database=database,
         blobs=blobs,
-        ids=IdFactory(clock),
+        ids=ids,
         clock=clock,
         wake_executor=wake_executor,
         is_executor_running=lambda: executor_state().is_up,
@@ -166,8 +171,18 @@ def build_services(
             max_body_bytes=settings.max_body_mb * _MB,
             max_file_bytes=settings.max_file_mb * _MB,
         ),
-        vault=vault(settings),
-        isolation=isolation_choice(settings),
+        isolation=isolation,
+        acceptance=Acceptance(
+            database=database,
+            blobs=blobs,
+            ids=ids,
+            clock=clock,
+            catalog=catalog,
+            vault=vault(settings),
+            python=PythonChecks(isolation),
+            wake_executor=wake_executor,
+        ),
+        lifecycle=Lifecycle(database, clock, wake_executor),
     )
 
 

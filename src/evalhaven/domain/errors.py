@@ -43,6 +43,11 @@ class InvalidRowsError(InvalidRequestError):
         super().__init__(message, param=param, code="invalid_data_source")
 
 
+def not_json(error: ValueError) -> InvalidRequestError:
+    """Return the error of a body that is not JSON."""
+    return InvalidRequestError(f"The request body is not valid JSON: {error}.", code="invalid_json")
+
+
 class RequestTooLargeError(EvalhavenError):
     """The body is over the server's limit."""
 

@@ -1,4 +1,4 @@
-"""Public identifiers in the hosted API's form, increasing within a process.
+"""Everything that is named by chance: public identifiers in the hosted API's form, increasing within a process.
 
 An id of 32 hex digits holds: 1-8 the Unix second of creation, 9-12 a fraction of it, 13-16 `8190` or `8191`,
 17-32 random. So ids of one process sort by creation, and an id decodes to its `created_at`.
@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from typing import NewType
+from uuid import UUID
 
 from evalhaven.domain.clock import Clock
 
@@ -23,6 +24,8 @@ FILE_PREFIXES = ("file-",)
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FILE_ID_LENGTH = 22
+_GRADER_NAME_LENGTH = 12
+_GRADER_NAME_BITS = 128  # far more than 12 letters hold, so that each is as likely
 _RANDOM_BYTES = 4096
 _PACKED_SIZE = 16  # bytes of a stored output item id of our own form
 _LOW_64 = (1 << 64) - 1
@@ -73,6 +76,23 @@ class IdFactory:
             number, rest = divmod(number, 62)
             digits.append(_BASE62[rest])
         return FileId("file-" + "".join(reversed(digits)))
+
+    def new_request_id(self) -> str:
+        """Return `req_` and 32 hex digits, by which a user and the log name a request."""
+        return f"req_{self._random_bits(128):032x}"
+
+    def new_uuid(self) -> str:
+        """Return a random UUID (RFC 9562, version 4), as ids of testing criteria end with."""
+        return str(UUID(int=self._random_bits(128), version=4))
+
+    def new_grader_name(self) -> str:
+        """Return `grader-` and 12 letters and digits, as the hosted API named graders without a name."""
+        number = self._random_bits(_GRADER_NAME_BITS)
+        letters: list[str] = []
+        for _ in range(_GRADER_NAME_LENGTH):
+            number, rest = divmod(number, 62)
+            letters.append(_BASE62[rest])
+        return f"grader-{''.join(letters)}"
 
     def _next_hex(self) -> str:
         bits = self._random_bits(65)

@@ -45,7 +45,7 @@ def tools_with_secrets(data_source: RunDataSource) -> list[JsonValue] | None:
 
 
 def refuse_secrets(extra_body: JsonObject | None) -> None:
-    """Let pass an `extra_body` that holds nothing which would have to be masked.
+    """Refuse an `extra_body` that holds something which would have to be masked.
 
     Raises:
         InvalidRequestError: It names tools, or a key that authenticates something.

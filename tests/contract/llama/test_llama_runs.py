@@ -212,7 +212,7 @@ def test_what_the_server_refuses_is_the_items_own_error(run: Run, kind: str) -> 
 def test_the_documented_entry_keeps_to_a_schema_in_both_types_of_run(
     llama_server: LlamaServer, repository: Path, tmp_path: Path
 ) -> None:
-    page = (repository / "docs" / "endpoints.md").read_text()
+    page = (repository / "docs" / "how-to" / "connect-models.md").read_text()
     found = re.search(r"^### llama\.cpp\n.*?```toml\n(.*?)```", page, re.DOTALL | re.MULTILINE)
     assert found is not None
     config = tmp_path / "evalhaven.toml"

@@ -15,6 +15,9 @@ from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
+from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
@@ -45,20 +48,34 @@ def services(database: Database, tmp_path: Path) -> Services:
     """Return the services behind the API; no executor runs."""
     clock = StillClock()
     blobs = BlobStore(tmp_path / "blobs")
+    ids = IdFactory(clock)
+    catalog = Catalog(())
+    isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
+    acceptance = Acceptance(
+        database=database,
+        blobs=blobs,
+        ids=ids,
+        clock=clock,
+        catalog=catalog,
+        vault=Vault(tmp_path / "secret.key"),
+        python=PythonChecks(isolation),
+        wake_executor=lambda: None,
+    )
     return Services(
         database=database,
         blobs=blobs,
-        ids=IdFactory(clock),
+        ids=ids,
         clock=clock,
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
         readiness=Readiness(database, blobs, clock, lambda: ExecutorState("ok")),
         examine=_examine,
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
-        catalog=Catalog(()),
+        catalog=catalog,
         config=CONFIG,
-        vault=Vault(tmp_path / "secret.key"),
-        isolation=IsolationChoice(None, Environments(tmp_path / "environments"), []),
+        isolation=isolation,
+        acceptance=acceptance,
+        lifecycle=Lifecycle(database, clock, lambda: None),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 
@@ -123,3 +124,27 @@ def test_visible_ascii_can_be_an_id(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "a b", "é", "a\n", "a\0", "\ud800", "x" * 129])
 def test_other_text_can_be_no_id(text: str) -> None:
     assert not is_id_text(text)
+
+
+def test_a_new_uuid_is_of_version_4_and_unlike_others() -> None:
+    ids = IdFactory(StillClock())
+
+    made = [UUID(ids.new_uuid()) for _ in range(100)]
+
+    assert {each.version for each in made} == {4}
+    assert len(set(made)) == len(made)
+
+
+def test_a_request_is_named_by_chance_alone() -> None:
+    ids = IdFactory(StillClock(), lambda count: (1 << count) - 1)
+
+    assert ids.new_request_id() == "req_" + 32 * "f"
+
+
+def test_a_grader_without_a_name_is_named_as_the_hosted_api_does() -> None:
+    ids = IdFactory(StillClock())
+
+    names = {ids.new_grader_name() for _ in range(100)}
+
+    assert len(names) == 100
+    assert all(re.fullmatch(r"grader-[0-9A-Za-z]{12}", name) for name in names)

@@ -1,15 +1,17 @@
-"""A new run from a request."""
+"""A new run as it follows from a request, and what its author has to be told."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from evalhaven.domain.data_sources import DataSource
+from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution, Eval, typed_messages
 from evalhaven.domain.ids import FileId, RunId, created_at_of
 from evalhaven.domain.jsontext import JsonValue
-from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.template_checks import bounded_cautions
 from evalhaven.runs.tool_secrets import masked
 from evalhaven.wire.data_sources import (
     CreateEvalJsonlRunDataSource,
@@ -17,11 +19,13 @@ from evalhaven.wire.data_sources import (
     EvalJsonlFileIdSource,
     RunDataSource,
 )
+from evalhaven.wire.extension import CreateEvalRunExtension
 from evalhaven.wire.messages import InputMessagesTemplate
 
 _OF_SAMPLING = ("repeats", "extra_body")
 _OF_CALLS = ("cache", "max_concurrency", "budget")
 _FLOATS = ("temperature", "top_p")
+_SHOWN_CHARS = 100
 
 
 def new_run(
@@ -107,3 +111,41 @@ def _answered_parameter(key: str, value: JsonValue) -> JsonValue:
     if key in _FLOATS and isinstance(value, int):
         return float(value)
     return value
+
+
+def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:
+    """Return a caution for each key that the contract does not know.
+
+    The hosted API ignored such keys in silence; they are accepted all the same.
+    """
+    return bounded_cautions(
+        Caution(pointer, f"Unknown key {pointer.rpartition('/')[2][:_SHOWN_CHARS]!r}: accepted, but without effect.")
+        for pointer in pointers
+    )
+
+
+def run_options(asked: CreateEvalRunExtension | None) -> RunOptions:
+    """Return what a request asks of Evalhaven for a run."""
+    if asked is None:
+        return DEFAULT_OPTIONS
+    budget = asked.budget
+    return RunOptions(
+        repeats=asked.repeats or 1,
+        cache=asked.cache or False,
+        max_concurrency=asked.max_concurrency,
+        extra_body=asked.extra_body,
+        budget=None if budget is None else Budget(budget.cost, budget.tokens),
+        labels=tuple(asked.labels or ()),
+    )
+
+
+def refuse_cautions(cautions: Sequence[Caution], *, strict: bool) -> None:
+    """Refuse, where the caller asked for it, what can never resolve.
+
+    Raises:
+        InvalidRequestError: `strict` is set and there are cautions; the first is named.
+    """
+    if strict and cautions:
+        first = cautions[0]
+        param = first.pointer.removeprefix("/").replace("/", ".")
+        raise InvalidRequestError(f"'{param}': {first.message}", param=param, code="unresolvable_template")

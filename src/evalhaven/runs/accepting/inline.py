@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError, RequestTooLargeError
+from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError, RequestTooLargeError, not_json
 from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson, Span
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.runs.rows.checks import BareItemSearch, Notices, RowChecker
@@ -96,7 +96,7 @@ def write_inline_rows(
                 writer.write(text.translate(_LINE_BREAKS) + b"\n")
             count += 1
     except InvalidJsonError as error:
-        raise InvalidRequestError(f"The request body is not valid JSON: {error}.", code="invalid_json") from error
+        raise not_json(error) from error
     if problems:
         rest = " The rows after these were not looked at." if len(problems) == _SHOWN_ROWS else ""
         raise InvalidRowsError(

@@ -3,15 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from evalhaven.domain.criteria import Criteria
-from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import RunId, created_at_of
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.run_options import Budget, RunOptions
 from evalhaven.domain.runs import Regrading, Run
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.tool_secrets import MASK, masked_tools, secrets_of
+from evalhaven.storage.evals import get_eval
+from evalhaven.storage.files import get_file
+from evalhaven.storage.regrading import has_output_items
+from evalhaven.storage.runs import find_regrading_of, get_run_by_id, insert_run, is_deleted
 
 
 def regraded_run(
@@ -120,3 +127,78 @@ def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | 
             code="other_tools",
         )
     return sent if MASK in secrets_of(stored) else None
+
+
+async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, source: Run) -> None:
+    """Store a run that grades the samples of another one, if these are still what they were.
+
+    Args:
+        tx: Open write transaction.
+        scope: In whose project.
+        new: The run.
+        source: The run that has the samples, as it was read before.
+
+    Raises:
+        InvalidRequestError: It was tried again meanwhile, or has no output items.
+    """
+    await get_eval(tx, scope, source.eval_id, for_share=True)
+    # Locked, so that nobody deletes or retries it before the new run, which keeps it from being purged, is stored.
+    current = await get_run_by_id(tx, scope, source.id, for_update=True)
+    if current.status != source.status or current.times_retried != source.times_retried:
+        raise InvalidRequestError(
+            f"Run {source.id!r} is {current.status}: it was tried again just now.", param="run_id", code="run_not_ended"
+        )
+    if not await has_output_items(tx, scope, current.key):
+        raise InvalidRequestError(
+            f"Run {source.id!r} has no output items, so there are no samples to grade.",
+            param="run_id",
+            code="no_output_items",
+        )
+    await insert_run(tx, scope, new)
+
+
+async def refuse_run_in_use(tx: AsyncConnection, scope: ProjectScope, run: Run) -> None:
+    """Refuse to change a run, locked, that another one reads.
+
+    Raises:
+        InvalidRequestError: That one is named.
+    """
+    reader = await find_regrading_of(tx, scope, run.key)
+    if reader is not None:
+        raise InvalidRequestError(
+            f"Run {reader!r} is grading the samples of run {run.id!r}, which must not change meanwhile. Wait for its "
+            "end, or cancel it.",
+            param="run_id",
+            code="run_in_use",
+        )
+
+
+async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+    """Refuse to execute the rest of a run, locked, whose rows are gone.
+
+    Args:
+        tx: Open write transaction.
+        scope: In whose project.
+        run: The run.
+        at: Unix second.
+
+    Raises:
+        InvalidRequestError: The run whose samples it grades is deleted, or its file.
+    """
+    if not run.items_missing:
+        return
+    if run.regrading is not None and await is_deleted(tx, scope, run.regrading.source_key):
+        raise InvalidRequestError(
+            f"Run {run.regrading.run_id!r}, whose samples were still to be graded, is deleted.",
+            param="run_id",
+            code="source_deleted",
+        )
+    if run.file_id is not None:
+        try:
+            await get_file(tx, scope, run.file_id, at, for_share=True)
+        except NotFoundError as error:
+            raise InvalidRequestError(
+                f"The file {run.file_id!r}, of which rows were still to be executed, is deleted or has expired.",
+                param="run_id",
+                code="file_not_found",
+            ) from error

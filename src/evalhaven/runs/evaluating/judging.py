@@ -6,57 +6,17 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from evalhaven.domain.errors import InvalidRequestError
-from evalhaven.domain.evals import Eval
-from evalhaven.domain.grader_parts import walk_criteria
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
-from evalhaven.graders.judges.grader import prompt_of
 from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
-from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries, require_price
-from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
-from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge
-from evalhaven.wire.graders import GraderLabelModel, GraderScoreModel
-from evalhaven.wire.requests import format_param
+from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries
+from evalhaven.sampling.catalog import Target
+from evalhaven.sampling.protocols.requests import compile_judge
 
 _ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
-# Whether the answer is a score or a label changes nothing about whether it can be asked for.
-_ANY_FORMAT: JsonObject = {
-    "type": "json_schema",
-    "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True},
-}
-
-
-def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
-    """Let pass a run whose judges can all be asked; return whether it has any.
-
-    Raises:
-        InvalidRequestError: No endpoint serves one's model, the one that does cannot be asked so, or a budget in
-            dollars meets a model without a price.
-    """
-    has_judges = False
-    for placed in walk_criteria(run.criteria(parent).parsed):
-        grader, name = placed.grader, placed.name
-        if not isinstance(grader, GraderScoreModel | GraderLabelModel):
-            continue
-        has_judges = True
-        prompt = prompt_of(grader, _ANY_FORMAT)
-        try:
-            target = catalog.find(prompt.model, format_param((*placed.path, "model")) or "")
-            compile_judge(prompt.messages, prompt.params, prompt.answer_format, target)
-        except UnknownModelError as error:
-            error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
-            raise
-        except UnsupportedRequestError as error:
-            message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
-            document, *path = error.at
-            place = (*placed.path, "input" if document == "messages" else document, *path)
-            raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
-        require_price(run, target)
-    return has_judges
 
 
 class RunJudges:

@@ -8,8 +8,6 @@ from hashlib import sha256
 
 import anyio
 
-from evalhaven.domain.errors import InvalidRequestError
-from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
@@ -17,14 +15,13 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
 from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
 from evalhaven.runs.evaluating.guard import CallGuard
-from evalhaven.runs.tool_secrets import refuse_secrets, secrets_of, without_secrets
+from evalhaven.runs.tool_secrets import secrets_of, without_secrets
 from evalhaven.sampling.calls.caller import Asker, CallFailedError
 from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
 from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.replies import read_reply
-from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_sampling
+from evalhaven.sampling.protocols.requests import compile_sampling
 from evalhaven.storage.sample_cache import find_cached
-from evalhaven.wire.requests import format_param
 
 _CHARS_A_TOKEN = 4
 _SHOWN_CHANGES = 50
@@ -33,46 +30,6 @@ _LARGE_BYTES = 256 * 1024
 _LARGE_BYTES_UNDER_WAY = 64 * 1024 * 1024
 _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 _NOTHING_SAID: JsonObject = {"role": "assistant", "content": ""}
-
-
-def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
-    """Return what will be done otherwise than a run asks, because of the endpoint that serves its model.
-
-    Raises:
-        InvalidRequestError: No endpoint serves the model, or the one that does cannot do what is asked.
-    """
-    if not run.is_sampled:
-        return []
-    refuse_secrets(run.options.extra_body)
-    target = catalog.find(run.model, "data_source.model")
-    try:
-        maker = compile_sampling(run.data_source.json, target, run.options.extra_body)
-    except UnsupportedRequestError as error:
-        raise InvalidRequestError(str(error), param=_param_of(error), code="unsupported") from error
-    require_price(run, target)
-    return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
-
-
-def _param_of(error: UnsupportedRequestError) -> str:
-    """Return the place in a create-run request at which something stands that cannot be sent."""
-    document, *path = error.at
-    around = {"messages": "data_source.input_messages.template", "extra_body": "evalhaven.extra_body"}
-    return format_param((around.get(str(document), f"data_source.{document}"), *path)) or "data_source"
-
-
-def require_price(run: Run, target: Target) -> None:
-    """Let pass a run whose budget in dollars can be kept.
-
-    Raises:
-        InvalidRequestError: It has one, and no price is known for a model that it asks.
-    """
-    budget = run.options.budget
-    if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
-        raise InvalidRequestError(
-            f"'evalhaven.budget.cost' cannot be kept: the endpoint {target.endpoint.name!r} states no price for "
-            f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
-            param="evalhaven.budget.cost",
-        )
 
 
 @dataclass(frozen=True, slots=True)

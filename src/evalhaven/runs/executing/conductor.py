@@ -9,7 +9,6 @@ from typing import cast
 import anyio
 import structlog
 
-from evalhaven.domain.documents import Unparsed
 from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.jsontext import JsonObject, JsonValue
@@ -21,7 +20,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.python.criteria import python_criteria
 from evalhaven.graders.registry import open_graders
-from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.engine import Engine, RunStoppedError, UnsupportedRunError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.evaluating.judging import Callers, RunJudges
@@ -30,7 +29,9 @@ from evalhaven.runs.evaluating.sampler import Sampler, sampling_question
 from evalhaven.runs.executing.chunks import ChunkRunner, open_chunk_runner
 from evalhaven.runs.executing.deaths import count_death, note_evaluation
 from evalhaven.runs.executing.window import ChunkWindow
-from evalhaven.runs.planning.plan import CHUNK_ROWS, RunPlanner, run_repeats
+from evalhaven.runs.planning.plan import RunPlanner
+from evalhaven.runs.sources.choice import source_of
+from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.runs.sources.source_file import damage_of
 from evalhaven.runs.vault import VaultError
 from evalhaven.sampling.catalog import UnknownModelError
@@ -40,7 +41,6 @@ from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.run_secrets import find_secrets
 from evalhaven.storage.runs import get_run_by_key, save_flow, save_status, save_warnings
-from evalhaven.wire.data_sources import EvalResponsesSource, EvalStoredCompletionsSource
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs that call no model
@@ -51,10 +51,6 @@ _LOOK_S = 0.2
 _TURN_S = 0.5
 _LAST_FLOW_S = 2.0
 _WINDOW_BYTES = 16 * 1024 * 1024
-
-
-class UnsupportedRunError(Exception):
-    """This release cannot execute the run; the message says what it lacks."""
 
 
 class RunConductor:
@@ -132,7 +128,7 @@ class RunConductor:
         engine = self._engine
         if run.status.is_final:
             raise RunStoppedError
-        refuse_unsupported(run)
+        source_of(engine, run)  # refused, where it has none, before it begins
         # Taken up again after the database was away, a run remembers what it paid for and could not store.
         guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
         limit = run.options.max_concurrency
@@ -142,7 +138,7 @@ class RunConductor:
         async with open_graders(run.criteria(parent), facilities) as graders:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
             evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
-            evaluator = evaluator_class(graders, engine.ids, sampler, run_repeats(run))
+            evaluator = evaluator_class(graders, engine.ids, sampler, run.repeats)
             await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges))
 
     async def _evaluate(
@@ -350,24 +346,3 @@ class RunConductor:
                 return True
 
         return await engine.patience.persist(move)
-
-
-def refuse_unsupported(run: Run) -> None:
-    """Let pass what this release can execute: runs over inline rows or a file.
-
-    Raises:
-        UnsupportedRunError: The run reads logged completions or responses, or nobody knows what.
-    """
-    if run.regrading is not None:
-        return
-    data_source = run.data_source.parsed
-    if isinstance(data_source, Unparsed):
-        raise UnsupportedRunError(f"This run has a data source that this release cannot read: {data_source.problem}")
-    match data_source.source:
-        case EvalStoredCompletionsSource() | EvalResponsesSource() as source:
-            raise UnsupportedRunError(
-                f"This run reads the source {source.type!r}, which this release of Evalhaven cannot do; "
-                "it reads 'file_content' and 'file_id'."
-            )
-        case _:
-            pass

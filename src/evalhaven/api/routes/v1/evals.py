@@ -1,35 +1,17 @@
 """`/v1/evals`: create, list, get, update, delete."""
 
-from dataclasses import replace
 from typing import Annotated, Literal
-from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
-from evalhaven.api.python_graders import check_python_graders
 from evalhaven.api.rendering import eval_text, json_response, list_text
-from evalhaven.api.requests import (
-    IdempotencyKey,
-    find_repeated,
-    made_before,
-    refuse_cautions,
-    request_hash,
-    unknown_key_cautions,
-)
+from evalhaven.api.requests import IdempotencyKey, claim_of
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
-from evalhaven.domain.evals import UNTITLED, Eval, answered_config, identified_criteria
-from evalhaven.domain.ids import created_at_of
-from evalhaven.domain.schemas import ItemSchema
-from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.template_checks import criteria_cautions, item_key_cautions
-from evalhaven.graders.multi import refuse_formulas
 from evalhaven.storage import evals as store
-from evalhaven.storage.runs import lock_active_runs, save_status
 from evalhaven.wire import evals as wire
-from evalhaven.wire.data_source_configs import CreateEvalCustomDataSourceConfig
 from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/evals", tags=["Evals"])
@@ -49,35 +31,8 @@ async def create_eval(
     With `strict=true` an eval with warnings is refused.
     """
     raw = await read_body(request, services.config.max_body_bytes)
-    document = parse_body(raw)
-    parsed = parse_request(wire.CreateEvalRequest, document)
-    config, criteria = parsed.body.data_source_config, parsed.body.testing_criteria
-    if isinstance(config, CreateEvalCustomDataSourceConfig):
-        ItemSchema(config.item_schema)
-    refuse_formulas(criteria)
-    eval_id = services.ids.new_eval_id()
-    new = Eval(
-        id=eval_id,
-        created_at=created_at_of(eval_id),
-        updated_at=created_at_of(eval_id),
-        name=UNTITLED if parsed.body.name is None else parsed.body.name,
-        metadata=parsed.body.metadata or {},
-        data_source_config=answered_config(config),
-        testing_criteria=identified_criteria(criteria, lambda: str(uuid4())),
-    )
-    cautions = criteria_cautions(criteria, new.item_schema)
-    refuse_cautions(cautions, strict=strict)
-    cautions += item_key_cautions(new.item_schema)
-    cautions += await check_python_graders(services, criteria, strict=strict)
-    new = replace(new, warnings=[*cautions, *unknown_key_cautions(parsed.unknown)])
-    async with services.database.write() as tx:
-        claim = (idempotency_key, request_hash(request, raw))
-        repeated = await find_repeated(tx, services, scope, claim, new.id)
-        if repeated is None:
-            await store.insert_eval(tx, scope, new)
-        else:
-            with made_before():
-                new = await store.get_eval(tx, scope, repeated)
+    claim = claim_of(request, idempotency_key, raw)
+    new = await services.acceptance.create_eval(scope, parse_body(raw), claim, strict=strict)
     return json_response(eval_text(new), 201)
 
 
@@ -122,10 +77,5 @@ async def update_eval(eval_id: str, request: Request, services: ServicesOf, scop
 @router.delete("/{eval_id}", operation_id="deleteEval", response_model=wire.EvalDeleted)
 async def delete_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete an eval with its runs; those under way are canceled first."""
-    async with services.database.write() as tx:
-        found = await store.get_eval(tx, scope, eval_id, for_update=True)
-        for run in await lock_active_runs(tx, scope, found.key):
-            await save_status(tx, scope, run.to(RunStatus.CANCELED, services.now()), services.now())
-        await store.delete_eval(tx, scope, found.key, services.now())
-    services.wake_executor()
+    await services.lifecycle.delete_eval(scope, eval_id)
     return json_response(jsontext.render({"object": "eval.deleted", "deleted": True, "eval_id": eval_id}))

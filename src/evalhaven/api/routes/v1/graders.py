@@ -1,7 +1,5 @@
 """`/v1/fine_tuning/alpha/graders`: run one grader on one sample, and check one."""
 
-import secrets
-import string
 import time
 
 import anyio
@@ -9,11 +7,11 @@ from fastapi import APIRouter, Request, Response
 
 from evalhaven.api.bodies import read_document
 from evalhaven.api.grader_answers import run_answer
-from evalhaven.api.python_graders import check_lone_grader
 from evalhaven.api.rendering import json_response
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, UnansweredError
+from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.graders.multi import refuse_formula
@@ -33,7 +31,6 @@ LONGEST_WAIT_S = 900.0
 _WITHOUT_EXECUTOR_S = 30.0
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.25
-_NAME_LETTERS = string.ascii_letters + string.digits
 
 
 @router.post("/run", operation_id="runGrader", response_model=wire.RunGraderResponse)
@@ -41,8 +38,8 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
     """Run a grader on one sample; what goes wrong while it grades is told by flags beside a reward of 0."""
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.RunGraderRequest, document).body
-    grader = _named(parsed.grader)
-    await check_lone_grader(services, parsed.grader, is_executed=True)
+    grader = _named(parsed.grader, services.ids)
+    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=True)
     asked: JsonObject = {
         "grader": grader,
         "model_sample": parsed.model_sample,
@@ -59,12 +56,12 @@ async def validate_grader(request: Request, services: ServicesOf) -> Response:
     """Check a grader without running it; one without a name is given one."""
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.ValidateGraderRequest, document).body
-    grader = _named(parsed.grader)
-    await check_lone_grader(services, parsed.grader, is_executed=False)
+    grader = _named(parsed.grader, services.ids)
+    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=False)
     return json_response(jsontext.render({"grader": grader}))
 
 
-def _named(grader: Grader) -> JsonObject:
+def _named(grader: Grader, ids: IdFactory) -> JsonObject:
     """Return the document of a valid grader with a name, in the recorded form where it came without one.
 
     Raises:
@@ -73,7 +70,7 @@ def _named(grader: Grader) -> JsonObject:
     refuse_formula(grader, "grader")
     if grader.name:
         return grader.sent
-    return {**grader.sent, "name": f"grader-{''.join(secrets.choice(_NAME_LETTERS) for _ in range(12))}"}
+    return {**grader.sent, "name": ids.new_grader_name()}
 
 
 async def _ask_executor(asked: JsonObject, request: Request, services: Services, scope: ProjectScope) -> GraderAnswer:

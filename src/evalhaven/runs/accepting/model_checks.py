@@ -1,0 +1,88 @@
+"""Whether the models that a run calls can be asked what it asks: its own, and those of its graders."""
+
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.grader_parts import walk_criteria
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.runs import Run
+from evalhaven.graders.judges.grader import prompt_of
+from evalhaven.runs.tool_secrets import refuse_secrets
+from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
+from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge, compile_sampling
+from evalhaven.wire.graders import GraderLabelModel, GraderScoreModel
+from evalhaven.wire.requests import format_param
+
+# Whether the answer is a score or a label changes nothing about whether it can be asked for.
+_ANY_FORMAT: JsonObject = {
+    "type": "json_schema",
+    "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True},
+}
+
+
+def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
+    """Return what will be done otherwise than a run asks, because of the endpoint that serves its model.
+
+    Raises:
+        InvalidRequestError: No endpoint serves the model, or the one that does cannot do what is asked.
+    """
+    if not run.is_sampled:
+        return []
+    refuse_secrets(run.options.extra_body)
+    target = catalog.find(run.model, "data_source.model")
+    try:
+        maker = compile_sampling(run.data_source.json, target, run.options.extra_body)
+    except UnsupportedRequestError as error:
+        raise InvalidRequestError(str(error), param=_param_of(error), code="unsupported") from error
+    _require_price(run, target)
+    return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+
+
+def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
+    """Refuse a run of which a judge cannot be asked; return whether it has any.
+
+    Raises:
+        InvalidRequestError: No endpoint serves one's model, the one that does cannot be asked so, or a budget in
+            dollars meets a model without a price.
+    """
+    has_judges = False
+    for placed in walk_criteria(run.criteria(parent).parsed):
+        grader, name = placed.grader, placed.name
+        if not isinstance(grader, GraderScoreModel | GraderLabelModel):
+            continue
+        has_judges = True
+        prompt = prompt_of(grader, _ANY_FORMAT)
+        try:
+            target = catalog.find(prompt.model, format_param((*placed.path, "model")) or "")
+            compile_judge(prompt.messages, prompt.params, prompt.answer_format, target)
+        except UnknownModelError as error:
+            error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
+            raise
+        except UnsupportedRequestError as error:
+            message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
+            document, *path = error.at
+            place = (*placed.path, "input" if document == "messages" else document, *path)
+            raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
+        _require_price(run, target)
+    return has_judges
+
+
+def _param_of(error: UnsupportedRequestError) -> str:
+    """Return the place in a create-run request at which something stands that cannot be sent."""
+    document, *path = error.at
+    around = {"messages": "data_source.input_messages.template", "extra_body": "evalhaven.extra_body"}
+    return format_param((around.get(str(document), f"data_source.{document}"), *path)) or "data_source"
+
+
+def _require_price(run: Run, target: Target) -> None:
+    """Refuse a budget in dollars that cannot be kept.
+
+    Raises:
+        InvalidRequestError: No price is known for a model that the run asks.
+    """
+    budget = run.options.budget
+    if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
+        raise InvalidRequestError(
+            f"'evalhaven.budget.cost' cannot be kept: the endpoint {target.endpoint.name!r} states no price for "
+            f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
+            param="evalhaven.budget.cost",
+        )
