@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from evalhaven.domain.documents import Unparsed
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.wire.graders import Grader, GraderMulti, MultiPart, TestingCriterion
+from evalhaven.wire.graders import Grader, GraderMulti, GraderTextSimilarity, MultiPart, TestingCriterion
 
 Path = tuple[str | int, ...]
 AnyGrader = Grader | MultiPart | TestingCriterion
@@ -44,6 +44,12 @@ def walk_criteria(
     for index, criterion in enumerate(criteria):
         if not isinstance(criterion, Unparsed):
             yield from walk_grader(criterion, (*path, index))
+
+
+def compares_embeddings(criteria: Iterable[AnyGrader | Unparsed]) -> bool:
+    """Tell whether one of the graders compares embeddings, which a model makes."""
+    graders = [placed.grader for placed in walk_criteria(criteria)]
+    return any(isinstance(each, GraderTextSimilarity) and each.evaluation_metric == "cosine" for each in graders)
 
 
 def walk_grader(grader: AnyGrader, path: Path) -> Iterator[PlacedGrader]:
