@@ -1,5 +1,7 @@
 """One data directory has one server; a killed one does not stand in the way of the next."""
 
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -87,3 +89,20 @@ def test_an_executor_without_its_server_ends_by_itself(stopped_server: Server) -
     orphan = subprocess.run([*command, "--parent", "1"], stdin=subprocess.DEVNULL, timeout=60, check=False)
     assert orphan.returncode == 1
     wait_until(lambda: not executors_of(stopped_server.data_dir), "the orphan is gone")
+
+
+@ON_SQLITE_ONLY
+def test_an_executor_that_outlives_its_server_leaves_the_log_of_the_database(server: Server) -> None:
+    # The socket of a server that is killed ends before the kernel kills its executor; here that takes for ever.
+    server.stop()
+    ours, executors = socket.socketpair()
+    command = [sys.executable, "-m", "evalhaven", "executor", "--data-dir", str(server.data_dir)]
+    with executors:
+        executors.setblocking(False)
+        process = subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=executors.fileno())
+    with process:
+        with ours:
+            executor_of(server)
+        process.wait(60)
+    kept = {path.name for path in server.data_dir.glob("evalhaven.db*")}
+    assert kept == {"evalhaven.db", "evalhaven.db-shm", "evalhaven.db-wal"}

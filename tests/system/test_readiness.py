@@ -11,7 +11,7 @@ from tests.server import Server
 from tests.system.client import Client, wait_until
 from tests.system.commands import run_command
 from tests.system.disks import fill, small_disk
-from tests.system.inside import executor_of
+from tests.system.inside import executor_of, executors_of
 
 
 def told(client: Client) -> dict[str, Any]:
@@ -60,7 +60,10 @@ def test_a_disk_that_is_full_at_the_start_is_told_until_there_is_room(
 ) -> None:
     server = stopped_server
     server.start()
+    # Killed at whatever moment, server and executor leave the log of the database as it is.
     server.kill()
+    wait_until(lambda: not executors_of(server.data_dir), "the executor is gone")
+    assert {"evalhaven.db-shm", "evalhaven.db-wal"} <= {path.name for path in disk.iterdir()}
     ballast = fill(disk)
     server.start(wait_until_ready=False)
     wait_until(server.answers, "the server answers")

@@ -30,7 +30,7 @@ from evalhaven.storage.database import open_database
 
 
 def execute_runs(settings: Settings, parent_pid: int) -> None:
-    """Be the executor: conduct runs until the parent is gone."""
+    """Be the executor: conduct runs until the parent is gone, then end this process."""
     die_with_parent(parent_pid)
     close_to_neighbours()
     allow_many_connections()
@@ -83,5 +83,6 @@ async def _execute_runs(settings: Settings) -> None:
             tasks.start_soon(executor.execute_forever)
             tasks.start_soon(beat, lambda: executor.problem)
             await follow_parent(executor.wake)
-            tasks.cancel_scope.cancel()
-    await database.close()
+            # Ends as by SIGKILL, which the kernel may be slow to send. Whoever closes SQLite's last connection removes
+            # its log, and a start on a full disk could not make that anew.
+            os._exit(1)

@@ -97,6 +97,11 @@ class Run:
         return self.regrading is None and self.data_source.get("model") is not None
 
     @property
+    def repeats(self) -> int:
+        """Return how many output items each of its rows comes to."""
+        return self.options.repeats if self.is_sampled else 1
+
+    @property
     def items_missing(self) -> bool:
         """Tell whether it has fewer output items than it should come to, or nobody knows."""
         return self.items_planned is None or self.tally.total < self.items_planned

@@ -49,3 +49,7 @@ class Engine:
 
 class RunStoppedError(Exception):
     """The run was canceled, deleted or failed; nothing more of it may be stored."""
+
+
+class UnsupportedRunError(Exception):
+    """This release cannot execute the run; the message says what it lacks."""

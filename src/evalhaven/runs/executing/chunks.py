@@ -18,7 +18,7 @@ from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing.batches import Batch, Outbox
 from evalhaven.runs.executing.pool import ItemPool
-from evalhaven.runs.sources.stored_rows import open_missing_rows
+from evalhaven.runs.sources.choice import open_missing_rows, source_of
 from evalhaven.storage.chunks import mark_chunks_done
 from evalhaven.storage.output_items import StoredBeforeError, insert_output_items
 from evalhaven.storage.regrading import replace_mended_items
@@ -64,6 +64,7 @@ class ChunkRunner:
     ) -> None:
         self._engine = engine
         self._run = run
+        self._source = source_of(engine, run)
         self._evaluator = evaluator
         self._stop_requested = stop_requested
         self.outbox = Outbox(self._store)
@@ -75,7 +76,7 @@ class ChunkRunner:
         Raises:
             RunStoppedError: The run is no longer in progress.
         """
-        async with open_missing_rows(self._engine, self._run, chunk, self._evaluator.repeats) as rows:
+        async with open_missing_rows(self._engine, self._run, self._source, chunk) as rows:
             await self.pool.evaluate_rows(chunk, rows)
         if self._stop_requested.is_set():
             # What was finished stays, if the run may still have it.

@@ -20,7 +20,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.python.criteria import python_criteria
 from evalhaven.graders.registry import open_graders
-from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.engine import Engine, RunStoppedError, UnsupportedRunError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.evaluating.judging import Callers, RunJudges
@@ -29,7 +29,9 @@ from evalhaven.runs.evaluating.sampler import Sampler, sampling_question
 from evalhaven.runs.executing.chunks import ChunkRunner, open_chunk_runner
 from evalhaven.runs.executing.deaths import count_death, note_evaluation
 from evalhaven.runs.executing.window import ChunkWindow
-from evalhaven.runs.planning.plan import CHUNK_ROWS, RunPlanner, run_repeats
+from evalhaven.runs.planning.plan import RunPlanner
+from evalhaven.runs.sources.choice import source_of
+from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.runs.sources.source_file import damage_of
 from evalhaven.runs.vault import VaultError
 from evalhaven.sampling.catalog import UnknownModelError
@@ -49,10 +51,6 @@ _LOOK_S = 0.2
 _TURN_S = 0.5
 _LAST_FLOW_S = 2.0
 _WINDOW_BYTES = 16 * 1024 * 1024
-
-
-class UnsupportedRunError(Exception):
-    """This release cannot execute the run; the message says what it lacks."""
 
 
 class RunConductor:
@@ -130,7 +128,7 @@ class RunConductor:
         engine = self._engine
         if run.status.is_final:
             raise RunStoppedError
-        refuse_unsupported(run)
+        source_of(engine, run)  # refused, where it has none, before it begins
         # Taken up again after the database was away, a run remembers what it paid for and could not store.
         guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
         limit = run.options.max_concurrency
@@ -140,7 +138,7 @@ class RunConductor:
         async with open_graders(run.criteria(parent), facilities) as graders:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
             evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
-            evaluator = evaluator_class(graders, engine.ids, sampler, run_repeats(run))
+            evaluator = evaluator_class(graders, engine.ids, sampler, run.repeats)
             await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges))
 
     async def _evaluate(
@@ -348,17 +346,3 @@ class RunConductor:
                 return True
 
         return await engine.patience.persist(move)
-
-
-def refuse_unsupported(run: Run) -> None:
-    """Let pass what this release can execute: runs over inline rows or a file.
-
-    Raises:
-        UnsupportedRunError: The run reads logged completions or responses.
-    """
-    source = run.data_source["source"]
-    if run.regrading is None and isinstance(source, dict) and source["type"] not in ("file_content", "file_id"):
-        raise UnsupportedRunError(
-            f"This run reads the source {source['type']!r}, which this release of Evalhaven cannot do; "
-            "it reads 'file_content' and 'file_id'."
-        )

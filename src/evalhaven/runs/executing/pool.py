@@ -11,8 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from evalhaven.domain.runs import Chunk
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing.batches import Outbox
-from evalhaven.runs.rows.parsing import parse_row
-from evalhaven.runs.sources.stored_rows import Rows, StoredRows
+from evalhaven.runs.sources.source import PendingRow, PendingRows
 
 _SLICE_S = 0.002  # that a task may compute before others get their turn
 
@@ -22,7 +21,7 @@ class _Feed:
 
     __slots__ = ("chunk", "ended", "is_read", "rows", "under_way")
 
-    def __init__(self, chunk: Chunk, rows: Rows) -> None:
+    def __init__(self, chunk: Chunk, rows: PendingRows) -> None:
         self.chunk = chunk
         self.rows = rows
         self.under_way = 0
@@ -72,7 +71,7 @@ class ItemPool:
         for feed in self._unended:
             feed.ended.set()
 
-    async def evaluate_rows(self, chunk: Chunk, rows: Rows) -> None:
+    async def evaluate_rows(self, chunk: Chunk, rows: PendingRows) -> None:
         """Return when all rows of a chunk are evaluated and in the outbox, or the run was stopped.
 
         Args:
@@ -112,12 +111,10 @@ class ItemPool:
         resumed_at = time.monotonic()
         try:
             while not self._stop_requested.is_set() and (taken := self._take_row()) is not None:
-                feed, (position, repeat, text) = taken
-                row = (
-                    parse_row(text, may_be_bare=True) if isinstance(text, bytes) else await text.take(position, repeat)
-                )
+                feed, pending = taken
+                row = await pending.read()
                 rows_taken = self._rows_taken
-                item = await self._evaluator.evaluate_item(row, position, repeat)
+                item = await self._evaluator.evaluate_item(row, pending.position, pending.repeat)
                 if self._rows_taken != rows_taken:
                     # It waited for something, and others had their turn.
                     resumed_at = time.monotonic()
@@ -134,7 +131,7 @@ class ItemPool:
         finally:
             self._running -= 1
 
-    def _take_row(self) -> tuple[_Feed, tuple[int, int, bytes | StoredRows]] | None:
+    def _take_row(self) -> tuple[_Feed, PendingRow] | None:
         while self._feeds:
             feed = self._feeds[0]
             row = next(feed.rows, None)

@@ -1,33 +1,34 @@
 """Rows that are output items already: those of another run that are graded again, and errored ones tried again."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import cast
+from functools import partial
+from typing import NamedTuple, cast
 
 import anyio
+import anyio.lowlevel
 
 from evalhaven.domain import jsontext
+from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import OutputItem
-from evalhaven.domain.runs import Chunk, Run
+from evalhaven.domain.runs import Chunk, Regrading, Run
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, sample_namespace
+from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import ItemStatus
-from evalhaven.runs.engine import Engine
+from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.rows.parsing import Row
-from evalhaven.runs.sources.source_file import lines_of_chunk, open_source
+from evalhaven.runs.sources.source import CHUNK_BYTES, CHUNK_ROWS, Cut, Key, PendingRows
 from evalhaven.storage.output_items import list_stored_positions
-from evalhaven.storage.regrading import list_errored_positions, list_items_by_position
+from evalhaven.storage.regrading import list_items_by_position, list_position_sizes
 
+_POSITIONS_AT_ONCE = 5_000
 _PAGE_ROWS = 256
 _PAGE_BYTES = 2 * 1024 * 1024
 _ERRED_ELSEWHERE = ItemError(
     "imported_error", "The item erred on the server that it comes from, which did not say why.", "sampling"
 )
-
-Key = tuple[int, int]
-"""Position and number of the repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ class StoredRows:
         self._page: dict[Key, OutputItem] = {}
         self._reading = anyio.Lock()
 
-    def __iter__(self) -> "Iterator[tuple[int, int, StoredRows]]":
-        return ((position, repeat, self) for position, repeat in self._keys)
+    def __iter__(self) -> "Iterator[PendingOutputItem]":
+        return (PendingOutputItem(position, repeat, self) for position, repeat in self._keys)
 
     async def take(self, position: int, repeat: int) -> StoredRow:
         """Return one of the rows; each is given once."""
@@ -103,8 +104,65 @@ class StoredRows:
             return await list_items_by_position(tx, self._run.scope, self._run_key, keys, with_grades=self._is_own)
 
 
-Rows = Iterator[tuple[int, int, bytes | StoredRows]]
-"""Positions, numbers of the repeat, and the JSON text of the row that stands there or where it is taken from."""
+class PendingOutputItem(NamedTuple):
+    """An output item that is to be evaluated again."""
+
+    position: int
+    repeat: int
+    rows: StoredRows
+
+    async def read(self) -> Row:
+        """Return the output item as a row."""
+        return await self.rows.take(self.position, self.repeat)
+
+
+class OutputItemsOfRun:
+    """The output items of another run, whose samples are graded again."""
+
+    def __init__(self, engine: Engine, run: Run, regrading: Regrading) -> None:
+        self._engine = engine
+        self._run = run
+        self._regrading = regrading
+
+    async def cut(self, _schema: ItemSchema, is_stopped: Callable[[], bool]) -> Cut:
+        """Return the output items cut into chunks of positions; they were checked when that run was planned."""
+        chunks: list[Chunk] = []
+        above = -1
+        while True:
+            async with self._engine.database.read() as tx:
+                page = await list_position_sizes(
+                    tx, self._run.scope, self._regrading.source_key, above, _POSITIONS_AT_ONCE
+                )
+            if not page:
+                break
+            for position, count, size in page:
+                last = chunks[-1] if chunks else None
+                if last is None or last.row_count + count > CHUNK_ROWS or last.size_bytes + size > CHUNK_BYTES:
+                    chunks.append(Chunk(len(chunks), position, count, 0, size, position))
+                else:
+                    longer = {"row_count": last.row_count + count, "byte_end": last.byte_end + size}
+                    chunks[-1] = replace(last, **longer, last_position=position)
+            above = page[-1][0]
+            await anyio.lowlevel.checkpoint()
+            if is_stopped():
+                raise RunStoppedError
+        if not chunks:
+            raise InvalidRowsError(
+                f"Run {self._regrading.run_id!r}, whose samples are to be graded, has no output items."
+            )
+        return Cut(chunks)
+
+    @asynccontextmanager
+    async def open_rows(self, chunk: Chunk, stored: Collection[Key]) -> AsyncGenerator[PendingRows]:
+        """Open the output items of a chunk that are not graded yet, as often as that run repeated them."""
+        keys = await self._engine.patience.persist(partial(self._list_keys, chunk))
+        missing = [key for key in keys if key not in stored]
+        yield iter(StoredRows(self._engine, self._run, self._regrading.source_key, missing, chunk))
+
+    async def _list_keys(self, chunk: Chunk) -> list[Key]:
+        place = (self._run.scope, self._regrading.source_key, chunk.first_position, chunk.position_count)
+        async with self._engine.database.read() as tx:
+            return sorted(await list_stored_positions(tx, *place))
 
 
 def readable_sample(item: OutputItem) -> Sample:
@@ -121,54 +179,3 @@ def readable_sample(item: OutputItem) -> Sample:
 def _says_something(sample: Sample) -> bool:
     spoken = ("content", "tool_calls", "function_call", "refusal", "audio")
     return any(isinstance(message, dict) and any(map(message.get, spoken)) for message in sample.output)
-
-
-@asynccontextmanager
-async def open_missing_rows(engine: Engine, run: Run, chunk: Chunk, repeats: int) -> AsyncGenerator[Rows]:
-    """Open the rows of a chunk that have no output item yet, or an errored one where the run is tried again.
-
-    Several tasks may take from them.
-
-    Args:
-        engine: What runs are executed with.
-        run: The run.
-        chunk: One of its chunks.
-        repeats: How often each row of its source is evaluated.
-    """
-    place = (run.scope, run.key, chunk.first_position, chunk.position_count)
-
-    async def list_stored() -> tuple[set[Key], list[Key]]:
-        async with engine.database.read() as tx:
-            stored = await list_stored_positions(tx, *place)
-            errored = await list_errored_positions(tx, *place) if run.times_retried else []
-            return stored, errored
-
-    stored, errored = await engine.patience.persist(list_stored)
-    again = iter(StoredRows(engine, run, run.key, errored, chunk)) if errored else iter(())
-    if len(stored) == chunk.row_count * repeats:
-        # The source may be gone by now, and is not needed.
-        yield again
-    elif run.regrading is not None:
-        keys = await engine.patience.persist(lambda: _list_source(engine, run, chunk))
-        missing = [key for key in keys if key not in stored]
-        yield chain(again, StoredRows(engine, run, run.regrading.source_key, missing, chunk))
-    else:
-        with open_source(engine, run) as file:
-            lines = lines_of_chunk(file, run, chunk)
-            missing_lines = (
-                (position, repeat, line.text)
-                for position, line in enumerate(lines, start=chunk.first_position)
-                for repeat in range(repeats)
-                if (position, repeat) not in stored
-            )
-            yield chain(again, missing_lines) if errored else missing_lines
-
-
-async def _list_source(engine: Engine, run: Run, chunk: Chunk) -> list[Key]:
-    if run.regrading is None:
-        return []
-    async with engine.database.read() as tx:
-        keys = await list_stored_positions(
-            tx, run.scope, run.regrading.source_key, chunk.first_position, chunk.position_count
-        )
-    return sorted(keys)

@@ -13,7 +13,7 @@ from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.planning.plan import CHUNK_ROWS
+from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.output_items import insert_output_items
 from evalhaven.storage.runs import delete_run
 from tests.unit.runs.conftest import database

@@ -12,6 +12,8 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.planning import plan
 from evalhaven.runs.planning.plan import RunPlanner
+from evalhaven.runs.sources.file_rows import FileRows
+from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.runs.sources.source_file import source_blob
 from evalhaven.storage.chunks import insert_chunks
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
@@ -41,20 +43,19 @@ async def test_chunks_cover_every_row_once_in_order(engine: Engine, rows: int) -
 
     assert await plan_run(engine, run) == rows == (await read_run(engine, run)).items_planned
     chunks = await read_chunks(engine, run)
-    assert [chunk.number for chunk in chunks] == list(range(-(-rows // plan.CHUNK_ROWS)))
-    assert all(chunk.row_count == plan.CHUNK_ROWS for chunk in chunks[:-1])
+    assert [chunk.number for chunk in chunks] == list(range(-(-rows // CHUNK_ROWS)))
+    assert all(chunk.row_count == CHUNK_ROWS for chunk in chunks[:-1])
     assert (chunks[0].first_position, chunks[0].byte_start, chunks[-1].byte_end) == (0, 0, len(content))
     for one, other in pairwise(chunks):
         assert (one.byte_end, one.first_position + one.row_count) == (other.byte_start, other.first_position)
 
 
-async def test_large_rows_make_small_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "CHUNK_BYTES", 1000)
+async def test_large_rows_make_small_chunks(engine: Engine) -> None:
     sizes = [10, 10, 400, 5000, 10, 800]
     run = await inline_run(engine, lines([{"item": {"a": "x" * size}} for size in sizes]))
-    await plan_run(engine, run)
+    cut = await FileRows(engine, run, chunk_bytes=1000).cut(NUMBERED, lambda: False)
 
-    assert [chunk.row_count for chunk in await read_chunks(engine, run)] == [3, 1, 2]
+    assert [chunk.row_count for chunk in cut.chunks] == [3, 1, 2]
 
 
 async def test_blank_lines_are_no_rows(engine: Engine) -> None:

@@ -1,0 +1,59 @@
+"""Which source a run has, and what of a chunk is still to be evaluated."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from itertools import chain
+
+from evalhaven.domain.runs import Chunk, Run
+from evalhaven.runs.engine import Engine, UnsupportedRunError
+from evalhaven.runs.sources.file_rows import FileRows
+from evalhaven.runs.sources.source import Key, PendingRow, PendingRows, RowSource
+from evalhaven.runs.sources.stored_rows import OutputItemsOfRun, StoredRows
+from evalhaven.storage.output_items import list_stored_positions
+from evalhaven.storage.regrading import list_errored_positions
+
+
+def source_of(engine: Engine, run: Run) -> RowSource:
+    """Return where the rows of a run stand.
+
+    Raises:
+        UnsupportedRunError: The run reads logged completions or responses.
+    """
+    if run.regrading is not None:
+        return OutputItemsOfRun(engine, run, run.regrading)
+    if run.has_inline_rows or run.file_id is not None:
+        return FileRows(engine, run)
+    source = run.data_source.get("source")
+    kind = source.get("type") if isinstance(source, dict) else None
+    raise UnsupportedRunError(
+        f"This run reads the source {kind!r}, which this release of Evalhaven cannot do; "
+        "it reads 'file_content' and 'file_id'."
+    )
+
+
+@asynccontextmanager
+async def open_missing_rows(engine: Engine, run: Run, source: RowSource, chunk: Chunk) -> AsyncGenerator[PendingRows]:
+    """Open the rows of a chunk that have no output item yet, or an errored one where the run is tried again.
+
+    Args:
+        engine: What runs are executed with.
+        run: The run.
+        source: Where its rows stand.
+        chunk: One of its chunks.
+    """
+    place = (run.scope, run.key, chunk.first_position, chunk.position_count)
+
+    async def list_stored() -> tuple[set[Key], list[Key]]:
+        async with engine.database.read() as tx:
+            stored = await list_stored_positions(tx, *place)
+            errored = await list_errored_positions(tx, *place) if run.times_retried else []
+            return stored, errored
+
+    stored, errored = await engine.patience.persist(list_stored)
+    again: Iterator[PendingRow] = iter(StoredRows(engine, run, run.key, errored, chunk)) if errored else iter(())
+    if len(stored) == chunk.row_count * run.repeats:
+        # The source may be gone by now, and is not needed.
+        yield again
+        return
+    async with source.open_rows(chunk, stored) as missing:
+        yield chain(again, missing) if errored else missing
