@@ -22,7 +22,9 @@ from benchmarks.peers import ROUNDS, find_peers
 from benchmarks.peers import SIZES as PEER_SIZES
 from benchmarks.peers_report import compare_peers, print_peers
 from benchmarks.python_graders import measure_python, print_python, python_document
+from benchmarks.reads import measure_reads, print_reads
 from benchmarks.sampling_report import measure_sampling, print_sampling
+from benchmarks.schemes import measure_schemes, print_schemes
 from benchmarks.server import BenchmarkError
 from benchmarks.similarity import compare_metrics, print_comparisons
 
@@ -30,6 +32,8 @@ SIZES = (10_000, 1_000_000)
 SMALL_ITEMS = 50_000  # a run of up to this many is over in seconds, so it is measured three times
 PROBE_SECONDS = 30.0
 PYTHON_ITEMS = 20_000
+READ_ROUNDS = 7
+READS = 300  # of each kind in a round
 LARGE, MILLION = 100_000, 1_000_000
 
 Document = dict[str, Any]
@@ -56,6 +60,15 @@ def _measure_api(arguments: argparse.Namespace, console: Console) -> Document:
     return {"latencies": [asdict(each) for each in latencies]}
 
 
+def _measure_reads(arguments: argparse.Namespace, console: Console) -> Document:
+    console.print(f"reading {READS} objects or pages of each kind, {READ_ROUNDS} times …")
+    settings = {"EVALHAVEN_DATABASE_URL": arguments.database_url} if arguments.database_url else {}
+    with scratch() as directory:
+        costs = measure_reads(READ_ROUNDS, READS, directory, settings)
+    print_reads(costs, console)
+    return {"reads": [asdict(each) for each in costs]}
+
+
 def _compare_metrics(_arguments: argparse.Namespace, console: Console) -> Document:
     console.print("comparing metrics with their libraries …")
     comparisons = compare_metrics()
@@ -71,10 +84,12 @@ def _measure_python(_arguments: argparse.Namespace, console: Console) -> Documen
 
 
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
+    schemes = measure_schemes(arguments.against, console)
+    print_schemes(schemes, console)
     large = MILLION if arguments.million else LARGE
     report = measure_sampling(large, arguments.probe_seconds, console)
     print_sampling(report, console)
-    return {"sampling": report.document()}
+    return {"sampling": report.document(), "schemes": [asdict(each) for each in schemes]}
 
 
 def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
@@ -88,6 +103,7 @@ def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
 _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "graded": _measure_graded,
     "api": _measure_api,
+    "reads": _measure_reads,
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
@@ -104,6 +120,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=list(SIZES), metavar="N", help=sizes)
     probe = "how long to ask the API while runs are executed; 0 leaves it out (30)"
     parser.add_argument("--probe-seconds", type=float, default=PROBE_SECONDS, metavar="S", help=probe)
+    database = "an empty PostgreSQL database for what is read, instead of SQLite"
+    parser.add_argument("--database-url", metavar="URL", help=database)
     large = f"let the largest sampled run have {MILLION:,} items instead of {LARGE:,}"
     parser.add_argument("--million", action="store_true", help=large)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
@@ -115,6 +133,8 @@ def main() -> None:
     rounds = f"how often each of them is measured ({ROUNDS})"
     parser.add_argument("--peer-rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
+    against = "another checkout whose sampled runs are measured in turns with ours, over HTTP and HTTPS"
+    parser.add_argument("--against", type=Path, metavar="DIR", help=against)
     arguments = parser.parse_args()
     few, many = arguments.peer_items
     if not 0 < few < many or arguments.peer_rounds < 1:

@@ -59,12 +59,17 @@ def expected_passes(items: int) -> int:
 
 def write_rows(path: Path, items: int) -> int:
     """Write so many rows with a recorded answer as JSONL; return the bytes written. One has about 400."""
-    return _write(path, ({"item": ticket(number), "sample": _sample(_answer(number))} for number in range(items)))
+    return _write(path, (recorded_row(number) for number in range(items)))
 
 
 def write_questions(path: Path, items: int) -> int:
     """Write so many rows that a model is to be asked about as JSONL; return the bytes written. One has about 250."""
     return _write(path, ({"item": question(number)} for number in range(items)))
+
+
+def recorded_row(number: int) -> dict[str, Any]:
+    """Return a row with the recorded answer of a model."""
+    return {"item": ticket(number), "sample": _sample(_answer(number))}
 
 
 def ticket(number: int) -> dict[str, Any]:

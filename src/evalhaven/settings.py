@@ -25,81 +25,92 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
+    port: int = Field(8765, ge=0, le=65535, description="Port to listen on. With 0 the system chooses one.")
     data_dir: Path = Field(
-        Path("evalhaven-data"), description="Directory of the database, uploaded files and inline rows."
+        Path("evalhaven-data"), description="Directory of the database, the uploaded files and the inline rows."
     )
     database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL database, such as postgresql://user:password@host:5432/name; default: a SQLite "
-        "database in the data directory.",
+        description="PostgreSQL database, such as `postgresql://user:password@host:5432/name`. Without it, the data "
+        "directory holds a SQLite database.",
     )
     public_url: str | None = Field(
         None,
-        description="How users reach this server, such as https://evals.example.org; default: host and port.",
+        description="How users reach this server, such as `https://evals.example.org`. Links begin with it, and its "
+        "host name is accepted. Without it, links have host and port.",
     )
     allowed_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         None,
-        description="Origins of other web pages that may read and write here, such as http://localhost:3000, divided "
-        "by commas; default: the server's own pages alone.",
+        description="Web pages that may read and write here besides the server's own: their origins, such as "
+        "`http://localhost:3000`, separated by commas.",
     )
     expose_without_keys: bool = Field(
         False,
-        description="Allow an address beyond loopback although everybody who reaches it can read, change and "
+        description="Whether to allow an address other than loopback. Everybody who reaches it can read, change and "
         "delete everything.",
     )
     list_order: Literal["asc", "desc"] = Field(
         "desc",
-        description="Order of lists when a request names none: desc (newest first) or asc (as documented).",
+        description="Order of lists when a request names none: `desc` is newest first, `asc` is what the hosted API "
+        "documents.",
     )
-    max_body_mb: int = Field(128, ge=1, le=4096, description="Largest JSON body in MB; inline rows count.")
+    max_body_mb: int = Field(128, ge=1, le=4096, description="Largest JSON body in MB. Inline rows count.")
     max_file_mb: int = Field(8192, ge=1, description="Largest uploaded file in MB.")
-    header_timeout_s: float = Field(10.0, gt=0, description="Seconds for the head of a request to arrive.")
+    header_timeout_s: float = Field(10.0, gt=0, description="Seconds within which the head of a request must arrive.")
     body_grace_s: float = Field(
-        30.0, gt=0, description="Seconds a body may take beyond the time it needs at 4 kB a second."
+        30.0, gt=0, description="Seconds that a body may take beyond the time it needs at 4 kB a second."
     )
-    url: str | None = Field(
-        None, description="For commands: the server to work with; default: the one that holds the data directory."
-    )
-    api_key: SecretStr | None = Field(None, description="For commands: the key sent to that server.")
     config: Path | None = Field(
         None,
-        description="File that describes the endpoints of models; default: evalhaven.toml in the working directory, "
-        "where there is one.",
+        description="File that describes the endpoints of models. Without it, `evalhaven.toml` in the working "
+        "directory, if there is one.",
     )
     upstream_base_url: str | None = Field(
         None,
-        description="Without such a file: the one endpoint that models are asked at, such as "
-        "https://api.openai.com/v1; default: OpenAI's own, where OPENAI_API_KEY is set.",
+        description="The one endpoint that serves every model if there is no such file, for example "
+        "`http://localhost:8000/v1`. Without either, OpenAI's own if `OPENAI_API_KEY` is set.",
     )
-    upstream_api_key: SecretStr | None = Field(None, description="The key sent to that endpoint.")
+    upstream_api_key: SecretStr | None = Field(None, description="The key that is sent to this endpoint.")
     upstream_max_concurrency: int | None = Field(
-        None, ge=1, le=100_000, description="Most requests under way there at once; default: 200."
+        None,
+        ge=1,
+        le=100_000,
+        description="Most requests under way at this endpoint at once, counted for each model. Without it, 200.",
     )
     embeddings_base_url: str | None = Field(
         None,
-        description="Embeddings endpoint of the metric cosine, such as https://api.openai.com/v1; /embeddings follows. "
-        "Default: OpenAI's, where OPENAI_API_KEY names the endpoint of models.",
+        description="Endpoint that the metric `cosine` asks for embeddings, such as `http://localhost:8000/v1`. "
+        "Without it, the endpoint of `evalhaven.toml` that spells out the model below, or OpenAI's own if "
+        "`OPENAI_API_KEY` alone says where models are.",
     )
-    embeddings_api_key: SecretStr | None = Field(None, description="The key sent to the embeddings endpoint.")
-    embeddings_model: str = Field("text-embedding-3-large", min_length=1, description="The model asked for embeddings.")
+    embeddings_api_key: SecretStr | None = Field(None, description="The key that is sent to this endpoint.")
+    embeddings_model: str = Field(
+        "text-embedding-3-large", min_length=1, description="The model that is asked for embeddings."
+    )
     grader_sandbox: Literal["full", "landlock", "namespaces", "off-i-trust-every-grader"] | None = Field(
         None,
-        description="The only tier of isolation that will do for python graders, and off-i-trust-every-grader for "
-        "none at all; default: the first of full, landlock and namespaces that holds on this machine.",
+        description="The only tier of isolation that will do for `python` graders. `off-i-trust-every-grader` executes "
+        "them without any. Without the setting, the first of the other three that holds on this machine.",
     )
     grader_environments: Path | None = Field(
         None,
-        description="Directory of the libraries that python graders import; default: grader-environments in the data "
-        "directory.",
+        description="Directory of the libraries that `python` graders import. Without it, `grader-environments` in the "
+        "data directory.",
     )
     secret_key: SecretStr | None = Field(
         None,
         description="Key that encrypts what authenticates the tools of runs while they last: 32 bytes in URL-safe "
-        "base64; default: the file secret.key in the data directory, made when first needed.",
+        "base64. Without it, the file `secret.key` in the data directory, which is made when it is first needed.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
-    log_format: Literal["text", "json"] = Field("text", description="Form of log lines: text or json.")
+    url: str | None = Field(
+        None,
+        description="For commands: the server to work with. Without it, the one that holds the data directory.",
+    )
+    api_key: SecretStr | None = Field(None, description="For commands: the key that is sent to this server.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Form of log lines: `text`, or `json` for one object a line."
+    )
 
     @field_validator("embeddings_base_url")
     @classmethod

@@ -2,17 +2,19 @@
 
 import json
 import re
+from http import HTTPStatus
 from typing import Any
 
 import jsonschema_rs
 
 _PARAMETER = re.compile(r"\\\{[^{}]*\\\}")
 _ALIAS = re.compile(r"^/openai(?:/v1)?/")
+_CODE = re.compile(r"`([a-z_]+)`")
 _CANCEL_ALIAS = re.compile(r"^(/v1/evals/[^/]+/runs/[^/]+)/cancel$")
 
 
 class AnswerChecker:
-    """Validates answers; `check` is an httpx event hook.
+    """Validates answers; `check` is an httpx2 event hook.
 
     Args:
         document: The parsed OpenAPI document.
@@ -27,7 +29,7 @@ class AnswerChecker:
         self.checked = 0
 
     def check(self, response: Any) -> None:
-        """Fail unless the body is what the document says of this operation and status."""
+        """Fail unless the body is what the document says of this operation and status, codes of errors included."""
         response.read()
         if not response.headers.get("content-type", "").startswith("application/json"):
             return
@@ -35,6 +37,9 @@ class AnswerChecker:
         schema = self._schema_of(response.request.method, path, response.status_code)
         if schema is not None:
             problems = self.problems_of_answer(schema, json.loads(response.text))
+            problems = problems or self._problems_of_code(
+                response.request.method, path, response.status_code, response.text
+            )
             assert not problems, f"{response.request.method} {path} {response.status_code}: {problems}"
             self.checked += 1
 
@@ -53,17 +58,32 @@ class AnswerChecker:
         except UnicodeEncodeError:
             return self.problems(schema, _encodable(value))
 
-    def _schema_of(self, method: str, path: str, status: int) -> dict[str, Any] | None:
-        """Return the schema that an answer must satisfy; None for what is no part of the contract (/readyz)."""
+    def _problems_of_code(self, method: str, path: str, status: int, text: str) -> list[str]:
+        """Return that an error has a code which the document, where it names codes of this status, does not name."""
+        operation = self._operation(method, path)
+        if status < HTTPStatus.BAD_REQUEST or operation is None:
+            return []
+        answers = operation["responses"]
+        named = _CODE.findall(answers.get(str(status), answers.get("default", {})).get("description", ""))
+        code = json.loads(text)["error"]["code"]
+        return [f"code {code!r} is not among {named}"] if named and code not in named else []
+
+    def _operation(self, method: str, path: str) -> dict[str, Any] | None:
         plain = _CANCEL_ALIAS.sub(r"\1", _ALIAS.sub("/v1/", path))
-        if status >= 400:
-            return {"$ref": "#/components/schemas/ErrorResponse"}
         for pattern, template in self._paths:
             if pattern.fullmatch(plain):
-                answer = self._document["paths"][template][method.lower()]["responses"][str(status)]
-                schema: dict[str, Any] = answer["content"]["application/json"]["schema"]
-                return schema
+                return self._document["paths"][template].get(method.lower())
         return None
+
+    def _schema_of(self, method: str, path: str, status: int) -> dict[str, Any] | None:
+        """Return the schema that an answer must satisfy; None for what is no part of the contract (/readyz)."""
+        if status >= HTTPStatus.BAD_REQUEST:
+            return {"$ref": "#/components/schemas/ErrorResponse"}
+        operation = self._operation(method, path)
+        if operation is None:
+            return None
+        schema: dict[str, Any] = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+        return schema
 
 
 def _encodable(value: Any) -> Any:

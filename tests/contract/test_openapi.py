@@ -1,11 +1,11 @@
-"""The OpenAPI document: valid, closed in itself, true to the published names, and to what is sent."""
+"""The OpenAPI documents: valid, closed in themselves, true to the published names, and to what is sent."""
 
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jsonschema_rs
 import pytest
 
@@ -91,6 +91,14 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.fixture(params=["contract", "extension"])
+def either(
+    request: pytest.FixtureRequest, document: dict[str, Any], extension_document: dict[str, Any]
+) -> dict[str, Any]:
+    """The one document, then the other."""
+    return document if request.param == "contract" else extension_document
+
+
 def _references(value: Any) -> list[str]:
     if isinstance(value, dict):
         own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
@@ -98,26 +106,26 @@ def _references(value: Any) -> list[str]:
     return [each for entry in value for each in _references(entry)] if isinstance(value, list) else []
 
 
-def test_every_reference_leads_somewhere_inside(document: dict[str, Any]) -> None:
-    references = set(_references(document))
+def test_every_reference_leads_somewhere_inside(either: dict[str, Any]) -> None:
+    references = set(_references(either))
     assert references
     for reference in references:
         assert reference.startswith("#/")
-        place: Any = document
+        place: Any = either
         for step in reference.removeprefix("#/").split("/"):
             place = place[step.replace("~1", "/").replace("~0", "~")]
 
 
-def test_no_schema_is_left_over(document: dict[str, Any]) -> None:
-    used = {reference.rpartition("/")[2] for reference in _references(document)}
-    assert document["components"]["schemas"].keys() - used == set()
+def test_no_schema_is_left_over(either: dict[str, Any]) -> None:
+    used = {reference.rpartition("/")[2] for reference in _references(either)}
+    assert either["components"]["schemas"].keys() - used == set()
 
 
-def test_every_schema_is_valid(document: dict[str, Any]) -> None:
-    for name in document["components"]["schemas"]:
-        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+def test_every_schema_is_valid(either: dict[str, Any]) -> None:
+    for name in either["components"]["schemas"]:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": either["components"]}
         jsonschema_rs.validator_for(schema)
-        jsonschema_rs.meta.validate(document["components"]["schemas"][name])
+        jsonschema_rs.meta.validate(either["components"]["schemas"][name])
 
 
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -135,7 +143,7 @@ def test_requests_are_described_by_their_schemas(checker: AnswerChecker, name: s
 
 
 def test_the_checker_of_all_answers_sees_what_is_wrong(
-    http: httpx.Client, checker: AnswerChecker, make_eval: MakeEval, document: dict[str, Any]
+    http: httpx2.Client, checker: AnswerChecker, make_eval: MakeEval, document: dict[str, Any]
 ) -> None:
     made = make_eval()
     before = checker.checked
@@ -148,7 +156,7 @@ def test_the_checker_of_all_answers_sees_what_is_wrong(
     assert checker.problems(schema, {key: value for key, value in made.items() if key != "id"})
 
 
-def test_the_document_is_the_same_at_every_address(http: httpx.Client, document: dict[str, Any]) -> None:
+def test_the_document_is_the_same_at_every_address(http: httpx2.Client, document: dict[str, Any]) -> None:
     again = http.get("/openapi.json")
     assert again.headers["content-type"] == "application/json"
     assert json.loads(again.text) == document

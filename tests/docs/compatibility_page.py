@@ -26,8 +26,8 @@ _STATUSES = "fields-statuses"  # differs for nearly every operation, and says so
 _BLOCK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 
-def own_document() -> dict[str, Any]:
-    """Return the OpenAPI document of this release."""
+def own_application() -> FastAPI:
+    """Return the application of this release, with nothing behind its routes."""
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
@@ -39,7 +39,12 @@ def own_document() -> dict[str, Any]:
             ids=IdFactory(Clock()), config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset())
         ),
     )
-    return build_application(services, lifespan).openapi()
+    return build_application(services, lifespan)
+
+
+def own_document() -> dict[str, Any]:
+    """Return the OpenAPI document of this release."""
+    return own_application().openapi()
 
 
 def replace_blocks(page: str, blocks: dict[str, str]) -> str:

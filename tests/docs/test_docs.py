@@ -4,25 +4,18 @@ import re
 import subprocess
 import time
 import tomllib
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import openai
 import pytest
-from fastapi import FastAPI
 from typer.main import get_command
 
-from evalhaven.api.application import build_application
-from evalhaven.api.services import Services
 from evalhaven.cli.main import application as command_line
-from evalhaven.domain.clock import Clock
-from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.registry import SUPPORTED_GRADERS
-from evalhaven.settings import PREFIX, Settings
 from evalhaven.wire.graders import CRITERION_TYPES
+from tests.docs.compatibility_page import own_document
 from tests.server import Server, show_server_logs
 
 pytest_runtest_makereport = show_server_logs
@@ -82,18 +75,7 @@ def documented_routes(repository: Path) -> list[tuple[str, str]]:
 
 def served_routes() -> list[tuple[str, str]]:
     """Return the same of the OpenAPI document."""
-
-    @asynccontextmanager
-    async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
-        yield
-
-    services = cast(
-        "Services",
-        SimpleNamespace(
-            ids=IdFactory(Clock()), config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset())
-        ),
-    )
-    document = build_application(services, lifespan).openapi()
+    document = own_document()
     return [
         (f"{method.upper()} {path}", operation["operationId"])
         for path, operations in document["paths"].items()
@@ -113,20 +95,6 @@ def commands(group: Any, path: str = "evalhaven") -> Iterator[str]:
 
 def make_targets(repository: Path) -> set[str]:
     return set(MAKE_TARGET.findall(read(repository, "Makefile")))
-
-
-def test_every_setting_is_documented_with_its_default(repository: Path) -> None:
-    documented = {
-        row[0].strip("`"): row[1] for row in table_rows(read(repository, "docs/reference/settings.md"), "Settings")
-    }
-    defaults = {f"{PREFIX}{name.upper()}": field.default for name, field in Settings.model_fields.items()}
-
-    assert documented.keys() == defaults.keys()
-    for name, default in defaults.items():
-        number = isinstance(default, float)
-        nothing = "host and port" if name.endswith("PUBLIC_URL") else "none"
-        expected = nothing if default is None else f"`{default:g}`" if number else f"`{default!s}`"
-        assert documented[name].lower() == expected.lower(), name
 
 
 def test_every_command_is_documented(repository: Path) -> None:

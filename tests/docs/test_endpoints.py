@@ -1,4 +1,4 @@
-"""Facts about the pages on endpoints: each block asks as its provider wants it, and no key is missing."""
+"""Facts about the pages on endpoints: each block asks as its provider wants it, and nothing is missing."""
 
 import json
 import re
@@ -6,16 +6,14 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
-from pydantic_core import PydanticUndefined
 
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.catalog import Ability, Catalog, Endpoint, Target
 from evalhaven.sampling.configuration.loading import Upstream, load_catalog
-from evalhaven.sampling.configuration.tables import HttpTable, PriceTable, RuleTable, ScriptedTable, Table
 from tests.listening_endpoint import Arrived, ListeningEndpoint
 
 KEY = "sk-made-up"
@@ -36,14 +34,6 @@ class Form:
     chat_only: bool = False
 
 
-DEFAULTS = {  # of keys whose value is worked out, or absent
-    "start_concurrency": "20`, or `max_concurrency` where that is less",
-    "scripted": "none",
-    "cached_input": "as `input",
-    "when": "any message",
-    "answer": "as above",
-    "usage": "words",
-}
 BEARER = {"authorization": f"Bearer {KEY}"}
 FORMS = {
     "OpenAI": Form("gpt-4.1", "gpt-4.1", "/v1", BEARER),
@@ -190,29 +180,6 @@ async def test_the_rules_that_are_shown_answer(offline: str, tmp_path: Path) -> 
         called = await caller.call(target, "/chat/completions", body, json.loads)
 
     assert called.value["choices"][0]["message"]["content"] == "The capital of France is unknown."
-
-
-@pytest.mark.parametrize(
-    ("heading", "tables"),
-    [("An endpoint", (HttpTable, ScriptedTable)), ("A price", (PriceTable,)), ("A rule", (RuleTable,))],
-)
-def test_every_key_is_documented_with_its_default(
-    reference: str, heading: str, tables: tuple[type[Table], ...]
-) -> None:
-    documented = rows(reference, heading)
-    fields = {name: info for table in tables for name, info in table.model_fields.items()}
-
-    assert documented.keys() == fields.keys()
-    assert documented == {name: DEFAULTS.get(name, shown_default(info.default)) for name, info in fields.items()}
-
-
-def shown_default(default: Any) -> str:
-    """Return a default as the tables show it."""
-    if default is PydanticUndefined:
-        return "required"
-    if default in (None, [], {}):
-        return "none"
-    return json.dumps(int(default) if isinstance(default, float) else default)
 
 
 def test_everything_that_an_endpoint_may_lack_is_documented(reference: str) -> None:

@@ -166,6 +166,6 @@ def test_what_the_api_no_longer_has_is_said_and_rows_are_recovered(tmp_path: Pat
     assert f"file of {file_id} could not be exported" in outcome.out
     # As the account has it, row for row, but for its white space.
     original = small_account.client.get(f"/v1/files/{file_id}/content").content
-    recovered = (tmp_path / "evalhaven-data" / "blobs" / file_id).read_bytes()
+    recovered = (tmp_path / "evalhaven-data" / "blobs" / "1" / file_id).read_bytes()
     rows = [line for line in original.splitlines() if line.strip()]
     assert len(recovered.splitlines()) == len(rows)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.server import Server, free_port
@@ -270,15 +270,15 @@ def test_many_half_open_connections_keep_nobody_from_being_answered(server: Serv
 
 def test_an_upload_that_is_broken_off_leaves_nothing(server: Server, client: Client) -> None:
     blobs = server.data_dir / "blobs"
-    before = {entry.name for entry in blobs.iterdir()}
+    before = set(blobs.rglob("*"))
     with _connection(server) as connection:
         head = "POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
         connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=border\r\n\r\n".encode())
         connection.sendall(b"".join(_form(iter([3_000_000 * b"x"])))[:-20])
         wait_until(lambda: any(part.stat().st_size for part in (blobs / "parts").iterdir()), "the upload arrives")
     wait_until(lambda: not any((blobs / "parts").iterdir()), "the part is gone")
-    assert {entry.name for entry in blobs.iterdir()} == before
-    stored = {name for name in before if name.startswith("file-")}
+    assert set(blobs.rglob("*")) == before
+    stored = {path.name for path in before if path.name.startswith("file-")}
     assert {each["id"] for each in client.get("/v1/files").json()["data"]} == stored
     assert "Traceback" not in server.log
 
@@ -350,6 +350,6 @@ def test_an_address_beyond_this_machine_needs_a_flag_that_says_what_it_risks(tmp
 def test_an_address_beyond_this_machine_is_served_with_the_flag(tmp_path: Path) -> None:
     server = Server(tmp_path, EVALHAVEN_HOST=_EVERYWHERE, EVALHAVEN_EXPOSE_WITHOUT_KEYS="true")
     with server.running():
-        assert httpx.get(f"{server.url}/v1/evals").status_code == 200
+        assert httpx2.get(f"{server.url}/v1/evals").status_code == 200
         # Its own name is unknown to it until the public URL says it.
-        assert httpx.get(f"{server.url}/v1/evals", headers={"Host": "evals.example.org"}).status_code == 421
+        assert httpx2.get(f"{server.url}/v1/evals", headers={"Host": "evals.example.org"}).status_code == 421

@@ -16,7 +16,7 @@ def test_a_run_over_a_file_that_was_cut_fails_instead_of_grading_what_is_left(se
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
     check = {"type": "string_check", "name": "a", "operation": "eq", "input": "{{ item.a }}", "reference": "b"}
     eval_id = client.create_eval([check], schema)
-    blob = server.data_dir / "blobs" / file_id
+    blob = server.data_dir / "blobs" / "1" / file_id
     with blob.open("r+b") as file:
         file.truncate(2_700)
     run = client.wait_for_end(eval_id, client.start_run(eval_id, file_id))
@@ -46,7 +46,7 @@ def test_a_run_whose_inline_rows_were_cut_is_shown_and_graded_again(server: Serv
     created = client.post(f"/v1/evals/{eval_id}/runs", json={"data_source": source}).json()
     whole = client.wait_for_end(eval_id, created["id"])
     assert whole["data_source"]["source"]["content"] == rows
-    blob = server.data_dir / "blobs" / whole["id"]
+    blob = server.data_dir / "blobs" / "1" / whole["id"]
     blob.write_bytes(blob.read_bytes()[:1000])
 
     shown = client.get_run(eval_id, whole["id"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.figures import Say
@@ -36,7 +36,7 @@ def file_id(client: Client, server: Server, tmp_path: Path) -> str:
 
 
 def _blobs(server: Server) -> set[str]:
-    return {entry.name for entry in (server.data_dir / "blobs").iterdir()} - {"parts", "unnamed", ".identity"}
+    return {entry.name for entry in (server.data_dir / "blobs" / "1").iterdir()}
 
 
 @pytest.mark.proof
@@ -60,7 +60,7 @@ def test_a_large_run_is_hidden_at_once_and_purged_in_batches_also_after_a_kill(
     assert deleted.json() == {"object": "eval.run.deleted", "deleted": True, "run_id": run["id"]}
     for hidden in (path, f"{path}/output_items", f"{path}/output_items/{item['id']}"):
         assert client.get(hidden).status_code == 404, hidden
-    assert client.get(httpx.URL(run["report_url"]).path).status_code == 404
+    assert client.get(httpx2.URL(run["report_url"]).path).status_code == 404
     assert client.post(path).status_code == client.delete(path).status_code == 404
     assert [each["id"] for each in client.get(f"/v1/evals/{eval_id}/runs").json()["data"]] == [kept["id"]]
 
@@ -201,13 +201,13 @@ def test_what_a_kill_left_of_uploads_is_swept_at_the_start(server: Server, clien
     # A blob that was committed, and the kill came before its row; and one of which nobody knows where it is from.
     orphan, stranger = "file-OrphanOrphanOrphanOrph", "file-StrangerStrangerStrang"
     for name in (orphan, stranger):
-        (server.data_dir / "blobs" / name).write_bytes(b"orphan")
-    (server.data_dir / "blobs" / "unnamed" / orphan).touch()
+        (server.data_dir / "blobs" / "1" / name).write_bytes(b"orphan")
+    (server.data_dir / "blobs" / "unnamed" / "1" / orphan).touch()
     server.restart()
     assert not list(parts.iterdir())
-    assert not list((server.data_dir / "blobs" / "unnamed").iterdir())
+    assert not list((server.data_dir / "blobs" / "unnamed" / "1").iterdir())
     assert _blobs(server) == {kept, stranger}
-    assert f"such_as={stranger}" in server.log
+    assert f"such_as=1/{stranger}" in server.log
     assert client.get(f"/v1/files/{kept}/content").content == b"kept"
 
 

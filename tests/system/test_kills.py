@@ -206,7 +206,7 @@ def killer(server: Server, client: Client, tmp_path: Path) -> Iterator[Killer]:
     path = write_rows(tmp_path / "rows.jsonl", item_rows(SIZES.kill_items))
     file_id = client.upload_path(path)
     with watch_of(server) as watch:
-        blob = server.data_dir / "blobs" / file_id
+        blob = server.data_dir / "blobs" / "1" / file_id
         yield Killer(server, client, watch, blob, client.create_eval(), file_id, random.Random(SEED))
 
 

@@ -5,21 +5,24 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from evalhaven.app.stores import StartError, blob_store
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.errors import RequestTooLargeError
 from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.domain.template_checks import MAX_CAUTIONS, criteria_cautions
 from evalhaven.domain.templates import TemplateTooLargeError, parse_template
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.runs.accepting import inline
+from evalhaven.runs.ending.purge import sweep_blobs
 from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import sqlite_url
 from evalhaven.storage.schema import upgrade_database
 from evalhaven.wire.graders import GraderStringCheck
-from tests.unit.storage.stored import opened, store_file
+from tests.unit.storage.stored import blob_path, opened, store_file
 
 CLOSED = {"type": "object", "properties": {f"field{n}": {} for n in range(5000)}, "additionalProperties": False}
 
@@ -28,12 +31,12 @@ def test_files_without_their_database_are_not_taken_for_orphans(tmp_path: Path) 
     blobs = blob_store(tmp_path)
     with blobs.writer() as writer:
         writer.write(b"{}\n")
-        blobs.commit(writer, "file-abc")
+        writer.commit(DEFAULT_PROJECT, "file-abc")
 
     with pytest.raises(StartError, match="holds files but no database"):
         upgraded_database(Settings.model_validate({"data_dir": tmp_path}))
 
-    assert blobs.path("file-abc").exists()
+    assert blob_path(blobs, "file-abc").exists()
     assert not (tmp_path / "evalhaven.db").exists()
 
 
@@ -49,7 +52,7 @@ def test_an_emptied_database_does_not_cost_the_files(tmp_path: Path, left: bytes
         with pytest.raises(StartError, match="evalhaven.db is empty" if not left else "cannot be opened"):
             upgraded_database(settings)
     assert (tmp_path / "evalhaven.db").read_bytes() == left
-    assert blobs.path("file-abc").exists()
+    assert blob_path(blobs, "file-abc").exists()
 
 
 def test_a_database_made_anew_beside_old_files_is_refused(tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_a_database_made_anew_beside_old_files_is_refused(tmp_path: Path) -> Non
     upgrade_database(sqlite_url(tmp_path / "evalhaven.db"))
     with pytest.raises(StartError, match="the database knows none of them"):
         upgraded_database(settings)
-    assert blobs.path("file-abc").exists()
+    assert blob_path(blobs, "file-abc").exists()
 
 
 async def test_a_database_of_the_release_before_is_paired_with_the_files_beside_it(tmp_path: Path) -> None:
@@ -90,10 +93,52 @@ async def test_a_database_of_the_release_before_is_paired_with_the_files_beside_
     assert blobs.identity() == identity
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_files_of_a_release_without_projects_are_found_at_the_next_start(
+    tmp_path: Path, is_killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = blob_store(tmp_path)
+    settings = Settings.model_validate({"data_dir": tmp_path})
+    async with opened(upgraded_database(settings)) as database:
+        file = await store_file(database)
+    (blobs.directory / file.id).write_bytes(b"{}\n")
+    (blobs.directory / "file-orphan").write_bytes(b"{}\n")
+    (blobs.directory / "unnamed" / "file-orphan").touch()
+    if is_killed:
+        monkeypatch.setattr(blobs.__class__, "move_into_projects", dying_move)
+        with pytest.raises(KeyboardInterrupt):
+            upgraded_database(settings)
+        monkeypatch.undo()
+    async with opened(upgraded_database(settings)) as database:
+        await sweep_blobs(database, blobs)
+
+    assert blob_path(blobs, file.id).read_bytes() == b"{}\n"
+    assert [(scope, names) for scope, names in blobs.names(9)] == [(DEFAULT_PROJECT, [file.id])]
+
+
+def dying_move(_blobs: BlobStore) -> list[str]:
+    raise KeyboardInterrupt
+
+
+def test_a_file_whose_new_place_is_taken_is_left_and_told_of(tmp_path: Path) -> None:
+    blobs = blob_store(tmp_path)
+    settings = Settings.model_validate({"data_dir": tmp_path})
+    upgraded_database(settings)
+    add_blob(blobs, "file-abc")
+    (blobs.directory / "file-abc").write_bytes(b"other")
+    with capture_logs() as logs:
+        upgraded_database(settings)
+
+    assert [(told["event"], told["count"], told["such_as"]) for told in logs] == [
+        ("files_left_in_blobs", 1, "file-abc")
+    ]
+    assert (blobs.directory / "file-abc").read_bytes() == b"other"
+
+
 def add_blob(blobs: BlobStore, name: str) -> None:
     with blobs.writer() as writer:
         writer.write(b"{}\n")
-        blobs.commit(writer, name)
+        writer.commit(DEFAULT_PROJECT, name)
 
 
 def test_a_new_data_directory_needs_no_database(tmp_path: Path) -> None:

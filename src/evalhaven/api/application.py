@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from evalhaven import __version__
 from evalhaven.api.errors import install_error_handlers
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
-from evalhaven.api.openapi import install_document
+from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages
 from evalhaven.api.routes.extension import imports, reruns, server
@@ -45,7 +45,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(health.router)
     application.include_router(pages.router)
     install_error_handlers(application)
-    install_document(application)
+    install_documents(application)
     # The last one added is the outermost.
     application.add_middleware(HeadRequests)
     application.add_middleware(PathAliases)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import RequestTooLargeError, UnreadableEncodingError, not_json
 from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson
-from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.spool import open_spool
 
 DOCUMENT_BYTES = 16 * 1024 * 1024  # largest body of requests that carry no rows
 _IN_MEMORY_BYTES = 1024 * 1024
@@ -52,13 +53,13 @@ def parse_body(body: bytes) -> JsonValue:
 
 
 @contextlib.asynccontextmanager
-async def spooled_body(request: Request, blobs: BlobStore, max_bytes: int) -> AsyncGenerator[RawJson]:
+async def spooled_body(request: Request, spool_dir: Path, max_bytes: int) -> AsyncGenerator[RawJson]:
     """Receive a body that may be large: a small one in memory, a larger one in a file that is mapped.
 
     Raises:
         RequestTooLargeError: It is over the limit.
     """
-    with blobs.writer() as spool:
+    with open_spool(spool_dir) as spool:
         head = bytearray()
         async for block in body_blocks(request, max_bytes):
             head += block

@@ -1,24 +1,37 @@
-"""The OpenAPI document: the contract's operation ids, our schemas, no aliases."""
+"""The OpenAPI documents: the contract's at `/openapi.json`, that of everything below `/api/` at `/api/openapi.json`."""
 
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import RouteContext, iter_route_contexts
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from evalhaven.api.rendering import json_response
+from evalhaven.domain import jsontext
+from evalhaven.wire.contract import JsonObject
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.evals import CreateEvalRequest, UpdateEvalRequest
 from evalhaven.wire.files import FileExpirationAfter
 from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
+from evalhaven.wire.imports import ImportFileForm
+from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.runs import CreateEvalRunRequest
 
-_BODIES = {
+EXTENSION_PATH = "/api/"
+"""Start of every path that is not the contract."""
+
+_BODIES: dict[str, type[BaseModel]] = {
     "createEval": CreateEvalRequest,
     "updateEval": UpdateEvalRequest,
     "createEvalRun": CreateEvalRunRequest,
     "runGrader": RunGraderRequest,
     "validateGrader": ValidateGraderRequest,
 }
+_EXTENSION_BODIES: dict[str, type[BaseModel]] = {"regradeRun": RegradeRunRequest, "retryRun": RetryRunRequest}
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request cannot be accepted.",
@@ -27,59 +40,133 @@ _ERRORS = {
     "415": "The body is compressed or otherwise encoded.",
     "429": "Too many requests.",
 }
+_EXTENSION_ERRORS = {
+    "400": "The request cannot be accepted: `invalid_value`.",
+    "403": "A web page of another origin may not write: `foreign_origin`.",
+    "404": "There is no such object: `not_found`.",
+    "413": "The body is over this server's limit: `request_too_large`.",
+    "415": "The body is compressed or otherwise encoded: `unsupported_encoding`.",
+    "503": "The database or the disk cannot be used right now: `database_unavailable`, `storage_unavailable`.",
+    "default": "Any other refusal or failure.",
+}
+_EXTENSION_DESCRIPTION = (
+    "What Evalhaven serves beyond the OpenAI Evals API. The contract itself is described at `/openapi.json`.\n\n"
+    "Programs should pass over keys of answers that they do not know, so that new ones do not break them.\n\n"
+    "Every refusal and every failure is answered in OpenAI's envelope. `error.message` says what is wrong and how to "
+    "mend it, `error.param` names the parameter, and `error.code` the kind of error. The header `x-should-retry` says "
+    "whether the same request may succeed later.\n\n"
+    "Any request may be refused because of its headers: with 400 and `repeated_header` if one is given twice, with "
+    "421 and `unknown_host` if `Host` names another server, and with 508 and `loop_detected` if Evalhaven itself "
+    "sent the request to a model."
+)
 
 
-def install_document(application: FastAPI) -> None:
-    """Serve the document at `/openapi.json`, made when first asked for."""
+def install_documents(application: FastAPI) -> None:
+    """Serve both documents, each made when it is first asked for."""
+    application.openapi = cache(lambda: build_document(application))
+    extension_text = cache(lambda: jsontext.render(build_extension_document(application)))
 
-    def document() -> dict[str, Any]:
-        if application.openapi_schema is None:
-            application.openapi_schema = build_document(application)
-        return application.openapi_schema
+    async def get_extension_document() -> Response:
+        """Get the OpenAPI document of the endpoints below `/api/`."""
+        return json_response(extension_text())
 
-    application.openapi = document
+    application.add_api_route(
+        f"{EXTENSION_PATH}openapi.json",
+        get_extension_document,
+        operation_id="getExtensionDocument",
+        tags=["Server"],
+        response_model=JsonObject,
+        response_description="The document.",
+    )
 
 
 def build_document(application: FastAPI) -> dict[str, Any]:
-    """Return the document of an application."""
+    """Return the document of the contract."""
     document = get_openapi(
         title=application.title,
         version=application.version,
         summary=application.summary,
-        routes=application.routes,
+        routes=_routes(application, lambda path: not path.startswith(EXTENSION_PATH)),
         separate_input_output_schemas=False,
     )
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in (*_BODIES.values(), ErrorResponse, FileExpirationAfter)],
-        ref_template=_REF,
+    _add_schemas(document, [*_BODIES.values(), ErrorResponse, FileExpirationAfter])
+    for _, operation in _operations(document):
+        _add_body(operation, _BODIES, is_required=True)
+        _add_errors(operation, _ERRORS)
+        _add_retry_after(operation, "429")
+    return document
+
+
+def build_extension_document(application: FastAPI) -> dict[str, Any]:
+    """Return the document of everything below `/api/`."""
+    document = get_openapi(
+        title=f"{application.title}'s own endpoints",
+        version=application.version,
+        description=_EXTENSION_DESCRIPTION,
+        routes=_routes(application, lambda path: path.startswith(EXTENSION_PATH)),
+        separate_input_output_schemas=False,
     )
+    _add_schemas(document, [*_EXTENSION_BODIES.values(), ErrorResponse, ImportFileForm])
+    for method, operation in _operations(document):
+        _add_body(operation, _EXTENSION_BODIES, is_required=False)
+        _add_errors(operation, _extension_errors(method, operation))
+        _add_retry_after(operation, "503")
+    return document
+
+
+def _routes(application: FastAPI, is_wanted: Callable[[str], bool]) -> list[RouteContext]:
+    return [each for each in iter_route_contexts(application.routes) if is_wanted(each.path or "")]
+
+
+def _operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return each operation with its method."""
+    return [pair for path in document["paths"].values() for pair in path.items()]
+
+
+def _add_schemas(document: dict[str, Any], models: list[type[BaseModel]]) -> None:
+    """Add the schemas of what no route declares, and remove those that FastAPI adds by itself."""
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     schemas = document["components"]["schemas"]
     schemas.update(definitions["$defs"])
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for path in document["paths"].values():
-        for operation in path.values():
-            _complete(operation)
-    return document
 
 
-def _complete(operation: dict[str, Any]) -> None:
-    """Add the request body, which routes read by themselves, and the errors in their envelope."""
-    body = _BODIES.get(operation["operationId"])
+def _add_body(operation: dict[str, Any], bodies: Mapping[str, type[BaseModel]], *, is_required: bool) -> None:
+    """Add the request body, which routes read by themselves."""
+    body = bodies.get(operation["operationId"])
     if body is not None:
         schema = {"$ref": _REF.format(model=body.__name__)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": is_required, "content": {"application/json": {"schema": schema}}}
+
+
+def _add_errors(operation: dict[str, Any], errors: Mapping[str, str]) -> None:
+    """Add the errors in their envelope; what a route says of one of them stays."""
     responses = operation["responses"]
     responses.pop("422", None)
     error = {"application/json": {"schema": {"$ref": _REF.format(model="ErrorResponse")}}}
-    for status, description in _ERRORS.items():
+    for status, description in errors.items():
         if status in ("413", "415") and "requestBody" not in operation:
             continue
         if status == "404" and not any(map(_names_object, operation.get("parameters", []))):
             continue
-        responses[status] = {"description": description, "content": error}
-    retry_after = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
-    responses["429"]["headers"] = {"Retry-After": retry_after}
+        own = responses.pop(status, {}).get("description")
+        responses[status] = {"description": own or description, "content": error}
+
+
+def _extension_errors(method: str, operation: dict[str, Any]) -> dict[str, str]:
+    """Return the errors that an operation below `/api/` can have, as far as its method and parameters tell."""
+    errors = dict(_EXTENSION_ERRORS)
+    if method == "get":
+        del errors["403"]
+    if "requestBody" not in operation and all(each["in"] == "path" for each in operation.get("parameters", [])):
+        del errors["400"]
+    return errors
+
+
+def _add_retry_after(operation: dict[str, Any], status: str) -> None:
+    header = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+    operation["responses"][status]["headers"] = {"Retry-After": header}
 
 
 def _names_object(parameter: dict[str, Any]) -> bool:

@@ -163,4 +163,4 @@ class Readiness:
         try:
             return self._blobs.find_problem(_NEEDED_BYTES)
         except OSError as error:
-            return f"{self._blobs.directory} cannot be used: {error.strerror}."
+            return f"{self._blobs.place} cannot be used: {error.strerror}."

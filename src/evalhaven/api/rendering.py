@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from io import SEEK_END, BytesIO
-from typing import BinaryIO
+from io import BytesIO
 from uuid import uuid4
 
 from fastapi import Response
@@ -23,7 +22,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.tallies import CriterionTally, Tally
 from evalhaven.runs.accepting.inline import inline_document
-from evalhaven.storage.blobs import BlobStore, json_array_blocks
+from evalhaven.storage.blobs import BlobReader, BlobStore, json_array_blocks, length_of
 
 RESULT_TYPES = {
     "string_check": "string-check-grader",
@@ -92,7 +91,7 @@ def report_url(base_url: str, run: Run) -> str:
     return f"{base_url}/ui/evals/{run.eval_id}/runs/{run.id}"
 
 
-OpenRun = tuple[Run, BinaryIO | None]
+OpenRun = tuple[Run, BlobReader | None]
 
 
 class RunRenderer:
@@ -111,7 +110,7 @@ class RunRenderer:
         opened, size_bytes = list[OpenRun](), 0
         for run in page.objects:
             rows = self._open_rows(run)
-            size_bytes += 0 if rows is None else _length_of(rows)
+            size_bytes += 0 if rows is None else length_of(rows)
             opened.append((run, rows))
             if size_bytes > PAGE_BYTES:
                 break
@@ -127,9 +126,12 @@ class RunRenderer:
         marked = [(mark, rows) for _, mark, rows in texts if rows is not None]
         if not marked:
             return json_response(text, status)
-        return StreamingResponse(_spliced(text, marked), status, media_type=_JSON)
+        blocks = _spliced(text, marked)
+        if all(isinstance(rows, BytesIO) for _, rows in marked):
+            return Response(b"".join(blocks), status, media_type=_JSON)
+        return StreamingResponse(blocks, status, media_type=_JSON)
 
-    def _open_rows(self, run: Run) -> BinaryIO | None:
+    def _open_rows(self, run: Run) -> BlobReader | None:
         """Open a run's inline rows before the response begins, so that a deletion meanwhile cannot cut it short.
 
         None: it has none, or they are gone or damaged.
@@ -137,10 +139,10 @@ class RunRenderer:
         if not run.has_inline_rows:
             return None
         try:
-            blob = self._blobs.open_whole(run.id, run.source_bytes)
+            blob = self._blobs.open_whole(run.scope, run.id, run.source_bytes)
         except (DamagedFileError, FileNotFoundError):
             return None
-        if _length_of(blob) > _IN_MEMORY_BYTES:
+        if length_of(blob) > _IN_MEMORY_BYTES:
             return blob
         # A page may hold a thousand runs, more than a process may have files open.
         with blob:
@@ -195,7 +197,7 @@ class RunRenderer:
         if not run.has_inline_rows:
             return []
         try:
-            self._blobs.open_whole(run.id, run.source_bytes).close()
+            self._blobs.open_whole(run.scope, run.id, run.source_bytes).close()
         except DamagedFileError as error:
             return [Caution(_INLINE_ROWS, error.message)]
         except FileNotFoundError:
@@ -308,13 +310,7 @@ def _warnings(cautions: Sequence[Caution]) -> list[JsonValue]:
     return [asdict(caution) for caution in cautions]
 
 
-def _length_of(file: BinaryIO) -> int:
-    length = file.seek(0, SEEK_END)
-    file.seek(0)
-    return length
-
-
-def _spliced(text: str, opened: Sequence[tuple[str, BinaryIO]]) -> Iterator[bytes]:
+def _spliced(text: str, opened: Sequence[tuple[str, BlobReader]]) -> Iterator[bytes]:
     """Yield a text with each mark replaced by the rows of its blob."""
     try:
         for mark, blob in opened:

@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import Header, Request
+from fastapi import Header, Path, Request
 
 from evalhaven.domain.jsontext import RawJson
 from evalhaven.runs.accepting.claims import Claim
@@ -11,6 +11,9 @@ from evalhaven.runs.accepting.claims import Claim
 IdempotencyKey = Annotated[
     str | None, Header(max_length=255, description="The same key with the same request, within a day: one object.")
 ]
+
+PathEvalId = Annotated[str, Path(description="Id of the eval.")]
+PathRunId = Annotated[str, Path(description="Id of the run.")]
 
 
 def claim_of(request: Request, key: str | None, body: RawJson) -> Claim:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -47,6 +48,7 @@ class Services:
     """The parts behind the API.
 
     Attributes:
+        spool_dir: On the disk that takes large bodies while they are looked at.
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether the executor is there and answers.
         readiness: Tells whether work can be done now.
@@ -60,6 +62,7 @@ class Services:
 
     database: Database
     blobs: BlobStore
+    spool_dir: Path
     ids: IdFactory
     clock: Clock
     wake_executor: Callable[[], None]
@@ -78,12 +81,12 @@ class Services:
         return int(self.clock.now())
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     """Return the services of the application that serves a request."""
     return cast("Services", request.app.state.services)
 
 
-def get_scope() -> ProjectScope:
+async def get_scope() -> ProjectScope:
     """Return the project of the caller; without keys there is one."""
     return DEFAULT_PROJECT
 

@@ -155,6 +155,7 @@ def build_services(
     return Services(
         database=database,
         blobs=blobs,
+        spool_dir=settings.data_dir,
         ids=ids,
         clock=clock,
         wake_executor=wake_executor,

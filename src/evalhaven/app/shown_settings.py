@@ -10,14 +10,14 @@ from pydantic import SecretStr, ValidationError
 from evalhaven import __version__
 from evalhaven.sampling.configuration.loading import OPENAI_KEY_VARIABLE, find_config
 from evalhaven.settings import PREFIX, Settings, unknown_variables
-from evalhaven.wire.server import MASK, ServerSettings, ShownSetting
+from evalhaven.wire.server import MASK, ServerSettings, SettingOrigin, ShownSetting
 
 _SECRETS = frozenset(
     name
     for name, field in Settings.model_fields.items()
     if SecretStr in (field.annotation, *get_args(field.annotation))
 )
-_OTHER_VARIABLES = {OPENAI_KEY_VARIABLE: True, "NLTK_DATA": False}
+OTHER_VARIABLES = {OPENAI_KEY_VARIABLE: True, "NLTK_DATA": False}
 """The variables beyond the settings that decide what a server does, and whether they are secret."""
 
 
@@ -30,7 +30,7 @@ def shown_settings(settings: Settings) -> ServerSettings:
         settings=[_shown(settings, name, named) for name in Settings.model_fields],
         environment=[
             ShownSetting(name=name, value=MASK if is_secret else os.environ[name], origin="environment")
-            for name, is_secret in _OTHER_VARIABLES.items()
+            for name, is_secret in OTHER_VARIABLES.items()
             if os.environ.get(name)
         ],
         unknown_variables=unknown_variables(),
@@ -59,7 +59,7 @@ def _environment_settings() -> Settings | None:
 
 def _shown(settings: Settings, name: str, named: Settings | None) -> ShownSetting:
     variable = PREFIX + name.upper()
-    origin = "default"
+    origin: SettingOrigin = "default"
     if name in settings.model_fields_set:
         is_named = named is not None and name in named.model_fields_set
         is_same = is_named and getattr(named, name) == getattr(settings, name)

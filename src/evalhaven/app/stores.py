@@ -7,8 +7,8 @@ from sqlalchemy import URL
 
 from evalhaven.runs.vault import Vault
 from evalhaven.settings import Settings
-from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import postgresql_url, sqlite_url
+from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
 from evalhaven.storage.privacy import OpenToOthersError, close_to_others
 
@@ -30,9 +30,9 @@ def database_path(data_dir: Path) -> Path:
     return data_dir / "evalhaven.db"
 
 
-def blob_store(data_dir: Path) -> BlobStore:
+def blob_store(data_dir: Path) -> LocalBlobStore:
     """Return the blob store of a data directory."""
-    return BlobStore(data_dir / "blobs")
+    return LocalBlobStore(data_dir / "blobs")
 
 
 def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLock:

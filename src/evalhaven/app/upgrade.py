@@ -12,6 +12,7 @@ from evalhaven.app.stores import StartError, blob_store, database_path, database
 from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import is_unavailable
+from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.pairing import PairingError, pair_blob_store
 from evalhaven.storage.schema import UnusableDatabaseError, schema_revisions, upgrade_database
 
@@ -39,6 +40,7 @@ def upgraded_database(settings: Settings) -> URL:
             _wait_for_database(url)
         upgrade_database(url)
         pair_blob_store(url, blobs)
+        _move_blobs(blobs)
     except PairingError as error:
         raise StartError(str(error)) from error
     except CommandError as error:
@@ -52,6 +54,14 @@ def upgraded_database(settings: Settings) -> URL:
     return url
 
 
+def _move_blobs(blobs: LocalBlobStore) -> None:
+    """Give the blobs of a release without projects to the project whose they are, now that its database does so."""
+    left = blobs.move_into_projects()
+    if left:
+        log = structlog.get_logger("evalhaven")
+        log.warning("files_left_in_blobs", count=len(left), such_as=", ".join(sorted(left)[:10]), directory=blobs.place)
+
+
 def _refuse_lost_database(data_dir: Path, url: URL, blobs: BlobStore) -> None:
     """Let pass a SQLite database that is there, and a new one where there are no files yet.
 
@@ -59,7 +69,7 @@ def _refuse_lost_database(data_dir: Path, url: URL, blobs: BlobStore) -> None:
         StartError: There are files, and their records are gone: a new database would know none of them.
     """
     path = database_path(data_dir)
-    if next(blobs.names(at_once=1), None) is None or (path.exists() and schema_revisions(url)[0] is not None):
+    if blobs.is_empty() or (path.exists() and schema_revisions(url)[0] is not None):
         return
     what = "its evalhaven.db is empty" if path.exists() else "no database"
     raise StartError(

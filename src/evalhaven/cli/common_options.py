@@ -34,7 +34,7 @@ Config = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="File that describes the endpoints of models (EVALHAVEN_CONFIG); default: ./evalhaven.toml where there "
+        help="File that describes the endpoints of models (EVALHAVEN_CONFIG); default: ./evalhaven.toml if there "
         "is one.",
     ),
 ]

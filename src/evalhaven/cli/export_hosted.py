@@ -29,14 +29,14 @@ EXIT_INCOMPLETE = 3
 EXIT_INTERRUPTED = 130
 
 ToDir = Annotated[
-    Path, typer.Option(metavar="DIR", help="Directory of the archive; start again with the same one to go on.")
+    Path, typer.Option(metavar="DIR", help="Directory for the archive. Name the same one again to continue an export.")
 ]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
         help="Address of the hosted API, such as https://NAME.openai.azure.com/openai/v1; default: the archive's, else "
-        "https://api.openai.com/v1. OPENAI_BASE_URL is never read, since it may name the new server already.",
+        "https://api.openai.com/v1. OPENAI_BASE_URL is not read, since it may name the new server already.",
     ),
 ]
 ApiVersion = Annotated[
@@ -63,14 +63,15 @@ Pairs = Annotated[
     typer.Option("--metadata", metavar="KEY=VALUE", help="Only evals or runs with this pair; may be repeated."),
 ]
 AllFiles = Annotated[
-    bool, typer.Option("--all-files", help="Also files of purpose evals that no exported run reads from.")
+    bool, typer.Option("--all-files", help="Export files of purpose evals also where no exported run reads them.")
 ]
 Logs = Annotated[
     bool | None,
     typer.Option(
         "--logs/--no-logs",
         show_default=False,
-        help="Also stored chat completions with their messages, and responses that runs or items name; the default.",
+        help="Whether to export stored chat completions with their messages, and the responses that runs or items "
+        "name; default: yes.",
     ),
 ]
 Concurrency = Annotated[
@@ -78,20 +79,20 @@ Concurrency = Annotated[
 ]
 Tries = Annotated[
     int | None,
-    typer.Option(metavar="NUMBER", min=1, help="How often a request is made before it fails, 1 or more; default: 8."),
+    typer.Option(metavar="NUMBER", min=1, help="Attempts at a request before it fails, 1 or more; default: 8."),
 ]
 Timeout = Annotated[
     float | None,
     typer.Option(
         metavar="SECONDS",
         min=0.1,
-        help="Seconds without an answer after which it is made anew, 0.1 or more; default: 60.",
+        help="Seconds to wait for an answer before a request is made again, 0.1 or more; default: 60.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would come; write nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing. Count what would be exported.")]
 Probe = Annotated[
     bool,
-    typer.Option("--probe", help="First record how the API answers odd questions, below DIR/probe; it only reads."),
+    typer.Option("--probe", help="First record in DIR/probe how the API answers unusual requests. These only read."),
 ]
 
 
@@ -122,14 +123,16 @@ def export_hosted(
     dry_run: DryRun = False,
     probe: Probe = False,
 ) -> None:
-    """Copy evals, runs, output items, files and logs of a hosted account into an archive; it only reads there.
+    """Copy the evals, runs, output items, files and logs of a hosted account into an archive.
 
-    The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY), the organisation and the project from
-    OPENAI_ORG_ID and OPENAI_PROJECT_ID. Interrupt it as you like: started again, it goes on. What the first start was
-    asked for stands in the archive, so the directory is all that a later one must name.
+    The account is only read. The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY), the organisation and the
+    project from OPENAI_ORG_ID and OPENAI_PROJECT_ID.
 
-    Exit status: 0 complete, 1 it cannot start, 3 nothing was found, or something could not be fetched or is
-    lacking, 130 interrupted.
+    The export may be interrupted at any time. Start it again with the same directory, and it continues. The archive
+    remembers what the first start asked for, so that no other option is needed.
+
+    Exit status: 0 complete, 1 it could not start, 3 nothing was found or something could not be
+    exported, 130 interrupted.
     """
     from evalhaven.importers.archive import ArchiveError
     from evalhaven.importers.hosted.account import AccountError, read_account

@@ -11,23 +11,27 @@ from rich.console import Console
 from evalhaven.cli.common_options import DataDir, prefer_command_line
 from evalhaven.graders.python.image import DEFAULT_IMAGE
 
-grader_commands = typer.Typer(help="Python graders: their libraries and their isolation.", no_args_is_help=True)
+grader_commands = typer.Typer(
+    help="Manage the libraries of python graders, and see how graders are isolated.", no_args_is_help=True
+)
 
 
 @grader_commands.command("install")
 def install(
-    image_tag: Annotated[str, typer.Option(metavar="TAG", help="Which hosted image to follow.")] = DEFAULT_IMAGE,
+    image_tag: Annotated[
+        str, typer.Option(metavar="TAG", help="The hosted image whose libraries are wanted.")
+    ] = DEFAULT_IMAGE,
     find_links: Annotated[
         list[str] | None,
-        typer.Option(metavar="PLACE", help="Directory or address with wheels, as pip's option; may be repeated."),
+        typer.Option(metavar="PLACE", help="Directory or address that has wheels, as for pip; may be repeated."),
     ] = None,
     data_dir: DataDir = None,
     *,
     no_index: Annotated[
-        bool, typer.Option("--no-index", help="Ask no package index, only what --find-links names.")
+        bool, typer.Option("--no-index", help="Ask no package index. Take wheels from --find-links only.")
     ] = False,
 ) -> None:
-    """Install the libraries of a hosted image for python graders, from wheels alone."""
+    """Install the libraries that python graders import, as a hosted image has them. Only wheels are installed."""
     from evalhaven.app.python_graders import grader_environments
     from evalhaven.cli.main import fail, read_settings
     from evalhaven.cli.running_server import settings_in_effect
@@ -54,7 +58,7 @@ def install(
 
 @grader_commands.command("doctor")
 def doctor(data_dir: DataDir = None) -> None:
-    """Show how python graders are isolated here, their libraries beside the image's, and nltk's corpora."""
+    """Show how python graders are isolated here, and which libraries and nltk corpora they have."""
     from evalhaven.cli.grader_report import report
     from evalhaven.cli.main import read_settings
     from evalhaven.cli.running_server import settings_in_effect

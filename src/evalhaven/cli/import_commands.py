@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from evalhaven.settings import Settings
 
 import_commands = typer.Typer(
-    help="Take over evals, runs, results and files from elsewhere; what is here already stays as it is.",
+    help="Import evals, runs, results and files from elsewhere. What is here already stays as it is.",
     no_args_is_help=True,
 )
 _EPILOG = (
-    "Where a server holds the data directory, the import goes through it; else it works on the data directory itself. "
-    "Exit status: 0 everything came over, 1 it could not be done, 3 something did not come over, 130 interrupted."
+    "If a server is running on the data directory, the import goes through it. Otherwise the import writes to the data "
+    "directory itself.\n\n"
+    "Exit status: 0 everything came over, 1 the import failed, 3 something did not come over, 130 interrupted."
 )
 
-Check = Annotated[bool, typer.Option("--check", help="Say what would come over and what not; store nothing.")]
+Check = Annotated[bool, typer.Option("--check", help="Store nothing. Say what would come over and what would not.")]
 DataDir = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Data directory to import into (EVALHAVEN_DATA_DIR); default: ./evalhaven-data."),
@@ -37,7 +38,7 @@ ArchiveDir = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Directory of the archive, which is kept; default: evalhaven-archive beside the data directory.",
+        help="Directory for the archive, which is kept; default: evalhaven-archive beside the data directory.",
     ),
 ]
 Name = Annotated[
@@ -79,9 +80,10 @@ def import_openai(  # noqa: PLR0917 - typer makes options of them, never positio
     timeout: export.Timeout = None,
     check: Check = False,
 ) -> None:
-    """Copy an account of the hosted API into an archive, as `evalhaven export-hosted` does, and import that.
+    """Copy an account of the hosted API into an archive, as `evalhaven export-hosted` does, and import the archive.
 
-    The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY). With --check the archive is made all the same.
+    The key comes from OPENAI_API_KEY (Azure: AZURE_OPENAI_API_KEY). With --check the archive is made too, but not
+    imported.
     """
     from evalhaven.cli.imports import run_archive_import
 
@@ -115,16 +117,18 @@ def import_openai(  # noqa: PLR0917 - typer makes options of them, never positio
 
 @import_commands.command("dashboard", epilog=_EPILOG)
 def import_dashboard(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Results exports of the platform's pages.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files that were exported from the hosted dashboard.")
+    ],
     name: Name = None,
     data_dir: DataDir = None,
     url: Url = None,
     *,
     check: Check = False,
 ) -> None:
-    """Import results exports (JSON lines) that were downloaded from the platform's pages.
+    """Import results that were exported from the hosted dashboard as JSON lines.
 
-    Each file becomes an eval with its runs. The exports hold grades but not the graders' definitions.
+    Each file becomes an eval with its runs. The files hold grades, but not the definitions of the graders.
     """
     from evalhaven.cli.imports import open_and_import
     from evalhaven.importers.dashboard import DashboardSource
@@ -136,14 +140,17 @@ def import_dashboard(
 @import_commands.command("langfuse", epilog=_EPILOG)
 def import_langfuse(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files of the export script, or directories of them.")
+        list[Path], typer.Argument(metavar="PATH...", help="Files that the script wrote, or directories of them.")
     ],
     data_dir: DataDir = None,
     url: Url = None,
     *,
     check: Check = False,
 ) -> None:
-    """Import the {eval, rows, runs} files of the export script published for Langfuse, and files/ beside them."""
+    """Import what the published export script for Langfuse wrote.
+
+    These are files with {eval, rows, runs}, and files/ beside them.
+    """
     from evalhaven.cli.imports import open_and_import
     from evalhaven.importers.langfuse import LangfuseSource
 

@@ -27,7 +27,7 @@ application = typer.Typer(
     # Sub-commands inherit it.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-database_commands = typer.Typer(help="The database.", no_args_is_help=True)
+database_commands = typer.Typer(help="Manage the database.", no_args_is_help=True)
 application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
@@ -45,7 +45,7 @@ Host = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        metavar="PORT", help="Port to listen on, 0 lets the system choose one (EVALHAVEN_PORT); default: 8765."
+        metavar="PORT", help="Port to listen on (EVALHAVEN_PORT); default: 8765. With 0 the system chooses one."
     ),
 ]
 
@@ -79,7 +79,7 @@ def serve(
         bool,
         typer.Option(
             "--expose-without-keys",
-            help="Allow an address beyond loopback although everybody who reaches it can read, change and delete "
+            help="Allow an address other than loopback. Everybody who reaches it can read, change and delete "
             "everything.",
         ),
     ] = False,
@@ -122,9 +122,9 @@ def executor(
 
 @application.command()
 def demo(
-    *, exit_when_done: Annotated[bool, typer.Option("--exit", help="End when the results are shown.")] = False
+    *, exit_when_done: Annotated[bool, typer.Option("--exit", help="Stop when the results are shown.")] = False
 ) -> None:
-    """Run the example from upload to results on a server of its own, which stays up until Ctrl-C."""
+    """Run the example on a server of its own, from upload to results. The server stays up until Ctrl-C."""
     from evalhaven.cli.demo import demo as run_demo
 
     raise typer.Exit(run_demo(exit_when_done, Console()))
@@ -132,9 +132,11 @@ def demo(
 
 @application.command()
 def doctor(url: Url = None, data_dir: ServedDataDir = None, config: Config = None) -> None:
-    """Show the effective settings, the database, the disk, the endpoints of models and the optional parts.
+    """Show the settings in effect, and check the database, the disk, the endpoints of models and the optional parts.
 
-    Beside a running server they are that server's, and it asks its endpoints itself.
+    If a server is running, the report is about that server, and the server asks its endpoints itself.
+
+    Exit status: 0 all is well, 1 something needs attention.
     """
     from evalhaven.cli.doctor import examine
 
@@ -144,7 +146,7 @@ def doctor(url: Url = None, data_dir: ServedDataDir = None, config: Config = Non
 
 @database_commands.command("upgrade")
 def upgrade(data_dir: DataDir = None) -> None:
-    """Bring the database to this release; `serve` does so by itself."""
+    """Upgrade the database to this release. `serve` does so by itself."""
     from sqlalchemy.exc import DBAPIError
 
     from evalhaven.app.stores import StartError, database_url, hold_data_directory

@@ -21,8 +21,8 @@ EXIT_INTERRUPTED = 130
 EPILOG = (
     "Exit status: 0 the run completed, whatever its items came to (with --once also: it is still under way), "
     "1 it failed, does not meet --fail-under or --fail-on-error, or cannot be watched, 2 the command line is wrong, "
-    "3 it was canceled, 4 its server did not answer for as long as --give-up-after says, 130 the watching was "
-    "interrupted; the run itself goes on."
+    "3 it was canceled, 4 its server did not answer for as long as --give-up-after allows, 130 interrupted. An "
+    "interrupted watch does not stop the run."
 )
 
 _RUN_PAGE = re.compile(r"(.*)/(?:ui|v1)/evals/[^/]+/runs/([^/]+)(?:/.*)?")
@@ -40,7 +40,7 @@ def watch(
         typer.Option(
             metavar="SECONDS",
             parser=parse_seconds,
-            help="Seconds from one showing to the next, 0.1 or more; default: 1 on a terminal, else 5.",
+            help="Seconds between updates, 0.1 or more; default: 1 on a terminal, else 5.",
         ),
     ] = None,
     fail_under: Annotated[
@@ -48,8 +48,8 @@ def watch(
         typer.Option(
             metavar="RATE",
             parser=parse_rate,
-            help="End with status 1 if less than this part of the graded items passed: 0 to 1, such as 0.9 for 90 %. "
-            "Errored items are not graded; default: any rate will do.",
+            help="End with status 1 if a smaller share of the graded items passed: 0 to 1, such as 0.9 for 90 %. "
+            "Errored items are not graded. Default: any share will do.",
         ),
     ] = None,
     give_up_after: Annotated[
@@ -57,19 +57,19 @@ def watch(
         typer.Option(
             metavar="SECONDS",
             parser=parse_seconds,
-            help="End with status 4 if the server does not answer for so long, 0.1 or more; default: wait for ever.",
+            help="End with status 4 if the server does not answer for this long, 0.1 or more; default: wait forever.",
         ),
     ] = None,
     *,
     fail_on_error: Annotated[
         bool, typer.Option("--fail-on-error", help="End with status 1 if an item is errored.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    once: Annotated[bool, typer.Option("--once", help="Show the run as it is now, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show the run as it is now, and stop.")] = False,
 ) -> None:
-    """Show how a run goes until it ends: progress, rate, time left, cost, retries, limits, errors by kind.
+    """Show how a run goes until it ends: progress, rate, time left, cost, retries, limits and errors by kind.
 
-    On a terminal a block of lines is drawn anew in its place; else a line is printed each time.
+    On a terminal the figures are redrawn in place. Elsewhere each update prints a line.
     """
     import anyio
     from rich.console import Console

@@ -18,7 +18,6 @@ from evalhaven.domain.tallies import CriterionTally, Tally
 
 _LARGEST_INTEGER = (1 << 63) - 1
 _LATEST_TIME = 253_402_300_799  # the last second of the year 9999
-_NO_BLOB_NAMES = ("parts",)  # what stands in the directory of the blobs beside them
 _FINAL = frozenset(status.value for status in RunStatus if status.is_final)
 
 
@@ -138,7 +137,7 @@ def file_of(document: JsonObject, origin: str, size_bytes: int) -> StoredFile:
         ImportRefusedError: A field that a file cannot do without is missing or of another type.
     """
     file_id = _id(document)
-    if file_id.startswith(RUN_PREFIXES) or file_id in _NO_BLOB_NAMES:
+    if file_id.startswith(RUN_PREFIXES):
         raise ImportRefusedError("its 'id' is not that of a file")
     return StoredFile(
         id=FileId(file_id),

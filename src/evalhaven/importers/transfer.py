@@ -4,19 +4,20 @@ An eval goes before its runs and a run before its items; what is there already i
 short is repeated whole and ends with the same objects.
 """
 
-import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.importers.documents import ImportRefusedError, parse_object, shown_id
 from evalhaven.importers.failures import failure_text
 from evalhaven.importers.recovery import FileReader, recovered_file
 from evalhaven.importers.source import ImportSource, SourceFile
+from evalhaven.wire.errors import ErrorResponse
+from evalhaven.wire.imports import ImportOutcome, ImportRefusal
 
 KINDS = ("files", "evals", "runs", "output_items")
 _BATCH_OBJECTS = 500
@@ -66,14 +67,14 @@ class TransferReport:
         """Tell whether everything came over."""
         return not any(counts.refused for counts in self.kinds.values())
 
-    def add(self, kind: str, answer: Mapping[str, Any]) -> None:
+    def add(self, kind: str, outcome: ImportOutcome) -> None:
         """Count a server's answer to a batch."""
         counts = self.kinds[kind]
-        counts.created += answer["created"]
-        counts.unchanged += answer["unchanged"]
-        counts.refused += len(answer["refused"])
+        counts.created += outcome.created
+        counts.unchanged += outcome.unchanged
+        counts.refused += len(outcome.refused)
         room = _KEPT_MESSAGES - len(self.refusals)
-        self.refusals += [(kind, each["id"], each["reason"]) for each in answer["refused"][:room]]
+        self.refusals += [(kind, each.id, each.reason) for each in outcome.refused[:room]]
 
     def note(self, text: str) -> None:
         """Keep a note."""
@@ -86,7 +87,7 @@ class Transfer:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: httpx2.AsyncClient,
         source: ImportSource,
         *,
         is_check: bool,
@@ -166,7 +167,7 @@ class Transfer:
         if answer.status_code == _BODY_TOO_LARGE:
             self._refuse("files", _id_of(file.document), _TOO_LARGE.format("EVALHAVEN_MAX_FILE_MB"))
             return False
-        return bool(self._take("files", answer)["created"])
+        return self._take("files", answer).created > 0
 
     async def _batched(
         self, kind: str, path: str, documents: Iterator[bytes]
@@ -202,36 +203,38 @@ class Transfer:
             return
         taken = self._take(kind, answer)
         if kind == "output_items":
-            for _ in range(taken["created"] + taken["unchanged"]):
+            for _ in range(taken.created + taken.unchanged):
                 yield "", {}
             return
-        refused = {each["id"] for each in taken["refused"]}
+        refused = {each.id for each in taken.refused}
         for raw in batch:
             document = _parsed(raw)
             if document and (public_id := shown_id(document)) not in refused:
                 yield public_id, document
 
     def _refuse(self, kind: str, public_id: str, reason: str) -> None:
-        self._report.add(kind, {"created": 0, "unchanged": 0, "refused": [{"id": public_id, "reason": reason}]})
+        refusal = ImportRefusal(id=public_id, reason=reason)
+        self._report.add(kind, ImportOutcome(created=0, unchanged=0, refused=[refusal]))
 
-    def _take(self, kind: str, answer: httpx.Response) -> dict[str, Any]:
+    def _take(self, kind: str, answer: httpx2.Response) -> ImportOutcome:
         if answer.is_error:
             raise TransferError(_message_of(answer))
         try:
-            body = cast("dict[str, Any]", answer.json())
+            # Not by pydantic's own parser: ids may hold lone surrogates.
+            outcome = ImportOutcome.model_validate(answer.json())
         except ValueError as error:
             kind = answer.headers.get("content-type", "without a type")
             raise TransferError(
                 f"{self._client.base_url} is no server of Evalhaven: it answers {answer.status_code}, {kind}."
             ) from error
-        self._report.add(kind, body)
+        self._report.add(kind, outcome)
         self._on_progress(self._report)
-        return body
+        return outcome
 
-    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+    async def _request(self, method: str, path: str, **more: Any) -> httpx2.Response:
         try:
             return await self._client.request(method, path, **more)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = failure_text(error)
             raise TransferError(f"The server at {self._client.base_url} does not answer: {reason}.") from error
 
@@ -253,9 +256,9 @@ def _id_of(raw: bytes) -> str:
     return shown_id(_parsed(raw))
 
 
-def _message_of(answer: httpx.Response) -> str:
+def _message_of(answer: httpx2.Response) -> str:
     try:
-        error = answer.json()["error"]
-        return f"{error['message']} (status {answer.status_code}, request {answer.headers.get('x-request-id')})"
-    except (json.JSONDecodeError, KeyError, TypeError):
+        error = ErrorResponse.model_validate(answer.json()).error
+    except ValueError:
         return f"status {answer.status_code}: {answer.text[:200]}"
+    return f"{error.message} (status {answer.status_code}, request {answer.headers.get('x-request-id')})"

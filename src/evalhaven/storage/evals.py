@@ -1,20 +1,41 @@
 """Queries on evals."""
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
-from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
+from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.imports import imported_document, imported_text
-from evalhaven.storage.keyset import find_position, page_after, text_length
+from evalhaven.storage.keyset import KeyColumns, Query, find_position, page_of, page_values, text_length
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import evals, runs
 
-_FETCH_ROWS = 8  # rows read at once: criteria may hold megabytes
+_IN_PARTS = {"yield_per": 8}  # criteria may hold megabytes
+EVAL_COLUMNS = (
+    evals.c.key,
+    evals.c.public_id,
+    evals.c.created_at,
+    evals.c.updated_at,
+    evals.c.name,
+    evals.c.metadata,
+    evals.c.data_source_config,
+    evals.c.testing_criteria,
+    evals.c.warnings,
+    evals.c.imported_document,
+)
+# Statements that are executed again and again are made once: to make one takes longer than to execute it.
+_EVAL = select(*EVAL_COLUMNS).where(
+    evals.c.public_id == bindparam("eval_id"),
+    evals.c.project_id == bindparam("project_id"),
+    evals.c.deleted_at.is_(None),
+)
 
 
 async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, imported_at: int | None = None) -> None:
@@ -37,7 +58,7 @@ async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, impor
 
 
 async def get_eval(
-    tx: AsyncConnection, scope: ProjectScope, eval_id: str, *, for_share: bool = False, for_update: bool = False
+    tx: ReadTransaction, scope: ProjectScope, eval_id: str, *, for_share: bool = False, for_update: bool = False
 ) -> Eval:
     """Return an eval by its public id.
 
@@ -51,48 +72,57 @@ async def get_eval(
     Raises:
         NotFoundError: No such eval, or it is deleted.
     """
-    query = select(evals).where(
-        evals.c.public_id == eval_id, evals.c.project_id == scope.project_id, evals.c.deleted_at.is_(None)
-    )
-    if for_share or for_update:
-        query = query.with_for_update(read=for_share)
-    row = (await tx.execute(query)).one_or_none() if is_id_text(eval_id) else None
+    query = _EVAL.with_for_update(read=for_share) if for_share or for_update else _EVAL
+    values = {"eval_id": eval_id, "project_id": scope.project_id}
+    row = (await tx.execute(query, values)).one_or_none() if is_id_text(eval_id) else None
     if row is None:
         raise NotFoundError("Eval", eval_id, "eval_id")
-    return _eval(row)
+    return eval_of(row)
 
 
 async def get_eval_by_key(tx: AsyncConnection, scope: ProjectScope, key: int) -> Eval:
     """Return an eval by its internal number, deleted or not."""
-    query = select(evals).where(evals.c.key == key, evals.c.project_id == scope.project_id)
-    return _eval((await tx.execute(query)).one())
+    query = select(*EVAL_COLUMNS).where(evals.c.key == key, evals.c.project_id == scope.project_id)
+    return eval_of((await tx.execute(query)).one())
 
 
 async def list_evals(
-    tx: AsyncConnection, scope: ProjectScope, page: PageRequest, *, by_update: bool = False
+    tx: ReadTransaction, scope: ProjectScope, page: PageRequest, *, by_update: bool = False
 ) -> Page[Eval]:
     """Return one page of evals, ordered by creation or by last update; it ends early at 16 MB.
 
     Raises:
         InvalidRequestError: `after` is no eval of this project.
     """
-    key = (evals.c.updated_at if by_update else evals.c.created_at, evals.c.public_id)
+    key = _key(by_update=by_update)
     of_project = evals.c.project_id == scope.project_id
     after = await find_position(tx, key, of_project, page.after, ("eval", EVAL_PREFIXES))
-    query = select(evals).where(of_project, evals.c.deleted_at.is_(None))
+    query = _page(page.order, by_update=by_update, is_first=after is None)
+    values = {"project_id": scope.project_id, **page_values(page, after)}
+    found: list[Eval] = []
+    size = 0
+    async with tx.stream(query, values, execution_options=_IN_PARTS) as rows:
+        async for *values, length in rows:
+            if len(found) == page.limit or size > PAGE_BYTES:
+                return Page(found, has_more=True)
+            found.append(eval_of(values))
+            size += length
+    return Page(found, has_more=False)
+
+
+@cache
+def _page(order: Order, *, by_update: bool, is_first: bool) -> Query:
     length = text_length(
         evals.c.data_source_config, evals.c.testing_criteria, evals.c.warnings, evals.c.imported_document
     )
-    query = page_after(query.add_columns(length), key, page.order, after).limit(page.limit + 1)
-    found: list[Eval] = []
-    size = 0
-    async with tx.stream(query, execution_options={"yield_per": _FETCH_ROWS}) as rows:
-        async for row in rows:
-            if len(found) == page.limit or size > PAGE_BYTES:
-                return Page(found, has_more=True)
-            found.append(_eval(row))
-            size += row.text_length
-    return Page(found, has_more=False)
+    query = select(*EVAL_COLUMNS, length).where(
+        evals.c.project_id == bindparam("project_id"), evals.c.deleted_at.is_(None)
+    )
+    return page_of(query, _key(by_update=by_update), order, is_first=is_first)
+
+
+def _key(*, by_update: bool) -> KeyColumns:
+    return evals.c.updated_at if by_update else evals.c.created_at, evals.c.public_id
 
 
 async def update_eval(tx: AsyncConnection, scope: ProjectScope, changed: Eval) -> None:
@@ -118,16 +148,18 @@ async def delete_eval(tx: AsyncConnection, scope: ProjectScope, key: int, at: in
     )
 
 
-def _eval(row: Row[Any]) -> Eval:
+def eval_of(row: Sequence[Any]) -> Eval:
+    """Return the eval in the values of `EVAL_COLUMNS`."""
+    key, public_id, created_at, updated_at, name, metadata, config, criteria, warnings, imported = row
     return Eval(
-        id=EvalId(row.public_id),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        name=row.name,
-        metadata=row.metadata,
-        data_source_config=row.data_source_config,
-        testing_criteria=row.testing_criteria,
-        warnings=[Caution(*pair) for pair in row.warnings],
-        imported=imported_document(row.imported_document),
-        key=row.key,
+        id=EvalId(public_id),
+        created_at=created_at,
+        updated_at=updated_at,
+        name=name,
+        metadata=metadata,
+        data_source_config=config,
+        testing_criteria=criteria,
+        warnings=[Caution(*pair) for pair in warnings],
+        imported=imported_document(imported),
+        key=key,
     )

@@ -11,7 +11,7 @@ from evalhaven.domain.ids import FILE_PREFIXES, FileId, is_id_text
 from evalhaven.domain.paging import Page, PageRequest
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.storage.imports import imported_document, imported_text
-from evalhaven.storage.keyset import find_position, page_after
+from evalhaven.storage.keyset import find_position, page_of, page_values
 from evalhaven.storage.tables import files
 
 
@@ -95,8 +95,8 @@ async def list_files(
     if purpose is not None:
         # Not every text can be compared with a column: PostgreSQL has no U+0000.
         query = query.where(files.c.purpose == purpose if is_id_text(purpose) else false())
-    query = page_after(query, key, page.order, after).limit(page.limit + 1)
-    rows = (await tx.execute(query)).all()
+    query = page_of(query, key, page.order, is_first=after is None)
+    rows = (await tx.execute(query, page_values(page, after))).all()
     return Page([_file(row) for row in rows[: page.limit]], has_more=len(rows) > page.limit)
 
 

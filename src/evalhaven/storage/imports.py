@@ -25,19 +25,18 @@ def imported_document(text: str | None) -> ImportedDocument | None:
 async def list_taken_ids(
     tx: AsyncConnection, scope: ProjectScope, table: Table, public_ids: Sequence[str]
 ) -> dict[str, bool]:
-    """Return which of these ids exist, and for each whether it is this project's and not deleted.
+    """Return which of these ids a project has, and for each whether it is not deleted.
 
     Args:
         tx: Open transaction.
-        scope: Whose objects may be taken as the same.
+        scope: Whose objects.
         table: evals, runs or files.
         public_ids: Ids to look up.
     """
-    query = select(table.c.public_id, table.c.project_id, table.c.deleted_at).where(table.c.public_id.in_(public_ids))
-    return {
-        row.public_id: row.project_id == scope.project_id and row.deleted_at is None
-        for row in (await tx.execute(query)).all()
-    }
+    query = select(table.c.public_id, table.c.deleted_at).where(
+        table.c.public_id.in_(public_ids), table.c.project_id == scope.project_id
+    )
+    return {row.public_id: row.deleted_at is None for row in (await tx.execute(query)).all()}
 
 
 async def list_imported_counts(

@@ -2,34 +2,38 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, func, literal, select, tuple_, type_coerce
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam, func, literal, select, tuple_, type_coerce
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.ids import is_id_text
-from evalhaven.domain.paging import Order
+from evalhaven.domain.paging import Order, PageRequest
+from evalhaven.storage.reading import ReadTransaction
 
 KeyColumns = tuple[ColumnElement[Any], ColumnElement[Any]]
 Position = tuple[Any, Any]
+Query = Select[*tuple[Any, ...]]
+_AFTER = ("after_time", "after_id")
 
 
-def page_after(
-    query: Select[Any],
-    key: KeyColumns,
-    order: Order,
-    after: Position | None,
-) -> Select[Any]:
-    """Order a query by (time, id) and start it after a position.
+def page_of(query: Query, key: KeyColumns, order: Order, *, is_first: bool) -> Query:
+    """Order a query by (time, id) and cut a page out of it; `page_values` are its values.
 
     Args:
         query: The query of the list.
         key: The columns of time and id.
         order: `desc` is newest first.
-        after: Time and id of the last object seen, or None for the start.
+        is_first: Whether the page is the first one; every other starts after the last object seen.
     """
-    if after is not None:
+    if not is_first:
+        after = tuple_(*(bindparam(name, type_=column.type) for name, column in zip(_AFTER, key, strict=True)))
         query = query.where(tuple_(*key) < after if order == "desc" else tuple_(*key) > after)
-    return query.order_by(*(column.desc() if order == "desc" else column.asc() for column in key))
+    ordered = query.order_by(*(column.desc() if order == "desc" else column.asc() for column in key))
+    return ordered.limit(bindparam("rows", type_=Integer()))
+
+
+def page_values(page: PageRequest, after: Position | None) -> dict[str, Any]:
+    """Return the values of a query of `page_of`, which asks for one object more than the page holds."""
+    return {"rows": page.limit + 1, **(dict(zip(_AFTER, after, strict=True)) if after is not None else {})}
 
 
 def text_length(*columns: ColumnElement[Any]) -> ColumnElement[int]:
@@ -41,7 +45,7 @@ def text_length(*columns: ColumnElement[Any]) -> ColumnElement[int]:
 
 
 async def find_position(
-    tx: AsyncConnection,
+    tx: ReadTransaction,
     key: KeyColumns,
     of_list: ColumnElement[bool],
     after: str | None,

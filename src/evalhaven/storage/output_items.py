@@ -6,10 +6,10 @@ parameters and the like stand with the run.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain import jsontext
@@ -20,18 +20,39 @@ from evalhaven.domain.ids import (
     pack_output_item_id,
     unpack_output_item_id,
 )
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import Grade, OutputItem
-from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
-from evalhaven.domain.samples import NO_SAMPLE, Sample
+from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
+from evalhaven.domain.samples import NO_SAMPLE
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import insert_new
-from evalhaven.storage.keyset import page_after, unknown_cursor
+from evalhaven.storage.keyset import Query, page_of, page_values, unknown_cursor
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.samples import call_of, call_values, error_of, error_values, sample_text, stored_sample
 from evalhaven.storage.tables import output_items
 
-_FETCH_ROWS = 8  # rows read at once, so that a page of large items is cut before it fills the memory
+_IN_PARTS = {"yield_per": 8}  # so that a page of large items is cut before it fills the memory
+_KEY = (output_items.c.created_at, output_items.c.public_id)
+ITEM_COLUMNS = (
+    output_items.c.position,
+    output_items.c.repeat,
+    output_items.c.public_id,
+    output_items.c.created_at,
+    output_items.c.status,
+    output_items.c.latency_ms,
+    output_items.c.item,
+    output_items.c.item_hash,
+    output_items.c.input,
+    output_items.c.sample,
+    output_items.c.grades,
+    output_items.c.imported_document,
+)
+# Statements that are executed again and again are made once: to make one takes longer than to execute it.
+_OF_RUN: Query = select(*ITEM_COLUMNS).where(
+    output_items.c.run_key == bindparam("run_key"), output_items.c.project_id == bindparam("project_id")
+)
+_ITEM = _OF_RUN.where(output_items.c.public_id == bindparam("public_id"))
 
 
 class StoredBeforeError(Exception):
@@ -117,7 +138,7 @@ async def list_next_repeats(
     return {position: repeat + 1 for position, repeat in (await tx.execute(query)).all()}
 
 
-async def get_output_item(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> OutputItem:
+async def get_output_item(tx: ReadTransaction, scope: ProjectScope, run_key: int, item_id: str) -> OutputItem:
     """Return an output item of a run by its public id.
 
     Raises:
@@ -130,7 +151,7 @@ async def get_output_item(tx: AsyncConnection, scope: ProjectScope, run_key: int
 
 
 async def list_output_items(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, page: PageRequest, status: ItemStatus | None
+    tx: ReadTransaction, scope: ProjectScope, run_key: int, page: PageRequest, status: ItemStatus | None
 ) -> Page[OutputItem]:
     """Return one page of a run's output items, ordered by completion; it ends early at 16 MB.
 
@@ -143,32 +164,31 @@ async def list_output_items(
         if row is None:
             raise unknown_cursor(page.after, "output item", (OUTPUT_ITEM_PREFIX,))
         after = (row.created_at, row.public_id)
-    query = select(output_items).where(output_items.c.run_key == run_key, output_items.c.project_id == scope.project_id)
-    if status is not None:
-        query = query.where(output_items.c.status == status)
-    query = page_after(query, (output_items.c.created_at, output_items.c.public_id), page.order, after)
+    query = _page(page.order, is_first=after is None, has_status=status is not None)
+    of_page = {"run_key": run_key, "project_id": scope.project_id, **page_values(page, after)}
+    values = of_page if status is None else {**of_page, "status": status}
     found: list[OutputItem] = []
     size = 0
-    async with tx.stream(query.limit(page.limit + 1), execution_options={"yield_per": _FETCH_ROWS}) as rows:
+    async with tx.stream(query, values, execution_options=_IN_PARTS) as rows:
         async for row in rows:
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
             found.append(output_item_of(row))
-            size += sum(
-                len(text or "") for text in (row.item, row.input, row.sample, row.grades, row.imported_document)
-            )
+            size += sum(len(value) for value in row if isinstance(value, str))
     return Page(found, has_more=False)
 
 
-async def _find_row(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_id: str) -> Row[Any] | None:
+@cache
+def _page(order: Order, *, is_first: bool, has_status: bool) -> Query:
+    query = _OF_RUN.where(output_items.c.status == bindparam("status")) if has_status else _OF_RUN
+    return page_of(query, _KEY, order, is_first=is_first)
+
+
+async def _find_row(tx: ReadTransaction, scope: ProjectScope, run_key: int, item_id: str) -> Row[Any] | None:
     if not is_id_text(item_id):
         return None
-    query = select(output_items).where(
-        output_items.c.run_key == run_key,
-        output_items.c.project_id == scope.project_id,
-        output_items.c.public_id == pack_output_item_id(item_id),
-    )
-    return (await tx.execute(query)).one_or_none()
+    values = {"run_key": run_key, "project_id": scope.project_id, "public_id": pack_output_item_id(item_id)}
+    return (await tx.execute(_ITEM, values)).one_or_none()
 
 
 def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
@@ -222,7 +242,8 @@ def grade_values(grade: Grade) -> list[Any]:
 
 def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> Grade:
     """Return the grade of stored values."""
-    more = more or {}
+    if more is None:
+        return Grade(score, passed)
     return Grade(
         score=score,
         passed=passed,
@@ -238,25 +259,32 @@ def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> 
     )
 
 
-def _sample_of(row: Row[Any]) -> Sample:
-    if row.sample is None:
-        return NO_SAMPLE
-    given = [] if row.input is None else cast("list[JsonValue]", jsontext.parse(row.input))
-    return replace(stored_sample(row.sample), input=given, latency_ms=row.latency_ms)
-
-
-def output_item_of(row: Row[Any], *, with_grades: bool = True) -> OutputItem:
-    """Return the output item of a row; without its grades it is read faster."""
-    grades = cast("list[list[Any]]", jsontext.parse(row.grades)) if with_grades else []
+def output_item_of(row: Sequence[Any], *, with_grades: bool = True) -> OutputItem:
+    """Return the output item in the values of `ITEM_COLUMNS`; without its grades it is read faster."""
+    (
+        position,
+        repeat,
+        public_id,
+        created_at,
+        status,
+        latency_ms,
+        item_text,
+        item_hash,
+        input_text,
+        sample,
+        grades_text,
+        imported_text,
+    ) = row
+    grades = cast("list[list[Any]]", jsontext.parse(grades_text)) if with_grades else []
     return OutputItem(
-        id=unpack_output_item_id(row.public_id),
-        position=row.position,
-        repeat=row.repeat,
-        created_at=row.created_at,
-        item_text=row.item,
-        item_hash=row.item_hash,
-        sample=_sample_of(row),
+        id=unpack_output_item_id(public_id),
+        position=position,
+        repeat=repeat,
+        created_at=created_at,
+        item_text=item_text,
+        item_hash=item_hash,
+        sample=NO_SAMPLE if sample is None else stored_sample(sample, input_text, latency_ms),
         grades=[grade_of(*values) for values in grades],
-        imported_text=row.imported_document,
-        imported_status=None if row.imported_document is None else ItemStatus(row.status),
+        imported_text=imported_text,
+        imported_status=None if imported_text is None else ItemStatus(status),
     )

@@ -40,14 +40,14 @@ def _pair(connection: Connection, blobs: BlobStore) -> None:
         return
     if wanted is not None:
         raise PairingError(
-            f"The database belongs to another data directory than {blobs.directory.parent}: start with that one, or "
-            f"restore its blobs/. If its files are lost for good, write {wanted} into {blobs.identity_path}."
+            f"The database belongs to another data directory than that of {blobs.place}: start with that one, or "
+            f"restore its blobs/. If its files are lost for good, write {wanted} into {blobs.identity_place}."
         )
     known = or_(select(files.c.key).exists(), select(runs.c.key).exists())
     names_blobs: bool = connection.execute(select(known)).scalar_one()
-    if not names_blobs and next(blobs.names(at_once=1), None) is not None:
+    if not names_blobs and not blobs.is_empty():
         raise PairingError(
-            f"{blobs.directory.parent} holds files, and the database knows none of them. Name the database that they "
+            f"{blobs.place} holds files, and the database knows none of them. Name the database that they "
             "belong to, restore it, or move blobs/ away."
         )
     # A SQLite database of the release before was not paired, and stands beside its files.

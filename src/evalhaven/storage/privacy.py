@@ -52,7 +52,7 @@ def _within(directory: Path) -> Iterator[Path]:
     blobs = directory / "blobs"
     # The directory is closed last: who was cut short before looks at its files again.
     if _is_open(blobs):
-        yield from (*blobs.glob("*"), *blobs.glob(".*"), *blobs.glob("*/*"))
+        yield from (*blobs.glob("*"), *blobs.glob(".*"), *blobs.glob("*/*"), *blobs.glob("*/*/*"))
         yield blobs
 
 

@@ -6,7 +6,7 @@ The id and times stay so that a deleted object remains a valid cursor while its 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, exists, select, tuple_, update
+from sqlalchemy import and_, delete, exists, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.ids import FileId, RunId
@@ -21,6 +21,15 @@ class DeletedRun:
     key: int
     scope: ProjectScope
     id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedFile:
+    """A file that is deleted but not purged."""
+
+    key: int
+    scope: ProjectScope
+    id: FileId
 
 
 async def find_deleted_run(tx: AsyncConnection, _scope: EngineScope) -> DeletedRun | None:
@@ -103,25 +112,31 @@ async def purge_evals(tx: AsyncConnection, _scope: EngineScope, at: int) -> None
     )
 
 
-async def find_deleted_file(tx: AsyncConnection, _scope: EngineScope) -> tuple[int, FileId] | None:
-    """Return key and id of some deleted file that no unfinished run reads."""
-    in_use = exists().where(runs.c.file_id == files.c.public_id, is_active_run)
+async def find_deleted_file(tx: AsyncConnection, _scope: EngineScope) -> DeletedFile | None:
+    """Return some deleted file that no unfinished run reads."""
+    is_read = and_(runs.c.file_id == files.c.public_id, runs.c.project_id == files.c.project_id)
+    in_use = exists().where(is_read, is_active_run)
     query = (
-        select(files.c.key, files.c.public_id)
+        select(files.c.key, files.c.project_id, files.c.public_id)
         .where(files.c.deleted_at.is_not(None), files.c.purged_at.is_(None), ~in_use)
         .limit(1)
     )
     row = (await tx.execute(query)).one_or_none()
-    return None if row is None else (row.key, FileId(row.public_id))
+    return None if row is None else DeletedFile(row.key, ProjectScope(row.project_id), FileId(row.public_id))
 
 
-async def finish_file_purge(tx: AsyncConnection, _scope: EngineScope, key: int, at: int) -> None:
+async def finish_file_purge(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
     """Erase the record of a file whose content is gone."""
-    await tx.execute(update(files).where(files.c.key == key).values(purged_at=at, filename="", imported_document=None))
+    of_file = (files.c.key == key) & (files.c.project_id == scope.project_id)
+    await tx.execute(update(files).where(of_file).values(purged_at=at, filename="", imported_document=None))
 
 
-async def list_owned_blobs(tx: AsyncConnection, _scope: EngineScope, names: Sequence[str]) -> set[str]:
-    """Return which of these blobs a file or run still needs."""
-    of_files = select(files.c.public_id).where(files.c.public_id.in_(names), files.c.purged_at.is_(None))
-    of_runs = select(runs.c.public_id).where(runs.c.public_id.in_(names), runs.c.purged_at.is_(None))
-    return set((await tx.execute(of_files.union(of_runs))).scalars())
+async def list_owned_blobs(tx: AsyncConnection, scope: ProjectScope, names: Sequence[str]) -> set[str]:
+    """Return which of these blobs of a project a file or run of it still needs."""
+    owners = [
+        select(table.c.public_id).where(
+            table.c.public_id.in_(names), table.c.project_id == scope.project_id, table.c.purged_at.is_(None)
+        )
+        for table in (files, runs)
+    ]
+    return set((await tx.execute(union(*owners))).scalars())

@@ -9,7 +9,7 @@ from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.keyset import text_length
-from evalhaven.storage.output_items import item_values, output_item_of
+from evalhaven.storage.output_items import ITEM_COLUMNS, item_values, output_item_of
 from evalhaven.storage.tables import output_items
 
 # A sum, so that the range of positions is looked up and not all errors of the run.
@@ -26,7 +26,7 @@ async def replace_mended_items(
     """
     newer = {(item.position, item.repeat): item for item in reversed(items)}
     positions = [item.position for item in items]
-    query = select(output_items).where(
+    query = select(*ITEM_COLUMNS).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
         output_items.c.position.between(min(positions), max(positions)),
@@ -98,7 +98,7 @@ async def list_items_by_position(
     """
     key = (output_items.c.position, output_items.c.repeat)
     wanted = set(keys)
-    query = select(output_items).where(
+    query = select(*ITEM_COLUMNS).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
         # The first condition is for the index, the others for positions with many repeats.

@@ -1,21 +1,25 @@
 """Queries on runs."""
 
 from collections.abc import Sequence
+from functools import cache
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.evals import Caution
+from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import RUN_PREFIXES, RunId, is_id_text
 from evalhaven.domain.jsontext import JsonObject
-from evalhaven.domain.paging import PAGE_BYTES, Page, PageRequest
+from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
+from evalhaven.storage.evals import EVAL_COLUMNS, eval_of, get_eval
+from evalhaven.storage.events import record_event
 from evalhaven.storage.imports import imported_text
-from evalhaven.storage.keyset import find_position, page_after, text_length
+from evalhaven.storage.keyset import Query, find_position, page_of, page_values, text_length
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_rows import (
     error_values,
     option_values,
@@ -26,15 +30,25 @@ from evalhaven.storage.run_rows import (
     warning_values,
 )
 from evalhaven.storage.run_secrets import forget_secrets
-from evalhaven.storage.tables import evals, events, is_active_run, runs
+from evalhaven.storage.tables import evals, is_active_run, runs
 
 _EVENT_TYPES = {
     RunStatus.COMPLETED: "eval.run.succeeded",
     RunStatus.FAILED: "eval.run.failed",
     RunStatus.CANCELED: "eval.run.canceled",
 }
-_FETCH_ROWS = 16  # rows read at once: an imported run may hold its rows in its document
+_IN_PARTS = {"yield_per": 16}  # an imported run may hold its rows in its document
+# Statements that are executed again and again are made once: to make one takes longer than to execute it.
 _RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
+_VISIBLE_RUN = _RUN.where(
+    runs.c.public_id == bindparam("run_id"),
+    runs.c.project_id == bindparam("project_id"),
+    runs.c.deleted_at.is_(None),
+    evals.c.deleted_at.is_(None),
+)
+_RUN_OF_EVAL = _VISIBLE_RUN.where(evals.c.public_id == bindparam("eval_id"))
+_RUN_WITH_EVAL = _RUN_OF_EVAL.add_columns(*EVAL_COLUMNS)
+_KEY = (runs.c.created_at, runs.c.public_id)
 
 
 async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, imported_at: int | None = None) -> int:
@@ -74,7 +88,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
 
 
 async def get_run(
-    tx: AsyncConnection, scope: ProjectScope, eval_id: str, run_id: str, *, for_update: bool = False
+    tx: ReadTransaction, scope: ProjectScope, eval_id: str, run_id: str, *, for_update: bool = False
 ) -> Run:
     """Return a run by its public id.
 
@@ -88,18 +102,30 @@ async def get_run(
     Raises:
         NotFoundError: No such eval, or it has no such run, or one of them is deleted.
     """
-    query = _RUN.where(
-        runs.c.public_id == run_id, runs.c.project_id == scope.project_id, runs.c.deleted_at.is_(None)
-    ).where(evals.c.public_id == eval_id, evals.c.deleted_at.is_(None))
-    if for_update:
-        query = query.with_for_update(of=runs)
-    row = (await tx.execute(query)).one_or_none() if is_id_text(run_id) and is_id_text(eval_id) else None
+    query = _RUN_OF_EVAL.with_for_update(of=runs) if for_update else _RUN_OF_EVAL
+    values = {"run_id": run_id, "eval_id": eval_id, "project_id": scope.project_id}
+    row = (await tx.execute(query, values)).one_or_none() if is_id_text(run_id) and is_id_text(eval_id) else None
     if row is None:
         raise NotFoundError("Run", run_id, "run_id")
     return run_of(row)
 
 
-async def get_run_by_id(tx: AsyncConnection, scope: ProjectScope, run_id: str, *, for_update: bool = False) -> Run:
+async def get_run_and_eval(tx: ReadTransaction, scope: ProjectScope, eval_id: str, run_id: str) -> tuple[Run, Eval]:
+    """Return a run and its eval by their public ids.
+
+    Raises:
+        NotFoundError: No such eval, or it has no such run, or one of them is deleted.
+    """
+    values = {"run_id": run_id, "eval_id": eval_id, "project_id": scope.project_id}
+    if is_id_text(run_id) and is_id_text(eval_id):
+        row = (await tx.execute(_RUN_WITH_EVAL, values)).one_or_none()
+        if row is not None:
+            return run_of(row), eval_of(row[-len(EVAL_COLUMNS) :])
+    await get_eval(tx, scope, eval_id)
+    raise NotFoundError("Run", run_id, "run_id")
+
+
+async def get_run_by_id(tx: ReadTransaction, scope: ProjectScope, run_id: str, *, for_update: bool = False) -> Run:
     """Return a run by its public id, whichever eval it belongs to.
 
     Args:
@@ -111,11 +137,9 @@ async def get_run_by_id(tx: AsyncConnection, scope: ProjectScope, run_id: str, *
     Raises:
         NotFoundError: No such run, or it or its eval is deleted.
     """
-    query = _RUN.where(runs.c.public_id == run_id, runs.c.project_id == scope.project_id)
-    query = query.where(runs.c.deleted_at.is_(None), evals.c.deleted_at.is_(None))
-    if for_update:
-        query = query.with_for_update(of=runs)
-    row = (await tx.execute(query)).one_or_none() if is_id_text(run_id) else None
+    query = _VISIBLE_RUN.with_for_update(of=runs) if for_update else _VISIBLE_RUN
+    values = {"run_id": run_id, "project_id": scope.project_id}
+    row = (await tx.execute(query, values)).one_or_none() if is_id_text(run_id) else None
     if row is None:
         raise NotFoundError("Run", run_id, "run_id")
     return run_of(row)
@@ -149,7 +173,7 @@ async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tupl
 
 
 async def list_runs(
-    tx: AsyncConnection, scope: ProjectScope, eval_key: int, page: PageRequest, status: RunStatus | None
+    tx: ReadTransaction, scope: ProjectScope, eval_key: int, page: PageRequest, status: RunStatus | None
 ) -> Page[Run]:
     """Return one page of an eval's runs, ordered by creation; it ends early at 16 MB.
 
@@ -157,22 +181,32 @@ async def list_runs(
         InvalidRequestError: `after` is no run of this eval.
     """
     of_eval = (runs.c.eval_key == eval_key) & (runs.c.project_id == scope.project_id)
-    key = (runs.c.created_at, runs.c.public_id)
-    after = await find_position(tx, key, of_eval, page.after, ("run", RUN_PREFIXES))
-    query = _RUN.where(of_eval, runs.c.deleted_at.is_(None))
-    if status is not None:
-        query = query.where(runs.c.status == status)
-    length = text_length(runs.c.data_source, runs.c.warnings, runs.c.imported_document)
-    query = page_after(query.add_columns(length), key, page.order, after).limit(page.limit + 1)
+    after = await find_position(tx, _KEY, of_eval, page.after, ("run", RUN_PREFIXES))
+    query = _page(page.order, is_first=after is None, has_status=status is not None)
+    of_page = {"eval_key": eval_key, "project_id": scope.project_id, **page_values(page, after)}
+    values = of_page if status is None else {**of_page, "status": status}
     found: list[Run] = []
     size = 0
-    async with tx.stream(query, execution_options={"yield_per": _FETCH_ROWS}) as rows:
+    async with tx.stream(query, values, execution_options=_IN_PARTS) as rows:
         async for row in rows:
             if len(found) == page.limit or size > PAGE_BYTES:
                 return Page(found, has_more=True)
             found.append(run_of(row))
             size += row.text_length
     return Page(found, has_more=False)
+
+
+@cache
+def _page(order: Order, *, is_first: bool, has_status: bool) -> Query:
+    query = _RUN.where(
+        runs.c.eval_key == bindparam("eval_key"),
+        runs.c.project_id == bindparam("project_id"),
+        runs.c.deleted_at.is_(None),
+    )
+    if has_status:
+        query = query.where(runs.c.status == bindparam("status"))
+    length = text_length(runs.c.data_source, runs.c.warnings, runs.c.imported_document)
+    return page_of(query.add_columns(length), _KEY, order, is_first=is_first)
 
 
 async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[Run]:
@@ -205,11 +239,7 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
     if run.status.is_final:
         await forget_secrets(tx, scope, run.key)
     if updated.rowcount and run.status in _EVENT_TYPES:
-        await tx.execute(
-            insert(events).values(
-                project_id=scope.project_id, created_at=at, type=_EVENT_TYPES[run.status], object_id=run.id
-            )
-        )
+        await record_event(tx, scope, _EVENT_TYPES[run.status], run.id, at)
 
 
 async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:

@@ -1,5 +1,6 @@
 """The form of samples in a row: what a model answered, or what a row of the data source brought along."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from evalhaven.domain import jsontext
@@ -34,12 +35,21 @@ def sample_text(sample: Sample) -> str | None:
     return jsontext.render(values)
 
 
-def stored_sample(text: str) -> Sample:
-    """Return the sample of a stored text."""
+def stored_sample(text: str, input_text: str | None = None, latency_ms: int | None = None) -> Sample:
+    """Return the sample of a stored text.
+
+    Args:
+        text: The sample without what stands beside it.
+        input_text: JSON text of what was sent; None for nothing. A sample that a row brought along has none.
+        latency_ms: Milliseconds that the answering call took; None where no model answered.
+    """
     stored = cast("dict[str, Any]", jsontext.parse(text))
     if "recorded" in stored:
-        return sample_of_row(stored["recorded"], text[len(_RECORDED) : -1])
+        sample = sample_of_row(stored["recorded"], text[len(_RECORDED) : -1])
+        is_alone = input_text is None and latency_ms is None
+        return sample if is_alone else replace(sample, **_beside(input_text, latency_ms))
     return Sample(
+        **_beside(input_text, latency_ms),
         output=stored["output"],
         finish_reason=stored["finish_reason"],
         model=stored["model"],
@@ -51,6 +61,10 @@ def stored_sample(text: str) -> Sample:
         is_reused=stored.get("is_reused", False),
         notes=tuple(stored.get("notes", ())),
     )
+
+
+def _beside(input_text: str | None, latency_ms: int | None) -> dict[str, Any]:
+    return {"input": [] if input_text is None else jsontext.parse(input_text), "latency_ms": latency_ms}
 
 
 def call_values(call: Sample) -> list[Any]:

@@ -6,12 +6,13 @@ A process that finds its database ready (the executor) does without this module,
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.resources import files as package_files
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, Engine, event
 
 from evalhaven.storage.database import sync_engine
 
@@ -28,7 +29,12 @@ def upgrade_database(url: URL) -> None:
     Raises:
         UnusableDatabaseError: Texts in all languages cannot be stored in it.
     """
+    current, wanted = schema_revisions(url)
+    if current == wanted:
+        return  # without a lock, for which a writer that is just being killed would have to be waited
     engine = sync_engine(url)
+    if engine.dialect.name == "sqlite":
+        _begin_transactions(engine)
     try:
         with engine.connect() as connection, _only_upgrade(connection):
             config = _alembic_config()
@@ -37,6 +43,20 @@ def upgrade_database(url: URL) -> None:
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _begin_transactions(engine: Engine) -> None:
+    """Let SQLite have transactions that hold changes of the schema too: its driver would begin them too late."""
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None
+        # A table that is copied is dropped while others refer to it, and its copy gets its name.
+        connection.execute("PRAGMA foreign_keys=OFF")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 JSON documents are text that the database never parses: U+0000, lone surrogates, big integers, key order and
 float forms come back as they went in. `imported_document` is an imported object as the API it came from answered it.
+A public id names an object within its project: two projects may import the same account.
 """
 
 from typing import Any
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
     text,
 )
@@ -78,7 +80,7 @@ evals = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
-    Column("public_id", Id, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
@@ -90,6 +92,7 @@ evals = Table(
     Column("testing_criteria", JsonText, nullable=False),
     Column("warnings", JsonText, nullable=False),
     Column("imported_document", Text),
+    UniqueConstraint("project_id", "public_id"),
 )
 Index(None, evals.c.project_id, evals.c.created_at, evals.c.public_id)
 Index(None, evals.c.project_id, evals.c.updated_at, evals.c.public_id)
@@ -100,7 +103,7 @@ files = Table(
     metadata,
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
-    Column("public_id", Id, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("deleted_at", BigInteger),
@@ -110,6 +113,7 @@ files = Table(
     Column("purpose", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("imported_document", Text),
+    UniqueConstraint("project_id", "public_id"),
 )
 Index(None, files.c.project_id, files.c.created_at, files.c.public_id)
 _index_where("ix_files_expiring", files.c.expires_at, "expires_at IS NOT NULL AND deleted_at IS NULL")
@@ -121,7 +125,7 @@ runs = Table(
     Column("key", Key, primary_key=True),
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
     Column("eval_key", Key, ForeignKey("evals.key"), nullable=False),
-    Column("public_id", Id, nullable=False, unique=True),
+    Column("public_id", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -155,6 +159,7 @@ runs = Table(
     Column("source_bytes", BigInteger),  # length of the blob of its rows; NULL: not noted
     Column("evaluated_by", Text),  # the process that evaluates its chunks
     Column("deaths", Integer, nullable=False, server_default=text("0")),  # of such, without an item stored since
+    UniqueConstraint("project_id", "public_id"),
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
@@ -208,7 +213,7 @@ Index(None, output_items.c.run_key, output_items.c.public_id, unique=True)
 Index(None, output_items.c.run_key, output_items.c.created_at, output_items.c.public_id)
 Index(None, output_items.c.run_key, output_items.c.status, output_items.c.created_at, output_items.c.public_id)
 
-# The outbox: written with the change it tells of, read by whoever delivers it.
+# The outbox: written with the change that it tells of.
 events = Table(
     "events",
     metadata,
@@ -217,9 +222,35 @@ events = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
     Column("object_id", Id, nullable=False),
-    Column("delivered_at", BigInteger),
 )
-_index_where("ix_events_to_deliver", events.c.key, "delivered_at IS NULL")
+Index(None, events.c.created_at)
+
+# Who is told of the events of a project.
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
+    Column("name", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+# How far each event has got with each subscriber: written with the event, so that none is passed over.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("subscriber_key", Key, ForeignKey("subscribers.key"), primary_key=True, autoincrement=False),
+    Column("event_key", Key, ForeignKey("events.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", BigInteger),  # when it is tried next; NULL: it is delivered, or was given up
+    Column("delivered_at", BigInteger),
+    Column("problem", JsonText),  # why the last attempt failed
+    sqlite_with_rowid=False,
+)
+Index(None, deliveries.c.event_key)
+_index_where("ix_deliveries_due", deliveries.c.due_at, "due_at IS NOT NULL")
 
 # A repeated request with the same Idempotency-Key is answered with the object of the first.
 idempotency_keys = Table(
@@ -265,10 +296,11 @@ grader_calls = Table(
     Column("answer", JsonText),
 )
 
+# Of an endpoint, which all projects share: keyed as the limiters of a process are.
 model_limits = Table(
     "model_limits",
     metadata,
-    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True),
+    Column("endpoint", Text, primary_key=True),
     Column("model", Text, primary_key=True),
     Column("concurrency", Integer, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -277,7 +309,7 @@ model_limits = Table(
 model_shares = Table(
     "model_shares",
     metadata,
-    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True),
+    Column("endpoint", Text, primary_key=True),
     Column("model", Text, primary_key=True),
     Column("worker", Text, primary_key=True),
     Column("slots", Integer, nullable=False),

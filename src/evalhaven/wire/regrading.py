@@ -12,20 +12,30 @@ from evalhaven.wire.metadata import Metadata
 
 
 class RegradeRunRequest(WireModel):
-    """Grade the samples of a run again, by its eval's testing criteria or by these."""
+    """Grade the samples of a run again. An empty body will do."""
 
-    testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True, max_length=MAX_CRITERIA)] | None = None
-    name: str | None = None
-    metadata: Metadata = None
-    evalhaven: CreateEvalRunExtension | None = None
+    testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True, max_length=MAX_CRITERIA)] | None = Field(
+        default=None, description="Criteria of the new run alone. Without them, those of the eval hold."
+    )
+    name: str | None = Field(
+        default=None, description='Name of the new run. Without it, the old name followed by "(graded again)".'
+    )
+    metadata: Metadata = Field(default=None, description="Metadata of the new run.")
+    evalhaven: CreateEvalRunExtension | None = Field(
+        default=None,
+        description="Options of the new run. `labels` always count. `cache`, `max_concurrency` and `budget` count "
+        "if judges are asked.",
+    )
 
 
 class RetryRunRequest(WireModel):
-    """Execute again what has no result in a run.
+    """Execute again what has no result in a run. An empty body will do."""
 
-    `tools` are the run's tools with what authenticates them, which is erased when a run ends. `budget` holds from now
-    on, for all that the run has spent and will spend.
-    """
-
-    tools: list[object] | None = None
-    budget: RunBudget | None = None
+    tools: list[object] | None = Field(
+        default=None,
+        description="The run's tools with what authenticates them, which is erased when a run ends. Needed only if "
+        "the run shows `***` in its tools.",
+    )
+    budget: RunBudget | None = Field(
+        default=None, description="The budget from now on, for all that the run has spent and will spend."
+    )

@@ -1,40 +1,49 @@
 """What a server tells of itself below `/api/`, for `evalhaven doctor` and whoever keeps it running."""
 
+from typing import Literal
+
+from pydantic import Field
+
 from evalhaven.wire.contract import OpenObject
 
 MASK = "********"
 
+SettingOrigin = Literal["default", "environment", "command line"]
+"""Where the value of a setting comes from."""
+
 
 class ShownSetting(OpenObject):
-    """Show a setting as it holds: its variable, its value with secrets masked, and where that comes from."""
+    """Show a setting that is in effect."""
 
-    name: str
-    value: str | int | float | bool | None
-    origin: str
+    name: str = Field(description="The environment variable.")
+    value: str | int | float | bool | None = Field(
+        description=f"Its value, null if it has none. A secret is shown as `{MASK}`."
+    )
+    origin: SettingOrigin = Field(description="Where the value comes from.")
 
 
 class ServerSettings(OpenObject):
-    """Show what a server was set up to do.
+    """Show what a server is set up to do."""
 
-    `process` is the number of its process; `environment` has the other variables that it reads, and
-    `unknown_variables` those that look like settings and are none.
-    """
-
-    version: str
-    process: int
-    settings: list[ShownSetting]
-    environment: list[ShownSetting]
-    unknown_variables: list[str]
+    version: str = Field(description="The release of the server.")
+    process: int = Field(description="The number of its process.")
+    settings: list[ShownSetting] = Field(description="Every setting, in the order of the reference.")
+    environment: list[ShownSetting] = Field(
+        description="Other variables that the server reads, if they are set: `OPENAI_API_KEY` and `NLTK_DATA`."
+    )
+    unknown_variables: list[str] = Field(
+        description="Variables that begin with `EVALHAVEN_` and are no setting. They have no effect."
+    )
 
 
 class PartFinding(OpenObject):
-    """Show what was found of one part, and whether it needs attention."""
+    """Show what was found of one part."""
 
-    text: str
-    is_problem: bool
+    text: str = Field(description="What was found, in a sentence.")
+    is_problem: bool = Field(description="Whether it needs attention.")
 
 
 class ServerExamination(OpenObject):
     """Show what was found of the parts that a server uses."""
 
-    findings: list[PartFinding]
+    findings: list[PartFinding] = Field(description="One finding or more for each part.")

@@ -4,15 +4,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.readiness import ExecutorState, Readiness
-from evalhaven.api.services import ApiConfig, Services
+from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
+from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.runs.accepting.acceptance import Acceptance
@@ -22,8 +23,8 @@ from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
 from evalhaven.settings import Settings
-from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.storage.local_blobs import LocalBlobStore
 from tests.unit.domain.still_clock import StillClock
 from tests.unit.storage.stored import database
 
@@ -47,7 +48,7 @@ async def _examine() -> list[Finding]:
 def services(database: Database, tmp_path: Path) -> Services:
     """Return the services behind the API; no executor runs."""
     clock = StillClock()
-    blobs = BlobStore(tmp_path / "blobs")
+    blobs = LocalBlobStore(tmp_path / "blobs")
     ids = IdFactory(clock)
     catalog = Catalog(())
     isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
@@ -64,6 +65,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     return Services(
         database=database,
         blobs=blobs,
+        spool_dir=tmp_path,
         ids=ids,
         clock=clock,
         wake_executor=lambda: None,
@@ -80,20 +82,22 @@ def services(database: Database, tmp_path: Path) -> Services:
 
 
 @pytest.fixture
-async def client(services: Services) -> AsyncGenerator[httpx.AsyncClient]:
+async def client(services: Services) -> AsyncGenerator[httpx2.AsyncClient]:
     """Return a client of the API."""
     async with calling(services) as client:
         yield client
 
 
 @asynccontextmanager
-async def calling(services: Services) -> AsyncGenerator[httpx.AsyncClient]:
-    """Open a client of the API over these services."""
+async def calling(services: Services, project: ProjectScope = DEFAULT_PROJECT) -> AsyncGenerator[httpx2.AsyncClient]:
+    """Open a client of the API over these services, of a project."""
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         yield
 
-    transport = httpx.ASGITransport(build_application(services, lifespan))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+    application = build_application(services, lifespan)
+    application.dependency_overrides[get_scope] = lambda: project
+    transport = httpx2.ASGITransport(application)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
         yield client

@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.api.services import Services
 from evalhaven.storage.blobs import json_array_blocks
-from tests.unit.storage.stored import make_file, make_run, store_eval, store_file, store_run
+from tests.unit.storage.stored import blob_path, make_file, make_run, store_eval, store_file, store_run
 
 ROWS = b"".join(b'{"item":{"n":%d}}\n' % n for n in range(10))
 DAMAGES = [
@@ -22,13 +22,13 @@ DAMAGES = [
 def damage(services: Services, name: str, left: bytes | None) -> None:
     """Put what is left of a stored file in its place."""
     if left is not None:
-        services.blobs.path(name).write_bytes(left)
+        blob_path(services.blobs, name).write_bytes(left)
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-9"}])
 @pytest.mark.parametrize(("left", "found"), DAMAGES)
 async def test_the_content_of_a_damaged_file_is_refused_with_its_id_and_both_sizes(
-    services: Services, client: httpx.AsyncClient, left: bytes | None, found: str, headers: dict[str, str]
+    services: Services, client: httpx2.AsyncClient, left: bytes | None, found: str, headers: dict[str, str]
 ) -> None:
     file = await store_file(services.database, make_file(size_bytes=len(ROWS)))
     damage(services, file.id, left)
@@ -43,16 +43,16 @@ async def test_the_content_of_a_damaged_file_is_refused_with_its_id_and_both_siz
     assert (await client.get(f"/v1/files/{file.id}")).json()["bytes"] == len(ROWS)
 
 
-async def test_a_whole_file_is_answered(services: Services, client: httpx.AsyncClient) -> None:
+async def test_a_whole_file_is_answered(services: Services, client: httpx2.AsyncClient) -> None:
     file = await store_file(services.database, make_file(size_bytes=len(ROWS)))
-    services.blobs.path(file.id).write_bytes(ROWS)
+    blob_path(services.blobs, file.id).write_bytes(ROWS)
 
     assert (await client.get(f"/v1/files/{file.id}/content")).content == ROWS
 
 
 @pytest.mark.parametrize(("left", "found"), DAMAGES)
 async def test_a_run_with_damaged_inline_rows_is_shown_without_them_and_says_so(
-    services: Services, client: httpx.AsyncClient, left: bytes | None, found: str
+    services: Services, client: httpx2.AsyncClient, left: bytes | None, found: str
 ) -> None:
     parent = await store_eval(services.database)
     run = await store_run(services.database, make_run(parent, source_bytes=len(ROWS)))
@@ -72,7 +72,7 @@ async def test_a_run_with_damaged_inline_rows_is_shown_without_them_and_says_so(
 
 async def test_rows_cut_while_they_are_sent_never_look_whole(services: Services) -> None:
     rows = ROWS * 20_000
-    path = services.blobs.path("evalrun_1")
+    path = blob_path(services.blobs, "evalrun_1")
     path.write_bytes(rows)
     with path.open("rb") as source:
         blocks = json_array_blocks(source)

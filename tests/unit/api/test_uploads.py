@@ -11,7 +11,9 @@ from starlette.types import Message
 
 from evalhaven.api.uploads import ReceivedForm, receive_form
 from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError, UnreadableEncodingError
-from evalhaven.storage.blobs import BlobStore
+from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.storage.local_blobs import LocalBlobStore
+from tests.unit.storage.stored import blob_path
 
 BOUNDARY = b"bound"
 END = b"\r\n--bound--\r\n"
@@ -52,11 +54,11 @@ async def receive(
         return messages.pop(0)
 
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", content_type.encode())]}
-    blobs = BlobStore(tmp_path / "blobs")
+    blobs = LocalBlobStore(tmp_path / "blobs")
     with blobs.writer() as writer:
         form = await receive_form(Request(scope, receive_message), writer, limit)
-        blobs.commit(writer, "received")
-    return form, blobs.path("received").read_bytes()
+        writer.commit(DEFAULT_PROJECT, "received")
+    return form, blob_path(blobs, "received").read_bytes()
 
 
 async def test_file_and_fields_are_received(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from evalhaven.runs.patience import Patience
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.catalog import Catalog
-from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.storage.local_blobs import LocalBlobStore
 from tests.unit.domain.still_clock import StillClock, still_ids
 from tests.unit.storage.stored import database
 
@@ -23,7 +23,7 @@ __all__ = ["database"]
 async def engine(database: Database, tmp_path: Path) -> AsyncGenerator[Engine]:
     """Open an engine whose clock stands still."""
     clock = StillClock(1000.0)
-    blobs = BlobStore(tmp_path / "blobs")
+    blobs = LocalBlobStore(tmp_path / "blobs")
     async with ModelCaller() as caller:
         yield Engine(
             database,

@@ -17,7 +17,7 @@ from evalhaven.runs.rows.parsing import Row
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.output_items import list_output_items
 from evalhaven.storage.runs import get_run, save_status
-from tests.unit.storage.stored import make_eval, make_run, store_eval, store_run
+from tests.unit.storage.stored import blob_path, make_eval, make_run, store_eval, store_run
 
 CRITERIA: list[dict[str, Any]] = [
     {
@@ -54,7 +54,7 @@ async def inline_run(engine: Engine, content: bytes, number: int = 1, parent: Ev
     """Store a run over inline rows, in progress, and its eval if there is none."""
     parent = parent or await stored_eval(engine)
     run = await store_run(engine.database, make_run(parent, number, **_in_progress(more)))
-    engine.blobs.path(run.id).write_bytes(content)
+    blob_path(engine.blobs, run.id).write_bytes(content)
     return run
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import NO_SAMPLE, Sample
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database, open_database
 from evalhaven.storage.evals import get_eval, insert_eval
 from evalhaven.storage.files import get_file, insert_file
+from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.runs import get_run, insert_run, save_status
 from evalhaven.storage.tables import files, projects, runs
 
@@ -48,6 +51,14 @@ async def postgresql_database(postgresql_database_url: URL) -> AsyncGenerator[Da
     """Open this test's own PostgreSQL database, for facts about PostgreSQL alone."""
     async with opened(postgresql_database_url) as database:
         yield database
+
+
+def blob_path(blobs: BlobStore, name: str, scope: ProjectScope = DEFAULT_PROJECT) -> Path:
+    """Return where a blob of a local store stands, or is to be put behind its back."""
+    assert isinstance(blobs, LocalBlobStore)
+    path = blobs.path(scope, name)
+    path.parent.mkdir(exist_ok=True)
+    return path
 
 
 @asynccontextmanager
@@ -114,7 +125,8 @@ async def store_run(database: Database, new: Run) -> Run:
     """Store a run and return it with its key; one that is not queued has its status stored too."""
     async with database.write() as tx:
         await insert_run(tx, new.scope, new)
-        key = (await tx.execute(select(runs.c.key).where(runs.c.public_id == new.id))).scalar_one()
+        of_run = (runs.c.public_id == new.id) & (runs.c.project_id == new.scope.project_id)
+        key = (await tx.execute(select(runs.c.key).where(of_run))).scalar_one()
         if new.status is not RunStatus.QUEUED:
             await save_status(tx, new.scope, replace(new, key=key), new.created_at)
         return await get_run(tx, new.scope, new.eval_id, new.id)
@@ -133,7 +145,8 @@ async def store_file(
     new = new or make_file()
     async with database.write() as tx:
         await insert_file(tx, scope, new)
-        key = (await tx.execute(select(files.c.key).where(files.c.public_id == new.id))).scalar_one()
+        of_file = (files.c.public_id == new.id) & (files.c.project_id == scope.project_id)
+        key = (await tx.execute(select(files.c.key).where(of_file))).scalar_one()
         return (
             replace(new, key=key) if new.expires_at is not None else await get_file(tx, scope, new.id, new.created_at)
         )

@@ -1,6 +1,8 @@
 """Facts about the schema: the migrations make exactly the tables that the code uses."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -33,14 +35,14 @@ def test_clustered_tables_have_no_row_ids(migrated_file: Path) -> None:
     engine = create_engine(sqlite_url(migrated_file).set(drivername="sqlite"))
     with engine.connect() as connection:
         made = connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE sql LIKE '%WITHOUT ROWID%'").scalars()
-        assert set(made) == {"chunks", "output_items", "sample_cache"}
+        assert set(made) == {"chunks", "output_items", "sample_cache", "deliveries"}
     engine.dispose()
 
 
-def test_every_table_belongs_to_a_project() -> None:
+def test_every_table_belongs_to_a_project_but_what_all_projects_share() -> None:
     without = [name for name, table in metadata.tables.items() if "project_id" not in table.c]
 
-    assert without == ["projects"]
+    assert without == ["projects", "model_limits", "model_shares"]
 
 
 async def test_a_fresh_database_has_the_default_project(database: Database) -> None:
@@ -51,12 +53,23 @@ async def test_a_fresh_database_has_the_default_project(database: Database) -> N
     assert list(ids) == [DEFAULT_PROJECT.project_id]
 
 
+@pytest.mark.parametrize("name", ["model_limits", "model_shares"])
+def test_limits_are_kept_for_a_model_at_an_endpoint_as_limiters_are(name: str) -> None:
+    assert [column.name for column in metadata.tables[name].primary_key][:2] == ["endpoint", "model"]
+
+
 def test_a_second_upgrade_changes_nothing(database_url: URL) -> None:
     before = schema_revisions(database_url)
     upgrade_database(database_url)
 
     assert schema_revisions(database_url) == before
     assert before[0] == before[1] is not None
+
+
+def test_a_database_of_this_release_is_opened_while_another_process_writes(sqlite_database_url: URL) -> None:
+    with closing(sqlite3.connect(str(sqlite_database_url.database), isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        upgrade_database(sqlite_database_url)
 
 
 def test_an_empty_database_has_no_revision(tmp_path: Path) -> None:

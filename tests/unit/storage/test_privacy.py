@@ -11,6 +11,7 @@ import pytest
 
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 from evalhaven.storage.privacy import close_to_others
@@ -43,8 +44,8 @@ async def use(data_dir: Path) -> None:
     blobs = blob_store(data_dir)
     with blobs.writer() as writer:
         writer.write(b"x")
-        blobs.commit(writer, "file-1")
-    blobs.confirm("file-1")
+        writer.commit(DEFAULT_PROJECT, "file-1")
+    blobs.confirm(DEFAULT_PROJECT, "file-1")
     vault(settings).seal("secret")
     async with database.write() as tx:
         await tx.exec_driver_sql("UPDATE projects SET tried_at = 1")

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
+from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.runs import Chunk
-from evalhaven.domain.samples import ItemError
+from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.scopes import DEFAULT_PROJECT as FIRST
+from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
-from evalhaven.storage import chunks, evals, files, output_items, purge, runs
+from evalhaven.storage import chunks, evals, files, imports, output_items, purge, runs, sample_cache, tables
 from evalhaven.storage.database import Database
 from evalhaven.storage.idempotency import claim_key
 from tests.unit.storage.stored import (
@@ -30,6 +32,7 @@ from tests.unit.storage.stored import (
 )
 
 PAGE = PageRequest(10, "asc")
+IMPORTED = ImportedDocument("https://example.com", {})
 
 
 async def test_evals_of_another_project_are_not_found(database: Database) -> None:
@@ -151,3 +154,93 @@ async def test_two_projects_may_use_the_same_idempotency_key(database: Database)
         assert await claim_key(tx, OTHER, "key", b"other", "eval_4", 100) == "eval_2"
         with pytest.raises(InvalidRequestError, match="used for another request"):
             await claim_key(tx, FIRST, "key", b"other", "eval_5", 100)
+
+
+async def test_two_projects_hold_the_same_ids_and_each_asks_for_its_own(database: Database) -> None:
+    await add_project(database)
+    mine = await store_eval(database, make_eval(name="mine"))
+    theirs = await store_eval(database, make_eval(name="theirs"), OTHER)
+    my_run = await store_active_run(database, mine, name="mine")
+    their_run = await store_run(database, make_run(theirs, 1, OTHER, name="theirs", imported=IMPORTED))
+    my_file = await store_file(database, make_file(filename="mine"))
+    their_file = await store_file(database, make_file(filename="theirs"), OTHER)
+    my_item, their_item = make_item(0, created_at=100), make_item(0, created_at=200)
+    async with database.write() as tx:
+        for scope, run, item in ((FIRST, my_run, my_item), (OTHER, their_run, their_item)):
+            await output_items.insert_output_items(tx, scope, run.key, [item])
+    assert (mine.id, my_run.id, my_file.id) == (theirs.id, their_run.id, their_file.id)
+    for scope, parent, run, file, item in (
+        (FIRST, mine, my_run, my_file, my_item),
+        (OTHER, theirs, their_run, their_file, their_item),
+    ):
+        async with database.read() as tx:
+            assert await evals.get_eval(tx, scope, mine.id) == parent
+            assert (await evals.list_evals(tx, scope, PAGE)).objects == [parent]
+            assert (await evals.list_evals(tx, scope, replace(PAGE, after=mine.id))).objects == []
+            assert await runs.get_run(tx, scope, mine.id, my_run.id) == run
+            assert await runs.get_run_by_id(tx, scope, my_run.id) == run
+            assert (await runs.list_runs(tx, scope, parent.key, PAGE, None)).objects == [run]
+            assert (await runs.list_runs(tx, scope, parent.key, replace(PAGE, after=my_run.id), None)).objects == []
+            assert await files.get_file(tx, scope, my_file.id, 100) == file
+            assert (await files.list_files(tx, scope, replace(PAGE, after=my_file.id), None, 100)).objects == []
+            assert await output_items.get_output_item(tx, scope, run.key, my_item.id) == item
+    async with database.read() as tx:
+        assert await imports.list_imported_counts(tx, FIRST, [my_run.id]) == {}
+        assert await imports.list_imported_counts(tx, OTHER, [my_run.id]) == {my_run.id: (0, 0, 0)}
+
+
+async def test_what_one_project_changes_of_an_id_stays_as_it_was_in_the_other(database: Database) -> None:
+    await add_project(database)
+    mine, theirs = await store_eval(database), await store_eval(database, scope=OTHER)
+    my_run = await store_active_run(database, mine)
+    their_run = await store_run(database, make_run(theirs, 1, OTHER))
+    my_file, their_file = await store_file(database), await store_file(database, scope=OTHER)
+    async with database.write() as tx:
+        await files.update_file(tx, FIRST, replace(my_file, filename="other"))
+        await files.delete_file(tx, FIRST, my_file.key, 200)
+        await runs.save_status(tx, FIRST, my_run.to(RunStatus.CANCELED, 200), 200)
+        await evals.delete_eval(tx, FIRST, mine.key, 200)
+        await purge.finish_file_purge(tx, FIRST, my_file.key, 300)
+        await purge.finish_run_purge(tx, FIRST, my_run.key, 300)
+        await purge.purge_evals(tx, EngineScope(), 300)
+        assert await evals.get_eval(tx, OTHER, theirs.id) == theirs
+        assert await runs.get_run(tx, OTHER, theirs.id, their_run.id) == their_run
+        assert await files.get_file(tx, OTHER, their_file.id, 200) == their_file
+        for scope, table, expected in (
+            (FIRST, tables.evals, {mine.id: False}),
+            (OTHER, tables.evals, {mine.id: True}),
+            (OTHER, tables.runs, {}),
+        ):
+            assert await imports.list_taken_ids(tx, scope, table, [mine.id]) == expected
+
+
+async def test_a_deleted_file_is_not_kept_by_a_run_of_another_project_over_a_file_of_its_id(database: Database) -> None:
+    await add_project(database)
+    mine, theirs = await store_file(database), await store_file(database, scope=OTHER)
+    parent = await store_eval(database, scope=OTHER)
+    await store_run(database, make_run(parent, 1, OTHER, file_id=theirs.id, has_inline_rows=False))
+    async with database.write() as tx:
+        await files.delete_file(tx, OTHER, theirs.key, 200)
+        assert await purge.find_deleted_file(tx, EngineScope()) is None
+        await files.delete_file(tx, FIRST, mine.key, 200)
+        assert await purge.find_deleted_file(tx, EngineScope()) == purge.DeletedFile(mine.key, FIRST, mine.id)
+        await purge.finish_file_purge(tx, OTHER, mine.key, 300)
+        assert await purge.list_owned_blobs(tx, FIRST, [mine.id]) == {mine.id}
+        await purge.finish_file_purge(tx, FIRST, mine.key, 300)
+        assert await purge.list_owned_blobs(tx, FIRST, [mine.id]) == set()
+        assert await purge.list_owned_blobs(tx, OTHER, [mine.id]) == {mine.id}
+
+
+async def test_answers_are_remembered_for_each_project(database: Database) -> None:
+    await add_project(database)
+    answer = Sample(output=[{"role": "assistant", "content": "mine"}], finish_reason="stop", model="m")
+    async with database.write() as tx:
+        await sample_cache.remember_samples(tx, FIRST, {b"h": answer}, 100)
+        assert await sample_cache.find_cached(tx, OTHER, b"h") is None
+        await sample_cache.remember_samples(tx, OTHER, {b"h": replace(answer, model="n")}, 100)
+        mine = await sample_cache.find_cached(tx, FIRST, b"h")
+        theirs = await sample_cache.find_cached(tx, OTHER, b"h")
+
+    assert mine is not None
+    assert theirs is not None
+    assert (mine.model, theirs.model) == ("m", "n")

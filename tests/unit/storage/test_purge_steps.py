@@ -14,6 +14,7 @@ from evalhaven.storage.evals import delete_eval, list_evals
 from evalhaven.storage.files import delete_file, list_files
 from evalhaven.storage.output_items import insert_output_items, list_stored_positions
 from evalhaven.storage.purge import (
+    DeletedFile,
     find_deleted_file,
     find_deleted_run,
     finish_file_purge,
@@ -125,22 +126,22 @@ async def test_a_deleted_file_stays_while_an_unfinished_run_reads_it(database: D
     async with database.write() as tx:
         await delete_file(tx, SCOPE, file.key, 200)
         assert await find_deleted_file(tx, ENGINE) is None
-        assert await list_owned_blobs(tx, ENGINE, [file.id]) == {file.id}
+        assert await list_owned_blobs(tx, SCOPE, [file.id]) == {file.id}
         await save_status(tx, SCOPE, run.to(RunStatus.CANCELED, 250), 250)
-        assert await find_deleted_file(tx, ENGINE) == (file.key, file.id)
-        await finish_file_purge(tx, ENGINE, file.key, 300)
+        assert await find_deleted_file(tx, ENGINE) == DeletedFile(file.key, SCOPE, file.id)
+        await finish_file_purge(tx, SCOPE, file.key, 300)
         assert await find_deleted_file(tx, ENGINE) is None
-        assert await list_owned_blobs(tx, ENGINE, [file.id]) == set()
+        assert await list_owned_blobs(tx, SCOPE, [file.id]) == set()
 
 
 async def test_blobs_are_owned_by_files_and_runs_that_are_not_purged(database: Database) -> None:
     file = await store_file(database)
     run = await store_deleted_run(database, 1)
     async with database.write() as tx:
-        assert await list_owned_blobs(tx, ENGINE, [file.id, run.id, "stray"]) == {file.id, run.id}
+        assert await list_owned_blobs(tx, SCOPE, [file.id, run.id, "stray"]) == {file.id, run.id}
         await finish_run_purge(tx, SCOPE, run.key, 300)
-        assert await list_owned_blobs(tx, ENGINE, [file.id, run.id, "stray"]) == {file.id}
-        assert await list_owned_blobs(tx, ENGINE, []) == set()
+        assert await list_owned_blobs(tx, SCOPE, [file.id, run.id, "stray"]) == {file.id}
+        assert await list_owned_blobs(tx, SCOPE, []) == set()
 
 
 async def test_chunks_are_handed_out_in_order_until_they_are_done(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Facts about query plans: what is asked often or of large tables seeks, on a database without statistics."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,16 +14,19 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT, EngineScope
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval, list_evals
-from evalhaven.storage.files import expire_files, list_files
+from evalhaven.storage.evals import delete_eval, get_eval, list_evals
+from evalhaven.storage.events import forget_events, list_deliveries, list_due_deliveries
+from evalhaven.storage.files import expire_files, get_file, list_files
+from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_counts, list_taken_ids
 from evalhaven.storage.output_items import (
     get_output_item,
     list_output_items,
     list_stored_ids,
     list_stored_positions,
 )
-from evalhaven.storage.purge import find_deleted_file, find_deleted_run, purge_output_items
-from evalhaven.storage.runs import list_active_runs, list_runs, lock_active_runs
+from evalhaven.storage.purge import find_deleted_file, find_deleted_run, list_owned_blobs, purge_output_items
+from evalhaven.storage.runs import get_run, get_run_by_id, list_active_runs, list_runs, lock_active_runs
+from evalhaven.storage.tables import evals
 
 Query = Callable[[AsyncConnection], Awaitable[Any]]
 PAGE = PageRequest(20, "desc")
@@ -47,10 +51,24 @@ QUERIES: dict[str, Query] = {
     "stored positions": lambda tx: list_stored_positions(tx, DEFAULT_PROJECT, 1, 0, 500),
     "purge of items": lambda tx: purge_output_items(tx, DEFAULT_PROJECT, 1, 256),
     "purge of more items": lambda tx: purge_output_items(tx, DEFAULT_PROJECT, 1, 256, (255, 0)),
+    "an eval": lambda tx: get_eval(tx, DEFAULT_PROJECT, "eval_1"),
+    "a run": lambda tx: get_run(tx, DEFAULT_PROJECT, "eval_1", "evalrun_1"),
+    "a run without its eval": lambda tx: get_run_by_id(tx, DEFAULT_PROJECT, "evalrun_1"),
+    "a file": lambda tx: get_file(tx, DEFAULT_PROJECT, "file-1", 0),
+    "evals after another": lambda tx: list_evals(tx, DEFAULT_PROJECT, replace(PAGE, after="eval_1")),
+    "runs after another": lambda tx: list_runs(tx, DEFAULT_PROJECT, 1, replace(PAGE, after="evalrun_1"), None),
+    "files after another": lambda tx: list_files(tx, DEFAULT_PROJECT, replace(PAGE, after="file-1"), None, 0),
+    "taken ids": lambda tx: list_taken_ids(tx, DEFAULT_PROJECT, evals, ["eval_1", "eval_2"]),
+    "evals of runs": lambda tx: list_eval_ids_of_runs(tx, DEFAULT_PROJECT, ["evalrun_1"]),
+    "counts of imported runs": lambda tx: list_imported_counts(tx, DEFAULT_PROJECT, ["evalrun_1"]),
+    "owners of blobs": lambda tx: list_owned_blobs(tx, DEFAULT_PROJECT, ["file-1", "evalrun_1"]),
+    "due deliveries": lambda tx: list_due_deliveries(tx, EngineScope(), 0, 100),
+    "deliveries of a subscriber": lambda tx: list_deliveries(tx, DEFAULT_PROJECT, 1, 100, 5),
+    "old events": lambda tx: forget_events(tx, EngineScope(), 0),
     "pending chunks": lambda tx: list_pending_chunks(tx, DEFAULT_PROJECT, 1, -1, 2),
 }
 # Indexes that hold only the few rows in question may be read whole.
-SMALL = ("ix_runs_active", "ix_runs_to_purge", "ix_files_to_purge", "ix_files_expiring")
+SMALL = ("ix_runs_active", "ix_runs_to_purge", "ix_files_to_purge", "ix_files_expiring", "ix_deliveries_due")
 
 
 async def executed_by(tx: AsyncConnection, query: Query) -> list[tuple[str, Any]]:

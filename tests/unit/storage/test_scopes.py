@@ -8,12 +8,16 @@ from pathlib import Path
 EXEMPT = {
     "database.py",  # opens transactions
     "schema.py",  # brings the whole database to this release
-    "blobs.py",  # files on disk, named by rows that are scoped
+    "blobs.py",  # bytes, kept for each project
+    "local_blobs.py",  # the same, on disk
+    "spool.py",  # bytes of one request
     "pairing.py",  # the whole database, before it is served
     "lock.py",  # the data directory itself
     "tables.py",  # the tables
     "keyset.py",  # completes a query that is scoped already
+    "reading.py",  # opens transactions
 }
+_TRANSACTIONS = (["AsyncConnection"], ["ReadTransaction"])
 
 
 def storage_functions(repository: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef]]:
@@ -30,7 +34,7 @@ def test_every_query_takes_a_transaction_and_a_scope_first(repository: Path) -> 
     unscoped: list[str] = []
     for name, node in found.items():
         annotations = [ast.unparse(each.annotation) if each.annotation else "" for each in node.args.args[:2]]
-        if annotations not in (["AsyncConnection", "ProjectScope"], ["AsyncConnection", "EngineScope"]):
+        if annotations[:1] not in _TRANSACTIONS or annotations[1:] not in (["ProjectScope"], ["EngineScope"]):
             unscoped.append(name)
 
     assert len(found) > 25
@@ -60,11 +64,23 @@ def test_only_the_engine_sees_all_projects(repository: Path) -> None:
     assert making == {"runs"}
 
 
+def test_only_the_composition_root_knows_where_blobs_are(repository: Path) -> None:
+    source = repository / "src/evalhaven"
+    knowing = {
+        path.relative_to(source).parts[0]
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "evalhaven.storage.local_blobs"
+    }
+
+    assert knowing == {"app"}
+
+
 def test_storage_never_commits(repository: Path) -> None:
     calls = [
         f"{path.name}: {ast.unparse(node)}"
         for path in (repository / "src/evalhaven/storage").glob("*.py")
-        if path.name not in ("blobs.py", "database.py", "schema.py")
+        if path.name not in ("blobs.py", "local_blobs.py", "database.py", "schema.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

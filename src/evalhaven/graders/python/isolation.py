@@ -73,8 +73,8 @@ def refusal(isolation: Isolation) -> str:
     reasons = "; ".join(f"{tier}: {reason.rstrip('.')}" for tier, reason in isolation.rejected.items())
     return (
         f"Python graders are disabled on this server, because no isolation is available ({reasons}). Whoever runs it "
-        "can install bubblewrap, or use a Linux kernel with Landlock (5.13 or newer): see docs/how-to/grade-with-python.md. All other "
-        "graders work."
+        "can install bubblewrap, or use a Linux kernel with Landlock (5.13 or newer): see "
+        "docs/how-to/grade-with-python.md. All other graders work."
     )
 
 

@@ -192,13 +192,13 @@ class Acceptance:
             claim: Tells whether the request was made before.
         """
         run = prepared.run
-        with self.blobs.kept_on_success(run.id):
+        with self.blobs.kept_on_success(scope, run.id):
             async with self.database.write() as tx:
                 repeated = await claim.find_repeated(tx, scope, run.id, self._now())
                 if repeated is None:
                     await self._insert(tx, scope, prepared)
         if repeated is not None:
-            self.blobs.delete(run.id)
+            self.blobs.delete(scope, run.id)
             with made_before():
                 async with self.database.read() as tx:
                     run = await run_store.get_run(tx, scope, run.eval_id, repeated)
@@ -290,7 +290,7 @@ class Acceptance:
                 is_strict=run.options.strict,
             )
             notices = await anyio.to_thread.run_sync(write)
-            await anyio.to_thread.run_sync(self.blobs.commit, writer, run.id)
+            await anyio.to_thread.run_sync(writer.commit, run.scope, run.id)
             return replace(run, source_bytes=writer.size_bytes, warnings=[*run.warnings, *notices.cautions])
 
     async def _insert(self, tx: AsyncConnection, scope: ProjectScope, prepared: PreparedRun) -> None:

@@ -7,10 +7,11 @@ import anyio
 import structlog
 
 from evalhaven.domain.clock import Clock
-from evalhaven.domain.scopes import EngineScope
+from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.runs.patience import Patience
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.storage.events import forget_events
 from evalhaven.storage.files import expire_files
 from evalhaven.storage.grader_calls import forget_grader_calls
 from evalhaven.storage.idempotency import forget_keys
@@ -64,6 +65,7 @@ class Purger:
             await forget_keys(tx, EngineScope(), now)
             await forget_samples(tx, EngineScope(), now)
             await forget_grader_calls(tx, EngineScope(), now)
+            await forget_events(tx, EngineScope(), now)
         while (run := await self._next_run()) is not None:
             await self._purge_run(run)
         async with self._database.write() as tx:
@@ -89,7 +91,7 @@ class Purger:
             limit = max(limit // 2, 1) if is_slow else min(2 * limit, _LARGEST_BATCH)
             # The lock is not fair: a short rest lets requests and runs have it.
             await anyio.sleep(0.002)
-        self._blobs.delete(run.id)
+        self._blobs.delete(run.scope, run.id)
         async with self._database.write() as tx:
             await finish_run_purge(tx, run.scope, run.key, int(self._clock.now()))
         self._log.info("run_purged", run_id=run.id)
@@ -100,11 +102,10 @@ class Purger:
                 found = await find_deleted_file(tx, EngineScope())
             if found is None:
                 return
-            key, file_id = found
-            self._blobs.delete(file_id)
+            self._blobs.delete(found.scope, found.id)
             async with self._database.write() as tx:
-                await finish_file_purge(tx, EngineScope(), key, int(self._clock.now()))
-            self._log.info("file_purged", file_id=file_id)
+                await finish_file_purge(tx, found.scope, found.key, int(self._clock.now()))
+            self._log.info("file_purged", file_id=found.id)
 
 
 async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
@@ -114,23 +115,23 @@ async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
     """
     log = structlog.get_logger("evalhaven.purge")
     blobs.drop_parts()
-    for names in blobs.unnamed(_SWEPT_AT_ONCE):
-        owned = await _owned(database, names)
+    for scope, names in blobs.unnamed(_SWEPT_AT_ONCE):
+        owned = await _owned(database, scope, names)
         for name in names:
             if name not in owned:
-                blobs.delete(name)
-                log.info("orphan_blob_removed", blob=name)
-            blobs.confirm(name)
+                blobs.delete(scope, name)
+                log.info("orphan_blob_removed", project=scope.project_id, blob=name)
+            blobs.confirm(scope, name)
     count, shown = 0, list[str]()
-    for names in blobs.names(at_once=_SWEPT_AT_ONCE):
-        unknown = set(names) - await _owned(database, names)
+    for scope, names in blobs.names(at_once=_SWEPT_AT_ONCE):
+        unknown = set(names) - await _owned(database, scope, names)
         count += len(unknown)
-        shown += sorted(unknown)[: _SHOWN_UNKNOWN - len(shown)]
+        shown += [f"{scope.project_id}/{name}" for name in sorted(unknown)[: _SHOWN_UNKNOWN - len(shown)]]
     if count:
         # Their rows may stand in a newer copy of the database: nobody but the operator can know.
-        log.warning("unknown_blobs_kept", count=count, such_as=", ".join(shown), directory=str(blobs.directory))
+        log.warning("unknown_blobs_kept", count=count, such_as=", ".join(shown), directory=blobs.place)
 
 
-async def _owned(database: Database, names: Sequence[str]) -> set[str]:
+async def _owned(database: Database, scope: ProjectScope, names: Sequence[str]) -> set[str]:
     async with database.read() as tx:
-        return await list_owned_blobs(tx, EngineScope(), names)
+        return await list_owned_blobs(tx, scope, names)

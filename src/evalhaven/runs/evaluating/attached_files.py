@@ -89,7 +89,7 @@ class AttachedFiles:
             return None
 
     def _content(self, file: StoredFile) -> bytes:
-        with self._engine.blobs.open_whole(file.id, file.size_bytes) as opened:
+        with self._engine.blobs.open_whole(self._scope, file.id, file.size_bytes) as opened:
             return opened.read()
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import BinaryIO
 
 import msgspec
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject
 from evalhaven.domain.samples import NO_SAMPLE, Sample, sample_of_row
+from evalhaven.storage.blobs import BlobReader
 
 MAX_ROW_BYTES = 32 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -109,11 +109,11 @@ def parse_row(raw: bytes, *, may_be_bare: bool = False) -> Row:
     return replace(row, recorded=sample, recorded_text=sample_raw.decode()) if sample and sample_raw else row
 
 
-def lines_of(file: BinaryIO, start: int, end: int | None = None) -> Iterator[Line]:
+def lines_of(blob: BlobReader, start: int, end: int | None = None) -> Iterator[Line]:
     """Yield the lines of a JSONL file that are not blank, one at a time.
 
     Args:
-        file: The open file.
+        blob: The open file.
         start: Byte at which a line begins.
         end: Byte at which to stop, or None for the end of the file.
 
@@ -121,10 +121,10 @@ def lines_of(file: BinaryIO, start: int, end: int | None = None) -> Iterator[Lin
         RowError: A line is longer than 32 MB; the message names it.
         EOFError: The file ends before `end`.
     """
-    file.seek(start)
+    blob.seek(start)
     position, number = start, 0
     while end is None or position < end:
-        line = file.readline(MAX_ROW_BYTES + 1)
+        line = blob.readline(MAX_ROW_BYTES + 1)
         is_cut = end is not None and position + len(line) < end and not line.endswith(b"\n")
         if is_cut and len(line) <= MAX_ROW_BYTES:
             raise EOFError

@@ -1,15 +1,15 @@
 """The file that a run's rows stand in: read whole, as it was accepted, or not at all."""
 
-import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import cast
 
 from evalhaven.domain.errors import DamagedFileError
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.rows.parsing import Line, RowError, lines_of
+from evalhaven.storage.blobs import BlobReader, length_of
 
 DAMAGED = "stored_file_damaged"
 
@@ -20,21 +20,21 @@ def source_blob(run: Run) -> str:
 
 
 @contextmanager
-def open_source(engine: Engine, run: Run) -> Generator[BinaryIO]:
+def open_source(engine: Engine, run: Run) -> Generator[BlobReader]:
     """Open the file of a run's rows.
 
     Raises:
         DamagedFileError: It is not as long as it was when it was accepted, or ends while it is read.
         FileNotFoundError: It is gone, and nobody noted how long it was.
     """
-    with engine.blobs.open_whole(source_blob(run), run.source_bytes) as file:
+    with engine.blobs.open_whole(run.scope, source_blob(run), run.source_bytes) as blob:
         try:
-            yield file
+            yield blob
         except EOFError as error:
-            raise _cut_short(file, run, 0) from error
+            raise _cut_short(blob, run, 0) from error
 
 
-def lines_of_chunk(file: BinaryIO, run: Run, chunk: Chunk) -> Iterator[Line]:
+def lines_of_chunk(blob: BlobReader, run: Run, chunk: Chunk) -> Iterator[Line]:
     """Yield the lines of a chunk, as many as were planned.
 
     Raises:
@@ -43,13 +43,13 @@ def lines_of_chunk(file: BinaryIO, run: Run, chunk: Chunk) -> Iterator[Line]:
     """
     count = 0
     try:
-        for line in lines_of(file, chunk.byte_start, chunk.byte_end):
+        for line in lines_of(blob, chunk.byte_start, chunk.byte_end):
             count += 1
             if count > chunk.row_count:
                 break
             yield line
     except EOFError as error:
-        raise _cut_short(file, run, chunk.byte_end) from error
+        raise _cut_short(blob, run, chunk.byte_end) from error
     if count != chunk.row_count:
         raise RowError(f"the {chunk.row_count} rows from position {chunk.first_position} on are not those planned.")
 
@@ -72,6 +72,6 @@ def damage_of(error: BaseException, run: Run) -> ItemError | None:
     return None
 
 
-def _cut_short(file: BinaryIO, run: Run, needed_bytes: int) -> DamagedFileError:
+def _cut_short(blob: BlobReader, run: Run, needed_bytes: int) -> DamagedFileError:
     accepted_bytes = needed_bytes if run.source_bytes is None else run.source_bytes
-    return DamagedFileError(source_blob(run), os.fstat(file.fileno()).st_size, accepted_bytes)
+    return DamagedFileError(source_blob(run), length_of(blob), accepted_bytes)

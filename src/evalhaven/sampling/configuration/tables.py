@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from evalhaven.sampling.catalog import (
     DEFAULT_MAX_CONCURRENCY,
     DEFAULT_RETRY_FOR_S,
+    DEFAULT_START_CONCURRENCY,
+    DEFAULT_STRANGE_FOR_S,
     DEFAULT_TIMEOUT_S,
     Ability,
     is_exact,
@@ -79,32 +81,54 @@ class Table(BaseModel):
 class PriceTable(Table):
     """`[[endpoints.NAME.prices]]`: US dollars per million tokens."""
 
-    model: Pattern
-    input: Dollars
-    output: Dollars
-    cached_input: Dollars | None = None
+    model: Pattern = Field(description="The models that it holds for: a name or a pattern.")
+    input: Dollars = Field(description="Price of the tokens of a request.")
+    output: Dollars = Field(description="Price of the tokens of an answer, its reasoning included.")
+    cached_input: Dollars | None = Field(
+        None, description="Price of the tokens of a request that the provider had cached. Without it, that of `input`."
+    )
 
 
 class UsageTable(Table):
     """`usage` of a rule: the tokens that its answer reports."""
 
-    input: Annotated[int, Field(ge=0)] = 0
-    cached_input: Annotated[int, Field(ge=0)] = 0
-    output: Annotated[int, Field(ge=0)] = 0
-    reasoning: Annotated[int, Field(ge=0)] = 0
+    input: int = Field(0, ge=0, description="Tokens of the request.")
+    cached_input: int = Field(0, ge=0, description="Those of them that were cached.")
+    output: int = Field(0, ge=0, description="Tokens of the answer.")
+    reasoning: int = Field(0, ge=0, description="Those of them that were reasoning.")
 
 
 class RuleTable(Table):
     """`[[endpoints.NAME.rules]]`: what a scripted endpoint answers to some requests."""
 
-    when: Annotated[str, Field(min_length=1)] | None = None
-    answer: str | None = None
-    status: Annotated[int, Field(ge=200, le=599)] = 200
-    latency_ms: Annotated[int, Field(ge=0, le=_DAY_S * 1000)] = 0
-    finish_reason: Literal["stop", "length", "content_filter"] = "stop"
-    model: Pattern | None = None
-    refuses: bool = False
-    usage: UsageTable | None = None
+    when: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="A regular expression that is looked for in the last user message, for a tenth of a second at "
+        "most. Without it, the rule holds for every message.",
+    )
+    answer: str | None = Field(
+        None,
+        description="The text of the answer. `{0}` stands for what `when` found, `{1}` for its first group. Without "
+        "it, the endpoint answers as it does without rules.",
+    )
+    status: int = Field(
+        200,
+        ge=200,
+        le=599,
+        description="The status of the answer. 400 to 599 make it an error with `answer` as message.",
+    )
+    latency_ms: int = Field(0, ge=0, le=_DAY_S * 1000, description="Milliseconds until the answer.")
+    finish_reason: Literal["stop", "length", "content_filter"] = Field(
+        "stop", description="The finish reason that the answer reports."
+    )
+    model: Pattern | None = Field(
+        None,
+        description="The models that the rule holds for: a name or a pattern. Without it, all of the endpoint's.",
+    )
+    refuses: bool = Field(False, description="Whether the answer is a refusal.")
+    usage: UsageTable | None = Field(
+        None, description="The tokens that the answer reports. Without it, words are counted."
+    )
 
     @field_validator("status")
     @classmethod
@@ -117,16 +141,48 @@ class RuleTable(Table):
 class EndpointTable(Table):
     """The keys that every endpoint may have."""
 
-    protocol: Protocol = "both"
-    models: Annotated[list[Pattern], Field(min_length=1)] = ["*"]
-    aliases: dict[Pattern, Pattern] = {}
-    max_concurrency: Annotated[int, Field(ge=1, le=_MAX_CONCURRENCY)] = DEFAULT_MAX_CONCURRENCY
-    start_concurrency: Count | None = None
-    requests_per_minute: Count | None = None
-    tokens_per_minute: Count | None = None
-    timeout_s: Seconds = DEFAULT_TIMEOUT_S
-    retry_for_s: Annotated[float, Field(ge=0, le=_DAY_S, allow_inf_nan=False)] = DEFAULT_RETRY_FOR_S
-    prices: list[PriceTable] = []
+    protocol: Protocol = Field(
+        "both",
+        description="Which API it has: `chat` (chat completions), `responses` or `both`. A run of the other type is "
+        "translated if nothing is lost. Otherwise it is refused.",
+    )
+    models: list[Pattern] = Field(
+        ["*"], min_length=1, description="The models that it serves: names, and patterns such as `gpt-*`."
+    )
+    aliases: dict[Pattern, Pattern] = Field(
+        {}, description='Other names for models: `{ "my-judge" = "gpt-4.1-mini" }` sends `gpt-4.1-mini`.'
+    )
+    max_concurrency: int = Field(
+        DEFAULT_MAX_CONCURRENCY,
+        ge=1,
+        le=_MAX_CONCURRENCY,
+        description="Most requests under way at once, counted for each model.",
+    )
+    start_concurrency: Count | None = Field(
+        None,
+        description="Requests under way at once in the beginning. The number grows until the endpoint answers 429. "
+        f"Without it, {DEFAULT_START_CONCURRENCY}, or `max_concurrency` if that is less.",
+    )
+    requests_per_minute: Count | None = Field(
+        None, description="Most requests within a minute, counted for each model. Without it, there is no limit."
+    )
+    tokens_per_minute: Count | None = Field(
+        None, description="Most tokens within a minute, counted for each model. Without it, there is no limit."
+    )
+    timeout_s: Seconds = Field(DEFAULT_TIMEOUT_S, description="Seconds that one attempt may take.")
+    retry_for_s: float = Field(
+        DEFAULT_RETRY_FOR_S,
+        ge=0,
+        le=_DAY_S,
+        allow_inf_nan=False,
+        description="Seconds after which a call that keeps failing is given up. Unless it is set, a run ends after "
+        f"{DEFAULT_STRANGE_FOR_S:g} seconds if the endpoint cannot be reached and has never answered it.",
+    )
+    prices: list[PriceTable] = Field(
+        [],
+        description="What tokens cost. The first entry that matches the model holds. If none does, the cost of a run "
+        "is unknown.",
+    )
 
     @field_validator("aliases")
     @classmethod
@@ -145,18 +201,35 @@ class EndpointTable(Table):
 class HttpTable(EndpointTable):
     """`[endpoints.NAME]`: an endpoint that is reached over HTTP."""
 
-    base_url: AnyText
-    api_key_env: Variable | None = None
-    api_key_file: Annotated[str, Field(min_length=1)] | None = None
-    auth: AuthForm = "bearer"
-    headers: dict[str, AnyText] = {}
-    query: dict[str, AnyText] = {}
-    lacks: list[Ability] = []
-    connect_timeout_s: Seconds = 10.0
-    max_reply_mb: Annotated[int, Field(ge=1, le=4096)] = 64
-    proxy: AnyText | None = None
-    ca_file: Annotated[str, Field(min_length=1)] | None = None
-    check: Literal["models", "none"] = "models"
+    base_url: AnyText = Field(description="What stands before `/chat/completions` and `/responses` in its addresses.")
+    api_key_env: Variable | None = Field(None, description="The environment variable that holds the key.")
+    api_key_file: Annotated[str, Field(min_length=1)] | None = Field(None, description="The file that holds the key.")
+    auth: AuthForm = Field(
+        "bearer",
+        description="How the key is sent: in `authorization` (`bearer`), in the header `api-key` or `x-api-key`, or "
+        "not at all (`none`).",
+    )
+    headers: dict[str, AnyText] = Field({}, description='Further headers of each request: `{ name = "value" }`.')
+    query: dict[str, AnyText] = Field(
+        {}, description='What follows a question mark at the end of each address: `{ name = "value" }`.'
+    )
+    lacks: list[Ability] = Field([], description="What it does not understand. Requests are adapted to it.")
+    connect_timeout_s: Seconds = Field(
+        10.0, description="Seconds that a connection may take, with all addresses of a name, the proxy and TLS."
+    )
+    max_reply_mb: int = Field(64, ge=1, le=4096, description="Largest reply in MB.")
+    proxy: AnyText | None = Field(
+        None,
+        description="HTTP proxy, such as `http://proxy.example.org:3128`, or `none` for none. Without it, "
+        "`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment count. `NO_PROXY` may hold names (which cover "
+        "those below them, also as `*.example.org`), `host:port`, `[v6]`, ranges such as `10.0.0.0/8`, and `*`.",
+    )
+    ca_file: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="File of certificates (PEM) that are trusted besides those of the system."
+    )
+    check: Literal["models", "none"] = Field(
+        "models", description="What `evalhaven doctor` asks for: the list of models (`models`), or nothing (`none`)."
+    )
 
     @model_validator(mode="after")
     def _check_key(self) -> "HttpTable":
@@ -173,8 +246,8 @@ class HttpTable(EndpointTable):
 class ScriptedTable(EndpointTable):
     """`[endpoints.NAME]` with `scripted = true`: an endpoint that answers by rules, offline."""
 
-    scripted: bool
-    rules: list[RuleTable] = []
+    scripted: bool = Field(description="Must be `true`.")
+    rules: list[RuleTable] = Field([], description="The rules by which it answers. The first one that matches decides.")
 
     @field_validator("scripted")
     @classmethod

@@ -9,6 +9,8 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,
     transaction_per_migration=True,
+    # Also on SQLite: a step that is cut short leaves nothing behind, so that the next start can take it again.
+    transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -9,9 +9,12 @@ import pytest
 from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError
 from evalhaven.domain.jsontext import InvalidJsonError
 from evalhaven.domain.schemas import ItemSchema
+from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.runs.accepting import inline
 from evalhaven.runs.accepting.inline import inline_document, take_apart, write_inline_rows
 from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.local_blobs import LocalBlobStore
+from tests.unit.storage.stored import blob_path
 
 ANY_ITEM = ItemSchema({"type": "object"})
 NUMBERED = ItemSchema({"properties": {"n": {"type": "integer"}}})
@@ -29,14 +32,14 @@ def write(raw: bytes, blobs: BlobStore, schema: ItemSchema = ANY_ITEM) -> bytes:
     assert rows is not None
     with blobs.writer() as writer:
         write_inline_rows(raw, rows, schema, writer)
-        blobs.commit(writer, "run")
-    return blobs.path("run").read_bytes()
+        writer.commit(DEFAULT_PROJECT, "run")
+    return blob_path(blobs, "run").read_bytes()
 
 
 @pytest.fixture
 def blobs(tmp_path: Path) -> BlobStore:
     """Return an empty blob store."""
-    return BlobStore(tmp_path)
+    return LocalBlobStore(tmp_path)
 
 
 def test_rows_are_taken_out_of_the_document() -> None:

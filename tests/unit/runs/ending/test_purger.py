@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.ending import purge
@@ -11,12 +12,13 @@ from evalhaven.runs.ending.purge import Purger, sweep_blobs
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.storage.evals import delete_eval
+from evalhaven.storage.events import KEPT_S, record_event
 from evalhaven.storage.files import delete_file
 from evalhaven.storage.purge import purge_output_items
 from evalhaven.storage.runs import delete_run
-from evalhaven.storage.tables import chunks, evals, files, output_items, runs
+from evalhaven.storage.tables import chunks, evals, events, files, output_items, runs
 from tests.unit.runs.executed import inline_run, lines, read_run, row_of, stored_eval
-from tests.unit.storage.stored import make_file, make_run, store_file, store_run
+from tests.unit.storage.stored import blob_path, make_file, make_run, store_file, store_run
 
 ROWS = lines([row_of(number) for number in range(600)])
 
@@ -42,7 +44,7 @@ async def test_a_deleted_run_leaves_neither_items_nor_chunks_nor_rows(engine: En
     await purger_of(engine).purge_once()
 
     assert await count_rows(engine) == [0, 0]
-    assert not engine.blobs.path(run.id).exists()
+    assert not blob_path(engine.blobs, run.id).exists()
 
 
 async def test_a_purge_that_was_cut_short_is_finished_by_the_next(
@@ -81,7 +83,7 @@ async def test_a_deleted_eval_is_purged_with_its_runs(engine: Engine) -> None:
         assert (await tx.execute(select(evals.c.purged_at))).scalars().all() == [1000]
         assert (await tx.execute(select(runs.c.purged_at))).scalars().all() == [1000, 1000]
 
-    assert not any(engine.blobs.path(run.id).exists() for run in made)
+    assert not any(blob_path(engine.blobs, run.id).exists() for run in made)
 
 
 async def test_files_are_purged_once_they_expire_or_are_deleted_and_nothing_reads_them(engine: Engine) -> None:
@@ -91,12 +93,12 @@ async def test_files_are_purged_once_they_expire_or_are_deleted_and_nothing_read
     read = await store_file(engine.database, make_file(4))
     run = await store_run(engine.database, make_run(await stored_eval(engine), file_id=read.id, has_inline_rows=False))
     for file in (expired, deleted, kept, read):
-        engine.blobs.path(file.id).write_bytes(ROWS)
+        blob_path(engine.blobs, file.id).write_bytes(ROWS)
     async with engine.database.write() as tx:
         await delete_file(tx, SCOPE, deleted.key, 200)
         await delete_file(tx, SCOPE, read.key, 200)
     await purger_of(engine).purge_once()
-    assert [engine.blobs.path(file.id).exists() for file in (expired, deleted, kept, read)] == [
+    assert [blob_path(engine.blobs, file.id).exists() for file in (expired, deleted, kept, read)] == [
         False,
         False,
         True,
@@ -106,17 +108,26 @@ async def test_files_are_purged_once_they_expire_or_are_deleted_and_nothing_read
     await RunConductor(engine, run.scope, run.key).conduct_run()
     assert (await read_run(engine, run)).status is RunStatus.COMPLETED
     await purger_of(engine).purge_once()
-    assert not engine.blobs.path(read.id).exists()
+    assert not blob_path(engine.blobs, read.id).exists()
     async with engine.database.read() as tx:
         names = (await tx.execute(select(files.c.filename).order_by(files.c.key))).scalars().all()
     assert names == ["", "", "rows.jsonl", ""]
+
+
+async def test_old_events_that_nobody_waits_for_are_forgotten(engine: Engine) -> None:
+    async with engine.database.write() as tx:
+        await record_event(tx, SCOPE, "eval.run.succeeded", "old", 999 - KEPT_S)
+        await record_event(tx, SCOPE, "eval.run.succeeded", "new", 1000 - KEPT_S)
+    await purger_of(engine).purge_once()
+    async with engine.database.read() as tx:
+        assert (await tx.execute(select(events.c.object_id))).scalars().all() == ["new"]
 
 
 def commit_blob(engine: Engine, name: str) -> None:
     """Write a blob, as a request does before it stores the row."""
     with engine.blobs.writer() as writer:
         writer.write(b"x")
-        engine.blobs.commit(writer, name)
+        writer.commit(DEFAULT_PROJECT, name)
 
 
 async def test_the_sweep_removes_blobs_whose_row_never_came(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,11 +136,12 @@ async def test_the_sweep_removes_blobs_whose_row_never_came(engine: Engine, monk
     file = await store_file(engine.database)
     for name in (file.id, "evalrun_stray", "file-stray", "file-stray2"):
         commit_blob(engine, name)
-    engine.blobs.path("parts/left").write_bytes(b"x")
+    parts = blob_path(engine.blobs, "x").parent.parent / "parts"
+    (parts / "left").write_bytes(b"x")
     await sweep_blobs(engine.database, engine.blobs)
 
-    assert {name for batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, file.id}
-    assert list(engine.blobs.path("parts").iterdir()) == []
+    assert {name for _, batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, file.id}
+    assert list(parts.iterdir()) == []
     assert list(engine.blobs.unnamed(9)) == []
 
 
@@ -141,11 +153,11 @@ async def test_the_sweep_leaves_blobs_that_it_does_not_know_and_says_so(
     run = await inline_run(engine, ROWS)
     strays = {f"file-stray{number}" for number in range(5)}
     for name in strays:
-        engine.blobs.path(name).write_bytes(b"x")
+        blob_path(engine.blobs, name).write_bytes(b"x")
     with capture_logs() as logs:
         await sweep_blobs(engine.database, engine.blobs)
 
-    assert {name for batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, *strays}
+    assert {name for _, batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, *strays}
     [told] = logs
     assert (told["event"], told["count"]) == ("unknown_blobs_kept", 5)
     assert len(told["such_as"].split(", ")) == 2

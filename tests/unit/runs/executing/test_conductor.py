@@ -138,7 +138,7 @@ async def test_an_unexpected_error_fails_the_run_and_is_logged(engine: Engine, m
 async def test_a_canceled_run_whose_rows_are_gone_already_is_no_error(engine: Engine) -> None:
     run = await inline_run(engine, ROWS)
     await RunPlanner(engine, run, lambda: False).plan_run(ItemSchema(True))
-    engine.blobs.delete(run.id)
+    engine.blobs.delete(run.scope, run.id)
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
         patch.setattr(RunConductor, "_is_over", canceling(engine, run))
         after = await conduct(engine, run)

@@ -20,7 +20,7 @@ from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.runs import save_reopened, save_status
 from tests.unit.runs.answering import Answering, calling, completion
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of, stored_eval
-from tests.unit.storage.stored import make_file, make_run, store_file, store_run
+from tests.unit.storage.stored import blob_path, make_file, make_run, store_file, store_run
 
 ROWS = lines([row_of(number) for number in range(1200)])
 FIRST_ROWS = b"".join(ROWS.splitlines(keepends=True)[:700])
@@ -53,7 +53,7 @@ async def run_over(engine: Engine, kind: str) -> Run:
     if kind == "inline rows":
         return await inline_run(engine, ROWS, status=RunStatus.QUEUED, source_bytes=len(ROWS))
     file = await store_file(engine.database, make_file(size_bytes=len(ROWS)))
-    engine.blobs.path(file.id).write_bytes(ROWS)
+    blob_path(engine.blobs, file.id).write_bytes(ROWS)
     parent = await stored_eval(engine)
     source = {"type": "jsonl", "source": {"type": "file_id", "id": file.id}}
     more: dict[str, Any] = {"file_id": file.id, "has_inline_rows": False, "source_bytes": len(ROWS)}
@@ -61,7 +61,7 @@ async def run_over(engine: Engine, kind: str) -> Run:
 
 
 def blob_of(engine: Engine, run: Run) -> Path:
-    return engine.blobs.path(run.file_id or run.id)
+    return blob_path(engine.blobs, run.file_id or run.id)
 
 
 async def conduct(engine: Engine, run: Run) -> Run:
@@ -197,7 +197,7 @@ async def test_no_model_is_asked_about_what_is_left_of_an_attached_file(
 ) -> None:
     file = await store_file(sampling.database, make_file(size_bytes=4000, filename="a.gif"))
     if left is not None:
-        sampling.blobs.path(file.id).write_bytes(left)
+        blob_path(sampling.blobs, file.id).write_bytes(left)
     with anyio.fail_after(30):
         failed = await conduct(sampling, await _attaching(sampling, await stored_eval(sampling), file.id))
 

@@ -147,7 +147,7 @@ async def test_who_conducted_a_run_before_it_was_queued_again_neither_stores_nor
 async def test_a_run_over_rows_that_are_gone_is_mended_from_its_own_items(sampling: Engine, model: FlakyModel) -> None:
     model.refuses = every(2)
     run = await conduct(sampling, await sampled_run(sampling, 20))
-    sampling.blobs.delete(run.id)
+    sampling.blobs.delete(run.scope, run.id)
     model.refuses = lambda _prompt: False
 
     run = await conduct(sampling, await reopen(sampling, run))

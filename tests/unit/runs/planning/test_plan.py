@@ -17,7 +17,7 @@ from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.runs.sources.source_file import source_blob
 from evalhaven.storage.chunks import insert_chunks
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
-from tests.unit.storage.stored import make_run, store_eval, store_file, store_run
+from tests.unit.storage.stored import OTHER_PROJECT, add_project, blob_path, make_run, store_eval, store_file, store_run
 
 NUMBERED = ItemSchema({"properties": {"n": {"type": "integer"}}})
 
@@ -32,7 +32,7 @@ async def file_run(engine: Engine, content: bytes) -> Run:
     file = await store_file(engine.database)
     parent = await store_eval(engine.database)
     new = make_run(parent, file_id=file.id, has_inline_rows=False, status=RunStatus.IN_PROGRESS)
-    engine.blobs.path(file.id).write_bytes(content)
+    blob_path(engine.blobs, file.id).write_bytes(content)
     return await store_run(engine.database, new)
 
 
@@ -128,9 +128,23 @@ async def test_a_file_without_rows_is_refused(engine: Engine, content: bytes) ->
 
 async def test_a_file_that_is_gone_is_refused(engine: Engine) -> None:
     run = await file_run(engine, b"")
-    engine.blobs.delete(source_blob(run))
+    engine.blobs.delete(run.scope, source_blob(run))
     with pytest.raises(InvalidRowsError, match=f"The file '{run.file_id}' of the data source is gone"):
         await plan_run(engine, run)
+
+
+async def test_a_run_reads_the_file_of_its_own_project(engine: Engine) -> None:
+    await add_project(engine.database)
+    mine = await file_run(engine, b'{"item":{"n":1}}\n')
+    theirs = await store_file(engine.database, scope=OTHER_PROJECT)
+    blob_path(engine.blobs, theirs.id, OTHER_PROJECT).write_bytes(b'{"item":{"n":1}}\n{"item":{"n":2}}\n')
+    parent = await store_eval(engine.database, scope=OTHER_PROJECT)
+    new = make_run(parent, 1, OTHER_PROJECT, file_id=theirs.id, has_inline_rows=False, status=RunStatus.IN_PROGRESS)
+    run = await store_run(engine.database, new)
+
+    assert (run.id, run.file_id) == (mine.id, mine.file_id)
+    assert await plan_run(engine, mine) == 1
+    assert await plan_run(engine, run) == 2
 
 
 async def test_a_line_over_the_limit_is_refused_by_its_number(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

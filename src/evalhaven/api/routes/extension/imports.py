@@ -1,13 +1,14 @@
 """`/api/import/…`: takes in objects of another server, in batches of one JSON object a line."""
 
 from contextlib import nullcontext
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import spooled_body
 from evalhaven.api.rendering import json_response
+from evalhaven.api.requests import PathEvalId, PathRunId
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.api.uploads import receive_form
 from evalhaven.domain import jsontext
@@ -21,27 +22,59 @@ from evalhaven.importers.documents import ImportRefusedError, file_of, parse_obj
 from evalhaven.importers.intake import Intake, Outcome
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.runs import get_run
+from evalhaven.wire.imports import ImportFileForm, ImportOutcome, ImportRefusal
 
-router = APIRouter(prefix="/api/import", include_in_schema=False)
+router = APIRouter(prefix="/api/import", tags=["Import"])
 
-Origin = Annotated[str, Query(min_length=1, max_length=500)]
-Check = Annotated[bool, Query()]
+Origin = Annotated[
+    str, Query(min_length=1, max_length=500, description="Where the objects come from. Each of them shows it.")
+]
+Check = Annotated[bool, Query(description="Whether to store nothing, and only say what would come over.")]
+
+_LINES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A JSON object a line, as the first server answered it.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": {"$ref": f"#/components/schemas/{ImportFileForm.__name__}"}}},
+    }
+}
 
 
-@router.post("/evals")
+@router.post(
+    "/evals",
+    operation_id="importEvals",
+    response_model=ImportOutcome,
+    response_description="What came of it.",
+    openapi_extra=_LINES,
+)
 async def import_evals(
     request: Request, services: ServicesOf, scope: ScopeOf, origin: Origin, *, check: Check = False
 ) -> Response:
-    """Take in evals."""
+    """Take in evals of another server. What is here already stays as it is."""
     lines = await _lines(request, services)
     return _answer(await _intake(services, scope, origin, check=check).take_evals(lines))
 
 
-@router.post("/evals/{eval_id}/runs")
+@router.post(
+    "/evals/{eval_id}/runs",
+    operation_id="importRuns",
+    response_model=ImportOutcome,
+    response_description="What came of it.",
+    openapi_extra=_LINES,
+)
 async def import_runs(
-    eval_id: str, request: Request, services: ServicesOf, scope: ScopeOf, origin: Origin, *, check: Check = False
+    eval_id: PathEvalId, request: Request, services: ServicesOf, scope: ScopeOf, origin: Origin, *, check: Check = False
 ) -> Response:
-    """Take in finished runs of an eval; in a check the eval need not be here yet."""
+    """Take in finished runs of an eval.
+
+    With `check=true` the eval may be absent.
+    """
     lines = await _lines(request, services)
     async with services.database.read() as tx:
         try:
@@ -53,10 +86,16 @@ async def import_runs(
     return _answer(await _intake(services, scope, origin, check=check).take_runs(parent, lines))
 
 
-@router.post("/evals/{eval_id}/runs/{run_id}/output_items")
+@router.post(
+    "/evals/{eval_id}/runs/{run_id}/output_items",
+    operation_id="importOutputItems",
+    response_model=ImportOutcome,
+    response_description="What came of it.",
+    openapi_extra=_LINES,
+)
 async def import_output_items(
-    eval_id: str,
-    run_id: str,
+    eval_id: PathEvalId,
+    run_id: PathRunId,
     request: Request,
     services: ServicesOf,
     scope: ScopeOf,
@@ -64,7 +103,10 @@ async def import_output_items(
     *,
     check: Check = False,
 ) -> Response:
-    """Take in output items of an imported run; in a check the run need not be here yet."""
+    """Take in output items of an imported run.
+
+    With `check=true` the run may be absent. A run that was executed here takes none.
+    """
     lines = await _lines(request, services)
     run: Run | None = None
     async with services.database.read() as tx:
@@ -81,11 +123,20 @@ async def import_output_items(
     return _answer(outcome)
 
 
-@router.post("/files")
+@router.post(
+    "/files",
+    operation_id="importFile",
+    response_model=ImportOutcome,
+    response_description="What came of it.",
+    openapi_extra=_FORM,
+)
 async def import_file(
     request: Request, services: ServicesOf, scope: ScopeOf, origin: Origin, *, check: Check = False
 ) -> Response:
-    """Take in a file: a form of its `document` and its content as `file`."""
+    """Take in a file.
+
+    A file that is here already stays as it is, unless it was made again from output items: the real one replaces it.
+    """
     with services.blobs.writer() as writer:
         form = await receive_form(request, writer, services.config.max_file_bytes)
         document: JsonObject = {}
@@ -97,10 +148,10 @@ async def import_file(
         intake = _intake(services, scope, origin, check=True)
         outcome = await intake.take_file(new)
         if outcome.created and not check:
-            await anyio.to_thread.run_sync(services.blobs.commit, writer, new.id)
+            await anyio.to_thread.run_sync(writer.commit, scope, new.id)
             # Of a file that is replaced, the blob is the only content: it stays when the row cannot be stored, and the
             # next import replaces it again.
-            with nullcontext() if outcome.replaced else services.blobs.kept_on_success(new.id):
+            with nullcontext() if outcome.replaced else services.blobs.kept_on_success(scope, new.id):
                 outcome = await _intake(services, scope, origin, check=False).take_file(new)
     return _answer(outcome)
 
@@ -110,11 +161,12 @@ def _intake(services: Services, scope: ProjectScope, origin: str, *, check: bool
 
 
 async def _lines(request: Request, services: Services) -> list[bytes]:
-    async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
+    async with spooled_body(request, services.spool_dir, services.config.max_body_bytes) as raw:
         return [line for line in raw[:].split(b"\n") if line.strip()]
 
 
 def _answer(outcome: Outcome) -> Response:
-    refused = [{"id": public_id, "reason": reason} for public_id, reason in outcome.refused]
-    body = {"created": outcome.created, "unchanged": outcome.unchanged, "refused": refused}
-    return json_response(jsontext.render(body))
+    refused = [ImportRefusal(id=public_id, reason=reason) for public_id, reason in outcome.refused]
+    body = ImportOutcome(created=outcome.created, unchanged=outcome.unchanged, refused=refused)
+    # Not by pydantic's own writer: ids may hold lone surrogates.
+    return json_response(jsontext.render(body.model_dump()))

@@ -4,20 +4,30 @@ from fastapi import APIRouter, Response
 
 from evalhaven.api.rendering import json_response
 from evalhaven.api.services import ServicesOf
-from evalhaven.wire.server import PartFinding, ServerExamination
+from evalhaven.wire.server import PartFinding, ServerExamination, ServerSettings
 
-router = APIRouter(prefix="/api", include_in_schema=False)
+router = APIRouter(prefix="/api", tags=["Server"])
 
 
-@router.get("/settings")
+@router.get(
+    "/settings", operation_id="getSettings", response_model=ServerSettings, response_description="The settings."
+)
 async def get_settings(services: ServicesOf) -> Response:
-    """Get the settings in effect; what is secret is masked."""
+    """Get the settings in effect, with where each comes from. Secrets are masked."""
     return json_response(services.settings.model_dump_json())
 
 
 # It sends requests to others, so no page that is merely shown may cause it.
-@router.post("/examination")
+@router.post(
+    "/examination",
+    operation_id="examineServer",
+    response_model=ServerExamination,
+    response_description="What was found.",
+)
 async def examine(services: ServicesOf) -> Response:
-    """Ask each endpoint of models and of embeddings whether it answers, with the keys that this server has."""
+    """Ask each endpoint of models and of embeddings whether it answers.
+
+    The server asks with its own keys. The findings also say whether WordNet is there.
+    """
     findings = [PartFinding(text=each.text, is_problem=each.is_problem) for each in await services.examine()]
     return json_response(ServerExamination(findings=findings).model_dump_json())

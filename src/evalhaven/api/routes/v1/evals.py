@@ -47,8 +47,9 @@ async def list_evals(
 ) -> Response:
     """List the evals of the project."""
     page = page_request(after, limit, order, services.config.list_order)
-    async with services.database.read() as tx:
-        found = await store.list_evals(tx, scope, page, by_update=order_by == "updated_at")
+    found = await services.database.fetch(
+        lambda tx: store.list_evals(tx, scope, page, by_update=order_by == "updated_at")
+    )
     texts = [eval_text(each) for each in found.objects]
     return json_response(list_text(texts, [each.id for each in found.objects], has_more=found.has_more))
 
@@ -56,8 +57,7 @@ async def list_evals(
 @router.get("/{eval_id}", operation_id="getEval", response_model=wire.Eval)
 async def get_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Get an eval."""
-    async with services.database.read() as tx:
-        found = await store.get_eval(tx, scope, eval_id)
+    found = await services.database.fetch(lambda tx: store.get_eval(tx, scope, eval_id))
     return json_response(eval_text(found))
 
 

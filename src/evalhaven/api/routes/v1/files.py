@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
-from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 
+from evalhaven.api.contents import BlobResponse
 from evalhaven.api.lists import After, OrderOf, page_request
 from evalhaven.api.rendering import file_text, json_response, list_text
 from evalhaven.api.services import ScopeOf, ServicesOf
@@ -49,21 +48,6 @@ _UPLOAD_SCHEMA: dict[str, Any] = {
 _CONTENT: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string"}}}
 
 
-class _ContentResponse(FileResponse):
-    """A file's content, or the part of it that a header `Range` asks for; refusals have the form of all others."""
-
-    @classmethod
-    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
-        try:
-            return super()._parse_range_header(http_range, file_size)
-        except MalformedRangeHeader:
-            # HTTP has what cannot be understood ignored: no range is the whole file.
-            return []
-        except RangeNotSatisfiable as error:
-            message = f"The file has {file_size} bytes, and the header 'Range' asks for none of them."
-            raise HTTPException(416, message, {"content-range": f"bytes */{file_size}"}) from error
-
-
 @router.post("", operation_id="createFile", response_model=wire.OpenAIFile, openapi_extra=_UPLOAD_SCHEMA)
 async def create_file(request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Upload a file; its rows are checked by the runs that read it."""
@@ -82,8 +66,8 @@ async def create_file(request: Request, services: ServicesOf, scope: ScopeOf) ->
             purpose=_purpose(form),
             size_bytes=writer.size_bytes,
         )
-        await anyio.to_thread.run_sync(services.blobs.commit, writer, file_id)
-    with services.blobs.kept_on_success(file_id):
+        await anyio.to_thread.run_sync(writer.commit, scope, file_id)
+    with services.blobs.kept_on_success(scope, file_id):
         async with services.database.write() as tx:
             await store.insert_file(tx, scope, new)
     return json_response(file_text(new))
@@ -129,20 +113,13 @@ async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Res
     async with services.database.read() as tx:
         found = await store.get_file(tx, scope, file_id, services.now())
     try:
-        services.blobs.open_whole(found.id, found.size_bytes).close()
+        blob = services.blobs.open_whole(scope, found.id, found.size_bytes)
     except DamagedFileError:
         # Unless it was deleted or replaced just now.
         async with services.database.read() as tx:
-            again = await store.get_file(tx, scope, file_id, services.now())
-        services.blobs.open_whole(again.id, again.size_bytes, "file_id").close()
-    # Whatever was uploaded is never shown by a browser as a page of this server.
-    headers = {"x-content-type-options": "nosniff"}
-    return _ContentResponse(
-        services.blobs.path(found.id),
-        media_type="application/octet-stream",
-        filename=found.filename,
-        headers=headers,
-    )
+            found = await store.get_file(tx, scope, file_id, services.now())
+        blob = services.blobs.open_whole(scope, found.id, found.size_bytes, "file_id")
+    return BlobResponse(blob, found.size_bytes, services.blobs.modified_at(scope, found.id), found.filename)
 
 
 @router.delete("/{file_id}", operation_id="deleteFile", response_model=wire.DeleteFileResponse)

@@ -9,8 +9,8 @@ from evalhaven.api.rendering import json_response, list_text, output_item_text
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.statuses import ITEM_STATUS_FILTERS
 from evalhaven.storage import output_items as store
-from evalhaven.storage.evals import get_eval
-from evalhaven.storage.runs import get_run
+from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.runs import get_run_and_eval
 from evalhaven.wire import output_items as wire
 
 router = APIRouter(prefix="/evals/{eval_id}/runs/{run_id}/output_items", tags=["Evals"])
@@ -30,12 +30,14 @@ async def list_output_items(  # noqa: PLR0913, PLR0917 - a parameter each of the
     """List the output items of a run in the order of their completion."""
     page = page_request(after, limit, order, services.config.list_order)
     wanted = None if status is None else ITEM_STATUS_FILTERS[status]
-    async with services.database.read() as tx:
-        parent = await get_eval(tx, scope, eval_id)
-        run = await get_run(tx, scope, eval_id, run_id)
+
+    async def read(tx: ReadTransaction) -> Response:
+        run, parent = await get_run_and_eval(tx, scope, eval_id, run_id)
         found = await store.list_output_items(tx, scope, run.key, page, wanted)
-    texts = [output_item_text(item, run, run.criteria(parent)) for item in found.objects]
-    return json_response(list_text(texts, [item.id for item in found.objects], has_more=found.has_more))
+        texts = [output_item_text(item, run, run.criteria(parent)) for item in found.objects]
+        return json_response(list_text(texts, [item.id for item in found.objects], has_more=found.has_more))
+
+    return await services.database.fetch(read)
 
 
 @router.get("/{output_item_id}", operation_id="getEvalRunOutputItem", response_model=wire.EvalRunOutputItem)
@@ -43,8 +45,10 @@ async def get_output_item(
     eval_id: str, run_id: str, output_item_id: str, services: ServicesOf, scope: ScopeOf
 ) -> Response:
     """Get an output item."""
-    async with services.database.read() as tx:
-        parent = await get_eval(tx, scope, eval_id)
-        run = await get_run(tx, scope, eval_id, run_id)
+
+    async def read(tx: ReadTransaction) -> Response:
+        run, parent = await get_run_and_eval(tx, scope, eval_id, run_id)
         item = await store.get_output_item(tx, scope, run.key, output_item_id)
-    return json_response(output_item_text(item, run, run.criteria(parent)))
+        return json_response(output_item_text(item, run, run.criteria(parent)))
+
+    return await services.database.fetch(read)

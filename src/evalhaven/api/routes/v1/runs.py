@@ -13,6 +13,7 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage import evals as eval_store
 from evalhaven.storage import runs as store
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire import runs as wire
 
 router = APIRouter(prefix="/evals/{eval_id}/runs", tags=["Evals"])
@@ -35,7 +36,7 @@ async def create_run(
     """
     acceptance = services.acceptance
     parent = await acceptance.get_executable_eval(scope, eval_id)
-    async with spooled_body(request, services.blobs, services.config.max_body_bytes) as raw:
+    async with spooled_body(request, services.spool_dir, services.config.max_body_bytes) as raw:
         prepared = await acceptance.prepare_run(scope, parent, raw, strict=strict)
         claim = claim_of(request, idempotency_key, raw)
     run = await acceptance.store_run(scope, prepared, claim)
@@ -54,19 +55,24 @@ async def list_runs(
 ) -> Response:
     """List the runs of an eval."""
     page = page_request(after, limit, order, services.config.list_order)
-    async with services.database.read() as tx:
+
+    async def read(tx: ReadTransaction) -> Response:
         parent = await eval_store.get_eval(tx, scope, eval_id)
         found = await store.list_runs(tx, scope, parent.key, page, status)
-    return _renderer(services).list_response(found, parent)
+        return _renderer(services).list_response(found, parent)
+
+    return await services.database.fetch(read)
 
 
 @router.get("/{run_id}", operation_id="getEvalRun", response_model=wire.EvalRun)
 async def get_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Get a run; its counts grow while it is in progress."""
-    async with services.database.read() as tx:
-        parent = await eval_store.get_eval(tx, scope, eval_id)
-        run = await store.get_run(tx, scope, eval_id, run_id)
-    return _renderer(services).run_response(run, parent)
+
+    async def read(tx: ReadTransaction) -> Response:
+        run, parent = await store.get_run_and_eval(tx, scope, eval_id, run_id)
+        return _renderer(services).run_response(run, parent)
+
+    return await services.database.fetch(read)
 
 
 @router.post("/{run_id}", operation_id="cancelEvalRun", response_model=wire.EvalRun)

@@ -1,0 +1,217 @@
+"""Blobs as files below the data directory: a directory a project, a file a blob.
+
+A blob is written in `parts/`, beside its place, made durable, then renamed. `unnamed/` has the marks.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Generator, Iterator
+from itertools import islice
+from pathlib import Path
+
+from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.storage.blobs import BlobReader, BlobStore
+
+_OWNER_ONLY = 0o700
+_IDENTITY = ".identity"
+
+
+class LocalBlobWriter:
+    """A blob being written."""
+
+    def __init__(self, blobs: "LocalBlobStore", part: Path) -> None:
+        self._blobs = blobs
+        self._part = part
+        # Whoever copies a blob, with its access, to another place copies it for its owner only.
+        self._file = open(part, "wb", opener=_open_for_owner)  # noqa: SIM115 - pathlib has no openers
+        self.size_bytes = 0
+
+    def write(self, block: bytes | bytearray) -> None:
+        """Append bytes."""
+        self._file.write(block)
+        self.size_bytes += len(block)
+
+    def commit(self, scope: ProjectScope, name: str) -> None:
+        """Make the blob durable and give it its name; it is marked as unnamed until it is confirmed."""
+        # Not made durable: a power cut that loses the mark costs the space of a blob, at the worst.
+        mark = self._blobs.mark_path(scope, name)
+        _make_directory(mark.parent)
+        mark.touch(mode=0o600)
+        self.move_to(self._blobs.path(scope, name))
+
+    def move_to(self, final: Path) -> None:
+        """Make the bytes durable, and a file of their own."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        _make_directory(final.parent)
+        self._part.rename(final)
+        _sync_directory(final.parent)
+
+    def discard(self) -> None:
+        """Drop the bytes; nothing after a commit."""
+        # On a full disk closing fails, as it writes what is buffered; the space must be given back all the same.
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)
+
+
+class LocalBlobStore(BlobStore):
+    """Blobs in a directory of this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.place = str(directory)
+        self.identity_path = directory / _IDENTITY
+        self.identity_place = str(self.identity_path)
+        self._parts = directory / "parts"
+        self._marks = directory / "unnamed"
+        for made in (self._parts, self._marks):
+            directory.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+            made.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+
+    def identity(self) -> str | None:
+        """Return the name that tells this blob store from every other, None if it was given none."""
+        try:
+            return self.identity_path.read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def save_identity(self, identity: str) -> None:
+        """Give this blob store its name, durably."""
+        with self.writer() as writer:
+            writer.write(f"{identity}\n".encode())
+            writer.move_to(self.identity_path)
+
+    @contextlib.contextmanager
+    def writer(self) -> Generator[LocalBlobWriter]:
+        """Open a new blob for writing; leaving the block without a commit drops the bytes."""
+        writer = LocalBlobWriter(self, self._parts / secrets.token_hex(16))
+        try:
+            yield writer
+        finally:
+            writer.discard()
+
+    def confirm(self, scope: ProjectScope, name: str) -> None:
+        """Take note that a row names a blob, or that the blob is gone."""
+        self.mark_path(scope, name).unlink(missing_ok=True)
+
+    def path(self, scope: ProjectScope, name: str) -> Path:
+        """Return where a blob stands, whether or not it exists."""
+        return self.directory / str(scope.project_id) / name
+
+    def mark_path(self, scope: ProjectScope, name: str) -> Path:
+        """Return where the mark of a blob stands, whether or not it exists."""
+        return self._marks / str(scope.project_id) / name
+
+    def open(self, scope: ProjectScope, name: str) -> BlobReader:
+        """Open a blob for reading; it can be read on when it is deleted.
+
+        Raises:
+            FileNotFoundError: There is no such blob.
+        """
+        return self.path(scope, name).open("rb")
+
+    def modified_at(self, scope: ProjectScope, name: str) -> float:
+        """Return when a blob was written.
+
+        Raises:
+            FileNotFoundError: There is no such blob.
+        """
+        return self.path(scope, name).stat().st_mtime
+
+    def delete(self, scope: ProjectScope, name: str) -> None:
+        """Delete a blob; one that is gone already is no error."""
+        self.path(scope, name).unlink(missing_ok=True)
+
+    def names(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
+        """Yield the names of all blobs, so many at once, each time of one project."""
+        yield from _names_by_project(self.directory, at_once)
+
+    def unnamed(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
+        """Yield the names of the blobs that no row may name, so many at once, each time of one project."""
+        # Marks are taken away while they are gone through.
+        yield from list(_names_by_project(self._marks, at_once))
+
+    def is_empty(self) -> bool:
+        """Tell whether there is no blob at all, of a release without projects neither."""
+        return next(self.names(at_once=1), None) is None and not self._flat_names(self.directory)
+
+    def find_problem(self, needed_bytes: int) -> str | None:
+        """Return why nothing can be stored on the disk now, None where it can.
+
+        Args:
+            needed_bytes: How much has to be free.
+        """
+        for directory in (self.directory.parent, self._parts):
+            disk = os.statvfs(directory)
+            free_bytes = disk.f_bavail * disk.f_frsize
+            if disk.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK):
+                return f"{directory} cannot be written."
+            if free_bytes < needed_bytes or (disk.f_files and not disk.f_favail):
+                return f"The disk of {directory} is full: {free_bytes / 1e6:.1f} MB are free."
+        return None
+
+    def drop_parts(self) -> None:
+        """Drop what uploads left behind that were cut short; call it while nothing writes."""
+        for part in self._parts.iterdir():
+            part.unlink(missing_ok=True)
+
+    def move_into_projects(self) -> list[str]:
+        """Move what a release without projects kept into the directory of the one project that there was.
+
+        Each blob is moved by a rename, after its mark, so a start that is cut short is gone on with by the next.
+
+        Returns:
+            The blobs that stay where they are, since the project has others of their names.
+        """
+        left: list[str] = []
+        for flat in (self._marks, self.directory):
+            names = self._flat_names(flat)
+            own = flat / str(DEFAULT_PROJECT.project_id)
+            if names:
+                _make_directory(own)
+            for name in names:
+                if (own / name).exists():
+                    left.append(name)
+                else:
+                    (flat / name).rename(own / name)
+            if names:
+                _sync_directory(own)
+                _sync_directory(flat)
+        return left
+
+    @staticmethod
+    def _flat_names(directory: Path) -> list[str]:
+        with os.scandir(directory) as entries:
+            return [entry.name for entry in entries if entry.is_file() and entry.name != _IDENTITY]
+
+
+def _names_by_project(directory: Path, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
+    with os.scandir(directory) as entries:
+        projects = [int(entry.name) for entry in entries if entry.name.isdecimal() and entry.is_dir()]
+    for project_id in sorted(projects):
+        with os.scandir(directory / str(project_id)) as entries:
+            names = (entry.name for entry in entries if entry.is_file())
+            while batch := list(islice(names, at_once)):
+                yield ProjectScope(project_id), batch
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _make_directory(directory: Path) -> None:
+    """Make a directory where there is none, durably: what is put into it must be found after a power cut."""
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=_OWNER_ONLY)
+        _sync_directory(directory.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,217 @@
+"""`/api/openapi.json`: it has every route below `/api/`, and each answers what the document says."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from tests.contract.conftest import eval_body, inline_source, wait_for_end
+from tests.contract.document import AnswerChecker
+from tests.docs.compatibility_page import own_application
+from tests.importing.moving import ORIGIN, a_file, a_run, an_eval, an_item
+from tests.server import Server
+
+IMPORT = {"origin": ORIGIN}
+UNKNOWN = "evalrun_00000000000000000000000000000000"
+
+
+@dataclass
+class Api:
+    """A server of its own, since what is imported would stand in the lists of other tests."""
+
+    client: httpx2.Client
+    document: dict[str, Any]
+    run: dict[str, Any]
+    parent: dict[str, Any] = field(default_factory=an_eval)
+
+    def post(self, path: str, *documents: Any, **query: Any) -> httpx2.Response:
+        """Import documents, a line each."""
+        content = "\n".join(map(json.dumps, documents))
+        return self.client.post(f"/api/import/{path}", params={**IMPORT, **query}, content=content)
+
+
+def _import_eval(api: Api) -> httpx2.Response:
+    return api.post("evals", api.parent, {"object": "eval"})
+
+
+def _import_run(api: Api) -> httpx2.Response:
+    _import_eval(api)
+    return api.post(f"evals/{api.parent['id']}/runs", a_run(api.parent), a_run(api.parent, 2, status="queued"))
+
+
+def _import_items(api: Api) -> httpx2.Response:
+    _import_run(api)
+    run = a_run(api.parent)
+    return api.post(f"evals/{run['eval_id']}/runs/{run['id']}/output_items", an_item(run, 0), {})
+
+
+def _import_file(api: Api) -> httpx2.Response:
+    form = {"document": json.dumps(a_file(bytes=2))}
+    return api.client.post("/api/import/files", params=IMPORT, data=form, files={"file": ("x", b"{}")})
+
+
+def _get_imported(api: Api) -> httpx2.Response:
+    _import_run(api)
+    return api.client.get(f"/api/runs/{a_run(api.parent)['id']}")
+
+
+CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
+    "getExtensionDocument": [lambda api: api.client.get("/api/openapi.json")],
+    "getSettings": [lambda api: api.client.get("/api/settings")],
+    "examineServer": [lambda api: api.client.post("/api/examination")],
+    "getRunById": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}?rows=false"),
+        _get_imported,
+    ],
+    "regradeRun": [
+        lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade"),
+        lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade", json={"evalhaven": {"labels": ["anew"]}}),
+    ],
+    "retryRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/retry", json={"budget": {"tokens": 9}})],
+    "importEvals": [_import_eval],
+    "importRuns": [_import_run],
+    "importOutputItems": [_import_items],
+    "importFile": [_import_file],
+}
+"""What is sent to each operation so that it answers with success, by the operation's id."""
+
+REFUSALS: dict[str, tuple[int, Callable[[Api], httpx2.Response]]] = {
+    "a parameter that is missing": (400, lambda api: api.client.post("/api/import/evals")),
+    "a body that is no JSON": (400, lambda api: api.client.post(f"/api/runs/{UNKNOWN}/regrade", content="{")),
+    "a page of another origin": (
+        403,
+        lambda api: api.client.post("/api/examination", headers={"origin": "http://evil.example"}),
+    ),
+    "a run that is not there": (404, lambda api: api.client.get(f"/api/runs/{UNKNOWN}")),
+    "an eval that is not there": (404, lambda api: api.post(f"evals/{an_eval(9)['id']}/runs")),
+    "a run to grade that is not there": (404, lambda api: api.client.post(f"/api/runs/{UNKNOWN}/regrade")),
+    "a body over the limit": (
+        413,
+        lambda api: api.client.post("/api/import/evals", params=IMPORT, content=b" " * (1 << 20) + b"{}"),
+    ),
+    "a body that is compressed": (
+        415,
+        lambda api: api.client.post("/api/import/evals", params=IMPORT, headers={"content-encoding": "gzip"}),
+    ),
+}
+"""What is refused, and with which status."""
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    directory: Path = tmp_path_factory.mktemp("extension")
+    with Server(directory, EVALHAVEN_MAX_BODY_MB="1").running() as server, httpx2.Client(base_url=server.url) as client:
+        document = client.get("/api/openapi.json").json()
+        parent = client.post("/v1/evals", json=eval_body()).json()
+        run = client.post(f"/v1/evals/{parent['id']}/runs", json={"data_source": inline_source()}).json()
+        yield Api(client, document, wait_for_end(client, run))
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the operations of a document by their ids."""
+    return {each["operationId"]: each for path in document["paths"].values() for each in path.values()}
+
+
+def test_every_route_below_api_is_in_the_document(extension_document: dict[str, Any]) -> None:
+    served = {
+        (each.path, method.lower())
+        for each in iter_route_contexts(own_application().routes)
+        if str(each.path).startswith("/api")
+        for method in each.methods or ()
+    }
+    documented = {(path, method) for path, item in extension_document["paths"].items() for method in item}
+
+    assert documented == served
+    assert ("/api/runs/{run_id}", "get") in served
+
+
+def test_every_operation_is_called_here(extension_document: dict[str, Any]) -> None:
+    assert operations(extension_document).keys() == CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_operation_answers_what_the_document_says(api: Api, name: str) -> None:
+    checker = AnswerChecker(api.document)
+    for number, call in enumerate(CALLS[name], 1):
+        answer = call(api)
+        assert answer.is_success, answer.text
+        checker.check(answer)
+        assert checker.checked == number, "the answer was held against the document"
+        assert str(answer.status_code) in operations(api.document)[name]["responses"]
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_is_one_that_the_document_names(api: Api, name: str) -> None:
+    status, call = REFUSALS[name]
+    answer = call(api)
+    assert answer.status_code == status, answer.text
+    checker = AnswerChecker(api.document)
+    checker.check(answer)
+    assert checker.checked == 1
+
+
+def test_the_check_sees_a_wrong_answer_and_an_unnamed_code(api: Api) -> None:
+    found = api.client.get(f"/api/runs/{api.run['id']}")
+    checker = AnswerChecker(api.document)
+    for content, status in (
+        (found.text.replace('"completed"', '"over"'), 200),
+        (found.text.replace('"items_planned"', '"items"'), 200),
+        ('{"error": {"message": "No.", "type": "x", "param": null, "code": "made_up"}}', 404),
+        ('{"error": "No."}', 404),
+    ):
+        wrong = httpx2.Response(
+            status, text=content, headers={"content-type": "application/json"}, request=found.request
+        )
+        with pytest.raises(AssertionError):
+            checker.check(wrong)
+
+
+def test_every_error_of_an_operation_has_the_envelope(extension_document: dict[str, Any]) -> None:
+    envelope = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
+    for name, operation in operations(extension_document).items():
+        errors = {status: each for status, each in operation["responses"].items() if not status.startswith("2")}
+        in_query = [each for each in operation.get("parameters", []) if each["in"] != "path"]
+        assert errors.keys() >= {"503", "default"}, name
+        assert ("400" in errors) == (bool(in_query) or "requestBody" in operation), name
+        assert all(each["content"] == envelope for each in errors.values()), name
+        assert ("413" in errors) == ("415" in errors) == ("requestBody" in operation), name
+    assert "Retry-After" in operations(extension_document)["retryRun"]["responses"]["503"]["headers"]
+
+
+def test_every_field_and_parameter_of_our_own_is_explained(
+    extension_document: dict[str, Any], document: dict[str, Any]
+) -> None:
+    schemas = extension_document["components"]["schemas"]
+    contract = document["components"]["schemas"].keys()
+    own = [name for name in schemas if name not in contract or re.search(r"^(Run(?!Grader)|.*Extension$)", name)]
+    unexplained = [
+        f"{name}.{key}"
+        for name in own
+        for key, value in schemas[name].get("properties", {}).items()
+        if "description" not in value and key not in schemas["EvalRun"]["properties"]
+    ]
+    parameters = [each for one in operations(extension_document).values() for each in one.get("parameters", [])]
+
+    assert {"EvalRunExtension", "RunBudget", "ImportOutcome", "ShownSetting", "RegradeRunRequest"} <= set(own)
+    assert unexplained == []
+    assert [each["name"] for each in parameters if "description" not in each] == []
+
+
+def test_the_contract_knows_nothing_of_api(document: dict[str, Any]) -> None:
+    assert [path for path in document["paths"] if path.startswith("/api")] == []
+    assert {"ServerSettings", "ImportOutcome", "EvalRunById"}.isdisjoint(document["components"]["schemas"])
+
+
+def test_the_document_is_read_like_any_other(http: httpx2.Client, extension_document: dict[str, Any]) -> None:
+    answer = http.get("/api/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == extension_document
+    assert extension_document["openapi"].startswith("3.1.")
+    assert http.post("/api/openapi.json").status_code == 405

@@ -1,0 +1,16 @@
+"""Which pages there are, and what makes each of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.docs.reference.api import render_api
+from tests.docs.reference.cli import render_cli
+from tests.docs.reference.configuration import render_configuration
+
+DIRECTORY = Path(__file__).resolve().parents[3] / "docs" / "reference"
+
+PAGES: dict[str, Callable[[], str]] = {
+    "api.md": render_api,
+    "cli.md": render_cli,
+    "configuration.md": render_configuration,
+}
