@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.samples import Sample, Usage
 from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
@@ -66,4 +67,4 @@ def label_model(**changes: Any) -> dict[str, Any]:
 
 def judge(model: TalkingModel, criterion: dict[str, Any]) -> Any:
     """Return the grader of a criterion whose model is this one."""
-    return build_grader(criterion, Facilities(open_judge=model.open))
+    return build_grader(Criterion(criterion), Facilities(open_judge=model.open))

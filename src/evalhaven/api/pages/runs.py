@@ -67,8 +67,8 @@ def run_criteria(run: Run, parent: Eval) -> str:
         return ""
     rows = [
         [
-            escaped(str(criterion["name"])),
-            escaped(str(criterion["type"])),
+            escaped(criterion.name),
+            escaped(criterion.type),
             shown_rate(counts.passed, counts.passed + counts.failed),
             str(counts.failed),
             str(counts.errored),

@@ -1,11 +1,10 @@
 """Output items on the wire."""
 
-from collections.abc import Sequence
-
 from evalhaven.api.rendering.extensions import grade_extension
 from evalhaven.api.rendering.parts import shown_error
 from evalhaven.api.rendering.spending import item_extension
 from evalhaven.domain import jsontext
+from evalhaven.domain.criteria import Criteria, Criterion
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.runs import Run
@@ -21,7 +20,7 @@ RESULT_TYPES = {
 }
 
 
-def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject]) -> str:
+def output_item_text(item: OutputItem, run: Run, criteria: Criteria) -> str:
     """Return the JSON text of an output item; the item stands in it as the user wrote it."""
     if item.imported_text is not None:
         return f'{item.imported_text[:-1]},"datasource_item":{item.item_text}}}'
@@ -43,10 +42,10 @@ def output_item_text(item: OutputItem, run: Run, criteria: Sequence[JsonObject])
     return f'{jsontext.render(head)[:-1]},"datasource_item":{item.item_text},{jsontext.render(tail)[1:]}'
 
 
-def _result(grade: Grade, criterion: JsonObject) -> JsonObject:
+def _result(grade: Grade, criterion: Criterion) -> JsonObject:
     result: JsonObject = {
-        "name": criterion["id"],
-        "type": RESULT_TYPES[str(criterion["type"])],
+        "name": criterion.id,
+        "type": RESULT_TYPES[criterion.type],
         "score": grade.score,
         "passed": grade.passed,
         "sample": grade.sample,
@@ -69,8 +68,7 @@ def _sample(sample: Sample, run: Run) -> JsonObject:
 
 def _parameters(run: Run) -> JsonObject:
     """Return the parameters that a run's samples show: what was sent, else what holds without it."""
-    sent = run.data_source.get("sampling_params")
-    sent = {key: value for key, value in sent.items() if value is not None} if isinstance(sent, dict) else {}
+    sent = {key: value for key, value in run.data_source.sampling_params.items() if value is not None}
     shown: JsonObject = {
         "temperature": sent.get("temperature", 1.0),
         "max_completion_tokens": sent.get("max_completion_tokens", sent.get("max_completions_tokens")),

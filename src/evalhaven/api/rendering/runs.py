@@ -13,13 +13,13 @@ from evalhaven.api.rendering.json_texts import JSON_TYPE, json_response, list_te
 from evalhaven.api.rendering.parts import imported_document, shown_error, shown_warnings
 from evalhaven.api.rendering.spending import per_model_usage, spending_extension
 from evalhaven.domain import jsontext
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import DamagedFileError
 from evalhaven.domain.evals import Caution, Eval
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.paging import PAGE_BYTES, Page
 from evalhaven.domain.runs import Run
 from evalhaven.domain.tallies import CriterionTally, Tally
-from evalhaven.runs.accepting.inline import inline_document
 from evalhaven.storage.blobs import BlobReader, BlobStore, json_array_blocks, length_of
 
 _IN_MEMORY_BYTES = 1024 * 1024
@@ -95,7 +95,7 @@ class RunRenderer:
             original = run.imported.document.get("report_url")
             document = imported_document(run.imported, report_url=original)
             return jsontext.render({**document, "report_url": report_url(self._base_url, run)}), mark
-        data_source = inline_document(run.data_source, mark[1:-1]) if has_rows else run.data_source
+        data_source = run.data_source.with_rows(mark[1:-1]) if has_rows else run.data_source
         tally = run.tally
         missing_rows = [] if has_rows else self._row_cautions(run)
         document = {
@@ -115,7 +115,7 @@ class RunRenderer:
             },
             "per_model_usage": None if tally.criteria is None else per_model_usage(tally.spending),
             "per_testing_criteria_results": _per_criterion(tally.criteria, run.criteria(parent)),
-            "data_source": data_source,
+            "data_source": data_source.json,
             "error": shown_error(run.error),
             "metadata": run.metadata,
             "shared_with_openai": False,
@@ -145,13 +145,13 @@ class RunRenderer:
         return []
 
 
-def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Sequence[JsonObject]) -> JsonValue:
+def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Criteria) -> JsonValue:
     if tallies is None:
         return None
     return [
         {
-            "testing_criteria": criterion["id"],
-            "testing_criteria_id": criterion["id"],
+            "testing_criteria": criterion.id,
+            "testing_criteria_id": criterion.id,
             "passed": tally.passed,
             "failed": tally.failed,
             "errored": tally.errored,

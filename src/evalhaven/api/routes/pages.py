@@ -155,7 +155,7 @@ async def show_items(
 
 
 def _types(found: Eval) -> list[str]:
-    return [str(criterion["type"]) for criterion in found.testing_criteria]
+    return [criterion.type for criterion in found.testing_criteria]
 
 
 def _more(

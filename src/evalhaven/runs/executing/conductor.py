@@ -124,7 +124,7 @@ class RunConductor:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
             evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
             evaluator = evaluator_class(graders, engine.ids, sampler, run.repeats)
-            embedder = facilities.embedder if compares_embeddings(run.criteria(parent)) else None
+            embedder = facilities.embedder if compares_embeddings(run.criteria(parent).parsed) else None
             await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges, embedder))
 
     async def _evaluate(
@@ -179,7 +179,7 @@ class RunConductor:
     async def _tell_isolation(self, run: Run, parent: Eval) -> JsonObject:
         """Write into the run how its Python graders are isolated, if it has any, and return it."""
         python = self._engine.facilities.python
-        criteria = list(python_criteria(run.criteria(parent)))
+        criteria = list(python_criteria(run.criteria(parent).parsed))
         if python is None or not criteria:
             return {}
         isolation: JsonObject = {SANDBOX: await python.describe(criteria)}
