@@ -6,8 +6,8 @@ from typing import Any
 from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.samples import Sample, Usage
+from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.registry import build_grader
 
 USAGE = Usage(prompt_tokens=9, completion_tokens=4, total_tokens=13)

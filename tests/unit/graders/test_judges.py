@@ -9,9 +9,9 @@ from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.schemas import ItemSchema
+from evalhaven.graders.asking import AskedFor
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.asking import AskedFor
 from evalhaven.graders.registry import build_grader
 from tests.unit.graders.judged import TalkingModel, judge, label_model, said, score_model
 

@@ -7,10 +7,10 @@ from typing import cast
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
+from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.judges.answers import ReadFrom, Reading, read_answer, read_reasoning
-from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.judges.forms import Form, LabelForm, ScoreForm
 from evalhaven.graders.judges.shown import shown_call
 from evalhaven.wire.graders import EvalGraderLabelModel, EvalGraderScoreModel, GraderLabelModel, GraderScoreModel

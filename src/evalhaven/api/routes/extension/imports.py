@@ -7,7 +7,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import spooled_body
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.requests import PathEvalId, PathRunId
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.api.uploads import receive_form

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from evalhaven.api.rendering import RunRenderer
+from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.data_sources import DataSource

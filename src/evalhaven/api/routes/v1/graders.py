@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from evalhaven.api.bodies import read_document
 from evalhaven.api.grader_answers import run_answer
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, UnansweredError
