@@ -13,8 +13,8 @@ def eval_text(found: Eval) -> str:
         {
             "object": "eval",
             "id": found.id,
-            "data_source_config": found.data_source_config,
-            "testing_criteria": found.testing_criteria,
+            "data_source_config": found.data_source_config.json,
+            "testing_criteria": found.testing_criteria.json,
             "name": found.name,
             "created_at": found.created_at,
             "metadata": found.metadata,
