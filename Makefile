@@ -76,6 +76,10 @@ soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run every proof at full size (EVA
 bench: $(INSTALLED_DEV) ## Measure speed, CPU, memory and bytes an item
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+.PHONY: mutants
+mutants: $(INSTALLED_DEV) ## Count small mistakes in the source that the unit tests notice (ARGS="--against FILE")
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 .PHONY: lock
 lock: ## Pin the requirements anew (needs uv; ARGS=--upgrade takes newer versions)
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it, or name it with UV=/path/to/uv.'; exit 1; }
