@@ -94,6 +94,22 @@ def test_batches_add_up_and_survive_being_stored() -> None:
     assert spending_of(spending_values(whole)) == whole
 
 
+def test_without_a_part_what_the_others_cost_is_left() -> None:
+    unlike = item_of(replace(FAILED, error=ItemError("late", "no", "sampling"), attempts=2), 3)
+    part = [item_of(answer()), item_of(FAILED, 1), item_of(answer("gone"), 2), unlike]
+    others = [
+        item_of(answer(), 4),
+        item_of(answer("other", latency_ms=9000, cost=None), 5),
+        item_of(FAILED, 6),
+        item_of(replace(FAILED, error=ItemError("refused", "no", "sampling")), 7),
+        item_of(answer(is_cached=True, attempts=0, cost=0.0), 8),
+    ]
+    whole, cost_of_part, cost_of_others = (NOTHING.fold(items, 1).spending for items in (part + others, part, others))
+
+    assert whole.minus(cost_of_part) == cost_of_others
+    assert whole.minus(NOTHING.spending) == whole
+
+
 def test_percentiles_are_right_to_five_per_cent() -> None:
     chance = random.Random(7)
     values = sorted(round(chance.lognormvariate(6, 1)) for _ in range(5000))
