@@ -22,8 +22,10 @@ from evalhaven.domain.samples import ItemError, Sample, Usage, sample_of_row
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval, get_eval, insert_eval, list_evals
-from evalhaven.storage.output_items import get_output_item, insert_output_items, list_output_items
+from evalhaven.storage.eval_writes import delete_eval, insert_eval
+from evalhaven.storage.evals import get_eval, list_evals
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.output_items import get_output_item, list_output_items
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run, get_run_and_eval, list_runs
 from evalhaven.storage.tables import evals

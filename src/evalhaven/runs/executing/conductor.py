@@ -37,7 +37,8 @@ from evalhaven.sampling.protocols.requests import UnsupportedRequestError
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.run_secrets import find_secrets
-from evalhaven.storage.runs import get_run_by_key, save_flow, save_status, save_warnings
+from evalhaven.storage.run_writes import save_flow, save_status, save_warnings
+from evalhaven.storage.runs import get_run_by_key
 
 
 class RunConductor:
