@@ -149,7 +149,7 @@ def test_import_into_a_server_that_is_not_there_says_why(tmp_path: Path, closed_
 
     assert outcome.status == 1
     assert "does not answer: the connection was refused: nothing listens at this address." in outcome.err
-    assert "the same command goes on where it stopped" in outcome.err
+    assert "To continue, run the same command again" in outcome.err
 
 
 def test_import_into_what_is_no_server_of_ours_says_so(tmp_path: Path, small_account: Account) -> None:

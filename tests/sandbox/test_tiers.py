@@ -1,4 +1,4 @@
-"""Which tier a machine gets, what it lacks, and what holds in each."""
+"""Which tier a machine gets, what is missing there, and what holds in each."""
 
 import json
 import subprocess

@@ -87,7 +87,7 @@ def test_the_version_is_printed() -> None:
 def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
     doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_DATADIR="elsewhere")
     assert doctor.returncode == 0
-    assert "EVALHAVEN_DATADIR is no setting of Evalhaven" in doctor.stderr
+    assert "EVALHAVEN_DATADIR is not a setting of Evalhaven" in doctor.stderr
     assert re.search(r"EVALHAVEN_DATADIR +\? +environment; no such setting, ignored", doctor.stdout)
 
 

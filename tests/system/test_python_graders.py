@@ -269,8 +269,8 @@ def test_the_doctor_of_graders_compares_with_the_image(tmp_path: Path) -> None:
     assert "of which as in the hosted image: numpy 2.2.4." in shown.stdout
     assert "sqlparse is 0.4.0; the hosted image has 0.5.3." in shown.stdout
     assert "scipy is missing; the hosted image has 1.15.2." in shown.stdout
-    assert "old: made for another version of Python" in shown.stdout
-    assert "has corpora/stopwords; it lacks tokenizers/punkt" in shown.stdout
+    assert "old: made for a version of Python other than" in shown.stdout
+    assert "has corpora/stopwords; missing: tokenizers/punkt" in shown.stdout
 
 
 def test_the_doctor_names_a_tier_that_is_asked_for_in_vain(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_an_executor_that_stands_still_is_noticed_and_so_is_its_return(server: S
     executor.suspend()
     try:
         wait_until(lambda: told(client)["executor"] == "not_responding", "it is told that the executor is silent")
-        assert "is silent for" in told(client)["reasons"][0]
+        assert "has been silent for" in told(client)["reasons"][0]
         assert client.get("/healthz").status_code == 200
     finally:
         executor.resume()

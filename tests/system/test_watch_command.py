@@ -172,7 +172,7 @@ def test_a_run_that_stands_still_is_watched_until_a_server_takes_it_up(
     server.kill()
     # The data directory stays free for the server that is to come.
     with watching(run_id, "--data-dir", str(server.data_dir), "--interval", "0.2") as watched:
-        watched.wait_for(lambda output: "no server works on the data directory; start one" in output, "the lack")
+        watched.wait_for(lambda output: "no server is running on the data directory; start one" in output, "no server")
         assert "in_progress" in watched.output.splitlines()[0]
         server.restart()
         client.wait_for_end(eval_id, run_id)
@@ -318,10 +318,10 @@ def test_a_reader_that_goes_away_ends_watching_without_a_traceback() -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((200, {"object": "list"}), "is no run of Evalhaven"),
+        ((200, {"object": "list"}), "is not a run of Evalhaven"),
         ((401, {"error": {"message": "No [/key]."}}), "answers 401: No [/key]."),
         ((302, "elsewhere"), "answers 302: "),
-        ((200, "<html><title>Welcome</title></html>"), "is no run of Evalhaven: an HTML page."),
+        ((200, "<html><title>Welcome</title></html>"), "is not a run of Evalhaven: an HTML page."),
         ((403, "<html><script>x()</script><body>Denied &amp; logged</body></html>"), "answers 403: Denied & logged\n"),
     ],
 )

@@ -25,7 +25,7 @@ def open_catalog(settings: Settings) -> Catalog:
     """Return the endpoints at which models are asked.
 
     Raises:
-        StartError: They are configured wrongly.
+        StartError: The configuration of the endpoints is wrong.
     """
     try:
         return load_catalog(settings.config, upstream_of(settings), os.environ)
@@ -39,7 +39,7 @@ def upstream_of(settings: Settings) -> Upstream:
 
 
 def log_catalog(catalog: Catalog) -> None:
-    """Log which endpoints there are, and what the operator should know of them."""
+    """Log which endpoints there are, and what the operator should know about them."""
     log = structlog.get_logger("evalhaven")
     names = ", ".join(endpoint.name for endpoint in catalog.endpoints)
     log.info("endpoints", configured_by=catalog.source or "nothing", names=names)
@@ -48,7 +48,7 @@ def log_catalog(catalog: Catalog) -> None:
 
 
 def embeddings_endpoint(settings: Settings) -> EmbeddingsEndpoint | None:
-    """Return the embeddings endpoint: the one that is configured, else OpenAI's where its key configures the models."""
+    """Return the embeddings endpoint: the configured one, else OpenAI's if its key configures the models."""
     if settings.embeddings_base_url is not None:
         return EmbeddingsEndpoint(
             settings.embeddings_base_url, settings.embeddings_model, _revealed(settings.embeddings_api_key)
@@ -59,7 +59,7 @@ def embeddings_endpoint(settings: Settings) -> EmbeddingsEndpoint | None:
 
 
 def embeddings_come_from_openai(settings: Settings) -> bool:
-    """Tell whether OPENAI_API_KEY alone configures where embeddings come from."""
+    """Tell whether embeddings come from OpenAI only because OPENAI_API_KEY is set."""
     is_configured = settings.embeddings_base_url or settings.upstream_base_url or find_config(settings.config)
     return not is_configured and bool(os.environ.get(OPENAI_KEY_VARIABLE, "").strip())
 

@@ -70,7 +70,7 @@ def doctor(data_dir: DataDir = None) -> None:
 
 
 def closed_note(directory: Path) -> str:
-    """Return what a directory means that only its owner may enter, on a server that runs as root."""
+    """Say what it means for a server that runs as root if only its owner may enter a directory."""
     return (
         f"{directory} may be entered by its owner only. A server that runs as root gives each grader a user of its "
         "own, which cannot read libraries there unless namespaces isolate it: let EVALHAVEN_GRADER_ENVIRONMENTS name "

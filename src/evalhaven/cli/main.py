@@ -24,7 +24,7 @@ application = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Sub-commands inherit it.
+    # Sub-commands inherit this.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 database_commands = typer.Typer(help="Manage the database.", no_args_is_help=True)
@@ -52,8 +52,8 @@ Port = Annotated[
 
 def main() -> None:
     """Run the command line."""
-    # What is imported stays for good: to look through it again and again would take a quarter of a start. And with a
-    # thousand calls under way, a third of the executor's time would go into looking through what waits for answers.
+    # Imported modules stay for good: collecting garbage among them would take a quarter of the startup time. And with
+    # a thousand calls in flight, the executor would spend a third of its time looking through what waits for answers.
     gc.set_threshold(*_COLLECT_AFTER)
     application()
 
@@ -107,7 +107,7 @@ def executor(
     parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],
     config: Config = None,
 ) -> None:
-    """Be the executor of a server; started by `serve`."""
+    """Run the executor of a server; `serve` starts it."""
     from evalhaven.app.executor import execute_runs
     from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging
@@ -173,11 +173,11 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        # A key stays out of service logs, and so does a password in an address.
+        # Keys, and passwords in addresses, stay out of the logs of services.
         is_secret = any(word in name for word in ("KEY", "URL"))
         fail(f"{name}: {first['msg']}." if is_secret else f"{name}: {first['msg']} (it is {first['input']!r}).")
     for name in unknown_variables():
-        _errors.print(f"Warning: {name} is no setting of Evalhaven; `evalhaven doctor` lists them.")
+        _errors.print(f"Warning: {name} is not a setting of Evalhaven; `evalhaven doctor` lists them.")
     return settings
 
 
