@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from benchmarks.cores import ENDPOINT, on_core
 from benchmarks.server import BenchmarkError, answer_of, free_port
@@ -32,7 +32,7 @@ class Upstream:
 
     def stats(self) -> dict[str, Any]:
         """Return what came so far."""
-        return answer_of(httpx.get(f"{self.base_url}/stats", trust_env=False))
+        return answer_of(httpx2.get(f"{self.base_url}/stats", trust_env=False))
 
     def settings(self, in_flight: int, config: Path | None = None) -> dict[str, str]:
         """Return the variables of a server that calls it.
@@ -67,7 +67,7 @@ def started_upstream(behaviour: Behaviour) -> Generator[Upstream]:
 def _wait_until_ready(upstream: Upstream, child: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while child.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(httpx2.TransportError):
             upstream.stats()
             return
         time.sleep(0.05)

@@ -23,7 +23,8 @@ Client = Callable[[str, Path, int], AbstractAsyncContextManager[Send]]  # of URL
 
 @asynccontextmanager
 async def _evalhaven(url: str, ca_file: Path, in_flight: int) -> AsyncGenerator[Send]:
-    async with open_transport(TransportOptions(ca_file=ca_file, max_connections=in_flight)) as transport:
+    del in_flight
+    async with open_transport(TransportOptions(ca_file=ca_file)) as transport:
 
         async def send() -> bytes:
             return (await transport.post(url, _HEADERS, _BODY, 60)).body

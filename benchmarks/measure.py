@@ -110,7 +110,13 @@ def _median(costs: list[Cost]) -> Cost:
 
 
 def measure_run(
-    rows: Path, items: int, data_dir: Path, settings: Mapping[str, str] | None = None, *, is_sampled: bool = False
+    rows: Path,
+    items: int,
+    data_dir: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    is_sampled: bool = False,
+    python: str = sys.executable,
 ) -> Cost:
     """Measure one run on a fresh server.
 
@@ -120,8 +126,9 @@ def measure_run(
         data_dir: The server's data directory; it is made, and removed afterwards.
         settings: Variables of the server.
         is_sampled: Whether a model is asked about each row.
+        python: What executes the server.
     """
-    with started_server(data_dir, settings) as server:
+    with started_server(data_dir, settings, python) as server:
         source = {"type": "file_id", "id": server.upload_rows(rows)}
         eval_id = server.create_eval()
         server.warm_up(eval_id, is_sampled=is_sampled)

@@ -24,6 +24,7 @@ from benchmarks.peers_report import compare_peers, print_peers
 from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.reads import measure_reads, print_reads
 from benchmarks.sampling_report import measure_sampling, print_sampling
+from benchmarks.schemes import measure_schemes, print_schemes
 from benchmarks.server import BenchmarkError
 from benchmarks.similarity import compare_metrics, print_comparisons
 
@@ -83,10 +84,12 @@ def _measure_python(_arguments: argparse.Namespace, console: Console) -> Documen
 
 
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
+    schemes = measure_schemes(arguments.against, console)
+    print_schemes(schemes, console)
     large = MILLION if arguments.million else LARGE
     report = measure_sampling(large, arguments.probe_seconds, console)
     print_sampling(report, console)
-    return {"sampling": report.document()}
+    return {"sampling": report.document(), "schemes": [asdict(each) for each in schemes]}
 
 
 def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
@@ -130,6 +133,8 @@ def main() -> None:
     rounds = f"how often each of them is measured ({ROUNDS})"
     parser.add_argument("--peer-rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
+    against = "another checkout whose sampled runs are measured in turns with ours, over HTTP and HTTPS"
+    parser.add_argument("--against", type=Path, metavar="DIR", help=against)
     arguments = parser.parse_args()
     few, many = arguments.peer_items
     if not 0 < few < many or arguments.peer_rounds < 1:

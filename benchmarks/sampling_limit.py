@@ -181,7 +181,7 @@ def run_limit(rows: Path, database: Path, url: str, in_flight: int) -> dict[str,
 
 async def _run_job(file: BinaryIO, connection: sqlite3.Connection, url: str, in_flight: int) -> int:
     """Do the job; return how many items passed."""
-    async with open_transport(TransportOptions(max_connections=in_flight)) as transport:
+    async with open_transport(TransportOptions()) as transport:
         job = _Job(file, connection, transport, url)
         async with asyncio.TaskGroup() as workers:
             for _ in range(in_flight):

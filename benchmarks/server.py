@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 
 from benchmarks.tickets import EVAL, MODEL, QUESTION, question
@@ -37,7 +37,7 @@ class Server:
     """
 
     process: psutil.Process
-    client: httpx.Client
+    client: httpx2.Client
     data_dir: Path
 
     def processes(self) -> dict[str, psutil.Process]:
@@ -101,7 +101,7 @@ class Server:
                 time.sleep(watch_s)
 
 
-def answer_of(response: httpx.Response) -> dict[str, Any]:
+def answer_of(response: httpx2.Response) -> dict[str, Any]:
     """Return the JSON body of a response that must be a success."""
     if not response.is_success:
         raise BenchmarkError(f"{response.request.method} {response.request.url.path}: {response.text}")
@@ -116,19 +116,22 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started_server(data_dir: Path, settings: Mapping[str, str] | None = None) -> Generator[Server]:
+def started_server(
+    data_dir: Path, settings: Mapping[str, str] | None = None, python: str = sys.executable
+) -> Generator[Server]:
     """Start a server on a free port; it is stopped at the end of the block.
 
     Args:
         data_dir: Its data directory, which it makes.
         settings: Its variables `EVALHAVEN_…`; no others of that name reach it.
+        python: What executes it, with Evalhaven installed.
     """
     port = free_port()
-    command = [sys.executable, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
+    command = [python, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
     child = subprocess.Popen(command, env={**environment, "EVALHAVEN_LOG_LEVEL": "warning", **(settings or {})})
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
             _wait_until_ready(client, child)
             yield Server(psutil.Process(child.pid), client, data_dir)
     finally:
@@ -140,10 +143,10 @@ def started_server(data_dir: Path, settings: Mapping[str, str] | None = None) ->
             child.wait()
 
 
-def _wait_until_ready(client: httpx.Client, child: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(client: httpx2.Client, child: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
     while child.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(httpx2.TransportError):
             if client.get("/readyz").is_success:
                 return
         time.sleep(0.05)

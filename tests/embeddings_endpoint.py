@@ -1,5 +1,7 @@
 """A real embeddings endpoint on loopback: vectors are made from a hash of the text, faults are told beforehand.
 
+A character of a text counts as a token.
+
 with EmbeddingsEndpoint() as endpoint:
     endpoint.faults.append(Fault(429, headers={"Retry-After": "1"}))
     ...
@@ -103,7 +105,8 @@ class EmbeddingsEndpoint(LoopbackServer):
             for each in data:
                 numbers: Any = each["embedding"]
                 each["embedding"] = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
-        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        tokens = sum(len(text) for text in texts)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return {"object": "list", "model": "made-up", "data": data[::-1], "usage": usage}
 
     @staticmethod

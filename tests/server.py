@@ -2,7 +2,7 @@
 
     server = Server(tmp_path, EVALHAVEN_MAX_BODY_MB="1")
     with server.running():
-        httpx.get(f"{server.url}/v1/evals")
+        httpx2.get(f"{server.url}/v1/evals")
         server.kill()      # SIGKILL, as by the kernel
         server.restart()   # returns when /readyz says so
 
@@ -21,7 +21,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 _READY_TIMEOUT_S = 60.0
@@ -136,16 +136,16 @@ class Server:
         while time.monotonic() < deadline:
             if not self.is_up:
                 raise RuntimeError(f"the server ended with status {self.process.returncode}:\n{self.log}")
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.url}/readyz", timeout=5).status_code == 200:
                     return
             time.sleep(_POLL_S)
         raise RuntimeError(f"the server was not ready within {_READY_TIMEOUT_S:.0f} s:\n{self.log}")
 
     def answers(self) -> bool:
         """Whether /healthz answers, ready or not."""
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
+        with contextlib.suppress(httpx2.TransportError):
+            return httpx2.get(f"{self.url}/healthz", timeout=5).status_code == 200
         return False
 
     def stop(self) -> int | None:

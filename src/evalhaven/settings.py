@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     embeddings_base_url: str | None = Field(
         None,
         description="Endpoint that the metric `cosine` asks for embeddings, such as `http://localhost:8000/v1`. "
-        "Without it, OpenAI's own if `OPENAI_API_KEY` alone says where models are.",
+        "Without it, the endpoint of `evalhaven.toml` that spells out the model below, or OpenAI's own if "
+        "`OPENAI_API_KEY` alone says where models are.",
     )
     embeddings_api_key: SecretStr | None = Field(None, description="The key that is sent to this endpoint.")
     embeddings_model: str = Field(

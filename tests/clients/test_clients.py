@@ -5,7 +5,7 @@ A client's program (tests/clients/programs) does the scenario with the client's 
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.clients.clients import CLIENTS, Client
@@ -30,7 +30,7 @@ Seen = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def large_file_id(server: Server) -> str:
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{server.url}/v1/files", files={"file": ("large.jsonl", LARGE_FILE)}, data={"purpose": "evals"}, timeout=60
     )
     assert answer.status_code == 200, answer.text

@@ -7,7 +7,7 @@ unquoted where they can be and encoded words beyond ASCII, openai-ruby percent-e
 import json
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 
 from tests.clients.scenario import ROWS
@@ -99,13 +99,13 @@ def test_a_file_is_uploaded_by_every_form_of_the_request(server: Server, client:
     assert status == 200, made
     assert (made["filename"], made["purpose"], made["bytes"]) == (name, "evals", len(CONTENT))
     assert made["expires_at"] == made["created_at"] + 3600
-    assert httpx.get(f"{server.url}/v1/files/{made['id']}/content").content == CONTENT
+    assert httpx2.get(f"{server.url}/v1/files/{made['id']}/content").content == CONTENT
 
 
 @pytest.mark.parametrize("name", ["=?utf-8?B?####?=", "=?utf-8?B?/w==?=", "=?utf-8?B?AAo=?=", "=?latin1?Q?x?="])
 def test_a_name_that_only_looks_like_an_encoded_word_stays(server: Server, name: str) -> None:
     body = form_of("x", (f'{_DISPOSITION}"file"; filename="{name}"', b"{}"), (f'{_DISPOSITION}"purpose"', b"evals"))
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{server.url}/v1/files", content=body, headers={"content-type": "multipart/form-data; boundary=x"}
     )
     assert (answer.status_code, answer.json()["filename"]) == (200, name)

@@ -3,7 +3,7 @@
 import http.client
 import json
 
-import httpx
+import httpx2
 import pytest
 
 from tests.clients.scenario import EVAL, ROWS
@@ -15,7 +15,7 @@ BODY = json.dumps(EVAL, ensure_ascii=False).encode()
 
 @pytest.fixture
 def eval_id(server: Server) -> str:
-    return httpx.post(f"{server.url}/v1/evals", json=EVAL).json()["id"]
+    return httpx2.post(f"{server.url}/v1/evals", json=EVAL).json()["id"]
 
 
 CREATIONS: dict[str, tuple[list[str], bytes]] = {
@@ -75,7 +75,7 @@ CANCELS: dict[str, tuple[list[str], bytes]] = {
 @pytest.mark.parametrize("form", CANCELS)
 def test_a_run_is_canceled_by_every_form_of_the_request(server: Server, eval_id: str, form: str) -> None:
     source = {"type": "jsonl", "source": {"type": "file_content", "content": ROWS}}
-    run = httpx.post(f"{server.url}/v1/evals/{eval_id}/runs", json={"data_source": source}).json()
+    run = httpx2.post(f"{server.url}/v1/evals/{eval_id}/runs", json={"data_source": source}).json()
     headers, body = CANCELS[form]
     with Wire(server) as wire:
         status, canceled = wire.ask(f"POST /v1/evals/{eval_id}/runs/{run['id']}", *headers, body=body)

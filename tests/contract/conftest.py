@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import httpx2
 import openai
 import pytest
@@ -59,7 +58,7 @@ def server(database_kind: str, request: pytest.FixtureRequest) -> Server:
 @pytest.fixture(scope="session")
 def document(server: Server) -> dict[str, Any]:
     """The server's OpenAPI document of the contract."""
-    answer = httpx.get(f"{server.url}/openapi.json")
+    answer = httpx2.get(f"{server.url}/openapi.json")
     assert answer.status_code == 200
     return answer.json()
 
@@ -67,7 +66,7 @@ def document(server: Server) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def extension_document(server: Server) -> dict[str, Any]:
     """The server's OpenAPI document of what is below `/api/`."""
-    answer = httpx.get(f"{server.url}/api/openapi.json")
+    answer = httpx2.get(f"{server.url}/api/openapi.json")
     assert answer.status_code == 200
     return answer.json()
 
@@ -78,9 +77,9 @@ def checker(document: dict[str, Any]) -> AnswerChecker:
 
 
 @pytest.fixture(scope="session")
-def http(server: Server, checker: AnswerChecker, extension_document: dict[str, Any]) -> Iterator[httpx.Client]:
+def http(server: Server, checker: AnswerChecker, extension_document: dict[str, Any]) -> Iterator[httpx2.Client]:
     hooks = {"response": [checker.check, AnswerChecker(extension_document).check]}
-    with httpx.Client(base_url=server.url, timeout=30, event_hooks=hooks) as opened:
+    with httpx2.Client(base_url=server.url, timeout=30, event_hooks=hooks) as opened:
         yield opened
 
 
@@ -94,7 +93,7 @@ def client(server: Server, checker: AnswerChecker) -> Iterator[openai.OpenAI]:
 
 
 @pytest.fixture(scope="session")
-def make_eval(http: httpx.Client) -> MakeEval:
+def make_eval(http: httpx2.Client) -> MakeEval:
     """Create an eval; by default one whose criterion compares `item.a` with `item.b`."""
 
     def make(**changes: Any) -> dict[str, Any]:
@@ -106,7 +105,7 @@ def make_eval(http: httpx.Client) -> MakeEval:
 
 
 @pytest.fixture(scope="session")
-def make_run(http: httpx.Client) -> MakeRun:
+def make_run(http: httpx2.Client) -> MakeRun:
     """Create a run of an eval; by default a `jsonl` run over the given inline rows."""
 
     def make(parent: dict[str, Any], rows: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def make_run(http: httpx.Client) -> MakeRun:
 
 
 @pytest.fixture(scope="session")
-def run_to_end(http: httpx.Client, make_run: MakeRun) -> RunToEnd:
+def run_to_end(http: httpx2.Client, make_run: MakeRun) -> RunToEnd:
     """Create a run as `make_run` does and return it as it is when it has ended."""
 
     def run(parent: dict[str, Any], rows: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def run_to_end(http: httpx.Client, make_run: MakeRun) -> RunToEnd:
 
 
 @pytest.fixture(scope="session")
-def upload(http: httpx.Client) -> Upload:
+def upload(http: httpx2.Client) -> Upload:
     """Upload content and return the file's id."""
 
     def send(content: bytes, filename: str = "rows.jsonl", purpose: str = "evals") -> str:
@@ -172,7 +171,7 @@ def file_source(file_id: str) -> dict[str, Any]:
     return {"type": "jsonl", "source": {"type": "file_id", "id": file_id}}
 
 
-def wait_for_end(http: httpx.Client, run: dict[str, Any], timeout_s: float = 60) -> dict[str, Any]:
+def wait_for_end(http: httpx2.Client, run: dict[str, Any], timeout_s: float = 60) -> dict[str, Any]:
     """Return a run as it is when it has ended."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -185,7 +184,7 @@ def wait_for_end(http: httpx.Client, run: dict[str, Any], timeout_s: float = 60)
     raise AssertionError(f"run {run['id']} did not end within {timeout_s} s")
 
 
-def items_of(http: httpx.Client, run: dict[str, Any], **query: Any) -> list[dict[str, Any]]:
+def items_of(http: httpx2.Client, run: dict[str, Any], **query: Any) -> list[dict[str, Any]]:
     """Return the output items of a run, up to 1000, in the order of the rows."""
     answer = http.get(
         f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items", params={"limit": "1000", "order": "asc", **query}
@@ -194,7 +193,7 @@ def items_of(http: httpx.Client, run: dict[str, Any], **query: Any) -> list[dict
     return sorted(answer.json()["data"], key=lambda item: item["datasource_item_id"])
 
 
-def refusal_of(answer: httpx.Response, status: int = 400) -> dict[str, Any]:
+def refusal_of(answer: httpx2.Response, status: int = 400) -> dict[str, Any]:
     """Return the `error` of a refusal after checking what all refusals have in common."""
     assert answer.status_code == status, answer.text
     error: dict[str, Any] = answer.json()["error"]

@@ -14,7 +14,7 @@ _CANCEL_ALIAS = re.compile(r"^(/v1/evals/[^/]+/runs/[^/]+)/cancel$")
 
 
 class AnswerChecker:
-    """Validates answers; `check` is an httpx event hook.
+    """Validates answers; `check` is an httpx2 event hook.
 
     Args:
         document: The parsed OpenAPI document.

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, refusal_of
@@ -51,20 +51,20 @@ def _paths(parent: str) -> tuple[str, str, str]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_changes(http: httpx.Client, parent: str) -> Iterator[None]:
+def _nothing_changes(http: httpx2.Client, parent: str) -> Iterator[None]:
     before = _state(http, parent)
     yield
     assert _state(http, parent) == before
     assert http.get("/readyz").status_code == 200
 
 
-def _state(http: httpx.Client, parent: str) -> list[Any]:
+def _state(http: httpx2.Client, parent: str) -> list[Any]:
     newest = http.get("/v1/evals?limit=1").json()["first_id"]
     return [newest, http.get(f"/v1/evals/{parent}").json(), http.get(f"/v1/evals/{parent}/runs").json()]
 
 
 @pytest.mark.parametrize("name", NOT_JSON)
-def test_a_body_that_is_no_json_is_refused(http: httpx.Client, parent: str, name: str) -> None:
+def test_a_body_that_is_no_json_is_refused(http: httpx2.Client, parent: str, name: str) -> None:
     for path in _paths(parent):
         error = refusal_of(http.post(path, content=NOT_JSON[name]))
         assert error["code"] in {"invalid_json", "invalid_value"}
@@ -72,7 +72,7 @@ def test_a_body_that_is_no_json_is_refused(http: httpx.Client, parent: str, name
 
 
 @pytest.mark.parametrize("name", NO_OBJECT)
-def test_a_body_that_is_no_object_is_refused(http: httpx.Client, parent: str, name: str) -> None:
+def test_a_body_that_is_no_object_is_refused(http: httpx2.Client, parent: str, name: str) -> None:
     for path in _paths(parent):
         error = refusal_of(http.post(path, content=NO_OBJECT[name]))
         assert re.search("must be an? (JSON )?object", error["message"])
@@ -102,7 +102,7 @@ def test_a_body_that_is_no_object_is_refused(http: httpx.Client, parent: str, na
     ],
 )
 def test_values_of_a_wrong_kind_are_refused_by_name(
-    http: httpx.Client, parent: str, changes: dict[str, Any], param: str
+    http: httpx2.Client, parent: str, changes: dict[str, Any], param: str
 ) -> None:
     bodies = {"/v1/evals": eval_body(**changes)}
     if changes.keys() <= {"name", "metadata"}:
@@ -115,7 +115,7 @@ def test_values_of_a_wrong_kind_are_refused_by_name(
 
 
 @pytest.mark.parametrize("missing", ["data_source_config", "testing_criteria"])
-def test_required_keys_are_named(http: httpx.Client, parent: str, missing: str) -> None:
+def test_required_keys_are_named(http: httpx2.Client, parent: str, missing: str) -> None:
     body = {key: value for key, value in eval_body().items() if key != missing}
     error = refusal_of(http.post("/v1/evals", json=body))
     assert (error["param"], "required" in error["message"]) == (missing, True)
@@ -141,7 +141,7 @@ IDS = {
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_an_unknown_id_of_any_form_is_not_found(http: httpx.Client, parent: str, name: str) -> None:
+def test_an_unknown_id_of_any_form_is_not_found(http: httpx2.Client, parent: str, name: str) -> None:
     unknown = IDS[name]
     run, item = f"/v1/evals/{parent}/runs/{unknown}", "outputitem_" + "0" * 32
     for method, path in (
@@ -165,19 +165,19 @@ def test_an_unknown_id_of_any_form_is_not_found(http: httpx.Client, parent: str,
 
 
 @pytest.mark.parametrize("file_id", ["file-" + "0" * 22, "x", "\x00", "ü", "\ud800", "x" * 5000, "eval_x", " "])
-def test_a_run_over_a_file_that_is_not_there_is_refused(http: httpx.Client, parent: str, file_id: str) -> None:
+def test_a_run_over_a_file_that_is_not_there_is_refused(http: httpx2.Client, parent: str, file_id: str) -> None:
     body = {"data_source": {"type": "jsonl", "source": {"type": "file_id", "id": file_id}}}
     error = refusal_of(http.post(f"/v1/evals/{parent}/runs", content=json.dumps(body)))
     assert error["param"] == "data_source.source.id"
 
 
 @pytest.mark.parametrize("path", ["/v1/evals", "runs"])
-def test_strict_must_be_a_truth_value(http: httpx.Client, parent: str, path: str) -> None:
+def test_strict_must_be_a_truth_value(http: httpx2.Client, parent: str, path: str) -> None:
     url = f"/v1/evals/{parent}/runs" if path == "runs" else path
     assert refusal_of(http.post(f"{url}?strict=perhaps", json={}))["param"] == "strict"
 
 
-def test_a_limit_of_many_digits_is_refused_or_lowered(http: httpx.Client) -> None:
+def test_a_limit_of_many_digits_is_refused_or_lowered(http: httpx2.Client) -> None:
     assert http.get(f"/v1/evals?limit={'9' * 5000}").status_code in {200, 400}
 
 
@@ -190,7 +190,7 @@ def test_a_nonsense_content_length_does_no_harm(server: Server, length: str) -> 
     assert re.match(rb"HTTP/1.1 4\d\d ", answer)
 
 
-def test_a_very_long_address_is_refused(http: httpx.Client, server: Server) -> None:
+def test_a_very_long_address_is_refused(http: httpx2.Client, server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"GET /v1/evals/" + b"x" * 200_000 + b" HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         answer = connection.recv(65_536)
@@ -200,15 +200,15 @@ def test_a_very_long_address_is_refused(http: httpx.Client, server: Server) -> N
 def test_metadata_at_its_limits_is_accepted(server: Server) -> None:
     metadata = {f"{number:02}{'ü' * 62}": "😀" * 512 for number in range(16)}
     # Not through the watched server's lists: this one is meant to be created.
-    made = httpx.post(f"{server.url}/v1/files", files={"file": ("f", b"{}")}, data={"purpose": "evals"})
+    made = httpx2.post(f"{server.url}/v1/files", files={"file": ("f", b"{}")}, data={"purpose": "evals"})
     assert made.status_code == 200
-    with httpx.Client(base_url=server.url) as http:
+    with httpx2.Client(base_url=server.url) as http:
         evaluation = http.post("/v1/evals", json=eval_body(metadata=metadata))
         assert (evaluation.status_code, evaluation.json()["metadata"]) == (201, metadata)
         assert http.delete(f"/v1/evals/{evaluation.json()['id']}").status_code == 200
 
 
-def test_the_last_of_duplicate_keys_counts(http: httpx.Client, server: Server) -> None:
+def test_the_last_of_duplicate_keys_counts(http: httpx2.Client, server: Server) -> None:
     answer = http.post("/v1/evals", content=f'{{"name":"first","name":"last",{_EVAL}'.encode())
     assert (answer.status_code, answer.json()["name"]) == (201, "last")
     assert http.delete(f"/v1/evals/{answer.json()['id']}").status_code == 200
@@ -217,7 +217,7 @@ def test_the_last_of_duplicate_keys_counts(http: httpx.Client, server: Server) -
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"]
 )
-def test_the_declared_type_of_a_body_does_not_matter(http: httpx.Client, kind: str) -> None:
+def test_the_declared_type_of_a_body_does_not_matter(http: httpx2.Client, kind: str) -> None:
     answer = http.post("/v1/evals", content=json.dumps(eval_body()), headers={"content-type": kind})
     assert answer.status_code == 201
     assert http.delete(f"/v1/evals/{answer.json()['id']}").status_code == 200
@@ -225,7 +225,7 @@ def test_the_declared_type_of_a_body_does_not_matter(http: httpx.Client, kind: s
 
 @pytest.mark.parametrize("levels", [50, 250, 400, 495, 600, 900])
 def test_nesting_is_served_or_refused_but_never_half(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, levels: int
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, levels: int
 ) -> None:
     value: Any = "x"
     for _ in range(levels):

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import (
@@ -30,7 +30,7 @@ def parent(make_eval: MakeEval) -> dict[str, Any]:
     return make_eval(data_source_config={"type": "custom", "item_schema": SCHEMA}, testing_criteria=[])
 
 
-def _refused(http: httpx.Client, parent: dict[str, Any], content: str) -> str:
+def _refused(http: httpx2.Client, parent: dict[str, Any], content: str) -> str:
     path = f"/v1/evals/{parent['id']}/runs"
     before = http.get(f"{path}?limit=1").json()["first_id"]
     body = f'{{"data_source":{{"type":"jsonl","source":{{"type":"file_content","content":{content}}}}}}}'
@@ -41,7 +41,7 @@ def _refused(http: httpx.Client, parent: dict[str, Any], content: str) -> str:
     return message
 
 
-def _failed(http: httpx.Client, run_to_end: RunToEnd, parent: dict[str, Any], file_id: str) -> str:
+def _failed(http: httpx2.Client, run_to_end: RunToEnd, parent: dict[str, Any], file_id: str) -> str:
     run = run_to_end(parent, data_source=file_source(file_id))
     assert (run["status"], run["error"]["code"]) == ("failed", "invalid_data_source"), run["error"]
     assert run["result_counts"]["total"] == 0
@@ -74,7 +74,7 @@ BROKEN: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_inline_row_that_cannot_be_is_refused_by_its_index(
-    http: httpx.Client, parent: dict[str, Any], name: str
+    http: httpx2.Client, parent: dict[str, Any], name: str
 ) -> None:
     row, cure = BROKEN[name]
     message = _refused(http, parent, f'[{{"item": {{"n": 0}}}}, {{"item": {{"n": 1}}}}, {row}]')
@@ -85,7 +85,7 @@ def test_an_inline_row_that_cannot_be_is_refused_by_its_index(
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_line_that_cannot_be_fails_the_run_by_its_number(
-    http: httpx.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd, name: str
+    http: httpx2.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd, name: str
 ) -> None:
     row, cure = BROKEN[name]
     file_id = upload(f'{{"item": {{"n": 0}}}}\n\n{{"item": {{"n": 1}}}}\n{row}\n'.encode())
@@ -111,14 +111,14 @@ BROKEN_FILES: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", BROKEN_FILES)
 def test_a_file_that_holds_no_rows_fails_the_run(
-    http: httpx.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd, name: str
+    http: httpx2.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd, name: str
 ) -> None:
     content, cure = BROKEN_FILES[name]
     assert cure in _failed(http, run_to_end, parent, upload(content))
 
 
 def test_ten_broken_rows_are_named_and_no_more(
-    http: httpx.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd
+    http: httpx2.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd
 ) -> None:
     message = _refused(http, parent, json.dumps([{"item": {"n": "x"}}] * 30))
     assert message.count("row ") == 10
@@ -128,7 +128,7 @@ def test_ten_broken_rows_are_named_and_no_more(
 
 @pytest.mark.proof
 def test_a_broken_line_far_down_fails_the_run_before_anything_is_graded(
-    http: httpx.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd
+    http: httpx2.Client, parent: dict[str, Any], upload: Upload, run_to_end: RunToEnd
 ) -> None:
     lines = [b'{"item": {"n": %d}}' % number for number in range(70_010)]
     lines[69_999] = b'{"item": {"n": 1}'
@@ -138,7 +138,7 @@ def test_a_broken_line_far_down_fails_the_run_before_anything_is_graded(
 
 
 @pytest.mark.parametrize("content", ["[]", "[ ]"])
-def test_inline_rows_must_be_some(http: httpx.Client, parent: dict[str, Any], content: str) -> None:
+def test_inline_rows_must_be_some(http: httpx2.Client, parent: dict[str, Any], content: str) -> None:
     assert "empty" in _refused(http, parent, content)
 
 
@@ -176,7 +176,7 @@ BAD_SCHEMAS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_SCHEMAS)
-def test_a_schema_that_cannot_be_is_refused(http: httpx.Client, name: str) -> None:
+def test_a_schema_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     schema, cure = BAD_SCHEMAS[name]
     before = http.get("/v1/evals?limit=1").json()["first_id"]
     body = eval_body(data_source_config={"type": "custom", "item_schema": schema})
@@ -213,7 +213,7 @@ GOOD_SCHEMAS: dict[str, tuple[dict[str, Any], Any, Any]] = {
 
 
 @pytest.mark.parametrize("name", GOOD_SCHEMAS)
-def test_a_schema_is_applied_to_rows(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str) -> None:
+def test_a_schema_is_applied_to_rows(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str) -> None:
     schema, good, bad = GOOD_SCHEMAS[name]
     parent = make_eval(data_source_config={"type": "custom", "item_schema": schema}, testing_criteria=[])
     run = run_to_end(parent, [{"item": good}])
@@ -222,7 +222,7 @@ def test_a_schema_is_applied_to_rows(http: httpx.Client, make_eval: MakeEval, ru
 
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*\\1$", "^(?=(a+)+$)a", "(x+x+)+y"])
-def test_a_pattern_cannot_hold_the_server_up(http: httpx.Client, make_eval: MakeEval, pattern: str) -> None:
+def test_a_pattern_cannot_hold_the_server_up(http: httpx2.Client, make_eval: MakeEval, pattern: str) -> None:
     schema = {"properties": {"a": {"pattern": pattern}}}
     parent = make_eval(data_source_config={"type": "custom", "item_schema": schema}, testing_criteria=[])
     started = time.monotonic()
@@ -239,7 +239,7 @@ def test_the_envelope_of_the_sample_is_not_held_against_rows(make_eval: MakeEval
     assert run_to_end(parent, rows)["result_counts"]["total"] == 2
 
 
-def test_rows_of_a_sampling_run_are_checked_first(http: httpx.Client, parent: dict[str, Any]) -> None:
+def test_rows_of_a_sampling_run_are_checked_first(http: httpx2.Client, parent: dict[str, Any]) -> None:
     source = {
         **inline_source([{"item": {"n": "x"}}]),
         "type": "completions",

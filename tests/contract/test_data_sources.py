@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, refusal_of
@@ -169,7 +169,7 @@ def test_what_an_answer_is_made_of_is_echoed_beside_the_model(make_run: MakeRun,
     assert _echo(make_run, parent, sent) == {**sent, "sampling_params": None}
 
 
-def test_what_an_answer_is_made_of_is_said_once(http: httpx.Client, parent: dict[str, Any]) -> None:
+def test_what_an_answer_is_made_of_is_said_once(http: httpx2.Client, parent: dict[str, Any]) -> None:
     params = {"modalities": ["text"], "audio": {"voice": "alloy"}}
     others: dict[str, Any] = {"modalities": ["text", "audio"], "audio": {}}
     for name, other in others.items():
@@ -189,7 +189,7 @@ def test_sampling_params_are_echoed_as_sent(make_run: MakeRun, parent: dict[str,
     assert [warning["message"] for warning in run["evalhaven"]["warnings"]] == unsendable
 
 
-def test_whole_temperatures_are_echoed_as_floats(http: httpx.Client, parent: dict[str, Any]) -> None:
+def test_whole_temperatures_are_echoed_as_floats(http: httpx2.Client, parent: dict[str, Any]) -> None:
     body = {"data_source": sampled(sampling_params={"temperature": 1, "top_p": 0, "seed": 1})}
     answer = http.post(f"/v1/evals/{parent['id']}/runs", json=body)
     assert '"sampling_params":{"temperature":1.0,"top_p":0.0,"seed":1}' in answer.text
@@ -217,7 +217,7 @@ def test_misplaced_keys_are_accepted_echoed_and_warned_of(make_run: MakeRun, par
 
 
 def test_sample_in_input_messages_is_warned_of_and_refused_where_asked(
-    http: httpx.Client, make_run: MakeRun, parent: dict[str, Any]
+    http: httpx2.Client, make_run: MakeRun, parent: dict[str, Any]
 ) -> None:
     messages = {"type": "template", "template": [{"role": "user", "content": "{{ sample.output_text }}"}]}
     sent = sampled(input_messages=messages)
@@ -314,7 +314,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_data_source_that_cannot_be_is_refused_by_name(http: httpx.Client, parent: dict[str, Any], name: str) -> None:
+def test_a_data_source_that_cannot_be_is_refused_by_name(
+    http: httpx2.Client, parent: dict[str, Any], name: str
+) -> None:
     source, param, cure = REFUSED[name]
     path = f"/v1/evals/{parent['id']}/runs"
     before = http.get(f"{path}?limit=1").json()["first_id"]

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -32,7 +32,7 @@ def _warned(found: dict[str, Any]) -> list[str]:
     return [warning["pointer"] for warning in found["evalhaven"]["warnings"]]
 
 
-def test_an_eval_answers_as_the_hosted_one_was_recorded(http: httpx.Client, shared_dir: Path) -> None:
+def test_an_eval_answers_as_the_hosted_one_was_recorded(http: httpx2.Client, shared_dir: Path) -> None:
     recorded = json.loads(
         (shared_dir / "spec/recorded/eval_created_custom_with_sample_schema__2025-05.json").read_text()
     )
@@ -56,7 +56,7 @@ def test_an_eval_answers_as_the_hosted_one_was_recorded(http: httpx.Client, shar
     assert json.dumps(made) == json.dumps(recorded), "keys, values and their order are the recorded ones"
 
 
-def test_get_answers_what_create_did(http: httpx.Client, make_eval: MakeEval) -> None:
+def test_get_answers_what_create_did(http: httpx2.Client, make_eval: MakeEval) -> None:
     made = make_eval(name="here", metadata={"k": "v"})
     assert http.get(f"/v1/evals/{made['id']}").json() == made
 
@@ -107,7 +107,7 @@ def test_criteria_of_a_cloned_eval_get_new_ids(make_eval: MakeEval) -> None:
     assert _warned(second) == []
 
 
-def test_update_replaces_metadata_and_renames(http: httpx.Client, make_eval: MakeEval) -> None:
+def test_update_replaces_metadata_and_renames(http: httpx2.Client, make_eval: MakeEval) -> None:
     made = make_eval(name="old", metadata={"a": "1", "b": "2"})
     answer = http.post(f"/v1/evals/{made['id']}", json={"name": "new", "metadata": {"c": "3"}})
     assert answer.status_code == 200
@@ -128,14 +128,14 @@ def test_update_replaces_metadata_and_renames(http: httpx.Client, make_eval: Mak
     ],
 )
 def test_update_changes_only_what_is_sent(
-    http: httpx.Client, make_eval: MakeEval, body: Any, name: str, metadata: Any
+    http: httpx2.Client, make_eval: MakeEval, body: Any, name: str, metadata: Any
 ) -> None:
     made = make_eval(name="old", metadata={"a": "1"})
     answer = http.post(f"/v1/evals/{made['id']}", json=body)
     assert answer.json() == {**made, "name": name, "metadata": metadata}
 
 
-def test_a_deleted_eval_is_gone_with_its_runs(http: httpx.Client, make_eval: MakeEval, make_run: Any) -> None:
+def test_a_deleted_eval_is_gone_with_its_runs(http: httpx2.Client, make_eval: MakeEval, make_run: Any) -> None:
     made = make_eval()
     run = make_run(made)
     path = f"/v1/evals/{made['id']}"
@@ -153,7 +153,7 @@ def test_a_deleted_eval_is_gone_with_its_runs(http: httpx.Client, make_eval: Mak
     refusal_of(http.get(f"{path}/runs/{run['id']}/output_items"), 404)
 
 
-def test_unknown_keys_are_accepted_and_named(http: httpx.Client) -> None:
+def test_unknown_keys_are_accepted_and_named(http: httpx2.Client) -> None:
     body = eval_body(
         share_with_openai=True,
         testing_criteria=[string_check(weight=2), {**string_check(), "x/y~z": 1}],
@@ -172,7 +172,7 @@ def test_unknown_keys_are_accepted_and_named(http: httpx.Client) -> None:
     assert again["testing_criteria"][0]["weight"] == 2
 
 
-def test_of_many_unknown_keys_some_are_named_and_that_there_are_more(http: httpx.Client) -> None:
+def test_of_many_unknown_keys_some_are_named_and_that_there_are_more(http: httpx2.Client) -> None:
     made = http.post("/v1/evals", json=eval_body(**{f"x{number}": 1 for number in range(150)})).json()
 
     warnings = made["evalhaven"]["warnings"]
@@ -190,7 +190,7 @@ UNRESOLVABLE = [
 
 @pytest.mark.parametrize(("template", "cure"), UNRESOLVABLE)
 def test_what_can_never_resolve_is_warned_of_and_refused_where_asked(
-    http: httpx.Client, template: str, cure: str
+    http: httpx2.Client, template: str, cure: str
 ) -> None:
     inner = {"type": "object", "properties": {"b": {}}, "additionalProperties": False}
     schema = {"type": "object", "properties": {"a": {}, "inner": inner}, "additionalProperties": False}
@@ -211,7 +211,7 @@ def test_what_can_never_resolve_is_warned_of_and_refused_where_asked(
 
 
 @pytest.mark.parametrize("template", ["{x}", "{{ x }}", "}}}}", "{{ item.a }}", '{{item["a"]}}', "\\frac{{a}}{b}", ""])
-def test_other_braces_are_literal_text_and_no_reason_to_warn(http: httpx.Client, template: str) -> None:
+def test_other_braces_are_literal_text_and_no_reason_to_warn(http: httpx2.Client, template: str) -> None:
     answer = http.post("/v1/evals?strict=true", json=eval_body(testing_criteria=[string_check(reference=template)]))
     assert answer.status_code == 201
     assert _warned(answer.json()) == []
@@ -236,7 +236,7 @@ def test_the_sdk_does_the_whole_life_of_an_eval(client: openai.OpenAI) -> None:
 
 
 def test_rows_whose_first_key_begins_with_a_byte_order_mark_are_warned_of(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: Any
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: Any
 ) -> None:
     config = {"type": "custom", "item_schema": {"type": "object"}}
     evaluation = make_eval(data_source_config=config, testing_criteria=[string_check(input="{{ item.id }}")])
@@ -253,7 +253,7 @@ def test_rows_whose_first_key_begins_with_a_byte_order_mark_are_warned_of(
         assert told["/data_source/source"].endswith(f"The first such row is {place}.")
 
 
-def test_a_key_that_begins_with_a_byte_order_mark_is_warned_of(http: httpx.Client) -> None:
+def test_a_key_that_begins_with_a_byte_order_mark_is_warned_of(http: httpx2.Client) -> None:
     schema = {"type": "object", "properties": {"\ufeffid": {"type": "string"}, "text": {"type": "string"}}}
     config = {"type": "custom", "item_schema": schema}
     made = http.post("/v1/evals", json=eval_body(data_source_config=config))
@@ -263,7 +263,7 @@ def test_a_key_that_begins_with_a_byte_order_mark_is_warned_of(http: httpx.Clien
     assert "byte order mark" in pointers["/data_source_config/item_schema/properties/\ufeffid"]
 
 
-def test_an_eval_has_at_most_256_criteria(http: httpx.Client) -> None:
+def test_an_eval_has_at_most_256_criteria(http: httpx2.Client) -> None:
     body = eval_body()
     criterion = body["testing_criteria"][0]
     made = http.post("/v1/evals", json={**body, "testing_criteria": [criterion] * 256})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.routing import iter_route_contexts
 
@@ -25,43 +25,43 @@ UNKNOWN = "evalrun_00000000000000000000000000000000"
 class Api:
     """A server of its own, since what is imported would stand in the lists of other tests."""
 
-    client: httpx.Client
+    client: httpx2.Client
     document: dict[str, Any]
     run: dict[str, Any]
     parent: dict[str, Any] = field(default_factory=an_eval)
 
-    def post(self, path: str, *documents: Any, **query: Any) -> httpx.Response:
+    def post(self, path: str, *documents: Any, **query: Any) -> httpx2.Response:
         """Import documents, a line each."""
         content = "\n".join(map(json.dumps, documents))
         return self.client.post(f"/api/import/{path}", params={**IMPORT, **query}, content=content)
 
 
-def _import_eval(api: Api) -> httpx.Response:
+def _import_eval(api: Api) -> httpx2.Response:
     return api.post("evals", api.parent, {"object": "eval"})
 
 
-def _import_run(api: Api) -> httpx.Response:
+def _import_run(api: Api) -> httpx2.Response:
     _import_eval(api)
     return api.post(f"evals/{api.parent['id']}/runs", a_run(api.parent), a_run(api.parent, 2, status="queued"))
 
 
-def _import_items(api: Api) -> httpx.Response:
+def _import_items(api: Api) -> httpx2.Response:
     _import_run(api)
     run = a_run(api.parent)
     return api.post(f"evals/{run['eval_id']}/runs/{run['id']}/output_items", an_item(run, 0), {})
 
 
-def _import_file(api: Api) -> httpx.Response:
+def _import_file(api: Api) -> httpx2.Response:
     form = {"document": json.dumps(a_file(bytes=2))}
     return api.client.post("/api/import/files", params=IMPORT, data=form, files={"file": ("x", b"{}")})
 
 
-def _get_imported(api: Api) -> httpx.Response:
+def _get_imported(api: Api) -> httpx2.Response:
     _import_run(api)
     return api.client.get(f"/api/runs/{a_run(api.parent)['id']}")
 
 
-CALLS: dict[str, list[Callable[[Api], httpx.Response]]] = {
+CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getExtensionDocument": [lambda api: api.client.get("/api/openapi.json")],
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
@@ -82,7 +82,7 @@ CALLS: dict[str, list[Callable[[Api], httpx.Response]]] = {
 }
 """What is sent to each operation so that it answers with success, by the operation's id."""
 
-REFUSALS: dict[str, tuple[int, Callable[[Api], httpx.Response]]] = {
+REFUSALS: dict[str, tuple[int, Callable[[Api], httpx2.Response]]] = {
     "a parameter that is missing": (400, lambda api: api.client.post("/api/import/evals")),
     "a body that is no JSON": (400, lambda api: api.client.post(f"/api/runs/{UNKNOWN}/regrade", content="{")),
     "a page of another origin": (
@@ -107,7 +107,7 @@ REFUSALS: dict[str, tuple[int, Callable[[Api], httpx.Response]]] = {
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     directory: Path = tmp_path_factory.mktemp("extension")
-    with Server(directory, EVALHAVEN_MAX_BODY_MB="1").running() as server, httpx.Client(base_url=server.url) as client:
+    with Server(directory, EVALHAVEN_MAX_BODY_MB="1").running() as server, httpx2.Client(base_url=server.url) as client:
         document = client.get("/api/openapi.json").json()
         parent = client.post("/v1/evals", json=eval_body()).json()
         run = client.post(f"/v1/evals/{parent['id']}/runs", json={"data_source": inline_source()}).json()
@@ -166,7 +166,7 @@ def test_the_check_sees_a_wrong_answer_and_an_unnamed_code(api: Api) -> None:
         ('{"error": {"message": "No.", "type": "x", "param": null, "code": "made_up"}}', 404),
         ('{"error": "No."}', 404),
     ):
-        wrong = httpx.Response(
+        wrong = httpx2.Response(
             status, text=content, headers={"content-type": "application/json"}, request=found.request
         )
         with pytest.raises(AssertionError):
@@ -209,7 +209,7 @@ def test_the_contract_knows_nothing_of_api(document: dict[str, Any]) -> None:
     assert {"ServerSettings", "ImportOutcome", "EvalRunById"}.isdisjoint(document["components"]["schemas"])
 
 
-def test_the_document_is_read_like_any_other(http: httpx.Client, extension_document: dict[str, Any]) -> None:
+def test_the_document_is_read_like_any_other(http: httpx2.Client, extension_document: dict[str, Any]) -> None:
     answer = http.get("/api/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == extension_document

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -16,13 +16,13 @@ PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
 
 def _post(
-    http: httpx.Client, fields: dict[str, str] | None = None, *, content: bytes = b"{}", filename: str = "f.jsonl"
-) -> httpx.Response:
+    http: httpx2.Client, fields: dict[str, str] | None = None, *, content: bytes = b"{}", filename: str = "f.jsonl"
+) -> httpx2.Response:
     data = {"purpose": "evals", **(fields or {})}
     return http.post("/v1/files", files={"file": (filename, content)}, data=data)
 
 
-def test_a_file_answers_as_the_hosted_one_was_recorded(http: httpx.Client, shared_dir: Path) -> None:
+def test_a_file_answers_as_the_hosted_one_was_recorded(http: httpx2.Client, shared_dir: Path) -> None:
     recorded = json.loads((shared_dir / "spec/recorded/file_purpose_evals__2025-05.json").read_text())
     answer = _post(http, content=b"x" * recorded["bytes"], filename="tickets.jsonl")
     assert answer.status_code == 200
@@ -34,7 +34,7 @@ def test_a_file_answers_as_the_hosted_one_was_recorded(http: httpx.Client, share
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
-def test_every_purpose_can_be_uploaded_and_listed(http: httpx.Client, purpose: str) -> None:
+def test_every_purpose_can_be_uploaded_and_listed(http: httpx2.Client, purpose: str) -> None:
     made = _post(http, {"purpose": purpose}).json()
     assert made["purpose"] == purpose
     listed = http.get("/v1/files", params={"purpose": purpose}).json()["data"]
@@ -43,7 +43,7 @@ def test_every_purpose_can_be_uploaded_and_listed(http: httpx.Client, purpose: s
 
 
 @pytest.mark.parametrize("purpose", ["assistants_output", "batch_output", "fine-tune-results"])
-def test_a_purpose_of_the_servers_own_files_can_be_listed_but_not_uploaded(http: httpx.Client, purpose: str) -> None:
+def test_a_purpose_of_the_servers_own_files_can_be_listed_but_not_uploaded(http: httpx2.Client, purpose: str) -> None:
     assert http.get("/v1/files", params={"purpose": purpose}).json()["data"] == []
     assert refusal_of(_post(http, {"purpose": purpose}))["param"] == "purpose"
 
@@ -59,7 +59,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_content_comes_back_byte_for_byte(http: httpx.Client, upload: Upload, name: str) -> None:
+def test_content_comes_back_byte_for_byte(http: httpx2.Client, upload: Upload, name: str) -> None:
     file_id = upload(CONTENTS[name])
     answer = http.get(f"/v1/files/{file_id}/content")
     assert answer.status_code == 200
@@ -74,7 +74,7 @@ def test_content_comes_back_byte_for_byte(http: httpx.Client, upload: Upload, na
     [("bytes=1-2", b"12"), ("bytes=-1", b"3"), ("bytes=2-", b"23"), ("bytes=0-0,3-3", None)],
 )
 def test_a_part_of_a_file_can_be_asked_for(
-    http: httpx.Client, upload: Upload, asked: str, content: bytes | None
+    http: httpx2.Client, upload: Upload, asked: str, content: bytes | None
 ) -> None:
     answer = http.get(f"/v1/files/{upload(b'0123')}/content", headers={"range": asked})
     assert answer.status_code == 206
@@ -82,14 +82,14 @@ def test_a_part_of_a_file_can_be_asked_for(
 
 
 @pytest.mark.parametrize("asked", ["bytes", "bytes=", "bytes=x-y", "bytes=2-1", "lines=1-2", "=", "bytes=-"])
-def test_a_range_that_makes_no_sense_is_ignored(http: httpx.Client, upload: Upload, asked: str) -> None:
+def test_a_range_that_makes_no_sense_is_ignored(http: httpx2.Client, upload: Upload, asked: str) -> None:
     answer = http.get(f"/v1/files/{upload(b'0123')}/content", headers={"range": asked})
     assert (answer.status_code, answer.content) == (200, b"0123")
 
 
 @pytest.mark.parametrize("content", [b"0123", b""])
 def test_a_range_behind_the_end_of_a_file_is_refused_with_its_size(
-    http: httpx.Client, upload: Upload, content: bytes
+    http: httpx2.Client, upload: Upload, content: bytes
 ) -> None:
     answer = http.get(f"/v1/files/{upload(content)}/content", headers={"range": "bytes=4-5"})
     assert f"has {len(content)} bytes" in refusal_of(answer, 416)["message"]
@@ -98,7 +98,7 @@ def test_a_range_behind_the_end_of_a_file_is_refused_with_its_size(
 
 @pytest.mark.parametrize("purpose", ["unknown", "", "Evals", "a b", "größe", "\x00", "x" * 5000])
 def test_of_an_unknown_purpose_there_are_no_files(
-    http: httpx.Client, client: openai.OpenAI, upload: Upload, purpose: str
+    http: httpx2.Client, client: openai.OpenAI, upload: Upload, purpose: str
 ) -> None:
     upload(b"{}")
     answer = http.get("/v1/files", params={"purpose": purpose})
@@ -118,7 +118,7 @@ def test_of_an_unknown_purpose_there_are_no_files(
         ("C:\\data\\rows.jsonl", "rows.jsonl"),
     ],
 )
-def test_a_filename_is_only_a_name(http: httpx.Client, filename: str, name: str) -> None:
+def test_a_filename_is_only_a_name(http: httpx2.Client, filename: str, name: str) -> None:
     made = _post(http, filename=filename).json()
     assert made["filename"] == name
     answer = http.get(f"/v1/files/{made['id']}/content")
@@ -126,7 +126,7 @@ def test_a_filename_is_only_a_name(http: httpx.Client, filename: str, name: str)
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
-def test_a_filename_may_come_in_its_extended_form_alone(http: httpx.Client) -> None:
+def test_a_filename_may_come_in_its_extended_form_alone(http: httpx2.Client) -> None:
     parts = ['name="purpose"\r\n\r\nevals', "name=\"file\"; filename*=UTF-8''na%C3%AFve%00.jsonl\r\n\r\n{}"]
     body = "".join(f"--b\r\nContent-Disposition: form-data; {each}\r\n" for each in parts) + "--b--\r\n"
     headers = {"content-type": "multipart/form-data; boundary=b"}
@@ -136,7 +136,7 @@ def test_a_filename_may_come_in_its_extended_form_alone(http: httpx.Client) -> N
 
 
 @pytest.mark.parametrize("seconds", [3600, 86_400, 2_592_000])
-def test_an_expiry_counts_from_the_creation(http: httpx.Client, client: openai.OpenAI, seconds: int) -> None:
+def test_an_expiry_counts_from_the_creation(http: httpx2.Client, client: openai.OpenAI, seconds: int) -> None:
     fields = {"expires_after[anchor]": "created_at", "expires_after[seconds]": str(seconds)}
     made = _post(http, fields).json()
     assert made["expires_at"] == made["created_at"] + seconds
@@ -161,7 +161,7 @@ BAD_EXPIRIES: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_EXPIRIES)
-def test_an_expiry_out_of_bounds_is_refused(http: httpx.Client, name: str) -> None:
+def test_an_expiry_out_of_bounds_is_refused(http: httpx2.Client, name: str) -> None:
     fields, param = BAD_EXPIRIES[name]
     before = http.get("/v1/files?limit=1").json()["first_id"]
     error = refusal_of(_post(http, {f"expires_after[{key}]": value for key, value in fields.items()}))
@@ -206,7 +206,7 @@ BAD_FORMS: dict[str, tuple[dict[str, Any], str | None]] = {
 
 
 @pytest.mark.parametrize("name", BAD_FORMS)
-def test_a_form_that_cannot_be_is_refused(http: httpx.Client, name: str) -> None:
+def test_a_form_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     request, param = BAD_FORMS[name]
     before = http.get("/v1/files?limit=1").json()["first_id"]
     error = refusal_of(http.post("/v1/files", **request))
@@ -214,7 +214,7 @@ def test_a_form_that_cannot_be_is_refused(http: httpx.Client, name: str) -> None
     assert http.get("/v1/files?limit=1").json()["first_id"] == before, "nothing was stored"
 
 
-def test_a_deleted_file_is_gone_at_once(http: httpx.Client, make_eval: MakeEval, upload: Upload) -> None:
+def test_a_deleted_file_is_gone_at_once(http: httpx2.Client, make_eval: MakeEval, upload: Upload) -> None:
     file_id = upload(b"{}")
     answer = http.delete(f"/v1/files/{file_id}")
     assert answer.status_code == 200
@@ -232,7 +232,7 @@ def test_a_deleted_file_is_gone_at_once(http: httpx.Client, make_eval: MakeEval,
 
 
 def test_a_run_finishes_over_a_file_that_is_deleted_meanwhile(
-    http: httpx.Client, make_eval: MakeEval, make_run: MakeRun, upload: Upload
+    http: httpx2.Client, make_eval: MakeEval, make_run: MakeRun, upload: Upload
 ) -> None:
     file_id = upload(b'{"item": {"a": "x", "b": "x"}}\n' * 30_000)
     run = make_run(make_eval(), data_source=file_source(file_id))
@@ -244,7 +244,7 @@ def test_a_run_finishes_over_a_file_that_is_deleted_meanwhile(
 
 
 @pytest.mark.parametrize("file_id", ["file-" + "0" * 22, "file-", "x", "file-%00", "ü", "x" * 3000, "..%2f..%2fetc"])
-def test_an_unknown_file_is_not_found(http: httpx.Client, make_eval: MakeEval, file_id: str) -> None:
+def test_an_unknown_file_is_not_found(http: httpx2.Client, make_eval: MakeEval, file_id: str) -> None:
     for method, tail in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
         error = refusal_of(http.request(method, f"/v1/files/{file_id}{tail}"), 404)
         assert error["code"] in {"not_found", "unknown_url"}

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -33,7 +33,7 @@ def multi(formula: str, **graders: Any) -> dict[str, Any]:
     return {"type": "multi", "name": "all", "graders": graders or {"yes": SAYS_YES}, "calculate_output": formula}
 
 
-def run(http: httpx.Client, grader: dict[str, Any], said: str = "yes", **more: Any) -> dict[str, Any]:
+def run(http: httpx2.Client, grader: dict[str, Any], said: str = "yes", **more: Any) -> dict[str, Any]:
     body = {"grader": grader, "model_sample": said, "item": {"answer": "yes"}, **more}
     answer = http.post(RUN, content=json.dumps(body))
     assert answer.status_code == 200, answer.text
@@ -59,7 +59,7 @@ def test_the_sdk_runs_and_validates_a_grader(client: openai.OpenAI) -> None:
     assert validated.grader.to_dict() == grader
 
 
-def test_an_answer_has_the_keys_of_the_recorded_one_in_their_order(http: httpx.Client, shared_dir: Any) -> None:
+def test_an_answer_has_the_keys_of_the_recorded_one_in_their_order(http: httpx2.Client, shared_dir: Any) -> None:
     recorded = json.loads((shared_dir / "spec" / "recorded" / "grader_run_python__2025-late.json").read_text())
     answer = run(http, SAYS_YES)
 
@@ -70,7 +70,7 @@ def test_an_answer_has_the_keys_of_the_recorded_one_in_their_order(http: httpx.C
     assert {**answer, "metadata": {}, "reward": 0} == {**recorded, "metadata": {}, "reward": 0}
 
 
-def test_a_grader_without_a_name_is_given_one(http: httpx.Client) -> None:
+def test_a_grader_without_a_name_is_given_one(http: httpx2.Client) -> None:
     for nameless in ({key: value for key, value in SAYS_YES.items() if key != "name"}, {**SAYS_YES, "name": None}):
         validated = http.post(VALIDATE, json={"grader": nameless}).json()["grader"]
         assert re.fullmatch(r"grader-[0-9A-Za-z]{12}", validated["name"])
@@ -78,12 +78,12 @@ def test_a_grader_without_a_name_is_given_one(http: httpx.Client) -> None:
         assert re.fullmatch(r"grader-[0-9A-Za-z]{12}", run(http, nameless)["metadata"]["name"])
 
 
-def test_text_similarity_needs_no_threshold_and_json_is_read(http: httpx.Client) -> None:
+def test_text_similarity_needs_no_threshold_and_json_is_read(http: httpx2.Client) -> None:
     assert run(http, ALIKE, '{"said": "yes"}')["reward"] == 1.0
     assert run(http, ALIKE, '{"said": "yet"}')["reward"] == pytest.approx(2 / 3)
 
 
-def test_a_formula_shows_the_scores_of_its_parts(http: httpx.Client) -> None:
+def test_a_formula_shows_the_scores_of_its_parts(http: httpx2.Client) -> None:
     answer = run(http, multi("0.25 * yes + alike / 2", yes=SAYS_YES, alike={**ALIKE, "input": "yet"}))
     assert answer["reward"] == pytest.approx(0.25 + 1 / 3)
     assert answer["sub_rewards"] == answer["metadata"]["scores"] == {"yes": 1.0, "alike": pytest.approx(2 / 3)}
@@ -91,7 +91,7 @@ def test_a_formula_shows_the_scores_of_its_parts(http: httpx.Client) -> None:
     assert run(http, multi("yes", **SAYS_YES))["reward"] == 1.0
 
 
-def test_a_judge_shows_its_model_and_its_tokens(http: httpx.Client) -> None:
+def test_a_judge_shows_its_model_and_its_tokens(http: httpx2.Client) -> None:
     for grader in (JUDGE, multi("judge", judge=JUDGE)):
         answer = run(http, grader)
         assert (answer["reward"], raised(answer)) == (0.75, {})
@@ -114,7 +114,7 @@ def test_a_judge_shows_its_model_and_its_tokens(http: httpx.Client) -> None:
     ],
 )
 def test_what_goes_wrong_is_a_flag_beside_a_reward_of_0(
-    http: httpx.Client, grader: dict[str, Any], said: str, flags: dict[str, Any]
+    http: httpx2.Client, grader: dict[str, Any], said: str, flags: dict[str, Any]
 ) -> None:
     answer = run(http, grader, said)
     found = raised(answer)
@@ -124,7 +124,7 @@ def test_what_goes_wrong_is_a_flag_beside_a_reward_of_0(
     assert answer["evalhaven"].keys() & {"error", "unresolved"}
 
 
-def test_a_judge_answers_its_reward_though_a_variable_has_no_value(http: httpx.Client) -> None:
+def test_a_judge_answers_its_reward_though_a_variable_has_no_value(http: httpx2.Client) -> None:
     asked = 'Rate {{ item.no }} and {{ sample.output_json.x }}. ANSWER: {"steps": [], "result": 0.75}'
     judge = JUDGE | {"input": [{"role": "user", "content": asked}]}
     for grader, reward in ((judge, 0.75), (multi("1 - judge", judge=judge), 0.25), (multi("judge", **judge), 0.75)):
@@ -139,19 +139,19 @@ def test_a_judge_answers_its_reward_though_a_variable_has_no_value(http: httpx.C
         assert answer["evalhaven"]["unresolved"] == ["item.no", "sample.output_json.x"]
 
 
-def test_the_item_may_be_absent(http: httpx.Client) -> None:
+def test_the_item_may_be_absent(http: httpx2.Client) -> None:
     assert http.post(RUN, json={"grader": SAYS_YES | {"reference": "x"}, "model_sample": "x"}).json()["reward"] == 1.0
 
 
 @pytest.mark.parametrize("formula", ["", "yes +", "nobody", "__import__('os')", "yes.real", "(" * 3000, "9" * 5000])
 @pytest.mark.parametrize("path", [RUN, VALIDATE])
-def test_what_is_no_formula_is_refused_with_its_column(http: httpx.Client, path: str, formula: str) -> None:
+def test_what_is_no_formula_is_refused_with_its_column(http: httpx2.Client, path: str, formula: str) -> None:
     error = refusal_of(http.post(path, json={"grader": multi(formula), "model_sample": "x"}))
     assert error["param"] == "grader.calculate_output"
     assert "column" in error["message"] or not formula
 
 
-def test_what_is_no_grader_is_refused_by_name(http: httpx.Client) -> None:
+def test_what_is_no_grader_is_refused_by_name(http: httpx2.Client) -> None:
     for body, param in (
         ({"model_sample": "x"}, "grader"),
         ({"grader": SAYS_YES}, "model_sample"),
@@ -163,7 +163,7 @@ def test_what_is_no_grader_is_refused_by_name(http: httpx.Client) -> None:
         assert refusal_of(http.post(RUN, json=body))["param"] == param
 
 
-def test_every_type_is_executed_or_refused_by_name(http: httpx.Client) -> None:
+def test_every_type_is_executed_or_refused_by_name(http: httpx2.Client) -> None:
     messages = JUDGE["input"]
     documents: dict[str, dict[str, Any]] = {
         "string_check": SAYS_YES,

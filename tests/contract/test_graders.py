@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, eval_body, refusal_of, string_check
@@ -91,7 +91,7 @@ METRICS = ["fuzzy_match", "bleu", "gleu", "meteor", "cosine", "rouge_1", "rouge_
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_criterion_is_echoed_as_sent_with_its_id(http: httpx.Client, make_eval: MakeEval, shape: str) -> None:
+def test_a_criterion_is_echoed_as_sent_with_its_id(http: httpx2.Client, make_eval: MakeEval, shape: str) -> None:
     sent = SHAPES[shape]
     made = make_eval(testing_criteria=[sent])
     [echoed] = made["testing_criteria"]
@@ -213,7 +213,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_criterion_that_cannot_be_is_refused_by_name(http: httpx.Client, name: str) -> None:
+def test_a_criterion_that_cannot_be_is_refused_by_name(http: httpx2.Client, name: str) -> None:
     criterion, param, cure = REFUSED[name]
     error = refusal_of(http.post("/v1/evals", json=eval_body(testing_criteria=[criterion])))
     assert (error["param"], error["code"]) == (param, "invalid_value")

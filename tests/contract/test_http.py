@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -15,7 +15,7 @@ from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source
 from tests.server import Server
 
 
-def test_every_answer_has_an_id_and_a_time(http: httpx.Client, make_eval: MakeEval) -> None:
+def test_every_answer_has_an_id_and_a_time(http: httpx2.Client, make_eval: MakeEval) -> None:
     answers = [
         http.get("/v1/evals"),
         http.get("/v1/models"),
@@ -35,7 +35,7 @@ def test_every_answer_has_an_id_and_a_time(http: httpx.Client, make_eval: MakeEv
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/", "/v2/evals", "/evals", "/openai/evals/x/y/z", "/v1/evals/", "/%00"]
 )
-def test_an_unknown_url_is_not_found(http: httpx.Client, path: str) -> None:
+def test_an_unknown_url_is_not_found(http: httpx2.Client, path: str) -> None:
     error = refusal_of(http.post(path, content=b"{}"), 404 if path not in {"/"} else 405)
     assert error["code"] in {"unknown_url", "method_not_allowed", "not_found"}
 
@@ -56,13 +56,13 @@ def test_an_unknown_url_is_not_found(http: httpx.Client, path: str) -> None:
         ("/v1/evals/", "Did you mean /v1/evals? Mind the slashes"),
     ],
 )
-def test_an_address_put_together_wrongly_is_told_with_its_cure(http: httpx.Client, path: str, hint: str) -> None:
+def test_an_address_put_together_wrongly_is_told_with_its_cure(http: httpx2.Client, path: str, hint: str) -> None:
     for method in ("GET", "POST"):
         assert hint in refusal_of(http.request(method, path), 404)["message"]
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/v1/evalsx", "/v1/chat/completions", "/v2/evals", "/v1/"])
-def test_an_unknown_address_that_resembles_none_gets_no_hint(http: httpx.Client, path: str) -> None:
+def test_an_unknown_address_that_resembles_none_gets_no_hint(http: httpx2.Client, path: str) -> None:
     assert refusal_of(http.get(path), 404)["message"] == f"Unknown URL: GET {path}."
 
 
@@ -86,7 +86,7 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("path", "allowed"), ALLOWED)
-def test_another_method_is_refused_naming_all_that_the_path_takes(http: httpx.Client, path: str, allowed: str) -> None:
+def test_another_method_is_refused_naming_all_that_the_path_takes(http: httpx2.Client, path: str, allowed: str) -> None:
     methods = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"} - {*allowed.split(", ")}
     for method in methods:
         answer = http.request(method, path)
@@ -97,11 +97,11 @@ def test_another_method_is_refused_naming_all_that_the_path_takes(http: httpx.Cl
     assert (options.status_code, options.headers["allow"], options.content) == (204, allowed, b"")
 
 
-def test_options_of_an_unknown_url_are_not_found(http: httpx.Client) -> None:
+def test_options_of_an_unknown_url_are_not_found(http: httpx2.Client) -> None:
     assert refusal_of(http.options("/v1/nowhere"), 404)["code"] == "unknown_url"
 
 
-def test_head_is_answered_wherever_get_is(http: httpx.Client, run_to_end: RunToEnd, make_eval: MakeEval) -> None:
+def test_head_is_answered_wherever_get_is(http: httpx2.Client, run_to_end: RunToEnd, make_eval: MakeEval) -> None:
     run = run_to_end(make_eval())
     file_id = http.post("/v1/files", files={"file": ("f", b"0123")}, data={"purpose": "evals"}).json()["id"]
     item_id = items_of(http, run)[0]["id"]
@@ -133,7 +133,9 @@ def test_head_is_answered_wherever_get_is(http: httpx.Client, run_to_end: RunToE
         assert f"content-length: {got.headers['content-length']}\r\n" in head or path in ("/readyz", "/openapi.json")
 
 
-def test_aliases_answer_like_the_contracts_paths(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_aliases_answer_like_the_contracts_paths(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
     run = run_to_end(make_eval())
     for path in (
         f"/evals/{run['eval_id']}",
@@ -148,7 +150,7 @@ def test_aliases_answer_like_the_contracts_paths(http: httpx.Client, make_eval: 
             assert http.get(alias).text == plain.text
 
 
-def test_aliases_write_too(http: httpx.Client) -> None:
+def test_aliases_write_too(http: httpx2.Client) -> None:
     made = http.post("/openai/evals?api-version=preview", json=eval_body())
     assert made.status_code == 201
     run = http.post(f"/openai/v1/evals/{made.json()['id']}/runs", json={"data_source": inline_source()})
@@ -158,7 +160,7 @@ def test_aliases_write_too(http: httpx.Client) -> None:
     assert http.delete(f"/openai/evals/{made.json()['id']}").status_code == 200
 
 
-def test_the_sdks_headers_of_every_kind_are_accepted(server: Server, http: httpx.Client) -> None:
+def test_the_sdks_headers_of_every_kind_are_accepted(server: Server, http: httpx2.Client) -> None:
     headers = {
         "api-key": "k",
         "openai-organization": "org-x",
@@ -177,19 +179,19 @@ def test_the_sdks_headers_of_every_kind_are_accepted(server: Server, http: httpx
         assert azure.evals.retrieve(made.id).name == "azure"
 
 
-def test_a_foreign_host_is_refused(http: httpx.Client) -> None:
+def test_a_foreign_host_is_refused(http: httpx2.Client) -> None:
     refusal_of(http.get("/v1/evals", headers={"host": "evil.example"}), 421)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"])
-def test_a_page_of_another_local_port_may_not_write(http: httpx.Client, content_type: str) -> None:
+def test_a_page_of_another_local_port_may_not_write(http: httpx2.Client, content_type: str) -> None:
     headers = {"origin": "http://localhost:3000", "content-type": content_type}
     refused = refusal_of(http.post("/v1/evals", headers=headers, content=json.dumps(eval_body())), 403)
     assert "EVALHAVEN_ALLOWED_ORIGINS" in refused["message"]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity"])
-def test_a_compressed_body_is_refused_naming_the_header(http: httpx.Client, coding: str) -> None:
+def test_a_compressed_body_is_refused_naming_the_header(http: httpx2.Client, coding: str) -> None:
     for path, content in (
         ("/v1/evals", gzip.compress(json.dumps(eval_body()).encode())),
         ("/v1/files", b"--b--"),
@@ -202,7 +204,7 @@ def test_a_compressed_body_is_refused_naming_the_header(http: httpx.Client, codi
 
 
 @pytest.mark.parametrize("coding", ["identity", "", "utf-8"])
-def test_a_body_that_is_called_encoded_and_is_plain_is_taken(http: httpx.Client, coding: str) -> None:
+def test_a_body_that_is_called_encoded_and_is_plain_is_taken(http: httpx2.Client, coding: str) -> None:
     body = json.dumps(eval_body()).encode()
     assert http.post("/v1/evals", content=body, headers={"content-encoding": coding}).status_code == 201
 
@@ -219,14 +221,14 @@ def test_what_is_no_http_request_is_refused_in_the_envelope(server: Server, sent
     headers = {name: value for name, _, value in (field.partition(": ") for field in fields)}
     assert line == "HTTP/1.1 400 Bad Request"
     assert headers["content-type"] == "application/json"
-    assert refusal_of(httpx.Response(400, headers=headers, text=body))["param"] is None
+    assert refusal_of(httpx2.Response(400, headers=headers, text=body))["param"] is None
 
 
 HOSTILE = '</title></pre><script>alert(1)</script><img src=x onerror="a">\'"&\x00\ud800'
 
 
 def test_the_page_of_a_run_is_readable_and_escapes_everything(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": HOSTILE}, "finish_reason": "stop"}
     parent = make_eval(name=HOSTILE, testing_criteria=[string_check(name=HOSTILE)])
@@ -243,7 +245,7 @@ def test_the_page_of_a_run_is_readable_and_escapes_everything(
     assert run["id"] in http.get(run["report_url"]).text
 
 
-def test_old_report_links_lead_to_the_page(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_old_report_links_lead_to_the_page(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval())
     for path in (f"/evaluations/{run['eval_id']}", f"/evaluation/evals/{run['eval_id']}"):
         answer = http.get(path, params={"project_id": "proj_x", "run_id": run["id"]}, follow_redirects=True)
@@ -254,7 +256,7 @@ def test_old_report_links_lead_to_the_page(http: httpx.Client, make_eval: MakeEv
 
 
 @pytest.mark.parametrize("path", ["/ui/evals/x", "/ui/evals/x/runs/y", "/ui/evals/%3Cscript%3E/runs/y"])
-def test_the_page_of_what_is_not_there_is_not_found(http: httpx.Client, path: str) -> None:
+def test_the_page_of_what_is_not_there_is_not_found(http: httpx2.Client, path: str) -> None:
     page = http.get(path)
     assert page.status_code == 404
     assert "<script" not in page.text
@@ -268,7 +270,7 @@ def aging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_an_expired_file_is_gone(aging: Server) -> None:
-    with httpx.Client(base_url=aging.url) as http:
+    with httpx2.Client(base_url=aging.url) as http:
         fields = {"purpose": "evals", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
         file_id = http.post("/v1/files", files={"file": ("f", b"{}")}, data=fields).json()["id"]
         assert http.get(f"/v1/files/{file_id}").status_code == 200
@@ -285,19 +287,19 @@ def test_an_expired_file_is_gone(aging: Server) -> None:
 
 
 def test_the_public_url_begins_links_and_is_a_host_of_its_own(aging: Server) -> None:
-    with httpx.Client(base_url=aging.url, headers={"host": "evals.example.org"}) as http:
+    with httpx2.Client(base_url=aging.url, headers={"host": "evals.example.org"}) as http:
         parent = http.post("/v1/evals", json=eval_body()).json()["id"]
         run = http.post(f"/v1/evals/{parent}/runs", json={"data_source": inline_source()}).json()
         assert run["report_url"] == f"https://evals.example.org/ui/evals/{parent}/runs/{run['id']}"
 
 
-def test_answers_are_compact_json_with_text_as_it_is(http: httpx.Client, make_eval: MakeEval) -> None:
+def test_answers_are_compact_json_with_text_as_it_is(http: httpx2.Client, make_eval: MakeEval) -> None:
     text = http.get(f"/v1/evals/{make_eval(name='größe 😀')['id']}").text
     assert text == json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
 
 
 def test_items_are_complete_as_soon_as_the_run_is(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval()
     for _ in range(5):
@@ -307,7 +309,7 @@ def test_items_are_complete_as_soon_as_the_run_is(
         assert all(len(item["results"]) == 1 for item in items)
 
 
-def test_a_creation_sent_again_with_its_key_makes_one_object(http: httpx.Client, make_eval: MakeEval) -> None:
+def test_a_creation_sent_again_with_its_key_makes_one_object(http: httpx2.Client, make_eval: MakeEval) -> None:
     """The SDKs of some languages send a key with every creation, and the same one with a retry."""
     parent = make_eval()["id"]
     for path, body in (("/v1/evals", eval_body()), (f"/v1/evals/{parent}/runs", {"data_source": inline_source()})):

@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import eval_body, inline_source, refusal_of
@@ -22,8 +22,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def narrow(small: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=small.url, timeout=30) as opened:
+def narrow(small: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=small.url, timeout=30) as opened:
         yield opened
 
 
@@ -34,7 +34,7 @@ def _blocks(size: int) -> Iterator[bytes]:
     yield b'"}'
 
 
-def test_a_json_body_over_the_limit_is_refused(narrow: httpx.Client) -> None:
+def test_a_json_body_over_the_limit_is_refused(narrow: httpx2.Client) -> None:
     parent = narrow.post("/v1/evals", json=eval_body()).json()["id"]
     for path in ("/v1/evals", f"/v1/evals/{parent}", f"/v1/evals/{parent}/runs"):
         for body in (b'{"name": "' + b"x" * 3 * MB + b'"}', _blocks(3 * MB)):
@@ -49,7 +49,7 @@ def test_a_json_body_over_the_limit_is_refused(narrow: httpx.Client) -> None:
     assert answer.status_code == 201, "just below the limit"
 
 
-def test_a_file_over_the_limit_is_refused(narrow: httpx.Client, small: Server) -> None:
+def test_a_file_over_the_limit_is_refused(narrow: httpx2.Client, small: Server) -> None:
     for size, status in ((MB, 200), (MB + 1, 413), (3 * MB, 413)):
         answer = narrow.post("/v1/files", files={"file": ("f", b"x" * size)}, data={"purpose": "evals"})
         assert answer.status_code == status, answer.text
@@ -61,7 +61,7 @@ def test_a_file_over_the_limit_is_refused(narrow: httpx.Client, small: Server) -
     assert leftovers == []
 
 
-def test_the_server_is_well_afterwards(narrow: httpx.Client, small: Server) -> None:
+def test_the_server_is_well_afterwards(narrow: httpx2.Client, small: Server) -> None:
     assert narrow.get("/readyz").status_code == 200
     assert "Traceback" not in small.log
 

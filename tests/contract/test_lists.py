@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -39,7 +39,7 @@ def lists(make_eval: MakeEval, make_run: MakeRun, run_to_end: RunToEnd, upload: 
 NAMES = ("evals", "runs", "output_items", "files")
 
 
-def _ids(answer: httpx.Response) -> list[str]:
+def _ids(answer: httpx2.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     page = answer.json()
     ids = [each["id"] for each in page["data"]]
@@ -49,7 +49,7 @@ def _ids(answer: httpx.Response) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_lists_are_newest_first_unless_asked_otherwise(http: httpx.Client, lists: Any, name: str) -> None:
+def test_lists_are_newest_first_unless_asked_otherwise(http: httpx2.Client, lists: Any, name: str) -> None:
     path, newest = lists[name]
     default, descending = _ids(http.get(path)), _ids(http.get(f"{path}?order=desc"))
     assert default == descending
@@ -63,7 +63,7 @@ def test_lists_are_newest_first_unless_asked_otherwise(http: httpx.Client, lists
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("limit", [1, 3, OBJECTS])
-def test_pages_joined_are_the_whole_list(http: httpx.Client, lists: Any, name: str, order: str, limit: int) -> None:
+def test_pages_joined_are_the_whole_list(http: httpx2.Client, lists: Any, name: str, order: str, limit: int) -> None:
     path, _ = lists[name]
     whole = _ids(http.get(path, params={"order": order, "limit": 1000}))
     found: list[str] = []
@@ -78,7 +78,7 @@ def test_pages_joined_are_the_whole_list(http: httpx.Client, lists: Any, name: s
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_page_after_the_last_object_is_empty(http: httpx.Client, lists: Any, name: str) -> None:
+def test_the_page_after_the_last_object_is_empty(http: httpx2.Client, lists: Any, name: str) -> None:
     path, _ = lists[name]
     last = _ids(http.get(f"{path}?limit=1000"))[-1]
     answer = http.get(path, params={"after": last})
@@ -87,14 +87,14 @@ def test_the_page_after_the_last_object_is_empty(http: httpx.Client, lists: Any,
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("limit", ["1001", "10000", "99999999999999999999"])
-def test_a_limit_above_the_maximum_is_lowered(http: httpx.Client, lists: Any, name: str, limit: str) -> None:
+def test_a_limit_above_the_maximum_is_lowered(http: httpx2.Client, lists: Any, name: str, limit: str) -> None:
     path, _ = lists[name]
     assert len(_ids(http.get(path, params={"limit": limit}))) >= OBJECTS
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("limit", ["0", "-1", "ten", "1.5", "", "NaN", "1e2", "\u0663", "null"])
-def test_a_limit_below_one_or_no_number_is_refused(http: httpx.Client, lists: Any, name: str, limit: str) -> None:
+def test_a_limit_below_one_or_no_number_is_refused(http: httpx2.Client, lists: Any, name: str, limit: str) -> None:
     path, _ = lists[name]
     error = refusal_of(http.get(path, params={"limit": limit}))
     assert error["param"] == "limit"
@@ -116,14 +116,14 @@ def test_a_limit_below_one_or_no_number_is_refused(http: httpx.Client, lists: An
         "%",
     ],
 )
-def test_a_cursor_that_names_nothing_is_refused(http: httpx.Client, lists: Any, name: str, after: str) -> None:
+def test_a_cursor_that_names_nothing_is_refused(http: httpx2.Client, lists: Any, name: str, after: str) -> None:
     path, _ = lists[name]
     assert refusal_of(http.get(path, params={"after": after}))["param"] == "after"
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("other", NAMES)
-def test_a_cursor_of_another_kind_is_refused(http: httpx.Client, lists: Any, name: str, other: str) -> None:
+def test_a_cursor_of_another_kind_is_refused(http: httpx2.Client, lists: Any, name: str, other: str) -> None:
     foreign = _ids(http.get(f"{lists[other][0]}?limit=1"))[0]
     answer = http.get(lists[name][0], params={"after": foreign})
     if name == other:
@@ -133,7 +133,7 @@ def test_a_cursor_of_another_kind_is_refused(http: httpx.Client, lists: Any, nam
 
 
 def test_a_cursor_of_another_parent_is_refused(
-    http: httpx.Client, lists: Any, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, lists: Any, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     other = make_eval()
     run = run_to_end(other)
@@ -144,7 +144,7 @@ def test_a_cursor_of_another_parent_is_refused(
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("query", ["order=up", "order=", "order=DESC"])
-def test_an_unknown_order_is_refused(http: httpx.Client, lists: Any, name: str, query: str) -> None:
+def test_an_unknown_order_is_refused(http: httpx2.Client, lists: Any, name: str, query: str) -> None:
     assert refusal_of(http.get(f"{lists[name][0]}?{query}"))["param"] == "order"
 
 
@@ -156,12 +156,12 @@ def test_an_unknown_order_is_refused(http: httpx.Client, lists: Any, name: str, 
         ("output_items", "status=done", "status"),
     ],
 )
-def test_an_unknown_filter_is_refused(http: httpx.Client, lists: Any, name: str, query: str, param: str) -> None:
+def test_an_unknown_filter_is_refused(http: httpx2.Client, lists: Any, name: str, query: str, param: str) -> None:
     error = refusal_of(http.get(f"{lists[name][0]}?{query}"))
     assert error["param"] == param
 
 
-def test_order_by_updated_at_follows_updates(http: httpx.Client, make_eval: MakeEval) -> None:
+def test_order_by_updated_at_follows_updates(http: httpx2.Client, make_eval: MakeEval) -> None:
     first, second = make_eval(), make_eval()
     deadline = time.monotonic() + 10
     listed: list[str] = []
@@ -191,7 +191,7 @@ def _one_row() -> Any:
     return {"type": "file_content", "content": [{"item": {"a": "x", "b": "x"}}]}
 
 
-def test_a_deleted_eval_or_file_stays_a_cursor(http: httpx.Client, make_eval: MakeEval, upload: Upload) -> None:
+def test_a_deleted_eval_or_file_stays_a_cursor(http: httpx2.Client, make_eval: MakeEval, upload: Upload) -> None:
     older, newer = make_eval(), make_eval()
     http.delete(f"/v1/evals/{newer['id']}")
     assert _ids(http.get("/v1/evals", params={"after": newer["id"], "limit": 1})) == [older["id"]]
@@ -202,7 +202,7 @@ def test_a_deleted_eval_or_file_stays_a_cursor(http: httpx.Client, make_eval: Ma
 
 def test_the_documented_default_order_is_a_setting(alone: Server) -> None:
     body = {"data_source_config": {"type": "logs"}, "testing_criteria": []}
-    with httpx.Client(base_url=alone.url) as http:
+    with httpx2.Client(base_url=alone.url) as http:
         assert http.get("/v1/evals").json() == {
             "object": "list",
             "data": [],

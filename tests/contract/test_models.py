@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import httpx2
 import openai
 import pytest
@@ -101,7 +100,7 @@ def test_a_model_that_nobody_serves_is_not_found_and_the_patterns_are_named(mode
 
 
 def test_without_a_configuration_there_is_the_scripted_model(tmp_path: Path) -> None:
-    with Server(tmp_path, EVALHAVEN_CONFIG="").running() as server, httpx.Client(base_url=server.url) as http:
+    with Server(tmp_path, EVALHAVEN_CONFIG="").running() as server, httpx2.Client(base_url=server.url) as http:
         assert [model["id"] for model in http.get("/v1/models").json()["data"]] == ["scripted"]
         assert "OPENAI_API_KEY" in refusal_of(http.get("/v1/models/gpt-4.1"), 404)["message"]
         assert refusal_of(http.get("/v1/models/"), 404)["param"] == "model"
@@ -127,7 +126,7 @@ def test_a_server_with_a_broken_configuration_does_not_start(tmp_path: Path) -> 
 
 
 def test_a_request_that_comes_from_evalhaven_is_a_loop(server: Server) -> None:
-    answer = httpx.post(f"{server.url}/v1/chat/completions", headers={"x-evalhaven-hop": "1"}, content=b"{}")
+    answer = httpx2.post(f"{server.url}/v1/chat/completions", headers={"x-evalhaven-hop": "1"}, content=b"{}")
 
     assert answer.status_code == 508
     assert answer.json()["error"]["code"] == "loop_detected"

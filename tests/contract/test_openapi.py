@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jsonschema_rs
 import pytest
 
@@ -143,7 +143,7 @@ def test_requests_are_described_by_their_schemas(checker: AnswerChecker, name: s
 
 
 def test_the_checker_of_all_answers_sees_what_is_wrong(
-    http: httpx.Client, checker: AnswerChecker, make_eval: MakeEval, document: dict[str, Any]
+    http: httpx2.Client, checker: AnswerChecker, make_eval: MakeEval, document: dict[str, Any]
 ) -> None:
     made = make_eval()
     before = checker.checked
@@ -156,7 +156,7 @@ def test_the_checker_of_all_answers_sees_what_is_wrong(
     assert checker.problems(schema, {key: value for key, value in made.items() if key != "id"})
 
 
-def test_the_document_is_the_same_at_every_address(http: httpx.Client, document: dict[str, Any]) -> None:
+def test_the_document_is_the_same_at_every_address(http: httpx2.Client, document: dict[str, Any]) -> None:
     again = http.get("/openapi.json")
     assert again.headers["content-type"] == "application/json"
     assert json.loads(again.text) == document

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -59,7 +59,7 @@ def _path(run: dict[str, Any]) -> str:
     return f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items"
 
 
-def test_an_item_has_the_documented_shape(http: httpx.Client, finished: dict[str, Any]) -> None:
+def test_an_item_has_the_documented_shape(http: httpx2.Client, finished: dict[str, Any]) -> None:
     item = items_of(http, finished)[1]
     assert re.fullmatch(r"outputitem_[0-9a-f]{12}819[01][0-9a-f]{16}", item["id"])
     assert int(item["id"][11:19], 16) == item["created_at"]
@@ -106,12 +106,12 @@ def test_an_item_has_the_documented_shape(http: httpx.Client, finished: dict[str
     [("pass", [1]), ("passed", [1]), ("fail", [0, 2, 3]), ("failed", [0, 2, 3]), ("error", []), ("errored", [])],
 )
 def test_items_are_filtered_by_status(
-    http: httpx.Client, finished: dict[str, Any], status: str, expected: list[int]
+    http: httpx2.Client, finished: dict[str, Any], status: str, expected: list[int]
 ) -> None:
     assert [item["datasource_item_id"] for item in items_of(http, finished, status=status)] == expected
 
 
-def test_an_item_is_got_by_its_id(http: httpx.Client, client: openai.OpenAI, finished: dict[str, Any]) -> None:
+def test_an_item_is_got_by_its_id(http: httpx2.Client, client: openai.OpenAI, finished: dict[str, Any]) -> None:
     for item in items_of(http, finished):
         assert http.get(f"{_path(finished)}/{item['id']}").json() == item
         got = client.evals.runs.output_items.retrieve(item["id"], eval_id=finished["eval_id"], run_id=finished["id"])
@@ -119,13 +119,13 @@ def test_an_item_is_got_by_its_id(http: httpx.Client, client: openai.OpenAI, fin
 
 
 @pytest.mark.parametrize("item_id", ["outputitem_" + "0" * 32, "outputitem_", "x", "1", "outputitem_" + "G" * 32, "ü"])
-def test_an_unknown_item_is_not_found(http: httpx.Client, finished: dict[str, Any], item_id: str) -> None:
+def test_an_unknown_item_is_not_found(http: httpx2.Client, finished: dict[str, Any], item_id: str) -> None:
     error = refusal_of(http.get(f"{_path(finished)}/{item_id}"), 404)
     assert (error["param"], error["code"]) == ("output_item_id", "not_found")
 
 
 def test_an_item_belongs_to_its_run_alone(
-    http: httpx.Client, make_run: MakeRun, run_to_end: RunToEnd, finished: dict[str, Any]
+    http: httpx2.Client, make_run: MakeRun, run_to_end: RunToEnd, finished: dict[str, Any]
 ) -> None:
     other = run_to_end({"id": finished["eval_id"]}, ROWS)
     foreign = items_of(http, other)[0]["id"]
@@ -135,7 +135,7 @@ def test_an_item_belongs_to_its_run_alone(
 
 
 def test_equal_items_have_equal_hashes_whatever_the_order_of_keys(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval(), [{"item": {"a": 1, "b": [2]}}, {"item": {"b": [2], "a": 1}}, {"item": {"a": 1}}])
     first, second, third = (item["_datasource_item_content_hash"] for item in items_of(http, run))
@@ -143,7 +143,7 @@ def test_equal_items_have_equal_hashes_whatever_the_order_of_keys(
 
 
 def _sampled(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, sample: Any, template: str, reference: str
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, sample: Any, template: str, reference: str
 ) -> dict[str, Any]:
     parent = make_eval(testing_criteria=[string_check(input=template, reference=reference)])
     row = {"item": {}} if sample == "absent" else {"item": {}, "sample": sample}
@@ -186,7 +186,7 @@ VARIABLES: dict[str, tuple[Any, str, str]] = {
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_templates_see_of_the_rows_sample(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
 ) -> None:
     sample, template, reference = VARIABLES[name]
     # The reference goes in as a literal, which nothing in these texts keeps from being one.
@@ -210,7 +210,7 @@ UNRESOLVED: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", UNRESOLVED)
 def test_a_placeholder_without_value_fails_the_item_and_is_named(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
 ) -> None:
     sample, variable = UNRESOLVED[name]
     item = _sampled(http, make_eval, run_to_end, sample, f"{{{{ {variable} }}}}", "")
@@ -230,7 +230,7 @@ def test_a_run_counts_items_with_unresolved_placeholders(make_eval: MakeEval, ru
 
 
 def test_columns_of_tables_are_found_under_their_names(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     check = string_check(input="{{ item.Customer Question }}|{{ item['Their Answer'] }}", reference="Why?|{{ item.n }}")
     evaluation = make_eval(testing_criteria=[check])
@@ -247,7 +247,7 @@ def test_columns_of_tables_are_found_under_their_names(
     assert 'write ["Customer Question"]' in warning["message"]
 
 
-def test_the_sample_shown_is_taken_from_a_dump(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_the_sample_shown_is_taken_from_a_dump(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     shown = _sampled(http, make_eval, run_to_end, DUMP, "", "")["sample"]
     choice: Any = DUMP["choices"][0]  # type: ignore[index]
     assert shown["model"] == "gpt-4o-mini-2024-07-18"
@@ -274,7 +274,7 @@ def test_the_sample_shown_is_taken_from_a_dump(http: httpx.Client, make_eval: Ma
     ],
 )
 def test_an_odd_sample_is_shown_as_far_as_it_can_be(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, sample: Any
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, sample: Any
 ) -> None:
     assert _sampled(http, make_eval, run_to_end, sample, "", "")["status"] == "pass"
 
@@ -291,7 +291,7 @@ OPERATIONS = [
 
 @pytest.mark.parametrize("operation", ["eq", "ne", "neq", "like", "ilike"])
 def test_string_check_compares_text(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, operation: str
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, operation: str
 ) -> None:
     cases = [case for case in OPERATIONS if case[0] == operation]
     parent = make_eval(testing_criteria=[string_check(operation=operation)])
@@ -303,7 +303,7 @@ def test_string_check_compares_text(
 
 
 def test_the_recorded_item_has_no_key_that_ours_lacks(
-    http: httpx.Client, finished: dict[str, Any], shared_dir: Path
+    http: httpx2.Client, finished: dict[str, Any], shared_dir: Path
 ) -> None:
     text = (shared_dir / "spec/behaviour.md").read_text()
     start = text.index('{"object":"eval.run.output_item"')

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, Upload, refusal_of
@@ -20,7 +20,7 @@ def link_of(page: str, rel: str) -> str | None:
     return None if found is None else html.unescape(found[1])
 
 
-def walk(http: httpx.Client, path: str, rel: str = "next") -> Iterator[str]:
+def walk(http: httpx2.Client, path: str, rel: str = "next") -> Iterator[str]:
     """Yield the text of a page and of all that its links lead to."""
     at: str | None = path
     while at is not None:
@@ -34,7 +34,7 @@ def walk(http: httpx.Client, path: str, rel: str = "next") -> Iterator[str]:
         yield answer.text
 
 
-def ids_of(http: httpx.Client, path: str, order: str) -> list[str]:
+def ids_of(http: httpx2.Client, path: str, order: str) -> list[str]:
     """Return the ids of all objects of a list."""
     found: list[str] = []
     while True:
@@ -52,7 +52,7 @@ def in_order(text: str, ids: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def lists(
-    make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload, http: httpx.Client
+    make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload, http: httpx2.Client
 ) -> dict[str, tuple[str, list[str]]]:
     """Return pages by what they list, with the ids of all of it, in the order in which it is to be shown."""
     for number in range(2 * EACH + 3):
@@ -70,7 +70,7 @@ def lists(
 
 @pytest.mark.parametrize("kind", ["evals", "runs", "files"])
 def test_each_list_is_shown_whole_page_by_page_in_both_directions(
-    http: httpx.Client, lists: dict[str, tuple[str, list[str]]], kind: str
+    http: httpx2.Client, lists: dict[str, tuple[str, list[str]]], kind: str
 ) -> None:
     path, ids = lists[kind]
     pages = list(walk(http, path))
@@ -86,7 +86,7 @@ def test_each_list_is_shown_whole_page_by_page_in_both_directions(
     assert link_of(back[-1], "prev") is None
 
 
-def test_a_list_that_fits_says_nothing_of_more(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_a_list_that_fits_says_nothing_of_more(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     parent = make_eval()
     for _ in range(2):
         run_to_end(parent)
@@ -95,7 +95,7 @@ def test_a_list_that_fits_says_nothing_of_more(http: httpx.Client, make_eval: Ma
 
 
 def test_the_page_after_the_last_object_says_that_there_are_no_more(
-    http: httpx.Client, lists: dict[str, tuple[str, list[str]]]
+    http: httpx2.Client, lists: dict[str, tuple[str, list[str]]]
 ) -> None:
     for path, ids in lists.values():
         page = http.get(path, params={"after": ids[-1]}).text
@@ -108,7 +108,7 @@ def failing(count: int) -> list[dict[str, Any]]:
 
 
 def test_a_run_says_how_many_items_it_does_not_show_and_leads_to_all_of_them(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     passing = {"item": {"a": "same", "b": "same"}}
     run = run_to_end(make_eval(), [*failing(2 * EACH + 5), *[passing] * 3])
@@ -130,7 +130,7 @@ def test_a_run_says_how_many_items_it_does_not_show_and_leads_to_all_of_them(
 
 
 def test_a_run_that_shows_all_that_did_not_pass_names_no_more(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval(), failing(EACH))
     page = http.get(f"/ui/evals/{run['eval_id']}/runs/{run['id']}").text
@@ -140,12 +140,12 @@ def test_a_run_that_shows_all_that_did_not_pass_names_no_more(
 
 
 @pytest.mark.parametrize("query", ["after=eval_no", "before=eval_no", "after=%00", "after=a&before=b"])
-def test_a_cursor_that_leads_nowhere_is_refused(http: httpx.Client, query: str) -> None:
+def test_a_cursor_that_leads_nowhere_is_refused(http: httpx2.Client, query: str) -> None:
     assert refusal_of(http.get(f"/ui/?{query}"))["code"] == "invalid_cursor"
 
 
 def test_items_of_a_status_that_there_is_not_are_refused(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval())
     at = f"/ui/evals/{run['eval_id']}/runs"

@@ -4,7 +4,7 @@ import json
 import textwrap
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -35,7 +35,7 @@ def answered(text: str, **item: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def grade_rows(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> Any:
+def grade_rows(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> Any:
     """Run one criterion with the body of `grade` over rows; return the run and its output items."""
 
     def grade(body: str, rows: list[Any], **changes: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -175,7 +175,7 @@ def test_a_grader_that_prints_nothing_adds_nothing(grade_rows: Any) -> None:
 
 
 def test_many_graders_of_an_item_have_processes_of_their_own(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     source = "import os\nSEEN = []\n" + body_of("SEEN.append(item['n'])\nprint(os.getpid())\nreturn len(SEEN) > 0")
     evaluation = make_eval(testing_criteria=[python_check(source, f"code {n}") for n in range(3)])
@@ -186,9 +186,9 @@ def test_many_graders_of_an_item_have_processes_of_their_own(
         assert [result["name"] for result in item["results"]] == [each["id"] for each in evaluation["testing_criteria"]]
 
 
-def test_a_run_tells_how_its_graders_are_isolated(http: httpx.Client, grade_rows: Any, make_eval: MakeEval) -> None:
+def test_a_run_tells_how_its_graders_are_isolated(http: httpx2.Client, grade_rows: Any, make_eval: MakeEval) -> None:
     run, _ = grade_rows("return 1", [answered("x")])
-    told = httpx.get(f"{http.base_url}/readyz").json()["python_graders"]
+    told = httpx2.get(f"{http.base_url}/readyz").json()["python_graders"]
 
     assert told["status"] == "ok"
     assert run["evalhaven"]["sandbox"] == {
@@ -222,7 +222,7 @@ def test_a_run_warns_of_an_image_that_is_not_installed(grade_rows: Any) -> None:
     ],
     ids=["syntax", "parameters", "no grade", "nested", "surrogate"],
 )
-def test_a_source_that_is_no_grader_is_refused_with_the_line(http: httpx.Client, source: str, said: str) -> None:
+def test_a_source_that_is_no_grader_is_refused_with_the_line(http: httpx2.Client, source: str, said: str) -> None:
     body = eval_body(testing_criteria=[python_check(body_of("return 1")), python_check(source)])
     error = refusal_of(http.post("/v1/evals", content=json.dumps(body)))
 
@@ -239,7 +239,7 @@ def test_a_source_that_is_no_grader_is_refused_with_the_line(http: httpx.Client,
         (python_check("x", "a"), "testing_criteria[0].graders.source"),
     ],
 )
-def test_a_source_inside_a_multi_grader_is_checked_too(http: httpx.Client, graders: Any, param: str) -> None:
+def test_a_source_inside_a_multi_grader_is_checked_too(http: httpx2.Client, graders: Any, param: str) -> None:
     multi = {"type": "multi", "name": "all", "graders": graders, "calculate_output": "a"}
     error = refusal_of(http.post("/v1/evals", json=eval_body(testing_criteria=[multi])))
 
@@ -247,7 +247,7 @@ def test_a_source_inside_a_multi_grader_is_checked_too(http: httpx.Client, grade
 
 
 def test_a_broken_source_is_refused_in_the_same_words_alone_and_as_the_one_part_of_a_formula(
-    http: httpx.Client,
+    http: httpx2.Client,
 ) -> None:
     broken = {"type": "python", "name": "p", "source": "def grade(sample, item"}
     multi = {"type": "multi", "name": "m", "calculate_output": "p", "graders": broken}
@@ -262,7 +262,7 @@ def test_a_broken_source_is_refused_in_the_same_words_alone_and_as_the_one_part_
 
 
 def test_a_run_with_python_can_be_canceled_while_it_waits(
-    http: httpx.Client, make_eval: MakeEval, make_run: MakeRun
+    http: httpx2.Client, make_eval: MakeEval, make_run: MakeRun
 ) -> None:
     evaluation = make_eval(testing_criteria=[python_check(body_of("import time\ntime.sleep(60)\nreturn 1"))])
     run = make_run(evaluation, [answered("x")])
@@ -283,7 +283,7 @@ def lone_grader(source: str) -> dict[str, Any]:
     return {"type": "python", "name": "mine", "source": source}
 
 
-def test_the_grader_endpoint_executes_python(http: httpx.Client) -> None:
+def test_the_grader_endpoint_executes_python(http: httpx2.Client) -> None:
     source = body_of("return len(sample['output_text']) / item['most']")
     body = {"grader": lone_grader(source), "model_sample": "abc", "item": {"most": 4}}
     answer = http.post(RUN_GRADER, json=body).json()
@@ -292,7 +292,7 @@ def test_the_grader_endpoint_executes_python(http: httpx.Client) -> None:
     assert not any(answer["metadata"]["errors"].values())
 
 
-def test_an_exception_is_a_flag_of_the_grader_endpoint_beside_a_reward_of_0(http: httpx.Client) -> None:
+def test_an_exception_is_a_flag_of_the_grader_endpoint_beside_a_reward_of_0(http: httpx2.Client) -> None:
     answer = http.post(RUN_GRADER, json={"grader": lone_grader(body_of("return item['no']")), "model_sample": "x"})
     errors = answer.json()["metadata"]["errors"]
 
@@ -302,14 +302,14 @@ def test_an_exception_is_a_flag_of_the_grader_endpoint_beside_a_reward_of_0(http
 
 
 @pytest.mark.parametrize("path", [RUN_GRADER, "/v1/fine_tuning/alpha/graders/validate"])
-def test_the_grader_endpoints_refuse_a_source_that_is_no_grader(http: httpx.Client, path: str) -> None:
+def test_the_grader_endpoints_refuse_a_source_that_is_no_grader(http: httpx2.Client, path: str) -> None:
     body = {"grader": lone_grader("def grade(sample):\n    return 1"), "model_sample": "x"}
 
     assert refusal_of(http.post(path, json=body))["param"] == "grader.source"
 
 
 def test_a_formula_computes_with_what_python_returns(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parts = {"long": python_check(body_of("return len(sample['output_text'])"), "long")}
     parts["short"] = python_check(body_of("return 1 / (len(sample['output_text']) - 1)"), "short")
@@ -324,7 +324,7 @@ def test_a_formula_computes_with_what_python_returns(
 
 
 def test_recorded_answers_are_graded_again_by_python(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     evaluation = make_eval()
     run = run_to_end(evaluation, [answered("abc"), answered("abcdef")])

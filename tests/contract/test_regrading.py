@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import (
@@ -24,7 +24,7 @@ ROWS: list[dict[str, Any]] = [
 SAYS_Y = string_check(name="y", input="{{ sample.output_text }}", reference="y")
 
 
-def regrade(http: httpx.Client, run: dict[str, Any], query: str = "", **body: Any) -> dict[str, Any]:
+def regrade(http: httpx2.Client, run: dict[str, Any], query: str = "", **body: Any) -> dict[str, Any]:
     answer = http.post(f"/api/runs/{run['id']}/regrade{query}", json=body)
     assert answer.status_code == 201, answer.text
     return wait_for_end(http, answer.json())
@@ -43,7 +43,7 @@ def sampled(count: int, **item: Any) -> dict[str, Any]:
 
 
 def test_a_run_is_graded_again_by_its_evals_criteria(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval()
     source = run_to_end(parent, ROWS)
@@ -75,7 +75,7 @@ def test_a_run_is_graded_again_by_its_evals_criteria(
 
 
 def test_other_criteria_hold_for_the_new_run_alone(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval()
     source = run_to_end(parent, ROWS)
@@ -98,7 +98,7 @@ def test_other_criteria_hold_for_the_new_run_alone(
 
 
 def test_samples_of_a_model_are_graded_again_without_a_call(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     source = run_to_end(make_eval(), data_source=sampled(4), evalhaven={"repeats": 2})
     assert source["per_model_usage"][0]["invocation_count"] == 8
@@ -115,7 +115,7 @@ def test_samples_of_a_model_are_graded_again_without_a_call(
     ]
 
 
-def test_an_imported_run_is_graded_again(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_an_imported_run_is_graded_again(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     parent = make_eval()
     source = run_to_end(parent, data_source=sampled(3))
     items = items_of(http, source)
@@ -140,7 +140,7 @@ def test_an_imported_run_is_graded_again(http: httpx.Client, make_eval: MakeEval
 
 
 def test_a_regrading_is_made_once_for_an_idempotency_key(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     source = run_to_end(make_eval(), ROWS)
     headers = {"idempotency-key": source["id"]}
@@ -165,14 +165,14 @@ def test_a_regrading_is_made_once_for_an_idempotency_key(
     ],
 )
 def test_a_regrading_that_makes_no_sense_is_refused(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, body: Any, param: str | None
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, body: Any, param: str | None
 ) -> None:
     source = run_to_end(make_eval(), ROWS)
     assert refusal_of(http.post(f"/api/runs/{source['id']}/regrade", json=body))["param"] == param
 
 
 def test_criteria_that_never_resolve_are_warned_of_or_refused(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     source = run_to_end(make_eval(), ROWS)
     criteria = [string_check(input="{{ item.a.strip() }}")]
@@ -185,7 +185,7 @@ def test_criteria_that_never_resolve_are_warned_of_or_refused(
 
 
 def test_runs_that_are_unknown_or_have_no_items_are_not_graded_again(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, upload: Any
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, upload: Any
 ) -> None:
     for action in ("regrade", "retry"):
         assert refusal_of(http.post(f"/api/runs/evalrun_unknown/{action}"), 404)["param"] == "run_id"
@@ -198,7 +198,7 @@ def test_runs_that_are_unknown_or_have_no_items_are_not_graded_again(
 
 
 def test_a_whole_run_that_is_tried_again_is_returned_unchanged(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval(), ROWS)
     answer = http.post(f"/api/runs/{run['id']}/retry", json={})
@@ -206,7 +206,7 @@ def test_a_whole_run_that_is_tried_again_is_returned_unchanged(
 
 
 def test_a_canceled_run_goes_on_unless_its_file_is_gone(
-    http: httpx.Client, make_eval: MakeEval, make_run: MakeRun, upload: Any
+    http: httpx2.Client, make_eval: MakeEval, make_run: MakeRun, upload: Any
 ) -> None:
     rows = b"".join(b'{"item": {"a": "x", "b": "x"}}\n' for _ in range(20_000))
     file_id = upload(rows)
@@ -225,7 +225,7 @@ def test_a_canceled_run_goes_on_unless_its_file_is_gone(
     assert ended["evalhaven"]["times_retried"] == 1
 
 
-def test_a_run_with_errors_never_looks_clean(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_a_run_with_errors_never_looks_clean(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     nothing = {"type": "multi", "name": "m", "graders": {"s": string_check()}, "calculate_output": "1 / (s - 1)"}
     run = run_to_end(make_eval(testing_criteria=[nothing]), [ROWS[0]])
     assert (run["status"], run["result_counts"]["errored"]) == ("completed", 1)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, Upload, eval_body, file_source, string_check, wait_for_end
@@ -30,7 +30,7 @@ def parent(make_eval: MakeEval) -> str:
     return make_eval(testing_criteria=[string_check(input="", reference="")])["id"]
 
 
-def _items_text(http: httpx.Client, run: dict[str, Any]) -> str:
+def _items_text(http: httpx2.Client, run: dict[str, Any]) -> str:
     path = f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items"
     listed = http.get(path)
     [item] = listed.json()["data"]
@@ -40,7 +40,7 @@ def _items_text(http: httpx.Client, run: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", ITEMS)
-def test_inline_rows_and_their_items_come_back_as_written(http: httpx.Client, parent: str, name: str) -> None:
+def test_inline_rows_and_their_items_come_back_as_written(http: httpx2.Client, parent: str, name: str) -> None:
     row = f'{{"item":{ITEMS[name]}}}'
     body = f'{{"data_source":{{"source":{{"content":[{row}],"type":"file_content"}},"type":"jsonl"}}}}'
     answer = http.post(f"/v1/evals/{parent}/runs", content=body.encode())
@@ -56,7 +56,7 @@ def test_inline_rows_and_their_items_come_back_as_written(http: httpx.Client, pa
 
 @pytest.mark.parametrize("name", ITEMS)
 def test_rows_of_a_file_come_back_as_written(
-    http: httpx.Client, upload: Upload, run_to_end: RunToEnd, parent: str, name: str
+    http: httpx2.Client, upload: Upload, run_to_end: RunToEnd, parent: str, name: str
 ) -> None:
     file_id = upload(f'{{"item":{ITEMS[name]}}}\r\n'.encode())
     run = run_to_end({"id": parent}, data_source=file_source(file_id))
@@ -64,7 +64,7 @@ def test_rows_of_a_file_come_back_as_written(
     assert f'"datasource_item":{ITEMS[name]},' in _items_text(http, run)
 
 
-def test_many_inline_rows_are_echoed_in_full(http: httpx.Client, parent: str) -> None:
+def test_many_inline_rows_are_echoed_in_full(http: httpx2.Client, parent: str) -> None:
     rows = ",".join(f'{{"item":{{"n":{number}.50,"text":"{"x" * 500}"}}}}' for number in range(6000))
     body = f'{{"data_source":{{"type":"jsonl","source":{{"type":"file_content","content":[{rows}]}}}}}}'
     answer = http.post(f"/v1/evals/{parent}/runs", content=body)
@@ -74,7 +74,7 @@ def test_many_inline_rows_are_echoed_in_full(http: httpx.Client, parent: str) ->
 
 
 def test_a_file_may_begin_with_a_byte_order_mark_and_hold_blank_lines(
-    http: httpx.Client, upload: Upload, run_to_end: RunToEnd, parent: str
+    http: httpx2.Client, upload: Upload, run_to_end: RunToEnd, parent: str
 ) -> None:
     content = b'\xef\xbb\xbf\r\n{"item":{"n":0}}\r\n\r\n  \n{"item":{"n":1}}'
     run = run_to_end({"id": parent}, data_source=file_source(upload(content, filename="rows.json")))
@@ -88,7 +88,7 @@ TEXTS = ["x\\u0000y", "\\ud800", "é😀", '\\\\ \\" \\/', "<script>", "\\u2028"
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_names_and_metadata_come_back(http: httpx.Client, parent: str, text: str) -> None:
+def test_names_and_metadata_come_back(http: httpx2.Client, parent: str, text: str) -> None:
     named = f'{{"name":"{text}","metadata":{{"{text}":"{text}"}}'
     expected = {"name": json.loads(f'"{text}"'), "metadata": {json.loads(f'"{text}"'): json.loads(f'"{text}"')}}
     evaluation = json.dumps(eval_body())[1:]
@@ -102,7 +102,7 @@ def test_names_and_metadata_come_back(http: httpx.Client, parent: str, text: str
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_model_output_comes_back(http: httpx.Client, parent: str, text: str) -> None:
+def test_model_output_comes_back(http: httpx2.Client, parent: str, text: str) -> None:
     sample = f'{{"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}}}}]}}'
     row = f'{{"item":{{}},"sample":{sample}}}'
     body = f'{{"data_source":{{"type":"jsonl","source":{{"type":"file_content","content":[{row}]}}}}}}'
@@ -113,7 +113,7 @@ def test_model_output_comes_back(http: httpx.Client, parent: str, text: str) -> 
 
 
 def test_text_that_a_criterion_compares_may_hold_anything(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     odd = "\x00 \ud800 é 😀 {{ item.b }} \\"
     parent = make_eval(testing_criteria=[string_check(reference=odd.replace("{{ item.b }}", "{{ item.b }}"))])
@@ -126,7 +126,7 @@ def test_text_that_a_criterion_compares_may_hold_anything(
 BIG = "123456789012345678901234567890"
 
 
-def test_large_integers_in_schemas_and_tools_come_back(http: httpx.Client, parent: str) -> None:
+def test_large_integers_in_schemas_and_tools_come_back(http: httpx2.Client, parent: str) -> None:
     body = (
         f'{{"data_source_config":{{"type":"custom","item_schema":{{"type":"object","x-limit":{BIG}}}}},'
         '"testing_criteria":[]}'
@@ -145,7 +145,7 @@ def test_large_integers_in_schemas_and_tools_come_back(http: httpx.Client, paren
     assert answer.text.count(BIG) == 2
 
 
-def test_large_integers_in_recorded_output_come_back(http: httpx.Client, parent: str) -> None:
+def test_large_integers_in_recorded_output_come_back(http: httpx2.Client, parent: str) -> None:
     call = f'{{"id":"c","type":"function","function":{{"name":"f","arguments":"{{}}"}},"index":{BIG}}}'
     message = f'{{"role":"assistant","content":null,"tool_calls":[{call}]}}'
     row = f'{{"item":{{}},"sample":{{"choices":[{{"message":{message}}}],"usage":{{"total_tokens":{BIG}}}}}}}'

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import (
@@ -61,7 +61,7 @@ def warnings_of(run: dict[str, Any]) -> list[str]:
 
 @BOTH
 def test_scalars_for_declared_strings_are_graded_as_they_are_and_told_of(
-    http: httpx.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
+    http: httpx2.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
 ) -> None:
     rows = [{"item": {"query": "q", "passed": "true"}}, {"item": LOOSE}, {"item": {"query": None}}]
     run = run_to_end(parent, data_source=source_of(kind, rows, upload))
@@ -76,7 +76,7 @@ def test_scalars_for_declared_strings_are_graded_as_they_are_and_told_of(
 
 @BOTH
 def test_other_faults_are_refused_though_scalars_for_strings_are_not(
-    http: httpx.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
+    http: httpx2.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
 ) -> None:
     rows = [{"item": LOOSE}, {"item": {"passed": True}}, {"item": {"query": ["q"], "passed": True}}]
     data_source = source_of(kind, rows, upload)
@@ -93,7 +93,7 @@ def test_other_faults_are_refused_though_scalars_for_strings_are_not(
 
 
 def test_a_strict_request_refuses_scalars_for_strings(
-    http: httpx.Client, parent: dict[str, Any], upload: Upload
+    http: httpx2.Client, parent: dict[str, Any], upload: Upload
 ) -> None:
     path = f"/v1/evals/{parent['id']}/runs?strict=true"
     error = refusal_of(http.post(path, json={"data_source": inline_source([{"item": LOOSE}])}))
@@ -110,7 +110,7 @@ def test_a_strict_request_refuses_scalars_for_strings(
 
 @BOTH
 def test_rows_without_item_or_sample_are_the_items(
-    http: httpx.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
+    http: httpx2.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
 ) -> None:
     rows: Rows = [{**LOOSE, "extra": 1.0}, {"query": "other"}]
     run = run_to_end(parent, data_source=source_of(kind, rows, upload))
@@ -130,7 +130,7 @@ def test_rows_without_item_or_sample_are_the_items(
     "odd", [{"item": {"query": "q"}}, {"query": "q", "sample": {"output_text": "x"}}, {"sample": {}}]
 )
 def test_a_mixture_of_bare_rows_and_others_is_refused(
-    http: httpx.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str, odd: dict[str, Any]
+    http: httpx2.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str, odd: dict[str, Any]
 ) -> None:
     rows = [{"query": "q"}] * 3 + [odd]
     data_source = source_of(kind, rows, upload)
@@ -145,7 +145,7 @@ def test_a_mixture_of_bare_rows_and_others_is_refused(
 
 @BOTH
 def test_bare_rows_are_held_against_the_item_schema(
-    http: httpx.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
+    http: httpx2.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
 ) -> None:
     data_source = source_of(kind, [{"query": "q"}, {"passed": "x"}], upload)
     if kind == "inline":
@@ -157,7 +157,7 @@ def test_bare_rows_are_held_against_the_item_schema(
 
 @pytest.mark.proof
 def test_a_large_file_of_bare_rows_is_decided_by_its_last_line(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload
 ) -> None:
     any_item = make_eval(testing_criteria=[])
     lines = b"".join(b'{"n":%d}\n' % number for number in range(20_000))
@@ -193,7 +193,7 @@ FORMS: dict[str, dict[str, Any]] = {
 @BOTH
 @pytest.mark.parametrize("name", FORMS)
 def test_an_answer_is_read_from_each_form_of_our_own(
-    http: httpx.Client, answered: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str, name: str
+    http: httpx2.Client, answered: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str, name: str
 ) -> None:
     rows = [{"item": {}, "sample": FORMS[name]}]
     run = run_to_end(answered, data_source=source_of(kind, rows, upload))
@@ -204,7 +204,7 @@ def test_an_answer_is_read_from_each_form_of_our_own(
 
 
 def test_an_output_item_can_be_sent_back_as_a_row(
-    http: httpx.Client, answered: dict[str, Any], run_to_end: RunToEnd
+    http: httpx2.Client, answered: dict[str, Any], run_to_end: RunToEnd
 ) -> None:
     (first,) = items_of(http, run_to_end(answered, [{"item": {"n": 1}, "sample": {"output_text": "Paris"}}]))
     row = {"item": first["datasource_item"], "sample": first["sample"]}

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -42,7 +42,7 @@ def _path(run: dict[str, Any]) -> str:
 
 
 def test_a_new_run_answers_as_the_hosted_one_was_recorded(
-    http: httpx.Client, make_eval: MakeEval, upload: Upload, server: Server, shared_dir: Path
+    http: httpx2.Client, make_eval: MakeEval, upload: Upload, server: Server, shared_dir: Path
 ) -> None:
     recorded = json.loads((shared_dir / "spec/recorded/run_queued_file_id_completions__2025-05.json").read_text())
     parent = make_eval()
@@ -101,7 +101,7 @@ def test_a_finished_run_counts_items_and_criteria(make_eval: MakeEval, run_to_en
 
 
 def test_an_item_passes_only_if_every_criterion_does(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval(testing_criteria=[string_check(), string_check(name="x", reference="x")])
     run = run_to_end(parent, [PASSES, FAILS, {"item": {"a": "y", "b": "y"}}])
@@ -125,7 +125,7 @@ def test_names_and_models_have_defaults(make_eval: MakeEval, make_run: MakeRun, 
     assert (run["name"], run["model"]) == ("vendor/model:free", "vendor/model:free")
 
 
-def test_get_answers_what_create_did(http: httpx.Client, make_eval: MakeEval, make_run: MakeRun) -> None:
+def test_get_answers_what_create_did(http: httpx2.Client, make_eval: MakeEval, make_run: MakeRun) -> None:
     made = make_run(make_eval(), name="n", metadata={"k": "v"})
     found = wait_for_end(http, made)
     unchanged = ("id", "eval_id", "report_url", "model", "name", "created_at", "data_source", "error", "metadata")
@@ -133,7 +133,7 @@ def test_get_answers_what_create_did(http: httpx.Client, make_eval: MakeEval, ma
     assert list(found) == list(made)
 
 
-def test_runs_are_filtered_by_status(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_runs_are_filtered_by_status(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     parent = make_eval(testing_criteria=[string_check()])
     done, failed = run_to_end(parent), run_to_end(parent, data_source=UNSUPPORTED["stored responses"])
     for status, expected in (
@@ -151,7 +151,7 @@ def test_runs_are_filtered_by_status(http: httpx.Client, make_eval: MakeEval, ru
 
 @pytest.mark.parametrize("path", ["", "/cancel"])
 def test_a_canceled_run_stops_counting_and_keeps_finished_items(
-    http: httpx.Client, make_eval: MakeEval, make_run: MakeRun, long_file: str, path: str
+    http: httpx2.Client, make_eval: MakeEval, make_run: MakeRun, long_file: str, path: str
 ) -> None:
     run = make_run(make_eval(), data_source=file_source(long_file))
     answer = http.post(f"{_path(run)}{path}")
@@ -168,7 +168,7 @@ def test_a_canceled_run_stops_counting_and_keeps_finished_items(
     assert (again.status_code, again.json()) == (200, canceled)
 
 
-def _all_ids(http: httpx.Client, run: dict[str, Any]) -> set[str]:
+def _all_ids(http: httpx2.Client, run: dict[str, Any]) -> set[str]:
     found: set[str] = set()
     query: dict[str, Any] = {"limit": 1000}
     while True:
@@ -181,7 +181,7 @@ def _all_ids(http: httpx.Client, run: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("body", ["", "{}", "null", "not read"])
 def test_cancelling_a_finished_run_returns_it_unchanged(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, body: str
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, body: str
 ) -> None:
     run = run_to_end(make_eval())
     answer = http.post(_path(run), content=body)
@@ -189,7 +189,7 @@ def test_cancelling_a_finished_run_returns_it_unchanged(
 
 
 def test_a_deleted_run_is_gone_at_once(
-    http: httpx.Client, make_eval: MakeEval, make_run: MakeRun, run_to_end: RunToEnd, long_file: str
+    http: httpx2.Client, make_eval: MakeEval, make_run: MakeRun, run_to_end: RunToEnd, long_file: str
 ) -> None:
     parent = make_eval()
     kept = run_to_end(parent)
@@ -207,7 +207,7 @@ def test_a_deleted_run_is_gone_at_once(
     assert [each["id"] for each in http.get(f"/v1/evals/{parent['id']}/runs").json()["data"]] == [kept["id"]]
 
 
-def test_a_run_belongs_to_its_eval_alone(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_a_run_belongs_to_its_eval_alone(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run, other = run_to_end(make_eval()), make_eval()
     foreign = f"/v1/evals/{other['id']}/runs/{run['id']}"
     for answer in (http.get(foreign), http.post(foreign), http.delete(foreign), http.get(f"{foreign}/output_items")):
@@ -223,7 +223,7 @@ UNSUPPORTED = {
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_a_run_that_needs_what_is_not_built_fails_and_says_so(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
 ) -> None:
     run = run_to_end(make_eval(), data_source=UNSUPPORTED[name])
     assert (run["status"], run["error"]["code"]) == ("failed", "unsupported")
@@ -255,7 +255,7 @@ def test_a_grader_that_is_not_built_fails_the_run_or_is_executed(
 @pytest.mark.parametrize("kind", ["completions", "responses"])
 @pytest.mark.parametrize("nulls", [{}, {"input_messages": None, "model": None, "sampling_params": None}])
 def test_without_messages_and_model_the_rows_own_samples_are_graded(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, kind: str, nulls: dict[str, Any]
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, kind: str, nulls: dict[str, Any]
 ) -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
     rows = [{**PASSES, "sample": {"model": "m", "choices": [choice]}}]

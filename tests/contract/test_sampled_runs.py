@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import items_of, refusal_of, wait_for_end
@@ -97,13 +97,13 @@ def sampling_server(
 
 
 @pytest.fixture(scope="module")
-def http(sampling_server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sampling_server.url, timeout=30) as opened:
+def http(sampling_server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=sampling_server.url, timeout=30) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def parent(http: httpx.Client) -> str:
+def parent(http: httpx2.Client) -> str:
     body = {
         "data_source_config": {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True},
         "testing_criteria": SAID,
@@ -112,10 +112,10 @@ def parent(http: httpx.Client) -> str:
 
 
 @pytest.fixture(scope="module")
-def create(http: httpx.Client, parent: str) -> Callable[..., httpx.Response]:
+def create(http: httpx2.Client, parent: str) -> Callable[..., httpx2.Response]:
     def send(
         items: list[dict[str, Any]], model: str = "scripted", options: dict[str, Any] | None = None, **changes: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         source = {"type": "file_content", "content": [row if "item" in row else {"item": row} for row in items]}
         template = [{"role": "user", "content": "{{ item.q }}\nANSWER: {{ item.a }}"}]
         data_source = {
@@ -132,7 +132,7 @@ def create(http: httpx.Client, parent: str) -> Callable[..., httpx.Response]:
 
 
 @pytest.fixture(scope="module")
-def run_sampled(http: httpx.Client, create: Callable[..., httpx.Response]) -> RunSampled:
+def run_sampled(http: httpx2.Client, create: Callable[..., httpx2.Response]) -> RunSampled:
     def run(*arguments: Any, **more: Any) -> Run:
         answer = create(*arguments, **more)
         assert answer.status_code == 201, answer.text
@@ -159,7 +159,7 @@ def last_body(listener: ListeningEndpoint) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["completions", "responses"])
 def test_a_sampled_run_counts_items_calls_and_tokens_exactly(
-    http: httpx.Client, run_sampled: RunSampled, kind: str
+    http: httpx2.Client, run_sampled: RunSampled, kind: str
 ) -> None:
     run = run_sampled(rows(30), type=kind)
     items = items_of(http, run)
@@ -185,7 +185,7 @@ def test_a_sampled_run_counts_items_calls_and_tokens_exactly(
     assert sorted(item["datasource_item_id"] for item in items) == list(range(30))
 
 
-def test_an_output_item_shows_what_was_asked_and_answered(http: httpx.Client, run_sampled: RunSampled) -> None:
+def test_an_output_item_shows_what_was_asked_and_answered(http: httpx2.Client, run_sampled: RunSampled) -> None:
     params = {"temperature": 0.5, "max_completion_tokens": 9, "seed": 3}
     [item] = items_of(http, run_sampled(rows(1), sampling_params=params))
 
@@ -198,7 +198,7 @@ def test_an_output_item_shows_what_was_asked_and_answered(http: httpx.Client, ru
     assert item["evalhaven"].items() >= {"repeat": 0, "attempts": 1, "cached": False, "cost": None}.items()
 
 
-def test_every_repeat_is_an_item_of_its_own(http: httpx.Client, run_sampled: RunSampled) -> None:
+def test_every_repeat_is_an_item_of_its_own(http: httpx2.Client, run_sampled: RunSampled) -> None:
     run = run_sampled(rows(7), options={"repeats": 3})
 
     assert run["result_counts"]["total"] == run["evalhaven"]["items_planned"] == 21
@@ -207,7 +207,7 @@ def test_every_repeat_is_an_item_of_its_own(http: httpx.Client, run_sampled: Run
 
 
 def test_a_second_run_takes_its_answers_from_the_cache_repeat_by_repeat(
-    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint
+    http: httpx2.Client, run_sampled: RunSampled, listener: ListeningEndpoint
 ) -> None:
     cached = {"cache": True, "repeats": 2}
     items = [{"q": "remember", "a": f"r{number}"} for number in range(3)]
@@ -233,7 +233,7 @@ def test_errors_are_never_remembered(run_sampled: RunSampled) -> None:
         assert (run["result_counts"]["errored"], run["evalhaven"]["cache_hits"]) == (2, 0)
 
 
-def test_an_item_whose_call_fails_is_errored_and_the_run_goes_on(http: httpx.Client, run_sampled: RunSampled) -> None:
+def test_an_item_whose_call_fails_is_errored_and_the_run_goes_on(http: httpx2.Client, run_sampled: RunSampled) -> None:
     items = [{"q": "break it"}, {"q": "fine"}]
     run = run_sampled(items, input_messages=asked("{{ item.q }}"))
     bad, fine = sorted(items_of(http, run), key=lambda item: item["datasource_item_id"])
@@ -257,7 +257,7 @@ def test_an_item_whose_call_fails_is_errored_and_the_run_goes_on(http: httpx.Cli
 
 
 def test_a_prompt_with_a_hole_is_never_sent(
-    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint
+    http: httpx2.Client, run_sampled: RunSampled, listener: ListeningEndpoint
 ) -> None:
     calls = len(listener.requests)
     run = run_sampled([{"q": "no a"}], "listen")
@@ -269,7 +269,7 @@ def test_a_prompt_with_a_hole_is_never_sent(
 
 
 def test_a_run_whose_calls_all_fail_alike_stops_early_and_says_why(
-    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint
+    http: httpx2.Client, run_sampled: RunSampled, listener: ListeningEndpoint
 ) -> None:
     calls = len(listener.requests)
     run = run_sampled(rows(2000), "closed")
@@ -282,7 +282,7 @@ def test_a_run_whose_calls_all_fail_alike_stops_early_and_says_why(
 
 
 def test_a_run_that_spent_its_budget_stops_and_keeps_what_it_finished(
-    http: httpx.Client, run_sampled: RunSampled
+    http: httpx2.Client, run_sampled: RunSampled
 ) -> None:
     # A dollar a token of the question, two of the answer: 3 x 1 + 1 x 2 an item.
     run = run_sampled(rows(1000), "priced", {"budget": {"cost": 100.0}, "max_concurrency": 2})
@@ -301,14 +301,14 @@ def test_a_budget_of_tokens_holds_without_prices(run_sampled: RunSampled) -> Non
     assert 50 <= run["per_model_usage"][0]["total_tokens"] <= 70
 
 
-def test_a_budget_in_dollars_needs_a_price(create: Callable[..., httpx.Response]) -> None:
+def test_a_budget_in_dollars_needs_a_price(create: Callable[..., httpx2.Response]) -> None:
     error = refusal_of(create(rows(1), options={"budget": {"cost": 1.0}}), 400)
 
     assert error["param"] == "evalhaven.budget.cost"
     assert "price" in error["message"]
 
 
-def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Callable[..., httpx.Response]) -> None:
+def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Callable[..., httpx2.Response]) -> None:
     error = refusal_of(create(rows(1), "gpt-9"), 400)
 
     assert error["param"] == "data_source.model"
@@ -349,7 +349,7 @@ def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Calla
     ],
 )
 def test_what_no_endpoint_has_a_form_for_is_refused(
-    create: Callable[..., httpx.Response], changes: dict[str, Any], param: str, said: str
+    create: Callable[..., httpx2.Response], changes: dict[str, Any], param: str, said: str
 ) -> None:
     error = refusal_of(create(rows(1), **changes), 400)
 
@@ -357,7 +357,7 @@ def test_what_no_endpoint_has_a_form_for_is_refused(
     assert said in error["message"]
 
 
-def test_a_canceled_run_drops_its_calls(http: httpx.Client, create: Callable[..., httpx.Response]) -> None:
+def test_a_canceled_run_drops_its_calls(http: httpx2.Client, create: Callable[..., httpx2.Response]) -> None:
     run = create([{"q": "wait"}] * 5, input_messages=asked("{{ item.q }}")).json()
     path = f"/v1/evals/{run['eval_id']}/runs/{run['id']}"
     assert http.post(path).json()["status"] == "canceled"
@@ -396,7 +396,7 @@ def test_an_image_that_only_the_endpoint_knows_loses_its_detail_in_words(run_sam
 
 @pytest.mark.parametrize("place", ["beside the model", "sampling_params"])
 def test_a_spoken_answer_is_asked_for_and_its_transcript_is_graded(
-    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint, place: str
+    http: httpx2.Client, run_sampled: RunSampled, listener: ListeningEndpoint, place: str
 ) -> None:
     message = {"role": "assistant", "content": None, "audio": {"id": "a", "data": "UklGRg==", "transcript": "a0"}}
     listener.answers["/spoken/chat/completions"] = (
@@ -414,7 +414,7 @@ def test_a_spoken_answer_is_asked_for_and_its_transcript_is_graded(
 
 
 def test_what_an_endpoint_lacks_is_adapted_and_said(
-    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint
+    http: httpx2.Client, run_sampled: RunSampled, listener: ListeningEndpoint
 ) -> None:
     messages = {"type": "template", "template": [{"role": "developer", "content": "{{ item.q }}"}]}
     run = run_sampled(rows(1), "plain", input_messages=messages, sampling_params={"seed": 1})
@@ -426,7 +426,7 @@ def test_what_an_endpoint_lacks_is_adapted_and_said(
 
 
 def test_an_uploaded_image_is_sent_whole_and_shown_by_its_id(
-    http: httpx.Client, run_sampled: RunSampled, listener: ListeningEndpoint
+    http: httpx2.Client, run_sampled: RunSampled, listener: ListeningEndpoint
 ) -> None:
     upload = http.post("/v1/files", files={"file": ("dot.png", PNG)}, data={"purpose": "vision"})
     assert upload.status_code == 200, upload.text
@@ -454,7 +454,7 @@ def test_a_trajectory_is_replayed(run_sampled: RunSampled, listener: ListeningEn
     assert last_body(listener)["messages"] == messages
 
 
-def test_samples_of_rows_are_ignored_with_a_warning(http: httpx.Client, run_sampled: RunSampled) -> None:
+def test_samples_of_rows_are_ignored_with_a_warning(http: httpx2.Client, run_sampled: RunSampled) -> None:
     row = {"item": {"q": "x", "a": "new"}, "sample": {"output_text": "old"}}
     run = run_sampled([row])
 
@@ -463,7 +463,7 @@ def test_samples_of_rows_are_ignored_with_a_warning(http: httpx.Client, run_samp
     assert "ignored" in warning["message"]
 
 
-def test_bare_rows_are_asked_about_and_tried_again_as_items(http: httpx.Client, parent: str) -> None:
+def test_bare_rows_are_asked_about_and_tried_again_as_items(http: httpx2.Client, parent: str) -> None:
     bare = [{"q": "x\nANSWER: a0", "a": "a0"}, {"q": "break down", "a": "a1"}]
     data_source = {
         "type": "completions",
@@ -482,7 +482,7 @@ def test_bare_rows_are_asked_about_and_tried_again_as_items(http: httpx.Client, 
     assert [item["datasource_item"] for item in items_of(http, again)] == bare
 
 
-def test_without_a_model_the_options_of_sampling_are_said_to_have_no_effect(http: httpx.Client, parent: str) -> None:
+def test_without_a_model_the_options_of_sampling_are_said_to_have_no_effect(http: httpx2.Client, parent: str) -> None:
     source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"a": "x"}}]}}
     body = {"data_source": source, "evalhaven": {"repeats": 2, "cache": True, "labels": ["nightly"]}}
     run = wait_for_end(http, http.post(f"/v1/evals/{parent}/runs", json=body).json())
@@ -495,7 +495,7 @@ def test_without_a_model_the_options_of_sampling_are_said_to_have_no_effect(http
 
 
 def test_secrets_in_tools_are_sent_to_the_model_alone_and_erased(
-    http: httpx.Client, create: Callable[..., httpx.Response], listener: ListeningEndpoint, sampling_server: Server
+    http: httpx2.Client, create: Callable[..., httpx2.Response], listener: ListeningEndpoint, sampling_server: Server
 ) -> None:
     listener.answers["/v1/responses"] = (
         200,

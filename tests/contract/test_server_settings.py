@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from evalhaven.settings import Settings
 from tests.contract.conftest import refusal_of
@@ -20,7 +20,7 @@ SECRETS = {
 
 def test_every_setting_is_told_and_no_secret(tmp_path: Path) -> None:
     with Server(tmp_path, EVALHAVEN_UPSTREAM_BASE_URL="http://127.0.0.1:9/v1", **SECRETS).running() as server:
-        answer = httpx.get(f"{server.url}/api/settings")
+        answer = httpx2.get(f"{server.url}/api/settings")
         told = answer.json()
         pid = server.process.pid
 
@@ -36,12 +36,12 @@ def test_every_setting_is_told_and_no_secret(tmp_path: Path) -> None:
     assert not [value for value in SECRETS.values() if value in answer.text]
 
 
-def test_settings_are_only_read(http: httpx.Client) -> None:
+def test_settings_are_only_read(http: httpx2.Client) -> None:
     assert refusal_of(http.put("/api/settings"), 405)
     assert http.get("/api/settings", headers={"host": "evil.example"}).status_code == 421
 
 
-def test_no_page_that_is_merely_shown_makes_the_server_ask_its_endpoints(http: httpx.Client) -> None:
+def test_no_page_that_is_merely_shown_makes_the_server_ask_its_endpoints(http: httpx2.Client) -> None:
     refusal_of(http.get("/api/examination"), 405)
     refusal_of(http.post("/api/examination", headers={"origin": "http://evil.example"}), 403)
     found = http.post("/api/examination").json()["findings"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -50,7 +50,7 @@ def row(ideal: str, answer: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("metric", SCORES)
-def test_every_metric_scores_as_its_library(client: openai.OpenAI, http: httpx.Client, metric: str) -> None:
+def test_every_metric_scores_as_its_library(client: openai.OpenAI, http: httpx2.Client, metric: str) -> None:
     made = client.evals.create(**eval_body(testing_criteria=[similarity(metric)]))
     rows: Any = [row(REFERENCE, TEXT), row(REFERENCE, REFERENCE), row("", ""), row("x", ""), {"item": {}}]
     run = client.evals.runs.create(
@@ -78,7 +78,7 @@ def test_the_metrics_tested_are_all_that_need_no_endpoint() -> None:
 
 
 def test_many_items_of_several_metrics_are_each_counted_once(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     metrics = ["fuzzy_match", "meteor", "rouge_l"]
     parent = make_eval(testing_criteria=[similarity(metric) for metric in metrics])
@@ -95,7 +95,7 @@ def test_many_items_of_several_metrics_are_each_counted_once(
 
 
 def test_a_long_comparison_goes_to_a_worker_and_other_items_are_not_kept(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval(testing_criteria=[similarity("fuzzy_match"), similarity("rouge_2")])
     long = "some words " * 10_000
@@ -107,7 +107,7 @@ def test_a_long_comparison_goes_to_a_worker_and_other_items_are_not_kept(
     assert scores[2] == [0.0, 0.0]
 
 
-def test_wordnet_is_told_of_where_it_lacks(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_wordnet_is_told_of_where_it_lacks(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval(testing_criteria=[similarity("meteor")]), [row("a", "a")])
     [item] = items_of(http, run)
     is_lacking = find_wordnet(None) is None
@@ -159,7 +159,7 @@ def cosine_run(client: openai.OpenAI, rows: list[Any]) -> tuple[dict[str, Any], 
     data_source: Any = inline_source(rows)
     run = client.evals.runs.create(made.id, data_source=data_source)
     base_url = str(client.base_url).removesuffix("/v1/")
-    with httpx.Client(base_url=base_url, timeout=30) as http:
+    with httpx2.Client(base_url=base_url, timeout=30) as http:
         ended = wait_for_end(http, run.model_dump())
         return ended, items_of(http, ended)
 
@@ -210,13 +210,14 @@ def test_an_endpoint_that_fails_for_a_while_costs_no_item(
 def test_an_answer_of_another_shape_is_an_error_of_the_item(
     cosine: openai.OpenAI, endpoint: EmbeddingsEndpoint
 ) -> None:
-    endpoint.faults.append(Fault(200, {"vectors": []}))
+    endpoint.faults.extend([Fault(200, {"vectors": []})] * 4)
     run, [item] = cosine_run(cosine, [row("odd reference", "odd answer")])
     [counts] = run["per_testing_criteria_results"]
     error = item["results"][0]["evalhaven"]["error"]
 
     assert (run["status"], item["status"]) == ("completed", "error")
-    assert (error["code"], error["origin"], error["retryable"]) == ("embeddings_failed", "judge", False)
+    assert (error["code"], error["origin"], error["retryable"]) == ("embeddings_failed", "judge", True)
+    assert len(endpoint.requests) == 4
     assert (counts["passed"], counts["failed"], counts["errored"]) == (0, 0, 1)
     assert run["result_counts"]["errored"] == 1
 
@@ -231,7 +232,7 @@ def test_one_text_that_is_refused_errors_its_own_item_alone(
     assert [item["status"] == "error" for item in items] == [False] * 20 + [True]
     assert run["result_counts"]["errored"] == 1
     message = items[-1]["results"][0]["evalhaven"]["error"]["message"]
-    assert "answered 400: refused, with key Bearer ***" in message
+    assert "failed (invalid_request_error): refused, with key Bearer ***" in message
 
 
 def test_the_doctor_tries_the_endpoint_and_names_wordnet(endpoint: EmbeddingsEndpoint, tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_the_doctor_tries_the_endpoint_and_names_wordnet(endpoint: EmbeddingsEnd
     assert good.returncode == none.returncode == 0, good.stdout + good.stderr
     assert f"Embeddings: text-embedding-3-large at {endpoint.url} answers vectors of 8 numbers." in good.stdout
     assert bad.returncode == 1
-    assert "answered 401: *** is wrong" in bad.stdout
+    assert "(authentication_error): *** is wrong" in bad.stdout
     assert KEY not in good.stdout + good.stderr + bad.stdout + bad.stderr
     assert "Embeddings: no endpoint" in none.stdout
     assert re.search(rf"WordNet: ({DEBIAN_DIRECTORY}|not found)", none.stdout)

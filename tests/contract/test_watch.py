@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
@@ -15,7 +15,7 @@ _REPEATED = 100
 _MANY = 3_000  # times the rows of a run that is still under way whenever it is canceled
 
 
-def run_by_id(http: httpx.Client, run: dict[str, Any], **query: str) -> dict[str, Any]:
+def run_by_id(http: httpx2.Client, run: dict[str, Any], **query: str) -> dict[str, Any]:
     answer = http.get(f"/api/runs/{run['id']}", params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -35,7 +35,7 @@ def watch(server: Server, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
     return watched.returncode, [json.loads(line) for line in watched.stdout.splitlines()]
 
 
-def test_a_run_is_found_by_its_id_alone(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_a_run_is_found_by_its_id_alone(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval(), ROWS)
 
     assert run_by_id(http, run) == run
@@ -43,7 +43,7 @@ def test_a_run_is_found_by_its_id_alone(http: httpx.Client, make_eval: MakeEval,
 
 
 def test_inline_rows_are_left_out_where_they_are_not_wanted(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval(), ROWS)
     assert run["data_source"]["source"]["content"] == ROWS
@@ -53,7 +53,7 @@ def test_inline_rows_are_left_out_where_they_are_not_wanted(
 
 
 def test_a_source_without_rows_stays_as_it_is(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload
 ) -> None:
     file_id = upload(json.dumps(ROWS[0]).encode())
     run = run_to_end(make_eval(), data_source=file_source(file_id))
@@ -62,7 +62,7 @@ def test_a_source_without_rows_stays_as_it_is(
 
 
 def test_an_imported_run_is_found_with_and_without_its_rows(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval()
     run = run_to_end(parent, ROWS)
@@ -78,13 +78,13 @@ def test_an_imported_run_is_found_with_and_without_its_rows(
 
 
 @pytest.mark.parametrize("run_id", ["evalrun_unknown", "x", "evalrun_%00", "e" * 129])
-def test_an_unknown_run_is_not_found(http: httpx.Client, run_id: str) -> None:
+def test_an_unknown_run_is_not_found(http: httpx2.Client, run_id: str) -> None:
     error = refusal_of(http.get(f"/api/runs/{run_id}"), 404)
 
     assert (error["param"], error["code"]) == ("run_id", "not_found")
 
 
-def test_a_deleted_run_is_not_found(http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_a_deleted_run_is_not_found(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     parent = make_eval()
     alone, with_its_eval = run_to_end(parent, ROWS), run_to_end(parent, ROWS)
     assert http.delete(f"/v1/evals/{parent['id']}/runs/{alone['id']}").status_code == 200
@@ -94,7 +94,7 @@ def test_a_deleted_run_is_not_found(http: httpx.Client, make_eval: MakeEval, run
 
 
 def test_a_choice_about_rows_that_is_none_is_refused(
-    http: httpx.Client, make_eval: MakeEval, run_to_end: RunToEnd
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval(), ROWS)
 
@@ -127,7 +127,7 @@ def test_a_run_that_failed_ends_watching_with_1(
 
 
 def test_a_run_that_is_canceled_ends_watching_with_3(
-    server: Server, http: httpx.Client, make_eval: MakeEval, make_run: MakeRun
+    server: Server, http: httpx2.Client, make_eval: MakeEval, make_run: MakeRun
 ) -> None:
     run = make_run(make_eval(), data_source=slow_source(ROWS * _MANY))
     assert http.post(f"/v1/evals/{run['eval_id']}/runs/{run['id']}").json()["status"] == "canceled"

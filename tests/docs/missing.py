@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from evalhaven.settings import PREFIX, Settings
 from tests.docs.deviations import matches
@@ -57,7 +57,7 @@ def unknown_statements(text: str, statements: list[Statement]) -> list[str]:
     return list(found)
 
 
-def is_missing(http: httpx.Client, kind: str, subject: str) -> bool:
+def is_missing(http: httpx2.Client, kind: str, subject: str) -> bool:
     """Return whether a probe finds that something is missing.
 
     Args:
@@ -90,7 +90,7 @@ def _spans(text: str, part: str) -> Iterator[tuple[int, int]]:
         start = text.find(part, start + 1)
 
 
-def _ends_unsupported(http: httpx.Client, source: str) -> bool:
+def _ends_unsupported(http: httpx2.Client, source: str) -> bool:
     body: dict[str, Any] = {"data_source_config": {"type": "logs"}, "testing_criteria": []}
     parent = http.post("/v1/evals", json=body).json()["id"]
     kind = "responses" if source == "responses" else "completions"

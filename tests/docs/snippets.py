@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 
 from evalhaven.sampling.configuration.loading import Upstream, load_catalog
@@ -229,7 +229,7 @@ class PageRun:
             path, body = "/v1/fine_tuning/alpha/graders/validate", {"grader": body}
         else:
             raise SnippetError("the API takes no such body")
-        answer = httpx.post(f"http://{self._replaced[ADDRESS]}{path}", json=body, timeout=_TIMEOUT_S)
+        answer = httpx2.post(f"http://{self._replaced[ADDRESS]}{path}", json=body, timeout=_TIMEOUT_S)
         if not answer.is_success:
             raise SnippetError(answer.text)
         if warnings := answer.json().get("evalhaven", {}).get("warnings"):
@@ -265,8 +265,8 @@ class PageRun:
         process_id = int((self._directory / "server.pid").read_text())
         deadline = time.monotonic() + _TIMEOUT_S
         while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://{self._replaced[ADDRESS]}/readyz").status_code == 200:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"http://{self._replaced[ADDRESS]}/readyz").status_code == 200:
                     return
             time.sleep(0.02)
             try:

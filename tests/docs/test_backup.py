@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.server import Server, show_server_logs
 
@@ -24,7 +24,7 @@ EVAL: dict[str, Any] = {
 }
 
 
-def ended_run(http: httpx.Client, path: str) -> dict[str, Any]:
+def ended_run(http: httpx2.Client, path: str) -> dict[str, Any]:
     """Return a run once it has ended."""
     deadline = time.monotonic() + 60
     while (run := http.get(path).json())["status"] in ("queued", "in_progress"):
@@ -50,7 +50,7 @@ def test_a_backup_of_a_busy_server_has_everything_and_its_run_goes_on(repository
     (tmp_path / "second").mkdir()
     rows = [{"item": {"a": number % 2}} for number in range(ITEMS)]
     body = {"data_source": {"type": "jsonl", "source": {"type": "file_content", "content": rows}}}
-    with Server(tmp_path / "first").running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+    with Server(tmp_path / "first").running() as server, httpx2.Client(base_url=server.url, timeout=30) as http:
         form = {"file": ("rows.jsonl", b"some bytes")}
         file = http.post("/v1/files", data={"purpose": "evals"}, files=form).json()
         parent = http.post("/v1/evals", json=EVAL).json()
@@ -58,7 +58,7 @@ def test_a_backup_of_a_busy_server_has_everything_and_its_run_goes_on(repository
         backup = take_backup(repository / "docs" / "how-to" / "back-up.md", server, tmp_path)
     restored = Server(tmp_path / "second")
     shutil.copytree(backup, restored.data_dir)
-    with restored.running(), httpx.Client(base_url=restored.url, timeout=30) as http:
+    with restored.running(), httpx2.Client(base_url=restored.url, timeout=30) as http:
         ended = ended_run(http, f"/v1/evals/{parent['id']}/runs/{run['id']}")
         content = http.get(f"/v1/files/{file['id']}/content").content
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.server import Server, show_server_logs
@@ -24,8 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30) as opened:
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=30) as opened:
         yield opened
 
 
@@ -38,15 +38,15 @@ def run_body(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"data_source": {"type": "jsonl", "source": {"type": "file_content", "content": rows}}}
 
 
-def upload(http: httpx.Client, content: bytes) -> httpx.Response:
+def upload(http: httpx2.Client, content: bytes) -> httpx2.Response:
     return http.post("/v1/files", data={"purpose": "evals"}, files={"file": ("rows.jsonl", content)})
 
 
-def new_eval(http: httpx.Client) -> str:
+def new_eval(http: httpx2.Client) -> str:
     return http.post("/v1/evals", json=eval_body()).json()["id"]
 
 
-def ended_run(http: httpx.Client, eval_id: str, run: dict[str, Any]) -> dict[str, Any]:
+def ended_run(http: httpx2.Client, eval_id: str, run: dict[str, Any]) -> dict[str, Any]:
     """Return a run once it has ended."""
     deadline = time.monotonic() + 30
     while run["status"] in ("queued", "in_progress"):
@@ -56,7 +56,7 @@ def ended_run(http: httpx.Client, eval_id: str, run: dict[str, Any]) -> dict[str
     return run
 
 
-def test_a_creation_repeated_with_its_idempotency_key_makes_one_object(http: httpx.Client) -> None:
+def test_a_creation_repeated_with_its_idempotency_key_makes_one_object(http: httpx2.Client) -> None:
     headers = {"idempotency-key": "the same eval"}
     first, second = (http.post("/v1/evals", json=eval_body(), headers=headers) for _ in range(2))
     runs = f"/v1/evals/{first.json()['id']}/runs"
@@ -71,7 +71,7 @@ def test_a_creation_repeated_with_its_idempotency_key_makes_one_object(http: htt
     assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_key_reused")
 
 
-def test_a_creation_repeated_after_its_object_was_deleted_names_the_idempotency_key(http: httpx.Client) -> None:
+def test_a_creation_repeated_after_its_object_was_deleted_names_the_idempotency_key(http: httpx2.Client) -> None:
     headers = {"idempotency-key": "an eval that goes"}
     eval_id = http.post("/v1/evals", json=eval_body(), headers=headers).json()["id"]
     runs, run_headers = f"/v1/evals/{eval_id}/runs", {"idempotency-key": "a run that goes"}
@@ -88,7 +88,7 @@ def test_a_creation_repeated_after_its_object_was_deleted_names_the_idempotency_
         assert "choose a new key" in error["message"]
 
 
-def test_inline_rows_that_break_the_schema_are_refused_and_no_run_is_made(http: httpx.Client) -> None:
+def test_inline_rows_that_break_the_schema_are_refused_and_no_run_is_made(http: httpx2.Client) -> None:
     eval_id = new_eval(http)
     refusal = http.post(f"/v1/evals/{eval_id}/runs", json=run_body(ROWS))
     error = refusal.json()["error"]
@@ -101,7 +101,7 @@ def test_inline_rows_that_break_the_schema_are_refused_and_no_run_is_made(http: 
     assert http.get(f"/v1/evals/{eval_id}/runs").json()["data"] == []
 
 
-def test_rows_of_a_file_that_break_the_schema_fail_the_run_before_anything_is_graded(http: httpx.Client) -> None:
+def test_rows_of_a_file_that_break_the_schema_fail_the_run_before_anything_is_graded(http: httpx2.Client) -> None:
     eval_id = new_eval(http)
     content = "\n".join(json.dumps(row) for row in [*ROWS, *[ROWS[1]] * 20]).encode()
     source = {"type": "file_id", "id": upload(http, content).json()["id"]}
@@ -118,7 +118,7 @@ def test_rows_of_a_file_that_break_the_schema_fail_the_run_before_anything_is_gr
     ]
 
 
-def test_a_sample_is_never_checked_against_the_schema(http: httpx.Client) -> None:
+def test_a_sample_is_never_checked_against_the_schema(http: httpx2.Client) -> None:
     eval_id = new_eval(http)
     run = http.post(f"/v1/evals/{eval_id}/runs", json=run_body([{"item": {"a": 1}, "sample": {"choices": 1}}]))
     assert run.status_code == 201
@@ -126,14 +126,14 @@ def test_a_sample_is_never_checked_against_the_schema(http: httpx.Client) -> Non
     assert ended_run(http, eval_id, run.json())["result_counts"]["passed"] == 1
 
 
-def test_a_schema_that_refers_elsewhere_is_refused(http: httpx.Client) -> None:
+def test_a_schema_that_refers_elsewhere_is_refused(http: httpx2.Client) -> None:
     refusal = http.post("/v1/evals", json=eval_body({"$ref": "http://127.0.0.1:1/schema.json"}))
 
     assert refusal.status_code == 400
     assert refusal.json()["error"]["param"] == "data_source_config.item_schema"
 
 
-def test_a_disk_that_takes_nothing_is_answered_with_503_until_it_does(http: httpx.Client, server: Server) -> None:
+def test_a_disk_that_takes_nothing_is_answered_with_503_until_it_does(http: httpx2.Client, server: Server) -> None:
     parts = server.data_dir / "blobs" / "parts"
     shutil.rmtree(parts)
     try:
@@ -148,7 +148,7 @@ def test_a_disk_that_takes_nothing_is_answered_with_503_until_it_does(http: http
     assert upload(http, b"{}").status_code == 200
 
 
-def test_an_integer_written_with_a_fraction_is_refused(http: httpx.Client) -> None:
+def test_an_integer_written_with_a_fraction_is_refused(http: httpx2.Client) -> None:
     source = {"type": "stored_completions", "limit": 1.0}
     body = {"data_source": {"type": "completions", "source": source}}
     refusal = http.post(f"/v1/evals/{new_eval(http)}/runs", json=body)

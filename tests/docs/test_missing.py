@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.docs.deviations import Deviation, read_deviations
@@ -19,16 +19,16 @@ STATEMENTS = read_statements()
 
 
 @pytest.fixture(scope="module")
-def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     with (
         Server(tmp_path_factory.mktemp("server")).running() as server,
-        httpx.Client(base_url=server.url, timeout=30) as opened,
+        httpx2.Client(base_url=server.url, timeout=30) as opened,
     ):
         yield opened
 
 
 @pytest.mark.parametrize("entry", MISSING, ids=lambda each: each.id)
-def test_what_is_said_to_be_missing_is_missing(http: httpx.Client, entry: Deviation) -> None:
+def test_what_is_said_to_be_missing_is_missing(http: httpx2.Client, entry: Deviation) -> None:
     there = [probe for probe in entry.missing if not is_missing(http, *probe)]
 
     assert there == [], "the server has it: take the statements that name it off the pages"
@@ -46,7 +46,7 @@ def test_what_is_said_to_be_missing_is_missing(http: httpx.Client, entry: Deviat
         ("open", "GET /v1/evals/eval_x"),
     ],
 )
-def test_the_probes_see_what_is_there(http: httpx.Client, probe: tuple[str, str]) -> None:
+def test_the_probes_see_what_is_there(http: httpx2.Client, probe: tuple[str, str]) -> None:
     assert not is_missing(http, *probe)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.docs.comparison import METHODS
@@ -22,7 +22,7 @@ def missing(published: dict[str, Any], neighbours: dict[str, Any], document: dic
 
 def test_operations_that_are_not_served_are_unknown_urls(server: Server, missing: list[tuple[str, str]]) -> None:
     assert missing
-    with httpx.Client(base_url=f"{server.url}/v1") as http:
+    with httpx2.Client(base_url=f"{server.url}/v1") as http:
         for method, path in missing:
             answer = http.request(method, path.replace("{", "").replace("}", ""), json={} if method == "post" else None)
             error = answer.json()["error"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tests.databases import TemporaryDatabase
@@ -20,13 +20,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: Tempora
 
 
 @pytest.fixture(scope="session")
-def shared_client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=TIMEOUT_S, trust_env=False) as client:
+def shared_client(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=TIMEOUT_S, trust_env=False) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def shared_target(server: Server, shared_client: httpx.Client) -> Iterator[Target]:
+def shared_target(server: Server, shared_client: httpx2.Client) -> Iterator[Target]:
     process_id = server.process.pid
     yield Target(server, shared_client)
     assert server.process.pid == process_id

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 
 from tests.contract.conftest import FINAL, file_source, inline_source
@@ -33,7 +33,7 @@ class History:
     """
 
     server: Server
-    client: httpx.Client
+    client: httpx2.Client
     chance: random.Random
     told: list[str] = field(default_factory=list[str])
     evals: set[str] = field(default_factory=set[str])
@@ -281,14 +281,14 @@ class History:
         # From here on nothing of it may change.
         self._look_at(run_id, answer)
 
-    def _answer_while_killed(self, method: str, path: str, **request: Any) -> httpx.Response | None:
+    def _answer_while_killed(self, method: str, path: str, **request: Any) -> httpx2.Response | None:
         """Send a request and kill the server meanwhile; return the answer if there was one in time."""
-        answers: list[httpx.Response] = []
+        answers: list[httpx2.Response] = []
 
         def send() -> None:
             try:
-                answers.append(httpx.request(method, f"{self.server.url}{path}", timeout=TIMEOUT_S, **request))
-            except httpx.TransportError:
+                answers.append(httpx2.request(method, f"{self.server.url}{path}", timeout=TIMEOUT_S, **request))
+            except httpx2.TransportError:
                 return
 
         sender = threading.Thread(target=send)

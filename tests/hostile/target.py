@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-import httpx
+import httpx2
 
 from tests.contract.conftest import FINAL, eval_body, inline_source
 from tests.contract.document import AnswerChecker
@@ -33,7 +33,7 @@ class Target:
         file_id: A file that stays.
     """
 
-    def __init__(self, server: Server, client: httpx.Client) -> None:
+    def __init__(self, server: Server, client: httpx2.Client) -> None:
         self.server = server
         self._client = client
         document = client.get("/openapi.json").json()
@@ -74,7 +74,7 @@ class Target:
 
     def send(
         self, operation: Operation, target: bytes, headers: Headers | None = None, content: bytes = b""
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Send a request, whatever stands in it, and hold the answer against the facts.
 
         Args:
@@ -105,7 +105,7 @@ class Target:
         for sign in SIGNS_OF_FAILURE:
             assert sign not in self.server.log, sign
 
-    def settle(self, operation: Operation, answer: httpx.Response, content: bytes | None = None) -> None:
+    def settle(self, operation: Operation, answer: httpx2.Response, content: bytes | None = None) -> None:
         """Read back what an accepted request made, find it in its list, let it run, and take it away again.
 
         Args:
@@ -189,7 +189,7 @@ class Target:
         assert listed == [ended]
         self._remove(path)
 
-    def _settle(self, path: str, answer: httpx.Response) -> None:
+    def _settle(self, path: str, answer: httpx2.Response) -> None:
         assert self._client.get(path).text == answer.text
         listed = self._client.get(f"{path.rpartition('/')[0]}?limit=1&order=desc").json()["data"]
         assert listed == [answer.json()]
@@ -208,12 +208,12 @@ class Target:
         runs = self._listed(f"/v1/evals/{self.eval_id}/runs?limit=5").json()["data"]
         return (*seen, *(each["id"] for each in runs))
 
-    def _listed(self, path: str) -> httpx.Response:
+    def _listed(self, path: str) -> httpx2.Response:
         answer = self._client.get(path)
         assert answer.status_code == 200, answer.text
         return answer
 
-    def _check(self, operation: Operation, answer: httpx.Response, target: bytes) -> None:
+    def _check(self, operation: Operation, answer: httpx2.Response, target: bytes) -> None:
         said = f"{operation.method} {target[:200]!r}: {answer.status_code} {answer.text[:500]}"
         status = answer.status_code
         # An id with a slash in it is another path, which may be one of other methods.

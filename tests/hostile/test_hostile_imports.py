@@ -7,7 +7,7 @@ import itertools
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import strategies as st
 
@@ -37,7 +37,7 @@ _NUMBERS = itertools.count()
 class _Origin:
     """Documents as a server answers them, to be imported under other ids, and where each kind goes."""
 
-    def __init__(self, target: Target, client: httpx.Client) -> None:
+    def __init__(self, target: Target, client: httpx2.Client) -> None:
         self.target = target
         self.client = client
         self._number = next(_NUMBERS)
@@ -51,7 +51,7 @@ class _Origin:
         evals = "/api/import/evals"
         self.paths = (evals, f"{evals}/eval_{_NEW}/runs", f"{evals}/eval_{_NEW}/runs/evalrun_{_NEW}/output_items")
 
-    def send(self, level: int, body: bytes, query: bytes = b"origin=o") -> httpx.Response:
+    def send(self, level: int, body: bytes, query: bytes = b"origin=o") -> httpx2.Response:
         """Send the lines of a body to where evals (0), runs (1) or output items (2) are imported."""
         new = f"{_NEW}{self._number}"
         path = self.paths[level].replace(_NEW, new)
@@ -84,7 +84,7 @@ class _Origin:
 
 @pytest.mark.parametrize("level", [0, 1, 2], ids=["evals", "runs", "output items"])
 def test_an_imported_object_is_refused_or_can_be_read_and_deleted(
-    target: Target, shared_client: httpx.Client, level: int
+    target: Target, shared_client: httpx2.Client, level: int
 ) -> None:
     origin = _Origin(target, shared_client)
     document = origin.documents[level]
@@ -101,7 +101,7 @@ def test_an_imported_object_is_refused_or_can_be_read_and_deleted(
     for_examples(st.tuples(bodies, checks), take_in, 2 * SIZES.hostile_requests)
 
 
-def test_an_import_with_any_query_is_taken_in_or_refused(target: Target, shared_client: httpx.Client) -> None:
+def test_an_import_with_any_query_is_taken_in_or_refused(target: Target, shared_client: httpx2.Client) -> None:
     origin = _Origin(target, shared_client)
     queries = st.lists(
         st.sampled_from(

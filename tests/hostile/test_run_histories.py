@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.databases import TemporaryDatabase
@@ -31,7 +31,7 @@ def server(tmp_path: Path, temporary_database: TemporaryDatabase) -> Iterator[Se
 @pytest.mark.parametrize("number", range(SIZES.histories))
 def test_no_history_leads_to_an_illegal_status_or_a_wrong_count(server: Server, number: int) -> None:
     chance = random.Random(f"{SEED}-{number}")
-    with httpx.Client(base_url=server.url, timeout=TIMEOUT_S, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, timeout=TIMEOUT_S, trust_env=False) as client:
         history = History(server, client, chance)
         try:
             history.take_steps(SIZES.history_steps)

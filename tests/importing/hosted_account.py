@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from evalhaven.importers.archive import Archive
 from tests.importing.hosted_standin import KEY
@@ -71,7 +71,7 @@ class Account:
             query["after"] = page["last_id"]
 
 
-def created(response: httpx.Response) -> JsonObject:
+def created(response: httpx2.Response) -> JsonObject:
     assert response.status_code == 201, response.text
     return response.json()
 

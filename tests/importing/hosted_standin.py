@@ -1,7 +1,7 @@
 """A stand-in of the hosted API: a proxy before a real Evalhaven that is as unreliable as it is told to be.
 
     with HostedStandin(server.url, Faults(too_many=0.1, cut=0.05), seed=1) as hosted:
-        httpx.get(f"{hosted.base_url}/evals", headers={"authorization": f"Bearer {KEY}"})
+        httpx2.get(f"{hosted.base_url}/evals", headers={"authorization": f"Bearer {KEY}"})
 
 It speaks HTTP by hand, since no framework lets a handler cut its connection, and answers GET alone.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 
 from tests.importing.stored_logs import StoredLogs
 
@@ -122,7 +122,7 @@ class HostedStandin:
     async def _run(self) -> None:
         self._stop = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
-        async with httpx.AsyncClient(base_url=self._upstream, timeout=60, trust_env=False) as self._http:
+        async with httpx2.AsyncClient(base_url=self._upstream, timeout=60, trust_env=False) as self._http:
             server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
             self._port = server.sockets[0].getsockname()[1]
             self._is_up.set()

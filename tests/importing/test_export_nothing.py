@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.importers.archive import Archive
@@ -87,7 +87,7 @@ def test_an_export_that_found_nothing_new_is_not_taken_for_a_whole_import(
         named = ("openai", "--base-url", hosted.base_url, *arguments, "--url", server.url)
         assert run_import(*named, environment={"OPENAI_API_KEY": KEY}).status == 0
         again = run_import(*named, "--until", "2001-01-01", environment={"OPENAI_API_KEY": KEY})
-        count = len(httpx.get(f"{server.url}/v1/evals").json()["data"])
+        count = len(httpx2.get(f"{server.url}/v1/evals").json()["data"])
 
     assert again.status == INCOMPLETE
     assert "Nothing was found" in again.out

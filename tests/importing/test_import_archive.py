@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -100,8 +100,8 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30) as opened:
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=30) as opened:
         yield opened
 
 
@@ -111,13 +111,13 @@ def sdk(server: Server) -> Iterator[openai.OpenAI]:
         yield opened
 
 
-def answered(http: httpx.Client, path: str) -> Json:
+def answered(http: httpx2.Client, path: str) -> Json:
     answer = http.get(path)
     assert answer.status_code == 200, answer.text
     return json.loads(answer.content)
 
 
-def all_pages(http: httpx.Client, path: str, **query: Any) -> list[Json]:
+def all_pages(http: httpx2.Client, path: str, **query: Any) -> list[Json]:
     found: list[Json] = []
     while True:
         page = http.get(path, params=query).json()
@@ -127,7 +127,7 @@ def all_pages(http: httpx.Client, path: str, **query: Any) -> list[Json]:
         query["after"] = page["last_id"]
 
 
-def test_every_object_is_answered_as_it_was(http: httpx.Client, holdings: Holdings) -> None:
+def test_every_object_is_answered_as_it_was(http: httpx2.Client, holdings: Holdings) -> None:
     compared = 0
     for parent in holdings.evals:
         assert canonical(answered(http, f"/v1/evals/{parent['id']}")) == canonical(parent)
@@ -143,7 +143,7 @@ def test_every_object_is_answered_as_it_was(http: httpx.Client, holdings: Holdin
     assert compared == ITEMS + 2
 
 
-def test_origin_and_first_report_address_are_kept_beside(http: httpx.Client, holdings: Holdings) -> None:
+def test_origin_and_first_report_address_are_kept_beside(http: httpx2.Client, holdings: Holdings) -> None:
     parent = holdings.evals[0]
     run = holdings.runs[parent["id"]][0]
     found = answered(http, f"/v1/evals/{parent['id']}/runs/{run['id']}")
@@ -153,7 +153,7 @@ def test_origin_and_first_report_address_are_kept_beside(http: httpx.Client, hol
     assert answered(http, f"/v1/evals/{parent['id']}")["evalhaven"] == {"imported": {"origin": ORIGIN}}
 
 
-def test_an_eval_that_was_imported_before_keeps_that_record(http: httpx.Client, holdings: Holdings) -> None:
+def test_an_eval_that_was_imported_before_keeps_that_record(http: httpx2.Client, holdings: Holdings) -> None:
     extension = answered(http, f"/v1/evals/{holdings.evals[2]['id']}")["evalhaven"]
 
     assert extension["warnings"] == [{"pointer": "/x", "message": "m"}]
@@ -161,7 +161,7 @@ def test_an_eval_that_was_imported_before_keeps_that_record(http: httpx.Client, 
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_imported_items_are_paged_and_filtered(http: httpx.Client, holdings: Holdings, order: str) -> None:
+def test_imported_items_are_paged_and_filtered(http: httpx2.Client, holdings: Holdings, order: str) -> None:
     parent = holdings.evals[0]
     run = holdings.runs[parent["id"]][0]
     path = f"/v1/evals/{parent['id']}/runs/{run['id']}/output_items"
@@ -176,7 +176,7 @@ def test_imported_items_are_paged_and_filtered(http: httpx.Client, holdings: Hol
         assert len(filtered) == ITEMS // 3
 
 
-def test_an_item_is_filtered_by_the_status_it_had(http: httpx.Client, holdings: Holdings) -> None:
+def test_an_item_is_filtered_by_the_status_it_had(http: httpx2.Client, holdings: Holdings) -> None:
     old, run = holdings.evals[1], holdings.runs[holdings.evals[1]["id"]][0]
     path = f"/v1/evals/{old['id']}/runs/{run['id']}/output_items"
 
@@ -184,7 +184,7 @@ def test_an_item_is_filtered_by_the_status_it_had(http: httpx.Client, holdings: 
 
 
 def test_runs_are_listed_and_filtered_with_own_ones_among_them(
-    http: httpx.Client, sdk: openai.OpenAI, holdings: Holdings
+    http: httpx2.Client, sdk: openai.OpenAI, holdings: Holdings
 ) -> None:
     parent = holdings.evals[0]
     own = sdk.evals.runs.create(parent["id"], data_source=inline_source())  # pyright: ignore[reportArgumentType]
@@ -199,7 +199,7 @@ def test_runs_are_listed_and_filtered_with_own_ones_among_them(
     assert {imported[0], own.id} <= {run.id for run in sdk.evals.runs.list(parent["id"], status="completed")}
 
 
-def test_evals_are_listed_with_own_ones_among_them(http: httpx.Client, sdk: openai.OpenAI, holdings: Holdings) -> None:
+def test_evals_are_listed_with_own_ones_among_them(http: httpx2.Client, sdk: openai.OpenAI, holdings: Holdings) -> None:
     own = http.post("/v1/evals", json=eval_body()).json()["id"]
     listed = [each.id for each in sdk.evals.list(limit=1, order="asc")]
 
@@ -208,7 +208,7 @@ def test_evals_are_listed_with_own_ones_among_them(http: httpx.Client, sdk: open
 
 @pytest.mark.parametrize(("file_id", "counts"), [("file-8rn4wHqWo14MaSFZAjC1S3", (1, 1)), (GONE_FILE, (0, 1))])
 def test_new_runs_on_imported_evals_read_imported_and_recovered_files(
-    http: httpx.Client, holdings: Holdings, file_id: str, counts: tuple[int, int]
+    http: httpx2.Client, holdings: Holdings, file_id: str, counts: tuple[int, int]
 ) -> None:
     path = f"/v1/evals/{holdings.evals[0]['id']}/runs"
     created = http.post(path, json={"data_source": file_source(file_id)})
@@ -218,14 +218,14 @@ def test_new_runs_on_imported_evals_read_imported_and_recovered_files(
     assert (ended["result_counts"]["passed"], ended["result_counts"]["failed"]) == counts, ended
 
 
-def test_a_file_that_had_expired_is_kept(http: httpx.Client) -> None:
+def test_a_file_that_had_expired_is_kept(http: httpx2.Client) -> None:
     found = answered(http, "/v1/files/file-8rn4wHqWo14MaSFZAjC1S3")
 
     assert canonical(found) == canonical(a_file(bytes=len(FILE_ROWS), expires_at=1_700_000_000))
     assert http.get("/v1/files/file-8rn4wHqWo14MaSFZAjC1S3/content").content == FILE_ROWS
 
 
-def test_a_recovered_file_says_so(http: httpx.Client, holdings: Holdings) -> None:
+def test_a_recovered_file_says_so(http: httpx2.Client, holdings: Holdings) -> None:
     run = holdings.runs[holdings.evals[0]["id"]][2]
     found = answered(http, f"/v1/files/{GONE_FILE}")
     (row,) = map(json.loads, http.get(f"/v1/files/{GONE_FILE}/content").content.splitlines())
@@ -235,7 +235,7 @@ def test_a_recovered_file_says_so(http: httpx.Client, holdings: Holdings) -> Non
     assert row["sample"]["choices"][0]["message"] == {"role": "assistant", "content": "row 3"}
 
 
-def test_pages_show_imported_runs(http: httpx.Client, holdings: Holdings) -> None:
+def test_pages_show_imported_runs(http: httpx2.Client, holdings: Holdings) -> None:
     for parent in holdings.evals:
         assert parent["name"] in http.get(f"/ui/evals/{parent['id']}").text
         for run in holdings.runs[parent["id"]]:
@@ -281,7 +281,7 @@ def test_without_a_server_the_same_comes_over_and_a_check_says_so_before(
     assert "request" not in outcome.out + outcome.err
     with Server(tmp_path).running() as later:
         for parent in holdings.evals:
-            assert canonical(httpx.get(f"{later.url}/v1/evals/{parent['id']}").json()) == canonical(parent)
+            assert canonical(httpx2.get(f"{later.url}/v1/evals/{parent['id']}").json()) == canonical(parent)
 
 
 def test_pages_of_runs_with_their_rows_in_them_end_early(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_pages_of_runs_with_their_rows_in_them_end_early(tmp_path: Path) -> None
     source = {"type": "file_content", "content": [{"item": {"text": "x" * 9_000_000}}]}
     runs = [a_run(parent, n, (0, 0, 0), data_source={"type": "jsonl", "source": source}) for n in range(1, 5)]
     archive = write_archive(tmp_path / "archive", Holdings([parent], {parent["id"]: runs}))
-    with Server(tmp_path).running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+    with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url, timeout=30) as http:
         assert run_import("archive", archive, "--url", server.url).status == 0
         first = http.get(f"/v1/evals/{parent['id']}/runs").json()
         found = all_pages(http, f"/v1/evals/{parent['id']}/runs", order="asc")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.importers.archived import ArchiveSource
@@ -25,7 +25,7 @@ def test_a_recovered_file_keeps_its_record_and_gives_way_to_the_real_one(tmp_pat
     holdings.files = [(a_file(), FILE_ROWS)]
     whole = write_archive(tmp_path / "whole", holdings)
     address = f"/v1/files/{FILE_ID}"
-    with Server(tmp_path).running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+    with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url, timeout=30) as http:
         assert run_import("archive", cut, "--url", server.url).status == 0
         recovered, rows = http.get(address).json(), http.get(f"{address}/content").content
         checked = run_import("archive", whole, "--url", server.url, "--check")
@@ -147,13 +147,13 @@ def test_a_part_with_less_than_the_unit_is_left_alone(tmp_path: Path) -> None:
 def test_a_server_that_cannot_say_whether_it_has_a_file_ends_the_import(tmp_path: Path) -> None:
     source = ArchiveSource.open(write_archive(tmp_path / "archive", small_holdings()))
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         if request.method == "GET":
-            return httpx.Response(500, json={"error": {"message": "The disk is on fire."}})
-        return httpx.Response(200, json={"created": 1, "unchanged": 0, "refused": []})
+            return httpx2.Response(500, json={"error": {"message": "The disk is on fire."}})
+        return httpx2.Response(200, json={"created": 1, "unchanged": 0, "refused": []})
 
     async def send() -> None:
-        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://server") as client:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url="http://server") as client:
             await Transfer(client, source, is_check=False, on_progress=lambda _: None).send_all()
 
     with pytest.raises(TransferError, match="The disk is on fire"):

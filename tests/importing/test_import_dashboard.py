@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.contract.conftest import file_source, items_of, wait_for_end
@@ -34,21 +34,21 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30) as opened:
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=30) as opened:
         yield opened
 
 
-def the_eval(http: httpx.Client) -> Json:
+def the_eval(http: httpx2.Client) -> Json:
     (found,) = [each for each in http.get("/v1/evals").json()["data"] if "imported" in each["evalhaven"]]
     return found
 
 
-def runs_of(http: httpx.Client) -> dict[str, Json]:
+def runs_of(http: httpx2.Client) -> dict[str, Json]:
     return {run["id"]: run for run in http.get(f"/v1/evals/{the_eval(http)['id']}/runs").json()["data"]}
 
 
-def test_an_export_becomes_an_eval_with_its_runs(http: httpx.Client) -> None:
+def test_an_export_becomes_an_eval_with_its_runs(http: httpx2.Client) -> None:
     runs = runs_of(http)
 
     assert the_eval(http)["name"] == "Tone"
@@ -61,7 +61,7 @@ def test_an_export_becomes_an_eval_with_its_runs(http: httpx.Client) -> None:
         assert http.get(f"/ui/evals/{run['eval_id']}/runs/{run['id']}").status_code == 200
 
 
-def test_the_rows_stand_in_a_file_that_a_new_run_can_read(http: httpx.Client) -> None:
+def test_the_rows_stand_in_a_file_that_a_new_run_can_read(http: httpx2.Client) -> None:
     file_id = runs_of(http)[LATE]["data_source"]["source"]["id"]
     rows = [json.loads(line) for line in http.get(f"/v1/files/{file_id}/content").content.splitlines()]
     body = {

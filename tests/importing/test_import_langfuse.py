@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.importers.langfuse import LangfuseSource
@@ -39,11 +39,11 @@ def test_evals_runs_items_and_files_come_over(tmp_path: Path) -> None:
             (each,) = export["runs"]
             path = f"{server.url}/v1/evals/{export['eval']['id']}"
             run_path = f"{path}/runs/{each['run']['id']}"
-            assert canonical(httpx.get(path).json()) == canonical(export["eval"])
-            assert canonical(httpx.get(run_path).json()) == canonical(each["run"])
+            assert canonical(httpx2.get(path).json()) == canonical(export["eval"])
+            assert canonical(httpx2.get(run_path).json()) == canonical(each["run"])
             for item in each["output_items"]:
-                assert canonical(httpx.get(f"{run_path}/output_items/{item['id']}").json()) == canonical(item)
-        assert httpx.get(f"{server.url}/v1/files/{FILE_ID}/content").content == ROWS
+                assert canonical(httpx2.get(f"{run_path}/output_items/{item['id']}").json()) == canonical(item)
+        assert httpx2.get(f"{server.url}/v1/files/{FILE_ID}/content").content == ROWS
 
     assert (first.status, again.status) == (0, 0), (first, again)
     assert first.counts == {"files": (1, 0, 0), "evals": (2, 0, 0), "runs": (2, 0, 0), "output items": (4, 0, 0)}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -100,7 +100,7 @@ def test_recorded_objects_are_answered_as_they_were(sdk: openai.OpenAI, holdings
 
 
 def test_recorded_objects_are_answered_alone_and_in_lists_to_the_last_key(server: Server, holdings: Holdings) -> None:
-    with httpx.Client(base_url=f"{server.url}/v1") as http:
+    with httpx2.Client(base_url=f"{server.url}/v1") as http:
         for parent in holdings.evals:
             path = f"/evals/{parent['id']}"
             assert_answered(http, "/evals", parent)
@@ -111,7 +111,7 @@ def test_recorded_objects_are_answered_alone_and_in_lists_to_the_last_key(server
         assert_answered(http, "/files", holdings.files[0][0])
 
 
-def assert_answered(http: httpx.Client, path: str, recorded: Json) -> None:
+def assert_answered(http: httpx2.Client, path: str, recorded: Json) -> None:
     """Fail unless an object is answered as it was recorded, the kinds of its numbers included, by itself and listed."""
     alone = http.get(f"{path}/{recorded['id']}").json()
     (listed,) = [each for each in http.get(path, params={"limit": 100}).json()["data"] if each["id"] == recorded["id"]]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.importing.moving import (
     Holdings,
@@ -25,7 +25,7 @@ def test_imported_objects_are_updated_and_deleted_and_stay_deleted(tmp_path: Pat
     second = a_run(parent, 2, (0, 0, 0))
     holdings.runs[parent["id"]].append(second)
     archive = write_archive(tmp_path / "archive", holdings)
-    with Server(tmp_path).running() as server, httpx.Client(base_url=f"{server.url}/v1/evals", timeout=30) as http:
+    with Server(tmp_path).running() as server, httpx2.Client(base_url=f"{server.url}/v1/evals", timeout=30) as http:
         assert run_import("archive", archive, "--url", server.url).status == 0
         changed = http.post(f"/{parent['id']}", json={"name": "new", "metadata": {"k": "v"}}).json()
         assert canonical(changed) == canonical({**parent, "name": "new", "metadata": {"k": "v"}})

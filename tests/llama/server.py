@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 LLAMA_MODULE = "xllamacpp"
@@ -37,7 +37,7 @@ class LlamaServer:
     @property
     def written_tokens(self) -> int:
         """How many tokens it has written; each request that reached it made that more."""
-        text = httpx.get(f"{self.address}/metrics").raise_for_status().text
+        text = httpx2.get(f"{self.address}/metrics").raise_for_status().text
         values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return int(values["llamacpp:tokens_predicted_total"])
 
@@ -70,7 +70,7 @@ def running_llama(log_path: Path) -> Generator[LlamaServer]:
 
 def _wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
-    while httpx.get(f"{address}/health", timeout=5).status_code != 200:
+    while httpx2.get(f"{address}/health", timeout=5).status_code != 200:
         if time.monotonic() > deadline:
             raise RuntimeError(f"llama.cpp's server was not ready within {_READY_TIMEOUT_S:.0f} s")
         time.sleep(_POLL_S)

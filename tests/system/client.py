@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import httpx
+import httpx2
 
 from tests.server import SLOW_MODEL
 
@@ -38,7 +38,7 @@ CRITERIA: list[JsonObject] = [
 ]
 
 
-class Client(httpx.Client):
+class Client(httpx2.Client):
     """An HTTP client with the steps that the tests have in common; each step raises where it is refused."""
 
     def __init__(self, url: str) -> None:
@@ -128,7 +128,7 @@ def write_rows(path: Path, items: Iterable[JsonObject]) -> Path:
     return path
 
 
-def _answer(response: httpx.Response) -> JsonObject:
+def _answer(response: httpx2.Response) -> JsonObject:
     assert response.is_success, f"{response.request.method} {response.url}: {response.status_code} {response.text}"
     answer: JsonObject = response.json()
     return answer

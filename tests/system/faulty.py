@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.databases import TemporaryDatabase
 from tests.server import Server
@@ -35,15 +35,15 @@ class FaultyUpstream:
 
     def stats(self) -> dict[str, Any]:
         """Return its counts."""
-        return httpx.get(f"{self._control_url}/stats", trust_env=False).json()
+        return httpx2.get(f"{self._control_url}/stats", trust_env=False).json()
 
     def answered(self) -> dict[str, int]:
         """Return how often each prompt was answered."""
-        return httpx.get(f"{self._control_url}/stats/prompts", trust_env=False, timeout=30).json()
+        return httpx2.get(f"{self._control_url}/stats/prompts", trust_env=False, timeout=30).json()
 
     def change(self, **behaviour: float) -> None:
         """Change how it behaves from now on."""
-        httpx.get(f"{self._control_url}/config", params=behaviour, trust_env=False).raise_for_status()
+        httpx2.get(f"{self._control_url}/config", params=behaviour, trust_env=False).raise_for_status()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.server import Server, free_port
@@ -350,6 +350,6 @@ def test_an_address_beyond_this_machine_needs_a_flag_that_says_what_it_risks(tmp
 def test_an_address_beyond_this_machine_is_served_with_the_flag(tmp_path: Path) -> None:
     server = Server(tmp_path, EVALHAVEN_HOST=_EVERYWHERE, EVALHAVEN_EXPOSE_WITHOUT_KEYS="true")
     with server.running():
-        assert httpx.get(f"{server.url}/v1/evals").status_code == 200
+        assert httpx2.get(f"{server.url}/v1/evals").status_code == 200
         # Its own name is unknown to it until the public URL says it.
-        assert httpx.get(f"{server.url}/v1/evals", headers={"Host": "evals.example.org"}).status_code == 421
+        assert httpx2.get(f"{server.url}/v1/evals", headers={"Host": "evals.example.org"}).status_code == 421

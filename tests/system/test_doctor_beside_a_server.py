@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.storage.lock import lock_data_directory
@@ -138,7 +138,7 @@ def test_of_a_server_elsewhere_nothing_of_this_machine_is_looked_at(
     served: Server, endpoint: ListeningEndpoint
 ) -> None:
     with served.running():
-        told = httpx.get(f"{served.url}/api/settings").json()
+        told = httpx2.get(f"{served.url}/api/settings").json()
     endpoint.answers["/api/settings"] = (200, {**told, "version": "9.9"})
     endpoint.answers["/readyz"] = (
         503,

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jsonschema_rs
 import openai
 import pytest
@@ -38,8 +38,8 @@ QUESTION = {"role": "user", "content": "Which one?"}
 
 
 @pytest.fixture(scope="module")
-def http(llama_server: LlamaServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=llama_server.base_url, timeout=30) as opened:
+def http(llama_server: LlamaServer) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=llama_server.base_url, timeout=30) as opened:
         yield opened
 
 
@@ -50,7 +50,7 @@ def client(llama_server: LlamaServer) -> Iterator[openai.OpenAI]:
 
 
 @pytest.fixture(scope="module")
-def chat(http: httpx.Client) -> Chat:
+def chat(http: httpx2.Client) -> Chat:
     """Return what asks for a chat completion, by default a short and certain one."""
 
     def ask(*content: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def question(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
-def refusal_of(answer: httpx.Response, status: int = 400) -> dict[str, Any]:
+def refusal_of(answer: httpx2.Response, status: int = 400) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     return answer.json()["error"]
 
@@ -186,7 +186,7 @@ def test_responses_are_answered_as_the_sdk_expects(client: openai.OpenAI) -> Non
     assert answer.usage.total_tokens == answer.usage.input_tokens + 16
 
 
-def test_responses_call_tools(http: httpx.Client) -> None:
+def test_responses_call_tools(http: httpx2.Client) -> None:
     tool = {"type": "function", "name": "look_up", "parameters": SCHEMA, "strict": True}
     answer = http.post("/responses", json={"input": "Which one?", "tools": [tool], "max_output_tokens": 200}).json()
     call = answer["output"][0]
@@ -195,7 +195,7 @@ def test_responses_call_tools(http: httpx.Client) -> None:
     jsonschema_rs.validate(SCHEMA, json.loads(call["arguments"]))
 
 
-def test_responses_see_images(http: httpx.Client) -> None:
+def test_responses_see_images(http: httpx2.Client) -> None:
     def look(colour: tuple[int, int, int]) -> str:
         content = [{"type": "input_image", "image_url": data_url(png(colour))}]
         body = {"input": [{"role": "user", "content": content}], "max_output_tokens": 16, "temperature": 0}
@@ -206,7 +206,7 @@ def test_responses_see_images(http: httpx.Client) -> None:
     assert look(RED) != look(BLUE)
 
 
-def test_responses_pass_over_a_json_schema(http: httpx.Client) -> None:
+def test_responses_pass_over_a_json_schema(http: httpx2.Client) -> None:
     """That is why structured outputs want `protocols = ["chat"]` at an endpoint of llama.cpp."""
     text = {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True}}
     answer = http.post(
@@ -226,7 +226,7 @@ def test_responses_pass_over_a_json_schema(http: httpx.Client) -> None:
         {"role": "assistant", "content": "a text that is not in a list of parts"},
     ],
 )
-def test_responses_refuse_some_input_of_the_published_document(http: httpx.Client, item: Any) -> None:
+def test_responses_refuse_some_input_of_the_published_document(http: httpx2.Client, item: Any) -> None:
     body = {"input": [{"role": "user", "content": "x"}, item], "max_output_tokens": 2}
 
     assert refusal_of(http.post("/responses", json=body))["type"] == "invalid_request_error"
@@ -247,14 +247,14 @@ def test_the_model_is_listed(client: openai.OpenAI) -> None:
         {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
     ],
 )
-def test_a_wrong_request_is_a_400_whose_code_is_a_number(http: httpx.Client, changes: dict[str, Any]) -> None:
+def test_a_wrong_request_is_a_400_whose_code_is_a_number(http: httpx2.Client, changes: dict[str, Any]) -> None:
     error = refusal_of(http.post("/chat/completions", json={"messages": [QUESTION], "max_tokens": 2, **changes}))
 
     assert error.keys() == {"code", "message", "type"}
     assert (error["code"], error["type"]) == (400, "invalid_request_error")
 
 
-def test_too_long_a_prompt_is_a_400_of_its_own_type(http: httpx.Client) -> None:
+def test_too_long_a_prompt_is_a_400_of_its_own_type(http: httpx2.Client) -> None:
     message = {"role": "user", "content": "a b " * CONTEXT_TOKENS}
     error = refusal_of(http.post("/chat/completions", json={"messages": [message]}))
 
@@ -292,7 +292,7 @@ def test_the_server_ends_with_its_standard_input(llama_server: LlamaServer, repo
         assert process.stdin is not None
         assert process.stdout is not None
         address = process.stdout.readline().strip()
-        assert httpx.get(f"{address}/health").status_code == 200
+        assert httpx2.get(f"{address}/health").status_code == 200
         assert address != llama_server.address
         process.stdin.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.loopback_server import LoopbackServer
@@ -148,14 +148,48 @@ def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Pat
         assert unreachable["since"] >= run["created_at"]
         watched = run_command("watch", run_id, "--url", server.url, "--once")
         assert reason in watched.stdout
-        page = httpx.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        page = httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
         assert reason in page
         assert server.log.count("endpoint_unreachable") == 1
         assert reason in server.log
 
         client.post(f"/v1/evals/{eval_id}/runs/{run_id}")
-        page = httpx.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        page = httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
         assert reason not in page
+
+
+def test_an_endpoint_of_embeddings_that_is_not_there_is_named_at_once_everywhere(
+    tmp_path: Path, closed_port: int
+) -> None:
+    reason = f"no connection to 127.0.0.1:{closed_port}"
+    cosine = {
+        "type": "text_similarity",
+        "name": "c",
+        "input": "{{ item.n }}",
+        "reference": "x",
+        "evaluation_metric": "cosine",
+        "pass_threshold": 0.5,
+    }
+    url = f"http://127.0.0.1:{closed_port}/v1"
+    with (
+        server_at(tmp_path, "http://127.0.0.1:9", EVALHAVEN_EMBEDDINGS_BASE_URL=url).running() as server,
+        Client(server.url) as client,
+    ):
+        eval_id, run_id = start(client, [cosine], is_sampled=False)
+
+        def is_told() -> object:
+            limiter = client.get_run(eval_id, run_id)["evalhaven"]["limiter"] or {}
+            return (limiter.get("embeddings") or {}).get("unreachable")
+
+        wait_until(is_told, "the endpoint is named", pause_s=0.1)
+        run = client.get_run(eval_id, run_id)
+
+        assert run["status"] == "in_progress"
+        assert reason in run["evalhaven"]["limiter"]["embeddings"]["unreachable"]["reason"]
+        assert reason in run_command("watch", run_id, "--url", server.url, "--once").stdout
+        assert reason in httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
+        assert server.log.count("endpoint_unreachable") == 1
+        assert reason in server.log
 
 
 ECHOES = {
@@ -204,7 +238,7 @@ def test_what_an_endpoint_repeats_of_what_it_was_sent_shows_no_secret_anywhere(t
     ):
         for ids in (start(client), start(client, [JUDGE, {**similarity, "pass_threshold": 0.5}], is_sampled=False)):
             run = client.wait_for_end(*ids)
-            page = httpx.get(f"{server.url}/ui/evals/{ids[0]}/runs/{ids[1]}", trust_env=False).text
+            page = httpx2.get(f"{server.url}/ui/evals/{ids[0]}/runs/{ids[1]}", trust_env=False).text
             watched = run_command("watch", ids[1], "--url", server.url, "--once", "--json")
             shown += [str(run), str(items_of(client, *ids)), page, watched.stdout, watched.stderr]
         asked = {"grader": JUDGE | {"type": "score_model"}, "item": {"n": 1}, "model_sample": "x"}

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -24,7 +24,7 @@ CRITERION: dict[str, Any] = {
 }
 
 
-def start_long_run(http: httpx.Client) -> dict[str, Any]:
+def start_long_run(http: httpx2.Client) -> dict[str, Any]:
     """Start a run whose one item takes a worker many seconds."""
     config = {"type": "custom", "item_schema": {"type": "object"}}
     parent = http.post("/v1/evals", json={"data_source_config": config, "testing_criteria": [CRITERION]}).json()
@@ -48,7 +48,7 @@ def busy_workers(server: Server) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("victim", ["executor", "server"])
 def test_no_worker_is_left_after_a_kill(tmp_path: Path, victim: str) -> None:
-    with Server(tmp_path).running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+    with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url, timeout=30) as http:
         start_long_run(http)
         workers = busy_workers(server)
         if victim == "server":
@@ -64,7 +64,7 @@ def test_no_worker_is_left_after_a_kill(tmp_path: Path, victim: str) -> None:
 
 
 def test_cancelling_a_run_ends_what_its_workers_compute(tmp_path: Path) -> None:
-    with Server(tmp_path).running() as server, httpx.Client(base_url=server.url, timeout=30) as http:
+    with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url, timeout=30) as http:
         run = start_long_run(http)
         workers = busy_workers(server)
         path = f"/v1/evals/{run['eval_id']}/runs/{run['id']}"

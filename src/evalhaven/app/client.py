@@ -4,14 +4,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from evalhaven.app.stores import InUseError, StartError, hold_data_directory
+from evalhaven.sampling.transport.routes import tls_context
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
 from evalhaven.storage.lock import find_holder
 
 # A batch may take a while, but connecting to a server that is up does not.
-_CLIENT_TIMEOUT = httpx.Timeout(120.0, connect=10.0)
+_CLIENT_TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
 IN_PROCESS_URL = "http://localhost"
 
 
@@ -43,7 +44,7 @@ def find_server(settings: Settings) -> str | None:
 
 
 @asynccontextmanager
-async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
     """Open a client for commands: to the server that is named or that holds the data directory, else in process.
 
     Raises:
@@ -57,8 +58,12 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
         base_url = (url or "").rstrip("/").removesuffix("/v1")
         # The environment's proxies cannot reach this machine's loopback address.
         is_local = urlsplit(base_url).hostname in LOOPBACK_HOSTS
-        async with httpx.AsyncClient(
-            base_url=base_url, headers=headers, timeout=_CLIENT_TIMEOUT, trust_env=not is_local
+        async with httpx2.AsyncClient(
+            base_url=base_url,
+            headers=headers,
+            timeout=_CLIENT_TIMEOUT,
+            verify=tls_context(None),
+            trust_env=not is_local,
         ) as client:
             yield client
         return
@@ -67,7 +72,7 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     try:
         async with (
             open_application(settings) as application,
-            httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url=IN_PROCESS_URL) as client,
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(application), base_url=IN_PROCESS_URL) as client,
         ):
             yield client
     finally:

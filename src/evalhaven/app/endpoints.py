@@ -1,6 +1,7 @@
 """Which endpoints of models and embeddings the settings and the configuration file name."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -8,17 +9,21 @@ from pydantic import SecretStr
 
 from evalhaven.app.stores import StartError
 from evalhaven.graders.similarity.wordnet import find_wordnet
-from evalhaven.sampling.catalog import Catalog, CatalogError
+from evalhaven.sampling.catalog import Catalog, CatalogError, Endpoint, Target, is_exact
+from evalhaven.sampling.configuration.file import own_headers
 from evalhaven.sampling.configuration.loading import (
     OPENAI_BASE_URL,
     OPENAI_KEY_VARIABLE,
     Upstream,
     find_config,
-    find_openai_key,
     load_catalog,
 )
-from evalhaven.sampling.embeddings.embedder import EmbeddingsEndpoint
+from evalhaven.sampling.embeddings.embedder import REQUESTS_AT_ONCE
+from evalhaven.sampling.transport.client import TransportOptions
 from evalhaven.settings import Settings
+
+_UNNAMED = "the embeddings endpoint"  # which no endpoint of a configuration file can be called
+_EMBEDDINGS_TIMEOUT_S = 60.0
 
 
 def open_catalog(settings: Settings) -> Catalog:
@@ -47,15 +52,43 @@ def log_catalog(catalog: Catalog) -> None:
         log.warning("endpoints_note", note=note)
 
 
-def embeddings_endpoint(settings: Settings) -> EmbeddingsEndpoint | None:
-    """Return the embeddings endpoint: the configured one, else OpenAI's if its key configures the models."""
-    if settings.embeddings_base_url is not None:
-        return EmbeddingsEndpoint(
-            settings.embeddings_base_url, settings.embeddings_model, _revealed(settings.embeddings_api_key)
+def embeddings_target(settings: Settings, catalog: Catalog) -> Target | None:
+    """Return the model of embeddings at its endpoint; None where none is configured.
+
+    The endpoint is the one at the address of the settings, else OpenAI's where its key configures the models, else the
+    one that the catalogue says serves this very model. An endpoint of the catalogue at the same address lends its
+    certificates, proxy, prices, limits and key.
+    """
+    model, key = settings.embeddings_model, _revealed(settings.embeddings_api_key)
+    url = settings.embeddings_base_url
+    if url is None and embeddings_come_from_openai(settings):
+        url = OPENAI_BASE_URL
+    if url is None:
+        return next((endpoint.target(model) for endpoint in catalog.endpoints if _names(endpoint, model)), None)
+    known = next((endpoint for endpoint in catalog.endpoints if endpoint.base_url == url), None)
+    endpoint = known or Endpoint(
+        _UNNAMED,
+        url,
+        own_headers(),
+        start_concurrency=REQUESTS_AT_ONCE,
+        timeout_s=_EMBEDDINGS_TIMEOUT_S,
+        transport=TransportOptions(trust_env=True),
+    )
+    if key is not None:
+        endpoint = replace(
+            endpoint,
+            # Another key has limits of its own.
+            name=endpoint.name if known is None else f"{endpoint.name} (embeddings)",
+            headers={**endpoint.headers, "authorization": f"Bearer {key}"},
         )
-    if embeddings_come_from_openai(settings):
-        return EmbeddingsEndpoint(OPENAI_BASE_URL, settings.embeddings_model, find_openai_key(os.environ))
-    return None
+    return endpoint.target(model)
+
+
+def _names(endpoint: Endpoint, model: str) -> bool:
+    """Tell whether an endpoint serves a model by name: a pattern says nothing about embeddings."""
+    return not endpoint.is_scripted and (
+        model in endpoint.aliases or any(is_exact(name) and name == model for name in endpoint.models)
+    )
 
 
 def embeddings_come_from_openai(settings: Settings) -> bool:

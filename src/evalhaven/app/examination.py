@@ -4,7 +4,7 @@ import anyio
 
 from evalhaven.app.endpoints import (
     embeddings_come_from_openai,
-    embeddings_endpoint,
+    embeddings_target,
     installed_wordnet,
 )
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
@@ -27,7 +27,7 @@ async def examine_parts(settings: Settings, catalog: Catalog) -> list[Finding]:
         *map(Finding, catalog.notes),
         *await examine_endpoints(catalog.endpoints),
         _wordnet_finding(),
-        await _embeddings_finding(settings),
+        await _embeddings_finding(settings, catalog),
     ]
 
 
@@ -38,19 +38,19 @@ def _wordnet_finding() -> Finding:
     return Finding(f"WordNet: {place}, for the synonyms of the metric meteor.")
 
 
-async def _embeddings_finding(settings: Settings) -> Finding:
+async def _embeddings_finding(settings: Settings, catalog: Catalog) -> Finding:
     if embeddings_come_from_openai(settings):
         # The endpoint's own line says whether it is up; each request for embeddings costs money.
         return Finding(f"Embeddings: {settings.embeddings_model} at OpenAI, because OPENAI_API_KEY is set.")
-    endpoint = embeddings_endpoint(settings)
-    if endpoint is None:
+    target = embeddings_target(settings, catalog)
+    if target is None:
         cure = f"{PREFIX}EMBEDDINGS_BASE_URL names one"
         return Finding(f"Embeddings: no endpoint, so runs with the metric cosine end as failed; {cure}.")
     try:
         with anyio.fail_after(_EMBEDDINGS_TIMEOUT_S):
-            length = await try_endpoint(endpoint)
+            length = await try_endpoint(target)
     except (EmbeddingError, TimeoutError) as error:
         reason = str(error).rstrip(".") or f"no answer within {_EMBEDDINGS_TIMEOUT_S:g} s"
-        text = f"Embeddings: {endpoint.base_url} does not work for {endpoint.model!r}: {reason}."
+        text = f"Embeddings: {target.endpoint.base_url} does not work for {target.model!r}: {reason}."
         return Finding(text, is_problem=True)
-    return Finding(f"Embeddings: {endpoint.model} at {endpoint.base_url} answers vectors of {length} numbers.")
+    return Finding(f"Embeddings: {target.model} at {target.endpoint.base_url} answers vectors of {length} numbers.")

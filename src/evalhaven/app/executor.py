@@ -8,7 +8,7 @@ import sys
 import anyio
 import anyio.to_thread
 
-from evalhaven.app.endpoints import embeddings_endpoint, installed_wordnet, open_catalog
+from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
 from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
 from evalhaven.app.server_link import beat, die_with_parent, follow_parent
 from evalhaven.app.stores import blob_store, database_url, vault
@@ -57,8 +57,8 @@ async def _execute_runs(settings: Settings) -> None:
     patience = Patience()
     async with (
         WorkerPool() as workers,
-        open_embedder(embeddings_endpoint(settings)) as embedder,
         ModelCaller() as caller,
+        open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
     ):
         python = PythonExecution(isolation_choice(settings), grader_environments(settings), hosts=os.cpu_count() or 1)
         engine = Engine(

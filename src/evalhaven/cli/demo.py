@@ -19,7 +19,7 @@ from textwrap import shorten
 from types import FrameType
 from typing import Any
 
-import httpx
+import httpx2
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -155,7 +155,7 @@ def stop_server(child: subprocess.Popen[bytes]) -> None:
 def give_tour(server: DemoServer, console: Console) -> None:
     """Upload the example, run its eval and print what came out."""
     # Without the environment's proxies, which cannot reach this machine's loopback address.
-    with httpx.Client(base_url=server.url, timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
         try:
             wait_until_ready(server, client)
             console.print(Text(f"Server ready at {server.url}"), soft_wrap=True)
@@ -163,25 +163,25 @@ def give_tour(server: DemoServer, console: Console) -> None:
             run = follow_run(client, run, console)
             print_results(evaluation, run, console)
             print_failures(client, evaluation, run, console)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise server.failure(f"did not answer ({type(error).__name__})") from error
     print_next_steps(server, run, console)
 
 
-def wait_until_ready(server: DemoServer, client: httpx.Client) -> None:
+def wait_until_ready(server: DemoServer, client: httpx2.Client) -> None:
     """Wait until the server says that it is ready; raise if it ends or takes too long."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if server.child.poll() is not None:
             raise server.failure(f"ended with exit code {server.child.returncode} before it was ready")
-        with suppress(httpx.TransportError):
+        with suppress(httpx2.TransportError):
             if client.get("/readyz", timeout=1.0).is_success:
                 return
         time.sleep(POLL_INTERVAL_S)
     raise server.failure(f"was not ready after {READY_TIMEOUT_S:.0f} seconds")
 
 
-def read_answer(response: httpx.Response) -> JsonObject:
+def read_answer(response: httpx2.Response) -> JsonObject:
     """Return the body of a successful answer; raise with OpenAI's error message and the request id."""
     if response.is_success:
         return response.json()
@@ -194,7 +194,7 @@ def read_answer(response: httpx.Response) -> JsonObject:
     raise DemoError(f"{request} answered {response.status_code}: {message} (x-request-id: {request_id})")
 
 
-def start_run(client: httpx.Client, console: Console) -> tuple[JsonObject, JsonObject]:
+def start_run(client: httpx2.Client, console: Console) -> tuple[JsonObject, JsonObject]:
     """Upload the tickets, create the eval and a run over them; return the eval and the run."""
     tickets = (EXAMPLE / "tickets.jsonl").read_bytes()
     upload = {"file": ("tickets.jsonl", tickets, "application/jsonl")}
@@ -210,7 +210,7 @@ def start_run(client: httpx.Client, console: Console) -> tuple[JsonObject, JsonO
     return evaluation, run
 
 
-def follow_run(client: httpx.Client, run: JsonObject, console: Console) -> JsonObject:
+def follow_run(client: httpx2.Client, run: JsonObject, console: Console) -> JsonObject:
     """Show a run's progress until it ends; return the completed run, raise if it ended otherwise."""
     deadline = time.monotonic() + RUN_TIMEOUT_S
     # A pipe or a file gets only the last state of the bar: rich draws no others without a terminal.
@@ -257,7 +257,7 @@ def format_tally(tally: JsonObject) -> Sequence[str]:
     return str(passed), str(failed), str(errored), rate, f"{low:.1%} to {high:.1%}"
 
 
-def print_failures(client: httpx.Client, evaluation: JsonObject, run: JsonObject, console: Console) -> None:
+def print_failures(client: httpx2.Client, evaluation: JsonObject, run: JsonObject, console: Console) -> None:
     """Print the first items that failed: the expected answer, the actual one, and the criteria that failed it."""
     query = {"status": "fail", "limit": FAILURES_SHOWN, "order": "asc"}
     page = read_answer(client.get(f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items", params=query))

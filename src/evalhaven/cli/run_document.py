@@ -76,8 +76,8 @@ class Unreachable(msgspec.Struct, frozen=True):
     since: float
 
 
-class Judge(msgspec.Struct, frozen=True):
-    """The state of the calls to one judge."""
+class Calls(msgspec.Struct, frozen=True):
+    """How the calls to one judge go, or those for embeddings."""
 
     unreachable: Unreachable | None = None
 
@@ -97,7 +97,8 @@ class Limiter(msgspec.Struct, frozen=True):
     changes: tuple[LimitChange, ...] = ()
     retries: dict[str, int] = {}
     unreachable: Unreachable | None = None
-    judges: tuple[Judge, ...] = ()
+    judges: tuple[Calls, ...] = ()
+    embeddings: Calls = Calls()
 
 
 class Extension(msgspec.Struct, frozen=True):

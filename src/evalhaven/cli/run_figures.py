@@ -99,7 +99,7 @@ class Figures:
         limiter = self.run.evalhaven.limiter
         if limiter is None or self.run.status.is_final:
             return ()
-        told = (limiter.unreachable, *(judge.unreachable for judge in limiter.judges))
+        told = (each.unreachable for each in (limiter, *limiter.judges, limiter.embeddings))
         return tuple(dict.fromkeys(each for each in told if each is not None))
 
     @property

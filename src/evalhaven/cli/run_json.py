@@ -50,7 +50,7 @@ def render_json(figures: Figures) -> JsonObject:
 
 def _limiter_object(limiter: Limiter, figures: Figures) -> JsonObject:
     told: JsonObject = msgspec.to_builtins(limiter)
-    del told["retries"], told["judges"]
+    del told["retries"], told["judges"], told["embeddings"]
     return {
         **told,
         "unreachable": [msgspec.to_builtins(each) for each in figures.unreachable],

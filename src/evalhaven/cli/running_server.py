@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 from evalhaven.app.client import find_server, open_client
@@ -86,15 +86,15 @@ def settings_in_effect(settings: Settings) -> tuple[Settings, str]:
 
 async def _ask(settings: Settings, url: str) -> RunningServer:
     try:
-        shown_url = str(httpx.URL(url).copy_with(username=None, password=None)).rstrip("/").removesuffix("/v1")
-    except httpx.InvalidURL as error:
+        shown_url = str(httpx2.URL(url).copy_with(username=None, password=None)).rstrip("/").removesuffix("/v1")
+    except httpx2.InvalidURL as error:
         raise NoTalkError(f"The server's address is not valid: {error}.") from error
     try:
         async with open_client(settings) as client:
             answer = await client.get("/api/settings", timeout=_TIMEOUT_S)
             told = _read(answer, ServerSettings, shown_url)
             ready = await client.get("/readyz", timeout=_TIMEOUT_S)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise _silence(shown_url, error) from error
     try:
         taken = taken_over(told, settings)
@@ -111,12 +111,12 @@ async def _examine(settings: Settings, url: str) -> list[Finding]:
         async with open_client(settings) as client:
             answer = await client.post("/api/examination", timeout=_EXAMINATION_TIMEOUT_S)
             found = _read(answer, ServerExamination, url)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise _silence(url, error) from error
     return [Finding(each.text, is_problem=each.is_problem) for each in found.findings]
 
 
-def _read(answer: httpx.Response, shape: type[Told], url: str) -> Told:
+def _read(answer: httpx2.Response, shape: type[Told], url: str) -> Told:
     if not answer.is_success:
         raise NoTalkError(f"What answers at {url} does not tell its settings (status {answer.status_code}).")
     try:
@@ -125,12 +125,12 @@ def _read(answer: httpx.Response, shape: type[Told], url: str) -> Told:
         raise NoTalkError(f"What answers at {url} is not a server of this release.") from error
 
 
-def _silence(url: str, error: httpx.HTTPError) -> NoTalkError:
-    reason = f"no answer within {_TIMEOUT_S:g} s" if isinstance(error, httpx.TimeoutException) else str(error)
+def _silence(url: str, error: httpx2.HTTPError) -> NoTalkError:
+    reason = f"no answer within {_TIMEOUT_S:g} s" if isinstance(error, httpx2.TimeoutException) else str(error)
     return NoTalkError(f"The server at {url} does not answer: {reason or type(error).__name__}.")
 
 
-def _readiness(answer: httpx.Response) -> str:
+def _readiness(answer: httpx2.Response) -> str:
     """Return what a server says about its parts, such as "database ok, executor ok", and why it cannot work."""
     try:
         body = jsontext.parse(answer.content)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from evalhaven.app.client import find_server, open_client
 from evalhaven.app.stores import InUseError, StartError, database_path
@@ -66,7 +66,7 @@ class WatchedRun:
         self._now_s = now_s
         self._unix_s = unix_s
         self._stack = AsyncExitStack()
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
         self._was_read = False
 
     async def __aenter__(self) -> Self:
@@ -91,16 +91,16 @@ class WatchedRun:
             response = await client.get(path, params={"rows": "false"}, timeout=_TIMEOUT_S)
         except InUseError as error:
             return NoAnswer(str(error).rstrip("."))
-        except (StartError, OSError, httpx.InvalidURL) as error:
+        except (StartError, OSError, httpx2.InvalidURL) as error:
             raise WatchError(str(error)) from error
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             return await self._note_loss(error)
         finally:
             if self._client is None:
                 await self._disconnect()
         return self._reading_of(response)
 
-    async def _connect(self) -> httpx.AsyncClient | None:
+    async def _connect(self) -> httpx2.AsyncClient | None:
         """Open a client and keep it, unless it works in this process; None if only a server could tell more."""
         url = find_server(self._settings)
         if url is None and self._was_read:
@@ -125,17 +125,17 @@ class WatchedRun:
         self._client = None
         await self._stack.aclose()
 
-    async def _note_loss(self, error: httpx.TransportError) -> NoAnswer:
-        reason = f"no answer within {_TIMEOUT_S:.0f} s" if isinstance(error, httpx.TimeoutException) else str(error)
+    async def _note_loss(self, error: httpx2.TransportError) -> NoAnswer:
+        reason = f"no answer within {_TIMEOUT_S:.0f} s" if isinstance(error, httpx2.TimeoutException) else str(error)
         where = "" if self._client is None else _shown_url(self._client.base_url)
         # The next server on the directory may listen elsewhere.
         await self._disconnect()
-        is_wrong = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
+        is_wrong = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol)
         if is_wrong and not self._was_read:
             raise WatchError(f"No server answers at {where}: {reason}.") from error
         return NoAnswer(f"{where}: {reason or type(error).__name__}")
 
-    def _reading_of(self, response: httpx.Response) -> Reading | NoAnswer:
+    def _reading_of(self, response: httpx2.Response) -> Reading | NoAnswer:
         status = response.status_code
         if status >= _SERVER_FAULT or status in (_TIMED_OUT, _TOO_MANY):
             return NoAnswer(f"{_shown_url(response.url)} answers {status}: {_message_of(response)}")
@@ -151,17 +151,17 @@ class WatchedRun:
         self._was_read = True
         return Reading(self._now_s(), self._server_time(response), run)
 
-    def _server_time(self, response: httpx.Response) -> float:
+    def _server_time(self, response: httpx2.Response) -> float:
         """Return when an answer was made, by the clock that runs take their times from."""
         at = find_http_time(response.headers.get("date", ""))
         return self._unix_s() if at is None else at
 
 
-def _shown_url(url: httpx.URL) -> str:
+def _shown_url(url: httpx2.URL) -> str:
     return str(url.copy_with(username=None, password=None, query=None)).rstrip("/")
 
 
-def _message_of(response: httpx.Response) -> str:
+def _message_of(response: httpx2.Response) -> str:
     """Return the message of an error, or the beginning of the body if it has none."""
     try:
         body = jsontext.parse(response.content)

@@ -41,6 +41,12 @@ def walk_criteria(criteria: Sequence[JsonValue], path: Path = ("testing_criteria
             yield from walk_grader(criterion, (*path, index))
 
 
+def compares_embeddings(criteria: Sequence[JsonValue]) -> bool:
+    """Tell whether one of the graders compares embeddings, which a model makes."""
+    documents = [grader.document for grader in walk_criteria(criteria)]
+    return any((each.get("type"), each.get("evaluation_metric")) == ("text_similarity", "cosine") for each in documents)
+
+
 def walk_grader(grader: JsonObject, path: Path) -> Iterator[PlacedGrader]:
     """Yield a grader, and those inside it.
 

@@ -2,13 +2,27 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
+from evalhaven.domain.samples import ItemError
 from evalhaven.graders.judges.asking import OpenJudge
 from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.embeddings.embedder import Embedder
+
+
+class EmbeddingWatch(Protocol):
+    """Learns what embeddings cost a run, and how they fail."""
+
+    def note_answer(self, cost: float | None, tokens: int) -> None:
+        """Count what was answered."""
+        ...
+
+    def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
+        """Count what failed for good."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +32,7 @@ class Facilities:
     Attributes:
         workers: Where long computations go.
         embedder: The endpoint of the metric `cosine`; None where none is configured.
+        watch: Told of embeddings; None where no run asks for them.
         wordnet: The directory or archive of WordNet; None where it was not found.
         open_judge: Finds a model for a grader that asks one; None where no models can be asked.
         python: Where the code of `python` graders is executed; None where it is not.
@@ -26,6 +41,7 @@ class Facilities:
 
     workers: WorkerPool = field(default_factory=WorkerPool)
     embedder: Embedder | None = None
+    watch: EmbeddingWatch | None = field(default=None, kw_only=True)
     wordnet: Path | None = None
     open_judge: OpenJudge | None = None
     python: PythonExecution | None = None

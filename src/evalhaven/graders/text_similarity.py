@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
-from evalhaven.domain.samples import ItemError
+from evalhaven.domain.samples import ItemError, Sample, Usage
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.pairs import parse_pair
@@ -77,19 +77,35 @@ class TextSimilarity:
             return texts if isinstance(texts, Grade) else await self._compare(*texts)
 
     async def _compare(self, text: str, reference: str) -> Grade:
+        if self._metric == "cosine" and text and reference:
+            return await self._compare_embeddings(text, reference)
         try:
             score = await self._score(text, reference) if text and reference else float(text == reference)
         except WorkerError as error:
             what = f"{self._metric} of texts of {len(text):,} and {len(reference):,} characters {error}"
             return _errored(ItemError(error.code, f"Computing {what}.", "sandbox", error.retryable))
-        except EmbeddingError as error:
-            what = f"cosine of texts of {len(text):,} and {len(reference):,} characters"
-            return _errored(ItemError("embeddings_failed", f"No {what}: {error}", "judge", error.retryable))
         return Grade(score=score, passed=score >= self._threshold, notes=self._notes)
 
+    async def _compare_embeddings(self, text: str, reference: str) -> Grade:
+        watch = self._facilities.watch
+        try:
+            embeddings = await self._embedder.embed((text, reference))
+        except EmbeddingError as error:
+            what = f"cosine of texts of {len(text):,} and {len(reference):,} characters"
+            item_error = ItemError("embeddings_failed", f"No {what}: {error}", "judge", error.retryable)
+            if watch is not None:
+                watch.note_failure(item_error, is_fatal=error.is_fatal)
+            return _errored(item_error)
+        tokens = embeddings.tokens
+        if watch is not None:
+            watch.note_answer(embeddings.cost, tokens)
+        usage = Usage(prompt_tokens=tokens, total_tokens=tokens)
+        latency_ms = embeddings.latency_ms
+        call = Sample(model=self._embedder.model, usage=usage, latency_ms=latency_ms, attempts=1, cost=embeddings.cost)
+        score = cosine(*embeddings.vectors)
+        return Grade(score=score, passed=score >= self._threshold, calls=(call,) if tokens else ())
+
     async def _score(self, text: str, reference: str) -> float:
-        if self._metric == "cosine":
-            return cosine(*await self._embedder.embed((text, reference)))
         if self._metric == "meteor":
             return await self._facilities.workers.call(meteor, text, reference, self._facilities.wordnet)
         metric = METRICS[self._metric]

@@ -5,17 +5,17 @@ import ssl
 from collections.abc import Iterator
 from typing import cast
 
-import httpx
+import httpx2
 
 
 def failure_text(error: Exception) -> str:
     """Return why there was no answer, or no whole one."""
     match error:
-        case httpx.ConnectTimeout():
+        case httpx2.ConnectTimeout():
             text = "no connection came about in time"
-        case httpx.TimeoutException():
+        case httpx2.TimeoutException():
             text = "no answer came in time"
-        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
+        case httpx2.RemoteProtocolError() | httpx2.ReadError() | httpx2.WriteError():
             text = f"the connection ended before the answer was there ({_words(error)})"
         case _:
             text = _words(error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.importers.documents import ImportRefusedError, parse_object, shown_id
@@ -87,7 +87,7 @@ class Transfer:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: httpx2.AsyncClient,
         source: ImportSource,
         *,
         is_check: bool,
@@ -216,7 +216,7 @@ class Transfer:
         refusal = ImportRefusal(id=public_id, reason=reason)
         self._report.add(kind, ImportOutcome(created=0, unchanged=0, refused=[refusal]))
 
-    def _take(self, kind: str, answer: httpx.Response) -> ImportOutcome:
+    def _take(self, kind: str, answer: httpx2.Response) -> ImportOutcome:
         if answer.is_error:
             raise TransferError(_message_of(answer))
         try:
@@ -231,10 +231,10 @@ class Transfer:
         self._on_progress(self._report)
         return outcome
 
-    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+    async def _request(self, method: str, path: str, **more: Any) -> httpx2.Response:
         try:
             return await self._client.request(method, path, **more)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = failure_text(error)
             raise TransferError(f"The server at {self._client.base_url} does not answer: {reason}.") from error
 
@@ -256,7 +256,7 @@ def _id_of(raw: bytes) -> str:
     return shown_id(_parsed(raw))
 
 
-def _message_of(answer: httpx.Response) -> str:
+def _message_of(answer: httpx2.Response) -> str:
     try:
         error = ErrorResponse.model_validate(answer.json()).error
     except ValueError:

@@ -39,12 +39,6 @@ def keys_of(endpoint: Endpoint) -> Secrets:
     return Secrets.of(found)
 
 
-def secrets_of_key(key: str | None) -> Secrets:
-    """Return what must not be repeated of a key that is sent as a bearer token, and of the environment's proxies."""
-    sent = () if key is None else (("authorization", f"Bearer {key}"),)
-    return Secrets.of([*_sent_secrets(sent), *_proxy_secrets(TransportOptions(trust_env=True))])
-
-
 def _sent_secrets(sent: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in sent:
         lowered = name.lower()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import httpx2
 import openai
 import pytest
@@ -60,7 +59,7 @@ def run(sdk: openai.OpenAI) -> Run:
 @pytest.fixture(scope="session")
 def ask(llama_server: LlamaServer) -> Iterator[Ask]:
     """Return what asks llama.cpp's server directly."""
-    with httpx.Client(base_url=llama_server.base_url, timeout=_TIMEOUT_S) as http:
+    with httpx2.Client(base_url=llama_server.base_url, timeout=_TIMEOUT_S) as http:
 
         def send(path: str, **body: Any) -> Any:
             return http.post(path, json={"model": MODEL, "temperature": 0, **body}).raise_for_status().json()
@@ -71,7 +70,7 @@ def ask(llama_server: LlamaServer) -> Iterator[Ask]:
 @contextmanager
 def sdk_of(server: Server) -> "Generator[openai.OpenAI]":
     """Open the SDK; every answer is held against the server's OpenAPI document."""
-    checker = AnswerChecker(httpx.get(f"{server.url}/openapi.json").raise_for_status().json())
+    checker = AnswerChecker(httpx2.get(f"{server.url}/openapi.json").raise_for_status().json())
     with (
         httpx2.Client(event_hooks={"response": [checker.check]}, timeout=_TIMEOUT_S) as transport,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="anything", max_retries=0, http_client=transport) as opened,

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 
@@ -82,14 +82,14 @@ def services(database: Database, tmp_path: Path) -> Services:
 
 
 @pytest.fixture
-async def client(services: Services) -> AsyncGenerator[httpx.AsyncClient]:
+async def client(services: Services) -> AsyncGenerator[httpx2.AsyncClient]:
     """Return a client of the API."""
     async with calling(services) as client:
         yield client
 
 
 @asynccontextmanager
-async def calling(services: Services, project: ProjectScope = DEFAULT_PROJECT) -> AsyncGenerator[httpx.AsyncClient]:
+async def calling(services: Services, project: ProjectScope = DEFAULT_PROJECT) -> AsyncGenerator[httpx2.AsyncClient]:
     """Open a client of the API over these services, of a project."""
 
     @asynccontextmanager
@@ -98,6 +98,6 @@ async def calling(services: Services, project: ProjectScope = DEFAULT_PROJECT) -
 
     application = build_application(services, lifespan)
     application.dependency_overrides[get_scope] = lambda: project
-    transport = httpx.ASGITransport(application)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+    transport = httpx2.ASGITransport(application)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
         yield client

@@ -2,7 +2,7 @@
 
 import re
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.api.contents import BlobResponse
@@ -26,7 +26,7 @@ async def address(services: Services) -> str:
     [("bytes=0-9", 0, 10), ("bytes=-7", len(CONTENT) - 7, len(CONTENT)), ("bytes=70000-", 70_000, len(CONTENT))],
 )
 async def test_a_range_is_answered_alone(
-    client: httpx.AsyncClient, address: str, asked: str, start: int, end: int
+    client: httpx2.AsyncClient, address: str, asked: str, start: int, end: int
 ) -> None:
     answer = await client.get(address, headers={"range": asked})
 
@@ -35,7 +35,7 @@ async def test_a_range_is_answered_alone(
     assert answer.headers["content-length"] == str(end - start)
 
 
-async def test_several_ranges_are_answered_in_parts(client: httpx.AsyncClient, address: str) -> None:
+async def test_several_ranges_are_answered_in_parts(client: httpx2.AsyncClient, address: str) -> None:
     answer = await client.get(address, headers={"range": "bytes=0-3,100-69999"})
 
     assert answer.status_code == 206
@@ -46,7 +46,7 @@ async def test_several_ranges_are_answered_in_parts(client: httpx.AsyncClient, a
 
 
 async def test_a_range_holds_for_the_file_that_it_was_asked_of(
-    services: Services, client: httpx.AsyncClient, address: str
+    services: Services, client: httpx2.AsyncClient, address: str
 ) -> None:
     whole = await client.get(address)
     asked = {"range": "bytes=0-9", "if-range": whole.headers["etag"]}
@@ -62,7 +62,7 @@ async def test_a_range_holds_for_the_file_that_it_was_asked_of(
     assert whole.headers["last-modified"].endswith(" GMT")
 
 
-async def test_a_head_is_answered_without_the_content(client: httpx.AsyncClient, address: str) -> None:
+async def test_a_head_is_answered_without_the_content(client: httpx2.AsyncClient, address: str) -> None:
     answer = await client.head(address)
 
     assert (answer.status_code, answer.content) == (200, b"")
@@ -71,7 +71,7 @@ async def test_a_head_is_answered_without_the_content(client: httpx.AsyncClient,
 
 @pytest.mark.parametrize("asked", ["", "bytes=1-2", "bytes=1-2,5-6", "bytes=999999-"])
 async def test_a_blob_is_closed_with_its_response(
-    client: httpx.AsyncClient, address: str, asked: str, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.AsyncClient, address: str, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[BlobReader] = []
     original = BlobResponse.__init__

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.api.services import Services
@@ -28,7 +28,7 @@ def damage(services: Services, name: str, left: bytes | None) -> None:
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-9"}])
 @pytest.mark.parametrize(("left", "found"), DAMAGES)
 async def test_the_content_of_a_damaged_file_is_refused_with_its_id_and_both_sizes(
-    services: Services, client: httpx.AsyncClient, left: bytes | None, found: str, headers: dict[str, str]
+    services: Services, client: httpx2.AsyncClient, left: bytes | None, found: str, headers: dict[str, str]
 ) -> None:
     file = await store_file(services.database, make_file(size_bytes=len(ROWS)))
     damage(services, file.id, left)
@@ -43,7 +43,7 @@ async def test_the_content_of_a_damaged_file_is_refused_with_its_id_and_both_siz
     assert (await client.get(f"/v1/files/{file.id}")).json()["bytes"] == len(ROWS)
 
 
-async def test_a_whole_file_is_answered(services: Services, client: httpx.AsyncClient) -> None:
+async def test_a_whole_file_is_answered(services: Services, client: httpx2.AsyncClient) -> None:
     file = await store_file(services.database, make_file(size_bytes=len(ROWS)))
     blob_path(services.blobs, file.id).write_bytes(ROWS)
 
@@ -52,7 +52,7 @@ async def test_a_whole_file_is_answered(services: Services, client: httpx.AsyncC
 
 @pytest.mark.parametrize(("left", "found"), DAMAGES)
 async def test_a_run_with_damaged_inline_rows_is_shown_without_them_and_says_so(
-    services: Services, client: httpx.AsyncClient, left: bytes | None, found: str
+    services: Services, client: httpx2.AsyncClient, left: bytes | None, found: str
 ) -> None:
     parent = await store_eval(services.database)
     run = await store_run(services.database, make_run(parent, source_bytes=len(ROWS)))

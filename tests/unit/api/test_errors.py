@@ -4,7 +4,7 @@ import errno
 import json
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -27,7 +27,7 @@ from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.wire.requests import RequestError
 
 
-async def answer_to(error: Exception) -> httpx.Response:
+async def answer_to(error: Exception) -> httpx2.Response:
     """Return the response to a request whose route raises this error."""
     application = FastAPI()
     install_error_handlers(application)
@@ -37,8 +37,8 @@ async def answer_to(error: Exception) -> httpx.Response:
     async def fail() -> None:  # pyright: ignore[reportUnusedFunction]
         raise error
 
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    transport = httpx2.ASGITransport(application, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get("/")
 
 

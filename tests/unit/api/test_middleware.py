@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -13,10 +13,10 @@ from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAli
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "fd00::1", "evals.example.org"})
 
 
-def client_of(application: object, **options: bool) -> httpx.AsyncClient:
+def client_of(application: object, **options: bool) -> httpx2.AsyncClient:
     """Return a client of an ASGI application."""
-    transport = httpx.ASGITransport(application, **options)  # pyright: ignore[reportArgumentType]
-    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765")
+    transport = httpx2.ASGITransport(application, **options)  # pyright: ignore[reportArgumentType]
+    return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765")
 
 
 def echo() -> FastAPI:
@@ -116,8 +116,8 @@ async def test_other_names_are_refused(host: str) -> None:
 async def test_a_header_that_may_stand_once_is_refused_when_repeated(name: str, values: list[str]) -> None:
     host = [] if name == "Host" else [("host", "127.0.0.1")]
     async with client_of(HostGuard(echo(), HOSTS)) as client:
-        answer = await client.post("/", headers=httpx.Headers([*host, *((name, value) for value in values)]))
-        again = await client.post("/", headers=httpx.Headers([("host", "127.0.0.1"), ("x", "1"), ("x", "2")]))
+        answer = await client.post("/", headers=httpx2.Headers([*host, *((name, value) for value in values)]))
+        again = await client.post("/", headers=httpx2.Headers([("host", "127.0.0.1"), ("x", "1"), ("x", "2")]))
 
     assert (answer.status_code, again.status_code) == (400, 200)
     assert answer.json()["error"]["code"] == "repeated_header"
@@ -126,7 +126,7 @@ async def test_a_header_that_may_stand_once_is_refused_when_repeated(name: str, 
 
 
 async def test_a_header_repeated_with_the_same_value_is_no_reason_to_refuse() -> None:
-    headers = httpx.Headers([("host", "127.0.0.1"), *[("content-type", "application/json")] * 2])
+    headers = httpx2.Headers([("host", "127.0.0.1"), *[("content-type", "application/json")] * 2])
     async with client_of(HostGuard(echo(), HOSTS)) as client:
         assert (await client.post("/", headers=headers)).status_code == 200
 

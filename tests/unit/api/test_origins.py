@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,7 +24,7 @@ NAMED = "http://localhost:3000"
 READS = ("GET", "HEAD", "OPTIONS")
 
 
-def guarded() -> httpx.AsyncClient:
+def guarded() -> httpx2.AsyncClient:
     """Return a client of a guarded application that answers everything."""
     return client_of(OriginGuard(echo(), frozenset({OWN, NAMED})))
 
@@ -74,7 +74,7 @@ async def test_pages_of_another_origin_may_not_write_whatever_the_body_is_called
 
 async def test_two_origins_are_not_one_that_is_allowed() -> None:
     async with guarded() as client:
-        answer = await client.post("/", headers=httpx.Headers([("origin", OWN), ("origin", OWN)]))
+        answer = await client.post("/", headers=httpx2.Headers([("origin", OWN), ("origin", OWN)]))
 
     assert answer.status_code == 403
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.api.services import Services
@@ -39,14 +39,14 @@ FILE: dict[str, Any] = {"object": "file", "id": "file-1", "created_at": 100, "fi
 
 
 @pytest.fixture
-async def projects(services: Services) -> AsyncGenerator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+async def projects(services: Services) -> AsyncGenerator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
     """Return a client of each of two projects."""
     await add_project(services.database)
     async with calling(services) as first, calling(services, OTHER_PROJECT) as other:
         yield first, other
 
 
-async def take_in(client: httpx.AsyncClient, whose: str) -> list[int]:
+async def take_in(client: httpx2.AsyncClient, whose: str) -> list[int]:
     """Import the account into a project, with texts of its own; return what was new of each batch."""
     origin = {"origin": "https://example.com"}
     path = "/api/import/evals/eval_1/runs"
@@ -71,7 +71,7 @@ async def take_in(client: httpx.AsyncClient, whose: str) -> list[int]:
     return [answer.json()["created"] for answer in answers]
 
 
-async def show(client: httpx.AsyncClient) -> list[Any]:
+async def show(client: httpx2.AsyncClient) -> list[Any]:
     """Return what tells whose the objects are."""
     items = (await client.get("/v1/evals/eval_1/runs/evalrun_1/output_items")).json()["data"]
     return [
@@ -84,7 +84,7 @@ async def show(client: httpx.AsyncClient) -> list[Any]:
 
 
 async def test_two_projects_take_in_the_same_account(
-    services: Services, projects: tuple[httpx.AsyncClient, httpx.AsyncClient]
+    services: Services, projects: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
 ) -> None:
     first, other = projects
     assert await take_in(first, "mine") == [1, 1, 1, 1]
@@ -104,7 +104,7 @@ async def test_two_projects_take_in_the_same_account(
 
 
 async def test_runs_of_each_project_read_the_file_of_their_own(
-    services: Services, projects: tuple[httpx.AsyncClient, httpx.AsyncClient]
+    services: Services, projects: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
 ) -> None:
     first, other = projects
     await take_in(first, "mine")
@@ -123,7 +123,7 @@ async def test_runs_of_each_project_read_the_file_of_their_own(
 
 
 async def test_each_project_has_idempotency_keys_and_inline_rows_of_its_own(
-    services: Services, projects: tuple[httpx.AsyncClient, httpx.AsyncClient]
+    services: Services, projects: tuple[httpx2.AsyncClient, httpx2.AsyncClient]
 ) -> None:
     first, other = projects
     await take_in(first, "mine")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import select
 
@@ -42,7 +42,7 @@ def executor() -> Executor:
 
 
 @pytest.fixture
-async def served(services: Services, executor: Executor) -> AsyncGenerator[httpx.AsyncClient]:
+async def served(services: Services, executor: Executor) -> AsyncGenerator[httpx2.AsyncClient]:
     """Return a client of the API whose readiness is served, as by a server."""
     made = Readiness(services.database, services.blobs, StillClock(), lambda: executor.state)
     async with anyio.create_task_group() as tasks, calling(replace(services, readiness=made)) as client:
@@ -51,7 +51,7 @@ async def served(services: Services, executor: Executor) -> AsyncGenerator[httpx
         tasks.cancel_scope.cancel()
 
 
-async def ask(client: httpx.AsyncClient) -> tuple[int, dict[str, Any]]:
+async def ask(client: httpx2.AsyncClient) -> tuple[int, dict[str, Any]]:
     answer = await client.get("/readyz")
     return answer.status_code, answer.json()
 
@@ -61,7 +61,7 @@ async def tried_at(database: Database) -> int | None:
         return (await tx.execute(select(projects.c.tried_at))).scalar_one()
 
 
-async def test_a_server_at_work_is_ready(served: httpx.AsyncClient, services: Services) -> None:
+async def test_a_server_at_work_is_ready(served: httpx2.AsyncClient, services: Services) -> None:
     status, body = await ask(served)
 
     assert status == 200
@@ -70,7 +70,7 @@ async def test_a_server_at_work_is_ready(served: httpx.AsyncClient, services: Se
 
 
 async def test_many_probes_cost_one_write(
-    served: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+    served: httpx2.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes = 0
     write = Database.write
@@ -88,7 +88,7 @@ async def test_many_probes_cost_one_write(
 
 @pytest.mark.parametrize("name", ["starting", "down", "not_responding", "crash_looping", "paused"])
 async def test_an_executor_that_does_no_work_is_told_with_the_reason(
-    served: httpx.AsyncClient, executor: Executor, name: Any
+    served: httpx2.AsyncClient, executor: Executor, name: Any
 ) -> None:
     executor.state = ExecutorState(name, "It rests.")
     status, body = await ask(served)
@@ -101,7 +101,7 @@ async def test_an_executor_that_does_no_work_is_told_with_the_reason(
 
 
 async def test_a_database_that_refuses_writes_is_told_until_it_takes_them(
-    served: httpx.AsyncClient, services: Services, database_kind: str, monkeypatch: pytest.MonkeyPatch
+    served: httpx2.AsyncClient, services: Services, database_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "_FAILED_AGAIN_S", 0.0)
     async with services.database.write() as tx:
@@ -118,7 +118,7 @@ async def test_a_database_that_refuses_writes_is_told_until_it_takes_them(
 
 
 async def test_a_lock_is_waited_for_and_told_only_when_it_lasts(
-    served: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+    served: httpx2.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "_WAITED_FOR_S", 0.05)
     async with services.database.write() as tx:
@@ -133,7 +133,7 @@ async def test_a_lock_is_waited_for_and_told_only_when_it_lasts(
 
 
 async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
-    served: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    served: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = anyio.Event()
     check = readiness.check_project
@@ -154,7 +154,7 @@ async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
     assert (await ask(served))[0] == 200
 
 
-async def test_a_disk_without_room_is_told(served: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_without_room_is_told(served: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "_NEEDED_BYTES", 1 << 62)
     status, body = await ask(served)
 
@@ -163,7 +163,7 @@ async def test_a_disk_without_room_is_told(served: httpx.AsyncClient, monkeypatc
     assert f"{os.sep}" in body["reasons"][0]
 
 
-async def test_files_whose_directory_is_gone_are_told(served: httpx.AsyncClient, services: Services) -> None:
+async def test_files_whose_directory_is_gone_are_told(served: httpx2.AsyncClient, services: Services) -> None:
     (blob_path(services.blobs, "x").parent.parent / "parts").rmdir()
     status, body = await ask(served)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.api.services import Services
@@ -47,7 +47,7 @@ class Tags(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
-async def test_pages_escape_what_users_and_models_wrote(services: Services, client: httpx.AsyncClient) -> None:
+async def test_pages_escape_what_users_and_models_wrote(services: Services, client: httpx2.AsyncClient) -> None:
     parent = await store_eval(services.database, make_eval(name=HOSTILE, criteria=[CRITERION]))
     run = await store_active_run(services.database, parent, name=HOSTILE)
     item = make_item(0, [FAILED], item_text=json.dumps({"a": HOSTILE}))
@@ -66,7 +66,7 @@ async def test_pages_escape_what_users_and_models_wrote(services: Services, clie
         assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
-async def test_hostile_names_come_back_exactly(services: Services, client: httpx.AsyncClient) -> None:
+async def test_hostile_names_come_back_exactly(services: Services, client: httpx2.AsyncClient) -> None:
     parent = await store_eval(services.database, make_eval(name=HOSTILE, metadata={HOSTILE: HOSTILE}))
     answer = json.loads((await client.get(f"/v1/evals/{parent.id}")).content)
 
@@ -74,7 +74,7 @@ async def test_hostile_names_come_back_exactly(services: Services, client: httpx
     assert answer["metadata"] == {HOSTILE: HOSTILE}
 
 
-async def test_an_item_is_answered_as_it_was_written(services: Services, client: httpx.AsyncClient) -> None:
+async def test_an_item_is_answered_as_it_was_written(services: Services, client: httpx2.AsyncClient) -> None:
     run = await store_active_run(services.database)
     text = '{ "z":1.0,"a":12345678901234567890123,"s":"\\ud800\\u0000" }'
     async with services.database.write() as tx:
@@ -85,7 +85,7 @@ async def test_an_item_is_answered_as_it_was_written(services: Services, client:
     assert json.loads(answer.content)["data"][0]["datasource_item"] == json.loads(text)
 
 
-async def test_inline_rows_are_echoed_as_they_were_written(services: Services, client: httpx.AsyncClient) -> None:
+async def test_inline_rows_are_echoed_as_they_were_written(services: Services, client: httpx2.AsyncClient) -> None:
     parent = await store_eval(services.database)
     rows = ['{"item":{ "n":1.0 }}', '{"item":{"s":"\\ud800"},"x":"é"}']
     for number in (1, 2):
@@ -100,12 +100,12 @@ async def test_inline_rows_are_echoed_as_they_were_written(services: Services, c
     assert [each["data_source"]["source"]["content"] for each in page["data"]] == [expected] * 2
 
 
-async def test_few_inline_rows_and_many_make_the_same_answer(services: Services, client: httpx.AsyncClient) -> None:
+async def test_few_inline_rows_and_many_make_the_same_answer(services: Services, client: httpx2.AsyncClient) -> None:
     parent = await store_eval(services.database, make_eval(name=HOSTILE, criteria=[CRITERION]))
     run = await store_run(services.database, make_run(parent, name=HOSTILE))
     few, many = '{"item":{"s":"\\ud800"}}', f'{{"item":{{"s":"{"é" * 600_000}"}}}}'  # in one piece, and in several
 
-    async def answer_with(row: str) -> httpx.Response:
+    async def answer_with(row: str) -> httpx2.Response:
         blob_path(services.blobs, run.id).write_text(f"{row}\n{row}\n")
         return await client.get(f"/v1/evals/{parent.id}/runs/{run.id}")
 
@@ -141,7 +141,7 @@ async def test_lists_have_the_configured_order_unless_a_request_names_one(servic
                 assert [each["id"] for each in found] == by_order[asked]
 
 
-async def test_an_empty_list_has_no_ids(client: httpx.AsyncClient) -> None:
+async def test_an_empty_list_has_no_ids(client: httpx2.AsyncClient) -> None:
     expected = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
 
     assert (await client.get("/v1/evals")).json() == expected

@@ -106,8 +106,9 @@ SAID = "out of reach for 0:12, still trying: lab: no connection to lab.test:443:
         {"endpoint": "lab", "unreachable": GONE},
         {**LIMITER, "unreachable": GONE, "judges": [{"criterion": "j", "unreachable": GONE}]},
         {**LIMITER, "unreachable": None, "judges": [{"criterion": "i"}, {"criterion": "j", "unreachable": GONE}]},
+        {**LIMITER, "unreachable": None, "embeddings": {"endpoint": "e", "unreachable": GONE}},
     ],
-    ids=["before any call", "shared with a judge", "a judge's"],
+    ids=["before any call", "shared with a judge", "a judge's", "that of embeddings"],
 )
 def test_an_endpoint_that_cannot_be_reached_is_said_until_the_run_ends(limiter: dict[str, Any]) -> None:
     figures = figures_after(reading(20, 0, limiter=limiter))

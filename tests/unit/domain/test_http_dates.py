@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.domain.http_dates import find_http_time
@@ -48,4 +48,4 @@ def test_a_pause_until_a_date_is_the_same_in_every_zone(end: str, monkeypatch: p
     headers = {"retry-after": f"Sun, 06 Nov 1994 08:49:37 {end}".strip()}
 
     assert find_asked_s(headers) == 30
-    assert asked_delay(httpx.Headers(headers)) == 30
+    assert asked_delay(httpx2.Headers(headers)) == 30

@@ -16,8 +16,8 @@ from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.registry import build_grader
 from evalhaven.graders.similarity.metrics import METRICS
 from evalhaven.graders.workers import WorkerPool
-from evalhaven.sampling.calls.backoff import Backoff
-from evalhaven.sampling.embeddings.embedder import EmbeddingsEndpoint as Place
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.catalog import Endpoint
 from evalhaven.sampling.embeddings.embedder import serving
 from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault, cosine_of
 
@@ -56,7 +56,8 @@ async def endpoint() -> AsyncIterator[EmbeddingsEndpoint]:
 
 @pytest.fixture
 async def facilities(workers: WorkerPool, endpoint: EmbeddingsEndpoint) -> AsyncIterator[Facilities]:
-    async with serving(Place(endpoint.url, "made-up", "sk-1"), Backoff(attempts=2, first_s=0.01)) as embedder:
+    target = Endpoint("made-up", endpoint.url, retry_for_s=0.0).target("made-up")
+    async with ModelCaller() as caller, serving(caller, target) as embedder:
         yield Facilities(workers, embedder)
 
 
@@ -102,14 +103,14 @@ async def test_cosine_is_that_of_the_embeddings(facilities: Facilities) -> None:
 
 
 async def test_embeddings_that_cannot_be_had_are_an_error(facilities: Facilities, endpoint: EmbeddingsEndpoint) -> None:
-    endpoint.faults.extend([Fault(500)] * 2)
+    endpoint.faults.append(Fault(500))
     graded = await grade(facilities, "cosine", "abc", "d")
 
     assert (graded.score, graded.passed) == (0.0, False)
     assert graded.error is not None
     assert (graded.error.code, graded.error.origin, graded.error.retryable) == ("embeddings_failed", "judge", True)
     assert graded.error.message == (
-        "No cosine of texts of 3 and 1 characters: the embeddings endpoint answered 500: told to fail (asked 2 times)"
+        "No cosine of texts of 3 and 1 characters: the embeddings endpoint failed (server_error): told to fail"
     )
 
 

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.importers.hosted.account import Account, AccountError, read_account
 from evalhaven.importers.hosted.client import HostedClient, HostedError, PageSize
 from evalhaven.importers.hosted.filters import Filters, InvalidFilterError, parse_moment, parse_pair
 
-Answer = httpx.Response | Exception
+Answer = httpx2.Response | Exception
 
 PAGE = b'{"object":"list","data":[{"id":"a"}],"has_more":false}'
 ACCOUNT = Account(base_url="http://hosted/v1", headers={}, query={}, secrets=("sk-secret",), tries=3)
@@ -22,9 +22,9 @@ class Standin:
 
     def __init__(self, *answers: Callable[[], Answer]) -> None:
         self._answers = list(answers)
-        self.asked: list[tuple[float, httpx.URL]] = []
+        self.asked: list[tuple[float, httpx2.URL]] = []
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append((time.monotonic(), request.url))
         answer = (self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])()
         if isinstance(answer, Exception):
@@ -32,15 +32,15 @@ class Standin:
         return answer
 
     def client(self, account: Account = ACCOUNT) -> HostedClient:
-        return HostedClient(account, httpx.AsyncClient(transport=httpx.MockTransport(self)))
+        return HostedClient(account, httpx2.AsyncClient(transport=httpx2.MockTransport(self)))
 
     @property
     def limits(self) -> list[str]:
         return [url.params["limit"] for _, url in self.asked]
 
 
-def good() -> httpx.Response:
-    return httpx.Response(200, content=PAGE)
+def good() -> httpx2.Response:
+    return httpx2.Response(200, content=PAGE)
 
 
 @pytest.fixture(autouse=True)
@@ -51,16 +51,16 @@ def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        lambda: httpx.Response(500),
-        lambda: httpx.Response(503, text="busy"),
-        lambda: httpx.Response(409),
-        lambda: httpx.Response(520),
-        lambda: httpx.Response(529),
-        lambda: httpx.Response(429, headers={"retry-after": "0"}),
-        lambda: httpx.ReadError("cut"),
-        lambda: httpx.RemoteProtocolError("peer closed connection"),
-        lambda: httpx.ConnectTimeout("slow"),
-        lambda: httpx.Response(200, content=PAGE[:-5]),
+        lambda: httpx2.Response(500),
+        lambda: httpx2.Response(503, text="busy"),
+        lambda: httpx2.Response(409),
+        lambda: httpx2.Response(520),
+        lambda: httpx2.Response(529),
+        lambda: httpx2.Response(429, headers={"retry-after": "0"}),
+        lambda: httpx2.ReadError("cut"),
+        lambda: httpx2.RemoteProtocolError("peer closed connection"),
+        lambda: httpx2.ConnectTimeout("slow"),
+        lambda: httpx2.Response(200, content=PAGE[:-5]),
     ],
 )
 async def test_transient_failures_are_tried_again(bad: Callable[[], Answer]) -> None:
@@ -73,7 +73,7 @@ async def test_transient_failures_are_tried_again(bad: Callable[[], Answer]) -> 
 
 
 async def test_tries_are_used_up() -> None:
-    standin = Standin(lambda: httpx.Response(500, json={"error": {"message": "down, sk-secret"}}))
+    standin = Standin(lambda: httpx2.Response(500, json={"error": {"message": "down, sk-secret"}}))
 
     with pytest.raises(HostedError, match=r"500: down, \*\*\*") as caught:
         await standin.client().get_object("/evals/a")
@@ -84,7 +84,7 @@ async def test_tries_are_used_up() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 301])
 async def test_other_answers_are_final(status: int) -> None:
-    standin = Standin(lambda: httpx.Response(status, text="no"))
+    standin = Standin(lambda: httpx2.Response(status, text="no"))
 
     with pytest.raises(HostedError):
         await standin.client().get_page("/evals", {}, PageSize())
@@ -94,8 +94,8 @@ async def test_other_answers_are_final(status: int) -> None:
 
 async def test_size_that_is_refused_is_not_asked_for_again() -> None:
     more = b'{"object":"list","data":[{"id":"%d"}],"has_more":true}'
-    refused = [lambda: httpx.Response(422, text="too large a limit")]
-    standin = Standin(*refused, *[lambda n=n: httpx.Response(200, content=more % n) for n in range(8)], good)
+    refused = [lambda: httpx2.Response(422, text="too large a limit")]
+    standin = Standin(*refused, *[lambda n=n: httpx2.Response(200, content=more % n) for n in range(8)], good)
     client = standin.client()
 
     assert len([page async for _, page in client.list_pages("/evals", {})]) == 9
@@ -104,7 +104,7 @@ async def test_size_that_is_refused_is_not_asked_for_again() -> None:
 
 
 async def test_bad_request_is_final_at_a_small_size() -> None:
-    standin = Standin(lambda: httpx.Response(400, text="no"))
+    standin = Standin(lambda: httpx2.Response(400, text="no"))
 
     with pytest.raises(HostedError, match="400: no"):
         await standin.client().get_page("/evals", {}, PageSize())
@@ -115,7 +115,7 @@ async def test_bad_request_is_final_at_a_small_size() -> None:
 async def test_page_that_fills_the_memory_is_asked_for_in_half_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evalhaven.importers.hosted.client._LARGEST_PAGE_BYTES", 200)
     large = b'{"object":"list","data":[{"id":"a"}],"x":"%s"}' % (b"x" * 400)
-    standin = Standin(*[lambda: httpx.Response(200, content=large)] * 5, good)
+    standin = Standin(*[lambda: httpx2.Response(200, content=large)] * 5, good)
 
     body, _ = await standin.client().get_page("/evals", {}, PageSize())
 
@@ -124,12 +124,12 @@ async def test_page_that_fills_the_memory_is_asked_for_in_half_the_size(monkeypa
 
 
 async def test_only_redirects_within_the_server_are_followed() -> None:
-    standin = Standin(lambda: httpx.Response(307, headers={"location": "http://hosted/v2/evals?limit=1"}), good)
+    standin = Standin(lambda: httpx2.Response(307, headers={"location": "http://hosted/v2/evals?limit=1"}), good)
     body, _ = await standin.client().get_page("/evals", {}, PageSize())
     assert body == PAGE
     assert [url.path for _, url in standin.asked] == ["/v1/evals", "/v2/evals"]
 
-    standin = Standin(lambda: httpx.Response(302, headers={"location": "https://elsewhere/login?token=1"}))
+    standin = Standin(lambda: httpx2.Response(302, headers={"location": "https://elsewhere/login?token=1"}))
     with pytest.raises(HostedError, match=r"302: it leads elsewhere, to https://elsewhere/login$"):
         await standin.client().get_object("/evals/a")
     assert len(standin.asked) == 1
@@ -137,7 +137,7 @@ async def test_only_redirects_within_the_server_are_followed() -> None:
 
 @pytest.mark.parametrize("status", [408, 504, 522, 524])
 async def test_answers_of_slow_servers_halve_the_page(status: int) -> None:
-    standin = Standin(lambda: httpx.Response(status), good)
+    standin = Standin(lambda: httpx2.Response(status), good)
 
     await standin.client().get_page("/evals", {}, PageSize())
 
@@ -146,7 +146,7 @@ async def test_answers_of_slow_servers_halve_the_page(status: int) -> None:
 
 async def test_key_is_hidden_before_the_message_is_cut() -> None:
     text = "x" * 495 + "sk-secret"
-    standin = Standin(lambda: httpx.Response(404, text=text))
+    standin = Standin(lambda: httpx2.Response(404, text=text))
 
     with pytest.raises(HostedError) as caught:
         await standin.client().get_object("/evals/a")
@@ -157,13 +157,13 @@ async def test_key_is_hidden_before_the_message_is_cut() -> None:
 @pytest.mark.parametrize("body", [b"[1]", b"null", b'{"object":"eval"}', b'{"id":5}'])
 async def test_object_without_an_id_is_an_error(body: bytes) -> None:
     with pytest.raises(HostedError, match="no object with an id"):
-        await Standin(lambda: httpx.Response(200, content=body)).client().get_object("/evals/a")
+        await Standin(lambda: httpx2.Response(200, content=body)).client().get_object("/evals/a")
 
 
 @pytest.mark.parametrize("ids", [("a",), ("a", "b")])
 async def test_list_that_repeats_itself_is_not_complete(ids: tuple[str, ...]) -> None:
     page = '{"object":"list","data":[{"id":"%s"}],"has_more":true}'
-    standin = Standin(*[lambda each=each: httpx.Response(200, text=page % each) for each in ids * 3])
+    standin = Standin(*[lambda each=each: httpx2.Response(200, text=page % each) for each in ids * 3])
 
     with pytest.raises(HostedError, match="repeats its last page though it says there is more"):
         _ = [page async for _, page in standin.client().list_pages("/evals", {})]
@@ -172,15 +172,15 @@ async def test_list_that_repeats_itself_is_not_complete(ids: tuple[str, ...]) ->
 
 
 async def test_smaller_pages_use_up_no_try() -> None:
-    standin = Standin(*[lambda: httpx.ReadTimeout("slow")] * 6, good)
+    standin = Standin(*[lambda: httpx2.ReadTimeout("slow")] * 6, good)
 
     await standin.client().get_page("/evals", {}, PageSize())
 
     assert standin.limits == ["100", "50", "25", "12", "6", "3", "1"]
 
 
-@pytest.mark.parametrize("failure", [httpx.ConnectTimeout, httpx.PoolTimeout])
-async def test_no_connection_is_no_slow_page(failure: type[httpx.TimeoutException]) -> None:
+@pytest.mark.parametrize("failure", [httpx2.ConnectTimeout, httpx2.PoolTimeout])
+async def test_no_connection_is_no_slow_page(failure: type[httpx2.TimeoutException]) -> None:
     standin = Standin(lambda: failure("late"))
 
     with pytest.raises(HostedError):
@@ -194,7 +194,7 @@ async def test_no_connection_is_no_slow_page(failure: type[httpx.TimeoutExceptio
 
 async def test_a_page_of_somebody_else_is_told_in_its_words() -> None:
     page = "<html><script>x()</script><body>sk-secret: Denied &amp; logged</body></html>"
-    standin = Standin(lambda: httpx.Response(403, html=page))
+    standin = Standin(lambda: httpx2.Response(403, html=page))
 
     with pytest.raises(HostedError, match=r"\A403: \*\*\*: Denied & logged\Z"):
         await standin.client().get_object("/evals/a")
@@ -215,7 +215,7 @@ def test_page_size_grows_back() -> None:
 
 @pytest.mark.parametrize("header", [("retry-after", "0.3"), ("retry-after-ms", "300")])
 async def test_too_many_requests_quiets_everybody(header: tuple[str, str]) -> None:
-    standin = Standin(lambda: httpx.Response(429, headers=[header]), good)
+    standin = Standin(lambda: httpx2.Response(429, headers=[header]), good)
     client = standin.client()
 
     async with anyio.create_task_group() as tasks:
@@ -229,7 +229,7 @@ async def test_too_many_requests_quiets_everybody(header: tuple[str, str]) -> No
 
 
 async def test_server_without_cursors_ends_the_list() -> None:
-    standin = Standin(lambda: httpx.Response(200, content=b'{"object":"list","data":[{"id":"a"},{"id":"b"}]}'))
+    standin = Standin(lambda: httpx2.Response(200, content=b'{"object":"list","data":[{"id":"a"},{"id":"b"}]}'))
 
     pages = [page async for _, page in standin.client().list_pages("/files", {})]
 

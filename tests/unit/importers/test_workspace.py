@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.domain.clock import Clock
@@ -176,15 +176,15 @@ def test_altered_archive_is_noticed(tmp_path: Path) -> None:
 async def test_key_that_is_refused_on_the_way_ends_the_export(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(request.url.path)
         if request.url.path.endswith("/evals"):
-            return httpx.Response(200, content=page_of(*map(str, range(50))))
-        return httpx.Response(404 if len(asked) == 2 else 401)
+            return httpx2.Response(200, content=page_of(*map(str, range(50))))
+        return httpx2.Response(404 if len(asked) == 2 else 401)
 
     account = Account(base_url="http://hosted/v1", headers={}, query={}, secrets=(), concurrency=1)
     workspace = open_workspace(tmp_path)
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
         exporter = Exporter(HostedClient(account, http), workspace, Filters(), Silence())
         with pytest.raises(ExceptionGroup):
             await exporter.run(all_files=False)

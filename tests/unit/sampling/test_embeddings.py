@@ -10,9 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from evalhaven.graders.similarity.cosine import cosine
-from evalhaven.sampling.calls.backoff import Backoff
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.catalog import Endpoint, Price, Target
 from evalhaven.sampling.embeddings.embedder import Embedder, EmbeddingError, serving, try_endpoint
-from evalhaven.sampling.embeddings.embedder import EmbeddingsEndpoint as Place
+from evalhaven.sampling.transport.client import TransportOptions
 from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault, cosine_of, vector_of
 
 KEY = "sk-made-up-and-secret"
@@ -24,13 +25,19 @@ def endpoint() -> Iterator[EmbeddingsEndpoint]:
         yield opened
 
 
-def place(endpoint: EmbeddingsEndpoint) -> Place:
-    return Place(endpoint.url, "made-up", KEY)
+def place(endpoint: EmbeddingsEndpoint, **settings: Any) -> Target:
+    return Endpoint("made-up", endpoint.url, {"authorization": f"Bearer {KEY}"}, **settings).target("made-up")
 
 
 @pytest.fixture
-async def embedder(endpoint: EmbeddingsEndpoint) -> AsyncIterator[Embedder]:
-    async with serving(place(endpoint), Backoff(attempts=4, first_s=0.02)) as opened:
+async def caller() -> AsyncIterator[ModelCaller]:
+    async with ModelCaller() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def embedder(endpoint: EmbeddingsEndpoint, caller: ModelCaller) -> AsyncIterator[Embedder]:
+    async with serving(caller, place(endpoint, retry_for_s=2.5)) as opened:
         yield opened
 
 
@@ -40,7 +47,7 @@ async def embed_all(embedder: Embedder, texts: list[str]) -> list[Any]:
 
     async def embed(number: int) -> None:
         try:
-            [results[number]] = await embedder.embed((texts[number],))
+            [results[number]] = (await embedder.embed((texts[number],))).vectors
         except EmbeddingError as error:
             results[number] = error
 
@@ -84,8 +91,8 @@ async def test_a_text_is_asked_for_once(endpoint: EmbeddingsEndpoint, embedder: 
     assert sorted(endpoint.inputs) == [["a", "b"], ["c"]]
 
 
-async def test_what_is_remembered_is_bounded_in_bytes(endpoint: EmbeddingsEndpoint) -> None:
-    async with serving(place(endpoint)) as embedder:
+async def test_what_is_remembered_is_bounded_in_bytes(endpoint: EmbeddingsEndpoint, caller: ModelCaller) -> None:
+    async with serving(caller, place(endpoint)) as embedder:
         embedder._cache_bytes = 3 * (8 * 4 + 200)
         for text in ("a", "b", "c", "a", "d", "a", "b"):
             await embedder.embed((text,))
@@ -128,7 +135,6 @@ async def test_what_may_pass_is_asked_again(endpoint: EmbeddingsEndpoint, embedd
 
     assert endpoint.inputs == [["a"]] * 3
     assert [entry["event"] for entry in logs] == ["embeddings_delayed"] * 2
-    assert logs[0]["pause_s"] < logs[1]["pause_s"]
     assert KEY not in str(logs)
 
 
@@ -148,24 +154,25 @@ async def test_a_pause_that_the_endpoint_asks_for_is_kept_by_all_requests(
     assert sorted(endpoint.inputs[1:]) == [["a"], ["b"]]
 
 
-async def test_an_endpoint_that_stays_away_is_given_up(endpoint: EmbeddingsEndpoint, embedder: Embedder) -> None:
-    endpoint.faults.extend([Fault(500)] * 4)
-    [error] = await embed_all(embedder, ["a"])
-
-    assert isinstance(error, EmbeddingError)
-    assert error.retryable
-    assert str(error) == "the embeddings endpoint answered 500: told to fail (asked 4 times)"
-    assert_vectors(await embed_all(embedder, ["a"]), ["a"])
-
-
-async def test_an_endpoint_out_of_reach_is_named_so() -> None:
-    async with serving(Place("http://127.0.0.1:9/v1", "made-up", KEY), Backoff(attempts=2, first_s=0.01)) as embedder:
+async def test_an_endpoint_that_stays_away_is_given_up(endpoint: EmbeddingsEndpoint, caller: ModelCaller) -> None:
+    endpoint.faults.extend([Fault(500)] * 2)
+    async with serving(caller, place(endpoint, retry_for_s=0.8)) as embedder:
         [error] = await embed_all(embedder, ["a"])
 
-    assert (str(error), error.retryable) == (
-        "the embeddings endpoint could not be reached: ConnectError (asked 2 times)",
-        True,
-    )
+        assert isinstance(error, EmbeddingError)
+        assert error.retryable
+        assert str(error) == "the embeddings endpoint failed (server_error): told to fail"
+        assert len(endpoint.requests) == 2
+        assert_vectors(await embed_all(embedder, ["a"]), ["a"])
+
+
+async def test_an_endpoint_out_of_reach_is_named_so(caller: ModelCaller) -> None:
+    target = Endpoint("gone", "http://127.0.0.1:9/v1", retry_for_s=0.0).target("made-up")
+    async with serving(caller, target) as embedder:
+        [error] = await embed_all(embedder, ["a"])
+
+    assert str(error).startswith("the embeddings endpoint failed (upstream_unreachable): gone: no connection to")
+    assert error.retryable
 
 
 async def test_one_text_that_is_refused_spoils_no_other(endpoint: EmbeddingsEndpoint, embedder: Embedder) -> None:
@@ -175,7 +182,7 @@ async def test_one_text_that_is_refused_spoils_no_other(endpoint: EmbeddingsEndp
     refused = [text for text, result in zip(texts, results, strict=True) if isinstance(result, EmbeddingError)]
 
     assert refused == ["text 17", "text 63"]
-    assert str(results[17]) == "the embeddings endpoint answered 400: refused, with key Bearer ***"
+    assert str(results[17]) == "the embeddings endpoint failed (invalid_request_error): refused, with key Bearer ***"
     assert not results[17].retryable
 
 
@@ -184,7 +191,8 @@ async def test_a_redirect_says_where_to(endpoint: EmbeddingsEndpoint, embedder: 
     [result] = await embed_all(embedder, ["a"])
 
     assert str(result) == (
-        "the embeddings endpoint answered 302: it points to https://login.example/; configure that address"
+        "the embeddings endpoint failed (unexpected_redirect): made-up answered 302 and points to "
+        "https://login.example/; configure that address"
     )
 
 
@@ -195,13 +203,13 @@ async def test_what_will_not_pass_is_not_asked_again(
     endpoint.faults.append(Fault(status, headers={"Location": f"{endpoint.url}/embeddings"}))
     results = await embed_all(embedder, ["a", "b"])
 
-    assert [str(error) for error in results] == [f"the embeddings endpoint answered {status}: told to fail"] * 2
-    assert [error.retryable for error in results] == [False, False]
+    assert len({str(error) for error in results}) == 1
+    assert [(error.is_fatal, error.retryable) for error in results] == [(True, True)] * 2, "once it is mended"
     assert len(endpoint.requests) == 1
 
 
 UNUSABLE = {
-    "no JSON": (b"<html>", "cannot be read"),
+    "no JSON": (b"<html>", "200 (application/json) with an HTML page"),
     "no data": ({"object": "list"}, "cannot be read"),
     "an embedding too few": ({"data": [{"index": 0, "embedding": [1.0]}]}, "was sent 2 texts and answered 1"),
     "an index twice": ({"data": [{"index": 0, "embedding": [1.0]}] * 2}, "numbered them otherwise"),
@@ -238,15 +246,63 @@ async def test_what_nobody_reads_of_an_answer_may_be_anything(
 
 @pytest.mark.parametrize("name", UNUSABLE)
 async def test_an_answer_that_cannot_be_used_is_an_error(
-    endpoint: EmbeddingsEndpoint, embedder: Embedder, name: str
+    endpoint: EmbeddingsEndpoint, caller: ModelCaller, name: str
 ) -> None:
     body, told = UNUSABLE[name]
     endpoint.faults.append(Fault(200, body))
-    results = await embed_all(embedder, ["a", "b"])
+    async with serving(caller, place(endpoint, retry_for_s=0.0)) as embedder:
+        results = await embed_all(embedder, ["a", "b"])
 
     assert [type(result) for result in results] == [EmbeddingError, EmbeddingError]
     assert told in str(results[0])
-    assert not results[0].retryable
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["no JSON", "an embedding too few"])
+async def test_an_answer_that_cannot_be_used_is_asked_for_again(
+    endpoint: EmbeddingsEndpoint, embedder: Embedder, name: str
+) -> None:
+    endpoint.faults.append(Fault(200, UNUSABLE[name][0]))
+    assert_vectors(await embed_all(embedder, ["a", "b"]), ["a", "b"])
+    assert len(endpoint.requests) == 2
+
+
+async def test_tokens_of_a_request_are_shared_out_by_text_and_known_ones_are_free(
+    endpoint: EmbeddingsEndpoint, caller: ModelCaller
+) -> None:
+    prices = (Price("made-*", input=2.0, cached_input=None, output=0.0),)
+    async with serving(caller, place(endpoint, prices=prices)) as embedder:
+        asked = await embedder.embed(("four", "twelve chars"))
+        again = await embedder.embed(("four", "and more"))
+
+    assert (asked.tokens, again.tokens) == (16, 8)
+    assert (asked.cost, again.cost) == (pytest.approx(32e-6), pytest.approx(16e-6))
+
+
+async def test_tokens_of_many_who_ask_at_once_add_up(endpoint: EmbeddingsEndpoint, embedder: Embedder) -> None:
+    texts = [*texts_of(150), *texts_of(30)]
+    tokens: list[int] = []
+
+    async def embed(text: str) -> None:
+        embeddings = await embedder.embed((text,))
+        tokens.append(embeddings.tokens)
+        assert embeddings.cost is None
+
+    async with anyio.create_task_group() as tasks:
+        for text in texts:
+            tasks.start_soon(embed, text)
+    assert sum(tokens) == sum(len(text) for each in endpoint.inputs for text in each)
+
+
+async def test_proxy_and_authorities_of_the_endpoint_are_used(
+    endpoint: EmbeddingsEndpoint, caller: ModelCaller
+) -> None:
+    options = TransportOptions(proxy="http://127.0.0.1:9")
+    async with serving(caller, place(endpoint, transport=options, retry_for_s=0.0)) as embedder:
+        [error] = await embed_all(embedder, ["a"])
+
+    assert "its proxy 127.0.0.1:9" in str(error)
+    assert not endpoint.requests
 
 
 async def test_an_embedding_without_direction_spoils_no_other(endpoint: EmbeddingsEndpoint, embedder: Embedder) -> None:
@@ -292,7 +348,7 @@ async def test_the_key_is_in_no_text_form(endpoint: EmbeddingsEndpoint) -> None:
 async def test_an_endpoint_can_be_tried(endpoint: EmbeddingsEndpoint) -> None:
     assert await try_endpoint(place(endpoint)) == 8
     endpoint.faults.append(Fault(500))
-    with pytest.raises(EmbeddingError, match="answered 500"):
+    with pytest.raises(EmbeddingError, match="server_error"):
         await try_endpoint(place(endpoint))
 
 

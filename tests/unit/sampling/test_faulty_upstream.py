@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from evalhaven.domain.samples import Sample
@@ -81,7 +81,7 @@ async def test_both_protocols_answer_what_the_prompt_says(upstream: Upstream, ca
 
 
 async def test_embeddings_are_answered_as_numbers_or_base64(upstream: Upstream) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         body = {"model": "faulty-1", "input": ["a", "b"]}
         numbers = (await client.post(f"{upstream.url}/embeddings", json=body)).json()
         coded = (await client.post(f"{upstream.url}/embeddings", json={**body, "encoding_format": "base64"})).json()
@@ -181,7 +181,7 @@ def process(repository: Path) -> Iterator[dict[str, str]]:
 
 
 def test_the_upstream_is_a_process_that_is_changed_and_asked_while_it_runs(process: dict[str, str]) -> None:
-    with httpx.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False) as client:
         url, control = process["url"], process["control_url"]
         assert client.post(f"{url}{CHAT}", content=asked(1)).status_code == 500
         assert client.get(f"{url.removesuffix('/v1')}/config?p500=0&retry_after_s=0.5").json()["p500"] == 0
@@ -195,13 +195,13 @@ def test_the_upstream_is_a_process_that_is_changed_and_asked_while_it_runs(proce
         assert client.get(f"{control}/stats/prompts").json() == {"Item 1. ANSWER: 1": 1, "Item 2. ANSWER: 2": 2}
 
         client.get(f"{control}/config?gone_s=0.5")
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             client.post(f"{url}{CHAT}", content=asked(3))
         deadline = time.monotonic() + 10
         while True:
             try:
                 assert client.post(f"{url}{CHAT}", content=asked(3)).status_code == 200
                 break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)

@@ -207,7 +207,7 @@ def _unreachable(run: Run) -> list[str]:
     flow = run.flow or {}
     judges = flow.get("judges")
     told: dict[str, None] = {}
-    for calls in (flow, *(judges if isinstance(judges, list) else ())):
+    for calls in (flow, *(judges if isinstance(judges, list) else ()), flow.get("embeddings")):
         found = calls.get("unreachable") if isinstance(calls, dict) else None
         if isinstance(found, dict) and not run.status.is_final:
             since, reason = cast("tuple[float, str]", (found["since"], found["reason"]))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 
 from evalhaven.domain.foreign import form_of, words_of
 from evalhaven.domain.http_dates import find_http_time
@@ -46,7 +46,7 @@ class TransientError(Exception):
         self,
         error: HostedError,
         delay_s: float | None = None,
-        response: httpx.Response | None = None,
+        response: httpx2.Response | None = None,
         *,
         is_too_large: bool = False,
     ) -> None:
@@ -59,7 +59,7 @@ class TransientError(Exception):
     @property
     def is_slow(self) -> bool:
         """Tell whether a smaller page may help."""
-        is_late = self.error.status in _SLOW or isinstance(self.__cause__, httpx.ReadTimeout)
+        is_late = self.error.status in _SLOW or isinstance(self.__cause__, httpx2.ReadTimeout)
         return is_late or self._is_too_large
 
 
@@ -73,11 +73,11 @@ def transient_failures() -> Generator[None]:
     """Turn timeouts, cut connections and bodies cut short into errors that are tried again."""
     try:
         yield
-    except (httpx.TransportError, httpx.DecodingError) as error:
+    except (httpx2.TransportError, httpx2.DecodingError) as error:
         raise TransientError(HostedError(failure_text(error))) from error
 
 
-def error_message(response: httpx.Response) -> str:
+def error_message(response: httpx2.Response) -> str:
     """Return the error's message, else the words of the body."""
     if "location" in response.headers and response.is_redirect:
         # What follows the question mark may give access.
@@ -93,7 +93,7 @@ def body_fault(content_type: str, body: bytes, reason: str) -> str:
     return f"the body is not whole: {reason}"
 
 
-def asked_delay(headers: httpx.Headers) -> float | None:
+def asked_delay(headers: httpx2.Headers) -> float | None:
     """Return the seconds that a server asks to wait, None where it does not."""
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import anyio
 import anyio.to_thread
-import httpx
+import httpx2
 
 from evalhaven import __version__
 from evalhaven.domain.jsontext import InvalidJsonError, parse
@@ -31,6 +31,7 @@ from evalhaven.importers.hosted.answers import (
     transient_failures,
 )
 from evalhaven.importers.pages import NotAListError, Page, object_id, split_list
+from evalhaven.sampling.transport.routes import tls_context
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class HostedClient:
     """Reads from one account."""
 
     def __init__(
-        self, account: Account, http: httpx.AsyncClient, on_retry: Callable[[Retry], None] | None = None
+        self, account: Account, http: httpx2.AsyncClient, on_retry: Callable[[Retry], None] | None = None
     ) -> None:
         self.account = account
         self._http = http
@@ -212,14 +213,14 @@ class HostedClient:
 
         await self._persist(attempt)
 
-    async def observe(self, path: str, query: Query) -> httpx.Response:
+    async def observe(self, path: str, query: Query) -> httpx2.Response:
         """Return any answer as it is; overload and cut connections are waited out, as for every other request.
 
         Raises:
             HostedError: There was no answer.
         """
 
-        async def attempt() -> httpx.Response:
+        async def attempt() -> httpx2.Response:
             request = self._request(path, query)
             with transient_failures():
                 response = await self._send(request)
@@ -235,7 +236,7 @@ class HostedClient:
                 return failure.response
             raise
 
-    async def _get(self, path: str, query: Query) -> httpx.Response:
+    async def _get(self, path: str, query: Query) -> httpx2.Response:
         request = self._request(path, query)
         with transient_failures():
             response = await self._send(request)
@@ -265,7 +266,7 @@ class HostedClient:
         except NotAListError as error:
             raise HostedError(str(error), OK) from error
 
-    async def _send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+    async def _send(self, request: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
         """Return the answer; it is followed where it leads to another place of the same server."""
         response = await self._http.send(request, stream=stream)
         for _ in range(_MOST_REDIRECTS):
@@ -276,16 +277,16 @@ class HostedClient:
             response = await self._http.send(onward, stream=stream)
         return response
 
-    async def _check_stream(self, response: httpx.Response) -> None:
+    async def _check_stream(self, response: httpx2.Response) -> None:
         if response.status_code != OK:
             await response.aread()
             self._check(response)
 
-    def _request(self, path: str, query: Query, headers: dict[str, str] | None = None) -> httpx.Request:
+    def _request(self, path: str, query: Query, headers: dict[str, str] | None = None) -> httpx2.Request:
         url = self.account.base_url + path
         return self._http.build_request("GET", url, params={**self.account.query, **query}, headers=headers)
 
-    def _check(self, response: httpx.Response) -> None:
+    def _check(self, response: httpx2.Response) -> None:
         if response.status_code == OK:
             return
         message = self.account.hide_secrets(error_message(response))[:_LONGEST_MESSAGE]
@@ -294,7 +295,7 @@ class HostedClient:
             raise TransientError(error, asked_delay(response.headers), response)
         raise error
 
-    def _broken(self, response: httpx.Response, body: bytes, error: InvalidJsonError) -> TransientError:
+    def _broken(self, response: httpx2.Response, body: bytes, error: InvalidJsonError) -> TransientError:
         fault = body_fault(response.headers.get("content-type", ""), body, str(error))
         return TransientError(HostedError(self.account.hide_secrets(fault)[:_LONGEST_MESSAGE], OK))
 
@@ -364,12 +365,12 @@ async def open_client(
     account: Account, on_retry: Callable[[Retry], None] | None = None
 ) -> AsyncGenerator[HostedClient]:
     """Open a client of an account; `on_retry` hears of each request that is made again."""
-    limits = httpx.Limits(max_connections=account.concurrency, max_keepalive_connections=account.concurrency)
+    limits = httpx2.Limits(max_connections=account.concurrency, max_keepalive_connections=account.concurrency)
     # The environment's proxies cannot reach this machine's loopback address.
     is_local = urlsplit(account.base_url).hostname in _LOOPBACK
     headers = {"user-agent": f"evalhaven/{__version__}", "accept": "application/json, */*", **account.headers}
-    async with httpx.AsyncClient(
-        headers=headers, timeout=account.timeout_s, limits=limits, trust_env=not is_local
+    async with httpx2.AsyncClient(
+        headers=headers, timeout=account.timeout_s, limits=limits, verify=tls_context(None), trust_env=not is_local
     ) as http:
         yield HostedClient(account, http, on_retry)
 
@@ -390,5 +391,5 @@ def path_of(*parts: str) -> str:
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port

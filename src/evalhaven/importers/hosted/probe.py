@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
-import httpx
+import httpx2
 import msgspec
 
 from evalhaven.domain import jsontext
@@ -160,7 +160,7 @@ async def _ask(client: HostedClient, question: _Question) -> dict[str, object]:
     return entry | _summary(response.content)
 
 
-def _visible_headers(client: HostedClient, response: httpx.Response) -> list[list[str]]:
+def _visible_headers(client: HostedClient, response: httpx2.Response) -> list[list[str]]:
     return [
         [name, client.account.hide_secrets(value)]
         for name, value in response.headers.multi_items()

@@ -2,7 +2,7 @@
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution, Eval
-from evalhaven.domain.grader_parts import walk_criteria
+from evalhaven.domain.grader_parts import compares_embeddings, walk_criteria
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
 from evalhaven.runs.tool_secrets import refuse_secrets
@@ -37,7 +37,7 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
 
 
 def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
-    """Refuse a run of which a judge cannot be asked; return whether it has any.
+    """Refuse a run of which a judge cannot be asked; return whether its graders call any model, embeddings included.
 
     Raises:
         InvalidRequestError: No endpoint serves one's model, the one that does cannot be asked so, or a budget in
@@ -61,7 +61,7 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             place = (*grader.path, "input" if document == "messages" else document, *path)
             raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
         _require_price(run, target)
-    return has_judges
+    return has_judges or compares_embeddings(run.criteria(parent))
 
 
 def _param_of(error: UnsupportedRequestError) -> str:

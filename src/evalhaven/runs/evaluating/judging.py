@@ -14,6 +14,7 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries
 from evalhaven.sampling.catalog import Target
+from evalhaven.sampling.embeddings.embedder import Embedder
 from evalhaven.sampling.protocols.requests import compile_judge
 
 _ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
@@ -64,7 +65,7 @@ class RunJudges:
         return bool(self._opened)
 
     @property
-    def flows(self) -> list[JsonValue]:
+    def flows(self) -> list[JsonObject]:
         """Return how the calls of each judge go."""
         return [{"criterion": name, **judge.flow} for name, judge in self._opened]
 
@@ -85,30 +86,43 @@ class Callers:
     Attributes:
         sampler: Asks the run's own model; None where it samples nothing.
         judges: Those of its graders.
+        embedder: Asks for the embeddings that its graders compare; None where they compare none.
     """
 
     sampler: Sampler | None
     judges: RunJudges
+    embedder: Embedder | None
 
     def __bool__(self) -> bool:
         """Tell whether any model is called."""
+        return self.has_answers or self.embedder is not None
+
+    @property
+    def has_answers(self) -> bool:
+        """Tell whether any model is called that thinks about its answers."""
         return self.sampler is not None or bool(self.judges)
 
     @property
     def unreachable(self) -> list[bool]:
         """Return of each model, judges included, whether its endpoint cannot be reached now."""
         own = [] if self.sampler is None else [self.sampler.is_unreachable]
-        return [*own, *self.judges.unreachable]
+        embeddings = [] if self.embedder is None else [self.embedder.unreachable is not None]
+        return [*own, *self.judges.unreachable, *embeddings]
 
     @property
     def flow(self) -> JsonObject:
-        """Return how the calls go: those to the run's model and, under `judges`, those of each judge.
+        """Return how the calls go: those to the run's model, of each judge under `judges`, and under `embeddings`.
 
-        A run that samples nothing shows its first judge in the place of the model.
+        A run that samples nothing shows its first judge in the place of the model, or else its embeddings.
         """
         judges = self.judges.flows
-        first = judges[0] if self.sampler is None else self.sampler.flow
-        return {**(first if isinstance(first, dict) else {}), **({"judges": judges} if judges else {})}
+        embeddings = [] if self.embedder is None else [self.embedder.flow]
+        flow: JsonObject = dict(self.sampler.flow if self.sampler is not None else [*judges, *embeddings][0])
+        if judges:
+            flow["judges"] = [*judges]
+        if embeddings:
+            flow["embeddings"] = embeddings[0]
+        return flow
 
 
 @dataclass(frozen=True, slots=True)

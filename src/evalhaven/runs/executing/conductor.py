@@ -11,6 +11,7 @@ import structlog
 
 from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.grader_parts import compares_embeddings
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import SANDBOX, Chunk, Run
 from evalhaven.domain.samples import ItemError
@@ -134,12 +135,13 @@ class RunConductor:
         limit = run.options.max_concurrency
         run_limit = None if limit is None else anyio.CapacityLimiter(limit)
         judges = RunJudges(engine, run, guard, run_limit)
-        facilities = replace(engine.facilities, open_judge=judges.open)
+        facilities = replace(engine.facilities, open_judge=judges.open, watch=guard.watch_judge())
         async with open_graders(run.criteria(parent), facilities) as graders:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
             evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
             evaluator = evaluator_class(graders, engine.ids, sampler, run.repeats)
-            await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges))
+            embedder = facilities.embedder if compares_embeddings(run.criteria(parent)) else None
+            await self._evaluate(run, parent, graders, evaluator, Callers(sampler, judges, embedder))
 
     async def _evaluate(
         self, run: Run, parent: Eval, graders: Sequence[Grader], evaluator: ItemEvaluator, callers: Callers
@@ -212,7 +214,7 @@ class RunConductor:
             async with anyio.create_task_group() as helpers:
                 if callers:
                     helpers.start_soon(self._save_flow_regularly, run, callers)
-                await self._run_pending_chunks(run, evaluator, calls_models=bool(callers))
+                await self._run_pending_chunks(run, evaluator, calls_models=callers.has_answers)
                 helpers.cancel_scope.cancel()
         finally:
             if callers:

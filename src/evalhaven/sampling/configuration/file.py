@@ -35,7 +35,6 @@ from evalhaven.sampling.scripted.replies import Tokens
 from evalhaven.sampling.transport.client import TransportOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_LEAST_CONNECTIONS = 1024
 _MB = 1024 * 1024
 _PROTOCOLS: dict[str, frozenset[ChatOrResponses]] = {
     "chat": frozenset({"chat"}),
@@ -203,7 +202,6 @@ class _EndpointMaker:
             connect_timeout_s=table.connect_timeout_s,
             proxy=proxy or None,
             ca_file=ca_file,
-            max_connections=max(_LEAST_CONNECTIONS, 2 * table.max_concurrency),
             max_reply_bytes=table.max_reply_mb * _MB,
             trust_env=proxy is None,
         )

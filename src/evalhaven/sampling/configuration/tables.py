@@ -214,12 +214,15 @@ class HttpTable(EndpointTable):
         {}, description='What follows a question mark at the end of each address: `{ name = "value" }`.'
     )
     lacks: list[Ability] = Field([], description="What it does not understand. Requests are adapted to it.")
-    connect_timeout_s: Seconds = Field(10.0, description="Seconds that a connection may take.")
+    connect_timeout_s: Seconds = Field(
+        10.0, description="Seconds that a connection may take, with all addresses of a name, the proxy and TLS."
+    )
     max_reply_mb: int = Field(64, ge=1, le=4096, description="Largest reply in MB.")
     proxy: AnyText | None = Field(
         None,
         description="HTTP proxy, such as `http://proxy.example.org:3128`, or `none` for none. Without it, "
-        "`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment count.",
+        "`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment count. `NO_PROXY` may hold names (which cover "
+        "those below them, also as `*.example.org`), `host:port`, `[v6]`, ranges such as `10.0.0.0/8`, and `*`.",
     )
     ca_file: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="File of certificates (PEM) that are trusted besides those of the system."

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from evalhaven.sampling.catalog import HOP_HEADER
 from evalhaven.sampling.configuration.tables import Text
-from evalhaven.sampling.transport.routes import proxy_at, tls_context
+from evalhaven.sampling.transport.proxies import proxy_at
+from evalhaven.sampling.transport.routes import tls_context
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = frozenset(

@@ -4,15 +4,13 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from evalhaven.domain.foreign import words_of
 from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
-from evalhaven.domain.masking import Secrets
-from evalhaven.sampling.calls.said import read_error, what_came
-from evalhaven.sampling.transport.client import HttpReply
+from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +18,8 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float32]
 
-_SHOWN_CHARS = 300
+EMBEDDINGS_PATH = "/embeddings"
+_MOST_TOKENS = 1 << 62
 
 
 class EmbeddingError(Exception):
@@ -28,23 +27,41 @@ class EmbeddingError(Exception):
 
     Attributes:
         retryable: Whether the same text could have one another time.
+        is_fatal: Whether any other text would fail alike.
     """
 
-    def __init__(self, message: str, *, retryable: bool) -> None:
+    def __init__(self, message: str, *, retryable: bool, is_fatal: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.is_fatal = is_fatal
+
+
+Embedding = str | list[float | None]
 
 
 class _Embedding(msgspec.Struct):
     index: int
-    embedding: str | list[float | None]
+    embedding: Embedding
 
 
 class _Answer(msgspec.Struct):
     data: list[_Embedding]
+    usage: Any = None
 
 
 _ANSWERS = msgspec.json.Decoder(_Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What an endpoint answered: an embedding for each text, in the order of the texts, as it was sent.
+
+    Attributes:
+        tokens: How many it counted; 0 where it did not say.
+    """
+
+    embeddings: Sequence[Embedding]
+    tokens: int
 
 
 def request_body(model: str, texts: Sequence[str]) -> bytes:
@@ -52,30 +69,35 @@ def request_body(model: str, texts: Sequence[str]) -> bytes:
     return json.dumps({"model": model, "input": list(texts), "encoding_format": "base64"}).encode()
 
 
-def vectors_of(answer: HttpReply, count: int, secrets: Secrets) -> "list[Vector | EmbeddingError]":
-    """Return the vectors of an answer in the order of the texts; in the place of one that is unusable, why.
+def read_embeddings(body: bytes, count: int) -> Embedded:
+    """Return the embeddings of an answer in the order of the texts.
 
     Args:
-        answer: Vectors may be base64 of little-endian floats, or arrays of numbers.
+        body: The answer's body; vectors may be base64 of little-endian floats, or arrays of numbers.
         count: How many texts were sent.
-        secrets: What must not be repeated.
 
     Raises:
-        EmbeddingError: The answer as a whole is unusable.
+        UnusableReplyError: It has no embedding for each of them.
     """
     try:
-        embeddings = _read(answer.body).data
+        answer = _read(body)
     except (msgspec.ValidationError, InvalidJsonError) as error:
-        came = what_came(answer, str(error), secrets)
-        raise EmbeddingError(f"the embeddings endpoint's answer cannot be read: it {came}", retryable=False) from error
-    by_index = {each.index: each for each in embeddings}
-    if len(embeddings) != count or by_index.keys() != set(range(count)):
-        raise EmbeddingError(
-            f"the embeddings endpoint was sent {count} texts and answered {len(embeddings)} embeddings, or numbered "
-            "them otherwise.",
-            retryable=False,
+        raise UnusableReplyError(f"it cannot be read: {error}") from error
+    by_index = {each.index: each.embedding for each in answer.data}
+    if len(answer.data) != count or by_index.keys() != set(range(count)):
+        raise UnusableReplyError(
+            f"it was sent {count} texts and answered {len(answer.data)} embeddings, or numbered them otherwise"
         )
-    vectors = [_vector_of(by_index[index].embedding) for index in range(count)]
+    return Embedded([by_index[index] for index in range(count)], _tokens_of(answer.usage))
+
+
+def vectors_of(embeddings: Sequence[Embedding]) -> "list[Vector | EmbeddingError]":
+    """Return embeddings as vectors; in the place of one that is unusable, why.
+
+    Raises:
+        EmbeddingError: They do not belong together.
+    """
+    vectors = [_vector_of(each) for each in embeddings]
     if len({len(vector) for vector in vectors if not isinstance(vector, EmbeddingError)}) > 1:
         raise EmbeddingError("the embeddings endpoint answered embeddings of different lengths.", retryable=False)
     return vectors
@@ -94,7 +116,13 @@ def _read(body: bytes) -> _Answer:
         return msgspec.convert(parse_reply(body), _Answer, strict=False)
 
 
-def _vector_of(embedding: str | list[float | None]) -> "Vector | EmbeddingError":
+def _tokens_of(usage: Any) -> int:
+    counts = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
+    tokens = counts.get("total_tokens") or counts.get("prompt_tokens")
+    return int(tokens) if isinstance(tokens, int | float) and 0 < tokens < _MOST_TOKENS else 0
+
+
+def _vector_of(embedding: Embedding) -> "Vector | EmbeddingError":
     # Importing numpy takes a fifth of a second, and most servers never need it.
     import numpy as np  # noqa: PLC0415
 
@@ -112,14 +140,3 @@ def _vector_of(embedding: str | list[float | None]) -> "Vector | EmbeddingError"
     if not vector.any():
         return EmbeddingError("the embeddings endpoint answered an embedding without direction.", retryable=False)
     return vector
-
-
-def refusal_text(answer: HttpReply, secrets: Secrets) -> str:
-    """Return what an endpoint said with an error, short, and without secrets, which some servers repeat."""
-    text = read_error(answer.body).message or _where_to(answer) or words_of(answer.body)
-    return " ".join(secrets.hide(text).split())[:_SHOWN_CHARS]
-
-
-def _where_to(answer: HttpReply) -> str:
-    location = answer.headers.get("location", "").strip()
-    return f"it points to {location}; configure that address" if location else ""

@@ -1,57 +1,68 @@
-"""Embeddings of texts: gathered into few requests, remembered, asked for again when an endpoint is busy."""
+"""Embeddings of texts: gathered into few requests, remembered, and asked for as any other model is."""
 
-import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-import httpx
 import structlog
 
-from evalhaven.sampling.calls.backoff import Backoff, find_asked_s
-from evalhaven.sampling.catalog import HOP_HEADER
-from evalhaven.sampling.embeddings.api import EmbeddingError, refusal_text, request_body, vectors_of
-from evalhaven.sampling.secrets import secrets_of_key
-from evalhaven.sampling.transport.client import HttpReply
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.sampling.calls.caller import Asker, CallFailedError, ModelCaller
+from evalhaven.sampling.calls.outage import Unreachable
+from evalhaven.sampling.catalog import Target
+from evalhaven.sampling.embeddings.api import (
+    EMBEDDINGS_PATH,
+    EmbeddingError,
+    read_embeddings,
+    request_body,
+    vectors_of,
+)
 
 if TYPE_CHECKING:
     from evalhaven.sampling.embeddings.api import Vector
 
-__all__ = ["Embedder", "EmbeddingError", "EmbeddingsEndpoint", "open_embedder", "try_endpoint"]
+__all__ = ["Embedder", "EmbeddingError", "Embeddings", "open_embedder", "try_endpoint"]
 
 INPUTS_A_REQUEST = 64
 REQUESTS_AT_ONCE = 8
 CACHE_BYTES = 32 * 1024 * 1024
 _CHARS_A_REQUEST = 1024 * 1024
+_CHARS_A_TOKEN = 4
 _GATHER_S = 0.005
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-_REFUSED = frozenset({400, 413, 422})  # the fault is in the texts
-_BUSY = frozenset({408, 409, 425, 429})
 _ENTRY_BYTES = 200  # of the cache, beside the vector
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_SERVER_FAULT = 500
-_OK = 200
+_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingsEndpoint:
-    """Where embeddings come from.
+class Embeddings:
+    """The embeddings of some texts.
 
     Attributes:
-        base_url: Address before `/embeddings`, such as https://api.openai.com/v1.
-        model: The model's name.
-        key: Sent as a bearer token; None sends none.
+        vectors: One a text, all of one length.
+        tokens: What was asked for their sake, by the endpoint's count; 0 where they were known.
+        cost: US dollars of it; None where the endpoint states no price.
+        latency_ms: Milliseconds that the slowest request took among those that were made; 0 without any.
     """
 
-    base_url: str
-    model: str
-    key: str | None = field(default=None, repr=False)
+    vectors: "list[Vector]"
+    tokens: int
+    cost: float | None
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one text: its vector or why there is none, and its part of what was asked."""
+
+    result: "Vector | EmbeddingError"
+    tokens: int = 0
+    latency_ms: int = 0
 
 
 class _Wanted:
@@ -61,11 +72,17 @@ class _Wanted:
         self.text = text
         self.is_known = anyio.Event()
         self.waiting = 0
-        self._result: Vector | EmbeddingError = EmbeddingError("it is not known yet", retryable=True)
+        self._outcome = _Outcome(EmbeddingError("it is not known yet", retryable=True))
+        self._is_charged = False
 
-    def settle(self, result: "Vector | EmbeddingError") -> None:
-        self._result = result
+    def settle(self, outcome: _Outcome) -> None:
+        self._outcome = outcome
         self.is_known.set()
+
+    def take_charge(self) -> _Outcome | None:
+        """Return what it cost, to the first who asks."""
+        is_charged, self._is_charged = self._is_charged, True
+        return None if is_charged else self._outcome
 
     def vector(self) -> "Vector":
         """Return the embedding.
@@ -73,34 +90,28 @@ class _Wanted:
         Raises:
             EmbeddingError: There is none.
         """
-        if isinstance(self._result, EmbeddingError):
+        result = self._outcome.result
+        if isinstance(result, EmbeddingError):
             # Several may wait, and each needs a traceback of its own.
-            raise EmbeddingError(str(self._result), retryable=self._result.retryable)
-        return self._result
+            raise EmbeddingError(str(result), retryable=result.retryable, is_fatal=result.is_fatal)
+        return result
 
 
 class Embedder:
     """Returns embeddings; it works while `serve` runs."""
 
-    def __init__(
-        self,
-        client: httpx.AsyncClient,
-        endpoint: EmbeddingsEndpoint,
-        backoff: Backoff | None = None,
-        cache_bytes: int = CACHE_BYTES,
-    ) -> None:
+    def __init__(self, caller: ModelCaller, target: Target, cache_bytes: int = CACHE_BYTES) -> None:
         """Ask nothing yet.
 
         Args:
-            client: What asks.
-            endpoint: Whom it asks.
-            backoff: How long it waits before it asks again, and how often.
+            caller: What asks.
+            target: The model of embeddings, and who serves it.
             cache_bytes: Most memory for embeddings that are remembered.
         """
-        self._client = client
-        self._endpoint = endpoint
-        self._secrets = secrets_of_key(endpoint.key)
-        self._backoff = backoff or Backoff()
+        self._caller = caller
+        self._target = target
+        price = target.endpoint.price_of(target.model)
+        self._token_cost = None if price is None else price.input / _MILLION
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[bytes, Vector] = OrderedDict()
         self._cached_bytes = 0
@@ -108,11 +119,31 @@ class Embedder:
         self._queue: OrderedDict[bytes, _Wanted] = OrderedDict()
         self._arrival = anyio.Event()
         self._gathering = anyio.Lock()
-        self._paused_until = 0.0
+        self._asker = Asker(on_retry=self._note_retry)
         self._log = structlog.get_logger("evalhaven.embeddings")
 
-    async def embed(self, texts: Sequence[str]) -> "list[Vector]":
-        """Return the embeddings of texts, all of one length.
+    @property
+    def model(self) -> str:
+        """Return the name of the model."""
+        return self._target.model
+
+    @property
+    def unreachable(self) -> Unreachable | None:
+        """Return that the endpoint cannot be reached now, and why; None while it can."""
+        return self._caller.find_unreachable(self._target)
+
+    @property
+    def flow(self) -> JsonObject:
+        """Return how the calls go, of all runs together: the endpoint, and its limiter."""
+        unreachable, state = self.unreachable, self._caller.find_state(self._target)
+        return {
+            "endpoint": self._target.endpoint.name,
+            "unreachable": None if unreachable is None else unreachable.to_json(),
+            **({} if state is None else state.to_json()),
+        }
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return the embeddings of texts.
 
         Raises:
             EmbeddingError: One of them has none.
@@ -128,7 +159,10 @@ class Embedder:
         vectors = [each.vector() if isinstance(each, _Wanted) else each for each in found]
         if len({len(vector) for vector in vectors}) > 1:
             raise EmbeddingError("the embeddings endpoint answered embeddings of different lengths.", retryable=False)
-        return vectors
+        charged = [charge for each in wanted if (charge := each.take_charge()) is not None]
+        tokens = sum(charge.tokens for charge in charged)
+        cost = None if self._token_cost is None else tokens * self._token_cost
+        return Embeddings(vectors, tokens, cost, max((charge.latency_ms for charge in charged), default=0))
 
     async def serve(self) -> None:
         """Ask for what is wanted, until canceled."""
@@ -180,72 +214,50 @@ class Embedder:
     async def _settle(self, batch: dict[bytes, _Wanted]) -> None:
         """Give each text of a batch its embedding, or the reason why it has none."""
         texts = [wanted.text for wanted in batch.values()]
-        results: Sequence[Vector | EmbeddingError]
+        outcomes: Sequence[_Outcome]
         try:
-            results = await self._ask(texts) if texts else []
+            outcomes = await self._ask(texts) if texts else []
         except Exception as error:  # whatever it is, those who wait must learn of it
             self._log.exception("embeddings_failed_unexpectedly")
-            results = [EmbeddingError(f"{type(error).__name__}.", retryable=True)] * len(texts)
-        for (digest, wanted), result in zip(batch.items(), results, strict=True):
+            outcomes = [_Outcome(EmbeddingError(f"{type(error).__name__}.", retryable=True))] * len(texts)
+        for (digest, wanted), outcome in zip(batch.items(), outcomes, strict=True):
             del self._wanted[digest]
-            if not isinstance(result, EmbeddingError):
-                self._remember(digest, result)
-            wanted.settle(result)
+            if not isinstance(outcome.result, EmbeddingError):
+                self._remember(digest, outcome.result)
+            wanted.settle(outcome)
 
-    async def _ask(self, texts: Sequence[str]) -> "Sequence[Vector | EmbeddingError]":
-        """Return a result for each text; one that the endpoint refuses does not spoil the others."""
+    async def _ask(self, texts: Sequence[str]) -> Sequence[_Outcome]:
+        """Return what becomes of each text; one that is refused does not spoil the others."""
+        count = len(texts)
+        lengths = [len(text) + 1 for text in texts]
         try:
-            answer = await self._post(texts)
+            called = await self._caller.call(
+                self._target,
+                EMBEDDINGS_PATH,
+                request_body(self._target.model, texts),
+                partial(read_embeddings, count=count),
+                sum(lengths) // _CHARS_A_TOKEN,
+                self._asker,
+            )
+        except CallFailedError as failed:
+            error = failed.error
+            if count > 1 and not error.retryable:  # The fault is in one of the texts, or in how many they are.
+                middle = count // 2
+                return [*await self._ask(texts[:middle]), *await self._ask(texts[middle:])]
+            message = f"the embeddings endpoint failed ({error.code}): {error.message}"
+            failure = EmbeddingError(message, retryable=error.retryable, is_fatal=failed.is_fatal_for_run)
+            return [_Outcome(failure)] * count
+        results: Sequence[Vector | EmbeddingError]
+        try:
+            # Thousands of numbers, and numpy to import the first time.
+            results = await anyio.to_thread.run_sync(vectors_of, called.value.embeddings)
         except EmbeddingError as error:
-            return [error] * len(texts)
-        if answer.status == _OK:
-            try:
-                # Thousands of numbers, and numpy to import the first time.
-                return await anyio.to_thread.run_sync(vectors_of, answer, len(texts), self._secrets)
-            except EmbeddingError as error:
-                return [error] * len(texts)
-        if answer.status in _REFUSED and len(texts) > 1:
-            middle = len(texts) // 2
-            return [*await self._ask(texts[:middle]), *await self._ask(texts[middle:])]
-        said = refusal_text(answer, self._secrets)
-        message = f"the embeddings endpoint answered {answer.status}: {said or 'nothing more'}"
-        return [EmbeddingError(message, retryable=False)] * len(texts)
+            results = [error] * count
+        shares = _shares(called.value.tokens, lengths)
+        return [_Outcome(result, share, called.latency_ms) for result, share in zip(results, shares, strict=True)]
 
-    async def _post(self, texts: Sequence[str]) -> HttpReply:
-        """Return the answer to a request, repeating it while the endpoint is busy or out of reach.
-
-        Raises:
-            EmbeddingError: It was so for too long.
-        """
-        body = request_body(self._endpoint.model, texts)
-        headers = {"content-type": "application/json", HOP_HEADER: "1"}
-        if self._endpoint.key is not None:
-            headers["authorization"] = f"Bearer {self._endpoint.key}"
-        attempt = 0
-        while True:
-            attempt += 1
-            # Others may have been told to wait.
-            await anyio.sleep(max(0.0, self._paused_until - time.monotonic()))
-            try:
-                url = f"{self._endpoint.base_url}/embeddings"
-                response = await self._client.post(url, content=body, headers=headers)
-                answer = HttpReply(response.status_code, dict(response.headers), response.content)
-            except (httpx.TransportError, httpx.DecodingError) as error:
-                failure = f"could not be reached: {type(error).__name__}"
-                pause_s = self._backoff.pause_s(attempt)
-            else:
-                if answer.status not in _BUSY and answer.status < _SERVER_FAULT:
-                    return answer
-                said = refusal_text(answer, self._secrets)
-                failure = f"answered {answer.status}: {said or 'nothing more'}"
-                pause_s = self._backoff.pause_s(attempt, find_asked_s(answer.headers))
-                if pause_s is not None and answer.status in _BUSY:
-                    self._paused_until = max(self._paused_until, time.monotonic() + pause_s)
-            if pause_s is None:
-                message = f"the embeddings endpoint {failure} (asked {attempt} times)"
-                raise EmbeddingError(message, retryable=True)
-            self._log.warning("embeddings_delayed", reason=failure, attempt=attempt, pause_s=round(pause_s, 3))
-            await anyio.sleep(pause_s)
+    def _note_retry(self, kind: str) -> None:
+        self._log.warning("embeddings_delayed", reason=kind)
 
     def _remember(self, digest: bytes, vector: "Vector") -> None:
         self._cache[digest] = vector
@@ -255,44 +267,48 @@ class Embedder:
             self._cached_bytes -= oldest.nbytes + _ENTRY_BYTES
 
 
+def _shares(total: int, weights: Sequence[int]) -> Iterator[int]:
+    """Yield whole parts of a number by their weights; together they are the number."""
+    weight, all_weights, given = 0, sum(weights), 0
+    for each in weights:
+        weight += each
+        reached = total * weight // all_weights
+        yield reached - given
+        given = reached
+
+
 @asynccontextmanager
-async def open_embedder(endpoint: EmbeddingsEndpoint | None) -> AsyncGenerator[Embedder | None]:
+async def open_embedder(caller: ModelCaller, target: Target | None) -> AsyncGenerator[Embedder | None]:
     """Open an embedder that serves until the context ends; without an endpoint there is none."""
-    if endpoint is None:
+    if target is None:
         yield None
         return
-    async with serving(endpoint) as embedder:
+    async with serving(caller, target) as embedder:
         yield embedder
 
 
 @asynccontextmanager
-async def serving(endpoint: EmbeddingsEndpoint, backoff: Backoff | None = None) -> AsyncGenerator[Embedder]:
+async def serving(caller: ModelCaller, target: Target) -> AsyncGenerator[Embedder]:
     """Open an embedder that serves until the context ends."""
-    limits = httpx.Limits(max_connections=REQUESTS_AT_ONCE)
-    async with httpx.AsyncClient(timeout=_TIMEOUT, limits=limits, trust_env=not _is_local(endpoint)) as client:
-        embedder = Embedder(client, endpoint, backoff)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(embedder.serve)
-            yield embedder
-            tasks.cancel_scope.cancel()
+    embedder = Embedder(caller, target)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(embedder.serve)
+        yield embedder
+        tasks.cancel_scope.cancel()
 
 
-async def try_endpoint(endpoint: EmbeddingsEndpoint) -> int:
+async def try_endpoint(target: Target) -> int:
     """Ask an endpoint once; return the length of its embeddings.
 
     Raises:
         EmbeddingError: It has none.
     """
     failure: EmbeddingError
-    async with serving(endpoint, Backoff(attempts=1)) as embedder:
+    once = replace(target, endpoint=replace(target.endpoint, retry_for_s=0.0))
+    async with ModelCaller() as caller, serving(caller, once) as embedder:
         try:
-            return len((await embedder.embed(("Evalhaven",)))[0])
+            return len((await embedder.embed(("Evalhaven",))).vectors[0])
         except EmbeddingError as error:
             # Raised in here it would come out as part of a group.
             failure = error
     raise failure
-
-
-def _is_local(endpoint: EmbeddingsEndpoint) -> bool:
-    # The environment's proxies cannot reach this machine's loopback address.
-    return urlsplit(endpoint.base_url).hostname in _LOOPBACK

@@ -1,23 +1,32 @@
-"""Requests to model endpoints: HTTP/1.1 over connections that are kept.
+"""Requests to model endpoints: HTTP/1.1 by aiohttp's connector and parser, over connections that are kept.
 
 A reply is returned as it comes, whatever its status. Nothing is added to what the server says: redirects are not
 followed, since they would carry a key to another host, there are no cookies, and no proxy is used unless told.
+aiohttp's session is left out: it costs twice what the rest does, and knows redirects, cookies and netrc.
 """
 
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Protocol, Self
 
-from evalhaven.sampling.transport.http1 import Connection, HttpReply, TransportError, UnansweredError
-from evalhaven.sampling.transport.routes import Origin, Route, proxy_at, route_to, tls_context
-from evalhaven.sampling.transport.tunnel import open_tunnel
+from aiohttp import ClientError
+from yarl import URL
 
-__all__ = ["HttpReply", "Transport", "TransportError", "TransportOptions", "open_transport"]
+from evalhaven.sampling.transport.connect_errors import connect_error
+from evalhaven.sampling.transport.connections import Connector, Way
+from evalhaven.sampling.transport.exchange import Exchange, UnansweredError
+from evalhaven.sampling.transport.proxies import proxy_at
+from evalhaven.sampling.transport.replies import HttpReply, TransportError, in_utf8
+from evalhaven.sampling.transport.routes import USER_AGENT, Origin, Route, route_to, tls_context
+
+__all__ = [
+    "HttpReply", "HttpTransport", "StreamedReply", "Transport", "TransportError", "TransportOptions", "open_transport",
+]  # fmt: skip
 
 _MAX_IDLE_S = 50.0  # Load balancers commonly drop what is idle for a minute.
 _CLOSING_S = 1.0
@@ -29,10 +38,9 @@ class TransportOptions:
     """How endpoints are reached.
 
     Attributes:
-        connect_timeout_s: How long a connection may take, with TLS and the proxy's part.
+        connect_timeout_s: How long a connection may take in all, with every address, TLS and the proxy's part.
         proxy: URL of an HTTP proxy for every request, or None.
         ca_file: Certificates in PEM form to trust besides the system's, or None.
-        max_connections: How many connections are open at most; more requests wait for one.
         max_reply_bytes: The largest body of a reply that is accepted.
         trust_env: Whether the environment's proxies count.
     """
@@ -40,9 +48,23 @@ class TransportOptions:
     connect_timeout_s: float = 10.0
     proxy: str | None = field(default=None, repr=False)  # may hold a password
     ca_file: Path | None = None
-    max_connections: int = 1024
     max_reply_bytes: int = 64 * 1024 * 1024
     trust_env: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedReply:
+    """A reply whose body comes part by part.
+
+    Attributes:
+        status: The status code.
+        headers: Values by lower-case name; values of a repeated name are joined by a comma.
+        parts: The body, uncompressed, as it comes; it raises a TransportError where the reply is cut or goes silent.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    parts: AsyncIterator[bytes] = field(repr=False)
 
 
 class Transport(Protocol):
@@ -70,177 +92,169 @@ class Transport(Protocol):
         ...
 
 
-def open_transport(options: TransportOptions) -> AbstractAsyncContextManager[Transport]:
+def open_transport(options: TransportOptions) -> AbstractAsyncContextManager["HttpTransport"]:
     """Return a transport that is open while the context is entered; leaving it ends what is under way.
 
     Raises:
         ValueError: The proxy or the file of certificates cannot be used. The message shows no password.
     """
-    return _PooledTransport(options)
+    return HttpTransport(options)
 
 
-class _PooledTransport:
-    """Connections by origin, the last one used first."""
+class HttpTransport:
+    """A transport that streams as well."""
 
     def __init__(self, options: TransportOptions) -> None:
+        """Open nothing yet; see `open_transport`."""
         self._options = options
         self._proxy = proxy_at(options.proxy) if options.proxy else None
         # An authority that is not readable is found here, not by the first request.
         self._tls: ssl.SSLContext | None = tls_context(options.ca_file) if options.ca_file else None
-        self._routes: dict[str, Route] = {}
-        self._connections: set[Connection] = set()
-        # Dictionaries serve as ordered sets: last in, first out, and any one removed at once.
-        self._idle: dict[Origin, dict[Connection, None]] = {}
-        self._slots = asyncio.Semaphore(options.max_connections)
-        self._sweep: asyncio.TimerHandle | None = None
-        self._is_open = False
-        self._is_drained = asyncio.Event()
-        self._is_drained.set()
+        self._routes: dict[str, tuple[Route, Way]] = {}
+        self._connector: Connector | None = None
 
     async def __aenter__(self) -> Self:
-        self._is_open = True
+        self._connector = Connector(self._options.connect_timeout_s, _MAX_IDLE_S)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._is_open = False
-        if self._sweep is not None:
-            self._sweep.cancel()
-        for connection in tuple(self._connections):
-            connection.close()
-        # The loop tells each one of its end in one of its next rounds.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSING_S):
-                await self._is_drained.wait()
+        connector, self._connector = self._connector, None
+        if connector is not None:
+            # The loop tells each connection of its end in one of its next rounds.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING_S):
+                    await connector.close(abort_ssl=True)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
-        route = self._route(url)
-        return await self._send(route.origin, route.head(headers, body), body, timeout_s)
+        """Send a body and return the reply; see `Transport`."""
+        route, way = self._route(url)
+        return await self._ask(route.origin, way, route.head(headers, body), body, timeout_s)
 
     async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        route = self._route(url)
-        return await self._send(route.origin, route.head(headers, None), b"", timeout_s)
+        """Ask for a URL and return the reply; see `Transport`."""
+        route, way = self._route(url)
+        return await self._ask(route.origin, way, route.head(headers, None), b"", timeout_s)
 
-    def _route(self, url: str) -> Route:
-        route = self._routes.get(url)
-        if route is None:
-            if len(self._routes) >= _MAX_ROUTES:
-                self._routes.clear()
-            route = self._routes[url] = route_to(url, self._proxy, trust_env=self._options.trust_env)
-        return route
+    @asynccontextmanager
+    async def stream(
+        self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float, silence_s: float
+    ) -> AsyncGenerator[StreamedReply]:
+        """Send a body and yield the reply as soon as its head is there.
 
-    async def _send(self, origin: Origin, head: bytes, body: bytes, timeout_s: float) -> HttpReply:
-        try:
-            async with asyncio.timeout(timeout_s), self._slots:
-                connection = self._take_idle(origin)
-                if connection is not None:
-                    try:
-                        return await self._exchange(origin, connection, head, body)
-                    except UnansweredError:
-                        pass  # The server had no use for that connection; on a new one the request counts.
-                connection = await self._connect(origin)
-                return await self._exchange(origin, connection, head, body)
-        except TimeoutError:
-            raise TransportError("timeout", f"{origin.peer} did not reply within {timeout_s:g} seconds") from None
-        except UnansweredError:
-            raise TransportError("broken", f"{origin.peer} ended the connection before its reply") from None
+        How long it takes and how large it is in all is not bounded. It ends at once where the context does.
 
-    async def _exchange(self, origin: Origin, connection: Connection, head: bytes, body: bytes) -> HttpReply:
-        reply = await connection.exchange(head, body)
-        if connection.is_reusable:
-            self._idle.setdefault(origin, {})[connection] = None
-            if self._sweep is None:
-                self._sweep = asyncio.get_running_loop().call_later(_MAX_IDLE_S, self._sweep_idle)
-        return reply
+        Args:
+            url: An http or https URL.
+            headers: Headers, authentication and content type included.
+            body: The body.
+            timeout_s: How long it may take from now until the head of the reply is there.
+            silence_s: How long it may take from one part of the body to the next.
 
-    def _take_idle(self, origin: Origin) -> Connection | None:
-        idle = self._idle.get(origin)
-        if not idle:
-            return None
-        connection, _ = idle.popitem()
-        if connection.idle_since < asyncio.get_running_loop().time() - _MAX_IDLE_S:
-            connection.close()  # and the others, which are older, by the next sweep
-            return None
-        return connection
-
-    def _sweep_idle(self) -> None:
-        """Close what has been idle for too long, and look again while anything is idle."""
-        loop = asyncio.get_running_loop()
-        before = loop.time() - _MAX_IDLE_S
-        for idle in self._idle.values():
-            for connection in [each for each in idle if each.idle_since <= before]:
-                del idle[connection]
-                connection.close()
-        self._idle = {origin: idle for origin, idle in self._idle.items() if idle}
-        self._sweep = loop.call_later(_MAX_IDLE_S / 2, self._sweep_idle) if self._idle else None
-
-    def _forget(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        for idle in self._idle.values():
-            idle.pop(connection, None)
-        if not self._connections:
-            self._is_drained.set()
-
-    async def _connect(self, origin: Origin) -> Connection:
-        self._check_open()
-        if len(self._connections) >= self._options.max_connections:
-            self._close_oldest_idle()
-        connection = Connection(origin.peer, self._options.max_reply_bytes, self._forget)
-        self._connections.add(connection)
-        self._is_drained.clear()
-        try:
-            await self._open(origin, connection)
-            self._check_open()
-        except BaseException:
-            connection.close()
-            self._forget(connection)
-            raise
-        return connection
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise TransportError("connect", "the transport is closed")
-
-    def _close_oldest_idle(self) -> None:
-        first_idle = [next(iter(idle)) for idle in self._idle.values() if idle]
-        if first_idle:
-            oldest = min(first_idle, key=lambda each: each.idle_since)
-            self._forget(oldest)
-            oldest.close()
-
-    async def _open(self, origin: Origin, connection: Connection) -> None:
-        connect_timeout_s = self._options.connect_timeout_s
-        timeout = asyncio.timeout(connect_timeout_s)
+        Raises:
+            TransportError: There is no reply.
+            ValueError: URL or headers cannot be sent as they are.
+        """
+        route, way = self._route(url)
+        head = route.head(headers, body)
+        timeout = asyncio.timeout(timeout_s)
+        exchange: Exchange | None = None
         try:
             async with timeout:
-                await _open_connection(origin, connection, self._tls_to(origin))
-        except ssl.SSLCertVerificationError as error:
-            reason = f"the certificate of {origin.peer} is not trusted: {error.verify_message}"
-            raise TransportError("connect", reason) from error
-        except (OSError, UnicodeError) as error:
-            if timeout.expired():
-                reason = f"no connection to {origin.peer} within {connect_timeout_s:g} seconds"
-            else:
-                said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                reason = f"no connection to {origin.peer}: {said}"
-            raise TransportError("connect", reason) from error
+                exchange = await self._begin(route.origin, way, head, body, float("inf"))
+        except TimeoutError:
+            pass
+        if exchange is None:
+            raise _late(route.origin, timeout_s)
+        try:
+            yield StreamedReply(exchange.status, exchange.headers, exchange.parts(silence_s))
+        finally:
+            exchange.end()
 
-    def _tls_to(self, origin: Origin) -> ssl.SSLContext | None:
+    def _route(self, url: str) -> tuple[Route, Way]:
+        found = self._routes.get(url)
+        if found is None:
+            if len(self._routes) >= _MAX_ROUTES:
+                self._routes.clear()
+            route = route_to(url, self._proxy, trust_env=self._options.trust_env)
+            found = self._routes[url] = (route, self._way_to(route.origin))
+        return found
+
+    def _way_to(self, origin: Origin) -> Way:
+        """Return what aiohttp's connector wants to know: where to, how, and through which proxy."""
+        scheme = "https" if origin.is_tls else "http"
+        url = URL.build(scheme=scheme, host=origin.host, port=origin.port)
+        proxy = origin.proxy
+        if proxy is None:
+            return Way("GET", url, loop=asyncio.get_running_loop(), ssl=self._tls_to(origin))
+        headers = {"Host": origin.peer, "User-Agent": USER_AGENT}
+        if proxy.authorization is not None:
+            headers["Proxy-Authorization"] = proxy.authorization
+        return Way(
+            "GET",
+            url,
+            headers={"Host": origin.peer},
+            loop=asyncio.get_running_loop(),
+            ssl=self._tls_to(origin),
+            proxy=URL.build(scheme="http", host=proxy.host, port=proxy.port),
+            proxy_headers=headers,
+        )
+
+    def _tls_to(self, origin: Origin) -> ssl.SSLContext | bool:
         if not origin.is_tls:
-            return None
+            return True
         if self._tls is None:
             self._tls = tls_context(None)
         return self._tls
 
+    async def _ask(self, origin: Origin, way: Way, head: bytes, body: bytes, timeout_s: float) -> HttpReply:
+        try:
+            async with asyncio.timeout(timeout_s):
+                exchange = await self._begin(origin, way, head, body, self._options.max_reply_bytes)
+                try:
+                    received = await exchange.read()
+                finally:
+                    exchange.end()
+        except TimeoutError:
+            pass
+        else:
+            headers = exchange.headers
+            return HttpReply(exchange.status, headers, in_utf8(received, headers.get("content-type", "")))
+        raise _late(origin, timeout_s)
 
-async def _open_connection(origin: Origin, connection: Connection, tls: ssl.SSLContext | None) -> None:
-    loop = asyncio.get_running_loop()
-    proxy = origin.proxy
-    if proxy is not None and tls is not None:
-        tunnel = await open_tunnel(proxy, origin.peer)
-        transport = await loop.start_tls(tunnel, connection, tls, server_hostname=origin.host)
-        connection.connection_made(cast("asyncio.Transport", transport))
-    elif proxy is not None:
-        await loop.create_connection(lambda: connection, proxy.host, proxy.port)
-    else:
-        name = origin.host if tls is not None else None
-        await loop.create_connection(lambda: connection, origin.host, origin.port, ssl=tls, server_hostname=name)
+    async def _begin(self, origin: Origin, way: Way, head: bytes, body: bytes, most_bytes: float) -> Exchange:
+        """Send a request and return it once the head of its reply is there."""
+        is_new_wanted = False
+        while True:
+            exchange = await self._connect(origin, way, most_bytes)
+            is_kept = exchange.is_kept
+            if is_kept and is_new_wanted:
+                exchange.abort()  # The server has closed one of its age.
+                continue
+            try:
+                await exchange.send(head, body)
+            except UnansweredError:
+                exchange.abort()
+            except BaseException:
+                exchange.abort()
+                raise
+            else:
+                return exchange
+            if not is_kept:
+                raise TransportError("broken", f"{origin.peer} ended the connection before its reply")
+            is_new_wanted = True  # The server had no use for that connection; on a new one the request counts.
+
+    async def _connect(self, origin: Origin, way: Way, most_bytes: float) -> Exchange:
+        connector = self._connector
+        if connector is None:
+            raise TransportError("connect", "the transport is closed")
+        failure: TransportError
+        try:
+            return Exchange(await connector.open(way), origin.peer, most_bytes)
+        except (ClientError, OSError, UnicodeError, RuntimeError) as error:
+            # Raised below: the messages of aiohttp may show a proxy's password, and stay out of the chain.
+            failure = connect_error(error, origin, self._options.connect_timeout_s)
+        raise failure from failure.__cause__
+
+
+def _late(origin: Origin, timeout_s: float) -> TransportError:
+    return TransportError("timeout", f"{origin.peer} did not reply within {timeout_s:g} seconds")

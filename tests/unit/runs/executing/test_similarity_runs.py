@@ -1,13 +1,14 @@
 """Facts about runs whose graders wait, lack something or err."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from evalhaven.api.rendering import output_item_text
+from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget
 from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.domain.tallies import CriterionTally
@@ -15,6 +16,10 @@ from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
+from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.catalog import Endpoint, Price
+from evalhaven.sampling.embeddings.embedder import serving
+from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault
 from tests.unit.runs.executed import CRITERIA, cancel, inline_run, lines, read_items, read_run, stored_eval
 
 
@@ -110,6 +115,60 @@ async def test_cosine_without_an_endpoint_fails_the_run_before_it_is_planned(
     assert ended.error is not None
     assert ended.error.code == "unsupported"
     assert "EVALHAVEN_EMBEDDINGS_BASE_URL" in ended.error.message
+
+
+PRICES = (Price("made-up", input=1000.0, cached_input=None, output=0.0),)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[EmbeddingsEndpoint]:
+    with EmbeddingsEndpoint() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def embedding(engine: Engine, endpoint: EmbeddingsEndpoint) -> AsyncIterator[Engine]:
+    """Return an engine with a priced endpoint of embeddings."""
+    target = Endpoint("priced", endpoint.url, prices=PRICES, retry_for_s=0.0).target("made-up")
+    async with WorkerPool(1) as workers, ModelCaller() as caller, serving(caller, target) as embedder:
+        yield replace(engine, facilities=Facilities(workers, embedder))
+
+
+async def test_tokens_and_dollars_of_embeddings_are_the_runs(embedding: Engine) -> None:
+    parent = await stored_eval(embedding, criteria=[similarity("cosine")])
+    rows = [{"item": {"a": "four", "b": "fives"}}, {"item": {"a": "four", "b": "fives"}}]
+    ended = await conduct(embedding, await inline_run(embedding, lines(rows), parent=parent))
+    [usage] = ended.tally.spending.usage
+
+    assert ended.status is RunStatus.COMPLETED
+    assert (usage.model, usage.role, usage.total_tokens) == ("made-up", "judge", 9)
+    assert usage.priced_cost == pytest.approx(0.009)
+
+
+@pytest.mark.parametrize("budget", [Budget(cost=0.02), Budget(tokens=20)])
+async def test_budget_of_a_run_ends_its_embeddings_too(
+    embedding: Engine, endpoint: EmbeddingsEndpoint, budget: Budget
+) -> None:
+    parent = await stored_eval(embedding, criteria=[similarity("cosine")])
+    rows = [{"item": {"a": f"{number:05}", "b": f"{number:06}"}} for number in range(1000)]
+    options = replace(DEFAULT_OPTIONS, budget=budget)
+    ended = await conduct(embedding, await inline_run(embedding, lines(rows), parent=parent, options=options))
+
+    assert ended.status is RunStatus.FAILED
+    assert ended.error is not None
+    assert ended.error.code == "budget_exceeded"
+    assert len([text for texts in endpoint.inputs for text in texts]) < 1500
+
+
+async def test_run_whose_embeddings_are_all_refused_alike_ends(embedding: Engine, endpoint: EmbeddingsEndpoint) -> None:
+    endpoint.faults.extend([Fault(401)] * 1000)
+    parent = await stored_eval(embedding, criteria=[similarity("cosine")])
+    rows = [{"item": {"a": f"{number:05}", "b": f"{number:06}"}} for number in range(1000)]
+    ended = await conduct(embedding, await inline_run(embedding, lines(rows), parent=parent))
+
+    assert ended.status is RunStatus.FAILED
+    assert ended.error is not None
+    assert ended.error.code == "embeddings_failed"
 
 
 async def test_a_run_that_was_canceled_gets_no_warnings(equipped: Engine) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from evalhaven.sampling.transport.client import Transport, TransportOptions, open_transport
+from evalhaven.sampling.transport.client import HttpTransport, TransportOptions, open_transport
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -14,7 +14,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
+async def transport() -> AsyncIterator[HttpTransport]:
     """Open a transport that gives up connecting after two seconds."""
     async with open_transport(TransportOptions(connect_timeout_s=2)) as opened:
         yield opened

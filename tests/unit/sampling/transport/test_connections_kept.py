@@ -10,6 +10,12 @@ from evalhaven.sampling.transport import client as transport_module
 from evalhaven.sampling.transport.client import Transport, TransportError, TransportOptions, open_transport
 from tests.unit.sampling.transport.raw_server import HEADERS, OK, Peer, answering, keep_answering, reply, serving
 
+
+def kept_by(transport: Transport) -> list[Any]:
+    """Return the connections that wait for a next request."""
+    return [each for kept in cast("Any", transport)._connector._conns.values() for each, _ in kept]
+
+
 # Keeping connections.
 
 
@@ -17,6 +23,33 @@ async def test_connection_is_kept_for_the_next_request(transport: Transport) -> 
     async with serving(keep_answering) as server:
         for _ in range(20):
             assert (await transport.post(server.url, HEADERS, b"{}", 10)).body == b"ok"
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trailer: 1\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+    ],
+    ids=["hints", "chunks", "trailers", "204", "304", "1.0"],
+)
+@pytest.mark.parametrize("step", [3, 1000], ids=["three bytes", "at once"])
+async def test_connection_is_kept_after_any_complete_reply(transport: Transport, sent: bytes, step: int) -> None:
+    async def behave(peer: Peer) -> None:
+        while True:
+            await peer.read()
+            for start in range(0, len(sent), step):
+                await peer.send(sent[start : start + step])
+                await asyncio.sleep(0)
+
+    async with serving(behave) as server:
+        for _ in range(3):
+            await transport.post(server.url, HEADERS, b"{}", 10)
     assert server.connections == 1
 
 
@@ -57,6 +90,23 @@ async def test_request_that_meets_the_end_of_its_kept_connection_is_sent_again_o
     assert [request.body for request in server.requests] == [b"first", b"second", b"second"]
 
 
+async def test_request_that_one_kept_connection_did_not_answer_goes_to_a_new_one(transport: Transport) -> None:
+    both = asyncio.Barrier(2)
+
+    async def behave(peer: Peer) -> None:
+        await peer.read()
+        if len(peer.server.requests) <= 2:
+            await both.wait()
+        await peer.send(OK)
+        await peer.read()  # and no reply
+
+    async with serving(behave) as server:
+        await asyncio.gather(*(transport.post(server.url, HEADERS, b"first", 10) for _ in range(2)))
+        assert (await transport.post(server.url, HEADERS, b"second", 10)).body == b"ok"
+    assert [request.body for request in server.requests] == [b"first", b"first", b"second", b"second"]
+    assert server.connections == 3
+
+
 async def test_request_is_not_sent_a_third_time(transport: Transport) -> None:
     async def behave(peer: Peer) -> None:
         if (await peer.read()).body != b"second":
@@ -88,12 +138,15 @@ async def test_request_whose_reply_had_begun_is_not_sent_again(transport: Transp
 
 @pytest.mark.parametrize("excess", [reply(b"no"), b"HTTP/1.1 200 OK\r\nX: ", b"nonsense"])
 @pytest.mark.parametrize("pause_s", [0, 0.05], ids=["at once", "later"])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunks"])
 async def test_reply_that_nobody_asked_for_is_not_taken_for_the_next_one(
-    transport: Transport, excess: bytes, pause_s: float
+    transport: Transport, excess: bytes, pause_s: float, is_chunked: bool
 ) -> None:
     async def behave(peer: Peer) -> None:
         request = await peer.read()
-        await peer.send(reply(request.body) + (b"" if pause_s else excess))
+        chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+        sent = chunks % (len(request.body), request.body) if is_chunked else reply(request.body)
+        await peer.send(sent + (b"" if pause_s else excess))
         if pause_s:
             await asyncio.sleep(pause_s)
             await peer.send(excess)
@@ -125,7 +178,7 @@ async def test_cookies_are_not_sent_back(transport: Transport) -> None:
     assert "cookie" not in server.requests[1].headers
 
 
-async def test_idle_connections_are_closed_after_a_while(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connections_are_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_module, "_MAX_IDLE_S", 0.05)
 
     async def behave(peer: Peer) -> None:
@@ -133,18 +186,16 @@ async def test_idle_connections_are_closed_after_a_while(transport: Transport, m
         await peer.send(OK)
         await peer.wait_for_end()
 
-    async with serving(behave) as server:
+    async with open_transport(TransportOptions()) as transport, serving(behave) as server:
         await transport.post(server.url, HEADERS, b"{}", 10)
         await asyncio.wait_for(server.ended.wait(), 2)
 
 
-async def test_connection_that_was_idle_for_too_long_is_not_used(
-    transport: Transport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with serving(keep_answering) as server:
+async def test_connection_that_was_idle_for_too_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "_MAX_IDLE_S", 0.05)
+    async with open_transport(TransportOptions()) as transport, serving(keep_answering) as server:
         await transport.post(server.url, HEADERS, b"{}", 10)
-        monkeypatch.setattr(transport_module, "_MAX_IDLE_S", 0.01)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         await transport.post(server.url, HEADERS, b"{}", 10)
     assert server.connections == 2
 
@@ -152,21 +203,21 @@ async def test_connection_that_was_idle_for_too_long_is_not_used(
 async def test_silent_connections_are_probed(transport: Transport) -> None:
     async with serving(keep_answering) as server:
         await transport.post(server.url, HEADERS, b"{}", 10)
-        [connection] = cast("Any", transport)._connections
-        assert connection._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        [connection] = kept_by(transport)
+        assert connection.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 # Many at once.
 
 
-async def test_each_of_a_thousand_requests_at_once_gets_its_own_reply(transport: Transport) -> None:
+async def test_each_of_a_thousand_requests_at_once_gets_its_own_reply() -> None:
     async def behave(peer: Peer) -> None:
         while True:
             request = await peer.read()
             await asyncio.sleep(0.01)
             await peer.send(reply(request.body))
 
-    async with serving(behave) as server:
+    async with open_transport(TransportOptions(connect_timeout_s=60)) as transport, serving(behave) as server:
 
         async def ask(number: int) -> None:
             for turn in range(2):
@@ -180,44 +231,18 @@ async def test_each_of_a_thousand_requests_at_once_gets_its_own_reply(transport:
     assert server.connections <= 1000
 
 
-async def test_more_requests_than_connections_wait_for_one() -> None:
-    async def behave(peer: Peer) -> None:
-        while True:
-            await peer.read()
-            await asyncio.sleep(0.005)
-            await peer.send(OK)
+async def test_three_thousand_requests_are_under_way_at_once() -> None:
+    count = 3000
+    everybody = asyncio.Event()
 
-    async with open_transport(TransportOptions(max_connections=3)) as transport, serving(behave) as server:
-        await asyncio.gather(*(transport.post(server.url, HEADERS, b"{}", 60) for _ in range(50)))
-    assert server.connections == 3
-    assert len(server.requests) == 50
-
-
-async def test_wait_for_a_connection_counts_as_time_of_the_request() -> None:
     async def behave(peer: Peer) -> None:
         await peer.read()
-        await peer.wait_for_end()
+        if len(peer.server.requests) == count:
+            everybody.set()
+        await everybody.wait()  # Nobody is answered before all have asked.
+        await peer.send(OK)
 
-    async with open_transport(TransportOptions(max_connections=1)) as transport, serving(behave) as server:
-        first = asyncio.create_task(transport.post(server.url, HEADERS, b"{}", 60))
-        await asyncio.wait_for(server.asked.wait(), 5)
-        for _ in range(2):
-            with pytest.raises(TransportError) as caught:
-                await transport.post(server.url, HEADERS, b"{}", 0.2)
-            assert caught.value.kind == "timeout"
-        first.cancel()
-        assert len(server.requests) == 1
-
-
-async def test_idle_connection_to_another_server_makes_room() -> None:
-    async with (
-        open_transport(TransportOptions(max_connections=2)) as transport,
-        serving(keep_answering) as first,
-        serving(keep_answering) as second,
-        serving(keep_answering) as third,
-    ):
-        for _ in range(3):
-            for server in (first, second, third):
-                assert (await transport.post(server.url, HEADERS, b"{}", 10)).body == b"ok"
-                assert len(cast("Any", transport)._connections) <= 2
-        assert first.connections + second.connections + third.connections > 3
+    async with open_transport(TransportOptions(connect_timeout_s=60)) as transport, serving(behave) as server:
+        answers = await asyncio.gather(*(transport.post(server.url, HEADERS, b"{}", 60) for _ in range(count)))
+    assert [answer.body for answer in answers] == [b"ok"] * count
+    assert server.most_open == count

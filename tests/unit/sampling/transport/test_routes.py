@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import traceback
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,8 @@ async def test_proxy_that_opens_no_tunnel_is_no_connection(sent: bytes, said: st
                 await transport.post("https://models.example/v1", HEADERS, b"{}", 10)
             await asyncio.wait_for(proxy.ended.wait(), 2)
     assert caught.value.kind == "connect"
-    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None  # aiohttp's have the proxy's address in them
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_proxy_that_ends_the_connection_is_no_connection() -> None:
@@ -164,6 +166,16 @@ async def test_proxy_that_ends_the_connection_is_no_connection() -> None:
             with pytest.raises(TransportError) as caught:
                 await transport.post("https://models.example/v1", HEADERS, b"{}", 10)
     assert caught.value.kind == "connect"
+
+
+async def test_proxy_that_is_not_there_is_named_without_its_password(free_tcp_port: int) -> None:
+    async with open_transport(TransportOptions(proxy=f"http://me:secret@127.0.0.1:{free_tcp_port}")) as transport:
+        for scheme in ("http", "https"):
+            with pytest.raises(TransportError, match=f"its proxy 127.0.0.1:{free_tcp_port}: ") as caught:
+                await transport.post(f"{scheme}://models.example/v1", HEADERS, b"{}", 10)
+            assert caught.value.kind == "connect"
+            assert caught.value.__cause__ is caught.value.__context__ is None
+            assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_request_cancelled_in_a_tunnel_closes_it() -> None:
@@ -206,28 +218,52 @@ async def test_proxy_of_the_environment_counts_only_when_told_and_never_for_this
 
 
 @pytest.mark.parametrize(
-    ("host", "is_by_proxy"),
+    ("url", "is_by_proxy"),
     [
-        ("models.example", True),
-        ("intern.example", False),
-        ("below.intern.example", False),
-        ("notintern.example", True),
-        ("an.other.example", False),
-        ("[::1]", False),
-        ("127.1.2.3", False),
-        ("app.localhost", False),
-        ("10.0.0.1", True),
+        ("https://models.example/", True),
+        ("https://intern.example/", False),
+        ("https://INTERN.example./", False),
+        ("https://below.intern.example/", False),
+        ("https://notintern.example/", True),
+        ("https://an.other.example/", False),
+        ("https://starred.example/", False),
+        ("https://an.starred.example/", False),
+        ("https://ported.example:8443/", False),
+        ("https://ported.example/", True),
+        ("https://default.example/", False),
+        ("https://bücher.example/", False),
+        ("https://[::1]/", False),
+        ("https://127.1.2.3/", False),
+        ("https://app.localhost/", False),
+        ("https://192.0.2.1/", True),
+        ("https://10.0.0.1/", False),
+        ("https://10.200.0.1:8000/", False),
+        ("https://192.0.2.7/", False),
+        ("https://192.0.2.8:8000/", False),
+        ("https://192.0.2.8/", True),
+        ("https://[2001:db8::1]/", False),
+        ("https://[2001:db8:0::0:1]/", False),
+        ("https://[2001:db8::2]/", True),
+        ("https://[2001:db8::3]:8000/", False),
+        ("https://[2001:db8::3]/", True),
+        ("https://[2001:db8::4]/", False),
+        ("https://[fd00::5]/", False),
     ],
 )
 def test_hosts_without_proxy_are_those_of_no_proxy_and_this_machine(
-    monkeypatch: pytest.MonkeyPatch, host: str, is_by_proxy: bool
+    monkeypatch: pytest.MonkeyPatch, url: str, is_by_proxy: bool
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    monkeypatch.setenv("no_proxy", "intern.example, .other.example")
-    assert (route_to(f"https://{host}/", None, trust_env=True).origin.proxy is not None) == is_by_proxy
-    assert route_to(f"https://{host}/", None, trust_env=False).origin.proxy is None
-    monkeypatch.setenv("no_proxy", "*")
-    assert route_to(f"https://{host}/", None, trust_env=True).origin.proxy is None
+    monkeypatch.setenv(
+        "no_proxy",
+        "Intern.example, .other.example,*.starred.example,ported.example:8443,default.example:443,bücher.example,"
+        "10.0.0.0/8,192.0.2.7,192.0.2.8:8000,[2001:db8::1],[2001:db8::3]:8000,2001:db8::4,fd00::/8,nonsense/x,[,:,",
+    )
+    assert (route_to(url, None, trust_env=True).origin.proxy is not None) == is_by_proxy
+    assert route_to(url, None, trust_env=False).origin.proxy is None
+    for everybody in ("*", "nobody.example, *"):
+        monkeypatch.setenv("no_proxy", everybody)
+        assert route_to(url, None, trust_env=True).origin.proxy is None
 
 
 async def test_unusable_proxy_of_the_environment_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

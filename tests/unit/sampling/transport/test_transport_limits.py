@@ -1,6 +1,7 @@
 """Facts about bounds: how large a reply may be, how long a request may take, and what is not sent at all."""
 
 import asyncio
+import contextlib
 import gzip
 import logging
 import socket
@@ -56,6 +57,21 @@ async def test_endless_head_is_too_large(transport: Transport, field: bytes) -> 
         error = await failure_of(transport, server)
     assert error.kind == "too_large"
     assert "headers of more than 256 kB" in str(error)
+
+
+async def test_endless_answer_of_a_proxy_is_no_connection() -> None:
+    async def behave(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            await peer.send(b"X-Same: and more\r\n" * 1000)
+
+    async with serving(behave) as proxy:
+        options = TransportOptions(proxy=f"http://127.0.0.1:{proxy.port}")
+        async with open_transport(options) as transport:
+            with pytest.raises(TransportError, match="proxy") as caught:
+                await transport.post("https://models.example/v1", HEADERS, b"{}", 10)
+    assert caught.value.kind == "connect"
 
 
 async def test_head_of_very_many_headers_is_too_large(transport: Transport) -> None:
@@ -138,13 +154,24 @@ async def test_trickle_ends_with_the_time_of_the_request(transport: Transport) -
 
 
 async def test_server_that_reads_nothing_ends_with_the_time_of_the_request(transport: Transport) -> None:
+    given_up = asyncio.Event()
+    read_bytes = 0
+
     async def behave(peer: Peer) -> None:
-        await asyncio.sleep(30)
+        nonlocal read_bytes
+        await given_up.wait()
+        with contextlib.suppress(ConnectionError):
+            while data := await peer.reader.read(1_000_000):
+                read_bytes += len(data)
+        peer.server.ended.set()
 
     async with serving(behave) as server:
         with pytest.raises(TransportError) as caught:
             await transport.post(server.url, HEADERS, b"x" * 30_000_000, 0.3)
-    assert caught.value.kind == "timeout"
+        assert caught.value.kind == "timeout"
+        given_up.set()
+        await asyncio.wait_for(server.ended.wait(), 5)
+    assert read_bytes < 30_000_000, "what was not sent yet is not sent any more"
 
 
 async def test_refused_and_unresolved_hosts_are_not_connected(transport: Transport) -> None:
@@ -177,11 +204,27 @@ async def test_host_that_accepts_nobody_is_given_up_after_the_connect_timeout() 
     assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize("value", [f"{KEY}\r\nX-Injected: 1", f"{KEY}\n", f"{KEY}\r", f"{KEY}é"])
-async def test_header_that_cannot_be_sent_is_refused_without_being_shown(transport: Transport, value: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", f"{KEY}\r\nX-Injected: 1"),
+        ("Authorization", f"{KEY}\n"),
+        ("Authorization", f"{KEY}\r"),
+        ("Authorization", f"{KEY}é"),
+        ("Authorization", f"{KEY}\0"),
+        ("Authorization", f"{KEY}\x7f"),
+        ("X Blank", KEY),
+        ("X-Blank ", KEY),
+        ("X-Injected: 1\r\nX", KEY),
+        ("", KEY),
+    ],
+)
+async def test_header_that_cannot_be_sent_is_refused_without_being_shown(
+    transport: Transport, name: str, value: str
+) -> None:
     async with serving(answering(OK)) as server:
         with pytest.raises(ValueError, match="header") as caught:
-            await transport.post(server.url, {"Authorization": value}, b"{}", 10)
+            await transport.post(server.url, {name: value}, b"{}", 10)
         assert server.connections == 0
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
@@ -231,6 +274,7 @@ async def test_no_failure_shows_a_key_or_a_prompt(
             for url in (f"{server.url}?key={KEY}", f"https://127.0.0.1:{server.port}/?key={KEY}"):
                 with pytest.raises(TransportError) as caught:
                     await transport.post(url, HEADERS, prompt.encode(), 0.5)
+                assert caught.value.__cause__ is caught.value.__context__ is None
                 shown += "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__)
     async with serving(answering(reply(b"said", f"Set-Cookie: {KEY}"))) as server:
         shown += repr(await transport.post(server.url, HEADERS, b"{}", 10))
