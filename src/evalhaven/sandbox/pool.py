@@ -29,7 +29,7 @@ class SandboxRefusedError(Exception):
 
 
 class HostPool:
-    """Starts hosts before they are needed, a few for each environment; an async context manager, which ends them."""
+    """Starts a few hosts before they are needed; an async context manager, which ends them on exit."""
 
     def __init__(self, isolation: Isolation, limits: Limits | None = None, canaries: Sequence[Path] = ()) -> None:
         """Start nothing yet.
@@ -37,7 +37,7 @@ class HostPool:
         Args:
             isolation: What `choose_isolation` found.
             limits: What hosts, calls and graders may use; None: the defaults.
-            canaries: Files that no host must be able to open.
+            canaries: Files that no host may be able to open.
         """
         self.limits = limits or Limits()
         self.slots = HostSlots(max(1, self.limits.hosts - _WARM))
@@ -50,7 +50,7 @@ class HostPool:
 
     @classmethod
     def with_layers(cls, layers: Layers, limits: Limits, canaries: Sequence[Path] = ()) -> Self:
-        """Make a pool whose hosts have these walls, whatever holds here."""
+        """Make a pool whose hosts have these walls, whatever isolation holds here."""
         pool = cls(Isolation(None, {}), limits, canaries)
         pool._layers = layers
         return pool
@@ -78,7 +78,7 @@ class HostPool:
         Args:
             source: Defines `grade(sample, item)`.
             environment: What it can import.
-            hosts: Most hosts that it has at once.
+            hosts: Most hosts that it may have at once.
 
         Raises:
             SandboxRefusedError: No isolation holds here.
@@ -96,7 +96,7 @@ class HostPool:
         """Return a host that is ready for a source.
 
         Raises:
-            HostStartError: None can be started.
+            HostStartError: No host can be started.
         """
         warm = self._warm[environment]
         while warm:
@@ -108,7 +108,7 @@ class HostPool:
         return await open_host(self._starter, environment, self.limits.start_s)
 
     def _keep_warm(self, environment: Environment) -> None:
-        """Have hosts ready for the environment that was asked for last, and for no other."""
+        """Keep hosts ready for the environment that was requested last, and for no other."""
         self._latest = environment
         for other in [each for each in self._warm if each != environment]:
             for link in self._warm.pop(other):
@@ -122,7 +122,7 @@ class HostPool:
         try:
             link = await open_host(self._starter, environment, self.limits.start_s)
         except HostStartError:
-            return  # whoever needs a host tries again, and is told why
+            return  # whoever needs a host will try again and get the error
         finally:
             self._warming[environment] -= 1
         if environment == self._latest:
@@ -131,15 +131,15 @@ class HostPool:
             await end_host(self._starter, link)
 
     def list_hosts(self) -> list[Host]:
-        """Return every host there is, warm ones too."""
+        """Return all hosts, including warm ones."""
         return [] if self._layers is None else self._starter.list_living()
 
     def start_task(self, function: Callable[..., Coroutine[object, object, object]], *arguments: object) -> None:
-        """Have something done beside the callers."""
+        """Run something in the background."""
         self._tasks.start_soon(function, *arguments)
 
     def watch(self, session: Session) -> None:
-        """Have a session's use of time and memory checked until it is forgotten."""
+        """Have the watchdog check a session's use of time and memory until `bury`."""
         self._watchdog.add(session)
 
     async def bury(self, session: Session) -> str:

@@ -1,4 +1,4 @@
-"""How many hosts there are at once, and who is given the next one."""
+"""How many hosts there may be at once, and who gets the next one."""
 
 from typing import TYPE_CHECKING
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 class HostSlots:
     """A bound on the hosts of all graders; those that have to wait are served in the order in which they came.
 
-    Whoever holds a slot while others wait gives it back when its host has nothing to do, or after its turn.
+    A holder gives its slot back while others wait: as soon as its host has nothing to do, or after its turn.
     """
 
     def __init__(self, most: int) -> None:
-        """Give none yet.
+        """Give out none yet.
 
         Args:
-            most: How many there are, at least 1.
+            most: How many slots there are, at least 1.
         """
         self._free = most
         self._waiting: dict[SandboxedGrader, None] = {}
@@ -24,11 +24,11 @@ class HostSlots:
 
     @property
     def has_waiting(self) -> bool:
-        """Tell whether somebody waits for a slot."""
+        """Tell whether a grader waits for a slot."""
         return bool(self._waiting)
 
     def take(self, claimant: "SandboxedGrader") -> bool:
-        """Tell whether a slot was free; else the claimant waits, and its `take_slot` is called in its turn."""
+        """Take a slot and tell whether one was free; else the claimant waits until its `take_slot` is called."""
         if self._free and not self._waiting:
             self._hand_to(claimant)
             return True
@@ -39,7 +39,7 @@ class HostSlots:
         return False
 
     def give_back(self, holder: "SandboxedGrader") -> None:
-        """Free one of the slots of a holder, and hand it to whoever has waited longest."""
+        """Free one of a holder's slots, and give it to the grader that has waited longest."""
         self._free += 1
         self._holding[holder] -= 1
         if not self._holding[holder]:
@@ -51,7 +51,7 @@ class HostSlots:
                 self._hand_to(claimant)
 
     def forget(self, claimant: "SandboxedGrader") -> None:
-        """Let a claimant wait no more."""
+        """Take a claimant off the queue."""
         self._waiting.pop(claimant, None)
 
     def _hand_to(self, claimant: "SandboxedGrader") -> None:
