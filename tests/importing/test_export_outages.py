@@ -78,7 +78,7 @@ def test_retries_are_shown_on_a_terminal(tmp_path: Path, closed_url: str) -> Non
     [
         (b"<html><script>x()</script><body>Please <b>log in</b></body></html>", "it answers with an HTML page ("),
         (b"", "it answers with nothing ("),
-        (b'{"object": "list", "data": [', "the body is not whole: "),
+        (b'{"object": "list", "data": [', "the body is incomplete: "),
     ],
 )
 def test_page_of_somebody_else_is_named_as_what_it_is(
@@ -159,7 +159,7 @@ def test_import_into_what_is_no_server_of_ours_says_so(tmp_path: Path, small_acc
         outcome = run_import("archive", archive, "--url", hosted.base_url)
 
     assert outcome.status == 1, outcome
-    assert "is no server of Evalhaven: it answers 200, text/html" in outcome.err
+    assert "is not an Evalhaven server: it answers 200, text/html" in outcome.err
     assert "Traceback" not in outcome.err
 
 

@@ -91,7 +91,7 @@ def test_any_other_json_is_a_fault(value: object) -> None:
             frame([0, 0.5, None, "", "", 0.1])
             + frame([1, 0.5, None, "", "", 0.1])
             + frame([2, 0.5, None, "", "", 0.1]),
-            "nobody",
+            "was not made",
         ),
         (frame([0, None, None, "", "", 0.1]), "a reply has neither a score nor an error, or both"),
         (frame([0, 0.5, "exception", "", "", 0.1]), "a reply has neither a score nor an error, or both"),
