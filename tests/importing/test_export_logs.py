@@ -1,4 +1,4 @@
-"""Stored completions and responses in an export: all of them, to the letter, and once."""
+"""Stored completions and responses in an export: all of them, verbatim, and only once."""
 
 import gzip
 import json
@@ -36,7 +36,7 @@ def asked(hosted: HostedStandin, ending: str) -> int:
 
 
 def assert_logs_are_there(directory: Path, hosted: HostedStandin) -> None:
-    """Compare what the archive holds with what is stored, letter by letter."""
+    """Compare what the archive holds with what is stored, character by character."""
     assert objects_of(directory, "stored_completions") == hosted.logs.completions
     messages = objects_of(directory, "completion_messages")
     assert messages.keys() == hosted.logs.completions.keys()

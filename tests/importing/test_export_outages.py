@@ -1,4 +1,4 @@
-"""A server that is not there, or goes away: it is said while it is tried again, and given up in words."""
+"""Servers that are down or go away: each retry is reported, and so is giving up, with its reason."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def test_address_that_does_not_answer_is_named_while_it_is_tried_and_given_up(tm
     process = start_export(closed_url, directory, *FEW)
     assert process.stdout is not None
     first = process.stdout.readline()
-    # It is told before the second try, not after the last one.
+    # It is reported before the second try, not after the last one.
     assert process.poll() is None
     rest, _ = process.communicate(timeout=60)
 
@@ -123,7 +123,7 @@ def test_server_that_dies_on_the_way_ends_the_export_and_a_later_one_goes_on(
         assert "(1 of 3 tries failed)" in output
         assert "The export has not ended. What is there stays. To go on: evalhaven export-hosted" in output
         assert f"{hosted.base_url} does not answer: the connection ended before the answer was there" in output
-        # Nobody asks a server that is gone for each of the other runs and files.
+        # A server that is gone is not asked for each of the other runs and files.
         assert asked < 40
         assert Archive.open(tmp_path).manifest.failures == []
         hosted.refuses_connections = False

@@ -53,11 +53,11 @@ def log_catalog(catalog: Catalog) -> None:
 
 
 def embeddings_target(settings: Settings, catalog: Catalog) -> Target | None:
-    """Return the model of embeddings at its endpoint; None where none is configured.
+    """Return the embeddings model at its endpoint; None if none is configured.
 
-    The endpoint is the one at the address of the settings, else OpenAI's where its key configures the models, else the
-    one that the catalogue says serves this very model. An endpoint of the catalogue at the same address lends its
-    certificates, proxy, prices, limits and key.
+    The endpoint is the one at the address in the settings, else OpenAI's if its key configures the models, else the
+    one that serves this model according to the catalogue. If the catalogue has an endpoint at the same address, its
+    certificates, proxy, prices, limits and key are used.
     """
     model, key = settings.embeddings_model, _revealed(settings.embeddings_api_key)
     url = settings.embeddings_base_url

@@ -34,7 +34,7 @@ def execute_runs(settings: Settings, parent_pid: int) -> None:
     die_with_parent(parent_pid)
     close_to_neighbours()
     allow_many_connections()
-    gc.freeze()  # what was imported stays for good
+    gc.freeze()  # imported modules stay for the life of the process
     anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

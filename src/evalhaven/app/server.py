@@ -96,7 +96,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
     structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
-    gc.freeze()  # what was imported stays for good
+    gc.freeze()  # imported modules stay for the life of the process
     uvicorn.Server(config).run(sockets=[listener])
 
 

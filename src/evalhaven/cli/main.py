@@ -52,8 +52,8 @@ Port = Annotated[
 
 def main() -> None:
     """Run the command line."""
-    # Imported modules stay for good: collecting garbage among them would take a quarter of the startup time. And with
-    # a thousand calls in flight, the executor would spend a third of its time looking through what waits for answers.
+    # Imported modules stay: collecting garbage among them would take a quarter of the startup time. And with a thousand
+    # calls in flight, the executor would spend a third of its time looking through what waits for answers.
     gc.set_threshold(*_COLLECT_AFTER)
     application()
 

@@ -90,7 +90,7 @@ class Manifest(msgspec.Struct):
 
     Attributes:
         asked: None in archives of releases that did not keep it.
-        finished_at: None while an export is under way or after one that was interrupted.
+        finished_at: None while an export is in progress, and after one that was interrupted.
         lacking: Whether something is known to be missing although nothing failed.
         failures: What could not be fetched.
         notes: What was fetched but may still change, or differs from what the API announced.

@@ -65,7 +65,7 @@ class PageSize:
         return True
 
     def lower_ceiling(self) -> bool:
-        """Fall back to the size that every server accepts, for good; return False if the size is not above that."""
+        """Fall back permanently to the size that every server accepts; return False if the size is not above that."""
         if self.value <= _SAFE_PAGE_SIZE:
             return False
         self.value, self.ceiling, self._good = _SAFE_PAGE_SIZE, _SAFE_PAGE_SIZE, 0

@@ -169,7 +169,7 @@ def _visible_headers(client: HostedClient, response: httpx2.Response) -> list[li
 
 
 def _summary(body: bytes) -> dict[str, object]:
-    """Return the members of a list beside its data, and the order of its objects; nothing if the body is not a list."""
+    """Return what a list says besides its data, and the order of its objects; {} if the body is not a list."""
     try:
         document = jsontext.parse(body)
     except InvalidJsonError:
