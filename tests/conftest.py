@@ -8,7 +8,7 @@ import pytest
 
 from tests.sizes import IS_SOAK, SEED, SIZES
 
-pytest_plugins = ["tests.databases", "tests.figures", "tests.llama.server", "tests.require_all"]
+pytest_plugins = ["tests.databases", "tests.figures", "tests.llama.server", "tests.require_all", "tests.tiers"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

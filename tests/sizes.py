@@ -1,4 +1,4 @@
-"""The one table of how large each proof is: reduced in `make test`, whole in `make soak`."""
+"""The one table of how large each proof is: reduced in `make check`, whole in `make soak`."""
 
 import os
 import secrets

@@ -230,6 +230,16 @@ def test_sample_in_input_messages_is_warned_of_and_refused_where_asked(
     assert http.get(f"{path}?limit=1").json()["first_id"] == before
 
 
+def test_rows_that_are_graded_as_they_are_are_not_sampled_because_of_an_unknown_key(
+    make_run: MakeRun, parent: dict[str, Any]
+) -> None:
+    source = {"type": "file_content", "content": [{"item": {"a": "b"}}]}
+    run = make_run(parent, data_source={"type": "jsonl", "source": source, "model": "a-model"})
+
+    assert run["model"] == ""
+    assert [each["pointer"] for each in run["evalhaven"]["warnings"]] == ["/data_source/model"]
+
+
 _MESSAGES = "data_source.input_messages"
 _PARAMS = "data_source.sampling_params"
 REFUSED = {

@@ -156,6 +156,7 @@ def test_the_layers_are_those_that_lint_checks(repository: Path) -> None:
     section = read(repository, "ARCHITECTURE.md").partition("\n## Layers\n")[2].partition("\n## ")[0]
 
     assert fenced(section, "")[0].splitlines() == contracts[0]["layers"]
+    assert f"`{' > '.join(contracts[0]['layers'])}`" in read(repository, "CONTRIBUTING.md")
 
 
 def test_the_layout_names_every_part_of_the_package(repository: Path) -> None:

@@ -65,7 +65,7 @@ def test_damaged_content_is_named_and_the_rest_comes_over(tmp_path: Path, damage
     assert f"files/{FILE_ID}.content" in outcome.out
     assert outcome.counts["output items"] == (3, 0, 0)
     # Its rows are rebuilt, like those of a missing file.
-    assert f"files {FILE_ID}: its rows were made again from output items" in outcome.out
+    assert f"files {FILE_ID}: its rows were rebuilt from output items" in outcome.out
     assert "Traceback" not in outcome.err
 
 

@@ -162,7 +162,7 @@ def test_what_the_api_no_longer_has_is_said_and_rows_are_recovered(tmp_path: Pat
         outcome = run_import("openai", "--base-url", hosted.base_url, environment={"OPENAI_API_KEY": KEY}, cwd=tmp_path)
 
     assert outcome.status == 3, outcome
-    assert f"files {file_id}: its rows were made again from output items" in outcome.out
+    assert f"files {file_id}: its rows were rebuilt from output items" in outcome.out
     assert f"file of {file_id} could not be exported" in outcome.out
     # As the account has it, row for row, except for white space.
     original = small_account.client.get(f"/v1/files/{file_id}/content").content

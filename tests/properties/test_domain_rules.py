@@ -33,6 +33,7 @@ from tests.properties.json_texts import (
     spelled_bytes,
 )
 from tests.unit.domain.still_clock import StillClock
+from tests.unit.written import criteria_of
 
 CRITERIA = 3
 ERROR = ItemError("c", "m")
@@ -186,11 +187,13 @@ def test_every_key_can_be_reached_also_through_json_strings(item: JsonObject, ke
 
 
 @given(VALUES, TEMPLATES)
-def test_checks_of_templates_take_any_document(criteria: JsonValue, text: str) -> None:
-    assert isinstance(criteria_cautions(criteria, criteria), list)
-    assert isinstance(
-        criteria_cautions([{"input": text, "reference": criteria}], {"additionalProperties": False}), list
+def test_checks_of_templates_take_any_text_and_any_schema(schema: JsonValue, text: str) -> None:
+    [check] = criteria_of(
+        [{"type": "string_check", "name": "n", "input": text, "reference": text[::-1], "operation": "eq"}]
     )
+
+    assert isinstance(criteria_cautions([check], schema), list)
+    assert isinstance(criteria_cautions([check], {"additionalProperties": False}), list)
 
 
 SAID = st.fixed_dictionaries(

@@ -155,7 +155,8 @@ async def _hold(orders: dict[str, Any], environment: Environment) -> None:
         await grader.call(False, {})
         tasks.start_soon(grader.call, True, {})
         # Besides the busy one, two are kept warm.
-        while len(pool._warm[environment]) < _WARM:  # noqa: ASYNC110 - no event tells
+        assert pool._hosts is not None
+        while len(pool._hosts._warm[environment]) < _WARM:  # noqa: ASYNC110 - no event tells
             await anyio.sleep(0.01)
         _print({"pids": [host.pid for host in pool.list_hosts()]})
 

@@ -1,5 +1,6 @@
 """Facts about the tree itself that no other tool checks."""
 
+import ast
 import re
 import sys
 import tomllib
@@ -23,6 +24,14 @@ def read_pins(lines: Iterable[str]) -> dict[str, str]:
     """Return name → version of a compiled requirements file."""
     matches = (re.match(r"([a-z0-9.-]+)==([^\s;]+)", line) for line in lines)
     return {match[1]: match[2] for match in matches if match}
+
+
+def imported_names(path: Path) -> list[str]:
+    """Return what of the package a module imports, within functions and for types too."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [each.module or "" for each in nodes if isinstance(each, ast.ImportFrom)]
+    names += [alias.name for each in nodes if isinstance(each, ast.Import) for alias in each.names]
+    return [name for name in names if name.partition(".")[0] == "evalhaven"]
 
 
 def test_requirements_name_no_host(repository: Path) -> None:
@@ -83,6 +92,13 @@ def test_no_top_level_package_hides_behind_a_standard_module_name(repository: Pa
     names = {path.stem for path in (repository / "src" / "evalhaven").iterdir() if path.stem[0] != "_"}
 
     assert names & set(sys.stdlib_module_names) == set()
+
+
+def test_packages_import_nothing_of_their_own(repository: Path) -> None:
+    # A circle through a package itself is the one kind that import-linter's contract does not see.
+    importing = [path for path in list_sources(repository) if path.name == "__init__.py" and imported_names(path)]
+
+    assert importing == []
 
 
 def test_source_files_can_be_held_in_the_head(repository: Path) -> None:

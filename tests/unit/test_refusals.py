@@ -23,6 +23,7 @@ from evalhaven.storage.database import sqlite_url
 from evalhaven.storage.schema import upgrade_database
 from evalhaven.wire.graders import GraderStringCheck
 from tests.unit.storage.stored import blob_path, opened, store_file
+from tests.unit.written import criteria_of
 
 CLOSED = {"type": "object", "properties": {f"field{n}": {} for n in range(5000)}, "additionalProperties": False}
 
@@ -166,9 +167,9 @@ async def test_such_a_criterion_is_an_error_of_the_grade_not_a_zero() -> None:
 
 
 def test_warnings_do_not_multiply() -> None:
-    criteria = [{"type": "string_check", "input": "{{ item.zz }}" * 3000, "reference": ""}]
+    check = {"type": "string_check", "name": "n", "input": "{{ item.zz }}" * 3000, "reference": "", "operation": "eq"}
 
-    cautions = criteria_cautions(cast("JsonValue", criteria), cast("JsonValue", CLOSED))
+    cautions = criteria_cautions(criteria_of([check]), cast("JsonValue", CLOSED))
 
     assert len(cautions) == MAX_CAUTIONS + 1
     assert max(len(caution.message) for caution in cautions) < 1000

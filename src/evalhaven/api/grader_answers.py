@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evalhaven.api.extensions import grade_extension
+from evalhaven.api.rendering.extensions import grade_extension
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError

@@ -10,7 +10,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.domain import jsontext
 from evalhaven.wire.contract import JsonObject
 from evalhaven.wire.errors import ErrorResponse

@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
 from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
-from evalhaven.app.server_link import beat, die_with_parent, follow_parent
+from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import blob_store, database_url, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
@@ -19,11 +19,12 @@ from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.executing.conductor import CHUNKS_AT_ONCE
 from evalhaven.runs.executing.executor import Executor
+from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.patience import Patience
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.embeddings.embedder import open_embedder
+from evalhaven.sandbox.inside.parent import die_with_parent
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database

@@ -1,29 +1,14 @@
-"""The executor's link to its server: it receives wake-ups, reports its state, and ends with the server."""
+"""The executor's link to its server: it receives wake-ups, reports its state, and notices the server's end."""
 
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
 
-_PR_SET_PDEATHSIG = 1
 _BEAT_S = 1.0
 _SHOWN_CHARS = 300
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Let the kernel kill this process when its parent ends; end at once if the parent is already gone.
-
-    Args:
-        parent_pid: Process id of the parent as it was before this process started.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 async def follow_parent(on_wake: Callable[[], None]) -> None:

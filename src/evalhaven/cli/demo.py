@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from evalhaven.cli.shell import EXIT_INTERRUPTED
 from evalhaven.stats.intervals import wilson_interval
 
 JsonObject = dict[str, Any]
@@ -40,7 +41,6 @@ REQUEST_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.1
 LOG_TAIL_LINES = 20
 FAILURES_SHOWN = 3
-EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
 class DemoError(Exception):

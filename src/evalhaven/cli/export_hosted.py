@@ -11,12 +11,12 @@ import typer
 
 from evalhaven.cli.export_report import (
     ProgressBars,
-    print_error,
     print_forecast,
     print_line,
     print_nothing_found,
     print_summary,
 )
+from evalhaven.cli.shell import EXIT_INTERRUPTED, print_error
 
 if TYPE_CHECKING:
     from evalhaven.importers.hosted.account import Account
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 EXIT_COMPLETE = 0
 EXIT_CANNOT_START = 1
 EXIT_INCOMPLETE = 3
-EXIT_INTERRUPTED = 130
 
 ToDir = Annotated[
     Path, typer.Option(metavar="DIR", help="Directory for the archive. Name the same one again to continue an export.")

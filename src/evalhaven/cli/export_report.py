@@ -142,9 +142,3 @@ def _print_findings(console: Console, title: str, findings: "list[Finding]") -> 
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if len(findings) > FINDINGS_SHOWN:
         console.print(f"  ... and {len(findings) - FINDINGS_SHOWN:,} more; manifest.json names all.", highlight=False)
-
-
-def print_error(message: str) -> None:
-    """Print why something cannot be done."""
-    console = Console(stderr=True)
-    console.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)

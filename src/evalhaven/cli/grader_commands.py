@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,8 +32,9 @@ def install(
 ) -> None:
     """Install the libraries that python graders import, as a hosted image has them. Only wheels are installed."""
     from evalhaven.app.python_graders import grader_environments
-    from evalhaven.cli.main import fail, read_settings
+    from evalhaven.cli.grader_report import closed_note
     from evalhaven.cli.running_server import settings_in_effect
+    from evalhaven.cli.shell import fail, read_settings
     from evalhaven.graders.python.environments import closed_directory
     from evalhaven.graders.python.installing import InstallError, PackageSource, install_environment
 
@@ -60,19 +60,10 @@ def install(
 def doctor(data_dir: DataDir = None) -> None:
     """Show how python graders are isolated here, and which libraries and nltk corpora they have."""
     from evalhaven.cli.grader_report import report
-    from evalhaven.cli.main import read_settings
     from evalhaven.cli.running_server import settings_in_effect
+    from evalhaven.cli.shell import read_settings
 
     console = Console(highlight=False, soft_wrap=True, markup=False)
     settings, whose = settings_in_effect(prefer_command_line(read_settings(data_dir=data_dir), data_dir, None))
     console.print(whose)
     raise typer.Exit(report(settings, console))
-
-
-def closed_note(directory: Path) -> str:
-    """Say what it means for a server that runs as root if only its owner may enter a directory."""
-    return (
-        f"{directory} may be entered by its owner only. A server that runs as root gives each grader a user of its "
-        "own, which cannot read libraries there unless namespaces isolate it: let EVALHAVEN_GRADER_ENVIRONMENTS name "
-        "a directory that everybody may enter, or run the server without privileges."
-    )

@@ -3,12 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 from rich.console import Console
 
 from evalhaven.app.python_graders import grader_environments, isolation_choice
-from evalhaven.cli.grader_commands import closed_note
 from evalhaven.graders.python.environments import Environments, LibraryEnvironment, closed_directory
 from evalhaven.graders.python.image import DEFAULT_IMAGE, IMAGES, Image
 from evalhaven.graders.python.installing import deviations
@@ -118,3 +118,12 @@ def _corpora_notes(environments: Environments) -> Iterator[str]:
 def _has_corpus(environments: Environments, name: str) -> bool:
     place = environments.nltk_data
     return place is not None and ((place / name).exists() or (place / f"{name}.zip").exists())
+
+
+def closed_note(directory: Path) -> str:
+    """Say what it means for a server that runs as root if only its owner may enter a directory."""
+    return (
+        f"{directory} may be entered by its owner only. A server that runs as root gives each grader a user of its "
+        "own, which cannot read libraries there unless namespaces isolate it: let EVALHAVEN_GRADER_ENVIRONMENTS name "
+        "a directory that everybody may enter, or run the server without privileges."
+    )

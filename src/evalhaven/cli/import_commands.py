@@ -159,6 +159,6 @@ def import_langfuse(
 
 
 def _settings(data_dir: Path | None, url: str | None) -> "Settings":
-    from evalhaven.cli.main import read_settings
+    from evalhaven.cli.shell import read_settings
 
     return prefer_command_line(read_settings(data_dir=data_dir, url=url), data_dir, url)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from evalhaven.app.client import IN_PROCESS_URL, find_server, open_client
 from evalhaven.app.stores import StartError, database_path
+from evalhaven.cli.shell import EXIT_INTERRUPTED, print_error
 from evalhaven.importers.source import ImportSource, SourceError
 from evalhaven.importers.transfer import Transfer, TransferError, TransferReport
 from evalhaven.settings import Settings
@@ -20,7 +21,6 @@ from evalhaven.telemetry import configure_logging
 EXIT_COMPLETE = 0
 EXIT_FAILED = 1
 EXIT_INCOMPLETE = 3
-EXIT_INTERRUPTED = 130
 _SHOWN_LINES = 20
 
 
@@ -48,7 +48,7 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
                 settings = settings.model_copy(update={"data_dir": Path(nowhere)})
             report = anyio.run(_transfer, source, settings, target, is_check)
         except (TransferError, SourceError, StartError, OSError) as error:
-            _print_error(_reason_of(error))
+            print_error(_reason_of(error))
             _print_line(Console(stderr=True), "What came over stays. To continue, run the same command again.")
             return EXIT_FAILED
         except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -
     try:
         source = ArchiveSource.open(directory)
     except SourceError as error:
-        _print_error(str(error))
+        print_error(str(error))
         return EXIT_FAILED
     if logs := source.logs():
         counts = " and ".join(f"{count:,} {_words(kind)}" for kind, count in logs.items())
@@ -90,7 +90,7 @@ def open_and_import(open_source: Callable[[], ImportSource], settings: Settings,
     try:
         source = open_source()
     except SourceError as error:
-        _print_error(str(error))
+        print_error(str(error))
         return EXIT_FAILED
     return run_import(source, settings, is_check=is_check)
 
@@ -130,7 +130,7 @@ def _print_report(report: TransferReport, console: Console, *, is_check: bool) -
     reasons = [f"{_words(kind)} {public_id or '(no id)'}: {reason}" for kind, public_id, reason in report.refusals]
     _print_lines(console, "Cannot come over", reasons, refused)
     will_be = "will be" if is_check else "were"
-    recovered = [f"files {file_id}: its rows {will_be} made again from output items" for file_id in report.recovered]
+    recovered = [f"files {file_id}: its rows {will_be} rebuilt from output items" for file_id in report.recovered]
     _print_lines(console, "Not in the source", recovered)
     _print_lines(console, "To look at", report.notes)
 
@@ -148,11 +148,6 @@ def _print_lines(console: Console, title: str, lines: Sequence[str], total: int 
 
 def _print_line(console: Console, line: str) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _print_error(message: str) -> None:
-    console = Console(stderr=True)
-    console.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def _words(kind: str) -> str:

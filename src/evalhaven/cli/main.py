@@ -3,10 +3,9 @@
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated, Never
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from evalhaven import __version__
@@ -14,9 +13,9 @@ from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, pr
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
-from evalhaven.settings import PREFIX, Settings, unknown_variables
 
 application = typer.Typer(
     name="evalhaven",
@@ -34,9 +33,7 @@ application.add_typer(import_commands, name="import")
 application.add_typer(grader_commands, name="graders")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 
-EXIT_INTERRUPTED = 130
 _COLLECT_AFTER = (50_000, 20, 50)
-_errors = Console(stderr=True)
 
 Host = Annotated[
     str | None,
@@ -164,29 +161,3 @@ def upgrade(data_dir: DataDir = None) -> None:
         fail(f"The database cannot be opened: {str(error.orig).strip()}")
     lock.release()
     print(f"The database is at revision {wanted} (it was at {before or 'none'}).")
-
-
-def read_settings(**given: object) -> Settings:
-    """Return the settings: what the command line gave, else the environment, else the defaults."""
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + str(first["loc"][0]).upper()
-        # Keys, and passwords in addresses, stay out of the logs of services.
-        is_secret = any(word in name for word in ("KEY", "URL"))
-        fail(f"{name}: {first['msg']}." if is_secret else f"{name}: {first['msg']} (it is {first['input']!r}).")
-    for name in unknown_variables():
-        _errors.print(f"Warning: {name} is not a setting of Evalhaven; `evalhaven doctor` lists them.")
-    return settings
-
-
-def fail(message: str) -> Never:
-    """Print an error and end with status 1."""
-    print_error(message)
-    sys.exit(1)
-
-
-def print_error(message: str) -> None:
-    """Print an error."""
-    _errors.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)

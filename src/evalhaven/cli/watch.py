@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from evalhaven.cli.run_watcher import Display
     from evalhaven.settings import Settings
 
-EXIT_INTERRUPTED = 130
 EPILOG = (
     "Exit status: 0 the run completed, whatever the results (with --once also: it is still in progress), "
     "1 it failed, does not meet --fail-under or --fail-on-error, or cannot be watched, 2 the command line is wrong, "
@@ -76,9 +75,9 @@ def watch(
 
     from evalhaven.cli.demo import end_like_ctrl_c
     from evalhaven.cli.figure_texts import make_printable
-    from evalhaven.cli.main import fail, print_error, read_settings
     from evalhaven.cli.run_verdict import EXIT_LOST, Demands, exit_status
     from evalhaven.cli.run_watcher import BlockDisplay, JsonDisplay, LineDisplay, follow_run
+    from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, print_error, read_settings
     from evalhaven.cli.watched_run import LostError, WatchedRun, WatchError
     from evalhaven.telemetry import configure_logging
 

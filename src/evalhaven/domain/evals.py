@@ -3,10 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from evalhaven.domain.grader_parts import with_parts
+from pydantic import ConfigDict, TypeAdapter
+
+from evalhaven.domain.criteria import Criteria
+from evalhaven.domain.documents import Document
+from evalhaven.domain.grader_parts import AnyGrader, with_parts
 from evalhaven.domain.ids import EvalId
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.wire.data_source_configs import (
+    CreateEvalCustomDataSourceConfig,
+    CreateEvalDataSourceConfig,
+    EvalCustomDataSourceConfig,
+    EvalDataSourceConfig,
+)
+from evalhaven.wire.graders import GraderLabelModel, GraderMulti, GraderScoreModel, TestingCriterion
+from evalhaven.wire.messages import EvalItem
 
 UNTITLED = "Untitled eval"
 
@@ -24,13 +36,19 @@ class Caution:
     message: str
 
 
+class DataSourceConfig(Document[EvalDataSourceConfig]):
+    """The `data_source_config` of an eval as it is answered: type, derived `schema`, for logs also `metadata`."""
+
+    __slots__ = ()
+    _models = TypeAdapter(EvalDataSourceConfig, config=ConfigDict(defer_build=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Eval:
     """A data source config and its testing criteria.
 
     Attributes:
         key: Internal number; 0 before it is stored.
-        data_source_config: As answered on the wire: type, derived `schema`, for logs also `metadata`.
         testing_criteria: As sent, each with its server-made `id`.
         created_at: Unix second.
         updated_at: Unix second of the last update by a user.
@@ -42,8 +60,8 @@ class Eval:
     updated_at: int
     name: str
     metadata: dict[str, str]
-    data_source_config: JsonObject
-    testing_criteria: Sequence[JsonObject]
+    data_source_config: DataSourceConfig
+    testing_criteria: Criteria
     warnings: Sequence[Caution] = ()
     imported: ImportedDocument | None = None
     key: int = 0
@@ -66,60 +84,61 @@ class Eval:
     @property
     def item_schema(self) -> JsonValue:
         """Return the JSON Schema of an item; True (anything) where the config has none."""
-        if self.data_source_config["type"] != "custom":
+        config = self.data_source_config.parsed
+        if not isinstance(config, EvalCustomDataSourceConfig):
             return True
-        schema = self.data_source_config["schema"]
-        properties = schema.get("properties") if isinstance(schema, dict) else None
+        properties = config.schema_.get("properties")
         return properties.get("item", True) if isinstance(properties, dict) else True
 
 
-def answered_config(sent: JsonObject) -> JsonObject:
+def answered_config(sent: CreateEvalDataSourceConfig) -> DataSourceConfig:
     """Return the data source config as it is stored and answered, with its derived `schema`.
 
     Source: recorded response of eval creation; the envelope of `sample` is as recorded, oddities included.
     """
-    if sent["type"] != "custom":
+    if not isinstance(sent, CreateEvalCustomDataSourceConfig):
         envelope: JsonObject = {
             "type": "object",
             "properties": {"item": {"type": "object"}, "sample": {"type": "object"}},
             "required": ["item", "sample"],
         }
-        return {"type": sent["type"], "metadata": sent.get("metadata") or {}, "schema": envelope}
-    properties: JsonObject = {"item": sent["item_schema"]}
+        return DataSourceConfig({"type": sent.type, "metadata": sent.metadata or {}, "schema": envelope})
+    properties: JsonObject = {"item": sent.item_schema}
     required: list[JsonValue] = ["item"]
-    if sent.get("include_sample_schema"):
+    if sent.include_sample_schema:
         properties["sample"] = _sample_envelope()
         required.append("sample")
-    return {"type": "custom", "schema": {"type": "object", "properties": properties, "required": required}}
+    schema: JsonObject = {"type": "object", "properties": properties, "required": required}
+    return DataSourceConfig({"type": "custom", "schema": schema})
 
 
-def identified_criterion(sent: JsonObject, new_uuid: Callable[[], str]) -> JsonObject:
-    """Return a testing criterion with a new id, `<name>-<uuid4>`, and its messages normalised.
+def identified_criteria(sent: Sequence[TestingCriterion], new_uuid: Callable[[], str]) -> Criteria:
+    """Return testing criteria with new ids, `<name>-<uuid4>`, and their messages normalised.
 
     An id that was sent (a cloned eval) is replaced.
     """
-    name = sent["name"]
-    criterion: JsonObject = {"name": name, "id": f"{name}-{new_uuid()}"}
-    for key, value in sent.items():
-        if key not in ("name", "id"):
-            criterion[key] = value
-    return _with_typed_messages(criterion)
+    return Criteria([_identified(criterion, new_uuid()) for criterion in sent])
 
 
-def _with_typed_messages(grader: JsonObject) -> JsonObject:
-    """Return a grader with its messages typed, and those of the graders inside it."""
-    answered = with_parts(grader, _with_typed_messages)
-    return {**answered, "input": typed_messages(grader["input"])} if isinstance(grader.get("input"), list) else answered
+def _identified(sent: TestingCriterion, uuid: str) -> JsonObject:
+    rest = {key: value for key, value in _with_typed_messages(sent).items() if key not in ("name", "id")}
+    return {"name": sent.name, "id": f"{sent.name}-{uuid}", **rest}
 
 
-def typed_messages(messages: JsonValue) -> JsonValue:
+def _with_typed_messages(grader: AnyGrader) -> JsonObject:
+    """Return the document of a grader with its messages typed, and those of the graders inside it."""
+    match grader:
+        case GraderMulti():
+            return with_parts(grader, _with_typed_messages)
+        case GraderLabelModel() | GraderScoreModel():
+            return {**grader.sent, "input": typed_messages(grader.input)}
+        case _:
+            return grader.sent
+
+
+def typed_messages(messages: Sequence[EvalItem]) -> list[JsonValue]:
     """Return messages with `"type": "message"` added where it is absent; their content stays as sent."""
-    if not isinstance(messages, list):
-        return messages
-    return [
-        {**message, "type": "message"} if isinstance(message, dict) and message.get("type") is None else message
-        for message in messages
-    ]
+    return [each.sent if each.type is not None else {**each.sent, "type": "message"} for each in messages]
 
 
 def _sample_envelope() -> JsonObject:

@@ -4,12 +4,15 @@ They are written in three ways: the published document knows one grader alone, i
 object of graders by name.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from evalhaven.domain.documents import Unparsed
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.wire.graders import Grader, GraderMulti, GraderTextSimilarity, MultiPart, TestingCriterion
 
 Path = tuple[str | int, ...]
+AnyGrader = Grader | MultiPart | TestingCriterion
 
 _KEY = "graders"
 
@@ -21,88 +24,76 @@ class PlacedGrader:
     Attributes:
         path: Keys and indexes that lead to it.
         name: What a formula around it calls it; of one by itself its own name. "" where it has none.
-        document: As it is written.
+        grader: What is written there.
     """
 
     path: Path
     name: str
-    document: JsonObject
+    grader: AnyGrader
 
 
-def walk_criteria(criteria: Sequence[JsonValue], path: Path = ("testing_criteria",)) -> Iterator[PlacedGrader]:
-    """Yield the graders of a list of criteria, each before those inside it.
+def walk_criteria(
+    criteria: Iterable[AnyGrader | Unparsed], path: Path = ("testing_criteria",)
+) -> Iterator[PlacedGrader]:
+    """Yield the graders of a list of criteria, each before those inside it; what does not parse has none.
 
     Args:
-        criteria: Their documents.
-        path: What leads to the list.
+        criteria: The list.
+        path: What leads to it.
     """
     for index, criterion in enumerate(criteria):
-        if isinstance(criterion, dict):
+        if not isinstance(criterion, Unparsed):
             yield from walk_grader(criterion, (*path, index))
 
 
-def compares_embeddings(criteria: Sequence[JsonValue]) -> bool:
+def compares_embeddings(criteria: Iterable[AnyGrader | Unparsed]) -> bool:
     """Tell whether one of the graders compares embeddings, which a model makes."""
-    documents = [grader.document for grader in walk_criteria(criteria)]
-    return any((each.get("type"), each.get("evaluation_metric")) == ("text_similarity", "cosine") for each in documents)
+    graders = [placed.grader for placed in walk_criteria(criteria)]
+    return any(isinstance(each, GraderTextSimilarity) and each.evaluation_metric == "cosine" for each in graders)
 
 
-def walk_grader(grader: JsonObject, path: Path) -> Iterator[PlacedGrader]:
+def walk_grader(grader: AnyGrader, path: Path) -> Iterator[PlacedGrader]:
     """Yield a grader, and those inside it.
 
     Args:
-        grader: Its document.
+        grader: The grader.
         path: What leads to it.
     """
-    return _walk(PlacedGrader(path, _name_of(grader), grader))
+    yield PlacedGrader(path, grader.name, grader)
+    if isinstance(grader, GraderMulti):
+        yield from parts_of(grader, path)
 
 
-def parts_of(grader: JsonObject, path: Path = ()) -> list[PlacedGrader]:
-    """Return the graders directly inside one.
+def parts_of(grader: GraderMulti, path: Path = ()) -> list[PlacedGrader]:
+    """Return the graders inside one.
 
     Args:
-        grader: Its document.
+        grader: The grader.
         path: What leads to it.
     """
-    parts, at = grader.get(_KEY), (*path, _KEY)
-    if isinstance(parts, dict):
-        if _is_grader(parts):
-            return [PlacedGrader(at, _name_of(parts), parts)]
-        return [PlacedGrader((*at, name), name, part) for name, part in parts.items() if isinstance(part, dict)]
-    listed = enumerate(parts) if isinstance(parts, list) else ()
-    return [PlacedGrader((*at, index), _name_of(part), part) for index, part in listed if isinstance(part, dict)]
+    at = (*path, _KEY)
+    match grader.graders:
+        case dict() as named:
+            return [PlacedGrader((*at, name), name, part) for name, part in named.items()]
+        case list() as listed:
+            return [PlacedGrader((*at, index), part.name, part) for index, part in enumerate(listed)]
+        case alone:
+            return [PlacedGrader(at, alone.name, alone)]
 
 
-def with_parts(grader: JsonObject, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
-    """Return a grader with each grader directly inside it replaced, in the form in which they are written.
+def with_parts(grader: GraderMulti, change: Callable[[MultiPart], JsonObject]) -> JsonObject:
+    """Return the document of a grader with each grader inside it replaced, in the form in which they are written.
 
     Args:
-        grader: Its document.
+        grader: The grader.
         change: Returns what takes the place of one.
     """
-
-    def changed(part: JsonValue) -> JsonValue:
-        return change(part) if isinstance(part, dict) else part
-
-    parts = grader.get(_KEY)
-    if isinstance(parts, dict):
-        is_single = _is_grader(parts)
-        return {**grader, _KEY: change(parts) if is_single else {name: changed(part) for name, part in parts.items()}}
-    if isinstance(parts, list):
-        return {**grader, _KEY: [changed(part) for part in parts]}
-    return grader
-
-
-def _walk(grader: PlacedGrader) -> Iterator[PlacedGrader]:
-    yield grader
-    for part in parts_of(grader.document, grader.path):
-        yield from _walk(part)
-
-
-def _is_grader(parts: JsonObject) -> bool:
-    """Tell one grader from an object of graders by name, in which `type` would be a grader."""
-    return isinstance(parts.get("type"), str)
-
-
-def _name_of(grader: JsonObject) -> str:
-    return str(grader.get("name") or "")
+    parts: JsonValue
+    match grader.graders:
+        case dict() as named:
+            parts = {name: change(part) for name, part in named.items()}
+        case list() as listed:
+            parts = [change(part) for part in listed]
+        case alone:
+            parts = change(alone)
+    return {**grader.sent, _KEY: parts}

@@ -16,8 +16,10 @@ from typing import cast
 
 import msgspec
 
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
-JsonObject = dict[str, JsonValue]
+from evalhaven.wire import json_values
+
+JsonValue = json_values.JsonValue
+JsonObject = json_values.JsonObject
 Span = tuple[int, int]
 RawJson = bytes | mmap.mmap
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from evalhaven.domain.criteria import Criteria
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import IllegalRunTransitionError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EvalId, FileId, RunId
@@ -70,7 +72,7 @@ class Run:
     name: str
     model: str
     metadata: dict[str, str]
-    data_source: JsonObject
+    data_source: DataSource
     has_inline_rows: bool = False
     file_id: FileId | None = None
     status: RunStatus = RunStatus.QUEUED
@@ -86,7 +88,7 @@ class Run:
     key: int = 0
     times_retried: int = 0
     regrading: Regrading | None = None
-    own_criteria: Sequence[JsonObject] | None = None
+    own_criteria: Criteria | None = None
     source_bytes: int | None = None
     evaluated_by: str | None = None
     deaths: int = 0
@@ -94,7 +96,7 @@ class Run:
     @property
     def is_sampled(self) -> bool:
         """Tell whether a model is called for its samples."""
-        return self.regrading is None and self.data_source.get("model") is not None
+        return self.regrading is None and self.data_source.sampled is not None
 
     @property
     def repeats(self) -> int:
@@ -106,7 +108,7 @@ class Run:
         """Tell whether it has fewer output items than it should come to, or nobody knows."""
         return self.items_planned is None or self.tally.total < self.items_planned
 
-    def criteria(self, parent: Eval) -> Sequence[JsonObject]:
+    def criteria(self, parent: Eval) -> Criteria:
         """Return the testing criteria that it is graded by."""
         return parent.testing_criteria if self.own_criteria is None else self.own_criteria
 

@@ -7,8 +7,17 @@ from itertools import islice
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.grader_parts import Path, walk_criteria
 from evalhaven.domain.json_pointer import pointer_to
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.templates import Placeholder, Step, parse_template
+from evalhaven.wire.data_sources import CreateEvalJsonlRunDataSource, RunDataSource
+from evalhaven.wire.graders import (
+    GraderLabelModel,
+    GraderScoreModel,
+    GraderStringCheck,
+    GraderTextSimilarity,
+    TestingCriterion,
+)
+from evalhaven.wire.messages import InputMessagesTemplate
 
 MAX_CAUTIONS = 100
 _BYTE_ORDER_MARK = "\ufeff"
@@ -16,7 +25,7 @@ _SHOWN_FIELDS = 20
 _SHOWN_CHARS = 100
 
 
-def criteria_cautions(criteria: JsonValue, item_schema: JsonValue) -> list[Caution]:
+def criteria_cautions(criteria: Sequence[TestingCriterion], item_schema: JsonValue) -> list[Caution]:
     """Return a caution for each placeholder of the testing criteria that cannot have a value.
 
     Args:
@@ -29,12 +38,14 @@ def criteria_cautions(criteria: JsonValue, item_schema: JsonValue) -> list[Cauti
     )
 
 
-def input_message_cautions(data_source: JsonObject, item_schema: JsonValue) -> list[Caution]:
+def input_message_cautions(data_source: RunDataSource, item_schema: JsonValue) -> list[Caution]:
     """Return a caution for each placeholder of a run's input messages that cannot have a value."""
-    input_messages = data_source.get("input_messages")
-    if not isinstance(input_messages, dict):
+    if isinstance(data_source, CreateEvalJsonlRunDataSource):
         return []
-    texts = _texts(input_messages.get("template"), "/data_source/input_messages/template")
+    messages = data_source.input_messages
+    if not isinstance(messages, InputMessagesTemplate):
+        return []
+    texts = _texts([each.sent for each in messages.template], "/data_source/input_messages/template")
     return bounded_cautions(
         caution for at, text in texts for caution in _cautions_of(at, text, item_schema, sample_allowed=False)
     )
@@ -81,11 +92,17 @@ def bounded_cautions(cautions: Iterator[Caution]) -> list[Caution]:
     return found
 
 
-def _criteria_texts(criteria: JsonValue) -> Iterator[tuple[str, str]]:
+def _criteria_texts(criteria: Sequence[TestingCriterion]) -> Iterator[tuple[str, str]]:
     """Yield pointer and text of each template; names, labels, models and source code are none."""
-    for grader in walk_criteria(criteria if isinstance(criteria, list) else []):
-        for key in ("input", "reference"):
-            yield from _texts(grader.document.get(key), pointer_to((*grader.path, key)))
+    for placed in walk_criteria(criteria):
+        match placed.grader:
+            case GraderStringCheck() | GraderTextSimilarity() as pair:
+                yield pointer_to((*placed.path, "input")), pair.input
+                yield pointer_to((*placed.path, "reference")), pair.reference
+            case GraderLabelModel() | GraderScoreModel() as judge:
+                yield from _texts([each.sent for each in judge.input], pointer_to((*placed.path, "input")))
+            case _:
+                pass
 
 
 def _texts(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:

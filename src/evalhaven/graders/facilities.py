@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 
 from evalhaven.domain.samples import ItemError
-from evalhaven.graders.judges.asking import OpenJudge
+from evalhaven.graders.asking import OpenJudge
 from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.embeddings.embedder import Embedder

@@ -9,12 +9,12 @@ import anyio
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.formulas import FormulaError, FormulaValueError, parse_formula
-from evalhaven.domain.grader_parts import parts_of
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.grader_parts import AnyGrader, parts_of
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError
 from evalhaven.graders.base import Grader, UnsupportedGraderError
-from evalhaven.wire.graders import EvalGraderMulti
+from evalhaven.wire.graders import EvalGraderMulti, GraderMulti
 
 DEFAULT_PASS_THRESHOLD = 0.5
 FORMULA_ERROR_CODE = "formula_has_no_value"
@@ -120,12 +120,12 @@ class Multi:
         return {name: found[name] for name in self._parts}
 
 
-def named_parts(criterion: JsonObject) -> dict[str, JsonObject]:
-    """Return the documents of the graders inside a multi grader by name, each with its name in it."""
-    return {part.name: {**part.document, "name": part.name} for part in parts_of(criterion)}
+def named_parts(grader: GraderMulti) -> dict[str, AnyGrader]:
+    """Return the graders inside a multi grader by the names that its formula uses."""
+    return {part.name: part.grader for part in parts_of(grader)}
 
 
-def refuse_formulas(criteria: Sequence[JsonObject], param: str = "testing_criteria") -> None:
+def refuse_formulas(criteria: Sequence[AnyGrader], param: str = "testing_criteria") -> None:
     """Let pass testing criteria, valid otherwise, whose formulas can be computed.
 
     Raises:
@@ -135,16 +135,16 @@ def refuse_formulas(criteria: Sequence[JsonObject], param: str = "testing_criter
         refuse_formula(criterion, f"{param}[{index}]")
 
 
-def refuse_formula(grader: JsonObject, param: str) -> None:
+def refuse_formula(grader: AnyGrader, param: str) -> None:
     """Let pass a grader, valid otherwise, whose formula can be computed.
 
     Raises:
         InvalidRequestError: Its `calculate_output` is no formula over the names of its graders; tells the column.
     """
-    if grader["type"] != "multi":
+    if not isinstance(grader, GraderMulti):
         return
     try:
-        parse_formula(str(grader["calculate_output"]), named_parts(grader))
+        parse_formula(grader.calculate_output, named_parts(grader))
     except FormulaError as error:
         at = f"{param}.calculate_output"
         raise InvalidRequestError(f"'{at}' is no formula: {error}.", param=at, code="invalid_formula") from error

@@ -1,12 +1,11 @@
 """Which class executes which type of testing criterion."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
 
-from pydantic import ValidationError
-
-from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.criteria import Criterion
+from evalhaven.domain.documents import Unparsed
+from evalhaven.domain.grader_parts import AnyGrader
 from evalhaven.graders.base import Grader, UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.judges.grader import open_label_model, open_score_model
@@ -15,41 +14,24 @@ from evalhaven.graders.python.grader import PythonGrader
 from evalhaven.graders.string_check import StringCheck
 from evalhaven.graders.text_similarity import TextSimilarity
 from evalhaven.wire.graders import (
+    CRITERION_TYPES,
     EvalGraderLabelModel,
     EvalGraderMulti,
     EvalGraderPython,
     EvalGraderScoreModel,
+    EvalGraderStringCheck,
     EvalGraderTextSimilarity,
-    GraderStringCheck,
 )
 
-_BUILDERS: dict[str, Callable[[Any, Facilities], Grader]] = {
-    "string_check": lambda criterion, _: StringCheck(GraderStringCheck.model_validate(criterion)),
-    "text_similarity": lambda criterion, facilities: TextSimilarity(
-        EvalGraderTextSimilarity.model_validate(criterion), facilities
-    ),
-    "label_model": lambda criterion, facilities: open_label_model(
-        EvalGraderLabelModel.model_validate(criterion), criterion, facilities
-    ),
-    "score_model": lambda criterion, facilities: open_score_model(
-        EvalGraderScoreModel.model_validate(criterion), criterion, facilities
-    ),
-    "python": lambda criterion, facilities: PythonGrader(EvalGraderPython.model_validate(criterion), facilities.python),
-    "multi": lambda criterion, facilities: Multi(
-        EvalGraderMulti.model_validate(criterion),
-        {name: build_grader(as_criterion(part), facilities) for name, part in named_parts(criterion).items()},
-    ),
-}
-
-SUPPORTED_GRADERS = tuple(_BUILDERS)
+SUPPORTED_GRADERS = CRITERION_TYPES
 
 
 @asynccontextmanager
-async def open_graders(criteria: Sequence[JsonObject], facilities: Facilities) -> AsyncGenerator[list[Grader]]:
+async def open_graders(criteria: Iterable[Criterion], facilities: Facilities) -> AsyncGenerator[list[Grader]]:
     """Open the graders of testing criteria for the time of a run.
 
     Args:
-        criteria: The criteria's documents.
+        criteria: The criteria.
         facilities: What graders work with.
 
     Raises:
@@ -64,11 +46,11 @@ async def open_graders(criteria: Sequence[JsonObject], facilities: Facilities) -
         yield graders
 
 
-def build_grader(criterion: JsonObject, facilities: Facilities) -> Grader:
+def build_grader(criterion: Criterion, facilities: Facilities) -> Grader:
     """Return the grader of a testing criterion.
 
     Args:
-        criterion: The criterion's document.
+        criterion: The criterion.
         facilities: What graders work with.
 
     Raises:
@@ -76,22 +58,34 @@ def build_grader(criterion: JsonObject, facilities: Facilities) -> Grader:
         UnknownModelError: No endpoint serves the model that it asks.
         UnsupportedRequestError: The endpoint that does cannot be asked so.
     """
-    builder = _BUILDERS.get(str(criterion["type"]))
-    if builder is None:
-        raise UnsupportedGraderError(
-            f"Testing criterion {criterion['name']!r} is of type {criterion['type']!r}, which this release of "
-            f"Evalhaven cannot execute; it can: {', '.join(SUPPORTED_GRADERS)}."
-        )
-    try:
-        return builder(criterion, facilities)
-    except ValidationError as error:
-        # Only criteria that were imported can be so: those sent here were checked.
-        place = ".".join(str(step) for step in error.errors()[0]["loc"])
-        raise UnsupportedGraderError(
-            f"Testing criterion {criterion['name']!r} cannot be executed: its {place!r} is missing or cannot be used."
-        ) from error
+    match criterion.parsed:
+        case EvalGraderStringCheck() as found:
+            return StringCheck(found)
+        case EvalGraderTextSimilarity() as found:
+            return TextSimilarity(found, facilities)
+        case EvalGraderLabelModel() as found:
+            return open_label_model(found, facilities)
+        case EvalGraderScoreModel() as found:
+            return open_score_model(found, facilities)
+        case EvalGraderPython() as found:
+            return PythonGrader(found, facilities.python)
+        case EvalGraderMulti() as found:
+            parts = {name: as_criterion(part, name) for name, part in named_parts(found).items()}
+            return Multi(found, {name: build_grader(part, facilities) for name, part in parts.items()})
+        case Unparsed(problem):
+            # Only criteria that were imported can be so: those sent here were checked.
+            raise UnsupportedGraderError(_why_not_executed(criterion, problem))
 
 
-def as_criterion(grader: JsonObject) -> JsonObject:
+def as_criterion(grader: AnyGrader, name: str) -> Criterion:
     """Return a grader that has no threshold, as those outside evals and inside formulas, as a testing criterion."""
-    return {"pass_threshold": 0.0, **grader}
+    return Criterion({"pass_threshold": 0.0, **grader.sent, "name": name})
+
+
+def _why_not_executed(criterion: Criterion, problem: str) -> str:
+    if criterion.type in SUPPORTED_GRADERS:
+        return f"Testing criterion {criterion.name!r} cannot be executed: its {problem}"
+    return (
+        f"Testing criterion {criterion.name!r} is of type {criterion.type!r}, which this release of Evalhaven cannot "
+        f"execute; it can: {', '.join(SUPPORTED_GRADERS)}."
+    )

@@ -5,25 +5,24 @@ with its length before it. It ends when its input ends, and on Linux with its pa
 """
 
 import contextlib
-import ctypes
 import os
 import pickle
-import signal
 import sys
 from struct import Struct
 from typing import BinaryIO
 
+from evalhaven.sandbox.inside.parent import die_with_parent
+
 LENGTH = Struct("<Q")
 """How many bytes follow."""
 
-_PR_SET_PDEATHSIG = 1
 _LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def main() -> None:
     """Answer calls until there are no more; the arguments are the parent's process id and a limit on memory."""
     parent_pid, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
-    _die_with(parent_pid)
+    die_with_parent(parent_pid)
     _limit_memory(memory_bytes)
     # Each thread of a library would take memory, and the parent starts a worker for each processor anyhow.
     os.environ.update(dict.fromkeys(_LIBRARY_THREADS, "1"))
@@ -44,13 +43,6 @@ def _answer_calls(calls: BinaryIO, answers: BinaryIO) -> None:
         text = pickle.dumps(answer)
         answers.write(LENGTH.pack(len(text)) + text)
         answers.flush()
-
-
-def _die_with(parent_pid: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 def _limit_memory(memory_bytes: int) -> None:

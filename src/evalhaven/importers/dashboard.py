@@ -286,7 +286,7 @@ class DashboardSource:
                 return
 
     def files(self) -> Iterator[SourceFile]:
-        """Yield nothing: the rows of each run are made again from its output items."""
+        """Yield nothing: the rows of each run are rebuilt from its output items."""
         return iter(())
 
     def file_record(self, file_id: str) -> None:

@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import cast
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.evals import Eval
+from evalhaven.domain.criteria import Criteria
+from evalhaven.domain.data_sources import DataSource
+from evalhaven.domain.evals import DataSourceConfig, Eval
 from evalhaven.domain.files import StoredFile
 from evalhaven.domain.ids import FILE_PREFIXES, RUN_PREFIXES, EvalId, FileId, OutputItemId, RunId, is_importable_id
 from evalhaven.domain.imports import ImportedDocument
@@ -56,8 +58,8 @@ def eval_of(document: JsonObject, origin: str) -> Eval:
         updated_at=created_at,
         name=_text(document.get("name")),
         metadata=_metadata(document),
-        data_source_config={"schema": {}, **config},
-        testing_criteria=[_criterion(each) for each in _list(document, "testing_criteria")],
+        data_source_config=DataSourceConfig({"schema": {}, **config}),
+        testing_criteria=Criteria([_criterion(each) for each in _list(document, "testing_criteria")]),
         imported=ImportedDocument(origin, document),
     )
 
@@ -72,7 +74,7 @@ def run_of(document: JsonObject, parent: Eval, scope: ProjectScope, origin: str)
     if status not in _FINAL:
         raise ImportRefusedError(f"its status was {status!r} when it was exported; export it again when it has ended")
     created_at = _time(document)
-    data_source = _object(document, "data_source")
+    data_source = DataSource(_object(document, "data_source"))
     run_id = _id(document)
     if run_id.startswith(FILE_PREFIXES):
         raise ImportRefusedError("its 'id' is that of a file")
@@ -87,7 +89,7 @@ def run_of(document: JsonObject, parent: Eval, scope: ProjectScope, origin: str)
         name=_text(document.get("name")),
         model=_text(document.get("model")),
         metadata=_metadata(document),
-        data_source=_without_rows(data_source),
+        data_source=data_source.with_rows([]),  # the imported document already holds its rows
         file_id=None if file_id is None else FileId(file_id),
         status=RunStatus(str(status)),
         error=_error(document.get("error")),
@@ -170,14 +172,6 @@ def shown_id(document: JsonObject) -> str:
     return public_id if isinstance(public_id, str) else ""
 
 
-def _without_rows(data_source: JsonObject) -> JsonObject:
-    """Return a data source without its inline rows, which the imported document already holds."""
-    source = data_source.get("source")
-    if not isinstance(source, dict) or "content" not in source:
-        return data_source
-    return {**data_source, "source": {**source, "content": []}}
-
-
 def _id(document: JsonObject) -> str:
     public_id = document.get("id")
     if not isinstance(public_id, str) or not is_importable_id(public_id):
@@ -240,7 +234,7 @@ def _tally(document: JsonObject, parent: Eval) -> Tally:
         if isinstance(each, dict) and isinstance(name := each.get("testing_criteria"), str):
             found[name] = CriterionTally(_count(each, "passed"), _count(each, "failed"), _count(each, "errored"))
     nothing = CriterionTally()
-    criteria = tuple(found.get(_text(criterion["id"]), nothing) for criterion in parent.testing_criteria)
+    criteria = tuple(found.get(criterion.id, nothing) for criterion in parent.testing_criteria)
     return Tally(
         passed=_count(counts, "passed"),
         failed=_count(counts, "failed"),

@@ -3,7 +3,7 @@
 import re
 
 from evalhaven.domain.samples import ItemError
-from evalhaven.graders.judges.asking import AskedFor
+from evalhaven.graders.asking import AskedFor
 from evalhaven.sampling.catalog import Ability, Target
 
 Lacks = frozenset[Ability]

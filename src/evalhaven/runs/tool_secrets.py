@@ -6,48 +6,42 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.masking import MASK, Secrets
 from evalhaven.domain.samples import ItemError
+from evalhaven.wire.data_sources import CreateEvalJsonlRunDataSource, RunDataSource
 
 _SECRET_KEYS = frozenset({"authorization", "headers", "domain_secrets"})
 _TOOLS_PARAM = "data_source.sampling_params.tools"
 
 
-def masked(value: JsonValue) -> JsonValue:
+def masked(document: JsonObject) -> JsonObject:
     """Return a document with what authenticates each tool in it masked, wherever its `tools` stand."""
-    if isinstance(value, dict):
-        return {
-            key: [_masked_tool(tool) for tool in member]
-            if key == "tools" and isinstance(member, list)
-            else masked(member)
-            for key, member in value.items()
-        }
-    return [masked(element) for element in value] if isinstance(value, list) else value
+    return {
+        key: masked_tools(member) if key == "tools" and isinstance(member, list) else _with_masked_tools(member)
+        for key, member in document.items()
+    }
 
 
-def tools_with_secrets(data_source: JsonObject) -> list[JsonValue] | None:
+def masked_tools(tools: list[JsonValue]) -> list[JsonValue]:
+    """Return tools with what authenticates each of them masked."""
+    return [_masked_tool(tool) for tool in tools]
+
+
+def tools_with_secrets(data_source: RunDataSource) -> list[JsonValue] | None:
     """Return a run's tools as sent if something in them authenticates them; None where nothing does.
 
     Raises:
         InvalidRequestError: What was masked in an earlier answer is sent back.
     """
-    params = data_source.get("sampling_params")
-    tools = params.get("tools") if isinstance(params, dict) else None
-    if not isinstance(tools, list):
+    params = None if isinstance(data_source, CreateEvalJsonlRunDataSource) else data_source.sampling_params
+    if params is None or params.tools is None:
         return None
+    tools: list[JsonValue] = [tool.sent for tool in params.tools]
     if any(secret == MASK for secret in secrets_of(tools)):
         raise InvalidRequestError(
             f"'{_TOOLS_PARAM}' has {MASK!r} in the place of a secret, as answers show it. Secrets are erased when "
             "their run ends: send them again.",
             param=_TOOLS_PARAM,
         )
-    return None if [_masked_tool(tool) for tool in tools] == tools else tools
-
-
-def with_tools(data_source: JsonObject, tools: list[JsonValue] | None) -> JsonObject:
-    """Return a data source whose masked tools are the given ones."""
-    params = data_source.get("sampling_params")
-    if tools is None or not isinstance(params, dict):
-        return data_source
-    return {**data_source, "sampling_params": {**params, "tools": tools}}
+    return None if masked_tools(tools) == tools else tools
 
 
 def refuse_secrets(extra_body: JsonObject | None) -> None:
@@ -74,6 +68,12 @@ def without_secrets(error: ItemError, secrets: list[str]) -> ItemError:
     """Return an error whose message repeats none of these texts: endpoints quote requests they refuse."""
     message = Secrets.of(secrets).hide(error.message)
     return error if message == error.message else ItemError(error.code, message, error.origin, error.retryable)
+
+
+def _with_masked_tools(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return masked(value)
+    return [_with_masked_tools(element) for element in value] if isinstance(value, list) else value
 
 
 def _may_hold_secrets(tool: JsonValue) -> bool:

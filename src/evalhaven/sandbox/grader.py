@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -15,9 +14,8 @@ from evalhaven.sandbox.hosts import HostStartError
 from evalhaven.sandbox.links import HostLink
 from evalhaven.sandbox.replies import ErrorKind, Reply
 from evalhaven.sandbox.sessions import Call, Session, Verdict, frame
-
-if TYPE_CHECKING:
-    from evalhaven.sandbox.pool import HostPool
+from evalhaven.sandbox.slots import Claim, HostSlots
+from evalhaven.sandbox.warm_hosts import WarmHosts
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _NUMBER_BITS = 48
@@ -26,12 +24,16 @@ _NUMBER_BITS = 48
 class SandboxedGrader:
     """One source, in as many hosts as it may have; calls wait their turn and are sent in batches."""
 
-    def __init__(self, pool: "HostPool", source: str, environment: Environment, hosts: int) -> None:
+    def __init__(
+        self, hosts: WarmHosts, slots: HostSlots, source: str, environment: Environment, most_hosts: int
+    ) -> None:
         """Start nothing yet; `HostPool.open_grader` makes these."""
-        self._pool = pool
+        self._hosts = hosts
+        self._slots = slots
+        self._claim = Claim(self._take_slot, self._release_idle)
         self._source = frame(jsontext.render(source).encode())
         self._environment = environment
-        self._hosts = hosts
+        self._most_hosts = most_hosts
         self._waiting: deque[Call] = deque()
         self._sessions: list[Session] = []
         self._retiring: list[Session] = []
@@ -63,7 +65,7 @@ class SandboxedGrader:
     async def close(self) -> None:
         """End the hosts; calls that are still waiting get the reply `stopped`."""
         self._stop("stopped", "the grader was closed")
-        self._pool.slots.forget(self)
+        self._slots.forget(self._claim)
         ended = [*self._sessions, *self._retiring]
         self._sessions.clear()
         self._retiring.clear()
@@ -81,20 +83,20 @@ class SandboxedGrader:
             session.fill(self._waiting)
         for session in [session for session in self._sessions if session.is_used_up]:
             self._retire(session)
-        missing = min(self._hosts - len(self._sessions) - self._starting, len(self._waiting))
+        missing = min(self._most_hosts - len(self._sessions) - self._starting, len(self._waiting))
         for _ in range(missing if self._stopped is None else 0):
-            if not self._pool.slots.take(self):
+            if not self._slots.take(self._claim):
                 break
             self._start()
 
-    def take_slot(self) -> bool:
+    def _take_slot(self) -> bool:
         """Start a host in a slot that has become free, if there are calls for it."""
-        if self._stopped is not None or not self._waiting or len(self._sessions) + self._starting >= self._hosts:
+        if self._stopped is not None or not self._waiting or len(self._sessions) + self._starting >= self._most_hosts:
             return False
         self._start()
         return True
 
-    def release_idle(self) -> None:
+    def _release_idle(self) -> None:
         """End the hosts that have no call."""
         if not self._waiting:
             for session in [session for session in self._sessions if not session.calls]:
@@ -102,7 +104,7 @@ class SandboxedGrader:
 
     def _start(self) -> None:
         self._starting += 1
-        self._pool.start_task(self._open_session)
+        self._hosts.start_task(self._open_session)
 
     async def _open_session(self) -> None:
         link = None
@@ -111,25 +113,25 @@ class SandboxedGrader:
         finally:
             self._starting -= 1
             if link is None:
-                self._pool.slots.give_back(self)
+                self._slots.give_back(self._claim)
         if link is None:
             return
-        session = Session(link, self._source, self._pool.limits, on_replies=self._go_on, on_end=self._lose)
+        session = Session(link, self._source, self._hosts.limits, on_replies=self._go_on, on_end=self._lose)
         if self._stopped is not None:
             session.abandon()
             await self._end(session)
             return
         self._sessions.append(session)
-        self._pool.watch(session)
+        self._hosts.watch(session)
         self._send()
 
     async def _take_host(self) -> HostLink | None:
         """Return a host, however long it takes; None: no call needs it any more."""
         pause_s = _FIRST_PAUSE_S
-        give_up_at = time.monotonic() + self._pool.limits.patience_s
+        give_up_at = time.monotonic() + self._hosts.limits.patience_s
         while self._stopped is None:
             try:
-                return await self._pool.take(self._environment)
+                return await self._hosts.take(self._environment)
             except HostStartError as error:
                 if time.monotonic() + pause_s > give_up_at:
                     self._stop("unavailable", f"no host for graders can be started: {error}")
@@ -142,15 +144,15 @@ class SandboxedGrader:
     async def _end(self, session: Session) -> str:
         """End a session's host, free its slot for others, and return how it ended."""
         try:
-            return await self._pool.bury(session)
+            return await self._hosts.bury(session)
         finally:
-            self._pool.slots.give_back(self)
+            self._slots.give_back(self._claim)
 
     def _go_on(self, session: Session) -> None:
         self._deaths = 0
-        others_wait = self._pool.slots.has_waiting
+        others_wait = self._slots.has_waiting
         is_idle = not session.calls and not self._waiting
-        if session.is_used_up or (others_wait and (is_idle or session.is_over(self._pool.limits.turn_s))):
+        if session.is_used_up or (others_wait and (is_idle or session.is_over(self._hosts.limits.turn_s))):
             self._retire(session)
         self._send()
 
@@ -162,7 +164,7 @@ class SandboxedGrader:
         if not session.calls and session in self._retiring:
             self._retiring.remove(session)
             session.abandon()
-            self._pool.start_task(self._end, session)
+            self._hosts.start_task(self._end, session)
 
     def _lose(self, session: Session, verdict: Verdict) -> None:
         """Charge the call that was being executed, and let other hosts do the rest."""
@@ -172,8 +174,8 @@ class SandboxedGrader:
         charged = session.calls.popleft() if session.calls else None
         self._waiting.extendleft(reversed(session.calls))
         self._deaths += 1
-        self._pool.start_task(self._bury, session, charged, verdict, time.monotonic() - session.since)
-        if self._deaths < self._pool.limits.deaths_in_a_row:
+        self._hosts.start_task(self._bury, session, charged, verdict, time.monotonic() - session.since)
+        if self._deaths < self._hosts.limits.deaths_in_a_row:
             self._send()
 
     async def _bury(self, session: Session, charged: Call | None, verdict: Verdict, seconds: float) -> None:
@@ -181,7 +183,7 @@ class SandboxedGrader:
         message = verdict.message or f"the grader's process {end}"
         if charged is not None:
             charged.answer(Reply(None, verdict.kind, message, "", seconds))
-        if self._deaths >= self._pool.limits.deaths_in_a_row:
+        if self._deaths >= self._hosts.limits.deaths_in_a_row:
             self._stop("stopped", f"{self._deaths} hosts died in a row; the last: {message}")
 
     def _stop(self, kind: ErrorKind, reason: str) -> None:

@@ -23,7 +23,7 @@ from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.scratch import ScratchRoot, remove_tree
 from evalhaven.sandbox.users import is_root, may_mount, pick_user
 
-_PROGRAM = ("kernel", "landlock", "lockdown", "proof", "printing", "grading", "serving", "entry")
+_PROGRAM = ("kernel", "landlock", "parent", "lockdown", "proof", "printing", "grading", "serving", "entry")
 _PACKAGE = "evalhaven.sandbox.inside"
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031

@@ -1,9 +1,20 @@
 """How many hosts there may be at once, and who gets the next one."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    from evalhaven.sandbox.grader import SandboxedGrader
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """One grader's part in sharing the slots.
+
+    Attributes:
+        take_slot: Starts a host in a slot that has become free; tells whether it did.
+        release_idle: Ends the hosts that have nothing to do.
+    """
+
+    take_slot: Callable[[], bool]
+    release_idle: Callable[[], None]
 
 
 class HostSlots:
@@ -19,41 +30,41 @@ class HostSlots:
             most: How many slots there are, at least 1.
         """
         self._free = most
-        self._waiting: dict[SandboxedGrader, None] = {}
-        self._holding: dict[SandboxedGrader, int] = {}
+        self._waiting: dict[Claim, None] = {}
+        self._holding: dict[Claim, int] = {}
 
     @property
     def has_waiting(self) -> bool:
         """Tell whether a grader waits for a slot."""
         return bool(self._waiting)
 
-    def take(self, claimant: "SandboxedGrader") -> bool:
-        """Take a slot and tell whether one was free; else the claimant waits until its `take_slot` is called."""
+    def take(self, claim: Claim) -> bool:
+        """Take a slot and tell whether one was free; else the claim waits until its `take_slot` is called."""
         if self._free and not self._waiting:
-            self._hand_to(claimant)
+            self._hand_to(claim)
             return True
-        self._waiting.setdefault(claimant)
+        self._waiting.setdefault(claim)
         for holder in list(self._holding):
-            if holder is not claimant:
+            if holder is not claim:
                 holder.release_idle()
         return False
 
-    def give_back(self, holder: "SandboxedGrader") -> None:
+    def give_back(self, holder: Claim) -> None:
         """Free one of a holder's slots, and give it to the grader that has waited longest."""
         self._free += 1
         self._holding[holder] -= 1
         if not self._holding[holder]:
             del self._holding[holder]
         while self._free and self._waiting:
-            claimant = next(iter(self._waiting))
-            del self._waiting[claimant]
-            if claimant.take_slot():
-                self._hand_to(claimant)
+            claim = next(iter(self._waiting))
+            del self._waiting[claim]
+            if claim.take_slot():
+                self._hand_to(claim)
 
-    def forget(self, claimant: "SandboxedGrader") -> None:
-        """Take a claimant off the queue."""
-        self._waiting.pop(claimant, None)
+    def forget(self, claim: Claim) -> None:
+        """Take a claim off the queue."""
+        self._waiting.pop(claim, None)
 
-    def _hand_to(self, claimant: "SandboxedGrader") -> None:
+    def _hand_to(self, claim: Claim) -> None:
         self._free -= 1
-        self._holding[claimant] = self._holding.get(claimant, 0) + 1
+        self._holding[claim] = self._holding.get(claim, 0) + 1

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.evals import Caution, DataSourceConfig, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
 from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
@@ -48,8 +49,8 @@ async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, impor
             updated_at=new.updated_at,
             name=new.name,
             metadata=new.metadata,
-            data_source_config=new.data_source_config,
-            testing_criteria=list(new.testing_criteria),
+            data_source_config=new.data_source_config.text,
+            testing_criteria=new.testing_criteria.text,
             warnings=[[caution.pointer, caution.message] for caution in new.warnings],
             imported_at=imported_at,
             imported_document=imported_text(new.imported),
@@ -157,8 +158,8 @@ def eval_of(row: Sequence[Any]) -> Eval:
         updated_at=updated_at,
         name=name,
         metadata=metadata,
-        data_source_config=config,
-        testing_criteria=criteria,
+        data_source_config=DataSourceConfig(config),
+        testing_criteria=Criteria(criteria),
         warnings=[Caution(*pair) for pair in warnings],
         imported=imported_document(imported),
         key=key,

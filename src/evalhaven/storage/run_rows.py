@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from evalhaven.domain.criteria import Criteria
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import EvalId, FileId, RunId
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
@@ -102,7 +104,7 @@ def run_of(row: Row[Any]) -> Run:
         name=row.name,
         model=row.model,
         metadata=row.metadata,
-        data_source=row.data_source,
+        data_source=DataSource(row.data_source),
         has_inline_rows=row.has_inline_rows,
         file_id=None if row.file_id is None else FileId(row.file_id),
         status=RunStatus(row.status),
@@ -118,7 +120,7 @@ def run_of(row: Row[Any]) -> Run:
         key=row.key,
         times_retried=row.times_retried,
         regrading=_regrading(row.source_run_key, row.regrading),
-        own_criteria=row.testing_criteria,
+        own_criteria=None if row.testing_criteria is None else Criteria(row.testing_criteria),
         source_bytes=row.source_bytes,
         evaluated_by=row.evaluated_by,
         deaths=row.deaths,

@@ -66,7 +66,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             name=new.name,
             model=new.model,
             metadata=new.metadata,
-            data_source=new.data_source,
+            data_source=new.data_source.text,
             has_inline_rows=new.has_inline_rows,
             file_id=new.file_id,
             warnings=warning_values(new.warnings),
@@ -80,7 +80,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             imported_document=imported_text(new.imported),
             source_run_key=None if new.regrading is None else new.regrading.source_key,
             regrading=regrading_values(new.regrading),
-            testing_criteria=None if new.own_criteria is None else list(new.own_criteria),
+            testing_criteria=None if new.own_criteria is None else new.own_criteria.text,
             source_bytes=new.source_bytes,
         )
     )

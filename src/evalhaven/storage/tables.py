@@ -1,7 +1,9 @@
 """The tables, for SQLite and PostgreSQL alike.
 
 JSON documents are text that the database never parses: U+0000, lone surrogates, big integers, key order and
-float forms come back as they went in. `imported_document` is an imported object as the API it came from answered it.
+float forms come back as they went in. What users wrote into an eval or a run is handed out as its text, which
+`domain/documents.py` parses when somebody asks. `imported_document` is an imported object as the API it came from
+answered it.
 A public id names an object within its project: two projects may import the same account.
 """
 
@@ -88,8 +90,8 @@ evals = Table(
     Column("imported_at", BigInteger),
     Column("name", JsonText, nullable=False),
     Column("metadata", JsonText, nullable=False),
-    Column("data_source_config", JsonText, nullable=False),
-    Column("testing_criteria", JsonText, nullable=False),
+    Column("data_source_config", Text, nullable=False),
+    Column("testing_criteria", Text, nullable=False),
     Column("warnings", JsonText, nullable=False),
     Column("imported_document", Text),
     UniqueConstraint("project_id", "public_id"),
@@ -137,7 +139,7 @@ runs = Table(
     Column("name", JsonText, nullable=False),
     Column("model", JsonText, nullable=False),
     Column("metadata", JsonText, nullable=False),
-    Column("data_source", JsonText, nullable=False),
+    Column("data_source", Text, nullable=False),
     Column("has_inline_rows", Boolean, nullable=False, server_default=false()),
     Column("file_id", Id),
     Column("error", JsonText),
@@ -155,7 +157,7 @@ runs = Table(
     Column("times_retried", Integer, nullable=False, server_default=text("0")),
     Column("source_run_key", Key),  # the run whose output items it grades
     Column("regrading", JsonText),
-    Column("testing_criteria", JsonText),  # its own, where they are not the eval's
+    Column("testing_criteria", Text),  # its own, where they are not the eval's
     Column("source_bytes", BigInteger),  # length of the blob of its rows; NULL: not noted
     Column("evaluated_by", Text),  # the process that evaluates its chunks
     Column("deaths", Integer, nullable=False, server_default=text("0")),  # of such, without an item stored since

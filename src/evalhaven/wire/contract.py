@@ -6,9 +6,18 @@ error is told, and to collect a million of them would occupy the server for many
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 FAULT = "evalhaven_fault"
@@ -17,8 +26,14 @@ FAULT = "evalhaven_fault"
 UNKNOWN_CHOICE = "evalhaven_unknown_choice"
 """Type of the validation errors of a tagged union; their `key` and `cure` say what it expected."""
 
-JsonObject = dict[str, object]
-"""Any JSON object, not looked into."""
+if TYPE_CHECKING:
+    from evalhaven.wire.json_values import JsonObject, JsonValue
+
+    JsonArray = list[JsonValue]
+else:
+    # What came from a decoder needs no second look at each of its values.
+    JsonObject = dict[str, object]
+    JsonArray = list[object]
 
 TAG_PREFIX = "choice="
 """Start of every union tag, which tells tags from keys in the location of a validation error."""
@@ -35,6 +50,21 @@ class WireModel(BaseModel):
 
     open_object: ClassVar[bool] = False
     """Whether keys beyond the declared ones belong to the object: they are never reported as unknown."""
+
+    _sent: JsonObject = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_was_sent(cls, value: object, parse: ModelWrapValidatorHandler[Self]) -> Self:
+        model = parse(value)
+        if isinstance(value, dict):
+            model._sent = cast("JsonObject", value)  # noqa: SLF001 - its own class
+        return model
+
+    @property
+    def sent(self) -> JsonObject:
+        """Return the object as it was written: key order, unknown keys, nulls and forms of numbers included."""
+        return self._sent
 
 
 class OpenObject(WireModel):

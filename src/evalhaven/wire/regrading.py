@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from evalhaven.wire.contract import WireModel
+from evalhaven.wire.contract import JsonArray, WireModel
 from evalhaven.wire.evals import MAX_CRITERIA
 from evalhaven.wire.extension import CreateEvalRunExtension, RunBudget
 from evalhaven.wire.graders import TestingCriterion
@@ -31,7 +31,7 @@ class RegradeRunRequest(WireModel):
 class RetryRunRequest(WireModel):
     """Execute again what has no result in a run. An empty body will do."""
 
-    tools: list[object] | None = Field(
+    tools: JsonArray | None = Field(
         default=None,
         description="The run's tools with what authenticates them, which is erased when a run ends. Needed only if "
         "the run shows `***` in its tools.",

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from evalhaven.wire.contract import FAULT, TAG_PREFIX, UNKNOWN_CHOICE, WireModel
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 _SHOWN_VALUE_CHARS = 80
 
@@ -95,6 +96,22 @@ def parse_request(model: type[M], document: object) -> ParsedRequest[M]:
         first = error.errors(include_url=False)[0]
         raise _explain(first, cast("object", document)) from None
     return ParsedRequest(body=body, unknown=tuple(find_unknown_keys(body)))
+
+
+def parse_part(kind: TypeAdapter[T], document: object) -> T:
+    """Hold a part of an object, such as the `data_source` of a run, against the models it may be of.
+
+    Args:
+        kind: Those models.
+        document: What a JSON decoder returned.
+
+    Raises:
+        RequestError: It breaks them; the first cause is told, with the place inside the part.
+    """
+    try:
+        return kind.validate_python(document)
+    except ValidationError as error:
+        raise _explain(error.errors(include_url=False)[0], document) from None
 
 
 def find_unknown_keys(body: BaseModel, pointer: str = "") -> Iterator[str]:

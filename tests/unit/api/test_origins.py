@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.services import Services
 from evalhaven.app.server import allowed_origins
-from evalhaven.cli.main import read_settings
+from evalhaven.cli.shell import read_settings
 from evalhaven.storage.database import Database
 from tests.docs.compatibility_page import own_document
 from tests.unit.api.conftest import calling

@@ -61,7 +61,7 @@ def test_each_option_says_what_its_value_is(option: TyperOption) -> None:
         return
     assert option.metavar, "it has no word for its value"
     assert not _GENERIC.fullmatch(option.metavar)
-    is_told = option.required or option.default is not None or option.multiple or "default: " in option.help
+    is_told = option.required or option.default is not None or option.multiple or "default: " in option.help.lower()
     # A filter that is not given filters nothing, and a version that is not given is not sent.
     assert is_told or option.help.startswith(("Only ", "Azure's ")), "what holds without it is not said"
 

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
-from evalhaven.domain.evals import Eval, answered_config, identified_criterion, typed_messages
+from evalhaven.domain.criteria import Criteria
+from evalhaven.domain.evals import Eval, answered_config, identified_criteria
 from evalhaven.domain.ids import EvalId
+from tests.unit.written import config_of, criteria_of
 
+JUDGE: dict[str, Any] = {"type": "score_model", "name": "n", "model": "m", "input": []}
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}}
 
 
 def answered(config: dict[str, Any]) -> Eval:
     """Return an eval of a config as it was sent."""
-    return Eval(EvalId("eval_1"), 1, 1, "n", {}, answered_config(config), [])
+    return Eval(EvalId("eval_1"), 1, 1, "n", {}, answered_config(config_of(config)), Criteria())
 
 
 def test_the_answered_config_is_the_recorded_one(shared_dir: Path) -> None:
@@ -30,12 +33,12 @@ def test_the_answered_config_is_the_recorded_one(shared_dir: Path) -> None:
         "include_sample_schema": True,
     }
 
-    assert json.dumps(answered_config(sent)) == json.dumps(config)
+    assert json.dumps(answered_config(config_of(sent)).json) == json.dumps(config)
 
 
 @pytest.mark.parametrize("more", [{}, {"include_sample_schema": False}, {"include_sample_schema": None}])
 def test_the_sample_is_only_in_the_schema_when_asked_for(more: dict[str, Any]) -> None:
-    assert answered_config({"type": "custom", "item_schema": SCHEMA, **more}) == {
+    assert answered_config(config_of({"type": "custom", "item_schema": SCHEMA, **more})).json == {
         "type": "custom",
         "schema": {"type": "object", "properties": {"item": SCHEMA}, "required": ["item"]},
     }
@@ -49,13 +52,13 @@ def test_configs_of_logged_calls_keep_their_own_type_and_metadata(kind: str) -> 
         "required": ["item", "sample"],
     }
 
-    assert answered_config({"type": kind, "metadata": {"a": "b"}}) == {
+    assert answered_config(config_of({"type": kind, "metadata": {"a": "b"}})).json == {
         "type": kind,
         "metadata": {"a": "b"},
         "schema": schema,
     }
-    assert answered_config({"type": kind, "metadata": None})["metadata"] == {}
-    assert answered_config({"type": kind})["metadata"] == {}
+    assert answered_config(config_of({"type": kind, "metadata": None})).json["metadata"] == {}
+    assert answered_config(config_of({"type": kind})).json["metadata"] == {}
 
 
 def test_the_item_schema_of_an_eval_is_the_one_that_was_sent() -> None:
@@ -77,21 +80,31 @@ def test_each_criterion_gets_an_id_of_its_name_and_a_uuid() -> None:
         "input": "i",
         "id": "cloned-1",
         "name": "Match it",
+        "reference": "r",
         "operation": "eq",
     }
-    first, second = identified_criterion(sent, new_uuid), identified_criterion(sent, new_uuid)
+    first, second = identified_criteria(criteria_of([sent, sent]), new_uuid)
 
-    assert json.dumps(first) == json.dumps(
-        {"name": "Match it", "id": "Match it-uuid0", "type": "string_check", "input": "i", "operation": "eq"}
+    assert first.text == json.dumps(
+        {
+            "name": "Match it",
+            "id": "Match it-uuid0",
+            "type": "string_check",
+            "input": "i",
+            "reference": "r",
+            "operation": "eq",
+        },
+        separators=(",", ":"),
     )
-    assert second["id"] == "Match it-uuid1"
+    assert second.id == "Match it-uuid1"
     assert sent["id"] == "cloned-1"
 
 
 def test_nulls_and_unknown_keys_of_a_criterion_are_echoed() -> None:
-    sent: dict[str, Any] = {"type": "label_model", "name": "n", "sampling_params": None, "note": {"x": 1}}
+    sent: dict[str, Any] = {**JUDGE, "sampling_params": None, "note": {"x": 1}}
+    [criterion] = identified_criteria(criteria_of([sent]), lambda: "u")
 
-    assert identified_criterion(sent, lambda: "u").items() >= {"sampling_params": None, "note": {"x": 1}}.items()
+    assert criterion.json.items() >= {"sampling_params": None, "note": {"x": 1}}.items()
 
 
 def test_messages_of_model_graders_get_their_type_and_keep_their_content() -> None:
@@ -100,7 +113,10 @@ def test_messages_of_model_graders_get_their_type_and_keep_their_content() -> No
         {"type": "message", "role": "user", "content": {"type": "input_text", "text": "t"}},
         {"type": None, "role": "user", "content": []},
     ]
-    criterion = identified_criterion({"type": "score_model", "name": "n", "input": messages}, lambda: "u")
+    judge: dict[str, Any] = {**JUDGE, "input": messages}
+    multi = {"type": "multi", "name": "m", "graders": {"j": judge}, "calculate_output": "j"}
+    alone, part = identified_criteria(criteria_of([judge, multi]), lambda: "u")
+    typed = [{**message, "type": "message"} for message in messages]
 
-    assert criterion["input"] == [{**message, "type": "message"} for message in messages]
-    assert typed_messages("text") == "text"
+    assert alone.json["input"] == typed
+    assert part.json["graders"] == {"j": {**judge, "input": typed}}

@@ -4,49 +4,48 @@ from typing import Any
 
 import pytest
 
-from evalhaven.domain.grader_parts import parts_of, walk_criteria, walk_grader, with_parts
+from evalhaven.domain.documents import Unparsed
+from evalhaven.domain.grader_parts import AnyGrader, parts_of, walk_criteria, with_parts
+from tests.unit.written import criteria_of, multi_of
 
+PYTHON: dict[str, Any] = {"type": "python", "source": "def grade(sample, item): return 1.0"}
 FORMS: dict[str, tuple[Any, tuple[str | int, ...]]] = {
-    "one alone": ({"type": "python", "name": "p"}, ("graders",)),
-    "a list": ([{"type": "python", "name": "p"}], ("graders", 0)),
-    "an object": ({"p": {"type": "python", "name": "other"}}, ("graders", "p")),
-    "an object with a grader called type": ({"type": {"type": "python", "name": "t"}}, ("graders", "type")),
+    "one alone": ({**PYTHON, "name": "p"}, ("graders",)),
+    "a list": ([{**PYTHON, "name": "p"}], ("graders", 0)),
+    "an object": ({"p": {**PYTHON, "name": "other"}}, ("graders", "p")),
+    "an object with a grader called type": ({"type": {**PYTHON, "name": "t"}}, ("graders", "type")),
 }
+
+
+def multi(graders: Any) -> dict[str, Any]:
+    return {"type": "multi", "name": "m", "graders": graders, "calculate_output": "p"}
 
 
 @pytest.mark.parametrize(("graders", "path"), FORMS.values(), ids=FORMS)
 def test_a_grader_inside_another_is_found_at_its_place(graders: Any, path: tuple[str | int, ...]) -> None:
-    multi: dict[str, Any] = {"type": "multi", "name": "m", "graders": graders}
-    outer, inner = walk_criteria([multi], ("criteria",))
+    document = multi(graders)
+    outer, inner = walk_criteria(criteria_of([document]), ("criteria",))
 
-    assert (outer.path, outer.name, outer.document) == (("criteria", 0), "m", multi)
+    assert (outer.path, outer.name, outer.grader.sent) == (("criteria", 0), "m", document)
     assert inner.path == ("criteria", 0, *path)
     assert inner.name == ("type" if path[-1] == "type" else "p")
-    assert inner.document["type"] == "python"
-    assert [part.path for part in parts_of(multi)] == [path]
+    assert inner.grader.type == "python"
+    assert [part.path for part in parts_of(multi_of(document))] == [path]
 
 
 @pytest.mark.parametrize("graders", [form for form, _ in FORMS.values()], ids=FORMS)
 def test_graders_inside_another_are_replaced_in_their_form(graders: Any) -> None:
-    def noted(part: Any) -> Any:
-        return {**part, "seen": True}
+    def noted(part: AnyGrader) -> dict[str, Any]:
+        return {**part.sent, "seen": True}
 
-    rebuilt = with_parts({"type": "multi", "graders": graders, "calculate_output": "p"}, noted)
+    rebuilt = with_parts(multi_of(multi(graders)), noted)
 
-    assert list(rebuilt) == ["type", "graders", "calculate_output"]
-    assert [part.document["seen"] for part in parts_of(rebuilt)] == [True]
+    assert list(rebuilt) == ["type", "name", "graders", "calculate_output"]
+    assert [part.grader.sent["seen"] for part in parts_of(multi_of(rebuilt))] == [True]
     assert type(rebuilt["graders"]) is type(graders)
 
 
-def test_graders_of_graders_are_found_too() -> None:
-    deep: Any = {"type": "multi", "graders": [{"type": "multi", "graders": {"type": "string_check"}}]}
+def test_criteria_that_do_not_parse_are_passed_over_and_counted() -> None:
+    [criterion] = criteria_of([{**PYTHON, "name": "p"}])
 
-    assert [each.path for each in walk_grader(deep, ())] == [(), ("graders", 0), ("graders", 0, "graders")]
-
-
-@pytest.mark.parametrize("graders", [None, "python", 3, [], {}, ["x"], {"a": "x"}])
-def test_what_holds_no_graders_has_no_parts(graders: Any) -> None:
-    multi: dict[str, Any] = {"type": "multi", "graders": graders}
-
-    assert parts_of(multi) == []
-    assert with_parts(multi, lambda _: {}) == multi
+    assert [each.path for each in walk_criteria([Unparsed("none"), criterion])] == [("testing_criteria", 1)]

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import IllegalRunTransitionError
 from evalhaven.domain.ids import EvalId, RunId
 from evalhaven.domain.runs import Run
@@ -35,7 +36,7 @@ def make_run(status: RunStatus) -> Run:
         name="r",
         model="",
         metadata={},
-        data_source={},
+        data_source=DataSource({}),
         status=status,
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from evalhaven.domain.template_checks import criteria_cautions, input_message_cautions, item_key_cautions
+from tests.unit.written import criteria_of, data_source_of
 
 CLOSED: dict[str, Any] = {
     "type": "object",
@@ -17,13 +18,14 @@ CLOSED: dict[str, Any] = {
     },
     "additionalProperties": False,
 }
+CHECK: dict[str, Any] = {"type": "string_check", "name": "s", "input": "", "reference": "", "operation": "eq"}
 OPEN: dict[str, Any] = {"type": "object", "properties": {"label": {"type": "string"}}}
 
 
 def cautions_of(text: str, schema: Any = True) -> list[tuple[str, str]]:
     """Return pointer and message of the cautions about the input of one criterion."""
     criteria: list[Any] = [{"type": "string_check", "name": "n", "input": text, "reference": "", "operation": "eq"}]
-    return [(each.pointer, each.message) for each in criteria_cautions(criteria, schema)]
+    return [(each.pointer, each.message) for each in criteria_cautions(criteria_of(criteria), schema)]
 
 
 @pytest.mark.parametrize("text", ["{{ sample.output_text.strip() }}", "{{ item.label | lower }}", "{{ item. }}"])
@@ -131,13 +133,13 @@ def test_pointers_lead_into_messages_multi_graders_and_references() -> None:
     criteria: list[Any] = [
         {"type": "score_model", "name": bad, "model": bad, "input": [{"role": "user", "content": parts}]},
         {"type": "python", "name": "p", "source": bad},
-        {"type": "string_check", "name": "s", "input": "", "reference": bad},
-        {"type": "multi", "name": "m", "graders": {"a/b": {"type": "string_check", "input": bad}}},
-        {"type": "multi", "name": "m", "graders": [{"type": "string_check", "reference": bad}]},
-        {"type": "label_model", "labels": [bad], "passing_labels": [bad], "input": []},
+        {**CHECK, "reference": bad},
+        {"type": "multi", "name": "m", "graders": {"a/b": {**CHECK, "input": bad}}, "calculate_output": "1"},
+        {"type": "multi", "name": "m", "graders": [{**CHECK, "reference": bad}], "calculate_output": "1"},
+        {"type": "label_model", "name": "l", "model": bad, "labels": [bad], "passing_labels": [bad], "input": []},
     ]
 
-    assert [each.pointer for each in criteria_cautions(criteria, True)] == [
+    assert [each.pointer for each in criteria_cautions(criteria_of(criteria), True)] == [
         "/testing_criteria/0/input/0/content/0/text",
         "/testing_criteria/0/input/0/content/1/image_url",
         "/testing_criteria/2/reference",
@@ -152,7 +154,12 @@ def test_each_placeholder_of_a_text_is_cautioned() -> None:
 
 def test_sample_in_input_messages_is_cautioned() -> None:
     template: list[Any] = [{"role": "user", "content": "{{ item.label }} {{ sample.output_text }}"}]
-    (caution,) = input_message_cautions({"input_messages": {"type": "template", "template": template}}, CLOSED)
+    (caution,) = input_message_cautions(
+        data_source_of(
+            {"type": "responses", "model": "m", "input_messages": {"type": "template", "template": template}}
+        ),
+        CLOSED,
+    )
 
     assert caution.pointer == "/data_source/input_messages/template/0/content"
     assert "'sample' does not exist before the model has answered; use 'item'." in caution.message
@@ -160,7 +167,15 @@ def test_sample_in_input_messages_is_cautioned() -> None:
 
 @pytest.mark.parametrize(
     "data_source",
-    [{}, {"input_messages": None}, {"input_messages": {"type": "item_reference", "item_reference": "item.sample.x()"}}],
+    [
+        {"type": "jsonl"},
+        {"type": "completions", "input_messages": None},
+        {
+            "type": "responses",
+            "model": "m",
+            "input_messages": {"type": "item_reference", "item_reference": "item.sample.x()"},
+        },
+    ],
 )
 def test_runs_without_templates_have_no_cautions(data_source: Any) -> None:
-    assert input_message_cautions(data_source, CLOSED) == []
+    assert input_message_cautions(data_source_of(data_source), CLOSED) == []

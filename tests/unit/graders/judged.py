@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.samples import Sample, Usage
+from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.registry import build_grader
 
 USAGE = Usage(prompt_tokens=9, completion_tokens=4, total_tokens=13)
@@ -66,4 +67,4 @@ def label_model(**changes: Any) -> dict[str, Any]:
 
 def judge(model: TalkingModel, criterion: dict[str, Any]) -> Any:
     """Return the grader of a criterion whose model is this one."""
-    return build_grader(criterion, Facilities(open_judge=model.open))
+    return build_grader(Criterion(criterion), Facilities(open_judge=model.open))

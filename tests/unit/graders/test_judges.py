@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.schemas import ItemSchema
+from evalhaven.graders.asking import AskedFor
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.judges.asking import AskedFor
 from evalhaven.graders.registry import build_grader
 from tests.unit.graders.judged import TalkingModel, judge, label_model, said, score_model
 
@@ -244,7 +245,7 @@ async def test_the_call_is_shown_with_its_parameters(params: dict[str, Any] | No
 @pytest.mark.parametrize("criterion", [score_model(), label_model()])
 def test_where_no_models_can_be_asked_a_judge_is_refused(criterion: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedGraderError, match=r"'Good' asks a model"):
-        build_grader(criterion, Facilities())
+        build_grader(Criterion(criterion), Facilities())
 
 
 @pytest.mark.parametrize("lacking", ["model", "labels"])
@@ -252,4 +253,4 @@ def test_an_imported_judge_that_lacks_something_is_refused_with_its_name(lacking
     criterion = {key: value for key, value in label_model().items() if key != lacking}
 
     with pytest.raises(UnsupportedGraderError, match=lacking):
-        build_grader(criterion, Facilities(open_judge=TalkingModel(said("")).open))
+        build_grader(Criterion(criterion), Facilities(open_judge=TalkingModel(said("")).open))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
@@ -14,6 +15,7 @@ from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.multi import Multi, named_parts, refuse_formulas
 from evalhaven.graders.registry import build_grader
 from evalhaven.wire.graders import EvalGraderMulti
+from tests.unit.written import criteria_of, multi_of
 
 CHECK: dict[str, Any] = {"type": "string_check", "name": "a", "input": "{{ item.a }}", "operation": "eq"}
 ALIKE: dict[str, Any] = {**CHECK, "type": "text_similarity", "name": "b", "evaluation_metric": "fuzzy_match"}
@@ -25,7 +27,7 @@ def multi(formula: str, graders: Any = None, **more: Any) -> dict[str, Any]:
 
 
 async def grade(criterion: dict[str, Any], **item: Any) -> Grade:
-    return await build_grader(criterion, Facilities()).grade({"item": item})
+    return await build_grader(Criterion(criterion), Facilities()).grade({"item": item})
 
 
 class Fixed:
@@ -125,13 +127,13 @@ async def test_a_part_that_errs_makes_it_err_and_calls_are_counted_once() -> Non
 
 def test_an_imported_criterion_whose_formula_is_none_is_not_executed() -> None:
     with pytest.raises(UnsupportedGraderError, match="column 3: the formula ends"):
-        build_grader(multi("a+"), Facilities())
+        build_grader(Criterion(multi("a+")), Facilities())
 
 
 def test_formulas_are_refused_at_their_place_in_a_request() -> None:
-    refuse_formulas([multi("a"), CHECK])
+    refuse_formulas(criteria_of([multi("a"), {**CHECK, "reference": "x"}]))
     with pytest.raises(InvalidRequestError, match="column 1: 'c' is none of the graders") as refused:
-        refuse_formulas([multi("a"), multi("c")])
+        refuse_formulas(criteria_of([multi("a"), multi("c")]))
 
     assert refused.value.param == "testing_criteria[1].calculate_output"
-    assert list(named_parts(multi("a"))) == ["a", "b"]
+    assert list(named_parts(multi_of(multi("a")))) == ["a", "b"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.output_items import Grade
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
@@ -16,7 +17,7 @@ FAILED = Grade(score=0.0, passed=False)
 async def grade(operation: str, text: str, reference: str, **namespaces: Any) -> Grade:
     """Return the grade of one comparison."""
     criterion: dict[str, Any] = {"type": "string_check", "name": "n", "id": "n-1", "operation": operation}
-    grader = build_grader({**criterion, "input": text, "reference": reference}, Facilities())
+    grader = build_grader(Criterion({**criterion, "input": text, "reference": reference}), Facilities())
     return await grader.grade(namespaces)
 
 
@@ -70,7 +71,7 @@ def test_graders_that_this_release_lacks_are_named_with_those_it_has(kind: str) 
     with pytest.raises(
         UnsupportedGraderError, match="cannot execute; it can: string_check, text_similarity, label_model"
     ) as refusal:
-        build_grader({"type": kind, "name": "Tone", "id": "Tone-1"}, Facilities())
+        build_grader(Criterion({"type": kind, "name": "Tone", "id": "Tone-1"}), Facilities())
 
     assert str(refusal.value).startswith(f"Testing criterion 'Tone' is of type {kind!r}")
     assert kind not in SUPPORTED_GRADERS

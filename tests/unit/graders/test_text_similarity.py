@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.output_items import Grade
 from evalhaven.graders import text_similarity
 from evalhaven.graders.base import UnsupportedGraderError
@@ -39,7 +40,7 @@ def criterion(metric: str, **changes: Any) -> dict[str, Any]:
 
 
 async def grade(facilities: Facilities, metric: str, a: str, b: str, **changes: Any) -> Grade:
-    return await build_grader(criterion(metric, **changes), facilities).grade({"item": {"a": a, "b": b}})
+    return await build_grader(Criterion(criterion(metric, **changes)), facilities).grade({"item": {"a": a, "b": b}})
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ async def test_texts_that_are_empty_need_no_metric(
 
 @pytest.mark.parametrize("metric", ALL_METRICS)
 async def test_a_placeholder_without_value_scores_0_and_is_no_error(facilities: Facilities, metric: str) -> None:
-    graded = await build_grader(criterion(metric), facilities).grade({"item": {"a": "x"}})
+    graded = await build_grader(Criterion(criterion(metric)), facilities).grade({"item": {"a": "x"}})
 
     assert graded == Grade(score=0.0, passed=False, unresolved=("item.b",))
 
@@ -116,7 +117,7 @@ async def test_embeddings_that_cannot_be_had_are_an_error(facilities: Facilities
 
 def test_cosine_without_an_endpoint_is_refused_and_the_setting_named() -> None:
     with pytest.raises(UnsupportedGraderError, match="Set EVALHAVEN_EMBEDDINGS_BASE_URL") as refusal:
-        build_grader(criterion("cosine"), Facilities())
+        build_grader(Criterion(criterion("cosine")), Facilities())
 
     assert "Testing criterion 'Alike' compares embeddings" in str(refusal.value)
 
@@ -126,11 +127,11 @@ def test_an_imported_criterion_without_threshold_is_refused_by_name() -> None:
     del incomplete["pass_threshold"]
 
     with pytest.raises(UnsupportedGraderError, match="'Alike' cannot be executed: its 'pass_threshold'"):
-        build_grader(incomplete, Facilities())
+        build_grader(Criterion(incomplete), Facilities())
 
 
 async def test_meteor_without_wordnet_says_so_in_every_grade_and_to_the_run(workers: WorkerPool) -> None:
-    without = build_grader(criterion("meteor"), Facilities(workers))
+    without = build_grader(Criterion(criterion("meteor")), Facilities(workers))
     graded = await without.grade({"item": {"a": TEXT, "b": REFERENCE}})
 
     assert graded.score > 0.5
@@ -141,7 +142,7 @@ async def test_meteor_without_wordnet_says_so_in_every_grade_and_to_the_run(work
 
 
 async def test_meteor_with_wordnet_has_nothing_to_say(workers: WorkerPool, wordnet_place: Path) -> None:
-    grader = build_grader(criterion("meteor"), Facilities(workers, wordnet=wordnet_place))
+    grader = build_grader(Criterion(criterion("meteor")), Facilities(workers, wordnet=wordnet_place))
     graded = await grader.grade({"item": {"a": "a car", "b": "an auto"}})
 
     assert (graded.score, graded.notes, grader.caution) == (0.25, (), None)
@@ -236,7 +237,7 @@ async def test_pools_are_as_large_as_the_machine_by_default() -> None:
 
 def test_graders_that_wait_are_worth_grading_many_items_at_once() -> None:
     concurrency = {
-        metric: build_grader(criterion(metric), Facilities()).concurrency
+        metric: build_grader(Criterion(criterion(metric)), Facilities()).concurrency
         for metric in ALL_METRICS
         if metric != "cosine"
     }

@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.evals import Eval, answered_config
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.paging import PageRequest
@@ -18,6 +19,7 @@ from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.output_items import list_output_items
 from evalhaven.storage.runs import get_run, save_status
 from tests.unit.storage.stored import blob_path, make_eval, make_run, store_eval, store_run
+from tests.unit.written import config_of
 
 CRITERIA: list[dict[str, Any]] = [
     {
@@ -45,7 +47,7 @@ def lines(rows: Sequence[object]) -> bytes:
 async def stored_eval(engine: Engine, item_schema: Any = None, criteria: Sequence[dict[str, Any]] = CRITERIA) -> Eval:
     """Store an eval."""
     config = answered_config(
-        {"type": "custom", "item_schema": {"type": "object"} if item_schema is None else item_schema}
+        config_of({"type": "custom", "item_schema": {"type": "object"} if item_schema is None else item_schema})
     )
     return await store_eval(engine.database, make_eval(criteria=criteria, data_source_config=config))
 
@@ -62,7 +64,7 @@ class WatchedEvaluator(ItemEvaluator):
     """Tells of each item before it is evaluated."""
 
     def __init__(self, engine: Engine, on_item: Callable[[int], Awaitable[None]] | None = None) -> None:
-        super().__init__([build_grader(criterion, engine.facilities) for criterion in CRITERIA], engine.ids)
+        super().__init__([build_grader(Criterion(criterion), engine.facilities) for criterion in CRITERIA], engine.ids)
         self._on_item = on_item
 
     async def evaluate_item(self, row: Row, position: int, repeat: int = 0) -> OutputItem:

@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.ids import RunId
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
@@ -126,7 +127,7 @@ async def regrade(
         source,
         name=None,
         metadata={},
-        criteria=criteria,
+        criteria=None if criteria is None else Criteria(criteria),
         options=options,
         warnings=(),
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.samples import ItemError
 from evalhaven.runs.tool_secrets import (
@@ -12,9 +13,10 @@ from evalhaven.runs.tool_secrets import (
     refuse_secrets,
     secrets_of,
     tools_with_secrets,
-    with_tools,
     without_secrets,
 )
+from evalhaven.wire.data_sources import RunDataSource
+from tests.unit.written import data_source_of
 
 MCP: dict[str, Any] = {
     "type": "mcp",
@@ -54,23 +56,22 @@ def test_nothing_that_authenticates_a_tool_is_shown_wherever_it_stands(document:
 
 def test_the_schema_of_a_function_holds_no_secrets() -> None:
     assert masked({"tools": [FUNCTION]}) == {"tools": [FUNCTION]}
-    assert tools_with_secrets({"sampling_params": {"tools": [FUNCTION]}}) is None
+    assert tools_with_secrets(_responses(tools=[FUNCTION])) is None
 
 
 def test_tools_come_back_whole_for_the_call() -> None:
-    source: Any = {"sampling_params": {"tools": TOOLS, "temperature": 1}}
-    shown: Any = masked(source)
+    source = _responses(tools=TOOLS, temperature=1)
+    shown = DataSource(masked(source.sent))
 
     assert tools_with_secrets(source) == TOOLS
-    assert with_tools(shown, TOOLS) == source
-    assert with_tools(shown, None) == shown
+    assert shown.with_tools(TOOLS) == DataSource(source.sent)
 
 
 def test_what_an_answer_showed_is_no_secret_to_send_back() -> None:
-    shown: Any = masked({"sampling_params": {"tools": TOOLS}})
+    shown: Any = masked({"tools": TOOLS})
 
     with pytest.raises(InvalidRequestError, match="send them again"):
-        tools_with_secrets(shown)
+        tools_with_secrets(_responses(**shown))
 
 
 @pytest.mark.parametrize("body", [{"tools": []}, {"a": [{"headers": {}}]}, {"mcp_servers": [{"authorization": "x"}]}])
@@ -88,3 +89,7 @@ def test_an_error_that_quotes_its_request_keeps_the_secrets() -> None:
     assert sorted(secrets) == ["s3cret-1", "s3cret-2", "s3cret-3", "s3cret-4", "s3cret-5"]
     assert "s3cret" not in without_secrets(error, secrets).message
     assert without_secrets(ItemError("x", "plain"), secrets) == ItemError("x", "plain")
+
+
+def _responses(**params: Any) -> RunDataSource:
+    return data_source_of({"type": "responses", "sampling_params": params})

@@ -8,7 +8,7 @@ import trustme
 from evalhaven.app.endpoints import embeddings_target, open_catalog
 from evalhaven.app.server import executor_command
 from evalhaven.app.stores import StartError
-from evalhaven.cli.main import read_settings
+from evalhaven.cli.shell import read_settings
 from evalhaven.sampling.catalog import Target
 
 

@@ -20,6 +20,7 @@ from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.pool import HostPool, Reply, SandboxedGrader, SandboxRefusedError
 from evalhaven.sandbox.sessions import Session
 from evalhaven.sandbox.tiers import choose_isolation
+from evalhaven.sandbox.warm_hosts import WarmHosts
 from tests.sizes import SIZES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="hosts are started on POSIX systems")
@@ -283,16 +284,16 @@ async def test_calls_that_wait_when_a_grader_is_closed_are_answered() -> None:
 async def test_a_host_that_ends_while_its_grader_is_closed_makes_room_once(
     last_words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, limits, bury = tmp_path / "gate", Limits(hosts=4), HostPool.bury
+    gate, limits, bury = tmp_path / "gate", Limits(hosts=4), WarmHosts.bury
     wait = f"while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
 
-    async def bury_while_another_ends(pool: HostPool, session: Session) -> str:
-        end = await bury(pool, session)
+    async def bury_while_another_ends(hosts: WarmHosts, session: Session) -> str:
+        end = await bury(hosts, session)
         gate.touch()
         await anyio.sleep(0.3)
         return end
 
-    monkeypatch.setattr(HostPool, "bury", bury_while_another_ends)
+    monkeypatch.setattr(WarmHosts, "bury", bury_while_another_ends)
     async with HostPool(Isolation(Tier.OFF, {}), limits) as pool:
         async with pool.open_grader(OBEDIENT, HERE, 1) as patient:
             async with pool.open_grader(OBEDIENT, HERE, 2) as closed:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, insert, select
 
+from evalhaven.domain.criteria import Criteria
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.evals import Eval, answered_config
 from evalhaven.domain.files import StoredFile
 from evalhaven.domain.ids import EvalId, FileId, OutputItemId, RunId
-from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import NO_SAMPLE, Sample
@@ -26,6 +27,7 @@ from evalhaven.storage.files import get_file, insert_file
 from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.runs import get_run, insert_run, save_status
 from evalhaven.storage.tables import files, projects, runs
+from tests.unit.written import config_of
 
 OTHER_PROJECT = ProjectScope(project_id=2)
 PASSED = Grade(score=1.0, passed=True)
@@ -73,16 +75,22 @@ async def opened(url: URL) -> AsyncGenerator[Database]:
 
 def make_eval(number: int = 1, criteria: Sequence[dict[str, Any]] = (), **more: Any) -> Eval:
     """Return an eval; the number makes its id."""
-    config = answered_config({"type": "custom", "item_schema": {"type": "object"}})
+    config = answered_config(config_of({"type": "custom", "item_schema": {"type": "object"}}))
     return replace(
-        Eval(EvalId(f"eval_{number:032x}"), 100, 100, "An eval", {"a": "b"}, config, list(criteria)),
+        Eval(EvalId(f"eval_{number:032x}"), 100, 100, "An eval", {"a": "b"}, config, Criteria(criteria)),
         **more,
     )
 
 
-def make_run(parent: Eval, number: int = 1, scope: ProjectScope = DEFAULT_PROJECT, **more: Any) -> Run:
+def make_run(
+    parent: Eval,
+    number: int = 1,
+    scope: ProjectScope = DEFAULT_PROJECT,
+    data_source: dict[str, Any] | None = None,
+    **more: Any,
+) -> Run:
     """Return a run of a stored eval; the number makes its id."""
-    source: JsonObject = {"type": "jsonl", "source": {"type": "file_content", "content": []}}
+    source = DataSource(data_source or {"type": "jsonl", "source": {"type": "file_content", "content": []}})
     return replace(
         Run(RunId(f"evalrun_{number:032x}"), parent.id, parent.key, scope, 100, "A run", "", {}, source),
         **{"has_inline_rows": True, **more},

@@ -30,7 +30,7 @@ async def test_documents_come_back_as_they_went_in(database: Database) -> None:
     )
 
     assert (stored.name, stored.metadata) == ("\0\ud800", {"\ud800": "\0"})
-    assert repr(stored.testing_criteria) == repr([{"type": "x", "hostile": HOSTILE}])
+    assert repr(stored.testing_criteria.json) == repr([{"type": "x", "hostile": HOSTILE}])
     assert stored.warnings == [Caution("/a~1b", "\ud800")]
 
 

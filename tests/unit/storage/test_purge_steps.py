@@ -85,7 +85,7 @@ async def test_a_purged_run_leaves_only_its_id_and_times(database: Database) -> 
         assert (await list_runs(tx, SCOPE, run.eval_key, PageRequest(9, "asc", run.id), None)).objects == []
 
     assert (row.public_id, row.created_at, row.purged_at) == (run.id, run.created_at, 300)
-    assert (row.name, row.data_source, row._mapping["metadata"], row.warnings) == ("", {}, {}, [])
+    assert (row.name, row.data_source, row._mapping["metadata"], row.warnings) == ("", "{}", {}, [])
 
 
 async def test_an_eval_is_purged_after_its_runs(database: Database) -> None:
@@ -101,7 +101,7 @@ async def test_an_eval_is_purged_after_its_runs(database: Database) -> None:
         row = (await tx.execute(select(evals))).one()
         assert (await list_evals(tx, SCOPE, PageRequest(9, "asc", parent.id))).objects == []
 
-    assert (row.purged_at, row.name, row.testing_criteria, row.data_source_config) == (400, "", [], {})
+    assert (row.purged_at, row.name, row.testing_criteria, row.data_source_config) == (400, "", "[]", "{}")
 
 
 async def test_what_is_not_deleted_is_never_purged(database: Database) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Response
 
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject

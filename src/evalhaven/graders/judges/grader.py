@@ -7,13 +7,13 @@ from typing import cast
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
+from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.judges.answers import ReadFrom, Reading, read_answer, read_reasoning
-from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.graders.judges.forms import Form, LabelForm, ScoreForm
 from evalhaven.graders.judges.shown import shown_call
-from evalhaven.wire.graders import EvalGraderLabelModel, EvalGraderScoreModel
+from evalhaven.wire.graders import EvalGraderLabelModel, EvalGraderScoreModel, GraderLabelModel, GraderScoreModel
 
 ORIGIN = "judge"
 READ_FROM_TEXT = "read_from_text"
@@ -136,7 +136,7 @@ class Judge:
         return ItemError(code, f"The judge of {_shortened(self._criterion)} {what}", ORIGIN, retryable)
 
 
-def open_score_model(criterion: EvalGraderScoreModel, document: JsonObject, facilities: Facilities) -> Judge:
+def open_score_model(criterion: EvalGraderScoreModel, facilities: Facilities) -> Judge:
     """Return the judge of a `score_model` criterion.
 
     Raises:
@@ -147,10 +147,10 @@ def open_score_model(criterion: EvalGraderScoreModel, document: JsonObject, faci
     lowest, highest = criterion.range or _DEFAULT_RANGE
     threshold = criterion.pass_threshold
     form = ScoreForm(lowest, highest, lowest + (highest - lowest) / 2 if threshold is None else threshold)
-    return _open(document, form, facilities)
+    return _open(criterion, form, facilities)
 
 
-def open_label_model(criterion: EvalGraderLabelModel, document: JsonObject, facilities: Facilities) -> Judge:
+def open_label_model(criterion: EvalGraderLabelModel, facilities: Facilities) -> Judge:
     """Return the judge of a `label_model` criterion.
 
     Raises:
@@ -158,26 +158,25 @@ def open_label_model(criterion: EvalGraderLabelModel, document: JsonObject, faci
         UnknownModelError: No endpoint serves its model.
         UnsupportedRequestError: The endpoint that does cannot be asked so.
     """
-    return _open(document, LabelForm(criterion.labels, criterion.passing_labels), facilities)
+    return _open(criterion, LabelForm(criterion.labels, criterion.passing_labels), facilities)
 
 
-def prompt_of(document: JsonObject, answer_format: JsonObject) -> JudgePrompt:
+def prompt_of(criterion: GraderScoreModel | GraderLabelModel, answer_format: JsonObject) -> JudgePrompt:
     """Return what a criterion's model is to be asked."""
     return JudgePrompt(
-        criterion=str(document.get("name") or ""),
-        model=str(document["model"]),
-        messages=document.get("input"),
-        params=document.get("sampling_params"),
+        criterion=criterion.name,
+        model=criterion.model,
+        messages=[message.sent for message in criterion.input],
+        params={} if criterion.sampling_params is None else criterion.sampling_params.sent,
         answer_format=answer_format,
     )
 
 
-def _open(document: JsonObject, form: Form, facilities: Facilities) -> Judge:
-    prompt = prompt_of(document, form.answer_format)
+def _open(criterion: GraderScoreModel | GraderLabelModel, form: Form, facilities: Facilities) -> Judge:
+    prompt = prompt_of(criterion, form.answer_format)
     if facilities.open_judge is None:
         raise UnsupportedGraderError(f"Testing criterion {prompt.criterion!r} asks a model, which cannot be done here.")
-    params = prompt.params if isinstance(prompt.params, dict) else {}
-    return Judge(prompt.criterion, facilities.open_judge(prompt), form, params)
+    return Judge(prompt.criterion, facilities.open_judge(prompt), form, prompt.params)
 
 
 def _judges_error(error: ItemError) -> ItemError:

@@ -1,10 +1,11 @@
 """Where the python graders stand among testing criteria: by themselves, and as parts of a multi grader."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from evalhaven.domain.grader_parts import Path, PlacedGrader, walk_criteria, walk_grader
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.documents import Unparsed
+from evalhaven.domain.grader_parts import AnyGrader, Path, PlacedGrader, walk_criteria, walk_grader
+from evalhaven.wire.graders import GraderPython
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +21,22 @@ class PythonCriterion:
     image_tag: str | None
 
 
-def python_criteria(criteria: Sequence[JsonValue]) -> Iterator[PythonCriterion]:
+def python_criteria(criteria: Iterable[AnyGrader | Unparsed]) -> Iterator[PythonCriterion]:
     """Yield the python graders of a list of testing criteria."""
     return _python_among(walk_criteria(criteria))
 
 
-def python_graders_in(grader: JsonObject, path: Path) -> Iterator[PythonCriterion]:
+def python_graders_in(grader: AnyGrader, path: Path) -> Iterator[PythonCriterion]:
     """Yield a grader if it is a python grader, and those among its parts.
 
     Args:
-        grader: Its document.
+        grader: The grader.
         path: What leads to it.
     """
     return _python_among(walk_grader(grader, path))
 
 
 def _python_among(graders: Iterable[PlacedGrader]) -> Iterator[PythonCriterion]:
-    for grader in graders:
-        if grader.document.get("type") == "python":
-            tag = grader.document.get("image_tag")
-            source = str(grader.document.get("source") or "")
-            yield PythonCriterion(grader.path, source, tag if isinstance(tag, str) else None)
+    for placed in graders:
+        if isinstance(placed.grader, GraderPython):
+            yield PythonCriterion(placed.path, placed.grader.source, placed.grader.image_tag)

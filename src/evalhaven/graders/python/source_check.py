@@ -11,12 +11,20 @@ from pathlib import Path
 
 import anyio
 
+import evalhaven
 from evalhaven.domain.errors import UnansweredError
 from evalhaven.graders.python import source_check_main
 
 _TIMEOUT_S = 120.0
 _PAUSES_S = (0.1, 1.0, 3.0)
 _CHILDREN = 2
+# Last in the path, so that nothing there stands before the standard library.
+_PROGRAM = f"""
+import sys
+sys.path.append({str(Path(evalhaven.__file__).parents[1])!r})
+from {source_check_main.__name__} import main
+main()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +98,7 @@ class SourceChecker:
 
         A source that takes too long or crashes the compiler ends the child by other signals than a kill.
         """
-        script = str(Path(source_check_main.__file__))
-        command = [sys.executable, "-I", "-S", script, str(os.getpid())]
+        command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(os.getpid())]
         output = bytearray()
         async with await anyio.open_process(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -1,21 +1,21 @@
 """The child that compiles sources of python graders, and executes none of them; started by `source_check` alone.
 
-A file by itself that needs the standard library only. It reads a JSON list of sources from standard input and writes
-one line of JSON for each: null, or `[line, message]` of what is wrong. A parser that is driven to its limits may crash
-or take memory and time without end; here that ends this child, and the number of lines tells which source did it.
+It needs the standard library only, and starts without any other package in reach. It reads a JSON list of sources from
+standard input and writes one line of JSON for each: null, or `[line, message]` of what is wrong. A parser that is
+driven to its limits may crash or take memory and time without end; here that ends this child, and the number of lines
+tells which source did it.
 """
 
 import ast
 import contextlib
-import ctypes
 import json
-import os
 import signal
 import sys
 import warnings
 from collections.abc import Iterator
 
-_PR_SET_PDEATHSIG = 1
+from evalhaven.sandbox.inside.parent import die_with_parent
+
 _MEMORY_BYTES = 1 << 30
 _CPU_S = 10.0  # for one source
 _PARAMETERS = ["sample", "item"]
@@ -94,10 +94,7 @@ def _binds_grade(statement: ast.stmt) -> bool:
 
 
 def _limit(parent_pid: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
+    die_with_parent(parent_pid)
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on every platform
 
@@ -110,7 +107,3 @@ def _allow_time() -> None:
     if sys.platform != "win32":
         # The signal of this timer ends the process, whatever it is doing.
         signal.setitimer(signal.ITIMER_PROF, _CPU_S)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,16 +8,16 @@ behind.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
 
 import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.clock import Clock
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError, not_json
-from evalhaven.domain.evals import UNTITLED, Caution, Eval, answered_config, identified_criterion
+from evalhaven.domain.evals import UNTITLED, Caution, Eval, answered_config, identified_criteria
 from evalhaven.domain.ids import IdFactory, created_at_of
-from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, RawJson
+from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson
 from evalhaven.domain.run_options import Budget, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
@@ -53,6 +53,7 @@ from evalhaven.storage.chunks import reopen_chunks
 from evalhaven.storage.database import Database
 from evalhaven.storage.files import get_file
 from evalhaven.storage.run_secrets import insert_secrets
+from evalhaven.wire.data_source_configs import CreateEvalCustomDataSourceConfig
 from evalhaven.wire.evals import CreateEvalRequest
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.requests import ParsedRequest, parse_request
@@ -105,11 +106,9 @@ class Acceptance:
             strict: Whether an eval with warnings is refused.
         """
         parsed = parse_request(CreateEvalRequest, document)
-        body = cast("dict[str, Any]", document)
-        config: JsonObject = body["data_source_config"]
-        if config["type"] == "custom":
-            ItemSchema(config["item_schema"])
-        criteria: list[JsonObject] = body["testing_criteria"]
+        config, criteria = parsed.body.data_source_config, parsed.body.testing_criteria
+        if isinstance(config, CreateEvalCustomDataSourceConfig):
+            ItemSchema(config.item_schema)
         refuse_formulas(criteria)
         eval_id = self.ids.new_eval_id()
         new = Eval(
@@ -119,9 +118,9 @@ class Acceptance:
             name=UNTITLED if parsed.body.name is None else parsed.body.name,
             metadata=parsed.body.metadata or {},
             data_source_config=answered_config(config),
-            testing_criteria=[identified_criterion(criterion, self.ids.new_uuid) for criterion in criteria],
+            testing_criteria=identified_criteria(criteria, self.ids.new_uuid),
         )
-        cautions = criteria_cautions(body["testing_criteria"], new.item_schema)
+        cautions = criteria_cautions(criteria, new.item_schema)
         refuse_cautions(cautions, strict=strict)
         cautions += item_key_cautions(new.item_schema)
         cautions += await self.python.check_criteria(criteria, strict=strict)
@@ -163,7 +162,7 @@ class Acceptance:
         except InvalidJsonError as error:
             raise not_json(error) from error
         parsed = parse_request(CreateEvalRunRequest, body.document)
-        data_source = cast("dict[str, Any]", body.document)["data_source"]
+        data_source = parsed.body.data_source
         cautions = input_message_cautions(data_source, parent.item_schema)
         refuse_cautions(cautions, strict=strict)
         options = replace(run_options(parsed.body.evalhaven), strict=strict)
@@ -221,11 +220,10 @@ class Acceptance:
         async with self.database.read() as tx:
             source = await run_store.get_run_by_id(tx, scope, run_id)
             parent = await eval_store.get_eval(tx, scope, source.eval_id)
-        given = cast("list[JsonObject] | None", cast("JsonObject", document).get("testing_criteria"))
-        new = self._regraded(source, parent, parsed, given, strict=strict)
-        cautions = await self.python.check_criteria(new.own_criteria or [], strict=strict)
+        new = self._regraded(source, parent, parsed, strict=strict)
+        cautions = await self.python.check_criteria(parsed.body.testing_criteria or [], strict=strict)
         new = replace(new, warnings=[*new.warnings, *cautions])
-        await self.python.refuse_without_isolation(list(new.criteria(parent)))
+        await self.python.refuse_without_isolation(new.criteria(parent))
         async with self.database.write() as tx:
             repeated = await claim.find_repeated(tx, scope, new.id, self._now())
             if repeated is None:
@@ -253,10 +251,10 @@ class Acceptance:
             parent = await eval_store.get_eval(tx, scope, run.eval_id)
             reopened = reopened_run(run, budget)
             if reopened is not run:
-                await self.python.refuse_without_isolation(list(run.criteria(parent)))
+                await self.python.refuse_without_isolation(run.criteria(parent))
                 sampling_cautions(run, self.catalog)
                 refuse_unanswerable(run, parent, self.catalog)
-                tools = tools_of_retry(run, cast("JsonValue", parsed.tools))
+                tools = tools_of_retry(run, parsed.tools)
                 await refuse_run_in_use(tx, scope, run)
                 await refuse_missing_parts(tx, scope, run, self._now())
                 await run_store.save_reopened(tx, scope, reopened, self._now())
@@ -317,18 +315,18 @@ class Acceptance:
         source: Run,
         parent: Eval,
         parsed: ParsedRequest[RegradeRunRequest],
-        given: list[JsonObject] | None,
         *,
         strict: bool,
     ) -> Run:
         """Return the run that grades the samples of another one, with criteria of its own where they are given."""
+        given = parsed.body.testing_criteria
         cautions: list[Caution] = []
-        criteria: list[JsonObject] | None = None
+        criteria: Criteria | None = None
         if given is not None:
             refuse_formulas(given)
-            cautions = criteria_cautions(cast("JsonValue", given), parent.item_schema)
+            cautions = criteria_cautions(given, parent.item_schema)
             refuse_cautions(cautions, strict=strict)
-            criteria = [identified_criterion(criterion, self.ids.new_uuid) for criterion in given]
+            criteria = identified_criteria(given, self.ids.new_uuid)
         options = run_options(parsed.body.evalhaven)
         new = regraded_run(
             self.ids.new_run_id(),

@@ -2,18 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import cast
 
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution, Eval, typed_messages
 from evalhaven.domain.ids import FileId, RunId, created_at_of
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.template_checks import bounded_cautions
 from evalhaven.runs.tool_secrets import masked
+from evalhaven.wire.data_sources import (
+    CreateEvalJsonlRunDataSource,
+    EvalJsonlFileContentSource,
+    EvalJsonlFileIdSource,
+    RunDataSource,
+)
 from evalhaven.wire.extension import CreateEvalRunExtension
+from evalhaven.wire.messages import InputMessagesTemplate
 
 _OF_SAMPLING = ("repeats", "extra_body")
 _OF_CALLS = ("cache", "max_concurrency", "budget")
@@ -28,7 +35,7 @@ def new_run(
     *,
     name: str | None,
     metadata: dict[str, str],
-    data_source: JsonObject,
+    data_source: RunDataSource,
     warnings: Sequence[Caution],
 ) -> Run:
     """Return a queued run.
@@ -42,9 +49,10 @@ def new_run(
         data_source: As sent and validated, inline rows left out.
         warnings: What of the request will have no effect.
     """
-    source = data_source["source"]
-    kind = source["type"] if isinstance(source, dict) else None
-    model = str(data_source.get("model") or "")
+    source = data_source.source
+    answered = answered_data_source(data_source)
+    sampled = answered.sampled
+    model = "" if sampled is None or sampled.model is None else sampled.model
     return Run(
         id=run_id,
         eval_id=parent.id,
@@ -54,9 +62,9 @@ def new_run(
         name=name if name is not None else model or parent.name,
         model=model,
         metadata=metadata,
-        data_source=answered_data_source(data_source),
-        has_inline_rows=kind == "file_content",
-        file_id=FileId(str(source["id"])) if isinstance(source, dict) and kind == "file_id" else None,
+        data_source=answered,
+        has_inline_rows=isinstance(source, EvalJsonlFileContentSource),
+        file_id=FileId(source.id) if isinstance(source, EvalJsonlFileIdSource) else None,
         warnings=warnings,
     )
 
@@ -81,24 +89,22 @@ def option_cautions(options: RunOptions, *, is_sampled: bool, is_judged: bool = 
     ]
 
 
-def answered_data_source(sent: JsonObject) -> JsonObject:
+def answered_data_source(sent: RunDataSource) -> DataSource:
     """Return a data source as it is stored and answered.
 
     Source: recorded runs. Messages get their type, a sampling run its `sampling_params` (null when not sent), and
     the two parameters that are numbers with fractions are answered as such. What authenticates tools is masked.
     """
-    answered = {key: masked(member) for key, member in sent.items()}
-    messages = sent.get("input_messages")
-    if isinstance(messages, dict) and "template" in messages:
-        answered["input_messages"] = {**messages, "template": typed_messages(messages["template"])}
-    if sent["type"] != "jsonl":
-        params = answered.get("sampling_params")
-        answered["sampling_params"] = (
-            {key: _answered_parameter(key, value) for key, value in params.items()}
-            if isinstance(params, dict)
-            else None
-        )
-    return answered
+    answered = masked(sent.sent)
+    if isinstance(sent, CreateEvalJsonlRunDataSource):
+        return DataSource(answered)
+    messages, params = sent.input_messages, sent.sampling_params
+    if isinstance(messages, InputMessagesTemplate):
+        answered["input_messages"] = {**messages.sent, "template": typed_messages(messages.template)}
+    answered["sampling_params"] = (
+        None if params is None else {key: _answered_parameter(key, value) for key, value in masked(params.sent).items()}
+    )
+    return DataSource(answered)
 
 
 def _answered_parameter(key: str, value: JsonValue) -> JsonValue:
@@ -127,7 +133,7 @@ def run_options(asked: CreateEvalRunExtension | None) -> RunOptions:
         repeats=asked.repeats or 1,
         cache=asked.cache or False,
         max_concurrency=asked.max_concurrency,
-        extra_body=cast("JsonObject | None", asked.extra_body),
+        extra_body=asked.extra_body,
         budget=None if budget is None else Budget(budget.cost, budget.tokens),
         labels=tuple(asked.labels or ()),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError, RequestTooLargeError, not_json
-from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, RawJson, Span
+from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson, Span
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.runs.rows.checks import BareItemSearch, Notices, RowChecker
 from evalhaven.runs.rows.parsing import MAX_ROW_BYTES, RowError
@@ -120,9 +120,3 @@ def _find_rows(raw: RawJson) -> Span | None:
             return None
         span = found
     return span if jsontext.starts_with(raw, span, b"[") else None
-
-
-def inline_document(data_source: JsonObject, placeholder: JsonValue) -> JsonObject:
-    """Return a data source whose inline rows are replaced by a placeholder."""
-    source = data_source["source"]
-    return {**data_source, "source": {**source, "content": placeholder}} if isinstance(source, dict) else data_source

@@ -5,12 +5,13 @@ from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.grader_parts import compares_embeddings, walk_criteria
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
+from evalhaven.graders.judges.grader import prompt_of
 from evalhaven.runs.tool_secrets import refuse_secrets
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge, compile_sampling
+from evalhaven.wire.graders import GraderLabelModel, GraderScoreModel
 from evalhaven.wire.requests import format_param
 
-_JUDGES = ("score_model", "label_model")
 # Whether the answer is a score or a label changes nothing about whether it can be asked for.
 _ANY_FORMAT: JsonObject = {
     "type": "json_schema",
@@ -29,7 +30,7 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
     refuse_secrets(run.options.extra_body)
     target = catalog.find(run.model, "data_source.model")
     try:
-        maker = compile_sampling(run.data_source, target, run.options.extra_body)
+        maker = compile_sampling(run.data_source.json, target, run.options.extra_body)
     except UnsupportedRequestError as error:
         raise InvalidRequestError(str(error), param=_param_of(error), code="unsupported") from error
     _require_price(run, target)
@@ -44,24 +45,25 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
             dollars meets a model without a price.
     """
     has_judges = False
-    for grader in walk_criteria(run.criteria(parent)):
-        if grader.document.get("type") not in _JUDGES:
+    for placed in walk_criteria(run.criteria(parent).parsed):
+        grader, name = placed.grader, placed.name
+        if not isinstance(grader, GraderScoreModel | GraderLabelModel):
             continue
         has_judges = True
-        criterion, name = grader.document, grader.name
+        prompt = prompt_of(grader, _ANY_FORMAT)
         try:
-            target = catalog.find(str(criterion.get("model") or ""), format_param((*grader.path, "model")) or "")
-            compile_judge(criterion.get("input"), criterion.get("sampling_params"), _ANY_FORMAT, target)
+            target = catalog.find(prompt.model, format_param((*placed.path, "model")) or "")
+            compile_judge(prompt.messages, prompt.params, prompt.answer_format, target)
         except UnknownModelError as error:
             error.message = f"The judge of the eval's criterion {name!r} cannot be asked. {error.message}"
             raise
         except UnsupportedRequestError as error:
             message = f"The judge of the eval's criterion {name!r} cannot be asked: {error}"
             document, *path = error.at
-            place = (*grader.path, "input" if document == "messages" else document, *path)
+            place = (*placed.path, "input" if document == "messages" else document, *path)
             raise InvalidRequestError(message, param=format_param(place), code="unsupported") from error
         _require_price(run, target)
-    return has_judges or compares_embeddings(run.criteria(parent))
+    return has_judges or compares_embeddings(run.criteria(parent).parsed)
 
 
 def _param_of(error: UnsupportedRequestError) -> str:

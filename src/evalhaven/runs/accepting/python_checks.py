@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.json_pointer import pointer_to
-from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.graders.python.criteria import PythonCriterion, python_criteria, python_graders_in
 from evalhaven.graders.python.isolation import IsolationChoice, refusal
 from evalhaven.graders.python.source_check import SourceChecker
+from evalhaven.wire.graders import Grader, TestingCriterion
 from evalhaven.wire.requests import format_param
 
 _CODE = "grader_unavailable"
@@ -27,7 +28,7 @@ class PythonChecks:
     isolation: IsolationChoice
     source_checker: SourceChecker = field(default_factory=SourceChecker)
 
-    async def check_criteria(self, criteria: Sequence[JsonValue], *, strict: bool) -> list[Caution]:
+    async def check_criteria(self, criteria: Sequence[TestingCriterion], *, strict: bool) -> list[Caution]:
         """Refuse sources that cannot be graders; return a caution where nothing isolates them, for no run will start.
 
         Args:
@@ -50,7 +51,7 @@ class PythonChecks:
             raise InvalidRequestError(f"'{param}': {message}", param=param, code=_CODE)
         return [Caution(pointer_to(each.path), message) for each in found[:1]]
 
-    async def check_lone_grader(self, grader: JsonObject, *, is_executed: bool) -> None:
+    async def check_lone_grader(self, grader: Grader, *, is_executed: bool) -> None:
         """Refuse a grader of the grader endpoints whose Python, if it has any, cannot be executed.
 
         Args:
@@ -68,13 +69,13 @@ class PythonChecks:
         if is_executed and isolation.tier is None:
             raise InvalidRequestError(refusal(isolation), param="grader", code=_CODE)
 
-    async def refuse_without_isolation(self, criteria: Sequence[JsonObject]) -> None:
+    async def refuse_without_isolation(self, criteria: Criteria) -> None:
         """Refuse a run whose Python graders cannot be executed.
 
         Raises:
             InvalidRequestError: Nothing isolates them on this machine; each reason is named.
         """
-        if next(python_criteria(criteria), None) is None:
+        if next(python_criteria(criteria.parsed), None) is None:
             return
         isolation = await self.isolation.choose()
         if isolation.tier is None:

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import RunId, created_at_of
-from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.run_options import Budget, RunOptions
 from evalhaven.domain.runs import Regrading, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.runs.tool_secrets import MASK, masked, secrets_of
+from evalhaven.runs.tool_secrets import MASK, masked_tools, secrets_of
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file
 from evalhaven.storage.regrading import has_output_items
@@ -27,7 +27,7 @@ def regraded_run(
     *,
     name: str | None,
     metadata: dict[str, str],
-    criteria: Sequence[JsonObject] | None,
+    criteria: Criteria | None,
     options: RunOptions,
     warnings: Sequence[Caution],
 ) -> Run:
@@ -62,7 +62,7 @@ def regraded_run(
         name=f"{source.name} (graded again)" if name is None else name,
         model=source.model,
         metadata=metadata,
-        data_source=_without_rows(source.data_source),
+        data_source=source.data_source.with_rows([]),
         warnings=warnings,
         options=replace(options, repeats=source.options.repeats),
         regrading=Regrading(source.key, source.id, source.status, source.times_retried, origin),
@@ -103,15 +103,13 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
     return replace(run.reopened(), options=replace(run.options, budget=budget))
 
 
-def tools_of_retry(run: Run, sent: JsonValue) -> list[JsonValue] | None:
+def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | None:
     """Return the tools of a run with what authenticates them, or None where nothing does.
 
     Raises:
         InvalidRequestError: They are needed and were not sent, or others were sent.
     """
-    params = run.data_source.get("sampling_params")
-    tools = params.get("tools") if isinstance(params, dict) else None
-    stored = tools if isinstance(tools, list) and run.is_sampled else []
+    stored = run.data_source.tools if run.is_sampled else []
     if sent is None:
         if MASK in secrets_of(stored):
             raise InvalidRequestError(
@@ -121,22 +119,14 @@ def tools_of_retry(run: Run, sent: JsonValue) -> list[JsonValue] | None:
                 code="secrets_required",
             )
         return None
-    given = cast("list[JsonValue]", sent)
-    if cast("JsonObject", masked({"tools": given}))["tools"] != stored or MASK in secrets_of(given):
+    if masked_tools(sent) != stored or MASK in secrets_of(sent):
         raise InvalidRequestError(
             "'tools' must be the tools of the run, with what authenticates them in place of each "
             f"{MASK!r}: only secrets can be given anew. For other tools create a new run.",
             param="tools",
             code="other_tools",
         )
-    return given if MASK in secrets_of(stored) else None
-
-
-def _without_rows(data_source: JsonObject) -> JsonObject:
-    source = data_source.get("source")
-    if not isinstance(source, dict) or source.get("type") != "file_content":
-        return data_source
-    return {**data_source, "source": {**source, "content": []}}
+    return sent if MASK in secrets_of(stored) else None
 
 
 async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, source: Run) -> None:

@@ -8,7 +8,7 @@ import anyio
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import Run
-from evalhaven.graders.judges.asking import Answer, AskedFor, JudgeModel, JudgePrompt
+from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard

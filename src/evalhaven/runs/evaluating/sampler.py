@@ -15,7 +15,7 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
 from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
 from evalhaven.runs.evaluating.guard import CallGuard
-from evalhaven.runs.tool_secrets import secrets_of, with_tools, without_secrets
+from evalhaven.runs.tool_secrets import secrets_of, without_secrets
 from evalhaven.sampling.calls.caller import Asker, CallFailedError
 from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
 from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
@@ -60,7 +60,8 @@ def sampling_question(run: Run, catalog: Catalog, tools: list[JsonValue] | None 
         UnsupportedRequestError: The endpoint that does cannot do what is asked.
     """
     target = catalog.find(run.model)
-    maker = compile_sampling(with_tools(run.data_source, tools), target, run.options.extra_body)
+    data_source = run.data_source if tools is None else run.data_source.with_tools(tools)
+    maker = compile_sampling(data_source.json, target, run.options.extra_body)
     return Question(target, maker, [] if tools is None else secrets_of(tools))
 
 

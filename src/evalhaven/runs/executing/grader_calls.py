@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import DamagedFileError
 from evalhaven.domain.ids import EvalId, RunId
 from evalhaven.domain.jsontext import JsonObject, JsonValue
@@ -32,6 +32,8 @@ from evalhaven.storage.grader_calls import (
     list_waiting_calls,
     save_grader_answer,
 )
+from evalhaven.wire.grader_endpoints import RunGraderRequest
+from evalhaven.wire.requests import parse_request
 
 CALLS_AT_ONCE = 32
 _LOOK_AGAIN_S = 1.0
@@ -108,7 +110,7 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
     Args:
         engine: What runs are executed with.
         scope: Whose files a judge may see.
-        request: `grader`, `item` and `model_sample`, the text that the model is taken to have answered.
+        request: As it came to the grader endpoint, the grader with a name.
 
     Raises:
         UnsupportedGraderError: The grader cannot be executed here.
@@ -117,16 +119,17 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
     """
     guard = RunGuard(None, NO_SPENDING, anyio.Event())
     judges = RunJudges(engine, _nobodys_run(scope), guard, None)
-    criterion = as_criterion(cast("JsonObject", request["grader"]))
+    asked = parse_request(RunGraderRequest, request).body
+    criterion = as_criterion(asked.grader, asked.grader.name)
     async with open_graders([criterion], replace(engine.facilities, open_judge=judges.open)) as (grader,):
-        return await grader.grade(_namespaces(request))
+        return await grader.grade(_namespaces(asked))
 
 
-def _namespaces(request: JsonObject) -> Mapping[str, JsonValue]:
-    said: JsonValue = {"role": "assistant", "content": request["model_sample"]}
-    return {"item": request["item"], "sample": sample_namespace([said], "stop", "")}
+def _namespaces(asked: RunGraderRequest) -> Mapping[str, JsonValue]:
+    said: JsonValue = {"role": "assistant", "content": asked.model_sample}
+    return {"item": asked.item or {}, "sample": sample_namespace([said], "stop", "")}
 
 
 def _nobodys_run(scope: ProjectScope) -> Run:
     """Return what judges want to know of a run: it has no options, and nobody is told how its calls go."""
-    return Run(RunId(""), EvalId(""), 0, scope, 0, "", "", {}, {})
+    return Run(RunId(""), EvalId(""), 0, scope, 0, "", "", {}, DataSource({}))

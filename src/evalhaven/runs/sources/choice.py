@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from itertools import chain
 
+from evalhaven.domain.documents import Unparsed
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.runs.engine import Engine, UnsupportedRunError
 from evalhaven.runs.sources.file_rows import FileRows
@@ -17,16 +18,17 @@ def source_of(engine: Engine, run: Run) -> RowSource:
     """Return where the rows of a run stand.
 
     Raises:
-        UnsupportedRunError: The run reads logged completions or responses.
+        UnsupportedRunError: The run reads logged completions or responses, or nobody knows what.
     """
     if run.regrading is not None:
         return OutputItemsOfRun(engine, run, run.regrading)
     if run.has_inline_rows or run.file_id is not None:
         return FileRows(engine, run)
-    source = run.data_source.get("source")
-    kind = source.get("type") if isinstance(source, dict) else None
+    data_source = run.data_source.parsed
+    if isinstance(data_source, Unparsed):
+        raise UnsupportedRunError(f"This release of Evalhaven cannot read the run's data source: {data_source.problem}")
     raise UnsupportedRunError(
-        f"This run reads the source {kind!r}, which this release of Evalhaven cannot do; "
+        f"This run reads the source {data_source.source.type!r}, which this release of Evalhaven cannot do; "
         "it reads 'file_content' and 'file_id'."
     )
 

@@ -6,7 +6,6 @@ import struct
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
@@ -15,7 +14,6 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _INSTRUCTION = struct.Struct("<HBBI")
-_SIGKILL = 9
 
 
 def check(result: int, what: str) -> int:
@@ -38,11 +36,6 @@ def prctl(option: int, argument: int = 0) -> None:
     """
     zero = ctypes.c_ulong(0)
     check(LIBC.prctl(option, ctypes.c_ulong(argument), zero, zero, zero), f"prctl({option}, {argument})")
-
-
-def die_with_parent() -> None:
-    """Let the kernel kill this process when the thread that started it ends."""
-    prctl(_PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def forbid_tracing() -> None:

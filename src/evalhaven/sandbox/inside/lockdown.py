@@ -7,6 +7,7 @@ import os
 import sys
 
 from evalhaven.sandbox.inside import kernel, landlock
+from evalhaven.sandbox.inside.parent import die_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ def lock_down(orders: "Orders") -> None:
 
 
 def _bind_to_parent(orders: "Orders") -> None:
+    is_bound = die_with_parent(orders["parent_pid"])
     if orders["is_bound_to_parent"]:
-        kernel.die_with_parent()
+        if not is_bound:
+            raise LockdownError("the kernel does not end this process with its parent")
         kernel.forbid_tracing()
-    if orders["parent_pid"] and os.getppid() != orders["parent_pid"]:
-        os._exit(1)
 
 
 def _limit_resources(orders: "Orders") -> None:

@@ -2,6 +2,7 @@
 
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.runs.accepting.creation import answered_data_source
+from tests.unit.written import data_source_of
 
 MCP: JsonObject = {
     "type": "mcp",
@@ -19,10 +20,8 @@ SHELL: JsonObject = {
 
 
 def answered_tools(*tools: JsonObject) -> object:
-    answered = answered_data_source({"type": "responses", "source": {}, "sampling_params": {"tools": list(tools)}})
-    params = answered["sampling_params"]
-    assert isinstance(params, dict)
-    return params["tools"]
+    answered = answered_data_source(data_source_of({"type": "responses", "sampling_params": {"tools": list(tools)}}))
+    return answered.tools
 
 
 def test_secrets_of_tools_are_masked_wherever_they_stand() -> None:

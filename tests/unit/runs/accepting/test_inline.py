@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from evalhaven.domain.jsontext import InvalidJsonError
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.runs.accepting import inline
-from evalhaven.runs.accepting.inline import inline_document, take_apart, write_inline_rows
+from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.local_blobs import LocalBlobStore
 from tests.unit.storage.stored import blob_path
@@ -147,13 +146,3 @@ def test_a_row_that_no_file_could_hold_is_refused(blobs: BlobStore, monkeypatch:
     assert write(body_with('[{"item":{}}]'), blobs)
     with pytest.raises(InvalidRowsError, match="row 1: it is longer than"):
         write(body_with(f'[{{"item":{{}}}},{{"item":{{"a":"{"x" * 100}"}}}}]'), blobs)
-
-
-def test_a_placeholder_stands_in_for_the_rows() -> None:
-    source: dict[str, Any] = {"type": "jsonl", "source": {"type": "file_content", "content": [], "x": 1}}
-
-    assert inline_document(source, "mark") == {
-        "type": "jsonl",
-        "source": {"type": "file_content", "content": "mark", "x": 1},
-    }
-    assert source["source"]["content"] == []

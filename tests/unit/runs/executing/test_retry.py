@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import IllegalRunTransitionError, InvalidRequestError
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonValue
@@ -248,15 +249,21 @@ def test_secrets_are_asked_for_again() -> None:
     source: Any = {
         "type": "completions",
         "model": "m",
+        "input_messages": {"type": "item_reference", "item_reference": "item.messages"},
         "source": {"type": "file_content", "content": []},
         "sampling_params": {"tools": [masked_tool]},
     }
     run = make_run(make_eval(), data_source=source)
-    wrong: list[JsonValue] = [None, [masked_tool], [{**masked_tool, "server_url": "other", "authorization": "s"}], []]
+    wrong: list[list[JsonValue] | None] = [
+        None,
+        [masked_tool],
+        [{**masked_tool, "server_url": "other", "authorization": "s"}],
+        [],
+    ]
     for tools in wrong:
         with pytest.raises(InvalidRequestError, match="tools") as refused:
             tools_of_retry(run, tools)
         assert refused.value.param == "tools"
 
     assert tools_of_retry(run, [{**masked_tool, "authorization": "s"}]) == [{**masked_tool, "authorization": "s"}]
-    assert tools_of_retry(replace(run, data_source={**source, "sampling_params": None}), None) is None
+    assert tools_of_retry(replace(run, data_source=DataSource({**source, "sampling_params": None})), None) is None

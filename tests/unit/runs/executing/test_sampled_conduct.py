@@ -17,7 +17,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING
 from evalhaven.runs import patience
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.executing import conductor
+from evalhaven.runs.executing import handout
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.sampling.calls import outage
 from evalhaven.sampling.transport.client import HttpReply
@@ -130,7 +130,7 @@ async def test_a_database_that_is_away_costs_no_call_and_no_answer(
         await anyio.sleep(0.5)
         monkeypatch.setattr(sampling.database, "write", write)
 
-    monkeypatch.setattr(conductor, "_FLOW_S", 0.01)
+    monkeypatch.setattr(handout, "_FLOW_S", 0.01)
     monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.01)
     run = await sampled_run(sampling, 1500)
     async with anyio.create_task_group() as tasks:

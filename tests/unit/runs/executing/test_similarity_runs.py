@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalhaven.api.rendering import output_item_text
+from evalhaven.api.rendering.output_items import output_item_text
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget
 from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import ItemStatus, RunStatus

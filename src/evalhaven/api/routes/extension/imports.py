@@ -7,13 +7,14 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import spooled_body
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.requests import PathEvalId, PathRunId
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.api.uploads import receive_form
 from evalhaven.domain import jsontext
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
-from evalhaven.domain.evals import Eval
+from evalhaven.domain.evals import DataSourceConfig, Eval
 from evalhaven.domain.ids import EvalId
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
@@ -82,7 +83,7 @@ async def import_runs(
         except NotFoundError:
             if not check:
                 raise
-            parent = Eval(EvalId(eval_id), 0, 0, "", {}, {}, [])
+            parent = Eval(EvalId(eval_id), 0, 0, "", {}, DataSourceConfig({}), Criteria())
     return _answer(await _intake(services, scope, origin, check=check).take_runs(parent, lines))
 
 

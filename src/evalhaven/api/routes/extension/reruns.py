@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import parse_body, read_body
-from evalhaven.api.rendering import RunRenderer
+from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import IdempotencyKey, PathRunId, claim_of
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.jsontext import JsonValue

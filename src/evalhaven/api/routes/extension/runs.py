@@ -5,9 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from evalhaven.api.rendering import RunRenderer
+from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.services import ScopeOf, ServicesOf
+from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
 from evalhaven.storage.evals import get_eval
@@ -37,16 +38,11 @@ def _without_rows(run: Run) -> Run:
     imported = run.imported
     if imported is not None:
         imported = replace(imported, document=_with_source(imported.document))
-    return replace(run, data_source=_without_content(run.data_source), has_inline_rows=False, imported=imported)
+    return replace(run, data_source=run.data_source.without_rows(), has_inline_rows=False, imported=imported)
 
 
 def _with_source(document: JsonObject) -> JsonObject:
     data_source = document.get("data_source")
-    return {**document, "data_source": _without_content(data_source)} if isinstance(data_source, dict) else document
-
-
-def _without_content(data_source: JsonObject) -> JsonObject:
-    source = data_source.get("source")
-    if not isinstance(source, dict) or source.get("type") != "file_content":
-        return data_source
-    return {**data_source, "source": {key: value for key, value in source.items() if key != "content"}}
+    if not isinstance(data_source, dict):
+        return document
+    return {**document, "data_source": DataSource(data_source).without_rows().json}

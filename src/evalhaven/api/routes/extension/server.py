@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ServicesOf
 from evalhaven.wire.server import PartFinding, ServerExamination, ServerSettings
 

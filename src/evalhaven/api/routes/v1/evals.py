@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
-from evalhaven.api.rendering import eval_text, json_response, list_text
+from evalhaven.api.rendering.evals import eval_text
+from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.requests import IdempotencyKey, claim_of
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext

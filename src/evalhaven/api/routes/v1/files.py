@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.contents import BlobResponse
 from evalhaven.api.lists import After, OrderOf, page_request
-from evalhaven.api.rendering import file_text, json_response, list_text
+from evalhaven.api.rendering.files import file_text
+from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.api.uploads import ReceivedForm, receive_form
 from evalhaven.domain import jsontext

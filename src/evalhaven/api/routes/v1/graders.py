@@ -1,14 +1,13 @@
 """`/v1/fine_tuning/alpha/graders`: run one grader on one sample, and check one."""
 
 import time
-from typing import Any, cast
 
 import anyio
 from fastapi import APIRouter, Request, Response
 
 from evalhaven.api.bodies import read_document
 from evalhaven.api.grader_answers import run_answer
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, UnansweredError
@@ -23,6 +22,7 @@ from evalhaven.storage.grader_calls import (
     insert_grader_call,
 )
 from evalhaven.wire import grader_endpoints as wire
+from evalhaven.wire.graders import Grader
 from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["Fine-tuning"])
@@ -38,12 +38,12 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
     """Run a grader on one sample; what goes wrong while it grades is told by flags beside a reward of 0."""
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.RunGraderRequest, document).body
-    grader = _named(cast("dict[str, Any]", document)["grader"], services.ids)
-    await services.acceptance.python.check_lone_grader(grader, is_executed=True)
+    grader = _named(parsed.grader, services.ids)
+    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=True)
     asked: JsonObject = {
         "grader": grader,
         "model_sample": parsed.model_sample,
-        "item": cast("JsonObject", parsed.item or {}),
+        "item": parsed.item or {},
     }
     answer = await _ask_executor(asked, request, services, scope)
     if answer.grade is None:
@@ -55,22 +55,22 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
 async def validate_grader(request: Request, services: ServicesOf) -> Response:
     """Check a grader without running it; one without a name is given one."""
     document = await read_document(request, services.config.max_body_bytes)
-    parse_request(wire.ValidateGraderRequest, document)
-    grader = _named(cast("dict[str, Any]", document)["grader"], services.ids)
-    await services.acceptance.python.check_lone_grader(grader, is_executed=False)
+    parsed = parse_request(wire.ValidateGraderRequest, document).body
+    grader = _named(parsed.grader, services.ids)
+    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=False)
     return json_response(jsontext.render({"grader": grader}))
 
 
-def _named(grader: JsonObject, ids: IdFactory) -> JsonObject:
-    """Return a valid grader with a name, in the recorded form where it came without one.
+def _named(grader: Grader, ids: IdFactory) -> JsonObject:
+    """Return the document of a valid grader with a name, in the recorded form where it came without one.
 
     Raises:
         InvalidRequestError: Its formula is none.
     """
     refuse_formula(grader, "grader")
-    if grader.get("name"):
-        return grader
-    return {**grader, "name": ids.new_grader_name()}
+    if grader.name:
+        return grader.sent
+    return {**grader.sent, "name": ids.new_grader_name()}
 
 
 async def _ask_executor(asked: JsonObject, request: Request, services: Services, scope: ProjectScope) -> GraderAnswer:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from evalhaven.api.errors import error_response
-from evalhaven.api.rendering import json_response
+from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
-from evalhaven.api.rendering import json_response, list_text, output_item_text
+from evalhaven.api.rendering.json_texts import json_response, list_text
+from evalhaven.api.rendering.output_items import output_item_text
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.statuses import ITEM_STATUS_FILTERS
 from evalhaven.storage import output_items as store

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import spooled_body
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
-from evalhaven.api.rendering import RunRenderer, json_response
+from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import IdempotencyKey, claim_of
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext

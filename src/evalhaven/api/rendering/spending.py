@@ -1,6 +1,6 @@
 """How responses show tokens, dollars, latencies and the flow of calls."""
 
-from evalhaven.api.extensions import call_figures, error_extension
+from evalhaven.api.rendering.extensions import call_figures, error_extension
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import SANDBOX, Run

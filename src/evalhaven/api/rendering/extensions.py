@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from evalhaven.domain.evals import Eval
-from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample
@@ -66,6 +66,6 @@ def origin_extension(run: Run, parent: Eval) -> JsonObject:
             "times_retried": regrading.times_retried,
             "imported_from": regrading.origin,
             "criteria": "eval" if run.own_criteria is None else "request",
-            "testing_criteria": list(run.criteria(parent)),
+            "testing_criteria": list[JsonValue](run.criteria(parent).json),
         }
     return {"times_retried": run.times_retried, "regraded": regraded}

@@ -18,15 +18,15 @@ class JudgePrompt:
     Attributes:
         criterion: Name of the testing criterion, for errors.
         model: As the user names it.
-        messages: The criterion's `input`.
-        params: Its `sampling_params`, or None.
+        messages: The criterion's `input` as sent.
+        params: Its `sampling_params` as sent; empty where it has none.
         answer_format: What the answer has to be, as a `response_format`.
     """
 
     criterion: str
     model: str
-    messages: JsonValue
-    params: JsonValue
+    messages: list[JsonValue]
+    params: JsonObject
     answer_format: JsonObject
 
 

@@ -1,0 +1,38 @@
+"""How a command reads its settings from the shell, and how it prints errors there."""
+
+import sys
+from typing import Never
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from evalhaven.settings import PREFIX, Settings, unknown_variables
+
+EXIT_INTERRUPTED = 130
+_errors = Console(stderr=True)
+
+
+def read_settings(**given: object) -> Settings:
+    """Return the settings: what the command line gave, else the environment, else the defaults."""
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        # Keys, and passwords in addresses, stay out of the logs of services.
+        is_secret = any(word in name for word in ("KEY", "URL"))
+        fail(f"{name}: {first['msg']}." if is_secret else f"{name}: {first['msg']} (it is {first['input']!r}).")
+    for name in unknown_variables():
+        _errors.print(f"Warning: {name} is not a setting of Evalhaven; `evalhaven doctor` lists them.")
+    return settings
+
+
+def fail(message: str) -> Never:
+    """Print an error and end with status 1."""
+    print_error(message)
+    sys.exit(1)
+
+
+def print_error(message: str) -> None:
+    """Print an error."""
+    _errors.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
