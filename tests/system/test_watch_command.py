@@ -241,7 +241,7 @@ def test_a_value_that_makes_no_sense_is_refused_before_anybody_is_asked(argument
     watched = run_command("watch", "evalrun_1", "--url", "http://127.0.0.1:1", *arguments)
 
     assert watched.returncode == 2
-    assert f"Invalid value for '{arguments[0]}': '{arguments[1]}' is no number " in watched.stderr
+    assert f"Invalid value for '{arguments[0]}': '{arguments[1]}' is not a number " in watched.stderr
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -351,7 +351,7 @@ def test_the_help_says_what_the_exit_status_means() -> None:
         "1 it failed",
         "3 it was canceled",
         "4 its server",
-        "130 the watching was interrupted",
+        "130 interrupted",
     )
     for part in parts:
         assert part in " ".join(shown.stdout.split())
