@@ -1,4 +1,4 @@
-"""Facts about formulas: what they compute, and what is none."""
+"""Facts about formulas: what they compute, and what is not a formula."""
 
 import math
 import re

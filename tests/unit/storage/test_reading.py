@@ -69,7 +69,7 @@ async def store_odd_objects(database: Database) -> tuple[Eval, Run]:
 
 
 async def everything(tx: ReadTransaction, parent: Eval, run: Run, items: Sequence[OutputItem]) -> list[Any]:
-    """Return what all functions read that requests for objects and pages are answered by."""
+    """Return what is read by all functions that answer requests for objects and pages."""
     first = [
         await list_evals(tx, SCOPE, PAGE),
         await list_evals(tx, SCOPE, PAGE, by_update=True),

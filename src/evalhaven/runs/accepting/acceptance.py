@@ -1,7 +1,7 @@
 """Acceptance: everything that a request makes, checked as a whole and then stored in one transaction.
 
-The order is the same everywhere: what can be checked without the database comes first, then what reads it, and the
-transaction that stores the object looks again at what may have changed meanwhile. What is refused leaves nothing
+The order is the same everywhere: checks that need no database come first, then those that read it, and the
+transaction that stores the object checks again what may have changed meanwhile. A refused request leaves nothing
 behind.
 """
 
@@ -62,11 +62,11 @@ from evalhaven.wire.runs import CreateEvalRunRequest
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """A run that can be stored.
+    """A run that is ready to be stored.
 
     Attributes:
-        run: The run, queued; its inline rows are in its blob.
-        sealed: What authenticates its tools, encrypted; None where nothing does.
+        run: The queued run; its inline rows are in its blob.
+        sealed: The encrypted secrets of its tools; None if they have none.
     """
 
     run: Run
@@ -75,14 +75,14 @@ class PreparedRun:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Makes evals and runs of requests.
+    """Makes evals and runs from requests.
 
-    Each method raises InvalidRequestError (or one of its kind, such as InvalidRowsError) where something of a request
+    Each method raises InvalidRequestError (or a subclass, such as InvalidRowsError) if something in a request
     cannot be used; the parameter and the cure are named, and nothing is stored.
 
     Attributes:
-        catalog: The endpoints at which models are asked.
-        vault: Seals what authenticates the tools of runs.
+        catalog: The endpoints that serve models.
+        vault: Encrypts the secrets of runs' tools.
         python: Checks Python graders.
         wake_executor: Tells the executor that a run is queued.
     """
@@ -102,7 +102,7 @@ class Acceptance:
         Args:
             scope: In whose project.
             document: The request's body.
-            claim: Tells whether the request was made before: then the eval that it made is returned.
+            claim: Tells whether the request was made before; if so, the eval that it made is returned.
             strict: Whether an eval with warnings is refused.
         """
         parsed = parse_request(CreateEvalRequest, document)
@@ -135,11 +135,11 @@ class Acceptance:
         return new
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
-        """Return the eval of which a run is asked for; call it before the body, which may be large, is received.
+        """Return the eval for which a run is requested; call this before receiving the body, which may be large.
 
         Raises:
-            NotFoundError: There is none.
-            InvalidRequestError: Nothing isolates its Python graders on this machine.
+            NotFoundError: There is no such eval.
+            InvalidRequestError: Nothing isolates the eval's Python graders on this machine.
         """
         async with self.database.read() as tx:
             parent = await eval_store.get_eval(tx, scope, eval_id)
@@ -147,15 +147,15 @@ class Acceptance:
         return parent
 
     async def prepare_run(self, scope: ProjectScope, parent: Eval, raw: RawJson, *, strict: bool) -> PreparedRun:
-        """Return the run that a request asks for; its inline rows are checked and in its blob.
+        """Return the run that a request asks for, with its inline rows checked and written to its blob.
 
-        It has to be stored next, by `store_run`.
+        Store it next, with `store_run`.
 
         Args:
             scope: In whose project.
             parent: Its eval.
             raw: The request's body.
-            strict: Whether messages that can never resolve, and scalars in the place of strings, are refused.
+            strict: Whether to refuse messages that can never resolve, and scalars where the schema declares strings.
         """
         try:
             body = await anyio.to_thread.run_sync(take_apart, raw)
@@ -183,7 +183,7 @@ class Acceptance:
         return PreparedRun(run, sealed)
 
     async def store_run(self, scope: ProjectScope, prepared: PreparedRun, claim: Claim) -> Run:
-        """Queue a prepared run, or return the one that the same request made before.
+        """Queue a prepared run, or return the run that the same request made earlier.
 
         Args:
             scope: In whose project.
@@ -213,7 +213,7 @@ class Acceptance:
             scope: In whose project.
             run_id: The run that has the samples.
             document: The request's body.
-            claim: Tells whether the request was made before: then the run that it made is returned.
+            claim: Tells whether the request was made before; if so, the run that it made is returned.
             strict: Whether criteria with warnings are refused.
         """
         parsed = parse_request(RegradeRunRequest, document)
@@ -235,9 +235,9 @@ class Acceptance:
         return new, parent
 
     async def retry_run(self, scope: ProjectScope, run_id: str, document: JsonValue) -> tuple[Run, Eval]:
-        """Queue a finished run again for what has no result in it.
+        """Queue a finished run again for its items without a result.
 
-        One that is under way, or has a result for every item, is returned unchanged.
+        A run that is under way, or has a result for every item, is returned unchanged.
 
         Args:
             scope: In whose project.
@@ -268,13 +268,13 @@ class Acceptance:
         return int(self.clock.now())
 
     def _checked(self, run: Run, parent: Eval, asked: RunOptions) -> Run:
-        """Return a run with what its author has to be told of its models and of the options that were asked for."""
+        """Return a run with the warnings about its models and about the options that were sent."""
         is_judged = refuse_unanswerable(run, parent, self.catalog)
         unused = option_cautions(asked, is_sampled=run.is_sampled, is_judged=is_judged)
         return replace(run, warnings=[*run.warnings, *unused, *sampling_cautions(run, self.catalog)])
 
     async def _write_rows(self, run: Run, parent: Eval, raw: RawJson, body: RunBody) -> Run:
-        """Write the inline rows of a run to its blob; return it with their length and what there is to tell of them."""
+        """Write the inline rows of a run to its blob; return the run with their length and the warnings about them."""
         if body.rows is None:
             return run
         with self.blobs.writer() as writer:
@@ -318,7 +318,7 @@ class Acceptance:
         *,
         strict: bool,
     ) -> Run:
-        """Return the run that grades the samples of another one, with criteria of its own where they are given."""
+        """Return the run that grades the samples of another one, with its own criteria if any were sent."""
         given = parsed.body.testing_criteria
         cautions: list[Caution] = []
         criteria: Criteria | None = None

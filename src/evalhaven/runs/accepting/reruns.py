@@ -1,4 +1,4 @@
-"""What is evaluated again: a new run over an old one's samples, and an old one whose errors are tried again."""
+"""Evaluating again: a new run that grades an older run's samples, or an older run whose errors are retried."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,14 +36,14 @@ def regraded_run(
     Args:
         run_id: Its new id.
         source: The run that has the samples.
-        name: As sent; without one it is named after that run.
+        name: As sent; None names the new run after the source.
         metadata: As sent.
         criteria: Testing criteria of its own; None for the eval's.
-        options: As sent; its repeats are those of the samples.
-        warnings: What of the request will have no effect.
+        options: As sent; the number of repeats is that of the source.
+        warnings: What in the request will have no effect.
 
     Raises:
-        InvalidRequestError: That run has not ended.
+        InvalidRequestError: The source has not ended.
     """
     if not source.status.is_final:
         raise InvalidRequestError(
@@ -71,16 +71,16 @@ def regraded_run(
 
 
 def reopened_run(run: Run, budget: Budget | None) -> Run:
-    """Return a run queued again, so that what has no result in it is executed once more.
+    """Return a run queued again, so that items without a result are executed once more.
 
-    One that is under way or has a result for every item is returned as it is.
+    A run that is under way, or has a result for every item, is returned unchanged.
 
     Args:
         run: The run.
-        budget: What holds from now on; None keeps the one it has.
+        budget: The budget from now on; None keeps the run's present one.
 
     Raises:
-        InvalidRequestError: It was executed elsewhere, or its budget is spent.
+        InvalidRequestError: The run was executed elsewhere, or its budget is spent.
     """
     if run.imported is not None:
         raise InvalidRequestError(
@@ -104,10 +104,10 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
 
 
 def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | None:
-    """Return the tools of a run with what authenticates them, or None where nothing does.
+    """Return the tools of a run with their secrets, or None if they need none.
 
     Raises:
-        InvalidRequestError: They are needed and were not sent, or others were sent.
+        InvalidRequestError: The tools must be sent again and were not, or different tools were sent.
     """
     stored = run.data_source.tools if run.is_sampled else []
     if sent is None:
@@ -130,19 +130,19 @@ def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | 
 
 
 async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, source: Run) -> None:
-    """Store a run that grades the samples of another one, if these are still what they were.
+    """Store a run that grades the samples of another one, unless these have changed meanwhile.
 
     Args:
         tx: Open write transaction.
         scope: In whose project.
         new: The run.
-        source: The run that has the samples, as it was read before.
+        source: The run that has the samples, as it was read before this transaction.
 
     Raises:
-        InvalidRequestError: It was tried again meanwhile, or has no output items.
+        InvalidRequestError: The source was retried meanwhile, or has no output items.
     """
     await get_eval(tx, scope, source.eval_id, for_share=True)
-    # Locked, so that nobody deletes or retries it before the new run, which keeps it from being purged, is stored.
+    # Locked against deletes and retries until the new run is stored, which then keeps the source from being purged.
     current = await get_run_by_id(tx, scope, source.id, for_update=True)
     if current.status != source.status or current.times_retried != source.times_retried:
         raise InvalidRequestError(
@@ -158,10 +158,10 @@ async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, s
 
 
 async def refuse_run_in_use(tx: AsyncConnection, scope: ProjectScope, run: Run) -> None:
-    """Refuse to change a run, locked, that another one reads.
+    """Refuse to change a (locked) run whose samples another run is grading.
 
     Raises:
-        InvalidRequestError: That one is named.
+        InvalidRequestError: Another run is grading its samples; that run is named.
     """
     reader = await find_regrading_of(tx, scope, run.key)
     if reader is not None:
@@ -174,7 +174,7 @@ async def refuse_run_in_use(tx: AsyncConnection, scope: ProjectScope, run: Run) 
 
 
 async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
-    """Refuse to execute the rest of a run, locked, whose rows are gone.
+    """Refuse to execute the rest of a (locked) run whose rows are gone.
 
     Args:
         tx: Open write transaction.
@@ -183,7 +183,7 @@ async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Ru
         at: Unix second.
 
     Raises:
-        InvalidRequestError: The run whose samples it grades is deleted, or its file.
+        InvalidRequestError: Its file, or the run whose samples it grades, has been deleted.
     """
     if not run.items_missing:
         return
