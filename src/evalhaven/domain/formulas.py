@@ -256,7 +256,7 @@ class _Parser:
         known = ", ".join(repr(name) for name in list(self._names)[:_SHOWN_NAMES])
         known += f" and {more:,} more" if more > 0 else ""
         return FormulaError(
-            f"column {token.column}: {token.text[:40]!r} is none of the graders ({known}); a formula can use those "
+            f"column {token.column}: {token.text[:40]!r} is not one of the graders ({known}); a formula can use those "
             "whose name is a letter or underscore, then letters, digits and underscores"
         )
 

@@ -69,8 +69,8 @@ def marked_key_problem(key: str) -> str:
     """Return the warning about such a key."""
     shown = _shortened(key)
     return (
-        f"The key {shown!r} begins with a byte order mark, which is not seen: {{{{ item.{shown[1:]} }}}} does not find "
-        "it. Save the table without it (as UTF-8, not UTF-8 with BOM), or take it out of the key."
+        f"The key {shown!r} begins with an invisible byte order mark: {{{{ item.{shown[1:]} }}}} does not find "
+        "it. Save the table without it (as UTF-8, not UTF-8 with BOM), or remove it from the key."
     )
 
 
@@ -162,8 +162,8 @@ def _spaced_problem(placeholder: Placeholder, unknown: Sequence[Step]) -> str | 
         return None
     shown = _shortened(str(name))
     return (
-        f"resolves only where there is exactly the key {shown!r}: calls, filters and operators are not supported. "
-        f"If that is the key, write {json.dumps([shown], ensure_ascii=False)} for it."
+        f"resolves only if there is a key {shown!r}, exactly: calls, filters and operators are not supported. "
+        f"If that is the key, write {json.dumps([shown], ensure_ascii=False)} instead."
     )
 
 

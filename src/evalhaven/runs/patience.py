@@ -25,7 +25,7 @@ class Patience:
     @property
     def problem(self) -> str:
         """Return why transactions are waiting; "" if none is."""
-        return f"Runs pause, for the database cannot be written: {self._reason}." if self._waiting else ""
+        return f"Runs pause because the database cannot be written: {self._reason}." if self._waiting else ""
 
     async def persist(self, transaction: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a transaction, repeating it while the database is unavailable.

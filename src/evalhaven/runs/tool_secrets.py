@@ -37,8 +37,8 @@ def tools_with_secrets(data_source: RunDataSource) -> list[JsonValue] | None:
     tools: list[JsonValue] = [tool.sent for tool in params.tools]
     if any(secret == MASK for secret in secrets_of(tools)):
         raise InvalidRequestError(
-            f"'{_TOOLS_PARAM}' has {MASK!r} in the place of a secret, as answers show it. Secrets are erased when "
-            "their run ends: send them again.",
+            f"'{_TOOLS_PARAM}' has {MASK!r} in place of a secret, as answers show it. Secrets are erased when "
+            "their run ends, so send them again.",
             param=_TOOLS_PARAM,
         )
     return None if masked_tools(tools) == tools else tools
@@ -53,8 +53,8 @@ def refuse_secrets(extra_body: JsonObject | None) -> None:
     for key in _keys(extra_body or {}):
         if key in _SECRET_KEYS or key == "tools":
             raise InvalidRequestError(
-                f"'evalhaven.extra_body' may not hold {key!r}: it is shown in answers as it was sent. Tools belong "
-                f"into '{_TOOLS_PARAM}', where what authenticates them is kept encrypted.",
+                f"'evalhaven.extra_body' may not hold {key!r}: it is shown in answers as it was sent. Send tools "
+                f"as '{_TOOLS_PARAM}', where their secrets are kept encrypted.",
                 param="evalhaven.extra_body",
             )
 

@@ -47,7 +47,7 @@ class Vault:
         try:
             return jsontext.parse(self._fernet().decrypt(sealed).decode())
         except InvalidToken:
-            raise VaultError("what authenticates the run's tools was encrypted with another key") from None
+            raise VaultError("the secrets of the run's tools were encrypted with another key") from None
         except OSError as error:
             raise VaultError(f"the key {self._key_file} cannot be read: {error.strerror}") from error
 

@@ -40,7 +40,7 @@ def _pair(connection: Connection, blobs: BlobStore) -> None:
         return
     if wanted is not None:
         raise PairingError(
-            f"The database belongs to another data directory than that of {blobs.place}: start with that one, or "
+            f"The database belongs to another data directory, not to {blobs.place}: start with that one, or "
             f"restore its blobs/. If its files are lost for good, write {wanted} into {blobs.identity_place}."
         )
     known = or_(select(files.c.key).exists(), select(runs.c.key).exists())
@@ -48,7 +48,7 @@ def _pair(connection: Connection, blobs: BlobStore) -> None:
     if not names_blobs and not blobs.is_empty():
         raise PairingError(
             f"{blobs.place} holds files, and the database knows none of them. Name the database that they "
-            "belong to, restore it, or move blobs/ away."
+            "belong to, restore that database, or move blobs/ away."
         )
     # A SQLite database of the previous release was not paired; it is in the same directory as its files.
     if names_blobs and connection.dialect.name != "sqlite":

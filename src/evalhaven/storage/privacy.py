@@ -35,8 +35,8 @@ def close_to_others(directory: Path) -> list[Path]:
         is_shared = bool(directory.stat().st_mode & stat.S_ISVTX)
         if names and (is_shared or not names & _OURS):
             raise OpenToOthersError(
-                f"Other users have access to {directory}, and it holds more than Evalhaven's data, so that is left as "
-                f"it is. Choose a directory of its own, such as {directory / 'evalhaven-data'}: it is made with "
+                f"Other users have access to {directory}, and it holds more than Evalhaven's data, so its access is "
+                f"left unchanged. Choose a separate directory, such as {directory / 'evalhaven-data'}: it is made with "
                 "access for its owner only."
             )
         _close(directory, closed)
@@ -76,6 +76,6 @@ def _close(path: Path, closed: list[Path]) -> None:
         raise OpenToOthersError(
             f"Other users have access to {path}, and that cannot be changed{refusal}: it belongs to {whose}. Let its "
             f"owner run chmod {stat.S_IMODE(status.st_mode) & 0o700:o} on it, or choose another data directory on a "
-            "file system that knows owners; one that does not exist yet is made with access for its owner only."
+            "file system that supports owners; one that does not exist yet is made with access for its owner only."
         )
     closed.append(path)

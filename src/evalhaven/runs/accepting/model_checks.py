@@ -82,7 +82,7 @@ def _require_price(run: Run, target: Target) -> None:
     budget = run.options.budget
     if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
         raise InvalidRequestError(
-            f"'evalhaven.budget.cost' cannot be kept: the endpoint {target.endpoint.name!r} states no price for "
+            f"'evalhaven.budget.cost' cannot be enforced: the endpoint {target.endpoint.name!r} states no price for "
             f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
             param="evalhaven.budget.cost",
         )

@@ -84,7 +84,7 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
     """
     if run.imported is not None:
         raise InvalidRequestError(
-            f"Run {run.id!r} was executed elsewhere and imported: nothing of it can be executed again here. Create a "
+            f"Run {run.id!r} was executed elsewhere and imported, so it cannot be executed again here. Create a "
             f"new run, or grade its samples again with POST /api/runs/{run.id}/regrade.",
             param="run_id",
             code="imported_run",
@@ -95,8 +95,8 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
     spending = run.tally.spending
     if budget is not None and budget.is_exceeded(spending.priced_cost, spending.tokens):
         raise InvalidRequestError(
-            f"Run {run.id!r} has spent its budget. Give a larger one as 'budget', for all that it has spent and will "
-            "spend.",
+            f"Run {run.id!r} has spent its budget. Send a larger 'budget'; it must cover what was spent and what "
+            "will be spent.",
             param="budget",
             code="budget_exceeded",
         )
@@ -113,7 +113,7 @@ def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | 
     if sent is None:
         if MASK in secrets_of(stored):
             raise InvalidRequestError(
-                "What authenticates the run's tools was erased when it ended. Send its tools again, with it, as "
+                "The secrets of the run's tools were erased when it ended. Send its tools again, with secrets, as "
                 "'tools'.",
                 param="tools",
                 code="secrets_required",
@@ -121,8 +121,8 @@ def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | 
         return None
     if masked_tools(sent) != stored or MASK in secrets_of(sent):
         raise InvalidRequestError(
-            "'tools' must be the tools of the run, with what authenticates them in place of each "
-            f"{MASK!r}: only secrets can be given anew. For other tools create a new run.",
+            "'tools' must be the tools of the run, with a secret in place of each "
+            f"{MASK!r}: only secrets can be sent anew. For other tools create a new run.",
             param="tools",
             code="other_tools",
         )
@@ -146,7 +146,7 @@ async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, s
     current = await get_run_by_id(tx, scope, source.id, for_update=True)
     if current.status != source.status or current.times_retried != source.times_retried:
         raise InvalidRequestError(
-            f"Run {source.id!r} is {current.status}: it was tried again just now.", param="run_id", code="run_not_ended"
+            f"Run {source.id!r} is {current.status}: it was retried just now.", param="run_id", code="run_not_ended"
         )
     if not await has_output_items(tx, scope, current.key):
         raise InvalidRequestError(
@@ -166,8 +166,8 @@ async def refuse_run_in_use(tx: AsyncConnection, scope: ProjectScope, run: Run) 
     reader = await find_regrading_of(tx, scope, run.key)
     if reader is not None:
         raise InvalidRequestError(
-            f"Run {reader!r} is grading the samples of run {run.id!r}, which must not change meanwhile. Wait for its "
-            "end, or cancel it.",
+            f"Run {reader!r} is grading the samples of run {run.id!r}, which must not change meanwhile. Wait until it "
+            "ends, or cancel it.",
             param="run_id",
             code="run_in_use",
         )
@@ -189,7 +189,7 @@ async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Ru
         return
     if run.regrading is not None and await is_deleted(tx, scope, run.regrading.source_key):
         raise InvalidRequestError(
-            f"Run {run.regrading.run_id!r}, whose samples were still to be graded, is deleted.",
+            f"Run {run.regrading.run_id!r}, whose samples are not all graded yet, is deleted.",
             param="run_id",
             code="source_deleted",
         )
@@ -198,7 +198,7 @@ async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Ru
             await get_file(tx, scope, run.file_id, at, for_share=True)
         except NotFoundError as error:
             raise InvalidRequestError(
-                f"The file {run.file_id!r}, of which rows were still to be executed, is deleted or has expired.",
+                f"The file {run.file_id!r}, which has rows that are not executed yet, is deleted or has expired.",
                 param="run_id",
                 code="file_not_found",
             ) from error

@@ -11,12 +11,12 @@ from evalhaven.runs.rows.parsing import RowError, is_bare_item, parse_row
 
 _SOURCE = "/data_source/source"
 _SAMPLES_IGNORED = (
-    "Rows bring a 'sample' along, which is ignored: the run has a 'model' and samples anew. To grade the samples of "
-    "the rows leave out 'model' and 'input_messages'."
+    "Rows have a 'sample', which is ignored: the run has a 'model' and samples anew. To grade the samples of "
+    "the rows, leave out 'model' and 'input_messages'."
 )
 _BARE_ITEMS = (
-    "No row has the key 'item' or 'sample': each row is taken for the item itself. To bring samples along, and to "
-    'read the same everywhere, write each row as {"item": {…}}.'
+    "No row has the key 'item' or 'sample': each row is taken for the item itself. To send samples too, and to "
+    'be read the same everywhere, write each row as {"item": {…}}.'
 )
 _NOT_STRINGS = (
     "{count} {rows} a boolean, a number or null where the item schema declares a string, the first is {first}. They "
@@ -24,8 +24,8 @@ _NOT_STRINGS = (
     "rows with ?strict=true."
 )
 _UNREADABLE = (
-    "{count} {rows} a 'sample' in which no answer of a model is found, the first is {first}: 'sample.output_text' and "
-    "what else follows from an answer is missing there. Give it as 'output_text', or as a chat completion, a Responses "
+    "{count} {rows} a 'sample' in which no model's answer is found, the first is {first}: 'sample.output_text' and "
+    "other values derived from an answer are missing. Send it as 'output_text', or as a chat completion, a Responses "
     "object or the 'sample' of an output item."
 )
 

@@ -28,8 +28,8 @@ def source_of(engine: Engine, run: Run) -> RowSource:
     if isinstance(data_source, Unparsed):
         raise UnsupportedRunError(f"This release of Evalhaven cannot read the run's data source: {data_source.problem}")
     raise UnsupportedRunError(
-        f"This run reads the source {data_source.source.type!r}, which this release of Evalhaven cannot do; "
-        "it reads 'file_content' and 'file_id'."
+        f"This run reads the source {data_source.source.type!r}, which this release of Evalhaven does not support; "
+        "it supports 'file_content' and 'file_id'."
     )
 
 

@@ -27,7 +27,7 @@ _POSITIONS_AT_ONCE = 5_000
 _PAGE_ROWS = 256
 _PAGE_BYTES = 2 * 1024 * 1024
 _ERRED_ELSEWHERE = ItemError(
-    "imported_error", "The item erred on the server that it comes from, which did not say why.", "sampling"
+    "imported_error", "The item erred on the server it comes from, which did not say why.", "sampling"
 )
 
 

@@ -60,7 +60,7 @@ def test_samples_without_an_answer_are_told_of_with_their_first_row() -> None:
     rows = [row({}, sample={"output_text": "x"}), row({}, sample={"answer": "x"}), row({}, sample={"output": []})]
     (message,) = told(rows)
 
-    assert message.startswith("2 rows have a 'sample' in which no answer of a model is found, the first is row 1")
+    assert message.startswith("2 rows have a 'sample' in which no model's answer is found, the first is row 1")
     assert told([row({}), row({}, sample={}), row({}, sample=None)]) == []
 
 
