@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.evals import Eval
+from evalhaven.domain.evals import DataSourceConfig, Eval
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.paging import PageRequest
@@ -50,7 +50,7 @@ async def store_odd_objects(database: Database) -> tuple[Eval, Run]:
     imported = ImportedDocument("https://elsewhere.example", {"id": "x", "evalhaven": {"imported": 1}, **ODD})
     criteria = [{"type": "string_check", "name": "\ud800", "id": "c-1", **ODD}]
     await store_eval(database, make_eval(2, imported=imported))
-    await store_eval(database, make_eval(3, name="\0", data_source_config={"type": "logs", **ODD}))
+    await store_eval(database, make_eval(3, name="\0", data_source_config=DataSourceConfig({"type": "logs", **ODD})))
     parent = await store_eval(database, make_eval(1, criteria, metadata={"\ud800": "\0"}))
     await store_run(database, make_run(parent, 1, imported=imported, name="\ud800"))
     await store_run(database, make_run(parent, 2, own_criteria=criteria, has_inline_rows=False))
