@@ -1,4 +1,4 @@
-"""Where the items of a run come from and how samples are made, as its user wrote it."""
+"""Where the items of a run come from and how its samples are made, as its user wrote it."""
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -18,14 +18,14 @@ _ROWS = "content"
 
 
 class DataSource(Document[RunDataSource]):
-    """The `data_source` of a run; inline rows are not in it but in the run's blob."""
+    """The `data_source` of a run; inline rows are in the run's blob and not here."""
 
     __slots__ = ()
     _models = TypeAdapter(RunDataSource, config=ConfigDict(defer_build=True))
 
     @property
     def sampled(self) -> SampledDataSource | None:
-        """Return the document if it has a model asked for samples; None where rows are taken as they are."""
+        """Return the document if it asks a model for samples; None if rows are taken as they are."""
         match self.parsed:
             case CreateEvalCompletionsRunDataSource() | CreateEvalResponsesRunDataSource() as found:
                 return None if found.model is None else found
@@ -34,7 +34,7 @@ class DataSource(Document[RunDataSource]):
 
     @property
     def sampling_params(self) -> JsonObject:
-        """Return the sampling parameters as they were written, of a document that does not parse too."""
+        """Return the sampling parameters as they were written, even if the document does not parse."""
         return _object_in(self.json, "sampling_params")
 
     @property
@@ -48,7 +48,7 @@ class DataSource(Document[RunDataSource]):
         return DataSource({**self.json, "sampling_params": {**self.sampling_params, "tools": tools}})
 
     def with_rows(self, rows: JsonValue) -> "DataSource":
-        """Return the document with these in the place of its inline rows, if its source may have any."""
+        """Return the document with these inline rows, if its source may have any."""
         source = _object_in(self.json, "source")
         return DataSource({**self.json, "source": {**source, _ROWS: rows}}) if _ROWS in source else self
 

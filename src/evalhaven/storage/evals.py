@@ -31,7 +31,7 @@ EVAL_COLUMNS = (
     evals.c.warnings,
     evals.c.imported_document,
 )
-# Statements that are executed again and again are made once: to make one takes longer than to execute it.
+# Statements that are executed again and again are built once: building one takes longer than executing it.
 _EVAL = select(*EVAL_COLUMNS).where(
     evals.c.public_id == bindparam("eval_id"),
     evals.c.project_id == bindparam("project_id"),
@@ -48,11 +48,11 @@ async def get_eval(
         tx: Open transaction.
         scope: Whose evals.
         eval_id: Public id.
-        for_share: Keep others from changing or deleting the eval until the transaction ends.
-        for_update: The same, for who changes it.
+        for_share: Keep other transactions from changing or deleting the eval until this one ends.
+        for_update: The same, for a transaction that changes the eval.
 
     Raises:
-        NotFoundError: No such eval, or it is deleted.
+        NotFoundError: The eval does not exist or is deleted.
     """
     query = _EVAL.with_for_update(read=for_share) if for_share or for_update else _EVAL
     values = {"eval_id": eval_id, "project_id": scope.project_id}
@@ -74,7 +74,7 @@ async def list_evals(
     """Return one page of evals, ordered by creation or by last update; it ends early at 16 MB.
 
     Raises:
-        InvalidRequestError: `after` is no eval of this project.
+        InvalidRequestError: `after` is not an eval of this project.
     """
     key = _key(by_update=by_update)
     of_project = evals.c.project_id == scope.project_id
@@ -108,7 +108,7 @@ def _key(*, by_update: bool) -> KeyColumns:
 
 
 def eval_of(row: Sequence[Any]) -> Eval:
-    """Return the eval in the values of `EVAL_COLUMNS`."""
+    """Return the eval from values of `EVAL_COLUMNS`."""
     key, public_id, created_at, updated_at, name, metadata, config, criteria, warnings, imported = row
     return Eval(
         id=EvalId(public_id),

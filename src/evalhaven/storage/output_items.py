@@ -1,8 +1,8 @@
 """Queries on output items, and their form in a row; what stores new ones is in `output_item_writes`.
 
-What a row holds: the item and a recorded sample as the user wrote them, grades as `[score, passed]` pairs with an
-object behind them where there is more to say, such as what a judge was asked and answered. Names of criteria, model
-parameters and the like stand with the run.
+A row holds the item and a recorded sample as the user wrote them, and grades as `[score, passed]` pairs with an
+object after them if there is more to say, such as what a judge was asked and answered. Names of criteria, model
+parameters and the like are stored with the run.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.samples import call_of, call_values, error_of, error_values, sample_text, stored_sample
 from evalhaven.storage.tables import output_items
 
-_IN_PARTS = {"yield_per": 8}  # so that a page of large items is cut before it fills the memory
+_IN_PARTS = {"yield_per": 8}  # so that a page of large items ends before it fills the memory
 _KEY = (output_items.c.created_at, output_items.c.public_id)
 ITEM_COLUMNS = (
     output_items.c.position,
@@ -47,7 +47,7 @@ ITEM_COLUMNS = (
     output_items.c.grades,
     output_items.c.imported_document,
 )
-# Statements that are executed again and again are made once: to make one takes longer than to execute it.
+# Statements that are executed again and again are built once: building one takes longer than executing it.
 _OF_RUN: Query = select(*ITEM_COLUMNS).where(
     output_items.c.run_key == bindparam("run_key"), output_items.c.project_id == bindparam("project_id")
 )
@@ -57,7 +57,7 @@ _ITEM = _OF_RUN.where(output_items.c.public_id == bindparam("public_id"))
 async def list_stored_positions(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, first: int, count: int
 ) -> set[tuple[int, int]]:
-    """Return (position, repeat) of the items already stored in a range of positions of a run."""
+    """Return the (position, repeat) of each item already stored in a range of positions of a run."""
     query = select(output_items.c.position, output_items.c.repeat).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
@@ -79,7 +79,7 @@ async def list_stored_ids(tx: AsyncConnection, scope: ProjectScope, run_key: int
 async def list_next_repeats(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, positions: Sequence[int]
 ) -> dict[int, int]:
-    """Return for each of these positions that a run holds the number that its next repeat would have."""
+    """Return, for each of these positions that a run holds, the number of its next repeat."""
     query = (
         select(output_items.c.position, func.max(output_items.c.repeat))
         .where(
@@ -110,7 +110,7 @@ async def list_output_items(
     """Return one page of a run's output items, ordered by completion; it ends early at 16 MB.
 
     Raises:
-        InvalidRequestError: `after` is no output item of this run.
+        InvalidRequestError: `after` is not an output item of this run.
     """
     after = None
     if page.after is not None:
@@ -146,7 +146,7 @@ async def _find_row(tx: ReadTransaction, scope: ProjectScope, run_key: int, item
 
 
 def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
-    """Return the row of an output item."""
+    """Return the column values of an output item."""
     sample = item.sample
     return {
         "run_key": run_key,
@@ -214,7 +214,7 @@ def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> 
 
 
 def output_item_of(row: Sequence[Any], *, with_grades: bool = True) -> OutputItem:
-    """Return the output item in the values of `ITEM_COLUMNS`; without its grades it is read faster."""
+    """Return the output item from values of `ITEM_COLUMNS`; leaving out the grades is faster."""
     (
         position,
         repeat,

@@ -62,7 +62,7 @@ async def inline_run(engine: Engine, content: bytes, number: int = 1, parent: Ev
 
 
 class WatchedEvaluator(ItemEvaluator):
-    """Tells of each item before it is evaluated."""
+    """Reports each item before it is evaluated."""
 
     def __init__(self, engine: Engine, on_item: Callable[[int], Awaitable[None]] | None = None) -> None:
         super().__init__([build_grader(Criterion(criterion), engine.facilities) for criterion in CRITERIA], engine.ids)

@@ -58,7 +58,7 @@ async def postgresql_database(postgresql_database_url: URL) -> AsyncGenerator[Da
 
 
 def blob_path(blobs: BlobStore, name: str, scope: ProjectScope = DEFAULT_PROJECT) -> Path:
-    """Return where a blob of a local store stands, or is to be put behind its back."""
+    """Return the path of a blob of a local store, or where to put one behind the store's back."""
     assert isinstance(blobs, LocalBlobStore)
     path = blobs.path(scope, name)
     path.parent.mkdir(exist_ok=True)

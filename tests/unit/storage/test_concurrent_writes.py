@@ -1,4 +1,4 @@
-"""Facts about writers that meet: whoever comes second decides by what the first has written."""
+"""Facts about concurrent writers: the second decides by what the first has written."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import DataSourceConfig, Eval
 from evalhaven.domain.imports import ImportedDocument
@@ -53,7 +54,7 @@ async def store_odd_objects(database: Database) -> tuple[Eval, Run]:
     await store_eval(database, make_eval(3, name="\0", data_source_config=DataSourceConfig({"type": "logs", **ODD})))
     parent = await store_eval(database, make_eval(1, criteria, metadata={"\ud800": "\0"}))
     await store_run(database, make_run(parent, 1, imported=imported, name="\ud800"))
-    await store_run(database, make_run(parent, 2, own_criteria=criteria, has_inline_rows=False))
+    await store_run(database, make_run(parent, 2, own_criteria=Criteria(criteria), has_inline_rows=False))
     error = ItemError("a\0", "b\ud800", "sampling", retryable=True)
     run = await store_run(database, make_run(parent, 3, status=RunStatus.FAILED, error=error, data_source=ODD))
     recorded = sample_of_row({"choices": [{"message": {"content": "\ud800"}}]}, RECORDED)
@@ -71,7 +72,7 @@ async def store_odd_objects(database: Database) -> tuple[Eval, Run]:
 
 
 async def everything(tx: ReadTransaction, parent: Eval, run: Run, items: Sequence[OutputItem]) -> list[Any]:
-    """Return what all functions read that requests for objects and pages are answered by."""
+    """Return what is read by all functions that answer requests for objects and pages."""
     first = [
         await list_evals(tx, SCOPE, PAGE),
         await list_evals(tx, SCOPE, PAGE, by_update=True),

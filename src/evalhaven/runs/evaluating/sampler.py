@@ -1,4 +1,4 @@
-"""The sampler: asks a model for the sample of one item, or to judge it."""
+"""The sampler: asks a model for the sample of one item, or to judge that sample."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ class Question:
     Attributes:
         target: The model.
         maker: Makes the requests.
-        secrets: Texts that no message of an error may repeat.
+        secrets: Texts that no error message may repeat.
     """
 
     target: Target
@@ -55,11 +55,11 @@ def sampling_question(run: Run, catalog: Catalog, tools: list[JsonValue] | None 
     Args:
         run: A run with a model.
         catalog: Which endpoint serves it.
-        tools: The run's tools with what authenticates them; None where they hold no secrets.
+        tools: The run's tools with their secrets; None if they hold none.
 
     Raises:
         UnknownModelError: No endpoint serves the model any more.
-        UnsupportedRequestError: The endpoint that does cannot do what is asked.
+        UnsupportedRequestError: The endpoint that serves the model cannot do what is asked.
     """
     target = catalog.find(run.model)
     data_source = run.data_source if tools is None else run.data_source.with_tools(tools)
@@ -103,8 +103,8 @@ class Sampler:
         self._largest_bytes = 0
         self._identity = _identity_of(self._target.endpoint, self._maker.path)
         self._began_at = engine.clock.now()
-        self.on_pause: Callable[[], None] | None = None  # told whenever a call pauses before its next attempt
-        # A run that is taken up again goes on counting.
+        self.on_pause: Callable[[], None] | None = None  # called whenever a call pauses before its next attempt
+        # A run that is taken up again continues its counts.
         self._retries = Counter(known_retries(known_flow))
         was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
         self._asker = Asker(run_limit, self._note_retry, was_answered)
@@ -137,13 +137,13 @@ class Sampler:
         }
 
     async def sample_item(self, namespaces: Mapping[str, JsonValue], repeat: int) -> Sample:
-        """Return the sample of an item; what goes wrong is its error.
+        """Return the sample of an item; if anything fails, the sample has the error.
 
         Args:
             namespaces: The values of `item` and, for judges, `sample`.
-            repeat: 0-based number of the repetition; each is a question of its own to the cache.
+            repeat: 0-based number of the repetition; the cache treats each repetition as a different question.
         """
-        # A run whose requests are large holds few of them at once: each is in memory until it is answered.
+        # Large requests are held only a few at once, since each is in memory until it is answered.
         if self._largest_bytes < _LARGE_BYTES:
             files = FilesOfRequest(self._files)
             try:
@@ -246,7 +246,7 @@ class Sampler:
             self.on_pause()
 
     def _hash_of(self, request: ModelRequest, repeat: int) -> bytes:
-        """Return the hash of all that shapes an answer: who is asked and how, what, and for the how manieth time."""
+        """Return the hash of all that shapes an answer: endpoint, request, and the number of the repetition."""
         digest = sha256(self._identity)
         digest.update(f"{repeat}\n".encode())
         digest.update(request.body)
@@ -254,7 +254,7 @@ class Sampler:
 
 
 def _identity_of(endpoint: Endpoint, path: str) -> bytes:
-    """Return what tells an endpoint from others; its key may change without changing its answers."""
+    """Return what distinguishes an endpoint from others, its key aside, which does not change its answers."""
     headers = sorted((name, value) for name, value in endpoint.headers.items() if name not in _KEY_HEADERS)
     return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
 
@@ -269,7 +269,7 @@ def _failed(
 
 
 def _cost_of(usage: Usage, price: Price | None) -> float | None:
-    """Return the US dollars of a call; None without a price, or where the endpoint counted no tokens."""
+    """Return the cost of a call in US dollars; None if there is no price or the endpoint counted no tokens."""
     if price is None or usage.total_tokens == 0:
         return None
     cached_price = price.input if price.cached_input is None else price.cached_input
@@ -280,7 +280,7 @@ def _cost_of(usage: Usage, price: Price | None) -> float | None:
 
 
 def known_retries(flow: JsonValue) -> dict[str, int]:
-    """Return the retries by kind that are written in how calls went."""
+    """Return the retries by kind that a stored flow holds."""
     retries = flow.get("retries") if isinstance(flow, dict) else None
     counts = retries.items() if isinstance(retries, dict) else ()
     return {kind: count for kind, count in counts if isinstance(count, int)}

@@ -1,4 +1,4 @@
-"""Graders asked for one sample, as the API's grader endpoints do: executed here, with all that runs grade with."""
+"""Graders asked for one sample through the API's grader endpoints: executed here, with everything runs grade with."""
 
 import time
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _LOOK_AGAIN_S = 1.0
 
 
 class GraderCalls:
-    """Answers the requests that the API leaves in the database; a kill loses none that somebody still waits for."""
+    """Answers the requests that the API leaves in the database; a kill loses none for which a client still waits."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -47,7 +47,7 @@ class GraderCalls:
         self._log = structlog.get_logger("evalhaven.graders")
 
     def wake(self) -> None:
-        """Look now: something was asked."""
+        """Look now: a request has arrived."""
         self._wake.set()
 
     async def answer_forever(self) -> None:
@@ -60,7 +60,7 @@ class GraderCalls:
                     await self._wake.wait()
 
     async def _look(self, tasks: TaskGroup) -> None:
-        """Begin what waits, and drop what nobody waits for any more."""
+        """Begin waiting requests, and drop those whose client has gone."""
         async with self._engine.database.read() as tx:
             waiting = await list_waiting_calls(tx, EngineScope(), CALLS_AT_ONCE)
             known = await list_known_calls(tx, EngineScope(), list(self._under_way)) if self._under_way else set[int]()
@@ -107,13 +107,13 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
 
     Args:
         engine: What runs are executed with.
-        scope: Whose files a judge may see.
-        request: As it came to the grader endpoint, the grader with a name.
+        scope: The project whose files a judge may see.
+        request: As it reached the grader endpoint, with a name for the grader.
 
     Raises:
         UnsupportedGraderError: The grader cannot be executed here.
-        UnknownModelError: No endpoint serves the model that it asks.
-        UnsupportedRequestError: The endpoint that does cannot be asked so.
+        UnknownModelError: No endpoint serves the grader's model.
+        UnsupportedRequestError: The endpoint that serves the model cannot be asked this way.
     """
     guard = RunGuard(None, NO_SPENDING, anyio.Event())
     judges = RunJudges(engine, scope, DEFAULT_OPTIONS, guard)

@@ -258,7 +258,7 @@ async def test_a_runner_cut_short_at_any_moment_leaves_a_tally_that_fits_its_ite
     for moment in (0.0, 0.003, 0.01, 0.02, 0.04):
         with anyio.move_on_after(moment):
             await run_chunk(engine, run, chunk, SlowEvaluator(engine, concurrency, wait))
-        # The commit of who was cut short may still be under way: it must not come between the two readings.
+        # The commit of an interrupted writer may still be under way: it must not come between the two reads.
         before = await read_run(engine, run)
         recounted, counted = await recount(engine, run), await read_run(engine, run)
         while before != counted:
