@@ -2,6 +2,7 @@
 
 from pydantic import ConfigDict, TypeAdapter
 
+from evalhaven.domain import jsontext
 from evalhaven.domain.documents import Document
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.wire.data_sources import (
@@ -51,12 +52,27 @@ class DataSource(Document[RunDataSource]):
         source = _object_in(self.json, "source")
         return DataSource({**self.json, "source": {**source, _ROWS: rows}}) if _ROWS in source else self
 
+    def text_with_rows(self, rows: str) -> str:
+        """Return the JSON text with this text in the place of its inline rows, if its source may have any."""
+        source = _object_in(self.json, "source")
+        if _ROWS not in source:
+            return self.text
+        return _text_with(self.json, "source", _text_with(source, _ROWS, rows))
+
     def without_rows(self) -> "DataSource":
         """Return the document without the key of its inline rows, if its source has it."""
         source = _object_in(self.json, "source")
         if _ROWS not in source:
             return self
         return DataSource({**self.json, "source": {key: value for key, value in source.items() if key != _ROWS}})
+
+
+def _text_with(document: JsonObject, key: str, text: str) -> str:
+    """Return the JSON text of an object with this text in the place of one of its values."""
+    members = (
+        f"{jsontext.render(name)}:{text if name == key else jsontext.render(value)}" for name, value in document.items()
+    )
+    return f"{{{','.join(members)}}}"
 
 
 def _object_in(document: JsonObject, key: str) -> JsonObject:

@@ -12,6 +12,8 @@ from evalhaven.domain.templates import Placeholder, Step, parse_template
 from evalhaven.wire.data_sources import CreateEvalJsonlRunDataSource, RunDataSource
 from evalhaven.wire.graders import (
     GraderLabelModel,
+    GraderMulti,
+    GraderPython,
     GraderScoreModel,
     GraderStringCheck,
     GraderTextSimilarity,
@@ -101,7 +103,7 @@ def _criteria_texts(criteria: Sequence[TestingCriterion]) -> Iterator[tuple[str,
                 yield pointer_to((*placed.path, "reference")), pair.reference
             case GraderLabelModel() | GraderScoreModel() as judge:
                 yield from _texts([each.sent for each in judge.input], pointer_to((*placed.path, "input")))
-            case _:
+            case GraderPython() | GraderMulti():
                 pass
 
 

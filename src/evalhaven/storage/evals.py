@@ -1,10 +1,10 @@
-"""Queries on evals."""
+"""Queries on evals; what writes them is in `eval_writes`."""
 
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.criteria import Criteria
@@ -13,10 +13,10 @@ from evalhaven.domain.evals import Caution, DataSourceConfig, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
 from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.storage.imports import imported_document, imported_text
+from evalhaven.storage.imports import imported_document
 from evalhaven.storage.keyset import KeyColumns, Query, find_position, page_of, page_values, text_length
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.tables import evals, runs
+from evalhaven.storage.tables import evals
 
 _IN_PARTS = {"yield_per": 8}  # criteria may hold megabytes
 EVAL_COLUMNS = (
@@ -37,25 +37,6 @@ _EVAL = select(*EVAL_COLUMNS).where(
     evals.c.project_id == bindparam("project_id"),
     evals.c.deleted_at.is_(None),
 )
-
-
-async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, imported_at: int | None = None) -> None:
-    """Store a new or imported eval."""
-    await tx.execute(
-        insert(evals).values(
-            project_id=scope.project_id,
-            public_id=new.id,
-            created_at=new.created_at,
-            updated_at=new.updated_at,
-            name=new.name,
-            metadata=new.metadata,
-            data_source_config=new.data_source_config.text,
-            testing_criteria=new.testing_criteria.text,
-            warnings=[[caution.pointer, caution.message] for caution in new.warnings],
-            imported_at=imported_at,
-            imported_document=imported_text(new.imported),
-        )
-    )
 
 
 async def get_eval(
@@ -124,29 +105,6 @@ def _page(order: Order, *, by_update: bool, is_first: bool) -> Query:
 
 def _key(*, by_update: bool) -> KeyColumns:
     return evals.c.updated_at if by_update else evals.c.created_at, evals.c.public_id
-
-
-async def update_eval(tx: AsyncConnection, scope: ProjectScope, changed: Eval) -> None:
-    """Store an eval's name, metadata and time of update."""
-    await tx.execute(
-        update(evals)
-        .where(evals.c.key == changed.key, evals.c.project_id == scope.project_id)
-        .values(
-            name=changed.name,
-            metadata=changed.metadata,
-            updated_at=changed.updated_at,
-            imported_document=imported_text(changed.imported),
-        )
-    )
-
-
-async def delete_eval(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
-    """Hide an eval and its runs, which must have ended; their rows are purged later."""
-    of_eval = (runs.c.eval_key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_eval, runs.c.deleted_at.is_(None)).values(deleted_at=at))
-    await tx.execute(
-        update(evals).where(evals.c.key == key, evals.c.project_id == scope.project_id).values(deleted_at=at)
-    )
 
 
 def eval_of(row: Sequence[Any]) -> Eval:

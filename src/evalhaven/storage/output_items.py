@@ -1,4 +1,4 @@
-"""Queries on output items, and their stored form.
+"""Queries on output items, and their form in a row; what stores new ones is in `output_item_writes`.
 
 A row holds the item and a recorded sample as the user wrote them, and grades as `[score, passed]` pairs with an
 object after them if there is more to say, such as what a judge was asked and answered. Names of criteria, model
@@ -26,7 +26,6 @@ from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.samples import NO_SAMPLE
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
-from evalhaven.storage.database import insert_new
 from evalhaven.storage.keyset import Query, page_of, page_values, unknown_cursor
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.samples import call_of, call_values, error_of, error_values, sample_text, stored_sample
@@ -53,51 +52,6 @@ _OF_RUN: Query = select(*ITEM_COLUMNS).where(
     output_items.c.run_key == bindparam("run_key"), output_items.c.project_id == bindparam("project_id")
 )
 _ITEM = _OF_RUN.where(output_items.c.public_id == bindparam("public_id"))
-
-
-class StoredBeforeError(Exception):
-    """Some of the items are stored already; the transaction must be rolled back."""
-
-
-async def insert_output_items(
-    tx: AsyncConnection,
-    scope: ProjectScope,
-    run_key: int,
-    items: Sequence[OutputItem],
-    *,
-    may_be_stored: bool = True,
-) -> Sequence[OutputItem]:
-    """Store items of a run and return the new ones.
-
-    An item already stored under (run, position, repeat) stays as it is and is not returned. So a chunk executed
-    twice leaves the same rows, and so does a batch stored twice because the answer to its commit was lost. Call it
-    with the run locked.
-
-    Args:
-        tx: Open write transaction.
-        scope: Whose run.
-        run_key: The run.
-        items: Of any positions.
-        may_be_stored: Whether to look for stored items first; if not, it is an error if one is stored.
-
-    Raises:
-        StoredBeforeError: An item is stored already, and `may_be_stored` is not set.
-    """
-    if not may_be_stored:
-        if await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in items]) != len(items):
-            raise StoredBeforeError
-        return items
-    positions = [item.position for item in items]
-    first = min(positions)
-    stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
-    new: list[OutputItem] = []
-    for item in items:
-        if (item.position, item.repeat) not in stored:
-            stored.add((item.position, item.repeat))
-            new.append(item)
-    if new and await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in new]) != len(new):
-        raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
-    return new
 
 
 async def list_stored_positions(

@@ -24,7 +24,7 @@ from evalhaven.sampling.catalog import Price
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.chunks import reopen_chunks
 from evalhaven.storage.evals import get_eval_by_key
-from evalhaven.storage.runs import insert_run, save_reopened
+from evalhaven.storage.run_writes import insert_run, save_reopened
 from tests.unit.runs.answering import Answering, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of
 

@@ -23,7 +23,8 @@ from evalhaven.storage.events import (
     save_delivered,
     save_failure,
 )
-from evalhaven.storage.runs import get_run_by_key, save_reopened, save_status
+from evalhaven.storage.run_writes import save_reopened, save_status
+from evalhaven.storage.runs import get_run_by_key
 from evalhaven.storage.tables import deliveries, events
 from tests.unit.storage.stored import OTHER_PROJECT as OTHER
 from tests.unit.storage.stored import add_project, make_run, store_eval, store_run

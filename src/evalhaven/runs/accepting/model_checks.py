@@ -1,11 +1,15 @@
 """Whether the models that a run calls, its own and its graders', can be asked what the run asks."""
 
+from dataclasses import replace
+
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.grader_parts import compares_embeddings, walk_criteria
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.graders.judges.grader import prompt_of
+from evalhaven.runs.accepting.creation import option_cautions
 from evalhaven.runs.tool_secrets import refuse_secrets
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge, compile_sampling
@@ -17,6 +21,17 @@ _ANY_FORMAT: JsonObject = {
     "type": "json_schema",
     "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True},
 }
+
+
+def checked_run(run: Run, parent: Eval, catalog: Catalog, asked: RunOptions) -> Run:
+    """Return a run with what its author has to be told of its models and of the options that were asked for.
+
+    Raises:
+        InvalidRequestError: One of its models cannot be asked.
+    """
+    is_judged = refuse_unanswerable(run, parent, catalog)
+    unused = option_cautions(asked, is_sampled=run.is_sampled, is_judged=is_judged)
+    return replace(run, warnings=[*run.warnings, *unused, *sampling_cautions(run, catalog)])
 
 
 def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:

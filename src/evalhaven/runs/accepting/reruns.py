@@ -18,7 +18,8 @@ from evalhaven.runs.tool_secrets import MASK, masked_tools, secrets_of
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file
 from evalhaven.storage.regrading import has_output_items
-from evalhaven.storage.runs import find_regrading_of, get_run_by_id, insert_run, is_deleted
+from evalhaven.storage.run_writes import insert_run
+from evalhaven.storage.runs import find_regrading_of, get_run_by_id, is_deleted
 
 
 def regraded_run(

@@ -10,9 +10,10 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.storage import evals as eval_store
-from evalhaven.storage import runs as run_store
+from evalhaven.storage import eval_writes, run_writes
 from evalhaven.storage.database import Database
+from evalhaven.storage.evals import get_eval
+from evalhaven.storage.runs import get_run, lock_active_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Lifecycle:
     async def cancel_run(self, scope: ProjectScope, eval_id: str, run_id: str) -> tuple[Run, Eval]:
         """Cancel a run: finished items stay. A run that has ended is returned unchanged."""
         async with self.database.write() as tx:
-            parent = await eval_store.get_eval(tx, scope, eval_id)
-            run = await run_store.get_run(tx, scope, eval_id, run_id, for_update=True)
+            parent = await get_eval(tx, scope, eval_id)
+            run = await get_run(tx, scope, eval_id, run_id, for_update=True)
             run = await self._ended(tx, scope, run)
         self.wake_executor()
         return run, parent
@@ -41,18 +42,18 @@ class Lifecycle:
     async def delete_run(self, scope: ProjectScope, eval_id: str, run_id: str) -> None:
         """Delete a run, canceling it first if it is under way. Its items disappear at once and are purged later."""
         async with self.database.write() as tx:
-            run = await run_store.get_run(tx, scope, eval_id, run_id, for_update=True)
+            run = await get_run(tx, scope, eval_id, run_id, for_update=True)
             await self._ended(tx, scope, run)
-            await run_store.delete_run(tx, scope, run.key, self._now())
+            await run_writes.delete_run(tx, scope, run.key, self._now())
         self.wake_executor()
 
     async def delete_eval(self, scope: ProjectScope, eval_id: str) -> None:
         """Delete an eval with its runs, first canceling those under way."""
         async with self.database.write() as tx:
-            found = await eval_store.get_eval(tx, scope, eval_id, for_update=True)
-            for run in await run_store.lock_active_runs(tx, scope, found.key):
+            found = await get_eval(tx, scope, eval_id, for_update=True)
+            for run in await lock_active_runs(tx, scope, found.key):
                 await self._ended(tx, scope, run)
-            await eval_store.delete_eval(tx, scope, found.key, self._now())
+            await eval_writes.delete_eval(tx, scope, found.key, self._now())
         self.wake_executor()
 
     async def _ended(self, tx: AsyncConnection, scope: ProjectScope, run: Run) -> Run:
@@ -60,7 +61,7 @@ class Lifecycle:
         if run.status.is_final:
             return run
         canceled = run.to(RunStatus.CANCELED, self._now())
-        await run_store.save_status(tx, scope, canceled, self._now())
+        await run_writes.save_status(tx, scope, canceled, self._now())
         return canceled
 
     def _now(self) -> int:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import anyio
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.domain.runs import Run
+from evalhaven.domain.run_options import RunOptions
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
 from evalhaven.runs.engine import Engine
@@ -23,19 +24,31 @@ _ITEMS_A_CALL = 3  # a call that waits for its next attempt does not occupy the 
 class RunJudges:
     """Opens the judges of one run, and knows how their calls go."""
 
-    def __init__(self, engine: Engine, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> None:
-        """Open no judge yet.
+    def __init__(
+        self,
+        engine: Engine,
+        scope: ProjectScope,
+        options: RunOptions,
+        guard: RunGuard,
+        run_limit: anyio.CapacityLimiter | None = None,
+        known_flow: JsonObject | None = None,
+    ) -> None:
+        """Open none yet.
 
         Args:
             engine: What runs are executed with.
-            run: The run.
-            guard: Watches all calls of the run.
-            run_limit: How many calls the run may have under way.
+            scope: Whose files judges may see.
+            options: What was asked of the run.
+            guard: Watches all its calls.
+            run_limit: How many calls the run may have under way; None leaves that to the endpoints.
+            known_flow: How the run's calls went before it was taken up again.
         """
         self._engine = engine
-        self._run = run
+        self._scope = scope
+        self._options = options
         self._guard = guard
         self._run_limit = run_limit
+        self._flow_before = known_flow or {}
         self._opened: list[tuple[str, _OpenedJudge]] = []
 
     def open(self, prompt: JudgePrompt) -> JudgeModel:
@@ -53,7 +66,7 @@ class RunJudges:
             maker = compile_judge(prompt.messages, prompt.params, prompt.answer_format, lesser)
             watch = guard if find_less(lacks) is None else guard.passing(refuses_form)
             question = Question(target, maker)
-            sampler = Sampler(self._engine, self._run, watch, question, self._run_limit, flow)
+            sampler = Sampler(self._engine, self._scope, self._options, watch, question, self._run_limit, flow)
             return _Form(sampler, maker.adaptations, asked_for(lacks))
 
         judge = _OpenedJudge(target, self._engine.answer_forms, open_form, known_flow)
@@ -75,7 +88,7 @@ class RunJudges:
         return [judge.sampler.is_unreachable for _, judge in self._opened]
 
     def _known_flow(self, number: int) -> JsonValue:
-        known = None if self._run.flow is None else self._run.flow.get("judges")
+        known = self._flow_before.get("judges")
         return known[number] if isinstance(known, list) and number < len(known) else None
 
 

@@ -9,8 +9,10 @@ from hashlib import sha256
 import anyio
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
 from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
@@ -66,12 +68,13 @@ def sampling_question(run: Run, catalog: Catalog, tools: list[JsonValue] | None 
 
 
 class Sampler:
-    """Asks one model about the items of one run: for their samples, or to judge these."""
+    """Asks one model about items: for their samples, or to judge these."""
 
     def __init__(
         self,
         engine: Engine,
-        run: Run,
+        scope: ProjectScope,
+        options: RunOptions,
         guard: CallGuard,
         question: Question,
         run_limit: anyio.CapacityLimiter | None = None,
@@ -81,18 +84,20 @@ class Sampler:
 
         Args:
             engine: What runs are executed with.
-            run: The run.
-            guard: Is told how each call ended.
-            question: Which model to ask, and what.
+            scope: Whose files it may show, and whose answers it may take again.
+            options: Whether answers are taken again, and how many calls may be under way.
+            guard: Learns how each call ended.
+            question: Whom to ask, and what.
             run_limit: How many calls the run may have under way; None leaves that to the endpoints.
             known_flow: How the calls went before the run was taken up again.
         """
         self._engine = engine
-        self._run = run
+        self._scope = scope
+        self._options = options
         self._guard = guard
         self._target = question.target
         self._maker = question.maker
-        self._files = AttachedFiles(engine, run.scope)
+        self._files = AttachedFiles(engine, scope)
         self._secrets = question.secrets
         self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
         self._largest_bytes = 0
@@ -108,7 +113,7 @@ class Sampler:
     def concurrency(self) -> int:
         """Return how many calls may be under way at once."""
         most = self._target.endpoint.max_concurrency
-        return min(most, self._run.options.max_concurrency or most)
+        return min(most, self._options.max_concurrency or most)
 
     @property
     def is_unreachable(self) -> bool:
@@ -179,7 +184,7 @@ class Sampler:
         return request
 
     async def _answer(self, request: ModelRequest, repeat: int) -> Sample:
-        request_hash = self._hash_of(request, repeat) if self._run.options.cache else None
+        request_hash = self._hash_of(request, repeat) if self._options.cache else None
         if request_hash is not None:
             found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
             if found is not None:
@@ -197,7 +202,7 @@ class Sampler:
 
     async def _find_cached(self, request_hash: bytes) -> Sample | None:
         async with self._engine.database.read() as tx:
-            return await find_cached(tx, self._run.scope, request_hash)
+            return await find_cached(tx, self._scope, request_hash)
 
     async def _ask(self, request: ModelRequest, request_hash: bytes | None) -> Sample:
         path = self._maker.path

@@ -20,9 +20,10 @@ from evalhaven.runs.executing.batches import Batch, Outbox
 from evalhaven.runs.executing.pool import ItemPool
 from evalhaven.runs.sources.choice import open_missing_rows, source_of
 from evalhaven.storage.chunks import mark_chunks_done
-from evalhaven.storage.output_items import StoredBeforeError, insert_output_items
+from evalhaven.storage.output_item_writes import StoredBeforeError, insert_output_items
 from evalhaven.storage.regrading import replace_mended_items
-from evalhaven.storage.runs import lock_tally, save_tally
+from evalhaven.storage.run_writes import save_tally
+from evalhaven.storage.runs import lock_tally
 from evalhaven.storage.sample_cache import remember_samples
 
 

@@ -37,7 +37,8 @@ from evalhaven.sampling.protocols.requests import UnsupportedRequestError
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.run_secrets import find_secrets
-from evalhaven.storage.runs import get_run_by_key, save_flow, save_status, save_warnings
+from evalhaven.storage.run_writes import save_flow, save_status, save_warnings
+from evalhaven.storage.runs import get_run_by_key
 
 
 class RunConductor:
@@ -118,7 +119,7 @@ class RunConductor:
         guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
         limit = run.options.max_concurrency
         run_limit = None if limit is None else anyio.CapacityLimiter(limit)
-        judges = RunJudges(engine, run, guard, run_limit)
+        judges = RunJudges(engine, run.scope, run.options, guard, run_limit, run.flow)
         facilities = replace(engine.facilities, open_judge=judges.open, watch=guard.watch_judge())
         async with open_graders(run.criteria(parent), facilities) as graders:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
@@ -161,7 +162,8 @@ class RunConductor:
         async with engine.database.read() as tx:
             sealed = await find_secrets(tx, run.scope, run.key)
         tools = None if sealed is None else cast("list[JsonValue]", engine.vault.open(sealed))
-        return Sampler(engine, run, guard, sampling_question(run, engine.catalog, tools), run_limit, run.flow)
+        question = sampling_question(run, engine.catalog, tools)
+        return Sampler(engine, run.scope, run.options, guard, question, run_limit, run.flow)
 
     async def _warn(self, run: Run, graders: Sequence[Grader]) -> None:
         """Add to the run's warnings what its graders need and this server does not have."""

@@ -8,12 +8,10 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import DamagedFileError
-from evalhaven.domain.ids import EvalId, RunId
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
-from evalhaven.domain.runs import Run
+from evalhaven.domain.run_options import DEFAULT_OPTIONS
 from evalhaven.domain.samples import ItemError, sample_namespace
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.spending import NO_SPENDING
@@ -118,7 +116,7 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
         UnsupportedRequestError: The endpoint that serves the model cannot be asked this way.
     """
     guard = RunGuard(None, NO_SPENDING, anyio.Event())
-    judges = RunJudges(engine, _nobodys_run(scope), guard, None)
+    judges = RunJudges(engine, scope, DEFAULT_OPTIONS, guard)
     asked = parse_request(RunGraderRequest, request).body
     criterion = as_criterion(asked.grader, asked.grader.name)
     async with open_graders([criterion], replace(engine.facilities, open_judge=judges.open)) as (grader,):
@@ -128,8 +126,3 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
 def _namespaces(asked: RunGraderRequest) -> Mapping[str, JsonValue]:
     said: JsonValue = {"role": "assistant", "content": asked.model_sample}
     return {"item": asked.item or {}, "sample": sample_namespace([said], "stop", "")}
-
-
-def _nobodys_run(scope: ProjectScope) -> Run:
-    """Return a run for judges to read: it has no options, and the state of its calls is shown nowhere."""
-    return Run(RunId(""), EvalId(""), 0, scope, 0, "", "", {}, DataSource({}))

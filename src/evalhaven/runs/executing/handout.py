@@ -15,7 +15,7 @@ from evalhaven.runs.executing.window import ChunkWindow
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import is_unavailable
-from evalhaven.storage.runs import save_flow
+from evalhaven.storage.run_writes import save_flow
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs that call no model

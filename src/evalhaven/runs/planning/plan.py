@@ -16,7 +16,8 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.sources.choice import source_of
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
-from evalhaven.storage.runs import lock_tally, save_plan
+from evalhaven.storage.run_writes import save_plan
+from evalhaven.storage.runs import lock_tally
 
 _CHUNKS_A_TRANSACTION = 64
 

@@ -18,8 +18,8 @@ from evalhaven.runs.executing import batches
 from evalhaven.runs.executing.chunks import open_chunk_runner
 from evalhaven.runs.rows.parsing import parse_row
 from evalhaven.storage.chunks import insert_chunks
-from evalhaven.storage.output_items import insert_output_items
-from evalhaven.storage.runs import save_tally
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.run_writes import save_tally
 from tests.unit.runs.executed import (
     WatchedEvaluator,
     cancel,

@@ -17,7 +17,7 @@ from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.pool import ItemPool
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.sampling.transport.client import HttpReply
-from evalhaven.storage.runs import save_reopened, save_status
+from evalhaven.storage.run_writes import save_reopened, save_status
 from tests.unit.runs.answering import Answering, calling, completion
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of, stored_eval
 from tests.unit.storage.stored import blob_path, make_file, make_run, store_file, store_run

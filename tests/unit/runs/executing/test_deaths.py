@@ -16,7 +16,7 @@ from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.deaths import note_evaluation, note_orderly_stop
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.sampling.transport.client import HttpReply
-from evalhaven.storage.runs import save_reopened
+from evalhaven.storage.run_writes import save_reopened
 from tests.unit.runs.answering import Answering, calling, completion
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of, stored_eval
 

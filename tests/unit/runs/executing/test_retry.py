@@ -20,7 +20,8 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.storage.output_items import item_values
 from evalhaven.storage.regrading import replace_mended_items
-from evalhaven.storage.runs import get_run_by_key, save_status, save_tally
+from evalhaven.storage.run_writes import save_status, save_tally
+from evalhaven.storage.runs import get_run_by_key
 from evalhaven.storage.tables import output_items
 from tests.unit.runs.conftest import database
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of

@@ -21,7 +21,7 @@ from evalhaven.runs.executing import handout
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.sampling.calls import outage
 from evalhaven.sampling.transport.client import HttpReply
-from evalhaven.storage.runs import save_tally
+from evalhaven.storage.run_writes import save_tally
 from tests.unit.runs.answering import AT_ONCE, Answering, Nobody, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, recount, row_of
 
