@@ -102,7 +102,7 @@ def test_keys_that_begin_with_a_byte_order_mark_are_cautioned() -> None:
         "/data_source_config/item_schema/properties/\ufeffid",
         "/data_source_config/item_schema/properties/rows/items/properties/\ufeffdeep",
     ]
-    assert "The key '\\ufeffid' begins with a byte order mark" in found[0].message
+    assert "The key '\\ufeffid' begins with an invisible byte order mark" in found[0].message
     assert "{{ item.id }} does not find it" in found[0].message
 
 
