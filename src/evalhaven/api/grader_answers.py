@@ -21,7 +21,7 @@ def run_answer(grader: JsonObject, grade: Grade, seconds: float) -> JsonObject:
 
     Args:
         grader: The grader's document, with its name.
-        grade: The conclusion.
+        grade: Its grade.
         seconds: How long it took.
     """
     usage = dict(_usage(grade))
@@ -47,7 +47,7 @@ def run_answer(grader: JsonObject, grade: Grade, seconds: float) -> JsonObject:
 
 
 def _flags(grade: Grade) -> JsonObject:
-    """Return the flags in the order of the recorded answer."""
+    """Return the flags in the order of the answer recorded from the hosted API."""
     flags: JsonObject = {
         "formula_parse_error": False,
         "sample_parse_error": False,
