@@ -26,10 +26,10 @@ _MAX_CONCURRENCY = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text of the file: it stands there, or the file says which variable or file holds it.
+    """A text of the file: it is written there, or the file names the variable or file that holds it.
 
     Attributes:
-        kind: Where it stands.
+        kind: Where it is.
         value: The text, the name of the variable, or the path of the file.
     """
 
@@ -50,7 +50,7 @@ def _text(value: Any) -> Text:
 
 
 def _variable(name: str) -> str:
-    # Not shown: it may be the key itself.
+    # The value is not shown: it may be the key itself.
     if not _VARIABLE.fullmatch(name):
         raise ValueError("must be the name of an environment variable, such as OPENAI_API_KEY, not a key itself")
     return name
@@ -73,7 +73,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Table(BaseModel):
-    """A table of the file: unknown keys are mistakes, and types are taken at their word."""
+    """A table of the file: unknown keys are mistakes, and types are strict."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 

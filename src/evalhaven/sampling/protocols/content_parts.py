@@ -1,4 +1,4 @@
-"""What is said in the parts of a reply's content, of either protocol."""
+"""What the parts of a reply's content say, in either protocol."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Spoken(NamedTuple):
         text: Its texts, joined.
         refusal: Its refusals, joined.
         has_reasoning: Whether some part holds thoughts, which are left out.
-        is_partial: Whether parts of types that are not known were left out.
+        is_partial: Whether parts of unknown types were left out.
     """
 
     text: str = ""
@@ -31,7 +31,7 @@ def read_content(content: JsonValue) -> Spoken:
     A part without a type that has a text is a text.
 
     Raises:
-        UnusableReplyError: It is something else.
+        UnusableReplyError: The content is something else.
     """
     if isinstance(content, str):
         return Spoken(content)
