@@ -98,7 +98,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
                 piece, self._declined = self._declined + piece[offer.args[0] :], b""
             except httptools.HttpParserError:
-                self._refuse(400, "This is no HTTP request: it is malformed, or its length is not clear.")
+                self._refuse(400, "This is not an HTTP request: it is malformed, or its length is not clear.")
                 return
             else:
                 return

@@ -89,7 +89,7 @@ def _raise_variables(flags: JsonObject, unresolved: tuple[str, ...]) -> None:
     flags["invalid_variable_error_details"] = f"no value for {', '.join(unresolved)}"
     if any(text.startswith("sample.output_json") for text in unresolved):
         flags["sample_parse_error"] = True
-        flags["sample_parse_error_details"] = "'model_sample' is no JSON, or has no such part"
+        flags["sample_parse_error_details"] = "'model_sample' is not JSON, or has no such part"
 
 
 def _raise_error(flags: JsonObject, error: ItemError) -> None:

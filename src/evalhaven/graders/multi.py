@@ -44,7 +44,7 @@ class Multi:
             self._formula = parse_formula(criterion.calculate_output, parts)
         except FormulaError as error:
             raise UnsupportedGraderError(
-                f"Testing criterion {criterion.name!r} cannot be executed: its 'calculate_output' is no formula: "
+                f"Testing criterion {criterion.name!r} cannot be executed: its 'calculate_output' is not a formula: "
                 f"{error}."
             ) from error
         threshold = criterion.pass_threshold
@@ -147,7 +147,7 @@ def refuse_formula(grader: AnyGrader, param: str) -> None:
         parse_formula(grader.calculate_output, named_parts(grader))
     except FormulaError as error:
         at = f"{param}.calculate_output"
-        raise InvalidRequestError(f"'{at}' is no formula: {error}.", param=at, code="invalid_formula") from error
+        raise InvalidRequestError(f"'{at}' is not a formula: {error}.", param=at, code="invalid_formula") from error
 
 
 def _of_part(name: str, error: ItemError) -> ItemError:

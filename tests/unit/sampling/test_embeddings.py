@@ -42,7 +42,7 @@ async def embedder(endpoint: EmbeddingsEndpoint, caller: ModelCaller) -> AsyncIt
 
 
 async def embed_all(embedder: Embedder, texts: list[str]) -> list[Any]:
-    """Ask for all texts at once, each by itself; return vectors, and errors where there is none."""
+    """Ask for all texts at once, each in a call of its own; return vectors, or errors instead of them."""
     results: list[Any] = [None] * len(texts)
 
     async def embed(number: int) -> None:

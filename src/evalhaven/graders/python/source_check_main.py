@@ -56,7 +56,7 @@ def _problem_of(node: ast.stmt) -> Problem | None:
     if isinstance(node, ast.AsyncFunctionDef):
         return node.lineno, f"defines 'grade' as a coroutine, which no call waits for: {_CURE}"
     if not isinstance(node, ast.FunctionDef):
-        return node.lineno, f"makes 'grade' something else than a function: {_CURE}"
+        return node.lineno, f"makes 'grade' something other than a function: {_CURE}"
     given = node.args
     names = [parameter.arg for parameter in (*given.posonlyargs, *given.args)]
     needed = names[len(_PARAMETERS) : len(names) - len(given.defaults)]

@@ -68,7 +68,7 @@ def what_came(reply: HttpReply, reason: str, secrets: Secrets) -> str:
     content_type = secrets.hide(reply.headers.get("content-type", "no content type"))[:_TYPE_CHARS]
     began = secrets.hide(beginning_of(reply.body))[:_BEGINNING_CHARS]
     form = form_of(reply.headers.get("content-type", ""), reply.body)
-    what = f"with {form}" if form else f"with what is no answer: {reason}"
+    what = f"with {form}" if form else f"with an unusable body: {reason}"
     return f"answered {reply.status} ({content_type}) {what}" + (f". It begins: {began}" if began else "")
 
 

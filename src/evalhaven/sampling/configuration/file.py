@@ -89,7 +89,7 @@ def _tables(path: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise CatalogError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise CatalogError(f"{path} is no text in UTF-8.") from error
+        raise CatalogError(f"{path} is not UTF-8 text.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CatalogError(f"{path} is not valid TOML: {str(error).rstrip('.')}.") from error
     problems += [f"{key}: {unknown_key(key, ['endpoints'])}" for key in document if key != "endpoints"]

@@ -31,7 +31,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     """Return why a key is unknown, and which key was probably meant."""
     if key.lower().replace("-", "_") in _KEY_NAMES:
         return (
-            "a key does not belong into this file. Put it into a variable of the environment and write "
+            "a key does not belong in this file. Put it into a variable of the environment and write "
             '`api_key_env = "NAME"`, or into a file and write `api_key_file = "PATH"`'
         )
     names = sorted(known)

@@ -46,7 +46,7 @@ def _text(value: Any) -> Text:
             name = table.get(kind)
             if len(table) == 1 and isinstance(name, str) and name:
                 return Text(kind, _variable(name) if kind == "env" else name)
-    raise ValueError('must be a text, or { env = "NAME" } or { file = "PATH" } for one that stands elsewhere')
+    raise ValueError('must be a text, or { env = "NAME" } or { file = "PATH" } for one that is kept elsewhere')
 
 
 def _variable(name: str) -> str:
@@ -188,7 +188,7 @@ class EndpointTable(Table):
     @classmethod
     def _check_aliases(cls, aliases: dict[str, str]) -> dict[str, str]:
         if not all(is_exact(name) for pair in aliases.items() for name in pair):
-            raise ValueError("must lead from one name to another, without wildcards")
+            raise ValueError("must map one name to another, without wildcards")
         return aliases
 
     @model_validator(mode="after")

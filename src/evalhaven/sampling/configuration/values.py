@@ -76,11 +76,11 @@ def checked_header(name: str, kind: str, value: str) -> str:
         InvalidValueError: A request may not carry it.
     """
     if not _TOKEN.fullmatch(name):
-        raise InvalidValueError("is no name of a header")
+        raise InvalidValueError("is not a valid name of a header")
     if name.lower() in _OWN_HEADERS:
         raise InvalidValueError("is a header that Evalhaven sets by itself; leave it out")
     if kind == "literal" and _SECRET_HEADERS.fullmatch(name.lower()):
-        raise InvalidValueError('holds a key, which does not belong into this file; write { env = "NAME" }')
+        raise InvalidValueError('holds a key, which does not belong in this file; write { env = "NAME" }')
     if not all(" " <= character <= "~" for character in value):
         raise InvalidValueError("must be printable ASCII characters")
     return value
@@ -151,7 +151,7 @@ class TextReader:
         except OSError as error:
             raise InvalidValueError(f"{path} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise InvalidValueError(f"{path} is no text in UTF-8") from error
+            raise InvalidValueError(f"{path} is not UTF-8 text") from error
 
     def authorities(self, path: str) -> Path:
         """Return the path of a file of certificates.

@@ -134,7 +134,7 @@ def _vector_of(embedding: Embedding) -> "Vector | EmbeddingError":
             with np.errstate(over="ignore"):
                 vector = np.array(embedding, dtype="<f4")
     except (ValueError, binascii.Error):
-        return EmbeddingError("the embeddings endpoint answered an embedding that is no base64.", retryable=False)
+        return EmbeddingError("the embeddings endpoint answered an embedding that is not base64.", retryable=False)
     if not np.isfinite(vector).all():
         return EmbeddingError("the embeddings endpoint answered an embedding with infinities.", retryable=False)
     if not vector.any():

@@ -62,9 +62,9 @@ def checked_items(value: JsonValue, first: int = 0) -> list[JsonObject]:
             if not isinstance(item.get("role"), str) or not item["role"]:
                 raise unsendable(f"Input message {at} has no role.", at, "role")
             if not isinstance(item.get("tool_calls"), list | None):
-                raise unsendable(f"Input message {at} has tool_calls that are no array.")
+                raise unsendable(f"Input message {at} has tool_calls that are not an array.")
         elif not isinstance(item["type"], str):
-            raise unsendable(f"Input message {at} has a type that is no string.")
+            raise unsendable(f"Input message {at} has a type that is not a string.")
     return cast("list[JsonObject]", value)
 
 

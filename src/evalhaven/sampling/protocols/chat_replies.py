@@ -98,7 +98,7 @@ def _message(message: JsonObject, spoken: Spoken) -> JsonObject:
     calls = message.get("tool_calls")
     if calls:
         if not isinstance(calls, list):
-            raise UnusableReplyError("it has tool_calls that are no array")
+            raise UnusableReplyError("it has tool_calls that are not an array")
         said["tool_calls"] = [_call(call) for call in calls]
     if refusal:
         said["refusal"] = refusal
@@ -113,7 +113,7 @@ def _message(message: JsonObject, spoken: Spoken) -> JsonObject:
 
 def _call(call: JsonValue) -> JsonObject:
     if not isinstance(call, dict):
-        raise UnusableReplyError("it has a tool call that is no object")
+        raise UnusableReplyError("it has a tool call that is not an object")
     kind = text_or_none(call.get("type"))
     shown: JsonObject = {"id": name_or_none(call.get("id"))}
     custom = call.get("custom")

@@ -38,7 +38,7 @@ def read_content(content: JsonValue) -> Spoken:
     if content is None:
         return Spoken()
     if not isinstance(content, list | dict):
-        raise UnusableReplyError("it has a content that is no text")
+        raise UnusableReplyError("it has a content that is not a text")
     text, refusal, has_reasoning, is_partial = "", "", False, False
     for part in content if isinstance(content, list) else [content]:
         if isinstance(part, str):
@@ -47,7 +47,7 @@ def read_content(content: JsonValue) -> Spoken:
         if part is None:
             continue
         if not isinstance(part, dict):
-            raise UnusableReplyError("it has a content part that is no object")
+            raise UnusableReplyError("it has a content part that is not an object")
         kind = part.get("type")
         if kind in TEXT_TYPES or (kind is None and "text" in part):
             text += text_or_refuse(part.get("text"), "text")

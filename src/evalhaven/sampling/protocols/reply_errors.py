@@ -15,7 +15,7 @@ def upstream_failure(error: JsonValue) -> UnusableReplyError:
     code = next((given[key] for key in ("code", "type") if isinstance(given.get(key), str | int)), "")
     message = given.get("message")
     told = " ".join(str(part) for part in (code, message) if isinstance(part, str | int) and part != "")
-    return UnusableReplyError(f"it tells of a failure: {shortened(told)}" if told else "it tells of a failure")
+    return UnusableReplyError(f"it reports a failure: {shortened(told)}" if told else "it reports a failure")
 
 
 def shortened(text: str) -> str:
@@ -34,7 +34,7 @@ def text_or_refuse(value: JsonValue, name: str) -> str:
         return value
     if value is None:
         return ""
-    raise UnusableReplyError(f"it has a {name} that is no text")
+    raise UnusableReplyError(f"it has a {name} that is not a text")
 
 
 def text_or_none(value: JsonValue) -> str:

@@ -35,7 +35,7 @@ def response_sample(reply: JsonObject) -> Sample:
         raise UnusableReplyError("it has no output")
     said = _read_items([item for item in items if isinstance(item, dict)])
     if len(said.kinds) < len(items) and not said.kinds:
-        raise UnusableReplyError("it has an output item that is no object")
+        raise UnusableReplyError("it has an output item that is not an object")
     message: JsonObject = {"role": "assistant", "content": _final(said.texts)}
     if said.calls:
         message["tool_calls"] = said.calls

@@ -56,7 +56,7 @@ class When:
         try:
             return cls(source, regex.compile(source))
         except regex.error as error:
-            raise RuleError(f"when: is no regular expression: {error}") from error
+            raise RuleError(f"when: is not a regular expression: {error}") from error
 
     @property
     def groups(self) -> int:

@@ -48,7 +48,7 @@ def ascii_host(parts: SplitResult) -> str:
     """
     host = _ascii(parts.hostname or "")
     if not host or not _HOST_CHARS.issuperset(host):
-        raise ValueError("a URL has a host that is no valid name")
+        raise ValueError("a URL has a host that is not a valid name")
     return host
 
 
@@ -61,7 +61,7 @@ def port_of(parts: SplitResult) -> int:
     try:
         return parts.port or PORTS[parts.scheme]
     except ValueError:
-        raise ValueError("a URL has a port that is no number below 65536") from None
+        raise ValueError("a URL has a port that is not a number below 65536") from None
 
 
 def proxy_of_environment(scheme: str, host: str, port: int) -> Proxy | None:
