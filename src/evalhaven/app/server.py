@@ -49,10 +49,10 @@ class UnsafeAddressError(StartError):
 
 
 def refuse_unsafe_address(settings: Settings) -> None:
-    """Let pass what only this machine reaches, and what the operator took responsibility for.
+    """Refuse an address that other machines reach, unless the operator has accepted the risk.
 
     Raises:
-        UnsafeAddressError: Otherwise.
+        UnsafeAddressError: Others could reach the server, and the operator has not allowed it.
     """
     if not settings.is_loopback and not settings.expose_without_keys:
         raise UnsafeAddressError(
@@ -66,9 +66,9 @@ def serve(settings: Settings) -> None:
     """Run the server until it is told to stop: the API in this process, runs in the executor child.
 
     Raises:
-        StartError: It cannot start.
+        StartError: The server cannot start.
     """
-    # uvicorn ends in good order and then raises the signal anew: being told to stop is no failure.
+    # uvicorn shuts down cleanly and then raises the signal again: being told to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     close_to_neighbours()
     refuse_unsafe_address(settings)
@@ -96,7 +96,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
     structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
-    gc.freeze()  # what was imported stays for good
+    gc.freeze()  # imported modules stay for the life of the process
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -104,7 +104,7 @@ def listen(settings: Settings) -> socket.socket:
     """Return the listening socket; with port 0 the system chooses the port.
 
     Raises:
-        StartError: The address is taken or not this machine's.
+        StartError: The address is in use, or is not this machine's.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
@@ -129,11 +129,11 @@ def build_server_application(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(supervisor.supervise)
             tasks.start_soon(services.readiness.serve)
-            # Not waited for: who creates something with a python grader waits for it then.
+            # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
             yield
             tasks.cancel_scope.cancel()
-        # The executor is gone by now, and its hosts with it; it was not asked to clear up.
+        # The executor is gone by now, and its hosts with it; it was not asked to clean up.
         sweep_scratch()
         await database.close()
 
