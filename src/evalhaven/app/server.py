@@ -28,8 +28,10 @@ from evalhaven.app.supervisor import ExecutorSupervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
-from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
+from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.ending.purge import sweep_blobs
 from evalhaven.runs.executing.deaths import note_orderly_stop
@@ -152,6 +154,7 @@ def build_services(
     blobs = blob_store(settings.data_dir)
     ids = IdFactory(clock)
     isolation = isolation_choice(settings)
+    python, sealer = PythonChecks(isolation), vault(settings)
     return Services(
         database=database,
         blobs=blobs,
@@ -173,16 +176,10 @@ def build_services(
             max_file_bytes=settings.max_file_mb * _MB,
         ),
         isolation=isolation,
-        acceptance=Acceptance(
-            database=database,
-            blobs=blobs,
-            ids=ids,
-            clock=clock,
-            catalog=catalog,
-            vault=vault(settings),
-            python=PythonChecks(isolation),
-            wake_executor=wake_executor,
-        ),
+        python_checks=python,
+        evals=EvalAcceptance(database, ids, clock, python),
+        runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor),
+        reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
     )
 

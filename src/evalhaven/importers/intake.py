@@ -26,12 +26,15 @@ from evalhaven.importers.documents import (
     shown_id,
 )
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import get_eval, insert_eval
+from evalhaven.storage.eval_writes import insert_eval
+from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file, insert_file, update_file
 from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_counts, list_taken_ids
-from evalhaven.storage.output_items import insert_output_items, list_next_repeats, list_stored_ids
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.output_items import list_next_repeats, list_stored_ids
 from evalhaven.storage.projects import lock_project
-from evalhaven.storage.runs import get_run, insert_run
+from evalhaven.storage.run_writes import insert_run
+from evalhaven.storage.runs import get_run
 from evalhaven.storage.tables import evals, files, runs
 
 Refusal = tuple[str, str]
