@@ -1,4 +1,4 @@
-"""What the routes work with, handed in by `app`."""
+"""What the routes work with, supplied by `app`."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class ApiConfig:
     """Settings of the API.
 
     Attributes:
-        base_url: How users reach this server; begins every link.
+        base_url: The address at which users reach this server; every link begins with it.
         list_order: Order of lists when a request names none.
-        allowed_hosts: Names under which the server may be addressed, lower case, without port.
+        allowed_hosts: Names under which the server may be addressed, in lower case and without a port.
         allowed_origins: Origins whose pages may write, as browsers write them.
         max_body_bytes: Largest JSON body.
         max_file_bytes: Largest uploaded file.
@@ -51,19 +51,19 @@ class Services:
     """The parts behind the API.
 
     Attributes:
-        spool_dir: On the disk that takes large bodies while they are looked at.
+        spool_dir: Where large bodies are kept while they are read.
         wake_executor: Tells the executor that a run was created, canceled or deleted.
-        is_executor_running: Tells whether the executor is there and answers.
-        readiness: Tells whether work can be done now.
+        is_executor_running: Tells whether the executor is up and answers.
+        readiness: Tells whether the server can work now.
         examine: Asks the endpoints whether they answer.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         isolation: How python graders are isolated here.
         python_checks: Checks Python graders.
-        evals: Makes evals of requests, and changes them.
-        runs: Makes runs of requests.
-        reruns: Queues what is evaluated again.
-        lifecycle: Cancels and deletes.
+        evals: Makes evals from requests, and changes them.
+        runs: Makes runs from requests.
+        reruns: Queues regrades and retries.
+        lifecycle: Cancels and deletes runs and evals.
     """
 
     database: Database
@@ -96,7 +96,7 @@ async def get_services(request: Request) -> Services:
 
 
 async def get_scope() -> ProjectScope:
-    """Return the project of the caller; without keys there is one."""
+    """Return the project of the caller; as there are no keys, there is only one."""
     return DEFAULT_PROJECT
 
 

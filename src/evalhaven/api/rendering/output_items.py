@@ -12,7 +12,7 @@ from evalhaven.domain.samples import Sample
 
 
 def output_item_text(item: OutputItem, run: Run, criteria: Criteria) -> str:
-    """Return the JSON text of an output item; the item stands in it as the user wrote it."""
+    """Return the JSON text of an output item; the item is in it as the user wrote it."""
     if item.imported_text is not None:
         return f'{item.imported_text[:-1]},"datasource_item":{item.item_text}}}'
     head = {
@@ -58,7 +58,7 @@ def _sample(sample: Sample, run: Run) -> JsonObject:
 
 
 def _parameters(run: Run) -> JsonObject:
-    """Return the parameters that a run's samples show: what was sent, else what holds without it."""
+    """Return the parameters that a run's samples show: those sent, and defaults for the rest."""
     sent = {key: value for key, value in run.data_source.sampling_params.items() if value is not None}
     shown: JsonObject = {
         "temperature": sent.get("temperature", 1.0),

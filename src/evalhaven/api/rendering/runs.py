@@ -73,7 +73,7 @@ class RunRenderer:
     def _open_rows(self, run: Run) -> BlobReader | None:
         """Open a run's inline rows before the response begins, so that a deletion meanwhile cannot cut it short.
 
-        None: it has none, or they are gone or damaged.
+        Returns None if it has none, or if they are gone or damaged.
         """
         if not run.has_inline_rows:
             return None
@@ -83,12 +83,12 @@ class RunRenderer:
             return None
         if length_of(blob) > _IN_MEMORY_BYTES:
             return blob
-        # A page may hold a thousand runs, more than a process may have files open.
+        # A page may hold a thousand runs, more than the files that a process may have open.
         with blob:
             return BytesIO(blob.read())
 
     def _run_text(self, run: Run, parent: Eval, *, has_rows: bool) -> str:
-        """Return the JSON text of a run, in which a mark stands for the inline rows."""
+        """Return the JSON text of a run, with a placeholder for the inline rows."""
         if run.imported is not None:
             original = run.imported.document.get("report_url")
             document = imported_document(run.imported, report_url=original)
@@ -132,7 +132,7 @@ class RunRenderer:
         return f'{jsontext.render(before)[:-1]},"data_source":{data_source},{jsontext.render(after)[1:]}'
 
     def _row_cautions(self, run: Run) -> list[Caution]:
-        """Say why a run's inline rows are not shown, where they should be: an empty list would look like the truth."""
+        """Say why inline rows are missing that a run should show: an empty list would look like the truth."""
         if not run.has_inline_rows:
             return []
         try:
@@ -160,7 +160,7 @@ def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Criteria)
 
 
 def _unresolved_cautions(tally: Tally) -> list[Caution]:
-    """Return that items lacked what criteria name; it follows the count, which falls where a retry mends some."""
+    """Return a warning that placeholders had no value; its count falls if a retry resolves some."""
     if not tally.unresolved:
         return []
     what = "1 item has" if tally.unresolved == 1 else f"{tally.unresolved} items have"
@@ -172,7 +172,7 @@ def _unresolved_cautions(tally: Tally) -> list[Caution]:
 
 
 def _spliced(text: str, blobs: Sequence[BlobReader]) -> Iterator[bytes]:
-    """Yield a text with each mark replaced by the rows of its blob."""
+    """Yield a text with each placeholder replaced by the rows of its blob."""
     try:
         for blob in blobs:
             before, _, text = text.partition(_MARK)

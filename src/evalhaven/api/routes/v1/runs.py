@@ -76,7 +76,7 @@ async def get_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeO
 
 
 @router.post("/{run_id}", operation_id="cancelEvalRun", response_model=wire.EvalRun)
-# The published curl example has its own path for this; it is left out of the document.
+# The published curl example uses a path of its own for this, which is left out of the document.
 @router.post("/{run_id}/cancel", include_in_schema=False)
 async def cancel_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Cancel a run: nothing is counted afterwards, finished items stay. A finished run is returned unchanged."""
