@@ -13,7 +13,10 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
-from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
+from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
@@ -56,8 +59,11 @@ class Services:
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         isolation: How python graders are isolated here.
-        acceptance: Makes evals and runs of requests.
-        lifecycle: Cancels and deletes them.
+        python_checks: Checks Python graders.
+        evals: Makes evals of requests, and changes them.
+        runs: Makes runs of requests.
+        reruns: Queues what is evaluated again.
+        lifecycle: Cancels and deletes.
     """
 
     database: Database
@@ -73,7 +79,10 @@ class Services:
     catalog: Catalog
     config: ApiConfig
     isolation: IsolationChoice
-    acceptance: Acceptance
+    python_checks: PythonChecks
+    evals: EvalAcceptance
+    runs: RunAcceptance
+    reruns: RerunAcceptance
     lifecycle: Lifecycle
 
     def now(self) -> int:

@@ -58,23 +58,25 @@ def build_grader(criterion: Criterion, facilities: Facilities) -> Grader:
         UnknownModelError: No endpoint serves the model that it asks.
         UnsupportedRequestError: The endpoint that does cannot be asked so.
     """
+    grader: Grader
     match criterion.parsed:
         case EvalGraderStringCheck() as found:
-            return StringCheck(found)
+            grader = StringCheck(found)
         case EvalGraderTextSimilarity() as found:
-            return TextSimilarity(found, facilities)
+            grader = TextSimilarity(found, facilities)
         case EvalGraderLabelModel() as found:
-            return open_label_model(found, facilities)
+            grader = open_label_model(found, facilities)
         case EvalGraderScoreModel() as found:
-            return open_score_model(found, facilities)
+            grader = open_score_model(found, facilities)
         case EvalGraderPython() as found:
-            return PythonGrader(found, facilities.python)
+            grader = PythonGrader(found, facilities.python)
         case EvalGraderMulti() as found:
             parts = {name: as_criterion(part, name) for name, part in named_parts(found).items()}
-            return Multi(found, {name: build_grader(part, facilities) for name, part in parts.items()})
+            grader = Multi(found, {name: build_grader(part, facilities) for name, part in parts.items()})
         case Unparsed(problem):
             # Only criteria that were imported can be so: those sent here were checked.
             raise UnsupportedGraderError(_why_not_executed(criterion, problem))
+    return grader
 
 
 def as_criterion(grader: AnyGrader, name: str) -> Criterion:

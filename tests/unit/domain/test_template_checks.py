@@ -89,8 +89,8 @@ def test_a_name_with_spaces_that_no_schema_knows_is_cautioned_with_the_sure_way(
 ) -> None:
     ((_, message),) = cautions_of(text, schema)
 
-    assert message.startswith(f"{text} resolves only where there is exactly the key {name!r}: calls, filters")
-    assert f'write ["{name}"] for it' in message
+    assert message.startswith(f"{text} resolves only if there is a key {name!r}, exactly: calls, filters")
+    assert f'write ["{name}"] instead' in message
     assert cautions_of(text.replace(f".{name}", f'["{name}"]'), schema) == []
 
 

@@ -10,15 +10,6 @@ from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import Sample
 
-RESULT_TYPES = {
-    "string_check": "string-check-grader",
-    "text_similarity": "text-similarity-grader",
-    "label_model": "label-model-grader",
-    "score_model": "score-model-grader",
-    "python": "python-grader",
-    "multi": "multi-grader",
-}
-
 
 def output_item_text(item: OutputItem, run: Run, criteria: Criteria) -> str:
     """Return the JSON text of an output item; the item stands in it as the user wrote it."""
@@ -45,7 +36,7 @@ def output_item_text(item: OutputItem, run: Run, criteria: Criteria) -> str:
 def _result(grade: Grade, criterion: Criterion) -> JsonObject:
     result: JsonObject = {
         "name": criterion.id,
-        "type": RESULT_TYPES[criterion.type],
+        "type": f"{criterion.type.replace('_', '-')}-grader",
         "score": grade.score,
         "passed": grade.passed,
         "sample": grade.sample,

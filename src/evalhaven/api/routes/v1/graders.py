@@ -39,7 +39,7 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.RunGraderRequest, document).body
     grader = _named(parsed.grader, services.ids)
-    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=True)
+    await services.python_checks.check_lone_grader(parsed.grader, is_executed=True)
     asked: JsonObject = {
         "grader": grader,
         "model_sample": parsed.model_sample,
@@ -57,7 +57,7 @@ async def validate_grader(request: Request, services: ServicesOf) -> Response:
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.ValidateGraderRequest, document).body
     grader = _named(parsed.grader, services.ids)
-    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=False)
+    await services.python_checks.check_lone_grader(parsed.grader, is_executed=False)
     return json_response(jsontext.render({"grader": grader}))
 
 

@@ -35,12 +35,11 @@ async def create_run(
     With `strict=true` a run is refused, or fails before it begins, whose input messages can never resolve or whose
     rows have a boolean, a number or null where the item schema declares a string.
     """
-    acceptance = services.acceptance
-    parent = await acceptance.get_executable_eval(scope, eval_id)
+    parent = await services.runs.get_executable_eval(scope, eval_id)
     async with spooled_body(request, services.spool_dir, services.config.max_body_bytes) as raw:
-        prepared = await acceptance.prepare_run(scope, parent, raw, strict=strict)
+        prepared = await services.runs.prepare_run(scope, parent, raw, strict=strict)
         claim = claim_of(request, idempotency_key, raw)
-    run = await acceptance.store_run(scope, prepared, claim)
+    run = await services.runs.store_run(scope, prepared, claim)
     return _renderer(services).run_response(run, parent, 201)
 
 
