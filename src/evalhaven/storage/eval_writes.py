@@ -1,4 +1,4 @@
-"""What writes evals, and with them their runs: `runs` and the importers decide it, never a route."""
+"""Writes of evals, and of their runs with them; `runs` and the importers call them, routes never do."""
 
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection

@@ -1,4 +1,4 @@
-"""What stores output items: those that runs make, and imported ones."""
+"""Writes of output items, both of runs and imported ones."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from evalhaven.storage.tables import output_items
 
 
 class StoredBeforeError(Exception):
-    """Some of the items are stored already; nothing of the transaction may be kept."""
+    """Some of the items are stored already; the transaction must be rolled back."""
 
 
 async def insert_output_items(

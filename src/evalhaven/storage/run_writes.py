@@ -1,4 +1,4 @@
-"""What writes runs: `runs` and the importers decide it, never a route."""
+"""Writes of runs; `runs` and the importers call them, routes never do."""
 
 from collections.abc import Sequence
 

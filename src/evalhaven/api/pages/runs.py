@@ -50,7 +50,7 @@ def _unreachable(run: Run) -> list[str]:
         found = calls.get("unreachable") if isinstance(calls, dict) else None
         if isinstance(found, dict) and not run.status.is_final:
             since, reason = cast("tuple[float, str]", (found["since"], found["reason"]))
-            told[f"out of reach since {shown_time(int(since))}, trying on: {escaped(reason)}"] = None
+            told[f"out of reach since {shown_time(int(since))}, still trying: {escaped(reason)}"] = None
     return list(told)
 
 

@@ -1,4 +1,4 @@
-"""Runs as requests make them.
+"""New runs, made from requests.
 
 A run is prepared before it is stored: while its body, which may be large, is still on the disk.
 """
@@ -53,7 +53,7 @@ class PreparedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunAcceptance:
-    """Makes runs of requests.
+    """Makes runs from requests.
 
     Each method raises InvalidRequestError (or one of its kind, such as InvalidRowsError) where something of a request
     cannot be used; the parameter and the cure are named, and nothing is stored.
@@ -75,7 +75,7 @@ class RunAcceptance:
     wake_executor: Callable[[], None]
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
-        """Return the eval of which a run is asked for; call it before the body, which may be large, is received.
+        """Return the eval that a run is asked of; call it before the body, which may be large, is received.
 
         Raises:
             NotFoundError: There is none.

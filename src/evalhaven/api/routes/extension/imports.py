@@ -136,7 +136,7 @@ async def import_file(
 ) -> Response:
     """Take in a file.
 
-    A file that is here already stays as it is, unless it was made again from output items: the real one replaces it.
+    A file that is here already stays as it is, unless it was rebuilt from output items: the real one replaces it.
     """
     with services.blobs.writer() as writer:
         form = await receive_form(request, writer, services.config.max_file_bytes)
