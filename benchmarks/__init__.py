@@ -1,1 +1,1 @@
-"""Benchmarks: what an item of a run costs, always beside what it would cost a minimal design."""
+"""Benchmarks: what an item of a run costs, always compared with what it costs in a minimal design."""

@@ -1,4 +1,4 @@
-"""Which core a process has: what is measured and what it calls must not take turns on one."""
+"""Pins processes to cores: the measured process and what it calls must not take turns on one."""
 
 import os
 from collections.abc import Generator
@@ -9,7 +9,7 @@ MEASURED, ENDPOINT = 0, 1
 
 @contextmanager
 def on_core(core: int) -> Generator[None]:
-    """Let processes that are started in the block have this core alone; where there is no second one, any."""
+    """Pin processes that are started in the block to this core; if there is no second core, pin nothing."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,4 +1,4 @@
-"""The endpoint of `benchmarks.upstream` in a process and on a core of its own, and how a server is told of it."""
+"""The endpoint of `benchmarks.upstream` in a process and on a core of its own, and a server's settings for it."""
 
 import contextlib
 import subprocess
@@ -31,15 +31,15 @@ class Upstream:
     base_url: str
 
     def stats(self) -> dict[str, Any]:
-        """Return what came so far."""
+        """Return the counts so far."""
         return answer_of(httpx2.get(f"{self.base_url}/stats", trust_env=False))
 
     def settings(self, in_flight: int, config: Path | None = None) -> dict[str, str]:
-        """Return the variables of a server that calls it.
+        """Return the environment variables of a server that calls it.
 
         Args:
-            in_flight: Most calls under way.
-            config: A file to write, which lets as many be under way from the start; without it the number grows.
+            in_flight: Most calls in flight.
+            config: A file to write, which allows that many from the start; without it the number grows.
         """
         if config is None:
             limit = str(in_flight)

@@ -1,4 +1,4 @@
-"""The costs of `jsonl` runs beside the limit, as a table, as verdicts and as a document."""
+"""The costs of `jsonl` runs compared with the limit: as a table, as verdicts and as a document."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -34,7 +34,7 @@ _FIGURES: tuple[tuple[str, Figure], ...] = (
 
 
 def verdicts_of(measurements: Sequence[Measurement]) -> Iterator[Verdict]:
-    """Yield each target with the figure it is about."""
+    """Yield each target with its figure."""
     first, last = measurements[0], measurements[-1]
     if first is not last:
         name = f"CPU an item at {last.items:,} over that at {first.items:,}"

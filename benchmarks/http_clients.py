@@ -1,4 +1,4 @@
-"""HTTP clients that `benchmarks.transports` compares: each one sends the same request again and again."""
+"""The HTTP clients that `benchmarks.transports` compares: each sends the same request over and over."""
 
 import asyncio
 import json

@@ -18,7 +18,7 @@ _LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds that clients of one kind of request waited."""
+    """Milliseconds that clients waited for one kind of request."""
 
     request: str
     count: int
@@ -28,7 +28,7 @@ class Latency:
 
 
 def measure_latency(seconds: float, directory: Path) -> list[Latency]:
-    """Ask ten times a second for a run and for its newest items, while a run is always under way.
+    """Ask ten times a second for a run and its newest items, while there is always a run in progress.
 
     Args:
         seconds: How long to ask.
@@ -44,10 +44,10 @@ def measure_latency(seconds: float, directory: Path) -> list[Latency]:
 
 
 def ask_regularly(server: Server, eval_id: str, create_run: Callable[[], str], seconds: float) -> list[Latency]:
-    """Ask ten times a second for a run and for its newest items, while a run is always under way.
+    """Ask ten times a second for a run and its newest items, while there is always a run in progress.
 
     Args:
-        server: Whom to ask.
+        server: The server to ask.
         eval_id: The eval of the runs.
         create_run: Starts a run, and returns its id.
         seconds: How long to ask.

@@ -1,7 +1,7 @@
-"""The limit: the same job done by a minimal design, as the bound that a server is measured against.
+"""The limit: the same job done by a minimal design, as the bound against which a server is measured.
 
 One process reads the rows, renders, compares and stores the same facts of each item, durably and in batches. It has
-no API, no schema check, no plan, no resume, no tally that grows, and no index beside the table's own order.
+no API, no schema check, no plan, no resume, no running tally, and no index besides the table's own order.
 """
 
 import argparse
@@ -41,11 +41,11 @@ class _Row(msgspec.Struct):
 
 
 def run_limit(rows: Path, database: Path) -> dict[str, float]:
-    """Do the whole job over a file of rows; return what it took.
+    """Do the whole job over a file of rows; return what it cost.
 
     Args:
         rows: JSONL of the tickets.
-        database: SQLite file to make.
+        database: SQLite file to create.
     """
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -126,7 +126,7 @@ def _compile(template: str) -> Callable[[Namespaces], str]:
 
 
 def main() -> None:
-    """Run as a process of its own, so that memory and CPU are those of the job; print one JSON line."""
+    """Run as a process of its own, so that memory and CPU are the job's alone; print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=Path)
     parser.add_argument("database", type=Path)

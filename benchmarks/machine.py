@@ -1,4 +1,4 @@
-"""What a figure was measured on: without it, no two figures can be compared."""
+"""What the figures were measured on: without that, they cannot be compared."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from evalhaven import __version__
 
 
 def machine_facts() -> dict[str, str]:
-    """Return processor, memory, system, versions and present load."""
+    """Return processor, memory, system, versions and current load."""
     cores = psutil.cpu_count(logical=True) or 0
     return {
         "processor": f"{_processor_name()}, {cores} cores",

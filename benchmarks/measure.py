@@ -29,7 +29,7 @@ _PAGES = 11
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a job took, whoever did it.
+    """What a job cost, by the server or by the limit.
 
     Attributes:
         items: Items of the job.
@@ -38,9 +38,9 @@ class Cost:
         planning_s: Seconds until every row was checked and cut into chunks; part of `wall_s`, 0 for the limit.
         peak_memory_bytes: Most memory of each process.
         database_bytes: The data file, after its write-ahead log was folded in.
-        directory_bytes: Everything in the data directory but the uploaded file.
+        directory_bytes: Everything in the data directory except the uploaded file.
         page_ms: Median milliseconds of a page of 100 items after a cursor; 0 for the limit, which has no pages.
-        flow: What the run tells of its calls to models; nothing for one without, and for the limit.
+        flow: What the run says about its calls to models; empty for a run without any, and for the limit.
     """
 
     items: int
@@ -66,7 +66,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A run beside the limit, over the same rows in the same minutes.
+    """A run and the limit, measured over the same rows within the same minutes.
 
     Attributes:
         row_bytes: Mean bytes of an uploaded row.
@@ -80,13 +80,13 @@ class Measurement:
 
 @contextmanager
 def scratch() -> Generator[Path]:
-    """Make an empty directory for the time of the block."""
+    """Make an empty directory that exists while the block lasts."""
     with tempfile.TemporaryDirectory(prefix="evalhaven-bench-") as directory:
         yield Path(directory)
 
 
 def measure(items: int, rounds: int, directory: Path) -> Measurement:
-    """Measure a run and the limit so many times in turn; of each, the round with the median CPU time counts.
+    """Measure a run and the limit in turn, for some rounds; of each, the round with the median CPU time counts.
 
     Args:
         items: Rows of the run.
@@ -121,12 +121,12 @@ def measure_run(
     """Measure one run on a fresh server.
 
     Args:
-        rows: What it is run over.
+        rows: The rows of the run.
         items: How many rows there are.
-        data_dir: The server's data directory; it is made, and removed afterwards.
-        settings: Variables of the server.
+        data_dir: The server's data directory, which is created, and removed afterwards.
+        settings: Environment variables of the server.
         is_sampled: Whether a model is asked about each row.
-        python: What executes the server.
+        python: The interpreter that executes the server.
     """
     with started_server(data_dir, settings, python) as server:
         source = {"type": "file_id", "id": server.upload_rows(rows)}
@@ -162,7 +162,7 @@ def measure_run(
 
 
 def measure_limit(module: str, rows: Path, items: int, database: Path, *arguments: str) -> Cost:
-    """Measure a minimal design of the same job, which is a module of its own; its database is removed afterwards."""
+    """Measure the minimal design of the same job in a module of its own; its database is removed afterwards."""
     command = [sys.executable, "-m", module, str(rows), str(database), *arguments]
     told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     if (told["items"], told["passed"]) != (items, expected_passes(items)):
@@ -180,7 +180,7 @@ def measure_limit(module: str, rows: Path, items: int, database: Path, *argument
 
 
 def _check(server: Server, eval_id: str, run_id: str, items: int) -> dict[str, Any]:
-    """Check that every item came out as it must; return how the run's calls went."""
+    """Check that every item has the expected result; return the figures of the run's calls."""
     run = server.get_run(eval_id, run_id)
     counts = run["result_counts"]
     passes = expected_passes(items)

@@ -1,12 +1,12 @@
-"""What other programs take for the same items at the same endpoint, where they are installed.
+"""What other programs need for the same items at the same endpoint, if they are installed.
 
 promptfoo (npm) and lm-eval (PyPI, `lm_eval[api]`) ask the endpoint of `benchmarks.upstream` the questions of
-`benchmarks.tickets` and compare the answers. Loading either takes seconds, so two sizes are run, and what the larger
-one takes beyond the smaller one is what an item costs. They are told not to report to anybody.
+`benchmarks.tickets` and compare the answers. Loading either takes seconds, so two sizes are run, and the cost of an
+item is computed from the difference between them. Their telemetry is turned off.
 
-A first start reads its program from the disk, compiles it and fills caches. If that falls to the smaller size, an item
-seems to cost next to nothing. So each program is started once before it is measured, and then measured several times
-in turn with the others, each round in another order; what counts is the median, and the spread stands beside it.
+A first start reads the program from the disk, compiles it and fills caches. If the smaller size bore that cost, an item
+would seem to cost next to nothing. So each program is started once before it is measured, and then measured several
+times in turn with the others, each round in a different order; the median counts, and the spread is shown beside it.
 """
 
 import json
@@ -45,8 +45,8 @@ class Installed:
     """A program that can be run.
 
     Attributes:
-        prepare: Writes what it needs into a directory, for so many items, an endpoint and a number of calls at once;
-            returns how to start it there.
+        prepare: Writes what the program needs into a directory, for a number of items, an endpoint and a number of
+            calls at once; returns how to start it there.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What a program took in one round.
+    """What a program needed in one round.
 
     Attributes:
-        start_s: Seconds that pass whatever the number of items.
-        items_a_second: The rate beyond that.
-        cpu_us_an_item: Beyond the start, too.
+        start_s: Seconds that do not depend on the number of items.
+        items_a_second: The rate without the start.
+        cpu_us_an_item: CPU an item, also without the start.
         peak_memory_bytes: With the larger number of items.
         bytes_an_item: What it left on disk for each of the larger number.
     """
@@ -85,13 +85,13 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What a program took, round by round."""
+    """What a program needed, round by round."""
 
     name: str
     rounds: Sequence[Peer]
 
     def spread(self, figure: Callable[[Peer], float]) -> Spread:
-        """Return a figure with how much it differed from round to round."""
+        """Return a figure with its spread over the rounds."""
         found = [figure(each) for each in self.rounds]
         return Spread(median(found), min(found), max(found))
 
@@ -101,7 +101,7 @@ class Contestant:
     """A program in the comparison.
 
     Attributes:
-        warm_up: Starts it once, so that what it reads and makes at its first start is there.
+        warm_up: Starts it once, so that caches and compiled files of a first start are there.
         measure: Measures it once.
     """
 
@@ -112,7 +112,7 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What a program took for one number of items, with its start."""
+    """What a program needed for one number of items, including its start."""
 
     wall_s: float
     cpu_s: float
@@ -124,8 +124,8 @@ def find_peers(promptfoo: str | None, lm_eval: str | None) -> tuple[list[Install
     """Return what is installed, and the names of what is not.
 
     Args:
-        promptfoo: Its command; None looks for it.
-        lm_eval: A Python that has it; None looks for its command.
+        promptfoo: Its command; None: look for it.
+        lm_eval: A Python that has it; None: look for its command.
     """
     found: list[Installed] = []
     missing: list[str] = []
@@ -143,18 +143,18 @@ def find_peers(promptfoo: str | None, lm_eval: str | None) -> tuple[list[Install
 
 
 def _found(command: str) -> str | None:
-    """Return where a command is, from whatever directory it is started; None where it is nowhere."""
+    """Return the absolute path of a command; None if there is none."""
     path = shutil.which(command)
     return None if path is None else str(Path(path).absolute())
 
 
 def measure_in_turn(contestants: Sequence[Contestant], rounds: int, say: Callable[[str], None]) -> list[Compared]:
-    """Measure programs as often as is asked for, none of them always first or always after the same other one.
+    """Measure programs for some rounds, none of them always first or always after the same other one.
 
     Args:
         contestants: The programs.
-        rounds: How often each is measured.
-        say: Told what is under way.
+        rounds: How many times each is measured.
+        say: Is told what is being measured.
     """
     for each in contestants:
         say(f"{each.name}, to warm up")
@@ -168,7 +168,7 @@ def measure_in_turn(contestants: Sequence[Contestant], rounds: int, say: Callabl
 
 
 def turn_order(contestants: Sequence[T], number: int) -> list[T]:
-    """Return who comes when in a round: everybody begins in turn, and the direction changes with each round."""
+    """Return the order of a round: each comes first in turn, and the direction changes with each round."""
     first = number % len(contestants) if contestants else 0
     turned = [*contestants[first:], *contestants[:first]]
     return turned if number % 2 == 0 else [turned[0], *turned[:0:-1]]
@@ -179,10 +179,10 @@ def contestant(peer: Installed, sizes: Sizes, in_flight: int, latency_ms: float,
 
     Args:
         peer: The program.
-        sizes: Numbers of items, of which the difference is measured.
-        in_flight: How many calls it may have under way.
-        latency_ms: Of the endpoint.
-        directory: An empty directory for everything that is written; its caches stay there from start to start.
+        sizes: Two numbers of items, whose difference is measured.
+        in_flight: How many calls it may have in flight.
+        latency_ms: Latency of the endpoint.
+        directory: An empty directory for everything that is written; caches stay there from start to start.
     """
     starts = count()
 
@@ -199,10 +199,10 @@ def contestant(peer: Installed, sizes: Sizes, in_flight: int, latency_ms: float,
 
 
 def difference(name: str, in_flight: int, sizes: Sizes, took: tuple[Took, Took]) -> Peer:
-    """Return what the larger size took beyond the smaller one.
+    """Return what the larger size needed beyond the smaller one.
 
     Raises:
-        BenchmarkError: It took less.
+        BenchmarkError: The larger size took less time.
     """
     small, large = took
     more = sizes[1] - sizes[0]
@@ -234,7 +234,7 @@ def _run(peer: Installed, items: int, in_flight: int, latency_ms: float, directo
             process = subprocess.Popen(
                 arguments, cwd=directory, env=_environment(variables), stdout=output, stderr=subprocess.STDOUT
             )
-            _, status, usage = os.wait4(process.pid, 0)  # what it used, as far as the system knows
+            _, status, usage = os.wait4(process.pid, 0)  # what it used, as far as the system can tell
             process.returncode = os.waitstatus_to_exitcode(status)
         wall_s = time.perf_counter() - started
         answers = upstream.stats()["by_status"].get("200", 0)

@@ -1,4 +1,4 @@
-"""Other programs and Evalhaven over the same items, measured in turn, as a table."""
+"""Other programs and Evalhaven over the same items: measured in turn, and shown as a table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -48,14 +48,14 @@ class PeersReport:
 def compare_peers(
     peers: Sequence[Installed], missing: Sequence[str], sizes: Sizes, rounds: int, console: Console
 ) -> PeersReport:
-    """Measure other programs and Evalhaven in turn; nothing is measured where there is no other.
+    """Measure other programs and Evalhaven in turn; nothing is measured if there is no other program.
 
     Args:
         peers: The other programs that are installed.
         missing: Names of those that are not.
-        sizes: Numbers of items, of which the difference is measured.
-        rounds: How often each is measured.
-        console: Told what is under way.
+        sizes: Two numbers of items, whose difference is measured.
+        rounds: How many times each is measured.
+        console: Is told what is being measured.
     """
     if not peers:
         return PeersReport(sizes, [], missing)
@@ -70,7 +70,7 @@ def compare_peers(
 
 
 def print_peers(report: PeersReport, console: Console) -> None:
-    """Print the medians of all rounds, and in brackets the least and the most."""
+    """Print the medians of all rounds, with the least and the most in brackets."""
     head = f"The same items, {_IN_FLIGHT} in flight, {LATENCY_MS:g} ms"
     figures = table(head, "items/s", "ours", "CPU µs an item", "ours", "peak MB", "bytes an item")
     spreads = {each.name: _figures_of(each) for each in report.compared}

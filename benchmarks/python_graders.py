@@ -1,6 +1,6 @@
-"""Runs with `python` criteria: calls of `grade` a second through the product's own path, and what they cost.
+"""Runs with `python` criteria: calls of `grade` a second through the product's own path, and their cost.
 
-A row of one criterion pays for the row with a single call, a row of many shows what a call itself costs.
+With one criterion, a single call bears the cost of its row; with many criteria, the cost of a call itself shows.
 """
 
 import sys
@@ -32,10 +32,10 @@ _TARGETS = {"trivial": 15_000.0, "numpy mean": 10_000.0}
 
 @dataclass(frozen=True, slots=True)
 class PythonCost:
-    """What a run with python criteria took.
+    """What a run with python criteria cost.
 
     Attributes:
-        criteria: Equal criteria of the eval: calls an item.
+        criteria: Equal criteria of the eval, and so calls an item.
         wall_s: Seconds from run created to run completed.
         executor_s: CPU seconds of the executor.
         hosts_s: CPU seconds of the processes that execute graders.
@@ -62,14 +62,14 @@ class PythonCost:
 
     @property
     def calls_a_host_second(self) -> float:
-        """Return the calls that a second of a core gives where graders are executed."""
+        """Return the calls a CPU second of the processes that execute graders."""
         return self.calls / self.hosts_s
 
 
 def measure_python(items: int) -> list[PythonCost]:
     """Measure each grader with each number of criteria."""
     with scratch() as directory:
-        # Graders without privileges have to reach their libraries.
+        # Graders without privileges must be able to reach their libraries.
         directory.chmod(0o755)
         rows = directory / "rows.jsonl"
         write_rows(rows, items)
@@ -84,7 +84,7 @@ def measure_python(items: int) -> list[PythonCost]:
 
 
 def _own_libraries(directory: Path) -> Path:
-    """Return a directory of environments whose only one has the libraries that this program has."""
+    """Return a directory of environments with a single one, which has the libraries of this program."""
     packages = Path(sysconfig.get_path("purelib"))
     place = directory / "environments" / "own" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     place.mkdir(parents=True)
@@ -113,7 +113,7 @@ def _measure(server: Server, name: str, source: str, criteria: int, items: int, 
 
 @contextmanager
 def _watched_hosts(executor: psutil.Process) -> Generator[Mapping[int, float]]:
-    """Watch what each process below the executor uses: they end with their run, and nobody could ask afterwards."""
+    """Watch what each process below the executor uses: they end with their run, and could not be asked afterwards."""
     used: dict[int, float] = {}
     before: dict[int, float] = {}
     is_over = Event()

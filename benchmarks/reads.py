@@ -1,7 +1,7 @@
-"""What a read costs: CPU of the server for one request, beside `/healthz`, which reads nothing.
+"""What a read costs: the server's CPU time for one request, compared with `/healthz`, which reads nothing.
 
-Kinds of requests take turns, round by round, and the median of the rounds counts: CPU time hardly depends on what else
-the machine does, and what is left of that meets all kinds alike.
+The kinds of requests take turns, round by round, and the median of the rounds counts: CPU time hardly depends on what
+else the machine does, and where it does, all kinds are affected alike.
 """
 
 import http.client
@@ -26,11 +26,11 @@ _TARGETS_MS = {"GET eval": 1.0, "GET run": 1.0, f"list {_OBJECTS} items": 1.5}
 
 @dataclass(frozen=True, slots=True)
 class ReadCost:
-    """What requests of one kind took.
+    """What requests of one kind cost.
 
     Attributes:
-        cpu_ms: CPU milliseconds of the server process for a request, of each round.
-        wall_ms: Milliseconds that the client waited for an answer, of each round.
+        cpu_ms: CPU milliseconds of the server process for a request, in each round.
+        wall_ms: Milliseconds that the client waited for an answer, in each round.
     """
 
     request: str
@@ -39,10 +39,10 @@ class ReadCost:
 
 
 def measure_reads(rounds: int, requests: int, directory: Path, settings: Mapping[str, str]) -> list[ReadCost]:
-    """Measure each kind of request, in turn.
+    """Measure the kinds of requests in turn.
 
     Args:
-        rounds: How often it is each kind's turn.
+        rounds: How many turns each kind gets.
         requests: How many requests are sent in a turn.
         directory: An empty directory for everything that is written.
         settings: The server's variables `EVALHAVEN_…`.
@@ -51,7 +51,7 @@ def measure_reads(rounds: int, requests: int, directory: Path, settings: Mapping
         paths = _paths(server)
         costs = {name: ReadCost(name, [], []) for name in paths}
         clock = _cpu_clock(server.process)
-        # A round that is not counted: caches fill, statements are compiled.
+        # The first round does not count: caches fill, statements are compiled.
         for number in range(rounds + 1):
             for name, path in paths.items():
                 cpu_ms, wall_ms = _ask(server, path, requests, clock)
@@ -101,7 +101,7 @@ def _paths(server: Server) -> dict[str, str]:
 def _ask(server: Server, path: str, requests: int, clock: Callable[[], float]) -> tuple[float, float]:
     """Send requests one after another; return the milliseconds of CPU and of waiting for one."""
     address = server.client.base_url
-    # The client of the other benchmarks would take more of the machine than the server does.
+    # The client of the other benchmarks would use more of the machine than the server does.
     connection = http.client.HTTPConnection(address.host, address.port)
     cpu_s, wall_s = clock(), time.perf_counter()
     for _ in range(requests):
@@ -116,8 +116,8 @@ def _ask(server: Server, path: str, requests: int, clock: Callable[[], float]) -
 
 
 def _cpu_clock(process: psutil.Process) -> Callable[[], float]:
-    """Return what tells the CPU seconds of a process, all of its threads together."""
-    # What clock_getcpuclockid(3) returns on Linux. /proc counts in hundredths of a second, too coarse for a round.
+    """Return a function that tells the CPU seconds of a process, over all of its threads."""
+    # What clock_getcpuclockid(3) returns on Linux. /proc counts hundredths of a second: too coarse for a round.
     clock_id = ~process.pid << 3 | 2
     try:
         time.clock_gettime(clock_id)

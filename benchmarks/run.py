@@ -1,8 +1,8 @@
-"""`make bench`: measures what items cost, of runs that grade recorded answers and of runs that ask a model.
+"""`make bench`: measures what items cost in runs that grade recorded answers and in runs that ask a model.
 
-Each figure stands beside the limit, a minimal design of the same job measured in the same minutes: absolute figures
-belong to one machine and one hour, the ratios carry over. Metrics of `text_similarity` stand beside their libraries,
-sampled runs beside other programs where those are installed.
+Each figure is shown beside the limit, a minimal design of the same job measured within the same minutes: absolute
+figures belong to one machine and one hour, but the ratios carry over. Metrics of `text_similarity` are compared with
+their libraries, and sampled runs with other programs if those are installed.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from benchmarks.server import BenchmarkError
 from benchmarks.similarity import compare_metrics, print_comparisons
 
 SIZES = (10_000, 1_000_000)
-SMALL_ITEMS = 50_000  # a run of up to this many is over in seconds, so it is measured three times
+SMALL_ITEMS = 50_000  # a run of up to this many items takes only seconds, so it is measured three times
 PROBE_SECONDS = 30.0
 PYTHON_ITEMS = 20_000
 READ_ROUNDS = 7
@@ -126,14 +126,12 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help=large)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="a Python that has lm_eval, if that is not on the path")
-    sizes = (
-        f"two numbers of items for other programs, of which the difference counts ({' '.join(map(str, PEER_SIZES))})"
-    )
+    sizes = f"two numbers of items for other programs, whose difference counts ({' '.join(map(str, PEER_SIZES))})"
     parser.add_argument("--peer-items", type=int, nargs=2, default=PEER_SIZES, metavar="N", help=sizes)
-    rounds = f"how often each of them is measured ({ROUNDS})"
+    rounds = f"how many times each of them is measured ({ROUNDS})"
     parser.add_argument("--peer-rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
-    against = "another checkout whose sampled runs are measured in turns with ours, over HTTP and HTTPS"
+    against = "another checkout, whose sampled runs are measured in turn with ours, over HTTP and HTTPS"
     parser.add_argument("--against", type=Path, metavar="DIR", help=against)
     arguments = parser.parse_args()
     few, many = arguments.peer_items

@@ -1,8 +1,8 @@
-"""What runs that call a model cost: beside a minimal design, with refusals, and at any size.
+"""What runs that call a model cost: compared with a minimal design, with refusals, and at any size.
 
-Server and endpoint are processes of their own, each on a core of its own where there are two. Each figure is of a
-fresh server and a fresh endpoint; runs and limit take turns, and of each the fastest round counts: whatever else the
-machine does can only slow one down.
+Server and endpoint are separate processes, each on its own core if there are two. Each figure comes from a fresh server
+and a fresh endpoint. Runs and limit take turns, and the fastest round of each counts: whatever else the machine does
+can only slow a round down.
 """
 
 import time
@@ -30,8 +30,8 @@ class Shape:
     """A size of run.
 
     Attributes:
-        in_flight: Most calls under way at once.
-        latency_ms: Of the endpoint.
+        in_flight: Most calls in flight.
+        latency_ms: Latency of the endpoint.
     """
 
     items: int
@@ -57,12 +57,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Runs of one shape beside the limit, in the same minutes.
+    """Runs of one shape and the limit, measured within the same minutes.
 
     Attributes:
         limit: The minimal design.
-        run: With as many calls under way from the start.
-        ramped: With the number of calls growing, as it does without a configuration; None where not measured.
+        run: A run with the full number of calls in flight from the start.
+        ramped: A run whose number of calls grows, as it does without a configuration; None if not measured.
     """
 
     shape: Shape
@@ -73,10 +73,10 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """A run of which some calls are refused, beside the same run without.
+    """A run in which some calls are refused, and the same run without refusals.
 
     Attributes:
-        behaviour: Of the endpoint with faults.
+        behaviour: How the endpoint with faults behaves.
     """
 
     behaviour: Behaviour
@@ -85,7 +85,7 @@ class Faults:
 
     @property
     def waiting_s(self) -> float:
-        """Return the seconds in which nothing was under way at the endpoint, whose refusals asked to wait.
+        """Return the seconds in which no request was in flight because refusals had asked to wait.
 
         No more counts than the refusals asked for: the longest chain of them that one item met, and the pauses that
         all calls made together.
@@ -95,7 +95,7 @@ class Faults:
 
     @property
     def share(self) -> float:
-        """Return the rate, less the waiting, over that without faults."""
+        """Return the rate without the waiting, relative to the rate without faults."""
         working_s = self.faulty.cost.wall_s - self.waiting_s
         return self.clean.cost.wall_s / working_s
 
@@ -105,9 +105,9 @@ def measure_sampled(shape: Shape, rounds: int, directory: Path, *, has_ramp: boo
 
     Args:
         shape: The size.
-        rounds: How often.
+        rounds: How many times.
         directory: An empty directory for everything that is written.
-        has_ramp: Whether to measure runs that begin with few calls too.
+        has_ramp: Whether to measure also runs that begin with few calls.
     """
     rows = directory / "questions.jsonl"
     write_questions(rows, shape.items)
@@ -137,11 +137,11 @@ def measure_alone(shape: Shape, directory: Path) -> Asked:
 
 
 def measure_faults(shape: Shape, rounds: int, directory: Path) -> Faults:
-    """Measure a run of which a tenth of the calls is refused, and the same without; both as without a configuration.
+    """Measure a run with a tenth of its calls refused, and one without refusals; neither has a configuration.
 
     Args:
         shape: The size.
-        rounds: How often.
+        rounds: How many times.
         directory: An empty directory for everything that is written.
     """
     rows = directory / "questions.jsonl"
@@ -180,11 +180,11 @@ def measure_single(directory: Path) -> list[float]:
 
 
 def measure_sampled_latency(seconds: float, shape: Shape, directory: Path) -> list[Latency]:
-    """Ask ten times a second for a run and for its newest items, while a sampled run is always under way.
+    """Ask ten times a second for a run and its newest items, while there is always a sampled run in progress.
 
     Args:
         seconds: How long to ask.
-        shape: Of the runs.
+        shape: The size of the runs.
         directory: An empty directory for everything that is written.
     """
     rows = directory / "questions.jsonl"

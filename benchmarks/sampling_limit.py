@@ -1,8 +1,8 @@
-"""The limit of sampled runs: the same job done by a minimal design, as the bound that a server is measured against.
+"""The limit of sampled runs: the same job done by a minimal design, as the bound against which a server is measured.
 
 One process reads the rows, renders two messages, asks the endpoint through the product's own transport, compares and
-stores the same facts of each item, durably and in batches. It has no API, no plan, no limiter, no repeats of what
-fails, no tally, and no index beside the table's own order.
+stores the same facts of each item, durably and in batches. It has no API, no plan, no limiter, no retries, no tally,
+and no index besides the table's own order.
 """
 
 import argparse
@@ -81,15 +81,15 @@ class _Job:
         self.passed = 0
 
     async def work(self) -> None:
-        """Take rows that others take too, one after the other."""
+        """Work through rows one after another, sharing them with the other workers."""
         for position, line in self._lines:
             stored = await self._evaluate(position, line)
-            self._batch.append(stored)  # to whichever batch it is by now
+            self._batch.append(stored)  # to the current batch, which may be a new one by now
             if len(self._batch) >= BATCH_ROWS:
                 await self.store()
 
     async def store(self) -> None:
-        """Store what is there, while the others go on."""
+        """Store the current batch, while the other workers go on."""
         async with self._writing:
             batch, self._batch = self._batch, []
             await asyncio.to_thread(_store, self._database, batch)
@@ -150,13 +150,13 @@ def _store(connection: sqlite3.Connection, batch: list[Stored]) -> None:
 
 
 def run_limit(rows: Path, database: Path, url: str, in_flight: int) -> dict[str, float]:
-    """Do the whole job over a file of rows; return what it took.
+    """Do the whole job over a file of rows; return what it cost.
 
     Args:
         rows: JSONL of the questions.
-        database: SQLite file to make.
-        url: Where chat completions are asked for.
-        in_flight: How many questions are under way at once.
+        database: SQLite file to create.
+        url: Address of chat completions.
+        in_flight: How many requests are in flight.
     """
     connection = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -191,7 +191,7 @@ async def _run_job(file: BinaryIO, connection: sqlite3.Connection, url: str, in_
 
 
 def main() -> None:
-    """Run as a process of its own, so that memory and CPU are those of the job; print one JSON line."""
+    """Run as a process of its own, so that memory and CPU are the job's alone; print one JSON line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling_limit", description=__doc__)
     parser.add_argument("rows", type=Path)
     parser.add_argument("database", type=Path)

@@ -1,4 +1,4 @@
-"""Everything that is measured of sampled runs: in which order, and as which tables and verdicts."""
+"""Everything that is measured about sampled runs: the order, the tables and the verdicts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +41,7 @@ _FIGURES: tuple[tuple[str, Figure], ...] = (
     ("peak MB, server", lambda a: _peak(a, "server")),
     ("peak MB, executor or limit", lambda a: _peak(a, "executor", "limit")),
     ("bytes an item, database", lambda a: f"{a.cost.database_bytes / a.cost.items:,.0f}"),
-    ("most requests under way", lambda a: f"{a.stats['in_flight_max']:,}"),
+    ("most requests in flight", lambda a: f"{a.stats['in_flight_max']:,}"),
     ("endpoint: CPU µs a request", lambda a: f"{a.endpoint_us:,.1f}"),
     ("endpoint: share of its core", lambda a: f"{a.endpoint_busy:.2f}"),
 )
@@ -77,7 +77,7 @@ class SamplingReport:
         }
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Yield each target with the figure it is about."""
+        """Yield each target with its figure."""
         wide, narrow = self.wide, self.narrow
         for each, target in ((wide, 0.75), (narrow, 0.9)):
             name = f"share of the limit at {each.shape.in_flight:,} in flight"
@@ -107,7 +107,7 @@ def measure_sampling(large: int, probe_seconds: float, console: Console) -> Samp
     Args:
         large: Items of the largest run.
         probe_seconds: How long to ask the API while runs are executed.
-        console: Told what is under way.
+        console: Is told what is being measured.
     """
 
     def in_scratch(what: str, measure: Callable[[Path], T]) -> T:
@@ -168,7 +168,7 @@ def _print_faults(faults: Faults, console: Console) -> None:
     head = f"{cost.items:,} items, {faults.behaviour.p429:.0%} refused with Retry-After"
     figures = table(head, "fault-free", "refused")
     figures.add_row("seconds", f"{faults.clean.cost.wall_s:.2f}", f"{cost.wall_s:.2f}")
-    figures.add_row("  nothing under way, as was asked", "-", f"{faults.waiting_s:.2f}")
+    figures.add_row("  nothing in flight, as was asked", "-", f"{faults.waiting_s:.2f}")
     answers = (str(each.stats["by_status"]["200"] - WARM_UPS) for each in (faults.clean, faults.faulty))
     figures.add_row("answers that the endpoint gave", *answers)
     figures.add_row("refusals", "0", str(stats["by_status"].get("429", 0)))

@@ -1,7 +1,7 @@
-"""Sampled runs over HTTP and over HTTPS: of this checkout and, in turns with it, of another one.
+"""Sampled runs over HTTP and over HTTPS: of this checkout and, in turn with it, of another one.
 
-For HTTPS a front of our own takes TLS off before the endpoint. It shares the endpoint's core, and what it costs is
-shown: where the two fill their core, a rate is their limit, and only the CPU of the server can be compared.
+For HTTPS, a front of our own terminates TLS for the endpoint. It shares the endpoint's core, and its cost is shown: if
+the two fill their core, they limit the rate, and only the CPU time of the server can be compared.
 """
 
 import contextlib
@@ -44,8 +44,8 @@ class SchemeCost:
     """What a run cost over one scheme.
 
     Attributes:
-        checkout: Whose server executed it.
-        front_us: Microseconds of CPU an item of what takes TLS off; 0 without TLS.
+        checkout: The checkout whose server executed it.
+        front_us: Microseconds of CPU an item in the front that terminates TLS; 0 without TLS.
     """
 
     checkout: str
@@ -59,8 +59,8 @@ def measure_schemes(against: Path | None, console: Console) -> list[SchemeCost]:
     """Measure runs of each shape over each scheme; of each, the fastest round counts.
 
     Args:
-        against: Another checkout, with its .venv made, to measure in turns with this one.
-        console: Told what is under way.
+        against: Another checkout, with its .venv made, to measure in turn with this one.
+        console: Is told what is being measured.
     """
     pythons = {"here": sys.executable}
     if against is not None:
@@ -80,7 +80,7 @@ def measure_schemes(against: Path | None, console: Console) -> list[SchemeCost]:
 
 
 def print_schemes(costs: Sequence[SchemeCost], console: Console) -> None:
-    """Print a table for each shape and scheme; ratios are to the other checkout, where there is one."""
+    """Print a table for each shape and scheme; ratios are to the other checkout, if there is one."""
     groups: dict[tuple[int, str], list[SchemeCost]] = {}
     for each in costs:
         groups.setdefault((each.in_flight, each.scheme), []).append(each)
@@ -124,7 +124,7 @@ def _measure(checkout: str, python: str, shape: Shape, scheme: str) -> SchemeCos
 
 @dataclass(frozen=True, slots=True)
 class _Front:
-    """What takes TLS off before an endpoint."""
+    """The front that terminates TLS for an endpoint."""
 
     base_url: str
     ca_file: Path
@@ -156,4 +156,4 @@ def _wait_until_listening(port: int, child: subprocess.Popen[bytes]) -> None:
             if trial.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise BenchmarkError(f"What takes TLS off did not listen within {_START_TIMEOUT_S:.0f} seconds.")
+    raise BenchmarkError(f"The TLS front did not listen within {_START_TIMEOUT_S:.0f} seconds.")

@@ -24,7 +24,7 @@ _WATCH_S = 0.005
 
 
 class BenchmarkError(Exception):
-    """The server did not do what is measured here; the figures would mean nothing."""
+    """The server did not do what is measured here, so the figures would mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Server:
 
     Attributes:
         process: The server; the executor is its child.
-        data_dir: Where its database and blobs stand.
+        data_dir: Holds its database and blobs.
     """
 
     process: psutil.Process
@@ -41,7 +41,7 @@ class Server:
     data_dir: Path
 
     def processes(self) -> dict[str, psutil.Process]:
-        """Return all processes of the server by their part in it."""
+        """Return all processes of the server by their role."""
         children = self.process.children(recursive=True)
         if len(children) != 1:
             raise BenchmarkError(f"The server has {len(children)} child processes; one executor was expected.")
@@ -67,22 +67,22 @@ class Server:
         return answer_of(self.client.post(f"/v1/evals/{eval_id}/runs", json=body))["id"]
 
     def warm_up(self, eval_id: str, *, is_sampled: bool = False) -> None:
-        """Run one item: the server is ready before its executor has loaded everything, and users do not wait either."""
+        """Run one item: the server is ready before its executor has loaded everything, as users see it too."""
         source = {"type": "file_content", "content": [{"item": question(0)}]}
         self.wait_for_run(self.create_run(eval_id, source, is_sampled=is_sampled))
 
     def get_run(self, eval_id: str, run_id: str) -> dict[str, Any]:
-        """Return a run as the API tells it."""
+        """Return a run as the API shows it."""
         return answer_of(self.client.get(f"/v1/evals/{eval_id}/runs/{run_id}"))
 
     def list_runs(self, eval_id: str) -> list[dict[str, Any]]:
-        """Return the newest runs of an eval as the API tells them."""
+        """Return the newest runs of an eval as the API shows them."""
         return answer_of(self.client.get(f"/v1/evals/{eval_id}/runs"))["data"]
 
     def wait_for_run(self, run_id: str, watch_s: float = _WATCH_S) -> tuple[float, float]:
         """Wait for the end of a run; return the clock (`time.perf_counter`) when it was planned and when it ended.
 
-        The database is watched, not the API: that is exact, and it costs the server nothing.
+        This watches the database, not the API: that is exact, and costs the server nothing.
 
         Args:
             run_id: The run.
@@ -122,9 +122,9 @@ def started_server(
     """Start a server on a free port; it is stopped at the end of the block.
 
     Args:
-        data_dir: Its data directory, which it makes.
-        settings: Its variables `EVALHAVEN_…`; no others of that name reach it.
-        python: What executes it, with Evalhaven installed.
+        data_dir: Its data directory, which it creates.
+        settings: Its variables `EVALHAVEN_…`; it gets no others of that prefix.
+        python: The interpreter that executes it, with Evalhaven installed.
     """
     port = free_port()
     command = [python, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
@@ -160,7 +160,7 @@ def cpu_seconds(processes: dict[str, psutil.Process]) -> float:
 
 
 def peak_memory_bytes(pid: int | None = None) -> int:
-    """Return the most memory a process ever held (VmHWM), or where there is no such figure, what it holds now.
+    """Return the most memory that a process ever held (VmHWM), or what it holds now if there is no such figure.
 
     Args:
         pid: The process; this one if absent.

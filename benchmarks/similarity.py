@@ -1,7 +1,7 @@
-"""The metrics of `text_similarity` beside the libraries they are named after; `python -m benchmarks.similarity`.
+"""The metrics of `text_similarity` compared with their reference libraries; `python -m benchmarks.similarity`.
 
-One process, the same pairs of texts for both, in turn; of each the fastest of several rounds counts. The six variants
-of ROUGE are asked for one by one, as six criteria would.
+One process measures both in turn, with the same pairs of texts; of each, the fastest of several rounds counts. The six
+variants of ROUGE are computed one by one, as six criteria would.
 """
 
 import random
@@ -34,12 +34,12 @@ Score = Callable[[str, str], object]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A metric beside its library.
+    """A metric compared with its library.
 
     Attributes:
-        us: Microseconds of a pair, ours.
-        library_us: The same of the library.
-        target: The least that our rate should be, as a multiple of the library's; None: not said.
+        us: Our microseconds a pair.
+        library_us: The library's microseconds a pair.
+        target: The least that our rate should be, as a multiple of the library's; None: no target.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Return how many times as fast ours is."""
+        """Return how many times as fast ours is as the library's."""
         return self.library_us / self.us
 
 
@@ -98,7 +98,7 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
 
 
 def _pairs(words: int) -> list[Pair]:
-    """Return texts of so many words, and references that have most of them."""
+    """Return texts of so many words, and references that share most of them."""
     chance = random.Random(_SEED)
     pairs: list[Pair] = []
     for _ in range(_PAIRS):
@@ -109,7 +109,7 @@ def _pairs(words: int) -> list[Pair]:
 
 
 def _in_turn(ours: Score, library: Score, pairs: Sequence[Pair]) -> tuple[float, float]:
-    """Return the microseconds of a pair, of both."""
+    """Return the microseconds a pair of both."""
     rounds = [(_seconds(ours, pairs), _seconds(library, pairs)) for _ in range(_ROUNDS)]
     return tuple(1e6 * min(column) / len(pairs) for column in zip(*rounds, strict=True))  # pyright: ignore[reportReturnType] - two columns
 

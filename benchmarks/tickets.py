@@ -42,7 +42,7 @@ QUESTION = (
     },
     {"type": "message", "role": "user", "content": "{{ item.ticket }}\nANSWER: {{ item.said }}"},
 )
-"""What a model is asked about a ticket; `benchmarks.upstream` answers what stands behind the colon."""
+"""What a model is asked about a ticket; `benchmarks.upstream` answers with the text after the colon."""
 
 _LABELS = ("Hardware", "Software", "Other")
 _WORDS = (
@@ -79,7 +79,7 @@ def ticket(number: int) -> dict[str, Any]:
 
 
 def question(number: int) -> dict[str, Any]:
-    """Return the item of a row that says itself what the endpoint shall answer."""
+    """Return the item of a row, which itself says what the endpoint shall answer."""
     return {**ticket(number), "said": _answer(number)}
 
 

@@ -1,4 +1,4 @@
-"""A front that takes TLS off before a server without TLS; `python -m benchmarks.tls_front PORT TARGET CERTIFICATE`."""
+"""A front that terminates TLS for a server without it; `python -m benchmarks.tls_front PORT TARGET CERTIFICATE`."""
 
 import asyncio
 import ssl

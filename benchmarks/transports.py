@@ -1,19 +1,19 @@
-"""What a request costs in each HTTP client: ours, and every other one that is installed beside it.
+"""What a request costs in each HTTP client: in ours, and in every other one that is installed.
 
     python -m benchmarks.transports --mock DIR [--clients evalhaven aiohttp …] [--json FILE]
 
 DIR holds the source of a model endpoint, `mock.c`: a program that takes `port=` and `latency_ms=` and answers
 `POST /v1/chat/completions`. It is compiled into a temporary directory, so gcc is needed.
 
-Each client sends requests of 600 bytes, each one the next as soon as it has a reply of 600, from a process of its own
-under uvloop, pinned to one core; the endpoint has another one. For HTTPS a front of our own stands before the endpoint
-and takes TLS off; what that costs is a column of its own, because it shares the endpoint's core: where the front is
-busy, requests a second are its limit, and only the client's CPU can be compared. The same holds where anything else
-runs on the machine: a client with threads of its own then gets more turns on its core. After a warm-up every client
-is measured for some seconds, in turns, and the median of the turns counts.
+Each client sends requests of 600 bytes, the next one on a connection as soon as its reply of 600 bytes is there. It
+runs in its own process under uvloop, pinned to one core; the endpoint has another one. For HTTPS, a front of our own
+terminates TLS for the endpoint. Its cost is a column of its own, because it shares the endpoint's core: if the front is
+busy, it limits the requests a second, and only the client's CPU time can be compared. The same holds if anything else
+runs on the machine: a client with threads of its own then gets more turns on its core. After a warm-up, every client
+is measured for some seconds, in turn, and the median of the turns counts.
 
-`floor` is the least that can be done: bytes written, bytes searched for the length, nothing checked. Clients that are
-not installed are left out: pip install pyreqwest wreq aiohttp niquests httpx.
+`floor` is the least possible: it writes bytes, searches bytes for the length, and checks nothing. Clients that are not
+installed are left out: pip install pyreqwest wreq aiohttp niquests httpx.
 """
 
 import argparse
@@ -51,12 +51,12 @@ _CLIENT_CORE, _SERVER_CORE = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What requests of one client cost, once measured.
+    """What requests of one client cost, in one turn.
 
     Attributes:
         cpu_us: Microseconds of CPU a request, of the client's process.
         peak_mb: The most memory that the process had.
-        front_us: Microseconds of CPU a request, of what takes TLS off; 0 without TLS.
+        front_us: Microseconds of CPU a request, of the front that terminates TLS; 0 without TLS.
     """
 
     requests_a_second: float
@@ -81,7 +81,7 @@ class Place:
     """Where the endpoint is reached.
 
     Attributes:
-        front: Process id of what takes TLS off, or 0.
+        front: Process id of the front that terminates TLS, or 0.
     """
 
     url: str
@@ -122,7 +122,7 @@ async def _measure_here(name: str, place: Place, in_flight: int, seconds: float)
 
 
 def _measure_apart(name: str, place: Place, in_flight: int, seconds: float) -> Cost:
-    """Measure one client in a process of its own, so that its memory is its own too."""
+    """Measure one client in a process of its own, so that the memory is its alone."""
     arguments = [name, place.url, str(place.ca_file), str(place.front), str(in_flight), str(seconds)]
     command = [sys.executable, "-m", "benchmarks.transports", "--here", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -189,7 +189,7 @@ def _endpoint(mock: Path, latency_ms: int, directory: Path) -> Generator[dict[st
 
 
 def compare_clients(mock_source: Path, names: Sequence[str], seconds: float, console: Console) -> list[Measurement]:
-    """Measure every client in every shape, over HTTP and HTTPS, in turns."""
+    """Measure every client in every shape, over HTTP and HTTPS, in turn."""
     measurements: list[Measurement] = []
     with tempfile.TemporaryDirectory(prefix="evalhaven-bench-") as scratch:
         directory = Path(scratch)
@@ -215,7 +215,7 @@ def _median(costs: Sequence[Cost]) -> Cost:
 
 
 def print_measurements(measurements: Sequence[Measurement], console: Console) -> None:
-    """Print a table for each shape and scheme; ratios are to the best client but the floor."""
+    """Print a table for each shape and scheme; ratios are to the best client except the floor."""
     groups: dict[tuple[int, int, str], list[Measurement]] = {}
     for each in measurements:
         groups.setdefault((each.in_flight, each.latency_ms, each.scheme), []).append(each)

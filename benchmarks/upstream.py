@@ -1,9 +1,9 @@
-"""A model endpoint that costs little and answers what it is told, so that whoever calls it is what is measured.
+"""A model endpoint that costs little and answers what it is told, so that the measured cost is its caller's.
 
     python -m benchmarks.upstream PORT [--latency-ms 50] [--p429 0.1 --retry-after 1] [--p500 0.05] [--seed 1]
 
 It serves `POST /v1/chat/completions` and `/v1/responses`. The answer is what follows the last `ANSWER:` of the
-request, up to the end of that line; requests are searched, not parsed. `GET /stats` tells what came so far.
+request, up to the end of that line; requests are searched, not parsed. `GET /stats` returns the counts so far.
 """
 
 import argparse
@@ -49,10 +49,10 @@ class Behaviour:
 
     Attributes:
         latency_ms: Milliseconds until an answer; refusals and failures come at once.
-        p429: Share of the requests that is refused.
+        p429: Share of the requests that are refused.
         retry_after_s: Seconds that a refusal asks to wait.
-        p500: Share of the requests that fails.
-        seed: Of chance.
+        p500: Share of the requests that fail.
+        seed: Seed of the random numbers.
     """
 
     latency_ms: float = 0.0
@@ -62,7 +62,7 @@ class Behaviour:
     seed: int = 1
 
     def arguments(self) -> list[str]:
-        """Return the options of the command line that say the same."""
+        """Return the same as options of the command line."""
         return [
             f"--latency-ms={self.latency_ms}",
             f"--p429={self.p429}",
@@ -94,7 +94,7 @@ class Endpoint:
         self._not_found = _reply(404, _UNKNOWN)
 
     def answer(self, connection: "_Connection", path: bytes, body: bytes) -> None:
-        """Answer a request in due time."""
+        """Answer a request after the latency."""
         if self._is_faulty:
             chance = self._chance.random()
             if chance < self._behaviour.p429:
@@ -136,7 +136,7 @@ class Endpoint:
         self._due.append((now + self._latency_s, connection, reply % (len(content), content)))
 
     def _deliver(self) -> None:
-        """Send what is due; all take equally long, so the first that came is the first that goes."""
+        """Send what is due; all take equally long, so answers leave in the order of their requests."""
         now = self._loop.time()
         due = self._due
         while due and due[0][0] <= now:
@@ -150,10 +150,10 @@ class Endpoint:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """Return what came so far.
+        """Return the counts so far.
 
-        `idle_s` are seconds between answers in which nothing was under way, `refusals_max` is how often the same
-        request was refused at most.
+        `idle_s` are seconds between answers in which nothing was in flight, `refusals_max` is how many times the
+        same request was refused at most.
         """
         return {
             "total": self._statuses.total(),
@@ -171,13 +171,13 @@ class _Connection(asyncio.Protocol):
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._received = b""
-        self.write: Any = None  # of the transport, which is fastest without a method in between
+        self.write: Any = None  # the transport's own method, since an indirection would cost time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.write = transport.write  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.write = _forget  # an answer may be due still
+        self.write = _forget  # an answer may still be due
 
     def data_received(self, data: bytes) -> None:
         received = self._received + data if self._received else data

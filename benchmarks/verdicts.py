@@ -1,4 +1,4 @@
-"""Figures held against their targets, and the form of all tables."""
+"""Figures compared with their targets, and the form of all tables."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A figure held against its target.
+    """A figure compared with its target.
 
     Attributes:
         is_least: Whether the target is a lower bound; otherwise it is an upper one.
@@ -28,7 +28,7 @@ class Verdict:
 
 
 def print_verdicts(verdicts: Iterable[Verdict], console: Console) -> None:
-    """Print each target with the figure it is about."""
+    """Print each target with its figure."""
     targets = table("Target", "Measured", "Bound", "Met")
     for each in verdicts:
         bound = f"{'≥' if each.is_least else '≤'} {each.target:,.2f}"

@@ -1,4 +1,4 @@
-"""Every `EVALHAVEN_*` variable: read once at the start, handed on by `app`."""
+"""Every `EVALHAVEN_*` variable: read once at startup, passed on by `app`."""
 
 import base64
 import os
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         None,
         ge=1,
         le=100_000,
-        description="Most requests under way at this endpoint at once, counted for each model. Without it, 200.",
+        description="Most requests in flight at this endpoint at once, per model. Without it, 200.",
     )
     embeddings_base_url: str | None = Field(
         None,
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     )
     grader_sandbox: Literal["full", "landlock", "namespaces", "off-i-trust-every-grader"] | None = Field(
         None,
-        description="The only tier of isolation that will do for `python` graders. `off-i-trust-every-grader` executes "
+        description="The only tier of isolation to accept for `python` graders. `off-i-trust-every-grader` executes "
         "them without any. Without the setting, the first of the other three that holds on this machine.",
     )
     grader_environments: Path | None = Field(
@@ -99,8 +99,8 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="Key that encrypts what authenticates the tools of runs while they last: 32 bytes in URL-safe "
-        "base64. Without it, the file `secret.key` in the data directory, which is made when it is first needed.",
+        description="Key that encrypts the credentials of a run's tools until the run ends: 32 bytes in URL-safe "
+        "base64. Without it, the file `secret.key` in the data directory, which is created when first needed.",
     )
     url: str | None = Field(
         None,
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         if not value:
             return None
         parts = urlsplit(value)
-        # Asking for the port checks that it is one.
+        # Reading the port checks it.
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query:
             raise ValueError("must be an address such as https://api.openai.com/v1")
         if parts.username is not None:
@@ -184,12 +184,12 @@ class Settings(BaseSettings):
             return value
         origins = tuple(origin_of(each.strip().rstrip("/")) for each in value.split(",") if each.strip())
         if wrong := [each for each in origins if not _ORIGIN.fullmatch(each)]:
-            raise ValueError(f"must be origins such as http://localhost:3000, divided by commas, not {wrong[0]!r}")
+            raise ValueError(f"must be origins such as http://localhost:3000, separated by commas, not {wrong[0]!r}")
         return origins or None
 
     @property
     def environments_dir(self) -> Path:
-        """Return where the libraries of python graders stand."""
+        """Return the directory of the libraries for python graders."""
         return self.grader_environments or self.data_dir / "grader-environments"
 
     @property
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
 
 
 def origin_of(address: str) -> str:
-    """Return scheme, host and port of an address as browsers write them; what is no address comes back as it is."""
+    """Return scheme, host and port of an address as browsers write them; any other text comes back unchanged."""
     match = _ORIGIN.match(address.lower())
     if match is None:
         return address
@@ -222,6 +222,6 @@ def origin_of(address: str) -> str:
 
 
 def unknown_variables() -> list[str]:
-    """Return the variables of the environment that begin like settings and are none: most likely misspelt."""
+    """Return the environment variables that are named like settings but are not: most likely misspelt."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)

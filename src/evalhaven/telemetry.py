@@ -12,7 +12,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 
 
 class UnfailingStream(io.TextIOBase):
-    """A stream for log lines that drops what it cannot write: a full disk must not stop runs through their log."""
+    """A stream for log lines that drops what it cannot write: runs must not stop because the log's disk is full."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -24,7 +24,7 @@ class UnfailingStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Flush what can be flushed."""
+        """Flush as far as possible."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 
@@ -33,7 +33,7 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
     """Set up how this process logs.
 
     Args:
-        level: Least level that is written.
+        level: Lowest level that is written.
         form: `text` for people, `json` for machines: one object a line.
     """
     # Rich tracebacks show local variables, which hold prompts and keys; plain ones do not.
@@ -55,5 +55,5 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", UnfailingStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    # Libraries log through the standard library: only their troubles are of interest.
+    # Libraries log through the standard library: only their warnings and errors are of interest.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

@@ -23,7 +23,7 @@ UNKNOWN = "evalrun_00000000000000000000000000000000"
 
 @dataclass
 class Api:
-    """A server of its own, since what is imported would stand in the lists of other tests."""
+    """A server of its own, since imported objects would show up in the lists of other tests."""
 
     client: httpx2.Client
     document: dict[str, Any]

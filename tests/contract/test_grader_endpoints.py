@@ -134,7 +134,7 @@ def test_a_judge_answers_its_reward_though_a_variable_has_no_value(http: httpx2.
             "invalid_variable_error": True,
             "invalid_variable_error_details": "no value for item.no, sample.output_json.x",
             "sample_parse_error": True,
-            "sample_parse_error_details": "'model_sample' is no JSON, or has no such part",
+            "sample_parse_error_details": "'model_sample' is not JSON, or has no such part",
         }
         assert answer["evalhaven"]["unresolved"] == ["item.no", "sample.output_json.x"]
 

@@ -22,7 +22,7 @@ _ANSWER = re.compile(r"^A: (.*)$", re.MULTILINE)
 
 
 def answer_of(text: str) -> str:
-    """Return what stands in the last line `A: …`, without commas and dollar signs; empty without such a line."""
+    """Return what follows `A:` in the last such line, without commas and dollar signs; empty if there is none."""
     found = _ANSWER.findall(text)
     return found[-1].strip().replace(",", "").replace("$", "") if found else ""
 

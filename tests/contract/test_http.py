@@ -123,7 +123,7 @@ def test_head_is_answered_wherever_get_is(http: httpx2.Client, run_to_end: RunTo
         "/nowhere",
     ]
     for path in paths:
-        # As it came over the wire: a client drops the body of such an answer by itself.
+        # As it came over the wire: a client drops the body of such an answer itself.
         with socket.create_connection((http.base_url.host, http.base_url.port or 0), timeout=10) as connection:
             connection.sendall(f"HEAD {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
             received = b"".join(iter(lambda: connection.recv(65_536), b""))

@@ -220,5 +220,5 @@ def test_a_sample_that_cannot_be_read_is_told_of(
 
     assert run["result_counts"] == {"total": 2, "errored": 0, "failed": 1, "passed": 1}
     (message,) = warnings_of(run)
-    assert message.startswith("1 row has a 'sample' in which no answer of a model is found")
+    assert message.startswith("1 row has a 'sample' in which no model's answer is found")
     assert ("row 1" if kind == "inline" else "line 2") in message

@@ -37,7 +37,7 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation:
-    """One thing that Evalhaven does otherwise than the hosted API, or that nobody knows of the hosted API.
+    """One thing that Evalhaven does differently from the hosted API, or that nobody knows about the hosted API.
 
     Args:
         id: A short name; the page has it as an anchor.

@@ -286,7 +286,7 @@ class PageRun:
             raise SnippetError("the server of a page does not end")
 
     def _make_run(self) -> None:
-        """Give the page a client, an eval and a finished run, if it has not made them by itself."""
+        """Give the page a client, an eval and a finished run, if it has not made them itself."""
         self._start_server()
         client: openai.OpenAI = self.names.setdefault(
             "client", openai.OpenAI(base_url=f"http://{self._replaced[ADDRESS]}/v1", api_key="anything")

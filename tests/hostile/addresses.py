@@ -53,7 +53,7 @@ SEGMENTS = (
 
 
 def near_misses(public_id: str) -> list[bytes]:
-    """Return ids that are almost an existing one, as they stand in an address; none of them may find it."""
+    """Return ids that resemble an existing one, encoded for an address; none of them may find it."""
     raw = public_id.encode()
     tail = raw[-4:]
     return [

@@ -1,4 +1,4 @@
-"""The operations of a server, read from its own OpenAPI document, so that a new route is attacked by itself."""
+"""The operations of a server, read from its own OpenAPI document, so that a new route is attacked automatically."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -75,7 +75,7 @@ class Target:
     def send(
         self, operation: Operation, target: bytes, headers: Headers | None = None, content: bytes = b""
     ) -> httpx2.Response:
-        """Send a request, whatever stands in it, and hold the answer against the facts.
+        """Send a request, whatever is in it, and check the answer against the facts.
 
         Args:
             operation: What it is meant for.
@@ -99,7 +99,7 @@ class Target:
         self._state = now
 
     def assert_well(self) -> None:
-        """Fail when the server is not the process that it was, or its log tells of a failure."""
+        """Fail if the server is no longer the same process, or if its log reports a failure."""
         assert self.server.process.poll() is None, "the server lived through it"
         assert self._client.get("/readyz").status_code == 200
         for sign in SIGNS_OF_FAILURE:
@@ -204,7 +204,7 @@ class Target:
         run = f"/v1/evals/{self.eval_id}/runs/{self.run_id}"
         paths = ("/v1/evals?limit=100", "/v1/files?limit=100", run, f"{run}/output_items")
         seen = [self._listed(path).text for path in paths]
-        # Only which ones there are: a run that was just made goes on by itself.
+        # Only which ones there are: a run that was just made goes on.
         runs = self._listed(f"/v1/evals/{self.eval_id}/runs?limit=5").json()["data"]
         return (*seen, *(each["id"] for each in runs))
 

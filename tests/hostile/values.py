@@ -13,7 +13,7 @@ Values = st.SearchStrategy[Any]
 
 @dataclass(frozen=True)
 class Verbatim:
-    """Bytes that stand in a body as they are, where a JSON value should."""
+    """Raw bytes in a body in the place of a JSON value."""
 
     text: bytes
 
@@ -48,7 +48,7 @@ def to_json(value: Any, *, ascii_only: bool = True) -> bytes:
         return b"[" + b",".join(to_json(each, ascii_only=ascii_only) for each in cast("list[Any]", value)) + b"]"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**4000:
         return b"9" * 5000
-    # A lone surrogate becomes an escape, or else bytes that are no UTF-8.
+    # A lone surrogate becomes an escape, or else bytes that are not UTF-8.
     return json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
 
 

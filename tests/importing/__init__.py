@@ -1,1 +1,1 @@
-"""Facts about moving over: export from the hosted API, import of what it gave."""
+"""Facts about migration: export from the hosted API, and import of the result."""

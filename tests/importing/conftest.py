@@ -1,4 +1,4 @@
-"""Fixtures of the tests of moving over."""
+"""Fixtures of the migration tests."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ pytest_runtest_makereport = show_server_logs
 
 @pytest.fixture(scope="module")
 def small_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """Return an account of 3 evals, 6 runs, 600 items and 2 files on a server of its own; read it only."""
+    """Return an account of 3 evals, 6 runs, 600 items and 2 files on a server of its own; tests must only read it."""
     server = Server(tmp_path_factory.mktemp("hosted"))
     with server.running(), Client(server.url) as client:
         account = Account(client)

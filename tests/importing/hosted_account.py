@@ -1,4 +1,4 @@
-"""Filling the hosted stand-in with evals, runs and files, and comparing an archive with it."""
+"""Fills the hosted stand-in with evals, runs and files, and compares archives with it."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _TIMEOUT_S = 3_600
 
 
 class Account:
-    """What was put into the stand-in, through its own server."""
+    """What was put into the stand-in through its own server."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -61,7 +61,7 @@ class Account:
         return run_id
 
     def list_all(self, path: str) -> Iterator[JsonObject]:
-        """Yield every object of a list, asked of the server itself."""
+        """Yield every object of a list, as the server itself answers it."""
         query: dict[str, str | int] = {"order": "asc", "limit": 1000}
         while True:
             page = self.client.get(f"/v1{path}", params=query).raise_for_status().json()
@@ -77,7 +77,7 @@ def created(response: httpx2.Response) -> JsonObject:
 
 
 def assert_archive_equals_account(directory: Path, account: Account) -> dict[str, int]:
-    """Compare every object of an archive with what the server lists; return how many of each there are."""
+    """Compare every object of an archive with what the server lists; return the counts by kind."""
     archive = Archive.open(directory)
     assert list(archive.verify()) == []
     counts = {"evals": 0, "runs": 0, "output_items": 0, "files": 0}
@@ -108,7 +108,7 @@ def assert_archive_equals_account(directory: Path, account: Account) -> dict[str
 
 
 def unit_states(directory: Path) -> dict[str, tuple[int, str]]:
-    """Return the modification time and the hash of every file of an archive, the manifest left out."""
+    """Return the modification time and the hash of every file of an archive except the manifest."""
     paths = [path for path in directory.rglob("*") if path.is_file() and path.name not in ("manifest.json", ".lock")]
     return {
         str(path.relative_to(directory)): (path.stat().st_mtime_ns, sha256(path.read_bytes()).hexdigest())

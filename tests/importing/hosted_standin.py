@@ -1,4 +1,4 @@
-"""A stand-in of the hosted API: a proxy before a real Evalhaven that is as unreliable as it is told to be.
+"""A stand-in for the hosted API: a proxy in front of a real Evalhaven, as unreliable as it is told to be.
 
     with HostedStandin(server.url, Faults(too_many=0.1, cut=0.05), seed=1) as hosted:
         httpx2.get(f"{hosted.base_url}/evals", headers={"authorization": f"Bearer {KEY}"})
@@ -28,7 +28,7 @@ LISTS = ("/evals", "/runs", "/output_items", "/completions", "/messages", "/inpu
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """How often, of all requests, each fault is met (0 to 1).
+    """The share of requests that meet each fault (0 to 1).
 
     Args:
         too_many: 429 with Retry-After: 0 or 1, or retry-after-ms.
@@ -71,7 +71,7 @@ class Seen:
 
 @dataclass
 class Answer:
-    """What goes back."""
+    """The answer that goes back."""
 
     status: int
     body: bytes
@@ -148,7 +148,7 @@ class HostedStandin:
             writer.close()
 
     async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer the next request of a connection; return False where the connection ends with it."""
+        """Answer the next request of a connection; return False if the connection ends with it."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ")
         pairs = (line.partition(":") for line in head[1:] if line)

@@ -1,4 +1,4 @@
-"""What the tests of the import share: archives made by hand, the command, comparison, the rows of a database."""
+"""What the import tests share: handmade archives, the command, comparisons, the rows of a database."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ _TABLES = {"evals": "key", "runs": "key", "output_items": "run_key, position, re
 
 @dataclass
 class Holdings:
-    """What an archive is to hold: documents, or their JSON texts where the exact text matters."""
+    """The content of an archive: documents, or their JSON texts if the exact text matters."""
 
     evals: list[Any] = field(default_factory=list[Any])
     runs: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
@@ -107,7 +107,7 @@ def run_import(
 
 
 def canonical(document: Json) -> str:
-    """Return a document as canonical JSON, but for what an import changes: `report_url` and its own record."""
+    """Return a document as canonical JSON, without what an import changes: `report_url` and its own record."""
     rest = {key: value for key, value in document.items() if key != "report_url"}
     if isinstance(extension := rest.get("evalhaven"), dict):
         rest["evalhaven"] = {key: value for key, value in extension.items() if key != "imported"}
@@ -117,7 +117,7 @@ def canonical(document: Json) -> str:
 
 
 def stored_rows(server: Server) -> dict[str, tuple[int, str]]:
-    """Return number and hash of every row of what can be imported, as they are in the database."""
+    """Return the number and a hash of the rows of each table that imports fill."""
     found: dict[str, tuple[int, str]] = {}
     with watch_of(server) as watch:
         for table, order in _TABLES.items():
@@ -136,7 +136,7 @@ def count_items(server: Server) -> int:
 
 
 def an_eval(number: int = 1, **changes: Any) -> Json:
-    """Return an eval as the hosted API answers it."""
+    """Return an eval as the hosted API returns it."""
     return {
         "object": "eval",
         "id": f"eval_6813e1{number:02x}5630819094b3646a860de26f",
@@ -162,7 +162,7 @@ def an_eval(number: int = 1, **changes: Any) -> Json:
 
 
 def a_run(parent: Json, number: int = 1, counts: Sequence[int] = (1, 1, 1), **changes: Any) -> Json:
-    """Return a completed run as the hosted API answers it; its counts are (passed, failed, errored)."""
+    """Return a completed run as the hosted API returns it; its counts are (passed, failed, errored)."""
     passed, failed, errored = counts
     run_id = f"evalrun_6813e2{number:02x}3048819082bf58524fcd{parent['id'][11:13]}6d"
     criterion = parent["testing_criteria"][0]["id"] if parent["testing_criteria"] else "none"
@@ -192,7 +192,7 @@ def a_run(parent: Json, number: int = 1, counts: Sequence[int] = (1, 1, 1), **ch
 
 
 def an_item(run: Json, position: int, status: str = "pass", **changes: Any) -> Json:
-    """Return an output item as the hosted API answers it."""
+    """Return an output item as the hosted API returns it."""
     error = {"code": "invalid_image_url", "message": "Timeout while downloading."} if status == "error" else None
     created_at = 0x6813E300 + position % 7
     results = [{"name": "same-f1c79982-df7e-4470-91d5-2008c67b8c9c", "sample": None, "passed": status == "pass"}]
@@ -223,7 +223,7 @@ def an_item(run: Json, position: int, status: str = "pass", **changes: Any) -> J
 
 
 def a_file(**changes: Any) -> Json:
-    """Return a file as the hosted API answers it."""
+    """Return a file as the hosted API returns it."""
     return {
         "object": "file",
         "id": "file-8rn4wHqWo14MaSFZAjC1S3",
@@ -239,7 +239,7 @@ def a_file(**changes: Any) -> Json:
 
 
 def small_holdings(items: int = 3) -> Holdings:
-    """Return an eval with one run of as many items, of which each third passes, fails and errs."""
+    """Return an eval with one run of so many items: a third each pass, fail and are errored."""
     parent = an_eval()
     statuses = [("pass", "fail", "error")[position % 3] for position in range(items)]
     run = a_run(parent, counts=[statuses.count(status) for status in ("pass", "fail", "error")])

@@ -17,10 +17,10 @@ def error_body(message: str) -> bytes:
 
 @dataclass
 class StoredLogs:
-    """What is stored; `texts` of completions, messages and items are kept to the letter.
+    """What is stored; the `texts` of completions, messages and items are kept verbatim.
 
     Attributes:
-        refusal: Status of every answer about completions, where they may not be read.
+        refusal: Status of every answer about completions, if they may not be read.
     """
 
     completions: dict[str, str] = field(default_factory=dict[str, str])
@@ -31,7 +31,7 @@ class StoredLogs:
     messages_refusal: int | None = None
 
     def fill(self, count: int, messages: int = 2) -> None:
-        """Store completions of the documented form, with numbers and texts that a parser would change."""
+        """Store completions of the documented form, with numbers and texts that parsing would change."""
         for n in range(count):
             public_id = f"chatcmpl-{n:04}"
             self.completions[public_id] = (
@@ -49,7 +49,7 @@ class StoredLogs:
         self.input_items[public_id] = [f'{{"id": "msg_{n}", "type": "message", "n": {n}.0}}' for n in range(items)]
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes] | None:
-        """Return status and body; None where the path is of something else."""
+        """Return status and body; None if the path is not one of these."""
         if path == "/v1/chat/completions":
             return self._list(list(self.completions.values()), query, self.refusal)
         if match := _COMPLETION.fullmatch(path):

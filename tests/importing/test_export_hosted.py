@@ -44,7 +44,7 @@ def test_archive_equals_the_account_after_kills_and_faults(tmp_path: Path, say: 
         account = Account(client)
         account.fill(SIZES.export_evals, SIZES.export_runs, SIZES.export_items)
         with HostedStandin(server.url, STORMY, seed=SEED) as hosted:
-            # From the first list to well into the items, wherever an export that was killed before begins again.
+            # From the first list until well into the items, wherever an export continues that was killed before.
             gap = SIZES.export_evals + 2 * SIZES.export_runs // SIZES.export_kills
             for _ in range(SIZES.export_kills):
                 kill_export(hosted, directory, chance.randint(1, gap), chance.uniform(0, 0.05))

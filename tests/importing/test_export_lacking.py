@@ -1,4 +1,4 @@
-"""`evalhaven export-hosted` where an account does not give all: what came is kept, and it is said what is lacking."""
+"""`evalhaven export-hosted` of an account that withholds something: the rest is kept, and the gaps are reported."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stored completions and responses in an export: all of them, to the letter, and once."""
+"""Stored completions and responses in an export: all of them, verbatim, and only once."""
 
 import gzip
 import json
@@ -36,7 +36,7 @@ def asked(hosted: HostedStandin, ending: str) -> int:
 
 
 def assert_logs_are_there(directory: Path, hosted: HostedStandin) -> None:
-    """Compare what the archive holds with what is stored, letter by letter."""
+    """Compare what the archive holds with what is stored, character by character."""
     assert objects_of(directory, "stored_completions") == hosted.logs.completions
     messages = objects_of(directory, "completion_messages")
     assert messages.keys() == hosted.logs.completions.keys()
@@ -116,7 +116,7 @@ def test_an_address_without_stored_completions_is_complete(tmp_path: Path, small
         hosted.logs.refusal = 404
         output = export(hosted.base_url, tmp_path)
 
-    assert "this address does not list any" in output
+    assert "this address does not list them" in output
 
 
 def test_filters_hold_for_completions_and_they_can_be_left_out(tmp_path: Path, small_account: Account) -> None:
@@ -163,7 +163,7 @@ def test_responses_that_runs_and_items_name_are_fetched_by_id(tmp_path: Path, sm
         pages = json.loads(envelope)["input_items"]
         items = [each for page in pages for each in page["data"]]
         assert items == list(map(json.loads, hosted.logs.input_items[public_id]))
-    assert "responses that runs or items name and that are gone there: 1" in output
+    assert "responses that runs or items name but that are gone there: 1" in output
 
 
 def test_the_import_keeps_logs_aside_and_says_so(tmp_path: Path, small_account: Account) -> None:

@@ -1,4 +1,4 @@
-"""An account, a filter or an archive that holds nothing: it is said, and the project is asked about."""
+"""Accounts, filters and archives without content: the command says so, and asks about the project."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A server that is not there, or goes away: it is said while it is tried again, and given up in words."""
+"""Servers that are down or go away: each retry is reported, and so is giving up, with its reason."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def test_address_that_does_not_answer_is_named_while_it_is_tried_and_given_up(tm
     process = start_export(closed_url, directory, *FEW)
     assert process.stdout is not None
     first = process.stdout.readline()
-    # It is told before the second try, not after the last one.
+    # It is reported before the second try, not after the last one.
     assert process.poll() is None
     rest, _ = process.communicate(timeout=60)
 
@@ -78,7 +78,7 @@ def test_retries_are_shown_on_a_terminal(tmp_path: Path, closed_url: str) -> Non
     [
         (b"<html><script>x()</script><body>Please <b>log in</b></body></html>", "it answers with an HTML page ("),
         (b"", "it answers with nothing ("),
-        (b'{"object": "list", "data": [', "the body is not whole: "),
+        (b'{"object": "list", "data": [', "the body is incomplete: "),
     ],
 )
 def test_page_of_somebody_else_is_named_as_what_it_is(
@@ -123,7 +123,7 @@ def test_server_that_dies_on_the_way_ends_the_export_and_a_later_one_goes_on(
         assert "(1 of 3 tries failed)" in output
         assert "The export has not ended. What is there stays. To go on: evalhaven export-hosted" in output
         assert f"{hosted.base_url} does not answer: the connection ended before the answer was there" in output
-        # Nobody asks a server that is gone for each of the other runs and files.
+        # A server that is gone is not asked for each of the other runs and files.
         assert asked < 40
         assert Archive.open(tmp_path).manifest.failures == []
         hosted.refuses_connections = False
@@ -149,7 +149,7 @@ def test_import_into_a_server_that_is_not_there_says_why(tmp_path: Path, closed_
 
     assert outcome.status == 1
     assert "does not answer: the connection was refused: nothing listens at this address." in outcome.err
-    assert "the same command goes on where it stopped" in outcome.err
+    assert "To continue, run the same command again" in outcome.err
 
 
 def test_import_into_what_is_no_server_of_ours_says_so(tmp_path: Path, small_account: Account) -> None:
@@ -159,7 +159,7 @@ def test_import_into_what_is_no_server_of_ours_says_so(tmp_path: Path, small_acc
         outcome = run_import("archive", archive, "--url", hosted.base_url)
 
     assert outcome.status == 1, outcome
-    assert "is no server of Evalhaven: it answers 200, text/html" in outcome.err
+    assert "is not an Evalhaven server: it answers 200, text/html" in outcome.err
     assert "Traceback" not in outcome.err
 
 

@@ -1,4 +1,4 @@
-"""`evalhaven export-hosted` started again: what it was asked for stands in the archive and in the printed command."""
+"""`evalhaven export-hosted` started again: the archive and the printed command hold what was asked for."""
 
 import shlex
 from pathlib import Path

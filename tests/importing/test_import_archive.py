@@ -1,4 +1,4 @@
-"""`evalhaven import archive`: what an archive holds stands on the server as the hosted API answered it."""
+"""`evalhaven import archive`: the server then has what the archive holds, as the hosted API returned it."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ ITEMS = 60
 
 
 def odd_holdings() -> Holdings:
-    """Return what a hosted account may hold that is out of the ordinary, beside what is not."""
+    """Return ordinary content of a hosted account, together with unusual content that it may hold."""
     plain = small_holdings(ITEMS)
     parent, run = plain.evals[0], plain.runs[plain.evals[0]["id"]][0]
     second = a_run(parent, 2, (0, 0, 0), status="failed", error={"code": "internal_error", "message": "It failed."})
@@ -56,7 +56,7 @@ def odd_holdings() -> Holdings:
         per_testing_criteria_results=None,
         data_source={"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"n": 2**65}}]}},
     )
-    # No results at all, as graders of reasoning models gave, and still failed.
+    # No results at all, as graders of reasoning models returned, and failed all the same.
     odd_item = an_item(old_run, 0, "fail", results=[], datasource_item={"n": 2**65, "t": "\ud800"}, extra=[None, 1.0])
     own = an_eval(3, evalhaven={"warnings": [{"pointer": "/x", "message": "m"}], "imported": {"origin": "earlier"}})
     return Holdings(

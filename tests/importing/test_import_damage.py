@@ -1,4 +1,4 @@
-"""`evalhaven import archive`: archives that are cut short or damaged, and what takes the place of the lost."""
+"""`evalhaven import archive`: archives that are incomplete or damaged, and what replaces the lost parts."""
 
 import gzip
 import json
@@ -64,8 +64,8 @@ def test_damaged_content_is_named_and_the_rest_comes_over(tmp_path: Path, damage
     assert outcome.status == 3
     assert f"files/{FILE_ID}.content" in outcome.out
     assert outcome.counts["output items"] == (3, 0, 0)
-    # Its rows are made again, as of a file that is gone.
-    assert f"files {FILE_ID}: its rows were made again from output items" in outcome.out
+    # Its rows are rebuilt, like those of a missing file.
+    assert f"files {FILE_ID}: its rows were rebuilt from output items" in outcome.out
     assert "Traceback" not in outcome.err
 
 
@@ -95,7 +95,7 @@ def test_of_a_damaged_list_what_is_whole_comes_and_the_rest_later(tmp_path: Path
     assert length in manifest.read_text()
     first, second = len(gzip.compress(lines[0])), len(gzip.compress(lines[1]))
     flipped = bytearray(whole)
-    # In the check sum of the second page: all of its text can be read, and is not to be trusted.
+    # In the checksum of the second page: all of its text can be read, but must not be trusted.
     flipped[first + second - 8] ^= 1
     damaged = {b"": b"", b"half": whole[: first + second // 2], b"flipped": bytes(flipped)}[cut]
     unit.write_bytes(damaged)

@@ -1,4 +1,4 @@
-"""`evalhaven import dashboard`: results exports become evals whose outputs can be graded anew."""
+"""`evalhaven import dashboard`: results exports become evals whose outputs can be graded again."""
 
 import json
 from collections.abc import Iterator

@@ -135,7 +135,7 @@ def parsed(raw: bytes) -> Json | None:
     try:
         return json.loads(raw)
     except ValueError:
-        # The cut may stand in a text with brackets and commas; the intake refuses what comes of that.
+        # The cut may be within a text with brackets and commas; the intake refuses what comes of that.
         return None
 
 

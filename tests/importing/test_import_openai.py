@@ -78,7 +78,7 @@ def kill_when(
     arguments: Iterable[str],
     environment: dict[str, str],
 ) -> None:
-    """Start the import as often as it is to be killed, each time when it has got on by a part of the total."""
+    """Start the import and kill it, so many times, each time after another part of the total came over."""
     for _ in range(kills):
         wanted = progress() + chance.randint(1, total // (kills + 1))
         with start_import(*arguments, environment=environment) as process:
@@ -162,9 +162,9 @@ def test_what_the_api_no_longer_has_is_said_and_rows_are_recovered(tmp_path: Pat
         outcome = run_import("openai", "--base-url", hosted.base_url, environment={"OPENAI_API_KEY": KEY}, cwd=tmp_path)
 
     assert outcome.status == 3, outcome
-    assert f"files {file_id}: its rows were made again from output items" in outcome.out
+    assert f"files {file_id}: its rows were rebuilt from output items" in outcome.out
     assert f"file of {file_id} could not be exported" in outcome.out
-    # As the account has it, row for row, but for its white space.
+    # As the account has it, row for row, except for white space.
     original = small_account.client.get(f"/v1/files/{file_id}/content").content
     recovered = (tmp_path / "evalhaven-data" / "blobs" / "1" / file_id).read_bytes()
     rows = [line for line in original.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""Real responses of the hosted API and real rows of its exports come over, are listed and paged with the SDK."""
+"""Real responses of the hosted API and real rows of its exports come over; the SDK lists and pages them."""
 
 import json
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ def recorded(shared_dir: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def responses(recorded: Path) -> dict[str, Json]:
-    """Return the recorded objects, and for those whose eval or run was not recorded, a plain one around them."""
+    """Return the recorded objects, with plain evals and runs around those whose own were not recorded."""
     found = {path.name.partition("__")[0]: path for path in recorded.iterdir()}
     names = ("eval_created_custom_with_sample_schema", "run_completed_responses_file_id", "file_purpose_evals")
     documents = {name: json.loads(found[name].read_text()) for name in names}
     queued = json.loads(found["run_queued_file_id_completions"].read_text())
-    # It was recorded when it was created; such a run is refused, see below.
+    # It was recorded when it was created; such runs are refused, see below.
     documents["queued"] = queued
     documents["run_queued_file_id_completions"] = {**queued, "status": "canceled"}
     documents["item"] = read_recorded(found["output_item_image_score_model"])
@@ -112,7 +112,7 @@ def test_recorded_objects_are_answered_alone_and_in_lists_to_the_last_key(server
 
 
 def assert_answered(http: httpx2.Client, path: str, recorded: Json) -> None:
-    """Fail unless an object is answered as it was recorded, the kinds of its numbers included, by itself and listed."""
+    """Fail unless an object is returned as recorded, with the same kinds of numbers, both by itself and in a list."""
     alone = http.get(f"{path}/{recorded['id']}").json()
     (listed,) = [each for each in http.get(path, params={"limit": 100}).json()["data"] if each["id"] == recorded["id"]]
     assert alone == listed
@@ -179,7 +179,7 @@ def exported_sample(sample: Json, like: Json) -> Json:
 
     Args:
         sample: The sample in the API's form.
-        like: The exported sample: which keys it has, and the parts of its messages, which the API shows as one text.
+        like: The exported sample, for its keys and the parts of its messages, which the API shows as one text.
     """
     parameters = {
         "seed": sample["seed"],
@@ -203,7 +203,7 @@ def exported_sample(sample: Json, like: Json) -> Json:
 
 
 def unflattened(message: Json, like: Json) -> Json:
-    """Return a message with the parts that the exported one has, if its text is what they say."""
+    """Return a message with the parts of the exported one, if they make up its text."""
     if isinstance(like["content"], str):
         return message
     texts = [part.get("text") or f"<image>{part['image_url']}</image>" for part in like["content"]]
@@ -220,7 +220,7 @@ def test_every_recording_comes_over_or_has_a_model(recorded: Path) -> None:
         "output_item_image_score_model",
     }
     rows = {Path(name).stem for name in EXPORTS}
-    # No endpoint answers it yet; tests/unit/wire/test_wire_responses.py holds it against its model.
+    # No endpoint returns it yet; tests/unit/wire/test_wire_responses.py checks it against its model.
     of_graders = {"grader_run_python"}
 
     assert {path.stem.partition("__")[0] for path in recorded.iterdir()} == imported | rows | of_graders

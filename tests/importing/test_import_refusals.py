@@ -70,7 +70,7 @@ def test_what_cannot_come_over_is_refused_with_the_reason(tmp_path: Path) -> Non
     }
     for reason in (
         "its status was 'in_progress'",
-        "its 'id' is missing or no id",
+        "its 'id' is missing or not an id",
         "it is not a JSON object",
         "'data_source_config' is missing",
         "'datasource_item' is missing",

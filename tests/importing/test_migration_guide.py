@@ -1,4 +1,4 @@
-"""The migration guide: its commands have the options that they name, and its check runs."""
+"""The migration guide: its commands have the options that it names, and its check runs."""
 
 import re
 import shlex

@@ -70,10 +70,11 @@ def running_llama(log_path: Path) -> Generator[LlamaServer]:
 
 def _wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
-    while httpx2.get(f"{address}/health", timeout=5).status_code != 200:
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"llama.cpp's server was not ready within {_READY_TIMEOUT_S:.0f} s")
-        time.sleep(_POLL_S)
+    with httpx2.Client(base_url=address, timeout=5, trust_env=False, verify=False) as probe:  # as in tests/server.py
+        while probe.get("/health").status_code != 200:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"llama.cpp's server was not ready within {_READY_TIMEOUT_S:.0f} s")
+            time.sleep(_POLL_S)
 
 
 @pytest.fixture(scope="session")

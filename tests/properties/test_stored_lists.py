@@ -19,10 +19,13 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage.blobs import json_array_blocks
 from evalhaven.storage.database import Database, postgresql_url, sqlite_url
-from evalhaven.storage.evals import delete_eval, insert_eval, list_evals
+from evalhaven.storage.eval_writes import delete_eval, insert_eval
+from evalhaven.storage.evals import list_evals
 from evalhaven.storage.files import delete_file, insert_file, list_files
-from evalhaven.storage.output_items import insert_output_items, list_output_items, list_stored_positions
-from evalhaven.storage.runs import delete_run, list_runs
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.output_items import list_output_items, list_stored_positions
+from evalhaven.storage.run_writes import delete_run
+from evalhaven.storage.runs import list_runs
 from evalhaven.storage.schema import upgrade_database
 from tests.databases import TemporaryDatabase
 from tests.properties.json_texts import OBJECTS, RANDOMS, spelled

@@ -1,4 +1,4 @@
-"""The table of attacks: what is tried from within a sandbox, and what may come of it."""
+"""The table of attacks: what is tried from inside a sandbox, and the outcomes that are allowed."""
 
 import tomllib
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Attack:
     Attributes:
         name: Its file and its name there.
         source: The body of `attack(server)`.
-        outcomes: Errors that may come of it, or `score`; empty: whatever says that it did not get in.
+        outcomes: Errors that may result, or `score`; empty: anything that shows that it did not get in.
         gets_in: Tiers in which it is known to get in.
         is_solo: Whether it has a host of its own.
-        only_root: Whether only root has the power that it would use.
-        needs_layers: Whether it gets in where there are no layers.
+        only_root: Whether only root has the privileges that it would use.
+        needs_layers: Whether it gets in if there are no layers.
     """
 
     name: str
@@ -37,7 +37,7 @@ def read_attacks() -> list[Attack]:
     attacks = [_shared(f"{name}.{key}", entry) for name in _IN_ONE_HOST for key, entry in _read(name).items()]
     for name, arguments in _read("kernel")["calls"].items():
         numbers = ", ".join(map(str, arguments))
-        # Some of these the kernel itself refuses to everybody, or does not have.
+        # The kernel itself refuses some of these to everybody, or does not have them.
         attacks.append(Attack(f"kernel.{name}", f'return is_considered("{name}", {numbers})', needs_layers=False))
     for name, group in _read("alone").items():
         for key, entry in group.items():

@@ -18,7 +18,7 @@ def on_linux() -> None:
 
 @pytest.fixture(scope="session")
 def shared_python() -> Path:
-    """Return an interpreter that a user without power can run too."""
+    """Return an interpreter that an unprivileged user can run too."""
     python = find_shared_python()
     if python is None:
         pytest.skip("no interpreter here can be run by every user")
@@ -27,7 +27,7 @@ def shared_python() -> Path:
 
 @pytest.fixture(params=["root", "stranger"])
 def user(request: pytest.FixtureRequest) -> str:
-    """Return who runs the server: root, or a user without any power."""
+    """Return who runs the server: root, or an unprivileged user."""
     if request.param == "root" and os.geteuid() != 0:
         pytest.skip("only root can be root")
     return request.param
@@ -35,5 +35,5 @@ def user(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=[Tier.FULL, Tier.LANDLOCK, Tier.NAMESPACES], ids=str)
 def tier(request: pytest.FixtureRequest) -> Tier:
-    """Return each tier that is a sandbox."""
+    """Return each tier that is really a sandbox."""
     return request.param

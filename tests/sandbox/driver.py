@@ -1,6 +1,6 @@
-"""A server of graders as attacks meet it, in a process of its own: `python -m tests.sandbox.driver '{…}'`.
+"""A server of graders for attacks to meet, in a process of its own: `python -m tests.sandbox.driver '{…}'`.
 
-It gives up root when it is told to, does what its orders say, and prints what came of it as one line of JSON.
+It gives up root if told to, carries out its orders, and prints the outcome as one line of JSON.
 """
 
 import ctypes
@@ -81,16 +81,16 @@ _CLONE_NEW = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 
 
 
 def main(orders: dict[str, Any]) -> None:
-    """Do what the orders say."""
+    """Carry out the orders."""
     os.environ["EVALHAVEN_SECRET"] = SECRET
     _block(orders.get("blocked", ()))
     if orders.get("user"):
         os.setgroups([])
         os.setresgid(orders["user"], orders["user"], orders["user"])
         os.setresuid(orders["user"], orders["user"], orders["user"])
-        # As if this user had started it: a change of the user closes a process to others of that user.
+        # As if this user had started it: changing the user closes a process to others of that user.
         kernel.prctl(_PR_SET_DUMPABLE, 1)
-    # Nobody clears up after a driver that is killed.
+    # Nothing cleans up after a driver that is killed.
     tempfile.tempdir = orders.get("scratch")
     environment = Environment(Path(orders["python"]), tuple(Path(path) for path in orders.get("packages", ())))
     function = {"attack": _attack, "choose": _choose, "grade": _grade, "hold": _hold}[orders["mode"]]
@@ -98,7 +98,7 @@ def main(orders: dict[str, Any]) -> None:
 
 
 def _block(names: list[str]) -> None:
-    """Take something away that a machine may lack, for good: `landlock`, or what Docker takes from a container."""
+    """Permanently disable what a machine may not have: `landlock`, or what Docker takes away from a container."""
     if not names:
         return
     with Filter(ALLOW) as rules:
@@ -154,7 +154,7 @@ async def _hold(orders: dict[str, Any], environment: Environment) -> None:
     ):
         await grader.call(False, {})
         tasks.start_soon(grader.call, True, {})
-        # Beside the one that is busy two are kept warm.
+        # Besides the busy one, two are kept warm.
         assert pool._hosts is not None
         while len(pool._hosts._warm[environment]) < _WARM:  # noqa: ASYNC110 - no event tells
             await anyio.sleep(0.01)

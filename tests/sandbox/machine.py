@@ -1,4 +1,4 @@
-"""What the tests of the sandbox need of a machine, and the driver's process."""
+"""What the tests of the sandbox need from a machine, and the driver's process."""
 
 import json
 import os
@@ -36,13 +36,13 @@ def find_shared_python() -> Path | None:
 
 
 def skip_without_bwrap() -> None:
-    """Skip a test of namespaces where nothing makes them."""
+    """Skip a test of namespaces if this machine cannot make them."""
     if find_bwrap() is None:
         pytest.skip("bubblewrap is not on this machine; on Debian: apt install bubblewrap")
 
 
 def user_ids(name: str) -> int:
-    """Return who the driver becomes: `root`, or somebody without power; 0: it stays who it is."""
+    """Return the user that the driver becomes: `root`, or an unprivileged one; 0: it keeps its user."""
     return STRANGER if name == "stranger" and os.geteuid() == 0 else 0
 
 
@@ -73,7 +73,7 @@ def drive(orders: dict[str, Any]) -> dict[str, Any]:
 
 
 def attack(orders: dict[str, Any], user: int) -> dict[str, Any]:
-    """Run the table of attacks and return what came of it."""
+    """Run the table of attacks and return the outcomes."""
     with open_directory(user) as directory:
         places = {name: directory / name for name in ("victim", "scratch", "packages")}
         for place in places.values():

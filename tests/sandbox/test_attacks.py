@@ -1,4 +1,4 @@
-"""What graders try in vain, in each tier and as each kind of user; and what happens where walls are taken away."""
+"""What graders try in vain, in each tier and as each kind of user; and what happens if walls are taken away."""
 
 import os
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ _WITHOUT: dict[str, dict[str, Any]] = {
 
 
 class Campaign:
-    """Runs the table in each case, some side by side, from the first time that one is asked for."""
+    """Runs the table in all cases, some side by side, as soon as the first one is asked for."""
 
     def __init__(self, python: Path) -> None:
         self._python = str(python)
@@ -83,7 +83,7 @@ def case(request: pytest.FixtureRequest) -> tuple[str, str]:
 def is_as_expected(case: Attack, outcome: str, tier: str) -> bool:
     if case.outcomes:
         return outcome in case.outcomes
-    # What has no business with the host's end must leave it alone: else the next attacks would have failed for that.
+    # An attack that does not aim at the host's end must not end it: else the next attacks would have failed for that.
     return outcome in {"score", "exception", "invalid_result"} or (outcome == "in" and tier in case.gets_in)
 
 
@@ -103,7 +103,7 @@ def test_no_attack_gets_in(campaign: Campaign, case: tuple[str, str]) -> None:
 def test_neighbouring_host_lives_through_all_attacks(campaign: Campaign, case: tuple[str, str]) -> None:
     answers = campaign.find(*case)["neighbour"]
 
-    # It counts its calls, so that a neighbour started anew would begin with 1 again.
+    # It counts its calls, so that a restarted neighbour would begin at 1 again.
     assert answers == list(range(1, sum(each.is_solo for each in _ATTACKS) + 2))
 
 

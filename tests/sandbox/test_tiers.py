@@ -1,4 +1,4 @@
-"""Which tier a machine gets, what it lacks, and what holds in each."""
+"""Which tier a machine gets, what is missing there, and what holds in each."""
 
 import json
 import subprocess
@@ -115,7 +115,7 @@ def test_root_is_told_of_an_interpreter_that_others_cannot_read(shared_python: P
         found = drive({**orders, "packages": [str(directory / "packages")]})
 
     assert found["tier"] is None
-    assert "packages cannot be read in here" in found["rejected"]["landlock"]
+    assert "packages cannot be read in the sandbox" in found["rejected"]["landlock"]
 
 
 def test_libraries_work(shared_python: Path, tier: Tier, user: str) -> None:

@@ -1,4 +1,4 @@
-"""What attacks aim at: files, sockets and the process of a server that runs graders."""
+"""The targets of attacks: files, sockets and the process of a server that runs graders."""
 
 import hashlib
 import os
@@ -14,11 +14,11 @@ SECRET = "a secret of the server"
 
 @contextmanager
 def open_victim(directory: Path, packages: str) -> Generator[dict[str, object]]:
-    """Make the files and sockets, and yield where they are, as attacks are told it."""
+    """Make the files and sockets, and yield their places, as attacks are told them."""
     paths = {name: directory / f"{name}.bin" for name in ("database", "configuration", "spare")}
     for path in paths.values():
         path.write_text(SECRET * 100)
-        # Permissions alone must not be what protects it.
+        # Permissions alone must not protect it.
         path.chmod(0o666)
     abstract = f"evalhaven-{os.getpid()}"
     with ExitStack() as stack:

@@ -39,10 +39,10 @@ CRITERIA: list[JsonObject] = [
 
 
 class Client(httpx2.Client):
-    """An HTTP client with the steps that the tests have in common; each step raises where it is refused."""
+    """An HTTP client with the steps that the tests have in common; each step raises if it is refused."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(base_url=url, timeout=PATIENCE_S, trust_env=False)
+        super().__init__(base_url=url, timeout=PATIENCE_S, trust_env=False, verify=False)  # plain HTTP on loopback
 
     def upload(self, content: BinaryIO | bytes, **fields: str) -> str:
         """Upload a file and return its id."""
@@ -50,7 +50,7 @@ class Client(httpx2.Client):
         return _answer(self.post("/v1/files", data={"purpose": "evals", **fields}, files=files))["id"]
 
     def upload_path(self, path: Path, **fields: str) -> str:
-        """Upload a file of the disk and return its id."""
+        """Upload a file from the disk and return its id."""
         with path.open("rb") as content:
             return self.upload(content, **fields)
 
@@ -87,7 +87,7 @@ class Client(httpx2.Client):
     def wait_for(
         self, eval_id: str, run_id: str, holds: Callable[[JsonObject], bool], timeout_s: float = PATIENCE_S
     ) -> JsonObject:
-        """Return a run once something holds for it."""
+        """Return a run once a condition holds for it."""
         deadline = time.monotonic() + timeout_s
         while not holds(run := self.get_run(eval_id, run_id)):
             assert time.monotonic() < deadline, f"after {timeout_s:.0f} s the run is still {run}"
@@ -96,7 +96,7 @@ class Client(httpx2.Client):
 
 
 def wait_until(holds: Callable[[], object], what: str, timeout_s: float = PATIENCE_S, pause_s: float = 0.01) -> float:
-    """Return once something holds, with the seconds that it took; fail when it never does."""
+    """Wait until a condition holds and return the seconds that it took; fail if it never does."""
     started = time.monotonic()
     while not holds():
         assert time.monotonic() < started + timeout_s, f"not within {timeout_s:.0f} s: {what}"
@@ -105,11 +105,11 @@ def wait_until(holds: Callable[[], object], what: str, timeout_s: float = PATIEN
 
 
 def item_rows(count: int, padding: int = 0) -> Iterator[JsonObject]:
-    """Yield items of which every fifth has a wrong answer and every seventh a criterion without a value.
+    """Yield items; every fifth has a wrong answer, and every seventh lacks the value for a criterion.
 
     Args:
         count: How many.
-        padding: Characters that each item has beyond its own.
+        padding: Extra characters in each item.
     """
     for n in range(count):
         item: JsonObject = {"n": n, "answer": "no" if n % 5 == 0 else "yes", "expected": "yes"}

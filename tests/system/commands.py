@@ -12,9 +12,9 @@ def run_command(*arguments: str, directory: Path | None = None, **environment: s
     """Run `evalhaven` to its end and return what it printed.
 
     Args:
-        arguments: What stands after `evalhaven`.
+        arguments: What follows `evalhaven`.
         directory: The working directory.
-        environment: Variables beyond those of the tests' own process; no other one of ours or of OpenAI's is passed on.
+        environment: Variables beyond those of the tests' own process, from which ours and OpenAI's are left out.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))}
     return subprocess.run(

@@ -15,12 +15,12 @@ pytest_runtest_makereport = show_server_logs
 
 @pytest.fixture
 def stopped_server(tmp_path: Path, temporary_database: TemporaryDatabase) -> Iterator[Server]:
-    """Return a server that was not started yet; it is stopped and its data removed at the end."""
+    """Return a server that is not started yet; it is stopped and its data removed at the end."""
     with temporary_database() as url:
         server = Server(tmp_path, url)
         yield server
         server.stop()
-    # At full size a test leaves gigabytes, of which pytest would keep those of three sessions.
+    # At full size a test leaves gigabytes, and pytest would keep those of three sessions.
     shutil.rmtree(server.data_dir, ignore_errors=True)
 
 

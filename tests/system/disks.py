@@ -45,7 +45,7 @@ def fill(directory: Path) -> Path:
 
 @dataclass(frozen=True)
 class PausedRun:
-    """A run whose items no longer fit on the disk; it goes on once the ballast is gone."""
+    """A run whose items do not fit on the disk any more; it goes on once the ballast is gone."""
 
     eval_id: str
     run_id: str
@@ -73,7 +73,7 @@ def pause_a_run(server: Server, client: Client, disk: Path, directory: Path, ite
 
 
 def stored_while_paused(client: Client, paused: PausedRun, items: int) -> int:
-    """Check that a run that pauses can be read, and return how many of its items are stored."""
+    """Check that a paused run can be read, and return how many of its items are stored."""
     run = client.get_run(paused.eval_id, paused.run_id)
     assert run["status"] == "in_progress"
     stored = run["result_counts"]["total"]

@@ -38,11 +38,11 @@ class FaultyUpstream:
         return httpx2.get(f"{self._control_url}/stats", trust_env=False).json()
 
     def answered(self) -> dict[str, int]:
-        """Return how often each prompt was answered."""
+        """Return how many times each prompt was answered."""
         return httpx2.get(f"{self._control_url}/stats/prompts", trust_env=False, timeout=30).json()
 
     def change(self, **behaviour: float) -> None:
-        """Change how it behaves from now on."""
+        """Change its behaviour from now on."""
         httpx2.get(f"{self._control_url}/config", params=behaviour, trust_env=False).raise_for_status()
 
 
@@ -75,7 +75,7 @@ def asking_server(
     timeout_s: float = 30.0,
     retry_for_s: float = 180.0,
 ) -> Generator[Server]:
-    """Run a server whose every model is the upstream's."""
+    """Run a server that calls the upstream for every model."""
     config = directory / "evalhaven.toml"
     limits = {"concurrency": concurrency, "timeout_s": timeout_s, "retry_for_s": retry_for_s}
     config.write_text(_CONFIG.format(url=upstream.url, **limits))

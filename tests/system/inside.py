@@ -1,4 +1,4 @@
-"""What a test sees of a server from inside: its processes."""
+"""What a test sees of a server from inside: its processes and their memory."""
 
 import contextlib
 import time
@@ -13,7 +13,8 @@ from tests.system.watch import Watch, watch_of
 def executors_of(data_dir: Path) -> list[psutil.Process]:
     """Return every live executor of a data directory, whoever started it.
 
-    A child that an executor has forked has the executor's command line until it executes its own; it is none.
+    A child that an executor has just forked has the executor's command line until it executes its own program, and
+    does not count.
     """
     parents: dict[psutil.Process, int] = {}
     for process in psutil.process_iter():
@@ -26,7 +27,7 @@ def executors_of(data_dir: Path) -> list[psutil.Process]:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Tell whether a process is dead; one that nobody has reaped yet counts as dead."""
+    """Tell whether a process is dead; one that has not been reaped yet counts as dead."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -46,7 +47,7 @@ def executor_of(server: Server, timeout_s: float = 30.0) -> psutil.Process:
 
 
 def stop_outside_transactions(server: Server, watch: Watch) -> psutil.Process:
-    """Make the executor stand still without the write lock, so that the server can go on writing; return it."""
+    """Stop the executor at a moment when it does not hold the write lock, so that the server can write; return it."""
     while True:
         with watch.locked():
             process = executor_of(server)
@@ -56,7 +57,7 @@ def stop_outside_transactions(server: Server, watch: Watch) -> psutil.Process:
                 time.sleep(0.001)
             if not watch.has_waiting_writers():
                 return process
-            # It would be given the lock while it stands still, and keep it.
+            # It would be given the lock while it is stopped, and keep it.
             process.resume()
 
 

@@ -1,4 +1,4 @@
-"""SIGKILLs of a server and of its executor while a run asks an upstream."""
+"""Kills a server and its executor while a run asks an upstream."""
 
 import random
 import time
@@ -18,10 +18,10 @@ def end_after_kills(
     Args:
         server: It is up again after each kill.
         client: Of the server.
-        upstream: It holds the last answers back: however fast the run is beside a restart, it cannot end before.
-        ids: Of eval and run.
+        upstream: It holds back the last answers, so that the run cannot end before the last kill.
+        ids: Ids of the eval and the run.
         count: Items of the run.
-        kills: How many, evenly spread over the items.
+        kills: How many kills, evenly spread over the items.
     """
     chance = random.Random(SEED)
     for number in range(kills):

@@ -46,7 +46,7 @@ def test_the_doctor_shows_every_setting_with_its_origin_and_is_content(tmp_path:
     assert re.fullmatch(r"9876 +environment", shown["EVALHAVEN_PORT"])
     assert re.fullmatch(r"127\.0\.0\.1 +default", shown["EVALHAVEN_HOST"])
     assert re.fullmatch(rf"{re.escape(str(tmp_path / 'data'))} +command line", shown["EVALHAVEN_DATA_DIR"])
-    # A name with "keys" in it is no key.
+    # A name with "keys" in it is not a key.
     assert re.fullmatch(r"True +environment", shown["EVALHAVEN_EXPOSE_WITHOUT_KEYS"])
     assert "********" not in doctor.stdout
     assert "Database: none yet" in doctor.stdout
@@ -73,7 +73,7 @@ def test_an_import_is_checked_against_the_server_of_the_data_directory_whatever_
 ) -> None:
     path = tmp_path / "eval.json"
     path.write_text(json.dumps({"eval": an_eval(), "runs": []}))
-    # The shell knows nothing of the database.
+    # The shell does not know about the database.
     checked = run_command("import", "langfuse", str(path), "--check", "--data-dir", str(server.data_dir))
 
     assert checked.returncode == 0, checked.stderr
@@ -87,7 +87,7 @@ def test_the_version_is_printed() -> None:
 def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
     doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_DATADIR="elsewhere")
     assert doctor.returncode == 0
-    assert "EVALHAVEN_DATADIR is no setting of Evalhaven" in doctor.stderr
+    assert "EVALHAVEN_DATADIR is not a setting of Evalhaven" in doctor.stderr
     assert re.search(r"EVALHAVEN_DATADIR +\? +environment; no such setting, ignored", doctor.stdout)
 
 
@@ -109,7 +109,7 @@ def test_a_port_in_use_is_an_error_without_a_traceback(server: Server, tmp_path:
 
 
 @ON_SQLITE_ONLY
-# Ctrl-C ends with the status by which a shell knows that its user interrupted.
+# Ctrl-C ends with the status that tells a shell that its user interrupted.
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_server_that_is_told_to_stop_ends_with_its_executor(
     server: Server, say: Say, end: signal.Signals, status: int

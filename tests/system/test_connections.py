@@ -25,7 +25,7 @@ _HEAD = "POST /v1/evals HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return a server with little patience for slow senders; all tests of this module share it."""
+    """Return a server with short timeouts for slow senders; all tests of this module share it."""
     server = Server(
         tmp_path_factory.mktemp("server"),
         EVALHAVEN_HEADER_TIMEOUT_S=str(_HEADER_TIMEOUT_S),
@@ -99,7 +99,7 @@ def test_a_second_request_on_a_connection_has_its_own_time_for_headers(server: S
             while not answer.endswith(b"}"):
                 answer += connection.recv(65536)
             assert answer.startswith(b"HTTP/1.1 200")
-            # Idle for longer than a head may take: a kept connection may, a browser keeps several.
+            # Idle for longer than a head may take: kept connections may be, and browsers keep several.
             time.sleep(_HEADER_TIMEOUT_S + 1.5)
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         assert _answer_to_slow(connection, b"X-More: 1\r\n").startswith(b"HTTP/1.1 408")
@@ -241,7 +241,7 @@ def test_a_body_that_takes_long_but_flows_is_received(client: Client) -> None:
             yield 40_000 * b'{"item":{}}\n'[:10]
             time.sleep(0.7)
 
-    # 400 kB a piece: over a hundred times the least speed, for four times the grace.
+    # 400 kB a piece: over 100 times the least speed, for four times the grace.
     response = client.post(
         "/v1/files",
         content=_form(slow()),
@@ -344,12 +344,12 @@ def test_an_address_beyond_this_machine_needs_a_flag_that_says_what_it_risks(tmp
     assert "--expose-without-keys" in message
     assert not data_dir.exists()
     shown = run_command("serve", "--help").stdout
-    assert re.search(r"--expose-without-keys.*everybody", " ".join(shown.split()))
+    assert re.search(r"--expose-without-keys.*Everybody", " ".join(shown.split()))
 
 
 def test_an_address_beyond_this_machine_is_served_with_the_flag(tmp_path: Path) -> None:
     server = Server(tmp_path, EVALHAVEN_HOST=_EVERYWHERE, EVALHAVEN_EXPOSE_WITHOUT_KEYS="true")
     with server.running():
         assert httpx2.get(f"{server.url}/v1/evals").status_code == 200
-        # Its own name is unknown to it until the public URL says it.
+        # It does not know its own name until the public URL says it.
         assert httpx2.get(f"{server.url}/v1/evals", headers={"Host": "evals.example.org"}).status_code == 421

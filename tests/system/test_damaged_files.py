@@ -9,7 +9,7 @@ _ROWS = 500
 
 
 def test_a_run_over_a_file_that_was_cut_fails_instead_of_grading_what_is_left(server: Server, client: Client) -> None:
-    # 27 bytes a row: 13,500 in all, of which 2,700 are left.
+    # 27 bytes a row: 13,500 in total, of which 2,700 are left.
     content = b"".join(b'{"item":{"n":%3d,"a":"b"}}\n' % n for n in range(_ROWS))
     assert len(content) == 13_500
     file_id = client.upload(content)
@@ -31,7 +31,7 @@ def test_a_run_over_a_file_that_was_cut_fails_instead_of_grading_what_is_left(se
     assert told in server.log
     assert "Traceback" not in server.log
 
-    # Restored, the same run comes to all of its items.
+    # After the file is restored, the same run gets to all of its items.
     blob.write_bytes(content)
     assert client.post(f"/api/runs/{run['id']}/retry").status_code == 200
     mended = client.wait_for_end(eval_id, run["id"])
@@ -53,6 +53,6 @@ def test_a_run_whose_inline_rows_were_cut_is_shown_and_graded_again(server: Serv
     assert (shown["status"], shown["result_counts"]["total"]) == ("completed", _ROWS)
     assert shown["data_source"]["source"]["content"] == []
     assert "has 1000 bytes" in json.dumps(shown["evalhaven"]["warnings"])
-    # A regrading reads output items, which are whole.
+    # Regrading reads output items, which are undamaged.
     regraded = client.post(f"/api/runs/{whole['id']}/regrade", json={}).json()
     assert client.wait_for_end(eval_id, regraded["id"])["result_counts"]["passed"] == _ROWS

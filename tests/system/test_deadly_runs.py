@@ -1,4 +1,4 @@
-"""A run that kills its executor again and again ends, and what it left can be taken up again."""
+"""A run that kills its executor again and again is ended, and can be continued from what it left."""
 
 import json
 import threading
@@ -26,7 +26,7 @@ _JUDGE = {
 
 
 class Killer:
-    """A model's endpoint that kills whoever asks it about an item beyond the first ones, until it is harmless."""
+    """A model's endpoint that kills its caller at any item beyond the first ones, until it is made harmless."""
 
     def __init__(self) -> None:
         self.is_deadly = True
@@ -71,7 +71,7 @@ class Killer:
             server.server_close()
 
     def kill(self) -> None:
-        """Kill the executor, as a grader would that eats all memory."""
+        """Kill the executor, as a grader that uses up all memory would."""
         for process in executors_of(self.data_dir):
             process.kill()
             self.deaths += 1
@@ -85,7 +85,7 @@ def killer() -> Iterator[Killer]:
 
 @pytest.fixture
 def judged_server(killer: Killer, tmp_path: Path, temporary_database: TemporaryDatabase) -> Iterator[Server]:
-    """Return a server whose judges are asked at the killer."""
+    """Return a server whose judges are at the killer."""
     with temporary_database() as url:
         server = Server(tmp_path, url, EVALHAVEN_UPSTREAM_BASE_URL=killer.url, EVALHAVEN_UPSTREAM_MAX_CONCURRENCY="1")
         killer.data_dir = server.data_dir
@@ -104,7 +104,7 @@ def test_a_run_that_kills_the_executor_each_time_fails_and_is_taken_up_by_a_retr
         assert (failed["status"], failed["error"]["code"]) == ("failed", "run_kills_executor")
         assert failed["result_counts"]["passed"] == failed["result_counts"]["total"] <= _ANSWERED
         assert judged_server.log.count("executor_died_in_run") >= 3
-        # The one that follows lives, and does other work.
+        # The next one lives, and does other work.
         killer.is_deadly = False
         wait_until(lambda: executors_of(judged_server.data_dir), "an executor is there again")
         assert client.post(f"/api/runs/{failed['id']}/retry").status_code == 200

@@ -1,4 +1,4 @@
-"""What is deleted is hidden at once and removed bit by bit; what is canceled stays as it was."""
+"""What is deleted is hidden at once and removed bit by bit; what is canceled is kept."""
 
 import socket
 import time
@@ -94,7 +94,7 @@ def test_a_large_run_is_hidden_at_once_and_purged_in_batches_also_after_a_kill(
 
 
 def _without_flow(run: dict[str, Any]) -> dict[str, Any]:
-    """Return a run without how its calls go: the executor writes that once more when it drops them."""
+    """Return a run without the state of its calls: the executor writes that once more when it drops them."""
     return {**run, "evalhaven": {key: value for key, value in run["evalhaven"].items() if key != "limiter"}}
 
 
@@ -108,7 +108,7 @@ def test_a_canceled_run_keeps_exactly_what_its_answer_counted(
     canceled = client.post(f"/v1/evals/{eval_id}/runs/{run_id}{suffix}").json()
     assert canceled["status"] == "canceled"
     assert 0 < canceled["result_counts"]["total"] < _LONG_RUN
-    # Longer than a batch and than the executor's look at the runs, then a new executor's first look.
+    # Longer than a batch and the executor's interval of looking at the runs, then a new executor's first look.
     time.sleep(1.5)
     server.restart()
     executor_of(server)
@@ -163,7 +163,7 @@ def test_a_file_that_goes_while_a_run_reads_it_stays_until_the_run_ended(
     )
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "file_not_found")
 
-    # The next executor begins with a look at what is to be purged.
+    # The next executor begins by looking for what is to be purged.
     executor.kill()
     run = client.wait_for_end(eval_id, run_id)
     assert (run["status"], run["result_counts"]["total"]) == ("completed", _RUN)
@@ -198,7 +198,7 @@ def test_what_a_kill_left_of_uploads_is_swept_at_the_start(server: Server, clien
         wait_until(lambda: any(part.stat().st_size for part in parts.iterdir()), "the upload arrives")
         server.kill()
     assert len(list(parts.iterdir())) == 1
-    # A blob that was committed, and the kill came before its row; and one of which nobody knows where it is from.
+    # A blob that was committed just before a kill, without its row; and one of unknown origin.
     orphan, stranger = "file-OrphanOrphanOrphanOrph", "file-StrangerStrangerStrang"
     for name in (orphan, stranger):
         (server.data_dir / "blobs" / "1" / name).write_bytes(b"orphan")

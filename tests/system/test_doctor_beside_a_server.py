@@ -153,7 +153,7 @@ def test_of_a_server_elsewhere_nothing_of_this_machine_is_looked_at(
         in doctor.stdout
     )
     assert "Evalhaven 9.9" in doctor.stdout
-    assert "Its data directory is not on this machine" in doctor.stdout
+    assert "Its data directory is on another machine" in doctor.stdout
     assert "- Endpoints: there." in doctor.stdout
     assert "Disk: " not in doctor.stdout
 

@@ -1,4 +1,4 @@
-"""A full disk: runs pause, reads go on, and what waited goes on by itself once there is room."""
+"""A full disk: runs pause, reads go on, and what waited continues by itself once there is room."""
 
 import time
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def disk(stopped_server: Server) -> Iterator[Path]:
 
 
 def test_a_grader_that_fills_the_disk_of_the_server_ends_with_its_run(tmp_path: Path) -> None:
-    # pytest's directories are closed to the users that hosts become, but for those that a namespace lets in.
+    # pytest's directories are closed to the users that hosts become, except those that a namespace admits.
     require_tier(Tier.FULL)
     source = """
 def grade(sample, item):
@@ -78,7 +78,7 @@ def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
     assert recount.positions == set(range(_ITEMS))
     counts = run["result_counts"]
     assert (counts["passed"], counts["failed"], counts["errored"]) == recount.statuses
-    # A line when runs stop and one when they go on, not one for each attempt; a small batch may still have fitted.
+    # One line when runs stop and one when they go on, not one an attempt; a small batch may still have fitted.
     assert 1 <= server.log.count("effect='runs pause'") <= 2
     assert server.log.count("effect='runs go on'") == server.log.count("effect='runs pause'")
     assert "Traceback" not in server.log

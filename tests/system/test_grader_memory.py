@@ -1,4 +1,4 @@
-"""A python grader that takes a machine's memory costs its own item, never the server."""
+"""A python grader that uses up a machine's memory costs its own item, never the server."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ from tests.system.inside import executor_of
 MIB = 1 << 20
 _MEMORY = 1536 * MIB
 _PATIENCE_S = 110.0
-# Below the limit of a grader, and more than the machine has.
+# Below a grader's limit, but more than the machine has.
 GREEDY = """
 def grade(sample, item):
     if not item["greedy"]:
@@ -32,7 +32,7 @@ def grade(sample, item):
 
 
 class SmallMachine:
-    """A control group that has as much memory as a small machine and no swap space; processes are put into it."""
+    """A control group with the memory of a small machine and no swap space, to put processes into."""
 
     def __init__(self) -> None:
         reason = "there are none"
@@ -56,11 +56,11 @@ class SmallMachine:
         pytest.skip(f"no control group for memory can be made here: {reason}")
 
     def put(self, process: psutil.Process) -> None:
-        """Let a process, and what it starts from now on, live there."""
+        """Move a process there, together with what it starts from now on."""
         (self.path / "cgroup.procs").write_text(str(process.pid))
 
     def remove(self) -> None:
-        """Put everybody back, and be gone."""
+        """Move all processes back and remove the group."""
         for pid in (self.path / "cgroup.procs").read_text().split():
             (self.path.parent / "cgroup.procs").write_text(pid)
         self.path.rmdir()

@@ -1,4 +1,4 @@
-"""What the tests see of processes is what there is."""
+"""What the tests see of processes is true."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs whose judges' endpoint fails, and judged runs that are killed: nothing is lost, and nothing is counted twice."""
+"""Runs whose judges' endpoint fails, and judged runs that are killed: nothing is lost or counted twice."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.system.killing import end_after_kills
 from tests.system.watch import watch_of
 
 _IN_FLIGHT = 50
-# Finished and not stored: a batch that is being stored and one that is gathered, of each chunk under way.
+# Finished but not stored: for each chunk in progress, a batch that is being stored and one that is filling.
 _UNSTORED = 3 * 2 * 256
 TARGET, JUDGE = "evaluated", "judge"
 
@@ -28,7 +28,7 @@ def criterion(name: str) -> JsonObject:
 
 
 def start_judged(client: Client, directory: Path, count: int, *names: str) -> tuple[str, str]:
-    """Start a run that asks a model and its judges about so many items, of which every fifth is judged badly."""
+    """Start a run that asks a model and its judges about so many items; every fifth is judged badly."""
     items = ({"n": n, "score": 0.25 if n % 5 == 0 else 0.75} for n in range(count))
     file_id = client.upload_path(write_rows(directory / "rows.jsonl", items))
     eval_id = client.create_eval([criterion(name) for name in names], {"type": "object", "required": ["n"]})
@@ -47,7 +47,7 @@ def start_judged(client: Client, directory: Path, count: int, *names: str) -> tu
 
 
 def assert_judged(server: Server, client: Client, run: JsonObject, count: int, judges: int) -> None:
-    """Check that each item was judged once by each judge, and that counts and tokens are those of the rows."""
+    """Check that each judge judged each item once, and that counts and tokens match the rows."""
     counts = run["result_counts"]
     failed = len(range(0, count, 5))
     assert (run["status"], counts["total"], counts["errored"], counts["failed"]) == ("completed", count, 0, failed), run
@@ -84,7 +84,7 @@ def _asked(item: JsonObject) -> str:
 
 
 def answered_to(upstream: FaultyUpstream, *names: str) -> dict[str, int]:
-    """Return how often each question of these judges was answered."""
+    """Return how many times each question of these judges was answered."""
     return {prompt: times for prompt, times in upstream.answered().items() if prompt.startswith(names)}
 
 

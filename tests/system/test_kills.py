@@ -1,8 +1,8 @@
 """A run survives SIGKILL of its server, or of the executor alone, at any time, and counts every item once.
 
-Nothing in the product helps the test to hit a phase. The test opens the database itself and takes the write lock in
-a moment at which the run is in the wanted phase; the executor can commit nothing until the lock is given back, and
-the kill comes before that. What is stored afterwards says whether it hit.
+Nothing in the product helps the test to hit a phase. The test opens the database itself and takes the write lock at a
+moment when the run is in the wanted phase; the executor can commit nothing until the lock is released, and the kill
+comes before that. What is stored afterwards says whether the kill hit the phase.
 """
 
 import random
@@ -39,7 +39,7 @@ class Victim(StrEnum):
 
 
 class Phase(Enum):
-    """Where a run stands; the value is what a report calls it."""
+    """How far a run has come; the value is its name in a report."""
 
     VALIDATING = "row validation"
     PLANNING = "planning"
@@ -47,11 +47,11 @@ class Phase(Enum):
     ENDING = "before the final status"
 
     def holds(self, state: RunState) -> bool:
-        """Tell whether a run is in this phase, by what is stored."""
+        """Tell from what is stored whether a run is in this phase."""
         if state.status != "in_progress":
             return False
         if state.items_planned is None:
-            # A plan that a kill cut short leaves its chunks until the rows were validated again.
+            # Planning that was cut short by a kill leaves its chunks until the rows have been validated again.
             return self is Phase.VALIDATING or (self is Phase.PLANNING and state.chunks > 0)
         is_all_stored = state.counted == state.items_planned
         return self is (Phase.ENDING if is_all_stored else Phase.STORING)
@@ -80,7 +80,7 @@ class Killer:
     run_key: int = 0
 
     def start_run(self) -> None:
-        """Start a run over the file; the next kills are about it."""
+        """Start a run over the file; the next kills will hit it."""
         self.run_id = self.client.start_run(self.eval_id, self.file_id)
         self.run_key = self.watch.run_key(self.run_id)
 
@@ -103,7 +103,7 @@ class Killer:
         return True
 
     def hit_once(self, phase: Phase, victim: Victim) -> bool:
-        """Kill in any phase, with few items between where it is about items."""
+        """Kill in any phase; while items are being stored, after only a few new ones."""
         if phase is Phase.ENDING:
             return self.hit_at_the_end([victim])
         if phase is Phase.STORING:
@@ -117,7 +117,7 @@ class Killer:
             return False
         try:
             for victim in victims:
-                # With the lock held throughout, each new executor comes as far as wanting to end the run.
+                # With the lock held throughout, each new executor gets as far as trying to end the run.
                 executor_of(self.server)
                 time.sleep(self.chance.uniform(0.0, 0.3))
                 self._kill(victim)
@@ -133,7 +133,7 @@ class Killer:
 
         Nothing is locked here: the kill comes between two transactions or within one.
         """
-        # Killed while it was planned, the run has to be planned first.
+        # A run that was killed during planning has to be planned first.
         wait_until(lambda: self.state.items_planned is not None, "the run is planned", pause_s=0.001)
         before = self.state.counted
         wait_until(
@@ -153,27 +153,27 @@ class Killer:
         return is_hit
 
     def _score(self, phase: Phase, victim: Victim) -> None:
-        # The victim is dead: this is what its successor starts from.
+        # The killed process is gone: its successor starts from this.
         assert phase.holds(self.state), f"{victim} was not killed during {phase.value}: {self.state}"
         self.hits[phase, victim] += 1
 
     def _lock_in(self, phase: Phase) -> bool:
         """Take the write lock while the run is in a phase and the executor works on it; False: it is over."""
         if phase in (Phase.VALIDATING, Phase.PLANNING):
-            # Only an executor that reads the file validates it: a new one must come so far first.
+            # Only an executor that reads the file validates it: a new one must get that far first.
             wait_until(lambda: self._reads_file() or phase.is_over(self.state), f"{phase.value} begins")
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             version = self.watch.version()
             if self.watch.try_to_lock():
                 state = self.state
-                # Chunks of a cut-short plan stand there while the rows are validated anew.
+                # The chunks of an interrupted plan remain while the rows are validated again.
                 if phase.holds(state) and not (phase is Phase.PLANNING and self._reads_file()):
                     return True
                 self.watch.unlock()
                 if phase.is_over(state):
                     return False
-            # Single-steps the executor: its next transaction is looked at as soon as it is committed.
+            # Single-steps the executor: each transaction is looked at as soon as it is committed.
             looked = time.monotonic()
             while self.watch.version() == version and time.monotonic() < looked + 0.01:
                 pass
@@ -241,7 +241,7 @@ def test_a_run_that_is_killed_at_every_stage_stores_and_counts_each_item_once(ki
 
 
 def _kills_between_items(chance: random.Random) -> list[tuple[Victim, int]]:
-    """Return whom to kill after how many new items, so that some items are left after the last kill."""
+    """Return which process to kill after how many new items, leaving some items after the last kill."""
     while True:
         kills = [(Victim.SERVER, chance.randint(SIZES.kill_gap_min, SIZES.kill_gap_max)) for _ in range(SIZES.kills)]
         kills += [(Victim.EXECUTOR, chance.randint(*_EXECUTOR_KILLS_GAP)) for _ in range(SIZES.executor_kills)]
@@ -251,7 +251,7 @@ def _kills_between_items(chance: random.Random) -> list[tuple[Victim, int]]:
 
 
 def _make_up_for(missed: Counter[tuple[Phase, Victim]], killer: Killer) -> Iterator[tuple[str, int]]:
-    """Hit with further runs what went past unseen on the first, as short phases may on a busy machine."""
+    """Use further runs to hit the phases that the first went past unseen, as short ones may on a busy machine."""
     for _ in range(_EXTRA_RUNS):
         if not any(missed.values()):
             return

@@ -1,6 +1,6 @@
-"""What llama.cpp's server does with the requests that runs send: the ground under tests/contract/test_llama_runs.py.
+"""What llama.cpp's server does with the requests that runs send: the basis of tests/contract/test_llama_runs.py.
 
-It also is what the documentation of an endpoint of this kind rests on: where llama.cpp changes, a test here says so.
+The documentation of such endpoints rests on it too: if llama.cpp changes, a test here says so.
 """
 
 import json
@@ -51,7 +51,7 @@ def client(llama_server: LlamaServer) -> Iterator[openai.OpenAI]:
 
 @pytest.fixture(scope="module")
 def chat(http: httpx2.Client) -> Chat:
-    """Return what asks for a chat completion, by default a short and certain one."""
+    """Return a function that asks for a chat completion, by default a short and deterministic one."""
 
     def ask(*content: dict[str, Any], **changes: Any) -> dict[str, Any]:
         messages = [{"role": "user", "content": list(content)}] if content else [QUESTION]

@@ -1,4 +1,4 @@
-"""One data directory has one server; a killed one does not stand in the way of the next."""
+"""A data directory has only one server; a killed one does not keep the next from starting."""
 
 import os
 import socket
@@ -39,7 +39,7 @@ def test_a_server_starts_right_after_another_one_on_the_same_data_was_killed(ser
 
 @ON_SQLITE_ONLY
 def test_a_server_killed_while_its_executor_starts_leaves_none_behind(stopped_server: Server) -> None:
-    # The executor has just been forked: it knows of no parent yet, and holds the lock already.
+    # The executor has just been forked: it does not know its parent yet, but already holds the lock.
     stopped_server.start(wait_until_ready=False)
     wait_until(lambda: executors_of(stopped_server.data_dir), "the executor starts", pause_s=0.001)
     stopped_server.kill()
@@ -51,7 +51,7 @@ def test_a_server_killed_while_its_executor_starts_leaves_none_behind(stopped_se
 @ON_SQLITE_ONLY
 def test_a_server_waits_for_one_that_is_just_going_down(server: Server) -> None:
     executor = executor_of(server)
-    # A stopped process cannot end; it stands for a server that takes its time.
+    # A stopped process cannot end; it stands for a server that is slow to end.
     executor.suspend()
     server.process.terminate()
     next_server = Server(server.log_path.parent)
@@ -72,7 +72,7 @@ def test_the_database_is_not_upgraded_under_a_running_server(server: Server) -> 
     server.stop()
     upgraded = run_command("db", "upgrade", "--data-dir", str(server.data_dir))
     assert upgraded.returncode == 0
-    assert "at revision 0004" in upgraded.stdout
+    assert "at revision 0005" in upgraded.stdout
 
 
 def test_the_database_of_a_new_directory_is_made_by_the_upgrade(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_database_of_a_new_directory_is_made_by_the_upgrade(tmp_path: Path) 
 def test_an_executor_without_its_server_ends_by_itself(stopped_server: Server) -> None:
     stopped_server.data_dir.mkdir()
     command = [sys.executable, "-m", "evalhaven", "executor", "--data-dir", str(stopped_server.data_dir)]
-    # Process 1 is alive and not the parent, as it is for an executor whose server died while it started.
+    # Process 1 is alive and not the parent, as for an executor whose server died while it started.
     orphan = subprocess.run([*command, "--parent", "1"], stdin=subprocess.DEVNULL, timeout=60, check=False)
     assert orphan.returncode == 1
     wait_until(lambda: not executors_of(stopped_server.data_dir), "the orphan is gone")
@@ -93,7 +93,7 @@ def test_an_executor_without_its_server_ends_by_itself(stopped_server: Server) -
 
 @ON_SQLITE_ONLY
 def test_an_executor_that_outlives_its_server_leaves_the_log_of_the_database(server: Server) -> None:
-    # The socket of a server that is killed ends before the kernel kills its executor; here that takes for ever.
+    # The socket of a killed server ends before the kernel kills its executor; here the kernel never does.
     server.stop()
     ours, executors = socket.socketpair()
     command = [sys.executable, "-m", "evalhaven", "executor", "--data-dir", str(server.data_dir)]

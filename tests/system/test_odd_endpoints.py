@@ -1,4 +1,4 @@
-"""Runs at endpoints that are not there, answer what is of no use, or repeat secrets: what it costs, what is said."""
+"""Runs at endpoints that are down, answer nothing useful or repeat secrets: what that costs, and what is reported."""
 
 import socket
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ JUDGE: JsonObject = {
 
 
 class OddEndpoint(LoopbackServer):
-    """Writes the same bytes whatever it is asked, then ends the connection; {echo} is what it was sent."""
+    """Answers every request with the same bytes, then ends the connection; {echo} stands for what it was sent."""
 
     def __init__(self, reply: bytes) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class OddEndpoint(LoopbackServer):
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Return a port of loopback that nobody listens at and nobody else gets."""
+    """Return a loopback port on which nothing listens and that nothing else gets."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]

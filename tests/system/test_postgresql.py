@@ -1,4 +1,4 @@
-"""PostgreSQL goes away, or its disk is full: runs pause and go on by themselves, and count every item once."""
+"""PostgreSQL goes away, or its disk is full: runs pause and continue by themselves, and count every item once."""
 
 import os
 import pwd
@@ -27,7 +27,7 @@ _FORCES = (signal.SIGQUIT, signal.SIGINT, signal.SIGTERM)
 @pytest.fixture(scope="module")
 def durable_postgres() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server of this module's own, which keeps what it committed."""
-    # A smart shutdown would wait for the pools of connections, which nobody closes.
+    # A smart shutdown would wait for the connection pools, which nothing closes.
     with PostgresServer(is_durable=True).running() as server:
         yield server
 
@@ -66,7 +66,7 @@ def test_a_run_goes_on_by_itself_whenever_postgresql_is_restarted(
     for number in range(SIZES.postgresql_restarts):
         stored = client.wait_for_items(eval_id, run_id, stored + 200)["result_counts"]["total"]
         assert stored < SIZES.kill_items, "the run ended before PostgreSQL was restarted as often as it should be"
-        # As by a crash, by `pg_ctl stop` and by `pg_ctl restart -m smart` cut short.
+        # As after a crash, `pg_ctl stop`, and an interrupted `pg_ctl restart -m smart`.
         durable_postgres.stop(_FORCES[number % 2])
         path = f"/v1/evals/{eval_id}/runs/{run_id}"
         refused = client.get(path)

@@ -23,7 +23,7 @@ from tests.system.inside import executors_of, has_ended
 OBJECT = {"type": "object"}
 ONE = "def grade(sample, item):\n    return 1.0\n"
 CRASH_EVERY = 1000
-# A second on a machine that is not busy; the kernel ends them, and it too must get its turn.
+# A second on an idle machine; the kernel ends them, and it too must get its turn.
 _GONE_WITHIN_S = 5.0
 _PATIENCE_S = 110.0
 
@@ -53,7 +53,7 @@ def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """Return a server of each tier in turn, with two environments of libraries and a corpus."""
     tier: Tier = request.param
     require_tier(tier)
-    # Users without privileges can enter it, which they cannot pytest's own.
+    # Unprivileged users can enter it, unlike pytest's own directory.
     with tempfile.TemporaryDirectory(prefix="evalhaven-libraries-") as readable:
         directory = Path(readable)
         directory.chmod(0o755)
@@ -102,7 +102,7 @@ def test_the_image_tag_picks_an_environment(isolated: TierServer) -> None:
 
 
 def test_scratch_directories_go_with_their_server(tmp_path: Path) -> None:
-    # Hosts have users of their own where root starts them, and pytest's directories are closed to those.
+    # If root starts hosts, they have users of their own, to whom pytest's directories are closed.
     with tempfile.TemporaryDirectory(prefix="evalhaven-scratch-") as directory:
         Path(directory).chmod(0o755)
         server = Server(tmp_path, TMPDIR=directory)
@@ -116,7 +116,7 @@ def test_scratch_directories_go_with_their_server(tmp_path: Path) -> None:
             end()
             if end == server.stop:
                 assert list(Path(directory).iterdir()) == []
-        # What a killed server left, the next one removes.
+        # The next server removes what a killed one left behind.
         server.start()
         server.stop()
 
@@ -154,7 +154,7 @@ def test_no_host_outlives_a_killed_server(isolated: TierServer, say: Say) -> Non
 
 
 def spinning_hosts(executor: psutil.Process) -> int:
-    """Return how many processes below the executor use a processor."""
+    """Return how many processes below the executor are using a processor."""
     count = 0
     for process in executor.children(recursive=True):
         try:
@@ -269,8 +269,8 @@ def test_the_doctor_of_graders_compares_with_the_image(tmp_path: Path) -> None:
     assert "of which as in the hosted image: numpy 2.2.4." in shown.stdout
     assert "sqlparse is 0.4.0; the hosted image has 0.5.3." in shown.stdout
     assert "scipy is missing; the hosted image has 1.15.2." in shown.stdout
-    assert "old: made for another version of Python" in shown.stdout
-    assert "has corpora/stopwords; it lacks tokenizers/punkt" in shown.stdout
+    assert "old: made for a version of Python other than" in shown.stdout
+    assert "has corpora/stopwords; missing: tokenizers/punkt" in shown.stdout
 
 
 def test_the_doctor_names_a_tier_that_is_asked_for_in_vain(tmp_path: Path) -> None:

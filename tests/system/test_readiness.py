@@ -1,4 +1,4 @@
-"""`/readyz` tells whether work can be done now, and is right again by itself."""
+"""`/readyz` tells whether work can be done now, and recovers by itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.system.inside import executor_of, executors_of
 
 
 def told(client: Client) -> dict[str, Any]:
-    """Return what /readyz says, which must fit its status."""
+    """Return what /readyz says, which must match its status."""
     answer = client.get("/readyz")
     body: dict[str, Any] = answer.json()
     assert answer.status_code == (503 if body["reasons"] else 200)
@@ -28,7 +28,7 @@ def test_an_executor_that_stands_still_is_noticed_and_so_is_its_return(server: S
     executor.suspend()
     try:
         wait_until(lambda: told(client)["executor"] == "not_responding", "it is told that the executor is silent")
-        assert "is silent for" in told(client)["reasons"][0]
+        assert "has been silent for" in told(client)["reasons"][0]
         assert client.get("/healthz").status_code == 200
     finally:
         executor.resume()
@@ -60,7 +60,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_until_there_is_room(
 ) -> None:
     server = stopped_server
     server.start()
-    # Killed at whatever moment, server and executor leave the log of the database as it is.
+    # Whenever they are killed, server and executor leave the database's log as it is.
     server.kill()
     wait_until(lambda: not executors_of(server.data_dir), "the executor is gone")
     assert {"evalhaven.db-shm", "evalhaven.db-wal"} <= {path.name for path in disk.iterdir()}
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_until_there_is_room(
     ballast.unlink()
     server.wait_until_ready()
 
-    # Closed in good order, the database has to make its log anew and cannot: the start says that this is all.
+    # After a clean shutdown the database has to create its log again and cannot: the start says that this is all.
     server.stop()
     ballast = fill(disk)
     refused = run_command("serve", "--port", str(server.port), "--data-dir", str(server.data_dir))

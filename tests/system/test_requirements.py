@@ -1,4 +1,4 @@
-"""Every lock is installed as the complete list it is, whatever has appeared since it was made.
+"""Every lock is installed as the complete list that it is, whatever has been published since.
 
 The commands are those that `make` runs. They are run by the oldest pip that a supported Python brings along, against
 an index that has each package in its locked version and in a newer one, both with the real dependencies.
@@ -38,18 +38,18 @@ class Install:
 
     @property
     def target(self) -> Path | None:
-        """Return the directory that it fills, where that is not the environment."""
+        """Return the directory that it fills, if that is not the environment."""
         return Path(self.arguments[self.arguments.index("--target") + 1]) if "--target" in self.arguments else None
 
     def reading(self, locks: Sequence[Path]) -> list[str]:
-        """Return its arguments with other files as its locks."""
+        """Return its arguments with other files as locks."""
         others = iter(locks)
         return [str(next(others)) if Path(each) in self.locks else each for each in self.arguments]
 
 
 @pytest.fixture(scope="module")
 def installs(repository: Path) -> list[Install]:
-    """Return what `make` installs from locks, as it says itself."""
+    """Return what `make` says that it installs from locks."""
     command = ["make", "--dry-run", "--always-make", ".venv/.installed-clients"]
     said = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True, timeout=60).stdout
     found: list[Install] = []
@@ -119,7 +119,7 @@ def make_index(repository: Path, index: Path, install: Install) -> list[Path]:
 
 
 def run_oldest_pip(repository: Path, index: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Let the oldest pip say what it would install into an environment that has nothing, as JSON on its output."""
+    """Ask the oldest pip what it would install into an empty environment; it prints JSON."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
     environment = {
         **kept,

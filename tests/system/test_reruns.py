@@ -1,4 +1,4 @@
-"""Runs that are tried again after an outage and graded again, killed on the way; and the rate of grading again."""
+"""Runs that are tried again after an outage or graded again, and killed meanwhile; and the rate of regrading."""
 
 import random
 import time
@@ -20,7 +20,7 @@ _IN_FLIGHT = 50
 
 
 def errors_and_items(server: Server, run_id: str) -> tuple[int, int]:
-    """Return how many errored items and how many items a run has, as it is stored."""
+    """Return how many errored items and how many items a run has in the database."""
     with watch_of(server) as watch:
         key = watch.run_key(run_id)
         statuses = watch.recount(key).statuses
@@ -60,7 +60,7 @@ def test_a_run_is_made_whole_after_an_outage_and_graded_again_whatever_is_killed
     ):
         eval_id, run_id = start_sampled(client, tmp_path, count)
         client.wait_for_items(eval_id, run_id, count // 3)
-        # Whoever is fast has not got the last answers yet, and gets no more.
+        # A fast run does not have the last answers yet, and gets no more.
         upstream.change(gone_s=_GONE_S, hold_after=0)
         failed = client.wait_for_end(eval_id, run_id)
         left = errors_and_items(server, run_id)
@@ -113,5 +113,5 @@ def test_grading_again_takes_about_as_long_as_grading_did(
         assert (run["status"], run["result_counts"]["total"]) == ("completed", count)
     graded_s, regraded_s = min(took_s[0::2]), min(took_s[1::2])
     say(f"{count:,} items: jsonl {count / graded_s:,.0f}/s, graded again {count / regraded_s:,.0f}/s")
-    # Machines pause, small runs are mostly their beginning: far from the same is a mistake.
+    # Machines pause, and small runs consist mostly of their start: only a large difference is a mistake.
     assert regraded_s < 3 * graded_s + 2

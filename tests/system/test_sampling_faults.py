@@ -1,4 +1,4 @@
-"""Runs over an upstream that fails in every way, and runs that are killed while calls are under way."""
+"""Runs over an upstream that fails in every way, and runs that are killed while calls are in flight."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.system.killing import end_after_kills
 from tests.system.watch import watch_of
 
 _IN_FLIGHT = 100
-# Finished and not stored: a batch that is being stored and one that is gathered, of each chunk under way.
+# Finished but not stored: for each chunk in progress, a batch that is being stored and one that is filling.
 _UNSTORED = 3 * 2 * 256
 CRITERIA: list[JsonObject] = [
     {
@@ -31,7 +31,7 @@ _SCHEMA = {"type": "object", "required": ["n"]}
 
 
 def asked_items(count: int) -> Iterator[JsonObject]:
-    """Yield items of which every fifth expects another answer than it gets."""
+    """Yield items; every fifth expects an answer other than the one it gets."""
     for n in range(count):
         yield {"n": n, "answer": f"a{n}", "expected": "no" if n % 5 == 0 else f"a{n}"}
 
@@ -59,7 +59,7 @@ def start_sampled(client: Client, directory: Path, count: int, **options: Any) -
 
 
 def assert_whole(server: Server, run: JsonObject, count: int) -> None:
-    """Check that each item was stored once with its own answer, and that counts and tokens are those of the rows."""
+    """Check that each item was stored once with its own answer, and that counts and tokens match the rows."""
     counts = run["result_counts"]
     assert (run["status"], counts["total"], counts["errored"]) == ("completed", count, 0), run
     with watch_of(server) as watch:
@@ -68,7 +68,7 @@ def assert_whole(server: Server, run: JsonObject, count: int) -> None:
         tokens = watch.value("SELECT sum(tokens) FROM output_items WHERE run_key = ?", key)
     assert recount.positions == set(range(count))
     assert (counts["passed"], counts["failed"], counts["errored"]) == recount.statuses
-    # A fifth expects what it does not get: whoever got the answer of another item would not pass either.
+    # A fifth expects what it does not get; an item with another item's answer would not pass either.
     assert counts["failed"] == len(range(0, count, 5))
     [usage] = run["per_model_usage"]
     assert (usage["invocation_count"], usage["total_tokens"]) == (count, tokens)
@@ -104,7 +104,7 @@ def test_every_fault_of_an_upstream_costs_time_and_no_item(
 
         assert_whole(server, run, count)
         assert set(upstream.answered()) == {prompt_of(n) for n in range(count)}
-        # An answer that came too late or was lost on its way is asked for again; no other one is.
+        # Answers that came too late or were lost on the way are asked for again; no others are.
         lost = sum(stats["by_status"].get(fault, 0) for fault in ("client_left", "reset", "cut", "invalid"))
         assert stats["answered"] - count <= lost + _IN_FLIGHT
         assert {"429", "500", "reset", "cut", "invalid"} <= stats["by_status"].keys()

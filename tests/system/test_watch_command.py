@@ -1,4 +1,4 @@
-"""`evalhaven watch` as a user runs it: without a server, over its restart, on a terminal, interrupted."""
+"""`evalhaven watch` as a user runs it: without a server, across its restart, on a terminal, interrupted."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ ENDED: dict[str, Any] = {"status": "completed", "ended_at": STARTED_AT + 50}
 
 @contextlib.contextmanager
 def standing_in(answers: Sequence[Answer]) -> Generator[str]:
-    """Serve the answers one after another, the last one again and again; yield the address."""
+    """Serve the answers one after another, repeating the last one; yield the address."""
     left = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -71,10 +71,10 @@ def inherited() -> dict[str, str]:
 
 
 class Watching:
-    """A watching command under way, and what it has printed so far.
+    """A running `evalhaven watch`, and what it has printed so far.
 
     Args:
-        arguments: What stands after `evalhaven watch`.
+        arguments: What follows `evalhaven watch`.
         is_on_terminal: Give it a terminal instead of a pipe.
         environment: Variables beyond those of the tests' own process.
     """
@@ -102,13 +102,13 @@ class Watching:
         assert holds(self.output), f"not shown: {what}\n{self.output}"
 
     def end(self) -> int:
-        """Return the exit status, once it has ended."""
+        """Return the exit status once the command has ended."""
         status = self.process.wait(PATIENCE_S)
         self._reader.join()
         return status
 
     def _read(self, descriptor: int) -> None:
-        # The end of a terminal is an error.
+        # Reading past the end of a terminal is an error.
         with contextlib.suppress(OSError):
             while block := os.read(descriptor, 4096):
                 self._output += block
@@ -117,7 +117,7 @@ class Watching:
 
 @contextlib.contextmanager
 def watching(*arguments: str, is_on_terminal: bool = False, **environment: str) -> Generator[Watching]:
-    """Watch, and let nothing outlive the test."""
+    """Run the command, which does not outlive the test."""
     found = Watching(*arguments, is_on_terminal=is_on_terminal, **environment)
     try:
         yield found
@@ -170,9 +170,9 @@ def test_a_run_that_stands_still_is_watched_until_a_server_takes_it_up(
     eval_id, run_id = start_run(client, tmp_path)
     client.wait_for_items(eval_id, run_id)
     server.kill()
-    # The data directory stays free for the server that is to come.
+    # The data directory stays free for a server to start.
     with watching(run_id, "--data-dir", str(server.data_dir), "--interval", "0.2") as watched:
-        watched.wait_for(lambda output: "no server works on the data directory; start one" in output, "the lack")
+        watched.wait_for(lambda output: "no server is running on the data directory; start one" in output, "no server")
         assert "in_progress" in watched.output.splitlines()[0]
         server.restart()
         client.wait_for_end(eval_id, run_id)
@@ -197,7 +197,7 @@ def test_a_run_is_watched_at_the_server_of_the_data_directory_whatever_its_datab
 ) -> None:
     eval_id, run_id = start_run(client, tmp_path, 10)
     client.wait_for_end(eval_id, run_id)
-    # The shell knows nothing of the database.
+    # The shell does not know about the database.
     watched = run_command("watch", run_id, "--data-dir", str(server.data_dir))
 
     assert (watched.returncode, watched.stderr) == (0, "")
@@ -218,7 +218,7 @@ def test_only_flags_make_a_failure_of_a_run_that_completed() -> None:
         "--fail-on-error": 1,
         "--once --fail-on-error": 1,
     }
-    # Why stands beside the figures, which a program reads.
+    # The reason is printed apart from the figures, which a program reads.
     assert all(json.loads(watched.stdout)["errored"] == 3 for watched in found.values())
     assert found["--fail-under 0.3"].stderr == ""
     assert found["--fail-under 0.4"].stderr == (
@@ -241,7 +241,7 @@ def test_a_value_that_makes_no_sense_is_refused_before_anybody_is_asked(argument
     watched = run_command("watch", "evalrun_1", "--url", "http://127.0.0.1:1", *arguments)
 
     assert watched.returncode == 2
-    assert f"Invalid value for '{arguments[0]}': '{arguments[1]}' is no number " in watched.stderr
+    assert f"Invalid value for '{arguments[0]}': '{arguments[1]}' is not a number " in watched.stderr
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -318,10 +318,10 @@ def test_a_reader_that_goes_away_ends_watching_without_a_traceback() -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((200, {"object": "list"}), "is no run of Evalhaven"),
+        ((200, {"object": "list"}), "is not a run of Evalhaven"),
         ((401, {"error": {"message": "No [/key]."}}), "answers 401: No [/key]."),
         ((302, "elsewhere"), "answers 302: "),
-        ((200, "<html><title>Welcome</title></html>"), "is no run of Evalhaven: an HTML page."),
+        ((200, "<html><title>Welcome</title></html>"), "is not a run of Evalhaven: an HTML page."),
         ((403, "<html><script>x()</script><body>Denied &amp; logged</body></html>"), "answers 403: Denied & logged\n"),
     ],
 )
@@ -351,14 +351,14 @@ def test_the_help_says_what_the_exit_status_means() -> None:
         "1 it failed",
         "3 it was canceled",
         "4 its server",
-        "130 the watching was interrupted",
+        "130 interrupted",
     )
     for part in parts:
         assert part in " ".join(shown.stdout.split())
 
 
 def screen_of(output: str) -> list[str]:
-    """Return the lines that a terminal shows after an output, for the few controls that a block is drawn with."""
+    """Return the lines that a terminal shows after an output; it knows the few controls that draw a block."""
     lines = [""]
     row = 0
     for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", output):

@@ -1,4 +1,4 @@
-"""`evalhaven watch` on a run that calls a model: a scripted one, which is slow, fails now and then, and has a price."""
+"""`evalhaven watch` on a run that calls a scripted model, which is slow, fails now and then, and has a price."""
 
 import json
 from collections.abc import Iterator

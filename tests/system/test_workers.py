@@ -1,4 +1,4 @@
-"""Worker processes end with the executor that started them, also when it is killed; the run goes on without harm."""
+"""Worker processes end with the executor that started them, even if it is killed; the run goes on unharmed."""
 
 import json
 import time
@@ -40,7 +40,7 @@ def workers_of(executor: psutil.Process) -> list[psutil.Process]:
 
 
 def busy_workers(server: Server) -> list[psutil.Process]:
-    """Return the workers of a server once one of them computes."""
+    """Return the workers of a server once one of them is busy."""
     executor = executor_of(server)
     wait_until(lambda: any(sum(worker.cpu_times()[:2]) > 0.5 for worker in workers_of(executor)), "a worker computes")
     return workers_of(executor)

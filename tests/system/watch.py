@@ -29,7 +29,7 @@ class RunState:
 
 @dataclass(frozen=True)
 class Recount:
-    """What the stored output items of a run add up to: passed, failed, errored, and the same for each criterion."""
+    """The sums over a run's stored output items: passed, failed, errored, and the same for each criterion."""
 
     positions: set[int]
     statuses: tuple[int, int, int]
@@ -38,7 +38,7 @@ class Recount:
 
 
 class Watch(ABC):
-    """The database of a server; holding the lock of all writers stands the server still at a known state."""
+    """The database of a server; holding its write lock freezes the server in a known state."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -59,15 +59,15 @@ class Watch(ABC):
 
     @abstractmethod
     def version(self) -> object:
-        """Return what changes with every commit of another connection."""
+        """Return a value that changes with every commit of another connection."""
 
     @abstractmethod
     def try_to_lock(self) -> bool:
-        """Take the lock of all writers if no write is under way: until `unlock` the server commits nothing."""
+        """Take the write lock if no write is in progress: until `unlock` the server commits nothing."""
 
     @abstractmethod
     def unlock(self) -> None:
-        """Give the lock back, having written nothing."""
+        """Release the lock without writing anything."""
 
     @abstractmethod
     def change(self, statement: str, *values: object) -> None:
@@ -79,7 +79,7 @@ class Watch(ABC):
 
     @abstractmethod
     def has_waiting_writers(self) -> bool:
-        """Tell whether somebody has begun to write already, and waits for the lock."""
+        """Tell whether another connection has already begun to write, and waits for the lock."""
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
@@ -94,7 +94,7 @@ class Watch(ABC):
         return self.value("SELECT key FROM runs WHERE public_id = ?", run_id)
 
     def run_state(self, run_key: int) -> RunState:
-        """Return the state of a run, by one query: a consistent one."""
+        """Return the state of a run, which is consistent because it comes from one query."""
         query = """
             SELECT status, items_planned, passed + failed + errored,
                    (SELECT count(*) FROM chunks WHERE run_key = runs.key)
@@ -143,7 +143,7 @@ class SqliteWatch(Watch):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        # Nothing here ever waits: whoever wants the lock asks again.
+        # Nothing here ever waits for the lock; callers ask again.
         self._database = sqlite3.connect(server.database_path, isolation_level=None, timeout=0)
 
     def close(self) -> None:
@@ -174,7 +174,7 @@ class SqliteWatch(Watch):
         return has_open(process, self._server.database_path)
 
     def has_waiting_writers(self) -> bool:
-        return False  # a transaction takes the lock first of all, or does not begin
+        return False  # a transaction begins by taking the lock, or does not begin
 
 
 class PostgresqlWatch(Watch):
@@ -185,7 +185,7 @@ class PostgresqlWatch(Watch):
         url: Its database.
     """
 
-    # Not projects: a server that starts locks its row, and starts while the others are locked.
+    # Not projects: a server locks its row when it starts, and must be able to start while the others are locked.
     _TABLES = "evals, runs, files, chunks, output_items, events, idempotency_keys"
 
     def __init__(self, server: Server, url: str) -> None:
@@ -213,9 +213,9 @@ class PostgresqlWatch(Watch):
     def try_to_lock(self) -> bool:
         try:
             self._database.execute("BEGIN")
-            # In the queue for a moment: an executor that writes all the time would never be caught without a wait.
+            # Wait in the queue for a moment: an executor that writes all the time would never be caught otherwise.
             self._database.execute("SET LOCAL lock_timeout = '100ms'")
-            # Readers pass; who writes, or locks a row in order to, does not.
+            # This admits readers, but neither writers nor those who lock a row in order to write.
             self._database.execute(f"LOCK TABLE {self._TABLES} IN EXCLUSIVE MODE".encode())
         except psycopg.errors.LockNotAvailable:
             self._database.execute("ROLLBACK")

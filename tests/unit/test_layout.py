@@ -34,6 +34,15 @@ def imported_names(path: Path) -> list[str]:
     return [name for name in names if name.partition(".")[0] == "evalhaven"]
 
 
+def written_tables(path: Path) -> set[str]:
+    """Return the tables in which a module of queries inserts, changes or deletes rows."""
+    calls = [each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Call)]
+    writing = {"insert": 0, "update": 0, "delete": 0, "insert_new": 1}  # which argument is the table
+    by_name = [(call.func.id, call.args) for call in calls if isinstance(call.func, ast.Name)]
+    tables = [args[writing[name]] for name, args in by_name if name in writing]
+    return {table.id for table in tables if isinstance(table, ast.Name)}
+
+
 def test_requirements_name_no_host(repository: Path) -> None:
     files = [path for path in (repository / "requirements").iterdir() if path.is_file()]
     assert files
@@ -99,6 +108,17 @@ def test_packages_import_nothing_of_their_own(repository: Path) -> None:
     importing = [path for path in list_sources(repository) if path.name == "__init__.py" and imported_names(path)]
 
     assert importing == []
+
+
+def test_every_module_that_writes_runs_is_closed_to_routes(repository: Path) -> None:
+    of_runs = {"evals", "runs", "chunks", "run_secrets", "output_items"}
+    modules = (repository / "src" / "evalhaven" / "storage").glob("*.py")
+    writing = {f"evalhaven.storage.{path.stem}" for path in modules if written_tables(path) & of_runs}
+    linter = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["importlinter"]
+    of_api = [each for each in linter["contracts"] if each.get("source_modules") == ["evalhaven.api"]]
+
+    assert "evalhaven.storage.run_writes" in writing
+    assert writing == {module for each in of_api for module in each["forbidden_modules"]}
 
 
 def test_source_files_can_be_held_in_the_head(repository: Path) -> None:

@@ -12,7 +12,7 @@ _DOUBLED = re.compile(r"(/openai/v1|/openai|/v1)((?:/openai|/v1)+)(?=/|$)")
 
 
 def allowed_methods(application: FastAPI, path: str) -> str:
-    """Return the methods of a path as the header `Allow` has them; empty where nothing is served."""
+    """Return the methods of a path as in the header `Allow`; empty if nothing is served there."""
     found = [method for method in _METHODS if _is_served(application, method, path)]
     if not found:
         return ""
@@ -20,9 +20,9 @@ def allowed_methods(application: FastAPI, path: str) -> str:
 
 
 def hint_for(application: FastAPI, path: str) -> str:
-    """Return what is wrong with an unknown path, and the cure, where a base address was put together wrongly.
+    """Return what is wrong with an unknown path, and the cure, if a base address was put together wrongly.
 
-    Programs add a part of the path by themselves, and some of them add `/v1` to an address that ends in it.
+    Programs add part of the path themselves, and some add `/v1` to an address that ends in it.
     """
     plain = re.sub(r"//+", "/", path)
     if doubled := _DOUBLED.match(plain):

@@ -46,7 +46,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(pages.router)
     install_error_handlers(application)
     install_documents(application)
-    # The last one added is the outermost.
+    # The last middleware added is the outermost.
     application.add_middleware(HeadRequests)
     application.add_middleware(PathAliases)
     application.add_middleware(OriginGuard, allowed_origins=services.config.allowed_origins)

@@ -1,4 +1,4 @@
-"""Receiving request bodies: bounded, and to disk where they may be large."""
+"""Receiving request bodies: bounded, and written to disk if they may be large."""
 
 import contextlib
 from collections.abc import AsyncGenerator
@@ -22,8 +22,8 @@ async def read_document(request: Request, max_bytes: int) -> JsonValue:
     """Return the JSON body of a request that carries no rows.
 
     Raises:
-        RequestTooLargeError: It is over the limit, or over 16 MB.
-        InvalidRequestError: It is not JSON.
+        RequestTooLargeError: The body is over the limit, or over 16 MB.
+        InvalidRequestError: The body is not JSON.
     """
     return parse_body(await read_body(request, max_bytes))
 
@@ -32,7 +32,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     """Return the body of a request that carries no rows.
 
     Raises:
-        RequestTooLargeError: It is over the limit, or over 16 MB.
+        RequestTooLargeError: The body is over the limit, or over 16 MB.
     """
     body = bytearray()
     async for block in body_blocks(request, min(max_bytes, DOCUMENT_BYTES)):
@@ -44,7 +44,7 @@ def parse_body(body: bytes) -> JsonValue:
     """Return the JSON value of a body.
 
     Raises:
-        InvalidRequestError: It is not JSON.
+        InvalidRequestError: The body is not JSON.
     """
     try:
         return jsontext.parse_received(body)
@@ -57,7 +57,7 @@ async def spooled_body(request: Request, spool_dir: Path, max_bytes: int) -> Asy
     """Receive a body that may be large: a small one in memory, a larger one in a file that is mapped.
 
     Raises:
-        RequestTooLargeError: It is over the limit.
+        RequestTooLargeError: The body is over the limit.
     """
     with open_spool(spool_dir) as spool:
         head = bytearray()
@@ -78,8 +78,8 @@ async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]
     """Yield a request's body as it arrives.
 
     Raises:
-        RequestTooLargeError: It is over the limit, by its declared or by its real length.
-        UnreadableEncodingError: It is compressed or otherwise encoded.
+        RequestTooLargeError: The declared or the actual length is over the limit.
+        UnreadableEncodingError: The body is compressed or otherwise encoded.
     """
     refuse_codings("Content-Encoding", request.headers.getlist("content-encoding"), _COMPRESSIONS)
     refuse_codings("Transfer-Encoding", request.headers.getlist("transfer-encoding"), _COMPRESSIONS)
@@ -95,18 +95,18 @@ async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]
 
 
 def refuse_codings(header: str, values: list[str], codings: frozenset[str]) -> None:
-    """Refuse what is not sent as it is.
+    """Refuse content that is sent encoded.
 
-    A small compressed body may be a huge one, so that it would have to be unpacked with a limit of its own; the SDKs
+    A small compressed body may unpack to a huge one, so unpacking would need a limit of its own; the SDKs
     compress nothing.
 
     Args:
         header: The header that names codings.
-        values: What it says, as often as it was sent.
+        values: Its values, one for each time it was sent.
         codings: The codings that change the bytes.
 
     Raises:
-        UnreadableEncodingError: One of them was used.
+        UnreadableEncodingError: One of these codings was used.
     """
     named = [coding.strip().lower() for value in values for coding in value.split(",")]
     if used := [coding for coding in named if coding in codings]:

@@ -1,6 +1,6 @@
-"""Limits on connections: how long a request may take to arrive, how large its head may be, how slow a reader.
+"""Limits on connections: how long a request may take to arrive, how large its head may be, how slow a reader may be.
 
-uvicorn bounds idle connections only, so its protocol is extended: once a second each connection is looked at. Without
+uvicorn bounds idle connections only, so its protocol is extended: each connection is checked once a second. Without
 this a few thousand connections that send a byte now and then would occupy the server for good.
 """
 
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 _TICK_S = 1.0
 _BODY_BYTES_A_SECOND = 4096
 _STUCK_WRITE_S = 60.0
-# What arrives is parsed in pieces, so that a head is known to be too large at most one piece later.
+# What arrives is parsed in pieces, so a head that is too large is noticed one piece late at most.
 _PIECE_BYTES = 16 * 1024
 _ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
 
@@ -37,17 +37,17 @@ class ConnectionLimits:
 
 
 class _HeadTooLargeError(Exception):
-    """Ends the parser's work on what has been refused."""
+    """Stops the parser once a request has been refused."""
 
 
 class GuardedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with limits; `guarded_protocol` makes the class for given ones."""
+    """uvicorn's HTTP protocol with limits; `guarded_protocol` makes the class for given limits."""
 
     limits = ConnectionLimits()
     new_request_id: Callable[[], str]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head."""
+        """Start waiting for the first head."""
         super().connection_made(transport)
         self._head_started: float | None = self.loop.time()
         self._head_bytes = 0
@@ -64,7 +64,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._tick = self.loop.call_later(_TICK_S, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop looking."""
+        """Stop checking the connection."""
         self._tick.cancel()
         super().connection_lost(exc)
 
@@ -98,20 +98,20 @@ class GuardedHttpProtocol(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
                 piece, self._declined = self._declined + piece[offer.args[0] :], b""
             except httptools.HttpParserError:
-                self._refuse(400, "This is no HTTP request: it is malformed, or its length is not clear.")
+                self._refuse(400, "This is not an HTTP request: it is malformed, or its length is not clear.")
                 return
             else:
                 return
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the head, which may come in one piece with the end of the request before."""
+        """Start waiting for the head, which may arrive together with the end of the previous request."""
         super().on_message_begin()
         self._head_size = 0
         if self._is_between_requests:
             self._begin_head()
 
     def on_url(self, url: bytes) -> None:
-        """Count what was received of the target."""
+        """Count the received bytes of the target."""
         self._head_size += len(url)
         super().on_url(url)
 
@@ -125,10 +125,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body.
+        """Start waiting for the body.
 
         Raises:
-            _HeadTooLargeError: The head came whole, and is too large.
+            _HeadTooLargeError: The whole head has arrived and is too large.
         """
         if self._head_size > self.limits.head_bytes:
             self._refuse_head()
@@ -143,14 +143,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._is_reading_body, self._body_seconds, self._body_bytes, self._trailer_bytes = True, 0.0, 0, 0
 
     def on_message_complete(self) -> None:
-        """Begin to wait for the next request; uvicorn bounds how long."""
+        """Start waiting for the next request; uvicorn limits for how long."""
         if self._declined:
             return
         self._is_reading_body, self._is_between_requests = False, True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or end with what the next one is refused with."""
+        """Go on with the next request, or end the connection with its refusal."""
         super().on_response_complete()
         if self._refusal is not None:
             self._send_refusal(self._refusal)
@@ -167,7 +167,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._declined = b"\r\n".join([line, *(b"%s: %s" % header for header in kept), b"", b""])
 
     def _take_host_from_target(self, absolute: re.Match[bytes]) -> None:
-        """Let the host of `GET http://host/path` count instead of the header, as HTTP has it (RFC 9112, 3.2.2)."""
+        """Use the host of `GET http://host/path` instead of the header, as HTTP demands (RFC 9112, 3.2.2)."""
         host = (b"host", absolute[1])
         # In place: the scope holds this very list.
         self.headers[:] = [host if name == b"host" else (name, value) for name, value in self.headers]
@@ -177,7 +177,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self.url = rest if rest.startswith(b"/") else b"/" + rest
 
     def _look(self) -> None:
-        # Until the connection is lost: one that is closing may still have a reader that never reads.
+        # Until the connection is lost: even a closing one may have a reader that never reads.
         self._tick = self.loop.call_later(_TICK_S, self._look)
         unsent = self.transport.get_write_buffer_size()
         is_stuck = unsent > 0 and unsent >= self._unsent
@@ -194,7 +194,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def _is_head_late(self) -> bool:
         if self._head_started is not None and self.flow.read_paused:
-            # While we ourselves do not read, the client is not the slow one.
+            # While we do not read ourselves, the client is not the slow side.
             self._head_started = self.loop.time()
         started = self._head_started
         return started is not None and self.loop.time() - started > self.limits.header_timeout_s
@@ -234,7 +234,7 @@ def guarded_protocol(limits: ConnectionLimits, new_request_id: Callable[[], str]
 def _refusal(status: int, message: str, request_id: str) -> bytes:
     reason = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
     body = f'{{"error":{{"message":"{message}","type":"invalid_request_error","param":null,"code":null}}}}'
-    # Only what came too slowly can fare better the next time.
+    # Only a request that came too slowly can succeed on another attempt.
     retry = "true" if status == 408 else "false"  # noqa: PLR2004 - Request Timeout
     head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
     head += f"x-request-id: {request_id}\r\nx-should-retry: {retry}\r\nconnection: close\r\n"

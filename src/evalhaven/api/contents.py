@@ -15,7 +15,7 @@ from evalhaven.storage.blobs import BlobReader
 
 
 class BlobResponse(FileResponse):
-    """A blob, or the part of it that a header `Range` asks for; refusals have the form of all others."""
+    """A blob, or the part of it that a header `Range` asks for; refusals look like all others."""
 
     def __init__(self, blob: BlobReader, size_bytes: int, modified_at: float, filename: str) -> None:
         """Take over an open blob, which is closed at the end of the response.
@@ -29,7 +29,7 @@ class BlobResponse(FileResponse):
         status = os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, size_bytes, modified_at, modified_at, modified_at))
         super().__init__(
             "",  # there is no path
-            # Whatever was uploaded is never shown by a browser as a page of this server.
+            # A browser must never show an upload as a page of this server.
             headers={"x-content-type-options": "nosniff"},
             media_type="application/octet-stream",
             filename=filename,
@@ -39,7 +39,7 @@ class BlobResponse(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
-        # There is no path that a server could send by itself.
+        # There is no path whose file the server could send itself.
         extensions = {name: value for name, value in scope.get("extensions", {}).items() if name != _BY_PATH}
         try:
             await super().__call__({**scope, "extensions": extensions}, receive, send)
@@ -55,7 +55,7 @@ class BlobResponse(FileResponse):
         try:
             return super()._parse_range_header(http_range, file_size)
         except MalformedRangeHeader:
-            # HTTP has what cannot be understood ignored: no range is the whole file.
+            # HTTP says to ignore a range that cannot be understood: the whole file is sent.
             return []
         except RangeNotSatisfiable as error:
             message = f"The file has {file_size} bytes, and the header 'Range' asks for none of them."
@@ -66,7 +66,7 @@ _BY_PATH = "http.response.pathsend"
 
 
 class _AsyncReader:
-    """Reads a blob beside the event loop."""
+    """Reads a blob outside the event loop."""
 
     def __init__(self, blob: BlobReader) -> None:
         self._blob = blob

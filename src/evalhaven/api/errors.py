@@ -33,7 +33,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
 }
 _LATER = 503
 _RETRY_AFTER_S = 2
-# Errors quote what was sent, and that may be of any length.
+# Errors quote what was sent, which may have any length.
 _SHOWN_CHARS = 8_000
 _SHOWN_PARAM_CHARS = 1_000
 
@@ -50,7 +50,7 @@ def error_response(
 
     Args:
         status: HTTP status; from 500 the client should try again, below it should not.
-        message: What is wrong and how to mend it.
+        message: What is wrong and how to fix it.
         param: The parameter it is about.
         code: Short name of the kind of error.
         headers: More headers.
@@ -67,7 +67,7 @@ def _shown(text: str, chars: int) -> str:
 
 
 def install_error_handlers(application: FastAPI) -> None:
-    """Answer every foreseen exception in the envelope; `RequestRecord` answers the others."""
+    """Answer every expected exception in the envelope; `RequestRecord` answers the others."""
     application.add_exception_handler(EvalhavenError, _on_evalhaven_error)
     application.add_exception_handler(RequestError, _on_request_error)
     application.add_exception_handler(RequestValidationError, _on_validation_error)

@@ -21,7 +21,7 @@ def run_answer(grader: JsonObject, grade: Grade, seconds: float) -> JsonObject:
 
     Args:
         grader: The grader's document, with its name.
-        grade: The conclusion.
+        grade: Its grade.
         seconds: How long it took.
     """
     usage = dict(_usage(grade))
@@ -47,7 +47,7 @@ def run_answer(grader: JsonObject, grade: Grade, seconds: float) -> JsonObject:
 
 
 def _flags(grade: Grade) -> JsonObject:
-    """Return the flags in the order of the recorded answer."""
+    """Return the flags in the order of the answer recorded from the hosted API."""
     flags: JsonObject = {
         "formula_parse_error": False,
         "sample_parse_error": False,
@@ -89,7 +89,7 @@ def _raise_variables(flags: JsonObject, unresolved: tuple[str, ...]) -> None:
     flags["invalid_variable_error_details"] = f"no value for {', '.join(unresolved)}"
     if any(text.startswith("sample.output_json") for text in unresolved):
         flags["sample_parse_error"] = True
-        flags["sample_parse_error_details"] = "'model_sample' is no JSON, or has no such part"
+        flags["sample_parse_error_details"] = "'model_sample' is not JSON, or has no such part"
 
 
 def _raise_error(flags: JsonObject, error: ItemError) -> None:

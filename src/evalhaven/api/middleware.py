@@ -1,4 +1,4 @@
-"""What happens to every request: aliases of paths, HEAD, the check of its host, loops, its id, its one log line."""
+"""What happens to every request: aliases of paths, HEAD, the check of its host, loops, its id and its log line."""
 
 import re
 import time
@@ -26,7 +26,7 @@ class PathAliases:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Rewrite the path and pass on."""
+        """Rewrite the path and pass the request on."""
         if scope["type"] == "http":
             path = _ALIAS.sub("/v1", scope["path"])
             scope = {**scope, "path": path, "raw_path": path.encode()}
@@ -34,13 +34,13 @@ class PathAliases:
 
 
 class HeadRequests:
-    """Answer HEAD wherever GET is answered: with the same status and headers, and no body."""
+    """Answer HEAD wherever GET is answered, with the same status and headers and no body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a HEAD request on as GET and keep the body back."""
+        """Pass a HEAD request on as GET and withhold the body."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
@@ -51,7 +51,7 @@ class HeadRequests:
             elif not message.get("more_body", False):
                 await send({"type": "http.response.body", "body": b""})
 
-        # A range is one of a body. A file is handed over by its path, so that it is not read in vain.
+        # A range refers to a body. A file is handed over by its path, so that it is not read for nothing.
         headers = [(name, value) for name, value in scope["headers"] if name not in (b"range", b"if-range")]
         extensions: dict[str, Any] = {"http.response.pathsend": {}}
         asked: Scope = {**scope, "method": "GET", "headers": headers, "extensions": extensions}
@@ -66,7 +66,7 @@ class HostGuard:
         self._allowed_hosts = allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 421 where the request is not meant for this server, 400 where that is not clear, else pass on."""
+        """Answer 421 if the request is not meant for this server, 400 if that is unclear; else pass it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -93,7 +93,7 @@ class HostGuard:
 def _repeated(headers: Headers) -> str | None:
     for name in _SINGLE_HEADERS:
         values = headers.getlist(name)
-        # A proxy and this server could each go by another Host, so that not even an equal one is let through.
+        # A proxy and this server could each follow a different Host, so even equal ones are refused.
         if len(values) > 1 and (name == "Host" or len(set(values)) > 1):
             return name
     return None
@@ -106,7 +106,7 @@ class LoopGuard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 508 where the request comes from a run or a grader, else pass on."""
+        """Answer 508 if the request comes from a run or a grader; else pass it on."""
         if scope["type"] == "http" and HOP_HEADER in Headers(scope=scope):
             message = (
                 "This request was sent by Evalhaven to a model, but here is Evalhaven itself. Give the address of a "
@@ -127,7 +127,7 @@ class RequestRecord:
         self._log = structlog.get_logger("evalhaven.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on and record."""
+        """Pass the request on and record it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

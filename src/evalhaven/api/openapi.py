@@ -22,7 +22,7 @@ from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.runs import CreateEvalRunRequest
 
 EXTENSION_PATH = "/api/"
-"""Start of every path that is not the contract."""
+"""Prefix of every path that is not part of the contract."""
 
 _BODIES: dict[str, type[BaseModel]] = {
     "createEval": CreateEvalRequest,
@@ -62,7 +62,7 @@ _EXTENSION_DESCRIPTION = (
 
 
 def install_documents(application: FastAPI) -> None:
-    """Serve both documents, each made when it is first asked for."""
+    """Serve both documents; each is made when it is first requested."""
     application.openapi = cache(lambda: build_document(application))
     extension_text = cache(lambda: jsontext.render(build_extension_document(application)))
 
@@ -124,7 +124,7 @@ def _operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _add_schemas(document: dict[str, Any], models: list[type[BaseModel]]) -> None:
-    """Add the schemas of what no route declares, and remove those that FastAPI adds by itself."""
+    """Add the schemas of what no route declares, and remove those that FastAPI adds itself."""
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     schemas = document["components"]["schemas"]
     schemas.update(definitions["$defs"])
@@ -133,7 +133,7 @@ def _add_schemas(document: dict[str, Any], models: list[type[BaseModel]]) -> Non
 
 
 def _add_body(operation: dict[str, Any], bodies: Mapping[str, type[BaseModel]], *, is_required: bool) -> None:
-    """Add the request body, which routes read by themselves."""
+    """Add the request body, which routes read themselves."""
     body = bodies.get(operation["operationId"])
     if body is not None:
         schema = {"$ref": _REF.format(model=body.__name__)}
@@ -141,7 +141,7 @@ def _add_body(operation: dict[str, Any], bodies: Mapping[str, type[BaseModel]], 
 
 
 def _add_errors(operation: dict[str, Any], errors: Mapping[str, str]) -> None:
-    """Add the errors in their envelope; what a route says of one of them stays."""
+    """Add the errors in their envelope; a route's own description of an error stays."""
     responses = operation["responses"]
     responses.pop("422", None)
     error = {"application/json": {"schema": {"$ref": _REF.format(model="ErrorResponse")}}}
@@ -155,7 +155,7 @@ def _add_errors(operation: dict[str, Any], errors: Mapping[str, str]) -> None:
 
 
 def _extension_errors(method: str, operation: dict[str, Any]) -> dict[str, str]:
-    """Return the errors that an operation below `/api/` can have, as far as its method and parameters tell."""
+    """Return the errors that an operation below `/api/` can have, judging by its method and parameters."""
     errors = dict(_EXTENSION_ERRORS)
     if method == "get":
         del errors["403"]
@@ -170,5 +170,5 @@ def _add_retry_after(operation: dict[str, Any], status: str) -> None:
 
 
 def _names_object(parameter: dict[str, Any]) -> bool:
-    """Say whether a parameter leads to an object that may be gone: in the path, or made by an earlier request."""
+    """Tell whether a parameter names an object that may be gone: in the path, or made by an earlier request."""
     return parameter["in"] == "path" or parameter["name"] == "idempotency-key"

@@ -1,6 +1,6 @@
-"""Web pages of other origins: which of them may write, and what their browsers are told (CORS).
+"""Web pages of other origins: which may write, and what their browsers are told (CORS).
 
-Without keys the browser of whoever visits a page would be all that the page needs. Programs send no `Origin` and no
+As there are no keys, a page would need nothing but a visitor's browser. Programs send no `Origin` and no
 `Sec-Fetch-Site`; nothing changes for them.
 """
 
@@ -16,7 +16,7 @@ _PREFLIGHT_S = 600
 
 
 class OriginGuard:
-    """Take writes from pages of this server's own origins and of those that a setting names, from no others.
+    """Accept writes only from pages of this server's own origins and of those that a setting names.
 
     Args:
         app: What answers.
@@ -28,7 +28,7 @@ class OriginGuard:
         self._allowed_origins = allowed_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 where a page of another origin writes, tell browsers what is allowed, else pass on."""
+        """Answer 403 if a page of another origin writes, tell browsers what is allowed, and pass the rest on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

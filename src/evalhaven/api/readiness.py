@@ -1,4 +1,4 @@
-"""Whether work can be done now: what `/readyz` tells."""
+"""Whether the server can work now: what `/readyz` answers."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -18,18 +18,18 @@ from evalhaven.storage.projects import check_project, try_to_write
 _NEEDED_BYTES = 8 * 1024 * 1024  # a batch of items, and its log
 _TRIED_AGAIN_S = 5.0
 _FAILED_AGAIN_S = 1.0
-_WAITED_FOR_S = 1.0  # whoever probes has a time limit, often of a second or two
+_WAITED_FOR_S = 1.0  # probes have a time limit, often of a second or two
 _LONGEST_TRIAL_S = 10.0
 _LONGEST_READ_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorState:
-    """How the executor is.
+    """The state of the executor.
 
     Attributes:
-        name: In one word.
-        reason: Why it does no work just now; "" where it does.
+        name: The state in one word.
+        reason: Why it does no work now; "" if it does.
     """
 
     name: Literal["ok", "starting", "down", "not_responding", "crash_looping", "paused"]
@@ -37,13 +37,13 @@ class ExecutorState:
 
     @property
     def is_up(self) -> bool:
-        """Tell whether the process is there and answers, or will in a moment."""
+        """Tell whether the process is up and answers, or soon will."""
         return self.name not in ("down", "not_responding")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What `/readyz` tells: a word for each part, and why those that are not ok are not."""
+    """What `/readyz` answers: a word for each part, and why a part is not ok."""
 
     database: str = "ok"
     disk: str = "ok"
@@ -52,7 +52,7 @@ class Finding:
 
 
 class _Trial:
-    """Something that is tried where somebody asks; it may hang, which those who ask do not."""
+    """Something that is tried on request; if it hangs, those who ask do not."""
 
     def __init__(self, attempt: Callable[[], Awaitable[str | None]]) -> None:
         """Try nothing yet.
@@ -69,11 +69,11 @@ class _Trial:
 
     @property
     def under_way_s(self) -> float:
-        """Return for how many seconds it has been under way by now; 0: it is not."""
+        """Return for how many seconds an attempt has been under way; 0 if none is."""
         return 0.0 if self._began_at is None else time.monotonic() - self._began_at
 
     async def serve(self) -> None:
-        """Try when somebody asks, until canceled."""
+        """Try on request, until canceled."""
         while True:
             await self._wanted.wait()
             self._wanted = anyio.Event()
@@ -84,7 +84,7 @@ class _Trial:
             self._tried = anyio.Event()
 
     async def try_after(self, pause_s: float) -> None:
-        """Have it tried where the last time is so long ago, and wait for that a little."""
+        """Have it tried if the last attempt is that old, and wait briefly for the result."""
         if self._began_at is None and time.monotonic() - self._ended_at >= pause_s:
             self._wanted.set()
         if self._wanted.is_set() or self._began_at is not None:
@@ -93,9 +93,9 @@ class _Trial:
 
 
 class Readiness:
-    """Finds out whether the database answers and can be written, the disk has room and the executor is at work.
+    """Finds out whether the database answers and can be written, the disk has room, and the executor works.
 
-    Asked often, it costs a read each time and a write every few seconds; it writes nothing where nobody asks.
+    Each question costs a read, and frequent ones a write every few seconds; nothing is written if nobody asks.
     """
 
     def __init__(
@@ -109,13 +109,13 @@ class Readiness:
         self._writes = _Trial(self._find_write_problem)
 
     async def serve(self) -> None:
-        """Try reads and writes when somebody asks, until canceled."""
+        """Try reads and writes on request, until canceled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._reads.serve)
             tasks.start_soon(self._writes.serve)
 
     async def examine(self) -> Finding:
-        """Return whether work can be done now."""
+        """Return whether the server can work now."""
         database = await self._latest_read_problem() or await self._latest_write_problem()
         disk = await anyio.to_thread.run_sync(self._find_disk_problem)
         executor = self._executor_state()
@@ -127,7 +127,7 @@ class Readiness:
         )
 
     async def _latest_read_problem(self) -> str | None:
-        """Return why the last read failed; one is tried each time."""
+        """Return why the last read failed; each call tries one."""
         await self._reads.try_after(0.0)
         if (waited_s := self._reads.under_way_s) > _LONGEST_READ_S:
             return f"The database has not answered a read for {waited_s:.0f} s."
@@ -142,9 +142,9 @@ class Readiness:
         return None
 
     async def _latest_write_problem(self) -> str | None:
-        """Return why the last write failed; one is tried where the last is some seconds ago, and waited for a little.
+        """Return why the last write failed; if it is some seconds old, try another and wait for it briefly.
 
-        That somebody else holds the lock is no failure: writers wait for it, and a trial does, too.
+        A lock held by another writer is no failure: writers wait for it, and so does this attempt.
         """
         await self._writes.try_after(_FAILED_AGAIN_S if self._writes.problem else _TRIED_AGAIN_S)
         if (waited_s := self._writes.under_way_s) > _LONGEST_TRIAL_S:

@@ -1,4 +1,4 @@
-"""What the creation of evals, of runs and of what is evaluated again have in common as requests."""
+"""What requests that create evals, runs, regrades and retries have in common."""
 
 from hashlib import sha256
 from typing import Annotated
@@ -17,7 +17,7 @@ PathRunId = Annotated[str, Path(description="Id of the run.")]
 
 
 def claim_of(request: Request, key: str | None, body: RawJson) -> Claim:
-    """Return what tells a repeated request from another one; without a key nothing has to."""
+    """Return what tells a repeated request from a different one; an empty claim if there is no key."""
     if not key:
         return Claim(None, b"")
     digest = sha256(request.url.path.encode() + b"\0")

@@ -1,4 +1,4 @@
-"""What the routes work with, handed in by `app`."""
+"""What the routes work with, supplied by `app`."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
-from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
+from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
@@ -27,9 +30,9 @@ class ApiConfig:
     """Settings of the API.
 
     Attributes:
-        base_url: How users reach this server; begins every link.
+        base_url: The address at which users reach this server; every link begins with it.
         list_order: Order of lists when a request names none.
-        allowed_hosts: Names under which the server may be addressed, lower case, without port.
+        allowed_hosts: Names under which the server may be addressed, in lower case and without a port.
         allowed_origins: Origins whose pages may write, as browsers write them.
         max_body_bytes: Largest JSON body.
         max_file_bytes: Largest uploaded file.
@@ -48,16 +51,19 @@ class Services:
     """The parts behind the API.
 
     Attributes:
-        spool_dir: On the disk that takes large bodies while they are looked at.
+        spool_dir: Where large bodies are kept while they are read.
         wake_executor: Tells the executor that a run was created, canceled or deleted.
-        is_executor_running: Tells whether the executor is there and answers.
-        readiness: Tells whether work can be done now.
+        is_executor_running: Tells whether the executor is up and answers.
+        readiness: Tells whether the server can work now.
         examine: Asks the endpoints whether they answer.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         isolation: How python graders are isolated here.
-        acceptance: Makes evals and runs of requests.
-        lifecycle: Cancels and deletes them.
+        python_checks: Checks Python graders.
+        evals: Makes evals from requests, and changes them.
+        runs: Makes runs from requests.
+        reruns: Queues regrades and retries.
+        lifecycle: Cancels and deletes runs and evals.
     """
 
     database: Database
@@ -73,7 +79,10 @@ class Services:
     catalog: Catalog
     config: ApiConfig
     isolation: IsolationChoice
-    acceptance: Acceptance
+    python_checks: PythonChecks
+    evals: EvalAcceptance
+    runs: RunAcceptance
+    reruns: RerunAcceptance
     lifecycle: Lifecycle
 
     def now(self) -> int:
@@ -87,7 +96,7 @@ async def get_services(request: Request) -> Services:
 
 
 async def get_scope() -> ProjectScope:
-    """Return the project of the caller; without keys there is one."""
+    """Return the project of the caller; as there are no keys, there is only one."""
     return DEFAULT_PROJECT
 
 

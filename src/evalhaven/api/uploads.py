@@ -28,7 +28,7 @@ _ENCODED_WORD = re.compile(rb"=\?utf-8\?B\?([A-Za-z0-9+/=]+)\?=", re.IGNORECASE)
 
 @dataclass(slots=True)
 class ReceivedForm:
-    """What a form held: its text fields, and the name of its one file (None: no file).
+    """What a form held: its text fields, and the name of its only file (None: no file).
 
     The content of the file is in the writer.
     """
@@ -41,8 +41,8 @@ async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int
     """Receive a multipart form; the part named `file` is written to the blob.
 
     Raises:
-        InvalidRequestError: It is no well-formed multipart form.
-        RequestTooLargeError: It is over the limit.
+        InvalidRequestError: The body is not a well-formed multipart form.
+        RequestTooLargeError: The body is over the limit.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
@@ -145,11 +145,11 @@ class _FormReceiver:
 
 
 def _sent_name(disposition: bytes, plain: bytes) -> str:
-    """Return the name that a part gives its file: `filename*` (RFC 5987) where it is there, else `filename`.
+    """Return the name that a part gives its file: `filename*` (RFC 5987) if present, else `filename`.
 
-    .NET writes one beyond ASCII as an encoded word (RFC 2047) in `filename`, others as UTF-8.
+    For names beyond ASCII, .NET writes an encoded word (RFC 2047) in `filename`, others write UTF-8.
     """
-    # Without what is quoted, since a name may hold anything.
+    # Quoted text is left out, since a name may hold anything.
     if extended := _EXTENDED_NAME.search(_QUOTED.sub(b"=", disposition)):
         return unquote_to_bytes(extended[2]).decode(extended[1].decode(), "replace")
     if word := _ENCODED_WORD.fullmatch(plain):
@@ -163,6 +163,6 @@ def _sent_name(disposition: bytes, plain: bytes) -> str:
 def _last_part(sent: str) -> str:
     """Return a name without directories, which some programs send along and which mean nothing here."""
     if _ENCODED_WORD.fullmatch(sent.encode()):
-        return sent  # it was none after all, and the slashes of base64 divide nothing
+        return sent  # not an encoded word after all, and the slashes of base64 divide nothing
     name = re.split(r"[/\\]", _CONTROL.sub("", sent).rstrip("/\\"))[-1]
     return "" if name in (".", "..") else name

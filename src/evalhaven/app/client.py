@@ -11,21 +11,21 @@ from evalhaven.sampling.transport.routes import tls_context
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
 from evalhaven.storage.lock import find_holder
 
-# A batch may take its time; a server that is there is connected to at once.
+# A batch may take a while, but connecting to a server that is up does not.
 _CLIENT_TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
 IN_PROCESS_URL = "http://localhost"
 
 
 def find_server(settings: Settings) -> str | None:
-    """Return where the server is that commands work with; nothing is made or changed.
+    """Return the address of the server that commands work with; nothing is created or changed.
 
     It is the one that the settings name, else the one that holds the data directory, whatever its database is.
 
     Returns:
-        Its address; None where no server is named and none holds the data directory.
+        Its address; None if no server is named and none holds the data directory.
 
     Raises:
-        InUseError: Somebody holds the data directory who has not said where it is reached.
+        InUseError: The process that holds the data directory has not said where it is reached.
         StartError: The data directory cannot be read.
     """
     if settings.url is not None:
@@ -54,7 +54,7 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
     lock = None if url is not None else hold_data_directory(settings.data_dir, wait_s=0)
     headers = {} if settings.api_key is None else {"authorization": f"Bearer {settings.api_key.get_secret_value()}"}
     if lock is None:
-        # SDKs want the address with /v1, and it is easily copied from there.
+        # SDKs want the address with /v1, and users copy it from there.
         base_url = (url or "").rstrip("/").removesuffix("/v1")
         # The environment's proxies cannot reach this machine's loopback address.
         is_local = urlsplit(base_url).hostname in LOOPBACK_HOSTS

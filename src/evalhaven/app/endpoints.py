@@ -30,7 +30,7 @@ def open_catalog(settings: Settings) -> Catalog:
     """Return the endpoints at which models are asked.
 
     Raises:
-        StartError: They are configured wrongly.
+        StartError: The configuration of the endpoints is wrong.
     """
     try:
         return load_catalog(settings.config, upstream_of(settings), os.environ)
@@ -44,7 +44,7 @@ def upstream_of(settings: Settings) -> Upstream:
 
 
 def log_catalog(catalog: Catalog) -> None:
-    """Log which endpoints there are, and what the operator should know of them."""
+    """Log which endpoints there are, and what the operator should know about them."""
     log = structlog.get_logger("evalhaven")
     names = ", ".join(endpoint.name for endpoint in catalog.endpoints)
     log.info("endpoints", configured_by=catalog.source or "nothing", names=names)
@@ -53,11 +53,11 @@ def log_catalog(catalog: Catalog) -> None:
 
 
 def embeddings_target(settings: Settings, catalog: Catalog) -> Target | None:
-    """Return the model of embeddings at its endpoint; None where none is configured.
+    """Return the embeddings model at its endpoint; None if none is configured.
 
-    The endpoint is the one at the address of the settings, else OpenAI's where its key configures the models, else the
-    one that the catalogue says serves this very model. An endpoint of the catalogue at the same address lends its
-    certificates, proxy, prices, limits and key.
+    The endpoint is the one at the address in the settings, else OpenAI's if its key configures the models, else the
+    one that serves this model according to the catalogue. If the catalogue has an endpoint at the same address, its
+    certificates, proxy, prices, limits and key are used.
     """
     model, key = settings.embeddings_model, _revealed(settings.embeddings_api_key)
     url = settings.embeddings_base_url
@@ -92,7 +92,7 @@ def _names(endpoint: Endpoint, model: str) -> bool:
 
 
 def embeddings_come_from_openai(settings: Settings) -> bool:
-    """Tell whether OPENAI_API_KEY alone configures where embeddings come from."""
+    """Tell whether embeddings come from OpenAI only because OPENAI_API_KEY is set."""
     is_configured = settings.embeddings_base_url or settings.upstream_base_url or find_config(settings.config)
     return not is_configured and bool(os.environ.get(OPENAI_KEY_VARIABLE, "").strip())
 

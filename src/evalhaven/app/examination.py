@@ -1,4 +1,4 @@
-"""What `evalhaven doctor` asks where the keys are: the endpoints of models, that of embeddings, WordNet."""
+"""What `evalhaven doctor` checks in the process that has the keys: endpoints of models and embeddings, WordNet."""
 
 import anyio
 
@@ -17,9 +17,9 @@ _EMBEDDINGS_TIMEOUT_S = 10.0
 
 
 async def examine_parts(settings: Settings, catalog: Catalog) -> list[Finding]:
-    """Return what there is to say of the parts that this process would use, as its settings and environment are."""
+    """Return the findings about the parts that this process would use with its settings and environment."""
     where = catalog.source or (
-        f"none is configured, so no model can be called but the scripted one. {PREFIX}UPSTREAM_BASE_URL, "
+        f"none is configured, so only the scripted model can be called. {PREFIX}UPSTREAM_BASE_URL, "
         f"OPENAI_API_KEY or evalhaven.toml names one"
     )
     return [
@@ -34,13 +34,13 @@ async def examine_parts(settings: Settings, catalog: Catalog) -> list[Finding]:
 def _wordnet_finding() -> Finding:
     place = installed_wordnet()
     if place is None:
-        return Finding(f"WordNet: not found, so the metric meteor counts no synonyms. To mend it, {INSTALL_HINT}.")
+        return Finding(f"WordNet: not found, so the metric meteor counts no synonyms. To change that, {INSTALL_HINT}.")
     return Finding(f"WordNet: {place}, for the synonyms of the metric meteor.")
 
 
 async def _embeddings_finding(settings: Settings, catalog: Catalog) -> Finding:
     if embeddings_come_from_openai(settings):
-        # The endpoint's own line says whether it is there; each question for embeddings costs money.
+        # The endpoint's own line says whether it is up; each request for embeddings costs money.
         return Finding(f"Embeddings: {settings.embeddings_model} at OpenAI, because OPENAI_API_KEY is set.")
     target = embeddings_target(settings, catalog)
     if target is None:

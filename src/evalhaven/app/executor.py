@@ -1,4 +1,4 @@
-"""The executor's parts, put together: nothing of the API is among them."""
+"""The executor's parts, put together; none of the API is among them."""
 
 import contextlib
 import gc
@@ -31,22 +31,22 @@ from evalhaven.storage.database import open_database
 
 
 def execute_runs(settings: Settings, parent_pid: int) -> None:
-    """Be the executor: conduct runs until the parent is gone, then end this process."""
+    """Act as the executor: conduct runs until the parent is gone, then end this process."""
     die_with_parent(parent_pid)
     close_to_neighbours()
     allow_many_connections()
-    gc.freeze()  # what was imported stays for good
+    gc.freeze()  # imported modules stay for the life of the process
     anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 
 def allow_many_connections() -> None:
-    """Let this process open as many files as it may: each call needs one, and systems often begin at 1,024."""
+    """Let this process open as many files as the system allows: each call needs one, and the default is often 1,024."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - not on every platform
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with contextlib.suppress(ValueError, OSError):  # where "without limit" is no number to ask for
+    with contextlib.suppress(ValueError, OSError):  # some systems do not accept "without limit" as a number
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
@@ -78,12 +78,12 @@ async def _execute_runs(settings: Settings) -> None:
         purger = Purger(database, blobs, clock, patience)
         executor = Executor(engine, purger)
         async with anyio.create_task_group() as tasks:
-            # What the hosts of an executor before this one left, which was killed.
+            # What the hosts of an earlier executor left behind when it was killed.
             tasks.start_soon(anyio.to_thread.run_sync, sweep_scratch)
             tasks.start_soon(python.serve)
             tasks.start_soon(executor.execute_forever)
             tasks.start_soon(beat, lambda: executor.problem)
             await follow_parent(executor.wake)
-            # Ends as by SIGKILL, which the kernel may be slow to send. Whoever closes SQLite's last connection removes
-            # its log, and a start on a full disk could not make that anew.
+            # Ends as if by SIGKILL, which the kernel may be slow to send. Closing SQLite's last connection would remove
+            # its log, and a start on a full disk could not create it again.
             os._exit(1)

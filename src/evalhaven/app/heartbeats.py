@@ -1,4 +1,4 @@
-"""Heartbeats: what the server hears from its executor once a second, that it is at work or what keeps it from it."""
+"""Heartbeats: once a second the executor tells the server that it is at work, or what keeps it from working."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _DEATHS_IN_A_ROW = 3
 
 
 class Heartbeats:
-    """What the server knows of its executor."""
+    """What the server knows about its executor."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -23,19 +23,19 @@ class Heartbeats:
         self._exit_code = 0
 
     def note_start(self) -> None:
-        """Take note that a process was started."""
+        """Note that a process was started."""
         self._started_at = self._now()
         self._beat_at = None
         self._unread = b""
 
     def note_death(self, exit_code: int) -> None:
-        """Take note that it ended."""
+        """Note that the process ended."""
         self._deaths = 1 if self._is_settled() else self._deaths + 1
         self._exit_code = exit_code
         self._started_at = None
 
     def note_beats(self, data: bytes) -> None:
-        """Take note of what it told."""
+        """Note what the process sent."""
         *lines, self._unread = (self._unread + data).split(b"\n")
         if lines:
             self._beat_at = self._now()
@@ -43,7 +43,7 @@ class Heartbeats:
 
     @property
     def state(self) -> ExecutorState:
-        """Return how the executor is now."""
+        """Return the executor's state now."""
         if self._deaths >= _DEATHS_IN_A_ROW and not self._is_settled():
             return ExecutorState(
                 "crash_looping",
@@ -58,7 +58,9 @@ class Heartbeats:
             return ExecutorState("starting", f"The process that executes runs was started {silent_s:.0f} s ago.")
         silent_s = self._now() - self._beat_at
         if silent_s > _SILENT_S:
-            return ExecutorState("not_responding", f"The process that executes runs is silent for {silent_s:.0f} s.")
+            return ExecutorState(
+                "not_responding", f"The process that executes runs has been silent for {silent_s:.0f} s."
+            )
         return ExecutorState("paused", self._problem) if self._problem else ExecutorState("ok")
 
     def _is_settled(self) -> bool:

@@ -1,4 +1,4 @@
-"""The API in the process of a command, where no server holds the data directory."""
+"""The API in the process of a command, used if no server holds the data directory."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -14,7 +14,7 @@ from evalhaven.settings import Settings
 
 
 def close_to_neighbours() -> None:
-    """Keep this process's memory and environment from others of the same user: the last wall behind the sandbox."""
+    """Close this process's memory and environment to others of the same user: the last wall behind the sandbox."""
     if sys.platform == "linux":
         forbid_tracing()
 
@@ -25,13 +25,13 @@ def grader_environments(settings: Settings) -> Environments:
 
 
 def isolation_choice(settings: Settings) -> IsolationChoice:
-    """Return what chooses how python graders are isolated; nothing is tried yet."""
+    """Return the object that chooses how python graders are isolated; nothing is tried yet."""
     wanted = None if settings.grader_sandbox is None else Tier(settings.grader_sandbox)
     return IsolationChoice(wanted, grader_environments(settings), _canaries(settings))
 
 
 def _canaries(settings: Settings) -> list[Path]:
-    """Return files that no grader may open: where they are readable, the isolation is worth nothing."""
+    """Return files that no grader may open: if one can, the isolation is worth nothing."""
     config = find_config(settings.config)
     named = [database_path(settings.data_dir), settings.data_dir / "secret.key", settings.data_dir / "lock"]
     return [path.absolute() for path in (*named, *([] if config is None else [config])) if path.exists()]

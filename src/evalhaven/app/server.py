@@ -28,8 +28,10 @@ from evalhaven.app.supervisor import ExecutorSupervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
-from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
+from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.ending.purge import sweep_blobs
 from evalhaven.runs.executing.deaths import note_orderly_stop
@@ -49,10 +51,10 @@ class UnsafeAddressError(StartError):
 
 
 def refuse_unsafe_address(settings: Settings) -> None:
-    """Let pass what only this machine reaches, and what the operator took responsibility for.
+    """Refuse an address that other machines reach, unless the operator has accepted the risk.
 
     Raises:
-        UnsafeAddressError: Otherwise.
+        UnsafeAddressError: Others could reach the server, and the operator has not allowed it.
     """
     if not settings.is_loopback and not settings.expose_without_keys:
         raise UnsafeAddressError(
@@ -66,9 +68,9 @@ def serve(settings: Settings) -> None:
     """Run the server until it is told to stop: the API in this process, runs in the executor child.
 
     Raises:
-        StartError: It cannot start.
+        StartError: The server cannot start.
     """
-    # uvicorn ends in good order and then raises the signal anew: being told to stop is no failure.
+    # uvicorn shuts down cleanly and then raises the signal again: being told to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     close_to_neighbours()
     refuse_unsafe_address(settings)
@@ -96,7 +98,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
     structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
-    gc.freeze()  # what was imported stays for good
+    gc.freeze()  # imported modules stay for the life of the process
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -104,7 +106,7 @@ def listen(settings: Settings) -> socket.socket:
     """Return the listening socket; with port 0 the system chooses the port.
 
     Raises:
-        StartError: The address is taken or not this machine's.
+        StartError: The address is in use, or is not this machine's.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
@@ -129,11 +131,11 @@ def build_server_application(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(supervisor.supervise)
             tasks.start_soon(services.readiness.serve)
-            # Not waited for: who creates something with a python grader waits for it then.
+            # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
             yield
             tasks.cancel_scope.cancel()
-        # The executor is gone by now, and its hosts with it; it was not asked to clear up.
+        # The executor is gone by now, and its hosts with it; it was not asked to clean up.
         sweep_scratch()
         await database.close()
 
@@ -152,6 +154,7 @@ def build_services(
     blobs = blob_store(settings.data_dir)
     ids = IdFactory(clock)
     isolation = isolation_choice(settings)
+    python, sealer = PythonChecks(isolation), vault(settings)
     return Services(
         database=database,
         blobs=blobs,
@@ -173,16 +176,10 @@ def build_services(
             max_file_bytes=settings.max_file_mb * _MB,
         ),
         isolation=isolation,
-        acceptance=Acceptance(
-            database=database,
-            blobs=blobs,
-            ids=ids,
-            clock=clock,
-            catalog=catalog,
-            vault=vault(settings),
-            python=PythonChecks(isolation),
-            wake_executor=wake_executor,
-        ),
+        python_checks=python,
+        evals=EvalAcceptance(database, ids, clock, python),
+        runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor),
+        reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
     )
 

@@ -1,4 +1,4 @@
-"""The executor's link to its server: it hears wake-ups, tells how things are, and learns of the server's end."""
+"""The executor's link to its server: it receives wake-ups, reports its state, and notices the server's end."""
 
 import os
 import sys
@@ -21,21 +21,21 @@ async def follow_parent(on_wake: Callable[[], None]) -> None:
                 return
         except BlockingIOError:
             continue
-        except ConnectionResetError:  # it left with beats unread
+        except ConnectionResetError:  # the parent left with beats unread
             return
         on_wake()
 
 
 async def beat(find_problem: Callable[[], str]) -> None:
-    """Tell the server on standard input, a socket to it, how things are, until canceled.
+    """Report the state to the server through standard input, a socket to it, until canceled.
 
     Args:
-        find_problem: Returns what keeps runs from going on, "" for nothing.
+        find_problem: Returns what keeps runs from going on; "" if nothing does.
     """
     descriptor = sys.stdin.fileno()
     while True:
         line = " ".join(find_problem().split())[:_SHOWN_CHARS]
-        # A server that reads nothing just now misses a beat, and one that is gone is noticed elsewhere.
+        # A server that is too busy to read misses a beat; one that is gone is noticed elsewhere.
         with suppress(OSError):
             os.write(descriptor, f"{line}\n".encode())
         await anyio.sleep(_BEAT_S)

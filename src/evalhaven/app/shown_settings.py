@@ -1,4 +1,4 @@
-"""Settings as they may be shown: to whom, and how a command takes over those of a running server."""
+"""Settings as they may be shown, and how a command takes over those of a running server."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ OTHER_VARIABLES = {OPENAI_KEY_VARIABLE: True, "NLTK_DATA": False}
 
 
 def shown_settings(settings: Settings) -> ServerSettings:
-    """Return the settings of this process as they hold: secrets masked, paths absolute."""
+    """Return the settings in effect in this process: secrets masked, paths absolute."""
     named = _environment_settings()
     return ServerSettings(
         version=__version__,
@@ -38,10 +38,10 @@ def shown_settings(settings: Settings) -> ServerSettings:
 
 
 def taken_over(shown: ServerSettings, own: Settings) -> Settings:
-    """Return the settings of a server, as far as they are told; secrets are what this process has itself.
+    """Return the settings of a server as far as it shows them, with this process's own secrets.
 
     Raises:
-        ValueError: The server is of a release with other settings.
+        ValueError: The server's release has other settings.
     """
     told = {each.name.removeprefix(PREFIX).lower(): each.value for each in shown.settings}
     values = {name: value for name, value in told.items() if name in Settings.model_fields and name not in _SECRETS}
@@ -50,9 +50,9 @@ def taken_over(shown: ServerSettings, own: Settings) -> Settings:
 
 
 def _environment_settings() -> Settings | None:
-    """Return what the environment alone says; None where it says what is wrong, so that none of it holds."""
+    """Return the settings of the environment alone; None if one of them is wrong, so that none takes effect."""
     try:
-        return Settings()  # pyright: ignore[reportCallIssue] - the defaults are what it is about
+        return Settings()  # pyright: ignore[reportCallIssue] - the defaults are wanted
     except ValidationError:
         return None
 
@@ -79,7 +79,7 @@ def _value(settings: Settings, name: str) -> str | int | float | bool | None:
 
 
 def _without_password(text: str) -> str:
-    """Return an address without what would let others in; any other text as it is."""
+    """Return an address without its credentials; any other text unchanged."""
     if "@" not in text or "://" not in text:
         return text
     try:

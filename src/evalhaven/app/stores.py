@@ -1,4 +1,4 @@
-"""What stands on disk or in a database: where it is, and opening it safely."""
+"""What is stored on disk or in a database: where it is, and how it is opened safely."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class StartError(Exception):
 
 
 class InUseError(StartError):
-    """Another server holds the data directory; `url` is where it is reached, if it said so."""
+    """Another server holds the data directory; `url` is its address, if it gave one."""
 
     def __init__(self, message: str, url: str | None) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class InUseError(StartError):
 
 
 def database_path(data_dir: Path) -> Path:
-    """Return where the SQLite database of a data directory stands."""
+    """Return the path of the SQLite database of a data directory."""
     return data_dir / "evalhaven.db"
 
 
@@ -36,10 +36,10 @@ def blob_store(data_dir: Path) -> LocalBlobStore:
 
 
 def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLock:
-    """Make the data directory where there is none, close it to other users, and lock it.
+    """Create the data directory if there is none, close it to other users, and lock it.
 
     Raises:
-        StartError: It cannot be used or closed, or another server uses it.
+        StartError: The directory cannot be used or closed, or another server uses it.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -60,7 +60,7 @@ def database_url(settings: Settings) -> URL:
     """Return where the database is: the PostgreSQL that is named, else the SQLite file of the data directory.
 
     Raises:
-        StartError: What is named is no PostgreSQL database.
+        StartError: The setting does not name a PostgreSQL database.
     """
     if settings.database_url is None:
         return sqlite_url(database_path(settings.data_dir))
@@ -71,6 +71,6 @@ def database_url(settings: Settings) -> URL:
 
 
 def vault(settings: Settings) -> Vault:
-    """Return what seals the secrets of runs, with the key that is configured or that stands beside the data."""
+    """Return the vault for the secrets of runs; its key is the configured one, else the one beside the data."""
     key = settings.secret_key
     return Vault(settings.data_dir / "secret.key", None if key is None else key.get_secret_value())

@@ -1,7 +1,7 @@
 """The supervisor: keeps exactly one executor child alive while the server lives, and none after it.
 
-The child ends with its parent in three ways, so that none is left behind: the kernel kills it (Linux), the end of the
-parent's socket tells it, and it holds the data directory's lock until it is gone.
+Three things keep a child from being left behind by its parent: the kernel kills it (Linux), the end of the parent's
+socket tells it to stop, and it holds the data directory's lock until it is gone.
 """
 
 import os
@@ -24,7 +24,7 @@ _LONGEST_PAUSE_S = 10.0
 _HEALTHY_AFTER_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGINT)
-# glibc keeps what large rows needed unless it is told to give it back at once: a third less at rows of 8 MB.
+# glibc keeps the memory of large rows unless told to return it at once: that saves a third with rows of 8 MB.
 _LEAN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_ARENA_MAX": "2"}
 
 
@@ -39,7 +39,7 @@ class ExecutorSupervisor:
         Args:
             command: Program and arguments; it finds the socket to its parent on standard input.
             lock_descriptor: The data directory's lock, inherited by the child.
-            on_orderly_stop: Called when the executor is gone because it was told to end: it did not die.
+            on_orderly_stop: Called when the executor has ended because it was told to, not because it died.
         """
         self._command = list(command)
         self._lock_descriptor = lock_descriptor
@@ -51,11 +51,11 @@ class ExecutorSupervisor:
 
     @property
     def state(self) -> ExecutorState:
-        """Return how the executor is."""
+        """Return the executor's state."""
         return self._heartbeats.state
 
     def wake(self) -> None:
-        """Tell the executor that a run was created, canceled or deleted; it looks by itself every second too."""
+        """Tell the executor that a run was created, canceled or deleted; it also looks every second by itself."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.send(b"\n")
@@ -90,7 +90,7 @@ class ExecutorSupervisor:
                     await self._on_orderly_stop()
 
     async def _listen(self, channel: socket.socket) -> None:
-        """Take note of what the executor tells."""
+        """Note what the executor reports."""
         while True:
             await anyio.wait_readable(channel)
             with suppress(OSError):
@@ -123,7 +123,7 @@ class ExecutorSupervisor:
             self._socket = None
 
     def _stop(self) -> None:
-        """End the executor: nothing needs a clean shutdown, but the lock must be free afterwards."""
+        """End the executor: nothing needs a clean shutdown, but the lock must be released."""
         process = self._process
         if process is None or process.poll() is not None:
             return

@@ -25,7 +25,7 @@ def upgraded_database(settings: Settings) -> URL:
     """Bring the database that belongs to a locked data directory to this release and return its URL.
 
     Raises:
-        StartError: It is damaged, of a newer release, cannot be written, or is not the one of these files.
+        StartError: The database is damaged, of a newer release, not writable, or does not belong to these files.
     """
     url = database_url(settings)
     blobs = blob_store(settings.data_dir)
@@ -34,7 +34,7 @@ def upgraded_database(settings: Settings) -> URL:
     try:
         if is_sqlite:
             _refuse_lost_database(settings.data_dir, url, blobs)
-            # Its write-ahead log is made with the same access.
+            # Its write-ahead log gets the same permissions.
             database_path(settings.data_dir).touch(mode=0o600)
         else:
             _wait_for_database(url)
@@ -47,7 +47,7 @@ def upgraded_database(settings: Settings) -> URL:
         raise StartError(f"The database {shown} was made by a newer release of Evalhaven: {error}.") from error
     except (DBAPIError, UnusableDatabaseError) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")
-        # On a full disk a whole database cannot be opened either.
+        # On a full disk, even an undamaged database cannot be opened.
         full = blobs.find_problem(_NEEDED_BYTES) if is_sqlite else None
         cure = f" {full or 'Restore a backup?'}" if is_sqlite else ""
         raise StartError(f"The database {shown} cannot be opened: {reason}.{cure}") from error
@@ -55,7 +55,7 @@ def upgraded_database(settings: Settings) -> URL:
 
 
 def _move_blobs(blobs: LocalBlobStore) -> None:
-    """Give the blobs of a release without projects to the project whose they are, now that its database does so."""
+    """Move the blobs of a release without projects to the project that owns them, as the database now does."""
     left = blobs.move_into_projects()
     if left:
         log = structlog.get_logger("evalhaven")
@@ -63,10 +63,10 @@ def _move_blobs(blobs: LocalBlobStore) -> None:
 
 
 def _refuse_lost_database(data_dir: Path, url: URL, blobs: BlobStore) -> None:
-    """Let pass a SQLite database that is there, and a new one where there are no files yet.
+    """Refuse to make a new SQLite database beside files that an older one knew.
 
     Raises:
-        StartError: There are files, and their records are gone: a new database would know none of them.
+        StartError: There are files, but their records are gone: a new database would know none of them.
     """
     path = database_path(data_dir)
     if blobs.is_empty() or (path.exists() and schema_revisions(url)[0] is not None):
@@ -79,10 +79,10 @@ def _refuse_lost_database(data_dir: Path, url: URL, blobs: BlobStore) -> None:
 
 
 def _wait_for_database(url: URL) -> None:
-    """Return when a PostgreSQL server answers: services that start together do not start in order.
+    """Wait until a PostgreSQL server answers: services that start together do not start in order.
 
     Raises:
-        DBAPIError: It still does not, or it refuses.
+        DBAPIError: The server still does not answer, or refuses the connection.
     """
     deadline = time.monotonic() + _DATABASE_WAIT_S
     has_told = False

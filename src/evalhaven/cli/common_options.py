@@ -1,4 +1,4 @@
-"""Options that several commands have, and which server the commands mean that work with one."""
+"""Options that several commands share, and which server a command works with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,7 +41,7 @@ Config = Annotated[
 
 
 def prefer_command_line(settings: "Settings", data_dir: Path | None, url: str | None) -> "Settings":
-    """Return the settings without the environment's server where the command line names a data directory alone.
+    """Return the settings, without the environment's server if the command line names only a data directory.
 
     Args:
         settings: What the command line and the environment say.

@@ -1,4 +1,4 @@
-"""The tour that `evalhaven demo` gives: a throw-away server, the example eval run on it, the results.
+"""The tour that `evalhaven demo` gives: a throw-away server, a run of the example eval on it, the results.
 
 Whatever ends the demo also ends its server and removes the server's files.
 """
@@ -44,7 +44,7 @@ FAILURES_SHOWN = 3
 
 
 class DemoError(Exception):
-    """What ended the demo early, in words for its user."""
+    """The demo ended early; the message tells its user why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def demo(exit_when_done: bool, console: Console) -> int:
         console.print(Text(NO_EXAMPLE, style="red"), soft_wrap=True)
         return 1
     try:
-        # A process that was killed may still be writing; a file left behind is no reason for a traceback.
+        # A process that was killed may still be writing; a leftover file does not warrant a traceback.
         with (
             end_like_ctrl_c(),
             tempfile.TemporaryDirectory(prefix="evalhaven-demo-", ignore_cleanup_errors=True) as directory,
@@ -99,7 +99,7 @@ def end_like_ctrl_c() -> Generator[None]:
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    # nohup works by ignoring a signal, and stays obeyed.
+    # nohup works by ignoring a signal, which stays ignored.
     heeded = [end for end in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(end) is not signal.SIG_IGN]
     previous = {end: signal.signal(end, interrupt) for end in heeded}
     try:
@@ -111,7 +111,7 @@ def end_like_ctrl_c() -> Generator[None]:
 
 @contextmanager
 def run_server(directory: Path) -> Generator[DemoServer]:
-    """Run `evalhaven serve` on a free loopback port, everything it writes going below the directory."""
+    """Run `evalhaven serve` on a free loopback port; everything it writes stays below the directory."""
     port = find_free_port()
     command = [sys.executable, "-m", "evalhaven", "serve", "--host", HOST, "--port", str(port)]
     # Settings meant for another server (keys, a public URL, a database) must not change the tour.
@@ -124,7 +124,7 @@ def run_server(directory: Path) -> Generator[DemoServer]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # In a session of its own, so that Ctrl-C reaches only the demo, which then stops it in order.
+            # In its own session, so that Ctrl-C reaches only the demo, which then stops the server in order.
             start_new_session=True,
         )
     try:
@@ -141,7 +141,7 @@ def find_free_port() -> int:
 
 
 def stop_server(child: subprocess.Popen[bytes]) -> None:
-    """Ask the server to stop; kill it and its children when it takes too long or Ctrl-C comes again."""
+    """Ask the server to stop; kill it and its children if it takes too long or Ctrl-C is pressed again."""
     child.terminate()
     try:
         with suppress(subprocess.TimeoutExpired):
@@ -169,7 +169,7 @@ def give_tour(server: DemoServer, console: Console) -> None:
 
 
 def wait_until_ready(server: DemoServer, client: httpx2.Client) -> None:
-    """Return once the server says that it is ready; raise if it ends or takes too long."""
+    """Wait until the server says that it is ready; raise if it ends or takes too long."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if server.child.poll() is not None:
@@ -258,7 +258,7 @@ def format_tally(tally: JsonObject) -> Sequence[str]:
 
 
 def print_failures(client: httpx2.Client, evaluation: JsonObject, run: JsonObject, console: Console) -> None:
-    """Print the first items that failed: what was expected, what came, which criteria said no."""
+    """Print the first items that failed: the expected answer, the actual one, and the criteria that failed it."""
     query = {"status": "fail", "limit": FAILURES_SHOWN, "order": "asc"}
     page = read_answer(client.get(f"/v1/evals/{run['eval_id']}/runs/{run['id']}/output_items", params=query))
     names = {criterion["id"]: criterion["name"] for criterion in evaluation["testing_criteria"]}
@@ -274,7 +274,7 @@ def print_failures(client: httpx2.Client, evaluation: JsonObject, run: JsonObjec
 
 
 def print_rest(counts: JsonObject, shown: int, console: Console) -> None:
-    """Print which items did not pass beyond the failed ones that were shown."""
+    """Print how many more items did not pass, beyond the failed ones that were shown."""
     more = counts["failed"] - shown
     left = [f"{more:,} more failed"] if more else []
     left += [f"{counts['errored']:,} errored"] if counts["errored"] else []
@@ -283,7 +283,7 @@ def print_rest(counts: JsonObject, shown: int, console: Console) -> None:
 
 
 def describe_answer(content: str) -> str:
-    """Return the category and the priority that the model gave, or the start of an answer without them."""
+    """Return the category and priority that the model gave, or the start of an answer that has none."""
     try:
         answer = json.loads(content)
         return f"{answer['category']}, {answer['priority']}"
@@ -299,7 +299,7 @@ def print_next_steps(server: DemoServer, run: JsonObject, console: Console) -> N
 
 
 def wait_for_ctrl_c(server: DemoServer, console: Console) -> None:
-    """Leave the server up until it is interrupted; raise if it ends by itself."""
+    """Keep the server up until Ctrl-C; raise if it ends by itself."""
     console.print(Text("Press Ctrl-C to stop"))
     try:
         server.child.wait()

@@ -1,4 +1,4 @@
-"""`evalhaven doctor`: what this installation is set up to do, and what it lacks."""
+"""`evalhaven doctor`: what this installation is set up to do, and what is missing."""
 
 import contextlib
 import os
@@ -31,14 +31,14 @@ _LOW_DISK_BYTES = 1 << 30
 
 
 def examine(settings: Settings, console: Console, *, has_own_config: bool) -> int:
-    """Print the report; return 0, or 1 where something keeps the server from working.
+    """Print the report; return 0, or 1 if something keeps the server from working.
 
-    Beside a running server it is about that server: its settings, its data, its endpoints.
+    If a server is running, the report is about that server: its settings, its data, its endpoints.
 
     Args:
         settings: The effective settings of this process.
         console: Where to print.
-        has_own_config: The endpoints to look at are those of the file that the command line names.
+        has_own_config: Whether the command line names the file of the endpoints to look at.
     """
     problems: list[str] = []
     running, note = _find_running(settings, problems)
@@ -51,7 +51,7 @@ def examine(settings: Settings, console: Console, *, has_own_config: bool) -> in
     elif running.is_here:
         notes += [*_served_database_notes(running, problems), *_disk_notes(running.settings.data_dir, problems)]
     else:
-        notes.append("Its data directory is not on this machine: database, disk and python graders are not looked at.")
+        notes.append("Its data directory is on another machine: database, disk and python graders are not checked.")
     notes += [*_part_notes(settings, running, problems, has_own_config=has_own_config), *_release_notes()]
     if running is None or running.is_here:
         notes += _python_notes(settings if running is None else running.settings, problems)
@@ -64,7 +64,7 @@ def examine(settings: Settings, console: Console, *, has_own_config: bool) -> in
 
 
 def _find_running(settings: Settings, problems: list[str]) -> tuple[RunningServer | None, str]:
-    """Return the server that tells what is to be shown, and what there is to say of servers."""
+    """Return the server whose settings are shown, and the line about servers."""
     try:
         running = ask_server(settings)
     except InUseError as error:
@@ -101,7 +101,7 @@ def _database_notes(settings: Settings, problems: list[str]) -> list[str]:
 
 
 def _served_database_notes(running: RunningServer, problems: list[str]) -> list[str]:
-    """Look at the file that a server uses; what it has elsewhere it has just answered from."""
+    """Check the file that a server uses; a database elsewhere works, since the server has just answered from it."""
     is_elsewhere = any(each.name == f"{PREFIX}DATABASE_URL" and each.value for each in running.told.settings)
     return ["Database: PostgreSQL, the server's."] if is_elsewhere else _sqlite_notes(running.settings, problems)
 
@@ -162,7 +162,7 @@ def _disk_notes(data_dir: Path, problems: list[str]) -> list[str]:
 def _part_notes(
     settings: Settings, running: RunningServer | None, problems: list[str], *, has_own_config: bool
 ) -> list[str]:
-    """Let the server ask its endpoints, which has their keys; without one, or for a file of one's own, ask here."""
+    """Let the server ask its endpoints, since it has the keys; ask from here if there is none or for --config."""
     try:
         if running is None or has_own_config:
             findings = anyio.run(examine_parts, settings, open_catalog(settings))

@@ -62,7 +62,7 @@ Pairs = Annotated[
     typer.Option("--metadata", metavar="KEY=VALUE", help="Only evals or runs with this pair; may be repeated."),
 ]
 AllFiles = Annotated[
-    bool, typer.Option("--all-files", help="Export files of purpose evals also where no exported run reads them.")
+    bool, typer.Option("--all-files", help="Also export files of purpose evals that no exported run reads.")
 ]
 Logs = Annotated[
     bool | None,
@@ -91,13 +91,13 @@ Timeout = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing. Count what would be exported.")]
 Probe = Annotated[
     bool,
-    typer.Option("--probe", help="First record in DIR/probe how the API answers unusual requests. These only read."),
+    typer.Option("--probe", help="First record in DIR/probe how the API answers unusual requests. They only read."),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An export to be made: what it is asked for, of whom, and where it goes."""
+    """An export to be made: what is asked for, from which account, and where it goes."""
 
     order: "Order"
     account: "Account"
@@ -139,7 +139,7 @@ def export_hosted(
     from evalhaven.importers.hosted.orders import OrderError, Wishes, read_order
 
     if dry_run and probe:
-        refuse("--probe writes its evidence, --dry-run writes nothing: choose one.")
+        refuse("--probe writes its evidence and --dry-run writes nothing: choose one.")
     try:
         filters = Filters(
             eval_ids=tuple(eval_ids or ()),
@@ -174,7 +174,7 @@ def refuse(message: str) -> Never:
 
 
 async def _follow(task: Task, dry_run: bool) -> int:
-    """Make the export until it is done or interrupted; return the exit status."""
+    """Export until everything is done or Ctrl-C; return the exit status."""
     from evalhaven.importers.archive import ArchiveError
     from evalhaven.importers.hosted.client import HostedError, open_client
 
@@ -208,7 +208,7 @@ async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
 
 
 def _first(error: BaseException) -> BaseException:
-    """Return the first error of a group, of groups within it too."""
+    """Return the first error of a group, however deeply groups are nested."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
@@ -222,7 +222,7 @@ def _reason_to_give_up(task: Task, error: "HostedError") -> str:
         return f"{task.account.base_url} cannot be read. {error}"
     address, resume = task.account.base_url, command(task.order, task.directory)
     what = f"{address} does not answer" if error.status is None else f"{address} cannot be read"
-    is_elsewhere = error.status in (None, OK)  # nobody, or a login page or a proxy that answers in its place
+    is_elsewhere = error.status in (None, OK)  # no answer, or one from a login page or a proxy
     advice = "the address and the network (HTTPS_PROXY names a proxy)" if is_elsewhere else "its status page"
     return f"{what}: {error}. Given up after {task.account.tries} tries. Check {advice}, then go on: {resume}"
 

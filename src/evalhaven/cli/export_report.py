@@ -20,7 +20,7 @@ _RETRY_LINES_GAP_S = 2.0  # Many requests may fail at once.
 
 
 class ProgressBars:
-    """Shows how far the export is, on a terminal; what has to be asked again is said elsewhere too, as lines."""
+    """Shows the progress of an export on a terminal; retries are also printed as lines where there is none."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -45,7 +45,7 @@ class ProgressBars:
         self.close()
 
     def close(self) -> None:
-        """Leave the bars as they are: something else is printed now."""
+        """Stop drawing the bars: something else is printed now."""
         self._progress.stop()
 
     def begin(self, what: str, total: int | None) -> None:
@@ -55,14 +55,14 @@ class ProgressBars:
         self._bar, self._done = self._progress.add_task(what, total=total, note=""), 0
 
     def advance(self, count: int) -> None:
-        """Move the bar, and say how often something had to be asked again."""
+        """Move the bar, and show how many requests had to be repeated."""
         if self._bar is not None:
             self._done += count
             note = f"{self._retries:,} retries" if self._retries else ""
             self._progress.update(self._bar, advance=count, note=note)
 
     def show_retry(self, retry: "Retry") -> None:
-        """Say what went wrong and when it is tried again."""
+        """Say what went wrong and when the next try is."""
         self._retries += 1
         what = " for fewer objects at once" if retry.is_smaller else ""
         failed = f"{retry.tries} of {retry.most_tries} tries failed"
@@ -76,7 +76,7 @@ class ProgressBars:
 
 
 def print_forecast(forecast: "Forecast") -> None:
-    """Print what an export would bring."""
+    """Print what an export would copy."""
     table = Table("would come", box=None)
     table.add_column("count", justify="right")
     counts = {
@@ -92,23 +92,23 @@ def print_forecast(forecast: "Forecast") -> None:
     for problem in forecast.problems:
         print_line(problem, style="yellow")
     if forecast.active_runs:
-        print(f"{forecast.active_runs:,} of the runs have not ended; what they have by then would come.")
+        print(f"{forecast.active_runs:,} of the runs have not ended; what they hold at export time would be copied.")
 
 
 def print_summary(manifest: "Manifest") -> None:
-    """Print what the archive holds, and what is lacking in it."""
+    """Print what the archive holds, and what is missing from it."""
     table = Table("in the archive", box=None)
     table.add_column("count", justify="right")
     for name, count in manifest.counts.items():
         table.add_row(name.replace("_", " "), f"{count:,}")
     console = Console()
     console.print(table)
-    _print_findings(console, "To look at (what is lacking is fetched again by the next export)", manifest.notes)
+    _print_findings(console, "To look at (the next export fetches again what is missing)", manifest.notes)
     _print_findings(console, "Not fetched", manifest.failures)
 
 
 def print_nothing_found(order: "Order", listed_evals: int, stored_completions: int) -> None:
-    """Print that no eval was found, though perhaps stored completions, and what may be the cause."""
+    """Print that no eval was found (stored completions may have been), and the likely cause."""
     from evalhaven.importers.hosted.account import AZURE_KEY, OPENAI_KEY, OWNER_HEADERS, is_azures
 
     options = order.filters.options()
@@ -129,7 +129,7 @@ def print_nothing_found(order: "Order", listed_evals: int, stored_completions: i
 
 
 def print_line(text: str, style: str | None = None) -> None:
-    """Print a line as it is."""
+    """Print a line without interpreting it."""
     Console().print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 

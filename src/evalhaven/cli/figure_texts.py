@@ -1,4 +1,4 @@
-"""How numbers, times and names read."""
+"""How numbers, times and names are written for people."""
 
 from collections.abc import Mapping
 from math import floor
@@ -10,7 +10,7 @@ _FAST_PER_S = 100
 
 
 def make_printable(text: str) -> str:
-    """Return a text whose characters do nothing but show: names and messages come from anywhere."""
+    """Return a text without control characters: names and messages may come from anybody."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
@@ -36,12 +36,12 @@ def format_rate(per_s: float) -> str:
 
 
 def format_share(part: float, whole: float) -> str:
-    """Return a part in per cent, rounded down: the last of a million is not there yet at 99.99 %."""
+    """Return a part in per cent, rounded down: 999,999 of a million is not yet 100 %."""
     return f"{floor(part * 1000 / whole) / 10} %"
 
 
 def format_duration(seconds: float | None) -> str:
-    """Return a duration as `minutes:seconds`, with hours and days where it has them; `-` for none."""
+    """Return a duration as `minutes:seconds`, with hours and days if it is that long; `-` for None."""
     if seconds is None:
         return "-"
     whole = int(seconds)
@@ -59,10 +59,10 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_milliseconds(milliseconds: float | None) -> str:
-    """Return milliseconds; `-` for none."""
+    """Return milliseconds; `-` for None."""
     return "-" if milliseconds is None else f"{milliseconds:,.0f} ms"
 
 
 def format_times(count: int) -> str:
-    """Return how often something happened."""
+    """Return how many times something happened."""
     return "once" if count == 1 else f"{count:,} times"

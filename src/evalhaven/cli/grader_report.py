@@ -1,4 +1,4 @@
-"""What `evalhaven graders doctor` and `evalhaven doctor` say of python graders."""
+"""What `evalhaven graders doctor` and `evalhaven doctor` say about python graders."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ _LATER_PUNKT = "tokenizers/punkt_tab"
 
 
 def report(settings: Settings, console: Console) -> int:
-    """Print everything about python graders; return 0, or 1 where none can be executed.
+    """Print everything about python graders; return 0, or 1 if none can be executed.
 
     Args:
         settings: The effective settings.
@@ -39,7 +39,7 @@ def report(settings: Settings, console: Console) -> int:
 
 def choose(settings: Settings) -> Isolation:
     """Try the tiers as the server does."""
-    # What choosing logs is what is shown here.
+    # The report shows what choosing would log.
     configure_logging("error", settings.log_format)
     return anyio.run(isolation_choice(settings).choose)
 
@@ -70,7 +70,7 @@ def is_pinned_in_vain(settings: Settings, isolation: Isolation) -> bool:
 
 
 def pinned_problem(isolation: Isolation) -> str:
-    """Return the same as a sentence."""
+    """Return a sentence that says so."""
     return f"{SETTING} asks for isolation that does not hold here. {refusal(isolation)}"
 
 
@@ -90,8 +90,8 @@ def _library_notes(environment: LibraryEnvironment) -> Iterator[str]:
     if environment.packages is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         yield (
-            f"{environment.tag}: made for another version of Python than {version}, so it is not used; "
-            f"`evalhaven graders install --image-tag {environment.tag}` makes it anew."
+            f"{environment.tag}: made for a version of Python other than {version}, so it is not used; "
+            f"`evalhaven graders install --image-tag {environment.tag}` rebuilds it."
         )
         return
     versions = environment.versions()
@@ -111,7 +111,7 @@ def _corpora_notes(environments: Environments) -> Iterator[str]:
     missing = [name for name in wanted if name not in found]
     yield (
         f"Corpora of nltk: {environments.nltk_data} has {', '.join(found) or 'none of the image'}"
-        f"{'; it lacks ' + ', '.join(missing) if missing else ''}."
+        f"{'; missing: ' + ', '.join(missing) if missing else ''}."
     )
 
 
@@ -121,7 +121,7 @@ def _has_corpus(environments: Environments, name: str) -> bool:
 
 
 def closed_note(directory: Path) -> str:
-    """Return what a directory means that only its owner may enter, on a server that runs as root."""
+    """Say what it means for a server that runs as root if only its owner may enter a directory."""
     return (
         f"{directory} may be entered by its owner only. A server that runs as root gives each grader a user of its "
         "own, which cannot read libraries there unless namespaces isolate it: let EVALHAVEN_GRADER_ENVIRONMENTS name "

@@ -111,7 +111,7 @@ def import_openai(  # noqa: PLR0917 - typer makes options of them, never positio
             raise
     else:
         exported = export.EXIT_COMPLETE
-    # What the export did not bring did not come over, however whole the rest of the archive is.
+    # What the export could not copy did not come over, even if the rest of the archive is complete.
     raise typer.Exit(run_archive_import(directory, settings, is_check=check) or exported)
 
 

@@ -29,13 +29,13 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
 
     Args:
         source: What to import.
-        settings: Say which server or data directory to import into.
+        settings: They say which server or data directory to import into.
         is_check: Store nothing.
 
     Returns:
         The exit status.
     """
-    # Only what an operator must know: in process, each request would have its line.
+    # Warnings and errors only: in process, each request would log a line.
     configure_logging("warning", settings.log_format)
     with ExitStack() as stack:
         target = f"the data directory {settings.data_dir}"
@@ -43,25 +43,27 @@ def run_import(source: ImportSource, settings: Settings, *, is_check: bool) -> i
         try:
             # A server may keep its database elsewhere.
             if is_check and has_no_database and find_server(settings) is None:
-                # To look at what would happen must not make a data directory.
+                # A check must not create a data directory.
                 nowhere = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalhaven-check-"))
                 settings = settings.model_copy(update={"data_dir": Path(nowhere)})
             report = anyio.run(_transfer, source, settings, target, is_check)
         except (TransferError, SourceError, StartError, OSError) as error:
             print_error(_reason_of(error))
-            _print_line(Console(stderr=True), "What came over stays; the same command goes on where it stopped.")
+            _print_line(Console(stderr=True), "What came over stays. To continue, run the same command again.")
             return EXIT_FAILED
         except KeyboardInterrupt:
-            _print_line(Console(stderr=True), "Interrupted. What came over stays; the same command goes on.")
+            _print_line(
+                Console(stderr=True), "Interrupted. What came over stays. To continue, run the same command again."
+            )
             return EXIT_INTERRUPTED
     _print_report(report, Console(), is_check=is_check)
     damage = source.damage
-    _print_lines(Console(), "Cannot be read (the rest is not touched by it)", damage.messages, damage.count)
+    _print_lines(Console(), "Cannot be read (the rest is not affected)", damage.messages, damage.count)
     return EXIT_COMPLETE if report.is_complete and not damage.count else EXIT_INCOMPLETE
 
 
 def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -> int:
-    """Import an archive and say what is wrong with it; return the exit status."""
+    """Import an archive and report what is wrong with it; return the exit status."""
     from evalhaven.importers.archived import ArchiveSource
 
     try:
@@ -128,7 +130,7 @@ def _print_report(report: TransferReport, console: Console, *, is_check: bool) -
     reasons = [f"{_words(kind)} {public_id or '(no id)'}: {reason}" for kind, public_id, reason in report.refusals]
     _print_lines(console, "Cannot come over", reasons, refused)
     will_be = "will be" if is_check else "were"
-    recovered = [f"files {file_id}: its rows {will_be} made again from output items" for file_id in report.recovered]
+    recovered = [f"files {file_id}: its rows {will_be} rebuilt from output items" for file_id in report.recovered]
     _print_lines(console, "Not in the source", recovered)
     _print_lines(console, "To look at", report.notes)
 

@@ -23,7 +23,7 @@ application = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Sub-commands inherit it.
+    # Sub-commands inherit this.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 database_commands = typer.Typer(help="Manage the database.", no_args_is_help=True)
@@ -49,8 +49,8 @@ Port = Annotated[
 
 def main() -> None:
     """Run the command line."""
-    # What is imported stays for good: to look through it again and again would take a quarter of a start. And with a
-    # thousand calls under way, a third of the executor's time would go into looking through what waits for answers.
+    # Imported modules stay: collecting garbage among them would take a quarter of the startup time. And with a thousand
+    # calls in flight, the executor would spend a third of its time looking through what waits for answers.
     gc.set_threshold(*_COLLECT_AFTER)
     application()
 
@@ -104,7 +104,7 @@ def executor(
     parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],
     config: Config = None,
 ) -> None:
-    """Be the executor of a server; started by `serve`."""
+    """Run the executor of a server; `serve` starts it."""
     from evalhaven.app.executor import execute_runs
     from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging

@@ -1,4 +1,4 @@
-"""Options whose values are refused in words."""
+"""Option values that are checked here, with an error that says what is expected."""
 
 from math import isfinite
 
@@ -8,26 +8,26 @@ _SHORTEST_S = 0.1
 
 
 def parse_seconds(text: str) -> float:
-    """Return a duration.
+    """Return a duration in seconds.
 
     Raises:
-        typer.BadParameter: It is none, or shorter than a tenth of a second.
+        typer.BadParameter: The text is not a number, or the duration is shorter than a tenth of a second.
     """
     seconds = _number(text)
     if seconds is None or seconds < _SHORTEST_S:
-        raise typer.BadParameter(f"{text!r} is no number of seconds from {_SHORTEST_S} up, such as 5 or 0.5.")
+        raise typer.BadParameter(f"{text!r} is not a number of seconds from {_SHORTEST_S} up, such as 5 or 0.5.")
     return seconds
 
 
 def parse_rate(text: str) -> float:
-    """Return a part of a whole.
+    """Return a share of a whole.
 
     Raises:
-        typer.BadParameter: It is not between 0 and 1.
+        typer.BadParameter: The text is not a number from 0 to 1.
     """
     rate = _number(text)
     if rate is None or not 0 <= rate <= 1:
-        raise typer.BadParameter(f"{text!r} is no number from 0 to 1, such as 0.9 for 90 %.")
+        raise typer.BadParameter(f"{text!r} is not a number from 0 to 1, such as 0.9 for 90 %.")
     return rate
 
 

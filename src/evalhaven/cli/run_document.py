@@ -1,4 +1,4 @@
-"""What `evalhaven watch` reads of a run object; whatever is missing there is nothing."""
+"""What `evalhaven watch` reads of a run object; a missing member counts as empty."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from evalhaven.domain.statuses import RunStatus
 
 
 class UnreadableRunError(ValueError):
-    """An answer is no run object; the message says why."""
+    """An answer is not a run object; the message says why."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """US dollars; None where some call has no price."""
+    """US dollars; None if a call has no price."""
 
     target: float | None = None
     judge: float | None = None
@@ -70,7 +70,7 @@ class LimitChange(msgspec.Struct, frozen=True):
 
 
 class Unreachable(msgspec.Struct, frozen=True):
-    """That an endpoint cannot be reached: why, and since when, in Unix seconds."""
+    """An endpoint that cannot be reached: why, and since when, in Unix seconds."""
 
     reason: str
     since: float
@@ -83,7 +83,7 @@ class Calls(msgspec.Struct, frozen=True):
 
 
 class Limiter(msgspec.Struct, frozen=True):
-    """How the calls went when items were stored last; `paused_until` is Unix seconds."""
+    """The state of the calls when items were last stored; `paused_until` is Unix seconds."""
 
     endpoint: str = ""
     concurrency: int | None = None
@@ -144,7 +144,7 @@ def read_run(body: bytes) -> RunDocument:
     """Return the run of an answer.
 
     Raises:
-        UnreadableRunError: It is none.
+        UnreadableRunError: The body is not a run.
     """
     try:
         return msgspec.convert(jsontext.parse(body), RunDocument)

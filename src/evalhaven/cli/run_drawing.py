@@ -1,4 +1,4 @@
-"""How the figures of a run are shown: as a block for terminals, and as one line."""
+"""How the figures of a run are drawn: as a block for terminals, and as one line."""
 
 from collections.abc import Iterator
 
@@ -49,13 +49,13 @@ def draw_block(figures: Figures, width: int) -> list[Text]:
     if run.error is not None:
         lines.append(_labeled("error", f"{run.error.code}: {run.error.message}", "red", is_cut=False))
     if run.report_url:
-        # Without a label, so that it can be copied from a narrow terminal too.
+        # Without a label, so that it can be copied even from a narrow terminal.
         lines.append(Text(make_printable(run.report_url), overflow="fold"))
     return lines
 
 
 def draw_line(figures: Figures) -> str:
-    """Return the same as one line, for where lines cannot be drawn anew."""
+    """Return the same as one line, for output that cannot be redrawn."""
     run = figures.run
     counts = run.result_counts
     parts = [
@@ -87,7 +87,7 @@ def _title(figures: Figures) -> Text:
 
 
 def _status(figures: Figures) -> str:
-    """Return a run's status; one that ended with errors never looks like one without."""
+    """Return a run's status; a run that ended with errors never looks like a clean one."""
     run = figures.run
     is_clean = run.status is not RunStatus.COMPLETED or not run.result_counts.errored
     return run.status.value if is_clean else f"{run.status} with errors"
@@ -119,7 +119,7 @@ def _repeats(figures: Figures) -> Iterator[Text]:
 
 
 def _segments(figures: Figures, chars: int) -> Iterator[tuple[str, str]]:
-    """Yield the parts of the bar; each ends where it would end if the ones before it were not there."""
+    """Yield the parts of the bar; rounding one of them does not shift the ends of the others."""
     counts = figures.run.result_counts
     planned = max(figures.planned or 0, figures.done)
     drawn = items = 0
@@ -158,7 +158,7 @@ def _pace_parts(figures: Figures) -> list[str]:
 
 
 def _calls(figures: Figures) -> Iterator[tuple[str, str]]:
-    """Yield label and text of the lines about calls to models; those without a text do not apply."""
+    """Yield label and text of the lines about calls to models; a line without text does not apply."""
     extension = figures.run.evalhaven
     yield "tokens", _tokens(figures)
     yield "cost", _money(figures)
@@ -244,7 +244,7 @@ def _pause(figures: Figures) -> str:
 def _unreachable(figures: Figures) -> list[str]:
     """Return a sentence for each endpoint that cannot be reached."""
     return [
-        f"out of reach for {format_duration(max(0.0, figures.unix_s - each.since))}, trying on: {each.reason}"
+        f"out of reach for {format_duration(max(0.0, figures.unix_s - each.since))}, still trying: {each.reason}"
         for each in figures.unreachable
     ]
 

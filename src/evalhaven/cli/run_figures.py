@@ -1,12 +1,12 @@
-"""The figures of a run under way: rates and what is left, computed from readings of its object."""
+"""The figures of a run in progress: rates and time left, computed from readings of the run object."""
 
 from collections import deque
 from dataclasses import dataclass
 
 from evalhaven.cli.run_document import LimitChange, RunDocument, Unreachable, Usage
 
-_RECENT_S = 10.0  # the time that the shown rate is about
-_STEADY_S = 30.0  # the time that decides what is left: longer, so that it does not jump
+_RECENT_S = 10.0  # the rate is shown for this time
+_STEADY_S = 30.0  # the time left is estimated from this time: longer, so that it does not jump
 _STALL_S = 10.0
 _STALL_ITEMS = 5
 _SHORTEST_S = 1.0  # times of runs are whole seconds
@@ -40,9 +40,9 @@ class Figures:
         planned: Output items in the end; None while that is unknown.
         recent_per_s: Items a second over the last ten seconds; None before there are two readings, and after the end.
         overall_per_s: Items a second since the run was started; None within its first second.
-        left_s: Seconds until the end at the pace of the last half minute; None where nobody can say.
+        left_s: Seconds until the end at the pace of the last half minute; None if that is unknown.
         elapsed_s: Seconds since the start, up to the end; None before the start.
-        idle_s: Seconds since an item ended, as far as that was watched; None without a run under way.
+        idle_s: Seconds since an item was last seen to end; None if the run is not in progress.
         changes: The last changes of the limit, oldest first.
     """
 
@@ -81,7 +81,7 @@ class Figures:
 
     @property
     def cost(self) -> float | None:
-        """US dollars of all calls; None for a run that made none, and where some call has no price."""
+        """US dollars of all calls; None for a run that made none, and if a call has no price."""
         cost = self.run.evalhaven.cost
         if cost is None or cost.target is None or cost.judge is None:
             return None
@@ -89,13 +89,13 @@ class Figures:
 
     @property
     def retries(self) -> int:
-        """Calls that were repeated; those by kind are counted at once, the others with their item."""
+        """Calls that were repeated: the counts by kind are up to date, the run's own count follows the stored items."""
         limiter = self.run.evalhaven.limiter
         return max(self.run.evalhaven.retries, 0 if limiter is None else sum(limiter.retries.values()))
 
     @property
     def unreachable(self) -> tuple[Unreachable, ...]:
-        """Which endpoints cannot be reached, each once; none of a run that has ended."""
+        """Which endpoints cannot be reached, each once; none after the run has ended."""
         limiter = self.run.evalhaven.limiter
         if limiter is None or self.run.status.is_final:
             return ()
@@ -104,7 +104,7 @@ class Figures:
 
     @property
     def pause_left_s(self) -> float | None:
-        """Seconds for which no call is sent yet; None without a pause."""
+        """Seconds until calls are sent again; None without a pause."""
         limiter = self.run.evalhaven.limiter
         if limiter is None or limiter.paused_until is None or self.run.status.is_final:
             return None
@@ -113,7 +113,7 @@ class Figures:
 
 
 class RunHistory:
-    """The readings so far, as much as the figures need of them."""
+    """The past readings, as far as the figures need them."""
 
     def __init__(self) -> None:
         self._readings: deque[tuple[float, int]] = deque()
@@ -122,12 +122,12 @@ class RunHistory:
         self._concurrency: int | None = None
 
     def add(self, reading: Reading) -> Figures:
-        """Take a reading, and return what is to be shown of it."""
+        """Add a reading, and return the figures to show."""
         run = reading.run
         done = run.result_counts.total
         self._note_progress(reading.at_s, done)
         elapsed_s = _elapsed_s(reading)
-        # Of a run that is tried again nobody knows how many items were there when it was started anew.
+        # If a run is tried again, nothing says how many items it had when it was restarted.
         has_rate = elapsed_s is not None and elapsed_s >= _SHORTEST_S and not run.evalhaven.times_retried
         overall_per_s = done / elapsed_s if elapsed_s and has_rate else None
         is_active = not run.status.is_final
@@ -149,12 +149,12 @@ class RunHistory:
         if not self._readings or self._readings[-1][1] != done:
             self._progress_at_s = at_s
         self._readings.append((at_s, done))
-        # One that is older than the time is kept, or slow watching would never see two.
+        # One older reading is kept, or slow watching would never have two.
         while len(self._readings) > 2 and self._readings[1][0] <= at_s - _STEADY_S:  # noqa: PLR2004 - two make a rate
             self._readings.popleft()
 
     def _rate_over(self, seconds: float) -> float | None:
-        """Return items a second from about so long ago until the last reading."""
+        """Return items a second over about the last so many seconds before the latest reading."""
         last_at_s, last_done = self._readings[-1]
         first_at_s, first_done = self._readings[0]
         for at_s, done in self._readings:
@@ -169,7 +169,7 @@ class RunHistory:
         rate = self._rate_over(_STEADY_S) or overall_per_s
         if planned is None or not rate or run.evalhaven.times_retried:
             return None
-        # A run whose items take minutes stands still most of the time.
+        # A run whose items take minutes shows no progress most of the time.
         if idle_s > max(_STALL_S, _STALL_ITEMS / rate):
             return None
         return max(0, planned - run.result_counts.total) / rate

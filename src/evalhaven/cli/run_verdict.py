@@ -16,25 +16,25 @@ EXIT_LOST = 4
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What a run that completed must have come to.
+    """What a completed run must have achieved.
 
     Attributes:
-        pass_rate: Least part of the graded items that pass, from 0 to 1; None where any will do.
-        is_without_errors: No item may be errored.
+        pass_rate: Least share of the graded items that must pass, from 0 to 1; None if any will do.
+        is_without_errors: Whether no item may be errored.
     """
 
     pass_rate: float | None = None
     is_without_errors: bool = False
 
     def complaints(self, run: RunDocument) -> Iterator[str]:
-        """Yield which demands a run does not meet; one that did not complete is not measured by them."""
+        """Yield which demands a run does not meet; they apply only to a run that completed."""
         if run.status is not RunStatus.COMPLETED:
             return
         counts = run.result_counts
         graded = counts.passed + counts.failed
         if self.pass_rate is not None and not graded:
             yield "No item was graded, so there is no pass rate (--fail-under)."
-        # By the digits that the user wrote: 0.07 as a float is more than 7 of 100.
+        # By the digits as the user wrote them: 0.07 as a float is more than 7 of 100.
         elif self.pass_rate is not None and counts.passed < Fraction(repr(self.pass_rate)) * graded:
             wanted = f"{self.pass_rate * 100:.12g} %"
             share = f"{counts.passed:,} of {graded:,} graded items passed, {format_share(counts.passed, graded)}"
@@ -45,7 +45,7 @@ class Demands:
 
 
 def exit_status(run: RunDocument, complaints: list[str]) -> int:
-    """Return the exit status for a run as it was seen last."""
+    """Return the exit status for a run as it was last seen."""
     if run.status is RunStatus.FAILED or complaints:
         return EXIT_FAILED
     return EXIT_CANCELED if run.status is RunStatus.CANCELED else EXIT_COMPLETED

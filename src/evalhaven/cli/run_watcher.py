@@ -1,4 +1,4 @@
-"""Following a run until it ends, and showing it on the way."""
+"""Following a run until it ends, and showing it meanwhile."""
 
 import json
 import time
@@ -29,11 +29,11 @@ class Display(Protocol):
         ...
 
     def show_loss(self, reason: str, lost_s: float) -> None:
-        """Show that nobody answers, for so many seconds."""
+        """Show that there has been no answer for so many seconds."""
         ...
 
     def show_return(self, lost_s: float) -> None:
-        """Show that somebody answers again, after so many seconds."""
+        """Show that answers come again, after so many seconds without."""
         ...
 
 
@@ -47,20 +47,20 @@ async def follow_run(
     now_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> RunDocument:
-    """Show a run until it has ended; return it as it was seen last.
+    """Show a run until it has ended; return it as it was last seen.
 
     Args:
         watched: The run.
         display: Where it is shown.
         interval_s: Seconds from one showing to the next.
         is_once: Show it once only.
-        patience_s: Seconds without an answer after which it counts as lost; None waits for ever.
+        patience_s: Seconds without an answer after which the run counts as lost; None waits forever.
         now_s: A clock that only goes forward.
         sleep: Waits for so many seconds.
 
     Raises:
-        WatchError: It cannot be watched, or not any more.
-        LostError: Nobody answered for too long.
+        WatchError: The run cannot be watched, or can no longer be.
+        LostError: There was no answer for too long.
     """
     history = RunHistory()
     next_s = now_s()
@@ -98,7 +98,7 @@ async def follow_run(
 
 
 class LineDisplay:
-    """One line a time."""
+    """One line an update."""
 
     def show(self, figures: Figures) -> None:
         """Print a line."""
@@ -109,7 +109,7 @@ class LineDisplay:
         print(_loss(reason, lost_s), flush=True)
 
     def show_return(self, lost_s: float) -> None:
-        """Print that it goes on."""
+        """Print that watching goes on."""
         print(f"connected again after {format_duration(lost_s)}", flush=True)
 
 
@@ -120,8 +120,8 @@ class JsonDisplay:
         """Print nothing yet.
 
         Args:
-            run_id: Public id, for while the run cannot be read.
-            unix_s: The time, for the same.
+            run_id: Public id, shown while the run cannot be read.
+            unix_s: The time, shown likewise.
         """
         self._run_id = run_id
         self._unix_s = unix_s
@@ -136,15 +136,15 @@ class JsonDisplay:
         self._print({"at": self._unix_s(), "run_id": self._run_id, **lost})
 
     def show_return(self, lost_s: float) -> None:
-        """Print nothing: the figures that follow tell it."""
+        """Print nothing: the next figures show it."""
 
     def _print(self, value: object) -> None:
-        # Escapes keep whatever stands in names away from the terminal, and lone surrogates from the encoder.
+        # Escapes keep control characters in names from the terminal, and lone surrogates from the encoder.
         print(json.dumps(value), flush=True)
 
 
 class BlockDisplay:
-    """A block of lines on a terminal, drawn anew in its place; the last one stays."""
+    """A block of lines on a terminal, redrawn in place; the last one stays."""
 
     def __init__(self, console: Console) -> None:
         """Draw nothing yet.
@@ -169,11 +169,11 @@ class BlockDisplay:
         self._draw()
 
     def show_loss(self, reason: str, lost_s: float) -> None:
-        """Draw the block as it was, and below it why it does not change."""
+        """Draw the last block, and below it why it does not change."""
         self._draw(Text(_loss(reason, lost_s), "bold yellow"))
 
     def show_return(self, lost_s: float) -> None:
-        """Draw nothing: the next block tells it."""
+        """Draw nothing: the next block shows it."""
 
     def _draw(self, *more: Text) -> None:
         lines = [] if self._figures is None else draw_block(self._figures, self._console.width)
@@ -181,4 +181,4 @@ class BlockDisplay:
 
 
 def _loss(reason: str, lost_s: float) -> str:
-    return make_printable(f"no answer for {format_duration(lost_s)}, trying on ({reason})")
+    return make_printable(f"no answer for {format_duration(lost_s)}, still trying ({reason})")

@@ -1,4 +1,4 @@
-"""The running server that `doctor` asks for its settings and its parts, instead of guessing from its own shell."""
+"""The running server that `doctor` asks for its settings and parts, instead of guessing from the shell's."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,7 +23,7 @@ Told = TypeVar("Told", bound=BaseModel)
 
 
 class NoTalkError(Exception):
-    """There is a server, but it does not tell what it was asked; the message says why."""
+    """There is a server, but it does not give the answer; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class RunningServer:
     """A server that answered.
 
     Attributes:
-        url: Where it is reached.
-        told: What it tells of its settings.
+        url: Its address.
+        told: What it says about its settings.
         settings: The same, with the secrets of this process.
-        readiness: What it says of its own state.
-        is_ready: Whether it serves requests and runs.
+        readiness: What it says about its own state.
+        is_ready: Whether it serves requests and executes runs.
         is_here: Whether its data directory is the one of that name on this machine.
     """
 
@@ -48,11 +48,11 @@ class RunningServer:
 
 
 def ask_server(settings: Settings) -> RunningServer | None:
-    """Ask the server that commands work with for its settings and its state; None where there is none.
+    """Ask the server that commands work with for its settings and state; None if there is none.
 
     Raises:
-        NoTalkError: It does not answer, or not as this release does.
-        InUseError: Somebody holds the data directory who has not said where it is reached.
+        NoTalkError: The server does not answer, or not as this release does.
+        InUseError: The process that holds the data directory has not said where it is reached.
         StartError: The data directory cannot be read.
     """
     url = find_server(settings)
@@ -60,27 +60,27 @@ def ask_server(settings: Settings) -> RunningServer | None:
 
 
 def examine_at(running: RunningServer, settings: Settings) -> list[Finding]:
-    """Return what a server found of its endpoints.
+    """Return what a server found about its endpoints.
 
     Args:
         running: The server.
-        settings: Those of this process, which have the key that is sent.
+        settings: Those of this process, which include the key that is sent.
 
     Raises:
-        NoTalkError: It does not answer.
+        NoTalkError: The server does not answer.
     """
     url = settings.url or running.url
     return anyio.run(_examine, settings.model_copy(update={"url": url}), running.url)
 
 
 def settings_in_effect(settings: Settings) -> tuple[Settings, str]:
-    """Return the settings of the server that works here, else those of this process, and whose they are."""
+    """Return the settings of the server that runs here, else those of this process, and a text that says whose."""
     try:
         running = ask_server(settings)
     except (NoTalkError, StartError) as error:
         return settings, f"Settings of this shell. {error}"
     if running is None or not running.is_here:
-        return settings, "Settings of this shell; no server works on the data directory."
+        return settings, "Settings of this shell; no server is running on the data directory."
     return running.settings, f"Settings of the server at {running.url} (process {running.told.process})."
 
 
@@ -88,7 +88,7 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
     try:
         shown_url = str(httpx2.URL(url).copy_with(username=None, password=None)).rstrip("/").removesuffix("/v1")
     except httpx2.InvalidURL as error:
-        raise NoTalkError(f"The server's address makes no sense: {error}.") from error
+        raise NoTalkError(f"The server's address is not valid: {error}.") from error
     try:
         async with open_client(settings) as client:
             answer = await client.get("/api/settings", timeout=_TIMEOUT_S)
@@ -99,7 +99,7 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
     try:
         taken = taken_over(told, settings)
     except ValueError as error:
-        raise NoTalkError(f"The server at {shown_url} is of release {told.version}, whose settings differ.") from error
+        raise NoTalkError(f"The server at {shown_url} runs release {told.version}, whose settings differ.") from error
     holder = _holder_of(taken)
     return RunningServer(
         shown_url, told, taken, _readiness(ready), ready.is_success, is_here=holder == str(told.process)
@@ -118,11 +118,11 @@ async def _examine(settings: Settings, url: str) -> list[Finding]:
 
 def _read(answer: httpx2.Response, shape: type[Told], url: str) -> Told:
     if not answer.is_success:
-        raise NoTalkError(f"What answers at {url} tells no settings (status {answer.status_code}).")
+        raise NoTalkError(f"What answers at {url} does not tell its settings (status {answer.status_code}).")
     try:
         return shape.model_validate_json(answer.content)
     except ValidationError as error:
-        raise NoTalkError(f"What answers at {url} is no server of this release.") from error
+        raise NoTalkError(f"What answers at {url} is not a server of this release.") from error
 
 
 def _silence(url: str, error: httpx2.HTTPError) -> NoTalkError:
@@ -131,7 +131,7 @@ def _silence(url: str, error: httpx2.HTTPError) -> NoTalkError:
 
 
 def _readiness(answer: httpx2.Response) -> str:
-    """Return what a server says of its parts, such as "database ok, executor ok", and why it can do no work."""
+    """Return what a server says about its parts, such as "database ok, executor ok", and why it cannot work."""
     try:
         body = jsontext.parse(answer.content)
     except jsontext.InvalidJsonError:

@@ -1,4 +1,4 @@
-"""What a command has from its shell, the settings, and how it fails there."""
+"""How a command reads its settings from the shell, and how it prints errors there."""
 
 import sys
 from typing import Never
@@ -19,11 +19,11 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        # A key stays out of service logs, and so does a password in an address.
+        # Keys, and passwords in addresses, stay out of the logs of services.
         is_secret = any(word in name for word in ("KEY", "URL"))
         fail(f"{name}: {first['msg']}." if is_secret else f"{name}: {first['msg']} (it is {first['input']!r}).")
     for name in unknown_variables():
-        _errors.print(f"Warning: {name} is no setting of Evalhaven; `evalhaven doctor` lists them.")
+        _errors.print(f"Warning: {name} is not a setting of Evalhaven; `evalhaven doctor` lists them.")
     return settings
 
 

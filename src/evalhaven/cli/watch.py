@@ -1,4 +1,4 @@
-"""`evalhaven watch`: how a run goes, while it goes."""
+"""`evalhaven watch`: shows the progress of a run."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evalhaven.settings import Settings
 
 EPILOG = (
-    "Exit status: 0 the run completed, whatever its items came to (with --once also: it is still under way), "
+    "Exit status: 0 the run completed, whatever the results (with --once also: it is still in progress), "
     "1 it failed, does not meet --fail-under or --fail-on-error, or cannot be watched, 2 the command line is wrong, "
     "3 it was canceled, 4 its server did not answer for as long as --give-up-after allows, 130 interrupted. An "
     "interrupted watch does not stop the run."
@@ -48,7 +48,7 @@ def watch(
             metavar="RATE",
             parser=parse_rate,
             help="End with status 1 if a smaller share of the graded items passed: 0 to 1, such as 0.9 for 90 %. "
-            "Errored items are not graded. Default: any share will do.",
+            "Errored items are not graded; default: any share will do.",
         ),
     ] = None,
     give_up_after: Annotated[
@@ -66,7 +66,7 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Show the run as it is now, and stop.")] = False,
 ) -> None:
-    """Show how a run goes until it ends: progress, rate, time left, cost, retries, limits and errors by kind.
+    """Show the state of a run until it ends: progress, rate, time left, cost, retries, limits and errors by kind.
 
     On a terminal the figures are redrawn in place. Elsewhere each update prints a line.
     """
@@ -114,21 +114,21 @@ def watch(
 
 
 def parse_reference(text: str) -> tuple[str, str | None]:
-    """Return the id of a run, and the server whose page names it.
+    """Return the id of a run, and the server of its page.
 
     Args:
-        text: An id, or the address of a run: a page of ours, its place in the API, or a page of the hosted dashboard,
+        text: An id, or the address of a run: a page of ours, its path in the API, or a page of the hosted dashboard,
             which says nothing about the server.
 
     Raises:
-        typer.BadParameter: It is neither.
+        typer.BadParameter: The text is neither.
     """
     if "/" not in text:
         return text, None
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no address: {error}.") from error
+        raise typer.BadParameter(f"{text!r} is not an address: {error}.") from error
     if parts.scheme in ("http", "https"):
         if match := _RUN_PAGE.fullmatch(parts.path):
             return unquote(match[2]), f"{parts.scheme}://{parts.netloc}{match[1]}"
@@ -142,7 +142,7 @@ def parse_reference(text: str) -> tuple[str, str | None]:
 
 
 def server_settings(settings: "Settings", url: str | None, data_dir: Path | None, page_url: str | None) -> "Settings":
-    """Return the settings with the server that is named best.
+    """Return the settings with the server that takes precedence.
 
     Args:
         settings: What the command line and the environment say.
@@ -157,6 +157,6 @@ def server_settings(settings: "Settings", url: str | None, data_dir: Path | None
         return settings
     if page_url is None or page_url == (settings.url or "").rstrip("/").removesuffix("/v1"):
         return settings
-    # A link may come from anybody: the key goes only where its owner sent it, or stays on this machine.
+    # A link may come from anybody: the key goes only where its owner sends it, or stays on this machine.
     is_trusted = urlsplit(page_url).hostname in LOOPBACK_HOSTS
     return settings.model_copy(update={"url": page_url} if is_trusted else {"url": page_url, "api_key": None})

@@ -1,4 +1,4 @@
-"""The run that `evalhaven watch` follows: where it is read, and what happens when nobody answers."""
+"""The run that `evalhaven watch` follows: where it is read, and what happens if there is no answer."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from evalhaven.settings import Settings
 
 _TIMEOUT_S = 10.0
 _OK, _TIMED_OUT, _NOT_FOUND, _TOO_MANY, _SERVER_FAULT = 200, 408, 404, 429, 500
-_NO_SERVER = "no server works on the data directory; start one with `evalhaven serve`"
+_NO_SERVER = "no server is running on the data directory; start one with `evalhaven serve`"
 
 
 class WatchError(Exception):
@@ -29,12 +29,12 @@ class WatchError(Exception):
 
 
 class LostError(Exception):
-    """Nobody answered for too long; the message says how."""
+    """There was no answer for too long; the message says what happened instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """The server did not answer, which may pass; `reason` says how."""
+    """The server did not answer, which may be temporary; `reason` says what happened instead."""
 
     reason: str
 
@@ -42,7 +42,7 @@ class NoAnswer:
 class WatchedRun:
     """Reads a run again and again, through the server that is named or that holds the data directory.
 
-    Without a server the run is read once from the data directory, which is given free at once: a server may come.
+    Without a server the run is read once from the data directory, which is released at once for a server to start.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class WatchedRun:
         """Connect to nothing yet.
 
         Args:
-            settings: Say where the server is.
+            settings: They say where the server is.
             run_id: Public id.
             now_s: The clock that rates are computed with.
             unix_s: The time, for servers that do not state theirs.
@@ -81,7 +81,7 @@ class WatchedRun:
         """Read the run.
 
         Raises:
-            WatchError: It can never be read: there is no such run, no such server, or it refuses.
+            WatchError: The run can never be read: it or its server does not exist, or the server refuses.
         """
         try:
             client = self._client or await self._connect()
@@ -101,7 +101,7 @@ class WatchedRun:
         return self._reading_of(response)
 
     async def _connect(self) -> httpx2.AsyncClient | None:
-        """Open a client and keep it, unless it works in this process; None where only a server could tell more."""
+        """Open a client and keep it, unless it works in this process; None if only a server could tell more."""
         url = find_server(self._settings)
         if url is None and self._was_read:
             return None
@@ -147,12 +147,12 @@ class WatchedRun:
             run = read_run(response.content)
         except UnreadableRunError as error:
             what = form_of(response.headers.get("content-type", ""), response.content) or str(error)
-            raise WatchError(f"What answers at {_shown_url(response.url)} is no run of Evalhaven: {what}.") from error
+            raise WatchError(f"The answer of {_shown_url(response.url)} is not a run of Evalhaven: {what}.") from error
         self._was_read = True
         return Reading(self._now_s(), self._server_time(response), run)
 
     def _server_time(self, response: httpx2.Response) -> float:
-        """Return when an answer was made, by the clock that the times of runs come from."""
+        """Return when an answer was made, by the clock that runs take their times from."""
         at = find_http_time(response.headers.get("date", ""))
         return self._unix_s() if at is None else at
 
@@ -162,7 +162,7 @@ def _shown_url(url: httpx2.URL) -> str:
 
 
 def _message_of(response: httpx2.Response) -> str:
-    """Return the message of an error, or the beginning of what is there instead."""
+    """Return the message of an error, or the beginning of the body if it has none."""
     try:
         body = jsontext.parse(response.content)
     except jsontext.InvalidJsonError:

@@ -12,19 +12,19 @@ from evalhaven.wire.graders import TestingCriterion
 
 
 class Criterion(Document[TestingCriterion]):
-    """A testing criterion; its id, name and type are known of one that does not parse too."""
+    """A testing criterion; its id, name and type are known even if it does not parse."""
 
     __slots__ = ()
     _models = TypeAdapter(TestingCriterion, config=ConfigDict(defer_build=True))
 
     @property
     def id(self) -> str:
-        """Return what results call it."""
+        """Return the id that results use."""
         return str(self.json["id"])
 
     @property
     def name(self) -> str:
-        """Return what its user calls it."""
+        """Return the name that its user gave it."""
         return str(self.json["name"])
 
     @property
@@ -34,7 +34,7 @@ class Criterion(Document[TestingCriterion]):
 
 
 class Criteria(Sequence[Criterion]):
-    """A list of testing criteria, parsed one by one when somebody asks for it."""
+    """A list of testing criteria, each parsed when first needed."""
 
     __slots__ = ("_criteria", "_text")
 
@@ -42,7 +42,7 @@ class Criteria(Sequence[Criterion]):
         """Hold criteria.
 
         Args:
-            written: Their JSON: the text of the list, or each decoded.
+            written: Their JSON: the text of the list, or the decoded criteria.
         """
         self._text = written if isinstance(written, str) else None
         self._criteria = None if isinstance(written, str) else [Criterion(each) for each in written]
@@ -56,12 +56,12 @@ class Criteria(Sequence[Criterion]):
 
     @property
     def json(self) -> list[JsonObject]:
-        """Return the criteria with every key, null and form of a number as they were written."""
+        """Return the criteria with every key, null and number format as they were written."""
         return [each.json for each in self._listed]
 
     @property
     def parsed(self) -> list[TestingCriterion | Unparsed]:
-        """Return what each criterion says by the contract."""
+        """Return the model of each criterion, or `Unparsed` if the contract does not accept it."""
         return [each.parsed for each in self._listed]
 
     @property
@@ -75,11 +75,11 @@ class Criteria(Sequence[Criterion]):
     @overload
     def __getitem__(self, index: slice) -> list[Criterion]: ...
     def __getitem__(self, index: int | slice) -> Criterion | list[Criterion]:
-        """Return a criterion, or some."""
+        """Return one criterion, or a slice of them."""
         return self._listed[index]
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of criteria."""
         return len(self._listed)
 
     def __iter__(self) -> Iterator[Criterion]:

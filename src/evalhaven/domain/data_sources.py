@@ -1,7 +1,8 @@
-"""Where the items of a run come from and how samples are made, as its user wrote it."""
+"""Where the items of a run come from and how its samples are made, as its user wrote it."""
 
 from pydantic import ConfigDict, TypeAdapter
 
+from evalhaven.domain import jsontext
 from evalhaven.domain.documents import Document
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.wire.data_sources import (
@@ -17,14 +18,14 @@ _ROWS = "content"
 
 
 class DataSource(Document[RunDataSource]):
-    """The `data_source` of a run; inline rows are not in it but in the run's blob."""
+    """The `data_source` of a run; inline rows are in the run's blob and not here."""
 
     __slots__ = ()
     _models = TypeAdapter(RunDataSource, config=ConfigDict(defer_build=True))
 
     @property
     def sampled(self) -> SampledDataSource | None:
-        """Return the document if it has a model asked for samples; None where rows are taken as they are."""
+        """Return the document if it asks a model for samples; None if rows are taken as they are."""
         match self.parsed:
             case CreateEvalCompletionsRunDataSource() | CreateEvalResponsesRunDataSource() as found:
                 return None if found.model is None else found
@@ -33,7 +34,7 @@ class DataSource(Document[RunDataSource]):
 
     @property
     def sampling_params(self) -> JsonObject:
-        """Return the sampling parameters as they were written, of a document that does not parse too."""
+        """Return the sampling parameters as they were written, even if the document does not parse."""
         return _object_in(self.json, "sampling_params")
 
     @property
@@ -47,9 +48,16 @@ class DataSource(Document[RunDataSource]):
         return DataSource({**self.json, "sampling_params": {**self.sampling_params, "tools": tools}})
 
     def with_rows(self, rows: JsonValue) -> "DataSource":
-        """Return the document with these in the place of its inline rows, if its source may have any."""
+        """Return the document with these inline rows, if its source may have any."""
         source = _object_in(self.json, "source")
         return DataSource({**self.json, "source": {**source, _ROWS: rows}}) if _ROWS in source else self
+
+    def text_with_rows(self, rows: str) -> str:
+        """Return the JSON text with this text in the place of its inline rows, if its source may have any."""
+        source = _object_in(self.json, "source")
+        if _ROWS not in source:
+            return self.text
+        return _text_with(self.json, "source", _text_with(source, _ROWS, rows))
 
     def without_rows(self) -> "DataSource":
         """Return the document without the key of its inline rows, if its source has it."""
@@ -57,6 +65,14 @@ class DataSource(Document[RunDataSource]):
         if _ROWS not in source:
             return self
         return DataSource({**self.json, "source": {key: value for key, value in source.items() if key != _ROWS}})
+
+
+def _text_with(document: JsonObject, key: str, text: str) -> str:
+    """Return the JSON text of an object with this text in the place of one of its values."""
+    members = (
+        f"{jsontext.render(name)}:{text if name == key else jsontext.render(value)}" for name, value in document.items()
+    )
+    return f"{{{','.join(members)}}}"
 
 
 def _object_in(document: JsonObject, key: str) -> JsonObject:

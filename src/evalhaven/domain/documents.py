@@ -1,4 +1,4 @@
-"""Documents of the contract: as they were written, and what they say, which is found out here and nowhere else."""
+"""Documents of the contract: as they were written, and as parsed models. Parsing happens here and nowhere else."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -17,7 +17,7 @@ class Unparsed:
     """A document that no model of the contract accepts: an import may bring one. It is shown, and never executed.
 
     Attributes:
-        problem: What the contract has against it: a sentence that begins with the key.
+        problem: Why the contract does not accept it: a sentence that begins with the key.
     """
 
     problem: str
@@ -26,8 +26,8 @@ class Unparsed:
 class Document(Generic[M]):
     """A part of an eval or a run that its user wrote.
 
-    Held are its text, its JSON and its model, of which each is made from the one before when somebody asks for it: who
-    only shows a run pays for none of them. A class of documents names the models they may be of.
+    It holds its text, its JSON and its model. Each is made from the one before when it is first needed, so code that
+    only shows a run pays for none of them. Each subclass names the models that its documents may have.
     """
 
     __slots__ = ("_json", "_parsed", "_text")
@@ -51,14 +51,14 @@ class Document(Generic[M]):
 
     @property
     def json(self) -> JsonObject:
-        """Return the document with every key, null and form of a number as it was written."""
+        """Return the document with every key, null and number format as it was written."""
         if self._json is None:
             self._json = cast("JsonObject", jsontext.parse(self.text))
         return self._json
 
     @property
     def parsed(self) -> M | Unparsed:
-        """Return what the document says by the contract."""
+        """Return the document's model, or `Unparsed` if the contract does not accept it."""
         parsed = self._parsed
         if parsed is None:
             parsed = self._parsed = self._parse()

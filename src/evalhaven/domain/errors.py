@@ -1,11 +1,11 @@
 """Everything that can be wrong with a request or a run, as exceptions.
 
 EvalhavenError
-├── NotFoundError            an id that names nothing (wire: 404)
+├── NotFoundError            no object has this id (wire: 404)
 ├── InvalidRequestError      what was sent cannot be accepted (400)
 │   └── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
-├── UnansweredError          what has to answer does not, for now (503)
-├── DamagedFileError         a stored file is not as long as it was (500, or a failed run)
+├── UnansweredError          a part of the server does not answer, for now (503)
+├── DamagedFileError         a stored file's length has changed (500, or a failed run)
 ├── RequestTooLargeError     a body, file or row over its limit (413)
 ├── UnreadableEncodingError  a body that is compressed or otherwise encoded (415)
 └── IllegalRunTransitionError  a bug: a run was asked to leave a final status
@@ -33,7 +33,7 @@ class NotFoundError(EvalhavenError):
 
 
 class InvalidRequestError(EvalhavenError):
-    """The request names something impossible; the message says what and how to mend it."""
+    """The request cannot be accepted; the message says why and how to mend it."""
 
 
 class InvalidRowsError(InvalidRequestError):
@@ -53,24 +53,24 @@ class RequestTooLargeError(EvalhavenError):
 
 
 class UnreadableEncodingError(EvalhavenError):
-    """The body is encoded in a way that is not decoded here."""
+    """The body has a content encoding that is not decoded here."""
 
 
 class UnansweredError(EvalhavenError):
-    """The part of the server that has to answer is not up or takes too long; later it may."""
+    """The part of the server that has to answer is down or takes too long; it may answer later."""
 
 
 class DamagedFileError(EvalhavenError):
-    """A stored file is shorter or longer than it was when it was accepted, or gone: what is left is not used."""
+    """A stored file is gone, or its length has changed since it was accepted; what is left is not used."""
 
     def __init__(self, name: str, size_bytes: int | None, accepted_bytes: int, param: str | None = None) -> None:
         """Say what is wrong.
 
         Args:
             name: Id of the file, or of the run whose inline rows it holds.
-            size_bytes: How long it is; None where it is gone.
-            accepted_bytes: How long it was.
-            param: The parameter that names it.
+            size_bytes: Its length now; None if it is gone.
+            accepted_bytes: Its length when it was accepted.
+            param: The parameter that names the file.
         """
         what = "file with the inline rows of run" if name.startswith(RUN_PREFIXES) else "file"
         found = "is gone from the disk" if size_bytes is None else f"has {size_bytes} bytes"
@@ -83,7 +83,7 @@ class DamagedFileError(EvalhavenError):
 
 
 class IllegalRunTransitionError(EvalhavenError):
-    """A run was asked to move where its status does not lead."""
+    """A run was asked to make a move that its status does not allow."""
 
     def __init__(self, run_id: str, old: RunStatus, new: RunStatus) -> None:
         super().__init__(f"Run {run_id!r} is {old} and cannot become {new}.")

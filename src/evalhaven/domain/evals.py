@@ -25,7 +25,7 @@ UNTITLED = "Untitled eval"
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Something accepted that will not do what its author seems to expect.
+    """Something that is accepted but will not do what its author seems to expect.
 
     Attributes:
         pointer: JSON pointer (RFC 6901) into the request body.
@@ -37,7 +37,7 @@ class Caution:
 
 
 class DataSourceConfig(Document[EvalDataSourceConfig]):
-    """The `data_source_config` of an eval as it is answered: type, derived `schema`, for logs also `metadata`."""
+    """The `data_source_config` of an eval as it is answered: type, derived `schema` and, for logs, `metadata`."""
 
     __slots__ = ()
     _models = TypeAdapter(EvalDataSourceConfig, config=ConfigDict(defer_build=True))
@@ -49,7 +49,7 @@ class Eval:
 
     Attributes:
         key: Internal number; 0 before it is stored.
-        testing_criteria: As sent, each with its server-made `id`.
+        testing_criteria: As sent, each with an `id` made by the server.
         created_at: Unix second.
         updated_at: Unix second of the last update by a user.
         imported: The eval as its first server answered it; None for one made here.
@@ -67,7 +67,7 @@ class Eval:
     key: int = 0
 
     def renamed(self, name: str | None, metadata: dict[str, str] | None, at: int) -> "Eval":
-        """Return the eval with another name or other metadata; None leaves one as it is.
+        """Return the eval with a new name or new metadata; None leaves the present value.
 
         Args:
             name: The new name.
@@ -83,7 +83,7 @@ class Eval:
 
     @property
     def item_schema(self) -> JsonValue:
-        """Return the JSON Schema of an item; True (anything) where the config has none."""
+        """Return the JSON Schema of an item; True (anything) if the config has none."""
         config = self.data_source_config.parsed
         if not isinstance(config, EvalCustomDataSourceConfig):
             return True
@@ -126,7 +126,7 @@ def _identified(sent: TestingCriterion, uuid: str) -> JsonObject:
 
 
 def _with_typed_messages(grader: AnyGrader) -> JsonObject:
-    """Return the document of a grader with its messages typed, and those of the graders inside it."""
+    """Return the document of a grader with its messages, and those of the graders inside it, typed."""
     match grader:
         case GraderMulti():
             return with_parts(grader, _with_typed_messages)
@@ -137,7 +137,7 @@ def _with_typed_messages(grader: AnyGrader) -> JsonObject:
 
 
 def typed_messages(messages: Sequence[EvalItem]) -> list[JsonValue]:
-    """Return messages with `"type": "message"` added where it is absent; their content stays as sent."""
+    """Return messages with `"type": "message"` added if it is absent; their content stays as sent."""
     return [each.sent if each.type is not None else {**each.sent, "type": "message"} for each in messages]
 
 

@@ -8,7 +8,7 @@ from evalhaven.domain.imports import ImportedDocument
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An uploaded file; its bytes stand in the blob store under its id.
+    """An uploaded file; its bytes are in the blob store under its id.
 
     Attributes:
         created_at: Unix second.

@@ -1,9 +1,9 @@
-"""What stands in an answer that is none of ours: pages of gateways and logins, event streams, nothing at all."""
+"""Answers in no form known here: pages of gateways and logins, event streams, empty bodies."""
 
 import html
 import re
 
-_MOST_BYTES = 256 * 1024  # of a body that is looked into
+_MOST_BYTES = 256 * 1024  # how much of a body is looked at
 _FIRST_BYTES = 200
 _UNREAD = re.compile(r"<(script|style|template|svg)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
@@ -12,18 +12,18 @@ _HTML = re.compile(r"\A\s*<(?:!doctype\s+html|html|head|body|\?xml)\b", re.IGNOR
 
 
 def words_of(body: bytes) -> str:
-    """Return the words of a body in no known form, such as a gateway's page, in one line."""
+    """Return the words of a body in no known form, such as a gateway's page, on one line."""
     text = _UNREAD.sub(" ", _decoded(body))
     return " ".join(html.unescape(_TAG.sub(" ", text)).split())
 
 
 def beginning_of(body: bytes) -> str:
-    """Return a body as it was sent, in one line, without what no reader of a page sees."""
+    """Return the beginning of a body on one line, without what the reader of a page would not see."""
     return " ".join(_UNREAD.sub(" ", _decoded(body)).split())
 
 
 def form_of(content_type: str, body: bytes) -> str:
-    """Return what a body is that is no answer, in words; "" where nothing can be said."""
+    """Return, in words, what a body is that is not an answer; "" if that is unknown."""
     text = body[:_FIRST_BYTES].decode("utf-8", "replace")
     if not text.strip():
         return "nothing"

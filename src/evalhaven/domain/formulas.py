@@ -6,7 +6,7 @@
     power   = atom, [ "^", signed ]
     atom    = number | name | function, "(", sum, { ",", sum }, ")" | "(", sum, ")"
 
-`^` binds tighter than a sign before it and is grouped from the right, as in mathematics. Nothing is evaluated but these
+`^` binds tighter than a sign before it and groups from the right, as in mathematics. Nothing is evaluated except these
 operations: a formula is parsed into steps for a stack, and numbers are always floats, so no formula takes long.
 """
 
@@ -44,11 +44,11 @@ _NEGATE = "negate"
 
 
 class FormulaError(ValueError):
-    """A text is no formula; the message names the column (1-based) and says what is wrong there."""
+    """A text is not a formula; the message names the column (1-based) and says what is wrong there."""
 
 
 class FormulaValueError(ValueError):
-    """A formula has no value for these scores; the message says which operation has none."""
+    """A formula has no value for these scores; the message says which operation failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class _Step:
     """One step of a computation: push a number or a score, or apply an operation to the last numbers.
 
     Attributes:
-        name: Of the operation or score; "" for a number.
-        column: 1-based, where it stands in the formula.
-        number: What is pushed.
-        takes: Numbers that an operation takes; 0 pushes.
+        name: The name of the operation or score; "" for a number.
+        column: Its 1-based column in the formula.
+        number: The number that is pushed.
+        takes: How many numbers the operation takes; 0 if the step pushes.
     """
 
     name: str
@@ -107,7 +107,7 @@ def parse_formula(text: str, names: Collection[str]) -> Formula:
         names: The names that it may use.
 
     Raises:
-        FormulaError: It is none, uses other names, is too long or nested too deeply.
+        FormulaError: The text is not a formula, uses other names, is too long or is nested too deeply.
     """
     if len(text) > MAX_FORMULA_CHARS:
         raise FormulaError(f"column {MAX_FORMULA_CHARS + 1}: a formula may have {MAX_FORMULA_CHARS:,} characters")
@@ -256,7 +256,7 @@ class _Parser:
         known = ", ".join(repr(name) for name in list(self._names)[:_SHOWN_NAMES])
         known += f" and {more:,} more" if more > 0 else ""
         return FormulaError(
-            f"column {token.column}: {token.text[:40]!r} is none of the graders ({known}); a formula can use those "
+            f"column {token.column}: {token.text[:40]!r} is not one of the graders ({known}); a formula can use those "
             "whose name is a letter or underscore, then letters, digits and underscores"
         )
 

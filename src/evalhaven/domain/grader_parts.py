@@ -1,6 +1,6 @@
-"""The graders inside a `multi` grader: one walk for everybody who looks for graders in a document.
+"""The graders inside a `multi` grader: the one walk used by all code that looks for graders in a document.
 
-They are written in three ways: the published document knows one grader alone, its examples a list, and the guides an
+They are written in three ways: the published document has a single grader, its examples a list, and the guides an
 object of graders by name.
 """
 
@@ -23,8 +23,8 @@ class PlacedGrader:
 
     Attributes:
         path: Keys and indexes that lead to it.
-        name: What a formula around it calls it; of one by itself its own name. "" where it has none.
-        grader: What is written there.
+        name: What an enclosing formula calls it; outside a formula, its own name. "" if it has none.
+        grader: The grader itself.
     """
 
     path: Path
@@ -35,11 +35,11 @@ class PlacedGrader:
 def walk_criteria(
     criteria: Iterable[AnyGrader | Unparsed], path: Path = ("testing_criteria",)
 ) -> Iterator[PlacedGrader]:
-    """Yield the graders of a list of criteria, each before those inside it; what does not parse has none.
+    """Yield the graders in a list of criteria, each before those inside it; unparsed criteria are skipped.
 
     Args:
         criteria: The list.
-        path: What leads to it.
+        path: Keys and indexes that lead to it.
     """
     for index, criterion in enumerate(criteria):
         if not isinstance(criterion, Unparsed):
@@ -47,7 +47,7 @@ def walk_criteria(
 
 
 def compares_embeddings(criteria: Iterable[AnyGrader | Unparsed]) -> bool:
-    """Tell whether one of the graders compares embeddings, which a model makes."""
+    """Tell whether any of the graders compares embeddings, for which a model is called."""
     graders = [placed.grader for placed in walk_criteria(criteria)]
     return any(isinstance(each, GraderTextSimilarity) and each.evaluation_metric == "cosine" for each in graders)
 
@@ -57,7 +57,7 @@ def walk_grader(grader: AnyGrader, path: Path) -> Iterator[PlacedGrader]:
 
     Args:
         grader: The grader.
-        path: What leads to it.
+        path: Keys and indexes that lead to it.
     """
     yield PlacedGrader(path, grader.name, grader)
     if isinstance(grader, GraderMulti):
@@ -69,7 +69,7 @@ def parts_of(grader: GraderMulti, path: Path = ()) -> list[PlacedGrader]:
 
     Args:
         grader: The grader.
-        path: What leads to it.
+        path: Keys and indexes that lead to it.
     """
     at = (*path, _KEY)
     match grader.graders:
@@ -82,11 +82,11 @@ def parts_of(grader: GraderMulti, path: Path = ()) -> list[PlacedGrader]:
 
 
 def with_parts(grader: GraderMulti, change: Callable[[MultiPart], JsonObject]) -> JsonObject:
-    """Return the document of a grader with each grader inside it replaced, in the form in which they are written.
+    """Return the document of a grader with each grader inside it replaced, keeping the form in which they were written.
 
     Args:
         grader: The grader.
-        change: Returns what takes the place of one.
+        change: Returns the replacement of a grader.
     """
     parts: JsonValue
     match grader.graders:

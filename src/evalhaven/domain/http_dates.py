@@ -1,13 +1,13 @@
-"""Dates in the heads of HTTP messages."""
+"""Dates in HTTP headers."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 
 def find_http_time(text: str) -> float | None:
-    """Return the Unix seconds of a date such as "Sun, 06 Nov 1994 08:49:37 GMT"; None for what is none.
+    """Return the Unix seconds of a date such as "Sun, 06 Nov 1994 08:49:37 GMT"; None if the text is not a date.
 
-    Dates of HTTP are UTC, also where they name no zone or `-0000`, which Python would read as local time.
+    HTTP dates are UTC even if they name no zone or `-0000`, which Python would read as local time.
     """
     try:
         date = parsedate_to_datetime(text)

@@ -1,4 +1,4 @@
-"""Everything that is named by chance: public identifiers in the hosted API's form, increasing within a process.
+"""All random names, such as public identifiers in the hosted API's form, which increase within a process.
 
 An id of 32 hex digits holds: 1-8 the Unix second of creation, 9-12 a fraction of it, 13-16 `8190` or `8191`,
 17-32 random. So ids of one process sort by creation, and an id decodes to its `created_at`.
@@ -25,16 +25,16 @@ FILE_PREFIXES = ("file-",)
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FILE_ID_LENGTH = 22
 _GRADER_NAME_LENGTH = 12
-_GRADER_NAME_BITS = 128  # far more than 12 letters hold, so that each is as likely
+_GRADER_NAME_BITS = 128  # far more than 12 letters hold, so that all are equally likely
 _RANDOM_BYTES = 4096
-_PACKED_SIZE = 16  # bytes of a stored output item id of our own form
+_PACKED_SIZE = 16  # bytes of a stored output item id in our own form
 _LOW_64 = (1 << 64) - 1
 _SAFE = re.compile(r"[!-~]{1,128}")
 _IMPORTABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~@:+=-]{2,127}")
 
 
 class _SystemRandomness:
-    """Bits of the system's generator, fetched many at a time: a call of the system costs more than all else here."""
+    """Bits of the system's generator, fetched many at a time: a system call costs more than everything else here."""
 
     def __init__(self) -> None:
         self._bytes = b""
@@ -82,11 +82,11 @@ class IdFactory:
         return f"req_{self._random_bits(128):032x}"
 
     def new_uuid(self) -> str:
-        """Return a random UUID (RFC 9562, version 4), as ids of testing criteria end with."""
+        """Return a random UUID (RFC 9562, version 4), the end of a testing criterion's id."""
         return str(UUID(int=self._random_bits(128), version=4))
 
     def new_grader_name(self) -> str:
-        """Return `grader-` and 12 letters and digits, as the hosted API named graders without a name."""
+        """Return `grader-` and 12 letters and digits, as the hosted API named graders sent without a name."""
         number = self._random_bits(_GRADER_NAME_BITS)
         letters: list[str] = []
         for _ in range(_GRADER_NAME_LENGTH):
@@ -99,7 +99,7 @@ class IdFactory:
         return f"{self._next_tick():012x}{0x8190 | bits >> 64:04x}{bits & _LOW_64:016x}"
 
     def _next_tick(self) -> int:
-        """Return a 48-bit count of 1/65536 s since 1970, larger than every one before."""
+        """Return a 48-bit count of 1/65536 s since 1970, larger than any before it."""
         self._last = max(int(self._clock.now() * 65536), self._last + 1)
         return self._last
 
@@ -120,12 +120,12 @@ def is_id_text(text: str) -> bool:
 
 
 def is_importable_id(text: str) -> bool:
-    """Tell whether an id of another server can be taken over: it must be safe in addresses and as a file's name."""
+    """Tell whether another server's id can be kept: it must be safe in addresses and as a file name."""
     return _IMPORTABLE.fullmatch(text) is not None
 
 
 def pack_output_item_id(public_id: str) -> bytes:
-    """Return the stored form: 16 bytes, or for an imported id of another form its text, longer than that."""
+    """Return the stored form: 16 bytes or, for an imported id in another form, its text, which is longer."""
     digits = public_id.removeprefix(OUTPUT_ITEM_PREFIX)
     if len(digits) == 2 * _PACKED_SIZE and public_id.startswith(OUTPUT_ITEM_PREFIX):
         try:

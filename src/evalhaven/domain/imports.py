@@ -1,4 +1,4 @@
-"""Objects that another server made and this one took over."""
+"""Objects that were made by another server and imported here."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class ImportedDocument:
 
     Attributes:
         origin: Where it comes from: a base URL, or the kind of file.
-        document: The object on the wire, unknown keys and all.
+        document: The object as it was on the wire, unknown keys included.
     """
 
     origin: str

@@ -7,7 +7,7 @@ from evalhaven.domain.jsontext import JsonValue
 
 
 def value_at(root: JsonValue, pointer: str) -> JsonValue:
-    """Return what a pointer such as `/$defs/answer` leads to; None where it leads nowhere."""
+    """Return the value at a pointer such as `/$defs/answer`; None if it leads nowhere."""
     value = root
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
@@ -21,5 +21,5 @@ def value_at(root: JsonValue, pointer: str) -> JsonValue:
 
 
 def pointer_to(path: Iterable[str | int]) -> str:
-    """Return the pointer of keys and indexes, such as `/items/0`; "" for the root."""
+    """Return the pointer made of keys and indexes, such as `/items/0`; "" for the root."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)

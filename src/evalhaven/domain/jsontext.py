@@ -1,7 +1,7 @@
 """JSON text: exact parsing and rendering, and splitting a large document without parsing it.
 
 What users send comes back with the same value to the last digit: integers of any size, lone surrogates and
-U+0000 survive. `msgspec` does the common case; the standard library does what it refuses.
+U+0000 survive. `msgspec` handles the common case; the standard library handles what it refuses.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ JsonObject = json_values.JsonObject
 Span = tuple[int, int]
 RawJson = bytes | mmap.mmap
 
-MAX_NESTING = 500  # levels of what users send: few enough to be read and written from anywhere
+MAX_NESTING = 500  # levels in what users send: few enough to be read and written at any depth of calls
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{[}]"))
@@ -42,7 +42,7 @@ def parse(raw: bytes | str) -> JsonValue:
     """Return the value of one JSON text.
 
     Raises:
-        InvalidJsonError: Malformed, not UTF-8, NaN or infinite, or nested too deeply.
+        InvalidJsonError: The text is malformed, not UTF-8, nested too deeply, or has a number that is not finite.
     """
     try:
         return cast("JsonValue", msgspec.json.decode(raw))
@@ -56,7 +56,7 @@ def parse_received(text: bytes | str) -> JsonValue:
     """Return the value of one JSON text that a user or a model wrote.
 
     Raises:
-        InvalidJsonError: As `parse`, or it has more than 500 levels.
+        InvalidJsonError: As for `parse`, or the text has more than 500 levels.
     """
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _nesting(raw) > MAX_NESTING:
@@ -65,13 +65,13 @@ def parse_received(text: bytes | str) -> JsonValue:
 
 
 def parse_reply(raw: bytes) -> JsonValue:
-    """Return the value of the JSON text that an endpoint answered, as its own clients would read it.
+    """Return the value of the JSON text that an endpoint answered, reading it as leniently as its own clients would.
 
-    What no JSON text may hold becomes what one may: numbers that are not finite become null, bytes that are not UTF-8
-    become U+FFFD. A byte order mark, and control characters in strings, are let pass.
+    What is not valid JSON is replaced: numbers that are not finite become null, bytes that are not UTF-8
+    become U+FFFD. A byte order mark, and control characters in strings, are accepted.
 
     Raises:
-        InvalidJsonError: It is not one JSON value all the same, or has more than 500 levels.
+        InvalidJsonError: Even so, the text is not one JSON value, or it has more than 500 levels.
     """
     try:
         return parse_received(raw)
@@ -89,7 +89,7 @@ def _nesting(raw: bytes) -> int:
 
 
 def _parse_leniently(raw: bytes | str) -> JsonValue:
-    """Parse what msgspec refuses though it is JSON (lone surrogates), or say what is wrong with it."""
+    """Parse JSON that msgspec refuses (lone surrogates), or say what is wrong with it."""
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -99,7 +99,7 @@ def _parse_leniently(raw: bytes | str) -> JsonValue:
 
 
 def _find_form(raw: bytes) -> str | None:
-    """Return what bytes that are no text in UTF-8 are, by how they begin; None where that says nothing."""
+    """Return what kind of data bytes other than UTF-8 are, judging by their beginning; None if it is unknown."""
     return next((form for beginning, form in _OTHER_FORMS if raw.startswith(beginning)), None)
 
 
@@ -174,15 +174,15 @@ def canonical_hash(value: JsonValue) -> bytes:
 
 
 def members(raw: RawJson, span: Span, only: str | None = None, *, may_be_cut: bool = False) -> dict[str, Span]:
-    """Return where each member's value of a JSON object stands, without parsing the values.
+    """Return where the value of each member of a JSON object is, without parsing the values.
 
-    A repeated key counts as its last occurrence, as every JSON parser does.
+    If a key is repeated, its last occurrence counts, as in every JSON parser.
 
     Args:
         raw: The document.
         span: Start and end (bytes) of the object within it; white space around it is allowed.
-        only: The one member that is wanted, or None for all.
-        may_be_cut: Return what is there before a fault; a value that has begun reaches to the end of the text.
+        only: The only member that is wanted, or None for all.
+        may_be_cut: On a fault, return the members before it; a value that has begun extends to the end of the text.
 
     Raises:
         InvalidJsonError: The brackets, keys or commas do not form an object. Values are not checked.
@@ -208,12 +208,12 @@ def _find_members(raw: RawJson, span: Span, only: str | None, found: dict[str, S
 
 
 def elements(raw: RawJson, span: Span, *, may_be_cut: bool = False) -> Iterator[Span]:
-    """Yield where each element of a JSON array stands, one at a time, without parsing them.
+    """Yield where each element of a JSON array is, one at a time, without parsing them.
 
     Args:
         raw: The document.
         span: Start and end (bytes) of the array within it.
-        may_be_cut: Where the text ends too early, yield what has begun, up to its end, before that is raised.
+        may_be_cut: If the text ends too early, yield the element that has begun, up to the end, before raising.
 
     Raises:
         InvalidJsonError: The brackets or commas do not form an array. Elements are not checked.
@@ -222,7 +222,7 @@ def elements(raw: RawJson, span: Span, *, may_be_cut: bool = False) -> Iterator[
 
 
 def starts_with(raw: RawJson, span: Span, bracket: bytes) -> bool:
-    """Tell whether the first character of a value, white space aside, is this bracket."""
+    """Tell whether the first character of a value, after white space, is this bracket."""
     first = _NOT_BLANK.search(raw, *span)
     return first is not None and first.group() == bracket
 

@@ -15,9 +15,9 @@ class PageRequest:
     """Which slice of a list is wanted.
 
     Attributes:
-        limit: Objects at the most, 1 or more.
+        limit: The most objects to return, 1 or more.
         order: `desc` is newest first.
-        after: Id of the last object of the page before, or None for the first page.
+        after: Id of the last object of the previous page, or None for the first page.
     """
 
     limit: int

@@ -10,30 +10,30 @@ class Budget:
     """What a run may spend before it is stopped.
 
     Attributes:
-        cost: US dollars by the price table; None without a limit.
-        tokens: Tokens of all calls; None without a limit.
+        cost: US dollars by the price table; None means no limit.
+        tokens: Tokens of all calls; None means no limit.
     """
 
     cost: float | None = None
     tokens: int | None = None
 
     def is_exceeded(self, cost: float, tokens: int) -> bool:
-        """Tell whether that much is at or above one of the limits."""
+        """Tell whether this much reaches or exceeds one of the limits."""
         return (self.cost is not None and cost >= self.cost) or (self.tokens is not None and tokens >= self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The `evalhaven` object of a create-run request, and how strictly the request wants to be read.
+    """The `evalhaven` object of a create-run request, and how strictly the request is to be read.
 
     Attributes:
         repeats: Samples of each item, 1 to 1000.
-        cache: Whether an answer given before to the same request is taken again, and new ones are kept.
-        max_concurrency: Most calls of this run under way at once; None leaves it to the endpoint.
+        cache: Whether an earlier answer to the same request is used again, and new answers are kept.
+        max_concurrency: The most calls of this run under way at once; None leaves it to the endpoint.
         extra_body: Further keys of each request's body, such as `top_k`.
-        budget: What the run may spend; None without a limit.
-        labels: Short texts to find the run by.
-        strict: Whether rows with a scalar in the place of a string are refused.
+        budget: What the run may spend; None means no limit.
+        labels: Short texts by which the run can be found.
+        strict: Whether rows with a scalar where the schema declares a string are refused.
     """
 
     repeats: int = 1

@@ -17,18 +17,18 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING, Tally
 
 SANDBOX = "sandbox"
-"""The key of a run's flow that tells how its Python graders are isolated."""
+"""The key of a run's flow that says how its Python graders are isolated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regrading:
-    """Whose samples a run grades again, as that run was when it was read.
+    """The run whose samples another run grades again, as it was when it was read.
 
     Attributes:
         source_key: Internal number of that run.
         run_id: Its id.
         status: Its final status.
-        times_retried: How often its errored items had been tried again.
+        times_retried: How many times its errored items had been retried.
         origin: Where it was imported from; None for a run executed here.
     """
 
@@ -45,23 +45,23 @@ class Run:
 
     Attributes:
         key: Internal number; 0 before it is stored.
-        data_source: As sent; the rows of an inline source are not in it but in the run's blob.
-        has_inline_rows: Whether the rows stand in the run's own blob.
-        file_id: The file that the rows come from, else None.
+        data_source: As sent, except that the rows of an inline source are in the run's blob.
+        has_inline_rows: Whether the rows are in the run's own blob.
+        file_id: The file from which the rows come, else None.
         items_planned: Number of output items the run will have; None until it is planned.
         started_at: Unix second at which the executor took it up, else None.
         ended_at: Unix second of the final status, else None.
-        error: Why it failed; None on every other status.
-        options: What was asked of Evalhaven for it.
-        flow: How its calls to models went at the last second, and under `SANDBOX` how its Python is isolated; None
-            for a run with neither.
+        error: Why it failed; None for every other status.
+        options: The options that were sent for it.
+        flow: The latest state of its calls to models and, under `SANDBOX`, how its Python is isolated; None
+            if it has neither.
         imported: The run as its first server answered it; None for one executed here.
-        times_retried: How often what had no result was executed again.
-        regrading: Whose samples it grades; None for a run with samples of its own.
-        own_criteria: Testing criteria of this run alone; None where it has the eval's.
-        source_bytes: Length of the file that its rows stand in, as it was accepted; None where nobody noted it.
-        evaluated_by: The process that evaluates its chunks, or did so when it died.
-        deaths: How many such processes died in a row without an item of it having been stored in between.
+        times_retried: How many times its items without a result were retried.
+        regrading: The run whose samples it grades; None for a run with samples of its own.
+        own_criteria: Testing criteria of this run alone; None if it uses the eval's.
+        source_bytes: Length of the file that holds its rows, when it was accepted; None if it was not recorded.
+        evaluated_by: The process that evaluates its chunks, or that died while it did.
+        deaths: How many such processes died in a row with no item of the run stored in between.
     """
 
     id: RunId
@@ -95,21 +95,21 @@ class Run:
 
     @property
     def is_sampled(self) -> bool:
-        """Tell whether a model is called for its samples."""
+        """Tell whether a model is called for the run's samples."""
         return self.regrading is None and self.data_source.sampled is not None
 
     @property
     def repeats(self) -> int:
-        """Return how many output items each of its rows comes to."""
+        """Return how many output items are made of each row."""
         return self.options.repeats if self.is_sampled else 1
 
     @property
     def items_missing(self) -> bool:
-        """Tell whether it has fewer output items than it should come to, or nobody knows."""
+        """Tell whether the run has fewer output items than planned, or it is unknown how many it should have."""
         return self.items_planned is None or self.tally.total < self.items_planned
 
     def criteria(self, parent: Eval) -> Criteria:
-        """Return the testing criteria that it is graded by."""
+        """Return the testing criteria by which the run is graded."""
         return parent.testing_criteria if self.own_criteria is None else self.own_criteria
 
     def to(self, status: RunStatus, at: int, error: ItemError | None = None) -> "Run":
@@ -118,10 +118,10 @@ class Run:
         Args:
             status: The status to move to.
             at: Unix second of the move.
-            error: Why, where the status is `failed`.
+            error: Why, if the status is `failed`.
 
         Raises:
-            IllegalRunTransitionError: The move is not a legal one.
+            IllegalRunTransitionError: The run's status does not allow the move.
         """
         if not self.status.can_become(status):
             raise IllegalRunTransitionError(self.id, self.status, status)
@@ -130,10 +130,10 @@ class Run:
         return replace(self, status=status, started_at=at)
 
     def reopened(self) -> "Run":
-        """Return the run queued again, which its user asks for: the one way out of a final status.
+        """Return the run queued again at its user's request: the only way out of a final status.
 
         Raises:
-            IllegalRunTransitionError: It has not ended.
+            IllegalRunTransitionError: The run has not ended.
         """
         if not self.status.is_final:
             raise IllegalRunTransitionError(self.id, self.status, RunStatus.QUEUED)
@@ -151,7 +151,7 @@ class Chunk:
         row_count: Rows in it.
         byte_start: Where its first row begins in the source.
         byte_end: Where its last row ends in the source (exclusive).
-        last_position: Position of its last row; None where positions have no gaps.
+        last_position: Position of its last row; None if positions have no gaps.
     """
 
     number: int
@@ -163,7 +163,7 @@ class Chunk:
 
     @property
     def position_count(self) -> int:
-        """Return how many positions there are from its first row to its last, rows or not."""
+        """Return how many positions there are from its first row to its last, gaps included."""
         return self.row_count if self.last_position is None else self.last_position - self.first_position + 1
 
     @property

@@ -1,6 +1,6 @@
-"""The forms in which rows bring an answer along, each in terms of a chat completion.
+"""The forms in which a row may hold an answer, each converted to a chat completion.
 
-A row's `sample` is a chat completion, whole or minimal; or what this server and the platform answer and export:
+A row's `sample` is a chat completion, whole or minimal; or a form that this server and the platform answer or export:
 an output item's sample, a row of a results export, a Responses object, or a single message.
 """
 
@@ -19,7 +19,7 @@ def completion_of(recorded: JsonObject) -> JsonObject | None:
         recorded: A row's `sample`.
 
     Returns:
-        The same object where it is one already; None where it has no form with a message.
+        The same object if it is one already; None if no known form has a message in it.
     """
     choices = recorded.get("choices")
     if isinstance(choices, list) and choices:
@@ -37,14 +37,14 @@ def completion_of(recorded: JsonObject) -> JsonObject | None:
 
 
 def is_readable(recorded: JsonObject) -> bool:
-    """Tell whether a row's `sample` says what a model answered, in a form that is known here."""
+    """Tell whether a row's `sample` holds a model's answer in a known form."""
     if isinstance(recorded.get("output_text"), str) or completion_of(recorded) is not None:
         return True
     return any(recorded.get(name) is not None for name in DERIVED if name != "output_text")
 
 
 def text_of(message: JsonObject) -> str | None:
-    """Return the text of a message: its content, or the text of its parts; of sound alone the transcript."""
+    """Return the text of a message: its content, or the text of its parts; if there is only sound, its transcript."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -61,14 +61,14 @@ def _of_choices(recorded: JsonObject, choices: list[JsonValue]) -> JsonObject | 
         return None
     if isinstance(first.get("message"), dict):
         return recorded if _message_of(first["message"]) is not None else None
-    if isinstance(first.get("text"), str):  # a completion of the older endpoint
+    if isinstance(first.get("text"), str):  # a completion from the older endpoint
         message: JsonObject = {"role": "assistant", "content": first["text"]}
         return _completion(recorded, [message], _text(first.get("finish_reason")))
     return None
 
 
 def _of_items(recorded: JsonObject, items: list[JsonValue]) -> JsonObject | None:
-    """Return the output of a Responses object: its messages as one, with every call among its items."""
+    """Return the output of a Responses object as a completion: its messages merged, with all its tool calls."""
     texts: list[tuple[str, bool]] = []
     refusals: list[str] = []
     calls: list[JsonValue] = []
@@ -95,7 +95,7 @@ def _of_items(recorded: JsonObject, items: list[JsonValue]) -> JsonObject | None
 
 
 def _message_of(value: JsonValue) -> JsonObject | None:
-    """Return what is a message of chat completions, or a text as one; None for anything else."""
+    """Return a chat completions message as it is, or a text as such a message; None for anything else."""
     if isinstance(value, str):
         return {"role": "assistant", "content": value}
     if not isinstance(value, dict):
@@ -125,7 +125,7 @@ def _usage_of(recorded: JsonObject) -> JsonValue:
 
 
 def _finish_reason(recorded: JsonObject, *, waits: bool) -> str:
-    """Return what a response's status comes to among the reasons of chat completions."""
+    """Return the finish reason of chat completions that corresponds to a response's status."""
     given = _text(recorded.get("finish_reason"))
     if given or recorded.get("status") != "incomplete":
         return given or ("tool_calls" if waits else "stop")

@@ -23,7 +23,7 @@ class Usage:
     reasoning_tokens: int = 0
 
     def to_json(self) -> JsonObject:
-        """Return what a sample and a result of a judge show of it, in the order that was recorded."""
+        """Return the form shown in samples and judges' results, with keys in the recorded order."""
         return {
             "total_tokens": self.total_tokens,
             "completion_tokens": self.completion_tokens,
@@ -42,8 +42,8 @@ class ItemError:
     Attributes:
         code: Short, stable name of the kind of error.
         message: A sentence for the user.
-        origin: Where it arose: `data_source`, `sampling`, `judge`, `user_code`, `sandbox`, `template`, or "".
-        retryable: Whether the same item could succeed another time.
+        origin: Where it occurred: `data_source`, `sampling`, `judge`, `user_code`, `sandbox`, `template`, or "".
+        retryable: Whether the same item could succeed if tried again.
     """
 
     code: str
@@ -57,23 +57,23 @@ class Sample:
     """Model input and output of one item.
 
     Attributes:
-        input: The messages as they were sent, in order; empty where nothing was sent.
-        output: The answer as messages; empty where there is none.
+        input: The messages as they were sent, in order; empty if nothing was sent.
+        output: The answer as messages; empty if there is none.
         finish_reason: As the model reported it, else "".
         model: The resolved model name, else "".
         usage: Tokens of the call that made it.
         error: Why there is no answer, else None.
-        namespace: What templates and graders see as `sample`; None where the row has no sample.
-        recorded_text: The row's own sample as the user wrote it, JSON text; None where there is none.
-        latency_ms: Milliseconds that the answering call took; None where no model answered.
-        attempts: Calls that were made for it.
-        cost: US dollars by the price table; None where no price is known.
-        is_cached: Whether the answer was given to an earlier request: no call was made.
-        request_hash: Under which the answer is to be remembered; None where it is not.
-        is_reused: Whether another run, whose samples are graded again, had it made: here no call was.
-        unresolved: Placeholders of what was asked that had no value.
-        reasoning: What the model thought, where that is all it said: no content came with it. Judges look into it.
-        notes: Short names of what to know about the answer, such as that it has no text although it has reasoning.
+        namespace: What templates and graders see as `sample`; None if the row has no sample.
+        recorded_text: JSON text of the row's own sample as the user wrote it; None if there is none.
+        latency_ms: Milliseconds that the answering call took; None if no model answered.
+        attempts: Number of calls that were made for it.
+        cost: US dollars by the price table; None if no price is known.
+        is_cached: Whether the answer was given to an earlier request, so that no call was made.
+        request_hash: The hash under which the answer is to be remembered; None if it is not.
+        is_reused: Whether it was made for another run, whose samples are graded again, so that no call was made here.
+        unresolved: Placeholders in the request that had no value.
+        reasoning: The model's reasoning, if it answered with nothing else. Judges look into it.
+        notes: Short names for peculiarities of the answer, such as reasoning without text.
     """
 
     input: list[JsonValue] = field(default_factory=list[JsonValue])
@@ -96,7 +96,7 @@ class Sample:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether it is an answer worth remembering: no error, no refusal, nothing filtered or cut off."""
+        """Tell whether the answer is worth remembering: no error, no refusal, nothing filtered or cut off."""
         return (
             self.error is None
             and self.finish_reason not in ("content_filter", "length")
@@ -108,14 +108,14 @@ NO_SAMPLE = Sample()
 
 
 def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
-    """Return the sample that a row brings along: a chat completion, whole or minimal, or another form of an answer.
+    """Return the sample that came with a row: a chat completion, whole or minimal, or another form of an answer.
 
-    `output_text`, `output_json`, `output_tools` and `output_audio` are derived from the first choice; what the
-    row itself gives under these names is kept, null aside. So are `choices`, where the form has none.
+    `output_text`, `output_json`, `output_tools` and `output_audio` are derived from the first choice; values that the
+    row itself gives under these names are kept unless null. `choices` are derived too, if the form has none.
 
     Args:
         recorded: The row's `sample`.
-        recorded_text: The same as the user wrote it.
+        recorded_text: Its JSON text as the user wrote it.
     """
     completion = completion_of(recorded) or recorded
     choice = _first_choice(completion)
@@ -145,13 +145,13 @@ def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
 
 
 def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) -> JsonObject:
-    """Return what templates and graders see as `sample` of an answer: a chat completion and what follows from it.
+    """Return what templates and graders see as `sample`: an answer as a chat completion, and what is derived from it.
 
-    A stored answer gives the same as a fresh one.
+    The result is the same for a stored answer and a fresh one.
 
     Args:
-        output: The answer's messages: one a choice, with its own `finish_reason` where that differs.
-        finish_reason: Of the first choice.
+        output: The answer's messages, one for each choice, with their own `finish_reason` if it differs.
+        finish_reason: That of the first choice.
         model: The resolved model.
     """
     messages = [message for message in output if isinstance(message, dict)]
@@ -174,7 +174,7 @@ def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) ->
 
 
 def _choice_of(message: JsonObject, index: int, finish_reason: str) -> JsonObject:
-    """Return a message as a choice; one that says something else than text has no content, as models answer it."""
+    """Return a message as a choice; if it holds something other than text, its content is null, as from models."""
     content = message.get("content")
     silent = content == "" and any(message.get(key) for key in ("tool_calls", "function_call", "refusal", "audio"))
     said: JsonObject = {**message, "content": None if silent else content, "refusal": message.get("refusal")}
@@ -183,7 +183,7 @@ def _choice_of(message: JsonObject, index: int, finish_reason: str) -> JsonObjec
 
 
 def _calls_of(message: JsonObject) -> list[JsonValue]:
-    """Return the calls of a message, all in the form of functions: a custom tool's input becomes its arguments."""
+    """Return a message's tool calls, all in the form of functions: a custom tool's input becomes its arguments."""
     calls = message.get("tool_calls")
     found = [_with_function(call) for call in calls] if isinstance(calls, list) else []
     old = message.get("function_call")
@@ -213,7 +213,7 @@ def _message_in(choice: JsonObject) -> JsonObject:
 
 def _add_output_json(namespace: JsonObject, text: str) -> None:
     stripped = text.strip()
-    # Looking at the first character spares a failed parse for each answer in plain words.
+    # Looking at the first character saves a failed parse for each answer in plain words.
     if stripped and stripped[0] in _JSON_STARTS:
         try:
             namespace["output_json"] = parse_received(stripped)
@@ -239,9 +239,9 @@ def _text_or_empty(value: JsonValue) -> str:
 
 
 def usage_of(usage: JsonValue) -> Usage:
-    """Return the `usage` of a chat completion or Response; what is not a number of tokens counts as 0.
+    """Return the `usage` of a chat completion or a response; a value that is not a number of tokens counts as 0.
 
-    Some servers count in the names of the other protocol.
+    Some servers use the names of the other protocol.
     """
     if not isinstance(usage, dict):
         return NO_USAGE
@@ -261,7 +261,7 @@ def _either(usage: JsonObject, name: str, other: str) -> JsonValue:
 
 
 def token_count(value: JsonValue) -> int:
-    """Return a number of tokens, 0 for what is none; some servers count in floats or write numbers as texts."""
+    """Return a number of tokens, or 0 if the value is not one; some servers send floats, or numbers as texts."""
     if type(value) is int:
         return value if 0 <= value < _MAX_TOKENS else 0
     if isinstance(value, float):

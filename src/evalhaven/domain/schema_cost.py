@@ -1,6 +1,6 @@
-"""How often a JSON Schema applies its parts to one and the same value.
+"""How many times a JSON Schema applies its parts to the same value.
 
-A few hundred bytes can ask for billions of checks: `$defs` of which each applies the next one twice. Such a schema is
+A few hundred bytes can ask for billions of checks, with `$defs` that each apply the next one twice. Such a schema is
 refused, because the validator can neither be interrupted nor share its thread.
 """
 
@@ -16,7 +16,7 @@ _SINGLE = ("not", "if", "then", "else")
 def is_too_costly(schema: JsonValue) -> bool:
     """Tell whether some part of a schema applies more than 10,000 subschemas to one value.
 
-    Counted are the keywords that apply to the same value: allOf, anyOf, oneOf, not, if, then, else,
+    The keywords that apply to the same value are counted: allOf, anyOf, oneOf, not, if, then, else,
     dependentSchemas and references inside the document. A reference that leads back to itself counts once.
     """
     counter = _Counter(schema)
@@ -24,7 +24,7 @@ def is_too_costly(schema: JsonValue) -> bool:
 
 
 def _objects(value: JsonValue) -> "list[JsonObject]":
-    """Return every object in a document, the outermost first."""
+    """Return every object in a document, outermost first."""
     found: list[JsonObject] = []
     waiting = [value]
     while waiting:
@@ -38,18 +38,18 @@ def _objects(value: JsonValue) -> "list[JsonObject]":
 
 
 class _Counter:
-    """Counts with a memory, so that counting takes no longer than the document is."""
+    """Counts and remembers results, so that counting takes time linear in the size of the document."""
 
     def __init__(self, root: JsonValue) -> None:
         self._root = root
         self._known: dict[int, int] = {}
 
     def count(self, schema: JsonValue, above: frozenset[int]) -> int:
-        """Return how many subschemas a schema applies to one value, itself included; cut off above the limit.
+        """Return how many subschemas, itself included, a schema applies to one value; counting stops above the limit.
 
         Args:
             schema: The schema.
-            above: The objects that are being counted already.
+            above: The enclosing objects, which are being counted already.
         """
         if not isinstance(schema, dict) or id(schema) in above:
             return 1

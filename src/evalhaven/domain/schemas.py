@@ -24,7 +24,7 @@ class ItemSchema:
         """Compile a schema.
 
         Raises:
-            InvalidRequestError: It is no valid JSON Schema, or it refers to a document outside itself, or it
+            InvalidRequestError: The schema is not a valid JSON Schema, refers to a document outside itself, or
                 multiplies its own checks.
         """
         self._schema = schema
@@ -50,17 +50,17 @@ class ItemSchema:
     def is_loosely_valid(self, item: JsonValue) -> bool:
         """Tell whether an item would satisfy the schema if `string` stood for booleans, numbers and null too.
 
-        It does not where an `enum`, a `const` or a `pattern` stands at the place.
+        A place with an `enum`, a `const` or a `pattern` stays strict.
         """
         if self._loose_validator is None:
             try:
                 self._loose_validator = _compiled(loosened(self._schema))
-            except (jsonschema_rs.ReferencingError, ValueError):  # it refers to a place that only the strict one has
+            except (jsonschema_rs.ReferencingError, ValueError):  # it refers to a place that only the strict schema has
                 self._loose_validator = self._validator
         return _is_valid(self._loose_validator, item)
 
     def first_fault(self, item: JsonValue) -> str:
-        """Return the JSON pointer of the first place at which an item does not satisfy the schema."""
+        """Return the JSON pointer of the first place where an item does not satisfy the schema."""
         try:
             error = next(self._validator.iter_errors(item), None)
         except UnicodeEncodeError:
@@ -68,7 +68,7 @@ class ItemSchema:
         return "" if error is None else pointer_to(error.instance_path)
 
     def problems(self, item: JsonValue) -> Iterator[str]:
-        """Yield what is wrong with an item: JSON pointer and message, a few at the most, and whether there is more."""
+        """Yield what is wrong with an item: JSON pointer and message, at most a few, and whether there is more."""
         try:
             errors = list(islice(self._validator.iter_errors(item), _SHOWN_PROBLEMS + 1))
         except UnicodeEncodeError:
@@ -96,12 +96,12 @@ def _is_valid(validator: jsonschema_rs.Validator, item: JsonValue) -> bool:
         return validator.is_valid(item)
     except UnicodeEncodeError:
         return _is_valid(validator, _encodable(item))
-    except ValueError:  # more levels than the validator takes
+    except ValueError:  # more levels than the validator accepts
         return False
 
 
 def _encodable(item: JsonValue) -> JsonValue:
-    """Return an item with "?" for its lone surrogates, which JSON allows and the validator cannot take."""
+    """Return an item with "?" for its lone surrogates, which JSON allows but the validator does not."""
     return parse(json.dumps(item, ensure_ascii=False).encode("utf-8", "replace"))
 
 

@@ -12,7 +12,7 @@ class ProjectScope:
 
 @dataclass(frozen=True, slots=True)
 class EngineScope:
-    """All projects: only for the engine, which picks up runs and purges deleted rows whoever owns them."""
+    """All projects: only for the engine, which takes up runs and purges deleted rows of any project."""
 
 
 DEFAULT_PROJECT = ProjectScope(project_id=1)

@@ -1,4 +1,4 @@
-"""What a run's calls come to: tokens and dollars by model, latencies, retries, errors by kind."""
+"""What a run's calls add up to: tokens and dollars by model, latencies, retries, errors by kind."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from evalhaven.domain.samples import Usage
 K = TypeVar("K", str, int)
 
 Role = Literal["target", "judge"]
-"""Why a model was called: to be evaluated, or to grade."""
+"""Why a model was called: to be evaluated or to grade."""
 
 _STEP = math.log(1.05)
 
@@ -20,11 +20,11 @@ class ModelUsage:
     """Calls and tokens of one model in one role.
 
     Attributes:
-        model: As the endpoint names what answered.
+        model: The name that the endpoint gave for the model that answered.
         role: Why it was called.
         calls: Calls that were answered.
         priced_cost: US dollars of the calls that have a price.
-        unpriced_calls: Calls without one, or without a count of their tokens.
+        unpriced_calls: Calls without a price, or without a count of their tokens.
     """
 
     model: str
@@ -40,11 +40,11 @@ class ModelUsage:
 
     @property
     def cost(self) -> float | None:
-        """Return the US dollars of all calls; None where some call has no price."""
+        """Return the cost of all calls in US dollars; None if any call has no price."""
         return None if self.unpriced_calls else self.priced_cost
 
     def plus(self, usage: Usage, cost: float | None, calls: int = 1) -> "ModelUsage":
-        """Return it with a call added."""
+        """Return the usage with a call added."""
         return ModelUsage(
             self.model,
             self.role,
@@ -76,10 +76,10 @@ class ModelUsage:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """A histogram of milliseconds whose buckets grow by 5 %, so a percentile is right to that.
+    """A histogram of milliseconds whose buckets grow by 5 %, which is the precision of a percentile.
 
     Attributes:
-        counts: How many fell into each bucket.
+        counts: The number of latencies in each bucket.
         total_ms: Their sum.
     """
 
@@ -88,17 +88,17 @@ class Latencies:
 
     @property
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of latencies."""
         return sum(self.counts.values())
 
     @property
     def mean_ms(self) -> float | None:
-        """Return their mean; None without any."""
+        """Return the mean; None if there are no latencies."""
         count = self.count
         return self.total_ms / count if count else None
 
     def percentile_ms(self, fraction: float) -> float | None:
-        """Return what this fraction of them is at or below; None without any.
+        """Return the value that this fraction of the latencies does not exceed; None if there are none.
 
         Args:
             fraction: In (0, 1].
@@ -127,8 +127,8 @@ class Spending:
 
     Attributes:
         usage: One entry a model and role, in the order of appearance.
-        latencies: Of the calls that answered items.
-        errors: Items by the code of their error.
+        latencies: Latencies of the calls that answered items.
+        errors: Number of items by the code of their error.
         retries: Calls beyond the first of an item.
         cache_hits: Items answered without a call.
     """
@@ -141,16 +141,16 @@ class Spending:
 
     @property
     def tokens(self) -> int:
-        """Return the tokens of all calls."""
+        """Return the number of tokens of all calls."""
         return sum(usage.total_tokens for usage in self.usage)
 
     @property
     def priced_cost(self) -> float:
-        """Return the US dollars of the calls that have a price."""
+        """Return the cost in US dollars of the calls that have a price."""
         return math.fsum(usage.priced_cost for usage in self.usage)
 
     def cost(self, role: Role | None = None) -> float | None:
-        """Return the US dollars of all calls, or of those in one role; None where some call has no price."""
+        """Return the cost in US dollars of all calls, or of those in one role; None if any of them has no price."""
         costs = [usage.cost for usage in self.usage if role in (None, usage.role)]
         return None if None in costs else math.fsum(cost for cost in costs if cost is not None)
 
@@ -158,7 +158,7 @@ class Spending:
         """Return it without a part of it.
 
         Args:
-            part: What some of the items cost that are in it.
+            part: The spending of some of the items that are counted in it.
         """
         parts = {(usage.model, usage.role): usage for usage in part.usage}
         left = [usage.minus(parts.get((usage.model, usage.role), ModelUsage("", usage.role))) for usage in self.usage]

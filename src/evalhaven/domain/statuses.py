@@ -4,7 +4,7 @@ from enum import IntEnum, StrEnum
 
 
 class RunStatus(StrEnum):
-    """Where a run stands; the values are the contract's."""
+    """The state of a run; the values are the contract's."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"

@@ -1,4 +1,4 @@
-"""The tally of a run: what its output items add up to, folded batch by batch."""
+"""The tally of a run: the sums over its output items, folded in batch by batch."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class CriterionTally:
-    """How often one testing criterion passed, failed and erred."""
+    """How many times one testing criterion passed, failed and erred."""
 
     passed: int = 0
     failed: int = 0
@@ -28,11 +28,11 @@ class Tally:
 
     Attributes:
         passed: Items whose every criterion passed.
-        failed: Items without error of which some criterion failed.
-        errored: Items with an error of their own or of a criterion.
-        unresolved: Items of which a criterion's placeholder had no value.
+        failed: Items without an error for which some criterion failed.
+        errored: Items with an error of their own or in a criterion.
+        unresolved: Items for which a criterion's placeholder had no value.
         criteria: One tally per testing criterion in the eval's order; None before the first item.
-        spending: What the items' calls come to.
+        spending: What the items' calls add up to.
     """
 
     passed: int = 0
@@ -48,7 +48,7 @@ class Tally:
         return self.passed + self.failed + self.errored
 
     def fold(self, items: Iterable[OutputItem], criteria_count: int) -> "Tally":
-        """Return the tally with these items added; each must be counted once only.
+        """Return the tally with these items added; each item must be counted only once.
 
         Args:
             items: Newly stored output items.
@@ -80,7 +80,7 @@ class Tally:
         )
 
     def without(self, items: Sequence[OutputItem], criteria_count: int) -> "Tally":
-        """Return the tally with these items taken out; each must have been counted.
+        """Return the tally with these items removed; each must have been counted.
 
         Args:
             items: Output items as they were stored.
@@ -110,7 +110,7 @@ class SpendingCounter:
     def __init__(self, before: Spending) -> None:
         self._before = before
         self._usage = {(usage.model, usage.role): usage for usage in before.usage}
-        self._added: dict[tuple[str, Role, bool], list[float]] = {}  # sums by model, role and whether there is a price
+        self._added: dict[tuple[str, Role, bool], list[float]] = {}  # sums by model, role, and whether there is a price
         self._errors = Counter(before.errors)
         self._buckets = Counter(before.latencies.counts)
         self._total_ms = before.latencies.total_ms
@@ -119,10 +119,10 @@ class SpendingCounter:
         self._has_news = False
 
     def add(self, item: OutputItem) -> None:
-        """Count what one item cost; a row's own sample cost nothing here, nor one that another run paid for."""
+        """Count what one item cost; a sample from its row, or one that another run paid for, cost nothing here."""
         code = item.error_code
         if code is not None:
-            # Codes and names of models are the words of others: a run keeps so many of them apart.
+            # Codes and names of models come from outside, so the number of different ones that a run counts is limited.
             self._errors[code if code in self._errors or len(self._errors) < _MOST_NAMES else OTHER] += 1
             self._has_news = True
         sample = item.sample
@@ -138,7 +138,7 @@ class SpendingCounter:
             self._add_call(sample.model, "target", sample.usage, sample.cost)
 
     def add_judging(self, calls: Iterable[Sample]) -> None:
-        """Count what the calls to judges cost that were made for one grade."""
+        """Count the cost of the calls to judges that were made for one grade."""
         self._has_news = True
         for call in calls:
             self._retries += max(0, call.attempts - 1)
@@ -165,7 +165,7 @@ class SpendingCounter:
 
     @property
     def spending(self) -> Spending:
-        """Return what was there before and what was added."""
+        """Return the earlier spending plus what was added."""
         if not self._has_news:
             return self._before
         usage = self._usage.copy()

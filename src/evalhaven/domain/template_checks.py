@@ -1,4 +1,4 @@
-"""What in an eval's or a run's templates can never resolve, or hardly ever, found before anything runs."""
+"""Placeholders in an eval's or a run's templates that can never or hardly ever resolve, found before anything runs."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -12,6 +12,8 @@ from evalhaven.domain.templates import Placeholder, Step, parse_template
 from evalhaven.wire.data_sources import CreateEvalJsonlRunDataSource, RunDataSource
 from evalhaven.wire.graders import (
     GraderLabelModel,
+    GraderMulti,
+    GraderPython,
     GraderScoreModel,
     GraderStringCheck,
     GraderTextSimilarity,
@@ -30,7 +32,7 @@ def criteria_cautions(criteria: Sequence[TestingCriterion], item_schema: JsonVal
 
     Args:
         criteria: The `testing_criteria` as sent.
-        item_schema: JSON Schema of an item; True where there is none.
+        item_schema: JSON Schema of an item; True if there is none.
     """
     texts = _criteria_texts(criteria)
     return bounded_cautions(
@@ -61,21 +63,21 @@ def item_key_cautions(item_schema: JsonValue) -> list[Caution]:
 
 
 def is_marked(key: str | int) -> bool:
-    """Tell whether a key begins with a byte order mark, as the first column of a table saved by a program may."""
+    """Tell whether a key begins with a byte order mark; some programs save one before a table's first column."""
     return isinstance(key, str) and key.startswith(_BYTE_ORDER_MARK)
 
 
 def marked_key_problem(key: str) -> str:
-    """Return what to tell of such a key."""
+    """Return the warning about such a key."""
     shown = _shortened(key)
     return (
-        f"The key {shown!r} begins with a byte order mark, which is not seen: {{{{ item.{shown[1:]} }}}} does not find "
-        "it. Save the table without it (as UTF-8, not UTF-8 with BOM), or take it out of the key."
+        f"The key {shown!r} begins with an invisible byte order mark: {{{{ item.{shown[1:]} }}}} does not find "
+        "it. Save the table without it (as UTF-8, not UTF-8 with BOM), or remove it from the key."
     )
 
 
 def _keys_of(schema: JsonValue, path: Path = ()) -> Iterator[Path]:
-    """Yield where each property of a schema is declared, those of objects and arrays inside it too."""
+    """Yield the path of each property that a schema declares, including those of objects and arrays inside it."""
     if isinstance(schema, dict):
         properties = schema.get("properties")
         for key, member in properties.items() if isinstance(properties, dict) else ():
@@ -85,7 +87,7 @@ def _keys_of(schema: JsonValue, path: Path = ()) -> Iterator[Path]:
 
 
 def bounded_cautions(cautions: Iterator[Caution]) -> list[Caution]:
-    """Return the first cautions and whether there are more: they are answered with their object every time."""
+    """Return the first cautions and a note if there are more: they are part of every answer that shows their object."""
     found = list(islice(cautions, MAX_CAUTIONS))
     if next(cautions, None) is not None:
         found.append(Caution("", f"There are more warnings than these {MAX_CAUTIONS}."))
@@ -93,7 +95,7 @@ def bounded_cautions(cautions: Iterator[Caution]) -> list[Caution]:
 
 
 def _criteria_texts(criteria: Sequence[TestingCriterion]) -> Iterator[tuple[str, str]]:
-    """Yield pointer and text of each template; names, labels, models and source code are none."""
+    """Yield pointer and text of each template; names, labels, models and source code are not templates."""
     for placed in walk_criteria(criteria):
         match placed.grader:
             case GraderStringCheck() | GraderTextSimilarity() as pair:
@@ -101,7 +103,7 @@ def _criteria_texts(criteria: Sequence[TestingCriterion]) -> Iterator[tuple[str,
                 yield pointer_to((*placed.path, "reference")), pair.reference
             case GraderLabelModel() | GraderScoreModel() as judge:
                 yield from _texts([each.sent for each in judge.input], pointer_to((*placed.path, "input")))
-            case _:
+            case GraderPython() | GraderMulti():
                 pass
 
 
@@ -124,7 +126,7 @@ def _cautions_of(pointer: str, text: str, item_schema: JsonValue, *, sample_allo
 
 
 def _problem(placeholder: Placeholder, item_schema: JsonValue, *, sample_allowed: bool) -> str | None:
-    """Return what follows a placeholder in a sentence on why it has no value; None where nothing speaks against it."""
+    """Return the rest of a sentence, begun with a placeholder, on why it has no value; None if it may have one."""
     if placeholder.path is None:
         return (
             "never resolves: only plain paths are supported, such as item.name, item.list[0] or "
@@ -140,7 +142,7 @@ def _problem(placeholder: Placeholder, item_schema: JsonValue, *, sample_allowed
 
 
 def _unknown_steps(path: Sequence[Step], schema: JsonValue) -> tuple[Sequence[Step], Collection[str] | None]:
-    """Return the steps that a schema does not describe, and the fields it has where it allows no other one."""
+    """Return the steps that a schema does not describe, and its fields if it allows no others there."""
     for number, step in enumerate(path):
         if not isinstance(schema, dict) or not isinstance(step, str):
             return path[number:], None
@@ -156,14 +158,14 @@ def _unknown_steps(path: Sequence[Step], schema: JsonValue) -> tuple[Sequence[St
 
 
 def _spaced_problem(placeholder: Placeholder, unknown: Sequence[Step]) -> str | None:
-    """Return that a name with spaces counts as a key and as nothing else, where the schema does not know it."""
+    """Return the warning that a name with spaces is taken only as a key, if the schema does not declare it."""
     name = next((step for step in unknown if step in placeholder.spaced), None)
     if name is None:
         return None
     shown = _shortened(str(name))
     return (
-        f"resolves only where there is exactly the key {shown!r}: calls, filters and operators are not supported. "
-        f"If that is the key, write {json.dumps([shown], ensure_ascii=False)} for it."
+        f"resolves only if there is a key {shown!r}, exactly: calls, filters and operators are not supported. "
+        f"If that is the key, write {json.dumps([shown], ensure_ascii=False)} instead."
     )
 
 

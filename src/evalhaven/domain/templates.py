@@ -1,7 +1,7 @@
 """Templates: text with placeholders such as `{{ item.ticket_text }}`.
 
 A placeholder is `{{`, white space, `item` or `sample`, a path of `.name`, `[index]`, `["name"]` or `['name']`, white
-space, `}}`. A name may have spaces inside it, as columns of tables do; it counts where there is exactly that key.
+space, `}}`. A name may have spaces inside it, as columns of tables do; it resolves only if that exact key exists.
 Text that starts like one but is outside this grammar (calls, filters) is a placeholder that never resolves; every
 other brace is literal. Nothing is executed.
 """
@@ -37,18 +37,18 @@ MAX_RENDERED_CHARS = 32 * 1024 * 1024
 
 
 class TemplateTooLargeError(ValueError):
-    """A template repeats a large value too often to be rendered."""
+    """A template repeats a large value too many times to be rendered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """One `{{ … }}`: where its value stands, or None where the text is outside the grammar.
+    """One `{{ … }}`: the path to its value, or None if the text is outside the grammar.
 
     Attributes:
         text: The placeholder as written, without the braces and outer white space.
         root: `item` or `sample`.
         path: Names (str) and indexes (int) below the root; None never resolves.
-        spaced: Those of the names that were written after a dot with spaces in them, which may be anything else.
+        spaced: The names written after a dot with spaces in them, which may be meant as something else.
     """
 
     text: str
@@ -57,10 +57,10 @@ class Placeholder:
     spaced: tuple[str, ...] = ()
 
     def get_value(self, namespaces: Mapping[str, JsonValue]) -> JsonValue:
-        """Return the value that it names, as it is.
+        """Return the value that the placeholder names, unchanged.
 
         Raises:
-            LookupError: There is none.
+            LookupError: The placeholder has no value.
 
         Args:
             namespaces: The values of `item` and `sample`.
@@ -99,7 +99,7 @@ class Template:
             TemplateTooLargeError: The text would be longer than 32 million characters.
 
         Args:
-            namespaces: The values of `item` and `sample`; an absent one resolves nothing.
+            namespaces: The values of `item` and `sample`; placeholders below an absent one do not resolve.
         """
         texts: list[str] = []
         unresolved: list[str] = []
@@ -157,7 +157,7 @@ def _placeholder(match: re.Match[str]) -> Placeholder:
 
 
 def _in_double_quotes(found: re.Match[str]) -> str:
-    """Return an escape or a quote from between single quotes as it is written between double ones."""
+    """Return an escape or a quote found between single quotes as it is written between double quotes."""
     return _REWRITTEN.get(found.group(), found.group())
 
 

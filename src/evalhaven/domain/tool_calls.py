@@ -1,9 +1,9 @@
-"""Calls of tools: output items of the Responses protocol in the form of chat completions, and back."""
+"""Tool calls: output items of the Responses protocol converted to the form of chat completions, and back."""
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 
-# Whoever asked would have to execute these, or approve them; the other calls ran inside the endpoint.
+# The client would have to execute or approve these; the other calls ran inside the endpoint.
 _LEFT_TO_THE_CLIENT = frozenset(
     {
         "function_call",
@@ -16,7 +16,7 @@ _LEFT_TO_THE_CLIENT = frozenset(
     }
 )
 _REQUESTS = frozenset({"mcp_approval_request"})
-_ARGUMENTS = {  # the keys of an item that say what is called for; one alone stands for itself
+_ARGUMENTS = {  # the keys of an item that say what is called for; if there is only one, its value is used
     "computer_call": ("action", "actions"),
     "local_shell_call": ("action",),
     "shell_call": ("action",),
@@ -31,20 +31,20 @@ _WRAPPED = frozenset({"file_search_call", "code_interpreter_call", "image_genera
 
 
 def is_call(kind: JsonValue) -> bool:
-    """Tell whether an output item of this type is a call of a tool."""
+    """Tell whether an output item of this type is a tool call."""
     return isinstance(kind, str) and (kind.endswith("_call") or kind in _REQUESTS)
 
 
 def is_left_to_client(kind: JsonValue) -> bool:
-    """Tell whether a call of this type waits for whoever asked."""
+    """Tell whether a call of this type waits for the client."""
     return kind in _LEFT_TO_THE_CLIENT
 
 
 def tool_call_of(item: JsonObject) -> JsonObject:
     """Return a call in the form of chat completions.
 
-    A function and a custom tool have their form there. Any other call has the form of a function, with the item's
-    type for `type`, without its `_call`, and what it asks for as JSON text in `arguments`.
+    Functions and custom tools have their own form there. Any other call gets the form of a function, with the item's
+    type without `_call` as its `type`, and what it asks for as JSON text in `arguments`.
 
     Args:
         item: An output item for which `is_call` holds.
@@ -86,7 +86,7 @@ def call_item_of(call: JsonObject) -> JsonObject | None:
 
 
 def _function(name: JsonValue, arguments: JsonValue) -> JsonObject:
-    """Return name and arguments; some servers answer arguments as an object, which becomes JSON text."""
+    """Return name and arguments; some servers send arguments as an object, which becomes JSON text."""
     text = arguments if isinstance(arguments, str) else "" if arguments is None else jsontext.render(arguments)
     return {"name": _text(name), "arguments": text}
 

@@ -1,1 +1,1 @@
-"""Graders: code that executes one testing criterion, a module a type."""
+"""Graders: code that executes one testing criterion, one module per type."""

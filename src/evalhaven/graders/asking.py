@@ -1,4 +1,4 @@
-"""What a judge needs of whoever calls models for it: a run, or an endpoint of the API."""
+"""What a judge needs from its caller of models: a run, or an endpoint of the API."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.samples import Sample
 
 AskedFor = Literal["strict_schema", "schema", "json_object", "text"]
-"""The form of answer that an endpoint can be asked for, the surest first."""
+"""The forms of answer that an endpoint can be asked for, the most reliable first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class JudgePrompt:
         criterion: Name of the testing criterion, for errors.
         model: As the user names it.
         messages: The criterion's `input` as sent.
-        params: Its `sampling_params` as sent; empty where it has none.
-        answer_format: What the answer has to be, as a `response_format`.
+        params: Its `sampling_params` as sent; empty if it has none.
+        answer_format: The form of the answer, as a `response_format`.
     """
 
     criterion: str
@@ -32,7 +32,7 @@ class JudgePrompt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a judge said, and the form that its endpoint was asked for."""
+    """What a judge answered, and the form that its endpoint was asked for."""
 
     sample: Sample
     asked_for: AskedFor
@@ -48,14 +48,14 @@ class JudgeModel(Protocol):
 
     @property
     def adaptations(self) -> tuple[str, ...]:
-        """Return sentences on what is sent otherwise than asked for, because of the endpoint."""
+        """Return sentences that say what is sent differently from the request because of the endpoint."""
         ...
 
     async def ask(self, namespaces: Mapping[str, JsonValue]) -> Answer:
-        """Return the answer; what goes wrong is its error, and placeholders without a value are named in it.
+        """Return the answer, with an error if the call fails and the names of placeholders without a value.
 
         Args:
-            namespaces: The values of `item` and, where there is one, `sample`.
+            namespaces: The values of `item` and, if there is one, `sample`.
         """
         ...
 
@@ -63,5 +63,6 @@ class JudgeModel(Protocol):
 OpenJudge = Callable[[JudgePrompt], JudgeModel]
 """Compiles a prompt for the endpoint that serves its model.
 
-It raises an UnknownModelError where there is none, and an UnsupportedRequestError where that one cannot be asked so.
+It raises an UnknownModelError if no endpoint does, and an UnsupportedRequestError if that endpoint cannot be
+    asked this way.
 """

@@ -12,7 +12,7 @@ class Grader(Protocol):
 
     @property
     def concurrency(self) -> int:
-        """Return how many items are worth grading at once: one, unless it waits for something."""
+        """Return how many items are worth grading at once: one, unless the grader waits for something."""
         ...
 
     @property
@@ -22,30 +22,30 @@ class Grader(Protocol):
 
     @property
     def caution(self) -> str | None:
-        """Return what its users should know before they trust its grades, such as that something is missing here."""
+        """Return what users should know before they trust its grades, such as what is missing here."""
         ...
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
-        """Return the conclusion on one sample; what goes wrong is part of the grade, never an exception.
+        """Return the grade of one sample; failures are part of the grade, never exceptions.
 
         Args:
-            namespaces: The values of `item` and, where there is one, `sample`.
+            namespaces: The values of `item` and, if there is one, `sample`.
         """
         ...
 
 
 @runtime_checkable
 class EarlyGrader(Grader, Protocol):
-    """A grader that is told of a sample first and asked for its grade later; others work meanwhile, without tasks."""
+    """A grader that gets a sample first and is asked for its grade later; others work meanwhile, without tasks."""
 
     def begin(self, namespaces: Mapping[str, JsonValue], /) -> Awaitable[Any]:
-        """Begin to grade a sample; what comes of it is handed to `conclude`."""
+        """Start grading a sample; the result is for `conclude`."""
         ...
 
     def conclude(self, outcome: Any, /) -> Grade:
-        """Return the grade of what came of `begin`."""
+        """Return the grade from the awaited result of `begin`."""
         ...
 
 
 class UnsupportedGraderError(Exception):
-    """A grader of this type cannot be executed here; the message says what lacks."""
+    """A grader of this type cannot be executed here; the message says what is missing."""

@@ -31,12 +31,12 @@ class Facilities:
 
     Attributes:
         workers: Where long computations go.
-        embedder: The endpoint of the metric `cosine`; None where none is configured.
-        watch: Told of embeddings; None where no run asks for them.
-        wordnet: The directory or archive of WordNet; None where it was not found.
-        open_judge: Finds a model for a grader that asks one; None where no models can be asked.
-        python: Where the code of `python` graders is executed; None where it is not.
-        large_texts: Held by the one grading of large texts that may be under way: memory is bounded by it.
+        embedder: The endpoint of the metric `cosine`; None if none is configured.
+        watch: Told of embeddings; None if no run asks for them.
+        wordnet: The directory or archive of WordNet; None if it was not found.
+        open_judge: Finds a model for a grader that asks one; None if no models can be asked.
+        python: Where the code of `python` graders is executed; None if it is not.
+        large_texts: Held while large texts are graded, one grade at a time, which bounds memory.
     """
 
     workers: WorkerPool = field(default_factory=WorkerPool)

@@ -23,11 +23,11 @@ FORMULA_ERROR_CODE = "formula_has_no_value"
 class Multi:
     """A `multi` criterion.
 
-    A context manager, since its parts may be some.
+    It is a context manager, since its parts may be context managers.
 
-    A part that errs makes the criterion err: a formula over a score that is not known would be a made-up number. A
-    part that compares texts without a value makes it 0 and failed, as such a criterion is by itself; a judge was asked
-    all the same, and its score counts.
+    An error in a part is an error of the criterion: a formula over an unknown score would give a made-up number. A
+    part that compares texts without a value makes it 0 and failed, as such a criterion alone would be; a judge is asked
+    anyway, and its score counts.
     """
 
     def __init__(self, criterion: EvalGraderMulti, parts: Mapping[str, Grader]) -> None:
@@ -38,13 +38,13 @@ class Multi:
             parts: Its graders by the names that the formula uses.
 
         Raises:
-            UnsupportedGraderError: The formula is none.
+            UnsupportedGraderError: `calculate_output` is not a formula.
         """
         try:
             self._formula = parse_formula(criterion.calculate_output, parts)
         except FormulaError as error:
             raise UnsupportedGraderError(
-                f"Testing criterion {criterion.name!r} cannot be executed: its 'calculate_output' is no formula: "
+                f"Testing criterion {criterion.name!r} cannot be executed: its 'calculate_output' is not a formula: "
                 f"{error}."
             ) from error
         threshold = criterion.pass_threshold
@@ -53,7 +53,7 @@ class Multi:
         self._held = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Open the parts that hold something while they are used."""
+        """Open the parts that hold resources while they are used."""
         async with AsyncExitStack() as held:
             for part in self._parts.values():
                 if isinstance(part, AbstractAsyncContextManager):
@@ -81,10 +81,10 @@ class Multi:
         return " ".join(cautions) or None
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
-        """Grade with every part, those that wait at the same time, and compute the formula."""
+        """Grade with every part, those that wait at the same time, then compute the formula."""
         grades = await self._grade_parts(namespaces)
         grade = self._conclude(grades)
-        # Calls stand with the whole, so that each is counted once.
+        # Calls are listed on the whole grade, so that each is counted once.
         calls = tuple(call for part in grades.values() for call in part.calls)
         parts = tuple((name, replace(part, calls=())) for name, part in grades.items())
         return replace(grade, calls=calls, parts=parts)
@@ -126,20 +126,20 @@ def named_parts(grader: GraderMulti) -> dict[str, AnyGrader]:
 
 
 def refuse_formulas(criteria: Sequence[AnyGrader], param: str = "testing_criteria") -> None:
-    """Let pass testing criteria, valid otherwise, whose formulas can be computed.
+    """Refuse otherwise valid testing criteria with a formula that cannot be computed.
 
     Raises:
-        InvalidRequestError: A `calculate_output` is no formula over the names of its graders; tells the column.
+        InvalidRequestError: A `calculate_output` is not a formula over its graders; the message names the column.
     """
     for index, criterion in enumerate(criteria):
         refuse_formula(criterion, f"{param}[{index}]")
 
 
 def refuse_formula(grader: AnyGrader, param: str) -> None:
-    """Let pass a grader, valid otherwise, whose formula can be computed.
+    """Refuse an otherwise valid grader with a formula that cannot be computed.
 
     Raises:
-        InvalidRequestError: Its `calculate_output` is no formula over the names of its graders; tells the column.
+        InvalidRequestError: Its `calculate_output` is not a formula over its graders; the message names the column.
     """
     if not isinstance(grader, GraderMulti):
         return
@@ -147,7 +147,7 @@ def refuse_formula(grader: AnyGrader, param: str) -> None:
         parse_formula(grader.calculate_output, named_parts(grader))
     except FormulaError as error:
         at = f"{param}.calculate_output"
-        raise InvalidRequestError(f"'{at}' is no formula: {error}.", param=at, code="invalid_formula") from error
+        raise InvalidRequestError(f"'{at}' is not a formula: {error}.", param=at, code="invalid_formula") from error
 
 
 def _of_part(name: str, error: ItemError) -> ItemError:

@@ -23,10 +23,10 @@ class TemplatePair:
     reference: Template
 
     def render(self, namespaces: Mapping[str, JsonValue]) -> tuple[str, str] | Grade:
-        """Return both texts, or the grade of an item that has none: unresolved, or too large.
+        """Return both texts, or the grade of an item without them: unresolved, or too large.
 
         Args:
-            namespaces: The values of `item` and, where there is one, `sample`.
+            namespaces: The values of `item` and, if there is one, `sample`.
         """
         try:
             text = self.input.render(namespaces)

@@ -40,7 +40,7 @@ async def open_graders(criteria: Iterable[Criterion], facilities: Facilities) ->
     async with AsyncExitStack() as held:
         graders = [build_grader(criterion, facilities) for criterion in criteria]
         for grader in graders:
-            # Those that hold something while they are used are context managers.
+            # Graders that hold resources while they are used are context managers.
             if isinstance(grader, AbstractAsyncContextManager):
                 await held.enter_async_context(grader)
         yield graders
@@ -54,31 +54,33 @@ def build_grader(criterion: Criterion, facilities: Facilities) -> Grader:
         facilities: What graders work with.
 
     Raises:
-        UnsupportedGraderError: There is none for its type, what it needs is not configured, or it is incomplete.
+        UnsupportedGraderError: Its type has no grader, what it needs is not configured, or it is incomplete.
         UnknownModelError: No endpoint serves the model that it asks.
-        UnsupportedRequestError: The endpoint that does cannot be asked so.
+        UnsupportedRequestError: That endpoint cannot be asked this way.
     """
+    grader: Grader
     match criterion.parsed:
         case EvalGraderStringCheck() as found:
-            return StringCheck(found)
+            grader = StringCheck(found)
         case EvalGraderTextSimilarity() as found:
-            return TextSimilarity(found, facilities)
+            grader = TextSimilarity(found, facilities)
         case EvalGraderLabelModel() as found:
-            return open_label_model(found, facilities)
+            grader = open_label_model(found, facilities)
         case EvalGraderScoreModel() as found:
-            return open_score_model(found, facilities)
+            grader = open_score_model(found, facilities)
         case EvalGraderPython() as found:
-            return PythonGrader(found, facilities.python)
+            grader = PythonGrader(found, facilities.python)
         case EvalGraderMulti() as found:
             parts = {name: as_criterion(part, name) for name, part in named_parts(found).items()}
-            return Multi(found, {name: build_grader(part, facilities) for name, part in parts.items()})
+            grader = Multi(found, {name: build_grader(part, facilities) for name, part in parts.items()})
         case Unparsed(problem):
-            # Only criteria that were imported can be so: those sent here were checked.
+            # This can only be an imported criterion: those sent here were checked.
             raise UnsupportedGraderError(_why_not_executed(criterion, problem))
+    return grader
 
 
 def as_criterion(grader: AnyGrader, name: str) -> Criterion:
-    """Return a grader that has no threshold, as those outside evals and inside formulas, as a testing criterion."""
+    """Return a grader without a threshold (outside evals, or inside a formula) as a testing criterion."""
     return Criterion({"pass_threshold": 0.0, **grader.sent, "name": name})
 
 

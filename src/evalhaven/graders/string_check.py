@@ -15,7 +15,7 @@ def _differs(text: str, reference: str) -> bool:
     return text != reference
 
 
-# The guide of the hosted API once lists `neq` where its schema has `ne`; both mean the same.
+# The guide of the hosted API has `neq` in one place, and its schema has `ne`; both mean the same.
 OPERATIONS: dict[str, Callable[[str, str], bool]] = {
     "eq": lambda text, reference: text == reference,
     "ne": _differs,

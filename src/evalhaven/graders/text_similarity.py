@@ -1,4 +1,4 @@
-"""`text_similarity`: how alike two rendered templates are, from 0 to 1; passed from the criterion's threshold on."""
+"""`text_similarity`: how alike two rendered templates are, from 0 to 1; the threshold passes."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from evalhaven.wire.graders import EvalGraderTextSimilarity
 
 LONGEST_INLINE_US = 1000.0
 LARGE_CHARS = 256 * 1024
-_WAITING = 64  # items abreast where each waits for an endpoint or a worker
+_WAITING = 64  # items at once if each waits for an endpoint or a worker
 _SOMETIMES_WAITING = 16
 
 
@@ -55,7 +55,7 @@ class TextSimilarity:
 
     @property
     def caution(self) -> str | None:
-        """Return that synonyms are missing, if they are."""
+        """Return a warning if synonyms are missing."""
         if not self._notes:
             return None
         return (
@@ -70,7 +70,7 @@ class TextSimilarity:
             return texts
         if len(texts[0]) + len(texts[1]) <= LARGE_CHARS:
             return await self._compare(*texts)
-        # Many items wait at once: large texts are made again when it is their turn instead of being kept.
+        # Many items wait at once: large texts are not kept, but rendered again when their turn comes.
         del texts
         async with self._facilities.large_texts:
             texts = self._templates.render(namespaces)

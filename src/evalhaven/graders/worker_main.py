@@ -1,4 +1,4 @@
-"""The worker: a child process that computes what would hold up everything else; started by `WorkerPool` alone.
+"""The worker: a child process for computations that would hold up everything else; only `WorkerPool` starts it.
 
 It reads pickled calls from standard input and writes pickled answers to standard output, one after the other, each
 with its length before it. It ends when its input ends, and on Linux with its parent, whatever it is doing.
@@ -14,7 +14,7 @@ from typing import BinaryIO
 from evalhaven.sandbox.inside.parent import die_with_parent
 
 LENGTH = Struct("<Q")
-"""How many bytes follow."""
+"""The number of bytes that follow."""
 
 _LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -24,9 +24,9 @@ def main() -> None:
     parent_pid, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent_pid)
     _limit_memory(memory_bytes)
-    # Each thread of a library would take memory, and the parent starts a worker for each processor anyhow.
+    # Each thread of a library would take memory, and the parent starts a worker for each processor anyway.
     os.environ.update(dict.fromkeys(_LIBRARY_THREADS, "1"))
-    # What a library may print must not come between the answers.
+    # What a library prints must not get between the answers.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers, contextlib.redirect_stdout(sys.stderr):
         _answer_calls(sys.stdin.buffer, answers)
 

@@ -26,7 +26,7 @@ _BROKEN_PIPE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndO
 
 
 class WorkerError(Exception):
-    """A worker gave no result; the message goes on after the name of what was computed.
+    """A worker gave no result; the message follows the name of what was computed.
 
     Attributes:
         code: The error's short, stable name.
@@ -62,7 +62,7 @@ class _Worker:
 class WorkerPool:
     """Calls functions in worker processes, a limited number at once; a context manager, which ends them.
 
-    Workers are started when they are needed, used again, and ended when they were idle for a minute.
+    Workers are started when needed, reused, and ended after a minute without work.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class WorkerPool:
         """Start nothing yet.
 
         Args:
-            size: Workers at once; None: one a processor.
-            timeout_s: Longest time of a call; the worker is killed then.
+            size: Workers at once; None for one per processor.
+            timeout_s: Longest time of a call; after it the worker is killed.
             memory_bytes: Most memory of a worker.
         """
         self._slots = anyio.CapacityLimiter(size or os.cpu_count() or 1)
@@ -88,14 +88,14 @@ class WorkerPool:
             await self._idle.pop().end()
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
-        """Return what a function returns that a worker calls.
+        """Call a function in a worker and return its result.
 
         Args:
-            function: One that can be imported, or a partial of such.
+            function: A function that can be imported, or a partial of one.
             arguments: What it is called with.
 
         Raises:
-            WorkerError: It raised an exception, took too long or too much memory, or the worker died.
+            WorkerError: The function raised an exception, took too long or too much memory, or the worker died.
         """
         call = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
         async with self._slots, self._worker() as worker:
@@ -128,7 +128,7 @@ class WorkerPool:
         self._idle.append(worker)
 
     async def _take(self) -> _Worker:
-        """Return the worker that was used last, or a new one; end those that nobody needed for a while."""
+        """Return the worker that was used last, or a new one; end those that have been idle for a while."""
         while self._idle and self._idle[0].idle_since < time.monotonic() - _IDLE_S:
             await self._idle.pop(0).end()
         while self._idle:
@@ -141,7 +141,7 @@ class WorkerPool:
     async def _start(self) -> _Worker:
         command = [sys.executable, "-m", "evalhaven.graders.worker_main", str(os.getpid()), str(self._memory_bytes)]
         process: Process | None = None
-        # A cancellation in between would leave a process that nobody knows.
+        # A cancellation in between would leave a process that nobody tracks.
         with anyio.CancelScope(shield=True):
             process = await anyio.open_process(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

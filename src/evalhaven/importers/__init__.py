@@ -1,1 +1,1 @@
-"""Taking over what other servers hold: one door a module."""
+"""Imports from other servers and files: one module for each kind of source."""

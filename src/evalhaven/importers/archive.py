@@ -1,9 +1,9 @@
 """The archive of a hosted account: its layout, its reader, and the writing of its manifest.
 
-A unit is one file of the archive. Those of lists (`*.jsonl.gz`) hold a line for each raw response body of a list page,
-or for a single raw object; of messages and responses a line is an object that holds an id and raw bodies. Every line is
-a gzip member of its own, so a unit cut anywhere is whole up to its last whole member. A unit being written is called
-`.part`, or `.draft` where a later export starts it anew; it gets its name when it is complete and durable.
+A unit is one file of the archive. A list unit (`*.jsonl.gz`) has a line for the raw response body of each list page, or
+for a single raw object; a line of messages or responses is an object that holds an id and raw bodies. Every line is a
+gzip member of its own, so a unit that is cut off is intact up to its last whole member. While a unit is being written
+it is called `.part`, or `.draft` if a later export starts it again; it gets its name once it is complete and durable.
 """
 
 import os
@@ -25,7 +25,7 @@ VERSION = 1
 MANIFEST = "manifest.json"
 _HASH_BYTES = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
-_BLOCK_BYTES = 1 << 15  # What follows a member in its block is copied, and members may be small.
+_BLOCK_BYTES = 1 << 15  # What follows a member in its block is copied, and members may be small
 
 LogKind = Literal["stored_completions", "completion_messages", "responses"]
 UnitKind = Literal["evals", "runs", "output_items", "file", "file_content"] | LogKind
@@ -34,7 +34,7 @@ _LIST_KINDS = ("evals", "runs", "output_items", *LOG_KINDS)
 
 
 class ArchiveError(Exception):
-    """The directory holds no archive that can be read; the message says why."""
+    """The directory does not hold a readable archive; the message says why."""
 
 
 class Unit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,9 +43,9 @@ class Unit(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         file: Its path below the archive, with `/`.
         id: What it belongs to: the eval of `runs`, the run of `output_items`, the file; None for `evals`.
-        objects: How many objects it holds, excluded ones not counted.
-        final: False where a later export fetches it again: its run was still going on, or lacked items.
-        excluded: Objects on its pages that the filters of the export did not want; readers pass over them.
+        objects: How many objects it holds, not counting excluded ones.
+        final: False if a later export fetches it again: its run had not ended, or items were missing.
+        excluded: Objects on its pages that the export's filters leave out; readers skip them.
     """
 
     file: str
@@ -68,12 +68,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What shaped an export beside its address and its filters; never a key.
+    """What an export was asked for besides its address and filters; never a key.
 
     Attributes:
         api_version: Azure's `api-version`.
-        owner: Variables of the environment that named organisation and project.
-        concurrency: As `tries` and `timeout_s` how politely it was asked; None is the default.
+        owner: Environment variables that named the organisation and the project.
+        concurrency: Like `tries` and `timeout_s`, how the server was asked; None is the default.
     """
 
     api_version: str | None = None
@@ -90,10 +90,10 @@ class Manifest(msgspec.Struct):
 
     Attributes:
         asked: None in archives of releases that did not keep it.
-        finished_at: None while an export is under way or after one that was interrupted.
-        lacking: Something is known not to be there although it did not fail.
+        finished_at: None while an export is in progress, and after one that was interrupted.
+        lacking: Whether something is known to be missing although nothing failed.
         failures: What could not be fetched.
-        notes: What was fetched and may still change or differs from what the API announced.
+        notes: What was fetched but may still change, or differs from what the API announced.
     """
 
     base_url: str
@@ -117,7 +117,7 @@ class Manifest(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFile:
-    """A file of the archive: the raw file object, and where its content stands (None: not fetched)."""
+    """A file of the archive: the raw file object, and the path of its content (None: not fetched)."""
 
     id: str
     document: bytes
@@ -137,12 +137,12 @@ class Archive:
         """Open an archive.
 
         Raises:
-            ArchiveError: There is none, its manifest is damaged, or it is of another version.
+            ArchiveError: There is no archive, its manifest is damaged, or it is of another version.
         """
         return cls(directory, read_manifest(directory))
 
     def find_unit(self, kind: UnitKind, owner_id: str | None = None) -> Unit | None:
-        """Return a unit, None where the archive has none."""
+        """Return a unit; None if the archive does not have it."""
         return self._units.get((kind, owner_id))
 
     def evals(self) -> Iterator[bytes]:
@@ -154,11 +154,11 @@ class Archive:
         return self._objects("evals", None)
 
     def runs(self, eval_id: str) -> Iterator[bytes]:
-        """Yield the runs of an eval; nothing where the archive has none."""
+        """Yield the runs of an eval; nothing if the archive has none."""
         return self._objects("runs", eval_id)
 
     def output_items(self, run_id: str) -> Iterator[bytes]:
-        """Yield the output items of a run; nothing where the archive has none."""
+        """Yield the output items of a run; nothing if the archive has none."""
         return self._objects("output_items", run_id)
 
     def files(self) -> Iterator[ArchivedFile]:
@@ -168,7 +168,7 @@ class Archive:
                 yield found
 
     def find_file(self, file_id: str) -> ArchivedFile | None:
-        """Return a file, None where the archive has none."""
+        """Return a file; None if the archive does not have it."""
         unit, content = self.find_unit("file", file_id), self.find_unit("file_content", file_id)
         if unit is None:
             return None
@@ -176,7 +176,7 @@ class Archive:
         return ArchivedFile(file_id, document, self.directory / content.file if content else None)
 
     def verify(self) -> Iterator[str]:
-        """Yield what is wrong: files that are gone or altered, counts that do not fit."""
+        """Yield what is wrong: missing or altered files, and counts that do not match."""
         totals: dict[str, int] = {}
         for unit in self.manifest.units:
             totals[unit.kind] = totals.get(unit.kind, 0) + unit.objects
@@ -204,7 +204,7 @@ class Archive:
 
 
 def unit_file(kind: UnitKind, owner_id: str | None) -> str:
-    """Return where a unit stands below the archive; ids that are no file names are escaped."""
+    """Return the path of a unit below the archive; ids are escaped where they could not be file names."""
     name = quote(owner_id or "", safe="")
     match kind:
         case "evals":
@@ -223,13 +223,13 @@ def read_manifest(directory: Path) -> Manifest:
     """Return the manifest of an archive.
 
     Raises:
-        ArchiveError: There is none, it is damaged, or it is of another version.
+        ArchiveError: The manifest is missing, damaged, or of another version.
     """
     path = directory / MANIFEST
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError as error:
-        raise ArchiveError(f"{str(directory)!r} holds no archive: it has no {MANIFEST}.") from error
+        raise ArchiveError(f"{str(directory)!r} does not hold an archive: it has no {MANIFEST}.") from error
     except (OSError, msgspec.DecodeError) as error:
         raise ArchiveError(f"{str(path)!r} cannot be read: {error}.") from error
     if manifest.format != FORMAT or manifest.version != VERSION:
@@ -238,8 +238,8 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Replace the manifest, whole or not at all."""
-    # What it is comes first, for whoever looks into the file.
+    """Replace the manifest atomically."""
+    # Format and version come first, for people who look into the file.
     document = {"format": manifest.format, "version": manifest.version, **msgspec.structs.asdict(manifest)}
     part = directory / f"{MANIFEST}.part"
     with part.open("wb") as file:
@@ -251,10 +251,10 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
 
 
 def read_unit(directory: Path, unit: Unit) -> Iterator[bytes]:
-    """Yield the raw objects of a list unit, excluded ones left out.
+    """Yield the raw objects of a list unit, without excluded ones.
 
     Raises:
-        ArchiveError: It is damaged.
+        ArchiveError: The unit is damaged.
     """
     excluded = frozenset(unit.excluded)
     for raw in read_objects(directory / unit.file):
@@ -263,10 +263,10 @@ def read_unit(directory: Path, unit: Unit) -> Iterator[bytes]:
 
 
 def read_objects(path: Path) -> Iterator[bytes]:
-    """Yield the raw objects of a list unit, as far as it is whole.
+    """Yield the raw objects of a list unit, as far as it is intact.
 
     Raises:
-        ArchiveError: It is damaged from there on.
+        ArchiveError: The unit is damaged from there on.
     """
     end = 0
     try:
@@ -283,7 +283,7 @@ def read_objects(path: Path) -> Iterator[bytes]:
 
 
 def whole_members(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield the text and the end of each gzip member, until one that is cut or damaged."""
+    """Yield the text and the end of each gzip member, up to the first that is cut off or damaged."""
     decompressor, text = zlib.decompressobj(_GZIP), bytearray()
     while block := file.read(_BLOCK_BYTES):
         read_to = file.tell()
@@ -309,7 +309,7 @@ def file_sha256(path: Path) -> str:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make names that came or went in a directory durable."""
+    """Make additions and removals in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -34,7 +34,7 @@ class ArchiveSource:
         """Open the archive of a directory.
 
         Raises:
-            SourceError: There is none that can be read.
+            SourceError: There is no archive that can be read.
         """
         try:
             archive = Archive.open(directory)
@@ -58,12 +58,12 @@ class ArchiveSource:
         return not any(unit.objects for unit in units) and not any(self._archive.directory.rglob(f"*{PART}"))
 
     def logs(self) -> dict[str, int]:
-        """Return how many stored completions and responses the archive keeps, which are not imported yet."""
+        """Return how many stored completions and responses the archive holds, which are not imported yet."""
         counts = self._archive.manifest.counts
         return {kind: counts[kind] for kind in ("stored_completions", "responses") if counts.get(kind)}
 
     def cautions(self) -> Iterator[str]:
-        """Yield what keeps this archive from being the whole account."""
+        """Yield why this archive is not the whole account."""
         manifest = self._archive.manifest
         if manifest.finished_at is None:
             yield "the export has not ended: start it again with the same directory, then import again"
@@ -73,11 +73,11 @@ class ArchiveSource:
 
     @property
     def damage(self) -> Damage:
-        """Return the units that could not be read, or not to their end."""
+        """Return the units that could not be read completely."""
         return self._damage
 
     def find_damage(self) -> Iterator[str]:
-        """Yield what else is damaged than was met so far; every byte is read for it."""
+        """Yield damage beyond what was found so far; this reads every byte."""
         for found in self._archive.verify():
             if not found.startswith("the export has not ended") and found.partition(" ")[0] not in self._damaged:
                 yield found
@@ -91,7 +91,7 @@ class ArchiveSource:
         return self._objects("runs", eval_id)
 
     def output_items(self, run_id: str) -> Iterator[bytes]:
-        """Yield the documents of a run's output items; of an export that was cut short, those it had fetched."""
+        """Yield the documents of a run's output items; those fetched so far if the export was cut short."""
         unit = self._archive.find_unit("output_items", run_id)
         path = self._archive.directory / unit_file("output_items", run_id)
         part = path.with_name(path.name + PART)
@@ -102,7 +102,7 @@ class ArchiveSource:
         return self._objects("output_items", run_id)
 
     def files(self) -> Iterator[SourceFile]:
-        """Yield the files whose content was exported, once their bytes are known to be those."""
+        """Yield the files whose content was exported, after checking their bytes."""
         for unit in self._archive.manifest.units:
             if unit.kind == "file" and unit.id is not None:
                 content = self._archive.find_unit("file_content", unit.id)
@@ -110,7 +110,7 @@ class ArchiveSource:
                     yield SourceFile(self._path(unit).read_bytes(), self._path(content))
 
     def file_record(self, file_id: str) -> bytes | None:
-        """Return the document of a file of which only that was exported."""
+        """Return the document of a file whose content was not exported."""
         unit = self._archive.find_unit("file", file_id)
         return self._path(unit).read_bytes() if unit is not None and self._is_whole(unit) else None
 
@@ -130,7 +130,7 @@ class ArchiveSource:
                 self._note(unit, f"holds {found:,} objects, its manifest says {unit.objects:,}")
 
     def _is_whole(self, unit: Unit) -> bool:
-        """Tell whether the bytes of a unit are those that were exported; it is noted where they are not."""
+        """Tell whether the bytes of a unit are those that were exported; if not, note it."""
         path = self._path(unit)
         try:
             is_whole = path.stat().st_size == unit.bytes and file_sha256(path) == unit.sha256
@@ -150,6 +150,6 @@ class ArchiveSource:
 
 
 def _objects_of_part(path: Path) -> Iterator[bytes]:
-    """Yield the raw objects of a unit being written, up to its last whole line."""
+    """Yield the raw objects of an unfinished unit, up to its last whole line."""
     with contextlib.suppress(ArchiveError):
         yield from read_objects(path)

@@ -1,8 +1,8 @@
 """Import of the platform's results exports: rows of one or several runs, without evals and definitions of graders.
 
-A file is read twice: once to count, once to hand out the items. Rows that cannot be read are told and passed over.
-Held in memory are the runs, and two bytes a row of the run that is handed out. A file becomes one eval; ids depend on
-what is in it alone, so that a second import finds everything there already.
+A file is read twice: once to count, once to yield the items. Rows that cannot be read are reported and skipped. Memory
+holds the runs, and two bytes a row of the run that is being yielded. Each file becomes one eval; ids depend only on its
+content, so that a second import finds everything already there.
 """
 
 from array import array
@@ -36,13 +36,13 @@ def grade(sample, item) -> float:
 
 @dataclass(slots=True)
 class _RunTally:
-    """What the rows of one run add up to.
+    """The sums over the rows of one run.
 
     Attributes:
         first: Byte at which its first row begins.
         last: Byte at which its last row begins.
-        ungraded: Rows without error and without grades.
-        criteria: Passed and failed of each grader.
+        ungraded: Rows with neither an error nor grades.
+        criteria: Passed and failed counts of each grader.
         usage: Invocations and tokens (prompt, completion, total, cached) of each model.
     """
 
@@ -114,7 +114,7 @@ class _RunTally:
 
     @property
     def file_id(self) -> str:
-        """Return an id for the file of the run's rows, which the export does not name."""
+        """Return an id for the file of the run's rows, since the export does not name it."""
         number = int.from_bytes(sha256(f"rows of {self.id}".encode()).digest())
         digits = ""
         for _ in range(_FILE_ID_DIGITS):
@@ -152,10 +152,10 @@ class _Export:
         return min(run.created_at for run in self.runs.values())
 
     def count(self) -> None:
-        """Read the file a first time.
+        """Read the file for the first time.
 
         Raises:
-            SourceError: No row is of the export's form.
+            SourceError: No row has the form of the export.
         """
         found = Damage()
         for span, row in self.rows(None, found):
@@ -169,11 +169,11 @@ class _Export:
         self.damage.count += found.count - len(found.messages)
 
     def rows(self, run: _RunTally | None, damage: Damage | None = None) -> Iterator[tuple[Span, ExportRow]]:
-        """Yield the rows of a run, or of all; a run's are looked for between its first and its last only.
+        """Yield the rows of a run, or of all runs; a run's rows are only looked for between its first and its last.
 
         Args:
-            run: None for the rows of all.
-            damage: Hears what cannot be read.
+            run: None for the rows of all runs.
+            damage: Collects what cannot be read.
         """
         number, is_told, damage = 0, False, damage or Damage()
         with mapped_file(self.path) as (raw, span):
@@ -198,7 +198,7 @@ class _Export:
                     if run is None or row.run_id == run.id:
                         yield (start, end), row
             except InvalidJsonError as error:
-                # Where it ends within a row, that row is told already.
+                # If it ends within a row, that row is reported already.
                 if not is_told:
                     damage.add(f"{self.path} is damaged after row {number}: {error}. What follows cannot be read.")
 
@@ -243,14 +243,14 @@ class DashboardSource:
 
     @classmethod
     def open(cls, paths: Sequence[Path], name: str | None = None) -> "DashboardSource":
-        """Read each file a first time.
+        """Read each file for the first time.
 
         Args:
             paths: The files.
-            name: Name of the evals; by default the name of each file, without its ending.
+            name: Name of the evals; by default the name of each file, without its extension.
 
         Raises:
-            SourceError: One of them has no row that can be read, or two hold rows of one run.
+            SourceError: A file has no readable row, or two files hold rows of the same run.
         """
         damage = Damage()
         exports = [_Export(path, name or path.stem, damage) for path in paths]
@@ -286,15 +286,15 @@ class DashboardSource:
                 return
 
     def files(self) -> Iterator[SourceFile]:
-        """Yield nothing: the rows of each run are made again from its output items."""
+        """Yield nothing: the rows of each run are rebuilt from its output items."""
         return iter(())
 
     def file_record(self, file_id: str) -> None:
-        """Return nothing: an export keeps no records of files."""
+        """Return None: an export has no records of files."""
 
 
 def _is_surely_not_of(run_id: str, raw: RawJson, span: Span) -> bool:
-    """Tell, without parsing, that a row is of another run: its text has neither the id nor an escape to hide it."""
+    """Tell without parsing that a row is of another run: its text has neither the id nor an escape that may hide it."""
     return raw.find(run_id.encode(), *span) < 0 and raw.find(b"\\u", *span) < 0
 
 

@@ -1,7 +1,7 @@
-"""A row of the platform's results export, and what it is as an output item of the API.
+"""A row of the platform's results export, and its form as an output item of the API.
 
 Source: exports of 2024-12 to 2025-09 and recorded API responses. The export keeps messages as they were sent; the API
-answers a message's content as one text, with images as `<image>URL</image>` and the parts joined by a blank.
+returns a message's content as one text, with images as `<image>URL</image>` and the parts joined by a space.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _USAGE_KEYS = ("total_tokens", "completion_tokens", "prompt_tokens", "cached_tok
 
 
 class RowRefusedError(ValueError):
-    """A row is not of the export's form; the message says why."""
+    """A row does not have the form of the export; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class ExportRow:
     """One row of an export.
 
     Attributes:
-        index: 0-based place of the item in its data source.
-        grades: Score of each grader; `passes` of the same graders.
-        inferred: Graders whose pass the row does not state: it is taken for one at the full score of 1.
+        index: Position of the item in its data source, from 0.
+        grades: Score of each grader; `passes` is for the same graders.
+        inferred: Graders for which the row does not state a pass: the full score of 1 counts as one.
     """
 
     run_id: str
@@ -53,12 +53,12 @@ class ExportRow:
 
     @property
     def sample(self) -> JsonObject:
-        """Return the row's sample; {} where it has none."""
+        """Return the row's sample; {} if it has none."""
         return _object(self.document.get("sample"))
 
     @property
     def is_errored(self) -> bool:
-        """Tell whether sampling erred."""
+        """Tell whether sampling failed."""
         return bool(self.sample.get("error"))
 
     def grader_samples(self) -> Mapping[str, JsonObject]:
@@ -71,21 +71,21 @@ def parse_export_row(raw: bytes) -> ExportRow:
     """Return the row of one JSON text.
 
     Raises:
-        RowRefusedError: It is none.
+        RowRefusedError: The text is not a row.
     """
     try:
         document = jsontext.parse_received(raw)
     except InvalidJsonError as error:
         raise RowRefusedError(f"it is not valid JSON: {error}") from error
     if not isinstance(document, dict):
-        raise RowRefusedError("it is no JSON object")
+        raise RowRefusedError("it is not a JSON object")
     run_id, index = document.get("run_id"), document.get("data_source_idx")
     if not isinstance(run_id, str) or not run_id:
-        raise RowRefusedError("its 'run_id' is missing or no text")
+        raise RowRefusedError("its 'run_id' is missing or not a text")
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < MAX_INDEX:
-        raise RowRefusedError("its 'data_source_idx' is missing or no index")
+        raise RowRefusedError("its 'data_source_idx' is missing or not an index")
     if not isinstance(document.get("item"), dict):
-        raise RowRefusedError("its 'item' is missing or no object")
+        raise RowRefusedError("its 'item' is missing or not an object")
     grades, passes = _object(document.get("grades")), _object(document.get("passes"))
     keys = list(dict.fromkeys([*grades, *passes]))
     stated = {key: value for key, value in passes.items() if isinstance(value, bool)}
@@ -105,13 +105,13 @@ def parse_export_row(raw: bytes) -> ExportRow:
 
 
 def output_item_document(row: ExportRow, eval_id: str, occurrence: int, *, has_graders: bool) -> JsonObject:
-    """Return the output item that a row is.
+    """Return a row as an output item.
 
     Args:
         row: The row.
-        eval_id: The eval it comes to belong to.
+        eval_id: The eval that it will belong to.
         occurrence: How many rows of the same run and index precede it in the export.
-        has_graders: Whether other rows of its run have grades; one without any is errored, then.
+        has_graders: Whether other rows of its run have grades; if so, a row without any is errored.
     """
     document: JsonObject = {
         "object": "eval.run.output_item",
@@ -130,14 +130,14 @@ def output_item_document(row: ExportRow, eval_id: str, occurrence: int, *, has_g
 
 
 def item_status(row: ExportRow, *, has_graders: bool) -> str:
-    """Return `pass` iff every grader passed, `error` where there is no conclusion."""
+    """Return `pass` if every grader passed, `error` if there is no conclusion, else `fail`."""
     if row.is_errored or (has_graders and not row.passes):
         return "error"
     return "pass" if all(row.passes.values()) else "fail"
 
 
 def flattened_message(message: JsonValue) -> JsonValue:
-    """Return a message with its content as one text, as the API answers it."""
+    """Return a message with its content as one text, as the API returns it."""
     if not isinstance(message, dict) or not isinstance(message.get("content"), list | dict):
         return message
     content = message["content"]

@@ -1,4 +1,4 @@
-"""Wire documents of another server as objects of ours; what cannot come over is refused with the reason."""
+"""Turns wire documents of another server into our objects; what cannot come over is refused with the reason."""
 
 from dataclasses import replace
 from typing import cast
@@ -31,7 +31,7 @@ def parse_object(raw: bytes) -> JsonObject:
     """Return the JSON object of a raw document.
 
     Raises:
-        ImportRefusedError: It is none.
+        ImportRefusedError: The text is not a JSON object.
     """
     try:
         document = jsontext.parse_received(raw)
@@ -46,7 +46,7 @@ def eval_of(document: JsonObject, origin: str) -> Eval:
     """Return an eval from its document.
 
     Raises:
-        ImportRefusedError: A field that an eval cannot do without is missing or of another type.
+        ImportRefusedError: A field that every eval needs is missing or of the wrong type.
     """
     created_at = _time(document)
     config = _object(document, "data_source_config")
@@ -68,7 +68,7 @@ def run_of(document: JsonObject, parent: Eval, scope: ProjectScope, origin: str)
     """Return a finished run from its document.
 
     Raises:
-        ImportRefusedError: It was still under way, or a needed field is missing or of another type.
+        ImportRefusedError: The run had not ended, or a field that it needs is missing or of the wrong type.
     """
     status = document.get("status")
     if status not in _FINAL:
@@ -89,7 +89,7 @@ def run_of(document: JsonObject, parent: Eval, scope: ProjectScope, origin: str)
         name=_text(document.get("name")),
         model=_text(document.get("model")),
         metadata=_metadata(document),
-        data_source=data_source.with_rows([]),  # its rows stand in the imported document already
+        data_source=data_source.with_rows([]),  # the imported document already holds its rows
         file_id=None if file_id is None else FileId(file_id),
         status=RunStatus(str(status)),
         error=_error(document.get("error")),
@@ -102,14 +102,14 @@ def run_of(document: JsonObject, parent: Eval, scope: ProjectScope, origin: str)
 
 
 def output_item_of(raw: bytes, document: JsonObject) -> OutputItem:
-    """Return an output item from its document; its repeat is given to it when it is stored.
+    """Return an output item from its document; its repeat is set when it is stored.
 
     Args:
         raw: The JSON text of the document.
         document: The same, parsed.
 
     Raises:
-        ImportRefusedError: A field that an output item cannot do without is missing or of another type.
+        ImportRefusedError: A field that every output item needs is missing or of the wrong type.
     """
     item = _object(document, "datasource_item")
     item_id, position, created_at = _id(document), _integer(document, "datasource_item_id"), _time(document)
@@ -128,7 +128,7 @@ def output_item_of(raw: bytes, document: JsonObject) -> OutputItem:
         grades=[_grade(each) for each in results if isinstance(each, dict)] if isinstance(results, list) else [],
         imported_text=f"{{{rest}}}",
     )
-    # The first server's word counts: it may have called an item failed that has no results at all.
+    # The first server's status counts: it may have failed an item that has no results at all.
     return replace(made, imported_status=ITEM_STATUS_FILTERS.get(_text(document.get("status")), made.status))
 
 
@@ -136,7 +136,7 @@ def file_of(document: JsonObject, origin: str, size_bytes: int) -> StoredFile:
     """Return a file from its document and the length of its content.
 
     Raises:
-        ImportRefusedError: A field that a file cannot do without is missing or of another type.
+        ImportRefusedError: A field that every file needs is missing or of the wrong type.
     """
     file_id = _id(document)
     if file_id.startswith(RUN_PREFIXES):
@@ -144,7 +144,7 @@ def file_of(document: JsonObject, origin: str, size_bytes: int) -> StoredFile:
     return StoredFile(
         id=FileId(file_id),
         created_at=_time(document),
-        expires_at=None,  # what was brought to safety is kept until somebody deletes it
+        expires_at=None,  # imported files are kept until somebody deletes them
         filename=_text(document.get("filename")) or "file",
         purpose=_text(document.get("purpose")) or "evals",
         size_bytes=size_bytes,
@@ -153,7 +153,7 @@ def file_of(document: JsonObject, origin: str, size_bytes: int) -> StoredFile:
 
 
 def file_id_of(run: JsonObject) -> str | None:
-    """Return the id of the file that a run's document says it read; None where it read none."""
+    """Return the id of the file that a run read by its document; None if it read none."""
     data_source = run.get("data_source")
     source = data_source.get("source") if isinstance(data_source, dict) else None
     file_id = source.get("id") if isinstance(source, dict) and source.get("type") == "file_id" else None
@@ -161,13 +161,13 @@ def file_id_of(run: JsonObject) -> str | None:
 
 
 def is_recovered(imported: ImportedDocument | None) -> bool:
-    """Tell whether a file was made again from output items, as the real one was not at hand."""
+    """Tell whether a file was rebuilt from output items because the real one was not available."""
     extension = None if imported is None else imported.document.get("evalhaven")
     return isinstance(extension, dict) and "recovered" in extension
 
 
 def shown_id(document: JsonObject) -> str:
-    """Return the id of a document for a message; "" where it has none."""
+    """Return the id of a document for a message; "" if it has none."""
     public_id = document.get("id")
     return public_id if isinstance(public_id, str) else ""
 
@@ -175,14 +175,14 @@ def shown_id(document: JsonObject) -> str:
 def _id(document: JsonObject) -> str:
     public_id = document.get("id")
     if not isinstance(public_id, str) or not is_importable_id(public_id):
-        raise ImportRefusedError("its 'id' is missing or no id")
+        raise ImportRefusedError("its 'id' is missing or not an id")
     return public_id
 
 
 def _time(document: JsonObject) -> int:
     created_at = _integer(document, "created_at")
     if created_at > _LATEST_TIME:
-        raise ImportRefusedError("its 'created_at' is no time in seconds")
+        raise ImportRefusedError("its 'created_at' is not a time in seconds")
     return created_at
 
 
@@ -191,21 +191,21 @@ def _integer(document: JsonObject, key: str) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST_INTEGER:
-        raise ImportRefusedError(f"its {key!r} is missing or no whole number")
+        raise ImportRefusedError(f"its {key!r} is missing or not a whole number")
     return value
 
 
 def _object(document: JsonObject, key: str) -> JsonObject:
     value = document.get(key)
     if not isinstance(value, dict):
-        raise ImportRefusedError(f"its {key!r} is missing or no object")
+        raise ImportRefusedError(f"its {key!r} is missing or not an object")
     return value
 
 
 def _list(document: JsonObject, key: str) -> list[JsonValue]:
     value = document.get(key)
     if not isinstance(value, list):
-        raise ImportRefusedError(f"its {key!r} is missing or no list")
+        raise ImportRefusedError(f"its {key!r} is missing or not a list")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Why a server could not be asked, in words that say what to look at."""
+"""Why a server did not answer, in words that say what to check."""
 
 import socket
 import ssl
@@ -9,10 +9,10 @@ import httpx2
 
 
 def failure_text(error: Exception) -> str:
-    """Return why there was no answer, or no whole one."""
+    """Return why there was no answer, or only part of one."""
     match error:
         case httpx2.ConnectTimeout():
-            text = "no connection came about in time"
+            text = "no connection was made in time"
         case httpx2.TimeoutException():
             text = "no answer came in time"
         case httpx2.RemoteProtocolError() | httpx2.ReadError() | httpx2.WriteError():
@@ -23,7 +23,7 @@ def failure_text(error: Exception) -> str:
 
 
 def _system_text(error: BaseException) -> str | None:
-    """Return what an error of the system means for a user; None where it says enough itself."""
+    """Return what a system error means for the user; None if its own text says enough."""
     match error:
         case ConnectionRefusedError():
             return "the connection was refused: nothing listens at this address"
@@ -36,7 +36,7 @@ def _system_text(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what caused it, members of groups too."""
+    """Yield an error and its causes, including the members of groups."""
     waiting: list[BaseException] = [error]
     while waiting:
         each = waiting.pop()

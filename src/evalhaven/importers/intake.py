@@ -1,4 +1,4 @@
-"""The intake: takes batches of documents into the database; what is there already stays as it is."""
+"""The intake: takes batches of documents into the database; what is already there stays unchanged."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -26,12 +26,15 @@ from evalhaven.importers.documents import (
     shown_id,
 )
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import get_eval, insert_eval
+from evalhaven.storage.eval_writes import insert_eval
+from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file, insert_file, update_file
 from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_counts, list_taken_ids
-from evalhaven.storage.output_items import insert_output_items, list_next_repeats, list_stored_ids
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.output_items import list_next_repeats, list_stored_ids
 from evalhaven.storage.projects import lock_project
-from evalhaven.storage.runs import get_run, insert_run
+from evalhaven.storage.run_writes import insert_run
+from evalhaven.storage.runs import get_run
 from evalhaven.storage.tables import evals, files, runs
 
 Refusal = tuple[str, str]
@@ -47,8 +50,8 @@ class Outcome:
     Attributes:
         created: Objects that came over.
         unchanged: Objects that were here already.
-        replaced: Files among those that came over that take the place of one made again from output items.
-        refused: Id (or "" where it has none) and reason of each that cannot come over.
+        replaced: Files that came over and took the place of one rebuilt from output items.
+        refused: Id ("" if it has none) and reason of each object that cannot come over.
     """
 
     created: int = 0
@@ -94,7 +97,7 @@ class Intake:
             return run_of(document, parent, self.scope, self.origin)
 
         async def insert(tx: AsyncConnection, new: Run) -> None:
-            # Deleted meanwhile, it would leave a run that nobody sees and nothing purges.
+            # If it was deleted meanwhile, the run would be invisible and never be purged.
             await get_eval(tx, self.scope, parent.id, for_share=True)
             await insert_run(tx, self.scope, new, self.now)
 
@@ -148,7 +151,7 @@ class Intake:
         return outcome
 
     async def _is_better(self, tx: AsyncConnection, new: StoredFile) -> bool:
-        """Tell whether a file is the real one of which the one here was made again from output items."""
+        """Tell whether the file here was rebuilt from output items, and the new one is the real file."""
         if is_recovered(new.imported):
             return False
         try:
@@ -188,7 +191,7 @@ class Intake:
             yield tx
 
     async def _numbered(self, tx: AsyncConnection, run_key: int, items: Sequence[OutputItem]) -> list[OutputItem]:
-        """Return the items with their repeat: the number of the occurrence of their position in the run."""
+        """Return the items with their repeat: how many items of the same position in the run came before."""
         next_repeat = await list_next_repeats(tx, self.scope, run_key, [item.position for item in items])
         numbered: list[OutputItem] = []
         for item in items:
@@ -203,7 +206,7 @@ def _counts_of(run: Run) -> tuple[int, int, int]:
 
 
 async def _built(raws: Sequence[bytes], build: Callable[[bytes, JsonObject], B], outcome: Outcome) -> list[B]:
-    """Return what could be built, and note the refusals; in a thread, for a batch may be large."""
+    """Return what could be built, and note the refusals; in a thread, since a batch may be large."""
 
     def build_all() -> list[B]:
         found: list[B] = []

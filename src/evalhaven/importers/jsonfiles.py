@@ -1,4 +1,4 @@
-"""JSON files of any size for reading: mapped, so that nothing but what is looked at is held in memory."""
+"""Reads JSON files of any size: they are mapped, so that memory holds only the parts in use."""
 
 import contextlib
 import mmap
@@ -15,10 +15,10 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @contextlib.contextmanager
 def mapped_file(path: Path) -> Generator[tuple[RawJson, Span]]:
-    """Open a file; yield its bytes and where its text stands, without a byte order mark.
+    """Open a file; yield its bytes and the span of its text, without a byte order mark.
 
     Raises:
-        SourceError: It cannot be read.
+        SourceError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -33,7 +33,7 @@ def mapped_file(path: Path) -> Generator[tuple[RawJson, Span]]:
 
 
 class LineCounter:
-    """Tells in which line a byte stands; asked in the order of the bytes it reads each once."""
+    """Tells the line of a byte; if asked in ascending order, it reads each byte once."""
 
     def __init__(self, raw: RawJson) -> None:
         self._raw = raw
@@ -50,12 +50,12 @@ class LineCounter:
 
 
 def record_spans(raw: RawJson, span: Span) -> Iterator[Span]:
-    """Yield where each record of a text stands that is JSON lines, an array, or a single object.
+    """Yield the span of each record of a text that is JSON lines, an array, or a single object.
 
-    Of an array that ends too early the record that has begun is yielded before that is raised.
+    If an array ends too early, the incomplete last record is yielded before the error is raised.
 
     Raises:
-        InvalidJsonError: The text is an array with something wrong about its brackets or commas.
+        InvalidJsonError: The text is an array whose brackets or commas are wrong.
     """
     if jsontext.starts_with(raw, span, b"["):
         yield from jsontext.elements(raw, span, may_be_cut=True)
@@ -66,14 +66,14 @@ def record_spans(raw: RawJson, span: Span) -> Iterator[Span]:
 
 
 def _is_one_object(raw: RawJson, span: Span) -> bool:
-    """Tell whether a text is one object on several lines: then its first line is no JSON on its own."""
+    """Tell whether a text is one object on several lines: then its first line is not JSON by itself."""
     first = next(_lines(raw, span), None)
     if first is None:
         return False
     try:
         jsontext.parse(raw[slice(*first)])
     except InvalidJsonError:
-        # A damaged first line of JSON lines is no whole object either, and is reported as the line that it is.
+        # A damaged first line of JSON lines is not a whole object either, and is reported as a line.
         try:
             jsontext.members(raw, span)
         except InvalidJsonError:

@@ -1,7 +1,7 @@
-"""Import of what the published export script for Langfuse wrote: `{eval, rows, runs: [{run, output_items}]}` a file.
+"""Import of what the published export script for Langfuse wrote: files of `{eval, rows, runs: [{run, output_items}]}`.
 
-The files that runs read stand beside as `files/<file_id>.jsonl`. Where each object stands is found once and kept;
-the objects themselves stay in their files. Of a file that ends too early comes what is whole.
+The files that runs read lie beside them as `files/<file_id>.jsonl`. The span of each object is found once and kept;
+the objects themselves stay in their files. If a file ends too early, its complete objects come over.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ class _Export:
     """One file of the script.
 
     Attributes:
-        runs: Where each run and its output items (None: it has none) stand.
-        file_ids: Files that its runs read, and the time of the first run that did.
+        runs: Spans of each run and of its output items (None: it has none).
+        file_ids: Files that its runs read, each with the time of the first run that did.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class LangfuseSource:
         """Find the objects in files, or in the files of directories.
 
         Raises:
-            SourceError: One that is named is not of the script's form, two hold one run, or there are none.
+            SourceError: A named file is not of the script's form, two files hold the same run, or there are none.
         """
         exports: list[_Export] = []
         damage, refused = Damage(), Damage()
@@ -75,7 +75,7 @@ class LangfuseSource:
 
     @property
     def damage(self) -> Damage:
-        """Return the files and runs that could not be read, or not to their end."""
+        """Return the files and runs that could not be read completely."""
         return self._damage
 
     @property
@@ -84,7 +84,7 @@ class LangfuseSource:
         return f"Langfuse export {', '.join(export.path.name for export in self._exports)}"
 
     def evals(self) -> Iterator[bytes]:
-        """Yield the documents of the evals; runs of one may stand in several files."""
+        """Yield the documents of the evals; the runs of one may be in several files."""
         seen: set[str] = set()
         for export in self._exports:
             if export.eval_id and export.eval_id in seen:
@@ -115,7 +115,7 @@ class LangfuseSource:
                 return
 
     def files(self) -> Iterator[SourceFile]:
-        """Yield the files beside; the script keeps their content but not their records, which are made again."""
+        """Yield the files that runs read; the script keeps their content but not their records, which are rebuilt."""
         seen: set[str] = set()
         for export in self._exports:
             for file_id, created_at in export.file_ids.items():
@@ -125,7 +125,7 @@ class LangfuseSource:
                     yield SourceFile(_file_document(file_id, created_at, path), path)
 
     def file_record(self, file_id: str) -> None:
-        """Return nothing: the script keeps no records of files."""
+        """Return None: the script keeps no records of files."""
 
 
 def _opened(path: Path, damage: Damage) -> _Export:
@@ -156,7 +156,7 @@ def _add_run(export: _Export, raw: RawJson, span: Span) -> None:
     """Add a run to those of its file.
 
     Raises:
-        ImportRefusedError: It is no run.
+        ImportRefusedError: The object is not a run.
     """
     parts, _ = _members(raw, span)
     if "run" not in parts:
@@ -176,7 +176,7 @@ def _add_run(export: _Export, raw: RawJson, span: Span) -> None:
 
 
 def _members(raw: RawJson, span: Span) -> tuple[dict[str, Span], InvalidJsonError | None]:
-    """Return where the members of an object stand, of a damaged one those before the fault; and the fault."""
+    """Return the spans of an object's members, and the fault of a damaged one, whose members end there."""
     try:
         return jsontext.members(raw, span), None
     except InvalidJsonError as error:
@@ -193,7 +193,7 @@ def _reading(path: Path) -> Generator[tuple[RawJson, Span]]:
 
 
 def _eval_document(document: JsonObject) -> JsonObject:
-    """Return an eval's document; dumps of the Python SDK call its `schema` by another name."""
+    """Return an eval's document; dumps of the Python SDK have another name for its `schema`."""
     config = document.get("data_source_config")
     if isinstance(config, dict) and "schema_" in config and "schema" not in config:
         config = {"schema" if key == "schema_" else key: value for key, value in config.items()}

@@ -1,4 +1,4 @@
-"""Raw JSON of list pages and objects, taken apart without parsing what is inside."""
+"""Raw JSON of list pages and objects, split without parsing what is inside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class NotAListError(ValueError):
-    """The text is JSON, but no page of a list."""
+    """The text is JSON, but not a page of a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The objects of one page, each as its raw text; `has_more` is None where the page does not say."""
+    """The objects of one page, each as its raw text; `has_more` is None if the page does not say."""
 
     objects: list[bytes]
     has_more: bool | None
@@ -33,7 +33,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The few members of an eval or a run that decide what is fetched.
+    """The few members of an eval or run that decide what is fetched.
 
     Attributes:
         total: Output items that a run counts; 0 for an eval.
@@ -54,15 +54,15 @@ class Head:
 
 
 def as_line(body: bytes) -> bytes:
-    """Return a body as one line: line breaks, which in JSON are only white space, become blanks."""
+    """Return a body as one line: line breaks, which JSON only has between tokens, become spaces."""
     return body.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
 
 
 def split_page(raw: bytes) -> Page:
-    """Return the objects of a page, or the one object where the text is no page.
+    """Return the objects of a page, or the one object if the text is not a page.
 
     Raises:
-        InvalidJsonError: The text is not whole or not a JSON object.
+        InvalidJsonError: The text is incomplete or not a JSON object.
     """
     found = _views(raw)
     if "data" not in found or bytes(found.get("object", b'"list"')) != b'"list"':
@@ -75,12 +75,12 @@ def split_list(raw: bytes) -> Page:
     """Return the objects of a page.
 
     Raises:
-        InvalidJsonError: The text is not whole or not JSON.
-        NotAListError: It is something else than a page.
+        InvalidJsonError: The text is incomplete or not JSON.
+        NotAListError: The text is not a page.
     """
     page = split_page(raw)
     if page.objects == [raw.strip()]:
-        raise NotAListError("the answer is no list")
+        raise NotAListError("the answer is not a list")
     return page
 
 
@@ -88,7 +88,7 @@ def raw_members(raw: bytes) -> dict[str, bytes]:
     """Return the raw text of each member's value of a JSON object.
 
     Raises:
-        InvalidJsonError: It is not one JSON object.
+        InvalidJsonError: The text is not one JSON object.
     """
     return {name: bytes(value) for name, value in _views(raw).items()}
 
@@ -97,7 +97,7 @@ def object_id(raw: bytes) -> str:
     """Return the id of an object.
 
     Raises:
-        InvalidJsonError: It has none.
+        InvalidJsonError: The object has no id.
     """
     value = _value(_views(raw), "id")
     if not isinstance(value, str):
@@ -106,14 +106,14 @@ def object_id(raw: bytes) -> str:
 
 
 def read_head(raw: bytes) -> Head:
-    """Return the deciding members of an eval, a run or a completion; one of an unexpected type counts as absent.
+    """Return the deciding members of an eval, run or completion; one of an unexpected type counts as absent.
 
     Raises:
-        InvalidJsonError: It has no id.
+        InvalidJsonError: The object has no id.
     """
     found = _views(raw)
     created_at, status, metadata = (_value(found, name) for name in ("created_at", "status", "metadata"))
-    # Chat completions have another word for it.
+    # Chat completions have another name for it.
     created_at = _value(found, "created") if created_at is None else created_at
     counts = _value(found, "result_counts")
     total = cast("dict[str, object]", counts).get("total") if isinstance(counts, dict) else None
@@ -128,7 +128,7 @@ def read_head(raw: bytes) -> Head:
 
 
 def _file_ids(run: Mapping[str, RawText]) -> tuple[str, ...]:
-    """Return the files that a run's data source names, as its rows, in its templates or for its tools."""
+    """Return the files that a run's data source names: for its rows, in its templates or for its tools."""
     text = bytes(run.get("data_source", b""))
     # Most sources that hold their rows inline name none, and need not be parsed.
     if not any(hint in text for hint in _FILE_HINTS):
@@ -154,7 +154,7 @@ def _views(raw: bytes) -> Mapping[str, RawText]:
     try:
         return _members.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        # msgspec refuses lone surrogates, which are JSON all the same.
+        # msgspec refuses lone surrogates, which are valid JSON.
         jsontext.parse(raw)
         spans = jsontext.members(raw, (0, len(raw)))
         return {name: raw[start:end] for name, (start, end) in spans.items()}

@@ -1,4 +1,4 @@
-"""Rows of a file that is gone, made again from the output items of a run that read it."""
+"""Rebuilds the rows of a missing file from the output items of a run that read it."""
 
 import tempfile
 from array import array
@@ -22,7 +22,7 @@ class FileReader:
     """A run that read a file.
 
     Attributes:
-        item_count: How many output items it has: the more, the better its file can be made again.
+        item_count: How many output items it has: the more, the better its file can be rebuilt.
         keeps_samples: Whether its rows brought their own samples.
     """
 
@@ -34,7 +34,7 @@ class FileReader:
 
     @classmethod
     def of_run(cls, document: JsonObject, item_count: int) -> "FileReader | None":
-        """Return the run of a document as the reader of its file; None where it read none."""
+        """Return the run of a document as the reader of its file; None if it read none."""
         file_id, data_source = file_id_of(document), document.get("data_source")
         if file_id is None or not isinstance(data_source, dict):
             return None
@@ -44,14 +44,14 @@ class FileReader:
 
 @contextmanager
 def recovered_file(reader: FileReader, items: Iterator[bytes], record: JsonObject) -> Generator[SourceFile | None]:
-    """Make a file again, in the order of its rows; it exists while the block lasts. None: there are no items.
+    """Rebuild a file, in the order of its rows; it exists while the block lasts. None: there are no items.
 
-    What is held in memory is eight bytes a row.
+    Memory holds eight bytes a row.
 
     Args:
         reader: A run that read the file.
         items: Documents of that run's output items.
-        record: What is known of the file; {} where nothing is.
+        record: What is known about the file; {} if nothing is.
     """
     with tempfile.TemporaryDirectory(prefix="evalhaven-recovery-") as directory:
         path = Path(directory) / "rows.jsonl"
@@ -82,7 +82,7 @@ def recovered_file(reader: FileReader, items: Iterator[bytes], record: JsonObjec
 
 
 def _write_rows(items: Iterator[bytes], unsorted: BinaryIO, *, keeps_samples: bool) -> "array[int]":
-    """Write the row of each item; return where the row of each position begins."""
+    """Write the row of each item; return the offset of the row at each position."""
     offsets = array("Q")
     for raw in items:
         try:
@@ -114,7 +114,7 @@ def _write_sorted(unsorted: BinaryIO, offsets: "array[int]", path: Path) -> int:
 
 
 def _sample_of(document: JsonObject) -> JsonObject | None:
-    """Return the recorded output as a minimal chat completion, which a row brings along; None without one."""
+    """Return the recorded output as a minimal chat completion, to be the row's own sample; None without an output."""
     sample = document.get("sample")
     output: JsonValue = sample.get("output") if isinstance(sample, dict) else None
     if not isinstance(sample, dict) or not isinstance(output, list) or not output or sample.get("error"):

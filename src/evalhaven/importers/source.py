@@ -1,4 +1,4 @@
-"""What every door of the import offers: the objects of another server, one raw JSON text at a time."""
+"""What every source of an import offers: the objects of another server, one raw JSON text at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ _KEPT_MESSAGES = 1000
 
 
 class SourceError(Exception):
-    """What was to be imported cannot be read; the message says where and why."""
+    """The source of an import cannot be read; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to import: its document (JSON text) and where its content stands."""
+    """A file to import: its document (JSON text) and the path of its content."""
 
     document: bytes
     content: Path
@@ -22,10 +22,10 @@ class SourceFile:
 
 @dataclass(slots=True)
 class Damage:
-    """What of a source cannot be read, while the rest comes over.
+    """The parts of a source that cannot be read, while the rest comes over.
 
     Attributes:
-        count: How much cannot be read.
+        count: How many parts cannot be read.
         messages: Where and why; the first thousand.
     """
 
@@ -33,7 +33,7 @@ class Damage:
     messages: list[str] = field(default_factory=list[str])
 
     def add(self, message: str) -> None:
-        """Keep a message once: a source may be read several times."""
+        """Keep each message once: a source may be read several times."""
         if len(self.messages) < _KEPT_MESSAGES:
             if message in self.messages:
                 return
@@ -42,9 +42,9 @@ class Damage:
 
 
 class ImportSource(Protocol):
-    """Objects to import; each call may be repeated and starts again, none holds more than a page.
+    """Objects to import; each call may be repeated and then starts again, and none holds more than a page.
 
-    What cannot be read is passed over and told by `damage`; where nothing can, every iterator may raise `SourceError`.
+    What cannot be read is skipped and reported by `damage`. If nothing can be read, iterators may raise `SourceError`.
     """
 
     @property
@@ -70,9 +70,9 @@ class ImportSource(Protocol):
         ...
 
     def files(self) -> Iterator[SourceFile]:
-        """Yield the files whose content is at hand."""
+        """Yield the files whose content is available."""
         ...
 
     def file_record(self, file_id: str) -> bytes | None:
-        """Return the document of a file whose content is not at hand; None where there is none either."""
+        """Return the document of a file whose content is not available; None if that is missing too."""
         ...

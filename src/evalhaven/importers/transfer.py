@@ -1,7 +1,7 @@
-"""The transfer: everything of a source sent to a server's import endpoints, in an order that a kill cannot harm.
+"""The transfer: sends everything of a source to a server's import endpoints, in an order that a kill cannot harm.
 
-An eval goes before its runs and a run before its items; what is there already is left alone, so that a transfer cut
-short is repeated whole and ends with the same objects.
+An eval goes before its runs and a run before its items; what is already there is left alone. So a transfer that was
+cut short can be repeated from the start, and ends with the same objects.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -25,11 +25,11 @@ _BATCH_BYTES = 8 * 1024 * 1024
 _KEPT_MESSAGES = 1000
 _NOT_FOUND = 404
 _BODY_TOO_LARGE = 413
-_TOO_LARGE = "it is larger than what the server takes at once: raise {} there"
+_TOO_LARGE = "it is larger than the server accepts at once: raise {} there"
 
 
 class TransferError(Exception):
-    """The server did not take what it was sent; the message is its answer."""
+    """The server refused what it was sent; the message is its answer."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class TransferReport:
     Attributes:
         kinds: Counts of `files`, `evals`, `runs` and `output_items`.
         refusals: Kind, id and reason of what cannot come over; the first thousand.
-        recovered: Ids of files that the source lacks, made again from output items; in a check, that would be.
+        recovered: Ids of files missing from the source that were rebuilt from output items; in a check, that would be.
         notes: What came over and is worth a look; the first thousand.
     """
 
@@ -99,14 +99,14 @@ class Transfer:
         self._on_progress = on_progress
         self._report = TransferReport()
         self._present: set[str] = set()  # files of the source or of the server
-        self._readers: dict[str, FileReader] = {}  # for each other file the run that has most of its rows
+        self._readers: dict[str, FileReader] = {}  # for each other file, the run that has the most of its rows
 
     async def send_all(self) -> TransferReport:
         """Send everything and return what came of it.
 
         Raises:
             TransferError: The server refused a whole batch, or is not there.
-            SourceError: The source cannot be read to its end.
+            SourceError: The source cannot be read completely.
         """
         for file in self._source.files():
             self._present.add(_id_of(file.document))
@@ -139,7 +139,7 @@ class Transfer:
             self._report.note(f"run {run_id} counts {total:,} output items, and {items:,} of them came over")
 
     async def _remember_reader(self, document: JsonObject, items: int) -> None:
-        """Keep a run as the one to make its file again from, where neither source nor server has the file."""
+        """Keep a run to rebuild its file from, if neither the source nor the server has the file."""
         reader = FileReader.of_run(document, items)
         if reader is None or reader.file_id in self._present:
             return
@@ -155,7 +155,7 @@ class Transfer:
             self._readers[reader.file_id] = reader
 
     async def _send_file(self, file: SourceFile) -> bool:
-        """Send a file and return whether it came over and was not there before."""
+        """Send a file; return whether it came over and is new there."""
         with file.content.open("rb") as content:
             answer = await self._request(
                 "POST",
@@ -172,9 +172,9 @@ class Transfer:
     async def _batched(
         self, kind: str, path: str, documents: Iterator[bytes]
     ) -> AsyncGenerator[tuple[str, JsonObject]]:
-        """Send documents in batches and yield each that was not refused, with its id, once its batch is there.
+        """Send documents in batches; once a batch is there, yield each document that was not refused, with its id.
 
-        Output items are yielded unparsed, as nothing: who sends them only counts them.
+        Output items are yielded as {}, without parsing: the caller only counts them.
         """
         batch: list[bytes] = []
         size = 0
@@ -220,12 +220,12 @@ class Transfer:
         if answer.is_error:
             raise TransferError(_message_of(answer))
         try:
-            # Not by pydantic's own parser: ids may hold lone surrogates.
+            # pydantic's own parser would refuse lone surrogates, which ids may hold.
             outcome = ImportOutcome.model_validate(answer.json())
         except ValueError as error:
             kind = answer.headers.get("content-type", "without a type")
             raise TransferError(
-                f"{self._client.base_url} is no server of Evalhaven: it answers {answer.status_code}, {kind}."
+                f"{self._client.base_url} is not an Evalhaven server: it answers {answer.status_code}, {kind}."
             ) from error
         self._report.add(kind, outcome)
         self._on_progress(self._report)
@@ -245,7 +245,7 @@ def _one_line(document: bytes) -> bytes:
 
 
 def _parsed(raw: bytes) -> JsonObject:
-    """Return a document, {} where it is none (the server has refused it, then)."""
+    """Return a document; {} if it is not one (the server has then refused it)."""
     try:
         return parse_object(raw)
     except ImportRefusedError:

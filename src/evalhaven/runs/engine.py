@@ -1,4 +1,4 @@
-"""What everything that executes runs works with."""
+"""The parts shared by everything that executes runs."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ class Engine:
     """The parts that every run is executed with.
 
     Attributes:
-        chunk_slots: Chunks under way at once, of all runs that call no model; first come, first served.
-        large_chunk: Held by the one chunk with rows of megabytes that may be under way: memory is bounded by it.
+        chunk_slots: Limits the chunks under way at once, over all runs that call no model; first come, first served.
+        large_chunk: Held by the one chunk with rows of megabytes that may be under way; this bounds memory.
         catalog: Which endpoint serves which model.
-        caller: Calls them.
-        vault: Opens what authenticates the tools of runs.
+        caller: Calls endpoints.
+        vault: Decrypts the secrets of runs' tools.
         facilities: What graders work with.
-        answer_forms: What endpoints turned out to lack.
-        process: Names this process, unlike every other that executed runs before.
+        answer_forms: The forms of answer that endpoints turned out not to support.
+        process: A name for this process that no earlier process had.
     """
 
     database: Database
@@ -52,4 +52,4 @@ class RunStoppedError(Exception):
 
 
 class UnsupportedRunError(Exception):
-    """This release cannot execute the run; the message says what it lacks."""
+    """This release cannot execute the run; the message says what is missing."""

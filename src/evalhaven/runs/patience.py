@@ -1,4 +1,4 @@
-"""Waiting for a database that cannot write: disk full, locked, gone. Runs pause and go on by themselves."""
+"""Waiting for a database that cannot write: disk full, locked, gone. Runs pause, and resume by themselves."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -15,7 +15,7 @@ _LONGEST_WAIT_S = 10.0
 
 
 class Patience:
-    """Repeats a transaction until the database takes it; one log line when it stops, one when it goes on."""
+    """Repeats a transaction until it succeeds; logs one line when runs pause and one when they go on."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("evalhaven.database")
@@ -24,8 +24,8 @@ class Patience:
 
     @property
     def problem(self) -> str:
-        """Return why transactions wait just now; "" where none does."""
-        return f"Runs pause, for the database cannot be written: {self._reason}." if self._waiting else ""
+        """Return why transactions are waiting; "" if none is."""
+        return f"Runs pause because the database cannot be written: {self._reason}." if self._waiting else ""
 
     async def persist(self, transaction: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a transaction, repeating it while the database is unavailable.
@@ -49,7 +49,7 @@ class Patience:
                 await anyio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
             else:
-                # Reads succeed all along while a disk is full: only who waited can tell that it is over.
+                # Reads keep succeeding while a disk is full: only a write that waited can tell that it is over.
                 if has_waited and self._waiting:
                     self._waiting = False
                     self._log.warning("database_available", effect="runs go on")

@@ -1,4 +1,4 @@
-"""What authenticates the tools of a run: found, masked in everything that is shown, put back for the call alone."""
+"""The secrets of a run's tools: found, masked in everything that is shown, and put back only for the call."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _TOOLS_PARAM = "data_source.sampling_params.tools"
 
 
 def masked(document: JsonObject) -> JsonObject:
-    """Return a document with what authenticates each tool in it masked, wherever its `tools` stand."""
+    """Return a document with the secrets of each tool in it masked, wherever its `tools` are."""
     return {
         key: masked_tools(member) if key == "tools" and isinstance(member, list) else _with_masked_tools(member)
         for key, member in document.items()
@@ -21,15 +21,15 @@ def masked(document: JsonObject) -> JsonObject:
 
 
 def masked_tools(tools: list[JsonValue]) -> list[JsonValue]:
-    """Return tools with what authenticates each of them masked."""
+    """Return tools with their secrets masked."""
     return [_masked_tool(tool) for tool in tools]
 
 
 def tools_with_secrets(data_source: RunDataSource) -> list[JsonValue] | None:
-    """Return a run's tools as sent if something in them authenticates them; None where nothing does.
+    """Return a run's tools as sent if they hold secrets; None if they hold none.
 
     Raises:
-        InvalidRequestError: What was masked in an earlier answer is sent back.
+        InvalidRequestError: A secret is the mask of an earlier answer, sent back.
     """
     params = None if isinstance(data_source, CreateEvalJsonlRunDataSource) else data_source.sampling_params
     if params is None or params.tools is None:
@@ -37,35 +37,35 @@ def tools_with_secrets(data_source: RunDataSource) -> list[JsonValue] | None:
     tools: list[JsonValue] = [tool.sent for tool in params.tools]
     if any(secret == MASK for secret in secrets_of(tools)):
         raise InvalidRequestError(
-            f"'{_TOOLS_PARAM}' has {MASK!r} in the place of a secret, as answers show it. Secrets are erased when "
-            "their run ends: send them again.",
+            f"'{_TOOLS_PARAM}' has {MASK!r} in place of a secret, as answers show it. Secrets are erased when "
+            "their run ends, so send them again.",
             param=_TOOLS_PARAM,
         )
     return None if masked_tools(tools) == tools else tools
 
 
 def refuse_secrets(extra_body: JsonObject | None) -> None:
-    """Refuse an `extra_body` that holds something which would have to be masked.
+    """Refuse an `extra_body` that names a key which answers would have to mask.
 
     Raises:
-        InvalidRequestError: It names tools, or a key that authenticates something.
+        InvalidRequestError: The `extra_body` names tools, or a key that authenticates something.
     """
     for key in _keys(extra_body or {}):
         if key in _SECRET_KEYS or key == "tools":
             raise InvalidRequestError(
-                f"'evalhaven.extra_body' may not hold {key!r}: it is shown in answers as it was sent. Tools belong "
-                f"into '{_TOOLS_PARAM}', where what authenticates them is kept encrypted.",
+                f"'evalhaven.extra_body' may not hold {key!r}: it is shown in answers as it was sent. Send tools "
+                f"as '{_TOOLS_PARAM}', where their secrets are kept encrypted.",
                 param="evalhaven.extra_body",
             )
 
 
 def secrets_of(tools: list[JsonValue]) -> list[str]:
-    """Return every text of tools that is masked in answers."""
+    """Return every text in tools that is masked in answers."""
     return [text for tool in tools if _may_hold_secrets(tool) for text in _secret_texts(tool)]
 
 
 def without_secrets(error: ItemError, secrets: list[str]) -> ItemError:
-    """Return an error whose message repeats none of these texts: endpoints quote requests they refuse."""
+    """Return an error with these texts removed from its message: endpoints quote the requests they refuse."""
     message = Secrets.of(secrets).hide(error.message)
     return error if message == error.message else ItemError(error.code, message, error.origin, error.retryable)
 
@@ -77,7 +77,7 @@ def _with_masked_tools(value: JsonValue) -> JsonValue:
 
 
 def _may_hold_secrets(tool: JsonValue) -> bool:
-    # The parameters of a function are a schema, whose names are the user's own.
+    # The parameters of a function are a schema, whose keys the user chose.
     return not (isinstance(tool, dict) and tool.get("type") == "function")
 
 

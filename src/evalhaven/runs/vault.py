@@ -1,4 +1,4 @@
-"""What authenticates the tools of a run: encrypted while the run needs it, with this installation's key."""
+"""The secrets of a run's tools: encrypted with this installation's key while the run needs them."""
 
 import contextlib
 import os
@@ -15,13 +15,13 @@ class VaultError(Exception):
 
 
 class Vault:
-    """Seals values with the key of one installation: `EVALHAVEN_SECRET_KEY`, else a file that it makes."""
+    """Seals values with the key of one installation: `EVALHAVEN_SECRET_KEY`, or else a key file that it creates."""
 
     def __init__(self, key_file: Path, key: str | None = None) -> None:
         """Read nothing yet: most installations never keep a secret.
 
         Args:
-            key_file: Where the key stands when none is given; made with the first secret, for its owner alone.
+            key_file: Holds the key if none is given; created with the first secret, readable by its owner alone.
             key: 32 bytes in URL-safe base64.
         """
         self._key_file = key_file
@@ -31,8 +31,8 @@ class Vault:
         """Return a value, encrypted and authenticated.
 
         Raises:
-            OSError: The key file cannot be made or read.
-            VaultError: What it holds is no key.
+            OSError: The key file cannot be created or read.
+            VaultError: The key, given or read, is not valid.
         """
         if self._key is None and not self._key_file.exists():
             self._make_key()
@@ -42,12 +42,12 @@ class Vault:
         """Return a value that was sealed.
 
         Raises:
-            VaultError: It was sealed with another key, or the key is gone.
+            VaultError: The value was sealed with another key, or the key is gone.
         """
         try:
             return jsontext.parse(self._fernet().decrypt(sealed).decode())
         except InvalidToken:
-            raise VaultError("what authenticates the run's tools was encrypted with another key") from None
+            raise VaultError("the secrets of the run's tools were encrypted with another key") from None
         except OSError as error:
             raise VaultError(f"the key {self._key_file} cannot be read: {error.strerror}") from error
 
@@ -59,14 +59,14 @@ class Vault:
             raise VaultError("the key is not 32 bytes in URL-safe base64") from None
 
     def _make_key(self) -> None:
-        # Two processes may be here at once: the first to link its key wins.
+        # Two processes may get here at once: the first to link its key wins.
         part = self._key_file.with_name(f"{self._key_file.name}.{os.getpid()}")
         part.touch(mode=0o600)
         try:
             with part.open("wb") as file:
                 file.write(Fernet.generate_key())
                 file.flush()
-                # What it opens is durable, so it has to be.
+                # The values it opens are durable, so the key must be too.
                 os.fsync(file.fileno())
             with contextlib.suppress(FileExistsError):
                 os.link(part, self._key_file)

@@ -1,1 +1,1 @@
-"""Calls to models: which endpoint serves them, what they are asked and answer, and the way there."""
+"""Calls to models: which endpoint serves them, what they are asked, what they answer, and the transport."""

@@ -30,7 +30,7 @@ _WILDCARDS = frozenset("*?[")
 
 
 class CatalogError(Exception):
-    """The endpoints are configured wrongly; the message says where and how to mend it, and shows no key."""
+    """The endpoints are configured wrongly; the message says where and how to fix it, and shows no key."""
 
 
 class UnknownModelError(InvalidRequestError):
@@ -42,10 +42,10 @@ class Price:
     """What tokens cost, in US dollars per million.
 
     Attributes:
-        model: Pattern of the names it holds for.
+        model: Pattern of the names that it applies to.
         input: Of the request.
-        cached_input: Of what the endpoint had cached of it; None where that costs the same.
-        output: Of the answer, reasoning included.
+        cached_input: Of the part of the request that the endpoint had cached; None if it costs the same.
+        output: Of the answer, including its reasoning.
     """
 
     model: str
@@ -61,23 +61,23 @@ class Endpoint:
     Attributes:
         name: Its name in the configuration.
         base_url: What stands before `/chat/completions`, without a slash at the end; "" for a scripted one.
-        headers: Sent with every request as they are, authentication included; lower-case names.
+        headers: Sent unchanged with every request, authentication included; lower-case names.
         protocols: What it understands.
         models: Patterns of the names it serves.
-        aliases: What users may say, and the name that is sent instead.
+        aliases: Names that users may write, and the name sent instead of each.
         max_concurrency: Most requests under way at once, of one model.
-        start_concurrency: As many are under way at first.
+        start_concurrency: Most requests under way at once in the beginning.
         requests_per_minute: Most requests begun within a minute, of one model.
         tokens_per_minute: Most tokens asked for within a minute, of one model.
         timeout_s: Seconds that one attempt may take.
         retry_for_s: Seconds after which a failing call is not tried again.
-        strange_for_s: Seconds after which a run ends that it never answered, where it cannot be reached; None:
-            `retry_for_s`, which its user chose.
+        strange_for_s: Seconds after which a run ends if the endpoint cannot be reached and has never answered it; None
+            for `retry_for_s`, which the user chose.
         transport: How it is reached.
-        prices: The first one whose pattern matches holds.
+        prices: The first one whose pattern matches applies.
         lacks: What it does not understand.
         query: Follows each address after a question mark, such as "api-version=2024-10-21".
-        lists_models: Whether `/models` may be asked to see that it is there.
+        lists_models: Whether `/models` may be requested to check that the endpoint is there.
         script: What a scripted endpoint answers; None for a real one.
     """
 
@@ -111,7 +111,7 @@ class Endpoint:
         return f"{self.base_url}{path}?{self.query}" if self.query else f"{self.base_url}{path}"
 
     def price_of(self, model: str) -> Price | None:
-        """Return what tokens of a model cost, by the name that is sent; None where nothing is stated."""
+        """Return what tokens of a model cost, by the name that is sent; None if no price is stated."""
         return next((price for price in self.prices if fnmatchcase(model, price.model)), None)
 
     def serves(self, model: str) -> bool:
@@ -119,7 +119,7 @@ class Endpoint:
         return model in self.aliases or any(fnmatchcase(model, pattern) for pattern in self.models)
 
     def target(self, model: str) -> "Target":
-        """Return itself with the name that it is sent for a model."""
+        """Return the endpoint with the name that is sent to it for a model."""
         return Target(self, self.aliases.get(model, model))
 
 
@@ -139,15 +139,15 @@ class Catalog:
 
     1. aliases
     2. patterns without a wildcard before their first slash: `gpt-4.1`, `meta-llama/*`
-    3. `endpoint/model`, where an endpoint of that name serves the rest
+    3. `endpoint/model`, if an endpoint of that name serves the rest
     4. the other patterns
 
-    So what a user wrote out wins over what happens to match, and `vendor/model` names of a router stay usable.
+    So a name that a user spelled out wins over a chance match, and `vendor/model` names of a router stay usable.
 
     Attributes:
         endpoints: In the order of the configuration.
-        source: Where they are configured: a file or a variable of the environment; "" where nothing is.
-        notes: What the one who starts the server should know, as sentences.
+        source: Where they are configured: a file or a variable of the environment; "" if nothing is configured.
+        notes: Sentences for whoever starts the server.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -158,11 +158,11 @@ class Catalog:
         """Return who serves a model.
 
         Args:
-            model: The name as a user says it.
+            model: The name as a user writes it.
             param: The parameter that holds it, for the error.
 
         Raises:
-            UnknownModelError: Nobody does.
+            UnknownModelError: No endpoint serves the model.
         """
         endpoint, name = self._find_endpoint(model)
         if endpoint is None:

@@ -1,4 +1,4 @@
-"""What there is to say of the endpoints of models: each is asked for its list of models."""
+"""Whether the endpoints of models answer: each is asked for its list of models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ _LISTS = msgspec.json.Decoder(_List)
 
 
 async def examine_endpoints(endpoints: Sequence[Endpoint]) -> list[Finding]:
-    """Return what there is to say of each endpoint, in their order; all are asked at once."""
+    """Return the finding about each endpoint, in their order; all are asked at once."""
     findings = [Finding("")] * len(endpoints)
 
     async def examine(index: int, endpoint: Endpoint) -> None:
@@ -71,7 +71,7 @@ async def _examine(endpoint: Endpoint) -> Finding:
     except TimeoutError:
         return Finding(f"{endpoint.base_url} did not answer within {_TIMEOUT_S:g} s.", is_problem=True)
     except (TransportError, ValueError, OSError) as error:
-        # What came instead of HTTP may repeat what was sent.
+        # A reply that is not HTTP may repeat what was sent.
         said = secrets_of(endpoint).hide(str(error)).rstrip(".")[:_SHOWN_CHARS]
         return Finding(f"{endpoint.base_url} cannot be reached: {said}.", is_problem=True)
     finding = _judge(endpoint, reply, round((perf_counter() - started) * 1000))
@@ -79,7 +79,7 @@ async def _examine(endpoint: Endpoint) -> Finding:
 
 
 def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
-    """Return what an answer to the question for models means; nothing of its body is shown, which may quote a key."""
+    """Return what the answer to a request for models means; its body is not shown, since it may quote a key."""
     url, status = endpoint.base_url, reply.status
     if status in _KEY_REFUSED:
         has_key = any(name in endpoint.headers for name in _AUTHENTICATION)
@@ -94,7 +94,7 @@ def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
         cause = f" (not found{hint})" if status == _NOT_FOUND else _redirection(endpoint, reply)
         return Finding(f"{url} answers {status}{cause} and lists no models; calls may work all the same.")
     try:
-        # Gemini's names stand there behind "models/", and are sent without it.
+        # Gemini lists its names after "models/", but they are sent without it.
         names = {listed.id.removeprefix("models/") for listed in _read_list(reply.body).data}
     except (msgspec.ValidationError, InvalidJsonError):
         return Finding(f"{url} answers in {took_ms} ms, but with no list of models.")
@@ -113,11 +113,11 @@ def _redirection(endpoint: Endpoint, reply: HttpReply) -> str:
 
 
 def _read_list(body: bytes) -> _List:
-    """Return a list of models; what nobody reads of it may hold anything.
+    """Return a list of models; the parts that nobody reads may hold anything.
 
     Raises:
-        InvalidJsonError: It is no JSON.
-        ValidationError: It is no list.
+        InvalidJsonError: The body is not JSON.
+        ValidationError: The JSON is not a list of models.
     """
     try:
         return _LISTS.decode(body)

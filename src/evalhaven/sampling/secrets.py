@@ -1,4 +1,4 @@
-"""What of an endpoint's configuration must not be shown: keys, headers, values of the query, a proxy's password."""
+"""What an endpoint's configuration must not show: keys, headers, values of the query, a proxy's password."""
 
 import base64
 import binascii
@@ -10,11 +10,11 @@ from evalhaven.domain.masking import Secrets
 from evalhaven.sampling.catalog import Endpoint
 from evalhaven.sampling.transport.client import TransportOptions
 
-# Their values are public by what they are for, and errors about them are useless without them.
+# Their purpose makes these values public, and errors about them are useless without them.
 _PUBLIC = frozenset({"accept", "api-version", "content-type", "http-referer", "referer", "user-agent", "x-title"})
 _SECRET_NAMES = ("auth", "key", "token", "secret", "cookie", "password", "credential", "signature")
 _SCHEMES = ("apikey", "basic", "bearer", "digest", "negotiate", "token")
-_SHORTEST_UNNAMED = 6  # `x-team: evals` is no secret, and would strike out a word
+_SHORTEST_UNNAMED = 6  # `x-team: evals` is not a secret, and would strike out a word
 _SHORTEST_KEY, _SHORTEST_UNNAMED_KEY = 8, 16
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -26,7 +26,7 @@ def secrets_of(endpoint: Endpoint) -> Secrets:
 
 
 def keys_of(endpoint: Endpoint) -> Secrets:
-    """Return what is a key by its name or its look, which no answer has a reason to hold.
+    """Return values that are keys by name or appearance, which no answer has a reason to hold.
 
     The values of other headers may be words of an answer, which must stay as it is.
     """

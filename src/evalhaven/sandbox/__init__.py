@@ -1,1 +1,1 @@
-"""Where graders that users wrote are executed: in processes that can reach nothing."""
+"""Where graders written by users are executed: in processes that can reach nothing."""

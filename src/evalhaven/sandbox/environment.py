@@ -1,4 +1,4 @@
-"""Which walls a sandbox has, and what can be imported within."""
+"""Which walls a sandbox has, and what can be imported inside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Environment:
     """What a grader can import.
 
     Attributes:
-        python: The interpreter that hosts run; that of a virtual environment stands for the one it was made from.
-        paths: Directories of packages that become importable, and readable only; empty: the standard library alone.
+        python: The interpreter that hosts run; one in a virtual environment stands for the one it was made from.
+        paths: Directories of packages to import from, which are read-only; empty: the standard library alone.
         nltk_data: The directory of NLTK's corpora; None: there are none.
     """
 
@@ -32,11 +32,11 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What holds on this machine.
+    """The isolation that holds on this machine.
 
     Attributes:
-        tier: None: nothing does, and graders are refused.
-        rejected: Why each tier that was tried before it does not hold, a sentence each.
+        tier: None: no isolation holds, and graders are refused.
+        rejected: Why each tier that was tried before does not hold, a sentence each.
     """
 
     tier: Tier | None
@@ -45,16 +45,16 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The walls of a sandbox one by one: a tier is a choice of them, and a test takes some away.
+    """The walls of a sandbox one by one: a tier is a set of them, and tests leave some out.
 
     Attributes:
         namespaces: An empty root, no network, no other processes (bubblewrap).
         landlock: Only what is granted can be opened.
         seccomp: Only listed system calls.
-        privileges: A user of its own where root starts the host; no capabilities, and none to be had.
+        privileges: A user of its own if root starts the host; no capabilities, and no way to gain any.
         rlimits: The kernel's limits on memory, files and threads.
-        landlock_abi_max: Newest version of Landlock that is made use of.
-        is_proving: A host must find every canary closed before it gets a source.
+        landlock_abi_max: Newest version of Landlock to use.
+        is_proving: Whether a host must prove that it cannot open any canary before it gets a source.
     """
 
     namespaces: bool

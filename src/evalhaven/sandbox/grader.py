@@ -1,4 +1,4 @@
-"""A grader's source in as many hosts as it may have: what waits, what is under way, and what a dying host costs."""
+"""A grader's source in as many hosts as it may have: waiting calls, calls in flight, and the cost of a dying host."""
 
 import asyncio
 import secrets
@@ -22,12 +22,12 @@ _NUMBER_BITS = 48
 
 
 class SandboxedGrader:
-    """One source, in as many hosts as it may have; calls wait their turn and are sent many at once."""
+    """One source, in as many hosts as it may have; calls wait their turn and are sent in batches."""
 
     def __init__(
         self, hosts: WarmHosts, slots: HostSlots, source: str, environment: Environment, most_hosts: int
     ) -> None:
-        """Start nothing yet: made by `HostPool.open_grader`."""
+        """Start nothing yet; `HostPool.open_grader` makes these."""
         self._hosts = hosts
         self._slots = slots
         self._claim = Claim(self._take_slot, self._release_idle)
@@ -44,11 +44,11 @@ class SandboxedGrader:
         self._loop = asyncio.get_running_loop()
 
     async def call(self, sample: JsonValue, item: JsonValue) -> Reply:
-        """Return what `grade(sample, item)` came to; whatever the user's code does, this raises nothing."""
+        """Return the outcome of `grade(sample, item)`; whatever the user's code does, this raises nothing."""
         return await self.begin(sample, item)
 
     def begin(self, sample: JsonValue, item: JsonValue) -> asyncio.Future[Reply]:
-        """Send a call and return where its reply will be: many can be under way without a task each."""
+        """Send a call and return the future of its reply: many calls can be in flight without a task each."""
         if self._stopped is not None:
             stopped: asyncio.Future[Reply] = self._loop.create_future()
             stopped.set_result(self._stopped)
@@ -57,19 +57,19 @@ class SandboxedGrader:
         call = Call(number, frame(jsontext.render([number, sample, item]).encode()), self._loop.create_future())
         self._waiting.append(call)
         if not self._is_sending:
-            # Calls that are made in the same turn of the loop leave in the same write.
+            # Calls made in the same turn of the loop leave in the same write.
             self._is_sending = True
             self._loop.call_soon(self._send)
         return call.reply
 
     async def close(self) -> None:
-        """End the hosts; calls that still wait are answered with `stopped`."""
+        """End the hosts; calls that are still waiting get the reply `stopped`."""
         self._stop("stopped", "the grader was closed")
         self._slots.forget(self._claim)
         ended = [*self._sessions, *self._retiring]
         self._sessions.clear()
         self._retiring.clear()
-        # All of them before any is waited for: one that ended by itself meanwhile would give its slot back twice.
+        # All are killed before any is awaited: one that ended by itself meanwhile would give its slot back twice.
         for session in ended:
             session.abandon()
             self._refuse(session.calls)
@@ -126,7 +126,7 @@ class SandboxedGrader:
         self._send()
 
     async def _take_host(self) -> HostLink | None:
-        """Return a host, however long it takes; None: nobody waits for it any more."""
+        """Return a host, however long it takes; None: no call needs it any more."""
         pause_s = _FIRST_PAUSE_S
         give_up_at = time.monotonic() + self._hosts.limits.patience_s
         while self._stopped is None:
@@ -136,13 +136,13 @@ class SandboxedGrader:
                 if time.monotonic() + pause_s > give_up_at:
                     self._stop("unavailable", f"no host for graders can be started: {error}")
                     return None
-            # A machine that is short of memory or processes for a while must not cost a run its items.
+            # A run must not lose items because the machine is short of memory or processes for a while.
             await anyio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         return None
 
     async def _end(self, session: Session) -> str:
-        """End a session's host, let others have its slot, and return how it ended."""
+        """End a session's host, free its slot for others, and return how it ended."""
         try:
             return await self._hosts.bury(session)
         finally:
@@ -157,7 +157,7 @@ class SandboxedGrader:
         self._send()
 
     def _retire(self, session: Session) -> None:
-        """Give a host that served its calls no more of them, and end it after its last reply."""
+        """Send no more calls to a host that has served its number, and end it after its last reply."""
         if session in self._sessions:
             self._sessions.remove(session)
             self._retiring.append(session)
@@ -167,7 +167,7 @@ class SandboxedGrader:
             self._hosts.start_task(self._end, session)
 
     def _lose(self, session: Session, verdict: Verdict) -> None:
-        """Charge the call that was under way, and let other hosts do the rest."""
+        """Charge the call that was being executed, and let other hosts do the rest."""
         for sessions in (self._sessions, self._retiring):
             if session in sessions:
                 sessions.remove(session)

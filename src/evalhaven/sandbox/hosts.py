@@ -1,4 +1,4 @@
-"""Host processes as the server sees them: started, watched, ended, and what they died of."""
+"""Host processes as the server sees them: how they start, how they end, and what they died of."""
 
 import errno
 import fcntl
@@ -28,17 +28,17 @@ _PACKAGE = "evalhaven.sandbox.inside"
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 _ERRORS_BYTES = 2000
-# When memory runs out, the kernel kills hosts before anything else: what they share with others (scratch directories in
-# memory) is charged to nobody, and the server must not be taken for it. What a host starts as inherits this.
+# When memory runs out, the kernel shall kill hosts before anything else: memory that they share with others (scratch
+# directories in memory) is charged to nobody, and the server must not die for it. The host's process inherits this.
 _EXPENDABLE = ("/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "host")
-_SIGNALED_STATUS = 128  # bubblewrap ends with this more than the signal that killed what it ran
+_SIGNALED_STATUS = 128  # bubblewrap exits with this plus the number of the signal that killed its child
 
 
 class HostStartError(Exception):
     """A host could not be started; the message says why.
 
     Attributes:
-        is_passing: Whether the next one may well start: this one was killed or slow, or the machine was short of
+        is_passing: Whether the next attempt may succeed: this host was killed or slow, or the machine was short of
             something.
     """
 
@@ -53,11 +53,11 @@ class Host:
 
     Attributes:
         process: What was started: the host, or bubblewrap around it.
-        pid: The host itself, or before it is ready bubblewrap's first process; None where it is not known.
+        pid: The host itself, or bubblewrap's first process until the host is ready; None if it is not known.
         calls: Descriptor of the pipe to it, which does not block.
         replies: Descriptor of the pipe from it, which does not block.
         scratch: The directory that it may write to.
-        errors: What is written to standard error until it is ready.
+        errors: What the host writes to standard error until it is ready.
         last_words: The end of that, once the process is gone.
         is_wrapped: Whether bubblewrap reports its end.
     """
@@ -72,24 +72,24 @@ class Host:
     last_words: str = ""
 
     def kill(self) -> None:
-        """End it and all that it could have started; repeating this does nothing."""
+        """Kill the host and everything it could have started; a second call does nothing."""
         if self.process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def find_itself(self) -> None:
-        """Learn the process id of the host within its namespace, whose first process is bubblewrap's."""
+        """Find the process id of the host within its namespace, whose first process is bubblewrap's."""
         if self.is_wrapped and self.pid is not None:
             self.pid = _find_child(self.pid)
 
     @property
     def was_killed(self) -> bool:
-        """Tell whether a signal ended it, as far as can be told."""
+        """Tell whether a signal ended the host, as far as can be known."""
         code = self.process.returncode
         return code is not None and (code < 0 or (self.is_wrapped and code > _SIGNALED_STATUS))
 
     def describe_end(self) -> str:
-        """Return how it ended, as the end of a sentence that begins with the process."""
+        """Return how the host ended, as the end of a sentence whose subject is the process."""
         code = self.process.returncode
         if code is None:
             return "has not ended"
@@ -103,7 +103,7 @@ class Host:
             return f"was killed by signal {-code}"
 
     def close(self) -> None:
-        """Close the pipes, and keep the end of what was written to standard error."""
+        """Close the pipes, and keep the last lines of standard error."""
         os.close(self.calls)
         os.close(self.replies)
         with self.errors as errors:
@@ -112,7 +112,7 @@ class Host:
 
 
 class HostStarter:
-    """Starts hosts from one thread of its own, and ends those that are left when it is closed.
+    """Starts hosts from a thread of its own, and ends the remaining ones when it is closed.
 
     The kernel kills hosts with the thread that started them, so that thread lives as long as this object.
     """
@@ -123,7 +123,7 @@ class HostStarter:
         Args:
             layers: The walls of every host.
             limits: What every host may use.
-            canaries: Files that no host must be able to open.
+            canaries: Files that no host may be able to open.
         """
         self._layers = layers
         self._limits = limits
@@ -134,10 +134,10 @@ class HostStarter:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="evalhaven-hosts")
 
     def start(self, environment: Environment) -> Host:
-        """Start a host and send it its program; to be called in `thread`.
+        """Start a host and send it its program; call this in `thread`.
 
         Raises:
-            HostStartError: It could not be started.
+            HostStartError: The host could not be started.
             InterpreterError: There is no interpreter to start.
             SeccompMissingError: The filter cannot be made.
         """
@@ -161,12 +161,12 @@ class HostStarter:
         try:
             self._living.remove(host)
         except KeyError:
-            return  # somebody else was faster
+            return  # it was ended meanwhile
         host.close()
         remove_tree(host.scratch)
 
     def list_living(self) -> list[Host]:
-        """Return the hosts that were not ended yet."""
+        """Return the hosts that have not been ended yet."""
         return list(self._living)
 
     def close(self) -> None:
@@ -232,7 +232,7 @@ def _spawn(launch: Launch, scratch: Path, is_wrapped: bool) -> Host:
 
 
 def _open_pipes(count: int) -> list[int]:
-    """Return both ends of so many pipes, or leave none open where not all can be had."""
+    """Return both ends of so many pipes; leave none open if one of them cannot be made."""
     ends: list[int] = []
     try:
         for _ in range(count):
@@ -249,7 +249,7 @@ def _close(descriptors: Sequence[int]) -> None:
 
 
 def _host_pid(information: IO[bytes]) -> int | None:
-    """Return the process id that bubblewrap tells; None: it ended before."""
+    """Return the process id that bubblewrap reports; None: it ended first."""
     try:
         return json.load(information)["child-pid"]
     except ValueError:
@@ -257,9 +257,9 @@ def _host_pid(information: IO[bytes]) -> int | None:
 
 
 def _find_child(parent: int) -> int | None:
-    """Return the one child of a process; None: it has none, or they may not be seen."""
+    """Return the one child of a process; None: it has none, or it is not visible."""
     try:
-        # Not every kernel lists children.
+        # Some kernels do not list children.
         listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         return int(listed[0]) if listed else None
     except OSError:
@@ -272,7 +272,7 @@ def _find_child(parent: int) -> int | None:
 
 
 def _send_program(host: Host, launch: Launch) -> None:
-    """Send the program while the pipe still blocks; a host that died is noticed by whoever waits for it."""
+    """Send the program while the pipe still blocks; if the host has died, whoever waits for it notices."""
     _widen(host.calls)
     text = json.dumps([_program(), launch.orders]).encode()
     with suppress(BrokenPipeError), os.fdopen(host.calls, "wb", closefd=False) as pipe:
@@ -280,7 +280,7 @@ def _send_program(host: Host, launch: Launch) -> None:
 
 
 def _widen(pipe: int) -> None:
-    """Let a pipe hold many calls, if the kernel lets this user have one so large."""
+    """Enlarge a pipe to hold many calls, if the kernel allows this user one of that size."""
     try:
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What there is to know about an interpreter before a host runs it."""
+"""What must be known about an interpreter before a host runs it."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def examine_interpreter(python: Path) -> Interpreter:
     """Ask an interpreter where it is installed.
 
     Raises:
-        InterpreterError: It does not start, or does not answer.
+        InterpreterError: The interpreter does not start or does not answer.
     """
     command = [str(python), "-I", "-S", "-c", _QUESTION]
     try:

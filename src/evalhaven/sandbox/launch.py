@@ -23,9 +23,9 @@ _NOBODY = 65534
 _NICENESS = 5
 _CORES = 2
 _MIB = 1 << 20
-# Interpreter, libraries and stacks of threads map memory that they never use.
+# The interpreter, libraries and thread stacks map memory that they never use.
 _ADDRESS_SPACE_PER_MEMORY = 1.25
-# The kernel counts a user's processes wherever they run, unless a namespace of users counts its own (Linux 5.14).
+# The kernel counts all of a user's processes, wherever they run; a namespace of users has its own count (Linux 5.14).
 _THREADS_OF_SHARED_USER = 4096
 _OWN_COUNT_SINCE = (5, 14)
 _SETTINGS = {
@@ -63,7 +63,7 @@ class Launch:
     """Everything that starts one host.
 
     Attributes:
-        command: Program and arguments; those of the information's descriptor are still missing.
+        command: Program and arguments, except those for the descriptor of bubblewrap's information.
         variables: The whole environment of the process.
         orders: What the host is told.
     """
@@ -75,12 +75,12 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is different from host to host.
+    """What differs from host to host.
 
     Attributes:
         scratch: The directory that it may write to.
-        user: The user that it becomes; 0: it stays who it is.
-        number: How many hosts came before it.
+        user: The user that it becomes; 0: it keeps its user.
+        number: How many hosts were started before it.
     """
 
     scratch: Path
@@ -99,7 +99,7 @@ def plan_launch(
     """Return how to start a host.
 
     Raises:
-        SeccompMissingError: A filter is wanted and cannot be made.
+        SeccompMissingError: A filter is needed but cannot be made.
     """
     view = _View(layers.namespaces, environment, interpreter)
     scratch = _SCRATCH_INSIDE if layers.namespaces else place.scratch
@@ -137,7 +137,7 @@ def find_bwrap() -> str | None:
 
 
 class _View:
-    """Where things are, seen from within: in a namespace at places that tell nothing about this machine."""
+    """The paths that a host sees: in a namespace, they reveal nothing about this machine."""
 
     def __init__(self, is_moved: bool, environment: Environment, interpreter: Interpreter) -> None:
         self.binds: list[tuple[Path, Path]] = []
@@ -154,7 +154,7 @@ class _View:
             self.corpora = self._place(environment.nltk_data.resolve(), _NLTK_INSIDE)
             self.variables["NLTK_DATA"] = str(self.corpora)
         if prefix != interpreter.prefix:
-            # A shared libpython is looked for where it was installed.
+            # A shared libpython is looked up where it was installed.
             self.variables["LD_LIBRARY_PATH"] = ":".join(map(str, self.libraries))
 
     def _place(self, path: Path, inside: Path) -> Path:
@@ -188,7 +188,7 @@ def _bwrap(view: _View, limits: Limits, place: Place, variables: dict[str, str])
             command += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             command += ["--ro-bind", str(path), str(path)]
-    # Parents that bubblewrap makes by itself are closed to the user that a host becomes.
+    # Parent directories that bubblewrap creates by itself are closed to the user that a host becomes.
     for parent in dict.fromkeys((Path("/etc"), *(inside.parent for _, inside in view.binds))):
         command += ["--perms", "0755", "--dir", str(parent)]
     for outside, inside in view.binds:
@@ -196,7 +196,7 @@ def _bwrap(view: _View, limits: Limits, place: Place, variables: dict[str, str])
     for file in ("/etc/ld.so.cache", "/etc/localtime"):
         command += ["--ro-bind-try", file, file]
     command += ["--dev", "/dev", "--remount-ro", "/dev"]
-    # A directory of ours, where what is written can be counted: a file system in memory would belong to no process.
+    # One of our directories, where writes can be counted: a file system in memory would be charged to no process.
     command += ["--bind", str(place.scratch), str(_SCRATCH_INSIDE)]
     command += ["--remount-ro", "/"]
     for name, value in variables.items():
@@ -209,7 +209,7 @@ def _grants(view: _View, scratch: Path) -> list[Grant]:
     readable += [str(path) for path in (*view.libraries, *view.packages)]
     if view.corpora is not None:
         readable.append(str(view.corpora))
-    # What scikit-learn and others read about their own process and machine; in a namespace it is not there.
+    # scikit-learn and others read these about their own process and machine; a namespace does not have them.
     readable += [f"/proc/self/{name}" for name in ("maps", "status", "statm")]
     readable += ["/proc/cpuinfo", "/proc/meminfo", "/dev/urandom", "/dev/random"]
     devices = ["/dev/null", "/dev/zero", "/dev/full"]
@@ -240,7 +240,7 @@ def _kernel_version() -> tuple[int, ...]:
 
 
 def _cores(number: int) -> list[int]:
-    """Return the processors of a host: two of those there are, other ones for each host."""
+    """Return the processors of a host: two of those available, different ones from host to host."""
     if platform.system() != "Linux":
         return []
     available = sorted(os.sched_getaffinity(0))

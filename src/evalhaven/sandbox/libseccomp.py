@@ -1,4 +1,4 @@
-"""The five functions of the system's libseccomp that make a filter."""
+"""The five functions of the system's libseccomp that are needed to make a filter."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ _LIBRARY = "libseccomp.so.2"
 
 
 class SeccompMissingError(Exception):
-    """libseccomp is not installed, or too old; the message says what to do."""
+    """libseccomp is not installed or too old; the message says what to do."""
 
 
 class Comparison(IntEnum):
@@ -33,8 +33,8 @@ class Condition:
     Attributes:
         argument: Its position, from 0.
         comparison: How it is compared.
-        value: With what; of MASKED_EQUAL: the mask.
-        masked: What must be left under the mask.
+        value: What it is compared with; for MASKED_EQUAL, the mask.
+        masked: What must remain under the mask.
     """
 
     argument: int
@@ -62,10 +62,10 @@ def refusal(number: int) -> int:
 
 
 class Filter:
-    """A filter in the making, for the machine it is made on; a context manager."""
+    """A filter under construction, for the machine it is made on; a context manager."""
 
     def __init__(self, default: int) -> None:
-        """Begin with an action for whatever no rule names.
+        """Begin with the action for calls that no rule names.
 
         Raises:
             SeccompMissingError: There is no libseccomp.
@@ -91,7 +91,7 @@ class Filter:
         return number if number >= 0 else None
 
     def add(self, action: int, name: str, *conditions: Condition) -> None:
-        """Add a rule; a call that this architecture does not have needs none.
+        """Add a rule; a call that this architecture does not have is skipped.
 
         Raises:
             SeccompMissingError: The library refuses the rule.
@@ -117,9 +117,9 @@ class Filter:
         """Return the program: instructions of the classic BPF, 8 bytes each.
 
         Raises:
-            SeccompMissingError: The library cannot make it.
+            SeccompMissingError: The library cannot make the program.
         """
-        # A library from before 2.5 knows no trees: it makes the same decisions, slower.
+        # Versions before 2.5 have no trees: they decide the same, only slower.
         self._library.seccomp_attr_set(self._context, ctypes.c_int(_OPTIMIZE_ATTRIBUTE), ctypes.c_uint32(_BINARY_TREE))
         reading, writing = os.pipe()
         try:

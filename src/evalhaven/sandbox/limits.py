@@ -1,4 +1,4 @@
-"""How much a grader may use."""
+"""How much time, memory and other resources a grader may use."""
 
 import os
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ def _hosts_here() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a host, a call and a grader may use; the defaults are those of the hosted service where it has some.
+    """What a host, a call and a grader may use; the defaults are the hosted service's, if it has any.
 
     Attributes:
         call_s: Longest time of a call.
-        memory_bytes: Most memory of a host, what lies in its scratch directory included: that may be memory too.
+        memory_bytes: Most memory of a host, including its scratch directory, which may be in memory too.
         disk_bytes: Most bytes in a host's scratch directory.
         scratch_files: Most files and directories there.
         threads: Most threads of a host.
@@ -28,9 +28,9 @@ class Limits:
         deaths_in_a_row: Hosts of one grader that may die without a reply in between; then it is stopped.
         start_s: Longest time until a host is ready.
         patience_s: How long a grader tries to start a host before it gives up.
-        hosts: Most hosts of all graders together, those that are kept warm included.
+        hosts: Most hosts of all graders together, including those that are kept warm.
         turn_s: How long a grader keeps a host while others wait for one.
-        window: Most calls that are under way at one host.
+        window: Most calls in flight at one host.
     """
 
     call_s: float = 120.0

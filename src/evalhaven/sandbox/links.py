@@ -1,4 +1,4 @@
-"""The pipes to one host, driven by the event loop: many calls in a write, many replies in a read."""
+"""The pipes to one host, driven by the event loop: many calls per write, many replies per read."""
 
 import asyncio
 import errno
@@ -28,12 +28,12 @@ class _Ready(msgspec.Struct):
 
 
 class HostLink:
-    """A started host and its pipes; what it sends goes to `on_received`, an empty message for its end.
+    """A started host and its pipes; what it sends goes to `on_received`, and an empty message means its end.
 
     Attributes:
         host: The process.
         is_open: Whether more can come from it.
-        on_received: Called with what was read; replaced by whoever takes the host over.
+        on_received: Called with what was read; replaced by whoever takes over the host.
     """
 
     def __init__(self, host: Host) -> None:
@@ -48,7 +48,7 @@ class HostLink:
         self._loop.add_reader(host.replies, self.read)
 
     def read(self) -> None:
-        """Hand over what the host has sent by now."""
+        """Pass on what the host has sent so far."""
         if not self.is_open:
             return
         try:
@@ -69,7 +69,7 @@ class HostLink:
             except BlockingIOError:
                 pass
             except BrokenPipeError:
-                return  # the end is read too
+                return  # reading will notice the end
             if calls:
                 self._loop.add_writer(self.host.calls, self._send_rest)
         self._unsent += calls
@@ -96,10 +96,10 @@ class HostLink:
         self._has_news.set()
 
     async def wait_ready(self) -> None:
-        """Wait until the host has locked itself down and proved it.
+        """Wait until the host has locked itself down and proved so.
 
         Raises:
-            HostStartError: It could not, or something got through.
+            HostStartError: The host could not lock itself down, or something got through.
         """
         while (size := self._kept_size()) is None or len(self._kept) < size:
             if not self.is_open or (size or 0) > REPLY_BYTES:
@@ -126,7 +126,7 @@ async def open_host(starter: HostStarter, environment: Environment, start_s: flo
     """Start a host and wait until it is ready for a source.
 
     Raises:
-        HostStartError: It could not be started, or its sandbox does not hold; the message says why.
+        HostStartError: The host could not be started, or its sandbox does not hold; the message says why.
     """
     link = await _start(starter, environment)
     try:
@@ -146,7 +146,7 @@ async def open_host(starter: HostStarter, environment: Environment, start_s: flo
         await end_host(starter, link)
         raise
     link.on_received = _ignore
-    # No more than a look at one small file, where the kernel lists children.
+    # Only reads one small file, in which the kernel lists children.
     link.host.find_itself()
     return link
 
@@ -155,7 +155,7 @@ async def _start(starter: HostStarter, environment: Environment) -> HostLink:
     starting = asyncio.get_running_loop().run_in_executor(starter.thread, partial(starter.start, environment))
     host: Host | None = None
     try:
-        # A cancellation in between would leave a process that nobody knows.
+        # A cancellation in between would leave a process behind that nothing keeps track of.
         with anyio.CancelScope(shield=True):
             host = await starting
     except (InterpreterError, SeccompMissingError, OSError) as error:
@@ -173,4 +173,4 @@ async def end_host(starter: HostStarter, link: HostLink) -> None:
 
 
 def _ignore(_received: bytes) -> None:
-    """Take what nobody asked for."""
+    """Drop what nobody asked for."""

@@ -1,7 +1,7 @@
-"""Which system calls a grader may make: a list, and everything else is refused.
+"""The list of the system calls that a grader may make; everything else is refused.
 
-What is not on the list answers ENOSYS, so that libraries fall back from calls newer than the list; what is known and
-refused on purpose answers EPERM, which Python shows as PermissionError.
+Calls that are not on the list answer ENOSYS, so that libraries fall back from calls newer than the list; known calls
+that are refused on purpose answer EPERM, which Python shows as PermissionError.
 """
 
 import errno
@@ -11,7 +11,7 @@ from functools import cache
 from evalhaven.sandbox.libseccomp import ALLOW, Comparison, Condition, Filter, refusal
 
 PID_PLACEHOLDER = 0x1DEA5EED
-"""Stands in the program for the process id of the host, which is known when the host loads it."""
+"""Stands in the program for the process id of the host, which is known only when the host loads it."""
 
 _FILES = """read readv pread64 preadv preadv2 write writev pwrite64 pwritev pwritev2 close close_range lseek
  fstat stat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getdents64 getcwd chdir fchdir
@@ -28,7 +28,7 @@ _SIGNALS = """rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspe
 _FACTS = """clock_gettime clock_getres gettimeofday time times getrusage sysinfo uname getpid gettid getppid
  getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid getpriority getrlimit getrandom
  capget"""
-# On a pair of connected sockets only, for event loops: no call that names an address is among them.
+# For event loops, on a pair of connected sockets only: none of these calls names an address.
 _SOCKET_PAIRS = "recvfrom shutdown getsockname getpeername getsockopt"
 _ALLOWED = " ".join((_FILES, _WAITING, _MEMORY, _THREADS, _SIGNALS, _FACTS, _SOCKET_PAIRS)).split()
 
@@ -49,7 +49,7 @@ _REFUSED = _KNOWN.split()
 
 _CLONE_VM, _CLONE_SIGHAND, _CLONE_THREAD = 0x100, 0x800, 0x10000
 _THREAD_FLAGS = _CLONE_VM | _CLONE_SIGHAND | _CLONE_THREAD
-# Mount, cgroup, uts, ipc, user, process and network namespaces, and the one of time, which shares a bit with CSIGNAL.
+# Mount, cgroup, uts, ipc, user, process and network namespaces; and time, which shares a bit with CSIGNAL.
 _NAMESPACE_FLAGS = 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000 | 0x80
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)  # descriptors, flags, locks; not owners or leases
 _IOCTL_REQUESTS = (
@@ -74,7 +74,7 @@ def _masked(argument: int, mask: int, left: int) -> Condition:
 
 @cache
 def seccomp_program() -> bytes:
-    """Return the filter for this machine's architecture, with `PID_PLACEHOLDER` where the host's id belongs.
+    """Return the filter for this machine's architecture, with `PID_PLACEHOLDER` in place of the host's process id.
 
     Raises:
         SeccompMissingError: There is no usable libseccomp.
@@ -97,7 +97,7 @@ def seccomp_program() -> bytes:
 
 
 def _add_opening(rules: Filter) -> None:
-    """Let files be opened; emptying one asks for the right to write, which Landlock before ABI 3 does not check."""
+    """Allow opening files; truncating needs the right to write, which Landlock before ABI 3 does not check."""
     for name, flags in (("open", 1), ("openat", 2)):
         rules.add(ALLOW, name, _masked(flags, os.O_TRUNC, 0))
         rules.add(ALLOW, name, _masked(flags, os.O_ACCMODE, os.O_WRONLY))
@@ -113,6 +113,6 @@ def _add_threads_and_signals(rules: Filter, refused: int) -> None:
     for name in ("kill", "tgkill"):
         rules.add(ALLOW, name, _equals(0, PID_PLACEHOLDER))
         rules.add(refused, name, Condition(0, Comparison.NOT_EQUAL, PID_PLACEHOLDER))
-    # Reading one's own limits only: whose process it is stands first, the new limit third.
+    # Only for reading one's own limits: the process is the first argument, the new limit the third.
     rules.add(ALLOW, "prlimit64", _equals(0, 0), _equals(2, 0))
     rules.add(ALLOW, "prlimit64", _equals(0, PID_PLACEHOLDER), _equals(2, 0))

@@ -1,4 +1,4 @@
-"""The hosts of all graders, and the graders that they are lent to."""
+"""The hosts of all graders, and the graders to which they are lent."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,7 +31,7 @@ class HostPool:
         Args:
             isolation: What `choose_isolation` found.
             limits: What hosts, calls and graders may use; None: the defaults.
-            canaries: Files that no host must be able to open.
+            canaries: Files that no host may be able to open.
         """
         self._limits = limits or Limits()
         self._slots = HostSlots(max(1, self._limits.hosts - WARM))
@@ -42,7 +42,7 @@ class HostPool:
 
     @classmethod
     def with_layers(cls, layers: Layers, limits: Limits, canaries: Sequence[Path] = ()) -> Self:
-        """Make a pool whose hosts have these walls, whatever holds here."""
+        """Make a pool whose hosts have these walls, whatever isolation holds here."""
         pool = cls(Isolation(None, {}), limits, canaries)
         pool._layers = layers
         return pool
@@ -68,7 +68,7 @@ class HostPool:
         Args:
             source: Defines `grade(sample, item)`.
             environment: What it can import.
-            hosts: Most hosts that it has at once.
+            hosts: Most hosts that it may have at once.
 
         Raises:
             SandboxRefusedError: No isolation holds here.
@@ -83,5 +83,5 @@ class HostPool:
             await grader.close()
 
     def list_hosts(self) -> list[Host]:
-        """Return every host there is, warm ones too."""
+        """Return all hosts, including warm ones."""
         return [] if self._hosts is None else self._hosts.list_hosts()

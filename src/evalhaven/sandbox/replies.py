@@ -1,4 +1,4 @@
-"""What comes back from a host: taken for hostile until every part of it was checked."""
+"""What comes back from a host: treated as hostile until every part of it has been checked."""
 
 import math
 from collections import deque
@@ -30,7 +30,7 @@ _SECONDS_MAX = 1e6
 
 
 class ProtocolError(Exception):
-    """A host sent what no host sends; the message says what."""
+    """A host sent what no host of ours would send; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Reply:
     """The outcome of one call.
 
     Attributes:
-        score: A finite number; None: there is none, and `error` says why.
+        score: A finite number; None: there is no score, and `error` says why.
         error: What went wrong; None: nothing.
-        message: What the grader raised with the lines of its source, or why its host was killed; "" without an error.
+        message: What the grader raised, with the lines of its source, or why its host was killed; "" without an error.
         output: What the call printed, up to the limit.
         seconds: How long the call took.
     """
@@ -62,10 +62,10 @@ class _Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fal
 
 
 class ReplyReader:
-    """Makes replies of the bytes that a host sends, which arrive in pieces of any size.
+    """Makes replies from the bytes that a host sends, which arrive in pieces of any size.
 
     Attributes:
-        fault: What no host sends and this one did: nothing that follows can be trusted. None: nothing yet.
+        fault: How this host broke the protocol, after which nothing can be trusted; None: it has not.
     """
 
     def __init__(self, output_chars: int) -> None:
@@ -110,7 +110,7 @@ class ReplyReader:
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise ProtocolError(f"a reply is malformed: {error}") from error
         if not self._expected or frame.number != self._expected[0]:
-            raise ProtocolError("a reply came that nobody had asked for")
+            raise ProtocolError("a reply came to a call that was not made")
         self._expected.popleft()
         score, kind, seconds = frame.score, frame.error, frame.seconds
         if (score is None) is (kind is None):

@@ -1,4 +1,4 @@
-"""The directories that hosts may write to, where what they write can be counted."""
+"""The directories that hosts may write to, so that what they write can be counted."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ class Usage:
     """What lies in a scratch directory.
 
     Attributes:
-        size_bytes: What it takes on the disk.
+        size_bytes: Its size on disk.
         files: Files and directories; counting stops soon after the limit.
     """
 
@@ -30,7 +30,7 @@ class Usage:
 
 
 class ScratchRoot:
-    """A directory with a scratch directory for each host; what a killed server left is swept when one is opened."""
+    """A directory with a scratch directory for each host; opening one removes what a killed server left behind."""
 
     def __init__(self, parent: Path | None = None) -> None:
         """Make the directory.
@@ -49,7 +49,7 @@ class ScratchRoot:
             user: Whose it is; 0: ours.
         """
         if not self._path.exists():
-            # Whoever tidies the directory for temporary files may not know that it is in use.
+            # Something that cleans up the directory for temporary files may not notice that it is in use.
             gone, (self._path, self._lock) = self._lock, _open_root(self._parent)
             os.close(gone)
         path = self._path / secrets.token_hex(8)
@@ -70,9 +70,9 @@ def _open_root(parent: Path) -> tuple[Path, int]:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Another server may have swept it before it was locked.
+        # Another server may have removed it before it was locked.
         if path.exists():
-            # Hosts have users of their own where root starts them, and must reach theirs.
+            # If root starts hosts, they have users of their own, and must reach their directories.
             path.chmod(_ALL_MAY_PASS)
             return path, lock
         os.close(lock)
@@ -83,7 +83,7 @@ def measure(directory: Path, files_max: int) -> Usage:
     size_bytes = files = 0
     waiting = [str(directory)]
     while waiting and files <= files_max:
-        # The host may remove what is being looked at.
+        # The host may remove entries meanwhile.
         with suppress(OSError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 files += 1
@@ -98,10 +98,10 @@ def measure(directory: Path, files_max: int) -> Usage:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a directory with everything below, however deep it is and whatever its permissions are.
+    """Remove a directory with everything below, however deep and whatever the permissions.
 
-    Each directory found is moved to the top before its own content is looked at: paths stay short and no recursion
-    follows a nesting that a grader made.
+    Each directory found is moved to the top before its own content is looked at: this keeps paths short and needs no
+    recursion into a nesting that a grader made.
     """
     _open_up(directory)
     is_progressing = True
@@ -139,7 +139,7 @@ def _unlink_files(directory: Path) -> list[Path]:
 
 
 def _remove_used(directory: Path) -> None:
-    """Remove a tree to which hosts that are being killed may still write for a moment."""
+    """Remove a tree to which dying hosts may still write for a moment."""
     for _ in range(_SWEEP_TRIES):
         remove_tree(directory)
         if not directory.exists():
@@ -148,7 +148,7 @@ def _remove_used(directory: Path) -> None:
 
 
 def sweep_scratch(parent: Path | None = None) -> None:
-    """Remove what processes left that were killed: a living one holds a lock on its directory.
+    """Remove what killed processes left behind: a living one holds a lock on its directory.
 
     Args:
         parent: Where they lie; None: the directory for temporary files.

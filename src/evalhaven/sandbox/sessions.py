@@ -1,4 +1,4 @@
-"""One host at work for one grader: the calls that are under way there, in order."""
+"""One host at work for one grader: the calls in flight there, in order."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from evalhaven.sandbox.replies import ErrorKind, Reply, ReplyReader
 
 _HEAD_BYTES = 4
 _FIRST_WINDOW = 2
-# What a host is given ahead: enough to keep it busy, little enough for the other hosts to get theirs.
+# Calls that a host is given ahead: enough to keep it busy, and few enough to leave some for other hosts.
 _AHEAD_S = 0.05
 _AHEAD_BYTES = 1 << 20
 
@@ -22,7 +22,7 @@ class Call:
     """A call that waits for its reply.
 
     Attributes:
-        number: What the reply begins with: drawn by chance, so that a reply cannot be forged ahead of its call.
+        number: The reply begins with it; it is random, so that a reply cannot be forged ahead of its call.
         frame: What is sent to the host.
         reply: Where the reply goes.
     """
@@ -32,7 +32,7 @@ class Call:
     reply: asyncio.Future[Reply]
 
     def answer(self, reply: Reply) -> None:
-        """Hand the reply over, unless nobody waits any more."""
+        """Deliver the reply, unless nobody waits for it any more."""
         if not self.reply.done():
             self.reply.set_result(reply)
 
@@ -42,8 +42,8 @@ class Verdict:
     """Why a host was ended.
 
     Attributes:
-        kind: The error of the call that was under way.
-        message: Its text; "": how the process ended.
+        kind: The error of the call that was being executed.
+        message: Its text; "": say how the process ended.
     """
 
     kind: ErrorKind
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def frame(text: bytes) -> bytes:
-    """Return a message as it goes through the pipe."""
+    """Return a message in the form that goes through the pipe."""
     return len(text).to_bytes(_HEAD_BYTES, "little") + text
 
 
@@ -60,7 +60,7 @@ class Session:
 
     Attributes:
         link: The host's pipes.
-        calls: Those under way, the one that is being executed first.
+        calls: Those in flight; the first one is being executed.
         since: When the first of them began, on the monotonic clock.
         opened_at: When the host was given its source, on the same clock.
     """
@@ -74,14 +74,14 @@ class Session:
         on_replies: Callable[["Session"], None],
         on_end: Callable[["Session", Verdict], None],
     ) -> None:
-        """Take the host over and send it the source.
+        """Take over the host and send it the source.
 
         Args:
             link: A host without a source.
             source: The frame with the source.
             limits: What a host may do.
-            on_replies: Called after replies were handed over.
-            on_end: Called once, when the host is of no use any more.
+            on_replies: Called after replies were delivered.
+            on_end: Called once, when the host is of no more use.
         """
         self.link = link
         self.calls: deque[Call] = deque()
@@ -104,11 +104,11 @@ class Session:
         return self._left <= 0
 
     def is_over(self, turn_s: float) -> bool:
-        """Tell whether it has been open for longer than a turn."""
+        """Tell whether the session has been open for longer than a turn."""
         return time.monotonic() - self.opened_at > turn_s
 
     def fill(self, waiting: deque[Call]) -> None:
-        """Take calls from a queue, as many as the host should have ahead, and send them in one write."""
+        """Take from a queue as many calls as the host should have ahead, and send them in one write."""
         frames: list[bytes] = []
         calls = self.calls
         if not calls:
@@ -128,9 +128,9 @@ class Session:
             self.link.send(b"".join(frames) if len(frames) > 1 else frames[0])
 
     def check_clock(self, now: float) -> None:
-        """End the host if the call under way takes too long."""
+        """End the host if the current call takes too long."""
         if self._is_late(now):
-            # The reply may have come while this process was busy itself.
+            # The reply may have arrived while this process itself was busy.
             self.link.read()
             if self._is_late(now):
                 self.end(Verdict("timeout", f"grade() took longer than {self._limits.call_s:g} seconds"))
@@ -139,13 +139,13 @@ class Session:
         return self.link.is_open and bool(self.calls) and now - self.since > self._limits.call_s
 
     def end(self, verdict: Verdict) -> None:
-        """Kill the host, and have the call under way charged with it."""
-        # What it replied before was not in vain.
+        """Kill the host, and charge the call that was being executed."""
+        # Replies that it sent before still count.
         self.link.read()
         self._finish(verdict)
 
     def abandon(self) -> None:
-        """Kill the host and tell nobody of its end."""
+        """Kill the host without reporting its end."""
         self.link.close()
         self.link.host.kill()
         self._on_end = _ended
@@ -177,4 +177,4 @@ class Session:
 
 
 def _ended(_session: Session, _verdict: Verdict) -> None:
-    """Follow an end that was told already, or that nobody is to be told of."""
+    """Replace `on_end` once the end has been reported, or if it must not be."""

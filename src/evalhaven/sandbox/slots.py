@@ -1,4 +1,4 @@
-"""How many hosts there are at once, and who is given the next one."""
+"""How many hosts there may be at once, and who gets the next one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """What one grader has to do with the slots of all.
+    """One grader's part in sharing the slots.
 
     Attributes:
         take_slot: Starts a host in a slot that has become free; tells whether it did.
@@ -20,14 +20,14 @@ class Claim:
 class HostSlots:
     """A bound on the hosts of all graders; those that have to wait are served in the order in which they came.
 
-    Whoever holds a slot while others wait gives it back when its host has nothing to do, or after its turn.
+    A holder gives its slot back while others wait: as soon as its host has nothing to do, or after its turn.
     """
 
     def __init__(self, most: int) -> None:
-        """Give none yet.
+        """Give out none yet.
 
         Args:
-            most: How many there are, at least 1.
+            most: How many slots there are, at least 1.
         """
         self._free = most
         self._waiting: dict[Claim, None] = {}
@@ -35,11 +35,11 @@ class HostSlots:
 
     @property
     def has_waiting(self) -> bool:
-        """Tell whether somebody waits for a slot."""
+        """Tell whether a grader waits for a slot."""
         return bool(self._waiting)
 
     def take(self, claim: Claim) -> bool:
-        """Tell whether a slot was free; else the claim waits, and its `take_slot` is called in its turn."""
+        """Take a slot and tell whether one was free; else the claim waits until its `take_slot` is called."""
         if self._free and not self._waiting:
             self._hand_to(claim)
             return True
@@ -50,7 +50,7 @@ class HostSlots:
         return False
 
     def give_back(self, holder: Claim) -> None:
-        """Free one of the slots of a holder, and hand it to whoever has waited longest."""
+        """Free one of a holder's slots, and give it to the grader that has waited longest."""
         self._free += 1
         self._holding[holder] -= 1
         if not self._holding[holder]:
@@ -62,7 +62,7 @@ class HostSlots:
                 self._hand_to(claim)
 
     def forget(self, claim: Claim) -> None:
-        """Let a claim wait no more."""
+        """Take a claim off the queue."""
         self._waiting.pop(claim, None)
 
     def _hand_to(self, claim: Claim) -> None:

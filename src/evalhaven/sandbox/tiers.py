@@ -1,4 +1,4 @@
-"""Which isolation this machine offers: found by starting a host in each tier, and by nothing else."""
+"""Which isolation this machine offers: found only by starting a host in each tier."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ __all__ = ["LAYERS", "Environment", "Isolation", "Tier", "choose_isolation"]
 async def choose_isolation(
     wanted: Tier | None, environment: Environment, canaries: Sequence[Path], limits: Limits | None = None
 ) -> Isolation:
-    """Return the best tier that holds here, and why each better one does not.
+    """Return the best tier that holds here, and why the better ones do not.
 
     Args:
-        wanted: The only tier to try; None: all but `OFF`, which is never chosen by itself.
+        wanted: The only tier to try; None: all but `OFF`, which is never chosen automatically.
         environment: What graders will import from.
-        canaries: Files that no grader must be able to open, such as the database.
+        canaries: Files that no grader may be able to open, such as the database.
         limits: How long a host may take to start; None: the default.
     """
     rejected: dict[Tier, str] = {}
@@ -38,7 +38,7 @@ async def choose_isolation(
 
 
 async def try_layers(layers: Layers, environment: Environment, canaries: Sequence[Path], limits: Limits) -> str | None:
-    """Start a host within these walls and return why that fails; None: they hold."""
+    """Start a host behind these walls and return why that fails; None: they hold."""
     if layers.namespaces and find_bwrap() is None:
         return "bubblewrap is not installed (Debian: apt install bubblewrap)"
     starter = HostStarter(layers, limits, canaries)

@@ -1,4 +1,4 @@
-"""Hosts: kept warm before they are needed, and buried after."""
+"""Hosts: kept warm until they are needed, and ended afterwards."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
@@ -16,7 +16,7 @@ WARM = 2
 
 
 class WarmHosts:
-    """Starts hosts before they are needed, for the environment that was asked for last, and ends them all."""
+    """Starts hosts before they are needed, for the environment that was requested last, and ends all hosts."""
 
     def __init__(self, starter: HostStarter, limits: Limits, tasks: TaskGroup) -> None:
         """Start nothing yet.
@@ -24,7 +24,7 @@ class WarmHosts:
         Args:
             starter: Starts hosts.
             limits: What hosts, calls and graders may use.
-            tasks: Whatever is done beside the callers.
+            tasks: Group for work in the background.
         """
         self.limits = limits
         self._starter = starter
@@ -36,7 +36,7 @@ class WarmHosts:
         self._latest: Environment | None = None
 
     def close(self) -> None:
-        """Part with the hosts that nobody took."""
+        """Give up the hosts that nobody took."""
         while self._warm:
             for link in self._warm.popitem()[1]:
                 link.close()
@@ -45,7 +45,7 @@ class WarmHosts:
         """Return a host that is ready for a source.
 
         Raises:
-            HostStartError: None can be started.
+            HostStartError: No host can be started.
         """
         warm = self._warm[environment]
         while warm:
@@ -57,7 +57,7 @@ class WarmHosts:
         return await open_host(self._starter, environment, self.limits.start_s)
 
     def keep_warm(self, environment: Environment) -> None:
-        """Have hosts ready for the environment that was asked for last, and for no other."""
+        """Keep hosts ready for the environment that was requested last, and for no other."""
         self._latest = environment
         for other in [each for each in self._warm if each != environment]:
             for link in self._warm.pop(other):
@@ -71,7 +71,7 @@ class WarmHosts:
         try:
             link = await open_host(self._starter, environment, self.limits.start_s)
         except HostStartError:
-            return  # whoever needs a host tries again, and is told why
+            return  # whoever needs a host will try again and get the error
         finally:
             self._warming[environment] -= 1
         if environment == self._latest:
@@ -80,15 +80,15 @@ class WarmHosts:
             await end_host(self._starter, link)
 
     def list_hosts(self) -> list[Host]:
-        """Return every host there is, warm ones too."""
+        """Return all hosts, including warm ones."""
         return self._starter.list_living()
 
     def start_task(self, function: Callable[..., Coroutine[object, object, object]], *arguments: object) -> None:
-        """Have something done beside the callers."""
+        """Run something in the background."""
         self._tasks.start_soon(function, *arguments)
 
     def watch(self, session: Session) -> None:
-        """Have a session's use of time and memory checked until it is forgotten."""
+        """Have the watchdog check a session's use of time and memory until `bury`."""
         self._watchdog.add(session)
 
     async def bury(self, session: Session) -> str:

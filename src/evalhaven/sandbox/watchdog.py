@@ -1,4 +1,4 @@
-"""Looks after hosts twenty times a second while they work: time, memory, threads and disk."""
+"""Checks hosts 20 times a second while they work: time, memory, threads and disk."""
 
 import os
 import time
@@ -14,36 +14,36 @@ from evalhaven.sandbox.sessions import Session, Verdict
 
 _TICK_S = 0.05
 _MIB = 1 << 20
-# The kernel refuses first where it can; what is ended here got past it.
+# The kernel's own limits come first; hosts that are ended here got past them.
 _MEMORY_TOLERANCE = 1.125
 _THREADS_BEYOND = 8
 _PAGE_BYTES = 4096
-# The database may lie on the same disk, and then no run goes on, nor gives its hosts back, until there is room.
+# The database may be on the same disk: then no run continues, and none gives its hosts back, until there is room.
 _NEEDED_BYTES = 16 * _MIB
 _LITTLE_BYTES = _MIB
 _THREADS_FIELD, _PAGES_FIELD = 17, 21  # of /proc/<pid>/stat, counted behind the name of the program
 
 
 class Watchdog:
-    """Ends hosts that use more than they may."""
+    """Ends hosts that use more than their limits allow."""
 
     def __init__(self, limits: Limits) -> None:
-        """Look after nobody yet."""
+        """Watch nothing yet."""
         self._limits = limits
         self._sessions: set[Session] = set()
         self._has_work = anyio.Event()
 
     def add(self, session: Session) -> None:
-        """Look after a session from now on."""
+        """Watch a session from now on."""
         self._sessions.add(session)
         self._has_work.set()
 
     def remove(self, session: Session) -> None:
-        """Forget a session."""
+        """Stop watching a session."""
         self._sessions.discard(session)
 
     async def watch(self) -> None:
-        """Look, until canceled."""
+        """Check all sessions, until canceled."""
         while True:
             if not self._sessions:
                 self._has_work = anyio.Event()
@@ -59,7 +59,7 @@ class Watchdog:
 
     def _inspect(self, sessions: list[Session]) -> list[tuple[Session, Verdict]]:
         is_full = _is_disk_full(session.link.host.scratch for session in sessions)
-        # What a host that waits for calls has written stays until it ends.
+        # What an idle host has written stays until it ends.
         looked_at = [session for session in sessions if session.calls or is_full]
         found = ((session, self._find_excess(session, is_full=is_full)) for session in looked_at)
         return [(session, verdict) for session, verdict in found if verdict is not None]
@@ -83,7 +83,7 @@ class Watchdog:
 
 
 def _is_disk_full(directories: Iterable[Path]) -> bool:
-    """Tell whether the disk on which all of these directories lie has hardly any room left."""
+    """Tell whether the disk of these directories has hardly any room left."""
     for directory in directories:
         try:
             disk = os.statvfs(directory)
@@ -94,7 +94,7 @@ def _is_disk_full(directories: Iterable[Path]) -> bool:
 
 
 def _read_use(pid: int | None) -> tuple[int, int]:
-    """Return the threads and the resident memory (bytes) of a process; zeros where that cannot be known."""
+    """Return the threads and the resident memory (bytes) of a process; zeros if that cannot be known."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,11 +1,11 @@
 """Blobs: bytes too large for a row, kept for each project by the public id of the file or run that owns them.
 
-Whoever works with blobs knows this module only. They are read as streams, from any place on, and written as a stream
-that is named once it is whole: there is no path and no mapping, so that they need not be on this machine's disk.
+Code that uses blobs knows only this module. Blobs are read as streams, from any offset, and written as a stream
+that is named once it is complete. There is no path and no mapping, so they need not be on this machine's disk.
 
 A blob appears whole or not at all. It is committed before the row that names it, so a kill can leave a blob without a
-row, never the reverse. Until the row is stored a mark says that it is not: only a marked blob is ever swept. One
-without mark or row belongs to a database that is not there just now, and is left alone.
+row, never the reverse. A mark is kept until the row is stored, and only a marked blob is ever swept. A blob
+with neither mark nor row belongs to a database that is absent for now, and is left alone.
 """
 
 import contextlib
@@ -24,22 +24,22 @@ _COPY_BYTES = 1 << 20
 
 
 class BlobReader(Protocol):
-    """An open blob, read by one reader at a time; what is deleted meanwhile ends early at the worst."""
+    """An open blob, read by one reader at a time; at worst, one that is deleted meanwhile ends early."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place, from which reads go on; return where that is, counted from the start."""
+        """Move to an offset, from which reading continues; return it, counted from the start."""
         ...
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return the next bytes, so many of them unless the blob ends."""
+        """Return the next `size` bytes, or fewer if the blob ends."""
         ...
 
     def readline(self, size: int = -1, /) -> bytes:
-        """Return the next bytes up to a line feed, so many of them at the most."""
+        """Return the next bytes up to and including a line feed, at most `size` of them."""
         ...
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -57,7 +57,7 @@ class BlobWriter(Protocol):
     """A blob being written.
 
     Attributes:
-        size_bytes: How long it is by now.
+        size_bytes: How many bytes were written so far.
     """
 
     size_bytes: int
@@ -72,11 +72,11 @@ class BlobWriter(Protocol):
 
 
 class BlobStore(Protocol):
-    """Where blobs are kept; what they have in common is written here, and implementations inherit it.
+    """Where blobs are kept; what implementations have in common is here, and they inherit it.
 
     Attributes:
-        place: Where that is, for messages.
-        identity_place: Where its identity is written down.
+        place: Where the blobs are, for messages.
+        identity_place: Where the store's identity is written, for messages.
     """
 
     place: str
@@ -84,7 +84,7 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def identity(self) -> str | None:
-        """Return the name that tells this blob store from every other, None if it was given none."""
+        """Return the name that distinguishes this blob store from all others, None if it has none."""
 
     @abstractmethod
     def save_identity(self, identity: str) -> None:
@@ -96,7 +96,7 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def confirm(self, scope: ProjectScope, name: str) -> None:
-        """Take note that a row names a blob, or that the blob is gone."""
+        """Note that a row names a blob, or that the blob is gone."""
 
     @abstractmethod
     def open(self, scope: ProjectScope, name: str) -> BlobReader:
@@ -116,15 +116,15 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def delete(self, scope: ProjectScope, name: str) -> None:
-        """Delete a blob; one that is gone already is no error."""
+        """Delete a blob; it is not an error if it is gone already."""
 
     @abstractmethod
     def names(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
-        """Yield the names of all blobs, so many at once, each time of one project."""
+        """Yield the names of all blobs, at most `at_once` at a time, each time of one project."""
 
     @abstractmethod
     def unnamed(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
-        """Yield the names of the blobs that no row may name, so many at once, each time of one project."""
+        """Yield the names of blobs that may have no row, at most `at_once` at a time, each time of one project."""
 
     @abstractmethod
     def is_empty(self) -> bool:
@@ -132,30 +132,30 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def drop_parts(self) -> None:
-        """Drop what uploads left behind that were cut short; call it while nothing writes."""
+        """Drop what interrupted uploads left behind; call it while nothing writes."""
 
     @abstractmethod
     def find_problem(self, needed_bytes: int) -> str | None:
-        """Return why nothing can be stored now, None where it can.
+        """Return why nothing can be stored now, None if it can.
 
         Args:
-            needed_bytes: How much has to be free.
+            needed_bytes: How much must be free.
         """
 
     def open_whole(
         self, scope: ProjectScope, name: str, accepted_bytes: int | None, param: str | None = None
     ) -> BlobReader:
-        """Open a blob that must be as long as it was when it was accepted.
+        """Open a blob whose length must be what it was when it was accepted.
 
         Args:
             scope: Whose blob.
             name: Its name.
-            accepted_bytes: How long that was; None: it was not noted, and nothing is checked.
-            param: The parameter that named it.
+            accepted_bytes: That length; None: it was not recorded, and nothing is checked.
+            param: The parameter that named the blob.
 
         Raises:
-            DamagedFileError: It is shorter, longer or gone.
-            FileNotFoundError: There is no such blob, and nobody noted how long it should be.
+            DamagedFileError: The blob is shorter, longer or gone.
+            FileNotFoundError: There is no such blob, and its length was not recorded.
         """
         try:
             blob = self.open(scope, name)
@@ -171,11 +171,11 @@ class BlobStore(Protocol):
 
     @contextlib.contextmanager
     def kept_on_success(self, scope: ProjectScope, name: str) -> Generator[None]:
-        """Delete a committed blob again when the block, which stores the row that names it, fails."""
+        """Delete a committed blob again if the block, which stores the row that names it, fails."""
         try:
             yield
-        # Not when it is canceled, nor when the answer to the commit was lost, for the row may be there then: the
-        # blob stays marked, and the sweep at the next start knows.
+        # Not if the block is canceled or the answer to the commit was lost, as the row may be there then: the
+        # blob stays marked, and the sweep at the next start decides.
         except Exception as error:
             if not may_be_committed(error):
                 self.delete(scope, name)
@@ -185,7 +185,7 @@ class BlobStore(Protocol):
 
 
 def length_of(blob: BlobReader) -> int:
-    """Return how long an open blob is, and go to its start."""
+    """Return the length of an open blob, and move to its start."""
     size_bytes = blob.seek(0, os.SEEK_END)
     blob.seek(0)
     return size_bytes
@@ -194,10 +194,10 @@ def length_of(blob: BlobReader) -> int:
 def json_array_blocks(rows: BlobReader) -> Iterator[bytes]:
     """Yield the rows of a JSONL blob as one JSON array, block by block.
 
-    No row holds a raw line feed: JSON strings cannot, and the writer of inline rows removes the others.
+    No row contains a raw line feed: JSON strings cannot, and the writer of inline rows removes all others.
 
     Raises:
-        EOFError: The blob ends earlier than it did when this began: an array that looks whole must not come of it.
+        EOFError: The blob ends earlier than it did at the start, and the array must not look complete.
     """
     left = length_of(rows)
     pending = b"["

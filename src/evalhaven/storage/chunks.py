@@ -29,7 +29,7 @@ async def insert_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, 
 
 
 async def delete_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:
-    """Forget the chunks of a run: left by a plan that was cut short, or no longer needed."""
+    """Delete the chunks of a run: an interrupted plan left them, or they are no longer needed."""
     await tx.execute(delete(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id))
 
 
@@ -42,8 +42,8 @@ async def list_pending_chunks(
         tx: Open transaction.
         scope: Whose run.
         run_key: The run.
-        above: Only chunks with a larger number; -1 for all.
-        limit: Chunks at the most.
+        above: Return only chunks with a larger number; -1 for all.
+        limit: The most chunks to return.
     """
     query = (
         select(chunks)
@@ -59,7 +59,7 @@ async def list_pending_chunks(
 
 
 async def mark_chunks_done(tx: AsyncConnection, scope: ProjectScope, run_key: int, numbers: Sequence[int]) -> None:
-    """Mark chunks as done; call it in the transaction that stored their last items, or after it."""
+    """Mark chunks as done; call it in or after the transaction that stored their last items."""
     await tx.execute(
         update(chunks)
         .where(chunks.c.run_key == run_key, chunks.c.number.in_(numbers), chunks.c.project_id == scope.project_id)
@@ -68,7 +68,7 @@ async def mark_chunks_done(tx: AsyncConnection, scope: ProjectScope, run_key: in
 
 
 async def reopen_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:
-    """Mark all chunks of a run as not done: each looks for what it lacks when it is executed."""
+    """Mark all chunks of a run as not done: when executed, each is searched for missing items."""
     await tx.execute(
         update(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id).values(is_done=False)
     )

@@ -1,8 +1,8 @@
-"""The database connection: one engine, short read and write transactions.
+"""The database connection, with short read and write transactions.
 
-A write transaction on SQLite begins IMMEDIATE, so it never fails half-way for want of the lock, and every commit is
+A write transaction on SQLite begins IMMEDIATE, so it never fails half-way for lack of the lock, and every commit is
 durable (WAL, synchronous=FULL). On PostgreSQL writers run side by side (READ COMMITTED): what a transaction reads in
-order to decide what it writes, it locks. Whoever opens a transaction commits it: storage functions never do.
+order to decide what it writes, it locks. The code that opens a transaction commits it: storage functions never do.
 """
 
 import sqlite3
@@ -38,15 +38,15 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_S = 30
 _WRITERS = 6
-_ROWS_A_STATEMENT = (64, 16, 4, 1)  # few sizes: each connection keeps a prepared statement of each
-_POOLED, _CONNECTIONS = 4, 16  # kept open, and at the most
-# Who finds all connections taken is refused after a while, also where the database hangs: for that he needs a thread.
+_ROWS_A_STATEMENT = (64, 16, 4, 1)  # only a few sizes, since each connection keeps a prepared statement for each
+_POOLED, _CONNECTIONS = 4, 16  # connections kept open, and the most there can be
+# A read that finds all connections taken is refused after a while, even if the database hangs; so it needs a thread.
 _READING_THREADS = 4 * _CONNECTIONS
 _READ_ONLY = "evalhaven_read_only"
 _SQLITE_READING = {_READ_ONLY: True}
 _POSTGRESQL_READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _POSTGRESQL_DRIVER = "postgresql+psycopg"
-# A server that is gone without a word, and one that left a transaction open, must not block others for long.
+# A server that disappeared silently, or that left a transaction open, must not block others for long.
 _POSTGRESQL_CONNECTION = {
     "application_name": "evalhaven",
     "connect_timeout": "10",
@@ -55,7 +55,7 @@ _POSTGRESQL_CONNECTION = {
     "keepalives_count": "3",
 }
 _POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'"
-# A standby that was asked to write, and a transaction that the server closed: psycopg calls both internal errors.
+# A write to a standby, and a transaction that the server closed: psycopg calls both internal errors.
 _POSTGRESQL_UNAVAILABLE = ("25006", "25P03")
 
 
@@ -73,7 +73,7 @@ class Database:
         self._engine = engine
         self._reader = engine.execution_options(**reading)
         self._threads = ReadingThreads(blocking.execution_options(**reading), _READING_THREADS)
-        # Writers that wait for each other must not take the connections that readers need.
+        # Writers that wait for each other must not use up the connections that readers need.
         self._writers = anyio.Semaphore(_WRITERS)
 
     @asynccontextmanager
@@ -83,10 +83,10 @@ class Database:
             yield connection
 
     async def fetch(self, work: Callable[[ReadTransaction], Coroutine[Any, Any, T]]) -> T:
-        """Return what a piece of work reads in a transaction like that of `read`, for a fraction of the time.
+        """Return what a piece of work reads in a transaction like that of `read`, in a fraction of the time.
 
         Args:
-            work: Awaits nothing but its transaction.
+            work: It must await nothing but its transaction.
         """
         return await self._threads.execute(work)
 
@@ -94,8 +94,8 @@ class Database:
     async def write(self) -> AsyncGenerator[AsyncConnection]:
         """Open a write transaction; it commits at the end of the block and rolls back on an exception.
 
-        It is not canceled on its way: who is canceled meanwhile learns of it after the commit. A transaction that is
-        dropped keeps its locks until somebody finds its connection.
+        It is shielded from cancellation: a task canceled meanwhile learns of it after the commit. A transaction that is
+        dropped would keep its locks until its connection is found dead.
         """
         async with self._writers, self._engine.connect() as connection:
             with anyio.CancelScope(shield=True):
@@ -112,10 +112,10 @@ def open_database(url: URL) -> Database:
     """Open a migrated database."""
     is_sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {
-        "hide_parameters": True,  # prompts and items, which an error would carry into the log
+        "hide_parameters": True,  # they hold prompts and items, which an error would carry into the log
         "pool_size": _POOLED,
         "max_overflow": _CONNECTIONS - _POOLED,
-        "pool_pre_ping": not is_sqlite,  # connections of a server that was restarted are replaced unseen
+        "pool_pre_ping": not is_sqlite,  # connections to a server that was restarted are replaced unnoticed
         "connect_args": {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url),
     }
     engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
@@ -137,13 +137,13 @@ def postgresql_url(text: str) -> URL:
     """Return the URL of a PostgreSQL database, such as `postgresql://user:password@host:5432/name`.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not such a URL.
     """
     example = "write it as postgresql://user:password@host:5432/name"
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        # The cause would repeat the text, and with it the password.
+        # The cause would repeat the text, including the password.
         raise ValueError(f"is not the address of a database; {example}") from None
     if url.drivername not in ("postgresql", "postgres", _POSTGRESQL_DRIVER):
         raise ValueError(
@@ -162,7 +162,7 @@ def _connect_args(url: URL) -> dict[str, str]:
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
-        # Without this the driver begins transactions by itself, and too late: after the first read.
+        # Without this the driver begins transactions itself, and too late: after the first read.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
@@ -176,7 +176,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def _refuse_writes(connection: sqlite3.Connection, _record: object) -> None:
-    # PostgreSQL knows transactions that only read, SQLite connections.
+    # PostgreSQL has read-only transactions, SQLite read-only connections.
     connection.execute("PRAGMA query_only=ON")
 
 
@@ -190,16 +190,16 @@ def _prepare_postgresql(engine: Engine) -> None:
 
 
 async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows, except those that break a unique key, and return how many were new.
+    """Insert rows, skipping those that break a unique key, and return how many were inserted.
 
     Args:
         tx: Open write transaction.
-        table: Where to.
+        table: The table to insert into.
         rows: Values by column; every row has the same columns.
     """
     if tx.dialect.name != "postgresql":
         return await _insert_new_sqlite(tx, table, rows)
-    # One statement with an array a column costs half of a statement a row.
+    # One statement with an array for each column costs half as much as a statement for each row.
     columns = {name: table.c[name] for name in rows[0]}
     arrays = [bindparam(name, type_=ARRAY(column.type)) for name, column in columns.items()]
     unnested = func.unnest(*arrays).table_valued(*columns.values(), name="new").render_derived()
@@ -209,10 +209,10 @@ async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[s
 
 
 async def _insert_new_sqlite(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows, many with one statement.
+    """Insert rows, many per statement.
 
-    A statement is executed without Python's lock, and at its end the lock is waited for. With a statement a row this
-    thread and the event loop would hand it to and fro for each row.
+    A statement runs without Python's lock and then waits to take the lock again. With one statement per row, this
+    thread and the event loop would pass the lock back and forth for each row.
     """
     columns = tuple(rows[0])
     binders = [(name, table.c[name].type.dialect_impl(tx.dialect).bind_processor(tx.dialect)) for name in columns]
@@ -242,22 +242,22 @@ def is_unavailable(error: Exception) -> bool:
         return False
     if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _POSTGRESQL_UNAVAILABLE:
         return True
-    # To SQLite a mistake in a statement is an operational error too, and waiting does not mend it.
+    # SQLite reports a mistake in a statement as an operational error too, and waiting does not mend it.
     mistaken = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
     return isinstance(error, OperationalError) and not mistaken
 
 
 def may_be_committed(error: Exception) -> bool:
-    """Tell whether a transaction that ended with an error may have been committed: the answer to it was lost."""
+    """Tell whether a transaction that ended with an error may have been committed, since the answer was lost."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def sync_engine(url: URL) -> Engine:
-    """Return an engine that blocks, for the start and for commands; `dispose` closes its connections."""
+    """Return a blocking engine, for startup and for commands; `dispose` closes its connections."""
     connect_args = {} if url.get_backend_name() == "sqlite" else _connect_args(url)
     return create_engine(_blocking_url(url), hide_parameters=True, connect_args=connect_args)
 
 
 def _blocking_url(url: URL) -> URL:
-    # psycopg blocks or does not, as it is asked to.
+    # psycopg is the driver both for blocking and for asynchronous engines.
     return url.set(drivername="sqlite") if url.get_backend_name() == "sqlite" else url

@@ -1,10 +1,10 @@
-"""Queries on evals."""
+"""Queries on evals; what writes them is in `eval_writes`."""
 
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.criteria import Criteria
@@ -13,10 +13,10 @@ from evalhaven.domain.evals import Caution, DataSourceConfig, Eval
 from evalhaven.domain.ids import EVAL_PREFIXES, EvalId, is_id_text
 from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.storage.imports import imported_document, imported_text
+from evalhaven.storage.imports import imported_document
 from evalhaven.storage.keyset import KeyColumns, Query, find_position, page_of, page_values, text_length
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.tables import evals, runs
+from evalhaven.storage.tables import evals
 
 _IN_PARTS = {"yield_per": 8}  # criteria may hold megabytes
 EVAL_COLUMNS = (
@@ -31,31 +31,12 @@ EVAL_COLUMNS = (
     evals.c.warnings,
     evals.c.imported_document,
 )
-# Statements that are executed again and again are made once: to make one takes longer than to execute it.
+# Statements that are executed again and again are built once: building one takes longer than executing it.
 _EVAL = select(*EVAL_COLUMNS).where(
     evals.c.public_id == bindparam("eval_id"),
     evals.c.project_id == bindparam("project_id"),
     evals.c.deleted_at.is_(None),
 )
-
-
-async def insert_eval(tx: AsyncConnection, scope: ProjectScope, new: Eval, imported_at: int | None = None) -> None:
-    """Store a new eval, or one that is imported."""
-    await tx.execute(
-        insert(evals).values(
-            project_id=scope.project_id,
-            public_id=new.id,
-            created_at=new.created_at,
-            updated_at=new.updated_at,
-            name=new.name,
-            metadata=new.metadata,
-            data_source_config=new.data_source_config.text,
-            testing_criteria=new.testing_criteria.text,
-            warnings=[[caution.pointer, caution.message] for caution in new.warnings],
-            imported_at=imported_at,
-            imported_document=imported_text(new.imported),
-        )
-    )
 
 
 async def get_eval(
@@ -67,11 +48,11 @@ async def get_eval(
         tx: Open transaction.
         scope: Whose evals.
         eval_id: Public id.
-        for_share: Keep others from changing or deleting the eval until the transaction ends.
-        for_update: The same, for who changes it.
+        for_share: Keep other transactions from changing or deleting the eval until this one ends.
+        for_update: The same, for a transaction that changes the eval.
 
     Raises:
-        NotFoundError: No such eval, or it is deleted.
+        NotFoundError: The eval does not exist or is deleted.
     """
     query = _EVAL.with_for_update(read=for_share) if for_share or for_update else _EVAL
     values = {"eval_id": eval_id, "project_id": scope.project_id}
@@ -93,7 +74,7 @@ async def list_evals(
     """Return one page of evals, ordered by creation or by last update; it ends early at 16 MB.
 
     Raises:
-        InvalidRequestError: `after` is no eval of this project.
+        InvalidRequestError: `after` is not an eval of this project.
     """
     key = _key(by_update=by_update)
     of_project = evals.c.project_id == scope.project_id
@@ -126,31 +107,8 @@ def _key(*, by_update: bool) -> KeyColumns:
     return evals.c.updated_at if by_update else evals.c.created_at, evals.c.public_id
 
 
-async def update_eval(tx: AsyncConnection, scope: ProjectScope, changed: Eval) -> None:
-    """Write an eval's name, metadata and time of update."""
-    await tx.execute(
-        update(evals)
-        .where(evals.c.key == changed.key, evals.c.project_id == scope.project_id)
-        .values(
-            name=changed.name,
-            metadata=changed.metadata,
-            updated_at=changed.updated_at,
-            imported_document=imported_text(changed.imported),
-        )
-    )
-
-
-async def delete_eval(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
-    """Hide an eval and its runs, which must have ended; their rows are purged later."""
-    of_eval = (runs.c.eval_key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_eval, runs.c.deleted_at.is_(None)).values(deleted_at=at))
-    await tx.execute(
-        update(evals).where(evals.c.key == key, evals.c.project_id == scope.project_id).values(deleted_at=at)
-    )
-
-
 def eval_of(row: Sequence[Any]) -> Eval:
-    """Return the eval in the values of `EVAL_COLUMNS`."""
+    """Return the eval from values of `EVAL_COLUMNS`."""
     key, public_id, created_at, updated_at, name, metadata, config, criteria, warnings, imported = row
     return Eval(
         id=EvalId(public_id),

@@ -1,7 +1,7 @@
-"""Queries on the outbox: events, who is told of them, and how far each event has got with each subscriber.
+"""Queries on the outbox: events, their subscribers, and the state of each event's delivery to each subscriber.
 
-A delivery is written in the transaction of its event. So a subscriber is told of all that was committed since it is
-there, in whatever order transactions end, and one that cannot be reached holds up no other.
+A delivery is written in the transaction of its event. So a subscriber is told of everything committed since it
+subscribed, in whatever order transactions end, and a subscriber that cannot be reached does not hold up the others.
 """
 
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event that a subscriber is to be told of, was told of, or could not be told of.
+    """An event for one subscriber: to be delivered, delivered, or given up.
 
     Attributes:
-        subscriber_key: Who.
-        attempts: How often it was tried.
-        due_at: Unix second of the next attempt; None: there is none.
+        subscriber_key: Internal number of the subscriber.
+        attempts: How many times delivery was tried.
+        due_at: Unix second of the next attempt; None: there will be none.
         delivered_at: Unix second at which it arrived.
-        problem: Why the last attempt failed; "" where it did not.
+        problem: Why the last attempt failed; "" if it did not.
     """
 
     scope: ProjectScope
@@ -54,10 +54,10 @@ _DELIVERY = select(deliveries, events.c.type, events.c.object_id, events.c.creat
 
 
 async def record_event(tx: AsyncConnection, scope: ProjectScope, event_type: str, object_id: str, at: int) -> None:
-    """Tell the outbox of a change, in the transaction that makes it; every subscriber there is will be told."""
+    """Record the event of a change, in the transaction that makes the change; every present subscriber will be told."""
     values = {"project_id": scope.project_id, "created_at": at, "type": event_type, "object_id": object_id}
     key = (await tx.execute(insert(events).returning(events.c.key).values(values))).scalar_one()
-    # Locked, so that none of them is removed before this commits.
+    # Locked, so that no subscriber is removed before this commits.
     told = select(subscribers.c.key).where(subscribers.c.project_id == scope.project_id)
     keys = (await tx.execute(told.with_for_update(read=True, key_share=True))).scalars().all()
     if keys:
@@ -66,15 +66,15 @@ async def record_event(tx: AsyncConnection, scope: ProjectScope, event_type: str
 
 
 async def insert_subscriber(tx: AsyncConnection, scope: ProjectScope, name: str, at: int) -> int:
-    """Store who is told of the events of a project from now on; return its internal number."""
+    """Store a subscriber to a project's events from now on; return its internal number."""
     values = {"project_id": scope.project_id, "name": name, "created_at": at}
     return (await tx.execute(insert(subscribers).returning(subscribers.c.key).values(values))).scalar_one()
 
 
 async def delete_subscriber(tx: AsyncConnection, scope: ProjectScope, key: int) -> None:
-    """Forget a subscriber and what it was, or was to be, told."""
+    """Delete a subscriber and its deliveries."""
     of_subscriber = (subscribers.c.key == key) & (subscribers.c.project_id == scope.project_id)
-    # Locked first: an event that is just being recorded is waited for, and its delivery then found.
+    # Locked first, to wait for an event that is being recorded and then find its delivery.
     if (await tx.execute(select(subscribers.c.key).where(of_subscriber).with_for_update())).one_or_none() is None:
         return
     await tx.execute(delete(deliveries).where(deliveries.c.subscriber_key == key))
@@ -82,7 +82,7 @@ async def delete_subscriber(tx: AsyncConnection, scope: ProjectScope, key: int) 
 
 
 async def list_due_deliveries(tx: AsyncConnection, _scope: EngineScope, now: int, limit: int) -> list[Delivery]:
-    """Return what is to be tried now, of all projects, what has waited longest first."""
+    """Return the deliveries of all projects to be tried now, those that have waited longest first."""
     query = _DELIVERY.where(deliveries.c.due_at.is_not(None), deliveries.c.due_at <= now)
     rows = (await tx.execute(query.order_by(deliveries.c.due_at).limit(limit))).all()
     return [_delivery(row) for row in rows]
@@ -91,14 +91,14 @@ async def list_due_deliveries(tx: AsyncConnection, _scope: EngineScope, now: int
 async def list_deliveries(
     tx: AsyncConnection, scope: ProjectScope, subscriber_key: int, limit: int, before: int | None = None
 ) -> list[Delivery]:
-    """Return what a subscriber was, or is to be, told, newest event first.
+    """Return the deliveries to a subscriber, newest event first.
 
     Args:
         tx: Open transaction.
         scope: Whose subscriber.
         subscriber_key: The subscriber.
-        limit: Deliveries at the most.
-        before: Only events older than this one, by its internal number.
+        limit: The most deliveries to return.
+        before: Return only events older than the one with this internal number.
     """
     query = _DELIVERY.where(deliveries.c.subscriber_key == subscriber_key, deliveries.c.project_id == scope.project_id)
     if before is not None:
@@ -108,7 +108,7 @@ async def list_deliveries(
 
 
 async def save_delivered(tx: AsyncConnection, scope: ProjectScope, delivery: Delivery, at: int) -> None:
-    """Write that a subscriber was told."""
+    """Record that an event was delivered."""
     values = {"attempts": delivery.attempts + 1, "due_at": None, "delivered_at": at, "problem": None}
     await tx.execute(update(deliveries).where(_is_open(scope, delivery)).values(values))
 
@@ -116,21 +116,21 @@ async def save_delivered(tx: AsyncConnection, scope: ProjectScope, delivery: Del
 async def save_failure(
     tx: AsyncConnection, scope: ProjectScope, delivery: Delivery, problem: str, due_at: int | None
 ) -> None:
-    """Write that an attempt failed.
+    """Record that an attempt failed.
 
     Args:
         tx: Open write transaction.
         scope: Whose subscriber.
-        delivery: What was tried.
-        problem: Why it failed.
-        due_at: When it is tried again; None: it is given up.
+        delivery: The delivery that was tried.
+        problem: Why the attempt failed.
+        due_at: Unix second of the next attempt; None gives up.
     """
     values = {"attempts": delivery.attempts + 1, "due_at": due_at, "problem": problem}
     await tx.execute(update(deliveries).where(_is_open(scope, delivery)).values(values))
 
 
 async def forget_events(tx: AsyncConnection, _scope: EngineScope, now: int) -> None:
-    """Forget events that are older than 30 days and that nobody is still to be told of, a batch of them."""
+    """Delete a batch of events that are older than 30 days and not still to be delivered."""
     is_awaited = exists().where(deliveries.c.event_key == events.c.key, deliveries.c.due_at.is_not(None))
     oldest = select(events.c.key).where(events.c.created_at < now - KEPT_S, ~is_awaited)
     keys = (await tx.execute(oldest.order_by(events.c.created_at).limit(_FORGOTTEN_AT_ONCE))).scalars().all()
@@ -140,7 +140,7 @@ async def forget_events(tx: AsyncConnection, _scope: EngineScope, now: int) -> N
 
 
 def _is_open(scope: ProjectScope, delivery: Delivery) -> ColumnElement[bool]:
-    # What arrived has arrived, whatever another attempt came to.
+    # Once delivered, an event stays delivered, whatever another attempt resulted in.
     return and_(
         deliveries.c.subscriber_key == delivery.subscriber_key,
         deliveries.c.event_key == delivery.event.key,

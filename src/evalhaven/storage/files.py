@@ -18,7 +18,7 @@ from evalhaven.storage.tables import files
 async def insert_file(
     tx: AsyncConnection, scope: ProjectScope, new: StoredFile, imported_at: int | None = None
 ) -> None:
-    """Store the record of an uploaded file; its content is in the blob store already."""
+    """Store the record of an uploaded file whose content is already in the blob store."""
     await tx.execute(
         insert(files).values(
             project_id=scope.project_id,
@@ -35,7 +35,7 @@ async def insert_file(
 
 
 async def update_file(tx: AsyncConnection, scope: ProjectScope, new: StoredFile) -> None:
-    """Replace the record of a file that is here under the same public id."""
+    """Replace the stored record with the same public id."""
     await tx.execute(
         update(files)
         .where(files.c.public_id == new.id, files.c.project_id == scope.project_id)
@@ -65,11 +65,11 @@ async def get_file(
         scope: Whose files.
         file_id: Public id.
         now: Unix second.
-        for_share: Keep others from changing or deleting the file until the transaction ends.
-        for_update: The same, for who changes it.
+        for_share: Keep other transactions from changing or deleting the file until this one ends.
+        for_update: The same, for a transaction that changes the file.
 
     Raises:
-        NotFoundError: No such file, or it is deleted or expired.
+        NotFoundError: The file does not exist, is deleted or has expired.
     """
     query = select(files).where(files.c.public_id == file_id, _is_visible(scope, now))
     if for_share or for_update:
@@ -86,7 +86,7 @@ async def list_files(
     """Return one page of files, ordered by creation.
 
     Raises:
-        InvalidRequestError: `after` is no file of this project.
+        InvalidRequestError: `after` is not a file of this project.
     """
     key = (files.c.created_at, files.c.public_id)
     of_project = files.c.project_id == scope.project_id

@@ -18,7 +18,7 @@ KEPT_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class GraderCall:
-    """A grader to be asked once: `request` holds its document, the item and the model's text."""
+    """A grader to be asked once; `request` holds its document, the item and the model's text."""
 
     key: int
     scope: ProjectScope
@@ -27,12 +27,12 @@ class GraderCall:
 
 @dataclass(frozen=True, slots=True)
 class GraderAnswer:
-    """What came of it.
+    """The answer to a grader call.
 
     Attributes:
-        seconds: How long it took.
-        grade: The conclusion; None where the grader cannot be executed.
-        refusal: Why it cannot; "" where it could.
+        seconds: How long grading took.
+        grade: The conclusion; None if the grader cannot be executed.
+        refusal: Why it cannot be executed; "" if it was.
     """
 
     seconds: float
@@ -42,7 +42,7 @@ class GraderAnswer:
 
 async def insert_grader_call(tx: AsyncConnection, scope: ProjectScope, request: JsonObject, at: int) -> int:
     """Leave a request for the executor; return its number."""
-    # A number that is used again would give one request the answer to another.
+    # If a number were used again, one request could get the answer to another.
     key = secrets.randbits(62)
     values = {"key": key, "project_id": scope.project_id, "created_at": at, "request": request}
     await tx.execute(insert(grader_calls).values(values))
@@ -56,13 +56,13 @@ async def list_waiting_calls(tx: AsyncConnection, _scope: EngineScope, limit: in
 
 
 async def list_known_calls(tx: AsyncConnection, _scope: EngineScope, keys: Sequence[int]) -> set[int]:
-    """Return which of these requests somebody still waits for."""
+    """Return which of these requests are still waited for."""
     query = select(grader_calls.c.key).where(grader_calls.c.key.in_(keys))
     return set((await tx.execute(query)).scalars())
 
 
 async def save_grader_answer(tx: AsyncConnection, scope: ProjectScope, key: int, answer: GraderAnswer) -> None:
-    """Leave the answer to a request; nothing happens where nobody waits for it any more."""
+    """Leave the answer to a request; nothing happens if it is no longer waited for."""
     grade = None if answer.grade is None else grade_values(answer.grade)
     await tx.execute(
         update(grader_calls)
@@ -72,7 +72,7 @@ async def save_grader_answer(tx: AsyncConnection, scope: ProjectScope, key: int,
 
 
 async def find_grader_answer(tx: AsyncConnection, scope: ProjectScope, key: int) -> GraderAnswer | None:
-    """Return the answer to a request; None while there is none."""
+    """Return the answer to a request; None if there is none yet."""
     query = select(grader_calls.c.answer).where(
         grader_calls.c.key == key, grader_calls.c.project_id == scope.project_id
     )
@@ -84,12 +84,12 @@ async def find_grader_answer(tx: AsyncConnection, scope: ProjectScope, key: int)
 
 
 async def delete_grader_call(tx: AsyncConnection, scope: ProjectScope, key: int) -> None:
-    """Forget a request: it is answered, or nobody waits for it any more."""
+    """Delete a request that is answered or no longer waited for."""
     await tx.execute(
         delete(grader_calls).where(grader_calls.c.key == key, grader_calls.c.project_id == scope.project_id)
     )
 
 
 async def forget_grader_calls(tx: AsyncConnection, _scope: EngineScope, now: int) -> None:
-    """Forget requests whose server was killed while it waited."""
+    """Delete requests whose server was killed while it waited."""
     await tx.execute(delete(grader_calls).where(grader_calls.c.created_at < now - KEPT_S))

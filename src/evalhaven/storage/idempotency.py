@@ -1,4 +1,4 @@
-"""Queries on idempotency keys: a request sent twice makes one object."""
+"""Queries on idempotency keys, with which a request sent twice makes one object."""
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,16 +14,16 @@ KEPT_S = 24 * 3600
 async def claim_key(
     tx: AsyncConnection, scope: ProjectScope, key: str, request_hash: bytes, object_id: str, at: int
 ) -> str | None:
-    """Claim a key for a new object, or return the id of the object that an earlier request made with it.
+    """Claim a key for a new object, or return the id of the object that an earlier request with it made.
 
     Call it in the transaction that stores the object.
 
     Args:
         tx: Open write transaction.
         scope: Whose key.
-        key: As the client chose it.
+        key: The key that the client chose.
         request_hash: SHA-256 of path and body; the same key must come with the same request.
-        object_id: Id that the new object will have.
+        object_id: The id that the new object will have.
         at: Unix second.
 
     Raises:
@@ -52,5 +52,5 @@ async def claim_key(
 
 
 async def forget_keys(tx: AsyncConnection, _scope: EngineScope, now: int) -> None:
-    """Forget the keys that are older than a day."""
+    """Delete the keys that are older than a day."""
     await tx.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < now - KEPT_S))

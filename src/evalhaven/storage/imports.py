@@ -1,4 +1,4 @@
-"""The stored form of imported documents, and the look-up that keeps a second import from changing anything."""
+"""The stored form of imported documents, and the look-ups that keep a second import from changing anything."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -25,7 +25,7 @@ def imported_document(text: str | None) -> ImportedDocument | None:
 async def list_taken_ids(
     tx: AsyncConnection, scope: ProjectScope, table: Table, public_ids: Sequence[str]
 ) -> dict[str, bool]:
-    """Return which of these ids a project has, and for each whether it is not deleted.
+    """Return which of these ids a project has, and for each whether its object is still there (not deleted).
 
     Args:
         tx: Open transaction.
@@ -42,7 +42,7 @@ async def list_taken_ids(
 async def list_imported_counts(
     tx: AsyncConnection, scope: ProjectScope, run_ids: Sequence[str]
 ) -> dict[str, tuple[int, int, int]]:
-    """Return for each of these runs that was imported how many items of it passed, failed and erred."""
+    """Return, for each of these runs that was imported, how many of its items passed, failed and erred."""
     query = select(runs.c.public_id, runs.c.passed, runs.c.failed, runs.c.errored).where(
         runs.c.public_id.in_(run_ids),
         runs.c.project_id == scope.project_id,
@@ -53,7 +53,7 @@ async def list_imported_counts(
 
 
 async def list_eval_ids_of_runs(tx: AsyncConnection, scope: ProjectScope, run_ids: Sequence[str]) -> dict[str, str]:
-    """Return for each of these runs that exists here the public id of its eval."""
+    """Return, for each of these runs that exists here, the public id of its eval."""
     query = (
         select(runs.c.public_id, evals.c.public_id.label("eval_id"))
         .join(evals, runs.c.eval_key == evals.c.key)

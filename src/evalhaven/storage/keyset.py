@@ -1,4 +1,4 @@
-"""Keyset paging: a page continues after the (time, id) of the last object of the page before."""
+"""Keyset paging: a page continues after the (time, id) of the last object of the previous page."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ _AFTER = ("after_time", "after_id")
 
 
 def page_of(query: Query, key: KeyColumns, order: Order, *, is_first: bool) -> Query:
-    """Order a query by (time, id) and cut a page out of it; `page_values` are its values.
+    """Order a query by (time, id) and limit it to a page; `page_values` gives its values.
 
     Args:
         query: The query of the list.
         key: The columns of time and id.
         order: `desc` is newest first.
-        is_first: Whether the page is the first one; every other starts after the last object seen.
+        is_first: Whether it is the first page; every other page starts after the last object seen.
     """
     if not is_first:
         after = tuple_(*(bindparam(name, type_=column.type) for name, column in zip(_AFTER, key, strict=True)))
@@ -32,12 +32,12 @@ def page_of(query: Query, key: KeyColumns, order: Order, *, is_first: bool) -> Q
 
 
 def page_values(page: PageRequest, after: Position | None) -> dict[str, Any]:
-    """Return the values of a query of `page_of`, which asks for one object more than the page holds."""
+    """Return the values for a query made by `page_of`, which asks for one object more than the page holds."""
     return {"rows": page.limit + 1, **(dict(zip(_AFTER, after, strict=True)) if after is not None else {})}
 
 
 def text_length(*columns: ColumnElement[Any]) -> ColumnElement[int]:
-    """Return the length of documents in characters, by which a page is cut before it fills the memory."""
+    """Return the length of documents in characters, which ends a page before it fills the memory."""
     total: ColumnElement[int] = literal(0)
     for column in columns:
         total = total + func.coalesce(func.length(type_coerce(column, Text)), 0)
@@ -51,17 +51,17 @@ async def find_position(
     after: str | None,
     named: tuple[str, tuple[str, ...]],
 ) -> Position | None:
-    """Return the time and id of the object that a page follows, deleted or not; None for the first page.
+    """Return the time and id of the object after which a page begins, deleted or not; None for the first page.
 
     Args:
         tx: Open transaction.
         key: The columns of time and id.
-        of_list: Which objects the list could hold.
+        of_list: The condition that objects of the list satisfy.
         after: Id of the last object seen.
-        named: The kind of object, and what ids of the kind begin with, for the error.
+        named: The kind of object and the prefixes of its ids, for the error.
 
     Raises:
-        InvalidRequestError: `after` names no object of the list.
+        InvalidRequestError: `after` does not name an object of the list.
     """
     if after is None:
         return None
@@ -73,7 +73,7 @@ async def find_position(
 
 
 def unknown_cursor(after: str, kind: str, prefixes: tuple[str, ...]) -> InvalidRequestError:
-    """Return the error of an `after` that names no object of the list."""
+    """Return the error for an `after` that does not name an object of the list."""
     if after.startswith(prefixes):
         reason = f"no {kind} of this list has the id {after!r}"
     else:

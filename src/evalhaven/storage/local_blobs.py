@@ -1,6 +1,6 @@
-"""Blobs as files below the data directory: a directory a project, a file a blob.
+"""Blobs as files below the data directory: one directory per project, one file per blob.
 
-A blob is written in `parts/`, beside its place, made durable, then renamed. `unnamed/` has the marks.
+A blob is written in `parts/`, made durable, then renamed into place. `unnamed/` has the marks.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ class LocalBlobWriter:
     def __init__(self, blobs: "LocalBlobStore", part: Path) -> None:
         self._blobs = blobs
         self._part = part
-        # Whoever copies a blob, with its access, to another place copies it for its owner only.
+        # If a blob is copied elsewhere with its permissions, the copy is for its owner only.
         self._file = open(part, "wb", opener=_open_for_owner)  # noqa: SIM115 - pathlib has no openers
         self.size_bytes = 0
 
@@ -34,14 +34,14 @@ class LocalBlobWriter:
 
     def commit(self, scope: ProjectScope, name: str) -> None:
         """Make the blob durable and give it its name; it is marked as unnamed until it is confirmed."""
-        # Not made durable: a power cut that loses the mark costs the space of a blob, at the worst.
+        # Not made durable: a power cut that loses the mark costs at worst the space of one blob.
         mark = self._blobs.mark_path(scope, name)
         _make_directory(mark.parent)
         mark.touch(mode=0o600)
         self.move_to(self._blobs.path(scope, name))
 
     def move_to(self, final: Path) -> None:
-        """Make the bytes durable, and a file of their own."""
+        """Make the bytes durable and move them to their place."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -50,8 +50,8 @@ class LocalBlobWriter:
         _sync_directory(final.parent)
 
     def discard(self) -> None:
-        """Drop the bytes; nothing after a commit."""
-        # On a full disk closing fails, as it writes what is buffered; the space must be given back all the same.
+        """Drop the bytes; does nothing after a commit."""
+        # On a full disk closing fails, as it writes what is buffered; the space must be freed even so.
         with contextlib.suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ class LocalBlobStore(BlobStore):
             made.mkdir(mode=_OWNER_ONLY, exist_ok=True)
 
     def identity(self) -> str | None:
-        """Return the name that tells this blob store from every other, None if it was given none."""
+        """Return the name that distinguishes this blob store from all others, None if it has none."""
         try:
             return self.identity_path.read_text().strip()
         except FileNotFoundError:
@@ -94,19 +94,19 @@ class LocalBlobStore(BlobStore):
             writer.discard()
 
     def confirm(self, scope: ProjectScope, name: str) -> None:
-        """Take note that a row names a blob, or that the blob is gone."""
+        """Note that a row names a blob, or that the blob is gone."""
         self.mark_path(scope, name).unlink(missing_ok=True)
 
     def path(self, scope: ProjectScope, name: str) -> Path:
-        """Return where a blob stands, whether or not it exists."""
+        """Return the path of a blob, whether or not it exists."""
         return self.directory / str(scope.project_id) / name
 
     def mark_path(self, scope: ProjectScope, name: str) -> Path:
-        """Return where the mark of a blob stands, whether or not it exists."""
+        """Return the path of a blob's mark, whether or not it exists."""
         return self._marks / str(scope.project_id) / name
 
     def open(self, scope: ProjectScope, name: str) -> BlobReader:
-        """Open a blob for reading; it can be read on when it is deleted.
+        """Open a blob for reading; reading can continue after it is deleted.
 
         Raises:
             FileNotFoundError: There is no such blob.
@@ -122,27 +122,27 @@ class LocalBlobStore(BlobStore):
         return self.path(scope, name).stat().st_mtime
 
     def delete(self, scope: ProjectScope, name: str) -> None:
-        """Delete a blob; one that is gone already is no error."""
+        """Delete a blob; it is not an error if it is gone already."""
         self.path(scope, name).unlink(missing_ok=True)
 
     def names(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
-        """Yield the names of all blobs, so many at once, each time of one project."""
+        """Yield the names of all blobs, at most `at_once` at a time, each time of one project."""
         yield from _names_by_project(self.directory, at_once)
 
     def unnamed(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
-        """Yield the names of the blobs that no row may name, so many at once, each time of one project."""
-        # Marks are taken away while they are gone through.
+        """Yield the names of blobs that may have no row, at most `at_once` at a time, each time of one project."""
+        # Marks are removed while they are iterated over.
         yield from list(_names_by_project(self._marks, at_once))
 
     def is_empty(self) -> bool:
-        """Tell whether there is no blob at all, of a release without projects neither."""
+        """Tell whether there is no blob at all, counting those of a release without projects."""
         return next(self.names(at_once=1), None) is None and not self._flat_names(self.directory)
 
     def find_problem(self, needed_bytes: int) -> str | None:
-        """Return why nothing can be stored on the disk now, None where it can.
+        """Return why nothing can be stored on the disk now, None if it can.
 
         Args:
-            needed_bytes: How much has to be free.
+            needed_bytes: How much must be free.
         """
         for directory in (self.directory.parent, self._parts):
             disk = os.statvfs(directory)
@@ -154,17 +154,17 @@ class LocalBlobStore(BlobStore):
         return None
 
     def drop_parts(self) -> None:
-        """Drop what uploads left behind that were cut short; call it while nothing writes."""
+        """Drop what interrupted uploads left behind; call it while nothing writes."""
         for part in self._parts.iterdir():
             part.unlink(missing_ok=True)
 
     def move_into_projects(self) -> list[str]:
-        """Move what a release without projects kept into the directory of the one project that there was.
+        """Move the blobs of a release without projects into the directory of the only project there was.
 
-        Each blob is moved by a rename, after its mark, so a start that is cut short is gone on with by the next.
+        Each blob is moved by a rename, after its mark, so the next start completes one that was interrupted.
 
         Returns:
-            The blobs that stay where they are, since the project has others of their names.
+            The blobs that stay where they are, because the project has other blobs with their names.
         """
         left: list[str] = []
         for flat in (self._marks, self.directory):
@@ -203,7 +203,7 @@ def _open_for_owner(path: str, flags: int) -> int:
 
 
 def _make_directory(directory: Path) -> None:
-    """Make a directory where there is none, durably: what is put into it must be found after a power cut."""
+    """Make a directory durably if there is none: what is put into it must be found after a power cut."""
     with contextlib.suppress(FileExistsError):
         directory.mkdir(mode=_OWNER_ONLY)
         _sync_directory(directory.parent)

@@ -1,7 +1,7 @@
 """The lock on a data directory: one server at a time.
 
-The lock belongs to the open file, which the executor inherits: it lasts until the last process of a server is gone,
-so a new server never meets an executor that a killed one left behind.
+The lock belongs to the open file, which the executor inherits, so it lasts until a server's last process is gone,
+and a new server never meets an executor that a killed one left behind.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ class Holder:
     """Who holds a data directory.
 
     Attributes:
-        process: The process's number, as far as it is known.
-        url: Where that server is reached; None before it said so, and for a command that works on the directory.
+        process: The process's number, if it is known.
+        url: The server's address; None before the server has written it, and for a command that works on the directory.
     """
 
     process: str
@@ -31,7 +31,7 @@ class DataDirectoryInUseError(Exception):
     """Another server holds the data directory.
 
     Attributes:
-        url: The address of that server, or None where it did not write one yet.
+        url: The address of that server, or None if it has not written one yet.
     """
 
     def __init__(self, message: str, url: str | None) -> None:
@@ -40,22 +40,22 @@ class DataDirectoryInUseError(Exception):
 
 
 class DataDirectoryLock:
-    """An acquired lock; `descriptor` is the open file to hand on to child processes."""
+    """An acquired lock; `descriptor` is the open file to pass on to child processes."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
     def announce(self, url: str) -> None:
-        """Write where this server is reached, for commands that find the directory in use."""
+        """Write this server's address, for commands that find the directory in use."""
         os.pwrite(self.descriptor, f"{os.getpid()}\n{url}\n".encode(), 0)
 
     def release(self) -> None:
-        """Give up this process's part of the lock."""
+        """Give up this process's share of the lock."""
         os.close(self.descriptor)
 
 
 def lock_data_directory(directory: Path, wait_s: float = 5.0) -> DataDirectoryLock:
-    """Lock a data directory, waiting a little for a server that is just going down.
+    """Lock a data directory, waiting a little for a server that is shutting down.
 
     Raises:
         DataDirectoryInUseError: Another server still holds it; the message names its process.
@@ -82,13 +82,13 @@ def lock_data_directory(directory: Path, wait_s: float = 5.0) -> DataDirectoryLo
 
 
 def find_holder(directory: Path) -> Holder | None:
-    """Return who holds a data directory, without holding, making or changing anything; None for nobody."""
+    """Return the holder of a data directory, without locking, creating or changing anything; None if there is none."""
     try:
         descriptor = os.open(directory / _FILE, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        # Shared, so that two who look do not take each other for a server.
+        # Shared, so that two processes that look do not take each other for a server.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _read_holder(descriptor)

@@ -1,8 +1,8 @@
-"""Queries on output items, and their form in a row.
+"""Queries on output items, and their form in a row; what stores new ones is in `output_item_writes`.
 
-What a row holds: the item and a recorded sample as the user wrote them, grades as `[score, passed]` pairs with an
-object behind them where there is more to say, such as what a judge was asked and answered. Names of criteria, model
-parameters and the like stand with the run.
+A row holds the item and a recorded sample as the user wrote them, and grades as `[score, passed]` pairs with an
+object after them if there is more to say, such as what a judge was asked and answered. Names of criteria, model
+parameters and the like are stored with the run.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,12 @@ from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.samples import NO_SAMPLE
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
-from evalhaven.storage.database import insert_new
 from evalhaven.storage.keyset import Query, page_of, page_values, unknown_cursor
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.samples import call_of, call_values, error_of, error_values, sample_text, stored_sample
 from evalhaven.storage.tables import output_items
 
-_IN_PARTS = {"yield_per": 8}  # so that a page of large items is cut before it fills the memory
+_IN_PARTS = {"yield_per": 8}  # so that a page of large items ends before it fills the memory
 _KEY = (output_items.c.created_at, output_items.c.public_id)
 ITEM_COLUMNS = (
     output_items.c.position,
@@ -48,62 +47,17 @@ ITEM_COLUMNS = (
     output_items.c.grades,
     output_items.c.imported_document,
 )
-# Statements that are executed again and again are made once: to make one takes longer than to execute it.
+# Statements that are executed again and again are built once: building one takes longer than executing it.
 _OF_RUN: Query = select(*ITEM_COLUMNS).where(
     output_items.c.run_key == bindparam("run_key"), output_items.c.project_id == bindparam("project_id")
 )
 _ITEM = _OF_RUN.where(output_items.c.public_id == bindparam("public_id"))
 
 
-class StoredBeforeError(Exception):
-    """Some of the items are stored already; nothing of the transaction may be kept."""
-
-
-async def insert_output_items(
-    tx: AsyncConnection,
-    scope: ProjectScope,
-    run_key: int,
-    items: Sequence[OutputItem],
-    *,
-    may_be_stored: bool = True,
-) -> Sequence[OutputItem]:
-    """Store items of a run and return those that were new.
-
-    An item already stored under (run, position, repeat) stays as it is and is not returned. So a chunk executed
-    twice leaves the same rows, and so does a batch stored twice because the answer to its commit was lost. Call it
-    with the run locked.
-
-    Args:
-        tx: Open write transaction.
-        scope: Whose run.
-        run_key: The run.
-        items: Of any positions.
-        may_be_stored: Whether to look first; without that it is an error if one is stored.
-
-    Raises:
-        StoredBeforeError: An item is stored though none may be.
-    """
-    if not may_be_stored:
-        if await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in items]) != len(items):
-            raise StoredBeforeError
-        return items
-    positions = [item.position for item in items]
-    first = min(positions)
-    stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
-    new: list[OutputItem] = []
-    for item in items:
-        if (item.position, item.repeat) not in stored:
-            stored.add((item.position, item.repeat))
-            new.append(item)
-    if new and await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in new]) != len(new):
-        raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
-    return new
-
-
 async def list_stored_positions(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, first: int, count: int
 ) -> set[tuple[int, int]]:
-    """Return (position, repeat) of the items already stored in a range of positions of a run."""
+    """Return the (position, repeat) of each item already stored in a range of positions of a run."""
     query = select(output_items.c.position, output_items.c.repeat).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
@@ -125,7 +79,7 @@ async def list_stored_ids(tx: AsyncConnection, scope: ProjectScope, run_key: int
 async def list_next_repeats(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, positions: Sequence[int]
 ) -> dict[int, int]:
-    """Return for each of these positions that a run holds the number that its next repeat would have."""
+    """Return, for each of these positions that a run holds, the number of its next repeat."""
     query = (
         select(output_items.c.position, func.max(output_items.c.repeat))
         .where(
@@ -156,7 +110,7 @@ async def list_output_items(
     """Return one page of a run's output items, ordered by completion; it ends early at 16 MB.
 
     Raises:
-        InvalidRequestError: `after` is no output item of this run.
+        InvalidRequestError: `after` is not an output item of this run.
     """
     after = None
     if page.after is not None:
@@ -192,7 +146,7 @@ async def _find_row(tx: ReadTransaction, scope: ProjectScope, run_key: int, item
 
 
 def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
-    """Return the row of an output item."""
+    """Return the column values of an output item."""
     sample = item.sample
     return {
         "run_key": run_key,
@@ -260,7 +214,7 @@ def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> 
 
 
 def output_item_of(row: Sequence[Any], *, with_grades: bool = True) -> OutputItem:
-    """Return the output item in the values of `ITEM_COLUMNS`; without its grades it is read faster."""
+    """Return the output item from values of `ITEM_COLUMNS`; leaving out the grades is faster."""
     (
         position,
         repeat,

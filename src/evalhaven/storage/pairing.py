@@ -1,7 +1,7 @@
-"""The pairing of a database with the blob store whose files its rows name.
+"""The pairing of a database with the blob store that holds the files its rows name.
 
-A server with the wrong database would show none of the files there are, and one with the wrong data directory would
-miss them all: both refuse to start instead. SQLite databases are paired too: one may be lost, emptied or copied.
+A server with the wrong database would show none of the existing files, and one with the wrong data directory would
+find none of those it shows: both refuse to start. SQLite databases are paired too: one may be lost, emptied or copied.
 """
 
 import secrets
@@ -19,10 +19,10 @@ class PairingError(Exception):
 
 
 def pair_blob_store(url: URL, blobs: BlobStore) -> None:
-    """Check that a migrated database belongs to a blob store; what is new on both sides is paired.
+    """Check that a migrated database belongs to a blob store; if both are new, pair them.
 
     Raises:
-        PairingError: One of them belongs to another, or was lost.
+        PairingError: The database or the blob store belongs to a different one, or was lost.
     """
     engine = sync_engine(url)
     try:
@@ -40,7 +40,7 @@ def _pair(connection: Connection, blobs: BlobStore) -> None:
         return
     if wanted is not None:
         raise PairingError(
-            f"The database belongs to another data directory than that of {blobs.place}: start with that one, or "
+            f"The database belongs to another data directory, not to {blobs.place}: start with that one, or "
             f"restore its blobs/. If its files are lost for good, write {wanted} into {blobs.identity_place}."
         )
     known = or_(select(files.c.key).exists(), select(runs.c.key).exists())
@@ -48,9 +48,9 @@ def _pair(connection: Connection, blobs: BlobStore) -> None:
     if not names_blobs and not blobs.is_empty():
         raise PairingError(
             f"{blobs.place} holds files, and the database knows none of them. Name the database that they "
-            "belong to, restore it, or move blobs/ away."
+            "belong to, restore that database, or move blobs/ away."
         )
-    # A SQLite database of the release before was not paired, and stands beside its files.
+    # A SQLite database of the previous release was not paired; it is in the same directory as its files.
     if names_blobs and connection.dialect.name != "sqlite":
         raise PairingError("The database names files of a data directory that it does not know; restore a backup.")
     identity = found or secrets.token_hex(16)

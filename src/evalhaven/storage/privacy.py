@@ -1,4 +1,4 @@
-"""Access to a data directory: its owner's alone, also to one that existed before."""
+"""Access to a data directory, for its owner alone, even if the directory existed before."""
 
 import contextlib
 import os
@@ -7,27 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _OTHERS = 0o077
-# By these a directory is known as one that Evalhaven has used before.
+# By these, a directory is recognized as one that Evalhaven has used before.
 _OURS = {"evalhaven.db", "blobs", "lock", "secret.key", "grader-environments"}
 _OF_FILE_SYSTEM = {"lost+found"}
 _FILES = ("evalhaven.db", "evalhaven.db-wal", "evalhaven.db-shm", "lock", "secret.key")
 
 
 class OpenToOthersError(Exception):
-    """Other users can get at the data, and that cannot or must not be changed here; the message says what to do."""
+    """Other users have access to the data, and that cannot or must not be changed here; the message says what to do."""
 
 
 def close_to_others(directory: Path) -> list[Path]:
-    """Take away whatever access others than the owner have to a data directory and what is in it.
+    """Remove all access that users other than the owner have to a data directory and its contents.
 
     Args:
-        directory: An existing data directory, or one that is to become one.
+        directory: An existing directory that is, or is to become, a data directory.
 
     Returns:
-        What was open to others.
+        The paths that were open to others.
 
     Raises:
-        OpenToOthersError: The directory holds things that are not ours, or its access cannot be changed.
+        OpenToOthersError: The directory holds files that are not Evalhaven's, or its access cannot be changed.
     """
     closed: list[Path] = []
     if _is_open(directory):
@@ -35,8 +35,8 @@ def close_to_others(directory: Path) -> list[Path]:
         is_shared = bool(directory.stat().st_mode & stat.S_ISVTX)
         if names and (is_shared or not names & _OURS):
             raise OpenToOthersError(
-                f"Other users have access to {directory}, and it holds more than Evalhaven's data, so that is left as "
-                f"it is. Choose a directory of its own, such as {directory / 'evalhaven-data'}: it is made with "
+                f"Other users have access to {directory}, and it holds more than Evalhaven's data, so its access is "
+                f"left unchanged. Choose a separate directory, such as {directory / 'evalhaven-data'}: it is made with "
                 "access for its owner only."
             )
         _close(directory, closed)
@@ -50,7 +50,7 @@ def _within(directory: Path) -> Iterator[Path]:
     for name in _FILES:
         yield directory / name
     blobs = directory / "blobs"
-    # The directory is closed last: who was cut short before looks at its files again.
+    # The directory is closed last, so that a start after an interrupted one looks at its files again.
     if _is_open(blobs):
         yield from (*blobs.glob("*"), *blobs.glob(".*"), *blobs.glob("*/*"), *blobs.glob("*/*/*"))
         yield blobs
@@ -76,6 +76,6 @@ def _close(path: Path, closed: list[Path]) -> None:
         raise OpenToOthersError(
             f"Other users have access to {path}, and that cannot be changed{refusal}: it belongs to {whose}. Let its "
             f"owner run chmod {stat.S_IMODE(status.st_mode) & 0o700:o} on it, or choose another data directory on a "
-            "file system that knows owners; one that does not exist yet is made with access for its owner only."
+            "file system that supports owners; one that does not exist yet is made with access for its owner only."
         )
     closed.append(path)

@@ -13,11 +13,11 @@ async def check_project(tx: AsyncConnection, scope: ProjectScope) -> None:
 
 
 async def try_to_write(tx: AsyncConnection, scope: ProjectScope, at: int) -> None:
-    """Write something of no further use: once committed it is proof that the database can be written."""
+    """Write something that is never read: once committed, it proves that the database can be written."""
     await tx.execute(update(projects).where(projects.c.id == scope.project_id).values(tried_at=at))
 
 
 async def lock_project(tx: AsyncConnection, scope: ProjectScope) -> None:
-    """Keep others that lock the project waiting until the transaction ends; nobody else notices."""
+    """Make other transactions that lock the project wait until this one ends; all others are unaffected."""
     query = select(projects.c.id).where(projects.c.id == scope.project_id)
     await tx.execute(query.with_for_update(key_share=True))

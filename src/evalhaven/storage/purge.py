@@ -1,6 +1,6 @@
-"""Removal of what users deleted: in small batches, resumable, leaving only the id and its time.
+"""Removal of what users deleted: in small batches, resumable, leaving only ids and times.
 
-The id and times stay so that a deleted object remains a valid cursor while its neighbours are paged.
+These stay so that a deleted object remains a valid cursor while a client pages through its neighbours.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class DeletedFile:
 
 
 async def find_deleted_run(tx: AsyncConnection, _scope: EngineScope) -> DeletedRun | None:
-    """Return some run that waits to be purged and whose output items no run under way grades again."""
+    """Return a run that waits to be purged and whose samples are not being graded by a run under way."""
     deleted = runs.alias("deleted")
     in_use = exists().where(runs.c.source_run_key == deleted.c.key, is_active_run)
     query = (
@@ -48,15 +48,15 @@ async def find_deleted_run(tx: AsyncConnection, _scope: EngineScope) -> DeletedR
 async def purge_output_items(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, limit: int, after: tuple[int, int] | None = None
 ) -> tuple[int, int] | None:
-    """Delete output items of a run in the order of positions; return (position, repeat) of the last, None for none.
+    """Delete output items of a run in order of position; return (position, repeat) of the last, None if none was left.
 
     Args:
         tx: Open write transaction.
         scope: Whose run.
         run_key: The run.
-        limit: Items at the most.
-        after: What the call before returned, None to begin at the first. PostgreSQL keeps what is deleted for a
-            while, and without this would walk past all of it each time.
+        limit: The most items to delete.
+        after: What the previous call returned, None to begin at the first. PostgreSQL keeps deleted rows for a
+            while, and without this would walk past all of them each time.
     """
     key = (output_items.c.position, output_items.c.repeat)
     rest = and_(output_items.c.run_key == run_key, output_items.c.project_id == scope.project_id)
@@ -113,7 +113,7 @@ async def purge_evals(tx: AsyncConnection, _scope: EngineScope, at: int) -> None
 
 
 async def find_deleted_file(tx: AsyncConnection, _scope: EngineScope) -> DeletedFile | None:
-    """Return some deleted file that no unfinished run reads."""
+    """Return a deleted file that no unfinished run reads."""
     is_read = and_(runs.c.file_id == files.c.public_id, runs.c.project_id == files.c.project_id)
     in_use = exists().where(is_read, is_active_run)
     query = (
@@ -132,7 +132,7 @@ async def finish_file_purge(tx: AsyncConnection, scope: ProjectScope, key: int, 
 
 
 async def list_owned_blobs(tx: AsyncConnection, scope: ProjectScope, names: Sequence[str]) -> set[str]:
-    """Return which of these blobs of a project a file or run of it still needs."""
+    """Return which of these blobs of a project one of its files or runs still needs."""
     owners = [
         select(table.c.public_id).where(
             table.c.public_id.in_(names), table.c.project_id == scope.project_id, table.c.purged_at.is_(None)

@@ -1,9 +1,9 @@
-"""Read transactions that are over in one go: in a thread, on a connection that blocks.
+"""Read transactions that run in one go: in a thread, on a blocking connection.
 
-What the database itself does for a page or an object takes some tens of microseconds. Handing each step to another
+The database itself needs some tens of microseconds for a page or an object. Passing each step to another
 thread and waiting for it (begin, execute, fetch, close, commit) takes many times as much, so a whole transaction is
-handed over at once. The functions that read are the same as elsewhere: they await what `ReadTransaction` offers, and
-here that is done by the time they await it.
+passed on at once. The functions that read are the same as elsewhere: they await what `ReadTransaction` offers, and
+here that is finished by the time they await it.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class ReadTransaction(Protocol):
-    """What functions that read need of a transaction; every transaction has it."""
+    """What reading functions need from a transaction; every transaction has it."""
 
     async def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None, /
@@ -30,7 +30,7 @@ class ReadTransaction(Protocol):
     def stream(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None, /, *, execution_options: Any = None
     ) -> AbstractAsyncContextManager[AsyncIterable[Row[*tuple[Any, ...]]]]:
-        """Execute a statement and read its rows in small numbers."""
+        """Execute a statement and read its rows a few at a time."""
         ...
 
 
@@ -41,15 +41,15 @@ class ReadingThreads:
         """Wrap an engine.
 
         Args:
-            engine: Connections for reading; a transaction on one reads only, and sees one view.
-            threads: How many transactions are under way, or wait for a connection, at once.
+            engine: Connections for reading; a transaction on one is read-only and sees a consistent view.
+            threads: How many transactions may be under way, or waiting for a connection, at once.
         """
         self._engine = engine
         self._limiter = anyio.CapacityLimiter(threads)
 
     async def execute(self, work: Callable[[ReadTransaction], Coroutine[Any, Any, T]]) -> T:
-        """Return what a piece of work reads, which awaits nothing but its transaction."""
-        # Whoever is canceled does not wait for a database that hangs; the thread gives its connection back by itself.
+        """Return what a piece of work reads; it must await nothing but its transaction."""
+        # A canceled task does not wait for a hanging database; the thread returns its connection by itself.
         return await anyio.to_thread.run_sync(self._run, work, abandon_on_cancel=True, limiter=self._limiter)
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class ReadingThreads:
 
 
 class _InThread:
-    """A transaction of this thread."""
+    """A transaction in this thread."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Queries on output items that are evaluated again: what is graded once more, and what replaces an error."""
+"""Queries on output items that are evaluated again: those to be graded again, and those that replace an errored one."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ from evalhaven.storage.keyset import text_length
 from evalhaven.storage.output_items import ITEM_COLUMNS, item_values, output_item_of
 from evalhaven.storage.tables import output_items
 
-# A sum, so that the range of positions is looked up and not all errors of the run.
+# A sum, so that the range of positions is looked up instead of all errors of the run.
 _IS_ERRORED = output_items.c.status + 0 == ItemStatus.ERROR.value
 
 
 async def replace_mended_items(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
 ) -> list[tuple[OutputItem, OutputItem]]:
-    """Write the items that mend an errored one of the same position and repeat; return these pairs, older one first.
+    """Write the items that mend an errored one at the same position and repeat; return these pairs, older item first.
 
-    What is not better than what is stored changes nothing, and so does a batch that is written twice. Call it with
+    An item that is no better than the stored one changes nothing, nor does a batch that is written twice. Call it with
     the run locked.
     """
     newer = {(item.position, item.repeat): item for item in reversed(items)}
@@ -66,8 +66,8 @@ async def list_position_sizes(
         tx: Open transaction.
         scope: Whose run.
         run_key: The run.
-        above: Only larger positions; -1 for all.
-        limit: Positions at the most.
+        above: Return only larger positions; -1 for all.
+        limit: The most positions to return.
     """
     length = text_length(output_items.c.item, output_items.c.input, output_items.c.sample)
     query = (
@@ -87,21 +87,21 @@ async def list_position_sizes(
 async def list_items_by_position(
     tx: AsyncConnection, scope: ProjectScope, run_key: int, keys: Sequence[tuple[int, int]], *, with_grades: bool
 ) -> list[OutputItem]:
-    """Return the items of a run at these (position, repeat), in order.
+    """Return the items of a run at these (position, repeat) keys, in order.
 
     Args:
         tx: Open transaction.
         scope: Whose run.
         run_key: The run.
         keys: In order, not empty.
-        with_grades: Whether their grades are wanted.
+        with_grades: Whether to read their grades too.
     """
     key = (output_items.c.position, output_items.c.repeat)
     wanted = set(keys)
     query = select(*ITEM_COLUMNS).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
-        # The first condition is for the index, the others for positions with many repeats.
+        # The first condition lets the index be used, the others are for positions with many repeats.
         output_items.c.position.between(keys[0][0], keys[-1][0]),
         tuple_(*key) >= keys[0],
         tuple_(*key) <= keys[-1],

@@ -57,7 +57,7 @@ def tally_of(row: Row[*tuple[Any, ...]]) -> Tally:
 
 
 def regrading_values(regrading: Regrading | None) -> dict[str, Any] | None:
-    """Return what is stored of a regrading beside the run that it grades again."""
+    """Return what is stored of a regrading, apart from the key of the run that it grades again."""
     if regrading is None:
         return None
     values = asdict(regrading)
@@ -74,7 +74,7 @@ def _regrading(source_key: int | None, values: dict[str, Any] | None) -> Regradi
 
 
 def option_values(options: RunOptions) -> dict[str, Any] | None:
-    """Return options as they are stored; None: all have their defaults."""
+    """Return options as they are stored; None if all have their defaults."""
     return None if options == DEFAULT_OPTIONS else asdict(options)
 
 
@@ -94,7 +94,7 @@ def _options(values: dict[str, Any] | None) -> RunOptions:
 
 
 def run_of(row: Row[Any]) -> Run:
-    """Return the run in a row of `runs` with the id of its eval."""
+    """Return the run from a row of `runs` that includes the id of its eval."""
     return Run(
         id=RunId(row.public_id),
         eval_id=EvalId(row.eval_id),

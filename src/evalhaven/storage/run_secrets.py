@@ -1,4 +1,4 @@
-"""Queries on the secrets of runs: kept, already encrypted, until the run ends."""
+"""Queries on the secrets of runs, which are already encrypted and kept until the run ends."""
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +13,7 @@ async def insert_secrets(tx: AsyncConnection, scope: ProjectScope, run_key: int,
 
 
 async def find_secrets(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bytes | None:
-    """Return the secrets of a run that is not over, if it has any."""
+    """Return the secrets of a run that has not ended, if it has any."""
     query = select(run_secrets.c.sealed).where(
         run_secrets.c.run_key == run_key, run_secrets.c.project_id == scope.project_id
     )

@@ -1,42 +1,27 @@
-"""Queries on runs."""
+"""Queries on runs; what writes them is in `run_writes`."""
 
-from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.evals import Caution, Eval
+from evalhaven.domain.evals import Eval
 from evalhaven.domain.ids import RUN_PREFIXES, RunId, is_id_text
-from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
 from evalhaven.storage.evals import EVAL_COLUMNS, eval_of, get_eval
-from evalhaven.storage.events import record_event
-from evalhaven.storage.imports import imported_text
 from evalhaven.storage.keyset import Query, find_position, page_of, page_values, text_length
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_rows import (
-    error_values,
-    option_values,
-    regrading_values,
     run_of,
     tally_of,
-    tally_values,
-    warning_values,
 )
-from evalhaven.storage.run_secrets import forget_secrets
 from evalhaven.storage.tables import evals, is_active_run, runs
 
-_EVENT_TYPES = {
-    RunStatus.COMPLETED: "eval.run.succeeded",
-    RunStatus.FAILED: "eval.run.failed",
-    RunStatus.CANCELED: "eval.run.canceled",
-}
 _IN_PARTS = {"yield_per": 16}  # an imported run may hold its rows in its document
 # Statements that are executed again and again are made once: to make one takes longer than to execute it.
 _RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
@@ -49,42 +34,6 @@ _VISIBLE_RUN = _RUN.where(
 _RUN_OF_EVAL = _VISIBLE_RUN.where(evals.c.public_id == bindparam("eval_id"))
 _RUN_WITH_EVAL = _RUN_OF_EVAL.add_columns(*EVAL_COLUMNS)
 _KEY = (runs.c.created_at, runs.c.public_id)
-
-
-async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, imported_at: int | None = None) -> int:
-    """Store a new run, or one that is imported; return its internal number."""
-    inserted = await tx.execute(
-        insert(runs)
-        .returning(runs.c.key)
-        .values(
-            project_id=scope.project_id,
-            eval_key=new.eval_key,
-            public_id=new.id,
-            created_at=new.created_at,
-            updated_at=new.created_at,
-            status=new.status,
-            name=new.name,
-            model=new.model,
-            metadata=new.metadata,
-            data_source=new.data_source.text,
-            has_inline_rows=new.has_inline_rows,
-            file_id=new.file_id,
-            warnings=warning_values(new.warnings),
-            options=option_values(new.options),
-            started_at=new.started_at,
-            ended_at=new.ended_at,
-            error=error_values(new.error),
-            items_planned=new.items_planned,
-            **tally_values(new.tally),
-            imported_at=imported_at,
-            imported_document=imported_text(new.imported),
-            source_run_key=None if new.regrading is None else new.regrading.source_key,
-            regrading=regrading_values(new.regrading),
-            testing_criteria=None if new.own_criteria is None else new.own_criteria.text,
-            source_bytes=new.source_bytes,
-        )
-    )
-    return inserted.scalar_one()
 
 
 async def get_run(
@@ -222,44 +171,6 @@ async def lock_active_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: i
     return [run_of(row) for row in (await tx.execute(query)).all()]
 
 
-async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
-    """Write a run's status, times and error; a final status is also told to the outbox of events."""
-    updated = await tx.execute(
-        update(runs)
-        .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
-        .values(
-            status=run.status,
-            started_at=run.started_at,
-            ended_at=run.ended_at,
-            updated_at=at,
-            error=error_values(run.error),
-            **({"evaluated_by": None} if run.status.is_final else {}),
-        )
-    )
-    if run.status.is_final:
-        await forget_secrets(tx, scope, run.key)
-    if updated.rowcount and run.status in _EVENT_TYPES:
-        await record_event(tx, scope, _EVENT_TYPES[run.status], run.id, at)
-
-
-async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
-    """Write that a final run is queued again, with the options that hold from now on."""
-    await tx.execute(
-        update(runs)
-        .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
-        .values(
-            status=run.status,
-            ended_at=run.ended_at,
-            updated_at=at,
-            error=error_values(run.error),
-            times_retried=run.times_retried,
-            options=option_values(run.options),
-            evaluated_by=None,
-            deaths=0,
-        )
-    )
-
-
 async def find_regrading_of(tx: AsyncConnection, scope: ProjectScope, key: int) -> RunId | None:
     """Return the id of a run under way that grades the output items of this one, if there is any."""
     query = select(runs.c.public_id).where(
@@ -273,56 +184,3 @@ async def is_deleted(tx: AsyncConnection, scope: ProjectScope, key: int) -> bool
     """Tell whether a run is deleted, and keep that from being changed until the transaction ends."""
     query = select(runs.c.deleted_at).where(runs.c.key == key, runs.c.project_id == scope.project_id)
     return (await tx.execute(query.with_for_update())).scalar_one() is not None
-
-
-async def save_plan(
-    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, cautions: Sequence[Caution] = ()
-) -> None:
-    """Mark a run as planned: all of its chunks are stored.
-
-    Args:
-        tx: Open write transaction.
-        scope: Whose run.
-        key: The run, locked.
-        items_planned: Output items it will have.
-        cautions: What to warn of beside what the run warns of already.
-    """
-    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_run).values(items_planned=items_planned))
-    if cautions:
-        known = (await get_run_by_key(tx, scope, key)).warnings
-        await save_warnings(tx, scope, key, list(dict.fromkeys((*known, *cautions))))
-
-
-async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:
-    """Write what a run warns of."""
-    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_run).values(warnings=warning_values(warnings)))
-
-
-async def save_tally(
-    tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally, *, is_progress: bool = True
-) -> None:
-    """Write a run's tally; call it with the run locked, in the transaction that stored the items.
-
-    Args:
-        tx: Open write transaction.
-        scope: Whose run.
-        key: The run.
-        tally: What its items add up to.
-        is_progress: Whether any item is new: what killed processes before did not keep it from being stored.
-    """
-    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    values = tally_values(tally)
-    await tx.execute(update(runs).where(of_run).values({**values, "deaths": 0} if is_progress else values))
-
-
-async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject) -> None:
-    """Write how a run's calls to models go; of a deleted run nothing is written."""
-    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id) & runs.c.deleted_at.is_(None)
-    await tx.execute(update(runs).where(of_run).values(flow=flow))
-
-
-async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
-    """Hide a run; its rows are purged later."""
-    await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))

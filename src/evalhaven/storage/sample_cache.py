@@ -1,4 +1,4 @@
-"""Queries on remembered answers of models."""
+"""Queries on remembered model answers."""
 
 from collections.abc import Mapping
 
@@ -47,7 +47,7 @@ async def remember_samples(tx: AsyncConnection, scope: ProjectScope, answers: Ma
 
 
 async def forget_samples(tx: AsyncConnection, _scope: EngineScope, now: int) -> None:
-    """Forget answers that are older than 30 days, a batch of them: it is called again and again."""
+    """Delete a batch of answers that are older than 30 days; it is called again and again."""
     key = (sample_cache.c.project_id, sample_cache.c.request_hash)
     oldest = select(*key).where(sample_cache.c.created_at < now - KEPT_S).order_by(sample_cache.c.created_at)
     await tx.execute(delete(sample_cache).where(tuple_(*key).in_(oldest.limit(_FORGOTTEN_AT_ONCE))))

@@ -1,4 +1,4 @@
-"""The form of samples in a row: what a model answered, or what a row of the data source brought along."""
+"""The stored form of samples: what a model answered, or what came with a row of the data source."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -10,7 +10,7 @@ _RECORDED = '{"recorded":'
 
 
 def sample_text(sample: Sample) -> str | None:
-    """Return a sample as it is stored, without its input and latency; None for no sample."""
+    """Return a sample as it is stored, without its input and latency; None if there is no sample."""
     if sample is NO_SAMPLE:
         return None
     if sample.recorded_text is not None:
@@ -39,9 +39,9 @@ def stored_sample(text: str, input_text: str | None = None, latency_ms: int | No
     """Return the sample of a stored text.
 
     Args:
-        text: The sample without what stands beside it.
-        input_text: JSON text of what was sent; None for nothing. A sample that a row brought along has none.
-        latency_ms: Milliseconds that the answering call took; None where no model answered.
+        text: The sample without what is stored beside it.
+        input_text: JSON text of what was sent; None if nothing was, as for a sample that came with a row.
+        latency_ms: Milliseconds that the answering call took; None if no model answered.
     """
     stored = cast("dict[str, Any]", jsontext.parse(text))
     if "recorded" in stored:
@@ -68,13 +68,13 @@ def _beside(input_text: str | None, latency_ms: int | None) -> dict[str, Any]:
 
 
 def call_values(call: Sample) -> list[Any]:
-    """Return what counts of a call to a judge, as it is stored; what was said stands with its grade."""
+    """Return the stored form of a judge call's costs and counts; what was said is stored with its grade."""
     values = [call.model, _usage_values(call.usage), call.latency_ms, call.attempts, call.cost, call.is_cached]
     return [*values, call.notes] if call.notes else values
 
 
 def call_of(values: list[Any]) -> Sample:
-    """Return what counts of a call to a judge."""
+    """Return the costs and counts of a judge call from stored values."""
     model, usage, latency_ms, attempts, cost, is_cached, *notes = values
     return Sample(
         model=model,

@@ -1,6 +1,6 @@
-"""The database's schema: which one it has, and bringing it to this release by migrations.
+"""The database's schema: finding its revision, and upgrading it to this release by migrations.
 
-A process that finds its database ready (the executor) does without this module, and starts sooner without Alembic.
+A process that finds its database ready (the executor) does not import this module, and starts sooner without Alembic.
 """
 
 from collections.abc import Generator
@@ -20,18 +20,18 @@ _UPGRADE_LOCK = 0x65_76_61_6C  # "eval"; of PostgreSQL's advisory locks
 
 
 class UnusableDatabaseError(Exception):
-    """A PostgreSQL database cannot hold what is stored here; the message says why."""
+    """A PostgreSQL database cannot hold Evalhaven's data; the message says why."""
 
 
 def upgrade_database(url: URL) -> None:
-    """Bring the schema to this release, creating it in a database where there is none.
+    """Upgrade the schema to this release, creating it in an empty database.
 
     Raises:
-        UnusableDatabaseError: Texts in all languages cannot be stored in it.
+        UnusableDatabaseError: The database's encoding cannot store texts in all languages.
     """
     current, wanted = schema_revisions(url)
     if current == wanted:
-        return  # without a lock, for which a writer that is just being killed would have to be waited
+        return  # without a lock, which would mean waiting for a writer that is just being killed
     engine = sync_engine(url)
     if engine.dialect.name == "sqlite":
         _begin_transactions(engine)
@@ -46,12 +46,12 @@ def upgrade_database(url: URL) -> None:
 
 
 def _begin_transactions(engine: Engine) -> None:
-    """Let SQLite have transactions that hold changes of the schema too: its driver would begin them too late."""
+    """Make SQLite's transactions include schema changes too: by default its driver begins them too late."""
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None
-        # A table that is copied is dropped while others refer to it, and its copy gets its name.
+        # To copy a table, the old one is dropped while others refer to it, and the copy gets its name.
         connection.execute("PRAGMA foreign_keys=OFF")
 
     @event.listens_for(engine, "begin")
@@ -61,7 +61,7 @@ def _begin_transactions(engine: Engine) -> None:
 
 @contextmanager
 def _only_upgrade(connection: Connection) -> Generator[None]:
-    """Let one process at a time migrate; on SQLite the lock of the data directory sees to it."""
+    """Let one process at a time migrate; on SQLite the lock of the data directory ensures that."""
     if connection.dialect.name != "postgresql":
         yield
         return
@@ -79,7 +79,7 @@ def _only_upgrade(connection: Connection) -> Generator[None]:
 
 
 def schema_revisions(url: URL) -> tuple[str | None, str | None]:
-    """Return the schema revision of a database (None: empty) and the one this release wants."""
+    """Return the schema revision of a database (None: empty) and the one that this release needs."""
     engine = sync_engine(url)
     try:
         with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The form of a run's spending in its row."""
+"""The stored form of a run's spending."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from evalhaven.domain.spending import NO_SPENDING, Latencies, ModelUsage, Spendi
 
 
 def spending_values(spending: Spending) -> dict[str, Any] | None:
-    """Return a spending as it is stored; None for none."""
+    """Return a spending as it is stored; None if it is empty."""
     if spending == NO_SPENDING:
         return None
     return {

@@ -1,4 +1,4 @@
-"""The spool: bytes of a request that are too many for memory, on this machine's disk while they are looked at."""
+"""The spool: request bytes that are too many for memory, kept on this machine's disk while they are processed."""
 
 import contextlib
 import mmap
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 class Spool:
-    """Bytes that are written once, then read from any place."""
+    """Bytes that are written once, then read from any offset."""
 
     def __init__(self, directory: Path) -> None:
-        # Without a name: it is gone with the process, however that ends.
+        # The file has no name, so it disappears with the process, however that ends.
         self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by `close`
         self.size_bytes = 0
 
@@ -21,23 +21,23 @@ class Spool:
         self.size_bytes += len(block)
 
     def mapped(self) -> mmap.mmap:
-        """Map what was written so far (at least a byte) for reading; it stays valid after the bytes are dropped."""
+        """Map what was written so far (at least 1 byte) for reading; the map stays valid once the bytes are dropped."""
         self._file.flush()
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def close(self) -> None:
         """Drop the bytes."""
-        # On a full disk closing fails, as it writes what is buffered; the space is given back all the same.
+        # On a full disk closing fails, as it writes what is buffered; the space is freed even so.
         with contextlib.suppress(OSError):
             self._file.close()
 
 
 @contextlib.contextmanager
 def open_spool(directory: Path) -> Generator[Spool]:
-    """Open a spool for a block.
+    """Open a spool for the duration of a block.
 
     Args:
-        directory: On the disk that is to hold the bytes.
+        directory: A directory on the disk that is to hold the bytes.
     """
     spool = Spool(directory)
     try:

@@ -1,8 +1,8 @@
 """The tables, for SQLite and PostgreSQL alike.
 
 JSON documents are text that the database never parses: U+0000, lone surrogates, big integers, key order and
-float forms come back as they went in. What users wrote into an eval or a run is handed out as its text, which
-`domain/documents.py` parses when somebody asks. `imported_document` is an imported object as the API it came from
+number formats come back as they went in. What users wrote into an eval or a run is returned as text, which
+`domain/documents.py` parses when needed. `imported_document` is an imported object as the API it came from
 answered it.
 A public id names an object within its project: two projects may import the same account.
 """
@@ -40,9 +40,9 @@ metadata = MetaData(
     }
 )
 
-# SQLite makes only INTEGER PRIMARY KEY an alias of the row id.
+# In SQLite only INTEGER PRIMARY KEY is an alias of the row id.
 Key = BigInteger().with_variant(Integer, "sqlite")
-# Ids are ordered by their bytes on both databases, whatever language a PostgreSQL database was made for.
+# Ids are ordered by their bytes on both databases, whatever the collation of a PostgreSQL database.
 Id = Text().with_variant(Text(collation="C"), "postgresql")
 
 
@@ -52,7 +52,7 @@ def _index_where(name: str, column: Column[Any], condition: str) -> None:
 
 
 class JsonText(TypeDecorator[Any]):
-    """A JSON value kept as its text; also for single strings, which may hold U+0000 or lone surrogates."""
+    """A JSON value kept as its text; also used for single strings, which may hold U+0000 or lone surrogates."""
 
     impl = Text
     cache_ok = True
@@ -74,7 +74,7 @@ projects = Table(
     Column("name", JsonText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("blob_store", Text),  # the identity of the blob store that holds the project's files
-    Column("tried_at", BigInteger),  # written to find out whether the database can be
+    Column("tried_at", BigInteger),  # written to find out whether the database can be written
 )
 
 evals = Table(
@@ -157,16 +157,16 @@ runs = Table(
     Column("times_retried", Integer, nullable=False, server_default=text("0")),
     Column("source_run_key", Key),  # the run whose output items it grades
     Column("regrading", JsonText),
-    Column("testing_criteria", Text),  # its own, where they are not the eval's
-    Column("source_bytes", BigInteger),  # length of the blob of its rows; NULL: not noted
+    Column("testing_criteria", Text),  # its own, if they are not the eval's
+    Column("source_bytes", BigInteger),  # length of the blob of its rows; NULL: not recorded
     Column("evaluated_by", Text),  # the process that evaluates its chunks
-    Column("deaths", Integer, nullable=False, server_default=text("0")),  # of such, without an item stored since
+    Column("deaths", Integer, nullable=False, server_default=text("0")),  # deaths of such, with no item stored since
     UniqueConstraint("project_id", "public_id"),
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
 _ACTIVE = "status IN ('queued', 'in_progress')"
-# As text, not with bound values: SQLite matches a partial index only against the condition it was made with.
+# As text, without bound values: SQLite matches a partial index only against the condition it was made with.
 is_active_run = text(f"runs.{_ACTIVE}")
 _index_where("ix_runs_active", runs.c.key, _ACTIVE)
 _index_where("ix_runs_to_purge", runs.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
@@ -187,7 +187,7 @@ chunks = Table(
 )
 Index(None, chunks.c.run_key, chunks.c.is_done, chunks.c.number)
 
-# Clustered by (run, position, repeat); what is the same for every item of a run stands with the run.
+# Clustered by (run, position, repeat); what is the same for every item of a run is stored with the run.
 output_items = Table(
     "output_items",
     metadata,
@@ -210,12 +210,12 @@ output_items = Table(
     Column("imported_document", Text),
     sqlite_with_rowid=False,
 )
-# Unique so that SQLite prefers it to the primary key, of which it would scan a whole run.
+# Unique so that SQLite prefers it to the primary key, with which it would scan a whole run.
 Index(None, output_items.c.run_key, output_items.c.public_id, unique=True)
 Index(None, output_items.c.run_key, output_items.c.created_at, output_items.c.public_id)
 Index(None, output_items.c.run_key, output_items.c.status, output_items.c.created_at, output_items.c.public_id)
 
-# The outbox: written with the change that it tells of.
+# The outbox: an event is written in the transaction of its change.
 events = Table(
     "events",
     metadata,
@@ -238,7 +238,7 @@ subscribers = Table(
     UniqueConstraint("project_id", "name"),
 )
 
-# How far each event has got with each subscriber: written with the event, so that none is passed over.
+# The state of each event's delivery to each subscriber: written with the event, so that none is missed.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -246,7 +246,7 @@ deliveries = Table(
     Column("event_key", Key, ForeignKey("events.key"), primary_key=True, autoincrement=False),
     Column("project_id", Key, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("due_at", BigInteger),  # when it is tried next; NULL: it is delivered, or was given up
+    Column("due_at", BigInteger),  # when it is tried next; NULL: it was delivered or given up
     Column("delivered_at", BigInteger),
     Column("problem", JsonText),  # why the last attempt failed
     sqlite_with_rowid=False,
@@ -254,7 +254,7 @@ deliveries = Table(
 Index(None, deliveries.c.event_key)
 _index_where("ix_deliveries_due", deliveries.c.due_at, "due_at IS NOT NULL")
 
-# A repeated request with the same Idempotency-Key is answered with the object of the first.
+# A request repeated with the same Idempotency-Key is answered with the object that the first one made.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -266,7 +266,7 @@ idempotency_keys = Table(
 )
 Index(None, idempotency_keys.c.created_at)
 
-# What authenticates the tools of a run that is not over: encrypted, and erased with its final status.
+# The secrets of a run's tools: encrypted, and erased when the run gets its final status.
 run_secrets = Table(
     "run_secrets",
     metadata,
@@ -275,7 +275,7 @@ run_secrets = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
-# Answers of models by the hash of all that shaped them; only runs that ask for it read and write it.
+# Model answers by the hash of all that shaped them; read and written only by runs that ask for it.
 sample_cache = Table(
     "sample_cache",
     metadata,
@@ -287,7 +287,7 @@ sample_cache = Table(
 )
 Index(None, sample_cache.c.created_at)
 
-# Graders asked for one sample: a request waits here for the executor, and its answer for who asked.
+# Graders asked for one sample: a request waits here for the executor, and its answer for the server that asked.
 grader_calls = Table(
     "grader_calls",
     metadata,
@@ -298,7 +298,7 @@ grader_calls = Table(
     Column("answer", JsonText),
 )
 
-# Of an endpoint, which all projects share: keyed as the limiters of a process are.
+# Limits of endpoints, which all projects share; the keys are those of a process's limiters.
 model_limits = Table(
     "model_limits",
     metadata,

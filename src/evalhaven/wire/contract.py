@@ -1,6 +1,6 @@
-"""The ground every wire model stands on: strictness, openness, tagged unions and faults in our own words.
+"""What all wire models share: strictness, openness, tagged unions and faults in our own words.
 
-Invariants: every union of objects is tagged with `choose_by`, so that a document is held against one
+Invariants: every union of objects is tagged with `choose_by`, so that a document is checked against one
 model only and a rejection names one cause. A list that a request may fill is marked `fail_fast`: one
 error is told, and to collect a million of them would occupy the server for many seconds.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     JsonArray = list[JsonValue]
 else:
-    # What came from a decoder needs no second look at each of its values.
+    # The values came from a decoder and need no second check.
     JsonObject = dict[str, object]
     JsonArray = list[object]
 
@@ -77,14 +77,14 @@ def fault(message: str, *at: str | int) -> PydanticCustomError:
     """Build the error a validator raises.
 
     Args:
-        message: What is wrong and how to cure it; follows the parameter's name in the final sentence.
+        message: What is wrong and how to fix it; follows the parameter's name in the final sentence.
         at: Keys and indexes from the validated value down to the offending one; none for the value itself.
     """
     return PydanticCustomError(FAULT, "Invalid value", {"message": message, "at": at})
 
 
 class _Choice(Discriminator):
-    """Be a discriminator that can be hashed, as `typing` does with all that stands in a union."""
+    """A discriminator that can be hashed, since `typing` hashes everything in a union."""
 
     __slots__ = ()
 
@@ -101,7 +101,7 @@ def choose_by(key: str, *known: str, otherwise: str | None = None) -> Discrimina
     Args:
         key: The key whose string value selects the member.
         known: The values that have a member of their own.
-        otherwise: The tag suffix for any other string; absent, other strings are rejected.
+        otherwise: The tag suffix for any other string; without it, other strings are rejected.
     """
 
     def choose(value: object) -> str | None:
@@ -125,8 +125,8 @@ def choose_with(choose: Callable[[object], str | None], *, key: str, cure: str) 
     """Return a discriminator that reports what it cannot place as an unknown choice.
 
     Args:
-        choose: Maps a value to the full tag of its member, or to None when there is none.
-        key: The key that a rejected object lacks or has wrong; "" when the value itself is wrong.
+        choose: Maps a value to the full tag of its member, or to None if there is none.
+        key: The key that is missing or wrong in a rejected object; "" if the value itself is wrong.
         cure: What the key, or the value, must be; completes "must be".
     """
     return _Choice(

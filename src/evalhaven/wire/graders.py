@@ -175,7 +175,7 @@ def _require_distinct_names(value: list[MultiPart]) -> list[MultiPart]:
 
 
 def _stop_at_first_fault(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    # `fail_fast`, which lists have, is not to be had for objects.
+    # Objects have no `fail_fast`, as lists have.
     if not isinstance(value, dict) or not value:
         return validate(value)
     parts: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The `metadata` that evals and runs carry, with its limits, and that which selects logged calls."""
+"""The `metadata` that evals and runs carry, with its limits, and the `metadata` that selects logged calls."""
 
 from typing import Annotated, cast
 

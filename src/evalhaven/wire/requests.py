@@ -39,7 +39,7 @@ _LENGTH_RULES = {
     "too_short": "must have at least {min_length} entry, but has {actual_length}",
 }
 
-# A boolean is an integer to isinstance, so it comes first.
+# To isinstance, a boolean is an integer, so it comes first.
 _TYPE_NAMES = (
     (bool, "a boolean"),
     (str, "a string"),
@@ -58,7 +58,7 @@ class RequestError(ValueError):
     """
 
     def __init__(self, message: str, param: str | None = None) -> None:
-        """Hold the sentence and the path; what is no Unicode text in them is escaped."""
+        """Hold the sentence and the path; anything that is not valid Unicode is escaped."""
         self.message = _make_encodable(message)
         self.param = None if param is None else _make_encodable(param)
         super().__init__(self.message)
@@ -79,14 +79,14 @@ class ParsedRequest(Generic[M]):
 
 
 def parse_request(model: type[M], document: object) -> ParsedRequest[M]:
-    """Hold a decoded JSON document against a request model.
+    """Check a decoded JSON document against a request model.
 
     Args:
         model: The request model, such as `CreateEvalRequest`.
         document: What a JSON decoder returned: dicts, lists, strings, numbers, booleans, None.
 
     Raises:
-        RequestError: The document is no object, or breaks the model; the first cause is told.
+        RequestError: The document is not an object, or does not fit the model; the message has the first cause.
     """
     if not isinstance(document, Mapping):
         raise RequestError("The request body must be a JSON object.")
@@ -99,14 +99,14 @@ def parse_request(model: type[M], document: object) -> ParsedRequest[M]:
 
 
 def parse_part(kind: TypeAdapter[T], document: object) -> T:
-    """Hold a part of an object, such as the `data_source` of a run, against the models it may be of.
+    """Check a part of an object, such as the `data_source` of a run, against the models that it may have.
 
     Args:
         kind: Those models.
         document: What a JSON decoder returned.
 
     Raises:
-        RequestError: It breaks them; the first cause is told, with the place inside the part.
+        RequestError: The part fits none of them; the message has the first cause, with the place inside the part.
     """
     try:
         return kind.validate_python(document)
@@ -132,7 +132,7 @@ def find_unknown_keys(body: BaseModel, pointer: str = "") -> Iterator[str]:
 
 
 def _find_in_value(value: object, pointer: str) -> Iterator[str]:
-    # Plain dicts and lists hold models only where a model declares them to, so that free JSON costs
+    # Plain dicts and lists hold models only where a model declares it, so free JSON costs
     # one look at each of its direct members and no descent.
     if isinstance(value, BaseModel):
         yield from find_unknown_keys(value, pointer)

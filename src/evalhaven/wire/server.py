@@ -32,7 +32,7 @@ class ServerSettings(OpenObject):
         description="Other variables that the server reads, if they are set: `OPENAI_API_KEY` and `NLTK_DATA`."
     )
     unknown_variables: list[str] = Field(
-        description="Variables that begin with `EVALHAVEN_` and are no setting. They have no effect."
+        description="Variables that begin with `EVALHAVEN_` but are not settings. They have no effect."
     )
 
 

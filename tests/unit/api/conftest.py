@@ -16,8 +16,10 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
-from evalhaven.runs.accepting.acceptance import Acceptance
+from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
+from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
@@ -52,16 +54,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     ids = IdFactory(clock)
     catalog = Catalog(())
     isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
-    acceptance = Acceptance(
-        database=database,
-        blobs=blobs,
-        ids=ids,
-        clock=clock,
-        catalog=catalog,
-        vault=Vault(tmp_path / "secret.key"),
-        python=PythonChecks(isolation),
-        wake_executor=lambda: None,
-    )
+    python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
         blobs=blobs,
@@ -76,7 +69,10 @@ def services(database: Database, tmp_path: Path) -> Services:
         catalog=catalog,
         config=CONFIG,
         isolation=isolation,
-        acceptance=acceptance,
+        python_checks=python,
+        evals=EvalAcceptance(database, ids, clock, python),
+        runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None),
+        reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
         lifecycle=Lifecycle(database, clock, lambda: None),
     )
 

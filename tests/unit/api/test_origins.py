@@ -136,7 +136,7 @@ def test_what_is_no_origin_is_refused_at_the_start(
 
     told = capsys.readouterr().err
     assert "EVALHAVEN_ALLOWED_ORIGINS" in told
-    assert f"must be origins such as http://localhost:3000, divided by commas, not {value!r}" in told
+    assert f"must be origins such as http://localhost:3000, separated by commas, not {value!r}" in told
 
 
 async def test_no_read_changes_anything(services: Services) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from evalhaven.api.services import Services
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.storage.output_items import insert_output_items
+from evalhaven.storage.output_item_writes import insert_output_items
 from tests.unit.api.conftest import calling
 from tests.unit.storage.stored import (
     FAILED,
@@ -98,6 +98,21 @@ async def test_inline_rows_are_echoed_as_they_were_written(services: Services, c
     assert f"[{','.join(rows)}]" in one.text
     assert json.loads(one.content)["data_source"]["source"]["content"] == expected
     assert [each["data_source"]["source"]["content"] for each in page["data"]] == [expected] * 2
+
+
+async def test_no_text_of_a_run_is_taken_for_the_place_of_its_rows(
+    services: Services, client: httpx2.AsyncClient
+) -> None:
+    parent = await store_eval(services.database, make_eval(name="\0", criteria=[CRITERION]))
+    source: dict[str, Any] = {"\0": [], "type": "file_content", "content": [], "z": "\0"}
+    data_source = {"\0": "\0", "type": "jsonl", "source": source, "z": {"content": "\0"}}
+    new = make_run(parent, name="\0", metadata={"\0": "\0"}, data_source=data_source)
+    run = await store_run(services.database, new)
+    blob_path(services.blobs, run.id).write_text('{"item":{"s":"\\u0000"}}\n')
+    shown = json.loads((await client.get(f"/v1/evals/{parent.id}/runs/{run.id}")).content)
+
+    assert shown["data_source"] == {**data_source, "source": {**source, "content": [{"item": {"s": "\0"}}]}}
+    assert (shown["name"], shown["metadata"]) == ("\0", {"\0": "\0"})
 
 
 async def test_few_inline_rows_and_many_make_the_same_answer(services: Services, client: httpx2.AsyncClient) -> None:

@@ -71,13 +71,13 @@ def test_a_run_that_did_not_complete_is_not_measured(status: str, exits: int) ->
 
 @pytest.mark.parametrize("text", ["", "90", "90%", "0,9", "-0.1", "1.01", "nan", "inf", "x" * 3])
 def test_what_is_no_rate_is_refused_in_words(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match=r"is no number from 0 to 1, such as 0\.9 for 90 %"):
+    with pytest.raises(typer.BadParameter, match=r"is not a number from 0 to 1, such as 0\.9 for 90 %"):
         parse_rate(text)
 
 
 @pytest.mark.parametrize("text", ["", "5s", "0", "0.09", "-1", "nan", "inf"])
 def test_what_is_no_duration_is_refused_in_words(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match=r"is no number of seconds from 0\.1 up"):
+    with pytest.raises(typer.BadParameter, match=r"is not a number of seconds from 0\.1 up"):
         parse_seconds(text)
 
 

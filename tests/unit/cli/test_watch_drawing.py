@@ -97,7 +97,7 @@ def test_a_run_that_stands_still_says_for_how_long() -> None:
 
 
 GONE: dict[str, Any] = {"reason": "lab: no connection to lab.test:443: refused", "since": STARTED_AT + 8.0}
-SAID = "out of reach for 0:12, trying on: lab: no connection to lab.test:443: refused"
+SAID = "out of reach for 0:12, still trying: lab: no connection to lab.test:443: refused"
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_lines_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert capsys.readouterr().out.splitlines() == [
         "in_progress 10 / 100 (10.0 %) | passed 10, failed 0, errored 0 | 1.0 items/s overall | for 0:10 | 1:30 left",
-        "no answer for 1:05, trying on (the\N{REPLACEMENT CHARACTER}[2Jserver)",
+        "no answer for 1:05, still trying (the\N{REPLACEMENT CHARACTER}[2Jserver)",
         "connected again after 1:06",
     ]
 

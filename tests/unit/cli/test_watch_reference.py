@@ -40,7 +40,7 @@ def test_a_run_is_named_by_its_id_or_its_address(text: str, run_id: str, server:
     ],
 )
 def test_other_addresses_are_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match=r"neither the id of a run|is no address"):
+    with pytest.raises(typer.BadParameter, match=r"neither the id of a run|is not an address"):
         parse_reference(text)
 
 

@@ -1,4 +1,4 @@
-"""Facts about formulas: what they compute, and what is none."""
+"""Facts about formulas: what they compute, and what is not a formula."""
 
 import math
 import re
@@ -60,7 +60,7 @@ def test_a_formula_names_what_it_uses() -> None:
         ("a b", 3, "'b' stands where an operator or the end is expected"),
         ("(a", 3, "the formula ends where an operator or ')' is expected"),
         ("a)", 2, "')' stands"),
-        ("a + nobody", 5, "'nobody' is none of the graders ('a', 'b',"),
+        ("a + nobody", 5, "'nobody' is not one of the graders ('a', 'b',"),
         ("abs(1, 2)", 6, "'abs' takes one number"),
         ("min()", 5, "')' stands where a number"),
         ("eval(a)", 1, "there is no function 'eval'; there are min, max, abs, floor, ceil, exp, sqrt, log"),
@@ -68,7 +68,7 @@ def test_a_formula_names_what_it_uses() -> None:
         ("__import__('os').system('true')", 1, "there is no function '__import__'"),
         ("a.__class__", 2, "'.' stands"),
         ("[x for x in (1,)]", 1, "'[' stands"),
-        ("lambda: 1", 1, "'lambda' is none of the graders"),
+        ("lambda: 1", 1, "'lambda' is not one of the graders"),
         ("a if a else b", 3, "'if' stands"),
         ("a ** 2", 4, "'*' stands"),
         ("a // 2", 4, "'/' stands"),
@@ -77,8 +77,8 @@ def test_a_formula_names_what_it_uses() -> None:
         ("0x10", 2, "'x10' stands"),
         ("1_000", 2, "'_000' stands"),
         ("1e999", 1, "is too large a number"),
-        ("inf", 1, "'inf' is none of the graders"),
-        ("nan", 1, "'nan' is none of the graders"),
+        ("inf", 1, "'inf' is not one of the graders"),
+        ("nan", 1, "'nan' is not one of the graders"),
         ('"a"', 1, "'\"' stands"),
         ("a\x00", 2, "'\\x00' stands"),
         ("\ud800", 1, "'\\ud800' stands"),

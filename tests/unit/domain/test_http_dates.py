@@ -1,4 +1,4 @@
-"""Facts about dates in the heads of HTTP messages, wherever the machine stands."""
+"""Facts about dates in HTTP headers, whatever the machine's time zone."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Facts about the forms in which rows bring answers along."""
+"""Facts about the forms in which rows hold answers."""
 
 from typing import Any
 

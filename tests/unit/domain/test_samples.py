@@ -1,4 +1,4 @@
-"""Facts about the samples that rows bring along."""
+"""Facts about the samples that come with rows."""
 
 import json
 from typing import Any

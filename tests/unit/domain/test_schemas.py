@@ -19,7 +19,7 @@ LABELED = ItemSchema(
 
 
 def nested(levels: int) -> Any:
-    """Return an object of that many levels."""
+    """Return an object with that many levels."""
     return parse('{"a":' * levels + "1" + "}" * levels)
 
 

@@ -89,8 +89,8 @@ def test_a_name_with_spaces_that_no_schema_knows_is_cautioned_with_the_sure_way(
 ) -> None:
     ((_, message),) = cautions_of(text, schema)
 
-    assert message.startswith(f"{text} resolves only where there is exactly the key {name!r}: calls, filters")
-    assert f'write ["{name}"] for it' in message
+    assert message.startswith(f"{text} resolves only if there is a key {name!r}, exactly: calls, filters")
+    assert f'write ["{name}"] instead' in message
     assert cautions_of(text.replace(f".{name}", f'["{name}"]'), schema) == []
 
 
@@ -102,7 +102,7 @@ def test_keys_that_begin_with_a_byte_order_mark_are_cautioned() -> None:
         "/data_source_config/item_schema/properties/\ufeffid",
         "/data_source_config/item_schema/properties/rows/items/properties/\ufeffdeep",
     ]
-    assert "The key '\\ufeffid' begins with a byte order mark" in found[0].message
+    assert "The key '\\ufeffid' begins with an invisible byte order mark" in found[0].message
     assert "{{ item.id }} does not find it" in found[0].message
 
 

@@ -132,7 +132,7 @@ def test_an_imported_criterion_whose_formula_is_none_is_not_executed() -> None:
 
 def test_formulas_are_refused_at_their_place_in_a_request() -> None:
     refuse_formulas(criteria_of([multi("a"), {**CHECK, "reference": "x"}]))
-    with pytest.raises(InvalidRequestError, match="column 1: 'c' is none of the graders") as refused:
+    with pytest.raises(InvalidRequestError, match="column 1: 'c' is not one of the graders") as refused:
         refuse_formulas(criteria_of([multi("a"), multi("c")]))
 
     assert refused.value.param == "testing_criteria[1].calculate_output"

@@ -168,7 +168,7 @@ def test_what_is_no_export_is_refused_as_a_whole(tmp_path: Path, text: str, reas
         (lines(ROWS)[:-30], 5, ["line 6: it is not valid JSON"]),
         ("\n" + lines(ROWS[:1]) + "{}\n\n" + lines(ROWS[1:]), 6, ["line 3: its 'run_id' is missing"]),
         ("x" + lines(ROWS), 5, ["line 1: it is not valid JSON"]),
-        (lines(ROWS[:3]) + "\xff" + lines(ROWS[3:])[5:] + "[]\n", 5, ["line 4", "line 7: it is no JSON object"]),
+        (lines(ROWS[:3]) + "\xff" + lines(ROWS[3:])[5:] + "[]\n", 5, ["line 4", "line 7: it is not a JSON object"]),
         (json.dumps(ROWS)[:-1], 6, ["is damaged after row 6: the document ends too early"]),
         (json.dumps(ROWS)[:-30], 5, ["line 1, row 6: it is not valid JSON"]),
         (json.dumps(ROWS, indent=1).replace('_idx": 1,', '_idx": "1",'), 5, ["line 27, row 2: its 'data_source_idx'"]),

@@ -130,7 +130,7 @@ async def test_only_redirects_within_the_server_are_followed() -> None:
     assert [url.path for _, url in standin.asked] == ["/v1/evals", "/v2/evals"]
 
     standin = Standin(lambda: httpx2.Response(302, headers={"location": "https://elsewhere/login?token=1"}))
-    with pytest.raises(HostedError, match=r"302: it leads elsewhere, to https://elsewhere/login$"):
+    with pytest.raises(HostedError, match=r"302: it redirects elsewhere, to https://elsewhere/login$"):
         await standin.client().get_object("/evals/a")
     assert len(standin.asked) == 1
 
@@ -156,7 +156,7 @@ async def test_key_is_hidden_before_the_message_is_cut() -> None:
 
 @pytest.mark.parametrize("body", [b"[1]", b"null", b'{"object":"eval"}', b'{"id":5}'])
 async def test_object_without_an_id_is_an_error(body: bytes) -> None:
-    with pytest.raises(HostedError, match="no object with an id"):
+    with pytest.raises(HostedError, match="not an object with an id"):
         await Standin(lambda: httpx2.Response(200, content=body)).client().get_object("/evals/a")
 
 

@@ -169,7 +169,7 @@ def test_altered_archive_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format":"evalhaven-archive","version":2,"base_url":"","started_at":0}')
     with pytest.raises(ArchiveError, match="this release reads"):
         Archive.open(tmp_path)
-    with pytest.raises(ArchiveError, match="holds no archive"):
+    with pytest.raises(ArchiveError, match="does not hold an archive"):
         Archive.open(tmp_path / "runs")
 
 

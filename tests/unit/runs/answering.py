@@ -1,4 +1,4 @@
-"""Endpoints of the tests of runs: objects of the test that answer in the place of a transport."""
+"""Endpoints for tests of runs: test objects that answer in place of a transport."""
 
 import json
 from abc import ABC, abstractmethod
@@ -19,14 +19,14 @@ USAGE = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
 
 
 class Answering(ABC):
-    """A transport whose replies a test makes."""
+    """A transport whose replies come from the test."""
 
     @abstractmethod
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         """Answer a request."""
 
     async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        """Answer nothing: runs only post."""
+        """Refuse to answer: runs only post."""
         raise NotImplementedError
 
 
@@ -42,7 +42,7 @@ def refusal(status: int, code: str, message: str = "No.") -> HttpReply:
 
 
 class Nobody(Answering):
-    """Nobody is there, but for the first calls."""
+    """Be unreachable, except for the first calls."""
 
     def __init__(self, answered: int = 0) -> None:
         self.calls = 0
@@ -63,7 +63,7 @@ async def calling(engine: Engine, transport: Answering, **endpoint: Any) -> Asyn
     Args:
         engine: The engine without one.
         transport: What answers.
-        endpoint: More of the endpoint, such as its prices.
+        endpoint: Other settings of the endpoint, such as its prices.
     """
     limits = {"max_concurrency": AT_ONCE, "start_concurrency": AT_ONCE}
     catalog = Catalog((Endpoint("e", "http://model.example/v1", **limits, **endpoint),))

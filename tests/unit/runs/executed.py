@@ -17,7 +17,8 @@ from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.rows.parsing import Row
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.output_items import list_output_items
-from evalhaven.storage.runs import get_run, save_status
+from evalhaven.storage.run_writes import save_status
+from evalhaven.storage.runs import get_run
 from tests.unit.storage.stored import blob_path, make_eval, make_run, store_eval, store_run
 from tests.unit.written import config_of
 
@@ -61,7 +62,7 @@ async def inline_run(engine: Engine, content: bytes, number: int = 1, parent: Ev
 
 
 class WatchedEvaluator(ItemEvaluator):
-    """Tells of each item before it is evaluated."""
+    """Reports each item before it is evaluated."""
 
     def __init__(self, engine: Engine, on_item: Callable[[int], Awaitable[None]] | None = None) -> None:
         super().__init__([build_grader(Criterion(criterion), engine.facilities) for criterion in CRITERIA], engine.ids)

@@ -24,7 +24,7 @@ from evalhaven.sampling.catalog import Price
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.chunks import reopen_chunks
 from evalhaven.storage.evals import get_eval_by_key
-from evalhaven.storage.runs import insert_run, save_reopened
+from evalhaven.storage.run_writes import insert_run, save_reopened
 from tests.unit.runs.answering import Answering, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of
 
@@ -32,7 +32,7 @@ PRICE = Price("m", 1.0, None, 2.0)
 
 
 class FlakyModel(Answering):
-    """Answers "1" unless a prompt is one that it refuses, and counts prompts."""
+    """Answers "1" unless it refuses the prompt, and counts prompts."""
 
     def __init__(self) -> None:
         self.prompts = Counter[str]()
@@ -67,7 +67,7 @@ async def sampling(engine: Engine, model: FlakyModel) -> AsyncGenerator[Engine]:
 
 
 async def sampled_run(engine: Engine, count: int, number: int = 1, **more: Any) -> Run:
-    """Store a run that asks the model about so many rows."""
+    """Store a run that asks the model about this many rows."""
     source: Any = {
         "type": "completions",
         "model": "m",
@@ -93,7 +93,7 @@ async def conduct_in_pieces(engine: Engine, run: Run, patch: pytest.MonkeyPatch)
         batches += 1
         if batches % 4 == 1:
             return False
-        # The third of four is stored, and nobody learns of it.
+        # The third of four is stored, but the answer is lost.
         return await record(runner, *arguments) and batches % 4 != 3
 
     patch.setattr(ChunkRunner, "_record", record_some)

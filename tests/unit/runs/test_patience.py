@@ -13,7 +13,7 @@ FULL = OperationalError("INSERT", {}, Exception("database or disk is full"))
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let waiting take no time, and return the seconds that were waited for."""
+    """Make waiting take no time, and return the seconds that would have been waited."""
     waited: list[float] = []
 
     async def sleep(delay: float) -> None:

@@ -1,4 +1,4 @@
-"""Facts about what authenticates tools."""
+"""Facts about the secrets of tools."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Facts about the encryption of what authenticates tools."""
+"""Facts about the encryption of the secrets of tools."""
 
 import stat
 from pathlib import Path

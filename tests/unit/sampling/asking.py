@@ -19,7 +19,7 @@ PNG_URL = "data:image/png;base64,iVBORw0KGgogYW5kIHRoZSByZXN0"
 
 @dataclass
 class Files:
-    """Uploaded files: by id, name and content; and how often each one was asked for."""
+    """Uploaded files: by id, name and content; and how many times each was asked for."""
 
     contents: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])
     asked: list[str] = field(default_factory=list[str])
@@ -51,7 +51,7 @@ def template(run_type: str, *messages: Any, **params: Any) -> dict[str, Any]:
 
 
 def reference(run_type: str, path: str = "item.messages", **params: Any) -> dict[str, Any]:
-    """Return a data source whose messages stand in each item."""
+    """Return a data source whose messages are in each item."""
     return {
         **template(run_type, **params),
         "input_messages": {"type": "item_reference", "item_reference": path},

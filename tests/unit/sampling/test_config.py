@@ -148,7 +148,7 @@ def test_a_file_of_windows_is_read(load: Load) -> None:
 
 
 class TestWithoutFile:
-    """The variables that stand in for a file."""
+    """The variables that replace a file."""
 
     @pytest.fixture(autouse=True)
     def _elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

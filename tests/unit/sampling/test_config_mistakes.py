@@ -31,7 +31,7 @@ Faults = Callable[..., list[str]]
         ("timeout_s = inf", "[endpoints.a] timeout_s: "),
         ("models = []", "[endpoints.a] models: "),
         ("models = ['a', '']", "[endpoints.a] models.entry 2: must be names or patterns such as "),
-        ("aliases = { 'a*' = 'b' }", "[endpoints.a] aliases: must lead from one name to another, without wildcards."),
+        ("aliases = { 'a*' = 'b' }", "[endpoints.a] aliases: must map one name to another, without wildcards."),
         (
             "lacks = ['sead']",
             "[endpoints.a] lacks.entry 1: should be 'developer_role', 'json_mode', 'max_completion_tokens'",
@@ -56,7 +56,7 @@ Faults = Callable[..., list[str]]
         ),
         ("auth = 'none'\napi_key_env = 'K'", '[endpoints.a]: `auth = "none"` sends no key;'),
         ("auth = 'api-key'", '[endpoints.a]: `auth = "api-key"` needs a key: add `api_key_env` or `api_key_file`.'),
-        ("headers = { 'a b' = 'c' }", "[endpoints.a] headers.a b: is no name of a header."),
+        ("headers = { 'a b' = 'c' }", "[endpoints.a] headers.a b: is not a valid name of a header."),
         ("headers = { Host = 'c' }", "[endpoints.a] headers.Host: is a header that Evalhaven sets by itself;"),
         ("headers = { a = 'é' }", "[endpoints.a] headers.a: must be printable ASCII characters."),
     ],
@@ -83,7 +83,7 @@ def test_a_mistake_is_told_with_its_place_and_the_cure(faults: Faults, keys: str
         ),
         (
             "[endpoints.a]\nscripted = true\nrules = [{ when = '(' }]",
-            "[[endpoints.a.rules]] number 1 when: is no regular expression: missing )",
+            "[[endpoints.a.rules]] number 1 when: is not a regular expression: missing )",
         ),
         (
             "[endpoints.a]\nscripted = true\nrules = [{ when = '(x)', answer = '{2}' }]",
@@ -109,7 +109,7 @@ def test_a_table_that_cannot_be_is_refused(faults: Faults, text: str, said: str)
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("[endpoints.a", "is not valid TOML: "), (b"\xff", "is no text in UTF-8.")],
+    [("[endpoints.a", "is not valid TOML: "), (b"\xff", "is not UTF-8 text.")],
 )
 def test_what_is_no_toml_is_refused(faults: Faults, text: str | bytes, said: str) -> None:
     (line,) = faults(text)
@@ -171,7 +171,7 @@ def test_what_no_header_can_hold_is_no_key(faults: Faults, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"\n", "key is empty."), (b"\xff", "key is no text in UTF-8."), (b"a b", "key holds no key: ")],
+    [(b"\n", "key is empty."), (b"\xff", "key is not UTF-8 text."), (b"a b", "key holds no key: ")],
 )
 def test_a_file_without_a_key_is_refused(faults: Faults, tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "key").write_bytes(content)

@@ -25,7 +25,7 @@ FILES = Files({"file-png": ("cat.bin", PNG), "file-csv": ("rows.csv", b"a,b")})
 
 
 def content(run_type: str, *parts: Any, role: str = "user", item: dict[str, Any] | None = None) -> Any:
-    """Return the content that is sent for these parts, or for a single one that is no array."""
+    """Return the content that is sent for these parts, or for a single one that is not in an array."""
     message = {"role": role, "content": list(parts) if len(parts) != 1 else parts[0]}
     at = CHAT if run_type == "completions" else RESPONSES
     return sent_messages(template(run_type, message), at, item, FILES)[0]["content"]

@@ -42,7 +42,7 @@ async def embedder(endpoint: EmbeddingsEndpoint, caller: ModelCaller) -> AsyncIt
 
 
 async def embed_all(embedder: Embedder, texts: list[str]) -> list[Any]:
-    """Ask for all texts at once, each by itself; return vectors, and errors where there is none."""
+    """Ask for all texts at once, each in a call of its own; return vectors, or errors instead of them."""
     results: list[Any] = [None] * len(texts)
 
     async def embed(number: int) -> None:
@@ -216,8 +216,8 @@ UNUSABLE = {
     "an index beyond": ({"data": [{"index": i, "embedding": [1.0]} for i in (1, 2)]}, "numbered them otherwise"),
     "different lengths": ({"data": [{"index": i, "embedding": [1.0] * (i + 1)} for i in (0, 1)]}, "different lengths"),
     "no vectors": ({"data": [{"index": i, "embedding": None} for i in (0, 1)]}, "cannot be read"),
-    "no base64": ({"data": [{"index": i, "embedding": "é!"} for i in (0, 1)]}, "no base64"),
-    "half a number": ({"data": [{"index": i, "embedding": "AAA="} for i in (0, 1)]}, "no base64"),
+    "no base64": ({"data": [{"index": i, "embedding": "é!"} for i in (0, 1)]}, "not base64"),
+    "half a number": ({"data": [{"index": i, "embedding": "AAA="} for i in (0, 1)]}, "not base64"),
     "nothing": ({"data": [{"index": i, "embedding": []} for i in (0, 1)]}, "without direction"),
     "infinities": ({"data": [{"index": i, "embedding": [1e300]} for i in (0, 1)]}, "infinities"),
     "no numbers": (b'{"data":[{"index":0,"embedding":[NaN]},{"index":1,"embedding":[-Infinity]}]}', "infinities"),

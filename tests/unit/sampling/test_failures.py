@@ -314,7 +314,7 @@ def test_text_with_a_less_than_sign_is_shown_whole() -> None:
         ),
         ("application/json", b": ping\n\nevent: x\n", "(application/json) with an event stream"),
         ("application/json", b"", "lab answered 200 (application/json) with nothing"),
-        ("application/json", b'{"a": 1}', 'with what is no answer: it has no choices. It begins: {"a": 1}'),
+        ("application/json", b'{"a": 1}', 'with an unusable body: it has no choices. It begins: {"a": 1}'),
         ("text/plain", b"x" * 10_000, f"It begins: {'x' * 200}"),
     ],
     ids=["html", "html by its beginning", "events", "events by their beginning", "nothing", "JSON", "long"],
@@ -332,12 +332,12 @@ def test_a_success_that_is_none_says_what_came(content_type: str | None, body: b
 def test_what_passes_by_itself_is_no_outage_when_a_success_tells_of_it(status: int) -> None:
     said = reply(200, {"error": {"message": "Provider returned error", "code": status}})
 
-    assert failure_of_unusable(said, "it tells of a failure", "lab").kind == "invalid_reply"
+    assert failure_of_unusable(said, "it reports a failure", "lab").kind == "invalid_reply"
 
 
 def test_the_error_of_a_choice_is_told_whole_and_without_secrets() -> None:
     choice = {"message": {"content": ""}, "error": {"message": f"{'x' * 290} {KEY} refused", "code": 502}}
-    failure = failure_of_unusable(reply(200, {"choices": [choice]}), "it tells of a failure", "lab", SECRETS)
+    failure = failure_of_unusable(reply(200, {"choices": [choice]}), "it reports a failure", "lab", SECRETS)
 
     assert failure.error.message == f"{'x' * 290} *** refused"
     assert (failure.kind, failure.error.code) == ("invalid_reply", "server_error")
@@ -360,7 +360,7 @@ def test_an_error_inside_a_success_counts_as_that_error() -> None:
 
 def test_a_failed_response_tells_its_own_code() -> None:
     said = reply(200, {"status": "failed", "error": {"code": "server_error", "message": "Something broke."}})
-    failure = failure_of_unusable(said, "it tells of a failure", "lab")
+    failure = failure_of_unusable(said, "it reports a failure", "lab")
 
     assert (failure.kind, failure.error.code, failure.error.message) == (
         "invalid_reply",

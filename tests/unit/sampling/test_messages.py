@@ -168,12 +168,12 @@ class TestReferences:
             (["Hello"], 'message 0 must be an object, but is "Hello"'),
             ([{"role": "user", "content": "x"}, {"content": "y"}], "message 1 has no role"),
             ([{"type": "message", "content": "y"}], "message 0 has no role"),
-            ([{"type": 5}], "type that is no string"),
+            ([{"type": 5}], "type that is not a string"),
             ([{"role": "user", "content": 5}], "message 0: the content must be"),
             ([{"role": "user", "content": [{"text": "no type"}]}], "message 0: the content must be"),
             ([{"role": "user", "content": [{"type": "text"}]}], "a text part has no text"),
             ([{"role": "user", "content": [{"type": "input_image"}]}], "neither image_url nor file_id"),
-            ([{"role": "assistant", "content": "", "tool_calls": {}}], "tool_calls that are no array"),
+            ([{"role": "assistant", "content": "", "tool_calls": {}}], "tool_calls that are not an array"),
         ],
     )
     @pytest.mark.parametrize(("run_type", "at"), RUNS)

@@ -182,7 +182,7 @@ async def test_a_pattern_that_would_never_end_is_stopped() -> None:
 
 
 def test_a_rule_that_cannot_be_is_refused() -> None:
-    with pytest.raises(RuleError, match="no regular expression"):
+    with pytest.raises(RuleError, match="not a regular expression"):
         When.of("[")
     with pytest.raises(RuleError, match=r"has \{1\}, but `when` has 0 groups"):
         Rule(answer="{1}").check()

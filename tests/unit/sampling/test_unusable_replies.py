@@ -1,4 +1,4 @@
-"""Facts about replies that are no answers, and that nothing in one does harm."""
+"""Facts about replies that are not answers: nothing in one does harm."""
 
 import json
 from typing import Any
@@ -25,9 +25,9 @@ class TestUnusable:
             ({**CHAT, "choices": None}, "no choices"),
             ({**CHAT, "choices": [1]}, "without a message"),
             ({**CHAT, "choices": [{"message": None}]}, "without a message"),
-            (chat({"content": 5}), "content that is no text"),
+            (chat({"content": 5}), "content that is not a text"),
             (chat({"content": [5]}), "content part"),
-            (chat({"content": [{"type": "text", "text": 5}]}), "text that is no text"),
+            (chat({"content": [{"type": "text", "text": 5}]}), "text that is not a text"),
             (chat({"content": "x", "refusal": 5}), "refusal"),
             (chat({"content": "", "tool_calls": 5}), "tool_calls"),
             (chat({"content": "", "tool_calls": [5]}), "tool call"),

@@ -84,14 +84,14 @@ def test_any_other_json_is_a_fault(value: object) -> None:
     ("sent", "fault"),
     [
         ((REPLY_BYTES + 1).to_bytes(4, "little"), "a reply of 65537 bytes was announced; 65536 are allowed"),
-        (frame([1, 0.5, None, "", "", 0.1]), "nobody had asked for"),
-        (frame([-1, 0.5, None, "", "", 0.1]), "nobody had asked for"),
-        (frame([0, 0.5, None, "", "", 0.1]) * 2, "nobody had asked for"),
+        (frame([1, 0.5, None, "", "", 0.1]), "to a call that was not made"),
+        (frame([-1, 0.5, None, "", "", 0.1]), "to a call that was not made"),
+        (frame([0, 0.5, None, "", "", 0.1]) * 2, "to a call that was not made"),
         (
             frame([0, 0.5, None, "", "", 0.1])
             + frame([1, 0.5, None, "", "", 0.1])
             + frame([2, 0.5, None, "", "", 0.1]),
-            "nobody",
+            "was not made",
         ),
         (frame([0, None, None, "", "", 0.1]), "a reply has neither a score nor an error, or both"),
         (frame([0, 0.5, "exception", "", "", 0.1]), "a reply has neither a score nor an error, or both"),

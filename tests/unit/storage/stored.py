@@ -22,10 +22,12 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database, open_database
-from evalhaven.storage.evals import get_eval, insert_eval
+from evalhaven.storage.eval_writes import insert_eval
+from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file, insert_file
 from evalhaven.storage.local_blobs import LocalBlobStore
-from evalhaven.storage.runs import get_run, insert_run, save_status
+from evalhaven.storage.run_writes import insert_run, save_status
+from evalhaven.storage.runs import get_run
 from evalhaven.storage.tables import files, projects, runs
 from tests.unit.written import config_of
 
@@ -56,7 +58,7 @@ async def postgresql_database(postgresql_database_url: URL) -> AsyncGenerator[Da
 
 
 def blob_path(blobs: BlobStore, name: str, scope: ProjectScope = DEFAULT_PROJECT) -> Path:
-    """Return where a blob of a local store stands, or is to be put behind its back."""
+    """Return the path of a blob of a local store, or where to put one behind the store's back."""
     assert isinstance(blobs, LocalBlobStore)
     path = blobs.path(scope, name)
     path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Facts about writers that meet: whoever comes second decides by what the first has written."""
+"""Facts about concurrent writers: the second decides by what the first has written."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,9 +12,11 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval, get_eval, update_eval
+from evalhaven.storage.eval_writes import delete_eval, update_eval
+from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import delete_file, get_file
-from evalhaven.storage.runs import get_run_by_key, insert_run, lock_active_runs, save_status
+from evalhaven.storage.run_writes import insert_run, save_status
+from evalhaven.storage.runs import get_run_by_key, lock_active_runs
 from tests.unit.storage.stored import make_run, store_active_run, store_eval, store_file
 
 Step = Callable[[AsyncConnection], Awaitable[None]]

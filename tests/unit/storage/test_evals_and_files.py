@@ -11,7 +11,8 @@ from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval, get_eval, get_eval_by_key, list_evals, update_eval
+from evalhaven.storage.eval_writes import delete_eval, update_eval
+from evalhaven.storage.evals import get_eval, get_eval_by_key, list_evals
 from evalhaven.storage.files import delete_file, expire_files, get_file, list_files
 from tests.unit.storage.stored import make_eval, make_file, store_eval, store_file
 

@@ -23,7 +23,8 @@ from evalhaven.storage.events import (
     save_delivered,
     save_failure,
 )
-from evalhaven.storage.runs import get_run_by_key, save_reopened, save_status
+from evalhaven.storage.run_writes import save_reopened, save_status
+from evalhaven.storage.runs import get_run_by_key
 from evalhaven.storage.tables import deliveries, events
 from tests.unit.storage.stored import OTHER_PROJECT as OTHER
 from tests.unit.storage.stored import add_project, make_run, store_eval, store_run
@@ -45,14 +46,14 @@ async def record(database: Database, *object_ids: str, scope: ProjectScope = SCO
 
 
 async def due_of(database: Database, subscriber: int, now: int = 100) -> list[Delivery]:
-    """Return what a subscriber is to be told of now."""
+    """Return the deliveries to a subscriber that are due now."""
     async with database.read() as tx:
         found = await list_due_deliveries(tx, ENGINE, now, 100)
     return sorted((each for each in found if each.subscriber_key == subscriber), key=lambda each: each.event.key)
 
 
 async def told_of(database: Database, subscriber: int) -> list[str]:
-    """Return the objects of whose events a subscriber was told."""
+    """Return the objects whose events were delivered to a subscriber."""
     async with database.read() as tx:
         found = await list_deliveries(tx, SCOPE, subscriber, 100)
     return [each.event.object_id for each in reversed(found) if each.delivered_at is not None]

@@ -67,7 +67,7 @@ def test_a_look_at_who_holds_a_directory_makes_and_holds_nothing(tmp_path: Path)
     lock.announce("http://127.0.0.1:1")
     assert find_holder(tmp_path) == Holder(str(os.getpid()), "http://127.0.0.1:1")
     lock.release()
-    # What the server wrote is still there, and true no longer.
+    # What the server wrote is still there, but no longer true.
     assert find_holder(tmp_path) is None
     lock_data_directory(tmp_path, wait_s=0).release()
 

@@ -43,7 +43,7 @@ VALUES (1, 0, 0, 1, :first, 100, 1, '{}', :first, '[[1.0,true]]'), (1, 1, 0, 1, 
 
 @pytest.fixture
 def older_url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[URL]:
-    """Return the address of a database of the release before, with rows in it."""
+    """Return the address of a database of the previous release, with rows in it."""
     if database_kind == "sqlite":
         url = sqlite_url(tmp_path / "older.db")
         _fill(url)

@@ -66,7 +66,7 @@ TABLES = ("projects", "evals", "files", "runs", "chunks", "events", "idempotency
 
 @pytest.fixture
 def new_url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[], URL]]:
-    """Return what gives the address of a database of the release before, with rows in it, a new one each time."""
+    """Return a function that makes a database of the previous release, with rows in it, and returns its address."""
     made: list[URL] = []
     if database_kind == "sqlite":
         first = tmp_path / "first.db"
@@ -217,7 +217,7 @@ class Interruption(BaseException):
 
 
 def upgrade_cut_short(url: URL, after: int) -> bool:
-    """Upgrade a database and end before its so many-th statement; False: it needs fewer."""
+    """Upgrade a database and end before the statement with this number; False: it needs fewer."""
     count = 0
 
     def interrupt(*_: object) -> None:
@@ -229,7 +229,7 @@ def upgrade_cut_short(url: URL, after: int) -> bool:
     event.listen(Engine, "before_cursor_execute", interrupt)
     try:
         upgrade_database(url)
-    except (Interruption, PendingRollbackError):  # Alembic would still clear up, which a dead process does not
+    except (Interruption, PendingRollbackError):  # Alembic would still clean up, which a dead process does not
         return True
     finally:
         event.remove(Engine, "before_cursor_execute", interrupt)
@@ -239,7 +239,7 @@ def upgrade_cut_short(url: URL, after: int) -> bool:
 def test_an_upgrade_that_is_cut_short_anywhere_changes_nothing_and_is_made_again(
     new_url: Callable[[], URL], database_kind: str
 ) -> None:
-    # PostgreSQL always had transactions that hold changes of the schema, and new databases take it long.
+    # PostgreSQL's transactions always included schema changes, and it takes long to make a new database.
     step = 1 if database_kind == "sqlite" else 9
     whole = new_url()
     before, older = read_rows(whole), read_schema(whole)

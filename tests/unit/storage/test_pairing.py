@@ -66,7 +66,7 @@ def test_a_database_is_not_served_from_another_data_directory(postgresql_databas
 
     with pytest.raises(PairingError, match="belongs to another data directory"):
         pair_blob_store(postgresql_database_url, second)
-    # What the message offers: the operator says that the old files are gone.
+    # As the message suggests, the operator confirms that the old files are gone.
     shutil.copy(first.identity_path, second.identity_path)
     pair_blob_store(postgresql_database_url, second)
 

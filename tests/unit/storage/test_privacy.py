@@ -24,13 +24,13 @@ def mode_of(path: Path) -> int:
 
 
 def opened_to_all(directory: Path) -> set[Path]:
-    """Return what others than the owner have any access to."""
+    """Return the paths to which users other than the owner have any access."""
     return {path for path in (directory, *directory.rglob("*")) if mode_of(path) & 0o077}
 
 
 @pytest.fixture(autouse=True)
 def umask() -> Iterator[None]:
-    """Make the umask one under which others may do everything."""
+    """Set a umask under which others may do everything."""
     before = os.umask(0)
     yield
     os.umask(before)

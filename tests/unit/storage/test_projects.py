@@ -13,7 +13,20 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT as FIRST
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
-from evalhaven.storage import chunks, evals, files, imports, output_items, purge, runs, sample_cache, tables
+from evalhaven.storage import (
+    chunks,
+    eval_writes,
+    evals,
+    files,
+    imports,
+    output_item_writes,
+    output_items,
+    purge,
+    run_writes,
+    runs,
+    sample_cache,
+    tables,
+)
 from evalhaven.storage.database import Database
 from evalhaven.storage.idempotency import claim_key
 from tests.unit.storage.stored import (
@@ -50,8 +63,8 @@ async def test_evals_of_another_project_are_not_found(database: Database) -> Non
 async def test_evals_of_another_project_are_not_changed(database: Database) -> None:
     mine = await store_eval(database)
     async with database.write() as tx:
-        await evals.update_eval(tx, OTHER, replace(mine, name="theirs"))
-        await evals.delete_eval(tx, OTHER, mine.key, 200)
+        await eval_writes.update_eval(tx, OTHER, replace(mine, name="theirs"))
+        await eval_writes.delete_eval(tx, OTHER, mine.key, 200)
         assert await evals.get_eval(tx, FIRST, mine.id) == mine
 
 
@@ -73,11 +86,11 @@ async def test_runs_of_another_project_are_not_changed(database: Database) -> No
     mine = await store_run(database, make_run(parent))
     async with database.write() as tx:
         canceled = mine.to(RunStatus.CANCELED, 200, ItemError("c", "m"))
-        await runs.save_status(tx, OTHER, canceled, 200)
-        await runs.save_plan(tx, OTHER, mine.key, 5)
-        await runs.save_tally(tx, OTHER, mine.key, Tally(passed=1))
-        await runs.delete_run(tx, OTHER, mine.key, 200)
-        await evals.delete_eval(tx, OTHER, parent.key, 200)
+        await run_writes.save_status(tx, OTHER, canceled, 200)
+        await run_writes.save_plan(tx, OTHER, mine.key, 5)
+        await run_writes.save_tally(tx, OTHER, mine.key, Tally(passed=1))
+        await run_writes.delete_run(tx, OTHER, mine.key, 200)
+        await eval_writes.delete_eval(tx, OTHER, parent.key, 200)
         await purge.finish_run_purge(tx, OTHER, mine.key, 200)
         assert await runs.get_run(tx, FIRST, parent.id, mine.id) == mine
 
@@ -98,7 +111,7 @@ async def test_output_items_of_another_project_are_neither_found_nor_changed(dat
     run = await store_active_run(database)
     item = make_item(0)
     async with database.write() as tx:
-        await output_items.insert_output_items(tx, FIRST, run.key, [item])
+        await output_item_writes.insert_output_items(tx, FIRST, run.key, [item])
         with pytest.raises(NotFoundError):
             await output_items.get_output_item(tx, OTHER, run.key, item.id)
         assert (await output_items.list_output_items(tx, OTHER, run.key, PAGE, None)).objects == []
@@ -141,7 +154,7 @@ async def test_deleting_an_eval_hides_no_run_of_another_project(database: Databa
     theirs = await store_eval(database, make_eval(2), OTHER)
     run = await store_run(database, make_run(theirs, 2, OTHER))
     async with database.write() as tx:
-        await evals.delete_eval(tx, FIRST, mine.key, 200)
+        await eval_writes.delete_eval(tx, FIRST, mine.key, 200)
         assert await runs.get_run(tx, OTHER, theirs.id, run.id) == run
 
 
@@ -167,7 +180,7 @@ async def test_two_projects_hold_the_same_ids_and_each_asks_for_its_own(database
     my_item, their_item = make_item(0, created_at=100), make_item(0, created_at=200)
     async with database.write() as tx:
         for scope, run, item in ((FIRST, my_run, my_item), (OTHER, their_run, their_item)):
-            await output_items.insert_output_items(tx, scope, run.key, [item])
+            await output_item_writes.insert_output_items(tx, scope, run.key, [item])
     assert (mine.id, my_run.id, my_file.id) == (theirs.id, their_run.id, their_file.id)
     for scope, parent, run, file, item in (
         (FIRST, mine, my_run, my_file, my_item),
@@ -198,8 +211,8 @@ async def test_what_one_project_changes_of_an_id_stays_as_it_was_in_the_other(da
     async with database.write() as tx:
         await files.update_file(tx, FIRST, replace(my_file, filename="other"))
         await files.delete_file(tx, FIRST, my_file.key, 200)
-        await runs.save_status(tx, FIRST, my_run.to(RunStatus.CANCELED, 200), 200)
-        await evals.delete_eval(tx, FIRST, mine.key, 200)
+        await run_writes.save_status(tx, FIRST, my_run.to(RunStatus.CANCELED, 200), 200)
+        await eval_writes.delete_eval(tx, FIRST, mine.key, 200)
         await purge.finish_file_purge(tx, FIRST, my_file.key, 300)
         await purge.finish_run_purge(tx, FIRST, my_run.key, 300)
         await purge.purge_evals(tx, EngineScope(), 300)

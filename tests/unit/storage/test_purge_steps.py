@@ -10,9 +10,11 @@ from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.storage.chunks import insert_chunks, list_pending_chunks, mark_chunks_done
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval, list_evals
+from evalhaven.storage.eval_writes import delete_eval
+from evalhaven.storage.evals import list_evals
 from evalhaven.storage.files import delete_file, list_files
-from evalhaven.storage.output_items import insert_output_items, list_stored_positions
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.output_items import list_stored_positions
 from evalhaven.storage.purge import (
     DeletedFile,
     find_deleted_file,
@@ -23,7 +25,8 @@ from evalhaven.storage.purge import (
     purge_evals,
     purge_output_items,
 )
-from evalhaven.storage.runs import delete_run, list_runs, save_status
+from evalhaven.storage.run_writes import delete_run, save_status
+from evalhaven.storage.runs import list_runs
 from evalhaven.storage.tables import chunks, evals, output_items, runs
 from tests.unit.storage.stored import make_item, make_run, store_active_run, store_eval, store_file, store_run
 

@@ -14,16 +14,12 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT, EngineScope
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval, get_eval, list_evals
+from evalhaven.storage.eval_writes import delete_eval
+from evalhaven.storage.evals import get_eval, list_evals
 from evalhaven.storage.events import forget_events, list_deliveries, list_due_deliveries
 from evalhaven.storage.files import expire_files, get_file, list_files
 from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_counts, list_taken_ids
-from evalhaven.storage.output_items import (
-    get_output_item,
-    list_output_items,
-    list_stored_ids,
-    list_stored_positions,
-)
+from evalhaven.storage.output_items import get_output_item, list_output_items, list_stored_ids, list_stored_positions
 from evalhaven.storage.purge import find_deleted_file, find_deleted_run, list_owned_blobs, purge_output_items
 from evalhaven.storage.runs import get_run, get_run_by_id, list_active_runs, list_runs, lock_active_runs
 from evalhaven.storage.tables import evals

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
+from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.evals import Eval
+from evalhaven.domain.evals import DataSourceConfig, Eval
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.paging import PageRequest
@@ -22,8 +23,10 @@ from evalhaven.domain.samples import ItemError, Sample, Usage, sample_of_row
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval, get_eval, insert_eval, list_evals
-from evalhaven.storage.output_items import get_output_item, insert_output_items, list_output_items
+from evalhaven.storage.eval_writes import delete_eval, insert_eval
+from evalhaven.storage.evals import get_eval, list_evals
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.output_items import get_output_item, list_output_items
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run, get_run_and_eval, list_runs
 from evalhaven.storage.tables import evals
@@ -48,10 +51,10 @@ async def store_odd_objects(database: Database) -> tuple[Eval, Run]:
     imported = ImportedDocument("https://elsewhere.example", {"id": "x", "evalhaven": {"imported": 1}, **ODD})
     criteria = [{"type": "string_check", "name": "\ud800", "id": "c-1", **ODD}]
     await store_eval(database, make_eval(2, imported=imported))
-    await store_eval(database, make_eval(3, name="\0", data_source_config={"type": "logs", **ODD}))
+    await store_eval(database, make_eval(3, name="\0", data_source_config=DataSourceConfig({"type": "logs", **ODD})))
     parent = await store_eval(database, make_eval(1, criteria, metadata={"\ud800": "\0"}))
     await store_run(database, make_run(parent, 1, imported=imported, name="\ud800"))
-    await store_run(database, make_run(parent, 2, own_criteria=criteria, has_inline_rows=False))
+    await store_run(database, make_run(parent, 2, own_criteria=Criteria(criteria), has_inline_rows=False))
     error = ItemError("a\0", "b\ud800", "sampling", retryable=True)
     run = await store_run(database, make_run(parent, 3, status=RunStatus.FAILED, error=error, data_source=ODD))
     recorded = sample_of_row({"choices": [{"message": {"content": "\ud800"}}]}, RECORDED)
@@ -69,7 +72,7 @@ async def store_odd_objects(database: Database) -> tuple[Eval, Run]:
 
 
 async def everything(tx: ReadTransaction, parent: Eval, run: Run, items: Sequence[OutputItem]) -> list[Any]:
-    """Return what all functions read that requests for objects and pages are answered by."""
+    """Return what is read by all functions that answer requests for objects and pages."""
     first = [
         await list_evals(tx, SCOPE, PAGE),
         await list_evals(tx, SCOPE, PAGE, by_update=True),

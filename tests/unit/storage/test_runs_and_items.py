@@ -15,17 +15,11 @@ from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.domain.tallies import NOTHING, CriterionTally, Tally
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import delete_eval
-from evalhaven.storage.output_items import get_output_item, insert_output_items, list_output_items
-from evalhaven.storage.runs import (
-    delete_run,
-    get_run,
-    list_active_runs,
-    list_runs,
-    lock_tally,
-    save_status,
-    save_tally,
-)
+from evalhaven.storage.eval_writes import delete_eval
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.output_items import get_output_item, list_output_items
+from evalhaven.storage.run_writes import delete_run, save_status, save_tally
+from evalhaven.storage.runs import get_run, list_active_runs, list_runs, lock_tally
 from evalhaven.storage.tables import events, output_items
 from tests.unit.storage.stored import (
     FAILED,

@@ -10,7 +10,8 @@ from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.storage.database import Database, is_unavailable
-from evalhaven.storage.evals import get_eval, insert_eval, list_evals
+from evalhaven.storage.eval_writes import insert_eval
+from evalhaven.storage.evals import get_eval, list_evals
 from evalhaven.storage.projects import lock_project
 from tests.unit.storage.stored import make_eval, opened, store_eval
 

@@ -1,1 +1,1 @@
-"""Parts of the plain pages for people; everything that a user or a model wrote is escaped there."""
+"""Parts of the plain pages for people. Everything that a user or a model wrote is escaped here."""

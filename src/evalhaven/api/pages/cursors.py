@@ -30,24 +30,24 @@ class Slice(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where the shown part of a list begins, or ends.
+    """Where the shown part of a list begins or ends.
 
     Attributes:
         after: Id of the object that it follows.
-        before: Id of the object that it stands before; None, like `after`, for the beginning of the list.
+        before: Id of the object that it precedes; None, like `after`, for the beginning of the list.
     """
 
     after: str | None
     before: str | None
 
     def request(self, order: Order) -> PageRequest:
-        """Return what to read; what stands before an object is read backwards from it."""
+        """Return what to read; objects before a given one are read backwards from it."""
         if self.before is None:
             return PageRequest(SHOWN, order, self.after)
         return PageRequest(SHOWN, "asc" if order == "desc" else "desc", self.before)
 
     def slice_of(self, found: Page[T]) -> Slice[T]:
-        """Return what was read as it is to be shown."""
+        """Return what was read in the order in which it is shown."""
         if self.before is not None:
             return Slice(found.objects[::-1], has_before=found.has_more, has_after=True)
         return Slice(found.objects, has_before=self.after is not None, has_after=found.has_more)
@@ -57,7 +57,7 @@ def page_cursor(after: Annotated[str | None, Query()] = None, before: Annotated[
     """Return the cursor of a request.
 
     Raises:
-        InvalidRequestError: It has both.
+        InvalidRequestError: The request has both parameters.
     """
     if after and before:
         raise InvalidRequestError("Give 'after' or 'before', not both.", param="before", code="invalid_cursor")
@@ -70,14 +70,14 @@ CursorOf = Annotated[Cursor, Depends(page_cursor)]
 def more_links(
     address: str, first_id: str, last_id: str, shown: Slice[T], words: tuple[str, str], filters: Mapping[str, str]
 ) -> str:
-    """Return the links to what a page does not show, and words that there is more; nothing where all is shown.
+    """Return a line with links to what a page does not show; empty if it shows everything.
 
     Args:
-        address: Of the page.
+        address: Address of the page.
         first_id: Id of the first object shown.
         last_id: Id of the last one.
-        shown: The part that is shown.
-        words: What the objects before and after are called, such as newer and older.
+        shown: What the page shows.
+        words: Names for the objects before and after, such as newer and older.
         filters: Further parameters of the page.
     """
     sides = [(shown.has_before, "before", first_id, words[0]), (shown.has_after, "after", last_id, words[1])]

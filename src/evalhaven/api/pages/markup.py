@@ -33,12 +33,12 @@ def shown_rate(passed: int, total: int) -> str:
 
 
 def shown_time(at: int) -> str:
-    """Return a Unix second as people read it."""
+    """Return a Unix second as a date and time."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def escaped(value: str) -> str:
-    """Return a text, cut where it is long, that no browser takes for markup."""
+    """Return a text, shortened if it is long, that no browser takes for markup."""
     shown = value if len(value) <= _SHOWN_CHARS else f"{value[:_SHOWN_CHARS]}…"
     return html.escape(shown.encode("utf-8", "replace").decode())
 

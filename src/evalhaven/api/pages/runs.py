@@ -42,7 +42,7 @@ def run_head(run: Run, parent: Eval) -> str:
 
 
 def _unreachable(run: Run) -> list[str]:
-    """Return a sentence for each endpoint that cannot be reached while the run goes on."""
+    """Return a line for each endpoint that cannot be reached while the run goes on."""
     flow = run.flow or {}
     judges = flow.get("judges")
     told: dict[str, None] = {}
@@ -50,7 +50,7 @@ def _unreachable(run: Run) -> list[str]:
         found = calls.get("unreachable") if isinstance(calls, dict) else None
         if isinstance(found, dict) and not run.status.is_final:
             since, reason = cast("tuple[float, str]", (found["since"], found["reason"]))
-            told[f"out of reach since {shown_time(int(since))}, trying on: {escaped(reason)}"] = None
+            told[f"out of reach since {shown_time(int(since))}, still trying: {escaped(reason)}"] = None
     return list(told)
 
 
@@ -84,7 +84,7 @@ def run_troubles(items: list[OutputItem], run: Run) -> str:
         is_clean = run.status is RunStatus.COMPLETED and 0 < run.tally.passed == run.tally.total
         return ("<p>Every item passed.</p>" if is_clean else "") + item_links(run)
     tally = run.tally
-    # An imported run counts as it did elsewhere, whatever came over.
+    # An imported run keeps the counts it had elsewhere, whichever items came over.
     number = max(tally.failed + tally.errored, len(items))
     rest = "" if number == len(items) else f"<p>These are {len(items)} of {number:,}.</p>"
     return f"<h2>First items that did not pass</h2>{items_table(items)}{rest}{item_links(run)}"

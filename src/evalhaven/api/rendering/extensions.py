@@ -1,4 +1,4 @@
-"""What the `evalhaven` keys of responses tell of grades, errors, and the origin of a run's samples."""
+"""What the `evalhaven` keys of responses say about grades, errors, and the origin of a run's samples."""
 
 from dataclasses import asdict
 
@@ -10,7 +10,7 @@ from evalhaven.domain.samples import ItemError, Sample
 
 
 def grade_extension(grade: Grade) -> JsonObject:
-    """Return what the `evalhaven` key of a result tells of a grade; nothing where all is said."""
+    """Return what the `evalhaven` key of a result adds about a grade; empty if there is nothing to add."""
     more: JsonObject = {}
     if grade.judge is not None:
         more["judge"] = grade.judge
@@ -20,7 +20,7 @@ def grade_extension(grade: Grade) -> JsonObject:
         more["unresolved"] = list(grade.unresolved)
     if grade.notes:
         more["notes"] = list(grade.notes)
-    # A fault of the user's code is a score of 0, an error is none; its origin says which.
+    # A fault of the user's code scores 0, an error has no score; the origin tells them apart.
     error = grade.error or grade.fault
     if error is not None:
         more["error"] = error_extension(error)
@@ -34,7 +34,7 @@ def grade_extension(grade: Grade) -> JsonObject:
 
 
 def call_extension(call: Sample) -> JsonObject:
-    """Return what the `evalhaven` key of a result tells of a call to its judge."""
+    """Return what the `evalhaven` key of a result says about the call to its judge."""
     told: JsonObject = {"model": call.model, **call_figures(call)}
     return {**told, "notes": list(call.notes)} if call.notes else told
 
@@ -51,12 +51,12 @@ def call_figures(sample: Sample) -> JsonObject:
 
 
 def error_extension(error: ItemError) -> JsonObject:
-    """Return all that is known of an error; the contract shows its code and message alone."""
+    """Return all that is known about an error; the contract shows its code and message only."""
     return asdict(error)
 
 
 def origin_extension(run: Run, parent: Eval) -> JsonObject:
-    """Return whose samples a run grades, by which criteria, and how often what had no result was executed again."""
+    """Return whose samples a run grades, by which criteria, and how many times it was retried."""
     regrading = run.regrading
     regraded: JsonObject | None = None
     if regrading is not None:

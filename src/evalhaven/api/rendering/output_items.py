@@ -10,18 +10,9 @@ from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import Sample
 
-RESULT_TYPES = {
-    "string_check": "string-check-grader",
-    "text_similarity": "text-similarity-grader",
-    "label_model": "label-model-grader",
-    "score_model": "score-model-grader",
-    "python": "python-grader",
-    "multi": "multi-grader",
-}
-
 
 def output_item_text(item: OutputItem, run: Run, criteria: Criteria) -> str:
-    """Return the JSON text of an output item; the item stands in it as the user wrote it."""
+    """Return the JSON text of an output item; the item is in it as the user wrote it."""
     if item.imported_text is not None:
         return f'{item.imported_text[:-1]},"datasource_item":{item.item_text}}}'
     head = {
@@ -45,7 +36,7 @@ def output_item_text(item: OutputItem, run: Run, criteria: Criteria) -> str:
 def _result(grade: Grade, criterion: Criterion) -> JsonObject:
     result: JsonObject = {
         "name": criterion.id,
-        "type": RESULT_TYPES[criterion.type],
+        "type": f"{criterion.type.replace('_', '-')}-grader",
         "score": grade.score,
         "passed": grade.passed,
         "sample": grade.sample,
@@ -67,7 +58,7 @@ def _sample(sample: Sample, run: Run) -> JsonObject:
 
 
 def _parameters(run: Run) -> JsonObject:
-    """Return the parameters that a run's samples show: what was sent, else what holds without it."""
+    """Return the parameters that a run's samples show: those sent, and defaults for the rest."""
     sent = {key: value for key, value in run.data_source.sampling_params.items() if value is not None}
     shown: JsonObject = {
         "temperature": sent.get("temperature", 1.0),

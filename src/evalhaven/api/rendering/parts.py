@@ -1,4 +1,4 @@
-"""What answers about several resources are made of."""
+"""Parts that the answers about several resources share."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,7 +15,7 @@ def imported_document(imported: ImportedDocument, **more: JsonValue) -> JsonObje
     extension = extension if isinstance(extension, dict) else {}
     told: JsonObject = {"origin": imported.origin, **more}
     if "imported" in extension:
-        # It had been imported by the server it comes from, too.
+        # The server that it comes from had imported it as well.
         told["imported"] = extension["imported"]
     return {**imported.document, "evalhaven": {**extension, "imported": told}}
 
@@ -26,5 +26,5 @@ def shown_error(error: ItemError | None) -> JsonObject | None:
 
 
 def shown_warnings(cautions: Sequence[Caution]) -> list[JsonValue]:
-    """Return what accepted things will not do as their author expects."""
+    """Return what will not work as the author of an accepted object expects."""
     return [asdict(caution) for caution in cautions]

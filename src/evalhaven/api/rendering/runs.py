@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from io import BytesIO
-from uuid import uuid4
 
 from fastapi import Response
 from starlette.responses import StreamingResponse
@@ -24,6 +23,7 @@ from evalhaven.storage.blobs import BlobReader, BlobStore, json_array_blocks, le
 
 _IN_MEMORY_BYTES = 1024 * 1024
 _INLINE_ROWS = "/data_source/source/content"
+_MARK = "\0"  # stands for inline rows until they are spliced in: no JSON text has it other than escaped
 
 
 def report_url(base_url: str, run: Run) -> str:
@@ -61,20 +61,19 @@ class RunRenderer:
     def _response(
         self, opened: Sequence[OpenRun], parent: Eval, join: Callable[[list[str]], str], status: int
     ) -> Response:
-        texts = [(*self._run_text(run, parent, has_rows=rows is not None), rows) for run, rows in opened]
-        text = join([text for text, _, _ in texts])
-        marked = [(mark, rows) for _, mark, rows in texts if rows is not None]
-        if not marked:
+        text = join([self._run_text(run, parent, has_rows=rows is not None) for run, rows in opened])
+        blobs = [rows for _, rows in opened if rows is not None]
+        if not blobs:
             return json_response(text, status)
-        blocks = _spliced(text, marked)
-        if all(isinstance(rows, BytesIO) for _, rows in marked):
+        blocks = _spliced(text, blobs)
+        if all(isinstance(rows, BytesIO) for rows in blobs):
             return Response(b"".join(blocks), status, media_type=JSON_TYPE)
         return StreamingResponse(blocks, status, media_type=JSON_TYPE)
 
     def _open_rows(self, run: Run) -> BlobReader | None:
         """Open a run's inline rows before the response begins, so that a deletion meanwhile cannot cut it short.
 
-        None: it has none, or they are gone or damaged.
+        Returns None if it has none, or if they are gone or damaged.
         """
         if not run.has_inline_rows:
             return None
@@ -84,21 +83,20 @@ class RunRenderer:
             return None
         if length_of(blob) > _IN_MEMORY_BYTES:
             return blob
-        # A page may hold a thousand runs, more than a process may have files open.
+        # A page may hold a thousand runs, more than the files that a process may have open.
         with blob:
             return BytesIO(blob.read())
 
-    def _run_text(self, run: Run, parent: Eval, *, has_rows: bool) -> tuple[str, str]:
-        """Return the JSON text of a run, and the mark that stands in it for the inline rows."""
-        mark = f'"{uuid4().hex}"'
+    def _run_text(self, run: Run, parent: Eval, *, has_rows: bool) -> str:
+        """Return the JSON text of a run, with a placeholder for the inline rows."""
         if run.imported is not None:
             original = run.imported.document.get("report_url")
             document = imported_document(run.imported, report_url=original)
-            return jsontext.render({**document, "report_url": report_url(self._base_url, run)}), mark
-        data_source = run.data_source.with_rows(mark[1:-1]) if has_rows else run.data_source
+            return jsontext.render({**document, "report_url": report_url(self._base_url, run)})
+        data_source = run.data_source.text_with_rows(_MARK) if has_rows else run.data_source.text
         tally = run.tally
         missing_rows = [] if has_rows else self._row_cautions(run)
-        document = {
+        before = {
             "object": "eval.run",
             "id": run.id,
             "eval_id": run.eval_id,
@@ -115,7 +113,8 @@ class RunRenderer:
             },
             "per_model_usage": None if tally.criteria is None else per_model_usage(tally.spending),
             "per_testing_criteria_results": _per_criterion(tally.criteria, run.criteria(parent)),
-            "data_source": data_source.json,
+        }
+        after = {
             "error": shown_error(run.error),
             "metadata": run.metadata,
             "shared_with_openai": False,
@@ -130,10 +129,10 @@ class RunRenderer:
                 **origin_extension(run, parent),
             },
         }
-        return jsontext.render(document), mark
+        return f'{jsontext.render(before)[:-1]},"data_source":{data_source},{jsontext.render(after)[1:]}'
 
     def _row_cautions(self, run: Run) -> list[Caution]:
-        """Say why a run's inline rows are not shown, where they should be: an empty list would look like the truth."""
+        """Say why inline rows are missing that a run should show: an empty list would look like the truth."""
         if not run.has_inline_rows:
             return []
         try:
@@ -161,7 +160,7 @@ def _per_criterion(tallies: Sequence[CriterionTally] | None, criteria: Criteria)
 
 
 def _unresolved_cautions(tally: Tally) -> list[Caution]:
-    """Return that items lacked what criteria name; it follows the count, which falls where a retry mends some."""
+    """Return a warning that placeholders had no value; its count falls if a retry resolves some."""
     if not tally.unresolved:
         return []
     what = "1 item has" if tally.unresolved == 1 else f"{tally.unresolved} items have"
@@ -172,14 +171,14 @@ def _unresolved_cautions(tally: Tally) -> list[Caution]:
     return [Caution("/testing_criteria", message)]
 
 
-def _spliced(text: str, opened: Sequence[tuple[str, BlobReader]]) -> Iterator[bytes]:
-    """Yield a text with each mark replaced by the rows of its blob."""
+def _spliced(text: str, blobs: Sequence[BlobReader]) -> Iterator[bytes]:
+    """Yield a text with each placeholder replaced by the rows of its blob."""
     try:
-        for mark, blob in opened:
-            before, _, text = text.partition(mark)
+        for blob in blobs:
+            before, _, text = text.partition(_MARK)
             yield before.encode()
             yield from json_array_blocks(blob)
         yield text.encode()
     finally:
-        for _, blob in opened:
+        for blob in blobs:
             blob.close()

@@ -11,7 +11,7 @@ _ROLES: tuple[Role, ...] = ("target", "judge")
 
 
 def per_model_usage(spending: Spending) -> list[JsonValue]:
-    """Return one row a resolved model, calls as sampled model and as judge together."""
+    """Return one row per resolved model, which counts its calls as sampled model and as judge together."""
     rows: dict[str, list[int]] = {}
     for usage in spending.usage:
         row = rows.setdefault(usage.model, [0] * 5)
@@ -21,7 +21,7 @@ def per_model_usage(spending: Spending) -> list[JsonValue]:
 
 
 def spending_extension(run: Run) -> JsonObject:
-    """Return what the `evalhaven` key of a run tells of its calls."""
+    """Return what the `evalhaven` key of a run says about its calls."""
     spending = run.tally.spending
     is_spent = bool(spending.usage)
     flow = run.flow or {}
@@ -38,7 +38,7 @@ def spending_extension(run: Run) -> JsonObject:
 
 
 def item_extension(item: OutputItem) -> JsonObject:
-    """Return what the `evalhaven` key of an output item tells of its calls; nothing where no model was called."""
+    """Return what the `evalhaven` key of an output item says about its calls; empty if no model was called."""
     sample = item.sample
     if sample is NO_SAMPLE or sample.recorded_text is not None:
         return {}

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: for whoever keeps the server running."""
+"""`/healthz` and `/readyz`: for those who keep the server running."""
 
 from dataclasses import asdict
 
@@ -15,15 +15,15 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/healthz")
 async def get_health() -> Response:
-    """Say that the process answers."""
+    """Answer that the process is up."""
     return json_response('{"status":"ok"}')
 
 
 @router.get("/readyz")
 async def get_readiness(services: ServicesOf) -> Response:
-    """Say whether work can be done now, and if not, why.
+    """Say whether the server can work now, and if not, why.
 
-    How python graders are isolated is told beside it and decides nothing: all else works without.
+    The answer also says how python graders are isolated. That decides nothing: everything else works without.
     """
     finding = await services.readiness.examine()
     body: JsonObject = {

@@ -31,14 +31,14 @@ _FIRST_FIRST = ("earlier", "later")
 
 @router.get("/")
 async def redirect_to_pages() -> Response:
-    """Lead people to the pages."""
+    """Redirect people to the pages."""
     return RedirectResponse("/ui/")
 
 
 @router.get("/evaluations/{eval_id}")
 @router.get("/evaluation/evals/{eval_id}")
 async def redirect_hosted_link(eval_id: str, run_id: Annotated[str | None, Query()] = None) -> Response:
-    """Lead the hosted dashboard's links, with a new host, to the page of the same eval or run."""
+    """Redirect the hosted dashboard's links, with a new host, to the page of the same eval or run."""
     tail = "" if run_id is None else f"/runs/{quote(run_id, safe='')}"
     return RedirectResponse(f"/ui/evals/{quote(eval_id, safe='')}{tail}")
 
@@ -134,7 +134,7 @@ async def show_items(
     cursor: CursorOf,
     status: Annotated[Literal["pass", "fail", "error"] | None, Query()] = None,
 ) -> Response:
-    """Show the output items of a run, all or those of one status, in the order in which they ended."""
+    """Show the output items of a run, all or those of one status, in the order of their completion."""
     wanted = None if status is None else ITEM_STATUS_FILTERS[status]
     async with services.database.read() as tx:
         try:
@@ -169,7 +169,7 @@ def _more(
 
 
 def _nothing(cursor: Cursor, none: str) -> str:
-    """Return what to say of a page without objects: the list may have ended where its cursor points."""
+    """Return the text of a page without objects: the list may have ended at its cursor."""
     return none if cursor == Cursor(None, None) else "<p>There are no more.</p>"
 
 

@@ -1,14 +1,14 @@
-"""What a judge answered: the JSON object that it was asked for, or what stands in its place beyond doubt.
+"""What a judge answered: the JSON object that it was asked for, or what clearly replaces it.
 
-An answer is read in this order, and the first reading that gives a result holds:
+An answer is read in this order, and the first reading that gives a result counts:
 
 1. the whole answer is a JSON object whose `result` has the form;
-2. the whole answer is such a result by itself, or spelled as a text;
+2. the whole answer is such a result alone, or the same as text;
 3. one block between fences, or one object within other words, is an answer of the first kind.
 
 Two objects that both hold a result are no answer: which one counts would be a guess.
 
-JSON may have line breaks and tabs in its strings as they are, which it forbids and models write all the same.
+Strings in the JSON may hold raw line breaks and tabs: JSON forbids them, but models write them all the same.
 """
 
 import json
@@ -32,7 +32,7 @@ _WHITE_SPACE = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _OTHER_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 ReadFrom = Literal["json", "text", "reasoning"]
-"""Whether an answer was what was asked for, or the result was found in it, or in the reasoning instead of it."""
+"""Whether the answer was as asked for, or the result was found inside it, or in the reasoning instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Reading:
     """The result of an answer, and how it was read.
 
     Attributes:
-        is_unescaped: Whether strings of its JSON had line breaks or tabs in them as they are.
+        is_unescaped: Whether strings of its JSON held raw line breaks or tabs.
     """
 
     result: float | str
@@ -49,11 +49,11 @@ class Reading:
 
 
 def read_answer(text: str, form: Form) -> Reading | None:
-    """Return the result that an answer gives; None where it gives none beyond doubt.
+    """Return the result that an answer gives; None if it gives none without doubt.
 
     Args:
         text: The answer.
-        form: Of the result.
+        form: The form of the result.
     """
     if len(text) > _MOST_CHARS:
         return None
@@ -67,19 +67,19 @@ def read_answer(text: str, form: Form) -> Reading | None:
 
 
 def read_reasoning(text: str, form: Form) -> Reading | None:
-    """Return the result that a judge gave where it should have thought only; None where it may be a draft.
+    """Return a result that a judge gave in its reasoning; None if it may be a draft.
 
     The whole text, or the one block between fences in it, has to be the object that was asked for.
 
     Args:
         text: Its reasoning, instead of an answer.
-        form: Of the result.
+        form: The form of the result.
     """
     if len(text) > _MOST_CHARS:
         return None
     found, is_unescaped = _parsed(text.strip())
     blocks = _FENCED.findall(text)
-    if found is None and len(blocks) == 1 and text.count(_FENCE) == 2:  # noqa: PLR2004 - where it begins and ends
+    if found is None and len(blocks) == 1 and text.count(_FENCE) == 2:  # noqa: PLR2004 - its beginning and its end
         found, is_unescaped = _parsed(blocks[0])
     result = form.accept(found.get("result")) if isinstance(found, dict) else None
     return None if result is None else Reading(result, "reasoning", is_unescaped)
@@ -114,7 +114,7 @@ def _spelled(value: JsonValue, form: Form) -> float | str | None:
 
 
 def _parsed(text: str) -> tuple[JsonValue, bool]:
-    """Return a JSON text's value, None where it is none, and whether its strings had to be mended."""
+    """Return the value of a JSON text, None if it is not JSON, and whether its strings had to be repaired."""
     try:
         return parse_received(text), False
     except InvalidJsonError:
@@ -126,7 +126,7 @@ def _parsed(text: str) -> tuple[JsonValue, bool]:
 
 
 def _objects_in(text: str) -> list[tuple[JsonValue, bool]]:
-    """Return the JSON objects that stand within other words, and of each whether its strings had to be mended."""
+    """Return the JSON objects among other words, each with whether its strings had to be repaired."""
     objects: list[tuple[JsonValue, bool]] = []
     at, tries = text.find("{"), 0
     while at >= 0 and tries < _MOST_OBJECTS:
@@ -138,12 +138,12 @@ def _objects_in(text: str) -> list[tuple[JsonValue, bool]]:
             value, end, is_unescaped = found
             objects.append((value, is_unescaped))
         at = text.find("{", end)
-    # Of so many braces it is not known what those hold that were not looked at.
+    # With so many braces, nobody knows what the unread ones hold.
     return objects if at < 0 else []
 
 
 def _object_at(text: str, at: int) -> tuple[JsonValue, int, bool] | None:
-    """Return the object that begins at a brace, where it ends, and whether its strings had to be mended."""
+    """Return the object that begins at a brace, where it ends, and whether its strings had to be repaired."""
     for decoder in (_DECODER, _LENIENT_DECODER):
         with suppress(ValueError, RecursionError):
             value, end = cast("tuple[JsonValue, int]", decoder.raw_decode(text, at))

@@ -18,10 +18,10 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a result comes to.
+    """What a result means for the grade.
 
     Attributes:
-        score: Inside the range.
+        score: A number inside the range.
         passed: Whether the criterion holds.
         notes: What to know about the score.
     """
@@ -46,15 +46,15 @@ class Form(Protocol):
         ...
 
     def accept(self, value: JsonValue) -> float | str | None:
-        """Return a JSON value as a result; None where it is none."""
+        """Return a JSON value as a result; None if it is not one."""
         ...
 
     def accept_text(self, text: str) -> float | str | None:
-        """Return a text as a result, however a model may have spelled it; None where it is none."""
+        """Return a text as a result, however the model spelled it; None if it is not one."""
         ...
 
     def judge(self, result: float | str) -> Verdict:
-        """Return what an accepted result comes to."""
+        """Return what an accepted result means for the grade."""
         ...
 
 
@@ -67,9 +67,9 @@ class ScoreForm:
         """Describe a score.
 
         Args:
-            lowest: Least score; what is below counts as it.
-            highest: Greatest score, alike.
-            threshold: Least score that passes.
+            lowest: Lowest score; anything below counts as this.
+            highest: Highest score; anything above counts as this.
+            threshold: Lowest score that passes.
         """
         self._lowest = lowest
         self._highest = highest
@@ -77,12 +77,12 @@ class ScoreForm:
 
     @property
     def answer_format(self) -> JsonObject:
-        """Return what is asked for; the range stands in words, because strict schemas know no bounds everywhere."""
+        """Return what is asked for; the range is in words, because not every strict schema can have bounds."""
         told = f"The score of the response, a number from {self._lowest:g} to {self._highest:g}, both included."
         return _answer_format("float_score_classification", {"type": "number", "description": told})
 
     def accept(self, value: JsonValue) -> float | str | None:
-        """Return a finite number; true and false are none."""
+        """Return a finite number; true and false are not numbers."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         try:
@@ -103,7 +103,7 @@ class ScoreForm:
 
 
 class LabelForm:
-    """One of some labels."""
+    """One of several labels."""
 
     noun = "label"
 
@@ -112,7 +112,7 @@ class LabelForm:
 
         Args:
             labels: Those to choose from.
-            passing: Those of them that pass.
+            passing: Those that pass.
         """
         self._labels = tuple(dict.fromkeys(labels))
         self._passing = frozenset(passing)
@@ -130,7 +130,7 @@ class LabelForm:
         return value if isinstance(value, str) and value in self._labels else None
 
     def accept_text(self, text: str) -> float | str | None:
-        """Return the label that a text is; upper and lower case count only where labels differ in nothing else."""
+        """Return the label that a text names; case counts only if labels differ in nothing else."""
         if text in self._labels:
             return text
         alike = [label for label in self._labels if label.strip().casefold() == text.strip().casefold()]

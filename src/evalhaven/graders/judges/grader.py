@@ -43,9 +43,9 @@ class Judge:
         """Ask nothing yet.
 
         Args:
-            criterion: Its name.
-            model: Whom to ask.
-            form: Of the answer.
+            criterion: Name of the criterion.
+            model: The model to ask.
+            form: The form of the answer.
             params: The criterion's `sampling_params` as sent.
         """
         self._criterion = criterion
@@ -60,11 +60,11 @@ class Judge:
 
     @property
     def caution(self) -> str | None:
-        """Return what is asked otherwise than usual because of the endpoint, if anything."""
+        """Return what is asked differently because of the endpoint, if anything."""
         return " ".join(self._model.adaptations) or None
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
-        """Ask the model; a placeholder without a value leaves nothing in the question, and is named in the grade."""
+        """Ask the model; a placeholder without a value becomes empty in the question and is named in the grade."""
         answer = await self._model.ask(namespaces)
         sample = answer.sample
         if sample.error is not None:
@@ -75,11 +75,11 @@ class Judge:
         if reading is not None:
             return self._concluded(answer, reading)
         if problem is None and sample.finish_reason == "stop":
-            # What was cut off or filtered may be a draft.
+            # An answer that was cut off or filtered may be a draft.
             reading = read_reasoning(sample.reasoning, self._form)
         if reading is None:
             return self._errored(answer, problem or self._unreadable(text))
-        # The answer that is remembered has no reasoning.
+        # The cached answer has no reasoning.
         said = [{**message, "reasoning_content": sample.reasoning} for message in _messages(sample)[:1]]
         sample = replace(sample, request_hash=None, output=list[JsonValue](said))
         return self._concluded(replace(answer, sample=sample), reading)
@@ -111,13 +111,13 @@ class Judge:
             error=error,
             sample=shown_call(sample, self._params, error),
             notes=_NOTES[answer.asked_for],
-            # An answer that is none must not be the answer of the next attempt.
+            # An unusable answer must not be served from the cache to the next attempt.
             calls=(replace(sample, request_hash=None),),
             judge={"asked_for": answer.asked_for, "result": None, "read_from": None},
         )
 
     def _problem(self, sample: Sample) -> ItemError | None:
-        """Return why an answer is not even looked into."""
+        """Return why an answer is not read at all."""
         refusal = next((str(each["refusal"]) for each in _messages(sample) if each.get("refusal")), None)
         if refusal is not None:
             return self._error("judge_refused", f"refused: {_shortened(refusal)}", retryable=False)
@@ -142,7 +142,7 @@ def open_score_model(criterion: EvalGraderScoreModel, facilities: Facilities) ->
     Raises:
         UnsupportedGraderError: No models can be asked here.
         UnknownModelError: No endpoint serves its model.
-        UnsupportedRequestError: The endpoint that does cannot be asked so.
+        UnsupportedRequestError: That endpoint cannot be asked this way.
     """
     lowest, highest = criterion.range or _DEFAULT_RANGE
     threshold = criterion.pass_threshold
@@ -156,7 +156,7 @@ def open_label_model(criterion: EvalGraderLabelModel, facilities: Facilities) ->
     Raises:
         UnsupportedGraderError: No models can be asked here.
         UnknownModelError: No endpoint serves its model.
-        UnsupportedRequestError: The endpoint that does cannot be asked so.
+        UnsupportedRequestError: That endpoint cannot be asked this way.
     """
     return _open(criterion, LabelForm(criterion.labels, criterion.passing_labels), facilities)
 

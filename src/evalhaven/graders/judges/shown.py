@@ -9,7 +9,7 @@ _LIMITS = ("max_completions_tokens", "max_completion_tokens")
 def shown_call(sample: Sample, params: JsonObject, error: ItemError | None) -> JsonObject:
     """Return a call as `results[].sample` shows it.
 
-    Source: recorded result of a score model; the order of its keys too. Parameters are the values sent, else what
+    Source: recorded result of a score model; the order of its keys too. Parameters are those sent, or else what
     holds without them.
 
     Args:

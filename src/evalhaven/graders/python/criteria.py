@@ -1,4 +1,4 @@
-"""Where the python graders stand among testing criteria: by themselves, and as parts of a multi grader."""
+"""Where python graders occur in testing criteria: on their own, and as parts of a multi grader."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def python_criteria(criteria: Iterable[AnyGrader | Unparsed]) -> Iterator[Python
 
 
 def python_graders_in(grader: AnyGrader, path: Path) -> Iterator[PythonCriterion]:
-    """Yield a grader if it is a python grader, and those among its parts.
+    """Yield a grader if it is a python grader, and the python graders among its parts.
 
     Args:
         grader: The grader.

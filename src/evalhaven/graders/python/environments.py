@@ -1,4 +1,4 @@
-"""What python graders can import: environments of libraries, one a directory, beside the standard library."""
+"""What python graders can import: the standard library and environments of libraries, one directory each."""
 
 import os
 import re
@@ -12,10 +12,10 @@ from evalhaven.sandbox.environment import Environment
 
 STANDARD_LIBRARY = "standard library"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NLTK_LOOKUP = "NLTK Downloader"  # in what nltk raises for a corpus that it does not find
+_NLTK_LOOKUP = "NLTK Downloader"  # in the error that nltk raises if it does not find a corpus
 _NO_MODULE = re.compile(r"No module named '(\w+)")
 _SYSTEM_DIRECTORIES = (Path("/usr/local/bin"), Path("/usr/bin"))
-_PUBLIC = 0o005  # what a directory must allow users that neither own it nor are of its group
+_PUBLIC = 0o005  # what a directory must allow users who neither own it nor belong to its group
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class LibraryEnvironment:
     Attributes:
         tag: Its name, which an `image_tag` selects.
         directory: A virtual environment.
-        packages: Where its libraries stand; None where they are for another version of Python.
+        packages: Where its libraries are; None if they are for another version of Python.
     """
 
     tag: str
@@ -56,7 +56,7 @@ class Selection:
 
 
 class Environments:
-    """The environments of a directory; looked for anew each time, so that one just installed is found."""
+    """The environments of a directory; it is read anew each time, so a new one is found."""
 
     def __init__(self, directory: Path, nltk_data: Path | None = None) -> None:
         """Read nothing yet.
@@ -80,7 +80,7 @@ class Environments:
         return found
 
     def select(self, image_tag: str | None = None) -> Selection:
-        """Return the environment of an `image_tag`; without one the default image's, else the newest there is."""
+        """Return the environment of an `image_tag`; without a tag, the default image's, else the newest."""
         usable = {each.tag: each for each in self.installed() if each.packages is not None}
         wanted = image_tag or DEFAULT_IMAGE
         chosen = usable.get(wanted) or (usable[max(usable)] if usable else None)
@@ -95,10 +95,10 @@ class Environments:
         return Selection(name, Environment(interpreter(), paths, self.nltk_data), caution)
 
     def cure_of(self, selection: Selection, message: str) -> str | None:
-        """Return how to bring what the hosted image has and is missing here; None where an error is not about that.
+        """Return how to install what the hosted image has and this server has not; None if the error is not about that.
 
         Args:
-            selection: What the grader had.
+            selection: What the grader could import.
             message: The error's text.
         """
         if _NLTK_LOOKUP in message:
@@ -130,7 +130,7 @@ def install_cure(image_tag: str | None) -> str:
 
 
 def module_distributions() -> dict[str, str]:
-    """Return which distribution of the known images has which module."""
+    """Return the distribution of each module in the known images."""
     return {
         image.modules.get(distribution, distribution): distribution
         for image in IMAGES.values()
@@ -141,8 +141,8 @@ def module_distributions() -> dict[str, str]:
 def interpreter() -> Path:
     """Return the interpreter that graders run on: that of this process, without its virtual environment.
 
-    Where root keeps it closed to other users, the system's own of the same version takes its place: without namespaces
-    a host of a server that runs as root could not read it.
+    If root keeps it closed to other users, the system's own of the same version takes its place: without namespaces
+    a host could not read it if the server runs as root.
     """
     own = Path(sys.executable).resolve()
     if sys.platform == "win32" or os.geteuid() != 0 or closed_directory(own) is None:
@@ -152,7 +152,7 @@ def interpreter() -> Path:
 
 
 def python_directory() -> str:
-    """Return how the library directory of this version of Python is called."""
+    """Return the name of the library directory of this version of Python."""
     return f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 

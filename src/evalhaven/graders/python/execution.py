@@ -1,4 +1,4 @@
-"""The place where python graders of all runs are executed: one pool of hosts, opened when the first one comes."""
+"""The place where python graders of all runs are executed: one pool of hosts, opened for the first of them."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class PythonExecution:
-    """Executes python graders; `serve` has to run as long as they are open."""
+    """Executes python graders; `serve` must run while they are open."""
 
     def __init__(
         self, choice: IsolationChoice, environments: Environments, hosts: int, limits: Limits = DEFAULT_LIMITS
@@ -57,7 +57,7 @@ class PythonExecution:
         return await self._choice.choose()
 
     async def describe(self, criteria: Iterable[PythonCriterion]) -> JsonObject:
-        """Return how graders are isolated and what they can import, as a run tells it."""
+        """Return how graders are isolated and what they can import, in the form that a run shows."""
         names = {self.environments.select(criterion.image_tag).name for criterion in criteria}
         return {**told(await self.isolation()), "environments": list[JsonValue](sorted(names))}
 

@@ -1,4 +1,4 @@
-"""`python`: what the user's `grade(sample, item)` returns, computed in a sandbox; passed from the threshold on."""
+"""`python`: what the user's `grade(sample, item)` returns, computed in a sandbox; the threshold passes."""
 
 from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
@@ -17,14 +17,14 @@ from evalhaven.wire.graders import EvalGraderPython
 
 DEFAULT_PASS_THRESHOLD = 0.5
 _ABREAST = 256  # items under way, so that a host never waits for its next call
-# What the user's code did of its own accord scores 0, as the hosted API does it; all else is no conclusion.
+# A failure of the user's own code scores 0, as in the hosted API; any other failure gives no score.
 _FAULTS: frozenset[ErrorKind] = frozenset({"exception", "invalid_result", "import"})
-# What may well go better another time: a host that was killed, or that could not be started.
+# Failures that may not recur: a host was killed, or could not be started.
 _PASSING: frozenset[ErrorKind] = frozenset({"crashed", "unavailable"})
 
 
 class PythonGrader:
-    """A `python` criterion; a context manager, whose sandbox is open inside it."""
+    """A `python` criterion; a context manager that holds its sandbox open."""
 
     concurrency = _ABREAST
     waits = True
@@ -37,7 +37,7 @@ class PythonGrader:
             execution: Where it is executed.
 
         Raises:
-            UnsupportedGraderError: There is no such place.
+            UnsupportedGraderError: Python is not executed here.
         """
         if execution is None:
             raise UnsupportedGraderError(f"Testing criterion {criterion.name!r} is Python, which is not executed here.")
@@ -54,14 +54,14 @@ class PythonGrader:
         """Open the sandbox.
 
         Raises:
-            UnsupportedGraderError: The source is no grader, or no isolation is available here.
+            UnsupportedGraderError: The source is not a grader, or no isolation is available here.
         """
         try:
             problem = await self._execution.checker.find_problem([self._source])
         except UnansweredError as error:
             raise UnsupportedGraderError(f"Testing criterion {self._name!r} cannot be executed now: {error}") from error
         if problem is not None:
-            # Only criteria that were imported can be so: those sent here were checked.
+            # This can only be an imported criterion: those sent here were checked.
             raise UnsupportedGraderError(
                 f"Testing criterion {self._name!r} cannot be executed: its 'source' {problem}."
             )
@@ -80,7 +80,7 @@ class PythonGrader:
 
     @property
     def caution(self) -> str | None:
-        """Return what the run should warn of."""
+        """Return what the run should warn about."""
         return " ".join(self._cautions) or None
 
     async def grade(self, namespaces: Mapping[str, JsonValue]) -> Grade:
@@ -88,13 +88,13 @@ class PythonGrader:
         return self.conclude(await self.begin(namespaces))
 
     def begin(self, namespaces: Mapping[str, JsonValue]) -> Awaitable[Reply]:
-        """Call `grade(sample, item)`; without a sample it gets an empty object, for it is always one."""
+        """Call `grade(sample, item)`; if there is no sample, it gets an empty object."""
         if self._grader is None:
             raise RuntimeError("a python grader is used before it is opened")
         return self._grader.begin(namespaces.get("sample", {}), namespaces["item"])
 
     def conclude(self, reply: Reply) -> Grade:
-        """Return the grade of a reply."""
+        """Return the grade for a reply."""
         if reply.error is None and reply.score is not None:
             return Grade(score=reply.score, passed=reply.score >= self._threshold, output=reply.output)
         return self._without_score(reply)
@@ -103,7 +103,7 @@ class PythonGrader:
         kind = reply.error or "protocol"
         cure = self._execution.environments.cure_of(self._selection, reply.message)
         if cure is not None:
-            # What this server lacks says nothing about the sample.
+            # What is missing on this server says nothing about the sample.
             error = ItemError("grader_import", f"{reply.message.rstrip()}\n{cure}", "sandbox")
             return Grade(0.0, passed=False, error=error, output=reply.output)
         code = f"grader_{kind}"

@@ -1,4 +1,4 @@
-"""Making an environment for python graders: a virtual environment of wheels alone, no build of which is executed."""
+"""Making an environment for python graders: a virtual environment made of wheels only, so that no build is executed."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ class PackageSource:
 
     Attributes:
         find_links: Directories or addresses with wheels.
-        no_index: Whether nothing but those is asked.
+        no_index: Whether to use only those.
     """
 
     find_links: Sequence[str] = ()
@@ -41,11 +41,11 @@ class PackageSource:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """A library that is not what the image has.
+    """A library that differs from the image.
 
     Attributes:
         wanted: The version of the image.
-        found: The version that is installed; None without any.
+        found: The version that is installed; None if none is.
     """
 
     name: str
@@ -71,17 +71,17 @@ def install_environment(
 ) -> list[Deviation]:
     """Make the environment of an image, or make it anew, and return what differs from the image.
 
-    A library without a wheel of the image's version comes in another version, or not at all. The old environment
-    stays until the new one is whole.
+    A library without a wheel of the image's version is installed in another version, or left out. The old environment
+    stays until the new one is complete.
 
     Args:
-        environments: Where environments stand.
-        tag: Which image.
+        environments: Where environments are.
+        tag: The image.
         source: Where wheels come from.
         say: Told of each step.
 
     Raises:
-        InstallError: There is no such image, nothing could be installed, or the directory cannot be written.
+        InstallError: The image is unknown, nothing could be installed, or the directory cannot be written.
     """
     image = IMAGES.get(tag)
     if image is None:
@@ -111,7 +111,7 @@ def _install(image: Image, directory: Path, source: PackageSource, say: Callable
         problem = _pip(directory, ["install", *(f"{name}=={version}" for name, version in exact.items())], source)
         if problem is None:
             break
-        # pip names the first one that it cannot find, and stops there.
+        # pip names the first library that it cannot find, and stops.
         lacking = [name for name in exact if f"No matching distribution found for {name}==" in problem]
         if not lacking:
             raise InstallError(f"The libraries cannot be installed: {problem}")
@@ -131,7 +131,7 @@ def _install(image: Image, directory: Path, source: PackageSource, say: Callable
 
 
 def _pip(directory: Path, arguments: Sequence[str], source: PackageSource) -> str | None:
-    """Run a command of pip for an environment; return the end of what it complained about, None when all went well."""
+    """Run a command of pip for an environment; return the end of its complaints, None if it succeeded."""
     into = ["--python", str(directory / "bin" / "python")]
     command = [sys.executable, "-m", "pip", *into, "--disable-pip-version-check", "--no-input", "--quiet", arguments[0]]
     command += ["--only-binary", ":all:", *source.options(), *arguments[1:]]
@@ -150,7 +150,7 @@ def _pip(directory: Path, arguments: Sequence[str], source: PackageSource) -> st
 
 
 def _make_readable(directory: Path) -> None:
-    """Let every user read it: hosts of a server that runs as root have users of their own."""
+    """Let every user read an environment: the hosts of a server that runs as root have users of their own."""
     for path in (directory, *directory.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))

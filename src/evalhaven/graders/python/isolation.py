@@ -1,4 +1,4 @@
-"""How python graders are isolated on this machine: found out once, by starting a canary host in each tier."""
+"""How python graders are isolated on this machine: determined once, by starting a canary host in each tier."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ class IsolationChoice:
         """Choose nothing yet.
 
         Args:
-            wanted: The only tier that will do; None takes the first that holds.
+            wanted: The only tier that will do; None for the first that works.
             environments: What graders can import; the canary imports from it too.
             canaries: Files that graders must not be able to open.
         """
@@ -37,11 +37,11 @@ class IsolationChoice:
 
     @property
     def chosen(self) -> Isolation | None:
-        """Return what was chosen; None where nobody asked yet, or it is being tried."""
+        """Return what was chosen; None if nobody has asked, or it is being tried."""
         return self._chosen
 
     async def choose(self) -> Isolation:
-        """Return how graders are isolated; its tier is None where nothing holds."""
+        """Return how graders are isolated; its tier is None if none works."""
         async with self._choosing:
             if self._chosen is None:
                 self._chosen = await self._try()
@@ -52,7 +52,7 @@ class IsolationChoice:
         try:
             return await choose_isolation(self.wanted, self._environments.select().sandboxed, self.canaries)
         except Exception as error:
-            # Whatever is wrong with the sandbox, everything but python graders goes on.
+            # Whatever is wrong with the sandbox, everything but python graders keeps working.
             structlog.get_logger("evalhaven").exception("grader_sandbox_failed")
             reason = f"trying it failed with {type(error).__name__}: {error}"
             return Isolation(None, {self.wanted or Tier.FULL: reason})
@@ -79,7 +79,7 @@ def refusal(isolation: Isolation) -> str:
 
 
 def told(isolation: Isolation) -> JsonObject:
-    """Return the tier and why others were passed over, as a JSON object."""
+    """Return the tier and why others were rejected, as a JSON object."""
     return {
         "tier": None if isolation.tier is None else str(isolation.tier),
         "rejected": {str(tier): reason for tier, reason in isolation.rejected.items()},

@@ -18,7 +18,7 @@ from evalhaven.graders.python import source_check_main
 _TIMEOUT_S = 120.0
 _PAUSES_S = (0.1, 1.0, 3.0)
 _CHILDREN = 2
-# Last in the path, so that nothing there stands before the standard library.
+# Last in the path, so that nothing there shadows the standard library.
 _PROGRAM = f"""
 import sys
 sys.path.append({str(Path(evalhaven.__file__).parents[1])!r})
@@ -29,11 +29,11 @@ main()
 
 @dataclass(frozen=True, slots=True)
 class SourceProblem:
-    """Why a source is no grader.
+    """Why a source is not a grader.
 
     Attributes:
         index: Which of the sources.
-        line: 1-based line; None where the problem has none.
+        line: 1-based line; None if the problem has none.
         message: Follows the name of the parameter, without a full stop.
     """
 
@@ -62,7 +62,7 @@ class SourceChecker:
         """Return what is wrong with the first source that cannot be a grader, or None.
 
         Raises:
-            UnansweredError: The child that compiles them was killed again and again.
+            UnansweredError: The child that compiles them was killed repeatedly.
         """
         if not sources:
             return None
@@ -81,7 +81,7 @@ class SourceChecker:
         return SourceProblem(len(lines), None, f"{took} to compile: make it shorter or simpler")
 
     async def _patient_answers(self, request: bytes, sources: int) -> tuple[list[bytes], bool]:
-        """Return what `_answers` does; a child that somebody else killed says nothing about its sources."""
+        """Return what `_answers` does; try again if the child was killed, which says nothing about its sources."""
         for pause_s in (*_PAUSES_S, None):
             lines, is_late, was_killed = await self._answers(request)
             if is_late or not was_killed or len(lines) == sources:
@@ -94,7 +94,7 @@ class SourceChecker:
         )
 
     async def _answers(self, request: bytes) -> tuple[list[bytes], bool, bool]:
-        """Return the complete lines that the child wrote, whether it was given no more time, and whether it was killed.
+        """Return the complete lines that the child wrote, whether its time ran out, and whether it was killed.
 
         A source that takes too long or crashes the compiler ends the child by other signals than a kill.
         """
@@ -120,4 +120,4 @@ async def _send(child: anyio.abc.Process, request: bytes) -> None:
             await child.stdin.send(request)
             await child.stdin.aclose()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # It ended early; what it wrote tells how far it came.
+            return  # It ended early; what it wrote tells how far it got.

@@ -1,8 +1,8 @@
 """The child that compiles sources of python graders, and executes none of them; started by `source_check` alone.
 
-It needs the standard library only, and starts without any other package in reach. It reads a JSON list of sources from
+It needs only the standard library, and starts with no other package in reach. It reads a JSON list of sources from
 standard input and writes one line of JSON for each: null, or `[line, message]` of what is wrong. A parser that is
-driven to its limits may crash or take memory and time without end; here that ends this child, and the number of lines
+driven to its limits may crash or use endless memory and time; here that ends this child, and the number of lines
 tells which source did it.
 """
 
@@ -22,7 +22,7 @@ _PARAMETERS = ["sample", "item"]
 _CURE = "define `def grade(sample, item):` at the top level; whatever other parameters it has need defaults"
 
 Problem = tuple[int | None, str]
-"""The line, where there is one, and what is wrong."""
+"""The line, if there is one, and what is wrong."""
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def find_problem(source: str) -> Problem | None:
     except (RecursionError, MemoryError):
         return None, "is nested too deeply or too complex to be compiled: make it simpler"
     except ValueError as error:
-        # U+0000, and text that is no Unicode.
+        # U+0000, and text that is not Unicode.
         return None, f"is not valid Python: {error}"
     found = [node for node in _statements(tree.body) if _binds_grade(node)]
     if not found:
@@ -56,7 +56,7 @@ def _problem_of(node: ast.stmt) -> Problem | None:
     if isinstance(node, ast.AsyncFunctionDef):
         return node.lineno, f"defines 'grade' as a coroutine, which no call waits for: {_CURE}"
     if not isinstance(node, ast.FunctionDef):
-        return node.lineno, f"makes 'grade' something else than a function: {_CURE}"
+        return node.lineno, f"makes 'grade' something other than a function: {_CURE}"
     given = node.args
     names = [parameter.arg for parameter in (*given.posonlyargs, *given.args)]
     needed = names[len(_PARAMETERS) : len(names) - len(given.defaults)]
@@ -67,7 +67,7 @@ def _problem_of(node: ast.stmt) -> Problem | None:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements that are executed at the top level, those in `if`, `try` and the like too."""
+    """Yield the statements that are executed at the top level, including those in `if`, `try` and the like."""
     pending = body[::-1]
     while pending:
         statement = pending.pop()
@@ -99,7 +99,7 @@ def _limit(parent_pid: int) -> None:
         import resource  # noqa: PLC0415 - not on every platform
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        with contextlib.suppress(ValueError, OSError):  # not everywhere can memory be limited
+        with contextlib.suppress(ValueError, OSError):  # memory cannot be limited everywhere
             resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
 
 

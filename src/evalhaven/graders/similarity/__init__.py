@@ -1,1 +1,1 @@
-"""How alike two texts are: one pure function a metric, each with its source."""
+"""How alike two texts are: one pure function per metric, each with its source."""

@@ -10,14 +10,14 @@ import math
 from evalhaven.graders.similarity.ngrams import count_all, count_shared
 
 _LONGEST_NGRAM = 4
-_SMALL_COUNT = 0.1  # what method 1 puts in the place of no match
+_SMALL_COUNT = 0.1  # what method 1 uses if nothing matches
 
 
 def bleu(text: str, reference: str) -> float:
-    """Return the geometric mean of the precisions of 1- to 4-grams, less the penalty for a short text.
+    """Return the geometric mean of the precisions of 1- to 4-grams, reduced by the penalty for a short text.
 
     Args:
-        text: What is judged; tokens are what white space divides, case kept.
+        text: What is judged; tokens are split at white space, and case counts.
         reference: What it should be.
     """
     tokens, expected = text.split(), reference.split()

@@ -9,10 +9,10 @@ _NGRAMS = (1, 2, 3, 4)
 
 
 def gleu(text: str, reference: str) -> float:
-    """Return the smaller one of precision and recall over all 1- to 4-grams.
+    """Return the smaller of precision and recall over all 1- to 4-grams.
 
     Args:
-        text: What is judged; tokens are what white space divides, case kept.
+        text: What is judged; tokens are split at white space, and case counts.
         reference: What it should be.
     """
     tokens, expected = text.split(), reference.split()

@@ -1,7 +1,7 @@
 """METEOR of one sentence against one reference, by NLTK.
 
 Lavie, Agarwal: METEOR: an Automatic Metric for MT Evaluation with High Levels of Correlation with Human Judgments, WMT
-2007. Words match when they are equal, have one stem (Porter), or are synonyms in WordNet, regardless of case.
+2007. Words match if they are equal, share a stem (Porter), or are synonyms in WordNet, regardless of case.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ class _NoSynonyms:
 
 
 def meteor(text: str, reference: str, wordnet: Path | None) -> float:
-    """Return the weighted mean of precision and recall of words, less the penalty for words in another order.
+    """Return the weighted mean of precision and recall of words, reduced by the penalty for a different word order.
 
     Args:
-        text: What is judged; tokens are what white space divides.
+        text: What is judged; tokens are split at white space.
         reference: What it should be.
         wordnet: The directory or archive of WordNet; None leaves synonyms out.
     """

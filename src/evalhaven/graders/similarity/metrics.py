@@ -12,12 +12,12 @@ from evalhaven.graders.similarity.rouge import rouge_l, rouge_n
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric and its cost, measured with many short words, which cost most.
+    """A metric and its cost, measured with many short words, the most expensive case.
 
     Attributes:
         score: The function; of the text and its reference.
         us_a_char: Microseconds for each character of both.
-        us_a_pair: Microseconds for each pair of a character of one with one of the other.
+        us_a_pair: Microseconds for each pair of a character of one text with a character of the other.
     """
 
     score: Callable[[str, str], float]
@@ -25,7 +25,7 @@ class Metric:
     us_a_pair: float = 0.0
 
     def cost_us(self, text: str, reference: str) -> float:
-        """Return about how many microseconds the metric takes of these texts."""
+        """Return about how many microseconds the metric takes for these texts."""
         length, expected = len(text), len(reference)
         return self.us_a_char * (length + expected) + self.us_a_pair * length * expected
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 
 
 def count_shared(tokens: Sequence[str], others: Sequence[str], n: int) -> int:
-    """Return how many n-grams two lists share, each as often as it occurs in both."""
+    """Return how many n-grams two lists share; a repeated one counts as many times as both have it."""
     if len(tokens) < n or len(others) < n:
         return 0
     left = Counter(_ngrams_of(tokens, n))
     find = left.get
     shared = 0
-    # Crossing off what was found needs one dictionary and no second pass.
+    # Crossing off matches needs one dictionary and no second pass.
     for ngram in _ngrams_of(others, n):
         count = find(ngram)
         if count:
@@ -26,5 +26,5 @@ def count_all(tokens: Sequence[str], n: int) -> int:
 
 
 def _ngrams_of(tokens: Sequence[str], n: int) -> Iterable[str | tuple[str, ...]]:
-    """Return each run of `n` tokens; single tokens stand for themselves."""
+    """Return each sequence of `n` tokens; for `n` = 1, the tokens themselves."""
     return tokens if n == 1 else zip(*(tokens[start:] for start in range(n)), strict=False)

@@ -43,7 +43,7 @@ def _tokens_of(text: str) -> list[str]:
 
 
 def _f_measure(shared: int, given: int, expected: int) -> float:
-    """Return the harmonic mean of `shared / given` and `shared / expected`; 0 where nothing is shared."""
+    """Return the harmonic mean of `shared / given` and `shared / expected`; 0 if nothing is shared."""
     if shared == 0:
         return 0.0
     precision, recall = shared / given, shared / expected

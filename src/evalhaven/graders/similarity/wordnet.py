@@ -1,7 +1,7 @@
 """WordNet's synonyms, looked up in its own files.
 
 Format: the manual pages wndb(5) and morphy(7) of WordNet 3. NLTK's reader finds the same synonyms, but it wants files
-that Debian does not ship (`lexnames`), and holds the whole dictionary in memory; this one searches where the files lie.
+that Debian does not ship (`lexnames`), and holds the whole dictionary in memory; this one searches the files in place.
 """
 
 import mmap
@@ -16,9 +16,9 @@ DEBIAN_DIRECTORY = Path("/usr/share/wordnet")
 INSTALL_HINT = "install Debian's package wordnet-base, or set NLTK_DATA to a directory with corpora/wordnet"
 _PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 _FILES = tuple(f"{kind.format(part)}" for part in _PARTS_OF_SPEECH for kind in ("index.{}", "data.{}", "{}.exc"))
-_MARKER = re.compile(r"\([^()]*\)$")  # of an adjective: where it may stand
+_MARKER = re.compile(r"\([^()]*\)$")  # of an adjective: its possible positions
 _KNOWN_WORDS = 16_384
-# Endings and what stands in their place in the base form, as morphy applies them.
+# Endings and what replaces them in the base form, as morphy applies them.
 _ENDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "noun": (
         *(("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z")),
@@ -40,7 +40,7 @@ class Lemma:
     text: str
 
     def name(self) -> str:
-        """Return the word; NLTK asks for it so."""
+        """Return the word, under the name that NLTK uses."""
         return self.text
 
 
@@ -51,7 +51,7 @@ class SynonymSet:
     words: tuple[Lemma, ...]
 
     def lemmas(self) -> Sequence[Lemma]:
-        """Return the words; NLTK asks for them so."""
+        """Return the words, under the name that NLTK uses."""
         return self.words
 
 
@@ -59,7 +59,7 @@ def find_wordnet(nltk_data: str | None, debian: Path = DEBIAN_DIRECTORY) -> Path
     """Return the directory or zip archive that holds WordNet, or None.
 
     Args:
-        nltk_data: The value of NLTK_DATA: directories, divided as in PATH.
+        nltk_data: The value of NLTK_DATA: directories, separated as in PATH.
         debian: Where Debian's packages put it.
     """
     corpora = [Path(directory) / "corpora" for directory in (nltk_data or "").split(":") if directory]
@@ -83,7 +83,7 @@ class WordNet:
         self._find = lru_cache(_KNOWN_WORDS)(self._find_sets)
 
     def synsets(self, word: str) -> Sequence[SynonymSet]:
-        """Return the synonym sets of a word and of its base forms, as each part of speech."""
+        """Return the synonym sets of a word and its base forms, for each part of speech."""
         return self._find(word.lower())
 
     def _find_sets(self, word: str) -> Sequence[SynonymSet]:
@@ -99,7 +99,7 @@ class WordNet:
         forms = self._irregular[part].get(word)
         if forms is None:
             forms = [word.removesuffix(old) + new for old, new in _ENDINGS[part] if word.endswith(old)]
-        # The licence at the head of each index stands in lines that begin with spaces.
+        # The lines of the licence at the top of each index begin with spaces.
         yield from dict.fromkeys(form for form in (word, *forms) if form and form[0] != " ")
 
     def _offsets_of(self, form: str, part: str) -> list[int]:
@@ -142,7 +142,7 @@ def _irregular_forms(text: bytes) -> dict[str, list[str]]:
 
 
 def _find_line(lines: bytes | mmap.mmap, beginning: bytes) -> bytes:
-    """Return the line of a sorted file that begins so, or nothing."""
+    """Return the line of a sorted file with this beginning, or nothing."""
     low, high = 0, len(lines)
     while low < high:
         middle = (low + high) // 2

@@ -1,1 +1,1 @@
-"""Copying an account of the hosted API into an archive, by reading alone."""
+"""Copying an account of the hosted API into an archive; the account is only read."""

@@ -1,4 +1,4 @@
-"""What an answer of the hosted API means: whether it is worth another try, when, and what it says."""
+"""What an answer of the hosted API means: whether and when to try again, and what it says."""
 
 import math
 import time
@@ -21,10 +21,10 @@ _SLOW = frozenset({408, 504, 522, 524})
 
 
 class HostedError(Exception):
-    """A request that had no useful answer, all tries included; `status` is None where there was no answer at all.
+    """A request that had no useful answer in all of its tries; `status` is None if there was no answer at all.
 
     Attributes:
-        is_gone: The tries are used up, and nothing else is answered either.
+        is_gone: Whether the tries are used up and the server does not answer anything else either.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -35,12 +35,12 @@ class HostedError(Exception):
 
     @property
     def ends_everything(self) -> bool:
-        """Tell whether no other request can succeed either: the key is not accepted, or the server is gone."""
+        """Tell whether all other requests would fail too: the key is not accepted, or the server is gone."""
         return self.status == UNAUTHORIZED or self.is_gone
 
 
 class TransientError(Exception):
-    """One try that failed and is worth another."""
+    """A try that failed, after which another one makes sense."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ def is_transient(status: int) -> bool:
 
 @contextmanager
 def transient_failures() -> Generator[None]:
-    """Turn timeouts, cut connections and bodies cut short into errors that are tried again."""
+    """Turn timeouts, broken connections and truncated bodies into errors that are tried again."""
     try:
         yield
     except (httpx2.TransportError, httpx2.DecodingError) as error:
@@ -78,23 +78,23 @@ def transient_failures() -> Generator[None]:
 
 
 def error_message(response: httpx2.Response) -> str:
-    """Return the error's message, else the words of the body."""
+    """Return the error's message, else the text of the body."""
     if "location" in response.headers and response.is_redirect:
-        # What follows the question mark may give access.
-        return f"it leads elsewhere, to {response.headers['location'].partition('?')[0]}"
+        # The query may hold credentials.
+        return f"it redirects elsewhere, to {response.headers['location'].partition('?')[0]}"
     return read_error(response.content).message or words_of(response.content) or response.reason_phrase
 
 
 def body_fault(content_type: str, body: bytes, reason: str) -> str:
-    """Return why a body is no JSON: it is something else altogether, or broken."""
+    """Return why a body is not JSON: it is of another form, or broken."""
     if form := form_of(content_type, body):
         began = words_of(body)
         return f"it answers with {form} ({content_type or 'no content type'})" + (f": {began}" if began else "")
-    return f"the body is not whole: {reason}"
+    return f"the body is incomplete: {reason}"
 
 
 def asked_delay(headers: httpx2.Headers) -> float | None:
-    """Return the seconds that a server asks to wait, None where it does not."""
+    """Return the seconds that a server asks to wait; None if it does not."""
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             delay_s = float(headers[name]) * unit_s

@@ -1,7 +1,7 @@
 """The polite client of the hosted API: reads only, few at once, and the one place that tries again.
 
-What is tried again: 408, 409, 429 and 5xx, timeouts, cut connections, bodies that are not whole. A 429 makes everybody
-wait. A page that takes too long or is too large is asked for in half the size, a size that is refused in a small one.
+It tries again after 408, 409, 429 and 5xx, timeouts, broken connections and truncated bodies. After a 429, all requests
+wait. If a page takes too long or is too large, it asks for half the size; if a size is refused, for a small one.
 """
 
 import math
@@ -35,8 +35,8 @@ from evalhaven.sampling.transport.routes import tls_context
 
 T = TypeVar("T")
 
-MAX_PAGE_SIZE = 100  # The hosted API documents no more, and some servers refuse more.
-_SAFE_PAGE_SIZE = 20  # The default of every list.
+MAX_PAGE_SIZE = 100  # the largest that the hosted API documents; some servers refuse more
+_SAFE_PAGE_SIZE = 20  # the default of every list
 _SIZE_REFUSED = (400, 422)
 _GOOD_PAGES_BEFORE_GROWTH = 5
 _LARGE_PAGE_BYTES = 4_000_000
@@ -58,21 +58,21 @@ class PageSize:
         self._good = 0
 
     def shrink(self) -> bool:
-        """Halve it; return False at 1."""
+        """Halve the size; return False if it is 1."""
         if self.value == 1:
             return False
         self.value, self._good = self.value // 2, 0
         return True
 
     def lower_ceiling(self) -> bool:
-        """Fall back on what every server takes, for good; return False where it is no more than that."""
+        """Fall back permanently to the size that every server accepts; return False if the size is not above that."""
         if self.value <= _SAFE_PAGE_SIZE:
             return False
         self.value, self.ceiling, self._good = _SAFE_PAGE_SIZE, _SAFE_PAGE_SIZE, 0
         return True
 
     def count_good_page(self) -> None:
-        """Grow after some good pages."""
+        """Count a good page; some of them in a row let the size grow."""
         self._good += 1
         if self._good >= _GOOD_PAGES_BEFORE_GROWTH:
             self.value, self._good = min(self.ceiling, 2 * self.value), 0
@@ -80,14 +80,14 @@ class PageSize:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A request that failed and is made again.
+    """A request that failed and will be repeated.
 
     Attributes:
         reason: What went wrong.
-        tries: How often it was made.
-        most_tries: How often it is made at most.
-        delay_s: Seconds until then.
-        is_smaller: It is made anew for a smaller page, which does not use up a try.
+        tries: How many times it was made.
+        most_tries: How many times it is made at most.
+        delay_s: Seconds until the next time.
+        is_smaller: Whether it is repeated for a smaller page, which does not use up a try.
     """
 
     reason: str
@@ -116,7 +116,7 @@ class HostedClient:
         """Return the raw body of a page of a list, and its objects.
 
         Raises:
-            HostedError: It could not be had.
+            HostedError: All tries failed.
         """
 
         async def attempt() -> tuple[bytes, Page]:
@@ -128,20 +128,20 @@ class HostedClient:
             return await self._read_page(path, query, size)
 
         body, page = await self._persist(attempt, size.shrink)
-        # The size was taken, so other lists need not try a larger one.
+        # This size was accepted, so other lists need not try a larger one.
         self._page_ceiling = min(self._page_ceiling, size.ceiling)
         if len(body) > _LARGE_PAGE_BYTES:
-            # Runs echo their inline rows: few of them fill the memory.
+            # Runs echo their inline rows: a few of them can fill the memory.
             size.shrink()
         else:
             size.count_good_page()
         return body, page
 
     async def list_pages(self, path: str, query: Query, after: str | None = None) -> AsyncGenerator[tuple[bytes, Page]]:
-        """Yield the raw body and the objects of each page of a list, from the one after a cursor on.
+        """Yield the raw body and the objects of each page of a list, starting after a cursor.
 
         Raises:
-            HostedError: A page could not be had.
+            HostedError: All tries for a page failed.
         """
         size, seen = PageSize(self._page_ceiling), {hash(after)}
         while True:
@@ -149,7 +149,7 @@ class HostedClient:
             last_id = object_id(page.objects[-1]) if page.objects else None
             if last_id is not None and hash(last_id) in seen and page.has_more is not False:
                 if page.has_more is None and last_id == after:
-                    # A server that knows no cursor sends the same page again.
+                    # A server without cursors sends the same page again.
                     return
                 raise HostedError("the list repeats its last page though it says there is more")
             yield body, page
@@ -162,7 +162,7 @@ class HostedClient:
         """Return the raw body of one object.
 
         Raises:
-            HostedError: It could not be had.
+            HostedError: All tries failed.
         """
 
         async def attempt() -> bytes:
@@ -174,7 +174,7 @@ class HostedClient:
             try:
                 object_id(response.content)
             except InvalidJsonError as error:
-                raise HostedError("the answer is no object with an id", OK) from error
+                raise HostedError("the answer is not an object with an id", OK) from error
             return response.content
 
         return await self._persist(attempt)
@@ -182,16 +182,16 @@ class HostedClient:
     async def download(
         self, path: str, restart: Callable[[], None], write: Callable[[bytes], object], size_bytes: int | None
     ) -> None:
-        """Hand on the bytes of a file as they arrive.
+        """Pass on the bytes of a file as they arrive.
 
         Args:
             path: Of the content.
             restart: Called before the first byte of each try.
             write: Called with each block, in a thread.
-            size_bytes: How long the file is by its record; it counts where the answer does not say its own length.
+            size_bytes: Length of the file by its record; it counts if the answer does not state its own.
 
         Raises:
-            HostedError: The whole of it could not be had.
+            HostedError: No try returned the whole file.
         """
 
         async def attempt() -> None:
@@ -209,12 +209,12 @@ class HostedClient:
                     await response.aclose()
             says_length = "content-length" in response.headers or "transfer-encoding" in response.headers
             if not says_length and size_bytes not in (None, received_bytes):
-                raise TransientError(HostedError(f"{received_bytes} of {size_bytes} bytes came"))
+                raise TransientError(HostedError(f"{received_bytes} of {size_bytes} bytes arrived"))
 
         await self._persist(attempt)
 
     async def observe(self, path: str, query: Query) -> httpx2.Response:
-        """Return any answer as it is; overload and cut connections are waited out, as for every other request.
+        """Return any answer unchanged; overload and broken connections are waited out, as for every request.
 
         Raises:
             HostedError: There was no answer.
@@ -244,7 +244,7 @@ class HostedClient:
         return response
 
     async def _read_page(self, path: str, query: Query, size: PageSize) -> tuple[bytes, Page]:
-        """Return the raw body of a page and its objects, in one try; a body that fills the memory is not read on."""
+        """Return the raw body of a page and its objects, in one try; stop reading a body that would fill the memory."""
         body = bytearray()
         with transient_failures():
             response = await self._send(self._request(path, {**query, "limit": size.value}), stream=True)
@@ -259,7 +259,7 @@ class HostedClient:
             finally:
                 await response.aclose()
         try:
-            # A body may be large, and splitting it must not hold up the others.
+            # A body may be large, and splitting it must not hold up other requests.
             return bytes(body), await anyio.to_thread.run_sync(_split_named, bytes(body))
         except InvalidJsonError as error:
             raise self._broken(response, bytes(body), error) from error
@@ -267,7 +267,7 @@ class HostedClient:
             raise HostedError(str(error), OK) from error
 
     async def _send(self, request: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
-        """Return the answer; it is followed where it leads to another place of the same server."""
+        """Return the answer, following redirects within the same server."""
         response = await self._http.send(request, stream=stream)
         for _ in range(_MOST_REDIRECTS):
             onward = response.next_request
@@ -300,7 +300,7 @@ class HostedClient:
         return TransientError(HostedError(self.account.hide_secrets(fault)[:_LONGEST_MESSAGE], OK))
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]], shrink: Callable[[], bool] | None = None) -> T:
-        """Try until it works, it cannot work, or the tries are used up; a smaller page does not use up a try."""
+        """Try until it works, cannot work, or the tries are used up; a smaller page does not use up a try."""
         tries = 0
         while True:
             await self._wait_while_quiet()
@@ -322,9 +322,9 @@ class HostedClient:
                 return result
 
     async def _is_gone(self) -> bool:
-        """Tell, when a request used up its tries, whether the server has left altogether.
+        """Tell whether the server is gone altogether, after a request has used up its tries.
 
-        One object that cannot be had must not end an export, and a server that went away must not be asked for
+        One object that cannot be fetched must not end an export, but a server that is gone must not be asked for
         thousands of them.
         """
         if not self._has_answered:
@@ -356,7 +356,7 @@ class HostedClient:
     async def _wait_while_quiet(self) -> None:
         if self._quiet_until > anyio.current_time():
             await anyio.sleep_until(self._quiet_until)
-            # The end may have been put off meanwhile.
+            # The wait may have been extended meanwhile.
             await self._wait_while_quiet()
 
 
@@ -376,7 +376,7 @@ async def open_client(
 
 
 def _split_named(body: bytes) -> Page:
-    """Return the objects of a page, all of which have ids."""
+    """Return the objects of a page, all of which must have ids."""
     page = split_list(body)
     for raw in page.objects:
         try:

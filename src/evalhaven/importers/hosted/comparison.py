@@ -1,4 +1,4 @@
-"""Whether lists tell all: an eval, a run and an output item are fetched once by themselves, and compared."""
+"""Whether lists are complete: one eval, run and output item each is also fetched by itself, and compared."""
 
 from evalhaven.domain import jsontext
 from evalhaven.importers.archive import UnitKind
@@ -8,7 +8,7 @@ from evalhaven.importers.pages import object_id
 
 
 class Comparison:
-    """Compares the first object of each kind that is listed in an export with what its own address answers."""
+    """Compares the first object of each kind in an export's lists with the answer of its own address."""
 
     def __init__(self, client: HostedClient, workspace: Workspace) -> None:
         self._client = client
@@ -16,7 +16,7 @@ class Comparison:
         self._done: set[UnitKind] = set()
 
     async def compare(self, kind: UnitKind, path: str, listed: bytes) -> None:
-        """Compare an object of a list, unless one of its kind was; a difference is noted.
+        """Compare an object of a list, unless one of its kind has been; a difference is noted.
 
         Raises:
             HostedError: The key is not accepted, or the server is gone.
@@ -29,7 +29,7 @@ class Comparison:
         except HostedError as error:
             if error.ends_everything:
                 raise
-            # It may be gone by now, and where it cannot be read alone the list is all there is.
+            # It may be gone by now; if it cannot be read by itself, the list is all there is.
             return
         if names := differing_members(alone, listed):
             message = f"the list abbreviates {kind.replace('_', ' ')}: read by itself, this one differs in {names}"
@@ -37,7 +37,7 @@ class Comparison:
 
 
 def differing_members(first: bytes, second: bytes) -> str:
-    """Return the names of the members in which two objects differ, numbers by value; nothing where they are equal."""
+    """Return the names of the members in which two objects differ, comparing numbers by value; "" if they are equal."""
     ours, theirs = jsontext.parse(first), jsontext.parse(second)
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return ""

@@ -1,6 +1,6 @@
 """The export: evals, then their runs, then the runs' output items, then the files, then the logs.
 
-Of what was listed only what decides is held; everything else goes to the disk as it comes.
+Memory holds only the deciding members of what was listed; everything else goes to the disk as it arrives.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -33,7 +33,7 @@ async def check_access(client: HostedClient) -> None:
     """Return if the account's evals can be listed.
 
     Raises:
-        HostedError: They cannot.
+        HostedError: The evals cannot be listed.
     """
     async for _ in client.list_pages(path_of("evals"), OLDEST_FIRST):
         return
@@ -67,20 +67,20 @@ class Exporter:
 
     @property
     def listed_evals(self) -> int:
-        """Return how many evals the account showed."""
+        """Return how many evals the account listed."""
         return len(self._evals)
 
     @property
     def has_found(self) -> bool:
-        """Tell whether there was an eval that was asked for; what the archive holds from before does not count."""
+        """Tell whether an eval was found that was asked for; what the archive held before does not count."""
         return bool(self._found)
 
     async def run(self, *, all_files: bool, logs: bool = True) -> None:
-        """Export everything that is wanted; what fails is recorded and the rest goes on.
+        """Export everything that is wanted; failures are recorded, and the rest goes on.
 
         Args:
-            all_files: Also files that no run reads.
-            logs: Also stored completions, and responses that runs name.
+            all_files: Whether to export files that no run reads, too.
+            logs: Whether to export stored completions and the responses that runs name, too.
 
         Raises:
             HostedError: The account cannot be read at all.
@@ -100,7 +100,7 @@ class Exporter:
             await LogExporter(self._client, self._workspace, self._filters, self._listener).run()
 
     async def _for_each(self, objects: Iterable[T], export: Callable[[T], Awaitable[None]]) -> None:
-        """Export objects, so many at once; the next one is taken only when a worker is free."""
+        """Export objects, several at once; the next one is taken only when a worker is free."""
         waiting = iter(objects)
 
         async def work() -> None:
@@ -116,7 +116,7 @@ class Exporter:
             try:
                 await (self._fetch_named_evals(part) if self._filters.eval_ids else self._fetch_evals(part))
             except HostedError as error:
-                # Without evals nothing else can be found; those of an earlier export are gone on with.
+                # Without evals nothing else can be found; those of an earlier export are continued.
                 if part.objects == 0 and self._workspace.find_unit("evals") is None:
                     raise
                 self._fail("evals", None, error)
@@ -179,7 +179,7 @@ class Exporter:
                     await self._comparison.compare("runs", path_of("evals", parent.id, "runs", head.id), raw)
 
     def _expect(self, parent: Head, run: Head) -> bool:
-        """Tell whether a run is wanted; one that is adds to what is still to come."""
+        """Tell whether a run is wanted; if so, add it to the expected total."""
         if not self._filters.wants_run(parent, run):
             return False
         self._file_ids.update(run.file_ids)
@@ -213,7 +213,7 @@ class Exporter:
         except HostedError as error:
             if resumed_after is None or part.last_id != resumed_after or error.status not in _CURSOR_REFUSED:
                 raise
-            # The last item that was fetched may be gone, and with it the place to go on from.
+            # The last item fetched may be gone by now, and with it the cursor to continue from.
             self._listener.advance(-part.objects)
             part.restart()
             await self._append_pages(part, path, run)
@@ -246,7 +246,7 @@ class Exporter:
             self._listener.advance(1)
 
     async def _export_file_object(self, file_id: str) -> int | None:
-        """Export the record of a file; return how many bytes the file has by it."""
+        """Export the record of a file; return the file's size by it."""
         path = self._workspace.directory / unit_file("file", file_id)
         if self._workspace.has_final("file", file_id):
             document = path.read_bytes()
@@ -272,13 +272,13 @@ class Exporter:
             found_bytes = file.tell()
         is_whole = size_bytes in (None, found_bytes)
         if not is_whole:
-            message = f"{found_bytes} bytes came, the file has {size_bytes}"
+            message = f"{found_bytes} bytes arrived, the file has {size_bytes}"
             self._workspace.note("file_content", file_id, message, is_lacking=True)
         await run_sync(partial(self._workspace.store_file, "file_content", file_id, part, final=is_whole))
         self._workspace.settle("file_content", file_id)
 
     def _fail(self, kind: UnitKind, owner_id: str | None, error: HostedError) -> None:
         if error.ends_everything:
-            # Nothing else would be answered either.
+            # No other request would be answered either.
             raise error
         self._workspace.fail(kind, owner_id, error.status, error.message)

@@ -10,12 +10,12 @@ from evalhaven.importers.pages import Head
 
 
 class InvalidFilterError(ValueError):
-    """A filter cannot be understood; the message says how to write it."""
+    """A filter cannot be parsed; the message says how to write it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What must hold for an eval or a run to be wanted; nothing given wants everything.
+    """The conditions on wanted evals and runs; without any, everything is wanted.
 
     Attributes:
         eval_ids: Only these evals, with their runs.
@@ -35,12 +35,12 @@ class Filters:
         return self == Filters()
 
     def sorted(self) -> "Filters":
-        """Return filters that want the same, however these were written."""
+        """Return equal filters in a canonical order."""
         eval_ids, metadata = sorted({*self.eval_ids}), sorted({*self.metadata})
         return replace(self, eval_ids=tuple(eval_ids), metadata=tuple(metadata))
 
     def wants_eval(self, found: Head) -> bool:
-        """Tell whether an eval is wanted for itself; it also is for any run that is wanted."""
+        """Tell whether an eval is wanted for itself; it is also exported if one of its runs is wanted."""
         return self._wants_time(found) and all(found.metadata.get(key) == value for key, value in self.metadata)
 
     def wants_run(self, parent: Head, run: Head) -> bool:
@@ -75,11 +75,11 @@ def read_filters(described: Mapping[str, object]) -> Filters:
     """Return the filters that a manifest describes.
 
     Raises:
-        InvalidFilterError: It was altered by hand, and says something else.
+        InvalidFilterError: The manifest does not describe filters; it was altered by hand.
     """
     eval_ids, since, until = (described.get(name) for name in ("eval", "since", "until"))
     try:
-        # Archives of earlier releases have an object.
+        # Archives of earlier releases have an object here.
         kept = described.get("metadata", [])
         pairs: dict[str, str] | list[str] = msgspec.convert(kept, dict[str, str] | list[str])
         if isinstance(pairs, dict):
@@ -95,7 +95,7 @@ def parse_moment(text: str) -> float:
     """Return the Unix second of a number, a date or a date and time (ISO 8601; UTC where it names no zone).
 
     Raises:
-        InvalidFilterError: It is none of these.
+        InvalidFilterError: The text is none of these.
     """
     if text.isdecimal():
         return float(text)
@@ -103,13 +103,13 @@ def parse_moment(text: str) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidFilterError(
-            f"{text!r} is no time: write 2026-10-31, 2026-10-31T12:00:00+02:00 or Unix seconds."
+            f"{text!r} is not a time: write 2026-10-31, 2026-10-31T12:00:00+02:00 or Unix seconds."
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _moment_text(moment: float) -> str:
-    """Return what `parse_moment` reads as this very second."""
+    """Return a text that `parse_moment` reads as exactly this moment."""
     is_whole = moment >= 0 and moment == int(moment)
     return str(int(moment)) if is_whole else datetime.fromtimestamp(moment, UTC).isoformat()
 
@@ -118,9 +118,9 @@ def parse_pair(text: str) -> tuple[str, str]:
     """Return the key and the value of `key=value`.
 
     Raises:
-        InvalidFilterError: It has no `=`.
+        InvalidFilterError: The text has no `=`.
     """
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise InvalidFilterError(f"{text!r} is no metadata filter: write key=value.")
+        raise InvalidFilterError(f"{text!r} is not a metadata filter: write key=value.")
     return key, value

@@ -1,4 +1,4 @@
-"""The forecast: what an export would bring, found by listing evals and runs; nothing is written."""
+"""The forecast: what an export would copy, found by listing evals and runs; nothing is written."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from evalhaven.importers.pages import Head, object_id, read_head
 
 @dataclass(slots=True)
 class Forecast:
-    """How much would come; `listed_evals` counts those that the filters leave out, too."""
+    """How much would be copied; `listed_evals` also counts those that the filters leave out."""
 
     listed_evals: int = 0
     evals: int = 0
@@ -25,7 +25,7 @@ class Forecast:
 
 
 async def forecast_export(client: HostedClient, filters: Filters, *, all_files: bool, logs: bool = True) -> Forecast:
-    """Return what an export with these filters would bring.
+    """Return what an export with these filters would copy.
 
     Raises:
         HostedError: The account cannot be read.

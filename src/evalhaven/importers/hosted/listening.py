@@ -1,4 +1,4 @@
-"""What the parts of an export share: the order of lists, and who is told how far it is."""
+"""What the parts of an export share: the order of lists, and the listener for progress."""
 
 from typing import Protocol
 
@@ -8,12 +8,12 @@ OLDEST_FIRST: Query = {"order": "asc"}
 
 
 class Listener(Protocol):
-    """Who is told how far the export is."""
+    """Receives the progress of an export."""
 
     def begin(self, what: str, total: int | None) -> None:
-        """Hear that a phase begins, of so many objects (None: not known yet)."""
+        """Note that a phase of so many objects begins (None: not known yet)."""
         ...
 
     def advance(self, count: int) -> None:
-        """Hear that so many objects of the phase are done."""
+        """Note that so many more objects of the phase are done."""
         ...

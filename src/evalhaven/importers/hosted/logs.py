@@ -1,8 +1,8 @@
-"""The export of what models were asked through the account: stored chat completions, and responses that runs name.
+"""The export of the account's logged calls to models: stored chat completions, and responses that runs name.
 
-Completions can be listed, their messages are asked for one by one. Responses cannot be listed: those whose ids stand in
-runs and output items are fetched. What was fetched never changes, so a later export asks only for what is new.
-A key that may not read them, or an address that does not serve them, is reported and ends nothing else.
+Completions can be listed; the messages of each are fetched separately. Responses cannot be listed: those whose ids
+appear in runs and output items are fetched. Logs never change, so a later export only fetches new ones. If the key may
+not read them, or the address does not serve them, that is reported, and the rest of the export goes on.
 """
 
 import json
@@ -40,7 +40,7 @@ class LogExporter:
         self._listener = listener
 
     async def run(self) -> None:
-        """Export all of them; where single evals are wanted, only the responses that these name.
+        """Export all logs; if only some evals are wanted, just the responses that these name.
 
         Raises:
             HostedError: The server is gone.
@@ -52,12 +52,12 @@ class LogExporter:
                 self._listener.begin("Their messages", unit.objects if unit else 0)
                 ids = map(object_id, self._workspace.objects("stored_completions"))
                 gone = await self._collect("completion_messages", ids, self._fetch_messages)
-                what = "stored completions that have no messages there"
+                what = "stored completions whose messages are missing there"
                 self._note_gone("completion_messages", gone, what, is_lacking=True)
         ids = await run_sync(self._find_response_ids)
         self._listener.begin("Responses", len(ids))
         gone = await self._collect("responses", ids, self._fetch_response)
-        what = "responses that runs or items name and that are gone there"
+        what = "responses that runs or items name but that are gone there"
         self._note_gone("responses", gone, what, is_lacking=False)
 
     async def _export_completions(self) -> bool:
@@ -69,7 +69,7 @@ class LogExporter:
                 await self._fetch_completions(part)
             except HostedError as error:
                 if error.status in _NOT_SERVED and not part.objects:
-                    self._workspace.note(kind, None, f"this address does not list any ({error.message})")
+                    self._workspace.note(kind, None, f"this address does not list them ({error.message})")
                     self._workspace.settle(kind, None)
                     part.discard()
                 else:
@@ -88,7 +88,7 @@ class LogExporter:
         except HostedError as error:
             if resumed_after is None or part.last_id != resumed_after or error.status not in _CURSOR_REFUSED:
                 raise
-            # The last one that was fetched may be gone, and with it the place to go on from.
+            # The last one fetched may be gone by now, and with it the cursor to continue from.
             self._listener.advance(-part.objects)
             part.restart()
             await self._append_completions(part)
@@ -103,7 +103,7 @@ class LogExporter:
             self._listener.advance(len(wanted))
 
     async def _collect(self, kind: UnitKind, ids: Iterable[str], fetch: Callable[[str], Awaitable[bytes]]) -> int:
-        """Fetch what belongs to each id and is not there yet, so many at once; return how many are gone."""
+        """Fetch what belongs to each id and is not there yet, several at once; return how many are gone."""
         turn, gone, is_refused = anyio.Lock(), 0, False
         with self._workspace.open_part(kind, resume=True) as part:
             known = await run_sync(lambda: {id_hash(object_id(raw)) for raw in self._workspace.objects(kind)})
@@ -124,7 +124,7 @@ class LogExporter:
                         if error.status == _GONE:
                             gone += 1
                         elif error.status in _MAY_NOT:
-                            # Nor may it read any other.
+                            # Then the key may not read any other either.
                             self._fail(kind, None, error)
                             is_refused = True
                         else:

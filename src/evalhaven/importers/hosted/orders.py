@@ -1,6 +1,6 @@
-"""What an export is asked for: by the command line, else by the archive that it goes on with.
+"""What an export is asked for: by the command line, else by the archive that it continues.
 
-The archive keeps all of it but the key, so that the command which goes on need not repeat a word, and can be printed.
+The archive keeps all of it except the key, so that the command that continues needs no options and can be printed.
 """
 
 import shlex
@@ -15,7 +15,7 @@ from evalhaven.importers.hosted.filters import Filters, read_filters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What a command line says; None, or no filter, where it says nothing."""
+    """What the command line asks for; None, or no filter, for options that are not given."""
 
     base_url: str | None = None
     filters: Filters = field(default_factory=Filters)
@@ -37,23 +37,23 @@ class Order:
 
 
 class OrderError(Exception):
-    """The command line contradicts what the archive was asked for; the message says how to go on."""
+    """The command line contradicts what the archive was asked for; the message says how to continue."""
 
 
 def read_order(directory: Path, wishes: Wishes, environment: Mapping[str, str]) -> Order:
     """Return what an export into a directory is asked for.
 
-    An archive that is whole takes another order: what it holds stays in it. One that is not goes on with its own.
+    A complete archive accepts another order, and keeps what it holds. An incomplete one continues with its own order.
 
     Args:
-        directory: Perhaps holds an archive already.
-        wishes: What the command line says.
+        directory: May already hold an archive.
+        wishes: What the command line asks for.
         environment: Names the organisation and the project.
 
     Raises:
         OrderError: The wishes contradict what the archive there was asked for.
-        ArchiveError: Its manifest cannot be read.
-        InvalidFilterError: Its filters cannot be read.
+        ArchiveError: The manifest cannot be read.
+        InvalidFilterError: The filters of the manifest cannot be read.
     """
     base_url = None if wishes.base_url is None else wishes.base_url.rstrip("/")
     earlier = read_manifest(directory) if (directory / MANIFEST).exists() else None
@@ -72,7 +72,7 @@ def read_order(directory: Path, wishes: Wishes, environment: Mapping[str, str]) 
 
 
 def command(order: Order, directory: Path) -> str:
-    """Return the command that goes on with an export, ready for a shell."""
+    """Return the command that continues an export, ready for a shell."""
     asked = order.asked
     words = ["evalhaven", "export-hosted", "--to-dir", str(directory), "--base-url", order.base_url]
     words += [] if asked.api_version is None else ["--api-version", asked.api_version]

@@ -1,4 +1,4 @@
-"""Writing one list unit of an archive so that a kill at any moment costs a page at the most."""
+"""Writing one list unit of an archive so that a kill at any moment costs at most one page."""
 
 import gzip
 import os
@@ -16,15 +16,15 @@ _IDS_AT_ONCE = 250_000
 
 
 class PartWriter:
-    """A list unit being written: a page at a time, each durable against a kill once `append` returns."""
+    """A list unit being written page by page; a page survives a kill once `append` returns."""
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         """Open the file beside the unit's path.
 
         Args:
-            path: Where the finished unit will stand.
-            resume: Go on after the whole pages that an interrupted export wrote (`.part`), else start empty
-                (`.draft`, as what was written before may be out of date).
+            path: Where the finished unit will be.
+            resume: Whether to continue after the whole pages that an interrupted export wrote (`.part`), or to start
+            empty (`.draft`, since what was written before may be out of date).
         """
         self._path = path
         self.part = path.with_name(path.name + (PART if resume else DRAFT))
@@ -42,23 +42,23 @@ class PartWriter:
 
         Args:
             raw: The body.
-            page: What it was split into, if it was already.
+            page: The objects of the body, if it has been split already.
         """
         self._file.write(gzip.compress(as_line(raw), mtime=0))
         self._file.flush()
         self._count(page or split_page(raw))
 
     def listed(self) -> frozenset[int]:
-        """Return the `id_hash` of every object, for finding out which others are not there."""
+        """Return the `id_hash` of every object, to find out which others are missing."""
         return frozenset(self._ids)
 
     def count_distinct(self) -> int:
-        """Return how many objects there are, those that came twice counted once."""
+        """Return how many different objects there are."""
         rounds = 1 + len(self._ids) // _IDS_AT_ONCE
         return sum(len({each for each in self._ids if each % rounds == n}) for n in range(rounds))
 
     def seal(self) -> tuple[str, int]:
-        """Make the bytes durable and return their hash and number; nothing can be appended afterwards."""
+        """Make the bytes durable and return their hash and count; nothing can be appended afterwards."""
         os.fsync(self._file.fileno())
         self._file.close()
         return file_sha256(self.part), self.part.stat().st_size
@@ -72,11 +72,11 @@ class PartWriter:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Close the file; what is there stays for a later export."""
+        """Close the file, which stays for a later export."""
         self._file.close()
 
     def discard(self) -> None:
-        """Drop the part."""
+        """Delete the part."""
         self._file.close()
         self.part.unlink(missing_ok=True)
 
@@ -95,7 +95,7 @@ class PartWriter:
         self.is_ended = page.has_more is False or not page.objects
 
     def _recover(self) -> None:
-        """Keep the whole pages, cut what follows them."""
+        """Keep the whole pages and cut off what follows them."""
         end = 0
         for text, member_end in whole_members(self._file):
             try:
@@ -110,5 +110,5 @@ class PartWriter:
 
 
 def id_hash(public_id: str) -> int:
-    """Return a hash of an id, the same while the process lives."""
+    """Return a hash of an id, which is stable within this process."""
     return hash(public_id) & _HASH_MASK

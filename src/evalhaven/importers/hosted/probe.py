@@ -18,7 +18,7 @@ from evalhaven.importers.hosted.client import HostedClient, HostedError, path_of
 from evalhaven.importers.pages import Head, object_id, read_head
 
 _HIDDEN_HEADERS = frozenset({"authorization", "api-key", "cookie", "set-cookie", "proxy-authorization"})
-_LONGEST_BODY = 200_000  # characters kept of a body; how long it was is recorded
+_LONGEST_BODY = 200_000  # characters of a body that are kept; its full length is recorded
 _LIMITS = ("0", "-1", "1", "99", "100", "101", "1000", "abc", "")
 _RUN_STATUSES = ("queued", "in_progress", "completed", "canceled", "failed", "nonsense")
 _ITEM_STATUSES = ("pass", "fail", "passed", "failed", "error", "errored", "nonsense")
@@ -33,7 +33,7 @@ _UNKNOWN_IDS = {
 
 @dataclass(frozen=True, slots=True)
 class _Samples:
-    """Objects that exist, for questions that need one; a made-up id where the account has none."""
+    """Objects that exist, for questions that need one; made-up ids if the account has none."""
 
     eval_id: str
     run_id: str
@@ -49,7 +49,7 @@ class _Question:
 
 
 async def probe(client: HostedClient, directory: Path, clock: Clock) -> int:
-    """Ask every question and keep each answer in a file of its own; return how many there were.
+    """Ask every question and keep each answer in a file of its own; return the number of answers.
 
     Earlier evidence is kept: names begin with the time of the probe.
 
@@ -75,7 +75,7 @@ async def probe(client: HostedClient, directory: Path, clock: Clock) -> int:
 
 
 async def _find_samples(client: HostedClient) -> _Samples:
-    """Return objects to ask about: of a run that has items, if the newest evals have one."""
+    """Return objects to ask about: those of a run with items, if the newest evals have one."""
     eval_id, run_id, item_id, file_id = _UNKNOWN_IDS.values()
     async for _, page in client.list_pages(path_of("evals"), {"order": "desc"}):
         for parent in map(read_head, page.objects):
@@ -87,7 +87,7 @@ async def _find_samples(client: HostedClient) -> _Samples:
                 if best.total:
                     items = await _first_page(client, path_of("evals", parent.id, "runs", best.id, "output_items"))
             except HostedError as error:
-                # Another eval may do; without an accepted key none does.
+                # Another eval may work; if the key is not accepted, none will.
                 if error.ends_everything:
                     raise
                 continue
@@ -169,7 +169,7 @@ def _visible_headers(client: HostedClient, response: httpx2.Response) -> list[li
 
 
 def _summary(body: bytes) -> dict[str, object]:
-    """Return what a list says about itself and in which order its objects stand, where the body is a list."""
+    """Return what a list says besides its data, and the order of its objects; {} if the body is not a list."""
     try:
         document = jsontext.parse(body)
     except InvalidJsonError:

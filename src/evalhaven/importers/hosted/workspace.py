@@ -1,8 +1,8 @@
-"""The archive of an export under way: what it holds already, what is being written, what failed.
+"""The archive of an export in progress: what it already holds, what is being written, what failed.
 
-A unit is journalled before it gets its name, and counts only when the file is there with the journalled bytes; so a
-kill at any moment leaves units that are whole, and parts that are gone on with.
-What an archive holds it keeps: an object that is no longer listed, or no longer wanted, stays in it.
+A unit is journalled before it gets its name, and counts only if the file is there with the journalled bytes. So a kill
+at any moment leaves complete units, and parts that can be continued.
+An archive keeps what it holds: an object that is no longer listed, or no longer wanted, stays in it.
 """
 
 import contextlib
@@ -54,12 +54,12 @@ class Workspace:
     def __init__(
         self, directory: Path, base_url: str, filters: dict[str, object], clock: Clock, asked: Asked | None = None
     ) -> None:
-        """Open or make the archive and take up what an interrupted export left.
+        """Open or create the archive and continue what an interrupted export left.
 
         Raises:
-            ArchiveError: It is another account's, in use, damaged, or of another version.
+            ArchiveError: The archive is another account's, in use, damaged, or of another version.
         """
-        # Evals hold what users wrote: nobody else's to read.
+        # Evals hold what users wrote: other users must not read it.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         self.failures: list[Finding] = []
@@ -74,7 +74,7 @@ class Workspace:
         self._turn = threading.Lock()
         self._take_up()
         self._save(finished_at=None)
-        # What it said is in the manifest now.
+        # Its content is in the manifest now.
         self._journal = (directory / _JOURNAL).open("wb")
 
     def find_unit(self, kind: UnitKind, owner_id: str | None = None) -> Unit | None:
@@ -87,12 +87,12 @@ class Workspace:
         return unit is not None and unit.final
 
     def objects(self, kind: UnitKind, owner_id: str | None = None) -> Iterator[bytes]:
-        """Yield the raw objects of a list unit, excluded ones left out; nothing where there is no unit."""
+        """Yield the raw objects of a list unit, without excluded ones; nothing if there is no unit."""
         unit = self.find_unit(kind, owner_id)
         return iter(()) if unit is None else read_unit(self.directory, unit)
 
     def all_objects(self, kind: UnitKind) -> Iterator[bytes]:
-        """Yield the raw objects of all list units of a kind, excluded ones left out."""
+        """Yield the raw objects of all list units of a kind, without excluded ones."""
         for unit in [unit for unit in self._units.values() if unit.kind == kind]:
             yield from read_unit(self.directory, unit)
 
@@ -101,13 +101,13 @@ class Workspace:
         return PartWriter(self.directory / unit_file(kind, owner_id), resume=resume)
 
     def finish_list(self, part: PartWriter, kind: UnitKind, owner_id: str | None, unwanted: Iterable[str] = ()) -> None:
-        """Make a written list of evals or runs the archive's; what it held of the list before is kept.
+        """Adopt a written list of evals or runs into the archive; what it held of the list before is kept.
 
         Args:
             part: The written unit.
             kind: `evals` or `runs`.
             owner_id: The eval of runs.
-            unwanted: Objects that the filters leave out, unless the archive holds them from before.
+            unwanted: Objects that the filters leave out, unless the archive already held them.
         """
         excluded = set(unwanted)
         if before := self.find_unit(kind, owner_id):
@@ -128,13 +128,13 @@ class Workspace:
         final: bool,
         total: int = 0,
     ) -> int:
-        """Make the written output items of a run the archive's; those it held that are no longer listed are kept.
+        """Adopt the written output items of a run into the archive; older ones that are no longer listed are kept.
 
         Args:
             part: The written unit.
             run_id: Whose items they are.
-            kind: Of other long lists.
-            final: The run will never change again.
+            kind: The kind of the unit, for other long lists.
+            final: Whether the run will never change again.
             total: How many items the run counts; a unit with fewer is fetched again.
 
         Returns:
@@ -153,7 +153,7 @@ class Workspace:
         return distinct
 
     def finish_collection(self, part: PartWriter, kind: UnitKind) -> None:
-        """Add what was written to what the archive holds of a kind."""
+        """Add the written part to what the archive holds of a kind."""
         if not part.objects:
             part.discard()
             return
@@ -164,12 +164,12 @@ class Workspace:
         self._replace(part, kind, None, ())
 
     def exclude(self, kind: UnitKind, owner_id: str | None, ids: Iterable[str]) -> None:
-        """Leave more objects out of a list that is finished already."""
+        """Exclude more objects from a list that is already finished."""
         if unit := self.find_unit(kind, owner_id):
             self._record(_excluding(unit, {*unit.excluded, *ids}))
 
     def store_file(self, kind: UnitKind, file_id: str, part: Path, *, final: bool = True) -> None:
-        """Make a written file (its object or its content) the archive's."""
+        """Adopt a written file (its object or its content) into the archive."""
         with part.open("rb") as file:
             os.fsync(file.fileno())
         name, digest = unit_file(kind, file_id), file_sha256(part)
@@ -186,7 +186,7 @@ class Workspace:
         self.failures.append(Finding(kind, owner_id, status, message))
 
     def settle(self, kind: UnitKind, owner_id: str | None) -> None:
-        """Record that something was fetched, so that an earlier failure of it no longer counts."""
+        """Record that something was fetched, so that an earlier failure no longer counts."""
         self._settled.add((kind, owner_id))
 
     def note(self, kind: UnitKind, owner_id: str | None, message: str, *, is_lacking: bool = False) -> None:
@@ -195,8 +195,8 @@ class Workspace:
         Args:
             kind: Of the unit.
             owner_id: What the unit belongs to.
-            message: What is to be known.
-            is_lacking: Something is not in the archive, so that the export is not complete.
+            message: What to know about it.
+            is_lacking: Whether something is missing from the archive, so that the export is not complete.
         """
         self.is_lacking = self.is_lacking or is_lacking
         self.notes.append(Finding(kind, owner_id, None, message))
@@ -210,7 +210,7 @@ class Workspace:
         return counts
 
     def close(self, *, is_ended: bool) -> Manifest:
-        """Write the manifest and let go of the archive; not ended means that the export was interrupted."""
+        """Write the manifest and release the archive; `is_ended` is False if the export was interrupted."""
         self._journal.close()
         self._save(self._clock.now() if is_ended else None)
         (self.directory / _JOURNAL).unlink()
@@ -218,7 +218,7 @@ class Workspace:
         return self._manifest
 
     def _take_up(self) -> None:
-        """Read what is there; a file that is gone or of another size than recorded counts as not there."""
+        """Read what is there; a file that is missing, or not of the recorded size, counts as absent."""
         if (self.directory / MANIFEST).exists():
             earlier = read_manifest(self.directory)
             if earlier.base_url != self._manifest.base_url:
@@ -240,14 +240,14 @@ class Workspace:
     def _journalled(self) -> Iterator[Unit]:
         path = self.directory / _JOURNAL
         for line in path.read_bytes().splitlines() if path.exists() else ():
-            # The last line may be cut short.
+            # The last line may be cut off.
             with contextlib.suppress(msgspec.DecodeError):
                 yield msgspec.json.decode(line, type=Unit)
 
     def _replace(
         self, part: PartWriter, kind: UnitKind, owner_id: str | None, excluded: Collection[str], *, final: bool = True
     ) -> None:
-        """Put a part into its unit's place, unless the file there has the very same objects."""
+        """Put a part in its unit's place, unless the file there has exactly the same objects."""
         before = self.find_unit(kind, owner_id)
         if before is not None and _digest(part.part) == _digest(self.directory / before.file):
             part.discard()
@@ -279,10 +279,10 @@ class Workspace:
         write_manifest(self.directory, self._manifest)
 
     def _is_settled(self, failure: Finding) -> bool:
-        """Tell whether what could not be fetched earlier is there now; lists may always have become longer."""
+        """Tell whether what could not be fetched earlier is there now; lists may always have grown."""
         if failure.kind not in ("evals", "runs") and self.has_final(failure.kind, failure.id):
             return True
-        # The whole list of evals settles every eval that was asked for by its id.
+        # The complete list of evals settles every eval that was asked for by its id.
         owner_id = None if failure.kind == "evals" else failure.id
         return not {(failure.kind, failure.id), (failure.kind, owner_id)}.isdisjoint(self._settled)
 
@@ -293,7 +293,7 @@ def _excluding(unit: Unit, excluded: Collection[str]) -> Unit:
 
 
 def _digest(path: Path) -> bytes:
-    """Return a hash over the objects of a list unit, however they are spread over pages."""
+    """Return a hash over the objects of a list unit, regardless of how pages split them."""
     digest = sha256()
     for raw in read_objects(path):
         digest.update(raw + b"\n")

@@ -1,4 +1,4 @@
-"""A creation sent twice with one Idempotency-Key: it makes one object."""
+"""A creation request sent twice with the same Idempotency-Key makes one object."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,24 +13,24 @@ from evalhaven.storage.idempotency import claim_key
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What tells a repeated request from another one.
+    """What distinguishes a repeated request from a different one.
 
     Attributes:
-        key: The request's Idempotency-Key, as sent. An empty one is none: some clients send the header of a parameter
-            that was not given.
-        request_hash: SHA-256 of the request's path and body; of no meaning without a key.
+        key: The request's Idempotency-Key, as sent. An empty key counts as none: some clients send the header even if
+            no key was given to them.
+        request_hash: SHA-256 of the request's path and body; meaningless without a key.
     """
 
     key: str | None
     request_hash: bytes
 
     async def find_repeated(self, tx: AsyncConnection, scope: ProjectScope, object_id: str, at: int) -> str | None:
-        """Return the id of the object that the same request made before, or None and claim the key for this one.
+        """Return the id of the object that the same request made earlier; if none did, claim the key and return None.
 
         Args:
             tx: The transaction that stores the object.
             scope: Whose object.
-            object_id: Id that the new object will have.
+            object_id: The id that the new object will have.
             at: Unix second.
 
         Raises:
@@ -41,10 +41,10 @@ class Claim:
 
 @contextmanager
 def made_before() -> Generator[None]:
-    """Get the object that a repeated request made before; where it has been deleted since, the error names the cure.
+    """Wrap the look-up of the object that a repeated request made earlier: if it is gone, the error names the cure.
 
     Raises:
-        NotFoundError: The object is gone; the key is named.
+        NotFoundError: The object has been deleted since; the message says to choose a new key.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A new run as it follows from a request, and what its author has to be told."""
+"""A new run made from a request, and what its author has to be told."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -44,10 +44,10 @@ def new_run(
         run_id: Its new id.
         parent: The eval it belongs to.
         scope: The project of both.
-        name: As sent; without one the run is named after its model, else after its eval.
+        name: As sent; None names the run after its model, or after its eval if it has no model.
         metadata: As sent.
-        data_source: As sent and validated, inline rows left out.
-        warnings: What of the request will have no effect.
+        data_source: As sent and validated, without inline rows.
+        warnings: What in the request will have no effect.
     """
     source = data_source.source
     answered = answered_data_source(data_source)
@@ -73,7 +73,7 @@ def option_cautions(options: RunOptions, *, is_sampled: bool, is_judged: bool = 
     """Return a caution for each option that has no effect because the run samples nothing.
 
     Args:
-        options: What was asked for.
+        options: The options that were sent.
         is_sampled: Whether the run's own model is called.
         is_judged: Whether models are called to grade.
     """
@@ -93,7 +93,7 @@ def answered_data_source(sent: RunDataSource) -> DataSource:
     """Return a data source as it is stored and answered.
 
     Source: recorded runs. Messages get their type, a sampling run its `sampling_params` (null when not sent), and
-    the two parameters that are numbers with fractions are answered as such. What authenticates tools is masked.
+    the two parameters that are floating-point numbers are answered as such. Secrets of tools are masked.
     """
     answered = masked(sent.sent)
     if isinstance(sent, CreateEvalJsonlRunDataSource):
@@ -116,7 +116,7 @@ def _answered_parameter(key: str, value: JsonValue) -> JsonValue:
 def unknown_key_cautions(pointers: Sequence[str]) -> list[Caution]:
     """Return a caution for each key that the contract does not know.
 
-    The hosted API ignored such keys in silence; they are accepted all the same.
+    The hosted API ignored such keys silently, so they are accepted here too.
     """
     return bounded_cautions(
         Caution(pointer, f"Unknown key {pointer.rpartition('/')[2][:_SHOWN_CHARS]!r}: accepted, but without effect.")
@@ -140,10 +140,10 @@ def run_options(asked: CreateEvalRunExtension | None) -> RunOptions:
 
 
 def refuse_cautions(cautions: Sequence[Caution], *, strict: bool) -> None:
-    """Refuse, where the caller asked for it, what can never resolve.
+    """Refuse a request that has cautions, if its caller asked for that.
 
     Raises:
-        InvalidRequestError: `strict` is set and there are cautions; the first is named.
+        InvalidRequestError: `strict` is set and there are cautions; the first is given.
     """
     if strict and cautions:
         first = cautions[0]

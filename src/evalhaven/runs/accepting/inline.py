@@ -23,7 +23,7 @@ class RunBody:
 
     Attributes:
         document: The parsed body with an empty list in place of inline rows.
-        rows: Where the list of inline rows stands in the raw body; None without one.
+        rows: Where the list of inline rows is in the raw body; None if there is no list.
     """
 
     document: JsonValue
@@ -35,7 +35,7 @@ def take_apart(raw: RawJson) -> RunBody:
 
     Raises:
         InvalidJsonError: The body is not JSON.
-        RequestTooLargeError: What stands beside the inline rows is over 16 MB.
+        RequestTooLargeError: The body without its inline rows is over 16 MB.
     """
     rows = _find_rows(raw)
     if len(raw) - (0 if rows is None else rows[1] - rows[0]) > MAX_DOCUMENT_BYTES:
@@ -58,19 +58,19 @@ def write_inline_rows(
     is_sampled: bool = False,
     is_strict: bool = False,
 ) -> Notices:
-    """Check the inline rows of a request and write them as JSONL; return what there is to tell of them.
+    """Check the inline rows of a request and write them as JSONL; return what their user has to be told.
 
     Args:
         raw: The request's body.
-        rows: Where its rows stand.
-        schema: What items have to satisfy.
-        writer: Takes the JSONL.
+        rows: Where its rows are.
+        schema: The schema that items must satisfy.
+        writer: Receives the JSONL.
         is_sampled: Whether the run asks a model for its samples.
-        is_strict: Whether a scalar in the place of a string is refused.
+        is_strict: Whether a scalar where the schema declares a string is refused.
 
     Raises:
-        InvalidRowsError: Rows are malformed or break the item schema; names up to ten by index and JSON pointer.
-        InvalidRequestError: There are none.
+        InvalidRowsError: Rows are malformed or break the item schema; up to ten are named by index and JSON pointer.
+        InvalidRequestError: The list of rows is empty.
     """
     problems: list[str] = []
     count = 0
@@ -83,7 +83,7 @@ def write_inline_rows(
         for start, end in jsontext.elements(raw, rows):
             text = raw[start:end]
             try:
-                # With its line feed it must be a line that the executor reads.
+                # The row with its line feed must not exceed what the executor reads as one line.
                 if len(text) >= MAX_ROW_BYTES:
                     raise RowError(f"it is longer than {MAX_ROW_BYTES // 1024 // 1024} MB.")  # noqa: TRY301 - a row's
                 checker.check(text, f"row {count}")
@@ -92,7 +92,7 @@ def write_inline_rows(
                 if len(problems) == _SHOWN_ROWS:
                     break
             if not problems:
-                # A raw line break in JSON is white space between tokens; as a blank it keeps one row on one line.
+                # A raw line break in JSON is white space between tokens; a blank instead keeps one row on one line.
                 writer.write(text.translate(_LINE_BREAKS) + b"\n")
             count += 1
     except InvalidJsonError as error:

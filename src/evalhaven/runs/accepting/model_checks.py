@@ -1,29 +1,44 @@
-"""Whether the models that a run calls can be asked what it asks: its own, and those of its graders."""
+"""Whether the models that a run calls, its own and its graders', can be asked what the run asks."""
+
+from dataclasses import replace
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.grader_parts import compares_embeddings, walk_criteria
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.graders.judges.grader import prompt_of
+from evalhaven.runs.accepting.creation import option_cautions
 from evalhaven.runs.tool_secrets import refuse_secrets
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError, compile_judge, compile_sampling
 from evalhaven.wire.graders import GraderLabelModel, GraderScoreModel
 from evalhaven.wire.requests import format_param
 
-# Whether the answer is a score or a label changes nothing about whether it can be asked for.
+# A score and a label can be asked for under the same conditions.
 _ANY_FORMAT: JsonObject = {
     "type": "json_schema",
     "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True},
 }
 
 
-def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
-    """Return what will be done otherwise than a run asks, because of the endpoint that serves its model.
+def checked_run(run: Run, parent: Eval, catalog: Catalog, asked: RunOptions) -> Run:
+    """Return a run with what its author has to be told of its models and of the options that were asked for.
 
     Raises:
-        InvalidRequestError: No endpoint serves the model, or the one that does cannot do what is asked.
+        InvalidRequestError: One of its models cannot be asked.
+    """
+    is_judged = refuse_unanswerable(run, parent, catalog)
+    unused = option_cautions(asked, is_sampled=run.is_sampled, is_judged=is_judged)
+    return replace(run, warnings=[*run.warnings, *unused, *sampling_cautions(run, catalog)])
+
+
+def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
+    """Return what will differ from what a run asks, because of the endpoint that serves its model.
+
+    Raises:
+        InvalidRequestError: No endpoint serves the model, or its endpoint cannot do what is asked.
     """
     if not run.is_sampled:
         return []
@@ -38,11 +53,11 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
 
 
 def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
-    """Refuse a run of which a judge cannot be asked; return whether its graders call any model, embeddings included.
+    """Refuse a run with a judge that cannot be asked; return whether its graders call any model, embeddings included.
 
     Raises:
-        InvalidRequestError: No endpoint serves one's model, the one that does cannot be asked so, or a budget in
-            dollars meets a model without a price.
+        InvalidRequestError: No endpoint serves a judge's model, its endpoint cannot be asked this way, or a budget in
+            dollars covers a model without a price.
     """
     has_judges = False
     for placed in walk_criteria(run.criteria(parent).parsed):
@@ -67,22 +82,22 @@ def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
 
 
 def _param_of(error: UnsupportedRequestError) -> str:
-    """Return the place in a create-run request at which something stands that cannot be sent."""
+    """Return the parameter of a create-run request that cannot be sent to the endpoint."""
     document, *path = error.at
     around = {"messages": "data_source.input_messages.template", "extra_body": "evalhaven.extra_body"}
     return format_param((around.get(str(document), f"data_source.{document}"), *path)) or "data_source"
 
 
 def _require_price(run: Run, target: Target) -> None:
-    """Refuse a budget in dollars that cannot be kept.
+    """Refuse a budget in dollars that cannot be enforced.
 
     Raises:
-        InvalidRequestError: No price is known for a model that the run asks.
+        InvalidRequestError: The run has a budget in dollars and no price is known for a model that it calls.
     """
     budget = run.options.budget
     if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
         raise InvalidRequestError(
-            f"'evalhaven.budget.cost' cannot be kept: the endpoint {target.endpoint.name!r} states no price for "
+            f"'evalhaven.budget.cost' cannot be enforced: the endpoint {target.endpoint.name!r} states no price for "
             f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
             param="evalhaven.budget.cost",
         )

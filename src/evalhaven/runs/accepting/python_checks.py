@@ -1,4 +1,4 @@
-"""What the Python graders of a request must be: compiled, and isolated here where they are to be executed."""
+"""Checks on the Python graders of a request: they must compile and, if they are to be executed here, be isolated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,14 +29,14 @@ class PythonChecks:
     source_checker: SourceChecker = field(default_factory=SourceChecker)
 
     async def check_criteria(self, criteria: Sequence[TestingCriterion], *, strict: bool) -> list[Caution]:
-        """Refuse sources that cannot be graders; return a caution where nothing isolates them, for no run will start.
+        """Refuse sources that cannot be graders; return a caution if nothing isolates them, since no run would start.
 
         Args:
             criteria: The testing criteria as sent.
-            strict: Whether what would be a caution is refused.
+            strict: Whether to refuse instead of returning a caution.
 
         Raises:
-            InvalidRequestError: A source does not compile or defines no `grade(sample, item)`; the line is named.
+            InvalidRequestError: A source does not compile or does not define `grade(sample, item)`; the line is named.
         """
         found = list(python_criteria(criteria))
         if not found:
@@ -52,14 +52,14 @@ class PythonChecks:
         return [Caution(pointer_to(each.path), message) for each in found[:1]]
 
     async def check_lone_grader(self, grader: Grader, *, is_executed: bool) -> None:
-        """Refuse a grader of the grader endpoints whose Python, if it has any, cannot be executed.
+        """Refuse a grader sent to a grader endpoint if it has Python that cannot be executed.
 
         Args:
-            grader: As sent, valid otherwise.
-            is_executed: Whether it is about to be.
+            grader: As sent, otherwise valid.
+            is_executed: Whether it is about to be executed.
 
         Raises:
-            InvalidRequestError: A source is no grader, or nothing isolates it on this machine.
+            InvalidRequestError: A source is not a grader, or nothing isolates it on this machine.
         """
         found = list(python_graders_in(grader, ("grader",)))
         if not found:
@@ -73,7 +73,7 @@ class PythonChecks:
         """Refuse a run whose Python graders cannot be executed.
 
         Raises:
-            InvalidRequestError: Nothing isolates them on this machine; each reason is named.
+            InvalidRequestError: Nothing isolates Python graders on this machine; each reason is given.
         """
         if next(python_criteria(criteria.parsed), None) is None:
             return

@@ -1,4 +1,4 @@
-"""What is evaluated again: a new run over an old one's samples, and an old one whose errors are tried again."""
+"""Evaluating again: a new run that grades an older run's samples, or an older run whose errors are retried."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,8 @@ from evalhaven.runs.tool_secrets import MASK, masked_tools, secrets_of
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file
 from evalhaven.storage.regrading import has_output_items
-from evalhaven.storage.runs import find_regrading_of, get_run_by_id, insert_run, is_deleted
+from evalhaven.storage.run_writes import insert_run
+from evalhaven.storage.runs import find_regrading_of, get_run_by_id, is_deleted
 
 
 def regraded_run(
@@ -36,14 +37,14 @@ def regraded_run(
     Args:
         run_id: Its new id.
         source: The run that has the samples.
-        name: As sent; without one it is named after that run.
+        name: As sent; None names the new run after the source.
         metadata: As sent.
         criteria: Testing criteria of its own; None for the eval's.
-        options: As sent; its repeats are those of the samples.
-        warnings: What of the request will have no effect.
+        options: As sent; the number of repeats is that of the source.
+        warnings: What in the request will have no effect.
 
     Raises:
-        InvalidRequestError: That run has not ended.
+        InvalidRequestError: The source has not ended.
     """
     if not source.status.is_final:
         raise InvalidRequestError(
@@ -71,20 +72,20 @@ def regraded_run(
 
 
 def reopened_run(run: Run, budget: Budget | None) -> Run:
-    """Return a run queued again, so that what has no result in it is executed once more.
+    """Return a run queued again, so that items without a result are executed once more.
 
-    One that is under way or has a result for every item is returned as it is.
+    A run that is under way, or has a result for every item, is returned unchanged.
 
     Args:
         run: The run.
-        budget: What holds from now on; None keeps the one it has.
+        budget: The budget from now on; None keeps the run's present one.
 
     Raises:
-        InvalidRequestError: It was executed elsewhere, or its budget is spent.
+        InvalidRequestError: The run was executed elsewhere, or its budget is spent.
     """
     if run.imported is not None:
         raise InvalidRequestError(
-            f"Run {run.id!r} was executed elsewhere and imported: nothing of it can be executed again here. Create a "
+            f"Run {run.id!r} was executed elsewhere and imported, so it cannot be executed again here. Create a "
             f"new run, or grade its samples again with POST /api/runs/{run.id}/regrade.",
             param="run_id",
             code="imported_run",
@@ -95,8 +96,8 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
     spending = run.tally.spending
     if budget is not None and budget.is_exceeded(spending.priced_cost, spending.tokens):
         raise InvalidRequestError(
-            f"Run {run.id!r} has spent its budget. Give a larger one as 'budget', for all that it has spent and will "
-            "spend.",
+            f"Run {run.id!r} has spent its budget. Send a larger 'budget'; it must cover what was spent and what "
+            "will be spent.",
             param="budget",
             code="budget_exceeded",
         )
@@ -104,16 +105,16 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
 
 
 def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | None:
-    """Return the tools of a run with what authenticates them, or None where nothing does.
+    """Return the tools of a run with their secrets, or None if they need none.
 
     Raises:
-        InvalidRequestError: They are needed and were not sent, or others were sent.
+        InvalidRequestError: The tools must be sent again and were not, or different tools were sent.
     """
     stored = run.data_source.tools if run.is_sampled else []
     if sent is None:
         if MASK in secrets_of(stored):
             raise InvalidRequestError(
-                "What authenticates the run's tools was erased when it ended. Send its tools again, with it, as "
+                "The secrets of the run's tools were erased when it ended. Send its tools again, with secrets, as "
                 "'tools'.",
                 param="tools",
                 code="secrets_required",
@@ -121,8 +122,8 @@ def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | 
         return None
     if masked_tools(sent) != stored or MASK in secrets_of(sent):
         raise InvalidRequestError(
-            "'tools' must be the tools of the run, with what authenticates them in place of each "
-            f"{MASK!r}: only secrets can be given anew. For other tools create a new run.",
+            "'tools' must be the tools of the run, with a secret in place of each "
+            f"{MASK!r}: only secrets can be sent anew. For other tools create a new run.",
             param="tools",
             code="other_tools",
         )
@@ -130,23 +131,23 @@ def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | 
 
 
 async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, source: Run) -> None:
-    """Store a run that grades the samples of another one, if these are still what they were.
+    """Store a run that grades the samples of another one, unless these have changed meanwhile.
 
     Args:
         tx: Open write transaction.
         scope: In whose project.
         new: The run.
-        source: The run that has the samples, as it was read before.
+        source: The run that has the samples, as it was read before this transaction.
 
     Raises:
-        InvalidRequestError: It was tried again meanwhile, or has no output items.
+        InvalidRequestError: The source was retried meanwhile, or has no output items.
     """
     await get_eval(tx, scope, source.eval_id, for_share=True)
-    # Locked, so that nobody deletes or retries it before the new run, which keeps it from being purged, is stored.
+    # Locked against deletes and retries until the new run is stored, which then keeps the source from being purged.
     current = await get_run_by_id(tx, scope, source.id, for_update=True)
     if current.status != source.status or current.times_retried != source.times_retried:
         raise InvalidRequestError(
-            f"Run {source.id!r} is {current.status}: it was tried again just now.", param="run_id", code="run_not_ended"
+            f"Run {source.id!r} is {current.status}: it was retried just now.", param="run_id", code="run_not_ended"
         )
     if not await has_output_items(tx, scope, current.key):
         raise InvalidRequestError(
@@ -158,23 +159,23 @@ async def insert_regrading(tx: AsyncConnection, scope: ProjectScope, new: Run, s
 
 
 async def refuse_run_in_use(tx: AsyncConnection, scope: ProjectScope, run: Run) -> None:
-    """Refuse to change a run, locked, that another one reads.
+    """Refuse to change a (locked) run whose samples another run is grading.
 
     Raises:
-        InvalidRequestError: That one is named.
+        InvalidRequestError: Another run is grading its samples; that run is named.
     """
     reader = await find_regrading_of(tx, scope, run.key)
     if reader is not None:
         raise InvalidRequestError(
-            f"Run {reader!r} is grading the samples of run {run.id!r}, which must not change meanwhile. Wait for its "
-            "end, or cancel it.",
+            f"Run {reader!r} is grading the samples of run {run.id!r}, which must not change meanwhile. Wait until it "
+            "ends, or cancel it.",
             param="run_id",
             code="run_in_use",
         )
 
 
 async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
-    """Refuse to execute the rest of a run, locked, whose rows are gone.
+    """Refuse to execute the rest of a (locked) run whose rows are gone.
 
     Args:
         tx: Open write transaction.
@@ -183,13 +184,13 @@ async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Ru
         at: Unix second.
 
     Raises:
-        InvalidRequestError: The run whose samples it grades is deleted, or its file.
+        InvalidRequestError: Its file, or the run whose samples it grades, has been deleted.
     """
     if not run.items_missing:
         return
     if run.regrading is not None and await is_deleted(tx, scope, run.regrading.source_key):
         raise InvalidRequestError(
-            f"Run {run.regrading.run_id!r}, whose samples were still to be graded, is deleted.",
+            f"Run {run.regrading.run_id!r}, whose samples are not all graded yet, is deleted.",
             param="run_id",
             code="source_deleted",
         )
@@ -198,7 +199,7 @@ async def refuse_missing_parts(tx: AsyncConnection, scope: ProjectScope, run: Ru
             await get_file(tx, scope, run.file_id, at, for_share=True)
         except NotFoundError as error:
             raise InvalidRequestError(
-                f"The file {run.file_id!r}, of which rows were still to be executed, is deleted or has expired.",
+                f"The file {run.file_id!r}, which has rows that are not executed yet, is deleted or has expired.",
                 param="run_id",
                 code="file_not_found",
             ) from error

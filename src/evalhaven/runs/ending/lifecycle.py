@@ -1,4 +1,4 @@
-"""Lifecycle: what a user ends. Each is one transaction, after which nothing more of the run is counted."""
+"""Lifecycle: canceling and deleting. Each is one transaction, after which no more items of the run are counted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.storage import evals as eval_store
-from evalhaven.storage import runs as run_store
+from evalhaven.storage import eval_writes, run_writes
 from evalhaven.storage.database import Database
+from evalhaven.storage.evals import get_eval
+from evalhaven.storage.runs import get_run, lock_active_runs
 
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """Cancels and deletes.
+    """Cancels runs, and deletes runs and evals.
 
-    Each method raises NotFoundError where there is no such object.
+    Each method raises NotFoundError if there is no such object.
 
     Attributes:
         wake_executor: Tells the executor that a run was canceled or deleted.
@@ -30,37 +31,37 @@ class Lifecycle:
     wake_executor: Callable[[], None]
 
     async def cancel_run(self, scope: ProjectScope, eval_id: str, run_id: str) -> tuple[Run, Eval]:
-        """Cancel a run: finished items stay. One that has ended is returned unchanged."""
+        """Cancel a run: finished items stay. A run that has ended is returned unchanged."""
         async with self.database.write() as tx:
-            parent = await eval_store.get_eval(tx, scope, eval_id)
-            run = await run_store.get_run(tx, scope, eval_id, run_id, for_update=True)
+            parent = await get_eval(tx, scope, eval_id)
+            run = await get_run(tx, scope, eval_id, run_id, for_update=True)
             run = await self._ended(tx, scope, run)
         self.wake_executor()
         return run, parent
 
     async def delete_run(self, scope: ProjectScope, eval_id: str, run_id: str) -> None:
-        """Delete a run; one under way is canceled first. Its items are gone at once and purged later."""
+        """Delete a run, canceling it first if it is under way. Its items disappear at once and are purged later."""
         async with self.database.write() as tx:
-            run = await run_store.get_run(tx, scope, eval_id, run_id, for_update=True)
+            run = await get_run(tx, scope, eval_id, run_id, for_update=True)
             await self._ended(tx, scope, run)
-            await run_store.delete_run(tx, scope, run.key, self._now())
+            await run_writes.delete_run(tx, scope, run.key, self._now())
         self.wake_executor()
 
     async def delete_eval(self, scope: ProjectScope, eval_id: str) -> None:
-        """Delete an eval with its runs; those under way are canceled first."""
+        """Delete an eval with its runs, first canceling those under way."""
         async with self.database.write() as tx:
-            found = await eval_store.get_eval(tx, scope, eval_id, for_update=True)
-            for run in await run_store.lock_active_runs(tx, scope, found.key):
+            found = await get_eval(tx, scope, eval_id, for_update=True)
+            for run in await lock_active_runs(tx, scope, found.key):
                 await self._ended(tx, scope, run)
-            await eval_store.delete_eval(tx, scope, found.key, self._now())
+            await eval_writes.delete_eval(tx, scope, found.key, self._now())
         self.wake_executor()
 
     async def _ended(self, tx: AsyncConnection, scope: ProjectScope, run: Run) -> Run:
-        """Return a run, locked, canceled if it was under way."""
+        """Return a locked run, canceled if it was under way."""
         if run.status.is_final:
             return run
         canceled = run.to(RunStatus.CANCELED, self._now())
-        await run_store.save_status(tx, scope, canceled, self._now())
+        await run_writes.save_status(tx, scope, canceled, self._now())
         return canceled
 
     def _now(self) -> int:

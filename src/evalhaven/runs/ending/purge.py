@@ -1,4 +1,4 @@
-"""The purger: removes what users deleted and what expired, a little at a time."""
+"""The purger: removes what was deleted or has expired, a little at a time."""
 
 import time
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ _SHOWN_UNKNOWN = 10
 
 
 class Purger:
-    """Works through deleted runs, evals and files; each step is a short transaction, resumed after a kill."""
+    """Works through deleted runs, evals and files in short transactions; after a kill it resumes."""
 
     def __init__(self, database: Database, blobs: BlobStore, clock: Clock, patience: Patience) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class Purger:
         self._log = structlog.get_logger("evalhaven.purge")
 
     async def purge_forever(self) -> None:
-        """Purge what is deleted, then look again when woken and every few seconds."""
+        """Purge what is deleted, then look again every few seconds and when woken."""
         while True:
             self._wake = anyio.Event()
             await self._patience.persist(self.purge_once)
@@ -58,7 +58,7 @@ class Purger:
         self._wake.set()
 
     async def purge_once(self) -> None:
-        """Purge everything that is deleted by now."""
+        """Purge everything deleted so far."""
         now = int(self._clock.now())
         async with self._database.write() as tx:
             await expire_files(tx, EngineScope(), now)
@@ -84,12 +84,12 @@ class Purger:
             started = time.monotonic()
             async with self._database.write() as tx:
                 last = await purge_output_items(tx, run.scope, run.key, limit, last)
-            # Only who looked from the first position on knows that there is none.
+            # Only a search from the first position on proves that no item is left.
             is_left = last is not None or not begins_at_first
-            # Requests wait for the lock meanwhile, and items of megabytes take their time.
+            # Requests wait for the lock meanwhile, and deleting items of megabytes takes long.
             is_slow = time.monotonic() - started > _LONGEST_BATCH_S
             limit = max(limit // 2, 1) if is_slow else min(2 * limit, _LARGEST_BATCH)
-            # The lock is not fair: a short rest lets requests and runs have it.
+            # The lock is not fair: a short pause lets requests and runs take it.
             await anyio.sleep(0.002)
         self._blobs.delete(run.scope, run.id)
         async with self._database.write() as tx:
@@ -109,9 +109,9 @@ class Purger:
 
 
 async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
-    """Remove the blobs that a kill left between writing a blob and its row, and tell of others that nothing names.
+    """Remove the blobs of which a kill prevented the row, and log the others that no row names.
 
-    Call it before requests are accepted: a blob that is just being written has no row yet either.
+    Call it before requests are accepted: a blob that is being written has no row yet either.
     """
     log = structlog.get_logger("evalhaven.purge")
     blobs.drop_parts()
@@ -128,7 +128,7 @@ async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
         count += len(unknown)
         shown += [f"{scope.project_id}/{name}" for name in sorted(unknown)[: _SHOWN_UNKNOWN - len(shown)]]
     if count:
-        # Their rows may stand in a newer copy of the database: nobody but the operator can know.
+        # Their rows may be in a newer copy of the database: only the operator can know.
         log.warning("unknown_blobs_kept", count=count, such_as=", ".join(shown), directory=blobs.place)
 
 

@@ -1,4 +1,4 @@
-"""Uploaded files that messages name by id, loaded when the first message wants them."""
+"""Uploaded files that messages name by id, loaded when a message first needs them."""
 
 from collections import OrderedDict
 
@@ -21,7 +21,7 @@ _File = tuple[str, bytes]
 
 
 class FileNotLoadedError(Exception):
-    """A file is wanted that was not looked for yet; load it and ask again."""
+    """A file is needed that has not been looked up yet; load it and ask again."""
 
     def __init__(self, file_id: str) -> None:
         super().__init__(file_id)
@@ -29,7 +29,7 @@ class FileNotLoadedError(Exception):
 
 
 class AttachedFiles:
-    """The files that the messages of one run name; those wanted last are kept."""
+    """The files that the messages of one run name; the most recently used are kept."""
 
     def __init__(self, engine: Engine, scope: ProjectScope) -> None:
         self._engine = engine
@@ -50,13 +50,13 @@ class AttachedFiles:
         return self._found[file_id]
 
     async def load(self, file_id: str) -> _File | None:
-        """Return name and content of a file, read now and kept for a while, or None where there is none.
+        """Return name and content of a file, read now and kept for a while, or None if there is no such file.
 
         Raises:
-            DamagedFileError: It is not as long as it was when it was accepted.
-            RequestError: It is too large to stand in a request.
+            DamagedFileError: The file's length has changed since it was accepted.
+            RequestError: The file is too large to be put into a request.
         """
-        # One after the other: many items may want the same file, which is read once.
+        # One at a time: many items may need the same file, which is read once.
         async with self._reading:
             if file_id in self._found:
                 return self.find(file_id)
@@ -94,7 +94,7 @@ class AttachedFiles:
 
 
 class FilesOfRequest:
-    """The files of one request, held until it is made, however many others are wanted meanwhile."""
+    """The files of one request, held until it is made, however many others are needed meanwhile."""
 
     def __init__(self, files: AttachedFiles) -> None:
         self._files = files
@@ -109,5 +109,5 @@ class FilesOfRequest:
         return self._held[file_id] if file_id in self._held else self._files.find(file_id)
 
     async def load(self, file_id: str) -> None:
-        """Look for a file and read it, so that `find` knows it."""
+        """Look up a file and read it, so that `find` knows it."""
         self._held[file_id] = await self._files.load(file_id)

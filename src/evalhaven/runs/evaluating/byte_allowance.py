@@ -8,13 +8,13 @@ import anyio
 
 
 class ByteAllowance:
-    """Shares out bytes, first come, first served; one that wants more than there are gets them alone."""
+    """Shares out bytes, first come, first served; a request for more than the total waits until it has them all."""
 
     def __init__(self, total: int) -> None:
-        """Begin with all of them free.
+        """Begin with all bytes free.
 
         Args:
-            total: How many there are.
+            total: How many bytes there are.
         """
         self._total = total
         self._held = 0
@@ -22,7 +22,7 @@ class ByteAllowance:
 
     @asynccontextmanager
     async def hold(self, count: int) -> AsyncGenerator[None]:
-        """Hold so many bytes, as soon as they are free."""
+        """Hold this many bytes, as soon as they are free."""
         count = min(count, self._total)
         if self._waiting or self._held + count > self._total:
             turn = (count, anyio.Event())
@@ -33,7 +33,7 @@ class ByteAllowance:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
                 else:
-                    # It was given its bytes and canceled in the same moment.
+                    # The task was given its bytes and canceled at the same moment.
                     self._held -= count
                 self._hand_out()
                 raise

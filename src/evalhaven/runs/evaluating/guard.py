@@ -1,4 +1,4 @@
-"""What ends a run early: everything fails alike, or its budget is spent."""
+"""What ends a run early: all calls fail alike, or the budget is spent."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from evalhaven.sampling.calls.failure_watch import FailureWatch
 
 
 class CallGuard(Protocol):
-    """Learns how calls to a model end."""
+    """Is told how calls to a model end."""
 
     def note_answer(self, cost: float | None, tokens: int) -> None:
         """Count a call that was answered."""
@@ -24,7 +24,7 @@ class CallGuard(Protocol):
         ...
 
     def note_unreachable(self, error: ItemError) -> None:
-        """Learn that an endpoint that never answered the run cannot be reached, and was waited for long enough."""
+        """Note that an endpoint that never answered the run cannot be reached, after waiting long enough."""
         ...
 
 
@@ -46,11 +46,11 @@ class RunGuard:
         self._judges: list[JudgeGuard] = []
         self._stop = stop
         self.verdict: ItemError | None = None
-        # A run that is taken up again may have spent it all.
+        # A run that is taken up again may have spent its budget already.
         self._check_budget()
 
     def expect_calls(self, count: int) -> None:
-        """Learn how many items are left: of a short run fewer failures are enough."""
+        """Note how many items are left: fewer failures are enough to end a short run."""
         self._failures.expect_calls(count)
         for judge in self._judges:
             judge.expect_calls(count)
@@ -66,13 +66,13 @@ class RunGuard:
 
         Args:
             cost: US dollars; None where no price is known.
-            tokens: Of request and answer.
+            tokens: Those of request and answer.
         """
         self._failures.note_success()
         self.spend(cost, tokens)
 
     def spend(self, cost: float | None, tokens: int) -> None:
-        """Count against the budget what a call cost."""
+        """Count the cost of a call against the budget."""
         self._cost += cost or 0.0
         self._tokens += tokens
         self._check_budget()
@@ -101,18 +101,18 @@ class RunGuard:
             self.end(self._failures.verdict)
 
     def note_unreachable(self, error: ItemError) -> None:
-        """End the run: whoever else waits for that endpoint waits for nothing."""
+        """End the run: everything else that waits for this endpoint waits in vain."""
         self.end(error)
 
     def end(self, verdict: ItemError) -> None:
-        """Stop the run; the first verdict stays."""
+        """Stop the run; the first verdict counts."""
         if self.verdict is None:
             self.verdict = verdict
             self._stop.set()
 
 
 class JudgeGuard:
-    """Watches the calls of one judge: the budget is the run's, but that others succeed says nothing about this one."""
+    """Watches the calls of one judge: the budget is the run's, but the success of others says nothing about it."""
 
     def __init__(
         self,
@@ -120,23 +120,23 @@ class JudgeGuard:
         failures: FailureWatch | None = None,
         leads_on: Callable[[ItemError], bool] | None = None,
     ) -> None:
-        """Begin with nothing.
+        """Begin with nothing counted.
 
         Args:
-            guard: The run's.
+            guard: The run's guard.
             failures: What the judge's calls have come to so far.
-            leads_on: Tells of a failure whether the judge is asked again in another way; such a one is none.
+            leads_on: Tells whether the judge is asked again in another way after a failure; if so, it is not counted.
         """
         self._guard = guard
         self._failures = failures or FailureWatch()
         self._leads_on = leads_on
 
     def passing(self, leads_on: Callable[[ItemError], bool]) -> "JudgeGuard":
-        """Return what watches the same calls where some failures lead to another question."""
+        """Return a guard that counts the same calls, except failures after which the judge is asked in another way."""
         return JudgeGuard(self._guard, self._failures, leads_on)
 
     def expect_calls(self, count: int) -> None:
-        """Learn how many items are left, as a run's guard does."""
+        """Note how many items are left, as a run's guard does."""
         self._failures.expect_calls(count)
 
     def note_answer(self, cost: float | None, tokens: int) -> None:

@@ -1,4 +1,4 @@
-"""One item: row to graded output item."""
+"""One item: from row to graded output item."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -17,7 +17,7 @@ _ITEMS_A_CALL = 3
 
 
 class ItemEvaluator:
-    """Turns rows into output items: has them sampled, or takes the samples they bring along, and grades those."""
+    """Turns rows into output items: has them sampled, or takes the samples that came with them, and grades those."""
 
     def __init__(
         self, graders: Sequence[Grader], ids: IdFactory, sampler: Sampler | None = None, repeats: int = 1
@@ -28,14 +28,14 @@ class ItemEvaluator:
             graders: One for each testing criterion, in the eval's order.
             ids: Names the output items.
             sampler: Asks a model; None takes the rows' own samples.
-            repeats: How often each row is evaluated.
+            repeats: How many times each row is evaluated.
         """
         self._graders = graders
         self._ids = ids
         self._sampler = sampler
-        # One that waits alone is awaited like any other: a task for it would be spent for nothing.
+        # A single waiting grader is awaited directly: a task for it would be wasted.
         self._waits_abreast = sum(grader.waits for grader in graders) > 1
-        # To look at a grader's methods costs more than to call most of them.
+        # Looking at a grader's methods costs more than calling most of them.
         numbered = list(enumerate(graders))
         self._early = [(number, grader) for number, grader in numbered if isinstance(grader, EarlyGrader)]
         others = [(number, grader) for number, grader in numbered if not isinstance(grader, EarlyGrader)]
@@ -56,11 +56,11 @@ class ItemEvaluator:
 
     @property
     def most_at_once(self) -> int:
-        """Return how many items may be under way at once: a call that pauses occupies nobody at the endpoint."""
+        """Return how many items may be under way at once, counting that pausing calls do not occupy the endpoint."""
         return self.concurrency if self._sampler is None else _ITEMS_A_CALL * self.concurrency
 
     def watch_pauses(self, on_pause: Callable[[], None]) -> None:
-        """Tell somebody whenever the call of an item begins to pause before its next attempt."""
+        """Have `on_pause` called whenever the call of an item begins to pause before its next attempt."""
         if self._sampler is not None:
             self._sampler.on_pause = on_pause
 
@@ -87,7 +87,7 @@ class ItemEvaluator:
         )
 
     async def _grade(self, row: Row, sample: Sample, chosen: Collection[int] | None = None) -> list[Grade]:
-        """Return a grade of each grader, or of each that is chosen by its 0-based number."""
+        """Return the grade of each grader, or of those chosen by 0-based number."""
         namespaces: dict[str, JsonValue] = {"item": row.item}
         if sample.namespace is not None:
             namespaces["sample"] = sample.namespace
@@ -97,7 +97,7 @@ class ItemEvaluator:
         return [await self._graders[number].grade(namespaces) for number in numbers]
 
     async def _grade_abreast(self, numbers: Collection[int], namespaces: Mapping[str, JsonValue]) -> list[Grade]:
-        """Grade with all graders that wait at once, and with the others meanwhile."""
+        """Grade with all waiting graders at once, and with the others meanwhile."""
         grades = dict[int, Grade]()
 
         async def grade(number: int) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import anyio
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.domain.runs import Run
+from evalhaven.domain.run_options import RunOptions
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.graders.asking import Answer, AskedFor, JudgeModel, JudgePrompt
 from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less, refuses_form
 from evalhaven.runs.engine import Engine
@@ -17,33 +18,45 @@ from evalhaven.sampling.catalog import Target
 from evalhaven.sampling.embeddings.embedder import Embedder
 from evalhaven.sampling.protocols.requests import compile_judge
 
-_ITEMS_A_CALL = 3  # a call that waits for its next attempt occupies nobody at the endpoint
+_ITEMS_A_CALL = 3  # a call that waits for its next attempt does not occupy the endpoint
 
 
 class RunJudges:
     """Opens the judges of one run, and knows how their calls go."""
 
-    def __init__(self, engine: Engine, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        scope: ProjectScope,
+        options: RunOptions,
+        guard: RunGuard,
+        run_limit: anyio.CapacityLimiter | None = None,
+        known_flow: JsonObject | None = None,
+    ) -> None:
         """Open none yet.
 
         Args:
             engine: What runs are executed with.
-            run: The run.
+            scope: Whose files judges may see.
+            options: What was asked of the run.
             guard: Watches all its calls.
-            run_limit: How many calls the run may have under way.
+            run_limit: How many calls the run may have under way; None leaves that to the endpoints.
+            known_flow: How the run's calls went before it was taken up again.
         """
         self._engine = engine
-        self._run = run
+        self._scope = scope
+        self._options = options
         self._guard = guard
         self._run_limit = run_limit
+        self._flow_before = known_flow or {}
         self._opened: list[tuple[str, _OpenedJudge]] = []
 
     def open(self, prompt: JudgePrompt) -> JudgeModel:
         """Compile a prompt for the endpoint that serves its model.
 
         Raises:
-            UnknownModelError: There is none.
-            UnsupportedRequestError: It cannot be asked so.
+            UnknownModelError: No endpoint serves the prompt's model.
+            UnsupportedRequestError: The endpoint cannot be asked this way.
         """
         target = self._engine.catalog.find(prompt.model)
         guard, known_flow = self._guard.watch_judge(), self._known_flow(len(self._opened))
@@ -53,7 +66,7 @@ class RunJudges:
             maker = compile_judge(prompt.messages, prompt.params, prompt.answer_format, lesser)
             watch = guard if find_less(lacks) is None else guard.passing(refuses_form)
             question = Question(target, maker)
-            sampler = Sampler(self._engine, self._run, watch, question, self._run_limit, flow)
+            sampler = Sampler(self._engine, self._scope, self._options, watch, question, self._run_limit, flow)
             return _Form(sampler, maker.adaptations, asked_for(lacks))
 
         judge = _OpenedJudge(target, self._engine.answer_forms, open_form, known_flow)
@@ -61,7 +74,7 @@ class RunJudges:
         return judge
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
+        """Tell whether there are any judges."""
         return bool(self._opened)
 
     @property
@@ -71,22 +84,22 @@ class RunJudges:
 
     @property
     def unreachable(self) -> list[bool]:
-        """Return of each judge whether its endpoint cannot be reached now."""
+        """Return for each judge whether its endpoint is unreachable now."""
         return [judge.sampler.is_unreachable for _, judge in self._opened]
 
     def _known_flow(self, number: int) -> JsonValue:
-        known = None if self._run.flow is None else self._run.flow.get("judges")
+        known = self._flow_before.get("judges")
         return known[number] if isinstance(known, list) and number < len(known) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Everything of a run that calls models.
+    """Everything in a run that calls models.
 
     Attributes:
-        sampler: Asks the run's own model; None where it samples nothing.
-        judges: Those of its graders.
-        embedder: Asks for the embeddings that its graders compare; None where they compare none.
+        sampler: Asks the run's own model; None if the run samples nothing.
+        judges: The judges of its graders.
+        embedder: Asks for the embeddings that its graders compare; None if they compare none.
     """
 
     sampler: Sampler | None
@@ -99,21 +112,21 @@ class Callers:
 
     @property
     def has_answers(self) -> bool:
-        """Tell whether any model is called that thinks about its answers."""
+        """Tell whether any called model generates answers, as opposed to embeddings."""
         return self.sampler is not None or bool(self.judges)
 
     @property
     def unreachable(self) -> list[bool]:
-        """Return of each model, judges included, whether its endpoint cannot be reached now."""
+        """Return for each model, judges included, whether its endpoint is unreachable now."""
         own = [] if self.sampler is None else [self.sampler.is_unreachable]
         embeddings = [] if self.embedder is None else [self.embedder.unreachable is not None]
         return [*own, *self.judges.unreachable, *embeddings]
 
     @property
     def flow(self) -> JsonObject:
-        """Return how the calls go: those to the run's model, of each judge under `judges`, and under `embeddings`.
+        """Return how calls go: those to the run's model, those to each judge under `judges`, and `embeddings`.
 
-        A run that samples nothing shows its first judge in the place of the model, or else its embeddings.
+        A run that samples nothing shows its first judge in place of the model or, without judges, its embeddings.
         """
         judges = self.judges.flows
         embeddings = [] if self.embedder is None else [self.embedder.flow]
@@ -135,9 +148,9 @@ class _Form:
 
 
 class _OpenedJudge:
-    """A judge as graders see it: where its endpoint refuses the form of answer it is asked for less.
+    """A judge as graders see it: if its endpoint refuses the form of answer, less is asked for.
 
-    What an endpoint answered then is remembered. A refusal alone is not: its words may be about one item.
+    A form that the endpoint then answers is remembered. A refusal alone is not: it may be about one item.
     """
 
     def __init__(
@@ -155,7 +168,7 @@ class _OpenedJudge:
 
     @property
     def sampler(self) -> Sampler:
-        """Return what asks in the form that is known to be answered."""
+        """Return the sampler that asks in the form known to be answered."""
         return self._form_without(self._known.lacks_of(self._target)).sampler
 
     @property
@@ -179,7 +192,7 @@ class _OpenedJudge:
         lacks = self._known.lacks_of(self._target)
         while True:
             form = self._form_without(lacks)
-            # A question to the cache is the same one for every repeat: repeats differ in what is judged.
+            # The cache is always asked for repetition 0: repetitions differ in what is judged.
             sample = await form.sampler.sample_item(namespaces, 0)
             less = find_less(lacks)
             if sample.error is None or less is None or not refuses_form(sample.error):

@@ -1,4 +1,4 @@
-"""Output items evaluated again: another run's are graded anew, errored ones of the run itself are mended."""
+"""Output items evaluated again: another run's are graded anew, the run's own errored ones are mended."""
 
 from dataclasses import replace
 
@@ -11,13 +11,13 @@ from evalhaven.runs.sources.stored_rows import StoredRow
 
 
 class StoredItemEvaluator(ItemEvaluator):
-    """Evaluates output items again, beside rows that are evaluated for the first time."""
+    """Evaluates output items again, along with rows that are evaluated for the first time."""
 
     async def evaluate_item(self, row: Row, position: int, repeat: int = 0) -> OutputItem:
         """Return the output item of a row.
 
         Args:
-            row: The item, as a row or as an output item that there is.
+            row: The item, as a row or as an existing output item.
             position: 0-based index of the row in its source.
             repeat: 0-based number of the repetition.
         """
@@ -44,7 +44,7 @@ class StoredItemEvaluator(ItemEvaluator):
         sample, grades = row.readable, list(stored.grades)
         if sample.error is not None:
             if self._sampler is None:
-                return stored  # as it is: nobody can ask for what was not answered then
+                return stored  # unchanged: what was not answered then cannot be asked for now
             sample = await self._sampler.sample_item({"item": row.item}, stored.repeat)
             grades = [] if sample.error is not None else await self._grade(row, sample)
         else:
@@ -52,12 +52,12 @@ class StoredItemEvaluator(ItemEvaluator):
             mended = await self._grade(row, sample, erred)
             for index, grade in zip(erred, mended, strict=True):
                 grades[index] = grade if grade.error is None else grades[index]
-        # Its id and time stay: who pages through the items meets each of them once.
+        # Its id and time stay, so that a client paging through the items sees each of them once.
         return replace(stored, sample=sample, grades=grades)
 
 
 def _reused(sample: Sample) -> Sample:
-    """Return a sample as one that costs nothing here."""
+    """Return a sample marked as costing nothing here."""
     if sample is NO_SAMPLE or sample.recorded_text is not None:
         return sample
     return replace(sample, is_reused=True)

@@ -1,4 +1,4 @@
-"""The sampler: asks a model for the sample of one item, or to judge it."""
+"""The sampler: asks a model for the sample of one item, or to judge that sample."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -9,8 +9,10 @@ from hashlib import sha256
 import anyio
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
 from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
@@ -39,7 +41,7 @@ class Question:
     Attributes:
         target: The model.
         maker: Makes the requests.
-        secrets: Texts that no message of an error may repeat.
+        secrets: Texts that no error message may repeat.
     """
 
     target: Target
@@ -53,11 +55,11 @@ def sampling_question(run: Run, catalog: Catalog, tools: list[JsonValue] | None 
     Args:
         run: A run with a model.
         catalog: Which endpoint serves it.
-        tools: The run's tools with what authenticates them; None where they hold no secrets.
+        tools: The run's tools with their secrets; None if they hold none.
 
     Raises:
         UnknownModelError: No endpoint serves the model any more.
-        UnsupportedRequestError: The endpoint that does cannot do what is asked.
+        UnsupportedRequestError: The endpoint that serves the model cannot do what is asked.
     """
     target = catalog.find(run.model)
     data_source = run.data_source if tools is None else run.data_source.with_tools(tools)
@@ -66,12 +68,13 @@ def sampling_question(run: Run, catalog: Catalog, tools: list[JsonValue] | None 
 
 
 class Sampler:
-    """Asks one model about the items of one run: for their samples, or to judge these."""
+    """Asks one model about items: for their samples, or to judge these."""
 
     def __init__(
         self,
         engine: Engine,
-        run: Run,
+        scope: ProjectScope,
+        options: RunOptions,
         guard: CallGuard,
         question: Question,
         run_limit: anyio.CapacityLimiter | None = None,
@@ -81,25 +84,27 @@ class Sampler:
 
         Args:
             engine: What runs are executed with.
-            run: The run.
+            scope: Whose files it may show, and whose answers it may take again.
+            options: Whether answers are taken again, and how many calls may be under way.
             guard: Learns how each call ended.
             question: Whom to ask, and what.
             run_limit: How many calls the run may have under way; None leaves that to the endpoints.
             known_flow: How the calls went before the run was taken up again.
         """
         self._engine = engine
-        self._run = run
+        self._scope = scope
+        self._options = options
         self._guard = guard
         self._target = question.target
         self._maker = question.maker
-        self._files = AttachedFiles(engine, run.scope)
+        self._files = AttachedFiles(engine, scope)
         self._secrets = question.secrets
         self._large = ByteAllowance(_LARGE_BYTES_UNDER_WAY)
         self._largest_bytes = 0
         self._identity = _identity_of(self._target.endpoint, self._maker.path)
         self._began_at = engine.clock.now()
-        self.on_pause: Callable[[], None] | None = None  # told whenever a call pauses before its next attempt
-        # A run that is taken up again goes on counting.
+        self.on_pause: Callable[[], None] | None = None  # called whenever a call pauses before its next attempt
+        # A run that is taken up again continues its counts.
         self._retries = Counter(known_retries(known_flow))
         was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
         self._asker = Asker(run_limit, self._note_retry, was_answered)
@@ -108,7 +113,7 @@ class Sampler:
     def concurrency(self) -> int:
         """Return how many calls may be under way at once."""
         most = self._target.endpoint.max_concurrency
-        return min(most, self._run.options.max_concurrency or most)
+        return min(most, self._options.max_concurrency or most)
 
     @property
     def is_unreachable(self) -> bool:
@@ -132,13 +137,13 @@ class Sampler:
         }
 
     async def sample_item(self, namespaces: Mapping[str, JsonValue], repeat: int) -> Sample:
-        """Return the sample of an item; what goes wrong is its error.
+        """Return the sample of an item; if anything fails, the sample has the error.
 
         Args:
             namespaces: The values of `item` and, for judges, `sample`.
-            repeat: 0-based number of the repetition; each is a question of its own to the cache.
+            repeat: 0-based number of the repetition; the cache treats each repetition as a different question.
         """
-        # A run whose requests are large holds few of them at once: each is in memory until it is answered.
+        # Large requests are held only a few at once, since each is in memory until it is answered.
         if self._largest_bytes < _LARGE_BYTES:
             files = FilesOfRequest(self._files)
             try:
@@ -179,7 +184,7 @@ class Sampler:
         return request
 
     async def _answer(self, request: ModelRequest, repeat: int) -> Sample:
-        request_hash = self._hash_of(request, repeat) if self._run.options.cache else None
+        request_hash = self._hash_of(request, repeat) if self._options.cache else None
         if request_hash is not None:
             found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
             if found is not None:
@@ -197,7 +202,7 @@ class Sampler:
 
     async def _find_cached(self, request_hash: bytes) -> Sample | None:
         async with self._engine.database.read() as tx:
-            return await find_cached(tx, self._run.scope, request_hash)
+            return await find_cached(tx, self._scope, request_hash)
 
     async def _ask(self, request: ModelRequest, request_hash: bytes | None) -> Sample:
         path = self._maker.path
@@ -241,7 +246,7 @@ class Sampler:
             self.on_pause()
 
     def _hash_of(self, request: ModelRequest, repeat: int) -> bytes:
-        """Return the hash of all that shapes an answer: who is asked and how, what, and for the how manieth time."""
+        """Return the hash of all that shapes an answer: endpoint, request, and the number of the repetition."""
         digest = sha256(self._identity)
         digest.update(f"{repeat}\n".encode())
         digest.update(request.body)
@@ -249,7 +254,7 @@ class Sampler:
 
 
 def _identity_of(endpoint: Endpoint, path: str) -> bytes:
-    """Return what tells an endpoint from others; its key may change without changing its answers."""
+    """Return what distinguishes an endpoint from others, its key aside, which does not change its answers."""
     headers = sorted((name, value) for name, value in endpoint.headers.items() if name not in _KEY_HEADERS)
     return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
 
@@ -264,7 +269,7 @@ def _failed(
 
 
 def _cost_of(usage: Usage, price: Price | None) -> float | None:
-    """Return the US dollars of a call; None without a price, or where the endpoint counted no tokens."""
+    """Return the cost of a call in US dollars; None if there is no price or the endpoint counted no tokens."""
     if price is None or usage.total_tokens == 0:
         return None
     cached_price = price.input if price.cached_input is None else price.cached_input
@@ -275,7 +280,7 @@ def _cost_of(usage: Usage, price: Price | None) -> float | None:
 
 
 def known_retries(flow: JsonValue) -> dict[str, int]:
-    """Return the retries by kind that are written in how calls went."""
+    """Return the retries by kind that a stored flow holds."""
     retries = flow.get("retries") if isinstance(flow, dict) else None
     counts = retries.items() if isinstance(retries, dict) else ()
     return {kind: count for kind, count in counts if isinstance(count, int)}

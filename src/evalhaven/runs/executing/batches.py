@@ -21,10 +21,10 @@ class Batch:
 
     Attributes:
         items: Of any chunks of a run.
-        size_bytes: About how large they are.
+        size_bytes: Their approximate size.
         finished_chunks: Numbers of the chunks of which all items are stored with this batch or before it.
-        is_wanted: Set when there is anything in it.
-        is_urgent: Set when it is full, or somebody waits for it.
+        is_wanted: Set when there is anything in the batch.
+        is_urgent: Set when it is full, or a task waits for it.
         is_taken: Set when nothing more can be added.
         is_stored: Set when it is stored, or refused.
     """
@@ -39,7 +39,7 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether it is to be stored before anything is added."""
+        """Tell whether the batch must be stored before anything is added."""
         return len(self.items) >= BATCH_ITEMS or self.size_bytes >= BATCH_BYTES
 
     def add(self, item: OutputItem) -> None:
@@ -54,7 +54,7 @@ class Batch:
 
 
 def _length_of(messages: Sequence[JsonValue]) -> int:
-    """Return about how long messages are: images stand in their content, sound and calls of tools beside it."""
+    """Return roughly how long messages are: images are in their content, sound and tool calls beside it."""
     length = 0
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
@@ -66,20 +66,20 @@ def _length_of(messages: Sequence[JsonValue]) -> int:
 
 
 class Outbox:
-    """Where the tasks of a run put items."""
+    """Where the tasks of a run put finished items."""
 
     def __init__(self, store: Callable[[Batch], Awaitable[bool]]) -> None:
         """Begin with an empty batch.
 
         Args:
-            store: Stores a batch; False: the run is no longer in progress, and nothing of it may be stored.
+            store: Stores a batch; False: the run is no longer in progress, and nothing of the batch may be stored.
         """
         self._store = store
         self._batch = Batch()
         self.is_refused = False
 
     def add(self, item: OutputItem) -> bool:
-        """Add an item, unless a full batch waits for the one before it to be stored; return whether it was added."""
+        """Add an item, unless a full batch waits while its predecessor is stored; return whether it was added."""
         batch = self._batch
         if batch.is_full:
             return False
@@ -91,15 +91,15 @@ class Outbox:
         return True
 
     async def wait_for_room(self) -> None:
-        """Wait until it makes sense to try again to add an item."""
+        """Wait until it makes sense to try adding an item again."""
         if self._batch.is_full:
             await self._batch.is_taken.wait()
 
     async def store_now(self, finished_chunk: int | None = None) -> None:
-        """Return when everything added before is stored, or refused.
+        """Return once everything added so far is stored or refused.
 
         Args:
-            finished_chunk: Number of a chunk of which all items were added.
+            finished_chunk: Number of a chunk whose items have all been added.
         """
         batch = self._batch
         if finished_chunk is not None:
@@ -109,7 +109,7 @@ class Outbox:
         await batch.is_stored.wait()
 
     async def store_batches(self) -> None:
-        """Store what is added, one batch after the other: full ones at once, others several times a second."""
+        """Store what is added, one batch after the other: full batches at once, others several times a second."""
         while True:
             batch = self._batch
             await batch.is_wanted.wait()

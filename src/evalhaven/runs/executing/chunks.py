@@ -1,7 +1,7 @@
-"""The chunk runner: executes one chunk of a run, however it was handed out and however often.
+"""The chunk runner: executes one chunk of a run, however and however many times it was handed out.
 
 Only positions without an output item are executed; items are stored in durable batches together with the tally that
-they add to. So a chunk cut short at any point and run again leaves the same rows and the same counts.
+they add to. So a chunk that is interrupted at any point and run again leaves the same rows and the same counts.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -20,9 +20,10 @@ from evalhaven.runs.executing.batches import Batch, Outbox
 from evalhaven.runs.executing.pool import ItemPool
 from evalhaven.runs.sources.choice import open_missing_rows, source_of
 from evalhaven.storage.chunks import mark_chunks_done
-from evalhaven.storage.output_items import StoredBeforeError, insert_output_items
+from evalhaven.storage.output_item_writes import StoredBeforeError, insert_output_items
 from evalhaven.storage.regrading import replace_mended_items
-from evalhaven.storage.runs import lock_tally, save_tally
+from evalhaven.storage.run_writes import save_tally
+from evalhaven.storage.runs import lock_tally
 from evalhaven.storage.sample_cache import remember_samples
 
 
@@ -34,14 +35,14 @@ async def open_chunk_runner(
     stop_requested: anyio.Event | None = None,
     on_item: Callable[[Chunk], None] | None = None,
 ) -> AsyncGenerator["ChunkRunner"]:
-    """Open the runner of a run's chunks: its tasks and what stores their items.
+    """Open the runner of a run's chunks: its tasks and the outbox that stores their items.
 
     Args:
         engine: What runs are executed with.
         run: The run.
         evaluator: Evaluates its items.
         stop_requested: Set when the run was canceled or deleted: items under way are dropped then.
-        on_item: Told of each item that is finished.
+        on_item: Called for each item that is finished.
     """
     runner = ChunkRunner(engine, run, evaluator, stop_requested or anyio.Event(), on_item)
     async with anyio.create_task_group() as helpers:
@@ -71,7 +72,7 @@ class ChunkRunner:
         self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item)
 
     async def run_chunk(self, chunk: Chunk) -> None:
-        """Execute what is missing of a chunk and mark it as done.
+        """Execute the missing items of a chunk and mark it as done.
 
         Raises:
             RunStoppedError: The run is no longer in progress.
@@ -79,7 +80,7 @@ class ChunkRunner:
         async with open_missing_rows(self._engine, self._run, self._source, chunk) as rows:
             await self.pool.evaluate_rows(chunk, rows)
         if self._stop_requested.is_set():
-            # What was finished stays, if the run may still have it.
+            # Finished items are kept, if the run may still have them.
             await self.outbox.store_now()
             raise RunStoppedError
         await self.outbox.store_now(chunk.number)
@@ -95,10 +96,10 @@ class ChunkRunner:
     async def _record(self, batch: Batch) -> bool:
         """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
         try:
-            # Of a run that is tried again, errored items are stored already.
+            # If the run is retried, its errored items are stored already.
             return await self._record_items(batch, may_be_stored=self._run.times_retried > 0)
         except StoredBeforeError:
-            # The answer to a commit was lost, and the batch comes again.
+            # The answer to a commit was lost, and the batch is sent again.
             return await self._record_items(batch, may_be_stored=True)
 
     async def _record_items(self, batch: Batch, *, may_be_stored: bool) -> bool:
@@ -122,7 +123,7 @@ class ChunkRunner:
 
 
 def _answers(items: Sequence[OutputItem]) -> dict[bytes, Sample]:
-    """Return the answers among new items that are to be remembered."""
+    """Return the answers in new items that are to be remembered."""
     samples = [item.sample for item in items]
     samples += [call for item in items for grade in item.grades for call in grade.calls]
     return {sample.request_hash: sample for sample in samples if sample.request_hash and sample.is_whole}

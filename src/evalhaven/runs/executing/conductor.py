@@ -1,4 +1,4 @@
-"""The conductor: takes one run from queued to its final status, from wherever it stands."""
+"""The conductor: takes one run to its final status, from whatever state is stored."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,11 +37,12 @@ from evalhaven.sampling.protocols.requests import UnsupportedRequestError
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.run_secrets import find_secrets
-from evalhaven.storage.runs import get_run_by_key, save_flow, save_status, save_warnings
+from evalhaven.storage.run_writes import save_flow, save_status, save_warnings
+from evalhaven.storage.runs import get_run_by_key
 
 
 class RunConductor:
-    """Conducts one run; repeating it after a kill goes on where the stored state stands."""
+    """Conducts one run; after a kill, conducting it again continues from the stored state."""
 
     def __init__(self, engine: Engine, scope: ProjectScope, run_key: int) -> None:
         self._engine = engine
@@ -56,11 +57,11 @@ class RunConductor:
 
     @property
     def times_retried(self) -> int | None:
-        """Return how often the run had been tried again when it was taken up; None before it is."""
+        """Return how many times the run had been retried when it was taken up; None before it is."""
         return self._times_retried
 
     def request_stop(self) -> None:
-        """Leave off soon: the run was canceled or deleted."""
+        """Ask for a stop soon: the run was canceled or deleted."""
         self._stop_requested.set()
 
     async def conduct_run(self) -> None:
@@ -97,7 +98,7 @@ class RunConductor:
             if is_unavailable(error):
                 raise
             if await self._is_over():
-                # Its file may be gone already: whoever ended the run no longer pins it.
+                # Its file may be gone already: a run that has ended no longer keeps it.
                 self._log.info("run_stopped")
                 return
             damage = damage_of(error, run)
@@ -114,11 +115,11 @@ class RunConductor:
         if run.status.is_final:
             raise RunStoppedError
         source_of(engine, run)  # refused, where it has none, before it begins
-        # Taken up again after the database was away, a run remembers what it paid for and could not store.
+        # Taken up again after the database was away, a run keeps its guard, which knows what was paid but not stored.
         guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
         limit = run.options.max_concurrency
         run_limit = None if limit is None else anyio.CapacityLimiter(limit)
-        judges = RunJudges(engine, run, guard, run_limit)
+        judges = RunJudges(engine, run.scope, run.options, guard, run_limit, run.flow)
         facilities = replace(engine.facilities, open_judge=judges.open, watch=guard.watch_judge())
         async with open_graders(run.criteria(parent), facilities) as graders:
             sampler = await self._sampler(run, guard, run_limit) if run.is_sampled else None
@@ -150,21 +151,22 @@ class RunConductor:
         await self._end(RunStatus.COMPLETED)
 
     async def _sampler(self, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> Sampler:
-        """Return what asks the run's model.
+        """Return the sampler that asks the run's model.
 
         Raises:
-            UnknownModelError: No endpoint serves it any more.
-            UnsupportedRequestError: The endpoint that does cannot do what is asked.
-            VaultError: What authenticates the run's tools cannot be read.
+            UnknownModelError: No endpoint serves the model any more.
+            UnsupportedRequestError: The endpoint that serves the model cannot do what is asked.
+            VaultError: The secrets of the run's tools cannot be decrypted.
         """
         engine = self._engine
         async with engine.database.read() as tx:
             sealed = await find_secrets(tx, run.scope, run.key)
         tools = None if sealed is None else cast("list[JsonValue]", engine.vault.open(sealed))
-        return Sampler(engine, run, guard, sampling_question(run, engine.catalog, tools), run_limit, run.flow)
+        question = sampling_question(run, engine.catalog, tools)
+        return Sampler(engine, run.scope, run.options, guard, question, run_limit, run.flow)
 
     async def _warn(self, run: Run, graders: Sequence[Grader]) -> None:
-        """Add to the run's warnings what its graders lack here."""
+        """Add to the run's warnings what its graders need and this server does not have."""
         lacking = [
             Caution(f"/testing_criteria/{i}", grader.caution) for i, grader in enumerate(graders) if grader.caution
         ]
@@ -177,7 +179,7 @@ class RunConductor:
             await save_warnings(tx, self._scope, self._run_key, list(warnings))
 
     async def _tell_isolation(self, run: Run, parent: Eval) -> JsonObject:
-        """Write into the run how its Python graders are isolated, if it has any, and return it."""
+        """Store how the run's Python graders, if it has any, are isolated, and return that."""
         python = self._engine.facilities.python
         criteria = list(python_criteria(run.criteria(parent).parsed))
         if python is None or not criteria:
@@ -198,16 +200,16 @@ class RunConductor:
             self._log.info("run_ended", status=status, code=None if error is None else error.code)
 
     async def _move(self, status: RunStatus, error: ItemError | None = None) -> bool:
-        """Move the run to a status unless somebody ended it before; return whether it was moved."""
+        """Move the run to a status unless it was ended before; return whether it was moved."""
         engine = self._engine
 
         async def move() -> bool:
             async with engine.database.write() as tx:
                 current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
                 if current.times_retried != self._times_retried:
-                    return False  # ended by somebody else, and queued again since
+                    return False  # ended by another transaction, and queued again since
                 if current.status is status:
-                    return True  # by an attempt before, the answer to whose commit was lost
+                    return True  # moved by an earlier attempt, the answer to whose commit was lost
                 if not current.status.can_become(status):
                     return False
                 at = int(engine.clock.now())

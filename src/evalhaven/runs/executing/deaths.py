@@ -1,7 +1,7 @@
-"""Runs that kill the process that executes them: found by what is stored, since the process cannot tell any more.
+"""Runs that kill the process that executes them: detected by what is stored, since a dead process reports nothing.
 
-Before the first chunk of a run is evaluated, the process writes its name into it. Whoever finds another name there
-when it takes the run up knows that this process died meanwhile: one that is stopped in good order has its name erased.
+Before the first chunk of a run is evaluated, the process writes its name into the run. A process that takes the
+run up and finds another name there knows that the named process died: an orderly stop erases the name.
 """
 
 import structlog
@@ -23,7 +23,7 @@ DEATHS_AT_MOST = 3
 
 
 async def count_death(engine: Engine, run: Run) -> ItemError | None:
-    """Count the death that a run is found to have had, if any; return what ends it, if there were too many.
+    """Count the death of the process that last evaluated a run, if it died; return what ends the run after too many.
 
     Args:
         engine: What runs are executed with.
@@ -33,7 +33,7 @@ async def count_death(engine: Engine, run: Run) -> ItemError | None:
     if run.evaluated_by not in (None, engine.process):
         async with engine.database.write() as tx:
             current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
-            # One that had stored everything had nothing left that could have killed it.
+            # A run with everything stored had nothing left that could have killed the process.
             is_counted = current.items_missing or (current.times_retried > 0 and current.tally.errored > 0)
             deaths = current.deaths + is_counted
             await save_evaluation(tx, run.scope, run.key, None, deaths)
@@ -50,10 +50,10 @@ async def count_death(engine: Engine, run: Run) -> ItemError | None:
 
 
 async def note_evaluation(engine: Engine, run: Run) -> bool:
-    """Write that this process evaluates chunks of a run; call it before the first of them.
+    """Record that this process evaluates chunks of a run; call it before the first chunk. False: wait for another run.
 
-    Runs of which the next death would be the last are evaluated one at a time, until each has stored an item: else
-    the one that kills would take the others with it. False: another one has to be waited for.
+    Runs that one more death would end are evaluated one at a time, until each has stored an item: otherwise
+    the run that kills the process would end the others with it.
     """
     async with engine.database.write() as tx:
         suspects = await lock_suspects(tx, EngineScope(), DEATHS_AT_MOST - 1)
@@ -64,9 +64,9 @@ async def note_evaluation(engine: Engine, run: Run) -> bool:
 
 
 async def note_orderly_stop(database: Database) -> None:
-    """Write that the process that evaluated runs did not die but was stopped; call it when it is gone.
+    """Record that the process that evaluated runs was stopped and did not die; call it once the process is gone.
 
-    Where the database cannot be written, it counts as a death: three of those in a row are unlikely.
+    If the database cannot be written, the stop counts as a death: three of those in a row are unlikely.
     """
     try:
         async with database.read() as tx:

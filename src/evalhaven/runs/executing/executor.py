@@ -1,6 +1,6 @@
-"""The executor: conducts every active run and purges what was deleted; the whole of the child process.
+"""The executor: conducts every active run and purges what was deleted; it is all that the child process does.
 
-It keeps no state that matters: what is to be done stands in the database, and a kill at any time loses nothing.
+It keeps no state that matters: the database says what is to be done, and a kill at any time loses nothing.
 """
 
 import time
@@ -24,7 +24,7 @@ _LONGEST_LOOK_S = 30.0
 
 
 class Executor:
-    """Picks up runs as they appear and drops those that were canceled or deleted."""
+    """Takes runs up as they appear and drops those that were canceled or deleted."""
 
     def __init__(self, engine: Engine, purger: Purger) -> None:
         self._engine = engine
@@ -43,7 +43,7 @@ class Executor:
 
     @property
     def problem(self) -> str:
-        """Return what keeps runs from going on just now; "" for nothing."""
+        """Return what currently keeps runs from going on; "" if nothing does."""
         since_s = time.monotonic() - self._looked_at
         if not self._engine.patience.problem and since_s > _LONGEST_LOOK_S:
             return f"The database has not answered the executor for {since_s:.0f} s."
@@ -71,13 +71,13 @@ class Executor:
             return await list_active_runs(tx, EngineScope(), RUNS_AT_ONCE)
 
     def _reconcile(self, active: list[Run], tasks: TaskGroup) -> None:
-        """Start what is not conducted yet, drop what is conducted and no longer active."""
+        """Start runs that are not conducted yet, and drop conducted runs that are no longer active."""
         for key in self._conducted.keys() - {run.key for run in active}:
             self._conducted[key].request_stop()
         for run in active:
             conductor = self._conducted.get(run.key)
             if conductor is not None and conductor.times_retried not in (None, run.times_retried):
-                # It ended and is tried again; who conducted it before has to leave off first.
+                # The run ended and is retried; its previous conductor has to stop first.
                 conductor.request_stop()
             if conductor is None:
                 self._conducted[run.key] = RunConductor(self._engine, run.scope, run.key)
@@ -87,7 +87,7 @@ class Executor:
         try:
             await self._conducted[key].conduct_run()
         except Exception:
-            # One run must not take the others down; this one is taken up again.
+            # One run must not take down the others; this one will be taken up again.
             self._log.exception("run_abandoned", run_key=key)
             await anyio.sleep(_LOOK_AGAIN_S)
         finally:

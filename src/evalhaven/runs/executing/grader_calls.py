@@ -1,4 +1,4 @@
-"""Graders asked for one sample, as the API's grader endpoints do: executed here, with all that runs grade with."""
+"""Graders asked for one sample through the API's grader endpoints: executed here, with everything runs grade with."""
 
 import time
 from collections.abc import Mapping
@@ -8,12 +8,10 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import DamagedFileError
-from evalhaven.domain.ids import EvalId, RunId
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
-from evalhaven.domain.runs import Run
+from evalhaven.domain.run_options import DEFAULT_OPTIONS
 from evalhaven.domain.samples import ItemError, sample_namespace
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.spending import NO_SPENDING
@@ -40,7 +38,7 @@ _LOOK_AGAIN_S = 1.0
 
 
 class GraderCalls:
-    """Answers the requests that the API leaves in the database; a kill loses none that somebody still waits for."""
+    """Answers the requests that the API leaves in the database; a kill loses none for which a client still waits."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -49,7 +47,7 @@ class GraderCalls:
         self._log = structlog.get_logger("evalhaven.graders")
 
     def wake(self) -> None:
-        """Look now: something was asked."""
+        """Look now: a request has arrived."""
         self._wake.set()
 
     async def answer_forever(self) -> None:
@@ -62,7 +60,7 @@ class GraderCalls:
                     await self._wake.wait()
 
     async def _look(self, tasks: TaskGroup) -> None:
-        """Begin what waits, and drop what nobody waits for any more."""
+        """Begin waiting requests, and drop those whose client has gone."""
         async with self._engine.database.read() as tx:
             waiting = await list_waiting_calls(tx, EngineScope(), CALLS_AT_ONCE)
             known = await list_known_calls(tx, EngineScope(), list(self._under_way)) if self._under_way else set[int]()
@@ -109,16 +107,16 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
 
     Args:
         engine: What runs are executed with.
-        scope: Whose files a judge may see.
-        request: As it came to the grader endpoint, the grader with a name.
+        scope: The project whose files a judge may see.
+        request: As it reached the grader endpoint, with a name for the grader.
 
     Raises:
         UnsupportedGraderError: The grader cannot be executed here.
-        UnknownModelError: No endpoint serves the model that it asks.
-        UnsupportedRequestError: The endpoint that does cannot be asked so.
+        UnknownModelError: No endpoint serves the grader's model.
+        UnsupportedRequestError: The endpoint that serves the model cannot be asked this way.
     """
     guard = RunGuard(None, NO_SPENDING, anyio.Event())
-    judges = RunJudges(engine, _nobodys_run(scope), guard, None)
+    judges = RunJudges(engine, scope, DEFAULT_OPTIONS, guard)
     asked = parse_request(RunGraderRequest, request).body
     criterion = as_criterion(asked.grader, asked.grader.name)
     async with open_graders([criterion], replace(engine.facilities, open_judge=judges.open)) as (grader,):
@@ -128,8 +126,3 @@ async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -
 def _namespaces(asked: RunGraderRequest) -> Mapping[str, JsonValue]:
     said: JsonValue = {"role": "assistant", "content": asked.model_sample}
     return {"item": asked.item or {}, "sample": sample_namespace([said], "stop", "")}
-
-
-def _nobodys_run(scope: ProjectScope) -> Run:
-    """Return what judges want to know of a run: it has no options, and nobody is told how its calls go."""
-    return Run(RunId(""), EvalId(""), 0, scope, 0, "", "", {}, DataSource({}))

@@ -1,4 +1,4 @@
-"""The pending chunks of a run, handed out a few at once, and how its calls to models go meanwhile."""
+"""The pending chunks of a run, handed out a few at once, and the state of its calls to models meanwhile."""
 
 from contextlib import AsyncExitStack
 
@@ -15,11 +15,11 @@ from evalhaven.runs.executing.window import ChunkWindow
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import is_unavailable
-from evalhaven.storage.runs import save_flow
+from evalhaven.storage.run_writes import save_flow
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs that call no model
-SAMPLED_CHUNKS_OF_A_RUN = 64  # one row that is refused thrice keeps its chunk open for long, and others wait for none
+SAMPLED_CHUNKS_OF_A_RUN = 64  # a row refused three times keeps its chunk open for long, and others must not wait
 LARGE_CHUNK_BYTES = 4 * 1024 * 1024
 _FLOW_S = 1.0
 _LOOK_S = 0.2
@@ -46,8 +46,8 @@ class Handout:
             engine: What runs are executed with.
             run: The run.
             evaluator: Evaluates its items.
-            callers: Those of its parts that call models.
-            isolation: How the Python graders of the run are isolated; empty where it has none.
+            callers: The parts of the run that call models.
+            isolation: How the Python graders of the run are isolated; empty if it has none.
             turn: Tells when the first chunk may be evaluated.
             stop_requested: Set when the run was canceled or deleted, or its guard has a verdict.
         """
@@ -60,7 +60,7 @@ class Handout:
         self._turn = turn
 
     async def run_chunks(self) -> None:
-        """Execute the pending chunks in order, a few at once, and write every second how calls to models go.
+        """Execute the pending chunks in order, a few at once, and store the state of calls to models every second.
 
         Raises:
             RunStoppedError: The run was canceled or deleted meanwhile, or its guard has a verdict.
@@ -89,7 +89,7 @@ class Handout:
             await self._run_within(window, runner)
 
     async def _run_within(self, window: ChunkWindow, runner: ChunkRunner) -> None:
-        """Execute the pending chunks as a window lets them."""
+        """Execute the pending chunks as a window admits them."""
         engine, run = self._engine, self._run
         last = -1
 
@@ -132,14 +132,14 @@ class Handout:
         saved_at = anyio.current_time()
         while True:
             await anyio.sleep(_LOOK_S)
-            # What cannot be reached is told at once, all else once a second.
+            # An unreachable endpoint is reported at once, everything else once a second.
             unreachable, now = self._callers.unreachable, anyio.current_time()
             if unreachable != told or now - saved_at >= _FLOW_S:
                 told, saved_at = unreachable, now
                 await self._save_flow()
 
     async def _save_flow(self) -> None:
-        """Write how calls go, unless the database is away: then those who store items wait for it already."""
+        """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
         try:
             async with self._engine.database.write() as tx:
                 await save_flow(tx, self._run.scope, self._run.key, {**self._callers.flow, **self._isolation})
@@ -150,6 +150,6 @@ class Handout:
     def _window(self) -> ChunkWindow:
         if not self._callers.has_answers:
             return ChunkWindow(CHUNKS_OF_A_RUN, CHUNKS_OF_A_RUN * CHUNK_ROWS, CHUNKS_OF_A_RUN * LARGE_CHUNK_BYTES)
-        # One chunk more than needed, so that the calls under way do not dwindle at the end of each.
+        # One chunk more than needed, so that the number of calls under way does not drop at the end of each chunk.
         rows = self._evaluator.most_at_once // self._evaluator.repeats + CHUNK_ROWS
         return ChunkWindow(SAMPLED_CHUNKS_OF_A_RUN, rows, _WINDOW_BYTES)

@@ -13,7 +13,7 @@ from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing.batches import Outbox
 from evalhaven.runs.sources.source import PendingRow, PendingRows
 
-_SLICE_S = 0.002  # that a task may compute before others get their turn
+_SLICE_S = 0.002  # how long a task may compute before others get their turn
 
 
 class _Feed:
@@ -30,9 +30,9 @@ class _Feed:
 
 
 class ItemPool:
-    """Evaluates rows; a task that is free takes the next row of the oldest chunk.
+    """Evaluates rows; a free task takes the next row of the oldest chunk.
 
-    Tasks outlive a chunk: to start one costs as much as all the rest of an item's way but its call.
+    Tasks outlive a chunk: starting one costs as much as everything else done for an item except its call.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class ItemPool:
         """Evaluate nothing yet.
 
         Args:
-            evaluator: Evaluates the items, and says how many at once.
-            outbox: Where they go.
+            evaluator: Evaluates the items, and says how many to evaluate at once.
+            outbox: Where finished items go.
             stop_requested: Set when the run was canceled, deleted or failed: items under way are dropped then.
-            on_item: Told of each item that is finished.
+            on_item: Called for each item that is finished.
         """
         self._evaluator = evaluator
         self._outbox = outbox
@@ -62,7 +62,7 @@ class ItemPool:
         self._tasks: TaskGroup | None = None
 
     async def serve(self, *, task_status: TaskStatus[None]) -> None:
-        """Keep the tasks until the run is to stop; whoever waits for rows is told then."""
+        """Run the tasks until the run is to stop, then wake everything that waits for rows."""
         self._evaluator.watch_pauses(self._add_task)
         async with anyio.create_task_group() as self._tasks:
             task_status.started()
@@ -72,10 +72,10 @@ class ItemPool:
             feed.ended.set()
 
     async def evaluate_rows(self, chunk: Chunk, rows: PendingRows) -> None:
-        """Return when all rows of a chunk are evaluated and in the outbox, or the run was stopped.
+        """Return once all rows of a chunk are evaluated and in the outbox, or the run was stopped.
 
         Args:
-            chunk: Whose they are.
+            chunk: The chunk that the rows belong to.
             rows: Read as tasks become free.
         """
         if self._stop_requested.is_set():
@@ -93,7 +93,7 @@ class ItemPool:
             self._unended.discard(feed)
 
     def _add_task(self) -> None:
-        """Let another item begin while the call of one pauses: it occupies nobody at the endpoint."""
+        """Let another item begin while a call pauses: a pausing call does not occupy the endpoint."""
         if self._running + self._owed >= self._evaluator.most_at_once:
             return
         if self._feeds:
@@ -107,7 +107,7 @@ class ItemPool:
             self._tasks.start_soon(self._work)
 
     async def _work(self) -> None:
-        """Take rows that others take too, one after the other, until there are none."""
+        """Take rows one after the other, side by side with the other tasks, until none are left."""
         resumed_at = time.monotonic()
         try:
             while not self._stop_requested.is_set() and (taken := self._take_row()) is not None:
@@ -116,7 +116,7 @@ class ItemPool:
                 rows_taken = self._rows_taken
                 item = await self._evaluator.evaluate_item(row, pending.position, pending.repeat)
                 if self._rows_taken != rows_taken:
-                    # It waited for something, and others had their turn.
+                    # The task waited for something, so others had their turn.
                     resumed_at = time.monotonic()
                 while not self._outbox.add(item):
                     await self._outbox.wait_for_room()

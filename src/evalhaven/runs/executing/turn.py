@@ -1,4 +1,4 @@
-"""The turn of a run: of those suspected of killing their process, one at a time is evaluated."""
+"""The turn of a run: runs suspected of killing their process are evaluated one at a time."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ _PAUSE_S = 0.5
 
 
 class Turn:
-    """Whether the chunks of one run may be evaluated; once they may, they may until the run is over."""
+    """Whether the chunks of one run may be evaluated; once granted, the turn lasts until the run is over."""
 
     def __init__(self, engine: Engine, stop_requested: anyio.Event) -> None:
         """Begin with a run whose turn has not come.
@@ -28,7 +28,7 @@ class Turn:
         self._has_come = self._is_waiting = False
 
     async def has_come(self, run: Run) -> bool:
-        """Write that chunks of the run are evaluated, before the first of them is; False: it is not its turn yet."""
+        """Record that chunks of the run are evaluated, before the first one is; False: it is not the run's turn yet."""
         async with self._asking:
             if not self._has_come:
                 self._has_come = await self._engine.patience.persist(partial(note_evaluation, self._engine, run))
@@ -38,7 +38,7 @@ class Turn:
             return self._has_come
 
     async def pause(self) -> None:
-        """Let a moment pass before it may be the run's turn; of all chunks that wait, one at a time does so.
+        """Wait a moment before it may be the run's turn; of all waiting chunks, one at a time does so.
 
         Raises:
             RunStoppedError: The run was canceled or deleted meanwhile.

@@ -8,7 +8,7 @@ from evalhaven.domain.runs import Chunk
 class ChunkWindow:
     """Lets chunks of a run begin while few enough of its rows and bytes are under way.
 
-    What is finished of a chunk makes room at once: a few rows that are asked again and again must not keep the next
+    Finished rows of a chunk make room at once: a few rows that are retried again and again must not keep the next
     chunk from beginning.
     """
 
@@ -16,7 +16,7 @@ class ChunkWindow:
         """Begin with nothing under way.
 
         Args:
-            max_chunks: Most chunks at once.
+            max_chunks: The most chunks at once.
             max_rows: Rows under way above which no further chunk begins.
             max_bytes: Bytes of rows under way above which no further chunk begins.
         """
@@ -25,7 +25,7 @@ class ChunkWindow:
         self._max_bytes = max_bytes
         self._unfinished: dict[int, float] = {}  # rows of each chunk
         self._bytes_a_row: dict[int, float] = {}
-        # Of all chunks together: both are asked for with every item.
+        # Totals over all chunks, kept because they are needed for every item.
         self._rows = self._bytes = 0.0
         self._has_room = anyio.Event()
 
@@ -39,17 +39,17 @@ class ChunkWindow:
         self._add_rows(chunk.number, chunk.row_count)
 
     def finish(self, chunk: Chunk, rows: float = 1) -> None:
-        """Make room for what follows: rows of a chunk are finished.
+        """Make room for the next chunk as rows of one are finished.
 
         Args:
             chunk: One that is under way.
-            rows: How many; with repeats each is finished in parts.
+            rows: How many; with repeats, each row is finished in parts.
         """
         self._add_rows(chunk.number, -rows)
         self._tell()
 
     def leave(self, chunk: Chunk) -> None:
-        """Make room for the next chunk: one ended."""
+        """Make room for the next chunk, as one has ended."""
         self._add_rows(chunk.number, -self._unfinished[chunk.number])
         del self._unfinished[chunk.number], self._bytes_a_row[chunk.number]
         if not self._unfinished:

@@ -1,5 +1,5 @@
-"""A run cut into chunks, before anything of it is executed.
+"""A run is cut into chunks before any of it is executed.
 
-Its source checks its rows and cuts them. Chunks are stored first, then `items_planned` in a transaction of its own; a
-plan that was cut short is thrown away and made again.
+The run's source checks its rows and cuts them. Chunks are stored first, then `items_planned` in its own transaction; a
+plan that was interrupted is thrown away and made again.
 """

@@ -1,7 +1,7 @@
 """The plan of a run: its rows checked, then cut into chunks, before anything is executed.
 
-Planning is repeated from the start after a kill: the chunks of a plan that was cut short are forgotten, and a run
-counts as planned only from the transaction that says so, after all of its chunks are stored.
+Planning starts over after a kill: the chunks of an interrupted plan are deleted, and a run
+counts as planned only once `items_planned` is committed, after all of its chunks are stored.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,13 +16,14 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.sources.choice import source_of
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
-from evalhaven.storage.runs import lock_tally, save_plan
+from evalhaven.storage.run_writes import save_plan
+from evalhaven.storage.runs import lock_tally
 
 _CHUNKS_A_TRANSACTION = 64
 
 
 class RunPlanner:
-    """Has the rows of one run checked and cut, and stores what comes of it."""
+    """Has the rows of one run checked and cut into chunks, and stores the chunks."""
 
     def __init__(self, engine: Engine, run: Run, is_stopped: Callable[[], bool]) -> None:
         self._engine = engine
@@ -34,8 +35,8 @@ class RunPlanner:
         """Store the chunks of the run and mark it as planned; return the number of its items.
 
         Raises:
-            DamagedFileError: The file is not as long as it was when it was accepted.
-            InvalidRowsError: The file is gone, has no rows, or rows break the schema: names up to ten lines.
+            DamagedFileError: The file's length has changed since it was accepted.
+            InvalidRowsError: The file is gone, has no rows, or rows break the schema; up to ten lines are named.
             RunStoppedError: The run was canceled or deleted meanwhile.
         """
         cut = await self._source.cut(schema, self._is_stopped)

@@ -1,1 +1,1 @@
-"""Rows: read from their lines without parsing what nobody asks for, and checked one by one."""
+"""Rows: read from their lines without parsing what is not needed, and checked one by one."""

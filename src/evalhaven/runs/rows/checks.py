@@ -1,4 +1,4 @@
-"""The rows of a source, checked one by one before anything is evaluated, and what is told of those that pass."""
+"""Checks of the rows of a source, one by one before anything is evaluated, and warnings about rows that pass."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from evalhaven.runs.rows.parsing import RowError, is_bare_item, parse_row
 
 _SOURCE = "/data_source/source"
 _SAMPLES_IGNORED = (
-    "Rows bring a 'sample' along, which is ignored: the run has a 'model' and samples anew. To grade the samples of "
-    "the rows leave out 'model' and 'input_messages'."
+    "Rows have a 'sample', which is ignored: the run has a 'model' and samples anew. To grade the samples of "
+    "the rows, leave out 'model' and 'input_messages'."
 )
 _BARE_ITEMS = (
-    "No row has the key 'item' or 'sample': each row is taken for the item itself. To bring samples along, and to "
-    'read the same everywhere, write each row as {"item": {…}}.'
+    "No row has the key 'item' or 'sample': each row is taken for the item itself. To send samples too, and to "
+    'be read the same everywhere, write each row as {"item": {…}}.'
 )
 _NOT_STRINGS = (
     "{count} {rows} a boolean, a number or null where the item schema declares a string, the first is {first}. They "
@@ -24,15 +24,15 @@ _NOT_STRINGS = (
     "rows with ?strict=true."
 )
 _UNREADABLE = (
-    "{count} {rows} a 'sample' in which no answer of a model is found, the first is {first}: 'sample.output_text' and "
-    "what else follows from an answer is missing there. Give it as 'output_text', or as a chat completion, a Responses "
+    "{count} {rows} a 'sample' in which no model's answer is found, the first is {first}: 'sample.output_text' and "
+    "other values derived from an answer are missing. Send it as 'output_text', or as a chat completion, a Responses "
     "object or the 'sample' of an output item."
 )
 
 
 @dataclass(slots=True)
 class Notices:
-    """What is told of the rows of one source, in memory that does not grow with them."""
+    """What to warn of in the rows of one source, in memory that does not grow with them."""
 
     has_ignored_samples: bool = False
     are_bare: bool = False
@@ -45,7 +45,7 @@ class Notices:
 
     @property
     def cautions(self) -> list[Caution]:
-        """Return what the run warns of."""
+        """Return the run's warnings about its rows."""
         told: list[str] = []
         if self.marked_key:
             told.append(f"{marked_key_problem(self.marked_key)} The first such row is {self.first_marked}.")
@@ -69,10 +69,10 @@ class RowChecker:
         """Check nothing yet.
 
         Args:
-            schema: What items have to satisfy.
+            schema: The schema that items must satisfy.
             is_sampled: Whether the run asks a model for its samples.
-            is_strict: Whether a scalar in the place of a string is refused.
-            are_bare: Whether the rows are items, as `BareItemSearch` says of all of them.
+            is_strict: Whether a scalar where the schema declares a string is refused.
+            are_bare: Whether the rows are items themselves, as found by `BareItemSearch`.
         """
         self._schema = schema
         self._is_sampled = is_sampled
@@ -84,15 +84,15 @@ class RowChecker:
 
         Args:
             text: The row.
-            place: Its name in messages, such as `row 0`.
+            place: What messages call the row, such as `row 0`.
 
         Raises:
-            RowError: It is no row, or its item does not satisfy the schema; the message names JSON pointers.
+            RowError: The text is not a row, or its item does not satisfy the schema; the message names JSON pointers.
         """
         row = parse_row(text, may_be_bare=self.notices.are_bare)
         if not self._schema.is_valid(row.item):
             self._note_not_strings(row.item, place)
-        # A mark stands at the beginning of a table, so it is its first column that has it.
+        # A byte order mark is at the beginning of a table, so only the first column has it.
         if not self.notices.marked_key and is_marked(first := next(iter(row.item), "")):
             self.notices.marked_key, self.notices.first_marked = first, place
         if row.recorded is None:
@@ -120,11 +120,11 @@ class BareItemSearch:
 
     @property
     def are_bare(self) -> bool:
-        """Return what is known after the rows seen so far."""
+        """Return whether rows are bare, going by the rows seen so far."""
         return self._has_objects and not self._has_keys
 
     def look(self, text: bytes) -> bool:
-        """Look at one more row; return False when the others cannot change what is known."""
+        """Look at one more row; return False once further rows cannot change the result."""
         is_bare = is_bare_item(text)
         self._has_objects = self._has_objects or is_bare is not None
         self._has_keys = is_bare is False

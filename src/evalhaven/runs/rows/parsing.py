@@ -1,4 +1,4 @@
-"""Rows of a data source: one JSON object `{"item": {…}, "sample": {…}}` each, or all of them bare items."""
+"""Rows of a data source: each a JSON object `{"item": {…}, "sample": {…}}`, or all of them bare items."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +16,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class RowError(ValueError):
-    """A row cannot be used; the message says why, without its place."""
+    """A row cannot be used; the message says why, but not where the row is."""
 
 
 class _RawRow(msgspec.Struct):
@@ -33,9 +33,9 @@ class Row:
 
     Attributes:
         item: The record.
-        item_text: The same as the user wrote it, JSON text.
-        recorded: The recorded output that came with it, None without one.
-        recorded_text: The same as the user wrote it.
+        item_text: The item's JSON text as the user wrote it.
+        recorded: The recorded output that came with the item, None if there is none.
+        recorded_text: Its JSON text as the user wrote it.
     """
 
     item: JsonObject
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def sample(self) -> Sample:
-        """Return the row's sample, or `NO_SAMPLE`; made on demand, for rows are checked more often than graded."""
+        """Return the row's sample, or `NO_SAMPLE`; made on demand, as rows are checked more often than graded."""
         return NO_SAMPLE if self.recorded is None else sample_of_row(self.recorded, self.recorded_text)
 
 
@@ -66,7 +66,7 @@ class Line:
 
 
 def is_bare_item(raw: bytes) -> bool | None:
-    """Tell whether a row is an object with neither of the keys `item` and `sample`; None: it is no object."""
+    """Tell whether a row is an object with neither of the keys `item` and `sample`; None: it is not an object."""
     try:
         row = _DECODER.decode(raw)
     except RecursionError:
@@ -80,15 +80,15 @@ def is_bare_item(raw: bytes) -> bool | None:
 
 
 def parse_row(raw: bytes, *, may_be_bare: bool = False) -> Row:
-    """Return the row that one JSON text holds.
+    """Return the row in one JSON text.
 
     Args:
         raw: The text.
-        may_be_bare: Whether an object with neither of the keys `item` and `sample` is itself the item. Whether
-            it is depends on all rows of a source, which are checked before any is evaluated.
+        may_be_bare: Whether an object with neither of the keys `item` and `sample` is itself the item. That
+            depends on all rows of a source, which are checked before any is evaluated.
 
     Raises:
-        RowError: It is not JSON, or not an object with an object `item` and at most an object `sample`.
+        RowError: The text is not JSON, or not an object with an object `item` and optionally an object `sample`.
     """
     item_raw, sample_raw = _split_row(raw)
     if item_raw is None:
@@ -114,7 +114,7 @@ def lines_of(blob: BlobReader, start: int, end: int | None = None) -> Iterator[L
 
     Args:
         blob: The open file.
-        start: Byte at which a line begins.
+        start: Byte at which the first line begins.
         end: Byte at which to stop, or None for the end of the file.
 
     Raises:
@@ -140,10 +140,10 @@ def lines_of(blob: BlobReader, start: int, end: int | None = None) -> Iterator[L
 
 
 def _split_row(raw: bytes) -> tuple[bytes | None, bytes | None]:
-    """Return the JSON texts of `item` and `sample` of a row, as they stand; None for one that is not there."""
+    """Return the JSON texts of `item` and `sample` of a row, as written; None for one that is absent."""
     try:
         row = _DECODER.decode(raw)
-        # What the decoder skips it does not look into, but a run echoes its inline rows whole.
+        # The decoder does not look into what it skips, but a run echoes its inline rows whole.
         if not raw.isascii():
             raw.decode()
     except RecursionError as error:

@@ -1,8 +1,8 @@
-"""Where the rows of a run stand: a module for each source, which cuts them into chunks and opens those of a chunk.
+"""Where the rows of a run come from: a module for each source, which cuts them into chunks and opens them by chunk.
 
-- `source`: what each source can do, and what it gives
-- `file_rows`: lines of a file, opened whole, as it was accepted, or not at all (`source_file`); read once, where rows
-  are bare twice
-- `stored_rows`: output items, of another run or errored ones of the run's own, read page by page, by position
-- `choice`: which source a run has. A new source is a module of its own and a line there.
+- `source`: what each source can do, and what it returns
+- `file_rows`: lines of a file, refused if its length has changed since it was accepted (`source_file`); read once, or
+  twice if its rows are bare
+- `stored_rows`: output items of another run, or errored ones of the run itself, read page by page in order of position
+- `choice`: which source a run has. A new source is a module here and a line there.
 """

@@ -1,4 +1,4 @@
-"""Which source a run has, and what of a chunk is still to be evaluated."""
+"""Which source a run has, and which rows of a chunk are still to be evaluated."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -15,10 +15,10 @@ from evalhaven.storage.regrading import list_errored_positions
 
 
 def source_of(engine: Engine, run: Run) -> RowSource:
-    """Return where the rows of a run stand.
+    """Return the source of a run's rows.
 
     Raises:
-        UnsupportedRunError: The run reads logged completions or responses, or nobody knows what.
+        UnsupportedRunError: The run reads logged completions or responses, or its data source does not parse.
     """
     if run.regrading is not None:
         return OutputItemsOfRun(engine, run, run.regrading)
@@ -28,19 +28,19 @@ def source_of(engine: Engine, run: Run) -> RowSource:
     if isinstance(data_source, Unparsed):
         raise UnsupportedRunError(f"This release of Evalhaven cannot read the run's data source: {data_source.problem}")
     raise UnsupportedRunError(
-        f"This run reads the source {data_source.source.type!r}, which this release of Evalhaven cannot do; "
-        "it reads 'file_content' and 'file_id'."
+        f"This run reads the source {data_source.source.type!r}, which this release of Evalhaven does not support; "
+        "it supports 'file_content' and 'file_id'."
     )
 
 
 @asynccontextmanager
 async def open_missing_rows(engine: Engine, run: Run, source: RowSource, chunk: Chunk) -> AsyncGenerator[PendingRows]:
-    """Open the rows of a chunk that have no output item yet, or an errored one where the run is tried again.
+    """Open the rows of a chunk that have no output item yet and, if the run is retried, those with an errored one.
 
     Args:
         engine: What runs are executed with.
         run: The run.
-        source: Where its rows stand.
+        source: Where its rows come from.
         chunk: One of its chunks.
     """
     place = (run.scope, run.key, chunk.first_position, chunk.position_count)
@@ -54,7 +54,7 @@ async def open_missing_rows(engine: Engine, run: Run, source: RowSource, chunk: 
     stored, errored = await engine.patience.persist(list_stored)
     again: Iterator[PendingRow] = iter(StoredRows(engine, run, run.key, errored, chunk)) if errored else iter(())
     if len(stored) == chunk.row_count * run.repeats:
-        # The source may be gone by now, and is not needed.
+        # The source may be gone by now, but it is not needed.
         yield again
         return
     async with source.open_rows(chunk, stored) as missing:

@@ -1,4 +1,4 @@
-"""Rows that stand in a file, a line each: an uploaded one, or the blob of a run's inline rows."""
+"""Rows in a file, one a line: an uploaded file, or the blob of a run's inline rows."""
 
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
@@ -42,14 +42,14 @@ class _Growing:
 
 
 class FileRows:
-    """The lines of a run's file; those of an uploaded one are checked when the run is planned."""
+    """The lines of a run's file; those of an uploaded file are checked when the run is planned."""
 
     def __init__(self, engine: Engine, run: Run, chunk_bytes: int = CHUNK_BYTES) -> None:
         """Open nothing yet.
 
         Args:
             engine: What runs are executed with.
-            run: A run over a file.
+            run: A run whose rows are in a file.
             chunk_bytes: Length of a chunk, unless a single line is longer.
         """
         self._engine = engine
@@ -57,7 +57,7 @@ class FileRows:
         self._chunk_bytes = chunk_bytes
 
     async def cut(self, schema: ItemSchema, is_stopped: Callable[[], bool]) -> Cut:
-        """Return the lines cut into chunks: the file is read once, one of bare rows twice."""
+        """Return the lines cut into chunks: the file is read once, or twice if its rows are bare."""
         growing: list[_Growing] = []
         problems: list[str] = []
         position = 0
@@ -94,7 +94,7 @@ class FileRows:
 
     @asynccontextmanager
     async def open_rows(self, chunk: Chunk, stored: Collection[Key]) -> AsyncGenerator[PendingRows]:
-        """Open the lines of a chunk that are not all evaluated; the file is open meanwhile."""
+        """Open the lines of a chunk with repetitions still to be evaluated; the file stays open meanwhile."""
         repeats = range(self._run.repeats)
         with open_source(self._engine, self._run) as file:
             yield (
@@ -105,7 +105,7 @@ class FileRows:
             )
 
     async def _checker(self, schema: ItemSchema, is_stopped: Callable[[], bool]) -> RowChecker:
-        """Return what checks the rows of the file, of which all are looked at where the first ones are bare."""
+        """Return the checker for the rows of the file; if the first rows are bare, all rows are looked at."""
         search = BareItemSearch()
         async with aclosing(self._lines(is_stopped)) as lines:
             async for line in lines:
@@ -115,7 +115,7 @@ class FileRows:
         return RowChecker(schema, is_sampled=run.is_sampled, is_strict=run.options.strict, are_bare=search.are_bare)
 
     async def _lines(self, is_stopped: Callable[[], bool]) -> AsyncGenerator[Line]:
-        """Yield the lines of the file, letting other work go on in between."""
+        """Yield the lines of the file, letting other tasks run in between."""
         try:
             with open_source(self._engine, self._run) as file:
                 paused_at = 0

@@ -1,4 +1,4 @@
-"""The seam: what a run needs of the place that its rows stand in."""
+"""The seam: what a run needs from the source of its rows."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ CHUNK_ROWS = 500
 CHUNK_BYTES = 8 * 1024 * 1024
 
 Key = tuple[int, int]
-"""Position and number of the repeat."""
+"""Position and number of the repetition."""
 
 
 class PendingRow(Protocol):
@@ -36,7 +36,7 @@ class PendingRow(Protocol):
 
 
 PendingRows = Iterator[PendingRow]
-"""Rows in the order of their positions; several tasks may take from them."""
+"""Rows in the order of their positions; several tasks may take rows from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Cut:
 
     Attributes:
         chunks: In the order of their positions.
-        cautions: What there is to tell of the rows.
+        cautions: What the user has to be told of the rows.
     """
 
     chunks: Sequence[Chunk]
@@ -53,34 +53,34 @@ class Cut:
 
 
 class RowSource(Protocol):
-    """Where the rows of a run stand."""
+    """Where the rows of a run come from."""
 
     async def cut(self, schema: ItemSchema, is_stopped: Callable[[], bool], /) -> Cut:
-        """Return the rows cut into chunks, checked where that was not done on creation.
+        """Return the rows cut into chunks, checked unless that was done on creation.
 
-        A chunk has at most `CHUNK_ROWS` rows and, unless a single row is longer, `CHUNK_BYTES`. A few numbers for each
-        chunk are all that is held.
+        A chunk has at most `CHUNK_ROWS` rows and, unless one row is longer, `CHUNK_BYTES` bytes. A few numbers for each
+        chunk are all that is kept in memory.
 
         Args:
-            schema: What items must satisfy.
+            schema: The schema that items must satisfy.
             is_stopped: Tells whether the run was canceled or deleted.
 
         Raises:
-            DamagedFileError: A file is not as long as it was when it was accepted.
+            DamagedFileError: A file's length has changed since it was accepted.
             InvalidRowsError: There are no rows, or some cannot be used: up to ten are named.
             RunStoppedError: The run was canceled or deleted meanwhile.
         """
         ...
 
     def open_rows(self, chunk: Chunk, stored: Collection[Key]) -> AbstractAsyncContextManager[PendingRows]:
-        """Open the rows of a chunk that have no output item yet, each as often as it is to be evaluated.
+        """Open the rows of a chunk that have no output item yet, each once for every repetition that is missing.
 
         Args:
             chunk: One of the run's chunks.
-            stored: What has an output item.
+            stored: The keys that have an output item.
 
         Raises:
-            DamagedFileError: The file ends before them, or is not as long as it was when it was accepted.
-            RowError: They are not those that were planned.
+            DamagedFileError: The file ends too early, or its length has changed since it was accepted.
+            RowError: The rows are not those that were planned.
         """
         ...

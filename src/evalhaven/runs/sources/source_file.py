@@ -1,4 +1,4 @@
-"""The file that a run's rows stand in: read whole, as it was accepted, or not at all."""
+"""The file that holds a run's rows: it is read only if it is as long as it was when it was accepted."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -24,8 +24,8 @@ def open_source(engine: Engine, run: Run) -> Generator[BlobReader]:
     """Open the file of a run's rows.
 
     Raises:
-        DamagedFileError: It is not as long as it was when it was accepted, or ends while it is read.
-        FileNotFoundError: It is gone, and nobody noted how long it was.
+        DamagedFileError: The file's length has changed since it was accepted, or it ends early while it is read.
+        FileNotFoundError: The file is gone, and its length was not recorded.
     """
     with engine.blobs.open_whole(run.scope, source_blob(run), run.source_bytes) as blob:
         try:
@@ -38,8 +38,8 @@ def lines_of_chunk(blob: BlobReader, run: Run, chunk: Chunk) -> Iterator[Line]:
     """Yield the lines of a chunk, as many as were planned.
 
     Raises:
-        DamagedFileError: The file ends before them.
-        RowError: There are fewer or more.
+        DamagedFileError: The file ends before the last of the lines.
+        RowError: There are fewer or more lines than were planned.
     """
     count = 0
     try:
@@ -55,11 +55,11 @@ def lines_of_chunk(blob: BlobReader, run: Run, chunk: Chunk) -> Iterator[Line]:
 
 
 def damage_of(error: BaseException, run: Run) -> ItemError | None:
-    """Return what ends a run whose stored rows or files turned out to be damaged; None for another error.
+    """Return the error that ends a run whose stored rows or files are damaged; None if the cause is different.
 
     Args:
-        error: What ended the evaluation, perhaps a group of errors.
-        run: The run, planned: its rows were checked.
+        error: What ended the evaluation, possibly a group of errors.
+        run: The run; it is planned, so its rows were checked.
     """
     if isinstance(error, DamagedFileError):
         return ItemError(DAMAGED, error.message, "data_source")

@@ -1,4 +1,4 @@
-"""Rows that are output items already: those of another run that are graded again, and errored ones tried again."""
+"""Rows that are output items already: another run's items to be graded again, or errored items to be retried."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ _POSITIONS_AT_ONCE = 5_000
 _PAGE_ROWS = 256
 _PAGE_BYTES = 2 * 1024 * 1024
 _ERRED_ELSEWHERE = ItemError(
-    "imported_error", "The item erred on the server that it comes from, which did not say why.", "sampling"
+    "imported_error", "The item erred on the server it comes from, which did not say why.", "sampling"
 )
 
 
@@ -36,9 +36,9 @@ class StoredRow(Row):
     """An output item as a row.
 
     Attributes:
-        stored: The output item; of another run's without its grades, which nobody needs.
-        readable: Its sample with what templates and graders see of it.
-        is_own: Whether it is the run's own, which is to be mended.
+        stored: The output item; if it is another run's, without its grades, which are not needed.
+        readable: Its sample with the namespace that templates and graders see.
+        is_own: Whether the item is the run's own and is to be mended.
     """
 
     stored: OutputItem | None = None
@@ -52,7 +52,7 @@ class StoredRow(Row):
 
 
 class StoredRows:
-    """Gives output items of one run, a page at a time, to tasks that take them in about their order."""
+    """Gives output items of one run, read a page at a time, to tasks that take them roughly in order."""
 
     def __init__(self, engine: Engine, run: Run, run_key: int, keys: Sequence[Key], chunk: Chunk) -> None:
         """Read nothing yet.
@@ -60,7 +60,7 @@ class StoredRows:
         Args:
             engine: What runs are executed with.
             run: The run that is executed.
-            run_key: The run whose output items they are: that one, or the one that it grades again.
+            run_key: The run that owns the output items: the same run, or the one whose samples it grades.
             keys: Which of them, in order.
             chunk: The chunk that they are in.
         """
@@ -78,7 +78,7 @@ class StoredRows:
         return (PendingOutputItem(position, repeat, self) for position, repeat in self._keys)
 
     async def take(self, position: int, repeat: int) -> StoredRow:
-        """Return one of the rows; each is given once."""
+        """Return one of the rows; each can be taken once."""
         item = self._page.pop((position, repeat), None)
         if item is None:
             async with self._reading:
@@ -93,7 +93,7 @@ class StoredRows:
         if not keys:
             raise LookupError("an output item that is to be evaluated again is gone")
         found: list[OutputItem] = []
-        # A query that is cut short costs its connection.
+        # A query that is interrupted costs its connection.
         with anyio.CancelScope(shield=True):
             found = await self._list_items(keys)
         self._page.update({(item.position, item.repeat): item for item in found})
@@ -125,7 +125,7 @@ class OutputItemsOfRun:
         self._regrading = regrading
 
     async def cut(self, _schema: ItemSchema, is_stopped: Callable[[], bool]) -> Cut:
-        """Return the output items cut into chunks of positions; they were checked when that run was planned."""
+        """Return the output items cut into chunks of positions; they were checked when the other run was planned."""
         chunks: list[Chunk] = []
         above = -1
         while True:
@@ -154,7 +154,7 @@ class OutputItemsOfRun:
 
     @asynccontextmanager
     async def open_rows(self, chunk: Chunk, stored: Collection[Key]) -> AsyncGenerator[PendingRows]:
-        """Open the output items of a chunk that are not graded yet, as often as that run repeated them."""
+        """Open the output items of a chunk that are not graded yet, every repetition that the other run made."""
         keys = await self._engine.patience.persist(partial(self._list_keys, chunk))
         missing = [key for key in keys if key not in stored]
         yield iter(StoredRows(self._engine, self._run, self._regrading.source_key, missing, chunk))
@@ -166,12 +166,12 @@ class OutputItemsOfRun:
 
 
 def readable_sample(item: OutputItem) -> Sample:
-    """Return the sample of a stored item with what templates and graders see of it."""
+    """Return the sample of a stored item with the namespace that templates and graders see."""
     sample = item.sample
     if sample is NO_SAMPLE or sample.recorded_text is not None or sample.error is not None:
         return sample
     if item.imported_text is not None and not _says_something(sample):
-        # Graded again it would become a 0 that nobody gave.
+        # Graded again, it would get a 0 that no grader gave.
         return replace(sample, error=_ERRED_ELSEWHERE) if item.status is ItemStatus.ERROR else NO_SAMPLE
     return replace(sample, namespace=sample_namespace(sample.output, sample.finish_reason, sample.model))
 

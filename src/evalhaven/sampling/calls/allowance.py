@@ -4,30 +4,30 @@ _MINUTE_S = 60.0
 
 
 class Allowance:
-    """A bucket that fills steadily and holds what a second brings.
+    """A bucket that fills steadily and holds one second's supply.
 
-    What costs more than the bucket holds is let through when it is full, and leaves a debt that others wait for.
+    A cost above what the bucket holds is let through when it is full, and leaves a debt that others wait out.
     """
 
     __slots__ = ("_at", "_burst", "_level", "_rate")
 
     def __init__(self, per_minute: int, now: float, *, is_counted: bool) -> None:
-        """Begin full.
+        """Start full.
 
         Args:
             per_minute: Units a minute.
             now: Seconds on the clock that all calls use.
             is_counted: Units are taken one at a time, such as requests. Then no minute, wherever it begins, sees
-                more of them than that; of others it may see more by the cost of one request.
+                more of them than that; of other units it may see more, by the cost of one request.
         """
         self._burst = max(1.0, per_minute / _MINUTE_S)
-        # What a full bucket gives at once must not come on top of a whole minute's supply.
+        # The supply of a full bucket must not come on top of a whole minute's supply.
         self._rate = max(per_minute - self._burst + (1 if is_counted else 0), per_minute / 2) / _MINUTE_S
         self._level = self._burst
         self._at = now
 
     def wait_s(self, units: float, now: float) -> float:
-        """Return how long it takes until so much may be taken; 0.0 means now."""
+        """Return how long it takes until this amount may be taken; 0.0 means now."""
         level = self._level + (now - self._at) * self._rate
         self._level = level = min(level, self._burst)
         self._at = now
@@ -35,5 +35,5 @@ class Allowance:
         return 0.0 if level >= needed else (needed - level) / self._rate
 
     def take(self, units: float) -> None:
-        """Take so much, whatever is left; less than nothing gives back."""
+        """Take this amount, whatever is left; a negative amount is given back."""
         self._level = min(self._level - units, self._burst)

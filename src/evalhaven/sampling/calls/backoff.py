@@ -10,13 +10,13 @@ from evalhaven.domain.http_dates import find_http_time
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Pauses that grow and are never the same twice; an endpoint that names a pause gets it.
+    """Pauses that grow and are never the same twice; if an endpoint names a pause, that is used.
 
     Attributes:
-        attempts: How often a call is made at most.
-        first_s: The first pause, about.
-        longest_s: The longest pause that is made, about.
-        longest_asked_s: The longest pause that an endpoint may ask for; above it the call is given up.
+        attempts: Most attempts of a call.
+        first_s: The approximate first pause.
+        longest_s: The approximate longest pause.
+        longest_asked_s: The longest pause that an endpoint may ask for; if it asks for more, the call is given up.
         retry_for_s: Seconds that a call's repetitions may take, pauses included.
     """
 
@@ -27,12 +27,12 @@ class Backoff:
     retry_for_s: float = float("inf")
 
     def pause_s(self, attempt: int, asked_s: float | None = None, spent_s: float = 0.0) -> float | None:
-        """Return the pause after an attempt; None: it was the last one.
+        """Return the pause after an attempt; None if it was the last one.
 
         Args:
             attempt: Its number, from 1.
             asked_s: Seconds that the endpoint asks to wait, if it does.
-            spent_s: Seconds that repetitions and pauses took before.
+            spent_s: Seconds that repetitions and pauses have taken so far.
         """
         if attempt >= self.attempts:
             return None

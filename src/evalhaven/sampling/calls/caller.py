@@ -1,4 +1,4 @@
-"""Calls to models: the one place where they are limited, sent, repeated and turned into errors."""
+"""Calls to models: the one place where they are limited, sent and repeated, and where failures become errors."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -36,8 +36,8 @@ class Called(Generic[T]):
     """An answer.
 
     Attributes:
-        value: What the parser made of it.
-        attempts: How many were made for it.
+        value: What the parser returned.
+        attempts: How many were made.
         latency_ms: Milliseconds that the last one took.
     """
 
@@ -48,12 +48,12 @@ class Called(Generic[T]):
 
 @dataclass(slots=True)
 class Asker:
-    """For whom a model is called, again and again: a run, or one of its judges.
+    """On whose behalf a model is called: a run, or one of its judges.
 
     Attributes:
-        limit: How many calls its run may have under way; held for each attempt only.
-        on_retry: Told what an attempt failed with, before the next one.
-        was_answered: Whether it has ever had an answer.
+        limit: How many calls its run may have under way; a place is held only during an attempt.
+        on_retry: Told why an attempt failed, before the next one.
+        was_answered: Whether it has ever received an answer.
     """
 
     limit: anyio.CapacityLimiter | None = None
@@ -72,7 +72,7 @@ class ModelCaller:
 
         Args:
             open_endpoint: Opens a transport to an endpoint.
-            clock: The time that changes of limits are shown with.
+            clock: The time shown with changes of limits.
         """
         self._open_endpoint = open_endpoint or _open_endpoint
         self._clock = clock or Clock()
@@ -102,15 +102,15 @@ class ModelCaller:
         expected_tokens: int = 0,
         asker: Asker | None = None,
     ) -> Called[T]:
-        """Ask a model, again and again where that makes sense, and return its answer.
+        """Ask a model, repeatedly if that makes sense, and return its answer.
 
         Args:
             target: The model.
             path: `/chat/completions`, `/responses` or `/embeddings`.
             body: The request, JSON.
-            parse: Reads the answer's body; where it raises an UnusableReplyError the call is repeated.
-            expected_tokens: What it will about cost of the tokens a minute; a Sample's usage is charged afterwards.
-            asker: For whom; None for nobody who would have limits or be told anything.
+            parse: Reads the answer's body; if it raises an UnusableReplyError, the call is repeated.
+            expected_tokens: About how many tokens per minute it will use up; a Sample's usage is charged later.
+            asker: On whose behalf; None for a caller without limits that is told nothing.
 
         Raises:
             CallFailedError: There is no answer.
@@ -133,7 +133,7 @@ class ModelCaller:
                 permit = await line.limiter.acquire(expected_tokens)
                 try:
                     if line.reachability.is_down and not is_probe:
-                        # It went down while this call waited.
+                        # The endpoint went down while this call waited.
                         line.limiter.note_unsent(expected_tokens)
                         continue
                     attempts += 1
@@ -158,17 +158,17 @@ class ModelCaller:
             await anyio.sleep(pause_s)
 
     def find_state(self, target: Target) -> LimiterState | None:
-        """Return what a model's limiter shows of itself; None before the first call."""
+        """Return the state of a model's limiter; None before the first call."""
         line = self._lines.get((target.endpoint.name, target.model))
         return None if line is None else line.limiter.state
 
     def find_unreachable(self, target: Target) -> Unreachable | None:
-        """Return that a model's endpoint cannot be reached, and why; None where it can, or nobody has asked yet."""
+        """Return why a model's endpoint cannot be reached; None if it can, or if nobody has asked yet."""
         reachability = self._reachabilities.get(target.endpoint.name)
         return None if reachability is None else reachability.unreachable
 
     def changes(self, target: Target, after: int = 0) -> list[LimitChange]:
-        """Return how a model's limit changed, oldest first; `after` is the number of one that is known."""
+        """Return how a model's limit changed, oldest first; `after` is the number of the last known one."""
         line = self._lines.get((target.endpoint.name, target.model))
         return [] if line is None else line.limiter.changes(after)
 
@@ -215,7 +215,7 @@ async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
 
 
 async def _acquire(run_limit: anyio.CapacityLimiter) -> object:
-    """Wait for a place among a run's calls; return who has it."""
+    """Wait for a place among a run's calls; return its holder."""
     borrower = object()
     try:
         # A free place is taken without a turn of the event loop.

@@ -1,16 +1,16 @@
-"""How many calls of one model may be under way at once, learnt from what its endpoint answers.
+"""How many calls of one model may be under way at once, learnt from the answers of its endpoint.
 
 A *round* is as many replies as the limit allows calls. Rounds without a 429 raise the limit: they double it until
-the first 429 or the maximum, and add 5 % afterwards. A 429 begins an *episode*: the limit shrinks by a fifth, once,
-however many of the calls that were under way are refused with it.
+the first 429 or the maximum, and add 5 % afterwards. A 429 begins an *episode*: the limit shrinks once, by a fifth,
+however many of the calls that were under way are refused.
 
-Some endpoints refuse a share of all calls, however few there are. Shrinking would go on for ever there and help
-nothing, so the round after an episode is a trial: where it is refused about as often as the one before, although
-fewer calls were under way, the limit is restored, and from then on a round counts as clean up to about that share.
-A 429 within it says nothing about other calls.
+Some endpoints refuse a share of all calls, however few there are. There, shrinking would go on for ever and not
+help, so the round after an episode is a trial: if about the same share is refused as before, although fewer calls
+were under way, the limit is restored, and from then on a round counts as clean up to about that share. A 429 within
+that share says nothing about other calls.
 
-Trying a higher limit costs everybody a pause where the endpoint answers 429s with Retry-After. So the limit that was
-refused is not tried again before ten times that long has passed.
+If the endpoint sends Retry-After with a 429, trying a higher limit costs every call a pause. So a refused limit is
+not tried again until ten times as long has passed.
 """
 
 import math
@@ -22,8 +22,8 @@ ChangeReason = Literal["ramp", "growth", "refused", "restored"]
 _GROWTH_DIVISOR = 20  # 5 %
 _SHRINK = 0.8
 _TRIAL_REPLIES = 30  # fewer say little about a share
-_TRIAL_S = 10.0  # but slow models shall not wait for so many
-_OVERLOADED = 0.4  # above this share it is always the number of calls
+_TRIAL_S = 10.0  # but slow models should not wait for that many
+_OVERLOADED = 0.4  # above this share the cause is always the number of calls
 _MOST_USUAL = 0.4
 _FORGET = 0.25
 _FORGOTTEN = 0.005
@@ -32,14 +32,14 @@ _BELOW = 0.95
 
 
 class Concurrency:
-    """The limit and what it is learnt from; all in memory, a few additions a reply.
+    """The limit and what it is learnt from; all in memory, and a few additions per reply.
 
     Attributes:
         limit: Most calls under way at once, from 1 to the maximum.
         maximum: The endpoint's configured limit.
         epoch: Grows whenever a refusal changes the limit; calls carry the epoch in which they were sent.
-        episodes: How often the limit was shrunk.
-        most: Most calls that were under way in this round; whoever counts them keeps it.
+        episodes: How many times the limit was shrunk.
+        most: Most calls that were under way in this round; the limiter that counts them sets it.
         is_ramping: Whether a clean round doubles the limit.
     """
 
@@ -69,7 +69,7 @@ class Concurrency:
     def __init__(
         self, start: int, maximum: int, now: Callable[[], float], note_change: Callable[[ChangeReason, int, int], None]
     ) -> None:
-        """Begin with the start value.
+        """Start with the first limit.
 
         Args:
             start: The first limit, cut to the maximum.
@@ -98,7 +98,7 @@ class Concurrency:
         self._trial_until = 0.0
 
     def note_good(self, epoch: int) -> None:
-        """Count a reply that was no 429.
+        """Count a reply that was not a 429.
 
         Args:
             epoch: The one in which its call was sent.
@@ -111,10 +111,10 @@ class Concurrency:
             self._end_round()
 
     def note_refused(self, epoch: int, asked_s: float = 0.0) -> bool:
-        """Count a 429, and shrink the limit if it is news; return whether it is what is usual here.
+        """Count a 429, and shrink the limit if it begins an episode; return whether such a share of 429s is usual here.
 
         Args:
-            epoch: The one in which its call was sent; those of an earlier one belong to an episode that is known.
+            epoch: The one in which its call was sent; those of an earlier one belong to a known episode.
             asked_s: Seconds that the endpoint asks to wait.
         """
         if epoch != self.epoch:
@@ -129,7 +129,7 @@ class Concurrency:
         return is_usual
 
     def _allowed(self, replies: int) -> float:
-        """Return how many of so many replies are refused where that is usual, by any likely chance."""
+        """Return the most refusals among this many replies that the usual share makes likely."""
         expected = 1.5 * self._usual * replies
         return min(expected + 4 * math.sqrt(expected) + 2, replies / 2) if expected else 0
 
@@ -153,11 +153,11 @@ class Concurrency:
             self._begin_round()
 
     def _is_independent(self, share: float) -> bool:
-        """Tell whether a trial was refused as often as what came before it, although fewer calls were under way."""
+        """Tell whether a trial had as large a share of refusals as before it, although fewer calls were under way."""
         earlier = self._late_refused / max(1, self._late_refused + self._late_good)
         if earlier >= _OVERLOADED:
             return False
-        # If only so many calls were let through at once, a fifth fewer leaves this share refused.
+        # If the endpoint allowed a fixed number of calls at once, a fifth fewer would leave this share refused.
         expected = max(0.0, 1 - (1 - earlier) / _SHRINK)
         return share > (earlier + expected) / 2
 
@@ -178,7 +178,7 @@ class Concurrency:
     def _shrink(self, asked_s: float) -> None:
         before = self.limit
         self._before = before
-        # What was not used says nothing, but of a few calls too: one of them alone cannot have been too many.
+        # An unused limit says nothing; nor do very few calls: one alone cannot have been too many.
         self._ceiling = min(before, max(self.most, self._start))
         now = self._now()
         self._ceiling_until = now + _WORTH * asked_s

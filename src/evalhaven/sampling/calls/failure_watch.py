@@ -1,4 +1,4 @@
-"""When a run should stop because every call fails alike."""
+"""When a run should stop because every call fails in the same way."""
 
 from evalhaven.domain.samples import ItemError
 
@@ -12,18 +12,18 @@ class FailureWatch:
     """Follows the calls of one run, in the order in which they end, and says when going on makes no sense.
 
     A run in which nothing has succeeded stops after ten calls in a row that failed fatally with one code, or after
-    all of its calls if they are fewer. Once something has succeeded it takes fifty: a key that expires midway stops
+    all of its calls if there are fewer. Once something has succeeded it takes fifty: a key that expires midway stops
     the run, a handful of calls refused by one broken replica does not.
-    A call that failed through its own fault proves that the endpoint serves the run, so it ends the row; one that
-    failed in passing says nothing. Some endpoints find no code for what is wrong with every request, such as an
-    unknown model: where nothing has succeeded, a hundred refusals in a row in the very same words stop the run too.
+    A call that failed through its own fault proves that the endpoint serves the run, so it ends the streak; a
+    passing failure says nothing. Some endpoints give no code for what is wrong with every request, such as an
+    unknown model: if nothing has succeeded, a hundred refusals in a row with the same words stop the run too.
     The verdict is final. Every method is one step of the event loop.
     """
 
     __slots__ = ("_code", "_has_succeeded", "_in_a_row", "_needed_at_first", "_same_words", "_words", "verdict")
 
     def __init__(self) -> None:
-        """Begin without a verdict."""
+        """Start without a verdict."""
         self.verdict: ItemError | None = None
         self._needed_at_first = _FIRST_CALLS
         self._has_succeeded = False
@@ -33,11 +33,11 @@ class FailureWatch:
         self._same_words = 0
 
     def expect_calls(self, count: int) -> None:
-        """Learn how many calls the run will make at least."""
+        """Note the least number of calls that the run will make."""
         self._needed_at_first = max(1, min(_FIRST_CALLS, count))
 
     def note_success(self) -> None:
-        """Count a call that was answered; an answer from the cache is none."""
+        """Count a call that was answered; an answer from the cache does not count."""
         self._has_succeeded = True
         self._in_a_row = self._same_words = 0
 
@@ -46,7 +46,7 @@ class FailureWatch:
 
         Args:
             error: What its item shows.
-            is_fatal: Whether any other call would fail alike.
+            is_fatal: Whether any other call would fail in the same way.
         """
         if is_fatal:
             self._in_a_row = self._in_a_row + 1 if error.code == self._code else 1

@@ -1,6 +1,6 @@
-"""What went wrong with a call to a model, from what its endpoint answered or did not answer.
+"""What went wrong with a call to a model, judging by the answer of its endpoint or its absence.
 
-Codes of errors: the endpoint's own `error.code` where it has the form of one, else one of these.
+Codes of errors: the endpoint's own `error.code` if it looks like a code, else one of these.
 
 | code | when |
 |---|---|
@@ -17,7 +17,7 @@ Codes of errors: the endpoint's own `error.code` where it has the form of one, e
 | `loop_detected` | 508: the endpoint is Evalhaven itself |
 | `server_error` | any other 5xx |
 | `unexpected_redirect` | 3xx |
-| `invalid_reply` | an answer that is none of the protocol, or not HTTP at all |
+| `invalid_reply` | an answer that does not fit the protocol, or is not HTTP at all |
 | `reply_too_large` | an answer above the transport's limit |
 | `upstream_timeout` | no answer in time |
 | `upstream_unreachable` | no connection |
@@ -59,25 +59,25 @@ _CODES: Mapping[int, str] = {
     429: "rate_limit_exceeded",
 }
 _BUSY = frozenset({408, 409, 425})
-_FATAL = frozenset({401, 402, 403, 404})  # the next call would be answered alike
+_FATAL = frozenset({401, 402, 403, 404})  # the next call would be answered in the same way
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _NEVER_FITS = "request too large"  # a 429 for a request that exceeds what a whole minute allows
 _TOO_LONG = ("maximum context length", "context length", "context_size", "context size", "prompt is too long")
 _FILTERED = ("content_filter", "content management policy")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _RETRY_DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d{1,9}(?:\.\d{1,9})?)s"')
-_MOST_BYTES = 256 * 1024  # in which a pause is looked for
+_MOST_BYTES = 256 * 1024  # searched for a pause
 _BAD_REQUEST, _SERVER_FAULT = 400, 500
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt brought no answer.
+    """Why an attempt got no answer.
 
     Attributes:
-        error: What the item shows if no other attempt is made. Its `retryable` is False where the request is at fault.
-        kind: For counting, and for how often it is repeated; `final` is not.
-        is_fatal: Whether any other call of the run would fail alike.
+        error: What the item shows if no other attempt is made. Its `retryable` is False if the request is at fault.
+        kind: Decides how it is counted and how many times it is repeated; `final` is never repeated.
+        is_fatal: Whether any other call of the run would fail in the same way.
         asked_s: Seconds that the endpoint asks to wait, else None.
     """
 
@@ -93,8 +93,8 @@ class CallFailedError(Exception):
     Attributes:
         error: What the item shows.
         attempts: How many were made.
-        is_fatal_for_run: Whether any other call of the run would fail alike.
-        is_unreachable: Whether its endpoint could not be reached for as long as one waits that never answered the run.
+        is_fatal_for_run: Whether any other call of the run would fail in the same way.
+        is_unreachable: Whether its endpoint never answered the run and was unreachable for too long.
     """
 
     def __init__(
@@ -108,12 +108,12 @@ class CallFailedError(Exception):
 
 
 def failure_of_reply(reply: HttpReply, endpoint: str, secrets: Secrets = _NONE) -> Failure:
-    """Return what an answer that is no success means.
+    """Return the failure that an unsuccessful answer means.
 
     Args:
         reply: With a status other than 2xx.
-        endpoint: Its name, for a message where it said nothing itself.
-        secrets: What must not be repeated.
+        endpoint: Its name, for a message if it said nothing itself.
+        secrets: What no message may repeat.
     """
     said = _read(reply, secrets)
     failure = _judge(reply.status, said, endpoint, reply)
@@ -126,18 +126,18 @@ def failure_of_reply(reply: HttpReply, endpoint: str, secrets: Secrets = _NONE) 
 
 
 def failure_of_unusable(reply: HttpReply, reason: str, endpoint: str, secrets: Secrets = _NONE) -> Failure:
-    """Return what a success means that cannot be read: some routers put the error of another server into it.
+    """Return the failure that an unreadable success means: some routers put another server's error into it.
 
     Args:
         reply: With a status 2xx.
         reason: What the parser says.
         endpoint: Its name.
-        secrets: What must not be repeated.
+        secrets: What no message may repeat.
     """
     said = _read(reply, secrets)
     if said.message and said.status is not None and said.status >= _BAD_REQUEST:
         failure = _judge(said.status, said, endpoint, reply)
-        # It came whole and may have cost something, so it is no outage, whatever status it tells of.
+        # The answer is complete and may have cost something, so this is no outage, whatever status it quotes.
         kind = failure.kind if failure.kind in ("final", "rate_limit") else "invalid_reply"
         return _shown(replace(failure, kind=kind), secrets)
     message = said.message or f"{endpoint} {what_came(reply, reason, secrets)}"
@@ -145,7 +145,7 @@ def failure_of_unusable(reply: HttpReply, reason: str, endpoint: str, secrets: S
 
 
 def failure_of_transport(error: TransportError, endpoint: str, secrets: Secrets = _NONE) -> Failure:
-    """Return what it means that there is no answer."""
+    """Return the failure that a missing answer means."""
     message = secrets.hide(f"{endpoint}: {error}")[:MOST_CHARS]
     if error.kind == "connect" and _is_certificate_fault(error):
         return Failure(_error("upstream_certificate_invalid", message), "final", is_fatal=True)
@@ -163,7 +163,7 @@ def failure_of_transport(error: TransportError, endpoint: str, secrets: Secrets 
 
 
 def failure_of_configuration(error: ValueError, endpoint: str) -> Failure:
-    """Return what it means that nothing can be sent: the address, headers, proxy or certificates are unusable."""
+    """Return the failure of a request that cannot be sent: the address, headers, proxy or certificates are bad."""
     message = f"{endpoint} cannot be asked as it is configured: {error}"[:MOST_CHARS]
     return Failure(_error("upstream_misconfigured", message), "final", is_fatal=True)
 
@@ -221,7 +221,7 @@ def _code_of(said: Said, default: str) -> str:
 def _find_asked_s(reply: HttpReply) -> float | None:
     asked_s = find_asked_s(reply.headers)
     if asked_s is None:
-        # Google names the pause in the body alone.
+        # Google names the pause in the body only.
         found = _RETRY_DELAY.search(reply.body, 0, _MOST_BYTES)
         asked_s = float(found[1]) if found else None
     return asked_s
@@ -238,7 +238,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _read(reply: HttpReply, secrets: Secrets) -> Said:
-    """Return what an answer says about an error; a code that repeats a secret is none."""
+    """Return what an answer says about an error; a code that repeats a secret is ignored."""
     said = read_error(reply.body)
     return said if secrets.hide(said.code) == said.code else replace(said, code="")
 

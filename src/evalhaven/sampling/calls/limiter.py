@@ -1,8 +1,8 @@
 """The limiter of one model at one endpoint: who may call now, who has to wait, and for how long.
 
-Whoever comes first is served first. A slot is never lost: it is given back by `release`, or by `acquire` itself
-when it is canceled at the very moment at which it was granted. Nothing runs in the background; only while somebody
-waits for a time is there a timer. All methods belong to one event loop.
+First come, first served. A slot is never lost: it is given back by `release`, or by `acquire` itself
+when it is canceled at the very moment at which it was granted. Nothing runs in the background; a timer exists only
+while somebody waits for a time. All methods belong to one event loop.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ class AdaptiveLimiter:
     )
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop, clock: Clock | None = None) -> None:
-        """Begin with nothing under way.
+        """Start with nothing under way.
 
         Args:
             limits: What is configured.
             loop: Its time, timers and futures are used.
-            clock: The time that changes are shown with.
+            clock: The time shown with changes.
         """
         self._concurrency = Concurrency(limits.start_concurrency, limits.max_concurrency, loop.time, self._note_change)
         self._loop = loop
@@ -76,10 +76,10 @@ class AdaptiveLimiter:
         self._number = 0
 
     async def acquire(self, tokens: int = 0) -> int:
-        """Wait for a slot; return the permit that goes with the reply.
+        """Wait for a slot; return the permit for reporting the reply.
 
         Args:
-            tokens: What the call is expected to cost of the tokens a minute.
+            tokens: How many of the tokens per minute the call is expected to use.
         """
         concurrency = self._concurrency
         if (
@@ -99,7 +99,7 @@ class AdaptiveLimiter:
             self._serve_queue()
 
     def note_good(self, permit: int) -> None:
-        """Count a reply that was no 429, before its slot is released."""
+        """Count a reply that was not a 429, before its slot is released."""
         self._refused_since = None
         self._concurrency.note_good(permit)
 
@@ -107,15 +107,15 @@ class AdaptiveLimiter:
         """Count a 429, before its slot is released.
 
         Args:
-            permit: Of the call.
-            asked_s: For how long nobody shall call, as the endpoint said; None: it said nothing. Then there is a
-                pause only while nothing but 429s comes, as long as that has lasted already.
+            permit: The permit of the call.
+            asked_s: For how long nobody may call, as the endpoint said; None if it said nothing. Then, if every call
+                since some moment has been answered 429, calls pause for as long as that has lasted.
         """
         now = self._loop.time()
         if self._refused_since is None:
             self._refused_since = now
         if self._concurrency.note_refused(permit, asked_s or 0.0):
-            # It would be refused as often if the others waited.
+            # Making the others wait would not reduce the refusals.
             return
         if asked_s is None:
             fruitless_s = now - self._refused_since
@@ -129,23 +129,23 @@ class AdaptiveLimiter:
             self._note_change("paused", self._concurrency.limit, self._concurrency.limit, added_s)
 
     def is_paused_for(self, seconds: float) -> bool:
-        """Tell whether nobody may call for about so long."""
+        """Tell whether nobody may call for about this long."""
         return self._paused_until - self._loop.time() >= _ABOUT * seconds
 
     @property
     def fruitless_s(self) -> float:
-        """For how long nothing but 429s has come."""
+        """For how long every call has been answered 429."""
         return 0.0 if self._refused_since is None else self._loop.time() - self._refused_since
 
     def note_tokens(self, expected: int, used: int) -> None:
-        """Charge what a call really cost in the place of what was expected."""
+        """Charge what a call really cost instead of what was expected."""
         if self._tokens is not None and expected != used:
             self._tokens.take(used - expected)
             if self._queue:
                 self._serve_queue()
 
     def note_unsent(self, tokens: int) -> None:
-        """Take back what a slot was charged: nothing was sent, so it costs nothing.
+        """Refund what a slot was charged: nothing was sent, so it costs nothing.
 
         Args:
             tokens: What was expected.
@@ -156,7 +156,7 @@ class AdaptiveLimiter:
 
     @property
     def state(self) -> LimiterState:
-        """What the limiter shows of itself, now."""
+        """The present state of the limiter."""
         left_s = self._paused_until - self._loop.time()
         return LimiterState(
             concurrency=self._concurrency.limit,
@@ -173,12 +173,12 @@ class AdaptiveLimiter:
         """Return the last hundred changes, oldest first.
 
         Args:
-            after: Number of the last change that is known; one that has grown since is not told again.
+            after: Number of the last known change; if it has grown since, it is not returned again.
         """
         return [change for change in self._changes if change.number > after]
 
     def _blocked_s(self, tokens: int, now: float) -> float:
-        """Return for how long a pause or an allowance holds up the next call."""
+        """Return for how long a pause or an allowance delays the next call."""
         wait_s = self._paused_until - now
         if self._requests is None and self._tokens is None:
             self._is_timed = wait_s > 0
@@ -209,17 +209,17 @@ class AdaptiveLimiter:
                 self.release()
             else:
                 self._queue.pop(place, None)
-                # It may have held up those behind it.
+                # It may have held up those behind it in the queue.
                 self._serve_queue()
             raise
 
     def _serve_queue(self) -> None:
-        """Grant slots to those who wait, as far as they go, and set the timer for the next one."""
+        """Grant free slots to those who wait, and set the timer for the next one."""
         queue = self._queue
         while queue and self._in_flight < self._concurrency.limit:
             place, tokens = next(iter(queue.items()))
             if place.done():
-                # Its task was canceled and has not come to know it yet.
+                # Its task was canceled and has not noticed yet.
                 del queue[place]
                 continue
             if self._is_timed:

@@ -1,4 +1,4 @@
-"""What a limiter is told, and what it shows of itself."""
+"""What a limiter is told, and the state that it shows."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from evalhaven.sampling.calls.concurrency import ChangeReason
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a model's calls are held to; `Endpoint` says what each means."""
+    """The limits on a model's calls; `Endpoint` says what each means."""
 
     max_concurrency: int
     start_concurrency: int
@@ -19,7 +19,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LimitChange:
-    """A change of the limit, or a pause; changes of one reason that follow each other are one.
+    """A change of the limit, or a pause; consecutive changes for the same reason are one.
 
     Attributes:
         number: Counts up from 1 for each limiter.
@@ -40,16 +40,16 @@ class LimitChange:
 
 @dataclass(frozen=True, slots=True)
 class LimiterState:
-    """What a limiter shows of itself.
+    """The state of a limiter.
 
     Attributes:
         concurrency: Most calls under way at once, now.
         max_concurrency: What it may grow to.
         in_flight: Calls under way.
         waiting: Calls that wait for a slot, a pause or an allowance.
-        is_limit_reached: No further call could start.
-        episodes: How often 429s shrank the limit.
-        paused_until: Unix seconds; None while there is no pause.
+        is_limit_reached: Whether no further call could start.
+        episodes: How many times 429s shrank the limit.
+        paused_until: Unix seconds; None if there is no pause.
         paused_s: Seconds of all pauses so far and to come.
     """
 
@@ -63,7 +63,7 @@ class LimiterState:
     paused_s: float
 
     def to_json(self) -> JsonObject:
-        """Return it as run objects show it."""
+        """Return the state as run objects show it."""
         return {
             "concurrency": self.concurrency,
             "max_concurrency": self.max_concurrency,

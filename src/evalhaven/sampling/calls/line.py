@@ -25,7 +25,7 @@ from evalhaven.sampling.transport.client import Transport, TransportError
 
 T = TypeVar("T")
 
-_ALWAYS_ASKED_S = 120.0  # A limit by the minute asks for one, at most.
+_ALWAYS_ASKED_S = 120.0  # A limit per minute asks for one minute at most.
 
 
 class Line:
@@ -75,19 +75,19 @@ class Line:
         return url
 
     async def wait_for_turn(self, waiter: Waiter, attempts: int) -> bool:
-        """Wait while the endpoint is gone; return whether this call shall find out that it is back.
+        """Wait while the endpoint is gone; return whether this call is to find out whether it is back.
 
         Args:
             waiter: Whose call it is.
             attempts: How many it has made.
 
         Raises:
-            CallFailedError: It is gone for too long.
+            CallFailedError: The endpoint has been gone for too long.
         """
         try:
             return await self.reachability.wait_for_turn(waiter)
         except EndpointDownError as error:
-            # Others would wait as long, for nothing.
+            # Other calls would wait as long, for nothing.
             raise CallFailedError(
                 error.error, attempts, is_fatal_for_run=True, is_unreachable=error.is_strange
             ) from error
@@ -95,7 +95,7 @@ class Line:
     async def ask(
         self, url: str, body: bytes, parse: Callable[[bytes], T], permit: int, expected_tokens: int
     ) -> T | Failure:
-        """Make one attempt; return the answer, or why there is none."""
+        """Make one attempt; return the answer, or why there is no answer."""
         try:
             reply = await self._transport.post(url, self._headers, body, self._timeout_s)
         except TransportError as error:
@@ -116,7 +116,7 @@ class Line:
         return value
 
     def find_pause_s(self, repetition: Repetition, failure: Failure, took_s: float) -> float | None:
-        """Return the pause before the next attempt; None: there is none."""
+        """Return the pause before the next attempt; None if there is no next attempt."""
         if failure.kind != "rate_limit":
             return repetition.find_pause_s(failure, took_s, is_paced=self.reachability.is_down)
         if self.is_hopeless(failure):
@@ -125,26 +125,26 @@ class Line:
         return repetition.find_pause_s(failure, took_s, is_paced=is_paced)
 
     def is_hopeless(self, failure: Failure) -> bool:
-        """Tell whether an endpoint refuses everything, for longer than anybody waits."""
+        """Tell whether an endpoint refuses everything for longer than anybody waits."""
         return failure.kind == "rate_limit" and (
             (failure.asked_s or 0.0) > self.backoff.longest_asked_s
             or self.limiter.fruitless_s > self._endpoint.retry_for_s
         )
 
     def _fail_unanswered(self, error: TransportError, permit: int, expected_tokens: int) -> Failure:
-        """Return what it means that there is no answer, and tell reachability of it."""
+        """Return the failure that a missing answer means, and report it to the reachability."""
         failure = failure_of_transport(error, self._endpoint.name, self._secrets)
         if error.kind in ("malformed", "too_large"):
-            # Something came: the endpoint is there.
+            # Something arrived: the endpoint is there.
             return self._fail(failure, permit, expected_tokens)
         self.reachability.note_failure(failure.error, is_unreached=error.kind == "connect")
         if failure.is_fatal and self.reachability.has_replied:
-            # It was configured well: a certificate that is wrong for a while is an outage like any other.
+            # The configuration worked before: a certificate that is wrong for a while is an outage like any other.
             return replace(failure, kind="connection", is_fatal=False)
         return failure
 
     def _fail(self, failure: Failure, permit: int, expected_tokens: int) -> Failure:
-        """Tell limiter and reachability of an answer that is a failure."""
+        """Report a failed answer to the limiter and to the reachability."""
         if failure.kind == "server_error":
             self.reachability.note_failure(failure.error)
         else:

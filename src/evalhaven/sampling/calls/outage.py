@@ -1,8 +1,8 @@
 """Whether an endpoint answers at all, shared by all calls to it.
 
 While it is gone nobody hammers it: calls wait, and one of them tries it now and then. The first answer, whatever it
-says, lets all of them through. That it cannot be reached is told as soon as a connection fails and nothing else was
-heard of it just before: long before anything is given up.
+says, lets all of them through. The endpoint is shown as unreachable as soon as a connection fails and nothing else was
+heard from it just before, long before any call is given up.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ _FAILURES = 5
 _SILENT_S = 1.0
 _FIRST_PROBE_S = 0.5
 _LONGEST_PROBE_S = 5.0
-_LATE_S = 60.0  # while calls wait, somebody tries more often than that
-_HEARD_S = 0.5  # an endpoint that answered so recently is there, whatever becomes of one connection
+_LATE_S = 60.0  # while calls wait, one of them tries more often than that
+_HEARD_S = 0.5  # an endpoint that answered this recently is there, whatever happens to one connection
 
 
 class EndpointDownError(Exception):
     """An endpoint has been gone for so long that calls are given up.
 
     Attributes:
-        error: Why the last one failed.
-        is_strange: Whether it could not be reached, never answered whoever asks, and nobody said how long to wait.
+        error: Why the last call failed.
+        is_strange: Whether it could not be reached, never answered this caller, and nobody set how long to wait.
     """
 
     def __init__(self, error: ItemError, *, is_strange: bool) -> None:
@@ -39,24 +39,24 @@ class EndpointDownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """That an endpoint cannot be reached: why, and since when, in Unix seconds."""
+    """Why an endpoint cannot be reached, and since when, in Unix seconds."""
 
     reason: str
     since: float
 
     def to_json(self) -> JsonObject:
-        """Return it as run objects show it."""
+        """Return the fact as run objects show it."""
         return {"reason": self.reason, "since": self.since}
 
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """Who waits for an endpoint.
+    """A call that waits for an endpoint.
 
     Attributes:
-        began_at: When the call was made first, on the loop's clock.
+        began_at: When the call was first made, on the loop's clock.
         arrived_at: When it first found the endpoint gone.
-        was_answered: Whether its run has ever had an answer from there.
+        was_answered: Whether its run has ever had an answer from the endpoint.
     """
 
     began_at: float
@@ -75,11 +75,11 @@ class _Outage:
 
 
 class Reachability:
-    """Follows what becomes of calls, and notices an outage: nothing but failures, five at least, for a second.
+    """Follows the results of calls, and notices an outage: nothing but failures, at least five, for a second.
 
     Attributes:
         is_down: Whether there is an outage now.
-        has_replied: Whether anything was ever heard of the endpoint.
+        has_replied: Whether anything was ever heard from the endpoint.
     """
 
     __slots__ = (
@@ -107,13 +107,13 @@ class Reachability:
         strange_for_s: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Begin reachable.
+        """Start as reachable.
 
         Args:
             endpoint: Its name, for the log.
             retry_for_s: Seconds after which calls no longer wait for the end of an outage.
             loop: Its time is used.
-            strange_for_s: The same for those whose run it never answered, where it cannot be reached; None: alike.
+            strange_for_s: The same for calls of a run that it never answered, if it is unreachable; None for the same.
             clock: The time that is shown.
         """
         self.is_down = False
@@ -133,11 +133,11 @@ class Reachability:
 
     @property
     def unreachable(self) -> Unreachable | None:
-        """Return that it cannot be reached now, and why; None while it can, or where nobody has tried of late."""
+        """Return why the endpoint cannot be reached now; None if it can, or if nobody has tried lately."""
         return self._unreachable if self._loop.time() - self._unreached_at < _LATE_S else None
 
     def note_reply(self) -> None:
-        """Count an answer, be it a refusal."""
+        """Count an answer, even a refusal."""
         self._failures = 0
         self.has_replied = True
         self._heard_at = self._loop.time()
@@ -151,11 +151,11 @@ class Reachability:
             self.is_down = False
 
     def note_failure(self, error: ItemError, *, is_unreached: bool = False) -> None:
-        """Count a call that had no answer, or a 5xx.
+        """Count a call that got no answer, or a 5xx.
 
         Args:
             error: What its item would show.
-            is_unreached: There was no connection at all.
+            is_unreached: Whether there was no connection at all.
         """
         now = self._loop.time()
         if is_unreached:
@@ -173,7 +173,7 @@ class Reachability:
             self.is_down = True
 
     def _note_unreached(self, error: ItemError, now: float) -> None:
-        """Tell that there was no connection, unless something else is heard within the next half second."""
+        """Report that there was no connection, unless something is heard within the next half second."""
         if self._unreachable is not None:
             return
         since = self._clock.now()
@@ -193,18 +193,18 @@ class Reachability:
             tell()
 
     async def wait_for_turn(self, waiter: Waiter) -> bool:
-        """Wait until an outage is over; return True to the one who shall try whether it is.
+        """Wait until an outage is over; return True to the call that is to find out.
 
         Args:
-            waiter: Who waits.
+            waiter: The call that waits.
 
         Raises:
-            EndpointDownError: It lasts for too long, and the attempts of the last seconds failed too.
+            EndpointDownError: The outage has lasted too long, and the attempts of the last seconds failed too.
         """
         while self._outage is not None:
             outage = self._outage
             now = self._loop.time()
-            # Whoever comes late waits for two attempts all the same: it may have returned long ago.
+            # A late call still waits for two attempts: the endpoint may have returned long ago.
             give_up_at = max(outage.since + self._retry_for_s, waiter.arrived_at + 2 * _LONGEST_PROBE_S)
             is_strange = outage.is_unreached and not waiter.was_answered and self._strange_for_s is not None
             if is_strange:

@@ -1,11 +1,11 @@
-"""How often and for how long one call is repeated, by what went wrong with it."""
+"""How many times and for how long one call is repeated, depending on what went wrong."""
 
 from collections.abc import Mapping
 
 from evalhaven.sampling.calls.backoff import Backoff
 from evalhaven.sampling.calls.failures import Failure, FailureKind
 
-# What is paid for is repeated least; a refusal costs nothing, and with a small limit a call may meet many.
+# Failures that cost money are repeated least; a refusal is free, and with a small limit a call may meet many.
 _MOST_ATTEMPTS: Mapping[FailureKind, int] = {
     "rate_limit": 50,
     "server_error": 8,
@@ -19,12 +19,12 @@ _OUTAGES = frozenset({"server_error", "timeout", "connection"})
 
 
 class Repetition:
-    """The repetitions of one call; made when its first attempt has failed."""
+    """The repetitions of one call; created when its first attempt has failed."""
 
     __slots__ = ("_attempts", "_backoff", "_has_begun", "_spent_s")
 
     def __init__(self, backoff: Backoff) -> None:
-        """Begin with nothing spent.
+        """Start with nothing spent.
 
         Args:
             backoff: The pauses, and the seconds that repetitions may take. Waiting for a slot, as long as a 429 asks,
@@ -36,13 +36,13 @@ class Repetition:
         self._spent_s = 0.0
 
     def find_pause_s(self, failure: Failure, took_s: float, *, is_paced: bool) -> float | None:
-        """Return the pause before the next attempt; None: there is none.
+        """Return the pause before the next attempt; None if there is no next attempt.
 
         Args:
-            failure: What the last one came to.
+            failure: Why the last attempt failed.
             took_s: How long it took.
-            is_paced: Whether something else keeps the next one waiting: the limiter's pause, or an outage, in which
-                attempts that failed by it are not counted either. An answer that came was paid for, and counts.
+            is_paced: Whether something else delays the next one: the limiter's pause, or an outage, in which
+                attempts that failed because of it do not count either. A complete answer was paid for, and counts.
         """
         if failure.kind == "final":
             return None

@@ -1,4 +1,4 @@
-"""What an endpoint said with an answer that is of no use: the error in it, or the beginning of what it is instead."""
+"""What an endpoint said in an unusable answer: the error in it, or else the beginning of the answer."""
 
 import re
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from evalhaven.sampling.transport.client import HttpReply
 
 _BEGINNING_CHARS = 200
 _TYPE_CHARS = 100
-_MOST_BYTES = 256 * 1024  # of an error that is looked into
+_MOST_BYTES = 256 * 1024  # of an error that is parsed
 _STATUS = re.compile(r"[1-5]\d\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an endpoint said about an error; empty where it said nothing."""
+    """What an endpoint said about an error; empty if it said nothing."""
 
     message: str = ""
     code: str = ""
@@ -50,25 +50,25 @@ def read_error(body: bytes) -> Said:
 
 
 def _choice_error(document: JsonObject) -> JsonValue:
-    """Return the error of the first choice, where routers put that of the server behind them."""
+    """Return the error of the first choice, where routers put the error of the server behind them."""
     choices = document.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first.get("error") if isinstance(first, dict) else None
 
 
 def what_came(reply: HttpReply, reason: str, secrets: Secrets) -> str:
-    """Return the end of a sentence on a success that is none: status, content type and beginning.
+    """Return the end of a sentence about an unusable success: status, content type and beginning.
 
     Args:
         reply: With a status 2xx.
-        reason: Why it is none, as a clause.
-        secrets: What must not be repeated.
+        reason: Why it is unusable, as a clause.
+        secrets: What the sentence must not repeat.
     """
-    # Hidden before it is cut: half a secret is one too.
+    # Secrets are hidden before the text is cut: half a secret is a secret too.
     content_type = secrets.hide(reply.headers.get("content-type", "no content type"))[:_TYPE_CHARS]
     began = secrets.hide(beginning_of(reply.body))[:_BEGINNING_CHARS]
     form = form_of(reply.headers.get("content-type", ""), reply.body)
-    what = f"with {form}" if form else f"with what is no answer: {reason}"
+    what = f"with {form}" if form else f"with an unusable body: {reason}"
     return f"answered {reply.status} ({content_type}) {what}" + (f". It begins: {began}" if began else "")
 
 

@@ -89,7 +89,7 @@ def _tables(path: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise CatalogError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise CatalogError(f"{path} is no text in UTF-8.") from error
+        raise CatalogError(f"{path} is not UTF-8 text.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CatalogError(f"{path} is not valid TOML: {str(error).rstrip('.')}.") from error
     problems += [f"{key}: {unknown_key(key, ['endpoints'])}" for key in document if key != "endpoints"]
@@ -124,7 +124,7 @@ class _ProblemsError(Exception):
 
 
 class _EndpointMaker:
-    """Makes one endpoint of its table."""
+    """Makes one endpoint from its table."""
 
     def __init__(self, name: str, reader: TextReader) -> None:
         self._name = name
@@ -207,7 +207,7 @@ class _EndpointMaker:
         )
 
     def _text(self, key: str, text: Text, check: Callable[[str], str] = str) -> str:
-        """Return a text from where it stands, checked; "" where that failed, which is noted."""
+        """Return a text from its place, checked; "" if that failed, and the problem is noted."""
         try:
             return check(self._reader.read(text))
         except InvalidValueError as error:
@@ -219,7 +219,7 @@ def _rule(table: RuleTable) -> Rule:
     """Return a rule.
 
     Raises:
-        RuleError: It cannot be used.
+        RuleError: The rule cannot be used.
     """
     usage = table.usage
     rule = Rule(
@@ -251,7 +251,7 @@ class _Limits(TypedDict):
 
 
 def _limits(table: EndpointTable) -> _Limits:
-    """Return what every kind of endpoint has."""
+    """Return what all kinds of endpoints have in common."""
     return {
         "protocols": _PROTOCOLS[table.protocol],
         "models": tuple(table.models),

@@ -70,17 +70,17 @@ def load_catalog(config: Path | None, upstream: Upstream, environment: Mapping[s
 
 
 def find_config(config: Path | None) -> Path | None:
-    """Return the configuration file: the one that is named, else evalhaven.toml where there is one."""
+    """Return the configuration file: the one that is named, else evalhaven.toml if there is one."""
     if config is not None:
         return config
     return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
 
 
 def find_openai_key(environment: Mapping[str, str]) -> str | None:
-    """Return the key of OpenAI's own clients, which stands in for a configuration.
+    """Return the key of OpenAI's own clients, which replaces a configuration.
 
     Raises:
-        CatalogError: It is none.
+        CatalogError: The variable does not hold a key.
     """
     value = environment.get(OPENAI_KEY_VARIABLE, "")
     if not value.strip():

@@ -18,7 +18,7 @@ def explain(name: str, table: type[Table], error: ValidationError) -> list[str]:
 
     Args:
         name: The endpoint's name.
-        table: What it was read as.
+        table: The model that it was read as.
         error: What pydantic found.
     """
     found = error.errors(include_url=False, include_input=False)
@@ -28,10 +28,10 @@ def explain(name: str, table: type[Table], error: ValidationError) -> list[str]:
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """Return why a key is refused: it is unknown, and which was probably meant."""
+    """Return why a key is unknown, and which key was probably meant."""
     if key.lower().replace("-", "_") in _KEY_NAMES:
         return (
-            "a key does not belong into this file. Put it into a variable of the environment and write "
+            "a key does not belong in this file. Put it into a variable of the environment and write "
             '`api_key_env = "NAME"`, or into a file and write `api_key_file = "PATH"`'
         )
     names = sorted(known)
@@ -40,7 +40,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def at(name: str, key: str = "") -> str:
-    """Return how a place in the table of an endpoint is called."""
+    """Return the name of a place in the table of an endpoint."""
     return f"[endpoints.{name}] {key}".rstrip()
 
 

@@ -26,10 +26,10 @@ _MAX_CONCURRENCY = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text of the file: it stands there, or the file says which variable or file holds it.
+    """A text of the file: it is written there, or the file names the variable or file that holds it.
 
     Attributes:
-        kind: Where it stands.
+        kind: Where it is.
         value: The text, the name of the variable, or the path of the file.
     """
 
@@ -46,11 +46,11 @@ def _text(value: Any) -> Text:
             name = table.get(kind)
             if len(table) == 1 and isinstance(name, str) and name:
                 return Text(kind, _variable(name) if kind == "env" else name)
-    raise ValueError('must be a text, or { env = "NAME" } or { file = "PATH" } for one that stands elsewhere')
+    raise ValueError('must be a text, or { env = "NAME" } or { file = "PATH" } for one that is kept elsewhere')
 
 
 def _variable(name: str) -> str:
-    # Not shown: it may be the key itself.
+    # The value is not shown: it may be the key itself.
     if not _VARIABLE.fullmatch(name):
         raise ValueError("must be the name of an environment variable, such as OPENAI_API_KEY, not a key itself")
     return name
@@ -73,7 +73,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Table(BaseModel):
-    """A table of the file: unknown keys are mistakes, and types are taken at their word."""
+    """A table of the file: unknown keys are mistakes, and types are strict."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
@@ -188,7 +188,7 @@ class EndpointTable(Table):
     @classmethod
     def _check_aliases(cls, aliases: dict[str, str]) -> dict[str, str]:
         if not all(is_exact(name) for pair in aliases.items() for name in pair):
-            raise ValueError("must lead from one name to another, without wildcards")
+            raise ValueError("must map one name to another, without wildcards")
         return aliases
 
     @model_validator(mode="after")

@@ -31,10 +31,10 @@ class InvalidValueError(Exception):
 
 
 def checked_base_url(url: str) -> str:
-    """Return an address as it stands before `/chat/completions`.
+    """Return an address as it is written before `/chat/completions`.
 
     Raises:
-        InvalidValueError: It is none.
+        InvalidValueError: The text is not an address.
     """
     if not _is_address(url):
         raise InvalidValueError("must be an address such as https://api.openai.com/v1")
@@ -53,7 +53,7 @@ def checked_proxy(url: str) -> str:
     """Return the address of a proxy; "" for "none".
 
     Raises:
-        InvalidValueError: It is none.
+        InvalidValueError: The text is not the address of a proxy.
     """
     if url == "none":
         return ""
@@ -69,18 +69,18 @@ def checked_header(name: str, kind: str, value: str) -> str:
 
     Args:
         name: Its name.
-        kind: Where the value stands: `literal` for the configuration itself.
+        kind: Where the value is: `literal` for the configuration itself.
         value: The value.
 
     Raises:
-        InvalidValueError: It may not.
+        InvalidValueError: A request may not carry it.
     """
     if not _TOKEN.fullmatch(name):
-        raise InvalidValueError("is no name of a header")
+        raise InvalidValueError("is not a valid name of a header")
     if name.lower() in _OWN_HEADERS:
         raise InvalidValueError("is a header that Evalhaven sets by itself; leave it out")
     if kind == "literal" and _SECRET_HEADERS.fullmatch(name.lower()):
-        raise InvalidValueError('holds a key, which does not belong into this file; write { env = "NAME" }')
+        raise InvalidValueError('holds a key, which does not belong in this file; write { env = "NAME" }')
     if not all(" " <= character <= "~" for character in value):
         raise InvalidValueError("must be printable ASCII characters")
     return value
@@ -91,10 +91,10 @@ def checked_key(value: str, place: str) -> str:
 
     Args:
         value: The key, perhaps with space around it.
-        place: Where it stands, for the error.
+        place: Where it is, for the error.
 
     Raises:
-        InvalidValueError: It cannot.
+        InvalidValueError: A header cannot hold it.
     """
     key = value.strip()
     if not key:
@@ -118,10 +118,10 @@ class TextReader:
         self._environment = environment
 
     def read(self, text: Text) -> str:
-        """Return a text from where it stands.
+        """Return a text from its place.
 
         Raises:
-            InvalidValueError: It does not stand there.
+            InvalidValueError: The text is not there.
         """
         if text.kind == "env":
             return self.variable(text.value)
@@ -131,11 +131,11 @@ class TextReader:
         """Return a variable of the environment that is set and not empty.
 
         Raises:
-            InvalidValueError: It is not.
+            InvalidValueError: The variable is not set, or is empty.
         """
         value = self._environment.get(name, "")
         if not value.strip():
-            # A key in the place of its name would be shown, and keys are hardly ever upper case.
+            # A key written instead of a name would be shown, and keys are hardly ever upper case.
             shown = f"the environment variable {name}" if name == name.upper() else "the environment variable it names"
             raise InvalidValueError(f"{shown} is not set. Set it where the server starts, or remove the endpoint")
         return value
@@ -144,20 +144,20 @@ class TextReader:
         """Return what a file holds.
 
         Raises:
-            InvalidValueError: It cannot be read.
+            InvalidValueError: The file cannot be read.
         """
         try:
             return self._path(path).read_text(encoding="utf-8")
         except OSError as error:
             raise InvalidValueError(f"{path} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise InvalidValueError(f"{path} is no text in UTF-8") from error
+            raise InvalidValueError(f"{path} is not UTF-8 text") from error
 
     def authorities(self, path: str) -> Path:
         """Return the path of a file of certificates.
 
         Raises:
-            InvalidValueError: It is none.
+            InvalidValueError: The path is not a readable file of certificates.
         """
         try:
             tls_context(self._path(path))

@@ -26,8 +26,8 @@ class EmbeddingError(Exception):
     """There is no embedding of a text; the message says why, and names no key.
 
     Attributes:
-        retryable: Whether the same text could have one another time.
-        is_fatal: Whether any other text would fail alike.
+        retryable: Whether another attempt with the same text could succeed.
+        is_fatal: Whether any other text would fail in the same way.
     """
 
     def __init__(self, message: str, *, retryable: bool, is_fatal: bool = False) -> None:
@@ -57,7 +57,7 @@ class Embedded:
     """What an endpoint answered: an embedding for each text, in the order of the texts, as it was sent.
 
     Attributes:
-        tokens: How many it counted; 0 where it did not say.
+        tokens: How many it counted; 0 if it did not say.
     """
 
     embeddings: Sequence[Embedding]
@@ -65,7 +65,7 @@ class Embedded:
 
 
 def request_body(model: str, texts: Sequence[str]) -> bytes:
-    """Return the body of a request; lone surrogates in a text stand in it as JSON escapes."""
+    """Return the body of a request; lone surrogates in a text become JSON escapes."""
     return json.dumps({"model": model, "input": list(texts), "encoding_format": "base64"}).encode()
 
 
@@ -77,7 +77,7 @@ def read_embeddings(body: bytes, count: int) -> Embedded:
         count: How many texts were sent.
 
     Raises:
-        UnusableReplyError: It has no embedding for each of them.
+        UnusableReplyError: The answer does not have one embedding for each text.
     """
     try:
         answer = _read(body)
@@ -92,10 +92,10 @@ def read_embeddings(body: bytes, count: int) -> Embedded:
 
 
 def vectors_of(embeddings: Sequence[Embedding]) -> "list[Vector | EmbeddingError]":
-    """Return embeddings as vectors; in the place of one that is unusable, why.
+    """Return embeddings as vectors, each unusable one as an error that says why.
 
     Raises:
-        EmbeddingError: They do not belong together.
+        EmbeddingError: The embeddings have different lengths.
     """
     vectors = [_vector_of(each) for each in embeddings]
     if len({len(vector) for vector in vectors if not isinstance(vector, EmbeddingError)}) > 1:
@@ -104,11 +104,11 @@ def vectors_of(embeddings: Sequence[Embedding]) -> "list[Vector | EmbeddingError
 
 
 def _read(body: bytes) -> _Answer:
-    """Return an answer; what nobody reads of it may hold anything.
+    """Return an answer; the parts that nobody reads may hold anything.
 
     Raises:
-        InvalidJsonError: It is no JSON.
-        ValidationError: It is another one.
+        InvalidJsonError: The body is not JSON.
+        ValidationError: The JSON is not an answer of embeddings.
     """
     try:
         return _ANSWERS.decode(body)
@@ -134,7 +134,7 @@ def _vector_of(embedding: Embedding) -> "Vector | EmbeddingError":
             with np.errstate(over="ignore"):
                 vector = np.array(embedding, dtype="<f4")
     except (ValueError, binascii.Error):
-        return EmbeddingError("the embeddings endpoint answered an embedding that is no base64.", retryable=False)
+        return EmbeddingError("the embeddings endpoint answered an embedding that is not base64.", retryable=False)
     if not np.isfinite(vector).all():
         return EmbeddingError("the embeddings endpoint answered an embedding with infinities.", retryable=False)
     if not vector.any():

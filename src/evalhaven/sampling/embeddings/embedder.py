@@ -1,4 +1,4 @@
-"""Embeddings of texts: gathered into few requests, remembered, and asked for as any other model is."""
+"""Embeddings of texts: gathered into few requests, cached, and requested like the answers of any other model."""
 
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -35,7 +35,7 @@ CACHE_BYTES = 32 * 1024 * 1024
 _CHARS_A_REQUEST = 1024 * 1024
 _CHARS_A_TOKEN = 4
 _GATHER_S = 0.005
-_ENTRY_BYTES = 200  # of the cache, beside the vector
+_ENTRY_BYTES = 200  # per cache entry, besides the vector
 _MILLION = 1_000_000
 
 
@@ -44,10 +44,10 @@ class Embeddings:
     """The embeddings of some texts.
 
     Attributes:
-        vectors: One a text, all of one length.
-        tokens: What was asked for their sake, by the endpoint's count; 0 where they were known.
-        cost: US dollars of it; None where the endpoint states no price.
-        latency_ms: Milliseconds that the slowest request took among those that were made; 0 without any.
+        vectors: One per text, all of the same length.
+        tokens: Tokens of the requests made for them, by the endpoint's count; 0 if they were known.
+        cost: Their cost in US dollars; None if the endpoint states no price.
+        latency_ms: Milliseconds of the slowest request; 0 if none was made.
     """
 
     vectors: "list[Vector]"
@@ -58,7 +58,7 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of one text: its vector or why there is none, and its part of what was asked."""
+    """The outcome of one text: its vector or why it has none, and its share of the request."""
 
     result: "Vector | EmbeddingError"
     tokens: int = 0
@@ -80,7 +80,7 @@ class _Wanted:
         self.is_known.set()
 
     def take_charge(self) -> _Outcome | None:
-        """Return what it cost, to the first who asks."""
+        """Return what it cost, to the first caller only."""
         is_charged, self._is_charged = self._is_charged, True
         return None if is_charged else self._outcome
 
@@ -88,7 +88,7 @@ class _Wanted:
         """Return the embedding.
 
         Raises:
-            EmbeddingError: There is none.
+            EmbeddingError: The text has no embedding.
         """
         result = self._outcome.result
         if isinstance(result, EmbeddingError):
@@ -104,9 +104,9 @@ class Embedder:
         """Ask nothing yet.
 
         Args:
-            caller: What asks.
-            target: The model of embeddings, and who serves it.
-            cache_bytes: Most memory for embeddings that are remembered.
+            caller: Makes the calls.
+            target: The embedding model and its endpoint.
+            cache_bytes: Most memory for cached embeddings.
         """
         self._caller = caller
         self._target = target
@@ -129,12 +129,12 @@ class Embedder:
 
     @property
     def unreachable(self) -> Unreachable | None:
-        """Return that the endpoint cannot be reached now, and why; None while it can."""
+        """Return why the endpoint cannot be reached now; None if it can."""
         return self._caller.find_unreachable(self._target)
 
     @property
     def flow(self) -> JsonObject:
-        """Return how the calls go, of all runs together: the endpoint, and its limiter."""
+        """Return the state of the calls of all runs together: the endpoint and its limiter."""
         unreachable, state = self.unreachable, self._caller.find_state(self._target)
         return {
             "endpoint": self._target.endpoint.name,
@@ -146,7 +146,7 @@ class Embedder:
         """Return the embeddings of texts.
 
         Raises:
-            EmbeddingError: One of them has none.
+            EmbeddingError: One of the texts has no embedding.
         """
         found = [self._want(text) for text in texts]
         wanted = [each for each in found if isinstance(each, _Wanted)]
@@ -165,7 +165,7 @@ class Embedder:
         return Embeddings(vectors, tokens, cost, max((charge.latency_ms for charge in charged), default=0))
 
     async def serve(self) -> None:
-        """Ask for what is wanted, until canceled."""
+        """Request the wanted embeddings, until canceled."""
         async with anyio.create_task_group() as tasks:
             for _ in range(REQUESTS_AT_ONCE):
                 tasks.start_soon(self._ask_forever)
@@ -217,7 +217,7 @@ class Embedder:
         outcomes: Sequence[_Outcome]
         try:
             outcomes = await self._ask(texts) if texts else []
-        except Exception as error:  # whatever it is, those who wait must learn of it
+        except Exception as error:  # whatever it is, those who wait must learn about it
             self._log.exception("embeddings_failed_unexpectedly")
             outcomes = [_Outcome(EmbeddingError(f"{type(error).__name__}.", retryable=True))] * len(texts)
         for (digest, wanted), outcome in zip(batch.items(), outcomes, strict=True):
@@ -227,7 +227,7 @@ class Embedder:
             wanted.settle(outcome)
 
     async def _ask(self, texts: Sequence[str]) -> Sequence[_Outcome]:
-        """Return what becomes of each text; one that is refused does not spoil the others."""
+        """Return the outcome of each text; a refused one does not spoil the others."""
         count = len(texts)
         lengths = [len(text) + 1 for text in texts]
         try:
@@ -249,7 +249,7 @@ class Embedder:
             return [_Outcome(failure)] * count
         results: Sequence[Vector | EmbeddingError]
         try:
-            # Thousands of numbers, and numpy to import the first time.
+            # There are thousands of numbers, and numpy is imported the first time.
             results = await anyio.to_thread.run_sync(vectors_of, called.value.embeddings)
         except EmbeddingError as error:
             results = [error] * count
@@ -268,7 +268,7 @@ class Embedder:
 
 
 def _shares(total: int, weights: Sequence[int]) -> Iterator[int]:
-    """Yield whole parts of a number by their weights; together they are the number."""
+    """Yield integer parts of a number by their weights; they add up to the number."""
     weight, all_weights, given = 0, sum(weights), 0
     for each in weights:
         weight += each
@@ -279,7 +279,7 @@ def _shares(total: int, weights: Sequence[int]) -> Iterator[int]:
 
 @asynccontextmanager
 async def open_embedder(caller: ModelCaller, target: Target | None) -> AsyncGenerator[Embedder | None]:
-    """Open an embedder that serves until the context ends; without an endpoint there is none."""
+    """Open an embedder that serves until the context ends; None without an endpoint."""
     if target is None:
         yield None
         return
@@ -301,7 +301,7 @@ async def try_endpoint(target: Target) -> int:
     """Ask an endpoint once; return the length of its embeddings.
 
     Raises:
-        EmbeddingError: It has none.
+        EmbeddingError: The endpoint has no embeddings.
     """
     failure: EmbeddingError
     once = replace(target, endpoint=replace(target.endpoint, retry_for_s=0.0))
@@ -309,6 +309,6 @@ async def try_endpoint(target: Target) -> int:
         try:
             return len((await embedder.embed(("Evalhaven",))).vectors[0])
         except EmbeddingError as error:
-            # Raised in here it would come out as part of a group.
+            # Raised inside, it would come out as part of a group.
             failure = error
     raise failure

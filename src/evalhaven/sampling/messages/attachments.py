@@ -73,7 +73,7 @@ class FileLookup(Protocol):
     """Files by id, as data URLs."""
 
     def find(self, file_id: JsonValue) -> tuple[str, str] | None:
-        """Return name and data URL of a file that was uploaded here, None for an id that only the endpoint may know.
+        """Return name and data URL of a file that was uploaded here; None for an id that only the endpoint may know.
 
         Raises:
             RequestError: The file is too large for a request.
@@ -82,7 +82,7 @@ class FileLookup(Protocol):
 
 
 class KeptUrls:
-    """The data URLs made last: a file that every item shows is encoded once."""
+    """The latest data URLs: a file that every item shows is encoded once."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[str, str]] = {}
@@ -93,7 +93,7 @@ class KeptUrls:
         return self._kept.get(file_id)
 
     def keep(self, file_id: str, named_url: tuple[str, str]) -> None:
-        """Keep name and data URL of a file, and forget the oldest ones where there are too many."""
+        """Keep name and data URL of a file, and forget the oldest ones if there are too many."""
         self._kept[file_id] = named_url
         self._chars += len(named_url[1])
         while self._chars > _KEPT_CHARS:
@@ -138,7 +138,7 @@ def _data_url(file_id: str, filename: str, content: bytes) -> str:
 
 
 def shown_address(address: str) -> str:
-    """Return an address as it is shown: a long one, such as a data URL of some size, without most of it."""
+    """Return an address as it is shown: most of a long one, such as a large data URL, is left out."""
     if len(address) <= SHOWN_CHARS:
         return address
     head = address[:_SHOWN_HEAD_CHARS]

@@ -7,8 +7,8 @@ from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.sampling.messages.attachments import SHOWN_CHARS, FileLookup, shown_address
 from evalhaven.sampling.messages.making import RequestError, unsendable
 
-TEXT_TYPES = ("input_text", "output_text", "text")  # looked up by types of any kind, which a set refuses
-_MADE_BY_MODELS = frozenset({"annotations", "logprobs", "parsed"})  # what answers carry and requests may not
+TEXT_TYPES = ("input_text", "output_text", "text")  # a tuple, since a looked-up type may be unhashable
+_MADE_BY_MODELS = frozenset({"annotations", "logprobs", "parsed"})  # keys that answers carry and requests may not
 _WITHOUT_DETAIL = (
     "chat completions take an image by its file_id as a file, without `detail`; that is sent only where the file was "
     "uploaded to this server."
@@ -25,7 +25,7 @@ def parts_of(content: JsonValue, at: str) -> list[JsonObject]:
         at: The message, for the error.
 
     Raises:
-        RequestError: It has another form.
+        RequestError: The content has another form.
     """
     parts: list[JsonObject] = []
     is_array = isinstance(content, list)
@@ -44,10 +44,10 @@ def parts_of(content: JsonValue, at: str) -> list[JsonObject]:
 
 
 def chat_content(content: JsonValue, files: FileLookup, at: str) -> JsonValue:
-    """Return a content for chat completions; a single text becomes a string, which every endpoint takes.
+    """Return a content for chat completions; a single text becomes a string, which every endpoint accepts.
 
     Args:
-        content: As the contract or either protocol has it; null stays null.
+        content: In the form of the contract or of either protocol; null stays null.
         files: Where file ids are looked up.
         at: The message, for the error.
 
@@ -63,7 +63,7 @@ def responses_content(content: JsonValue, role: str, files: FileLookup, at: str,
     """Return a content for the Responses protocol.
 
     Args:
-        content: As the contract or either protocol has it; null becomes "".
+        content: In the form of the contract or of either protocol; null becomes "".
         role: Whose; an assistant's texts are `output_text`, all others are `input_text`.
         files: Where file ids are looked up.
         at: The message, for the error.
@@ -81,7 +81,7 @@ def responses_content(content: JsonValue, role: str, files: FileLookup, at: str,
 
 
 def parts_lost_in_chat(content: JsonValue) -> Iterator[tuple[int, str]]:
-    """Yield what of a content chat completions have no place for, though they take the rest: part and sentence."""
+    """Yield the parts of a content that chat completions cannot carry, though they take the rest: part and sentence."""
     for number, part in enumerate(content if isinstance(content, list) else [content]):
         kind = part.get("type") if isinstance(part, dict) else None
         if not isinstance(part, dict):
@@ -97,7 +97,7 @@ def parts_lost_in_chat(content: JsonValue) -> Iterator[tuple[int, str]]:
 
 
 def parts_lost_in_responses(content: JsonValue) -> Iterator[tuple[int, str]]:
-    """Yield what of a content the Responses protocol has no place for, though it takes the rest."""
+    """Yield the parts of a content that the Responses protocol cannot carry, though it takes the rest."""
     for number, part in enumerate(content if isinstance(content, list) else [content]):
         if not isinstance(part, dict) or part.get("type") not in ("input_image", "image_url"):
             continue
@@ -124,7 +124,7 @@ def _each_part(content: JsonValue, at: str, convert: Callable[[JsonObject, str],
 
 
 def without_blank_media(content: JsonValue) -> JsonValue:
-    """Return a content without the images, sounds and files of which no address and no data is there."""
+    """Return a content without the images, sounds and files that have neither address nor data."""
     if isinstance(content, list):
         kept = [part for part in content if not _is_blank_medium(part)]
         return kept or ("" if content else content)
@@ -132,7 +132,7 @@ def without_blank_media(content: JsonValue) -> JsonValue:
 
 
 def shown_content(content: JsonValue) -> str:
-    """Return a content as one string: parts joined with a blank, media as their address in a tag."""
+    """Return a content as one string: parts joined by a space, media as their address in a tag."""
     if isinstance(content, str):
         return content
     if content is None:
@@ -142,7 +142,7 @@ def shown_content(content: JsonValue) -> str:
 
 
 def shown_object(value: JsonObject) -> str:
-    """Return a part or an item of a type that has no words of its own as it is shown: JSON, unless it is long."""
+    """Return how a part or item without words of its own is shown: as JSON, unless it is long."""
     text = jsontext.render(value)
     return text if len(text) <= SHOWN_CHARS else f"<{value.get('type')}>({len(text)} characters)</{value.get('type')}>"
 
@@ -246,7 +246,7 @@ def _detail_of(part: JsonObject) -> JsonValue:
 
 
 def _file_of(part: JsonObject, files: FileLookup) -> JsonObject:
-    """Return what a file part of either protocol says about its file; contents that are here take the id's place."""
+    """Return what a file part of either protocol says about its file; contents found here replace the id."""
     inner = part.get("file")
     given = inner if isinstance(inner, dict) else part
     file = {key: value for key, value in given.items() if value is not None}
@@ -260,7 +260,7 @@ def _file_of(part: JsonObject, files: FileLookup) -> JsonObject:
 
 
 def _rest_of_image(part: JsonObject) -> JsonObject:
-    """Return what a chat completions image says beside its address, to be passed on."""
+    """Return what a chat completions image says besides its address, to be passed on."""
     image = part.get("image_url")
     return _rest(image, ("url", "detail")) if isinstance(image, dict) else {}
 

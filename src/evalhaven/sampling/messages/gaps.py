@@ -1,4 +1,4 @@
-"""JSON with gaps: what is the same for every item is written once, and the rest is filled in."""
+"""JSON with gaps: what all items share is written once, and the rest is filled in."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Gap:
 
 
 Tree = None | bool | int | float | str | Gap | list["Tree"] | dict[str, "Tree"]
-"""A JSON value with gaps in the place of texts."""
+"""A JSON value with gaps instead of texts."""
 
 
 class TemplateTable:
@@ -31,7 +31,7 @@ class TemplateTable:
         self._numbers: dict[str, int] = {}
 
     def tree(self, value: JsonValue) -> Tree:
-        """Return a value with gaps in the place of its texts with placeholders."""
+        """Return a value with gaps instead of its texts with placeholders."""
         if isinstance(value, dict):
             return {key: self.tree(inner) for key, inner in value.items()}
         if isinstance(value, list):
@@ -50,7 +50,7 @@ class TemplateTable:
 
 
 def encode_json(value: object) -> bytes:
-    """Return the JSON of a value; lone surrogates stand in it as escapes."""
+    """Return the JSON of a value; lone surrogates become escapes."""
     try:
         return _encode(value)
     except UnicodeEncodeError:

@@ -16,10 +16,10 @@ Path = tuple[str | int, ...]
 
 
 class UnsupportedRequestError(ValueError):
-    """What a run or a judge asks for cannot be sent to its endpoint; the message says what, and the cure.
+    """The request of a run or a judge cannot be sent to its endpoint; the message says why, and the cure.
 
     Attributes:
-        at: Where it stands: `messages`, `sampling_params` or `extra_body`, and the path from there.
+        at: Where the cause is: `messages`, `sampling_params` or `extra_body`, and the path from there.
     """
 
     def __init__(self, message: str, *at: str | int) -> None:
@@ -33,7 +33,7 @@ class RequestError(ValueError):
     Attributes:
         error: Why.
         unresolved: The placeholders without a value.
-        at: Where in the messages the cause stands; empty where they are at fault as a whole.
+        at: Where in the messages the cause is; empty if they are at fault as a whole.
     """
 
     def __init__(self, error: ItemError, unresolved: tuple[str, ...] = (), at: Path = ()) -> None:
@@ -43,7 +43,7 @@ class RequestError(ValueError):
         self.at = at
 
     def inside(self, *at: str | int) -> "RequestError":
-        """Return the error with what is around its cause put in front of its place."""
+        """Return the error with the path to what surrounds its cause put in front."""
         self.at = (*at, *self.at)
         return self
 
@@ -53,7 +53,7 @@ def unsendable(message: str, *at: str | int) -> RequestError:
 
     Args:
         message: Why.
-        at: Where the cause stands; who knows what is around it puts that in front.
+        at: Where the cause is; callers that know what surrounds it put that path in front.
     """
     return RequestError(ItemError("invalid_messages", message, "data_source"), at=at)
 
@@ -62,7 +62,7 @@ class FileContents(Protocol):
     """The files that were uploaded here."""
 
     def find(self, file_id: str) -> tuple[str, bytes] | None:
-        """Return name and content of a file, None for one that is not here."""
+        """Return name and content of a file; None for one that is not here."""
         ...
 
 
@@ -73,7 +73,7 @@ class ModelRequest:
     Attributes:
         body: JSON.
         shown: Its messages as output items show them: `role`, `content` as one string, and tool calls.
-        unresolved: The placeholders that were left out of it for want of a value; judges are asked all the same.
+        unresolved: The placeholders that were left out because they have no value; judges are asked anyway.
     """
 
     body: bytes
@@ -86,7 +86,7 @@ class RequestMaker(Protocol):
 
     Attributes:
         path: `/chat/completions` or `/responses`.
-        adaptations: Sentences on what is sent otherwise than asked for, because of the endpoint.
+        adaptations: Sentences that say what is sent differently from the request because of the endpoint.
     """
 
     @property

@@ -17,11 +17,11 @@ _NAMED_PLACEHOLDERS = 10
 _NAMED_CHARS = 200
 _MESSAGE_KEYS = ("role", "content", "phase")
 
-_Shown = JsonObject | tuple[str, Sequence[str | Gap]]  # as it is, or role and texts to be joined
+_Shown = JsonObject | tuple[str, Sequence[str | Gap]]  # a finished message, or a role and texts to be joined
 
 
 Messages = tuple[bytes, list[JsonValue], tuple[str, ...]]
-"""A JSON array, the same as output items show it, and the placeholders that were left out for want of a value."""
+"""A JSON array, the same as output items show it, and the placeholders left out because they have no value."""
 
 
 class Prompt(Protocol):
@@ -43,12 +43,12 @@ class TemplatePrompt:
         """Compile messages.
 
         Raises:
-            RequestError: They cannot be sent, whatever their placeholders stand for.
+            RequestError: The messages cannot be sent, whatever their placeholders stand for.
 
         Args:
             messages: As `template_messages` returns them.
             dialect: What the endpoint wants.
-            leaves_out: Whether a placeholder without a value leaves nothing instead of being an error.
+            leaves_out: Whether a placeholder without a value is left out; otherwise it is an error.
         """
         self._leaves_out = leaves_out
         table = TemplateTable()
@@ -140,7 +140,7 @@ class _Late:
         messages = checked_items([fill(self._tree, texts)], self._number)
         if not has_blanks:
             return messages
-        # No endpoint takes an image without an address: where that has no value, nothing is sent of it.
+        # No endpoint takes an image without an address: if the address has no value, the image is not sent.
         return [{**message, "content": without_blank_media(message.get("content"))} for message in messages]
 
     def encode(self, messages: list[JsonObject], files: FileContents) -> bytes:
@@ -160,7 +160,7 @@ class ReferencePrompt:
         Args:
             path: Such as `item.messages`; one outside the grammar of templates never resolves.
             dialect: What the endpoint wants.
-            instruction: What the model has to be told besides.
+            instruction: What the model must also be told.
         """
         parts = parse_template(f"{{{{ {path} }}}}").parts
         whole = parts[0] if len(parts) == 1 else None
@@ -187,7 +187,7 @@ class ReferencePrompt:
 
 
 def template_messages(documents: Sequence[JsonValue]) -> list[JsonObject]:
-    """Return the messages of a template with what counts of them; null is as good as absent."""
+    """Return the messages of a template with the keys that count; null is the same as absent."""
     return [
         {key: document[key] for key in _MESSAGE_KEYS if document.get(key) is not None}
         for document in documents
@@ -198,7 +198,7 @@ def template_messages(documents: Sequence[JsonValue]) -> list[JsonObject]:
 def instructed(messages: Sequence[JsonObject], instruction: str) -> list[JsonObject]:
     """Return messages with a further instruction for the model.
 
-    It goes into the first message where that is a system message of one text: many models take only one.
+    It goes into the first message if that is a system message of one text: many models take only one.
     """
     first, *others = messages
     role, content = first.get("role"), first.get("content")

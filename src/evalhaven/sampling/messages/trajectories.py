@@ -1,8 +1,8 @@
 """Conversations that an item brings along, in the form of either protocol.
 
 A conversation is an array of messages of chat completions, of input items of the Responses protocol, or of both. What
-the other protocol has no place for is an error, except what only describes an answer: ids, statuses, annotations and
-the phase.
+the other protocol cannot carry is an error, except what only describes an answer: ids, statuses, annotations and the
+phase.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Dialect:
     """How an endpoint wants messages.
 
     Attributes:
-        protocol: Which form.
+        protocol: The form of the messages.
         takes_audio: Whether sound is passed on.
         takes_developers: Whether it knows the role `developer`; if not, that is sent as `system`.
     """
@@ -45,11 +45,11 @@ def checked_items(value: JsonValue, first: int = 0) -> list[JsonObject]:
     """Return a conversation whose elements are messages or items of a type.
 
     Args:
-        value: What stands in its place.
+        value: What the item has as its conversation.
         first: The number of its first element, for errors.
 
     Raises:
-        RequestError: It is anything else.
+        RequestError: The value is anything else.
     """
     if not isinstance(value, list):
         raise unsendable(f"The input messages must be an array, but are {_named(value)}.")
@@ -62,9 +62,9 @@ def checked_items(value: JsonValue, first: int = 0) -> list[JsonObject]:
             if not isinstance(item.get("role"), str) or not item["role"]:
                 raise unsendable(f"Input message {at} has no role.", at, "role")
             if not isinstance(item.get("tool_calls"), list | None):
-                raise unsendable(f"Input message {at} has tool_calls that are no array.")
+                raise unsendable(f"Input message {at} has tool_calls that are not an array.")
         elif not isinstance(item["type"], str):
-            raise unsendable(f"Input message {at} has a type that is no string.")
+            raise unsendable(f"Input message {at} has a type that is not a string.")
     return cast("list[JsonObject]", value)
 
 
@@ -78,7 +78,7 @@ def sent_items(items: list[JsonObject], dialect: Dialect, files: FileLookup, fir
         first: The number of its first element, for errors.
 
     Raises:
-        RequestError: The endpoint's protocol has no place for something in it.
+        RequestError: The endpoint's protocol cannot carry something in it.
     """
     numbered = list(enumerate(items, first))
     return _as_chat(numbered, dialect, files) if dialect.protocol == "chat" else _as_input(numbered, dialect, files)
@@ -156,7 +156,7 @@ def _as_input(items: list[tuple[int, JsonObject]], dialect: Dialect, files: File
 
 
 def _input_of(item: JsonObject, dialect: Dialect, files: FileLookup, at: str, calls: "_CallIds") -> list[JsonObject]:
-    """Return the items of one message: what it says, then its calls."""
+    """Return the items of one message: its content, then its calls."""
     role = dialect.role(cast("str", item["role"]))
     is_typed = item.get("type") == "message"
     if is_typed and role == "assistant" and "id" in item and isinstance(item.get("content"), list):
@@ -172,7 +172,7 @@ def _input_of(item: JsonObject, dialect: Dialect, files: FileLookup, at: str, ca
     made = _calls_of(item, calls, at)
     message: JsonObject = {"role": role, "content": content}
     if role == "assistant":
-        message = {"type": "message", **message}  # OpenAI takes it without, llama.cpp does not
+        message = {"type": "message", **message}  # OpenAI accepts it without a type, llama.cpp does not
     if phase is not None:
         message["phase"] = phase
     for call in made:
@@ -189,7 +189,7 @@ def _with_refusal(content: JsonValue, refusal: JsonValue) -> JsonValue:
 
 
 def _calls_of(item: JsonObject, calls: "_CallIds", at: str) -> list[JsonObject]:
-    """Return the calls of an assistant's message as items; the old `function_call` gets an id, which it lacks."""
+    """Return the calls of an assistant's message as items; the old `function_call` has no id and gets one."""
     given = item.get("tool_calls")
     made = [call_item_of(call) if isinstance(call, dict) else None for call in given] if isinstance(given, list) else []
     old = item.get("function_call")
@@ -201,7 +201,7 @@ def _calls_of(item: JsonObject, calls: "_CallIds", at: str) -> list[JsonObject]:
 
 
 def _require_translatable(item: JsonObject, at: str) -> None:
-    """Refuse what a message of chat completions may say and an input item may not."""
+    """Refuse keys that a message of chat completions may have and an input item may not."""
     lost = [
         key
         for key, value in item.items()
@@ -212,7 +212,7 @@ def _require_translatable(item: JsonObject, at: str) -> None:
 
 
 class _CallIds:
-    """The ids of calls so far: which are custom tools', and those made up for the old form, which has none."""
+    """The ids of calls so far: which belong to custom tools, and those made up for the old form, which has none."""
 
     def __init__(self) -> None:
         self._custom: set[str] = set()
@@ -241,7 +241,7 @@ class _CallIds:
 
 
 def _inlined(item: JsonObject, files: FileLookup, at: str) -> JsonObject:
-    """Return an input item with the files of its output, where it has any, put in place of their ids."""
+    """Return an input item with the ids of files in its output replaced by the files."""
     output = item.get("output")
     if item.get("type") in _OUTPUTS and isinstance(output, list):
         return {**item, "output": responses_content(output, "tool", files, at, audio=True)}
@@ -278,7 +278,7 @@ def _shown(item: JsonObject, dialect: Dialect) -> JsonObject:
 
 
 def _thoughts(reasoning: JsonObject) -> str:
-    """Return what a model told of its reasoning."""
+    """Return what a model showed of its reasoning."""
     parts = [part for key in ("summary", "content") for part in _listed(reasoning.get(key))]
     return " ".join(str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part)
 

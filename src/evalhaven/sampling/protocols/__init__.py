@@ -1,1 +1,1 @@
-"""Requests and replies of both protocols, and each in terms of the other."""
+"""Requests and replies of both protocols, and their translation into each other."""

@@ -15,7 +15,7 @@ def chat_parameters(wanted: Wanted, lacks: Collection[str], endpoint_name: str, 
     Args:
         wanted: What the endpoint can be asked for.
         lacks: What it lacks.
-        endpoint_name: For the sentences on what is different.
+        endpoint_name: For the sentences that say what is different.
         is_translated: Whether it was meant for the Responses protocol.
 
     Raises:

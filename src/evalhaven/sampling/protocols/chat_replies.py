@@ -23,12 +23,12 @@ _AUDIO_KEYS = ("id", "data", "transcript", "format")
 
 
 def completion_sample(reply: JsonObject) -> Sample:
-    """Return the sample of a chat completion: its first choice, the others beside it.
+    """Return the sample of a chat completion: its first choice, with the others beside it.
 
-    Only what is used is looked at, so a further choice that is none costs the answer nothing but a note.
+    Only what is used is read, so a malformed further choice does not spoil the answer; it only adds a note.
 
     Raises:
-        UnusableReplyError: It is none, or tells of a failure.
+        UnusableReplyError: The reply is not a chat completion, or reports a failure.
     """
     if tells_of_failure(reply.get("error")):
         raise upstream_failure(reply["error"])
@@ -78,27 +78,27 @@ def _read_choice(choice: JsonValue) -> _Choice:
     if tells_of_failure(choice.get("error")):
         raise upstream_failure(choice["error"])
     spoken = read_content(message.get("content"))
-    # Only an answer without text is asked for its reasoning.
+    # Reasoning is read only if the answer has no text.
     has_reasoning = spoken.has_reasoning or (not spoken.text.strip() and any(map(message.get, _REASONING_KEYS)))
     reason = _finish_reason(choice.get("finish_reason"))
     return _Choice(_message(message, spoken), reason, has_reasoning, spoken.is_partial)
 
 
 def _finish_reason(reason: JsonValue) -> str:
-    """Return why an answer ended; some servers say it with more, in an object."""
+    """Return why an answer ended; some servers put it in an object with more."""
     if isinstance(reason, dict):
         return text_or_none(reason.get("type")) or text_or_none(reason.get("reason"))
     return text_or_none(reason)
 
 
 def _message(message: JsonObject, spoken: Spoken) -> JsonObject:
-    """Return a message with what output items show of it; a model's reasoning is not among that."""
+    """Return what output items show of a message, without the model's reasoning."""
     refusal = refusal_or_refuse(message.get("refusal")) or spoken.refusal
     said: JsonObject = {"role": text_or_none(message.get("role")) or "assistant", "content": spoken.text}
     calls = message.get("tool_calls")
     if calls:
         if not isinstance(calls, list):
-            raise UnusableReplyError("it has tool_calls that are no array")
+            raise UnusableReplyError("it has tool_calls that are not an array")
         said["tool_calls"] = [_call(call) for call in calls]
     if refusal:
         said["refusal"] = refusal
@@ -113,7 +113,7 @@ def _message(message: JsonObject, spoken: Spoken) -> JsonObject:
 
 def _call(call: JsonValue) -> JsonObject:
     if not isinstance(call, dict):
-        raise UnusableReplyError("it has a tool call that is no object")
+        raise UnusableReplyError("it has a tool call that is not an object")
     kind = text_or_none(call.get("type"))
     shown: JsonObject = {"id": name_or_none(call.get("id"))}
     custom = call.get("custom")

@@ -1,4 +1,4 @@
-"""What is said in the parts of a reply's content, of either protocol."""
+"""What the parts of a reply's content say, in either protocol."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Spoken(NamedTuple):
         text: Its texts, joined.
         refusal: Its refusals, joined.
         has_reasoning: Whether some part holds thoughts, which are left out.
-        is_partial: Whether parts of types that are not known were left out.
+        is_partial: Whether parts of unknown types were left out.
     """
 
     text: str = ""
@@ -31,14 +31,14 @@ def read_content(content: JsonValue) -> Spoken:
     A part without a type that has a text is a text.
 
     Raises:
-        UnusableReplyError: It is something else.
+        UnusableReplyError: The content is something else.
     """
     if isinstance(content, str):
         return Spoken(content)
     if content is None:
         return Spoken()
     if not isinstance(content, list | dict):
-        raise UnusableReplyError("it has a content that is no text")
+        raise UnusableReplyError("it has a content that is not a text")
     text, refusal, has_reasoning, is_partial = "", "", False, False
     for part in content if isinstance(content, list) else [content]:
         if isinstance(part, str):
@@ -47,7 +47,7 @@ def read_content(content: JsonValue) -> Spoken:
         if part is None:
             continue
         if not isinstance(part, dict):
-            raise UnusableReplyError("it has a content part that is no object")
+            raise UnusableReplyError("it has a content part that is not an object")
         kind = part.get("type")
         if kind in TEXT_TYPES or (kind is None and "text" in part):
             text += text_or_refuse(part.get("text"), "text")

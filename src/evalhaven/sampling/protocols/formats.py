@@ -1,4 +1,4 @@
-"""The form that an answer has to have: text, a JSON object, or JSON by a schema."""
+"""The form that an answer must have: text, a JSON object, or JSON by a schema."""
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject
@@ -39,7 +39,7 @@ def schema_instruction(wanted: JsonObject) -> str:
     part = _schema_part(wanted)
     description = part.get("description")
     purpose = f" It is: {description}." if isinstance(description, str) and description else ""
-    # In JSON two braces in a row stand within strings only. As an escape they cannot be taken for a placeholder.
+    # In JSON, two opening braces in a row occur only inside strings. Escaped, they cannot be taken for a placeholder.
     schema = jsontext.render(part.get("schema") or {}).replace("{{", "{\\u007b")
     return f"{OBJECT_INSTRUCTION}{purpose} It has to satisfy this JSON Schema:\n{schema}"
 

@@ -18,7 +18,7 @@ _JSON_OBJECT: JsonObject = {"type": "json_object"}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Sampling parameters as their author set them; None and empty are what nobody set.
+    """Sampling parameters as their author set them; None or empty means not set.
 
     Attributes:
         max_tokens: The limit, under either name.
@@ -44,11 +44,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Sampling parameters as they are asked for.
+    """Sampling parameters as they are sent.
 
     Attributes:
         body: Keys of the request.
-        adaptations: Sentences on what is asked for otherwise than wanted.
+        adaptations: Sentences that say what is sent differently from what was wanted.
     """
 
     body: JsonObject
@@ -56,7 +56,7 @@ class Asked:
 
 
 def completions_wanted(data_source: JsonObject) -> Wanted:
-    """Return what a `completions` run says: in its `sampling_params`, and of spoken answers also beside these."""
+    """Return what a `completions` run says in its `sampling_params`, and beside them about spoken answers."""
     params = data_source.get("sampling_params")
     given = params if isinstance(params, dict) else {}
     answer_format = given.get("response_format")
@@ -78,7 +78,7 @@ def responses_wanted(params: JsonValue) -> Wanted:
 
 
 def judge_wanted(params: JsonValue, answer_format: JsonObject | None) -> Wanted:
-    """Return what the `sampling_params` of a model grader say, with the form that its answer has to have."""
+    """Return what the `sampling_params` of a model grader say, with the form that its answer must have."""
     given = params if isinstance(params, dict) else {}
     return Wanted(
         temperature=given.get("temperature"),
@@ -99,11 +99,11 @@ def _with_tools(wanted: Wanted, given: JsonObject) -> Wanted:
 def without_what_is_lacking(
     wanted: Wanted, lacks: Collection[str], endpoint_name: str
 ) -> tuple[Wanted, str | None, list[str]]:
-    """Return what an endpoint can be asked for, what the messages have to say besides, and what is different.
+    """Return what an endpoint can be asked for, what the messages must add, and what is different.
 
     Args:
         wanted: What was asked for.
-        lacks: What the endpoint lacks; what only one protocol has is not looked at.
+        lacks: What the endpoint lacks; features that only one protocol has are ignored.
         endpoint_name: For the sentences.
     """
     adaptations: list[str] = []

@@ -18,7 +18,7 @@ def read_reply(path: str, body: bytes) -> Sample:
         body: The reply's body.
 
     Raises:
-        UnusableReplyError: It is no reply of that protocol, or tells of a failure.
+        UnusableReplyError: The body is not a reply of that protocol, or reports a failure.
     """
     try:
         reply = parse_reply(body)

@@ -1,4 +1,4 @@
-"""Why a reply is no answer."""
+"""Why a reply is not an answer."""
 
 from evalhaven.domain.jsontext import JsonValue
 
@@ -6,39 +6,39 @@ _SHOWN_CHARS = 300
 
 
 class UnusableReplyError(Exception):
-    """A reply is no answer; the message is a short clause about it, such as "it has no choices"."""
+    """A reply is not an answer; the message is a short clause about it, such as "it has no choices"."""
 
 
 def upstream_failure(error: JsonValue) -> UnusableReplyError:
-    """Return the failure that an upstream tells of inside a reply that says it is none."""
+    """Return the failure that an upstream reports inside a reply with a success status."""
     given = error if isinstance(error, dict) else {"message": error}
     code = next((given[key] for key in ("code", "type") if isinstance(given.get(key), str | int)), "")
     message = given.get("message")
     told = " ".join(str(part) for part in (code, message) if isinstance(part, str | int) and part != "")
-    return UnusableReplyError(f"it tells of a failure: {shortened(told)}" if told else "it tells of a failure")
+    return UnusableReplyError(f"it reports a failure: {shortened(told)}" if told else "it reports a failure")
 
 
 def shortened(text: str) -> str:
-    """Return a text of an upstream in one line of at most 300 characters."""
+    """Return an upstream's text as one line of at most 300 characters."""
     line = " ".join(text[: 4 * _SHOWN_CHARS].split())
     return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"
 
 
 def text_or_refuse(value: JsonValue, name: str) -> str:
-    """Return a text of a reply; null is none.
+    """Return a text of a reply; null becomes None.
 
     Raises:
-        UnusableReplyError: It is something else.
+        UnusableReplyError: The value is something else.
     """
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    raise UnusableReplyError(f"it has a {name} that is no text")
+    raise UnusableReplyError(f"it has a {name} that is not a text")
 
 
 def text_or_none(value: JsonValue) -> str:
-    """Return a text of a reply that nothing depends on; whatever else stands there is none."""
+    """Return a text of a reply that nothing depends on; None for any other value."""
     return value if isinstance(value, str) else ""
 
 
@@ -48,14 +48,14 @@ def name_or_none(value: JsonValue) -> str:
 
 
 def refusal_or_refuse(value: JsonValue) -> str:
-    """Return a refusal; null, false and what is empty are none.
+    """Return a refusal; None for null, false and anything empty.
 
     Raises:
-        UnusableReplyError: It is something else than a text.
+        UnusableReplyError: The value is not a text.
     """
     return text_or_refuse(value, "refusal") if value else ""
 
 
 def tells_of_failure(error: JsonValue) -> bool:
-    """Tell whether the `error` of a reply is one; some servers send its keys with nothing in them."""
+    """Tell whether the `error` of a reply is an error; some servers send its keys with nothing in them."""
     return any(error.values()) if isinstance(error, dict) else bool(error)

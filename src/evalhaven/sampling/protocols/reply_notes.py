@@ -21,12 +21,12 @@ def notes_of(
     Args:
         message: What output items show of it.
         finish_reason: As they show it.
-        has_reasoning: Whether the model thought, as far as its endpoint shows it.
+        has_reasoning: Whether the model reasoned, as far as its endpoint shows.
         left_out: What was not understood and is not shown: `parts_left_out` says so of an empty answer alone.
     """
     content: JsonValue = message.get("content")
     if content and not left_out and isinstance(content, str) and not content.isspace():
-        return ()  # as nearly always
+        return ()  # the usual case
     notes = [note for note in left_out if note != PARTS_LEFT_OUT]
     is_empty = not (isinstance(content, str) and content.strip()) and not any(message.get(key) for key in _SAYS)
     if is_empty:

@@ -34,7 +34,7 @@ from evalhaven.sampling.protocols.parameters import (
 )
 from evalhaven.sampling.protocols.responses import responses_parameters
 
-# An answer is awaited whole and at once.
+# An answer is awaited as a whole.
 _NEVER = {
     "stream": "answers are read whole",
     "stream_options": "answers are read whole",
@@ -62,11 +62,11 @@ def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonOb
 
     Args:
         data_source: Of type `completions` or `responses`, with `input_messages`; it has the contract's form.
-        target: Whom to ask.
-        extra_body: Further keys of each body, sent as they are.
+        target: The model to ask.
+        extra_body: Further keys of each body, sent unchanged.
 
     Raises:
-        UnsupportedRequestError: It cannot be sent to this endpoint.
+        UnsupportedRequestError: The request cannot be sent to this endpoint.
     """
     wants_responses = data_source.get("type") == "responses"
     wanted = (
@@ -86,16 +86,16 @@ def compile_judge(
 ) -> RequestMaker:
     """Return what makes the requests of a model grader; its templates may name `item` and `sample`.
 
-    A placeholder without a value leaves nothing, and the request names it.
+    A placeholder without a value becomes empty, and the request names it.
 
     Args:
         prompt: The grader's `input`: messages, or a text, which becomes a user's message.
         params: Its `sampling_params`, or None.
-        answer_format: The form that answers have to have, as a `response_format`.
-        target: Whom to ask; by chat completions where it has them.
+        answer_format: The form that answers must have, as a `response_format`.
+        target: The model to ask, by chat completions if its endpoint has them.
 
     Raises:
-        UnsupportedRequestError: It cannot be sent to this endpoint.
+        UnsupportedRequestError: The request cannot be sent to this endpoint.
     """
     messages: JsonValue = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     protocol: ChatOrResponses = "chat" if "chat" in target.endpoint.protocols else "responses"
@@ -168,7 +168,7 @@ def _prompt(
 
 
 def _prompt_adaptations(dialect: Dialect, endpoint_name: str, messages: Sequence[JsonObject] | None) -> list[str]:
-    """Return what is different about messages; None are those that only the items know."""
+    """Return what is different about messages; None if only the items know them."""
     adaptations: list[str] = []
     if not dialect.takes_developers and (messages is None or any(each["role"] == "developer" for each in messages)):
         adaptations.append(

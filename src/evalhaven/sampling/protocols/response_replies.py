@@ -23,7 +23,7 @@ def response_sample(reply: JsonObject) -> Sample:
     """Return the sample of a response: its messages as one, with every call among its items.
 
     Raises:
-        UnusableReplyError: It is none, tells of a failure, or is not finished.
+        UnusableReplyError: The reply is not a response, reports a failure, or is not finished.
     """
     status = reply.get("status")
     if tells_of_failure(reply.get("error")) or status == "failed":
@@ -35,7 +35,7 @@ def response_sample(reply: JsonObject) -> Sample:
         raise UnusableReplyError("it has no output")
     said = _read_items([item for item in items if isinstance(item, dict)])
     if len(said.kinds) < len(items) and not said.kinds:
-        raise UnusableReplyError("it has an output item that is no object")
+        raise UnusableReplyError("it has an output item that is not an object")
     message: JsonObject = {"role": "assistant", "content": _final(said.texts)}
     if said.calls:
         message["tool_calls"] = said.calls
@@ -64,12 +64,12 @@ class _Said:
 
     Attributes:
         kinds: Their types.
-        texts: Of messages, and whether each is a comment on the way to the answer.
+        texts: Of messages, each with whether it is a comment made before the answer.
         calls: Of tools.
         refusal: Of all messages.
-        waits: Whether some call is left to whoever asked.
+        waits: Whether some call is left to the caller.
         has_reasoning: Whether a message holds thoughts.
-        is_partial: Whether parts that are not known were left out.
+        is_partial: Whether unknown parts were left out.
     """
 
     kinds: list[str] = field(default_factory=list[str])
@@ -107,7 +107,7 @@ def _is_message(item: JsonObject) -> bool:
 
 
 def _final(texts: list[tuple[str, bool]]) -> str:
-    """Return what was said, without the comments on the way to it where there is more than those."""
+    """Return what was said, without the comments made before the answer unless there is nothing else."""
     final = [text for text, is_commentary in texts if not is_commentary]
     return "".join(final or [text for text, _ in texts])
 

@@ -13,8 +13,8 @@ def chat_tool(tool: JsonObject, number: int, *, is_translated: bool) -> JsonObje
     Args:
         tool: In either form; of any type.
         number: Its 0-based place among the tools.
-        is_translated: Whether it was meant for the Responses protocol; other types than functions and custom tools
-            are passed on only where not.
+        is_translated: Whether it was meant for the Responses protocol; if so, types other than functions and
+            custom tools are refused; otherwise they are passed on.
 
     Raises:
         UnsupportedRequestError: Chat completions have no such tool.
@@ -47,7 +47,7 @@ def chat_tool(tool: JsonObject, number: int, *, is_translated: bool) -> JsonObje
 def responses_tool(tool: JsonObject) -> JsonObject:
     """Return a tool for the Responses protocol; what is in its form already stays as it is.
 
-    A function of chat completions is not strict unless it says so, and there every function is: so it is said.
+    In chat completions a function is not strict unless it says so; in Responses it is by default. So it is stated.
     """
     function, custom = tool.get("function"), tool.get("custom")
     if tool.get("type") == "function" and isinstance(function, dict):
@@ -122,7 +122,7 @@ def is_strict(tool: JsonObject) -> bool:
 
 
 def _set_of(given: JsonObject, keys: "JsonObject | tuple[str, ...]") -> JsonObject:
-    """Return those of the keys that have a value."""
+    """Return the keys that have a value."""
     return {key: given[key] for key in keys if given.get(key) is not None}
 
 

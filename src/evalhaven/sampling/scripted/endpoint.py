@@ -1,4 +1,4 @@
-"""The scripted endpoint: answers by rules, offline, in the place of a network."""
+"""The scripted endpoint: answers by rules, offline, instead of a network."""
 
 import re
 from collections.abc import Mapping
@@ -48,15 +48,15 @@ class When:
         """Compile a pattern.
 
         Raises:
-            RuleError: It is none.
+            RuleError: The text is not a regular expression.
         """
-        # Unlike the standard library's, its patterns can be stopped. Most servers need none, and it loads slowly.
+        # Unlike the standard library's, its matching can be stopped. It loads slowly, and most servers never need it.
         import regex  # noqa: PLC0415
 
         try:
             return cls(source, regex.compile(source))
         except regex.error as error:
-            raise RuleError(f"when: is no regular expression: {error}") from error
+            raise RuleError(f"when: is not a regular expression: {error}") from error
 
     @property
     def groups(self) -> int:
@@ -64,10 +64,10 @@ class When:
         return self._compiled.groups
 
     def find(self, text: str) -> list[str] | None:
-        """Return what it matches, and its groups; None where it is not found.
+        """Return what it matches, and its groups; None if it is not found.
 
         Raises:
-            TimeoutError: That takes too long.
+            TimeoutError: Matching takes too long.
         """
         found = self._compiled.search(text, timeout=_PATTERN_S)
         return None if found is None else [found.group(), *(group or "" for group in found.groups())]
@@ -102,10 +102,10 @@ class Rule:
         return self.model is None or fnmatchcase(model, self.model)
 
     def check(self) -> None:
-        """Raise where the answer names a group that the pattern lacks.
+        """Refuse an answer that names a group which the pattern does not have.
 
         Raises:
-            RuleError: It does.
+            RuleError: The answer names such a group.
         """
         groups = self.when.groups if self.when is not None else 0
         for number in _GROUP.findall(self.answer or ""):
@@ -121,7 +121,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The rules of a scripted endpoint; the first one that fits answers, and without any the default one."""
+    """The rules of a scripted endpoint; the first one that fits answers, else the default answer is given."""
 
     rules: tuple[Rule, ...] = ()
 
@@ -146,7 +146,7 @@ class ScriptedTransport:
         """Return the answer to a request.
 
         Raises:
-            TransportError: Its rule takes longer than `timeout_s`.
+            TransportError: The rule takes longer than `timeout_s`.
         """
         path = url.partition("?")[0]
         if not path.endswith(("/chat/completions", "/responses")):
@@ -174,7 +174,7 @@ class ScriptedTransport:
         return HttpReply(_OK, _HEADERS, reply_body(request, _answer(rule, request, text), body))
 
     async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        """Return an empty list of models for `/models`, for it has any."""
+        """Return an empty list of models for `/models`, since it serves any name."""
         if not url.partition("?")[0].endswith("/models"):
             return _error(404, "A scripted endpoint lists models only.")
         return HttpReply(_OK, _HEADERS, b'{"object":"list","data":[]}')
@@ -200,7 +200,7 @@ class ScriptedTransport:
 
 
 def _answer(rule: Rule, request: Request, text: str) -> Answer:
-    """Return an answer, cut where it is longer than the request allows."""
+    """Return an answer, cut off if it is longer than the request allows."""
     reason = rule.finish_reason
     count = count_tokens(text)
     if request.max_tokens is not None and count > request.max_tokens:

@@ -26,7 +26,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What matters of a request.
+    """The parts of a request that matter.
 
     Attributes:
         is_chat: Whether it is a chat completion.
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered, or the words of a refusal."""
+    """The text of an answer or of a refusal."""
 
     text: str
     finish_reason: FinishReason
@@ -63,7 +63,7 @@ def count_tokens(text: str) -> int:
 
 
 def read_request(body: JsonValue, *, is_chat: bool) -> Request:
-    """Return what matters of a request; what is missing counts as empty."""
+    """Return the parts of a request that matter; a missing part counts as empty."""
     document = body if isinstance(body, dict) else {}
     messages = list(_messages(document, is_chat=is_chat))
     users = [text for role, text in messages if role == "user"]

@@ -28,12 +28,12 @@ class SchemaAnswers:
         self._known: OrderedDict[str, tuple[ItemSchema, str]] = OrderedDict()
 
     def answer(self, schema: JsonObject, text: str) -> str:
-        """Return a text where it is JSON that satisfies the schema, else the least value that does.
+        """Return a text if it is JSON that satisfies the schema, else the least value that does.
 
         A text that fits as the `result` of that value stands there.
 
         Raises:
-            InvalidRequestError: The schema is none, or no value was found for it.
+            InvalidRequestError: The schema is not valid, or no value was found for it.
         """
         name = jsontext.render(schema)
         if name not in self._known:
@@ -71,7 +71,7 @@ def _prepare(schema: JsonObject) -> tuple[ItemSchema, str]:
 
 
 class _Instances:
-    """Makes values of the parts of one schema."""
+    """Makes values for the parts of one schema."""
 
     def __init__(self, root: JsonObject) -> None:
         self._root = root
@@ -81,7 +81,7 @@ class _Instances:
         """Return a value that probably satisfies a schema.
 
         Raises:
-            InvalidRequestError: It is too large.
+            InvalidRequestError: The value would be too large.
         """
         self._parts += 1
         if self._parts > _MOST_PARTS:

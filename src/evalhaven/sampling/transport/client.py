@@ -1,7 +1,7 @@
-"""Requests to model endpoints: HTTP/1.1 by aiohttp's connector and parser, over connections that are kept.
+"""Requests to model endpoints: HTTP/1.1 by aiohttp's connector and parser, over kept connections.
 
-A reply is returned as it comes, whatever its status. Nothing is added to what the server says: redirects are not
-followed, since they would carry a key to another host, there are no cookies, and no proxy is used unless told.
+A reply is returned as it is, whatever its status. Nothing is added to what the server says: redirects are not
+followed, since they would carry a key to another host, there are no cookies, and no proxy is used unless configured.
 aiohttp's session is left out: it costs twice what the rest does, and knows redirects, cookies and netrc.
 """
 
@@ -59,7 +59,7 @@ class StreamedReply:
     Attributes:
         status: The status code.
         headers: Values by lower-case name; values of a repeated name are joined by a comma.
-        parts: The body, uncompressed, as it comes; it raises a TransportError where the reply is cut or goes silent.
+        parts: The body, uncompressed, as it comes; it raises a TransportError if the reply is cut off or stalls.
     """
 
     status: int
@@ -73,7 +73,7 @@ class Transport(Protocol):
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         """Send a body and return the reply.
 
-        A request that meets the end of a kept connection is sent a second time, on a new one.
+        A request that finds its kept connection closed is sent again, on a new one.
 
         Args:
             url: An http or https URL.
@@ -82,8 +82,8 @@ class Transport(Protocol):
             timeout_s: How long it may take from now until the reply is complete.
 
         Raises:
-            TransportError: There is no reply.
-            ValueError: URL or headers cannot be sent as they are.
+            TransportError: The request got no reply.
+            ValueError: The URL or the headers cannot be sent unchanged.
         """
         ...
 
@@ -108,7 +108,7 @@ class HttpTransport:
         """Open nothing yet; see `open_transport`."""
         self._options = options
         self._proxy = proxy_at(options.proxy) if options.proxy else None
-        # An authority that is not readable is found here, not by the first request.
+        # An unreadable certificate file is noticed here, not by the first request.
         self._tls: ssl.SSLContext | None = tls_context(options.ca_file) if options.ca_file else None
         self._routes: dict[str, tuple[Route, Way]] = {}
         self._connector: Connector | None = None
@@ -120,7 +120,7 @@ class HttpTransport:
     async def __aexit__(self, *_: object) -> None:
         connector, self._connector = self._connector, None
         if connector is not None:
-            # The loop tells each connection of its end in one of its next rounds.
+            # The loop tells each connection that it has ended in one of its next rounds.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSING_S):
                     await connector.close(abort_ssl=True)
@@ -141,7 +141,7 @@ class HttpTransport:
     ) -> AsyncGenerator[StreamedReply]:
         """Send a body and yield the reply as soon as its head is there.
 
-        How long it takes and how large it is in all is not bounded. It ends at once where the context does.
+        Its total time and size are not bounded. It ends as soon as the context does.
 
         Args:
             url: An http or https URL.
@@ -151,8 +151,8 @@ class HttpTransport:
             silence_s: How long it may take from one part of the body to the next.
 
         Raises:
-            TransportError: There is no reply.
-            ValueError: URL or headers cannot be sent as they are.
+            TransportError: The request got no reply.
+            ValueError: The URL or the headers cannot be sent unchanged.
         """
         route, way = self._route(url)
         head = route.head(headers, body)
@@ -180,7 +180,7 @@ class HttpTransport:
         return found
 
     def _way_to(self, origin: Origin) -> Way:
-        """Return what aiohttp's connector wants to know: where to, how, and through which proxy."""
+        """Return what aiohttp's connector needs: where to connect, how, and through which proxy."""
         scheme = "https" if origin.is_tls else "http"
         url = URL.build(scheme=scheme, host=origin.host, port=origin.port)
         proxy = origin.proxy
@@ -228,7 +228,7 @@ class HttpTransport:
             exchange = await self._connect(origin, way, most_bytes)
             is_kept = exchange.is_kept
             if is_kept and is_new_wanted:
-                exchange.abort()  # The server has closed one of its age.
+                exchange.abort()  # The server has closed an old connection.
                 continue
             try:
                 await exchange.send(head, body)
@@ -241,7 +241,7 @@ class HttpTransport:
                 return exchange
             if not is_kept:
                 raise TransportError("broken", f"{origin.peer} ended the connection before its reply")
-            is_new_wanted = True  # The server had no use for that connection; on a new one the request counts.
+            is_new_wanted = True  # The server no longer wanted that connection; a failure on a new one counts.
 
     async def _connect(self, origin: Origin, way: Way, most_bytes: float) -> Exchange:
         connector = self._connector

@@ -1,22 +1,22 @@
-"""Codings of replies: what comes compressed, though it was asked for plain, is undone or named."""
+"""Codings of replies: a reply that is compressed though a plain one was asked for is decoded, or refused by name."""
 
 import struct
 import zlib
 from collections.abc import Iterator
 
 _PIECE_BYTES = 256 * 1024
-_ZLIB_OR_GZIP = zlib.MAX_WBITS | 32  # zlib finds out which of the two it is
+_ZLIB_OR_GZIP = zlib.MAX_WBITS | 32  # zlib detects which of the two it is
 _RAW = -zlib.MAX_WBITS
 _GZIP = b"\x1f\x8b"
-_FLUSHED = b"\x00\x00\xff\xff"  # how a part ends that is complete by itself
+_FLUSHED = b"\x00\x00\xff\xff"  # the end of a part that is complete in itself
 _UNDONE = frozenset({"gzip", "x-gzip", "deflate"})
-# The registered ones. Any other word there (utf-8, none, binary, application/json …) is no coding and changes nothing.
+# The registered codings. Any other word (utf-8, none, binary, application/json …) is not a coding and changes nothing.
 _NOT_UNDONE = frozenset({"aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"})
 _MOST_CODINGS = 4
 
 
 class CodingError(Exception):
-    """A body cannot be decoded; the message says why, as the end of a sentence on the reply."""
+    """A body cannot be decoded; the message says why, as the end of a sentence about the reply."""
 
 
 class Decoder:
@@ -26,7 +26,7 @@ class Decoder:
         """Decode nothing yet.
 
         Args:
-            names: Those that can be undone, in the order in which they were applied.
+            names: Codings that can be undone, in the order in which they were applied.
         """
         self._stages = [_Inflater(name) for name in reversed(names)]
 
@@ -34,7 +34,7 @@ class Decoder:
         """Yield what a part becomes, in pieces: a few bytes may become very many.
 
         Raises:
-            CodingError: It is not in these codings.
+            CodingError: The body is not in these codings.
         """
         pieces = iter((data,))
         for stage in self._stages:
@@ -45,10 +45,10 @@ class Decoder:
         """See whether the body was whole.
 
         Args:
-            is_delimited: Whether the reply said where its body ends, and it came so far.
+            is_delimited: Whether the reply said where its body ends, and the body came that far.
 
         Raises:
-            CodingError: It was not.
+            CodingError: The body was cut short.
         """
         for stage in self._stages:
             if not stage.is_whole(is_delimited=is_delimited):
@@ -56,7 +56,7 @@ class Decoder:
 
 
 def find_decoder(encodings: str) -> Decoder | None:
-    """Return what undoes the codings that a header names; None where there is nothing to undo.
+    """Return what undoes the codings that a header names; None if there is nothing to undo.
 
     Raises:
         CodingError: One of them cannot be undone.
@@ -110,7 +110,7 @@ class _Inflater:
         while True:
             if self._stream.eof:
                 if not data.startswith(_GZIP[:1]):
-                    return  # What follows the last member is nothing: a line break, zeros.
+                    return  # What follows the last member does not matter: a line break, zeros.
                 self._stream = zlib.decompressobj(_ZLIB_OR_GZIP)
                 self._check = self._size_bytes = 0
             try:

@@ -1,4 +1,4 @@
-"""Why there is no connection, in words of our own: those of aiohttp show addresses with what is secret in them."""
+"""Why there is no connection, in words of our own: aiohttp's messages show addresses with the secrets in them."""
 
 import ssl
 
@@ -19,7 +19,7 @@ _OK = 200
 
 
 def connect_error(error: Exception, origin: Origin, timeout_s: float) -> TransportError:
-    """Return what it means that no connection could be made."""
+    """Return the error for a connection that could not be made."""
     if isinstance(error, ClientConnectorCertificateError):
         return _certificate_error(error.certificate_error, origin.peer)
     return TransportError("connect", _reason(error, origin, timeout_s))

@@ -1,7 +1,7 @@
 """Connections: aiohttp's, with bounds on a head, and without anything left on them for the next request.
 
-`Receiver` relies on a few attributes of aiohttp's class. Its version is bounded for that reason, and the tests of this
-package send what each of them is for.
+`Receiver` relies on a few attributes of aiohttp's class. That is why its version is bounded, and the tests of this
+package exercise each of them.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from evalhaven.sampling.transport.mending import MendingParser
 from evalhaven.sampling.transport.replies import TransportError
 
 MAX_HEAD_BYTES = 256 * 1024
-_MAX_FIELDS = MAX_HEAD_BYTES  # They are counted when all have come.
+_MAX_FIELDS = MAX_HEAD_BYTES  # They are counted when all have arrived.
 _SECOND_ADDRESS_S = 0.25
 _PROBES = {"TCP_KEEPIDLE": 45, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # seconds, seconds, probes
 _END = b"\r\n\r\n"
@@ -28,12 +28,12 @@ _BODILESS = frozenset({204, 304})
 
 
 class Receiver(ResponseHandler):
-    """A connection that counts what comes, and takes nothing that nobody asked for.
+    """A connection that counts received bytes, and accepts none that nobody asked for.
 
     Attributes:
         exchanges: How many requests were sent on it.
-        received_bytes: What came since the last one was sent.
-        refused: What came when it could not be read any further.
+        received_bytes: Bytes received since the last one was sent.
+        refused: What arrived when it could not be read any further.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -50,7 +50,7 @@ class Receiver(ResponseHandler):
         self._last = b""
 
     def expect(self, most_bytes: float, refuse: Callable[[bool], TransportError]) -> None:
-        """Make ready for the reply to the request that is sent next.
+        """Prepare for the reply to the request that is sent next.
 
         Args:
             most_bytes: How long the reply may be as it comes.
@@ -88,7 +88,7 @@ class Receiver(ResponseHandler):
             if not self.exchanges:
                 self._receive_from_proxy(data)
             elif data:
-                self.abort()  # The next request would get it for its reply.
+                self.abort()  # The next request would take it for its reply.
             return
         if data:
             self.received_bytes += len(data)
@@ -115,14 +115,14 @@ class Receiver(ResponseHandler):
         """Complete or fail what is under way."""
         body = self._body
         if body is not None and not body.is_eof() and exc is not None:
-            # Without a length, a reset is the end of the body for aiohttp.
+            # Without a length, aiohttp takes a reset for the end of the body.
             body.set_exception(ClientConnectionError())
         super().connection_lost(exc)
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(ClientConnectionError())
 
     def fail(self, error: BaseException) -> None:
-        """End the connection at once, whatever is still to be sent, and let whoever waits know why."""
+        """End the connection at once, whatever is still to be sent, and tell those who wait why."""
         self.abort()
         self.set_exception(error)
         if self._body is not None and not self._body.is_eof():
@@ -156,18 +156,18 @@ class Way(ClientRequest):
 
 
 class Connector(TCPConnector):
-    """The connections that there are, and the way to more."""
+    """The open connections, and how to make more."""
 
     def __init__(self, connect_timeout_s: float, max_idle_s: float) -> None:
         """Connect to nothing yet.
 
         Args:
             connect_timeout_s: How long a connection may take in all: name, every address, proxy and TLS.
-            max_idle_s: How long one is kept that nobody uses.
+            max_idle_s: How long an unused connection is kept.
         """
         loop = asyncio.get_running_loop()
         super().__init__(  # pyright: ignore[reportUnknownMemberType] - its type of an address is half open
-            limit=0,  # Whoever sends requests limits them.
+            limit=0,  # The senders of requests limit them.
             keepalive_timeout=max_idle_s,
             happy_eyeballs_delay=_SECOND_ADDRESS_S,
             resolver=ThreadedResolver(),
@@ -188,6 +188,6 @@ def _open_socket(address: Any) -> socket.socket:
     # Models think for minutes, and routers forget silent connections sooner, so the system probes a silent peer.
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _PROBES.items():
-        if hasattr(socket, name):  # Not every system lets a connection have its own.
+        if hasattr(socket, name):  # Not every system can set these for one connection.
             opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return opened

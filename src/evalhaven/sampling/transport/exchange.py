@@ -17,12 +17,12 @@ _MAX_FRAMING_BYTES = 1024 * 1024  # what a reply may have beside its body: its h
 _WRITTEN_AT_ONCE_BYTES = 64 * 1024
 _STATUSES = range(200, 1000)
 _SWITCHING = 101
-_TOLD_BYTES = 4096  # more than is shown: whoever shows it hides secrets first, which must not be cut in halves
+_TOLD_BYTES = 4096  # more than is shown: secrets are hidden before it is shown, and must not be cut in half
 _MB = 1_000_000
 
 
 class UnansweredError(Exception):
-    """A connection ended before any byte of a reply came: if it was an old one, the server had enough of it."""
+    """A connection ended before any byte of a reply came: if it was an old one, the server had closed it."""
 
 
 class Exchange:
@@ -65,8 +65,8 @@ class Exchange:
         """Send a request and wait for the head of its reply.
 
         Raises:
-            UnansweredError: The connection ended without one.
-            TransportError: There is no reply.
+            UnansweredError: The connection ended before any byte of a reply came.
+            TransportError: The request got no reply.
         """
         receiver = self._receiver
         transport = receiver.transport
@@ -97,7 +97,7 @@ class Exchange:
         """Return the body.
 
         Raises:
-            TransportError: It is too large, or does not come, or cannot be decoded.
+            TransportError: The body is too large, does not arrive, or cannot be decoded.
         """
         parts: list[bytes] = []
         size_bytes = 0
@@ -114,10 +114,10 @@ class Exchange:
         """Yield the body as it comes.
 
         Args:
-            silence_s: How long a part may be waited for.
+            silence_s: How long to wait for each part.
 
         Raises:
-            TransportError: It is cut, or nothing comes for too long, or it cannot be decoded.
+            TransportError: The body is cut off, nothing comes for too long, or it cannot be decoded.
         """
         while True:
             timeout = asyncio.timeout(silence_s)
@@ -150,7 +150,7 @@ class Exchange:
         self._connection.close()
 
     async def _read_part(self) -> bytes:
-        """Return what came of the body, at least a byte; nothing at its end."""
+        """Return what has arrived of the body, at least one byte; empty at its end."""
         body = self._body
         error: TransportError
         try:
@@ -160,7 +160,7 @@ class Exchange:
         except TransportError:
             raise
         except (ClientError, HttpProcessingError, OSError, RuntimeError) as caught:
-            # aiohttp's stream raises a RuntimeError where its connection is closed already.
+            # aiohttp's stream raises a RuntimeError if its connection is closed already.
             error = self._error_of(caught)
         raise error
 
@@ -175,7 +175,7 @@ class Exchange:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
             if key not in headers:
                 headers[key] = text
-            elif key != "content-encoding" or headers[key] != text:  # Said twice, it was done once.
+            elif key != "content-encoding" or headers[key] != text:  # A coding named twice was applied once.
                 headers[key] = f"{headers[key]}, {text}"
         length = headers.get("content-length", "")
         self._is_delimited = message.chunked or bool(length)

@@ -1,4 +1,4 @@
-"""Heads of replies that are wrong in a way that leaves no doubt about the body, which most clients therefore read."""
+"""Heads of replies with faults that leave no doubt about the body, so that most clients read them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ Parsed = tuple[Sequence[Any], bool, bytes]
 
 
 class Parser(Protocol):
-    """What aiohttp's connections want of a parser."""
+    """What aiohttp's connections need from a parser."""
 
     def feed_data(self, data: bytes) -> Parsed:
         """Return the heads that are complete, whether the protocol changes, and what follows then."""
@@ -32,7 +32,7 @@ class Parser(Protocol):
 
 
 class MendingParser:
-    """aiohttp's parser, which is given a head that it refuses a second time, mended.
+    """aiohttp's parser, which gets a head that it refuses a second time, mended.
 
     Attributes:
         head_bytes: How long the head was, with those of informational replies before it; 0 while that is not known.
@@ -50,7 +50,7 @@ class MendingParser:
         self._make = make
         self._parser: Parser = make()
         self._has_head = False
-        self._passed_bytes = 0  # of informational replies
+        self._passed_bytes = 0  # bytes of informational replies
         self._came = b""
         self._refusal: HttpProcessingError | None = None
 
@@ -58,7 +58,7 @@ class MendingParser:
         """Parse a part; the bytes before the end of the head are bounded by the caller.
 
         Raises:
-            HttpProcessingError: This is not HTTP.
+            HttpProcessingError: The part is not HTTP.
         """
         if self._has_head:
             return self._parser.feed_data(data)
@@ -128,7 +128,7 @@ def _mended(came: bytes) -> bytes | None:
             case _:
                 pass
         kept.append(line)
-    if is_chunked:  # Its sizes say where the body ends, as HTTP wants it where both are there.
+    if is_chunked:  # The chunk sizes say where the body ends, as HTTP demands if both are present.
         data, last, _ = body.partition(_LAST_CHUNK)
         return b"\r\n".join([status, *kept]) + _END + data + last
     if len(lengths) != 1:

@@ -1,4 +1,4 @@
-"""Proxies: what one is, which one the environment names, and for whom it does not count."""
+"""Proxies: how one is written, which one the environment names, and for which hosts it is not used."""
 
 import ipaddress
 import os
@@ -44,11 +44,11 @@ def ascii_host(parts: SplitResult) -> str:
     """Return the host of a URL as it is looked up.
 
     Raises:
-        ValueError: It is no name.
+        ValueError: The host is not a valid name.
     """
     host = _ascii(parts.hostname or "")
     if not host or not _HOST_CHARS.issuperset(host):
-        raise ValueError("a URL has a host that is no valid name")
+        raise ValueError("a URL has a host that is not a valid name")
     return host
 
 
@@ -56,18 +56,18 @@ def port_of(parts: SplitResult) -> int:
     """Return the port of a URL.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The port is not a number below 65536.
     """
     try:
         return parts.port or PORTS[parts.scheme]
     except ValueError:
-        raise ValueError("a URL has a port that is no number below 65536") from None
+        raise ValueError("a URL has a port that is not a number below 65536") from None
 
 
 def proxy_of_environment(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names for a host; None where it is asked directly.
+    """Return the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names for a host; None if the host is asked directly.
 
-    This machine itself always is.
+    This machine itself is always asked directly.
 
     Raises:
         TransportError: The proxy cannot be used.
@@ -116,7 +116,7 @@ def _is_within(address: Address, network: str) -> bool:
 
 
 def _ascii(name: str) -> str:
-    """Return a name as it is looked up; nothing where it is none."""
+    """Return a name as it is looked up; empty if it is not a valid name."""
     try:
         return name if name.isascii() else name.encode("idna").decode("ascii")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""What a request comes to: a reply, or the reason why there is none."""
+"""The outcome of a request: a reply, or the reason why there is none."""
 
 import codecs
 import re
@@ -33,7 +33,7 @@ class TransportError(Exception):
     """A request got no reply. The message names host and port, never a header, a path or a body that was sent.
 
     Attributes:
-        kind: `connect`: the request was not sent. `timeout`: its time is over. `broken`: the connection ended before
+        kind: `connect`: the request was not sent. `timeout`: its time ran out. `broken`: the connection ended before
             the reply did. `malformed`: what came is not HTTP, or cannot be decoded. `too_large`: the reply is larger
             than is accepted.
     """

@@ -1,4 +1,4 @@
-"""The way to a URL: where the connection goes, through which proxy, and what stands at the top of the request."""
+"""The way to a URL: where the connection goes, through which proxy, and the head of the request."""
 
 import re
 import ssl
@@ -14,7 +14,7 @@ from evalhaven import __version__
 from evalhaven.sampling.transport.proxies import PORTS, Proxy, ascii_host, port_of, proxy_of_environment
 
 USER_AGENT = f"evalhaven/{__version__}"
-# One line a header, or a value would begin a header, or a request, of its own.
+# One line per header; otherwise a value could begin another header, or another request.
 _HEADERS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~]*\r\n)*")
 
 
@@ -43,7 +43,7 @@ class Route:
     get_lines: str = field(repr=False)
 
     def head(self, headers: Mapping[str, str], body: bytes | None) -> bytes:
-        """Return the head of a request: the headers given, and what HTTP wants besides.
+        """Return the head of a request: the headers given, and those that HTTP also requires.
 
         Args:
             headers: Headers, complete but for those of the connection.
@@ -71,7 +71,7 @@ def route_to(url: str, proxy: Proxy | None, *, trust_env: bool) -> Route:
 
     Raises:
         TransportError: The environment's proxy cannot be used.
-        ValueError: It is no such URL. The message does not repeat it.
+        ValueError: The URL is not of this kind. The message does not repeat it.
     """
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname or parts.username is not None:
@@ -85,7 +85,7 @@ def route_to(url: str, proxy: Proxy | None, *, trust_env: bool) -> Route:
     origin = Origin(host, port, parts.scheme == "https", proxy)
     authority = origin.peer if origin.port != PORTS[parts.scheme] else origin.peer.rpartition(":")[0]
     lines = f" HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {USER_AGENT}\r\n"
-    # To uncompress a reply of a kilobyte costs more than to receive it.
+    # Uncompressing a reply of a kilobyte costs more than receiving it.
     lines += "Accept-Encoding: identity\r\n"
     if proxy is not None and not origin.is_tls:  # A tunnel is asked for once, any other request goes to the proxy.
         target = f"http://{authority}{target}"
@@ -113,6 +113,6 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _has_ca_directory() -> bool:
-    # OpenSSL looks into it when it meets a certificate. There may be none, whatever the stubs say.
+    # OpenSSL reads it when it meets a certificate. It may be None, whatever the stubs say.
     capath = cast("str | None", ssl.get_default_verify_paths().capath)
     return capath is not None and any(Path(capath).iterdir())

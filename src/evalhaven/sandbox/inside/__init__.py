@@ -1,1 +1,1 @@
-"""What runs within the sandbox: standard library only, sent to each host as text before it locks itself down."""
+"""What runs inside the sandbox: standard library only, sent to each host as text before it locks itself down."""

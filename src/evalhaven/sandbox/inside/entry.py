@@ -1,4 +1,4 @@
-"""The first thing a host does: it locks itself down, proves it, says so, and only then takes a source."""
+"""The first thing a host does: it locks itself down, proves it, reports so, and only then accepts a source."""
 
 import gc
 import json
@@ -19,10 +19,10 @@ _PACKAGE = "evalhaven."
 
 
 def prepare(orders: "Orders") -> "Callable[[], None]":
-    """Lock this process down, and return what makes it a host, which ends with its pipe.
+    """Lock this process down, and return the function that serves as a host until its pipe ends.
 
-    Whoever calls that forgets the orders first: a grader sees the frames below its own, and the paths of the server
-    are none of its business.
+    The caller deletes the orders before calling it: a grader can see the frames below its own, and must not learn the
+    server's paths from them.
     """
     seize_descriptors()
     try:
@@ -44,7 +44,7 @@ def prepare(orders: "Orders") -> "Callable[[], None]":
 
 
 def _hide_program() -> None:
-    """Leave nothing of ours where a grader imports from."""
+    """Remove our modules from where a grader imports."""
     for name in [name for name in sys.modules if name.startswith(_PACKAGE)]:
         del sys.modules[name]
     sys.argv = [""]

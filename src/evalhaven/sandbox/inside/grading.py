@@ -1,4 +1,4 @@
-"""A grader's source, loaded and called; whatever it does short of ending the process becomes an outcome."""
+"""A grader's source, loaded and called; whatever it does, short of ending the process, becomes an outcome."""
 
 import errno
 import sys
@@ -24,9 +24,9 @@ class LoadedGrader:
         self._lines = source.splitlines()
         self.failure: tuple[str, str] | None = None
         module = type(sys)(_MODULE_NAME)
-        module.__loader__ = self  # linecache finds the lines of a traceback by it
+        module.__loader__ = self  # linecache uses it to find the lines of a traceback
         module.__file__ = FILE_NAME
-        # Data classes and pickle look their module up by name.
+        # Data classes and pickle look up their module by name.
         sys.modules[_MODULE_NAME] = module
         self._source = source
         self.grade: Callable[[Any, Any], Any] = _no_grade
@@ -41,7 +41,7 @@ class LoadedGrader:
                 self.failure = ("exception", "The source defines no function grade(sample, item).")
 
     def get_source(self, _name: str) -> str:
-        """Return the source, for whoever shows lines of it."""
+        """Return the source, for code that shows lines of it."""
         return self._source
 
     def describe(self, error: BaseException) -> tuple[str, str]:
@@ -73,7 +73,7 @@ class LoadedGrader:
 
 
 def read_score(value: "Any") -> float | None:
-    """Return what `grade` returned as a finite number; None: it is none."""
+    """Return what `grade` returned as a finite number; None if it is not one."""
     if value is None or isinstance(value, (str, bytes, bytearray)):
         return None
     try:
@@ -93,7 +93,7 @@ def describe_invalid(value: object) -> str:
 
 
 def _no_grade(_sample: object, _item: object) -> None:
-    """Stand in for a function that was never defined: a failure answers every call before."""
+    """Stand in for a function that was never defined; it is not called, since `failure` answers every call."""
 
 
 def _kind_of(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Calls of Linux that the standard library has no function for."""
+"""Linux system calls for which the standard library has no function."""
 
 import ctypes
 import os
@@ -20,7 +20,7 @@ def check(result: int, what: str) -> int:
     """Return the result of a call to libc.
 
     Raises:
-        OSError: It failed; the message names the call.
+        OSError: The call failed; the message names it.
     """
     if result < 0:
         number = ctypes.get_errno()
@@ -39,7 +39,7 @@ def prctl(option: int, argument: int = 0) -> None:
 
 
 def forbid_tracing() -> None:
-    """Close this process's memory and environment to others of the same user, and make no core files."""
+    """Close this process's memory and environment to others of the same user, and write no core files."""
     prctl(_PR_SET_DUMPABLE, 0)
 
 
@@ -49,7 +49,7 @@ def forbid_new_privileges() -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every capability, those that would be inherited too."""
+    """Give up every capability, including those that children would inherit."""
     prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
     check(LIBC.capset(header, bytes(24)), "capset")
@@ -68,7 +68,7 @@ def filter_system_calls(program: bytes, placeholder: int) -> None:
 
     Args:
         program: Instructions of the classic BPF, 8 bytes each.
-        placeholder: The constant that stands for this process's id.
+        placeholder: The constant in the program that stands for this process's id.
 
     Raises:
         OSError: The kernel refused.

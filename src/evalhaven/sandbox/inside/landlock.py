@@ -1,4 +1,4 @@
-"""Landlock: the process opens what is granted and nothing else, whatever the file permissions say.
+"""Landlock: the process can open what is granted and nothing else, whatever the file permissions say.
 
 Source: Documentation/userspace-api/landlock.rst of Linux; the numbers of these system calls are the same everywhere.
 """
@@ -27,11 +27,11 @@ def find_version() -> int:
 
 
 def restrict(grants: list[tuple[str, str]], version: int) -> None:
-    """Close everything but what is granted, for good.
+    """Close everything except what is granted, permanently.
 
     Args:
-        grants: Paths, each with its rights: `read`, `device` or `scratch`; what does not exist is passed over.
-        version: The version of Landlock to make use of, at least 1.
+        grants: Paths, each with its rights: `read`, `device` or `scratch`; paths that do not exist are skipped.
+        version: The version of Landlock to use, at least 1.
 
     Raises:
         OSError: The kernel refused.
@@ -58,7 +58,7 @@ def _grant(ruleset: int, path: str, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return  # what cannot be reached needs no grant
+        return  # an unreachable path needs no grant
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _FOR_FILES

@@ -1,4 +1,4 @@
-"""The lock-down of a host, in the one order that works: each step needs what a later one takes away."""
+"""The lock-down of a host, in the one order that works: each step needs something that a later one takes away."""
 
 import base64
 import contextlib
@@ -35,14 +35,14 @@ def lock_down(orders: "Orders") -> None:
     """Give up everything that a grader must not have.
 
     Raises:
-        LockdownError: What is ordered cannot be done here.
+        LockdownError: This machine cannot do what is ordered.
         OSError: The kernel refused.
     """
     _bind_to_parent(orders)
     _limit_resources(orders)
     if orders["user"]:
         _become(orders["user"])
-        _bind_to_parent(orders)  # a change of the user clears the signal
+        _bind_to_parent(orders)  # changing the user clears the signal
     if orders["sheds_privileges"]:
         kernel.drop_capabilities()
         kernel.forbid_new_privileges()
@@ -81,7 +81,7 @@ def _limit_resources(orders: "Orders") -> None:
                 resource.setrlimit(kind, (limit, limit))
     os.nice(orders["niceness"])
     if orders["cores"]:
-        # A container may have been given fewer processors meanwhile; that is no reason to refuse.
+        # A container may have fewer processors by now; that is not a reason to refuse.
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, orders["cores"])
 
@@ -96,16 +96,16 @@ def _become(user: int) -> None:
 
 
 def _check_libraries(directories: list[str]) -> None:
-    """Read what a grader will import from, now that it is all there is."""
+    """Check that a grader will be able to read the libraries it imports from, now that the rest is closed."""
     try:
         # A small module of the standard library that nothing has imported yet.
         importlib.import_module("colorsys")
     except ImportError as error:
         raise LockdownError(
-            "the interpreter's library cannot be read in here: it may lie below a directory closed to others"
+            "the interpreter's library cannot be read in the sandbox: it may lie below a directory closed to others"
         ) from error
     for directory in directories:
         try:
             os.scandir(directory).close()
         except OSError as error:
-            raise LockdownError(f"packages cannot be read in here: {error.strerror}: {directory}") from error
+            raise LockdownError(f"packages cannot be read in the sandbox: {error.strerror}: {directory}") from error

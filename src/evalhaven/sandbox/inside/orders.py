@@ -1,13 +1,13 @@
-"""What a host is told before it locks itself down: the one shape that both sides agree on."""
+"""What a host is told before it locks itself down, in the one form that both sides share."""
 
 from typing import TypedDict
 
 
 class Grant(TypedDict):
-    """A path that Landlock leaves open, everything below it included.
+    """A path that Landlock leaves open, including everything below it.
 
     Attributes:
-        path: File or directory; one that does not exist is passed over.
+        path: File or directory; one that does not exist is skipped.
         rights: `read` (files and directories), `device` (read and write), or `scratch`.
     """
 
@@ -16,26 +16,26 @@ class Grant(TypedDict):
 
 
 class Orders(TypedDict):
-    """How a host locks itself down, and what it must find closed then.
+    """How a host locks itself down, and what it must find closed afterwards.
 
     Attributes:
-        parent_pid: Process that must still be the parent; 0: not checked, within a namespace of processes.
-        is_bound_to_parent: The kernel kills the host with its parent.
+        parent_pid: Process that must still be the parent; 0: not checked, as in a namespace of processes.
+        is_bound_to_parent: Whether the kernel kills the host when its parent ends.
         rlimits: Name of each limit of the resource module, and its value.
-        niceness: What is added to the host's niceness.
+        niceness: Is added to the host's niceness.
         cores: Processors that it may use; empty: all.
-        user: User and group id to become; 0: the one that it has.
+        user: User and group id to become; 0: keep the current ones.
         sheds_privileges: Whether capabilities are dropped, and none can come back.
         scratch: The directory that it may write to.
         grants: What Landlock leaves open; None: without Landlock.
-        landlock_abi_max: Newest version of Landlock that is made use of.
+        landlock_abi_max: Newest version of Landlock to use.
         seccomp: Instructions of the filter, in base64; "": without a filter.
         seccomp_pid: The constant of these instructions that stands for the host's own process id.
-        sys_path: What is added to the places modules are imported from.
+        sys_path: Additional directories to import modules from.
         canaries: Files that it must not be able to open.
         forbidden_directories: Where it must not be able to create a file.
         is_proving: Whether it tries each canary.
-        output_bytes: How much a call may print until the rest is dropped.
+        output_bytes: How much of what a call prints is kept; the rest is dropped.
         reply_bytes: Longest reply.
     """
 

@@ -1,4 +1,4 @@
-"""The end of a process with the one that started it; for hosts, and for every other child of ours."""
+"""Ends a process together with the one that started it: for hosts, and for all our other child processes."""
 
 import ctypes
 import os
@@ -12,10 +12,10 @@ def die_with_parent(parent_pid: int) -> bool:
     """Let the kernel kill this process when the thread that started it ends; end at once if its process is gone.
 
     Args:
-        parent_pid: Process that must still be the parent; 0: not checked, within a namespace of processes.
+        parent_pid: Process that must still be the parent; 0: not checked, as in a namespace of processes.
 
     Returns:
-        Whether the kernel will; elsewhere than on Linux none does.
+        Whether the kernel will do so, which only Linux does.
     """
     is_bound = sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) == 0
     if parent_pid and os.getppid() != parent_pid:

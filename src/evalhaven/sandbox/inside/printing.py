@@ -7,13 +7,13 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-_STANDARD_OUTPUT = 1  # of the process: nobody reads it, but some libraries ask for its number
+_STANDARD_OUTPUT = 1  # the process's own: nobody reads it, but some libraries ask for its number
 
 
 class BoundedOutput(io.BufferedIOBase):
     """A file that keeps the beginning of what is written to it, and drops the rest.
 
-    Graders wrap it in files of their own, as they do with a real standard output; it outlives each of them.
+    Graders wrap it in files of their own, as they may with the real standard output; it outlives each of them.
     """
 
     name = "<output>"
@@ -22,13 +22,13 @@ class BoundedOutput(io.BufferedIOBase):
         """Keep nothing yet.
 
         Args:
-            limit_bytes: How much is kept until it is taken.
+            limit_bytes: How much is kept between two calls of `take`.
         """
         self.limit_bytes = limit_bytes
         self._kept = bytearray()
 
     def close(self) -> None:
-        """Stay open: the files around it are closed when a grader forgets them."""
+        """Stay open: the files that wrap this are closed when a grader drops them."""
 
     def fileno(self) -> int:
         """Return the descriptor of the process's own standard output."""
@@ -39,24 +39,24 @@ class BoundedOutput(io.BufferedIOBase):
         return True
 
     def write(self, text: "Buffer", /) -> int:
-        """Keep as much as there is room for, and say that all was written."""
+        """Keep as much as there is room for, and report that all was written."""
         view = memoryview(text)
         self._kept += view[: self.limit_bytes - len(self._kept)]
         return len(view)
 
     def has_text(self) -> bool:
-        """Tell whether something was printed since it was taken last."""
+        """Tell whether anything was printed since the last `take`."""
         return bool(self._kept)
 
     def take(self) -> str:
-        """Return what was printed, and forget it."""
+        """Return what was printed, and clear it."""
         text = self._kept.decode("utf-8", "replace")
         self._kept.clear()
         return text
 
 
 def is_detached(text: io.TextIOWrapper) -> bool:
-    """Tell whether a text file was separated from its output, after which it is of no use."""
+    """Tell whether a text file was detached from its output, and is of no more use."""
     try:
         return text.closed
     except ValueError:

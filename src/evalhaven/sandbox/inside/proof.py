@@ -1,4 +1,4 @@
-"""The proof of a lock-down: everything that must be closed is tried, and what gives way is a leak."""
+"""The proof of a lock-down: everything that must be closed is tried, and each success is a leak."""
 
 import os
 
@@ -15,7 +15,7 @@ _AF_UNIX, _AF_INET, _SOCK_STREAM = 1, 2, 1
 
 
 def prove(orders: "Orders") -> list[str]:
-    """Return what could be done although it must not, a short sentence each; empty: the lock-down holds."""
+    """Return each forbidden act that succeeded, in a few words; empty: the lock-down holds."""
     attempts: dict[str, Callable[[], None]] = {
         "opened an internet socket": lambda: _open_socket(_AF_INET),
         "opened a unix socket": lambda: _open_socket(_AF_UNIX),
@@ -64,13 +64,13 @@ def _fork() -> None:
 
 
 def _signal_parent() -> None:
-    # Within a namespace of processes the parent is not to be seen: there everybody is tried.
+    # In a namespace of processes the parent is not visible: there every process is tried.
     os.kill(os.getppid() or -1, 0)
 
 
 def _is_execution_refused() -> bool:
     try:
-        os.execve("/nonexistent", ["/nonexistent"], {})  # noqa: S606 - it must be refused before the file is looked for
+        os.execve("/nonexistent", ["/nonexistent"], {})  # noqa: S606 - it must be refused before the file is looked up
     except PermissionError:
         return True
     except OSError:

@@ -1,4 +1,4 @@
-"""The host's loop: calls come in on one pipe, and a reply to each leaves on the other before the next one begins."""
+"""The host's loop: calls arrive on one pipe; the reply to each leaves on the other before the next one begins."""
 
 import contextlib
 import json
@@ -15,28 +15,28 @@ _OUTPUTS = ("stdout", "stderr")
 
 
 class Replies:
-    """Writes replies, one frame each: a JSON array behind its length."""
+    """Writes replies, one frame each: the length, then a JSON array."""
 
     def __init__(self, descriptor: int, reply_bytes: int) -> None:
         """Send nothing yet.
 
         Args:
             descriptor: The pipe.
-            reply_bytes: Longest reply; one that would be longer loses the end of its output.
+            reply_bytes: Longest reply; a longer one loses the end of its output.
         """
         self._descriptor = descriptor
         self._reply_bytes = reply_bytes
-        # Bound here, so that a grader that replaces functions of modules does not stop its own replies.
+        # Bound here, so that a grader cannot stop its own replies by replacing functions of modules.
         self._write, self._dumps, self._exit = os.write, json.JSONEncoder(ensure_ascii=False).encode, os._exit
 
     def send_score(self, number: int, score: float, seconds: float) -> None:
-        """Reply to a call with a score where nothing was printed: the case that has to be fast."""
+        """Reply with the score of a call that printed nothing: the case that has to be fast."""
         self._send(b'[%d,%s,null,"","",%.6f]' % (number, repr(score).encode(), seconds))
 
     def send(
         self, number: int, score: float | None, failure: tuple[str, str] | None, output: str, seconds: float
     ) -> None:
-        """Reply to a call with everything there is."""
+        """Reply to a call with everything known about it."""
         kind, message = failure or (None, "")
         while True:
             reply = [number, score, kind, message, output, round(seconds, 6)]
@@ -128,7 +128,7 @@ class _Session:
 
 
 def _flush_replaced() -> None:
-    """Have what was printed to a file that the grader put in place of ours counted to this call."""
+    """Flush a file that the grader put in place of ours, so that its text belongs to this call."""
     for name in _OUTPUTS:
         with contextlib.suppress(BaseException):
             getattr(sys, name).flush()

@@ -1,1 +1,1 @@
-"""Alembic migrations; each is a step that a database of an earlier release takes."""
+"""Alembic migrations; each is one step that upgrades a database of an earlier release."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `upgrade_database` hands over."""
+"""Alembic's entry point: runs the migrations on the connection that `upgrade_database` passes in."""
 
 from alembic import context
 
@@ -9,7 +9,7 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,
     transaction_per_migration=True,
-    # Also on SQLite: a step that is cut short leaves nothing behind, so that the next start can take it again.
+    # On SQLite too, an interrupted step leaves nothing behind, so that the next start can repeat it.
     transactional_ddl=True,
 )
 with context.begin_transaction():

@@ -46,8 +46,8 @@ async def test_what_defines_grade_of_sample_and_item_is_a_grader() -> None:
         ("def grade(sample, item, *more, key, **rest):\n    return 1.0\n", 1, "(sample, item, *more, key, **rest)"),
         ("def grade(*both):\n    return 1.0\n", 1, "parameters (*both)"),
         ("async def grade(sample, item):\n    return 1.0\n", 1, "coroutine"),
-        ("grade = lambda sample, item: 1.0\n", 1, "something else than a function"),
-        ("class grade:\n    pass\n", 1, "something else than a function"),
+        ("grade = lambda sample, item: 1.0\n", 1, "something other than a function"),
+        ("class grade:\n    pass\n", 1, "something other than a function"),
         ("x = '\ud800'\n" + GOOD, None, "not valid Unicode"),
     ],
 )

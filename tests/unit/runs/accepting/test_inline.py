@@ -26,7 +26,7 @@ def body_with(content: str, before: str = "", after: str = "") -> bytes:
 
 
 def write(raw: bytes, blobs: BlobStore, schema: ItemSchema = ANY_ITEM) -> bytes:
-    """Return the JSONL that is written of a body's rows."""
+    """Return the JSONL that is written from a body's rows."""
     rows = take_apart(raw).rows
     assert rows is not None
     with blobs.writer() as writer:

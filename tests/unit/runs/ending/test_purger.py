@@ -11,11 +11,11 @@ from evalhaven.runs.ending import purge
 from evalhaven.runs.ending.purge import Purger, sweep_blobs
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
-from evalhaven.storage.evals import delete_eval
+from evalhaven.storage.eval_writes import delete_eval
 from evalhaven.storage.events import KEPT_S, record_event
 from evalhaven.storage.files import delete_file
 from evalhaven.storage.purge import purge_output_items
-from evalhaven.storage.runs import delete_run
+from evalhaven.storage.run_writes import delete_run
 from evalhaven.storage.tables import chunks, evals, events, files, output_items, runs
 from tests.unit.runs.executed import inline_run, lines, read_run, row_of, stored_eval
 from tests.unit.storage.stored import blob_path, make_file, make_run, store_file, store_run

@@ -29,7 +29,7 @@ SAID = {
 
 
 class Choosy(Answering):
-    """An endpoint that refuses forms of answers with 400, and keeps which it was asked for."""
+    """An endpoint that refuses forms of answers with 400, and records which ones it was asked for."""
 
     def __init__(self, *refused: str) -> None:
         self.refused = refused

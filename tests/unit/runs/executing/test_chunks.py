@@ -18,8 +18,8 @@ from evalhaven.runs.executing import batches
 from evalhaven.runs.executing.chunks import open_chunk_runner
 from evalhaven.runs.rows.parsing import parse_row
 from evalhaven.storage.chunks import insert_chunks
-from evalhaven.storage.output_items import insert_output_items
-from evalhaven.storage.runs import save_tally
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.run_writes import save_tally
 from tests.unit.runs.executed import (
     WatchedEvaluator,
     cancel,
@@ -258,7 +258,7 @@ async def test_a_runner_cut_short_at_any_moment_leaves_a_tally_that_fits_its_ite
     for moment in (0.0, 0.003, 0.01, 0.02, 0.04):
         with anyio.move_on_after(moment):
             await run_chunk(engine, run, chunk, SlowEvaluator(engine, concurrency, wait))
-        # The commit of who was cut short may still be under way: it must not come between the two readings.
+        # The commit of an interrupted writer may still be under way: it must not come between the two reads.
         before = await read_run(engine, run)
         recounted, counted = await recount(engine, run), await read_run(engine, run)
         while before != counted:

@@ -45,7 +45,7 @@ async def conduct(engine: Engine, run: Any) -> Any:
 
 
 async def list_events(engine: Engine) -> list[str]:
-    """Return the events told to the outbox."""
+    """Return the events in the outbox."""
     async with engine.database.read() as tx:
         return list((await tx.execute(select(events.c.type))).scalars())
 
@@ -148,7 +148,7 @@ async def test_a_canceled_run_whose_rows_are_gone_already_is_no_error(engine: En
 
 
 def canceling(engine: Engine, run: Run) -> Callable[[RunConductor], Awaitable[bool]]:
-    """Return the conductor's own question whether the run is over, asked just after it was canceled."""
+    """Return the conductor's own check whether the run is over, made just after it was canceled."""
     ask = RunConductor._is_over
 
     async def cancel_and_ask(conductor: RunConductor) -> bool:

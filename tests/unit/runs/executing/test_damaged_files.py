@@ -17,7 +17,7 @@ from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.pool import ItemPool
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.sampling.transport.client import HttpReply
-from evalhaven.storage.runs import save_reopened, save_status
+from evalhaven.storage.run_writes import save_reopened, save_status
 from tests.unit.runs.answering import Answering, calling, completion
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of, stored_eval
 from tests.unit.storage.stored import blob_path, make_file, make_run, store_file, store_run
@@ -131,7 +131,7 @@ async def test_a_file_cut_while_its_run_is_under_way_fails_it_with_the_items_tha
         nonlocal taken
         taken += 1
         if taken == 600:
-            # In the second chunk, open already; the buffer of a reader holds a few kB more.
+            # In the second chunk, which is open already; a reader's buffer holds a few kB more.
             with blob.open("r+b") as file:
                 file.truncate(len(FIRST_ROWS))
         return take(pool)
@@ -145,7 +145,7 @@ async def test_a_file_cut_while_its_run_is_under_way_fails_it_with_the_items_tha
 
 
 async def test_a_run_of_the_release_before_is_not_executed_over_what_is_left_of_its_rows(engine: Engine) -> None:
-    # How long its rows were was not noted, but its plan knows where they ended.
+    # The length of its rows was not recorded, but its plan knows where they ended.
     run = await inline_run(engine, ROWS)
     await RunPlanner(engine, run, lambda: False).plan_run(ItemSchema(True))
     blob_of(engine, run).write_bytes(ROWS[:-40])

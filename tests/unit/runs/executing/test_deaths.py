@@ -16,7 +16,7 @@ from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.deaths import note_evaluation, note_orderly_stop
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.sampling.transport.client import HttpReply
-from evalhaven.storage.runs import save_reopened
+from evalhaven.storage.run_writes import save_reopened
 from tests.unit.runs.answering import Answering, calling, completion
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of, stored_eval
 
@@ -24,7 +24,7 @@ COUNT = 30
 
 
 class Model(Answering):
-    """Answers some calls, and then none."""
+    """Answers some calls, then no more."""
 
     def __init__(self) -> None:
         self.answers_left = 0
@@ -61,7 +61,7 @@ async def sampled_run(engine: Engine, number: int = 1, parent: Eval | None = Non
 
 
 async def die_in(engine: Engine, run: Run, model: Model, answers: int = 0) -> Run:
-    """Be a process that dies while the run waits for a model, and return the run as it is stored then."""
+    """Act as a process that dies while the run waits for a model, and return the run as it is stored then."""
     model.answers_left = answers
     model.is_asked_in_vain = anyio.Event()
     stored = (await read_run(engine, run)).tally.total + answers
@@ -127,7 +127,7 @@ async def test_runs_in_which_two_processes_died_are_evaluated_one_at_a_time(samp
                 while not until(now):
                     await anyio.sleep(0.01)
                     now = [await read_run(sampling, run) for run in runs]
-            # Whoever waits for a turn that is not his could take it by now.
+            # A run that waits for its turn could have taken it by now, if it were free.
             await anyio.sleep(1.2)
             now = [await read_run(sampling, run) for run in runs]
             tasks.cancel_scope.cancel()
@@ -138,7 +138,7 @@ async def test_runs_in_which_two_processes_died_are_evaluated_one_at_a_time(samp
     now = await conduct_all("third", lambda now: any(run.evaluated_by == "third" for run in now))
     assert sorted((run.deaths, run.evaluated_by) for run in now if run.evaluated_by) == [(2, "third")]
 
-    # The one that was evaluated dies of it; the others were not, and each takes its turn once the one before stored.
+    # The run that was evaluated ends; the others were not, and each takes its turn once the one before has stored.
     model.answers_left = 3 * COUNT
     now = await conduct_all("fourth", lambda now: all(run.status.is_final for run in now))
     assert sorted(run.status for run in now) == [RunStatus.COMPLETED, RunStatus.COMPLETED, RunStatus.FAILED]

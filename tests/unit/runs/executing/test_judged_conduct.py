@@ -136,7 +136,7 @@ async def test_a_judge_whose_endpoint_is_not_there_ends_the_run_and_is_told_unde
 
 
 class Meeting:
-    """A grader that waits until so many are waiting."""
+    """A grader that waits until a given number of them are waiting."""
 
     concurrency = 10
     waits = True
@@ -156,7 +156,7 @@ class Meeting:
 
 
 class Quick:
-    """A grader that waits for nobody."""
+    """A grader that does not wait for others."""
 
     concurrency = 1
     waits = False

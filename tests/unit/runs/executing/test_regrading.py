@@ -14,8 +14,8 @@ from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.sources.source import CHUNK_ROWS
-from evalhaven.storage.output_items import insert_output_items
-from evalhaven.storage.runs import delete_run
+from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.run_writes import delete_run
 from tests.unit.runs.conftest import database
 from tests.unit.runs.executed import inline_run, lines, read_chunks, read_items, read_run, row_of
 from tests.unit.runs.rerunning import (

@@ -20,7 +20,8 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.storage.output_items import item_values
 from evalhaven.storage.regrading import replace_mended_items
-from evalhaven.storage.runs import get_run_by_key, save_status, save_tally
+from evalhaven.storage.run_writes import save_status, save_tally
+from evalhaven.storage.runs import get_run_by_key
 from evalhaven.storage.tables import output_items
 from tests.unit.runs.conftest import database
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
@@ -66,7 +67,7 @@ async def test_only_errored_items_are_asked_for_again_and_success_replaces_their
     after = await assert_recounted(sampling, run)
     assert (run.status, run.times_retried, run.tally.total) == (RunStatus.COMPLETED, 1, 2 * COUNT)
     assert [item.position for item in after if item.error_code] == [n for n in range(0, COUNT, 50) for _ in range(2)]
-    # Who pages through the items meets each of them where it was.
+    # A client that pages through the items sees each of them where it was.
     assert [(item.id, item.created_at) for item in after] == [(item.id, item.created_at) for item in before]
     unchanged = [pair for pair in zip(before, after, strict=True) if pair[0].position % 10 or not pair[0].position % 50]
     assert all(older == newer for older, newer in unchanged)

@@ -21,7 +21,7 @@ from evalhaven.runs.executing import handout
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.sampling.calls import outage
 from evalhaven.sampling.transport.client import HttpReply
-from evalhaven.storage.runs import save_tally
+from evalhaven.storage.run_writes import save_tally
 from tests.unit.runs.answering import AT_ONCE, Answering, Nobody, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, recount, row_of
 
@@ -71,7 +71,7 @@ async def sampling(engine: Engine, model: Model) -> AsyncGenerator[Engine]:
 
 
 async def sampled_run(engine: Engine, count: int, **options: Any) -> Run:
-    """Store a run that asks the model about so many rows."""
+    """Store a run that asks the model about this many rows."""
     source: Any = {
         "type": "completions",
         "model": "m",
@@ -108,7 +108,7 @@ async def test_a_run_that_is_stopped_begins_no_further_call(sampling: Engine, mo
         running.request_stop()
     await anyio.sleep(0.05)
 
-    # A place that comes free may be given away before the next chunk hears of the stop, once a chunk.
+    # A place that becomes free may be taken before the next chunk learns of the stop, once per chunk.
     assert AT_ONCE <= model.calls <= AT_ONCE + 4
     assert model.in_flight == 0
     assert (await read_run(sampling, run)).tally.total == 0
@@ -145,7 +145,7 @@ async def test_a_budget_ends_a_run_after_the_calls_under_way(sampling: Engine, m
     run = await conduct(sampling, await sampled_run(sampling, 3000, budget=Budget(tokens=1000)))
 
     assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "budget_exceeded")
-    # Those under way, and those that took their places in the same instant.
+    # Those under way, and those that took their places at the same moment.
     assert 100 <= model.calls <= 100 + 2 * AT_ONCE
     assert 1000 <= run.tally.spending.tokens <= 1000 + 10 * AT_ONCE
 

@@ -1,4 +1,4 @@
-"""Facts about runs whose graders wait, lack something or err."""
+"""Facts about runs whose graders wait, miss something they need, or err."""
 
 import json
 from collections.abc import AsyncIterator, Iterator

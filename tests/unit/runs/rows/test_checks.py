@@ -1,4 +1,4 @@
-"""Facts about what is told of rows that pass, and which do not."""
+"""Facts about which rows pass, and what their user is told of those that do."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def row(item: Any, **more: Any) -> bytes:
 
 
 def told(rows: list[bytes], schema: ItemSchema = ANY, **how: bool) -> list[str]:
-    """Return what is told of rows that all pass."""
+    """Return the warnings about rows that all pass."""
     given = {"is_sampled": False, "is_strict": False, "are_bare": False, **how}
     checker = RowChecker(schema, **given)
     for number, text in enumerate(rows):
@@ -60,7 +60,7 @@ def test_samples_without_an_answer_are_told_of_with_their_first_row() -> None:
     rows = [row({}, sample={"output_text": "x"}), row({}, sample={"answer": "x"}), row({}, sample={"output": []})]
     (message,) = told(rows)
 
-    assert message.startswith("2 rows have a 'sample' in which no answer of a model is found, the first is row 1")
+    assert message.startswith("2 rows have a 'sample' in which no model's answer is found, the first is row 1")
     assert told([row({}), row({}, sample={}), row({}, sample=None)]) == []
 
 

@@ -1,4 +1,4 @@
-"""Facts about rows and the lines they stand on."""
+"""Facts about rows and the lines they are on."""
 
 from io import BytesIO
 from typing import Any

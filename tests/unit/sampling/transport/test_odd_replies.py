@@ -52,7 +52,7 @@ def server(cases: Path) -> Iterator[str]:
 
 async def outcome_of(caller: ModelCaller, url: str, name: str) -> dict[str, str]:
     """Ask once for a reply; return the answer, or the error that an item would show."""
-    endpoint = Endpoint("odd", f"{url}/{name}/v1", timeout_s=2, retry_for_s=0)
+    endpoint = Endpoint("odd", f"{url}/{name}/v1", timeout_s=20, retry_for_s=0)
     body = b"{}" + b" " * (5_000_000 if name.startswith("early") else 0)
     try:
         called = await caller.call(Target(endpoint, name), CHAT_PATH, body, partial(read_reply, CHAT_PATH))

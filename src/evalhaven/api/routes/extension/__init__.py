@@ -1,1 +1,1 @@
-"""What is not the contract, under `/api/`."""
+"""Everything outside the contract, under `/api/`."""

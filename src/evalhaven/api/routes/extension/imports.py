@@ -1,4 +1,4 @@
-"""`/api/import/…`: takes in objects of another server, in batches of one JSON object a line."""
+"""`/api/import/…`: takes in objects of another server, in batches with one JSON object per line."""
 
 from contextlib import nullcontext
 from typing import Annotated, Any
@@ -116,7 +116,7 @@ async def import_output_items(
         except NotFoundError:
             if not check:
                 raise
-    # A run that was executed here has its own items: it can only be looked at, not added to.
+    # A run that was executed here has its own items: it can be read, not added to.
     is_check = check or run is None or run.imported is None
     outcome = await _intake(services, scope, origin, check=is_check).take_output_items(run, lines)
     if run is not None and run.imported is None and outcome.created:
@@ -136,7 +136,7 @@ async def import_file(
 ) -> Response:
     """Take in a file.
 
-    A file that is here already stays as it is, unless it was made again from output items: the real one replaces it.
+    A file that is here already stays as it is, unless it was rebuilt from output items: the real one replaces it.
     """
     with services.blobs.writer() as writer:
         form = await receive_form(request, writer, services.config.max_file_bytes)
@@ -150,7 +150,7 @@ async def import_file(
         outcome = await intake.take_file(new)
         if outcome.created and not check:
             await anyio.to_thread.run_sync(writer.commit, scope, new.id)
-            # Of a file that is replaced, the blob is the only content: it stays when the row cannot be stored, and the
+            # The blob is the only content of a replaced file: it stays if the row cannot be stored, and the
             # next import replaces it again.
             with nullcontext() if outcome.replaced else services.blobs.kept_on_success(scope, new.id):
                 outcome = await _intake(services, scope, origin, check=False).take_file(new)
@@ -169,5 +169,5 @@ async def _lines(request: Request, services: Services) -> list[bytes]:
 def _answer(outcome: Outcome) -> Response:
     refused = [ImportRefusal(id=public_id, reason=reason) for public_id, reason in outcome.refused]
     body = ImportOutcome(created=outcome.created, unchanged=outcome.unchanged, refused=refused)
-    # Not by pydantic's own writer: ids may hold lone surrogates.
+    # Not with pydantic's own writer: ids may hold lone surrogates.
     return json_response(jsontext.render(body.model_dump()))

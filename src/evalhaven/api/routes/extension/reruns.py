@@ -53,7 +53,7 @@ async def regrade_run(
     """
     raw = await read_body(request, services.config.max_body_bytes)
     claim = claim_of(request, idempotency_key, raw)
-    new, parent = await services.acceptance.regrade_run(scope, run_id, _parse(raw), claim, strict=strict)
+    new, parent = await services.reruns.regrade_run(scope, run_id, _parse(raw), claim, strict=strict)
     return RunRenderer(services.config.base_url, services.blobs).run_response(new, parent, 201)
 
 
@@ -67,7 +67,7 @@ async def retry_run(run_id: PathRunId, request: Request, services: ServicesOf, s
     way, or has a result for every item, is returned unchanged.
     """
     raw = await read_body(request, services.config.max_body_bytes)
-    run, parent = await services.acceptance.retry_run(scope, run_id, _parse(raw))
+    run, parent = await services.reruns.retry_run(scope, run_id, _parse(raw))
     return RunRenderer(services.config.base_url, services.blobs).run_response(run, parent)
 
 

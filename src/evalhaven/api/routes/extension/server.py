@@ -17,7 +17,7 @@ async def get_settings(services: ServicesOf) -> Response:
     return json_response(services.settings.model_dump_json())
 
 
-# It sends requests to others, so no page that is merely shown may cause it.
+# It sends requests to others, so merely showing a page must not trigger it.
 @router.post(
     "/examination",
     operation_id="examineServer",

@@ -1,1 +1,1 @@
-"""The contract, a module per resource."""
+"""The contract, one module per resource."""

@@ -13,7 +13,6 @@ from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.storage import evals as store
 from evalhaven.wire import evals as wire
-from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/evals", tags=["Evals"])
 
@@ -33,7 +32,7 @@ async def create_eval(
     """
     raw = await read_body(request, services.config.max_body_bytes)
     claim = claim_of(request, idempotency_key, raw)
-    new = await services.acceptance.create_eval(scope, parse_body(raw), claim, strict=strict)
+    new = await services.evals.create_eval(scope, parse_body(raw), claim, strict=strict)
     return json_response(eval_text(new), 201)
 
 
@@ -66,13 +65,7 @@ async def get_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Respon
 async def update_eval(eval_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Change an eval's name or metadata; metadata is replaced as a whole, and null clears it."""
     document = await read_document(request, services.config.max_body_bytes)
-    body = parse_request(wire.UpdateEvalRequest, document).body
-    metadata = body.metadata or {} if "metadata" in body.model_fields_set else None
-    async with services.database.write() as tx:
-        found = await store.get_eval(tx, scope, eval_id, for_update=True)
-        found = found.renamed(body.name, metadata, services.now())
-        await store.update_eval(tx, scope, found)
-    return json_response(eval_text(found))
+    return json_response(eval_text(await services.evals.update_eval(scope, eval_id, document)))
 
 
 @router.delete("/{eval_id}", operation_id="deleteEval", response_model=wire.EvalDeleted)

@@ -24,7 +24,7 @@ from evalhaven.wire.requests import parse_request
 router = APIRouter(prefix="/files", tags=["Files"])
 
 MAX_FILE_LIMIT = 10_000
-_EXPIRY_DIGITS = 10  # more are no number of seconds that could be meant, and int() refuses very many
+_EXPIRY_DIGITS = 10  # nobody means a larger number of seconds, and int() refuses very long ones
 _EXPIRY_FIELDS = ("expires_after[anchor]", "expires_after[seconds]")
 _UPLOAD_SCHEMA: dict[str, Any] = {
     "requestBody": {
@@ -116,7 +116,7 @@ async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Res
     try:
         blob = services.blobs.open_whole(scope, found.id, found.size_bytes)
     except DamagedFileError:
-        # Unless it was deleted or replaced just now.
+        # It may have been deleted or replaced a moment ago.
         async with services.database.read() as tx:
             found = await store.get_file(tx, scope, file_id, services.now())
         blob = services.blobs.open_whole(scope, found.id, found.size_bytes, "file_id")

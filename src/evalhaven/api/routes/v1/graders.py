@@ -39,7 +39,7 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.RunGraderRequest, document).body
     grader = _named(parsed.grader, services.ids)
-    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=True)
+    await services.python_checks.check_lone_grader(parsed.grader, is_executed=True)
     asked: JsonObject = {
         "grader": grader,
         "model_sample": parsed.model_sample,
@@ -57,15 +57,15 @@ async def validate_grader(request: Request, services: ServicesOf) -> Response:
     document = await read_document(request, services.config.max_body_bytes)
     parsed = parse_request(wire.ValidateGraderRequest, document).body
     grader = _named(parsed.grader, services.ids)
-    await services.acceptance.python.check_lone_grader(parsed.grader, is_executed=False)
+    await services.python_checks.check_lone_grader(parsed.grader, is_executed=False)
     return json_response(jsontext.render({"grader": grader}))
 
 
 def _named(grader: Grader, ids: IdFactory) -> JsonObject:
-    """Return the document of a valid grader with a name, in the recorded form where it came without one.
+    """Return the document of a valid grader; one without a name gets one of the form that recordings show.
 
     Raises:
-        InvalidRequestError: Its formula is none.
+        InvalidRequestError: Its `calculate_output` is not a formula.
     """
     refuse_formula(grader, "grader")
     if grader.name:
@@ -77,7 +77,7 @@ async def _ask_executor(asked: JsonObject, request: Request, services: Services,
     """Leave a request for the executor and wait for its answer.
 
     Raises:
-        UnansweredError: It is not up, or takes too long.
+        UnansweredError: The executor is not up, or takes too long.
     """
     async with services.database.write() as tx:
         key = await insert_grader_call(tx, scope, asked, services.now())
@@ -85,7 +85,7 @@ async def _ask_executor(asked: JsonObject, request: Request, services: Services,
     try:
         return await _wait_for_answer(key, request, services, scope)
     finally:
-        # Whoever leaves has the executor drop the call, too.
+        # A client that leaves makes the executor drop the call as well.
         with anyio.CancelScope(shield=True):
             async with services.database.write() as tx:
                 await delete_grader_call(tx, scope, key)

@@ -1,4 +1,4 @@
-"""`/v1/models`: the names that runs and graders may say, as the catalogue of endpoints has them."""
+"""`/v1/models`: the names that runs and graders may use, from the catalogue of endpoints."""
 
 from fastapi import APIRouter, Response
 
@@ -34,7 +34,7 @@ async def get_model(services: ServicesOf, model: str) -> Response:
     try:
         target = services.catalog.find(model)
     except UnknownModelError as error:
-        # Where it is asked for by its address it is missing; where a run names it, the run is wrong.
+        # Asked for by its address, an unknown model is missing; named by a run, it makes the run wrong.
         return error_response(404, error.message, param=error.param, code=error.code)
     return json_response(jsontext.render(_model(model, target.endpoint.name)))
 

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/evals/{eval_id}/runs/{run_id}/output_items", tags=["
 
 
 @router.get("", operation_id="getEvalRunOutputItems", response_model=wire.EvalRunOutputItemList)
-async def list_output_items(  # noqa: PLR0913, PLR0917 - a parameter each of the path and the query
+async def list_output_items(  # noqa: PLR0913, PLR0917 - one for each parameter of the path and the query
     eval_id: str,
     run_id: str,
     services: ServicesOf,

@@ -35,12 +35,11 @@ async def create_run(
     With `strict=true` a run is refused, or fails before it begins, whose input messages can never resolve or whose
     rows have a boolean, a number or null where the item schema declares a string.
     """
-    acceptance = services.acceptance
-    parent = await acceptance.get_executable_eval(scope, eval_id)
+    parent = await services.runs.get_executable_eval(scope, eval_id)
     async with spooled_body(request, services.spool_dir, services.config.max_body_bytes) as raw:
-        prepared = await acceptance.prepare_run(scope, parent, raw, strict=strict)
+        prepared = await services.runs.prepare_run(scope, parent, raw, strict=strict)
         claim = claim_of(request, idempotency_key, raw)
-    run = await acceptance.store_run(scope, prepared, claim)
+    run = await services.runs.store_run(scope, prepared, claim)
     return _renderer(services).run_response(run, parent, 201)
 
 
@@ -77,7 +76,7 @@ async def get_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeO
 
 
 @router.post("/{run_id}", operation_id="cancelEvalRun", response_model=wire.EvalRun)
-# The published curl example has its own path for this; it is left out of the document.
+# The published curl example uses a path of its own for this, which is left out of the document.
 @router.post("/{run_id}/cancel", include_in_schema=False)
 async def cancel_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
     """Cancel a run: nothing is counted afterwards, finished items stay. A finished run is returned unchanged."""

@@ -1,4 +1,4 @@
-"""Runs know how long their rows are and which process evaluates them; the database is tried by a write.
+"""Runs know how long their rows are and which process evaluates them; a test write shows that the database works.
 
 Revision: 0004, after 0003
 """
@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("evaluated_by", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("deaths", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.add_column("projects", sa.Column("tried_at", sa.BigInteger(), nullable=True))
-    # How long inline rows were was not noted; files had their length all along.
+    # The length of inline rows was not recorded; that of files always was.
     op.execute(
         "UPDATE runs SET source_bytes = (SELECT size_bytes FROM files WHERE files.public_id = runs.file_id) "
         "WHERE file_id IS NOT NULL"

@@ -24,7 +24,7 @@ def upgrade() -> None:
 
 
 def _let_projects_share_ids(table: str) -> None:
-    # SQLite has the table copied, with the keys that others refer to it by.
+    # On SQLite the table is copied, with the keys by which others refer to it.
     with op.batch_alter_table(table) as changed:
         changed.drop_constraint(f"uq_{table}_public_id", type_="unique")
         changed.create_unique_constraint(f"uq_{table}_project_id_public_id", ["project_id", "public_id"])
@@ -54,7 +54,7 @@ def _key_limits_by_endpoint() -> None:
 
 
 def _let_events_have_subscribers() -> None:
-    # Nothing has delivered any: whoever subscribes is told of what happens from then on.
+    # No event has been delivered yet: subscribers are told of what happens after they subscribe.
     op.drop_index("ix_events_to_deliver", "events")
     op.drop_column("events", "delivered_at")
     op.create_index("ix_events_created_at", "events", ["created_at"])

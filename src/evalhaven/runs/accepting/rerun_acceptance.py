@@ -1,0 +1,152 @@
+"""Runs evaluated again as requests ask for it: their samples graded anew, or their errors tried once more."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.criteria import Criteria
+from evalhaven.domain.evals import Caution, Eval, identified_criteria
+from evalhaven.domain.ids import IdFactory
+from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.run_options import Budget
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.template_checks import criteria_cautions
+from evalhaven.graders.multi import refuse_formulas
+from evalhaven.runs.accepting.claims import Claim, made_before
+from evalhaven.runs.accepting.creation import refuse_cautions, run_options, unknown_key_cautions
+from evalhaven.runs.accepting.model_checks import checked_run, refuse_unanswerable, sampling_cautions
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.accepting.reruns import (
+    insert_regrading,
+    refuse_missing_parts,
+    refuse_run_in_use,
+    regraded_run,
+    reopened_run,
+    tools_of_retry,
+)
+from evalhaven.runs.vault import Vault
+from evalhaven.sampling.catalog import Catalog
+from evalhaven.storage.chunks import reopen_chunks
+from evalhaven.storage.database import Database
+from evalhaven.storage.evals import get_eval
+from evalhaven.storage.run_secrets import insert_secrets
+from evalhaven.storage.run_writes import save_reopened
+from evalhaven.storage.runs import get_run_by_id
+from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
+from evalhaven.wire.requests import ParsedRequest, parse_request
+
+
+@dataclass(frozen=True, slots=True)
+class RerunAcceptance:
+    """Queues runs that grade the samples of others, and runs that are tried again.
+
+    Each method raises NotFoundError where there is no such run, and InvalidRequestError where something of a request
+    cannot be used; the parameter and the cure are named, and nothing is stored.
+
+    Attributes:
+        catalog: The endpoints at which models are asked.
+        vault: Seals what authenticates the tools of runs.
+        python: Checks Python graders.
+        wake_executor: Tells the executor that a run is queued.
+    """
+
+    database: Database
+    ids: IdFactory
+    clock: Clock
+    catalog: Catalog
+    vault: Vault
+    python: PythonChecks
+    wake_executor: Callable[[], None]
+
+    async def regrade_run(
+        self, scope: ProjectScope, run_id: str, document: JsonValue, claim: Claim, *, strict: bool
+    ) -> tuple[Run, Eval]:
+        """Queue a run that grades the samples of another one; nothing is sampled.
+
+        Args:
+            scope: In whose project.
+            run_id: The run that has the samples.
+            document: The request's body.
+            claim: Tells whether the request was made before: then the run that it made is returned.
+            strict: Whether criteria with warnings are refused.
+        """
+        parsed = parse_request(RegradeRunRequest, document)
+        async with self.database.read() as tx:
+            source = await get_run_by_id(tx, scope, run_id)
+            parent = await get_eval(tx, scope, source.eval_id)
+        new = self._regraded(source, parent, parsed, strict=strict)
+        cautions = await self.python.check_criteria(parsed.body.testing_criteria or [], strict=strict)
+        new = replace(new, warnings=[*new.warnings, *cautions])
+        await self.python.refuse_without_isolation(new.criteria(parent))
+        async with self.database.write() as tx:
+            repeated = await claim.find_repeated(tx, scope, new.id, self._now())
+            if repeated is None:
+                await insert_regrading(tx, scope, new, source)
+            else:
+                with made_before():
+                    new = await get_run_by_id(tx, scope, repeated)
+        self.wake_executor()
+        return new, parent
+
+    async def retry_run(self, scope: ProjectScope, run_id: str, document: JsonValue) -> tuple[Run, Eval]:
+        """Queue a finished run again for what has no result in it.
+
+        One that is under way, or has a result for every item, is returned unchanged.
+
+        Args:
+            scope: In whose project.
+            run_id: The run.
+            document: The request's body.
+        """
+        parsed = parse_request(RetryRunRequest, document).body
+        budget = None if parsed.budget is None else Budget(parsed.budget.cost, parsed.budget.tokens)
+        async with self.database.write() as tx:
+            run = await get_run_by_id(tx, scope, run_id, for_update=True)
+            parent = await get_eval(tx, scope, run.eval_id)
+            reopened = reopened_run(run, budget)
+            if reopened is not run:
+                await self.python.refuse_without_isolation(run.criteria(parent))
+                sampling_cautions(run, self.catalog)
+                refuse_unanswerable(run, parent, self.catalog)
+                tools = tools_of_retry(run, parsed.tools)
+                await refuse_run_in_use(tx, scope, run)
+                await refuse_missing_parts(tx, scope, run, self._now())
+                await save_reopened(tx, scope, reopened, self._now())
+                await reopen_chunks(tx, scope, run.key)
+                if tools is not None:
+                    await insert_secrets(tx, scope, run.key, self.vault.seal(tools))
+        self.wake_executor()
+        return reopened, parent
+
+    def _now(self) -> int:
+        return int(self.clock.now())
+
+    def _regraded(
+        self,
+        source: Run,
+        parent: Eval,
+        parsed: ParsedRequest[RegradeRunRequest],
+        *,
+        strict: bool,
+    ) -> Run:
+        """Return the run that grades the samples of another one, with criteria of its own where they are given."""
+        given = parsed.body.testing_criteria
+        cautions: list[Caution] = []
+        criteria: Criteria | None = None
+        if given is not None:
+            refuse_formulas(given)
+            cautions = criteria_cautions(given, parent.item_schema)
+            refuse_cautions(cautions, strict=strict)
+            criteria = identified_criteria(given, self.ids.new_uuid)
+        options = run_options(parsed.body.evalhaven)
+        new = regraded_run(
+            self.ids.new_run_id(),
+            source,
+            name=parsed.body.name,
+            metadata=parsed.body.metadata or {},
+            criteria=criteria,
+            options=options,
+            warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
+        )
+        return checked_run(new, parent, self.catalog, options)

@@ -1,0 +1,185 @@
+"""New runs, made from requests.
+
+A run is prepared before it is stored: while its body, which may be large, is still on the disk.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import anyio.to_thread
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.errors import InvalidRequestError, NotFoundError, not_json
+from evalhaven.domain.evals import Eval
+from evalhaven.domain.ids import IdFactory
+from evalhaven.domain.jsontext import InvalidJsonError, RawJson
+from evalhaven.domain.runs import Run
+from evalhaven.domain.schemas import ItemSchema
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.template_checks import input_message_cautions
+from evalhaven.runs.accepting.claims import Claim, made_before
+from evalhaven.runs.accepting.creation import new_run, refuse_cautions, run_options, unknown_key_cautions
+from evalhaven.runs.accepting.inline import RunBody, take_apart, write_inline_rows
+from evalhaven.runs.accepting.model_checks import checked_run
+from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.tool_secrets import tools_with_secrets
+from evalhaven.runs.vault import Vault
+from evalhaven.sampling.catalog import Catalog
+from evalhaven.storage.blobs import BlobStore
+from evalhaven.storage.database import Database
+from evalhaven.storage.evals import get_eval
+from evalhaven.storage.files import get_file
+from evalhaven.storage.run_secrets import insert_secrets
+from evalhaven.storage.run_writes import insert_run
+from evalhaven.storage.runs import get_run
+from evalhaven.wire.requests import parse_request
+from evalhaven.wire.runs import CreateEvalRunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run that can be stored.
+
+    Attributes:
+        run: The run, queued; its inline rows are in its blob.
+        sealed: What authenticates its tools, encrypted; None where nothing does.
+    """
+
+    run: Run
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunAcceptance:
+    """Makes runs from requests.
+
+    Each method raises InvalidRequestError (or one of its kind, such as InvalidRowsError) where something of a request
+    cannot be used; the parameter and the cure are named, and nothing is stored.
+
+    Attributes:
+        catalog: The endpoints at which models are asked.
+        vault: Seals what authenticates the tools of runs.
+        python: Checks Python graders.
+        wake_executor: Tells the executor that a run is queued.
+    """
+
+    database: Database
+    blobs: BlobStore
+    ids: IdFactory
+    clock: Clock
+    catalog: Catalog
+    vault: Vault
+    python: PythonChecks
+    wake_executor: Callable[[], None]
+
+    async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
+        """Return the eval that a run is asked of; call it before the body, which may be large, is received.
+
+        Raises:
+            NotFoundError: There is none.
+            InvalidRequestError: Nothing isolates its Python graders on this machine.
+        """
+        async with self.database.read() as tx:
+            parent = await get_eval(tx, scope, eval_id)
+        await self.python.refuse_without_isolation(parent.testing_criteria)
+        return parent
+
+    async def prepare_run(self, scope: ProjectScope, parent: Eval, raw: RawJson, *, strict: bool) -> PreparedRun:
+        """Return the run that a request asks for; its inline rows are checked and in its blob.
+
+        It has to be stored next, by `store_run`.
+
+        Args:
+            scope: In whose project.
+            parent: Its eval.
+            raw: The request's body.
+            strict: Whether messages that can never resolve, and scalars in the place of strings, are refused.
+        """
+        try:
+            body = await anyio.to_thread.run_sync(take_apart, raw)
+        except InvalidJsonError as error:
+            raise not_json(error) from error
+        parsed = parse_request(CreateEvalRunRequest, body.document)
+        data_source = parsed.body.data_source
+        cautions = input_message_cautions(data_source, parent.item_schema)
+        refuse_cautions(cautions, strict=strict)
+        options = replace(run_options(parsed.body.evalhaven), strict=strict)
+        run = new_run(
+            self.ids.new_run_id(),
+            parent,
+            scope,
+            name=parsed.body.name,
+            metadata=parsed.body.metadata or {},
+            data_source=data_source,
+            warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
+        )
+        run = checked_run(replace(run, options=options), parent, self.catalog, options)
+        tools = tools_with_secrets(data_source) if run.is_sampled else None
+        sealed = None if tools is None else self.vault.seal(tools)
+        if run.has_inline_rows and body.rows is not None:
+            run = await self._write_rows(run, parent, raw, body)
+        return PreparedRun(run, sealed)
+
+    async def store_run(self, scope: ProjectScope, prepared: PreparedRun, claim: Claim) -> Run:
+        """Queue a prepared run, or return the one that the same request made before.
+
+        Args:
+            scope: In whose project.
+            prepared: The run.
+            claim: Tells whether the request was made before.
+        """
+        run = prepared.run
+        with self.blobs.kept_on_success(scope, run.id):
+            async with self.database.write() as tx:
+                repeated = await claim.find_repeated(tx, scope, run.id, self._now())
+                if repeated is None:
+                    await self._insert(tx, scope, prepared)
+        if repeated is not None:
+            self.blobs.delete(scope, run.id)
+            with made_before():
+                async with self.database.read() as tx:
+                    run = await get_run(tx, scope, run.eval_id, repeated)
+        self.wake_executor()
+        return run
+
+    async def _write_rows(self, run: Run, parent: Eval, raw: RawJson, body: RunBody) -> Run:
+        """Write the inline rows of a run to its blob; return it with their length and what there is to tell of them."""
+        if body.rows is None:
+            return run
+        with self.blobs.writer() as writer:
+            write = partial(
+                write_inline_rows,
+                raw,
+                body.rows,
+                ItemSchema(parent.item_schema),
+                writer,
+                is_sampled=run.is_sampled,
+                is_strict=run.options.strict,
+            )
+            notices = await anyio.to_thread.run_sync(write)
+            await anyio.to_thread.run_sync(writer.commit, run.scope, run.id)
+            return replace(run, source_bytes=writer.size_bytes, warnings=[*run.warnings, *notices.cautions])
+
+    async def _insert(self, tx: AsyncConnection, scope: ProjectScope, prepared: PreparedRun) -> None:
+        run = prepared.run
+        # The eval was found before the body arrived and may have been deleted meanwhile.
+        await get_eval(tx, scope, run.eval_id, for_share=True)
+        if run.file_id is not None:
+            try:
+                file = await get_file(tx, scope, run.file_id, self._now(), for_share=True)
+            except NotFoundError as error:
+                raise InvalidRequestError(
+                    f"'data_source.source.id' names no file: {run.file_id!r} does not exist, is deleted or has "
+                    "expired. Upload it with POST /v1/files (purpose 'evals').",
+                    param="data_source.source.id",
+                    code="file_not_found",
+                ) from error
+            run = replace(run, source_bytes=file.size_bytes)
+        key = await insert_run(tx, scope, run)
+        if prepared.sealed is not None:
+            await insert_secrets(tx, scope, key, prepared.sealed)
+
+    def _now(self) -> int:
+        return int(self.clock.now())

@@ -1,0 +1,152 @@
+"""Writes of runs; `runs` and the importers call them, routes never do."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.evals import Caution
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.tallies import Tally
+from evalhaven.storage.events import record_event
+from evalhaven.storage.imports import imported_text
+from evalhaven.storage.run_rows import error_values, option_values, regrading_values, tally_values, warning_values
+from evalhaven.storage.run_secrets import forget_secrets
+from evalhaven.storage.runs import get_run_by_key
+from evalhaven.storage.tables import runs
+
+_EVENT_TYPES = {
+    RunStatus.COMPLETED: "eval.run.succeeded",
+    RunStatus.FAILED: "eval.run.failed",
+    RunStatus.CANCELED: "eval.run.canceled",
+}
+
+
+async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, imported_at: int | None = None) -> int:
+    """Store a new run, or one that is imported; return its internal number."""
+    inserted = await tx.execute(
+        insert(runs)
+        .returning(runs.c.key)
+        .values(
+            project_id=scope.project_id,
+            eval_key=new.eval_key,
+            public_id=new.id,
+            created_at=new.created_at,
+            updated_at=new.created_at,
+            status=new.status,
+            name=new.name,
+            model=new.model,
+            metadata=new.metadata,
+            data_source=new.data_source.text,
+            has_inline_rows=new.has_inline_rows,
+            file_id=new.file_id,
+            warnings=warning_values(new.warnings),
+            options=option_values(new.options),
+            started_at=new.started_at,
+            ended_at=new.ended_at,
+            error=error_values(new.error),
+            items_planned=new.items_planned,
+            **tally_values(new.tally),
+            imported_at=imported_at,
+            imported_document=imported_text(new.imported),
+            source_run_key=None if new.regrading is None else new.regrading.source_key,
+            regrading=regrading_values(new.regrading),
+            testing_criteria=None if new.own_criteria is None else new.own_criteria.text,
+            source_bytes=new.source_bytes,
+        )
+    )
+    return inserted.scalar_one()
+
+
+async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+    """Write a run's status, times and error; a final status is also told to the outbox of events."""
+    updated = await tx.execute(
+        update(runs)
+        .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
+        .values(
+            status=run.status,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            updated_at=at,
+            error=error_values(run.error),
+            **({"evaluated_by": None} if run.status.is_final else {}),
+        )
+    )
+    if run.status.is_final:
+        await forget_secrets(tx, scope, run.key)
+    if updated.rowcount and run.status in _EVENT_TYPES:
+        await record_event(tx, scope, _EVENT_TYPES[run.status], run.id, at)
+
+
+async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+    """Write that a final run is queued again, with the options that hold from now on."""
+    await tx.execute(
+        update(runs)
+        .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
+        .values(
+            status=run.status,
+            ended_at=run.ended_at,
+            updated_at=at,
+            error=error_values(run.error),
+            times_retried=run.times_retried,
+            options=option_values(run.options),
+            evaluated_by=None,
+            deaths=0,
+        )
+    )
+
+
+async def save_plan(
+    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, cautions: Sequence[Caution] = ()
+) -> None:
+    """Mark a run as planned: all of its chunks are stored.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        key: The run, locked.
+        items_planned: Output items it will have.
+        cautions: What to warn of beside what the run warns of already.
+    """
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
+    await tx.execute(update(runs).where(of_run).values(items_planned=items_planned))
+    if cautions:
+        known = (await get_run_by_key(tx, scope, key)).warnings
+        await save_warnings(tx, scope, key, list(dict.fromkeys((*known, *cautions))))
+
+
+async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:
+    """Write what a run warns of."""
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
+    await tx.execute(update(runs).where(of_run).values(warnings=warning_values(warnings)))
+
+
+async def save_tally(
+    tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally, *, is_progress: bool = True
+) -> None:
+    """Write a run's tally; call it with the run locked, in the transaction that stored the items.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        key: The run.
+        tally: What its items add up to.
+        is_progress: Whether any item is new: what killed processes before did not keep it from being stored.
+    """
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
+    values = tally_values(tally)
+    await tx.execute(update(runs).where(of_run).values({**values, "deaths": 0} if is_progress else values))
+
+
+async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject) -> None:
+    """Write how a run's calls to models go; of a deleted run nothing is written."""
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id) & runs.c.deleted_at.is_(None)
+    await tx.execute(update(runs).where(of_run).values(flow=flow))
+
+
+async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
+    """Hide a run; its rows are purged later."""
+    await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))
