@@ -72,6 +72,7 @@ def test_completions_come_with_their_messages_to_the_letter_and_once(tmp_path: P
         assert all(isinstance(json.loads(line), dict) for line in lines)
 
 
+@pytest.mark.slow
 def test_kills_and_faults_lose_no_completion_and_fetch_none_twice(tmp_path: Path, small_account: Account) -> None:
     chance = random.Random(SEED)
     with HostedStandin(server_url(small_account), STORMY, seed=SEED, hang_s=1.0) as hosted:

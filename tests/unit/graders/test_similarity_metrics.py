@@ -119,6 +119,7 @@ def test_metrics_equal_their_libraries_over_edge_cases_and_made_up_texts() -> No
     assert list(differences(pairs)) == []
 
 
+@pytest.mark.slow
 def test_metrics_equal_their_libraries_over_published_answers(shared_dir: Path) -> None:
     pairs = published_pairs(shared_dir)
 

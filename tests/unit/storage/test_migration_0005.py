@@ -236,6 +236,7 @@ def upgrade_cut_short(url: URL, after: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_an_upgrade_that_is_cut_short_anywhere_changes_nothing_and_is_made_again(
     new_url: Callable[[], URL], database_kind: str
 ) -> None:
