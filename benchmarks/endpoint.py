@@ -16,7 +16,7 @@ from benchmarks.server import BenchmarkError, answer_of, free_port
 from benchmarks.upstream import Behaviour
 
 _START_TIMEOUT_S = 10.0
-_CONFIG = """
+CONFIG = """
 [endpoints.bench]
 base_url = "{url}"
 max_concurrency = {in_flight}
@@ -44,7 +44,7 @@ class Upstream:
         if config is None:
             limit = str(in_flight)
             return {"EVALHAVEN_UPSTREAM_BASE_URL": self.base_url, "EVALHAVEN_UPSTREAM_MAX_CONCURRENCY": limit}
-        config.write_text(_CONFIG.format(url=self.base_url, in_flight=in_flight), encoding="utf-8")
+        config.write_text(CONFIG.format(url=self.base_url, in_flight=in_flight), encoding="utf-8")
         return {"EVALHAVEN_CONFIG": str(config)}
 
 

@@ -18,7 +18,7 @@ import trustme
 from rich.console import Console
 
 from benchmarks.cores import ENDPOINT, MEASURED, on_core
-from benchmarks.endpoint import Upstream, started_upstream
+from benchmarks.endpoint import CONFIG, Upstream, started_upstream
 from benchmarks.measure import Cost, measure_run, scratch
 from benchmarks.sampling import LATENCY_MS, WARM_UPS, Shape
 from benchmarks.server import BenchmarkError, free_port
@@ -31,12 +31,6 @@ SHAPES = (Shape(10_000, 200), Shape(10_000, 1_000))
 _ROUNDS = 3
 _START_TIMEOUT_S = 10.0
 _MB = 1e6
-_CONFIG = """
-[endpoints.bench]
-base_url = "{url}"
-max_concurrency = {in_flight}
-start_concurrency = {in_flight}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +104,7 @@ def _measure(checkout: str, python: str, shape: Shape, scheme: str) -> SchemeCos
         with contextlib.ExitStack() as stack:
             front = stack.enter_context(_front(upstream, directory)) if scheme == "https" else None
             url = upstream.base_url if front is None else front.base_url
-            text = _CONFIG.format(url=url, in_flight=shape.in_flight)
+            text = CONFIG.format(url=url, in_flight=shape.in_flight)
             config.write_text(text if front is None else f'{text}ca_file = "{front.ca_file}"\n', encoding="utf-8")
             settings = {"EVALHAVEN_CONFIG": str(config)}
             with on_core(MEASURED):

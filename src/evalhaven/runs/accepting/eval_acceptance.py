@@ -1,4 +1,4 @@
-"""Evals as requests make and change them."""
+"""New evals, made from requests, and changes to evals."""
 
 from dataclasses import dataclass, replace
 
@@ -23,10 +23,10 @@ from evalhaven.wire.requests import parse_request
 
 @dataclass(frozen=True, slots=True)
 class EvalAcceptance:
-    """Makes evals of requests, and changes them.
+    """Makes evals from requests, and changes them.
 
-    Each method raises InvalidRequestError where something of a request cannot be used; the parameter and the cure are
-    named, and nothing is stored.
+    Each method raises InvalidRequestError if part of a request cannot be used. The message names the parameter and the
+    cure, and nothing is stored.
 
     Attributes:
         python: Checks Python graders.

@@ -1,4 +1,4 @@
-"""Runs evaluated again as requests ask for it: their samples graded anew, or their errors tried once more."""
+"""Runs evaluated again at a user's request: their samples are graded again, or what has no result is retried."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,14 +39,14 @@ from evalhaven.wire.requests import ParsedRequest, parse_request
 
 @dataclass(frozen=True, slots=True)
 class RerunAcceptance:
-    """Queues runs that grade the samples of others, and runs that are tried again.
+    """Queues runs that grade the samples of other runs, and runs that are retried.
 
-    Each method raises NotFoundError where there is no such run, and InvalidRequestError where something of a request
-    cannot be used; the parameter and the cure are named, and nothing is stored.
+    Each method raises NotFoundError if there is no such run, and InvalidRequestError if part of a request cannot be
+    used. The message names the parameter and the cure, and nothing is stored.
 
     Attributes:
         catalog: The endpoints at which models are asked.
-        vault: Seals what authenticates the tools of runs.
+        vault: Seals the secrets of tools.
         python: Checks Python graders.
         wake_executor: Tells the executor that a run is queued.
     """
@@ -92,7 +92,7 @@ class RerunAcceptance:
     async def retry_run(self, scope: ProjectScope, run_id: str, document: JsonValue) -> tuple[Run, Eval]:
         """Queue a finished run again for what has no result in it.
 
-        One that is under way, or has a result for every item, is returned unchanged.
+        A run that is under way or has a result for every item is returned unchanged.
 
         Args:
             scope: In whose project.
@@ -130,7 +130,7 @@ class RerunAcceptance:
         *,
         strict: bool,
     ) -> Run:
-        """Return the run that grades the samples of another one, with criteria of its own where they are given."""
+        """Return the run that grades the samples of another one, with its own criteria if they were sent."""
         given = parsed.body.testing_criteria
         cautions: list[Caution] = []
         criteria: Criteria | None = None

@@ -1,6 +1,6 @@
 """New runs, made from requests.
 
-A run is prepared before it is stored: while its body, which may be large, is still on the disk.
+A run is prepared before it is stored: while its body, which may be large, is still on disk.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError, not_json
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.ids import IdFactory
-from evalhaven.domain.jsontext import InvalidJsonError, RawJson
+from evalhaven.domain.jsontext import InvalidJsonError, RawJson, Span
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.template_checks import input_message_cautions
 from evalhaven.runs.accepting.claims import Claim, made_before
 from evalhaven.runs.accepting.creation import new_run, refuse_cautions, run_options, unknown_key_cautions
-from evalhaven.runs.accepting.inline import RunBody, take_apart, write_inline_rows
+from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
 from evalhaven.runs.accepting.model_checks import checked_run
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.tool_secrets import tools_with_secrets
@@ -44,7 +44,7 @@ class PreparedRun:
 
     Attributes:
         run: The run, queued; its inline rows are in its blob.
-        sealed: What authenticates its tools, encrypted; None where nothing does.
+        sealed: The secrets of its tools, encrypted; None if there are none.
     """
 
     run: Run
@@ -55,12 +55,12 @@ class PreparedRun:
 class RunAcceptance:
     """Makes runs from requests.
 
-    Each method raises InvalidRequestError (or one of its kind, such as InvalidRowsError) where something of a request
-    cannot be used; the parameter and the cure are named, and nothing is stored.
+    Each method raises InvalidRequestError (or a subclass, such as InvalidRowsError) if part of a request cannot be
+    used. The message names the parameter and the cure, and nothing is stored.
 
     Attributes:
         catalog: The endpoints at which models are asked.
-        vault: Seals what authenticates the tools of runs.
+        vault: Seals the secrets of tools.
         python: Checks Python graders.
         wake_executor: Tells the executor that a run is queued.
     """
@@ -75,7 +75,7 @@ class RunAcceptance:
     wake_executor: Callable[[], None]
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
-        """Return the eval that a run is asked of; call it before the body, which may be large, is received.
+        """Return the eval of a run that is to be created; call it before the body, which may be large, is received.
 
         Raises:
             NotFoundError: There is none.
@@ -119,7 +119,7 @@ class RunAcceptance:
         tools = tools_with_secrets(data_source) if run.is_sampled else None
         sealed = None if tools is None else self.vault.seal(tools)
         if run.has_inline_rows and body.rows is not None:
-            run = await self._write_rows(run, parent, raw, body)
+            run = await self._write_rows(run, parent, raw, body.rows)
         return PreparedRun(run, sealed)
 
     async def store_run(self, scope: ProjectScope, prepared: PreparedRun, claim: Claim) -> Run:
@@ -144,15 +144,13 @@ class RunAcceptance:
         self.wake_executor()
         return run
 
-    async def _write_rows(self, run: Run, parent: Eval, raw: RawJson, body: RunBody) -> Run:
-        """Write the inline rows of a run to its blob; return it with their length and what there is to tell of them."""
-        if body.rows is None:
-            return run
+    async def _write_rows(self, run: Run, parent: Eval, raw: RawJson, rows: Span) -> Run:
+        """Write the inline rows of a run to its blob; return the run with their length and its new warnings."""
         with self.blobs.writer() as writer:
             write = partial(
                 write_inline_rows,
                 raw,
-                body.rows,
+                rows,
                 ItemSchema(parent.item_schema),
                 writer,
                 is_sampled=run.is_sampled,
