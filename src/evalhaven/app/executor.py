@@ -11,7 +11,7 @@ import anyio.to_thread
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
 from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
 from evalhaven.app.server_link import beat, follow_parent
-from evalhaven.app.stores import blob_store, database_url, vault
+from evalhaven.app.stores import blob_store, database_url, log_store, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
@@ -73,6 +73,7 @@ async def _execute_runs(settings: Settings) -> None:
             catalog=catalog,
             caller=caller,
             vault=vault(settings),
+            log_store=log_store(settings, database),
             facilities=Facilities(workers, embedder, installed_wordnet(), python=python),
         )
         purger = Purger(database, blobs, clock, patience)

@@ -6,11 +6,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from evalhaven.app.stores import log_store
+from evalhaven.logs.store import LogStore
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.catalog import Catalog
+from evalhaven.settings import Settings
 from evalhaven.storage.database import Database
 from evalhaven.storage.local_blobs import LocalBlobStore
 from tests.unit.domain.still_clock import StillClock, still_ids
@@ -20,7 +23,15 @@ __all__ = ["database"]
 
 
 @pytest.fixture
-async def engine(database: Database, tmp_path: Path) -> AsyncGenerator[Engine]:
+async def logs(database: Database, tmp_path: Path) -> AsyncGenerator[LogStore]:
+    """Open the store of logged calls that belongs to the database."""
+    store = log_store(Settings.model_validate({"data_dir": tmp_path}), database)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def engine(database: Database, logs: LogStore, tmp_path: Path) -> AsyncGenerator[Engine]:
     """Open an engine whose clock stands still."""
     clock = StillClock(1000.0)
     blobs = LocalBlobStore(tmp_path / "blobs")
@@ -36,4 +47,5 @@ async def engine(database: Database, tmp_path: Path) -> AsyncGenerator[Engine]:
             Catalog(()),
             caller,
             Vault(tmp_path / "secret.key"),
+            logs,
         )
