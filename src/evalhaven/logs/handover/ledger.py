@@ -139,10 +139,14 @@ class Ledger:
             mapped = _new_file(path, head + bytes(2 * _SLOT_BYTES) + known, size, losses, is_recounted=not questions)
         except OSError as error:
             structlog.get_logger("evalhaven.logs").error("ledger_unavailable", reason=str(error))
-            return cls(
-                mmap.mmap(-1, _HEAD.size + 2 * _SLOT_BYTES + places * _SECOND.size), sender, places, [], Losses()
-            )
+            return cls.in_memory(sender, places)
         return cls(mapped, sender, places, questions, losses)
+
+    @classmethod
+    def in_memory(cls, sender: str, places: int) -> "Ledger":
+        """Return a ledger that ends with its process."""
+        size = _HEAD.size + 2 * _SLOT_BYTES + places * _SECOND.size
+        return cls(mmap.mmap(-1, size), sender, places, [], Losses())
 
     @property
     def given(self) -> int:
