@@ -127,6 +127,7 @@ def test_a_stream_is_stored_as_one_completion(client: openai.OpenAI) -> None:
 
 def test_what_is_not_to_be_stored_is_not(client: openai.OpenAI) -> None:
     messages: Any = [{"role": "user", "content": "ANSWER: secret"}]
+    changes: dict[str, Any]
     for changes in ({}, {"store": False}, {"store": None}):
         made = client.chat.completions.create(model="scripted", messages=messages, **changes)
         client.chat.completions.list(limit=1)  # waits for what was called before it

@@ -40,7 +40,7 @@ class Calls:
     def complete(self) -> None:
         completions = self.client.chat.completions
         metadata = self.given["metadata"]
-        asked = [
+        asked: list[Any] = [
             {"model": "scripted", "store": True, "metadata": metadata, "messages": [each]}
             for each in self.given["messages"]
         ]
@@ -73,7 +73,7 @@ class Calls:
         self.seen["responses"] = [each.output_text for each in found]
         self.seen["instructions"] = found[0].instructions
         self.seen["previous"] = found[1].previous_response_id == first.id
-        items = list(responses.input_items.list(second.id, order="asc", limit=2))
+        items: list[Any] = list(responses.input_items.list(second.id, order="asc", limit=2))
         self.seen["input_items"] = [item.content[0].text for item in items]
         self.seen["unknown_previous"] = self.refusal_of_previous()
 
@@ -85,7 +85,7 @@ class Calls:
         return None
 
     def evaluate(self) -> None:
-        config = {"type": "logs", "metadata": self.given["metadata"]}
+        config: Any = {"type": "logs", "metadata": self.given["metadata"]}
         evaluation = self.client.evals.create(data_source_config=config, testing_criteria=self.given["criteria"])
         again = {
             "model": "scripted",

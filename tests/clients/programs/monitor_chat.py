@@ -81,9 +81,8 @@ async def summarize(client: openai.AsyncOpenAI, usecase: str, version: str, note
 async def start(client: openai.AsyncOpenAI, eval_id: str, version: str, again: dict[str, Any]) -> Any:
     """Start a run over what one version of the prompt has brought."""
     source = {"type": "stored_completions", "metadata": {"prompt_version": version}}
-    return await client.evals.runs.create(
-        eval_id, name=version, data_source={"type": "completions", "source": source, **again}
-    )
+    data_source: Any = {"type": "completions", "source": source, **again}
+    return await client.evals.runs.create(eval_id, name=version, data_source=data_source)
 
 
 async def end_of(client: openai.AsyncOpenAI, run: Any) -> Any:

@@ -77,9 +77,8 @@ def evaluate(client: openai.OpenAI) -> dict[str, Any]:
     }
     seen: dict[str, Any] = {}
     for name, more in (("stored", {}), ("replayed", again)):
-        run: Any = client.evals.runs.create(
-            evaluation.id, name=name, data_source={"type": "responses", "source": source, **more}
-        )
+        data_source: Any = {"type": "responses", "source": source, **more}
+        run: Any = client.evals.runs.create(evaluation.id, name=name, data_source=data_source)
         while run.status not in ("completed", "failed", "canceled"):
             time.sleep(0.1)
             run = client.evals.runs.retrieve(run.id, eval_id=evaluation.id)

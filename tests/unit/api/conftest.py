@@ -61,6 +61,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     catalog = Catalog(())
     isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
     logs = DayFileStore(tmp_path / "logs", clock)
+    sender = LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024)
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
@@ -75,13 +76,13 @@ def services(database: Database, tmp_path: Path) -> Services:
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=catalog,
         log_store=logs,
-        log_sender=LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024),
+        log_sender=sender,
         recorder_state=lambda: None,
         config=CONFIG,
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
-        runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None),
+        runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None, sender.settle),
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
         lifecycle=Lifecycle(database, clock, lambda: None),
     )

@@ -72,7 +72,7 @@ def input_items(call: LoggedCall) -> list[JsonObject]:
 
 
 def _input_item(given: JsonValue) -> JsonObject:
-    item = given if isinstance(given, dict) else {"role": "user", "content": given}
+    item: JsonObject = given if isinstance(given, dict) else {"role": "user", "content": given}
     kind = item.get("type")
     if isinstance(kind, str) and kind != "message":
         return item
@@ -80,5 +80,5 @@ def _input_item(given: JsonValue) -> JsonObject:
     content = item.get("content")
     if isinstance(content, str):
         part: JsonObject = {"type": text_type, "text": content}
-        content = [{**part, "annotations": []} if text_type == "output_text" else part]
+        content = list[JsonValue]([{**part, "annotations": []} if text_type == "output_text" else part])
     return {"status": "completed", **item, "type": "message", "content": objects_in(content)}

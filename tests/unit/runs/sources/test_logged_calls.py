@@ -77,7 +77,12 @@ async def run_over(
     kind = "responses" if source["type"] == "responses" else "completions"
     asks = more.pop("asks", None)
     data_source = {"type": kind, "source": source, **({} if asks is None else {"model": "m", "input_messages": asks})}
-    fields = {"has_inline_rows": False, "model": "" if asks is None else "m", "status": RunStatus.QUEUED, **more}
+    fields: dict[str, Any] = {
+        "has_inline_rows": False,
+        "model": "" if asks is None else "m",
+        "status": RunStatus.QUEUED,
+        **more,
+    }
     return await store_run(engine.database, make_run(parent, number, data_source=data_source, **fields))
 
 
