@@ -31,6 +31,8 @@ class Target:
         eval_id: An eval that stays.
         run_id: A completed run of it, of two items.
         file_id: A file that stays.
+        completion_id: A stored chat completion that stays.
+        response_id: A stored response that stays.
     """
 
     def __init__(self, server: Server, client: httpx2.Client) -> None:
@@ -41,6 +43,8 @@ class Target:
         self.operations = operations_of(document)
         self.eval_id: str = self._made("/v1/evals", eval_body(name="stays", metadata={"k": "v"}))
         self.file_id = self.upload(b"".join(json.dumps(row).encode() + b"\n" for row in _ROWS))
+        self.completion_id = self._new_completion()
+        self.response_id = self._new_response()
         self.run_id = self._new_run(self.eval_id)
         self.ended(self.eval_id, self.run_id)
         self.item_id: str = self._items(self.eval_id, self.run_id)[0]["id"]
@@ -50,6 +54,7 @@ class Target:
         """Return path parameters that name existing objects, made for the purpose where the operation destroys."""
         known = {"eval_id": self.eval_id, "run_id": self.run_id, "output_item_id": self.item_id}
         known |= {"file_id": self.file_id, "model": "m"}
+        known |= {"completion_id": self.completion_id, "response_id": self.response_id}
         assert set(operation.path) <= known.keys(), f"{operation.id}: name an object for each of {operation.path}"
         if operation.destroys and operation.path:
             last = operation.path[-1]
@@ -57,6 +62,8 @@ class Target:
                 "eval_id": lambda: self._made("/v1/evals", eval_body()),
                 "run_id": lambda: self._new_run(self.eval_id),
                 "file_id": lambda: self.upload(b"{}"),
+                "completion_id": self._new_completion,
+                "response_id": self._new_response,
             }
             known[last] = makers[last]()
             self._state = None
@@ -127,8 +134,12 @@ class Target:
             self._settle_run(answer.json())
         elif operation.id == "updateEval":
             assert self._client.get(f"/v1/evals/{self.eval_id}").json() == answer.json()
-            body = {"name": "stays", "metadata": {"k": "v"}}
+            body: dict[str, Any] = {"name": "stays", "metadata": {"k": "v"}}
             assert self._client.post(f"/v1/evals/{self.eval_id}", json=body).status_code == 200
+        elif operation.id == "updateChatCompletion":
+            path = f"/v1/chat/completions/{self.completion_id}"
+            assert self._client.get(path).json() == answer.json()
+            assert self._client.post(path, json={"metadata": {"k": "v"}}).status_code == 200
 
     def upload(self, content: bytes) -> str:
         """Upload a file of rows and return its id."""
@@ -179,6 +190,18 @@ class Target:
     def _new_run(self, eval_id: str) -> str:
         return self._made(f"/v1/evals/{eval_id}/runs", {"data_source": inline_source(_ROWS)})
 
+    def _new_completion(self) -> str:
+        asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "store": True, "metadata": {"k": "v"}}
+        return self._asked("/v1/chat/completions", asked)
+
+    def _new_response(self) -> str:
+        return self._asked("/v1/responses", {"model": "m", "input": "x"})
+
+    def _asked(self, path: str, body: dict[str, Any]) -> str:
+        answer = self._client.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
+
     def _settle_run(self, made: dict[str, Any]) -> None:
         path = f"/v1/evals/{made['eval_id']}/runs/{made['id']}"
         ended = self.ended(made["eval_id"], made["id"])
@@ -203,6 +226,7 @@ class Target:
         """Return what a refused request must not change."""
         run = f"/v1/evals/{self.eval_id}/runs/{self.run_id}"
         paths = ("/v1/evals?limit=100", "/v1/files?limit=100", run, f"{run}/output_items")
+        paths += (f"/v1/chat/completions/{self.completion_id}", f"/v1/responses/{self.response_id}")
         seen = [self._listed(path).text for path in paths]
         # Only which ones there are: a run that was just made goes on.
         runs = self._listed(f"/v1/evals/{self.eval_id}/runs?limit=5").json()["data"]

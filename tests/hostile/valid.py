@@ -101,4 +101,5 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"grader": {**grader, "name": "n"}, "model_sample": "x", "item": {"a": "x", "b": "y"}} for grader in CRITERIA
     ],
     "validateGrader": [{"grader": grader} for grader in CRITERIA],
+    "updateChatCompletion": [{"metadata": {"k": "v"}}, {"metadata": None}],
 }
