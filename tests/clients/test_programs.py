@@ -57,4 +57,3 @@ def test_a_bulk_comparison_of_prompts_runs_wholly(server: Server, tmp_path: Path
         "production": ["completed", "", counts(3)],
         **{name: ["completed", model, counts(3)] for name, model in models.items()},
     }
-    assert seen["vectors"] == 3

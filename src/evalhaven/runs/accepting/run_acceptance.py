@@ -24,6 +24,7 @@ from evalhaven.runs.accepting.creation import new_run, refuse_cautions, run_opti
 from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
 from evalhaven.runs.accepting.model_checks import checked_run
 from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.sources.logged_rows import LOGGED_ITEM
 from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
@@ -106,7 +107,8 @@ class RunAcceptance:
             raise not_json(error) from error
         parsed = parse_request(CreateEvalRunRequest, body.document)
         data_source = parsed.body.data_source
-        cautions = input_message_cautions(data_source, parent.item_schema)
+        is_logged = isinstance(data_source.source, EvalStoredCompletionsSource | EvalResponsesSource)
+        cautions = input_message_cautions(data_source, LOGGED_ITEM if is_logged else parent.item_schema)
         refuse_cautions(cautions, strict=strict)
         options = replace(run_options(parsed.body.evalhaven), strict=strict)
         run = new_run(
@@ -123,7 +125,7 @@ class RunAcceptance:
         sealed = None if tools is None else self.vault.seal(tools)
         if run.has_inline_rows and body.rows is not None:
             run = await self._write_rows(run, parent, raw, body.rows)
-        if isinstance(data_source.source, EvalStoredCompletionsSource | EvalResponsesSource):
+        if is_logged:
             await self.settle_logs()  # the caller may just have made the calls that the run is about
         return PreparedRun(run, sealed)
 

@@ -20,6 +20,13 @@ from evalhaven.runs.sources.source import Key
 from evalhaven.sampling.messages.making import RequestError
 from evalhaven.sampling.messages.trajectories import Dialect, checked_items, shown_items
 
+LOGGED_ITEM: JsonObject = {
+    "type": "object",
+    "properties": {"input": {}, "metadata": {}, "id": {}},
+    "additionalProperties": False,
+}
+"""The JSON Schema of an item that is a logged call."""
+
 _FIRST_PAGE = 16
 _LARGEST_PAGE = 256
 _PAGE_BYTES = 2 * 1024 * 1024
