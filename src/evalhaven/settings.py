@@ -77,6 +77,18 @@ class Settings(BaseSettings):
         le=100_000,
         description="Most requests in flight at this endpoint at once, per model. Without it, 200.",
     )
+    gateway: bool | None = Field(
+        None,
+        description="Whether calls to models (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`) are passed on "
+        "to the endpoints: `on` or `off`. Without it, only while the server listens on loopback, since the calls cost "
+        "what the endpoints cost.",
+    )
+    log_calls: Literal["asked", "all", "none"] = Field(
+        "asked",
+        description="Which of these calls are kept, so that runs can grade them: `asked` is what the hosted API does, "
+        "chat completions with `store: true` and responses without `store: false`; `all` and `none` hold whatever a "
+        "request says. Embeddings are never kept.",
+    )
     embeddings_base_url: str | None = Field(
         None,
         description="Endpoint that the metric `cosine` asks for embeddings, such as `http://localhost:8000/v1`. "
@@ -160,7 +172,7 @@ class Settings(BaseSettings):
             )
         return SecretStr(text)
 
-    @field_validator("config", "grader_sandbox", "grader_environments", mode="before")
+    @field_validator("config", "gateway", "grader_sandbox", "grader_environments", mode="before")
     @classmethod
     def _check_named(cls, value: object) -> object:
         return value or None
@@ -203,6 +215,11 @@ class Settings(BaseSettings):
         """Return the address at which commands on the same machine reach the server."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - replaced, not listened on
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def passes_calls_on(self) -> bool:
+        """Tell whether calls to models are passed on to the endpoints."""
+        return self.is_loopback if self.gateway is None else self.gateway
 
     @property
     def is_loopback(self) -> bool:

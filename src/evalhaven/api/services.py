@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.readiness import Readiness
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
@@ -58,6 +59,7 @@ class Services:
         examine: Asks the endpoints whether they answer.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
+        gateway: Passes calls to models on.
         isolation: How python graders are isolated here.
         python_checks: Checks Python graders.
         evals: Makes evals from requests, and changes them.
@@ -78,6 +80,7 @@ class Services:
     settings: ServerSettings
     catalog: Catalog
     config: ApiConfig
+    gateway: Gateway
     isolation: IsolationChoice
     python_checks: PythonChecks
     evals: EvalAcceptance
