@@ -34,11 +34,12 @@ class Arrived:
 
 @dataclass
 class Answer:
-    """What is answered at a path: the parts of a stream, or a body."""
+    """What is answered at a path: the parts of a stream, which ends after a while, or a body."""
 
     content: bytes | list[bytes]
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    linger_s: float = 0
 
 
 @dataclass
@@ -151,6 +152,7 @@ async def _answer(
         if number:
             await asyncio.sleep(told.get("pause_ms", 0) / 1000)
         await _send_chunk(upstream, writer, part)
+    await asyncio.sleep(told.get("linger_ms", 0) / 1000)
     writer.write(b"0\r\n\r\n")
     return True
 
@@ -165,6 +167,7 @@ async def _send(upstream: StreamingUpstream, writer: asyncio.StreamWriter, answe
     _send_head(writer, answer.status, {"content-type": "text/event-stream", **answer.headers}, None)
     for part in answer.content:
         await _send_chunk(upstream, writer, part)
+    await asyncio.sleep(answer.linger_s)
     writer.write(b"0\r\n\r\n")
     await writer.drain()
 

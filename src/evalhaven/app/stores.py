@@ -5,12 +5,20 @@ from pathlib import Path
 import structlog
 from sqlalchemy import URL
 
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
+from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.handover.ledger import Ledger
+from evalhaven.logs.handover.sender import OVERHEAD_BYTES
+from evalhaven.logs.store import LogStore
 from evalhaven.runs.vault import Vault
 from evalhaven.settings import Settings
-from evalhaven.storage.database import postgresql_url, sqlite_url
+from evalhaven.storage.database import Database, postgresql_url, sqlite_url
 from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
 from evalhaven.storage.privacy import OpenToOthersError, close_to_others
+
+_MB = 1024 * 1024
 
 
 class StartError(Exception):
@@ -33,6 +41,20 @@ def database_path(data_dir: Path) -> Path:
 def blob_store(data_dir: Path) -> LocalBlobStore:
     """Return the blob store of a data directory."""
     return LocalBlobStore(data_dir / "blobs")
+
+
+def log_store(settings: Settings, _database: Database) -> LogStore:
+    """Return the store of logged calls: files of days in the data directory."""
+    return DayFileStore(settings.data_dir / "logs", Clock())
+
+
+def log_ledger(settings: Settings, ids: IdFactory) -> Ledger:
+    """Return the ledger of calls that this server hands to the storing process, and take over that of the one before.
+
+    As many calls can be under way as the queue holds if they are empty.
+    """
+    places = settings.log_queue_mb * _MB // OVERHEAD_BYTES
+    return Ledger.open(settings.data_dir / "log-ledger", ids.new_sender_name(), places)
 
 
 def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLock:

@@ -117,6 +117,25 @@ def executor(
         fail(str(error))
 
 
+@application.command(hidden=True)
+def recorder(
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
+    parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],
+    calls: Annotated[int, typer.Option(metavar="FILE", help="Number of the open socket on which calls come.")],
+) -> None:
+    """Run the recorder of a server, which stores logged calls; `serve` starts it."""
+    from evalhaven.app.recorder import record_calls
+    from evalhaven.app.stores import StartError
+    from evalhaven.telemetry import configure_logging
+
+    settings = read_settings(data_dir=data_dir)
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        record_calls(settings, parent, calls)
+    except StartError as error:
+        fail(str(error))
+
+
 @application.command()
 def demo(
     *, exit_when_done: Annotated[bool, typer.Option("--exit", help="Stop when the results are shown.")] = False

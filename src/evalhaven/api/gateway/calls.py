@@ -91,8 +91,8 @@ class Gateway:
         catalog: Catalog,
         ids: IdFactory,
         clock: Clock,
-        sender: LogSender | None = None,
-        store: LogStore | None = None,
+        sender: LogSender,
+        store: LogStore,
     ) -> None:
         """Open nothing yet.
 
@@ -101,8 +101,8 @@ class Gateway:
             catalog: The endpoints.
             ids: Makes the ids of translated responses.
             clock: The time.
-            sender: Takes the calls that are kept; None keeps none.
-            store: Where they are found again; None if nothing is kept.
+            sender: Takes the calls that are kept.
+            store: Where they are found again.
         """
         self._config = config
         self._catalog = catalog
@@ -147,7 +147,7 @@ class Gateway:
         target = self._find(asked.model)
         structlog.contextvars.bind_contextvars(endpoint=target.endpoint.name)
         headers = request_headers(scope["headers"], target.endpoint.headers)
-        is_kept = self._sender is not None and wants_keeping(kind, asked.store, self._config.log_calls)
+        is_kept = wants_keeping(kind, asked.store, self._config.log_calls)
         async with WhileConnected(receive) as client:
             call = await self._prepare(DEFAULT_PROJECT, kind, asked, target, body)
             delivery = Delivery(scope, send, client, _MOST_KEPT_BYTES if is_kept else 0)
@@ -226,7 +226,9 @@ class Gateway:
         return False
 
     def _keep(self, kind: CallKind, call: _Call, delivery: Delivery, started_at: float, arrived_at: float) -> None:
-        if self._sender is None or delivery.copy is None:
+        if delivery.copy is None:
+            if delivery.is_too_large:
+                self._sender.refuse()
             return
         ended_at = perf_counter()
         self._sender.offer(

@@ -8,6 +8,7 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.logged_calls import CallKind, LoggedCall
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.tool_calls import is_call
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.store import LogStore
 
@@ -17,8 +18,8 @@ _SECOND_LOOK_S = 0.25
 class Conversations:
     """Finds earlier responses, also those that are on their way to the store."""
 
-    def __init__(self, sender: LogSender | None, store: LogStore | None) -> None:
-        """Find what is in either; None if nothing is kept."""
+    def __init__(self, sender: LogSender, store: LogStore) -> None:
+        """Find what is in either."""
         self._sender = sender
         self._store = store
 
@@ -51,9 +52,8 @@ class Conversations:
         return request
 
     async def _find(self, scope: ProjectScope, previous_id: str) -> LoggedCall | None:
-        if self._sender is not None and (found := self._sender.pending(scope, CallKind.RESPONSE, previous_id)):
-            return found
-        return None if self._store is None else await self._store.find(scope, CallKind.RESPONSE, previous_id)
+        pending = self._sender.pending(scope, CallKind.RESPONSE, previous_id)
+        return pending or await self._store.find(scope, CallKind.RESPONSE, previous_id)
 
 
 def input_items(given: JsonValue) -> list[JsonValue]:
@@ -72,8 +72,12 @@ def input_items(given: JsonValue) -> list[JsonValue]:
 
 
 def without_private_thoughts(items: list[JsonValue]) -> list[JsonValue]:
-    """Return items without the reasoning that only the endpoint which made it could look up."""
-    return [item for item in items if not _is_private_thought(item)]
+    """Return items without the reasoning that only the endpoint which made it could look up.
+
+    What a model said after thinking is refused without these thoughts as long as it carries its id.
+    """
+    kept = [item for item in items if not _is_private_thought(item)]
+    return kept if len(kept) == len(items) else [_without_id(item) for item in kept]
 
 
 def _conversation_of(call: LoggedCall) -> list[JsonValue]:
@@ -82,6 +86,12 @@ def _conversation_of(call: LoggedCall) -> list[JsonValue]:
     said = input_items(request.get("input")) if isinstance(request, dict) else []
     output = reply.get("output") if isinstance(reply, dict) else None
     return without_private_thoughts([*said, *(output if isinstance(output, list) else [])])
+
+
+def _without_id(item: JsonValue) -> JsonValue:
+    if isinstance(item, dict) and (item.get("role") == "assistant" or is_call(item.get("type"))):
+        return {key: value for key, value in item.items() if key != "id"}
+    return item
 
 
 def _is_private_thought(item: JsonValue) -> bool:

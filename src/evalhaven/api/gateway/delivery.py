@@ -24,6 +24,7 @@ class Delivery:
         first_byte_at: When the first byte of its body came, by `perf_counter`; None before.
         is_streamed: Whether it is server-sent events.
         copy: What the client was sent, if a copy is wanted and it is not too large.
+        is_too_large: Whether a copy was wanted, and is too large.
     """
 
     def __init__(self, scope: Scope, send: Send, client: WhileConnected, most_kept_bytes: int) -> None:
@@ -44,6 +45,7 @@ class Delivery:
         self.first_byte_at: float | None = None
         self.is_streamed = False
         self.copy: list[bytes] | None = [] if most_kept_bytes else None
+        self.is_too_large = False
 
     async def send_reply(self, reply: StreamedReply, secrets: Secrets) -> None:
         """Send a reply as it comes.
@@ -103,7 +105,7 @@ class Delivery:
         if self.copy is not None:
             self._kept_bytes += len(part)
             if self._kept_bytes > self._most_kept_bytes:
-                self.copy = None
+                self.copy, self.is_too_large = None, True
             else:
                 self.copy.append(part)
 
