@@ -21,25 +21,25 @@ ResponseInclude = Literal[
 class Response(OpenObject):
     """Show a response as its endpoint answered it. Published schema Response.
 
-    Parameters that the endpoint did not repeat are those of the request.
+    A stored one has the parameters of its request if the endpoint did not repeat them.
     """
 
     id: str
     object: Literal["response"]
     created_at: float
     status: str | None = None
-    error: JsonObject | None
-    incomplete_details: JsonObject | None
-    instructions: str | JsonArray | None
+    error: JsonObject | None = None
+    incomplete_details: JsonObject | None = None
+    instructions: str | JsonArray | None = None
     model: str
     output: list[JsonObject]
-    parallel_tool_calls: bool
+    parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
-    metadata: JsonObject | None
-    temperature: float | None
-    top_p: float | None
-    tool_choice: str | JsonObject
-    tools: list[JsonObject]
+    metadata: JsonObject | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    tool_choice: str | JsonObject | None = None
+    tools: list[JsonObject] | None = None
     usage: JsonObject | None = None
     evalhaven: LoggedCallExtension | None = None
 

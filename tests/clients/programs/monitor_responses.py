@@ -88,9 +88,15 @@ def evaluate(client: openai.OpenAI) -> dict[str, Any]:
             "run": [run.status, run.result_counts.model_dump()],
             "asked": [item.datasource_item["input"] for item in rows],
             "answered": [item.sample.output[0].content for item in rows],
-            "judged": [item.results[0].sample["input"][1]["content"] for item in rows],
+            "judged": [judged(item.results[0]) for item in rows],
         }
     return seen
+
+
+def judged(result: Any) -> str:
+    """Return what the judge was asked; early releases of the SDK leave results as they came."""
+    sample = result["sample"] if isinstance(result, dict) else result.sample
+    return sample["input"][1]["content"]
 
 
 if __name__ == "__main__":
