@@ -52,6 +52,8 @@ class Sizes:
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
         grader_calls: Calls of a user's grader that crashes again and again.
+        streams: Streams of answers through the gateway at once.
+        stream_parts: Parts of each, 20 a second.
     """
 
     kill_items: int
@@ -88,6 +90,8 @@ class Sizes:
     generated_requests: int
     python_items: int
     grader_calls: int
+    streams: int
+    stream_parts: int
 
 
 REDUCED = Sizes(
@@ -125,6 +129,8 @@ REDUCED = Sizes(
     generated_requests=250,
     python_items=5_000,
     grader_calls=10_000,
+    streams=40,
+    stream_parts=60,
 )
 
 FULL = Sizes(
@@ -162,6 +168,8 @@ FULL = Sizes(
     generated_requests=51_000,
     python_items=100_000,
     grader_calls=100_000,
+    streams=200,
+    stream_parts=1_200,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED
