@@ -143,10 +143,17 @@ class Ledger:
         return cls(mapped, sender, places, questions, losses)
 
     @classmethod
-    def in_memory(cls, sender: str, places: int) -> "Ledger":
-        """Return a ledger that ends with its process."""
+    def in_memory(cls, sender: str, places: int, after: Path | None = None) -> "Ledger":
+        """Return a ledger that ends with its process.
+
+        Args:
+            sender: A name that no server had before.
+            places: Most calls that are given and not acknowledged.
+            after: The ledger of a server that has ended, to be shown; it stays as it is.
+        """
+        questions, losses = ([], Losses()) if after is None else _read(after)
         size = _HEAD.size + 2 * _SLOT_BYTES + places * _SECOND.size
-        return cls(mmap.mmap(-1, size), sender, places, [], Losses())
+        return cls(mmap.mmap(-1, size), sender, places, questions, losses)
 
     @property
     def given(self) -> int:
