@@ -35,7 +35,7 @@ class LogStatus(OpenObject):
     stored: StoredCalls | None = Field(description="What is stored; null if the store does not answer.")
     pending: int = Field(description="Calls that wait to be stored.")
     in_question: int = Field(
-        description="Calls that were under way when an earlier server ended, and were not looked for in the store yet."
+        description="Calls that were under way when an earlier server ended, and have still to be looked for in the store."
     )
     lost: LostCalls = Field(description="Calls that are not stored, by reason.")
     recorder: str | None = Field(
