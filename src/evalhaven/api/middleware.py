@@ -16,13 +16,14 @@ from evalhaven.sampling.catalog import HOP_HEADER
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
     r"^/openai(?:/v1)?(?=/(?:chat/completions|embeddings|evals|files|fine_tuning|models|responses)(?:/|$))"
+    r"|^/openai/deployments/[^/]+(?=/(?:chat/completions|embeddings)$)"
 )
 _SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key")
 _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
 
 
 class PathAliases:
-    """Answer `/openai/v1/…` and `/openai/…?api-version=…`, as Azure's clients send, like `/v1/…`."""
+    """Answer `/openai/v1/…`, `/openai/…` and `/openai/deployments/…`, as Azure's clients send, like `/v1/…`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
