@@ -322,6 +322,15 @@ def test_the_sdk_asks_scripted_models_in_every_way(server: Server) -> None:
         client.responses.create(model="scripted", input="overload", stream=True)
 
 
+def test_azures_client_asks_by_its_own_addresses(server: Server, upstream: StreamingUpstream) -> None:
+    client = openai.AzureOpenAI(azure_endpoint=server.url, api_key="any", api_version="2025-01-01", max_retries=0)
+    made = client.chat.completions.create(model="short", messages=[{"role": "user", "content": "ANSWER: yes"}])
+    assert made.choices[0].message.content == "yes"
+    assert client.embeddings.create(model="any", input="x").data[0].index == 0
+    assert client.responses.create(model="any", input="ANSWER: no").output_text == "no"
+    assert [each.path for each in upstream.requests] == ["/chat/completions", "/embeddings", "/responses"]
+
+
 def test_the_sdk_asks_for_responses_where_only_chat_is_served(server: Server, upstream: StreamingUpstream) -> None:
     client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
     response = client.responses.create(

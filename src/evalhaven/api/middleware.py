@@ -23,10 +23,7 @@ _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
 
 
 class PathAliases:
-    """Answer `/openai/v1/…` and `/openai/…?api-version=…`, as Azure's clients send, like `/v1/…`.
-
-    Their calls to models have the model in the path too; the one in the body counts.
-    """
+    """Answer `/openai/v1/…`, `/openai/…` and `/openai/deployments/…`, as Azure's clients send, like `/v1/…`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -8,12 +8,12 @@ import anyio
 
 from evalhaven.api.readiness import ProcessState
 from evalhaven.app.retention import drop_old_calls
-from evalhaven.app.stores import log_ledger, log_store
+from evalhaven.app.stores import log_ledger_path, log_store
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.logs.handover.ledger import Ledger
-from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.handover.sender import OVERHEAD_BYTES, LogSender
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.logs.store import LogStore
 from evalhaven.settings import Settings
@@ -60,7 +60,10 @@ class Logs:
 def open_logs(settings: Settings, database: Database, ids: IdFactory, lock_descriptor: int) -> Logs:
     """Open what a server needs to store calls; the caller holds the data directory."""
     store = log_store(settings, database)
-    sender = _sender(settings, store, log_ledger(settings, ids))
+    # As many calls can be under way as the queue holds if they are empty.
+    places = settings.log_queue_mb * _MB // OVERHEAD_BYTES
+    ledger = Ledger.open(log_ledger_path(settings.data_dir), ids.new_sender_name(), places)
+    sender = _sender(settings, store, ledger)
     recorder = None
     if settings.records_calls:
         child = Child("recorder", "stores logged calls", recorder_command(settings), serve=sender.serve)
@@ -71,7 +74,8 @@ def open_logs(settings: Settings, database: Database, ids: IdFactory, lock_descr
 def logs_without_calls(settings: Settings, database: Database, ids: IdFactory) -> Logs:
     """Open what a command needs that is asked for no calls; what an earlier server lost is left for the next one."""
     store = log_store(settings, database)
-    return Logs(settings, store, _sender(settings, store, Ledger.in_memory(ids.new_sender_name(), 1)), None)
+    ledger = Ledger.in_memory(ids.new_sender_name(), 1, log_ledger_path(settings.data_dir))
+    return Logs(settings, store, _sender(settings, store, ledger), None)
 
 
 def recorder_command(settings: Settings) -> list[str]:

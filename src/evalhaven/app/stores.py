@@ -6,10 +6,7 @@ import structlog
 from sqlalchemy import URL
 
 from evalhaven.domain.clock import Clock
-from evalhaven.domain.ids import IdFactory
 from evalhaven.logs.day_files.store import DayFileStore
-from evalhaven.logs.handover.ledger import Ledger
-from evalhaven.logs.handover.sender import OVERHEAD_BYTES
 from evalhaven.logs.store import LogStore
 from evalhaven.runs.vault import Vault
 from evalhaven.settings import Settings
@@ -17,8 +14,6 @@ from evalhaven.storage.database import Database, postgresql_url, sqlite_url
 from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
 from evalhaven.storage.privacy import OpenToOthersError, close_to_others
-
-_MB = 1024 * 1024
 
 
 class StartError(Exception):
@@ -48,13 +43,9 @@ def log_store(settings: Settings, _database: Database) -> LogStore:
     return DayFileStore(settings.data_dir / "logs", Clock())
 
 
-def log_ledger(settings: Settings, ids: IdFactory) -> Ledger:
-    """Return the ledger of calls that this server hands to the storing process, and take over that of the one before.
-
-    As many calls can be under way as the queue holds if they are empty.
-    """
-    places = settings.log_queue_mb * _MB // OVERHEAD_BYTES
-    return Ledger.open(settings.data_dir / "log-ledger", ids.new_sender_name(), places)
+def log_ledger_path(data_dir: Path) -> Path:
+    """Return the path of the ledger of calls that servers of a data directory hand over to be stored."""
+    return data_dir / "log-ledger"
 
 
 def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLock:

@@ -13,6 +13,7 @@ from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, pr
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -31,6 +32,7 @@ application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
 application.add_typer(grader_commands, name="graders")
+application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 
 _COLLECT_AFTER = (50_000, 20, 50)

@@ -15,7 +15,7 @@ _POLL_S = 0.005
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
-class LogsBusyError(Exception):
+class LogsBusyError(TimeoutError):
     """Another process has been changing the set of files, or adding to it, for very long."""
 
 
