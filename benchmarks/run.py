@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.gateway import gateway_document, measure_gateway, print_gateway
 from benchmarks.graded_report import graded_document, print_graded
 from benchmarks.latency import measure_latency, print_latencies
 from benchmarks.machine import machine_facts
@@ -100,6 +101,14 @@ def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
     return {"peers": report.document()}
 
 
+def _measure_gateway(arguments: argparse.Namespace, console: Console) -> Document:
+    console.print("calling a model through the gateway and directly …")
+    with scratch() as directory:
+        added, streamed = measure_gateway(arguments.litellm, directory, console)
+    print_gateway(added, streamed, console)
+    return {"gateway": gateway_document(added, streamed)}
+
+
 _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "graded": _measure_graded,
     "api": _measure_api,
@@ -107,6 +116,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
+    "gateway": _measure_gateway,
     "peers": _compare_peers,
 }
 
@@ -126,6 +136,7 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help=large)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="a Python that has lm_eval, if that is not on the path")
+    parser.add_argument("--litellm", metavar="COMMAND", help="LiteLLM's proxy, if it is not on the path")
     sizes = f"two numbers of items for other programs, whose difference counts ({' '.join(map(str, PEER_SIZES))})"
     parser.add_argument("--peer-items", type=int, nargs=2, default=PEER_SIZES, metavar="N", help=sizes)
     rounds = f"how many times each of them is measured ({ROUNDS})"

@@ -77,6 +77,10 @@ class IdFactory:
             digits.append(_BASE62[rest])
         return FileId("file-" + "".join(reversed(digits)))
 
+    def new_response_id(self) -> str:
+        """Return `resp_` and 32 hex digits, for a response that is made here of a chat completion."""
+        return f"resp_{self._next_hex()}"
+
     def new_request_id(self) -> str:
         """Return `req_` and 32 hex digits, by which a user and the log name a request."""
         return f"req_{self._random_bits(128):032x}"
