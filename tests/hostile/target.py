@@ -53,7 +53,7 @@ class Target:
     def ids(self, operation: Operation) -> dict[str, str]:
         """Return path parameters that name existing objects, made for the purpose where the operation destroys."""
         known = {"eval_id": self.eval_id, "run_id": self.run_id, "output_item_id": self.item_id}
-        known |= {"file_id": self.file_id, "model": "m"}
+        known |= {"file_id": self.file_id, "model": "m", "upload_id": ""}
         known |= {"completion_id": self.completion_id, "response_id": self.response_id}
         assert set(operation.path) <= known.keys(), f"{operation.id}: name an object for each of {operation.path}"
         if operation.destroys and operation.path:
@@ -64,15 +64,20 @@ class Target:
                 "file_id": lambda: self.upload(b"{}"),
                 "completion_id": self._new_completion,
                 "response_id": self._new_response,
+                "upload_id": lambda: self._new_upload(0 if operation.id == "completeUpload" else 1000),
             }
             known[last] = makers[last]()
-            self._state = None
+            # Uploads are in no list.
+            if last != "upload_id":
+                self._state = None
         return {name: known[name] for name in operation.path}
 
     def body(self, operation: Operation, number: int = 0) -> tuple[bytes, Headers]:
         """Return a valid body of an operation with the header that declares it."""
         if operation.body is None:
             return b"", []
+        if operation.id == "addUploadPart":
+            return form(part(b'form-data; name="data"; filename="part"', b"x")), [(b"content-type", FORM_TYPE)]
         if operation.body == FORM:
             return form(file_part(), PURPOSE), [(b"content-type", FORM_TYPE)]
         assert operation.id in BODIES, f"{operation.id} has no valid body in tests/hostile/valid.py"
@@ -130,6 +135,10 @@ class Target:
             assert len(received) == answer.json()["bytes"]
             assert content is None or received == content
             self._settle(path, answer)
+        elif operation.id == "completeUpload":
+            path = f"/v1/files/{answer.json()['file']['id']}"
+            assert self._client.get(path).json() == answer.json()["file"]
+            self._remove(path)
         elif operation.id == "createEvalRun":
             self._settle_run(answer.json())
         elif operation.id == "updateEval":
@@ -196,6 +205,9 @@ class Target:
 
     def _new_response(self) -> str:
         return self._asked("/v1/responses", {"model": "m", "input": "x"})
+
+    def _new_upload(self, size_bytes: int) -> str:
+        return self._asked("/v1/uploads", {**BODIES["createUpload"][0], "bytes": size_bytes})
 
     def _asked(self, path: str, body: dict[str, Any]) -> str:
         answer = self._client.post(path, json=body)

@@ -22,6 +22,7 @@ from evalhaven.wire.imports import ImportFileForm
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.runs import CreateEvalRunRequest
 from evalhaven.wire.stored_completions import UpdateChatCompletionRequest
+from evalhaven.wire.uploads import CompleteUploadRequest, CreateUploadRequest
 
 EXTENSION_PATH = "/api/"
 """Prefix of every path that is not part of the contract."""
@@ -34,6 +35,8 @@ _BODIES: dict[str, type[BaseModel]] = {
     "validateGrader": ValidateGraderRequest,
     "updateChatCompletion": UpdateChatCompletionRequest,
     **CALL_BODIES,
+    "createUpload": CreateUploadRequest,
+    "completeUpload": CompleteUploadRequest,
 }
 _EXTENSION_BODIES: dict[str, type[BaseModel]] = {"regradeRun": RegradeRunRequest, "retryRun": RetryRunRequest}
 _REF = "#/components/schemas/{model}"
