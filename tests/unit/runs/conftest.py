@@ -5,6 +5,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from sqlalchemy import URL
 
 from evalhaven.app.stores import log_store
 from evalhaven.logs.store import LogStore
@@ -23,9 +24,11 @@ __all__ = ["database"]
 
 
 @pytest.fixture
-async def logs(database: Database, tmp_path: Path) -> AsyncGenerator[LogStore]:
+async def logs(database: Database, database_url: URL, tmp_path: Path) -> AsyncGenerator[LogStore]:
     """Open the store of logged calls that belongs to the database."""
-    store = log_store(Settings.model_validate({"data_dir": tmp_path}), database)
+    is_file = database_url.get_backend_name() == "sqlite"
+    named = None if is_file else database_url.render_as_string(hide_password=False)
+    store = log_store(Settings.model_validate({"data_dir": tmp_path, "database_url": named}), database)
     yield store
     await store.close()
 
