@@ -15,7 +15,7 @@ from evalhaven.sampling.catalog import HOP_HEADER
 
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
-    r"^/openai(?:/v1)?(?=/(?:chat/completions|embeddings|evals|files|fine_tuning|models|responses)(?:/|$))"
+    r"^/openai(?:/v1)?(?=/(?:chat/completions|embeddings|evals|files|fine_tuning|models|responses|uploads)(?:/|$))"
     r"|^/openai/deployments/[^/]+(?=/(?:chat/completions|embeddings)$)"
 )
 _SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key")

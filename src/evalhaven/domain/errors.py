@@ -3,7 +3,8 @@
 EvalhavenError
 ├── NotFoundError            no object has this id (wire: 404)
 ├── InvalidRequestError      what was sent cannot be accepted (400)
-│   └── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
+│   ├── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
+│   └── UploadEndedError     an upload is completed, canceled or expired (400)
 ├── ModelNotServedError      no endpoint serves the model of a call (404)
 ├── GatewayOffError          calls to models are not passed on here (403)
 ├── UpstreamFailedError      a model's endpoint cannot be reached, or answers what is no reply (502)
@@ -45,6 +46,17 @@ class InvalidRowsError(InvalidRequestError):
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message, param=param, code="invalid_data_source")
+
+
+class UploadEndedError(InvalidRequestError):
+    """An upload takes nothing any more."""
+
+    def __init__(self, upload_id: str, status: str) -> None:
+        super().__init__(
+            f"Upload {upload_id!r} is {status} and takes nothing any more; create another one (POST /v1/uploads).",
+            param="upload_id",
+            code="upload_ended",
+        )
 
 
 def not_json(error: ValueError) -> InvalidRequestError:
