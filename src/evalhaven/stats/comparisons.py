@@ -262,14 +262,7 @@ def compare_sums(sums: ItemSums) -> Comparison:
     Source: the effective size after Rao, Scott 1992, Biometrics 48:577; clusters as in Miller 2024, arXiv 2411.00640;
         Tango 1998, Stat. Med. 17:891.
     """
-    n, changed = sums.items, sums.gains + sums.losses
-    if changed > n * (1 + ROUNDING):
-        raise ValueError(f"differences must be between -1 and 1, but {n} of them are {changed!r} apart")
-    variance, difference = sums.variance, sums.mean
-    independent = (changed / n - difference**2) / n if n else 0.0
-    # What an item counts for: above 1 if the values of a cluster resemble each other.
-    factor = variance / independent if variance > 0 and independent > 0 else (n / sums.clusters if n else 1.0)
-    evidence = PairedEvidence(sums.gains / factor, sums.losses / factor, n / factor, max(1.0, sums.clusters - 1.0))
+    n, variance, evidence = sums.items, sums.variance, effective_evidence(sums)
     # Nothing has varied: as for counts, the next item may be the first to change.
     spread = n * variance if variance > 0 else 1 / (n + 2)
     known = sums.clusters >= FEWEST_CLUSTERS
@@ -277,14 +270,35 @@ def compare_sums(sums: ItemSums) -> Comparison:
         method=Method.TANGO_EFFECTIVE_SIZE,
         items=n,
         clusters=sums.clusters,
-        difference=difference,
+        difference=sums.mean,
         interval=evidence.interval() if known else None,
         p=evidence.p() if known else None,
         spread=spread,
         visible=visible_difference(n, spread),
         evidence=evidence,
-        size=n / factor,
+        size=evidence.pairs,
     )
+
+
+def effective_evidence(sums: ItemSums) -> PairedEvidence:
+    """Return as how many independent changes and items the differences of items in clusters count.
+
+    Args:
+        sums: Sums over the differences of items, each -1 to 1.
+
+    Raises:
+        ValueError: The differences are beyond -1 or 1.
+
+    Source: Rao, Scott 1992, Biometrics 48:577.
+    """
+    n, changed = sums.items, sums.gains + sums.losses
+    if changed > n * (1 + ROUNDING):
+        raise ValueError(f"differences must be between -1 and 1, but the mean of their sizes is {changed / n!r}")
+    variance = sums.variance
+    independent = (changed / n - sums.mean**2) / n if n else 0.0
+    # What an item counts for: above 1 if the values of a cluster resemble each other.
+    factor = variance / independent if variance > 0 and independent > 0 else (n / sums.clusters if n else 1.0)
+    return PairedEvidence(sums.gains / factor, sums.losses / factor, n / factor, max(1.0, sums.clusters - 1.0))
 
 
 def compare_scores(sums: ItemSums) -> Comparison:
