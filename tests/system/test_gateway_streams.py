@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -128,6 +130,30 @@ async def test_a_stream_that_is_cut_upstream_is_cut_for_the_client(
     assert "without completing response" not in server.log
 
 
+async def test_an_endpoint_that_falls_silent_within_a_stream_is_given_up(
+    upstream: StreamingUpstream, http: httpx2.AsyncClient
+) -> None:
+    told = {"parts": 3, "pause_ms": 60_000}
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await http.post(CHAT, json=chat(told, model="late"))
+    await until(lambda: upstream.under_way == 0, "the endpoint is left")
+
+
+async def test_a_server_that_is_stopped_ends_its_calls_so_that_it_shows(tmp_path: Path) -> None:
+    with passing_server(tmp_path) as (server, upstream):
+        streaming = raw_post(server, chat({"parts": 1000, "pause_ms": 100}))
+        waiting = raw_post(server, chat({"before_ms": 60_000}))
+        await until(lambda: upstream.under_way == 2, "the endpoint is asked twice")
+        await asyncio.to_thread(server.stop)
+        cut, refused = [await asyncio.to_thread(_read_to_end, each) for each in (streaming, waiting)]
+        await until(lambda: upstream.under_way == 0, "the endpoint is left")
+    assert cut.startswith(b"HTTP/1.1 200 ")
+    assert not cut.endswith(b"0\r\n\r\n")
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b'"code":"server_stops"' in refused
+    assert "Traceback" not in server.log
+
+
 async def test_a_slow_reader_slows_the_endpoint_down_and_fills_no_memory(
     server: Server, upstream: StreamingUpstream
 ) -> None:
@@ -145,3 +171,11 @@ async def test_a_slow_reader_slows_the_endpoint_down_and_fills_no_memory(
         received += len(await asyncio.to_thread(connection.recv, _MB))
     connection.close()
     assert peak_memory_mb(server.process.pid) - before < 30
+
+
+def _read_to_end(connection: socket.socket) -> bytes:
+    received = b""
+    while data := connection.recv(_MB):
+        received += data
+    connection.close()
+    return received

@@ -1,5 +1,6 @@
 """One call through the gateway: from its request to the end of its answer, and what is kept of it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
@@ -30,6 +31,7 @@ from evalhaven.domain.errors import (
     GatewayOffError,
     InvalidRequestError,
     ModelNotServedError,
+    UnansweredError,
     UpstreamFailedError,
 )
 from evalhaven.domain.ids import IdFactory
@@ -149,9 +151,9 @@ class Gateway:
         headers = request_headers(scope["headers"], target.endpoint.headers)
         is_kept = wants_keeping(kind, asked.store, self._config.log_calls)
         async with WhileConnected(receive) as client:
-            call = await self._prepare(DEFAULT_PROJECT, kind, asked, target, body)
             delivery = Delivery(scope, send, client, _MOST_KEPT_BYTES if is_kept else 0)
             is_delivered = False
+            call = await self._prepare(DEFAULT_PROJECT, kind, asked, target, body)
             try:
                 async with self._endpoints.ask(target.endpoint, call.path, headers, call.sent) as reply:
                     is_delivered = await self._pass_back(target, call, reply, delivery)
@@ -159,6 +161,14 @@ class Gateway:
                 reason = self._endpoints.secrets_of(target.endpoint).hide(str(error))
                 self._log.warning("gateway_reply_cut", endpoint=target.endpoint.name, reason=reason)
                 await delivery.cut()
+            except asyncio.CancelledError:
+                if client.is_gone:
+                    raise
+                if delivery.has_begun:
+                    await delivery.cut()
+                raise UnansweredError(
+                    "The server is being stopped. Send the call again.", code="server_stops"
+                ) from None
             finally:
                 if kind is not None and (is_delivered or delivery.is_whole(kind)):
                     self._keep(kind, call, delivery, started_at, arrived_at)

@@ -22,6 +22,7 @@ class Delivery:
 
     Attributes:
         first_byte_at: When the first byte of its body came, by `perf_counter`; None before.
+        has_begun: Whether its head was sent.
         is_streamed: Whether it is server-sent events.
         copy: What the client was sent, if a copy is wanted and it is not too large.
         is_too_large: Whether a copy was wanted, and is too large.
@@ -43,7 +44,7 @@ class Delivery:
         self._kept_bytes = 0
         self._length: int | None = None
         self.first_byte_at: float | None = None
-        self.is_streamed = False
+        self.has_begun = self.is_streamed = False
         self.copy: list[bytes] | None = [] if most_kept_bytes else None
         self.is_too_large = False
 
@@ -95,6 +96,7 @@ class Delivery:
         return _LAST_OF_RESPONSE.search(text, begins) is not None
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.has_begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _finish(self, body: bytes) -> None:

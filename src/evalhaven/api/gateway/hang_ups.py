@@ -13,13 +13,16 @@ class WhileConnected:
     """Cancels what is done within its context when the client hangs up; leaving it then raises ClientDisconnect.
 
     The request's body must have been received.
+
+    Attributes:
+        is_gone: Whether the client hung up.
     """
 
-    __slots__ = ("_is_expected", "_is_gone", "_receive", "_task", "_watch")
+    __slots__ = ("_is_expected", "_receive", "_task", "_watch", "is_gone")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._is_gone = self._is_expected = False
+        self.is_gone = self._is_expected = False
         self._task: asyncio.Task[object] | None
         self._watch: asyncio.Task[None]
 
@@ -32,7 +35,7 @@ class WhileConnected:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> bool:
         self._watch.cancel()
-        if not self._is_gone or self._task is None:
+        if not self.is_gone or self._task is None:
             return False
         if not isinstance(error, asyncio.CancelledError):
             # It was over, one way or another, before the cancellation arrived, which is still to come.
@@ -55,6 +58,6 @@ class WhileConnected:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._is_gone = True
+        self.is_gone = True
         if self._task is not None:
             self._task.cancel()
