@@ -1,12 +1,12 @@
 """Logged calls, in partitions by day; on SQLite they are in files beside the database.
 
-Revision: 0007, after 0005
+Revision: 0007, after 0006
 """
 
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
