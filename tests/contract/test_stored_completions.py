@@ -125,6 +125,14 @@ def test_a_stream_is_stored_as_one_completion(client: openai.OpenAI) -> None:
     assert (found.object, found.metadata) == ("chat.completion", {"k": "streamed"})
 
 
+def test_the_same_call_made_twice_is_stored_twice(client: openai.OpenAI) -> None:
+    suite = uuid4().hex
+    made = [ask(client, "same", metadata={"suite": suite}) for _ in range(3)]
+
+    assert len(set(made)) == 3
+    assert [each.id for each in client.chat.completions.list(metadata={"suite": suite}, limit=1)] == made[::-1]
+
+
 def test_what_is_not_to_be_stored_is_not(client: openai.OpenAI) -> None:
     messages: Any = [{"role": "user", "content": "ANSWER: secret"}]
     changes: dict[str, Any]

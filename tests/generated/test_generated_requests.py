@@ -42,6 +42,7 @@ def test_no_request_fails_and_every_answer_is_documented(record: Record, say: Sa
 
 def test_valid_requests_to_existing_objects_are_accepted_unless_a_deviation_says_so(record: Record) -> None:
     assert [operation for operation in NEVER_TAKEN if record.accepted[operation]] == []
+    assert ROUND.keys() == record.valid.keys()
     taken = {
         operation: record.accepted[operation] / record.valid[operation] for operation in ROUND.keys() - NEVER_TAKEN
     }
