@@ -18,6 +18,7 @@ from tests.server import Server
 SIGNS_OF_FAILURE = ("Traceback", "request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died")
 TIMEOUT_S = 30.0
 
+EVENTS = "text/event-stream"
 _ROWS = [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x", "b": "y"}}]
 _GROWING = ("status", "result_counts", "per_testing_criteria_results", "per_model_usage", "evalhaven", "error")
 _BOUNDARY = "boundary"
@@ -257,6 +258,9 @@ class Target:
         assert str(status) in operation.answers or is_other_path, said
         assert answer.headers["x-request-id"].startswith("req_"), said
         if status < 400 and operation.downloads:
+            return
+        if status < 400 and answer.headers["content-type"].startswith(EVENTS):
+            assert EVENTS in operation.answers[str(status)]["content"], said
             return
         assert answer.headers["content-type"] == JSON, said
         found = strict_json(answer.content)

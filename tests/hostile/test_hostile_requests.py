@@ -13,7 +13,8 @@ from tests.hostile.examples import for_examples
 from tests.hostile.operations import Operation
 from tests.hostile.target import Target
 
-MAY_REFUSE = ("retrieveModel", "cancelResponse")  # whatever the request: not every model and response can have it
+# Whatever the request: not every model and response can have it.
+MAY_REFUSE = ("retrieveModel", "cancelResponse", "createEmbedding")
 
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
 

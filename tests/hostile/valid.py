@@ -113,4 +113,13 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "validateGrader": [{"grader": grader} for grader in CRITERIA],
     "updateChatCompletion": [{"metadata": {"k": "v"}}, {"metadata": None}],
+    "createChatCompletion": [
+        {"model": "m", "messages": [{"role": "user", "content": "x"}], "metadata": {"k": "v"}},
+        {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}], "stream": True},
+    ],
+    "createResponse": [
+        {"model": "m", "input": "x", "store": False},
+        {"model": "m", "input": [{"role": "user", "content": "x"}], "store": False, "stream": True},
+    ],
+    "createEmbedding": [{"model": "m", "input": ["x"]}],
 }
