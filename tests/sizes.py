@@ -56,6 +56,7 @@ class Sizes:
         log_pause_s: Seconds for which its recorder is stopped.
         streams: Streams of answers through the gateway at once.
         stream_parts: Parts of each, 20 a second.
+        releases: Simulated releases of each kind that the gate judges.
     """
 
     kill_items: int
@@ -96,6 +97,7 @@ class Sizes:
     log_pause_s: float
     streams: int
     stream_parts: int
+    releases: int
 
 
 REDUCED = Sizes(
@@ -137,6 +139,7 @@ REDUCED = Sizes(
     log_pause_s=2.0,
     streams=40,
     stream_parts=60,
+    releases=4_000,
 )
 
 FULL = Sizes(
@@ -178,6 +181,7 @@ FULL = Sizes(
     log_pause_s=5.0,
     streams=200,
     stream_parts=1_200,
+    releases=40_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED
