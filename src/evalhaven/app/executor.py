@@ -8,8 +8,9 @@ import anyio
 import anyio.to_thread
 
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
+from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
-from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
+from evalhaven.app.python_graders import grader_environments, isolation_choice
 from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import blob_store, database_url, vault
 from evalhaven.domain.clock import Clock

@@ -23,8 +23,9 @@ from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
 from evalhaven.app.logs import Logs, open_logs
+from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
-from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
+from evalhaven.app.python_graders import isolation_choice
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor
@@ -140,6 +141,7 @@ def build_server_application(
             tasks.start_soon(services.readiness.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
+            await logs.wait_until_up()
             yield
             await logs.drain()
             tasks.cancel_scope.cancel()

@@ -168,6 +168,7 @@ async def test_the_newest_call_answers_to_an_id_that_was_given_twice(store: LogS
 
     assert found == twice[0]
     assert await ids(store) == ["chatcmpl-x"] * 3
+    assert await ids(store, limit=1, after="chatcmpl-x", order="asc") == []
     assert await store.delete(DEFAULT_PROJECT, CHAT, "chatcmpl-x")
     assert await store.find(DEFAULT_PROJECT, CHAT, "chatcmpl-x") == twice[2]
 

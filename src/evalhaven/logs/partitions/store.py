@@ -35,9 +35,8 @@ from evalhaven.storage.reading import ReadTransaction
 _INSERTED_AT_ONCE = 2_000
 _PINNED_AT_ONCE = 100_000
 _READ_AT_ONCE = 500
-_NAMED = text(
-    "SELECT key FROM logged_calls WHERE name = :name AND (data IS NOT NULL OR :any) ORDER BY key DESC LIMIT 1"
-)
+_NEWEST = text("SELECT key FROM logged_calls WHERE name = :name AND data IS NOT NULL ORDER BY key DESC LIMIT 1")
+_ENDS = text("SELECT min(key), max(key) FROM logged_calls WHERE name = :name")
 _KNOWN = text(
     "SELECT count(DISTINCT origin) FROM logged_calls WHERE key BETWEEN :first AND :last "
     "AND origin = ANY(CAST(:origins AS bytea[])) AND (CAST(:project_id AS bigint) IS NULL OR project_id = :project_id)"
@@ -80,8 +79,8 @@ class PartitionStore:
             between = keys_between(wanted)
             if after is not None:
                 kinds = list(CallKind) if wanted.kind is None else [wanted.kind]
-                found = [await _key_named(tx, name_of(scope, kind, after), any_there=True) for kind in kinds]
-                between = keys_after(between, order, [key for key in found if key is not None], after)
+                found = [key for kind in kinds for key in await _keys_named(tx, name_of(scope, kind, after))]
+                between = keys_after(between, order, found, after)
             building = PageBuilder(await _keys_wanted(tx, query, between, order, limit + 1), limit)
             while part := building.next_keys():
                 calls = await read_calls(tx, scope, part)
@@ -192,10 +191,15 @@ class PartitionStore:
             return await insert_new_calls(tx, day, rows)
 
 
-async def _key_named(tx: ReadTransaction, name: bytes, *, any_there: bool = False) -> int | None:
-    """Return the key of the newest call of a name; with `any_there`, it may be deleted."""
-    key: int | None = (await tx.execute(_NAMED, {"name": name, "any": any_there})).scalar_one_or_none()
+async def _key_named(tx: ReadTransaction, name: bytes) -> int | None:
+    """Return the key of the newest call of a name."""
+    key: int | None = (await tx.execute(_NEWEST, {"name": name})).scalar_one_or_none()
     return key
+
+
+async def _keys_named(tx: ReadTransaction, name: bytes) -> list[int]:
+    """Return the smallest and the largest key of calls of a name, deleted or not; nothing if there are none."""
+    return [key for key in (await tx.execute(_ENDS, {"name": name})).one() if key is not None]
 
 
 async def _keys_wanted(
