@@ -2,5 +2,5 @@
 
 - `requests`: the chat completion that a request for a response is
 - `replies`: the response that a chat completion is
-- `streams`: the same for a stream, event by event, as `sampling/response_events` writes them
+- `streams`: the same for a stream, event by event
 """
