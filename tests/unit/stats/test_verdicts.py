@@ -116,7 +116,7 @@ def test_a_regression_that_is_not_certain_among_others_is_inconclusive() -> None
     comparison = compare(10, 25, 500)
     assert judge_difference(comparison, 0.005).verdict is Verdict.REGRESSION
 
-    assert judge_difference(comparison, 0.005, 0.024).verdict is Verdict.REGRESSION
+    assert judge_difference(comparison, 0.005, 0.025).verdict is Verdict.REGRESSION
     assert judge_difference(comparison, 0.005, 0.03).reason is Reason.ONE_OF_MANY
 
 
