@@ -112,7 +112,8 @@ def test_items_without_any_change_count_once_for_each_cluster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clusters", "has_interval", "has_verdict"), [(9, False, False), (19, True, False), (20, True, True)]
+    ("clusters", "has_interval", "has_verdict"),
+    [(9, False, False), (10, True, False), (19, True, False), (20, True, True)],
 )
 def test_few_clusters_have_no_interval_or_no_verdict(clusters: int, has_interval: bool, has_verdict: bool) -> None:
     comparison = compare_sums(sum_by_cluster((index % clusters, float(index % 7 == 0)) for index in range(400)))
@@ -162,7 +163,8 @@ def test_scores_without_spread_have_no_interval() -> None:
     assert (comparison.difference, comparison.interval, comparison.p) == (2.5, None, None)
     assert comparison.p_regression(1.0) is None
     assert not comparison.can_be_judged
-    assert compare_unpaired_scores(sum_items([1.0] * 9), sum_items([2.0] * 9)).interval is None
+    unpaired = compare_unpaired_scores(sum_items([1.0] * 9), sum_items([2.0] * 9))
+    assert (unpaired.difference, unpaired.interval, unpaired.p, unpaired.spread) == (-1.0, None, None, None)
 
 
 def test_rates_that_are_not_paired_have_newcombes_interval() -> None:

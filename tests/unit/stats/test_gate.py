@@ -202,6 +202,11 @@ def test_the_sentence_is_about_the_surest_failure_or_the_narrowest_pass() -> Non
     assert passed.decisive.check.name == "b"
     assert undecided.decisive is not None
     assert undecided.decisive.check.name == "b"
+    both = decide([check(PairCounts(700, 5, 200, 95), Tier.SUPPORTING, name="a"), check(CLEARLY_WORSE, name="b")])
+    assert both.decisive is both.results[1]  # less sure, and critical
+    below = ThresholdCheck("c", Tier.CRITICAL, 0.95, rate_of_counts(900, 1_000))
+    missed = decide([check(CLEARLY_WORSE, name="b"), below])
+    assert missed.decisive is missed.results[1]  # no correction weakens it
     by_margin = decide([check(UNCHANGED, name="a", margin=0.05), check(UNCHANGED, name="b", margin=0.03)])
     assert by_margin.decisive is by_margin.results[1]
 
