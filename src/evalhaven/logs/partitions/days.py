@@ -9,7 +9,8 @@ from evalhaven.storage.reading import ReadTransaction
 _MAKING_LOCK = 0x6C_6F_67_73  # "logs"; of PostgreSQL's advisory locks
 _CALLS, _FILES = "logged_calls_", "logged_call_files_"
 _NAMES = text(
-    "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'logged_calls'::regclass"
+    "SELECT relname, reltuples FROM pg_inherits JOIN pg_class ON oid = inhrelid "
+    "WHERE inhparent = 'logged_calls'::regclass"
 )
 _SIZES = text(
     "SELECT right(relname, 8), sum(pg_total_relation_size(oid)), sum(CASE WHEN inhparent = 'logged_calls'::regclass "
@@ -20,10 +21,10 @@ _COUNT = text("SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND
 _COUNTED_BYTES = 64 * 1024 * 1024
 
 
-async def days(tx: ReadTransaction) -> list[int]:
-    """Return the days that have a partition, newest first."""
-    names = (await tx.execute(_NAMES)).scalars()
-    return sorted((_day_of(name) for name in names), reverse=True)
+async def days(tx: ReadTransaction) -> dict[int, int]:
+    """Return about how many calls each day has that has a partition, newest first."""
+    found = {_day_of(name): max(0, int(calls)) for name, calls in await tx.execute(_NAMES)}
+    return dict(sorted(found.items(), reverse=True))
 
 
 async def sizes(tx: ReadTransaction) -> dict[int, tuple[int, int]]:
@@ -56,6 +57,11 @@ async def make_day(tx: AsyncConnection, day: int) -> None:
         f"ALTER TABLE logged_call_files ATTACH PARTITION {files} FOR VALUES IN ({day})",
     ):
         await tx.execute(text(statement))
+
+
+async def count_day(tx: AsyncConnection, day: int) -> None:
+    """Let the planner know how large a day has become: about a new table it assumes the wrong things."""
+    await tx.execute(text(f"ANALYZE {partition_of(day)} (key, project_id, kind)"))
 
 
 async def drop_day(tx: AsyncConnection, day: int) -> None:
