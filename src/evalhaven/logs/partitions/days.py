@@ -17,6 +17,8 @@ _SIZES = text(
     "THEN greatest(reltuples, 0) ELSE 0 END) FROM pg_inherits JOIN pg_class ON oid = inhrelid "
     "WHERE inhparent IN ('logged_calls'::regclass, 'logged_call_files'::regclass) AND relkind = 'r' GROUP BY 1"
 )
+_COUNT = text("SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND :last")
+_COUNTED_BYTES = 64 * 1024 * 1024
 
 
 async def days(tx: ReadTransaction) -> dict[int, int]:
@@ -26,9 +28,15 @@ async def days(tx: ReadTransaction) -> dict[int, int]:
 
 
 async def sizes(tx: ReadTransaction) -> dict[int, tuple[int, int]]:
-    """Return the bytes on disk of each day, and about how many calls it has."""
-    rows = await tx.execute(_SIZES)
-    return {_day_of(suffix): (int(size), int(calls)) for suffix, size, calls in rows}
+    """Return the bytes on disk of each day, and how many calls it has; of a large day an estimate."""
+    volumes: dict[int, tuple[int, int]] = {}
+    for suffix, size, estimate in (await tx.execute(_SIZES)).all():
+        day, calls = _day_of(suffix), int(estimate)
+        if size < _COUNTED_BYTES:  # nobody may have looked at so small a table yet, and counting takes milliseconds
+            first, last = keys_of_day(day)
+            calls = int((await tx.execute(_COUNT, {"first": first, "last": last})).scalar_one())
+        volumes[day] = int(size), calls
+    return volumes
 
 
 async def make_day(tx: AsyncConnection, day: int) -> None:

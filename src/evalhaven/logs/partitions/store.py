@@ -179,7 +179,7 @@ class PartitionStore:
         return dropped
 
     async def measure(self) -> LogVolume:
-        """Return how much is stored; the number of calls is the database's estimate."""
+        """Return how much is stored; the calls of large days are the database's estimate."""
         volumes = await self._database.fetch(sizes)
         calls, size = sum(calls for _, calls in volumes.values()), sum(size for size, _ in volumes.values())
         return LogVolume(calls, size, day_text(min(volumes)) if volumes else None)
