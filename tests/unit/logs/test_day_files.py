@@ -18,7 +18,7 @@ import structlog.testing
 from evalhaven.domain.logged_calls import CallFilter
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.day_files import compression, files
-from evalhaven.logs.day_files.connections import MOST_KEPT
+from evalhaven.logs.day_files.connections import most_kept
 from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.inserts import insert
 from evalhaven.logs.day_files.store import DayFileStore
@@ -269,11 +269,25 @@ async def test_calls_are_compressed_by_what_they_have_in_common(
     await reopened.close()
 
 
-async def test_only_so_many_files_are_kept_open(store: DayFileStore, directory: Path) -> None:
-    await store.add([chat(number, NOON - number * DAY_S) for number in range(MOST_KEPT + 20)])
-    assert len(await ids(store)) == MOST_KEPT + 20
+async def test_only_so_many_files_are_kept_open(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalhaven.logs.day_files.connections._KEPT", (5, 5))
+    store = DayFileStore(directory, StandingClock())
+    await store.add([chat(number, NOON - number * DAY_S) for number in range(12)])
+    assert len(await ids(store)) == 12
 
-    assert 0 < len(opened_files(directory)) <= MOST_KEPT
+    assert 0 < len(opened_files(directory)) <= 5
+    await store.close()
+    assert opened_files(directory) == []
+
+
+@pytest.mark.parametrize(("allowed", "kept"), [(64, 32), (800, 100), (1024, 128), (1 << 20, 128), (-1, 128)])
+def test_a_process_that_may_open_few_files_keeps_few(allowed: int, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def getrlimit(_resource: int) -> tuple[int, int]:
+        return allowed, allowed
+
+    monkeypatch.setattr("resource.getrlimit", getrlimit)
+
+    assert most_kept() == kept
 
 
 async def test_a_kill_leaves_what_was_committed_and_a_second_attempt_stores_the_rest(directory: Path) -> None:

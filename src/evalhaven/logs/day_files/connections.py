@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -13,7 +14,7 @@ from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.layout import DayFile
 from evalhaven.logs.day_files.tables import OpenFile
 
-MOST_KEPT = 32
+_KEPT, _FILES_A_CONNECTION = (32, 128), 8
 _FOR_NOW = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
 
 
@@ -30,18 +31,20 @@ class UnusableFileError(OSError):
         self.is_certain = is_certain
 
 
+def most_kept() -> int:
+    """Return how many connections that nobody uses stay open: each takes three of the files a process may have open."""
+    fewest, most = _KEPT
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if allowed == resource.RLIM_INFINITY else max(fewest, min(most, allowed // _FILES_A_CONNECTION))
+
+
 class Connections:
     """Lends connections to day files; for use by many threads."""
 
-    def __init__(self, directory: Directory, most_kept: int = MOST_KEPT) -> None:
-        """Begin without any.
-
-        Args:
-            directory: Where the files are.
-            most_kept: How many connections that nobody uses stay open.
-        """
+    def __init__(self, directory: Directory) -> None:
+        """Begin without any; the directory is where the files are."""
         self._directory = directory
-        self._most_kept = most_kept
+        self._most_kept = most_kept()
         self._kept: list[tuple[DayFile, OpenFile]] = []  # in the order in which they were returned
         self._complained_of: set[DayFile] = set()
         self._lock = threading.Lock()
