@@ -16,16 +16,11 @@ _POLL_S = 0.005
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
-<<<<<<< HEAD
-class LogsBusyError(TimeoutError):
-    """Another process has been changing the set of files, or adding to it, for very long."""
-=======
 class LogsBusyError(OSError):
     """Another process has been adding calls or removing files for very long."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.EAGAIN, f"{path} has been locked by another process for {_WAIT_S:.0f} seconds")
->>>>>>> logstore
 
 
 class Directory:
