@@ -1,5 +1,6 @@
 """Day files kept open, since opening one costs more than most questions to it."""
 
+import errno
 import os
 import sqlite3
 import threading
@@ -13,9 +14,10 @@ from evalhaven.logs.day_files.layout import DayFile
 from evalhaven.logs.day_files.tables import OpenFile
 
 MOST_KEPT = 32
+_FOR_NOW = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
 
 
-class UnusableFileError(Exception):
+class UnusableFileError(OSError):
     """A day file is missing or damaged; the message says why.
 
     Attributes:
@@ -24,7 +26,7 @@ class UnusableFileError(Exception):
     """
 
     def __init__(self, message: str, *, is_certain: bool) -> None:
-        super().__init__(message)
+        super().__init__(errno.EIO, message)
         self.is_certain = is_certain
 
 
@@ -51,6 +53,7 @@ class Connections:
 
         Raises:
             UnusableFileError: The file is missing or damaged, which is logged once.
+            OSError: The disk is full, or others have kept the file locked for long.
         """
         opened = None
         try:
@@ -59,6 +62,8 @@ class Connections:
         except sqlite3.DatabaseError as error:
             if opened is not None:
                 opened.close()
+            if _code(error) in _FOR_NOW:
+                raise OSError(errno.EAGAIN, f"{file.name}: {error}") from error
             if opened is not None and not _is_of_file(error):
                 raise
             self._complain(file, error)
