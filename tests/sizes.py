@@ -52,6 +52,8 @@ class Sizes:
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
         grader_calls: Calls of a user's grader that crashes again and again.
+        log_kills: SIGKILLs of a server that logs calls, and as many of its recorder.
+        log_pause_s: Seconds for which its recorder is stopped.
     """
 
     kill_items: int
@@ -88,6 +90,8 @@ class Sizes:
     generated_requests: int
     python_items: int
     grader_calls: int
+    log_kills: int
+    log_pause_s: float
 
 
 REDUCED = Sizes(
@@ -125,6 +129,8 @@ REDUCED = Sizes(
     generated_requests=250,
     python_items=5_000,
     grader_calls=10_000,
+    log_kills=3,
+    log_pause_s=2.0,
 )
 
 FULL = Sizes(
@@ -162,6 +168,8 @@ FULL = Sizes(
     generated_requests=51_000,
     python_items=100_000,
     grader_calls=100_000,
+    log_kills=20,
+    log_pause_s=5.0,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

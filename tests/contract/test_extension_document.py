@@ -65,6 +65,7 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getExtensionDocument": [lambda api: api.client.get("/api/openapi.json")],
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
+    "getLogStatus": [lambda api: api.client.get("/api/logs")],
     "getRunById": [
         lambda api: api.client.get(f"/api/runs/{api.run['id']}"),
         lambda api: api.client.get(f"/api/runs/{api.run['id']}?rows=false"),

@@ -104,6 +104,10 @@ class IdFactory:
             letters.append(_BASE62[rest])
         return f"grader-{''.join(letters)}"
 
+    def new_sender_name(self) -> str:
+        """Return 16 hex digits that name a server for as long as it runs: with a number, they name a call it logs."""
+        return f"{self._random_bits(64):016x}"
+
     def _next_hex(self) -> str:
         bits = self._random_bits(65)
         return f"{self._next_tick():012x}{0x8190 | bits >> 64:04x}{bits & _LOW_64:016x}"

@@ -12,7 +12,7 @@ from tests.docs.reference.markdown import choices, code, link, page, paragraphs,
 
 Json = dict[str, Any]
 _CONTRACT = "[the contract](../compatibility.md#every-field)"
-_TAGS = {"Runs": "Runs", "Server": "The server", "Import": "Imports"}
+_TAGS = {"Runs": "Runs", "Logs": "Logged calls", "Server": "The server", "Import": "Imports"}
 _COMMON = "Besides, these answers are common to all requests, as far as they apply:"
 
 

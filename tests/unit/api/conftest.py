@@ -9,13 +9,17 @@ import pytest
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
-from evalhaven.api.readiness import ExecutorState, Readiness
+from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
+from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.handover.ledger import Ledger
+from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -39,6 +43,8 @@ CONFIG = ApiConfig(
     allowed_origins=frozenset({"http://127.0.0.1:8765", "http://localhost:3000"}),
     max_body_bytes=1024 * 1024,
     max_file_bytes=1024 * 1024,
+    log_days=30,
+    log_max_gb=None,
 )
 
 
@@ -54,6 +60,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     ids = IdFactory(clock)
     catalog = Catalog(())
     isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
+    logs = DayFileStore(tmp_path / "logs", clock)
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
@@ -63,10 +70,13 @@ def services(database: Database, tmp_path: Path) -> Services:
         clock=clock,
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
-        readiness=Readiness(database, blobs, clock, lambda: ExecutorState("ok")),
+        readiness=Readiness(database, blobs, clock, lambda: ProcessState("ok")),
         examine=_examine,
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=catalog,
+        log_store=logs,
+        log_sender=LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024),
+        recorder_state=lambda: None,
         config=CONFIG,
         isolation=isolation,
         python_checks=python,
