@@ -10,7 +10,7 @@ from evalhaven.api.errors import install_error_handlers
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import health, pages
+from evalhaven.api.routes import health, pages, traces
 from evalhaven.api.routes.extension import imports, logs, reruns, server
 from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import evals, files, graders, models, output_items, runs, uploads
@@ -43,6 +43,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(reruns.router)
     application.include_router(server.router)
     application.include_router(logs.router)
+    application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)
     install_error_handlers(application)

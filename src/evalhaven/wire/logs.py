@@ -35,7 +35,7 @@ class LogStatus(OpenObject):
     stored: StoredCalls | None = Field(description="What is stored; null if the store does not answer.")
     pending: int = Field(description="Calls that wait to be stored.")
     in_question: int = Field(
-        description="Calls that were under way when an earlier server ended, and have still to be looked for in the store."
+        description="Calls that were under way when an earlier server ended, to be looked for in the store."
     )
     lost: LostCalls = Field(description="Calls that are not stored, by reason.")
     recorder: str | None = Field(
@@ -43,3 +43,19 @@ class LogStatus(OpenObject):
     )
     problem: str | None = Field(description="What keeps calls from being stored; null if nothing does.")
     retention: CallRetention = Field(description="How long calls are kept.")
+
+
+class CallRefusal(OpenObject):
+    """Tell why a call was not stored."""
+
+    line: int = Field(description="Number of its line, from 1 on.")
+    reason: str = Field(description="What is wrong with it.")
+
+
+class CallIntakeOutcome(OpenObject):
+    """Show what came of calls that were sent to be stored. In a check it is what would come of them."""
+
+    stored: int = Field(description="Calls that are stored now.")
+    known: int = Field(description="Calls that were stored already. They stay as they are.")
+    refused: int = Field(description="Calls that cannot be stored.")
+    refusals: list[CallRefusal] = Field(description="The first 100 of these.")
