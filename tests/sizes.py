@@ -54,6 +54,9 @@ class Sizes:
         grader_calls: Calls of a user's grader that crashes again and again.
         log_kills: SIGKILLs of a server that logs calls, and as many of its recorder.
         log_pause_s: Seconds for which its recorder is stopped.
+        streams: Streams of answers through the gateway at once.
+        stream_parts: Parts of each, 20 a second.
+        releases: Simulated releases of each kind that the gate judges.
     """
 
     kill_items: int
@@ -92,6 +95,9 @@ class Sizes:
     grader_calls: int
     log_kills: int
     log_pause_s: float
+    streams: int
+    stream_parts: int
+    releases: int
 
 
 REDUCED = Sizes(
@@ -131,6 +137,9 @@ REDUCED = Sizes(
     grader_calls=10_000,
     log_kills=3,
     log_pause_s=2.0,
+    streams=40,
+    stream_parts=60,
+    releases=4_000,
 )
 
 FULL = Sizes(
@@ -170,6 +179,9 @@ FULL = Sizes(
     grader_calls=100_000,
     log_kills=20,
     log_pause_s=5.0,
+    streams=200,
+    stream_parts=1_200,
+    releases=40_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
-from evalhaven.sampling.configuration.values import InvalidValueError, checked_base_url, checked_key
+from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
 
 PREFIX = "EVALHAVEN_"
 _KEY_BYTES = 32

@@ -22,6 +22,7 @@ from evalhaven.storage.database import open_database
 from tests.server import Server
 
 _CALLERS = 6
+_PAUSE_S = 0.02  # a busy program, not a flood that no store could keep up with
 _PAGE = 1_000
 _TIMEOUT_S = 30.0
 
@@ -73,6 +74,7 @@ class Callers:
                     self.answered[number] = time.monotonic()
                 else:
                     self.refused[answer.status_code] += 1
+                time.sleep(_PAUSE_S)
 
     def _body(self, number: int) -> dict[str, Any]:
         return {

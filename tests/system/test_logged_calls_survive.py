@@ -1,9 +1,10 @@
-"""Logged calls survive SIGKILL of the server and of its recorder under load: each is stored once, or counted as lost."""
+"""Logged calls survive SIGKILL of the server and of its recorder: each is stored once, or counted as lost."""
 
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -85,7 +86,7 @@ def test_a_recorder_that_stands_still_disturbs_nobody_and_what_overflows_is_coun
     small_queue_server: Server, say: Say
 ) -> None:
     server = small_queue_server
-    callers = Callers(server, text_chars=20_000)
+    callers = Callers(server, text_chars=100_000)
     with callers.calling():
         _wait_for_answers(callers, 50)
         recorder = _recorder_of(server)
@@ -106,9 +107,7 @@ def test_a_recorder_that_stands_still_disturbs_nobody_and_what_overflows_is_coun
     assert set(stored) <= callers.answered.keys()
     assert not callers.refused
     assert "logged_calls_lost" in server.log
-    say(
-        f"recorder stopped for {SIZES.log_pause_s:.0f} s: {meanwhile:,} calls answered meanwhile, {overflow:,} lost, counted"
-    )
+    say(f"recorder stopped for {SIZES.log_pause_s:.0f} s: {meanwhile:,} calls answered, {overflow:,} lost, counted")
 
 
 def test_an_orderly_stop_under_load_stores_what_was_answered(server: Server, say: Say) -> None:
@@ -136,7 +135,7 @@ def _recorder_of(server: Server) -> psutil.Process:
     return recorders_of(server.data_dir)[0]
 
 
-def _settled(server: Server) -> dict[str, object]:
+def _settled(server: Server) -> dict[str, Any]:
     """Return the state of logging once nothing waits and nothing is in question."""
     status = log_status(server)
 

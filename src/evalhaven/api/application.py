@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from evalhaven import __version__
 from evalhaven.api.errors import install_error_handlers
+from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
@@ -46,6 +47,8 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)
+    # First, so that nothing is searched through for them.
+    application.router.routes[:0] = gateway_routes(services.gateway)
     install_error_handlers(application)
     install_documents(application)
     # The last middleware added is the outermost.

@@ -20,6 +20,7 @@ from evalhaven.settings import Settings
 from evalhaven.storage.database import Database
 
 _MB = 1024 * 1024
+_UP_WITHIN_S = 5.0
 _DRAINED_WITHIN_S = 3.0
 
 
@@ -50,6 +51,11 @@ class Logs:
                 await self.recorder.supervise()
             # Calls that came with an import have their days, too.
             await drop_old_calls(self.store, self.settings, Clock())
+
+    async def wait_until_up(self) -> None:
+        """Wait, but not for long, until calls can be stored: those answered before that, a kill would lose."""
+        if self.recorder is not None:
+            await self.recorder.wait_until_up(_UP_WITHIN_S)
 
     async def drain(self) -> None:
         """Give the storing process a moment to store what waits, before it is stopped."""

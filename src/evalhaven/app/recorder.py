@@ -7,7 +7,7 @@ import sys
 
 import anyio
 
-from evalhaven.app.python_graders import close_to_neighbours
+from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.retention import drop_old_calls
 from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import database_url, log_store

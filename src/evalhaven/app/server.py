@@ -17,12 +17,15 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
+from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
 from evalhaven.app.logs import Logs, open_logs
-from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
+from evalhaven.app.neighbours import close_to_neighbours
+from evalhaven.app.open_files import allow_many_connections
+from evalhaven.app.python_graders import isolation_choice
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor
@@ -76,6 +79,7 @@ def serve(settings: Settings) -> None:
     # uvicorn shuts down cleanly and then raises the signal again: being told to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     close_to_neighbours()
+    allow_many_connections()
     refuse_unsafe_address(settings)
     catalog = open_catalog(settings)
     log_catalog(catalog)
@@ -133,12 +137,13 @@ def build_server_application(
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         sweep_scratch()
         await sweep_blobs(database, services.blobs)
-        async with anyio.create_task_group() as tasks:
+        async with services.gateway, anyio.create_task_group() as tasks:
             tasks.start_soon(executor.supervise)
             tasks.start_soon(logs.serve)
             tasks.start_soon(services.readiness.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
+            await logs.wait_until_up()
             yield
             await logs.drain()
             tasks.cancel_scope.cancel()
@@ -189,6 +194,14 @@ def build_services(
             max_file_bytes=settings.max_file_mb * _MB,
             log_days=settings.log_days,
             log_max_gb=settings.log_max_gb,
+        ),
+        gateway=Gateway(
+            GatewayConfig(settings.passes_calls_on, settings.log_calls, settings.max_body_mb * _MB),
+            catalog,
+            ids,
+            clock,
+            logs.sender,
+            logs.store,
         ),
         isolation=isolation,
         python_checks=python,

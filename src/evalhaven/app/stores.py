@@ -7,6 +7,7 @@ from sqlalchemy import URL
 
 from evalhaven.domain.clock import Clock
 from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.partitions.store import PartitionStore
 from evalhaven.logs.store import LogStore
 from evalhaven.runs.vault import Vault
 from evalhaven.settings import Settings
@@ -38,9 +39,11 @@ def blob_store(data_dir: Path) -> LocalBlobStore:
     return LocalBlobStore(data_dir / "blobs")
 
 
-def log_store(settings: Settings, _database: Database) -> LogStore:
-    """Return the store of logged calls: files of days in the data directory."""
-    return DayFileStore(settings.data_dir / "logs", Clock())
+def log_store(settings: Settings, database: Database) -> LogStore:
+    """Return the store of logged calls: the PostgreSQL that is named, else files of days in the data directory."""
+    if settings.database_url is None:
+        return DayFileStore(settings.data_dir / "logs", Clock())
+    return PartitionStore(database, Clock())
 
 
 def log_ledger_path(data_dir: Path) -> Path:

@@ -66,6 +66,7 @@ class Supervisor:
         self._sockets = ExitStack()
         self._link: socket.socket | None = None
         self._heartbeats = Heartbeats(child.duty)
+        self._has_been_up = anyio.Event()
         self._log = structlog.get_logger(f"evalhaven.{child.name}")
 
     @property
@@ -78,6 +79,11 @@ class Supervisor:
         if self._link is not None:
             with suppress(OSError):
                 self._link.send(b"\n")
+
+    async def wait_until_up(self, within_s: float) -> None:
+        """Wait until a child has reported for the first time, or the time is over."""
+        with anyio.move_on_after(within_s):
+            await self._has_been_up.wait()
 
     async def supervise(self) -> None:
         """Keep the child alive until canceled, then stop it."""
@@ -124,6 +130,7 @@ class Supervisor:
                 if not data:
                     return
                 self._heartbeats.note_beats(data)
+                self._has_been_up.set()
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket | None]:
         # Started from the main thread: the kernel's death signal follows the thread that forked.

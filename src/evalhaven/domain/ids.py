@@ -79,6 +79,10 @@ class IdFactory:
             digits.append(_BASE62[rest])
         return FileId("file-" + "".join(reversed(digits)))
 
+    def new_response_id(self) -> str:
+        """Return `resp_` and 32 hex digits, for a response that is made here of a chat completion."""
+        return f"resp_{self._next_hex()}"
+
     def new_upload_id(self) -> UploadId:
         """Return `upload_` and 32 hex digits."""
         return UploadId(f"upload_{self._next_hex()}")

@@ -79,9 +79,10 @@ def wanted_by(scope: ProjectScope, wanted: CallFilter) -> Wanted:
     groups += [[_metadata_tag(project, key, value)] for key, value in wanted.metadata.items()]
     numbers = (("effort", wanted.reasoning_effort), ("temperature", wanted.temperature), ("top_p", wanted.top_p))
     groups += [[_tag(project, name, _comparable(value))] for name, value in numbers if value is not None]
-    if wanted.users is not None:
+    # An empty list, as some programs send it, asks for nothing in particular.
+    if wanted.users:
         groups.append([_tag(project, "user", _comparable(user)) for user in dict.fromkeys(wanted.users)])
-    if wanted.tools is not None:
+    if wanted.tools:
         groups.append([_tag(project, "tool", tool) for tool in dict.fromkeys(wanted.tools)])
     return Wanted(groups, words_of([wanted.instructions_search or ""]), words_of([wanted.text or ""]))
 
@@ -110,7 +111,7 @@ def _metadata_tag(project: int, key: str, value: JsonValue) -> Tag:
 
 def _comparable(value: JsonValue) -> str:
     """Return a text that is equal for equal JSON values: 1 and 1.0 are, and so are objects in another order."""
-    return render(_in_one_form(value))
+    return render(value if isinstance(value, str) else _in_one_form(value))
 
 
 def _in_one_form(value: JsonValue) -> JsonValue:

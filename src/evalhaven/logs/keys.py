@@ -30,6 +30,11 @@ def last_key(second: int) -> int:
     return first_key(second) | (1 << NUMBER_BITS) - 1
 
 
+def keys_of_day(day: int) -> tuple[int, int]:
+    """Return the smallest and the largest key of a day."""
+    return day << _DAY_BITS, (day + 1 << _DAY_BITS) - 1
+
+
 def second_of_day(second: int) -> int:
     """Return the second within its day."""
     return max(second, 0) % _DAY_S

@@ -70,7 +70,7 @@ def files_named_by(packed: bytes) -> set[bytes]:
     """Return the hashes of the files that a stored form needs."""
     if not _LENGTHS.unpack_from(packed)[0]:
         return set()
-    return {bytes.fromhex(found) for found in _PLACED.findall(packed.decode("utf-8", "surrogatepass"))}
+    return {bytes.fromhex(found) for found in _PLACED.findall(_decoded(packed[_LENGTHS.size :]))}
 
 
 def _head_of(call: LoggedCall) -> "_Head":

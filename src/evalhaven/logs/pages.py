@@ -24,7 +24,8 @@ def keys_after(between: tuple[int, int], order: Order, found: Sequence[int], aft
     Args:
         between: The smallest and the largest key that are wanted.
         order: The order of the list.
-        found: The keys of the calls that have the id.
+        found: The keys of the calls that have the id, of which there may be several: then the list goes on after all
+            of them, since it would never end otherwise.
         after: The id.
 
     Raises:
@@ -37,8 +38,7 @@ def keys_after(between: tuple[int, int], order: Order, found: Sequence[int], aft
             code="invalid_cursor",
         )
     lowest, highest = between
-    last = max(found)
-    return (lowest, min(highest, last - 1)) if order == "desc" else (max(lowest, last + 1), highest)
+    return (lowest, min(highest, min(found) - 1)) if order == "desc" else (max(lowest, max(found) + 1), highest)
 
 
 class PageBuilder:

@@ -35,7 +35,8 @@ class LogStatus(OpenObject):
     stored: StoredCalls | None = Field(description="What is stored; null if the store does not answer.")
     pending: int = Field(description="Calls that wait to be stored.")
     in_question: int = Field(
-        description="Calls that were under way when an earlier server ended, to be looked for in the store."
+        description="Calls that were under way when an earlier server ended. They are looked for in the store as "
+        "soon as it answers."
     )
     lost: LostCalls = Field(description="Calls that are not stored, by reason.")
     recorder: str | None = Field(

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
+from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
@@ -62,6 +63,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     catalog = Catalog(())
     isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
     logs = DayFileStore(tmp_path / "logs", clock)
+    sender = LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024)
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
@@ -77,9 +79,10 @@ def services(database: Database, tmp_path: Path) -> Services:
         catalog=catalog,
         log_store=logs,
         log_intake=CallIntake(logs, Redaction(), clock, 30),
-        log_sender=LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024),
+        log_sender=sender,
         recorder_state=lambda: None,
         config=CONFIG,
+        gateway=Gateway(GatewayConfig(True, "asked", CONFIG.max_body_bytes), catalog, ids, clock, sender, logs),
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),

@@ -9,7 +9,7 @@ import zstandard
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.logged_calls import LoggedCall
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.logs.day_files.inserts import add_facts, text_of
+from evalhaven.logs.day_files.inserts import add_facts, terms_of
 from evalhaven.logs.day_files.queries import attached_data, numbers_of
 from evalhaven.logs.day_files.tables import OpenFile
 from evalhaven.logs.facts import CallFacts, facts_of
@@ -70,8 +70,8 @@ def _remove_facts(connection: sqlite3.Connection, row: int, facts: CallFacts) ->
     known = {tag: number for tag, (number, _) in numbers_of(connection, facts.tags).items()}
     # Without the texts themselves, the index removes an entry only if it is told again what the entry was.
     connection.execute(
-        "INSERT INTO text (text, rowid, instructions, words, tags) VALUES ('delete', ?, ?, ?, ?)",
-        (row, *text_of(facts, known)),
+        "INSERT INTO text (text, rowid, terms) VALUES ('delete', ?, ?)",
+        (row, terms_of(facts, known)),
     )
     connection.executemany("DELETE FROM tags WHERE number = ? AND row = ?", [(n, row) for n in known.values()])
     connection.executemany("UPDATE kv SET calls = calls - 1 WHERE number = ?", [(n,) for n in known.values()])

@@ -16,7 +16,16 @@ MOST_KEPT = 32
 
 
 class UnusableFileError(Exception):
-    """A day file is missing or damaged."""
+    """A day file is missing or damaged; the message says why.
+
+    Attributes:
+        is_certain: Whether that is how it is; otherwise the disk has failed for now, and what was being written may be
+            there or not.
+    """
+
+    def __init__(self, message: str, *, is_certain: bool) -> None:
+        super().__init__(message)
+        self.is_certain = is_certain
 
 
 class Connections:
@@ -53,7 +62,8 @@ class Connections:
             if opened is not None and not _is_of_file(error):
                 raise
             self._complain(file, error)
-            raise UnusableFileError(f"{file.name}: {error}") from error
+            is_certain = opened is None or _code(error) != sqlite3.SQLITE_IOERR
+            raise UnusableFileError(f"{file.name}: {error}", is_certain=is_certain) from error
         except BaseException:
             # Whatever was left half-way is rolled back.
             if opened is not None:
@@ -111,8 +121,7 @@ class Connections:
 
 def _is_of_file(error: sqlite3.DatabaseError) -> bool:
     """Tell whether an error comes from the file, not from a mistake in a statement or from others who write."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-    return code in (
+    return _code(error) in (
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_CANTOPEN,
@@ -120,3 +129,8 @@ def _is_of_file(error: sqlite3.DatabaseError) -> bool:
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_READONLY,
     )
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    # Those that we raise ourselves have none: they are about the file.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF

@@ -173,14 +173,20 @@ class DayFiles:
         return len(new)
 
     def _insert(self, file: DayFile, calls: list[Prepared]) -> bool:
-        """Add calls to a file; False if it is full or unusable."""
+        """Add calls to a file; False if it is full, missing or damaged."""
 
         def work(opened: OpenFile) -> bool:
             (added,) = opened.connection.execute("SELECT added FROM volume").fetchone()
             is_full = added >= self._most_calls or self._directory.size(file) >= self._most_bytes
             return not is_full and insert(opened, calls)
 
-        return self._ask(file, work, otherwise=False)
+        try:
+            with self._connections.lent(file) as opened:
+                return work(opened)
+        except UnusableFileError as error:
+            if not error.is_certain:
+                raise
+            return False
 
     def _make(self, file: DayFile) -> DayFile:
         if file.roll >= MOST_ROLLS:

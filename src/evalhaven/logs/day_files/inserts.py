@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from evalhaven.domain.logged_calls import LoggedCall
 from evalhaven.logs.day_files.layout import LARGEST_SEQUENCE, SEQUENCE_BITS
-from evalhaven.logs.day_files.queries import numbers_of
+from evalhaven.logs.day_files.queries import instruction_term, numbers_of, tag_term
 from evalhaven.logs.day_files.tables import OpenFile
 from evalhaven.logs.facts import CallFacts, Tag, facts_of, name_of, origin_of
 from evalhaven.logs.keys import second_of_day
 from evalhaven.logs.packing import pack
 
 _ATTACH = "INSERT INTO attached (hash, uses, data) VALUES (?, 1, ?) ON CONFLICT (hash) DO UPDATE SET uses = uses + 1"
-_INSERT_TEXT = "INSERT INTO text (rowid, instructions, words, tags) VALUES (?, ?, ?, ?)"
+_INSERT_TEXT = "INSERT INTO text (rowid, terms) VALUES (?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ def add_facts(opened: OpenFile, calls: Sequence[tuple[int, CallFacts]]) -> None:
     connection.executemany(
         "INSERT INTO tags VALUES (?, ?)", sorted((numbers[tag], row) for row, facts in calls for tag in facts.tags)
     )
-    connection.executemany(_INSERT_TEXT, [(row, *text_of(facts, numbers)) for row, facts in calls])
+    connection.executemany(_INSERT_TEXT, [(row, terms_of(facts, numbers)) for row, facts in calls])
 
 
-def text_of(facts: CallFacts, numbers: dict[Tag, int]) -> tuple[str, str, str]:
+def terms_of(facts: CallFacts, numbers: dict[Tag, int]) -> str:
     """Return what the full-text index holds of a call."""
-    tags = " ".join(str(numbers[tag]) for tag in facts.tags)
-    return " ".join(facts.instructions), " ".join(facts.words), tags
+    tags = (tag_term(numbers[tag]) for tag in facts.tags)
+    return " ".join((*facts.words, *map(instruction_term, facts.instructions), *tags))
 
 
 def _numbers(opened: OpenFile, counts: Counter[Tag]) -> dict[Tag, int]:

@@ -6,7 +6,7 @@ tag is frequent, the full-text index brings all of them together.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from evalhaven.domain.paging import Order
 from evalhaven.logs.day_files.tables import OpenFile
@@ -91,6 +91,16 @@ def marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
+def tag_term(number: int) -> str:
+    """Return what stands for a tag in the full-text index; its tokenizer takes all that is not ASCII for letters."""
+    return f"\N{POUND SIGN}{number}"
+
+
+def instruction_term(word: str) -> str:
+    """Return what stands for a word of instructions in the full-text index."""
+    return f"\N{SECTION SIGN}{word}"
+
+
 def _groups(connection: sqlite3.Connection, groups: list[list[Tag]]) -> list[_Group] | None:
     """Return the groups with the tags that the file knows; None if none of a group has calls."""
     known = numbers_of(connection, [tag for group in groups for tag in group])
@@ -133,11 +143,15 @@ def _by_text(
     order: Order,
     limit: int,
 ) -> list[int]:
-    alternatives = (" OR ".join(f'"{number}"' for number in numbers) for _, numbers in groups)
-    terms = [f"tags : ({each})" for each in alternatives]
-    terms += [f'instructions : "{word}"' for word in wanted.instructions]
-    terms += [f'{{instructions words}} : "{word}"' for word in wanted.words]
+    terms = [_any_of(map(tag_term, numbers)) for _, numbers in groups]
+    terms += [f'"{instruction_term(word)}"' for word in wanted.instructions]
+    terms += [_any_of((word, instruction_term(word))) for word in wanted.words]
     direction = "DESC" if order == "desc" else "ASC"
     query = "SELECT rowid FROM text WHERE text MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid"
     query += f" {direction} LIMIT ?"
     return [row for (row,) in connection.execute(query, (" AND ".join(terms), *rows, limit)).fetchall()]
+
+
+def _any_of(terms: Iterable[str]) -> str:
+    quoted = (f'"{term}"' for term in terms)
+    return f"({' OR '.join(quoted)})"

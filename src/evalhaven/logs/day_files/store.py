@@ -66,7 +66,7 @@ class DayFileStore:
             if after is not None:
                 kinds = list(CallKind) if wanted.kind is None else [wanted.kind]
                 names = [name_of(scope, kind, after) for kind in kinds]
-                found = [key for name in names for key in self._files.keys_named(name, only_stored=False)[:1]]
+                found = [key for name in names for key in self._files.keys_named(name, only_stored=False)]
                 between = keys_after(between, order, found, after)
             keys = self._files.keys_wanted(wanted_by(scope, wanted), between, order, limit + 1)
             building = PageBuilder(keys, limit)

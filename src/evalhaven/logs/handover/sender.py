@@ -89,12 +89,16 @@ class LogSender:
         if self._waiting_bytes + cost_bytes <= self._most_bytes:
             number = self._ledger.give(int(exchange.started_at))
         if number is None:
-            self._ledger.note_overflow()
-            self._losses.note("overflow")
+            self.refuse()
             return
         self._unsent.append(_Waiting(number, exchange, cost_bytes))
         self._waiting_bytes += cost_bytes
         self._offered.set()
+
+    def refuse(self) -> None:
+        """Count a call as lost that is too large to be handed over."""
+        self._ledger.note_overflow()
+        self._losses.note("overflow")
 
     def pending(self, scope: ProjectScope, kind: CallKind, call_id: str) -> LoggedCall | None:
         """Return a call that is not stored yet, as it will be; None if no such call waits."""
