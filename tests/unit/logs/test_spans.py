@@ -329,7 +329,7 @@ def test_openinference_messages_are_in_the_order_of_their_numbers(read: Read) ->
     assert [each["content"] for each in json.loads(call.request)["messages"]] == [str(n) for n in range(12)]
 
 
-RAW = {
+RAW: dict[str, tuple[dict[str, Any], dict[str, Any], CallKind]] = {
     "chat": (
         {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi"}], "seed": 7, "metadata": {"k": "v"}},
         {"id": "chatcmpl-9", "object": "chat.completion", "created": 1, "model": "m", "choices": [], "x": 1.5},
