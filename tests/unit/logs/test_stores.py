@@ -43,6 +43,13 @@ async def test_a_call_is_stored_once_however_often_it_is_sent(store: LogStore, o
     assert await ids(store) == ["chatcmpl-3", "chatcmpl-2", "chatcmpl-1"]
 
 
+async def test_few_calls_are_counted_exactly_however_new_they_are(store: LogStore) -> None:
+    await store.add([chat(number) for number in range(30)])
+    await store.delete(DEFAULT_PROJECT, CHAT, "chatcmpl-3")
+
+    assert (await store.measure()).calls == 29
+
+
 async def test_the_same_origin_in_another_project_is_another_call(store: LogStore) -> None:
     assert await store.add([chat(1), chat(1, scope=OTHER_PROJECT)]) == 2
 

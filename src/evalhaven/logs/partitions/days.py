@@ -9,25 +9,34 @@ from evalhaven.storage.reading import ReadTransaction
 _MAKING_LOCK = 0x6C_6F_67_73  # "logs"; of PostgreSQL's advisory locks
 _CALLS, _FILES = "logged_calls_", "logged_call_files_"
 _NAMES = text(
-    "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'logged_calls'::regclass"
+    "SELECT relname, reltuples FROM pg_inherits JOIN pg_class ON oid = inhrelid "
+    "WHERE inhparent = 'logged_calls'::regclass"
 )
 _SIZES = text(
     "SELECT right(relname, 8), sum(pg_total_relation_size(oid)), sum(CASE WHEN inhparent = 'logged_calls'::regclass "
     "THEN greatest(reltuples, 0) ELSE 0 END) FROM pg_inherits JOIN pg_class ON oid = inhrelid "
     "WHERE inhparent IN ('logged_calls'::regclass, 'logged_call_files'::regclass) AND relkind = 'r' GROUP BY 1"
 )
+_COUNT = text("SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND :last")
+_COUNTED_BYTES = 64 * 1024 * 1024
 
 
-async def days(tx: ReadTransaction) -> list[int]:
-    """Return the days that have a partition, newest first."""
-    names = (await tx.execute(_NAMES)).scalars()
-    return sorted((_day_of(name) for name in names), reverse=True)
+async def days(tx: ReadTransaction) -> dict[int, int]:
+    """Return about how many calls each day has that has a partition, newest first."""
+    found = {_day_of(name): max(0, int(calls)) for name, calls in await tx.execute(_NAMES)}
+    return dict(sorted(found.items(), reverse=True))
 
 
 async def sizes(tx: ReadTransaction) -> dict[int, tuple[int, int]]:
-    """Return the bytes on disk of each day, and about how many calls it has."""
-    rows = await tx.execute(_SIZES)
-    return {_day_of(suffix): (int(size), int(calls)) for suffix, size, calls in rows}
+    """Return the bytes on disk of each day, and how many calls it has; of a large day an estimate."""
+    volumes: dict[int, tuple[int, int]] = {}
+    for suffix, size, estimate in (await tx.execute(_SIZES)).all():
+        day, calls = _day_of(suffix), int(estimate)
+        if size < _COUNTED_BYTES:  # nobody may have looked at so small a table yet, and counting takes milliseconds
+            first, last = keys_of_day(day)
+            calls = int((await tx.execute(_COUNT, {"first": first, "last": last})).scalar_one())
+        volumes[day] = int(size), calls
+    return volumes
 
 
 async def make_day(tx: AsyncConnection, day: int) -> None:
@@ -48,6 +57,11 @@ async def make_day(tx: AsyncConnection, day: int) -> None:
         f"ALTER TABLE logged_call_files ATTACH PARTITION {files} FOR VALUES IN ({day})",
     ):
         await tx.execute(text(statement))
+
+
+async def count_day(tx: AsyncConnection, day: int) -> None:
+    """Let the planner know how large a day has become: about a new table it assumes the wrong things."""
+    await tx.execute(text(f"ANALYZE {partition_of(day)} (key, project_id, kind)"))
 
 
 async def drop_day(tx: AsyncConnection, day: int) -> None:

@@ -1,7 +1,8 @@
 """The keys of calls that are wanted, in one day of PostgreSQL.
 
 PostgreSQL would look for the newest calls with a rare word by walking through all calls, newest first. So the way is
-chosen here: a look at the newest calls only, and if it finds too few, the index of terms and nothing else.
+chosen here: what the index of terms finds is sorted if it is little; if it is much, calls with it are met soon on such
+a walk.
 """
 
 from base64 import urlsafe_b64encode
@@ -18,7 +19,7 @@ from evalhaven.logs.facts import CallFacts, Tag, Wanted
 from evalhaven.storage.reading import ReadTransaction
 
 KINDS = (CallKind.CHAT, CallKind.RESPONSE)
-_PROBED, _PROBED_A_CALL = 400, 8
+_FEW, _FEW_OF = 500, 200
 _TAG_BYTES = 12
 _OF_PROJECT = "project_id = :project_id AND kind = ANY(:kinds) AND data IS NOT NULL AND key BETWEEN :first AND :last"
 
@@ -44,16 +45,16 @@ class KeyQuery:
     terms: str
 
     async def keys(
-        self, tx: ReadTransaction, between: tuple[int, int], order: Order, limit: int, *, is_probing: bool
-    ) -> tuple[list[int], bool]:
-        """Return the keys of one day in order, and whether to probe the next day: not if few calls are wanted ones.
+        self, tx: ReadTransaction, between: tuple[int, int], order: Order, limit: int, *, calls_of_day: int
+    ) -> list[int]:
+        """Return the keys of one day in order.
 
         Args:
             tx: Open transaction.
             between: The smallest and the largest key, of one day.
             order: `desc` has the largest key first.
             limit: The most keys to return.
-            is_probing: Whether to look at that end first.
+            calls_of_day: About how many calls the day has.
         """
         values: dict[str, Any] = {
             "project_id": self.scope.project_id,
@@ -63,15 +64,15 @@ class KeyQuery:
             "rows": limit,
         }
         if not self.terms:
-            plain: list[int] = list((await tx.execute(_PLAIN[order], values)).scalars())
-            return plain, True
-        values |= {"terms": self.terms, "probed": max(_PROBED, _PROBED_A_CALL * limit)}
-        if is_probing:
-            found, probed = (await tx.execute(_PROBE[order], values)).one()
-            if len(found or []) >= limit or probed < values["probed"]:
-                probed_keys: list[int] = found or []
-                return probed_keys[:limit], True
-        return list((await tx.execute(_INDEXED[order], values)).scalars()), False
+            return list((await tx.execute(_PLAIN[order], values)).scalars())
+        values["terms"] = self.terms
+        few = _FEW + calls_of_day // _FEW_OF
+        if limit > few:
+            return list((await tx.execute(_INDEXED[order], values)).scalars())
+        found: list[int] = list((await tx.execute(_SOME, {**values, "rows": few})).scalars())
+        if len(found) < few:
+            return sorted(found, reverse=order == "desc")[:limit]
+        return list((await tx.execute(_WALKED[order], values)).scalars())
 
 
 def key_query(scope: ProjectScope, kind: CallKind | None, wanted: Wanted) -> KeyQuery:
@@ -102,11 +103,11 @@ def _in_both_orders(statement: str) -> dict[Order, TextClause]:
 
 
 _PLAIN = _in_both_orders("SELECT key FROM logged_calls WHERE [all] ORDER BY key [order] LIMIT :rows")
-_PROBE = _in_both_orders(
-    "SELECT array_agg(key ORDER BY key [order]) FILTER (WHERE terms @@ CAST(:terms AS tsquery)), count(*) FROM "
-    "(SELECT key, terms FROM logged_calls WHERE [all] ORDER BY key [order] LIMIT :probed) AS probed"
-)
+_MATCHING = "SELECT key FROM logged_calls WHERE [all] AND terms @@ CAST(:terms AS tsquery)"
+_SOME = text(f"{_MATCHING.replace('[all]', _OF_PROJECT)} LIMIT :rows")
+_WALKED = _in_both_orders(f"{_MATCHING} ORDER BY key [order] LIMIT :rows")
 _INDEXED = _in_both_orders(
-    "WITH found AS MATERIALIZED (SELECT key FROM logged_calls WHERE [all] "
-    "AND terms @@ CAST(:terms AS tsquery)) SELECT key FROM found ORDER BY key [order] LIMIT :rows"
+    "WITH found AS MATERIALIZED ([matching]) SELECT key FROM found ORDER BY key [order] LIMIT :rows".replace(
+        "[matching]", _MATCHING
+    )
 )

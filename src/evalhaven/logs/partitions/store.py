@@ -17,7 +17,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.facts import name_of, origin_of, wanted_by
 from evalhaven.logs.keys import day_of, day_of_text, day_text, keys_of_day
 from evalhaven.logs.pages import PageBuilder, keys_after, keys_between
-from evalhaven.logs.partitions.days import days, drop_day, make_day, sizes
+from evalhaven.logs.partitions.days import count_day, days, drop_day, make_day, sizes
 from evalhaven.logs.partitions.queries import KeyQuery, key_query
 from evalhaven.logs.partitions.rows import (
     PreparedRow,
@@ -33,8 +33,10 @@ from evalhaven.storage.database import Database
 from evalhaven.storage.reading import ReadTransaction
 
 _INSERTED_AT_ONCE = 2_000
+_GROWTH = 4
 _PINNED_AT_ONCE = 100_000
 _READ_AT_ONCE = 500
+_PLANNED_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 _NEWEST = text("SELECT key FROM logged_calls WHERE name = :name AND data IS NOT NULL ORDER BY key DESC LIMIT 1")
 _ENDS = text("SELECT min(key), max(key) FROM logged_calls WHERE name = :name")
 _KNOWN = text(
@@ -49,6 +51,8 @@ class PartitionStore:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._added: dict[int, int] = {}
+        self._counted: dict[int, int] = {}  # how many calls a day had when the planner was last told
 
     async def add(self, calls: Sequence[LoggedCall], /) -> int:
         """Store calls, each day's in one transaction or a few, and return how many are new."""
@@ -175,7 +179,7 @@ class PartitionStore:
         return dropped
 
     async def measure(self) -> LogVolume:
-        """Return how much is stored; the number of calls is the database's estimate."""
+        """Return how much is stored; the calls of large days are the database's estimate."""
         volumes = await self._database.fetch(sizes)
         calls, size = sum(calls for _, calls in volumes.values()), sum(size for size, _ in volumes.values())
         return LogVolume(calls, size, day_text(min(volumes)) if volumes else None)
@@ -188,7 +192,13 @@ class PartitionStore:
             async with self._database.write() as tx:
                 await make_day(tx, day)
         async with self._database.write() as tx:
-            return await insert_new_calls(tx, day, rows)
+            added = await insert_new_calls(tx, day, rows)
+        self._added[day] = self._added.get(day, 0) + added
+        if added and self._added[day] >= self._counted.get(day, 0) * _GROWTH:
+            async with self._database.write() as tx:
+                await count_day(tx, day)
+            self._counted[day] = self._added[day]
+        return added
 
 
 async def _key_named(tx: ReadTransaction, name: bytes) -> int | None:
@@ -206,15 +216,15 @@ async def _keys_wanted(
     tx: ReadTransaction, query: KeyQuery, between: tuple[int, int], order: Order, limit: int
 ) -> list[int]:
     """Return keys in order, day by day until there are enough."""
+    # A plan for any values would look into all days, and guess wrong how rare a term is.
+    await tx.execute(_PLANNED_ANEW)
     found: list[int] = []
     there = await days(tx)
-    is_probing = True
     for day in there if order == "desc" else reversed(there):
         first, last = keys_of_day(day)
         within = max(first, between[0]), min(last, between[1])
         if within[0] <= within[1]:
-            keys, is_probing = await query.keys(tx, within, order, limit - len(found), is_probing=is_probing)
-            found += keys
+            found += await query.keys(tx, within, order, limit - len(found), calls_of_day=there[day])
             if len(found) >= limit:
                 break
     return found

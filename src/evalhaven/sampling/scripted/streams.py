@@ -6,7 +6,7 @@ from typing import cast
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.sampling.protocols.translated.events import EventWriter, TextItem
+from evalhaven.sampling.response_events import EventWriter, TextItem
 
 _WORD = re.compile(r"\s*\S+\s*\Z|\s*\S+")
 

@@ -3,5 +3,4 @@
 - `requests`: the chat completion that a request for a response is
 - `replies`: the response that a chat completion is
 - `streams`: the same for a stream, event by event
-- `events`: the events of a streamed response
 """

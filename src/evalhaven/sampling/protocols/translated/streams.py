@@ -8,7 +8,6 @@ from evalhaven.sampling.protocols.reply_errors import (
     text_or_none,
     upstream_failure,
 )
-from evalhaven.sampling.protocols.translated.events import CallItem, EventWriter, TextItem
 from evalhaven.sampling.protocols.translated.replies import (
     Echo,
     incomplete_details_of,
@@ -17,6 +16,7 @@ from evalhaven.sampling.protocols.translated.replies import (
     status_of,
     text_part,
 )
+from evalhaven.sampling.response_events import CallItem, EventWriter, TextItem
 
 _DONE = b"[DONE]"
 _MOST_EVENT_BYTES = 16 * 1024 * 1024
