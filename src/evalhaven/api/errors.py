@@ -1,6 +1,5 @@
 """Errors as responses: one table from exception to status, in OpenAI's envelope."""
 
-import sqlite3
 from typing import Any, cast
 
 import structlog
@@ -85,7 +84,6 @@ def install_error_handlers(application: FastAPI) -> None:
     application.add_exception_handler(DBAPIError, _on_database_error)
     application.add_exception_handler(ConnectionsBusyError, _on_database_error)
     application.add_exception_handler(OSError, _on_storage_error)
-    application.add_exception_handler(sqlite3.Error, _on_day_file_error)
 
 
 async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
@@ -138,13 +136,6 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
 
 async def _on_storage_error(request: Request, error: Exception) -> Response:
     return _unavailable(request, "storage_unavailable", str(cast("OSError", error).strerror))
-
-
-async def _on_day_file_error(request: Request, error: Exception) -> Response:
-    # Only the store of logged calls uses SQLite itself; anything but trouble with the file is a bug of ours.
-    if not isinstance(error, sqlite3.OperationalError):
-        raise error
-    return _unavailable(request, "storage_unavailable", str(error))
 
 
 def _unavailable(request: Request, code: str, reason: str) -> Response:

@@ -1,5 +1,6 @@
 """Facts about calls that come from elsewhere: stored once, refused one by one, and without what must not be stored."""
 
+import errno
 import gzip
 import json
 from dataclasses import replace
@@ -16,6 +17,7 @@ from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
 from tests.databases import ON_SQLITE_ONLY
 from tests.unit.api.conftest import calling
+from tests.unit.logs.keeping import KeepingStore
 from tests.unit.logs.test_spans import BASICS, INPUT, OUTPUT, STARTED_NS, body_of, protobuf_of
 from tests.unit.storage.stored import OTHER_PROJECT, add_project
 
@@ -248,3 +250,20 @@ async def test_an_export_that_cannot_be_read_is_refused(
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert await stored(services) == []
+
+
+@pytest.mark.parametrize("path", ["/api/logs", "/v1/traces"])
+async def test_a_store_that_cannot_be_used_now_is_told_and_tried_again(services: Services, path: str) -> None:
+    store = KeepingStore()
+    store.errors.append(OSError(errno.ENOSPC, "No space left on device"))
+    intake = CallIntake(store, Redaction(), services.clock, 30)
+    export = body_of({**BASICS, **CONTENT}, startTimeUnixNano=str(NOW * 10**9))
+    content = json.dumps(chat() if path == "/api/logs" else export)
+    async with calling(replace(services, log_intake=intake)) as client:
+        refused = await client.post(path, content=content, headers=JSON)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "storage_unavailable")
+        assert refused.headers["retry-after"]
+        assert store.calls == []
+        assert (await client.post(path, content=content, headers=JSON)).status_code == 200
+
+    assert len(store.calls) == 1

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import sqlite3
 from collections.abc import Iterator
 
 import httpx2
@@ -67,8 +66,6 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (ZeroDivisionError(), 500, None, "internal_error"),
     (IntegrityError("INSERT", {}, Exception("UNIQUE")), 500, None, "internal_error"),
     (OperationalError("INSERT", {}, Exception("locked")), 503, None, "database_unavailable"),
-    (sqlite3.OperationalError("database or disk is full"), 503, None, "storage_unavailable"),
-    (sqlite3.IntegrityError("UNIQUE"), 500, None, "internal_error"),
     (OSError(errno.ENOSPC, "No space left on device"), 503, None, "storage_unavailable"),
 ]
 

@@ -14,7 +14,7 @@ from evalhaven.logs.ingest.spans import Span
 
 router = APIRouter()
 
-_MOST_BYTES = 64 * 1024 * 1024
+_MOST_BYTES = 32 * 1024 * 1024
 _JSON = "application/json"
 _PROTOBUF = "application/x-protobuf"
 
