@@ -5,7 +5,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from evalhaven.app.stores import database_url, log_store
 from evalhaven.domain.logged_calls import CallFilter, CallKind, LoggedCall
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.handover.ledger import _HEAD, _SLOT_BYTES, _Figures
+from evalhaven.logs.store import LogStore
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 from tests.server import Server
@@ -88,13 +89,15 @@ class Callers:
 
 def stored_numbers(server: Server) -> list[int]:
     """Return the numbers of all stored calls, as many times as they are stored."""
-    settings = Settings.model_validate({"data_dir": server.data_dir, "database_url": server.database_url})
+    return [int(str(call.metadata["n"])) for call in stored_calls(server)]
+
+
+def stored_calls(server: Server) -> list[LoggedCall]:
+    """Return all stored chat completions."""
 
     async def walk() -> list[LoggedCall]:
-        database = open_database(database_url(settings))
-        store = log_store(settings, database)
-        found: list[LoggedCall] = []
-        try:
+        async with _store_of(server) as store:
+            found: list[LoggedCall] = []
             while True:
                 after = found[-1].id if found else None
                 wanted = CallFilter(kind=CallKind.CHAT)
@@ -102,11 +105,30 @@ def stored_numbers(server: Server) -> list[int]:
                 found += page.calls
                 if not page.has_more:
                     return found
-        finally:
-            await store.close()
-            await database.close()
 
-    return [int(str(call.metadata["n"])) for call in anyio.run(walk)]
+    return anyio.run(walk)
+
+
+def add_calls(server: Server, calls: list[LoggedCall]) -> None:
+    """Store calls beside a server."""
+
+    async def add() -> None:
+        async with _store_of(server) as store:
+            await store.add(calls)
+
+    anyio.run(add)
+
+
+@contextlib.asynccontextmanager
+async def _store_of(server: Server) -> AsyncGenerator[LogStore]:
+    settings = Settings.model_validate({"data_dir": server.data_dir, "database_url": server.database_url})
+    database = open_database(database_url(settings))
+    store = log_store(settings, database)
+    try:
+        yield store
+    finally:
+        await store.close()
+        await database.close()
 
 
 def numbers_given(data_dir: Path) -> int:

@@ -9,6 +9,7 @@ from evalhaven.app.client import find_server, open_client
 from evalhaven.app.stores import StartError
 from evalhaven.cli.shell import print_error
 from evalhaven.settings import Settings
+from evalhaven.telemetry import configure_logging
 from evalhaven.wire.logs import LogStatus
 
 _TIMEOUT_S = 30.0
@@ -22,6 +23,7 @@ _REASONS = {
 
 def show(settings: Settings, console: Console) -> int:
     """Print the state of logging; return 0, or 1 if something keeps calls from being stored."""
+    configure_logging("warning", settings.log_format)  # without a server the API runs in this process
     try:
         is_there = find_server(settings) is not None or settings.data_dir.is_dir()
         status = anyio.run(_ask, settings) if is_there else None
@@ -63,7 +65,7 @@ def lines_of(status: LogStatus) -> list[str]:
         *([f"Not looked for yet, after a server ended: {status.in_question:,}."] if status.in_question else []),
         lost_line(status),
         f"Kept: {retention.days} days{most}.",
-        *(["Recorder: not needed, since no calls are passed on and stored."] if status.recorder is None else []),
+        *(["Recorder: none is running."] if status.recorder is None else []),
     ]
 
 
