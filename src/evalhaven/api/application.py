@@ -11,7 +11,7 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import health, pages
+from evalhaven.api.routes import health, pages, traces
 from evalhaven.api.routes.extension import imports, logs, reruns, server
 from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import (
@@ -54,6 +54,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(reruns.router)
     application.include_router(server.router)
     application.include_router(logs.router)
+    application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)
     # First, so that nothing is searched through for them.

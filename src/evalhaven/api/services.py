@@ -15,6 +15,7 @@ from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.store import LogStore
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -67,6 +68,7 @@ class Services:
         catalog: The endpoints at which models are asked.
         log_store: Logged calls.
         log_sender: The way of calls to this store, with copies of those that have not arrived.
+        log_intake: Stores calls that come from elsewhere.
         recorder_state: Tells the state of the process that stores calls; None if none is needed.
         gateway: Passes calls to models on.
         isolation: How python graders are isolated here.
@@ -90,6 +92,7 @@ class Services:
     catalog: Catalog
     log_store: LogStore
     log_sender: LogSender
+    log_intake: CallIntake
     recorder_state: Callable[[], ProcessState | None]
     config: ApiConfig
     gateway: Gateway

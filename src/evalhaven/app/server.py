@@ -32,6 +32,8 @@ from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.logs.ingest.intake import CallIntake
+from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -181,6 +183,7 @@ def build_services(
         catalog=catalog,
         log_store=logs.store,
         log_sender=logs.sender,
+        log_intake=CallIntake(logs.store, Redaction.of(settings.log_redact), clock, settings.log_days),
         recorder_state=logs.recorder_state,
         config=ApiConfig(
             base_url=settings.base_url,

@@ -20,6 +20,7 @@ from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.handover.ledger import Ledger
 from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -77,6 +78,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=catalog,
         log_store=logs,
+        log_intake=CallIntake(logs, Redaction(), clock, 30),
         log_sender=sender,
         recorder_state=lambda: None,
         config=CONFIG,
