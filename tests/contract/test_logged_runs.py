@@ -1,5 +1,7 @@
 """Runs over logged calls through the API: from a call to its grade, as stored and sampled anew."""
 
+import json
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -100,3 +102,28 @@ def test_a_run_over_logs_can_be_graded_again_and_retried(
     assert [item["datasource_item"] for item in items_of(http, again)] == [
         item["datasource_item"] for item in items_of(http, run)
     ]
+
+
+def test_calls_that_came_from_elsewhere_are_listed_graded_and_replayed(
+    client: openai.OpenAI, http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, suite: str
+) -> None:
+    now, lines = int(time.time()) - 60, list[bytes]()
+    for number, answer in enumerate(("Yes", "No", "Yes")):
+        message = {"role": "assistant", "content": answer, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        reply = {"id": f"chatcmpl-{suite}-{number}", "object": "chat.completion", "created": now + number}
+        asked = {"model": "scripted", "messages": [{"role": "user", "content": f"So? ANSWER: {answer}"}]}
+        call = {"request": asked, "reply": {**reply, "model": "m", "choices": [choice]}}
+        lines.append(json.dumps({**call, "metadata": {"suite": suite, "n": number, "tags": ["a"]}}).encode() + b"\n")
+    taken = http.post("/api/logs", content=b"".join(lines))
+    assert (taken.status_code, taken.json()["stored"]) == (200, 3), taken.text
+    listed = list(client.chat.completions.list(metadata={"suite": suite}))
+    parent = make_eval(data_source_config={"type": "logs", "metadata": {"suite": suite}}, testing_criteria=[says_yes()])
+    stored = run_to_end(parent, data_source={"type": "completions", "source": COMPLETIONS})
+    source = {**COMPLETIONS, "metadata": {"n": 1, "tags": ["a"]}}
+    replayed = run_to_end(parent, data_source={"type": "completions", "source": source, **AGAIN})
+
+    assert [each.id for each in listed] == [f"chatcmpl-{suite}-{number}" for number in (2, 1, 0)]
+    assert stored["result_counts"] == {"total": 3, "passed": 2, "failed": 1, "errored": 0}
+    [item] = items_of(http, replayed)
+    assert (item["datasource_item"]["id"], item["status"]) == (f"chatcmpl-{suite}-1", "fail")
