@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.ids import FileId, RunId
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.storage.tables import chunks, evals, files, is_active_run, output_items, runs
+from evalhaven.storage.tables import chunks, evals, files, is_active_run, output_items, runs, upload_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,13 @@ async def finish_file_purge(tx: AsyncConnection, scope: ProjectScope, key: int, 
 
 
 async def list_owned_blobs(tx: AsyncConnection, scope: ProjectScope, names: Sequence[str]) -> set[str]:
-    """Return which of these blobs of a project one of its files or runs still needs."""
+    """Return which of these blobs of a project one of its files, runs or parts of uploads still needs."""
     owners = [
         select(table.c.public_id).where(
             table.c.public_id.in_(names), table.c.project_id == scope.project_id, table.c.purged_at.is_(None)
         )
         for table in (files, runs)
     ]
+    of_parts = and_(upload_parts.c.public_id.in_(names), upload_parts.c.project_id == scope.project_id)
+    owners.append(select(upload_parts.c.public_id).where(of_parts))
     return set((await tx.execute(union(*owners))).scalars())

@@ -1,0 +1,6 @@
+"""Logged calls: how calls to models are recorded, kept and found.
+
+- `store`: what a store of calls can do; `day_files/` keeps them beside SQLite, `partitions/` in PostgreSQL
+- `exchanges`: what the gateway hands over of a call, and how a logged call is made of it
+- `handover/`: the way from the server to the storing process
+"""
