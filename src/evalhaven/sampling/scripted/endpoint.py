@@ -21,7 +21,7 @@ from evalhaven.sampling.scripted.replies import (
     reply_body,
 )
 from evalhaven.sampling.scripted.schema_instances import SchemaAnswers
-from evalhaven.sampling.transport.client import HttpReply, TransportError
+from evalhaven.sampling.transport.replies import HttpReply, TransportError
 
 _GROUP = re.compile(r"\{(\d{1,3})\}")
 _MARK = "ANSWER:"
