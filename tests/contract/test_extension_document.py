@@ -74,6 +74,16 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade"),
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade", json={"evalhaven": {"labels": ["anew"]}}),
     ],
+    "getRunReport": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/report"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/report?by=a&k=1"),
+    ],
+    "compareRuns": [
+        lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "base": api.run["id"]}),
+        lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "margin": 0.01}),
+    ],
+    "pinRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/pin")],
+    "unpinRun": [lambda api: api.client.delete(f"/api/runs/{api.run['id']}/pin")],
     "retryRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/retry", json={"budget": {"tokens": 9}})],
     "importEvals": [_import_eval],
     "importRuns": [_import_run],

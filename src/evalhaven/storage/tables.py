@@ -247,6 +247,16 @@ run_column_heads = Table(
     Column("codes", Text, nullable=False),
 )
 
+# The run of an eval with which later ones are compared unless another is named.
+pinned_runs = Table(
+    "pinned_runs",
+    metadata,
+    Column("eval_key", Key, ForeignKey("evals.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("run_key", Key, ForeignKey("runs.key"), nullable=False),
+    Column("pinned_at", BigInteger, nullable=False),
+)
+
 # The outbox: an event is written in the transaction of its change.
 events = Table(
     "events",

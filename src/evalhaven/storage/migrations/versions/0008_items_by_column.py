@@ -1,4 +1,4 @@
-"""What reports and comparisons need of a run's items, by column.
+"""What reports and comparisons need of a run's items, by column; the pinned run of an eval.
 
 Revision: 0008, after 0007
 """
@@ -48,4 +48,14 @@ def upgrade() -> None:
         sa.Column("codes", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run_key"], ["runs.key"], name="fk_run_column_heads_run_key"),
         sa.PrimaryKeyConstraint("run_key", name="pk_run_column_heads"),
+    )
+    op.create_table(
+        "pinned_runs",
+        sa.Column("eval_key", KEY, autoincrement=False, nullable=False),
+        sa.Column("project_id", KEY, nullable=False),
+        sa.Column("run_key", KEY, nullable=False),
+        sa.Column("pinned_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["eval_key"], ["evals.key"], name="fk_pinned_runs_eval_key"),
+        sa.ForeignKeyConstraint(["run_key"], ["runs.key"], name="fk_pinned_runs_run_key"),
+        sa.PrimaryKeyConstraint("eval_key", name="pk_pinned_runs"),
     )
