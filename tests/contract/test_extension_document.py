@@ -82,6 +82,21 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "base": api.run["id"]}),
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "margin": 0.01}),
     ],
+    "listComparedItems": [
+        lambda api: api.client.get("/api/compare/items", params={"run": api.run["id"], "base": api.run["id"]}),
+        lambda api: api.client.get(
+            "/api/compare/items", params={"run": api.run["id"], "base": api.run["id"], "text": "x", "limit": 1}
+        ),
+    ],
+    "exportComparedItems": [
+        lambda api: api.client.get("/api/compare/export", params={"run": api.run["id"], "base": api.run["id"]})
+    ],
+    "gateRun": [
+        lambda api: api.client.post(f"/api/runs/{api.run['id']}/gate", json={"threshold": 0.5}),
+        lambda api: api.client.post(
+            f"/api/runs/{api.run['id']}/gate", params={"baseline": api.run["id"]}, json={"margin": 0.5}
+        ),
+    ],
     "pinRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/pin")],
     "unpinRun": [lambda api: api.client.delete(f"/api/runs/{api.run['id']}/pin")],
     "retryRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/retry", json={"budget": {"tokens": 9}})],

@@ -11,7 +11,7 @@ from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAli
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages
-from evalhaven.api.routes.extension import comparisons, imports, reports, reruns, server
+from evalhaven.api.routes.extension import comparisons, gates, imports, reports, reruns, server
 from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import evals, files, graders, models, output_items, runs
 from evalhaven.api.services import Services
@@ -43,6 +43,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(reruns.router)
     application.include_router(reports.router)
     application.include_router(comparisons.router)
+    application.include_router(gates.router)
     application.include_router(server.router)
     application.include_router(health.router)
     application.include_router(pages.router)

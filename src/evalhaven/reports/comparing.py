@@ -40,12 +40,12 @@ class HowToPair:
     Attributes:
         fields: Fields of items that name them, instead of their whole content.
         cluster: Field whose values make clusters of items that are not independent.
-        groups: Fields by which items are selected.
+        group: Field by which items are selected.
     """
 
     fields: tuple[str, ...] = ()
     cluster: str | None = None
-    groups: tuple[str, ...] = ()
+    group: str | None = None
 
 
 class Comparer:
@@ -91,6 +91,17 @@ class Comparer:
             while len(self._kept) > 1 and sum(map(_size, self._kept.values())) > _KEPT_ITEMS:
                 self._kept.popitem(last=False)
         return paired
+
+    async def side(self, tx: ReadTransaction, scope: ProjectScope, run_id: str, how: HowToPair) -> ComparedSide:
+        """Return a run with its items, to be judged without a baseline.
+
+        Raises:
+            NotFoundError: The run is not there.
+            InvalidRequestError: Its items are not ready.
+        """
+        run = await get_run_by_id(tx, scope, run_id)
+        parent = await get_eval(tx, scope, run.eval_id)
+        return ComparedSide(run, parent, await _items(tx, run, parent, how, "candidate"))
 
     async def find_baseline(
         self, tx: ReadTransaction, scope: ProjectScope, run_id: str, how: HowToPair
@@ -144,7 +155,7 @@ async def _pair(tx: ReadTransaction, baseline: Run, candidate: Run, how: HowToPa
 
 
 async def _items(tx: ReadTransaction, run: Run, parent: Eval, how: HowToPair, role: str) -> RunItems:
-    fields = [*how.groups, *([] if how.cluster is None else [how.cluster])]
+    fields = [name for name in (how.group, how.cluster) if name is not None]
     try:
         columns = await load_columns(tx, run, len(run.criteria(parent)), _NAMES, fields)
     except NoColumnsError as error:

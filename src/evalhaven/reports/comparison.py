@@ -96,8 +96,10 @@ class PairedRuns:
         """
         if self.pairing is None:
             return compare_unpaired_rates(
-                _rate(self.candidate.items.values(self._number(self.candidate, criterion)), is_filled, 0.0),
-                _rate(self.baseline.items.values(self._number(self.baseline, criterion)), is_filled, 1.0),
+                rate_of(
+                    self.candidate.items.values(self._number(self.candidate, criterion)), 0.0 if is_filled else None
+                ),
+                rate_of(self.baseline.items.values(self._number(self.baseline, criterion)), 1.0 if is_filled else None),
             )
         before, after = self.values(criterion)
         clusters = self._clusters()
@@ -157,7 +159,7 @@ def compared(pair: PairedRuns, margin: float | None) -> RunComparison:
         margin: How much worse the run may be, at least 0; None to ask only which is better.
     """
     comparison = pair.compare()
-    difference = _shown(comparison, margin)
+    difference = shown_difference(comparison, margin)
     return RunComparison(
         candidate=compared_run(pair.candidate.run),
         sentence=sentence_of(pair, comparison, margin),
@@ -167,7 +169,7 @@ def compared(pair: PairedRuns, margin: float | None) -> RunComparison:
         candidate_rate=shown_rate(_paired_rate(pair, None, 1)),
         difference=difference,
         criteria=[_criterion(pair, name, margin) for name in pair.shared_criteria],
-        warnings=_warnings(pair),
+        warnings=compared_warnings(pair),
     )
 
 
@@ -218,12 +220,13 @@ def _criterion(pair: PairedRuns, name: str, margin: float | None) -> ComparedCri
         counts=_shown_counts(pair, name),
         baseline=shown_rate(_paired_rate(pair, name, 0)),
         candidate=shown_rate(_paired_rate(pair, name, 1)),
-        difference=_shown(pair.compare(name), margin),
-        score_difference=None if scores is None else _shown(scores, None),
+        difference=shown_difference(pair.compare(name), margin),
+        score_difference=None if scores is None else shown_difference(scores, None),
     )
 
 
-def _shown(comparison: Comparison, margin: float | None) -> Difference:
+def shown_difference(comparison: Comparison, margin: float | None) -> Difference:
+    """Return a difference as it is shown, with a verdict by the margin if there is one."""
     interval = comparison.interval
     judgement: Judgement | None = None
     if margin is None:
@@ -270,13 +273,19 @@ def _paired_rate(pair: PairedRuns, criterion: str | None, side: int) -> Rate:
     if pair.pairing is None:
         chosen = (pair.baseline, pair.candidate)[side]
         number = None if criterion is None else chosen.criteria.index(criterion)
-        return _rate(chosen.items.values(number), False, 0.0)
+        return rate_of(chosen.items.values(number))
     values = pair.values(criterion)
-    return _rate(values[side][~(np.isnan(values[0]) | np.isnan(values[1]))], False, 0.0)
+    return rate_of(values[side][~(np.isnan(values[0]) | np.isnan(values[1]))])
 
 
-def _rate(values: Numbers, is_filled: bool, unknown: float) -> Rate:
-    values = np.nan_to_num(values, nan=unknown) if is_filled else values[~np.isnan(values)]
+def rate_of(values: Numbers, unknown: float | None = None) -> Rate:
+    """Return the rate of items.
+
+    Args:
+        values: Share of passed samples of each; NaN where none has a result.
+        unknown: What to take for NaN; None to leave such items out.
+    """
+    values = values[~np.isnan(values)] if unknown is None else np.nan_to_num(values, nan=unknown)
     if np.isin(values, (0.0, 1.0)).all():
         return rate_of_counts(int(values.sum()), len(values))
     return rate_of_sums(sums_of(values))
@@ -288,7 +297,8 @@ def _counts(before: Numbers, after: Numbers) -> PairCounts:
     return PairCounts(passed, fixed, regressed, failed)
 
 
-def _warnings(pair: PairedRuns) -> list[ComparisonWarning]:
+def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
+    """Return what makes a comparison less than it seems."""
     baseline, candidate = pair.baseline.run, pair.candidate.run
     found: list[ComparisonWarning] = []
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from evalhaven.wire.contract import OpenObject
+from evalhaven.wire.contract import JsonObject, OpenObject
 from evalhaven.wire.reports import ReportRate
 
 Change = Literal["fixed", "regressed", "passed", "failed", "errored", "missing", "new"]
@@ -109,3 +109,51 @@ class PinnedRun(OpenObject):
     eval_id: str = Field(description="The eval.")
     run_id: str = Field(description="The run.")
     pinned: bool = Field(description="Whether it is pinned.")
+
+
+class ComparedResult(OpenObject):
+    """Show what one criterion said of one sample."""
+
+    name: str = Field(description="Name of the criterion.")
+    score: float | None = Field(description="Its score. Null if it erred.")
+    passed: bool | None = Field(description="Whether it passed. Null if it erred.")
+
+
+class ComparedError(OpenObject):
+    """Show why a sample has no result."""
+
+    code: str = Field(description="Code of the error.")
+    message: str = Field(description="Its message.")
+
+
+class ComparedSample(OpenObject):
+    """Show one sample of a compared item."""
+
+    id: str = Field(description="Id of the output item.")
+    datasource_item_id: int = Field(description="Position of the item in its run.")
+    repeat: int = Field(description="0-based number of the sample.")
+    status: str = Field(description="`pass`, `fail` or `error`.")
+    score: float | None = Field(description="Mean score of the criteria. Null if there is none.")
+    output_text: str | None = Field(description="What was answered. Null if there is no answer.")
+    results: list[ComparedResult] = Field(description="What each criterion said.")
+    error: ComparedError | None = Field(description="Why there is no result. Null if there is one.")
+
+
+class ComparedItem(OpenObject):
+    """Show an item as it came out in both runs."""
+
+    change: Change = Field(description="What happened to it.")
+    baseline: list[ComparedSample] = Field(description="Its samples in the baseline; none if it is new.")
+    candidate: list[ComparedSample] = Field(description="Its samples in the run; none if it is missing.")
+    item: JsonObject | None = Field(description="The item as the run has it, or else the baseline.")
+
+
+class ComparedItemList(OpenObject):
+    """Show a page of compared items."""
+
+    object: Literal["list"] = Field(description="Always `list`.")
+    data: list[ComparedItem] = Field(description="The items.")
+    total: int | None = Field(description="How many there are in all. Null where texts are searched.")
+    next: str | None = Field(description="What to send as `after` for the next page. Null on the last one.")
+    has_more: bool = Field(description="Whether another page follows.")
+    cut: bool = Field(description="Whether the search ended early: the next page goes on with it.")

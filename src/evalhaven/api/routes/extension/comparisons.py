@@ -1,21 +1,31 @@
 """`/api/compare`, and the pin of a run: how runs differ from a baseline."""
 
-from typing import Annotated
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Response
+from starlette.responses import StreamingResponse
 
+from evalhaven.api.lists import DEFAULT_LIMIT, MAX_LIMIT, Limit
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.requests import PathRunId
-from evalhaven.api.services import ScopeOf, ServicesOf
+from evalhaven.api.services import ScopeOf, Services, ServicesOf
+from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.pins import pin_run, unpin_runs
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run_by_id
-from evalhaven.wire.comparisons import Comparison, PinnedRun
+from evalhaven.wire.comparisons import ComparedItemList, Comparison, PinnedRun
+
+if TYPE_CHECKING:
+    from evalhaven.reports.compared_items import ItemPage
+    from evalhaven.reports.comparison import PairedRuns
 
 router = APIRouter(prefix="/api", tags=["Reports"])
 
 _MOST_RUNS = 20
+_EXPORTED_AT_ONCE = 500
 
 Runs = Annotated[list[str], Query(description="The run to compare; may be repeated, or hold ids with commas between.")]
 Base = Annotated[
@@ -30,6 +40,26 @@ Margin = Annotated[
     float | None, Query(ge=0, le=1, description="How much worse a run may be, as a rate: 0.02 is two points.")
 ]
 Cluster = Annotated[str | None, Query(description="Field whose values make groups of items that are not independent.")]
+
+
+OneRun = Annotated[str, Query(description="The run to compare.")]
+ChangeOf = Annotated[
+    list[str] | None,
+    Query(
+        description="What happened to an item: `fixed`, `regressed`, `passed`, `failed`, `errored`, `missing` or "
+        "`new`; may be repeated."
+    ),
+]
+CriterionOf = Annotated[
+    str | None, Query(description="The criterion that is meant by changes and scores. Without it, all together.")
+]
+LeastChange = Annotated[float | None, Query(description="Lowest difference of the scores, run less baseline.")]
+MostChange = Annotated[float | None, Query(description="Highest difference of the scores, run less baseline.")]
+LeastScore = Annotated[float | None, Query(description="Lowest score in the run.")]
+MostScore = Annotated[float | None, Query(description="Highest score in the run.")]
+Group = Annotated[str | None, Query(description="A field and its value, such as `topic:billing`.")]
+SearchedText = Annotated[str | None, Query(description="What the item or an answer contains, whatever the case.")]
+AfterItem = Annotated[int | None, Query(ge=0, description="`next` of the page before.")]
 
 
 @router.get("/compare", operation_id="compareRuns", response_model=Comparison, response_description="The comparison.")
@@ -75,6 +105,141 @@ async def compare_runs(
         return json_response(comparison.model_dump_json())
 
     return await services.database.fetch(read)
+
+
+@router.get(
+    "/compare/items",
+    operation_id="listComparedItems",
+    response_model=ComparedItemList,
+    response_description="A page of items.",
+)
+async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the query
+    services: ServicesOf,
+    scope: ScopeOf,
+    run: OneRun,
+    *,
+    base: Base = None,
+    key: Key = None,
+    change: ChangeOf = None,
+    criterion: CriterionOf = None,
+    least_change: LeastChange = None,
+    most_change: MostChange = None,
+    least_score: LeastScore = None,
+    most_score: MostScore = None,
+    group: Group = None,
+    text: SearchedText = None,
+    after: AfterItem = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """List the items of a comparison, those without a partner included."""
+    from evalhaven.reports.compared_items import ItemFilter, read_page  # noqa: PLC0415 - loads numpy
+
+    wanted = ItemFilter(
+        tuple(change or ()),
+        criterion,
+        least_change,
+        most_change,
+        least_score,
+        most_score,
+        _group_of(group),
+        text or None,
+    )
+
+    async def read(tx: ReadTransaction) -> Response:
+        pair = await _pair(services, tx, scope, (run, base), key, wanted.group)
+        page = await read_page(tx, pair, wanted, after or 0, min(limit, MAX_LIMIT))
+        rest = {
+            "total": page.total,
+            "next": None if page.next is None else str(page.next),
+            "has_more": page.next is not None,
+            "cut": page.was_cut,
+        }
+        return json_response(f'{{"object":"list","data":[{",".join(page.texts)}],{jsontext.render(rest)[1:]}')
+
+    return await services.database.fetch(read)
+
+
+@router.get(
+    "/compare/export",
+    operation_id="exportComparedItems",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "An item a line.",
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def export_compared_items(  # noqa: PLR0913 - one for each parameter of the query
+    services: ServicesOf,
+    scope: ScopeOf,
+    run: OneRun,
+    *,
+    base: Base = None,
+    key: Key = None,
+    change: ChangeOf = None,
+    criterion: CriterionOf = None,
+    group: Group = None,
+) -> Response:
+    """Export the items of a comparison as lines of JSON, each as in a page of them."""
+    from evalhaven.reports.compared_items import ItemFilter, read_page  # noqa: PLC0415 - loads numpy
+
+    wanted = ItemFilter(tuple(change or ()), criterion, group=_group_of(group))
+
+    async def read(start: int) -> "ItemPage":
+        async def read_part(tx: ReadTransaction) -> "ItemPage":
+            pair = await _pair(services, tx, scope, (run, base), key, wanted.group)
+            return await read_page(tx, pair, wanted, start, _EXPORTED_AT_ONCE)
+
+        return await services.database.fetch(read_part)
+
+    # What is wrong is told before anything is sent.
+    first = await read(0)
+
+    async def lines() -> AsyncGenerator[bytes]:
+        page = first
+        while True:
+            yield "".join(f"{text}\n" for text in page.texts).encode()
+            if page.next is None:
+                return
+            page = await read(page.next)
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+async def _pair(
+    services: Services,
+    tx: ReadTransaction,
+    scope: ProjectScope,
+    runs: tuple[str, str | None],
+    key: Sequence[str] | None,
+    group: tuple[str, str] | None,
+) -> "PairedRuns":
+    from evalhaven.reports.comparing import HowToPair  # noqa: PLC0415 - loads numpy
+
+    run, base = runs
+    how = HowToPair(tuple(key or ()), group=None if group is None else group[0])
+    comparer = services.comparer()
+    if base is None:
+        base, _ = await comparer.find_baseline(tx, scope, run, HowToPair(how.fields))
+    if base is None:
+        raise InvalidRequestError(
+            "There is no run to compare with: name one as 'base'.", param="base", code="no_baseline"
+        )
+    return await comparer.pair(tx, scope, base, run, how)
+
+
+def _group_of(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise InvalidRequestError(
+            "'group' must be a field and its value with a colon between, such as topic:billing.",
+            param="group",
+            code="invalid_value",
+        )
+    return name, value
 
 
 @router.post(
