@@ -36,6 +36,7 @@ class Client:
         command: Returns what starts the program and which variables it needs, from the server's URL and a directory
             of its own; skips the test where the client is not installed.
         problems: Where its own models disagree with what the server, as the hosted API, sends.
+        sends_parts: Whether it knows uploads.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Client:
     bad_request: str
     command: Command
     problems: frozenset[str] = frozenset()
+    sends_parts: bool = True
 
     def play(self, url: str, directory: Path, given: dict[str, Any]) -> dict[str, Any]:
         """Do the scenario and return what the client saw."""
@@ -106,7 +108,7 @@ def _needed(path: Path) -> Path:
 
 _ERRORS = ("NotFoundError", "BadRequestError")
 # The SDK takes this purpose for an upload, but its model of a file's record lacks it.
-_NO_PURPOSE = frozenset({"FileObject.purpose: literal_error"})
+_NO_PURPOSE = frozenset({"FileObject.purpose: literal_error", "Upload.file.purpose: literal_error"})
 # A key of the API's first weeks, which the hosted API soon left out.
 _FIRST_WEEKS = frozenset(
     f"Eval{operation}Response.share_with_openai: missing" for operation in ("Create", "Retrieve", "Update")
@@ -119,6 +121,6 @@ CLIENTS = [
     Client("azure-1.72.0", "1.72.0", *_ERRORS, _python("1.72.0", "azure"), _NO_PURPOSE | _FIRST_WEEKS),
     Client("azure-newest", "3.", *_ERRORS, _python("", "azure"), _NO_PURPOSE),
     Client("npm", "7.", *_ERRORS, _node),
-    Client("perl", "", "Not Found", "Bad Request", _perl),
-    Client("ruby", "", "Net::HTTPNotFound", "Net::HTTPBadRequest", _ruby),
+    Client("perl", "", "Not Found", "Bad Request", _perl, sends_parts=False),
+    Client("ruby", "", "Net::HTTPNotFound", "Net::HTTPBadRequest", _ruby, sends_parts=False),
 ]

@@ -94,6 +94,18 @@ def test_a_file_is_uploaded_and_downloaded(seen: Seen) -> None:
     assert seen["file_content"] == FILE["content"]
 
 
+def test_a_file_is_sent_in_parts(played: tuple[Client, Seen]) -> None:
+    client, seen = played
+    assert ("upload" in seen) == client.sends_parts
+    if client.sends_parts:
+        upload, part, canceled = seen["upload"], seen["part"], seen["canceled_upload"]
+        assert (upload["object"], upload["status"], upload["filename"]) == ("upload", "completed", FILE["name"])
+        assert upload["file"]["bytes"] == upload["bytes"] == len(FILE["content"].encode())
+        assert seen["upload_content"] == FILE["content"]
+        assert (part["object"], part["upload_id"]) == ("upload.part", canceled["id"])
+        assert (canceled["object"], canceled["status"]) == ("upload", "cancelled")
+
+
 @pytest.mark.parametrize("name", ["inline", "file"])
 def test_a_run_is_polled_to_its_end(seen: Seen, name: str) -> None:
     started, ended = seen[f"started_{name}"], seen[f"ended_{name}"]

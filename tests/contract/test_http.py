@@ -158,6 +158,10 @@ def test_aliases_write_too(http: httpx2.Client) -> None:
     canceled = http.post(f"/openai/v1/evals/{made.json()['id']}/runs/{run.json()['id']}/cancel")
     assert canceled.status_code == 200
     assert http.delete(f"/openai/evals/{made.json()['id']}").status_code == 200
+    body = {"bytes": 1, "filename": "f", "mime_type": "text/plain", "purpose": "evals"}
+    announced = http.post("/openai/uploads?api-version=preview", json=body)
+    assert announced.status_code == 200
+    assert http.post(f"/openai/v1/uploads/{announced.json()['id']}/cancel").status_code == 200
 
 
 def test_the_sdks_headers_of_every_kind_are_accepted(server: Server, http: httpx2.Client) -> None:

@@ -20,6 +20,15 @@ _PATH, _METHOD, _OPERATION = (
 )
 
 
+# Published, but not in the documents at hand: as OpenAI's SDKs send them.
+UPLOADS = {
+    ("/uploads", "post"): "createUpload",
+    ("/uploads/{upload_id}/parts", "post"): "addUploadPart",
+    ("/uploads/{upload_id}/complete", "post"): "completeUpload",
+    ("/uploads/{upload_id}/cancel", "post"): "cancelUpload",
+}
+
+
 def published_operations(path: Path) -> dict[tuple[str, str], str]:
     """Return path and method to operationId of a published document; PyYAML is not needed for three kinds of line."""
     found: dict[tuple[str, str], str] = {}
@@ -45,7 +54,7 @@ def _operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any
 
 def test_operations_have_the_published_ids(document: dict[str, Any], shared_dir: Path) -> None:
     published = published_operations(shared_dir / "spec/openapi/evals-graders-files.yaml")
-    published |= published_operations(shared_dir / "spec/openapi/neighbours.yaml")
+    published |= published_operations(shared_dir / "spec/openapi/neighbours.yaml") | UPLOADS
     ours = {key: operation["operationId"] for key, operation in _operations(document).items()}
     expected = {key: name for key, name in published.items() if key[0].startswith(("/evals", "/files"))}
     expected |= {key: name for key, name in published.items() if name in {"listModels", "retrieveModel"}}
@@ -67,7 +76,7 @@ def test_operations_take_the_published_parameters(document: dict[str, Any], shar
 
 def test_aliases_and_pages_are_left_out(document: dict[str, Any]) -> None:
     assert all(path.startswith(("/v1/", "/api/")) for path in document["paths"])
-    assert not [path for path in document["paths"] if path.endswith("/cancel")]
+    assert not [path for path in document["paths"] if path.startswith("/v1/evals/") and path.endswith("/cancel")]
 
 
 def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:

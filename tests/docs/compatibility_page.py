@@ -119,6 +119,12 @@ def _endpoints(found: Comparison, deviations: list[Deviation]) -> Iterator[str]:
         own = [each for each in found.differences if each.startswith(f"{name} ") and not _is_status(each, deviations)]
         links = dict.fromkeys(_link(each, deviations) for each in own)
         yield f"| `{request}` | `{name}` | {status} | {'; '.join(links) or 'same'} |"
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if f"{method.upper()} {path}" not in found.operations:
+                name, status = operation["operationId"], next(iter(operation["responses"]))
+                link = _link(f"{name}: operation added", deviations)
+                yield f"| `{method.upper()} {path}` | `{name}` | {status} | {link} |"
     missing = [f"`{request}`" for request, (_, is_served) in found.operations.items() if not is_served]
     yield ""
     yield f"<details><summary>Not served: {len(missing)} published operations</summary>"

@@ -38,7 +38,7 @@ class Operation:
     @property
     def destroys(self) -> bool:
         """Whether one request changes its object for good, so that each needs an object of its own."""
-        return self.method == "DELETE" or self.id == "cancelEvalRun"
+        return self.method == "DELETE" or self.id == "cancelEvalRun" or "upload_id" in self.path
 
     @property
     def downloads(self) -> bool:

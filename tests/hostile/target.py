@@ -49,7 +49,7 @@ class Target:
     def ids(self, operation: Operation) -> dict[str, str]:
         """Return path parameters that name existing objects, made for the purpose where the operation destroys."""
         known = {"eval_id": self.eval_id, "run_id": self.run_id, "output_item_id": self.item_id}
-        known |= {"file_id": self.file_id, "model": "m"}
+        known |= {"file_id": self.file_id, "model": "m", "upload_id": ""}
         assert set(operation.path) <= known.keys(), f"{operation.id}: name an object for each of {operation.path}"
         if operation.destroys and operation.path:
             last = operation.path[-1]
@@ -57,15 +57,20 @@ class Target:
                 "eval_id": lambda: self._made("/v1/evals", eval_body()),
                 "run_id": lambda: self._new_run(self.eval_id),
                 "file_id": lambda: self.upload(b"{}"),
+                "upload_id": lambda: self._new_upload(0 if operation.id == "completeUpload" else 1000),
             }
             known[last] = makers[last]()
-            self._state = None
+            # Uploads are in no list.
+            if last != "upload_id":
+                self._state = None
         return {name: known[name] for name in operation.path}
 
     def body(self, operation: Operation, number: int = 0) -> tuple[bytes, Headers]:
         """Return a valid body of an operation with the header that declares it."""
         if operation.body is None:
             return b"", []
+        if operation.id == "addUploadPart":
+            return form(part(b'form-data; name="data"; filename="part"', b"x")), [(b"content-type", FORM_TYPE)]
         if operation.body == FORM:
             return form(file_part(), PURPOSE), [(b"content-type", FORM_TYPE)]
         assert operation.id in BODIES, f"{operation.id} has no valid body in tests/hostile/valid.py"
@@ -123,6 +128,10 @@ class Target:
             assert len(received) == answer.json()["bytes"]
             assert content is None or received == content
             self._settle(path, answer)
+        elif operation.id == "completeUpload":
+            path = f"/v1/files/{answer.json()['file']['id']}"
+            assert self._client.get(path).json() == answer.json()["file"]
+            self._remove(path)
         elif operation.id == "createEvalRun":
             self._settle_run(answer.json())
         elif operation.id == "updateEval":
@@ -178,6 +187,12 @@ class Target:
 
     def _new_run(self, eval_id: str) -> str:
         return self._made(f"/v1/evals/{eval_id}/runs", {"data_source": inline_source(_ROWS)})
+
+    def _new_upload(self, size_bytes: int) -> str:
+        body = {**BODIES["createUpload"][0], "bytes": size_bytes}
+        answer = self._client.post("/v1/uploads", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
 
     def _settle_run(self, made: dict[str, Any]) -> None:
         path = f"/v1/evals/{made['eval_id']}/runs/{made['id']}"

@@ -97,6 +97,17 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "createEval": EVALS,
     "updateEval": [{"name": "renamed", "metadata": {"k": "v"}}, {"metadata": None}],
     "createEvalRun": RUNS,
+    "createUpload": [
+        {"bytes": 3, "filename": "f", "mime_type": "text/plain", "purpose": "evals"},
+        {
+            "bytes": 0,
+            "filename": "größe.jsonl",
+            "mime_type": "",
+            "purpose": "user_data",
+            "expires_after": {"anchor": "created_at", "seconds": 3600},
+        },
+    ],
+    "completeUpload": [{"part_ids": [], "md5": "d41d8cd98f00b204e9800998ecf8427e"}, {"part_ids": []}],
     "runGrader": [
         {"grader": {**grader, "name": "n"}, "model_sample": "x", "item": {"a": "x", "b": "y"}} for grader in CRITERIA
     ],

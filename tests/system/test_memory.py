@@ -17,6 +17,7 @@ from tests.system.inside import executor_of, peak_memory_mb
 
 _ROW_CHARS = 20_000
 _INLINE_BYTES = 60_000_000 if IS_SOAK else 20_000_000
+_PART_BYTES = 20_000_000 // 256 * 256
 _MOST_MB = 200
 _MOST_WITH_INLINE_MB = 250  # the mapped body counts as resident
 _FULL_TIMEOUT_S = 1800
@@ -55,6 +56,29 @@ def test_a_run_over_a_large_file_keeps_both_processes_small(
     say(f"peak MB: server {peaks[0]:.0f} (idle {idle[0]:.0f}), executor {peaks[1]:.0f} (idle {idle[1]:.0f})")
     assert executor.is_running()
     assert max(peaks) < _MOST_MB
+
+
+@ON_SQLITE_ONLY
+@pytest.mark.proof
+@pytest.mark.timeout(_FULL_TIMEOUT_S)
+def test_the_parts_of_a_file_are_put_together_as_a_stream(server: Server, client: Client, say: Say) -> None:
+    idle = peak_memory_mb(server.process.pid)
+    part = bytes(range(256)) * (_PART_BYTES // 256)
+    count = max(SIZES.file_bytes // _PART_BYTES, 2)
+    body = {"bytes": count * _PART_BYTES, "filename": "f", "mime_type": "text/plain", "purpose": "evals"}
+    path = f"/v1/uploads/{client.post('/v1/uploads', json=body).json()['id']}"
+    part_ids = [client.post(f"{path}/parts", files={"data": ("part", part)}).json()["id"] for _ in range(count)]
+    checksum = hashlib.md5(usedforsecurity=False)
+    for _ in range(count):
+        checksum.update(part)
+    started = time.monotonic()
+    done = client.post(f"{path}/complete", json={"part_ids": part_ids, "md5": checksum.hexdigest()}).json()
+    took_s = time.monotonic() - started
+    assert done["file"]["bytes"] == count * _PART_BYTES
+    peak = peak_memory_mb(server.process.pid)
+    say(f"{count * _PART_BYTES / 1e6:,.0f} MB in {count} parts put together in {took_s:.1f} s")
+    say(f"peak MB: server {peak:.0f} (idle {idle:.0f})")
+    assert peak < _MOST_MB
 
 
 @ON_SQLITE_ONLY

@@ -13,7 +13,7 @@ from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages
 from evalhaven.api.routes.extension import comparisons, gates, imports, reports, reruns, server
 from evalhaven.api.routes.extension import runs as runs_by_id
-from evalhaven.api.routes.v1 import evals, files, graders, models, output_items, runs
+from evalhaven.api.routes.v1 import evals, files, graders, models, output_items, runs, uploads
 from evalhaven.api.services import Services
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -36,7 +36,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
         redoc_url=None,
     )
     application.state.services = services
-    for routes in (evals, runs, output_items, files, models, graders):
+    for routes in (evals, runs, output_items, files, uploads, models, graders):
         application.include_router(routes.router, prefix="/v1")
     application.include_router(imports.router)
     application.include_router(runs_by_id.router)

@@ -14,7 +14,7 @@ from evalhaven.api.errors import error_response
 from evalhaven.sampling.catalog import HOP_HEADER
 
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
-_ALIAS = re.compile(r"^/openai(?:/v1)?(?=/(?:evals|files|models|fine_tuning)(?:/|$))")
+_ALIAS = re.compile(r"^/openai(?:/v1)?(?=/(?:evals|files|uploads|models|fine_tuning)(?:/|$))")
 _SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key")
 _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
 

@@ -20,6 +20,7 @@ from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequ
 from evalhaven.wire.imports import ImportFileForm
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.runs import CreateEvalRunRequest
+from evalhaven.wire.uploads import CompleteUploadRequest, CreateUploadRequest
 
 EXTENSION_PATH = "/api/"
 """Prefix of every path that is not part of the contract."""
@@ -30,6 +31,8 @@ _BODIES: dict[str, type[BaseModel]] = {
     "createEvalRun": CreateEvalRunRequest,
     "runGrader": RunGraderRequest,
     "validateGrader": ValidateGraderRequest,
+    "createUpload": CreateUploadRequest,
+    "completeUpload": CompleteUploadRequest,
 }
 _EXTENSION_BODIES: dict[str, type[BaseModel]] = {"regradeRun": RegradeRunRequest, "retryRun": RetryRunRequest}
 _REF = "#/components/schemas/{model}"

@@ -37,8 +37,10 @@ class ReceivedForm:
     filename: str | None = None
 
 
-async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int) -> ReceivedForm:
-    """Receive a multipart form; the part named `file` is written to the blob.
+async def receive_form(
+    request: Request, writer: BlobWriter, max_file_bytes: int, field_name: str = "file"
+) -> ReceivedForm:
+    """Receive a multipart form; the part with this name is written to the blob.
 
     Raises:
         InvalidRequestError: The body is not a well-formed multipart form.
@@ -48,9 +50,9 @@ async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise InvalidRequestError(
-            "Send the file as multipart/form-data with the parts 'file' and 'purpose'.", param="file"
+            f"Send multipart/form-data, in which the part '{field_name}' holds the content.", param=field_name
         )
-    receiver = _FormReceiver(writer, max_file_bytes)
+    receiver = _FormReceiver(writer, max_file_bytes, field_name)
     try:
         parser = MultipartParser(boundary, receiver.callbacks())  # pyright: ignore[reportArgumentType]
         async for block in body_blocks(request, max_file_bytes + _FORM_OVERHEAD_BYTES):
@@ -67,11 +69,12 @@ async def receive_form(request: Request, writer: BlobWriter, max_file_bytes: int
 class _FormReceiver:
     """Takes the parser's callbacks."""
 
-    def __init__(self, writer: BlobWriter, max_file_bytes: int) -> None:
+    def __init__(self, writer: BlobWriter, max_file_bytes: int, field_name: str) -> None:
         self.form = ReceivedForm()
         self.is_complete = False
         self._writer = writer
         self._max_file_bytes = max_file_bytes
+        self._field_name = field_name
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._headers: dict[bytes, bytes] = {}
@@ -112,14 +115,16 @@ class _FormReceiver:
     def _end_headers(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        if self._name == "file":
+        if self._name == self._field_name:
             if self.form.filename is not None:
-                raise InvalidRequestError("The form holds more than one part named 'file'.", param="file")
+                raise InvalidRequestError(
+                    f"The form holds more than one part named '{self._field_name}'.", param=self._field_name
+                )
             coding = self._headers.get(b"content-transfer-encoding", b"").decode("latin-1")
             refuse_codings("Content-Transfer-Encoding", [coding], _PART_CODINGS)
             self._is_file = True
             sent = _sent_name(self._headers.get(b"content-disposition", b""), options.get(b"filename", b""))
-            self.form.filename = _last_part(sent) or "upload"
+            self.form.filename = plain_filename(sent)
 
     def _add_block(self, block: bytes, start: int, end: int) -> None:
         if self._is_file:
@@ -160,9 +165,9 @@ def _sent_name(disposition: bytes, plain: bytes) -> str:
     return plain.decode("utf-8", "replace")
 
 
-def _last_part(sent: str) -> str:
+def plain_filename(sent: str) -> str:
     """Return a name without directories, which some programs send along and which mean nothing here."""
-    if _ENCODED_WORD.fullmatch(sent.encode()):
+    if _ENCODED_WORD.fullmatch(sent.encode(errors="replace")):
         return sent  # not an encoded word after all, and the slashes of base64 divide nothing
     name = re.split(r"[/\\]", _CONTROL.sub("", sent).rstrip("/\\"))[-1]
-    return "" if name in (".", "..") else name
+    return "upload" if name in ("", ".", "..") else name

@@ -3,7 +3,8 @@
 EvalhavenError
 ├── NotFoundError            no object has this id (wire: 404)
 ├── InvalidRequestError      what was sent cannot be accepted (400)
-│   └── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
+│   ├── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
+│   └── UploadEndedError     an upload is completed, canceled or expired (400)
 ├── UnansweredError          a part of the server does not answer, for now (503)
 ├── DamagedFileError         a stored file's length has changed (500, or a failed run)
 ├── RequestTooLargeError     a body, file or row over its limit (413)
@@ -41,6 +42,17 @@ class InvalidRowsError(InvalidRequestError):
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message, param=param, code="invalid_data_source")
+
+
+class UploadEndedError(InvalidRequestError):
+    """An upload takes nothing any more."""
+
+    def __init__(self, upload_id: str, status: str) -> None:
+        super().__init__(
+            f"Upload {upload_id!r} is {status} and takes nothing any more; create another one (POST /v1/uploads).",
+            param="upload_id",
+            code="upload_ended",
+        )
 
 
 def not_json(error: ValueError) -> InvalidRequestError:

@@ -16,6 +16,8 @@ EvalId = NewType("EvalId", str)
 RunId = NewType("RunId", str)
 OutputItemId = NewType("OutputItemId", str)
 FileId = NewType("FileId", str)
+UploadId = NewType("UploadId", str)
+PartId = NewType("PartId", str)
 
 EVAL_PREFIXES = ("eval_", "egroup_")
 RUN_PREFIXES = ("evalrun_", "erun_")
@@ -76,6 +78,14 @@ class IdFactory:
             number, rest = divmod(number, 62)
             digits.append(_BASE62[rest])
         return FileId("file-" + "".join(reversed(digits)))
+
+    def new_upload_id(self) -> UploadId:
+        """Return `upload_` and 32 hex digits."""
+        return UploadId(f"upload_{self._next_hex()}")
+
+    def new_part_id(self) -> PartId:
+        """Return `part_` and 32 hex digits."""
+        return PartId(f"part_{self._next_hex()}")
 
     def new_request_id(self) -> str:
         """Return `req_` and 32 hex digits, by which a user and the log name a request."""

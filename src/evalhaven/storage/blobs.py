@@ -1,4 +1,4 @@
-"""Blobs: bytes too large for a row, kept for each project by the public id of the file or run that owns them.
+"""Blobs: bytes too large for a row, kept for each project by the public id of the file, part or run that owns them.
 
 Code that uses blobs knows only this module. Blobs are read as streams, from any offset, and written as a stream
 that is named once it is complete. There is no path and no mapping, so they need not be on this machine's disk.

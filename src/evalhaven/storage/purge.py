@@ -20,6 +20,7 @@ from evalhaven.storage.tables import (
     run_column_heads,
     run_columns,
     runs,
+    upload_parts,
 )
 
 
@@ -142,11 +143,13 @@ async def finish_file_purge(tx: AsyncConnection, scope: ProjectScope, key: int, 
 
 
 async def list_owned_blobs(tx: AsyncConnection, scope: ProjectScope, names: Sequence[str]) -> set[str]:
-    """Return which of these blobs of a project one of its files or runs still needs."""
+    """Return which of these blobs of a project one of its files, runs or parts of uploads still needs."""
     owners = [
         select(table.c.public_id).where(
             table.c.public_id.in_(names), table.c.project_id == scope.project_id, table.c.purged_at.is_(None)
         )
         for table in (files, runs)
     ]
+    of_parts = and_(upload_parts.c.public_id.in_(names), upload_parts.c.project_id == scope.project_id)
+    owners.append(select(upload_parts.c.public_id).where(of_parts))
     return set((await tx.execute(union(*owners))).scalars())

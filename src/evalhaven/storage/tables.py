@@ -121,6 +121,43 @@ Index(None, files.c.project_id, files.c.created_at, files.c.public_id)
 _index_where("ix_files_expiring", files.c.expires_at, "expires_at IS NOT NULL AND deleted_at IS NULL")
 _index_where("ix_files_to_purge", files.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
 
+# Files that are sent in parts.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
+    Column("public_id", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("purged_at", BigInteger),  # when the last of its parts was removed
+    Column("status", Text, nullable=False),
+    Column("filename", JsonText, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("file_expires_after", BigInteger),
+    Column("file_id", Id),
+    Column("request_hash", LargeBinary),
+    UniqueConstraint("project_id", "public_id"),
+)
+_index_where("ix_uploads_expiring", uploads.c.expires_at, "ended_at IS NULL")
+_index_where("ix_uploads_to_purge", uploads.c.key, "ended_at IS NOT NULL AND purged_at IS NULL")
+_index_where("ix_uploads_to_forget", uploads.c.purged_at, "purged_at IS NOT NULL")
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("project_id", Key, nullable=False),
+    Column("upload_key", Key, ForeignKey("uploads.key"), nullable=False),
+    Column("public_id", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "public_id"),
+)
+Index(None, upload_parts.c.upload_key)
+
 runs = Table(
     "runs",
     metadata,

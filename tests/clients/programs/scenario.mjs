@@ -1,4 +1,5 @@
 // The scenario with OpenAI's npm SDK: `node scenario.mjs PACKAGE_DIRECTORY URL`, facts on stdin, what was seen on stdout.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,7 +9,7 @@ const { default: OpenAI, toFile } = await import(pathToFileURL(join(directory, '
 const { version } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
 const given = JSON.parse(readFileSync(0, 'utf8'));
 const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'any' });
-const { evals, files } = client;
+const { evals, files, uploads } = client;
 const seen = { version, problems: [] };
 
 const pause = (milliseconds) => new Promise((wake) => setTimeout(wake, milliseconds));
@@ -43,6 +44,22 @@ seen.listed = await collect(evals.list(query), (each) => each.id);
 const file = await toFile(Buffer.from(given.file.content), given.file.name);
 seen.file = await files.create({ file, purpose: 'evals' });
 seen.file_content = await (await files.content(seen.file.id)).text();
+
+const content = Buffer.from(given.file.content);
+const announced = { filename: given.file.name, mime_type: 'application/jsonl', purpose: 'evals' };
+const upload = await uploads.create({ ...announced, bytes: content.length });
+const partIds = [];
+const partSize = Math.ceil(content.length / 3);
+for (let start = 0; start < content.length; start += partSize) {
+  const data = await toFile(content.subarray(start, start + partSize), 'part');
+  partIds.push((await uploads.parts.create(upload.id, { data })).id);
+}
+const md5 = createHash('md5').update(content).digest('hex');
+seen.upload = await uploads.complete(upload.id, { part_ids: partIds, md5 });
+seen.upload_content = await (await files.content(seen.upload.file.id)).text();
+const dropped = await uploads.create({ ...announced, bytes: 1 });
+seen.part = await uploads.parts.create(dropped.id, { data: await toFile(Buffer.from('x'), 'part') });
+seen.canceled_upload = await uploads.cancel(dropped.id);
 
 const sources = {
   inline: { type: 'jsonl', source: { type: 'file_content', content: given.rows } },

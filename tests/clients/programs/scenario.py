@@ -37,6 +37,7 @@ class Scenario:
         """Do the scenario; return what the client saw."""
         eval_id = self.handle_evals()
         file_id = self.handle_files()
+        self.send_parts()
         inline: Any = {"type": "jsonl", "source": {"type": "file_content", "content": self.given["rows"]}}
         ended = self.run_to_end(eval_id, "inline", inline)
         self.run_to_end(eval_id, "file", jsonl_file(file_id))
@@ -64,6 +65,17 @@ class Scenario:
         self.seen["file"] = self.show(uploaded)
         self.seen["file_content"] = self.client.files.content(uploaded.id).text
         return uploaded.id
+
+    def send_parts(self) -> None:
+        name, content = self.given["file"]["name"], self.given["file"]["content"].encode()
+        uploads: Any = self.client.uploads
+        chunked = {"file": content, "filename": name, "bytes": len(content), "part_size": len(content) // 3}
+        done = uploads.upload_file_chunked(**chunked, mime_type="application/jsonl", purpose="evals")
+        self.seen["upload"] = self.show(done)
+        self.seen["upload_content"] = self.client.files.content(done.file.id).text
+        dropped = uploads.create(bytes=1, filename=name, mime_type="application/jsonl", purpose="evals")
+        self.seen["part"] = self.show(uploads.parts.create(dropped.id, data=b"x"))
+        self.seen["canceled_upload"] = self.show(uploads.cancel(dropped.id))
 
     def run_to_end(self, eval_id: str, name: str, source: Any) -> str:
         runs = self.client.evals.runs

@@ -21,6 +21,7 @@ from evalhaven.domain.errors import (
     RequestTooLargeError,
     UnansweredError,
     UnreadableEncodingError,
+    UploadEndedError,
 )
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.sampling.catalog import UnknownModelError
@@ -54,6 +55,7 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (InvalidRequestError("No.", param="name", code="x"), 400, "name", "x"),
     (InvalidRowsError("No.", param="data_source"), 400, "data_source", "invalid_data_source"),
     (UnknownModelError("No.", param="model", code="model_not_found"), 400, "model", "model_not_found"),
+    (UploadEndedError("upload_1", "expired"), 400, "upload_id", "upload_ended"),
     (RequestTooLargeError("No.", code="request_too_large"), 413, None, "request_too_large"),
     (UnreadableEncodingError("No.", param="Content-Encoding"), 415, "Content-Encoding", None),
     (RequestError("No.", "testing_criteria[0].name"), 400, "testing_criteria[0].name", "invalid_value"),

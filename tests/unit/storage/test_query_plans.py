@@ -23,6 +23,14 @@ from evalhaven.storage.output_items import get_output_item, list_output_items, l
 from evalhaven.storage.purge import find_deleted_file, find_deleted_run, list_owned_blobs, purge_output_items
 from evalhaven.storage.runs import get_run, get_run_by_id, list_active_runs, list_runs, lock_active_runs
 from evalhaven.storage.tables import evals
+from evalhaven.storage.uploads import (
+    expire_uploads,
+    find_ended_upload,
+    forget_uploads,
+    get_upload,
+    list_parts,
+    measure_parts,
+)
 
 Query = Callable[[AsyncConnection], Awaitable[Any]]
 PAGE = PageRequest(20, "desc")
@@ -58,13 +66,26 @@ QUERIES: dict[str, Query] = {
     "evals of runs": lambda tx: list_eval_ids_of_runs(tx, DEFAULT_PROJECT, ["evalrun_1"]),
     "counts of imported runs": lambda tx: list_imported_counts(tx, DEFAULT_PROJECT, ["evalrun_1"]),
     "owners of blobs": lambda tx: list_owned_blobs(tx, DEFAULT_PROJECT, ["file-1", "evalrun_1"]),
+    "an upload": lambda tx: get_upload(tx, DEFAULT_PROJECT, "upload_1"),
+    "parts of an upload": lambda tx: list_parts(tx, DEFAULT_PROJECT, 1),
+    "size of an upload's parts": lambda tx: measure_parts(tx, DEFAULT_PROJECT, 1),
+    "expiry of uploads": lambda tx: expire_uploads(tx, EngineScope(), 0),
+    "an ended upload": lambda tx: find_ended_upload(tx, EngineScope()),
+    "old uploads": lambda tx: forget_uploads(tx, EngineScope(), 0),
     "due deliveries": lambda tx: list_due_deliveries(tx, EngineScope(), 0, 100),
     "deliveries of a subscriber": lambda tx: list_deliveries(tx, DEFAULT_PROJECT, 1, 100, 5),
     "old events": lambda tx: forget_events(tx, EngineScope(), 0),
     "pending chunks": lambda tx: list_pending_chunks(tx, DEFAULT_PROJECT, 1, -1, 2),
 }
 # Indexes that hold only the few rows in question may be read whole.
-SMALL = ("ix_runs_active", "ix_runs_to_purge", "ix_files_to_purge", "ix_files_expiring", "ix_deliveries_due")
+SMALL = (
+    "ix_runs_active",
+    "ix_runs_to_purge",
+    "ix_files_to_purge",
+    "ix_files_expiring",
+    "ix_uploads_to_purge",
+    "ix_deliveries_due",
+)
 
 
 async def executed_by(tx: AsyncConnection, query: Query) -> list[tuple[str, Any]]:

@@ -26,6 +26,13 @@ from evalhaven.storage.purge import (
     purge_output_items,
 )
 from evalhaven.storage.sample_cache import forget_samples
+from evalhaven.storage.uploads import (
+    expire_uploads,
+    find_ended_upload,
+    finish_upload_purge,
+    forget_uploads,
+    list_parts,
+)
 
 _LARGEST_BATCH = 256  # items deleted in one transaction
 _LONGEST_BATCH_S = 0.05
@@ -35,7 +42,7 @@ _SHOWN_UNKNOWN = 10
 
 
 class Purger:
-    """Works through deleted runs, evals and files in short transactions; after a kill it resumes."""
+    """Works through deleted runs, evals and files and ended uploads in short transactions; after a kill it resumes."""
 
     def __init__(self, database: Database, blobs: BlobStore, clock: Clock, patience: Patience) -> None:
         self._database = database
@@ -62,6 +69,8 @@ class Purger:
         now = int(self._clock.now())
         async with self._database.write() as tx:
             await expire_files(tx, EngineScope(), now)
+            await expire_uploads(tx, EngineScope(), now)
+            await forget_uploads(tx, EngineScope(), now)
             await forget_keys(tx, EngineScope(), now)
             await forget_samples(tx, EngineScope(), now)
             await forget_grader_calls(tx, EngineScope(), now)
@@ -71,6 +80,7 @@ class Purger:
         async with self._database.write() as tx:
             await purge_evals(tx, EngineScope(), now)
         await self._purge_files()
+        await self._purge_uploads()
 
     async def _next_run(self) -> DeletedRun | None:
         async with self._database.read() as tx:
@@ -106,6 +116,20 @@ class Purger:
             async with self._database.write() as tx:
                 await finish_file_purge(tx, found.scope, found.key, int(self._clock.now()))
             self._log.info("file_purged", file_id=found.id)
+
+    async def _purge_uploads(self) -> None:
+        while True:
+            async with self._database.read() as tx:
+                found = await find_ended_upload(tx, EngineScope())
+                # Whoever stores a part finds the upload ended, so these are all.
+                parts = [] if found is None else await list_parts(tx, found.scope, found.key)
+            if found is None:
+                return
+            for part in parts:
+                self._blobs.delete(found.scope, part.id)
+            async with self._database.write() as tx:
+                await finish_upload_purge(tx, found.scope, found.key, int(self._clock.now()))
+            self._log.info("upload_purged", upload_id=found.id)
 
 
 async def sweep_blobs(database: Database, blobs: BlobStore) -> None:

@@ -47,7 +47,7 @@ async def gate_run(
 
     async def read(tx: ReadTransaction) -> Response:
         comparer = services.comparer()
-        chosen: "Chosen" = "none"
+        chosen: Chosen = "none"
         base: str | None = None
         if baseline in ("auto", "pinned"):
             base, chosen = await comparer.find_baseline(tx, scope, run_id, how)
