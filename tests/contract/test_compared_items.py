@@ -62,7 +62,7 @@ def test_every_item_is_shown_with_what_happened_to_it(http: httpx2.Client, runs:
         ({"most_score": 0}, [1]),
         ({"group": "topic:a"}, [0, 1]),
         ({"group": "topic:b", "change": ["passed", "new", "missing"]}, [2, 9, 3]),
-        ({"text": '"N":2'}, [2]),
+        ({"text": '"N": 2'}, [2]),
         ({"text": "nowhere to be found"}, []),
     ],
 )
@@ -99,10 +99,15 @@ def test_an_export_has_every_item_on_a_line(http: httpx2.Client, runs: dict[str,
         ({"criterion": "none such"}, "criterion"),
         ({"group": "topic"}, "group"),
         ({"group": "colour:red"}, "group"),
-        ({"base": "evalrun_00000000000000000000000000000000"}, "run_id"),
     ],
 )
 def test_what_does_not_exist_is_refused(
     http: httpx2.Client, runs: dict[str, str], query: dict[str, str], param: str
 ) -> None:
     assert refusal_of(http.get("/api/compare/items", params={**runs, **query}))["param"] == param
+
+
+def test_a_run_that_is_not_there_cannot_be_compared_with(http: httpx2.Client, runs: dict[str, str]) -> None:
+    answer = http.get("/api/compare/items", params={**runs, "base": "evalrun_00000000000000000000000000000000"})
+
+    assert answer.status_code == 404

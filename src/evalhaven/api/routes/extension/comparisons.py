@@ -1,7 +1,7 @@
 """`/api/compare`, and the pin of a run: how runs differ from a baseline."""
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from evalhaven.reports.comparison import PairedRuns
 
 router = APIRouter(prefix="/api", tags=["Reports"])
+
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {
+        "description": "The request cannot be accepted: `invalid_value`, `missing_required_parameter`, `no_baseline`, "
+        "`comparison_not_ready`."
+    }
+}
+_NOT_PINNED: dict[int | str, dict[str, Any]] = {400: {"description": "The run has not ended: `run_not_ended`."}}
 
 _MOST_RUNS = 20
 _EXPORTED_AT_ONCE = 500
@@ -62,7 +70,13 @@ SearchedText = Annotated[str | None, Query(description="What the item or an answ
 AfterItem = Annotated[int | None, Query(ge=0, description="`next` of the page before.")]
 
 
-@router.get("/compare", operation_id="compareRuns", response_model=Comparison, response_description="The comparison.")
+@router.get(
+    "/compare",
+    operation_id="compareRuns",
+    response_model=Comparison,
+    responses=_REFUSED,
+    response_description="The comparison.",
+)
 async def compare_runs(
     services: ServicesOf,
     scope: ScopeOf,
@@ -111,6 +125,7 @@ async def compare_runs(
     "/compare/items",
     operation_id="listComparedItems",
     response_model=ComparedItemList,
+    responses=_REFUSED,
     response_description="A page of items.",
 )
 async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the query
@@ -164,10 +179,11 @@ async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the 
     operation_id="exportComparedItems",
     response_class=Response,
     responses={
+        **_REFUSED,
         200: {
             "description": "An item a line.",
-            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
-        }
+            "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ComparedItem"}}},
+        },
     },
 )
 async def export_compared_items(  # noqa: PLR0913 - one for each parameter of the query
@@ -243,7 +259,11 @@ def _group_of(text: str | None) -> tuple[str, str] | None:
 
 
 @router.post(
-    "/runs/{run_id}/pin", operation_id="pinRun", response_model=PinnedRun, response_description="What is pinned now."
+    "/runs/{run_id}/pin",
+    operation_id="pinRun",
+    response_model=PinnedRun,
+    responses=_NOT_PINNED,
+    response_description="What is pinned now.",
 )
 async def pin(run_id: PathRunId, services: ServicesOf, scope: ScopeOf) -> Response:
     """Pin a run: later runs of its eval are compared with it unless another one is named."""

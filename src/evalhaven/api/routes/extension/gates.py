@@ -1,7 +1,7 @@
 """`/api/runs/{run_id}/gate`: whether a run passes."""
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api", tags=["Reports"])
 
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {
+        "description": "Nothing can be decided: `invalid_json`, `invalid_value`, `no_margin`, `no_baseline`, "
+        "`comparison_not_ready`."
+    }
+}
+
 BaselineOf = Annotated[
     str,
     Query(
@@ -33,6 +40,7 @@ BaselineOf = Annotated[
     "/runs/{run_id}/gate",
     operation_id="gateRun",
     response_model=GateResult,
+    responses=_REFUSED,
     response_description="What was decided.",
 )
 async def gate_run(

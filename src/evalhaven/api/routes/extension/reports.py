@@ -27,7 +27,13 @@ Criterion = Annotated[str | None, Query(description="Name of the criterion whose
 Reference = Annotated[str | None, Query(description="Field that holds the right labels.")]
 
 
-@router.get("/report", operation_id="getRunReport", response_model=RunReport, response_description="The report.")
+@router.get(
+    "/report",
+    operation_id="getRunReport",
+    response_model=RunReport,
+    responses={400: {"description": "The request cannot be accepted: `invalid_value`, `report_not_ready`."}},
+    response_description="The report.",
+)
 async def get_report(
     run_id: PathRunId,
     services: ServicesOf,
