@@ -16,9 +16,9 @@ from evalhaven.wire.contract import JsonObject
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.evals import CreateEvalRequest, UpdateEvalRequest
 from evalhaven.wire.files import FileExpirationAfter
+from evalhaven.wire.gates import GatePolicy
 from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
 from evalhaven.wire.imports import ImportFileForm
-from evalhaven.wire.gates import GatePolicy
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.runs import CreateEvalRunRequest
 from evalhaven.wire.uploads import CompleteUploadRequest, CreateUploadRequest
