@@ -52,6 +52,7 @@ class Sizes:
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
         grader_calls: Calls of a user's grader that crashes again and again.
+        releases: Simulated releases of each kind that the gate judges.
     """
 
     kill_items: int
@@ -88,6 +89,7 @@ class Sizes:
     generated_requests: int
     python_items: int
     grader_calls: int
+    releases: int
 
 
 REDUCED = Sizes(
@@ -125,6 +127,7 @@ REDUCED = Sizes(
     generated_requests=250,
     python_items=5_000,
     grader_calls=10_000,
+    releases=4_000,
 )
 
 FULL = Sizes(
@@ -162,6 +165,7 @@ FULL = Sizes(
     generated_requests=51_000,
     python_items=100_000,
     grader_calls=100_000,
+    releases=40_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

@@ -173,9 +173,10 @@ class Comparison:
             are not paired, of an item of each run. None if it is not known.
         visible: Smallest difference that these items show with 80 % power; None if not even the largest one.
         evidence: What all of it was computed from.
+        size: Effective number of items; `items` if they are independent.
+        is_clustered: Whether items may depend on each other, so that clusters decide whether there are enough.
         newcombe: Newcombe's paired interval, beside Tango's.
         exact: Both p-values of McNemar's test.
-        size: Effective number of items; `items` if they are independent.
     """
 
     method: Method
@@ -188,6 +189,7 @@ class Comparison:
     visible: float | None
     evidence: Evidence
     size: float
+    is_clustered: bool
     newcombe: Interval | None = None
     exact: McNemar | None = None
 
@@ -195,11 +197,6 @@ class Comparison:
     def is_paired(self) -> bool:
         """Tell whether items were compared with themselves."""
         return self.method not in {Method.NEWCOMBE_UNPAIRED, Method.WELCH}
-
-    @property
-    def is_clustered(self) -> bool:
-        """Tell whether the rule for clusters applies."""
-        return self.is_paired and (self.method is Method.TANGO_EFFECTIVE_SIZE or self.clusters != self.items)
 
     @property
     def has_enough(self) -> bool:
@@ -242,6 +239,7 @@ def compare_pairs(counts: PairCounts) -> Comparison:
         visible=visible_difference(counts.pairs, spread),
         evidence=evidence,
         size=float(counts.pairs),
+        is_clustered=False,
         newcombe=newcombe_paired_interval(counts),
         exact=test,
     )
@@ -262,14 +260,7 @@ def compare_sums(sums: ItemSums) -> Comparison:
     Source: the effective size after Rao, Scott 1992, Biometrics 48:577; clusters as in Miller 2024, arXiv 2411.00640;
         Tango 1998, Stat. Med. 17:891.
     """
-    n, changed = sums.items, sums.gains + sums.losses
-    if changed > n * (1 + ROUNDING):
-        raise ValueError(f"differences must be between -1 and 1, but {n} of them are {changed!r} apart")
-    variance, difference = sums.variance, sums.mean
-    independent = (changed / n - difference**2) / n if n else 0.0
-    # What an item counts for: above 1 if the values of a cluster resemble each other.
-    factor = variance / independent if variance > 0 and independent > 0 else (n / sums.clusters if n else 1.0)
-    evidence = PairedEvidence(sums.gains / factor, sums.losses / factor, n / factor, max(1.0, sums.clusters - 1.0))
+    n, variance, evidence = sums.items, sums.variance, effective_evidence(sums)
     # Nothing has varied: as for counts, the next item may be the first to change.
     spread = n * variance if variance > 0 else 1 / (n + 2)
     known = sums.clusters >= FEWEST_CLUSTERS
@@ -277,14 +268,36 @@ def compare_sums(sums: ItemSums) -> Comparison:
         method=Method.TANGO_EFFECTIVE_SIZE,
         items=n,
         clusters=sums.clusters,
-        difference=difference,
+        difference=sums.mean,
         interval=evidence.interval() if known else None,
         p=evidence.p() if known else None,
         spread=spread,
         visible=visible_difference(n, spread),
         evidence=evidence,
-        size=n / factor,
+        size=evidence.pairs,
+        is_clustered=True,
     )
+
+
+def effective_evidence(sums: ItemSums) -> PairedEvidence:
+    """Return as how many independent changes and items the differences of items in clusters count.
+
+    Args:
+        sums: Sums over the differences of items, each -1 to 1.
+
+    Raises:
+        ValueError: The differences are beyond -1 or 1.
+
+    Source: Rao, Scott 1992, Biometrics 48:577.
+    """
+    n, changed = sums.items, sums.gains + sums.losses
+    if changed > n * (1 + ROUNDING):
+        raise ValueError(f"differences must be between -1 and 1, but the mean of their sizes is {changed / n!r}")
+    variance = sums.variance
+    independent = (changed / n - sums.mean**2) / n if n else 0.0
+    # What an item counts for: above 1 if the values of a cluster resemble each other.
+    factor = variance / independent if variance > 0 and independent > 0 else (n / sums.clusters if n else 1.0)
+    return PairedEvidence(sums.gains / factor, sums.losses / factor, n / factor, max(1.0, sums.clusters - 1.0))
 
 
 def compare_scores(sums: ItemSums) -> Comparison:
@@ -300,7 +313,20 @@ def compare_scores(sums: ItemSums) -> Comparison:
     """
     variance = sums.variance
     evidence = MeanEvidence(sums.mean, math.sqrt(variance), max(1.0, sums.clusters - 1.0))
-    return _compare_means(Method.PAIRED_T, sums.items, sums.clusters, evidence, sums.items * variance)
+    spread = sums.items * variance
+    return Comparison(
+        method=Method.PAIRED_T,
+        items=sums.items,
+        clusters=sums.clusters,
+        difference=sums.mean,
+        interval=evidence.interval(),
+        p=evidence.p(),
+        spread=spread or None,
+        visible=visible_mean_difference(sums.items, spread) if spread else None,
+        evidence=evidence,
+        size=float(sums.items),
+        is_clustered=sums.is_clustered,
+    )
 
 
 def compare_unpaired_rates(candidate: Rate, baseline: Rate) -> Comparison:
@@ -327,6 +353,7 @@ def compare_unpaired_rates(candidate: Rate, baseline: Rate) -> Comparison:
         visible=None,
         evidence=evidence,
         size=candidate.size + baseline.size,
+        is_clustered=candidate.degrees is not None or baseline.degrees is not None,
     )
 
 
@@ -346,27 +373,20 @@ def compare_unpaired_scores(candidate: ItemSums, baseline: ItemSums) -> Comparis
     parts = [(each, sums.clusters - 1) for each, sums in ((one, candidate), (other, baseline)) if each > 0]
     degrees = (one + other) ** 2 / sum(each * each / freedom for each, freedom in parts) if parts else 1.0
     evidence = MeanEvidence(candidate.mean - baseline.mean, math.sqrt(one + other), degrees)
-    clusters = min(candidate.clusters, baseline.clusters)
-    spread = one * candidate.items + other * baseline.items
-    return _compare_means(Method.WELCH, candidate.items + baseline.items, clusters, evidence, spread)
+    return Comparison(
+        method=Method.WELCH,
+        items=candidate.items + baseline.items,
+        clusters=min(candidate.clusters, baseline.clusters),
+        difference=evidence.difference,
+        interval=evidence.interval(),
+        p=evidence.p(),
+        spread=(one * candidate.items + other * baseline.items) or None,
+        visible=None,
+        evidence=evidence,
+        size=float(candidate.items + baseline.items),
+        is_clustered=candidate.is_clustered or baseline.is_clustered,
+    )
 
 
 def _sum_known(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one + other
-
-
-def _compare_means(
-    method: Method, items: int, clusters: int, evidence: MeanEvidence, spread: float | None
-) -> Comparison:
-    return Comparison(
-        method=method,
-        items=items,
-        clusters=clusters,
-        difference=evidence.difference,
-        interval=evidence.interval(),
-        p=evidence.p(),
-        spread=spread or None,
-        visible=visible_mean_difference(items, spread) if spread and method is Method.PAIRED_T else None,
-        evidence=evidence,
-        size=float(items),
-    )

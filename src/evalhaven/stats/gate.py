@@ -54,7 +54,7 @@ class MarginCheck:
     """A criterion that may be worse by a margin.
 
     Attributes:
-        name: Name of the criterion, unique among the checks.
+        name: Name of the criterion; it may have a margin and a threshold.
         tier: What it can do to the outcome.
         margin: How much worse the candidate may be, at least 0.
         complete: The comparison over items with an outcome in both runs.
@@ -76,7 +76,7 @@ class ThresholdCheck:
     """A criterion that has to reach a rate, without a baseline.
 
     Attributes:
-        name: Name of the criterion, unique among the checks.
+        name: Name of the criterion; it may have a margin and a threshold.
         tier: What it can do to the outcome.
         threshold: The rate, 0 to 1.
         complete: The rate of items with an outcome.
@@ -166,7 +166,7 @@ def decide(checks: Sequence[Check], *, is_canceled: bool = False, most_unknown: 
         The decision.
 
     Raises:
-        ValueError: No check can decide, two have the same name, or a number is out of range.
+        ValueError: No check can decide, a criterion has two margins or two thresholds, or a number is out of range.
 
     Source: Berger 1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24; Holm 1979,
         Scand. J. Stat. 6.
@@ -174,8 +174,8 @@ def decide(checks: Sequence[Check], *, is_canceled: bool = False, most_unknown: 
     gating = [index for index, check in enumerate(checks) if _gates(check)]
     if not gating:
         raise ValueError("at least one check must be critical or supporting")
-    if len({check.name for check in checks}) < len(checks):
-        raise ValueError("names of checks must differ")
+    if len({(type(check), check.name) for check in checks}) < len(checks):
+        raise ValueError("a criterion must have at most one margin and one threshold")
     if not 0 <= most_unknown <= 1:
         raise ValueError(f"most_unknown must be between 0 and 1, got {most_unknown!r}")
     complete, adjusted = _judge_all(checks, gating, is_filled=False)

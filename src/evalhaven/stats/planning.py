@@ -2,7 +2,7 @@
 
 import math
 
-from evalhaven.stats.distributions import bisect, critical_value
+from evalhaven.stats.distributions import critical_value
 from evalhaven.stats.intervals import TAIL
 
 POWER = 0.8
@@ -93,11 +93,13 @@ def visible_difference(items: float, spread: float = SPREAD_WITHOUT_HISTORY, pow
     if not spread > 0:
         raise ValueError(f"spread must be above 0, got {spread!r}")
     factor = _of_power(power)
-    if items <= 0:
+    by_chance = critical_value(TAIL)
+    if items < by_chance**2:
         return None
-    if _connor(spread, spread, factor) > items:
-        return None
-    return bisect(lambda difference: _connor(difference, spread, factor) > items, spread * 1e-12, spread)
+    # The formula for the number of items, solved for the difference.
+    root = by_chance * math.sqrt(items) + factor * math.sqrt(items - by_chance**2 + factor**2)
+    difference = math.sqrt(spread) * root / (items + factor**2)
+    return difference if difference <= min(spread, 1.0) else None
 
 
 def visible_mean_difference(items: float, spread: float, power: float = POWER) -> float | None:

@@ -56,7 +56,7 @@ def test_impossible_tails_and_degrees_are_refused(tail: float, degrees: float | 
 @pytest.mark.parametrize(("a", "b"), [(0.5, 0.5), (7.5, 3.5), (0.5, 30), (1, 1), (250, 700), (5e5, 4e5), (20, 0.5)])
 @pytest.mark.parametrize("share", [1e-9, 0.025, 0.3, 0.5, 0.9, 0.975])
 def test_the_beta_distribution_is_scipys(share: float, a: float, b: float) -> None:
-    quantile = stats.beta.ppf(share, a, b)
+    quantile = float(stats.beta.ppf(share, a, b))
 
     assert beta_cdf(quantile, a, b) == pytest.approx(stats.beta.cdf(quantile, a, b), rel=1e-8)
     assert beta_quantile(share, a, b) == pytest.approx(quantile, rel=1e-8, abs=1e-14)

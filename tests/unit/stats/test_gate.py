@@ -163,6 +163,15 @@ def test_a_threshold_needs_no_baseline(passed: int, outcome: Outcome) -> None:
     assert decision.results[0].p_regression is None
 
 
+def test_a_criterion_may_have_a_margin_and_a_threshold() -> None:
+    """It is no worse than the baseline, and both are too bad."""
+    decision = decide([check(UNCHANGED), ThresholdCheck("exact", Tier.CRITICAL, 0.95, rate_of_counts(920, 1_000))])
+
+    assert verdicts(decision) == [Verdict.NO_REGRESSION, Verdict.BELOW]
+    assert decision.outcome is Outcome.FAIL
+    assert decision.decisive is decision.results[1]
+
+
 def test_an_error_may_be_the_failure_that_a_threshold_of_1_forbids() -> None:
     def judge(errors: int) -> Decision:
         filled = rate_of_counts(100, 100 + errors) if errors else None
@@ -194,7 +203,7 @@ def test_a_gate_that_cannot_fail_is_refused() -> None:
 
 
 def test_names_and_shares_are_checked() -> None:
-    with pytest.raises(ValueError, match="names of checks must differ"):
+    with pytest.raises(ValueError, match="at most one margin and one threshold"):
         decide([check(UNCHANGED), check(BETTER)])
     with pytest.raises(ValueError, match="most_unknown must be between 0 and 1"):
         decide([check(UNCHANGED)], most_unknown=1.5)

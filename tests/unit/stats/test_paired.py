@@ -1,6 +1,7 @@
 """Facts about two runs over the same items."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,7 +150,7 @@ def test_without_a_change_the_p_values_are_1() -> None:
 
 @pytest.mark.parametrize(("fixed", "regressed"), [(0, 1), (1, 0), (5, 5), (30, 11), (360, 76), (400, 1_000), (70, 69)])
 def test_the_exact_p_value_is_that_of_statsmodels(fixed: int, regressed: int) -> None:
-    theirs = contingency_tables.mcnemar([[100, fixed], [regressed, 50]], exact=True)
+    theirs: Any = contingency_tables.mcnemar([[100, fixed], [regressed, 50]], exact=True)
 
     assert mcnemar(fixed, regressed).exact == pytest.approx(theirs.pvalue, rel=1e-10)
 

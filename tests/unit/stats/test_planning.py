@@ -48,6 +48,28 @@ def test_seeing_and_planning_are_inverse(spread: float, difference: float) -> No
     assert visible <= difference < (visible_difference(items - 1, spread) or math.inf)
 
 
+@pytest.mark.parametrize("items", [4, 5, 20, 1_000, 1_000_000])
+@pytest.mark.parametrize("spread", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("power", [0.5, 0.8, 0.99])
+def test_the_visible_difference_is_the_smallest_that_satisfies_connor(items: int, spread: float, power: float) -> None:
+    def is_shown(difference: float) -> bool:
+        roots = Z * math.sqrt(spread) + stats.norm.ppf(power) * math.sqrt(max(0.0, spread - difference**2))
+        return bool(roots**2 / difference**2 <= items)
+
+    visible = visible_difference(items, spread, power)
+
+    if visible is None:
+        assert not is_shown(spread * (1 - 1e-9))
+    else:
+        assert 0 < visible <= spread
+        assert is_shown(visible * (1 + 1e-9))
+        assert not is_shown(visible * (1 - 1e-9))
+
+
+def test_three_items_show_nothing_whatever_changes() -> None:
+    assert visible_difference(3, 1.0) is None
+
+
 def test_without_history_a_tenth_of_the_items_changes() -> None:
     assert spread_of_pairs(0, 0, 0) == 0.1
     assert visible_difference(500) == visible_difference(500, 0.1)

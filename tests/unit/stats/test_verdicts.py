@@ -85,6 +85,26 @@ def test_fewer_than_20_clusters_have_no_verdict() -> None:
     assert judge(9).reason is Reason.TOO_FEW_CLUSTERS
 
 
+def test_clusters_decide_for_items_that_are_not_paired_too() -> None:
+    def judge(clusters: int) -> Judgement:
+        rates = [rate_of_sums(sum_by_cluster((i % clusters, value) for i in range(400))) for value in (1.0, 0.0)]
+        return judge_difference(compare_unpaired_rates(*rates), 0.1)
+
+    assert judge(20).verdict is Verdict.BETTER
+    assert judge(19).reason is Reason.TOO_FEW_CLUSTERS
+
+
+def test_clusters_of_scores_decide_too() -> None:
+    def judge(clusters: int) -> Judgement:
+        return judge_difference(
+            compare_scores(sum_by_cluster((index % clusters, 70.0 + index % 3) for index in range(400))), 0.1
+        )
+
+    assert judge(20).verdict is Verdict.BETTER
+    assert judge(19).reason is Reason.TOO_FEW_CLUSTERS
+    assert judge_difference(compare_scores(sum_items([1.0 + index for index in range(10)])), 0.1).verdict.passes
+
+
 def test_scores_without_spread_have_no_verdict() -> None:
     judgement = judge_difference(compare_scores(sum_items([1.0] * 50)), 0.1)
 
