@@ -12,7 +12,7 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.sample_forms import text_of
-from evalhaven.reports.columns.loading import Numbers
+from evalhaven.reports.columns.loading import Numbers, load_columns
 from evalhaven.reports.comparison import CHANGES, MISSING, NEW, ComparedSide, PairedRuns
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.regrading import list_items_at
@@ -64,7 +64,7 @@ class ItemPage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class ChosenItems:
     """Items that were chosen: the change of each, and its number in each run, -1 where it is not."""
 
     changes: Numbers
@@ -85,10 +85,10 @@ async def read_page(tx: ReadTransaction, pair: PairedRuns, wanted: ItemFilter, s
     Raises:
         InvalidRequestError: A criterion, a field or a value that is named does not exist.
     """
-    rows = _chosen(pair, wanted)
+    rows = await choose_items(tx, pair, wanted)
     count = len(rows.changes)
     if wanted.text is None:
-        texts = await _texts(tx, pair, rows, range(start, min(start + limit, count)), wanted.criterion)
+        texts = await read_items(tx, pair, rows, range(start, min(start + limit, count)), wanted.criterion)
         return ItemPage(texts, count, start + limit if start + limit < count else None)
     sought, found, at = wanted.text.casefold(), list[str](), start
     until = time.monotonic() + _LONGEST_SEARCH_S
@@ -96,8 +96,8 @@ async def read_page(tx: ReadTransaction, pair: PairedRuns, wanted: ItemFilter, s
         if time.monotonic() > until:
             return ItemPage(found, None, at, was_cut=True)
         part = range(at, min(at + _SEARCHED_AT_ONCE, count))
-        for number, text in zip(part, await _texts(tx, pair, rows, part, wanted.criterion), strict=True):
-            if sought in _searched(text):
+        for number, text in zip(part, await read_items(tx, pair, rows, part, wanted.criterion), strict=True):
+            if sought in text.casefold():
                 if len(found) == limit:
                     return ItemPage(found, None, number)
                 found.append(text)
@@ -105,7 +105,13 @@ async def read_page(tx: ReadTransaction, pair: PairedRuns, wanted: ItemFilter, s
     return ItemPage(found, None, None)
 
 
-def _chosen(pair: PairedRuns, wanted: ItemFilter) -> _Rows:
+async def choose_items(tx: ReadTransaction, pair: PairedRuns, wanted: ItemFilter) -> ChosenItems:
+    """Return which items of a comparison are wanted, whatever they contain; see `read_page`."""
+    in_group = [await _in_group(tx, side, wanted.group) for side in (pair.baseline, pair.candidate)]
+    return _chosen(pair, wanted, in_group)
+
+
+def _chosen(pair: PairedRuns, wanted: ItemFilter, in_group: Sequence[Numbers | None]) -> ChosenItems:
     if wanted.criterion is not None and wanted.criterion not in pair.shared_criteria:
         raise InvalidRequestError(
             f"The runs do not both have a criterion {wanted.criterion!r}.", param="criterion", code="invalid_value"
@@ -114,7 +120,7 @@ def _chosen(pair: PairedRuns, wanted: ItemFilter) -> _Rows:
         raise InvalidRequestError(
             f"'change' must be one of {', '.join(CHANGES)}, not {unknown[0]!r}.", param="change", code="invalid_value"
         )
-    rows = _paired_rows(pair, wanted)
+    rows = _paired_rows(pair, wanted, in_group[1])
     kinds = {CHANGES.index(each) for each in wanted.changes} or set(range(len(CHANGES)))
     parts = [rows]
     pairing = pair.pairing
@@ -123,8 +129,9 @@ def _chosen(pair: PairedRuns, wanted: ItemFilter) -> _Rows:
     if all(bound is None for bound in by_score):
         only_candidate = np.arange(len(pair.candidate.items.position)) if pairing is None else pairing.candidate_only
         only_baseline = np.arange(len(pair.baseline.items.position)) if pairing is None else pairing.baseline_only
-        only_candidate = only_candidate[_in_group(pair.candidate, wanted.group)[only_candidate]]
-        only_baseline = only_baseline[_in_group(pair.baseline, wanted.group)[only_baseline]]
+        if in_group[0] is not None and in_group[1] is not None:
+            only_baseline = only_baseline[in_group[0][only_baseline]]
+            only_candidate = only_candidate[in_group[1][only_candidate]]
         parts += [_alone(NEW, only_candidate), _alone(MISSING, only_baseline)]
     changes = np.concatenate([part.changes for part in parts])
     baseline = np.concatenate([part.baseline for part in parts])
@@ -132,16 +139,16 @@ def _chosen(pair: PairedRuns, wanted: ItemFilter) -> _Rows:
     if len(kinds) < len(CHANGES):
         is_wanted = np.isin(changes, list(kinds))
         changes, baseline, candidate = changes[is_wanted], baseline[is_wanted], candidate[is_wanted]
-    return _Rows(changes, baseline, candidate)
+    return ChosenItems(changes, baseline, candidate)
 
 
-def _paired_rows(pair: PairedRuns, wanted: ItemFilter) -> _Rows:
+def _paired_rows(pair: PairedRuns, wanted: ItemFilter, in_group: Numbers | None) -> ChosenItems:
     pairing = pair.pairing
     if pairing is None:
         nothing = np.zeros(0, np.int64)
-        return _Rows(nothing, nothing, nothing)
+        return ChosenItems(nothing, nothing, nothing)
     changes = pair.changes(wanted.criterion)
-    is_wanted = _in_group(pair.candidate, wanted.group)[pairing.candidate]
+    is_wanted = np.ones(len(changes), bool) if in_group is None else in_group[pairing.candidate]
     bounds = (wanted.least_change, wanted.most_change, wanted.least_score, wanted.most_score)
     if any(bound is not None for bound in bounds):
         before, after = pair.scores(wanted.criterion)
@@ -154,35 +161,37 @@ def _paired_rows(pair: PairedRuns, wanted: ItemFilter) -> _Rows:
                 is_wanted = is_wanted & (after >= wanted.least_score)
             if wanted.most_score is not None:
                 is_wanted = is_wanted & (after <= wanted.most_score)
-    return _Rows(changes[is_wanted], pairing.baseline[is_wanted], pairing.candidate[is_wanted])
+    return ChosenItems(changes[is_wanted], pairing.baseline[is_wanted], pairing.candidate[is_wanted])
 
 
-def _alone(change: int, numbers: Numbers) -> _Rows:
+def _alone(change: int, numbers: Numbers) -> ChosenItems:
     nobody = np.full(len(numbers), -1, np.int64)
     of_baseline, of_candidate = (nobody, numbers) if change == NEW else (numbers, nobody)
-    return _Rows(np.full(len(numbers), change, np.uint8), of_baseline, of_candidate)
+    return ChosenItems(np.full(len(numbers), change, np.uint8), of_baseline, of_candidate)
 
 
-def _in_group(side: ComparedSide, group: tuple[str, str] | None) -> Numbers:
-    items = side.items
+async def _in_group(tx: ReadTransaction, side: ComparedSide, group: tuple[str, str] | None) -> Numbers | None:
+    """Return for each item of a run whether it belongs to a group; None if every item will do."""
     if group is None:
-        return np.ones(len(items.position), bool)
+        return None
     name, text = group
-    if name not in items.columns.fields:
+    columns = await load_columns(tx, side.run, len(side.criteria), (), (name,))
+    if name not in columns.fields:
         raise InvalidRequestError(
             f"The items have no field {name!r} with at most 200 different values.", param="group", code="invalid_value"
         )
-    codes = [code for code, value in enumerate(items.columns.fields[name], 1) if _as_text(value) == text]
-    return np.isin(items.columns.field(name)[items.starts], codes)
+    codes = [code for code, value in enumerate(columns.fields[name], 1) if _as_text(value) == text]
+    return np.isin(columns.field(name)[side.items.starts], codes)
 
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else jsontext.render(value)
 
 
-async def _texts(
-    tx: ReadTransaction, pair: PairedRuns, rows: _Rows, part: range, criterion: str | None
+async def read_items(
+    tx: ReadTransaction, pair: PairedRuns, rows: ChosenItems, part: range, criterion: str | None
 ) -> Sequence[str]:
+    """Return the JSON text of some of the items that were chosen."""
     of_baseline, of_candidate = rows.baseline[part.start : part.stop], rows.candidate[part.start : part.stop]
     before = await _samples(tx, pair.baseline, of_baseline)
     after = await _samples(tx, pair.candidate, of_candidate)
@@ -238,8 +247,3 @@ def _shown(side: ComparedSide, items: Sequence[OutputItem], criterion: str | Non
             }
         )
     return shown
-
-
-def _searched(text: str) -> str:
-    # Escapes of quotes and line breaks stay, those of letters do not occur.
-    return text.casefold()

@@ -35,17 +35,15 @@ _NAMES = ("key", "position", "repeat", "status", "score", "outcome", "criterion_
 
 @dataclass(frozen=True, slots=True)
 class HowToPair:
-    """How items are paired and grouped.
+    """How items are paired.
 
     Attributes:
         fields: Fields of items that name them, instead of their whole content.
         cluster: Field whose values make clusters of items that are not independent.
-        group: Field by which items are selected.
     """
 
     fields: tuple[str, ...] = ()
     cluster: str | None = None
-    group: str | None = None
 
 
 class Comparer:
@@ -155,7 +153,7 @@ async def _pair(tx: ReadTransaction, baseline: Run, candidate: Run, how: HowToPa
 
 
 async def _items(tx: ReadTransaction, run: Run, parent: Eval, how: HowToPair, role: str) -> RunItems:
-    fields = [name for name in (how.group, how.cluster) if name is not None]
+    fields = [] if how.cluster is None else [how.cluster]
     try:
         columns = await load_columns(tx, run, len(run.criteria(parent)), _NAMES, fields)
     except NoColumnsError as error:

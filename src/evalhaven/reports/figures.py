@@ -70,6 +70,8 @@ def shown_scores(scores: Numbers) -> ReportScores | None:
     if not len(known):
         return None
     low, high = float(known.min()), float(known.max())
+    if low == high or _are_marks(known):
+        return _shown_marks(int(np.count_nonzero(known == high)), len(known), low, high)
     return ReportScores(
         items=len(known),
         mean=float(known.mean()),
@@ -78,6 +80,33 @@ def shown_scores(scores: Numbers) -> ReportScores | None:
         high=high,
         mean_interval=_mean_interval(known, low, high),
         histogram=_histogram(known, low, high),
+    )
+
+
+def _are_marks(scores: Numbers) -> bool:
+    """Tell whether all scores are 0 or 1, as those of most criteria."""
+    return bool(np.isin(scores, (0.0, 1.0)).all())
+
+
+def _shown_marks(highest: int, count: int, low: float, high: float) -> ReportScores:
+    """Return scores that are one of two values, or all equal, as they are shown."""
+    mean = low if low == high else low + (high - low) * highest / count
+    variance = (high - low) ** 2 * highest * (count - highest) / count
+    is_share = low >= 0 and high <= 1 and count >= FEWEST_CLUSTERS
+    sums = ItemSums(
+        count, count, mean * count, high * high * highest + low * low * (count - highest), mean * count, count
+    )
+    interval = rate_of_sums(sums).interval if is_share else None
+    counts = [0] * _BINS
+    counts[0], counts[-1] = count - highest, highest
+    return ReportScores(
+        items=count,
+        mean=mean,
+        deviation=math.sqrt(variance / (count - 1)) if count > 1 else None,
+        low=low,
+        high=high,
+        mean_interval=None if interval is None else [interval.low, interval.high],
+        histogram=None if low == high else ReportHistogram(low=low, high=high, counts=counts),
     )
 
 

@@ -1,6 +1,7 @@
 """`/api/compare`, and the pin of a run: how runs differ from a baseline."""
 
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -19,7 +20,7 @@ from evalhaven.storage.runs import get_run_by_id
 from evalhaven.wire.comparisons import ComparedItemList, Comparison, PinnedRun
 
 if TYPE_CHECKING:
-    from evalhaven.reports.compared_items import ItemPage
+    from evalhaven.reports.compared_items import ChosenItems
     from evalhaven.reports.comparison import PairedRuns
 
 router = APIRouter(prefix="/api", tags=["Reports"])
@@ -161,7 +162,7 @@ async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the 
     )
 
     async def read(tx: ReadTransaction) -> Response:
-        pair = await _pair(services, tx, scope, (run, base), key, wanted.group)
+        pair = await _pair(services, tx, scope, (run, base), key)
         page = await read_page(tx, pair, wanted, after or 0, min(limit, MAX_LIMIT))
         rest = {
             "total": page.total,
@@ -198,27 +199,22 @@ async def export_compared_items(  # noqa: PLR0913 - one for each parameter of th
     group: Group = None,
 ) -> Response:
     """Export the items of a comparison as lines of JSON, each as in a page of them."""
-    from evalhaven.reports.compared_items import ItemFilter, read_page  # noqa: PLC0415 - loads numpy
+    from evalhaven.reports.compared_items import ItemFilter, choose_items, read_items  # noqa: PLC0415 - loads numpy
 
     wanted = ItemFilter(tuple(change or ()), criterion, group=_group_of(group))
 
-    async def read(start: int) -> "ItemPage":
-        async def read_part(tx: ReadTransaction) -> "ItemPage":
-            pair = await _pair(services, tx, scope, (run, base), key, wanted.group)
-            return await read_page(tx, pair, wanted, start, _EXPORTED_AT_ONCE)
-
-        return await services.database.fetch(read_part)
+    async def choose(tx: ReadTransaction) -> "tuple[PairedRuns, ChosenItems]":
+        pair = await _pair(services, tx, scope, (run, base), key)
+        return pair, await choose_items(tx, pair, wanted)
 
     # What is wrong is told before anything is sent.
-    first = await read(0)
+    pair, chosen = await services.database.fetch(choose)
 
     async def lines() -> AsyncGenerator[bytes]:
-        page = first
-        while True:
-            yield "".join(f"{text}\n" for text in page.texts).encode()
-            if page.next is None:
-                return
-            page = await read(page.next)
+        for start in range(0, len(chosen.changes), _EXPORTED_AT_ONCE):
+            part = range(start, min(start + _EXPORTED_AT_ONCE, len(chosen.changes)))
+            read = partial(read_items, pair=pair, rows=chosen, part=part, criterion=criterion)
+            yield "".join(f"{text}\n" for text in await services.database.fetch(read)).encode()
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
 
@@ -229,15 +225,14 @@ async def _pair(
     scope: ProjectScope,
     runs: tuple[str, str | None],
     key: Sequence[str] | None,
-    group: tuple[str, str] | None,
 ) -> "PairedRuns":
     from evalhaven.reports.comparing import HowToPair  # noqa: PLC0415 - loads numpy
 
     run, base = runs
-    how = HowToPair(tuple(key or ()), group=None if group is None else group[0])
+    how = HowToPair(tuple(key or ()))
     comparer = services.comparer()
     if base is None:
-        base, _ = await comparer.find_baseline(tx, scope, run, HowToPair(how.fields))
+        base, _ = await comparer.find_baseline(tx, scope, run, how)
     if base is None:
         raise InvalidRequestError(
             "There is no run to compare with: name one as 'base'.", param="base", code="no_baseline"
