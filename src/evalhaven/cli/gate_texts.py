@@ -3,7 +3,10 @@
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from evalhaven.cli.figure_texts import make_printable
+
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
+_ESCAPED = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]#|!~"}, "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 _WORDS = {
     "better": "better",
     "no_regression": "no regression",
@@ -34,7 +37,7 @@ def render_junit(result: dict[str, Any]) -> str:
     Args:
         result: The answer of `POST /api/runs/{run_id}/gate`.
     """
-    suite = Element("testsuite", name=f"evalhaven gate {result['run']['name'] or result['run']['run_id']}")
+    suite = Element("testsuite", name=_clean(f"evalhaven gate {result['run']['name'] or result['run']['run_id']}"))
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for check in result["checks"]:
         counts["tests"] += 1
@@ -64,10 +67,8 @@ def render_junit(result: dict[str, Any]) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return a text that Markdown shows as it is, on one line: names and answers come from anybody."""
-    flat = " ".join(text.split())
-    for sign in "\\`*_{}[]<>#|!~@":
-        flat = flat.replace(sign, f"\\{sign}" if sign not in "<>@" else {"<": "&lt;", ">": "&gt;", "@": "&#64;"}[sign])
-    return flat
+    flat = make_printable(" ".join(text.split()))
+    return "".join(_ESCAPED.get(sign, sign) for sign in flat)
 
 
 def _row(check: dict[str, Any]) -> str:
