@@ -45,7 +45,7 @@ def parse(raw: bytes | str) -> JsonValue:
         InvalidJsonError: The text is malformed, not UTF-8, nested too deeply, or has a number that is not finite.
     """
     try:
-        return cast("JsonValue", msgspec.json.decode(raw))
+        return msgspec.json.decode(raw)
     except RecursionError as error:
         raise InvalidJsonError("it is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeError):
@@ -107,7 +107,7 @@ def _loads(decoder: json.JSONDecoder, text: str) -> JsonValue:
     if text.startswith("\ufeff"):
         raise InvalidJsonError("it begins with a byte order mark, at line 1, column 1")
     try:
-        return cast("JsonValue", decoder.decode(text))
+        return decoder.decode(text)
     except json.JSONDecodeError as error:
         raise InvalidJsonError(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:

@@ -77,9 +77,16 @@ class OutputItem:
         """Return `pass` iff every criterion passed, `error` iff the item or one of its grades erred."""
         if self.imported_status is not None:
             return self.imported_status
-        if self.sample.error is not None or any(grade.error is not None for grade in self.grades):
+        if self.sample.error is not None:
             return ItemStatus.ERROR
-        return ItemStatus.PASS if all(grade.passed for grade in self.grades) else ItemStatus.FAIL
+        # Asked for several times an item: a generator here costs more than the loop.
+        status = ItemStatus.PASS
+        for grade in self.grades:
+            if grade.error is not None:
+                return ItemStatus.ERROR
+            if not grade.passed:
+                status = ItemStatus.FAIL
+        return status
 
     @property
     def score(self) -> float | None:
@@ -93,7 +100,10 @@ class OutputItem:
         """Return the kind of the item's error or, failing that, of the first grade's error; None if there is none."""
         if self.sample.error is not None:
             return self.sample.error.code
-        return next((grade.error.code for grade in self.grades if grade.error is not None), None)
+        for grade in self.grades:
+            if grade.error is not None:
+                return grade.error.code
+        return None
 
     @property
     def error_count(self) -> int:

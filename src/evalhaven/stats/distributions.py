@@ -168,12 +168,10 @@ def _power(a: float, b: float, x: float, rest: float) -> float:
 
 
 def _binomial_density(a: float, b: float, x: float, rest: float) -> float:
-    """Return the binomial probability of `a` successes and `b` failures, which need not be whole numbers."""
+    """Return the binomial probability of `a` successes and `b` failures, which need not be whole; `b` is above 0."""
     n = a + b
     if a == 0:
         return math.exp(n * math.log(rest))
-    if b == 0:
-        return math.exp(n * math.log(x))
     error = _stirling_error(n) - _stirling_error(a) - _stirling_error(b)
     return math.exp(error - _deviance(a, n * x) - _deviance(b, n * rest)) * math.sqrt(n / (2 * math.pi * a * b))
 

@@ -183,7 +183,8 @@ def spread_with_repeats(between: float, within: float, repeats: int) -> float:
     """Return the variance of an item's difference if each item is sampled several times in each run.
 
     Args:
-        between: Variance of the true differences of items, at least 0; 0 if nothing has changed.
+        between: Variance of the true differences of items, at least 0; 0 if nothing has changed. Of two runs it is
+            about `Comparison.spread` less twice `within` divided by their repeats, if that is above 0.
         within: Variance of one item's samples, averaged over items, at least 0 (`within_items`).
         repeats: Samples of each item in each run, at least 1.
 

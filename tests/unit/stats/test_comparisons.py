@@ -112,7 +112,8 @@ def test_items_without_any_change_count_once_for_each_cluster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clusters", "has_interval", "has_verdict"), [(9, False, False), (19, True, False), (20, True, True)]
+    ("clusters", "has_interval", "has_verdict"),
+    [(9, False, False), (10, True, False), (19, True, False), (20, True, True)],
 )
 def test_few_clusters_have_no_interval_or_no_verdict(clusters: int, has_interval: bool, has_verdict: bool) -> None:
     comparison = compare_sums(sum_by_cluster((index % clusters, float(index % 7 == 0)) for index in range(400)))
@@ -128,7 +129,7 @@ def test_ten_pairs_have_a_verdict(pairs: int) -> None:
 
 
 def test_differences_beyond_1_are_refused() -> None:
-    with pytest.raises(ValueError, match="differences must be between -1 and 1"):
+    with pytest.raises(ValueError, match=r"differences must be between -1 and 1, but the mean of their sizes is 3\.0"):
         compare_sums(sum_items([3.0] * 30))
 
 
@@ -162,7 +163,8 @@ def test_scores_without_spread_have_no_interval() -> None:
     assert (comparison.difference, comparison.interval, comparison.p) == (2.5, None, None)
     assert comparison.p_regression(1.0) is None
     assert not comparison.can_be_judged
-    assert compare_unpaired_scores(sum_items([1.0] * 9), sum_items([2.0] * 9)).interval is None
+    unpaired = compare_unpaired_scores(sum_items([1.0] * 9), sum_items([2.0] * 9))
+    assert (unpaired.difference, unpaired.interval, unpaired.p, unpaired.spread) == (-1.0, None, None, None)
 
 
 def test_rates_that_are_not_paired_have_newcombes_interval() -> None:
@@ -173,6 +175,9 @@ def test_rates_that_are_not_paired_have_newcombes_interval() -> None:
     assert comparison.interval == pytest.approx((0.052431, 0.333873), abs=5e-7)
     assert comparison.visible is None
     assert comparison.spread == pytest.approx(0.4, abs=0.01)
+    assert (comparison.items, comparison.clusters, comparison.size) == (150, 70, 150)
+    # Beside the score test of the same table, whose p-value is near.
+    assert comparison.p == pytest.approx(stats.chi2_contingency([[56, 14], [48, 32]], correction=False)[1], rel=0.05)
 
 
 @pytest.mark.parametrize("margin", [-0.2, -0.05, 0.0, 0.03])
@@ -205,6 +210,9 @@ def test_scores_that_are_not_paired_are_compared_by_welch() -> None:
     comparison = compare_unpaired_scores(sum_items(candidate), sum_items(baseline))
 
     assert comparison.method is Method.WELCH
+    assert (comparison.items, comparison.clusters, comparison.size, comparison.visible) == (95, 40, 95, None)
+    assert comparison.difference == pytest.approx(np.mean(candidate) - np.mean(baseline))
+    assert comparison.spread == pytest.approx(np.var(candidate, ddof=1) + np.var(baseline, ddof=1))
     assert comparison.interval == pytest.approx((limits.low, limits.high))
     assert comparison.p == pytest.approx(theirs.pvalue)
 

@@ -89,6 +89,15 @@ def test_a_regression_has_to_be_certain_among_all_that_gate() -> None:
     assert clearly.outcome is Outcome.FAIL
 
 
+def test_a_check_without_a_verdict_is_one_of_the_many_too() -> None:
+    decision = decide([check(BARELY_WORSE, margin=0.002), check(PairCounts(4, 0, 0, 0), name="few")])
+
+    assert decision.results[1].judgement.reason is Reason.TOO_FEW
+    assert decision.results[1].p_regression is None
+    assert decision.results[1].p_adjusted == 1.0
+    assert decision.results[0].p_adjusted == pytest.approx(2 * (decision.results[0].p_regression or 0))
+
+
 def test_passing_is_not_harder_among_many() -> None:
     checks: list[Check] = [check(UNCHANGED, name=f"criterion {index}") for index in range(20)]
 
@@ -193,6 +202,13 @@ def test_the_sentence_is_about_the_surest_failure_or_the_narrowest_pass() -> Non
     assert passed.decisive.check.name == "b"
     assert undecided.decisive is not None
     assert undecided.decisive.check.name == "b"
+    both = decide([check(PairCounts(700, 5, 200, 95), Tier.SUPPORTING, name="a"), check(CLEARLY_WORSE, name="b")])
+    assert both.decisive is both.results[1]  # less sure, and critical
+    below = ThresholdCheck("c", Tier.CRITICAL, 0.95, rate_of_counts(900, 1_000))
+    missed = decide([check(CLEARLY_WORSE, name="b"), below])
+    assert missed.decisive is missed.results[1]  # no correction weakens it
+    by_margin = decide([check(UNCHANGED, name="a", margin=0.05), check(UNCHANGED, name="b", margin=0.03)])
+    assert by_margin.decisive is by_margin.results[1]
 
 
 def test_a_gate_that_cannot_fail_is_refused() -> None:

@@ -42,6 +42,18 @@ def test_tangos_limits_are_the_known_ones(fixed: int, regressed: int, pairs: int
     assert tango_interval(fixed, regressed, pairs) == pytest.approx((low, high), abs=6e-7)
 
 
+@pytest.mark.parametrize("pairs", [1, 20, 5_000])
+def test_limits_end_where_every_item_changed(pairs: int) -> None:
+    assert tango_interval(pairs, 0, pairs).high == 1.0
+    assert tango_interval(0, pairs, pairs).low == -1.0
+    assert tango_interval(0, pairs, pairs).high == pytest.approx(-tango_interval(pairs, 0, pairs).low)
+
+
+def test_the_statistic_is_0_where_the_data_are() -> None:
+    assert tango_statistic(5, 5, 50, 0.0) == 0.0
+    assert tango_statistic(6, 1, 50, 0.1) == 0.0
+
+
 @pytest.mark.parametrize("pairs", [1, 20, 1_319, 1_000_000])
 def test_without_a_change_the_limits_are_those_of_the_formula(pairs: int) -> None:
     limit = Z**2 / (pairs + Z**2)

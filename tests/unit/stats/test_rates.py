@@ -36,6 +36,7 @@ def test_the_credible_interval_is_scipys(passed: int, total: int) -> None:
 def test_no_items_have_no_rate() -> None:
     for rate in (rate_of_counts(0, 0), rate_of_sums(sum_items([]))):
         assert (rate.value, rate.interval, rate.spread) == (None, None, None)
+        assert (rate.items, rate.clusters, rate.size, rate.degrees) == (0, 0, 0.0, None)
         assert rate.interval_at(0.1) == (0.0, 1.0)
 
 
@@ -79,7 +80,7 @@ def test_fewer_than_10_clusters_have_no_interval() -> None:
     rate = rate_of_sums(sum_items([0.5, 1.0, 0.75] * 3))
 
     assert rate.value == pytest.approx(0.75)
-    assert rate.interval is None
+    assert (rate.items, rate.clusters, rate.size, rate.degrees, rate.interval) == (9, 9, 0.0, None, None)
     assert rate_of_sums(sum_items([0.5, 1.0] * 5)).interval is not None
 
 
@@ -88,6 +89,11 @@ def test_the_spread_of_counts_is_that_of_a_coin() -> None:
 
     assert spread == pytest.approx(0.21, rel=0.01)
     assert (rate_of_counts(50, 50).spread or 0) > 0
+
+
+def test_rounding_moves_no_rate_beyond_0_and_1() -> None:
+    assert rate_of_sums(sum_items([1 + 1e-12] * 20)).value == 1.0
+    assert rate_of_sums(sum_items([-1e-12] * 20)).value == 0.0
 
 
 def test_values_beyond_0_and_1_are_refused() -> None:

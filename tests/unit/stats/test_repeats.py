@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import astuple
 from itertools import combinations
 
 import numpy as np
@@ -66,7 +67,9 @@ def test_pass_hat_k_is_worth_at_most_as_many_values_as_k_fits_in() -> None:
     assert summary.all_of_them.size == min(
         40 * 2, rate_of_sums(sum_repeats(counts, lambda n, c: pass_hat_k(n, c, 2)), most=10**9).size
     )
-    assert summarize_repeats(counts, 5).all_of_them.size <= 40
+    all_five = summarize_repeats(counts, 5)
+    assert (all_five.items, all_five.left_out, all_five.all_of_them.value) == (40, 0, 0.5)
+    assert all_five.all_of_them.size <= 40
 
 
 def test_no_item_with_k_repeats_says_nothing() -> None:
@@ -91,10 +94,7 @@ def test_paired_repeats_say_what_their_differences_say() -> None:
     values = [share_of_passes(*one) - share_of_passes(*other) for (one, other), n in counts.items() for _ in range(n)]
     ours, theirs = sum_paired_repeats(counts, share_of_passes), sum_items(values)
 
-    assert (ours.items, ours.clusters) == (theirs.items, theirs.clusters)
-    assert (ours.total, ours.squares, ours.gains, ours.losses) == pytest.approx(
-        (theirs.total, theirs.squares, theirs.gains, theirs.losses)
-    )
+    assert astuple(ours) == pytest.approx(astuple(theirs))
 
 
 def test_the_variance_within_items_is_unbiased() -> None:
@@ -107,3 +107,4 @@ def test_the_variance_within_items_is_unbiased() -> None:
 
     assert within_items(counts) == pytest.approx(np.mean([rate * (1 - rate) for rate in rates]), rel=0.02)
     assert within_items({(1, 1): 4}) is None
+    assert within_items({(1, 1): 4, (2, 1): 3, (2, 2): 1}) == pytest.approx(3 / 8)

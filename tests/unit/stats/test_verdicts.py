@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from evalhaven.stats.comparisons import Comparison, compare_pairs, compare_scores, compare_sums, compare_unpaired_rates
+from evalhaven.stats.comparisons import (
+    Comparison,
+    compare_pairs,
+    compare_scores,
+    compare_sums,
+    compare_unpaired_rates,
+    compare_unpaired_scores,
+)
 from evalhaven.stats.paired import PairCounts
 from evalhaven.stats.rates import rate_of_counts, rate_of_sums
 from evalhaven.stats.sums import sum_by_cluster, sum_items
@@ -94,6 +101,14 @@ def test_clusters_decide_for_items_that_are_not_paired_too() -> None:
     assert judge(19).reason is Reason.TOO_FEW_CLUSTERS
 
 
+def test_clusters_of_one_run_are_enough_to_ask_for_more() -> None:
+    clustered = sum_by_cluster((index % 19, 70.0 + index % 3) for index in range(400))
+    single = sum_items([60.0 + index % 3 for index in range(400)])
+
+    for comparison in (compare_unpaired_scores(clustered, single), compare_unpaired_scores(single, clustered)):
+        assert judge_difference(comparison, 0.1).reason is Reason.TOO_FEW_CLUSTERS
+
+
 def test_clusters_of_scores_decide_too() -> None:
     def judge(clusters: int) -> Judgement:
         return judge_difference(
@@ -116,7 +131,7 @@ def test_a_regression_that_is_not_certain_among_others_is_inconclusive() -> None
     comparison = compare(10, 25, 500)
     assert judge_difference(comparison, 0.005).verdict is Verdict.REGRESSION
 
-    assert judge_difference(comparison, 0.005, 0.024).verdict is Verdict.REGRESSION
+    assert judge_difference(comparison, 0.005, 0.025).verdict is Verdict.REGRESSION
     assert judge_difference(comparison, 0.005, 0.03).reason is Reason.ONE_OF_MANY
 
 

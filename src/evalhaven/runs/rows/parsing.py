@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -104,9 +104,10 @@ def parse_row(raw: bytes, *, may_be_bare: bool = False) -> Row:
         raise RowError("its 'item' must be an object.")
     if sample is not None and not isinstance(sample, dict):
         raise RowError("its 'sample' must be an object or absent.")
-    row = Row(item, item_raw.decode())
-    # Azure's clients send an empty sample with every row; it says nothing.
-    return replace(row, recorded=sample, recorded_text=sample_raw.decode()) if sample and sample_raw else row
+    if not sample or sample_raw is None:
+        # Azure's clients send an empty sample with every row; it says nothing.
+        return Row(item, item_raw.decode())
+    return Row(item, item_raw.decode(), sample, sample_raw.decode())
 
 
 def lines_of(blob: BlobReader, start: int, end: int | None = None) -> Iterator[Line]:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import anyio.lowlevel
 
@@ -21,7 +20,8 @@ _BYTES_BETWEEN_PAUSES = 1024 * 1024
 _SHOWN_LINES = 10
 
 
-class PendingLine(NamedTuple):
+@dataclass(slots=True)
+class PendingLine:
     """A line that is to be evaluated."""
 
     position: int
