@@ -21,6 +21,12 @@ IMPORT = {"origin": ORIGIN}
 UNKNOWN = "evalrun_00000000000000000000000000000000"
 
 
+_CALL = {
+    "request": {"model": "m", "messages": []},
+    "reply": {"object": "chat.completion", "id": "chatcmpl-1", "model": "m", "choices": []},
+}
+
+
 @dataclass
 class Api:
     """A server of its own, since imported objects would show up in the lists of other tests."""
@@ -65,6 +71,8 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getExtensionDocument": [lambda api: api.client.get("/api/openapi.json")],
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
+    "getLogStatus": [lambda api: api.client.get("/api/logs")],
+    "importCalls": [lambda api: api.client.post("/api/logs", content=json.dumps(_CALL) + "\n{}\n")],
     "getRunById": [
         lambda api: api.client.get(f"/api/runs/{api.run['id']}"),
         lambda api: api.client.get(f"/api/runs/{api.run['id']}?rows=false"),

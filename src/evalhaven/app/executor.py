@@ -1,6 +1,5 @@
 """The executor's parts, put together; none of the API is among them."""
 
-import contextlib
 import gc
 import os
 import sys
@@ -9,7 +8,9 @@ import anyio
 import anyio.to_thread
 
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
-from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
+from evalhaven.app.neighbours import close_to_neighbours
+from evalhaven.app.open_files import allow_many_connections
+from evalhaven.app.python_graders import grader_environments, isolation_choice
 from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import blob_store, database_url, vault
 from evalhaven.domain.clock import Clock
@@ -38,17 +39,6 @@ def execute_runs(settings: Settings, parent_pid: int) -> None:
     allow_many_connections()
     gc.freeze()  # imported modules stay for the life of the process
     anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
-
-
-def allow_many_connections() -> None:
-    """Let this process open as many files as the system allows: each call needs one, and the default is often 1,024."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - not on every platform
-
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with contextlib.suppress(ValueError, OSError):  # some systems do not accept "without limit" as a number
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _execute_runs(settings: Settings) -> None:

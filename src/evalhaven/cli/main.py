@@ -17,6 +17,7 @@ from evalhaven.cli.gate import EPILOG as GATE_EPILOG
 from evalhaven.cli.gate import GateCommand, gate
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -35,6 +36,7 @@ application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
 application.add_typer(grader_commands, name="graders")
+application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
@@ -119,6 +121,25 @@ def executor(
     configure_logging(settings.log_level, settings.log_format)
     try:
         execute_runs(settings, parent)
+    except StartError as error:
+        fail(str(error))
+
+
+@application.command(hidden=True)
+def recorder(
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
+    parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],
+    calls: Annotated[int, typer.Option(metavar="FILE", help="Number of the open socket on which calls come.")],
+) -> None:
+    """Run the recorder of a server, which stores logged calls; `serve` starts it."""
+    from evalhaven.app.recorder import record_calls
+    from evalhaven.app.stores import StartError
+    from evalhaven.telemetry import configure_logging
+
+    settings = read_settings(data_dir=data_dir)
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        record_calls(settings, parent, calls)
     except StartError as error:
         fail(str(error))
 

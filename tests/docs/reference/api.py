@@ -12,7 +12,13 @@ from tests.docs.reference.markdown import choices, code, link, page, paragraphs,
 
 Json = dict[str, Any]
 _CONTRACT = "[the contract](../compatibility.md#every-field)"
-_TAGS = {"Runs": "Runs", "Reports": "Reports and comparisons", "Server": "The server", "Import": "Imports"}
+_TAGS = {
+    "Runs": "Runs",
+    "Reports": "Reports and comparisons",
+    "Logs": "Logged calls",
+    "Server": "The server",
+    "Import": "Imports",
+}
 _COMMON = "Besides, these answers are common to all requests, as far as they apply:"
 
 
