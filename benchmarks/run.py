@@ -14,8 +14,11 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.comparisons import measure_comparison, print_comparison
+from benchmarks.gateway import gateway_document, measure_gateway, print_gateway
 from benchmarks.graded_report import graded_document, print_graded
 from benchmarks.latency import measure_latency, print_latencies
+from benchmarks.logs import measure_logs, print_logs
 from benchmarks.machine import machine_facts
 from benchmarks.measure import Measurement, measure, scratch
 from benchmarks.peers import ROUNDS, find_peers
@@ -35,6 +38,7 @@ PYTHON_ITEMS = 20_000
 READ_ROUNDS = 7
 READS = 300  # of each kind in a round
 LARGE, MILLION = 100_000, 1_000_000
+LOGGED_CALLS, LOGGED_DAYS = 1_000_000, 10
 
 Document = dict[str, Any]
 
@@ -83,6 +87,13 @@ def _measure_python(_arguments: argparse.Namespace, console: Console) -> Documen
     return {"python": python_document(costs)}
 
 
+def _measure_comparisons(arguments: argparse.Namespace, console: Console) -> Document:
+    with scratch() as directory:
+        found = measure_comparison(arguments.compared_items, directory, console)
+    print_comparison(found, console)
+    return {"comparisons": asdict(found)}
+
+
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
     schemes = measure_schemes(arguments.against, console)
     print_schemes(schemes, console)
@@ -100,13 +111,33 @@ def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
     return {"peers": report.document()}
 
 
+def _measure_gateway(arguments: argparse.Namespace, console: Console) -> Document:
+    console.print("calling a model through the gateway and directly …")
+    with scratch() as directory:
+        added, streamed = measure_gateway(arguments.litellm, directory, console)
+    print_gateway(added, streamed, console)
+    return {"gateway": gateway_document(added, streamed)}
+
+
+def _measure_logs(arguments: argparse.Namespace, console: Console) -> Document:
+    console.print(f"keeping {arguments.log_calls:,} logged calls …")
+    with scratch() as directory:
+        place = arguments.log_directory or directory
+        figures = measure_logs(place, arguments.log_calls, arguments.log_days, arguments.database_url, console)
+    print_logs(figures, console)
+    return {"logs": figures.document()}
+
+
 _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "graded": _measure_graded,
     "api": _measure_api,
     "reads": _measure_reads,
+    "comparisons": _measure_comparisons,
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
+    "gateway": _measure_gateway,
+    "logs": _measure_logs,
     "peers": _compare_peers,
 }
 
@@ -120,12 +151,20 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=list(SIZES), metavar="N", help=sizes)
     probe = "how long to ask the API while runs are executed; 0 leaves it out (30)"
     parser.add_argument("--probe-seconds", type=float, default=PROBE_SECONDS, metavar="S", help=probe)
-    database = "an empty PostgreSQL database for what is read, instead of SQLite"
+    database = "an empty PostgreSQL database for what is read and logged, instead of SQLite"
     parser.add_argument("--database-url", metavar="URL", help=database)
+    calls = "how many logged calls are kept (1000000); 10000000 over 100 days is the size of a soak"
+    parser.add_argument("--log-calls", type=int, default=LOGGED_CALLS, metavar="N", help=calls)
+    parser.add_argument("--log-days", type=int, default=LOGGED_DAYS, metavar="N", help="over how many days (10)")
+    place = "where day files are kept for another measurement, which then need not make them"
+    parser.add_argument("--log-directory", type=Path, metavar="DIR", help=place)
     large = f"let the largest sampled run have {MILLION:,} items instead of {LARGE:,}"
     parser.add_argument("--million", action="store_true", help=large)
+    compared = f"items of each of two runs that are compared ({MILLION})"
+    parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="a Python that has lm_eval, if that is not on the path")
+    parser.add_argument("--litellm", metavar="COMMAND", help="LiteLLM's proxy, if it is not on the path")
     sizes = f"two numbers of items for other programs, whose difference counts ({' '.join(map(str, PEER_SIZES))})"
     parser.add_argument("--peer-items", type=int, nargs=2, default=PEER_SIZES, metavar="N", help=sizes)
     rounds = f"how many times each of them is measured ({ROUNDS})"

@@ -52,6 +52,10 @@ class Sizes:
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
         grader_calls: Calls of a user's grader that crashes again and again.
+        log_kills: SIGKILLs of a server that logs calls, and as many of its recorder.
+        log_pause_s: Seconds for which its recorder is stopped.
+        streams: Streams of answers through the gateway at once.
+        stream_parts: Parts of each, 20 a second.
         releases: Simulated releases of each kind that the gate judges.
     """
 
@@ -89,6 +93,10 @@ class Sizes:
     generated_requests: int
     python_items: int
     grader_calls: int
+    log_kills: int
+    log_pause_s: float
+    streams: int
+    stream_parts: int
     releases: int
 
 
@@ -127,6 +135,10 @@ REDUCED = Sizes(
     generated_requests=250,
     python_items=5_000,
     grader_calls=10_000,
+    log_kills=3,
+    log_pause_s=2.0,
+    streams=40,
+    stream_parts=60,
     releases=4_000,
 )
 
@@ -165,6 +177,10 @@ FULL = Sizes(
     generated_requests=51_000,
     python_items=100_000,
     grader_calls=100_000,
+    log_kills=20,
+    log_pause_s=5.0,
+    streams=200,
+    stream_parts=1_200,
     releases=40_000,
 )
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from evalhaven.sampling.configuration.values import InvalidValueError, checked_base_url, checked_key
+from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
+from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
 
 PREFIX = "EVALHAVEN_"
 _KEY_BYTES = 32
@@ -76,6 +77,39 @@ class Settings(BaseSettings):
         ge=1,
         le=100_000,
         description="Most requests in flight at this endpoint at once, per model. Without it, 200.",
+    )
+    gateway: bool | None = Field(
+        None,
+        description="Whether calls to models (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`) are passed on "
+        "to the endpoints: `on` or `off`. Without it, only while the server listens on loopback, since the calls cost "
+        "what the endpoints cost.",
+    )
+    log_calls: Literal["asked", "all", "none"] = Field(
+        "asked",
+        description="Which of these calls are kept, so that runs can grade them: `asked` is what the hosted API does, "
+        "chat completions with `store: true` and responses without `store: false`; `all` and `none` hold whatever a "
+        "request says. Embeddings are never kept.",
+    )
+    log_redact: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="What must not be kept of logged calls: regular expressions, one a line. Whatever they match in a "
+        "text of a request, its metadata or its reply is replaced by `[redacted]` before it is stored.",
+    )
+    log_days: int = Field(
+        30, ge=1, le=36_500, description="Days for which logged calls are kept. Whole days are dropped, in UTC."
+    )
+    log_max_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Most GB that logged calls may take: while they take more, the oldest day is dropped, but never "
+        "today. Without it, their age alone decides.",
+    )
+    log_queue_mb: int = Field(
+        64,
+        ge=1,
+        le=65_536,
+        description="Most MB of calls that wait to be stored, in the server's memory. What does not fit is not stored, "
+        "and counted.",
     )
     embeddings_base_url: str | None = Field(
         None,
@@ -160,7 +194,7 @@ class Settings(BaseSettings):
             )
         return SecretStr(text)
 
-    @field_validator("config", "grader_sandbox", "grader_environments", mode="before")
+    @field_validator("config", "gateway", "log_max_gb", "grader_sandbox", "grader_environments", mode="before")
     @classmethod
     def _check_named(cls, value: object) -> object:
         return value or None
@@ -169,6 +203,18 @@ class Settings(BaseSettings):
     @classmethod
     def _check_upstream_max_concurrency(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("log_redact", mode="before")
+    @classmethod
+    def _check_log_redact(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        patterns = tuple(line for line in value.splitlines() if line.strip())
+        try:
+            Redaction.of(patterns)
+        except InvalidPatternError as error:
+            raise ValueError(f"must be regular expressions, one a line: {error}") from error
+        return patterns
 
     @field_validator("public_url")
     @classmethod
@@ -203,6 +249,16 @@ class Settings(BaseSettings):
         """Return the address at which commands on the same machine reach the server."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - replaced, not listened on
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def passes_calls_on(self) -> bool:
+        """Tell whether calls to models are passed on to the endpoints."""
+        return self.is_loopback if self.gateway is None else self.gateway
+
+    @property
+    def records_calls(self) -> bool:
+        """Tell whether calls may have to be stored."""
+        return self.passes_calls_on and self.log_calls != "none"
 
     @property
     def is_loopback(self) -> bool:

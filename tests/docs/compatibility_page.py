@@ -36,7 +36,9 @@ def own_application() -> FastAPI:
     services = cast(
         "Services",
         SimpleNamespace(
-            ids=IdFactory(Clock()), config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset())
+            ids=IdFactory(Clock()),
+            config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()),
+            gateway=SimpleNamespace(answer=None),
         ),
     )
     return build_application(services, lifespan)

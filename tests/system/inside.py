@@ -11,16 +11,25 @@ from tests.system.watch import Watch, watch_of
 
 
 def executors_of(data_dir: Path) -> list[psutil.Process]:
-    """Return every live executor of a data directory, whoever started it.
+    """Return every live executor of a data directory, whoever started it."""
+    return _children_of(data_dir, "executor")
 
-    A child that an executor has just forked has the executor's command line until it executes its own program, and
-    does not count.
+
+def recorders_of(data_dir: Path) -> list[psutil.Process]:
+    """Return every live recorder of a data directory, whoever started it."""
+    return _children_of(data_dir, "recorder")
+
+
+def _children_of(data_dir: Path, command_name: str) -> list[psutil.Process]:
+    """Return every live process of a command on a data directory.
+
+    A child that it has just forked has its command line until it executes its own program, and does not count.
     """
     parents: dict[psutil.Process, int] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()
-            if "executor" in command and str(data_dir) in command and process.status() != psutil.STATUS_ZOMBIE:
+            if command_name in command and str(data_dir) in command and process.status() != psutil.STATUS_ZOMBIE:
                 parents[process] = process.ppid()
     pids = {process.pid for process in parents}
     return [process for process, parent in parents.items() if parent not in pids]

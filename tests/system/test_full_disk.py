@@ -10,6 +10,7 @@ from evalhaven.sandbox.environment import Tier
 from tests.databases import ON_SQLITE_ONLY
 from tests.python_graders import python_check, require_tier
 from tests.server import Server
+from tests.system.calling import Callers, log_status, stored_numbers
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.disks import fill, pause_a_run, small_disk, stored_while_paused
 from tests.system.watch import watch_of
@@ -104,3 +105,27 @@ def test_a_server_killed_while_the_disk_is_full_starts_and_finishes_the_run_late
     server.wait_until_ready()
     run = client.wait_for_end(paused.eval_id, paused.run_id)
     assert (run["status"], run["result_counts"]["total"]) == ("completed", _ITEMS)
+
+
+@ON_SQLITE_ONLY
+@pytest.mark.slow
+def test_logged_calls_wait_while_the_disk_is_full_and_all_are_stored_later(stopped_server: Server, disk: Path) -> None:
+    server = stopped_server
+    server.start()
+    callers = Callers(server)
+    with callers.calling():
+        wait_until(lambda: len(callers.answered) >= 100, "calls are answered")
+        ballast = fill(disk)
+        wait_until(lambda: "log_store_unavailable" in server.log, "calls cannot be stored")
+        told = log_status(server)
+        answered = len(callers.answered)
+        wait_until(lambda: len(callers.answered) >= answered + 100, "calls are answered all the same")
+        ballast.unlink()
+        wait_until(lambda: "log_store_available" in server.log, "calls are stored again")
+    wait_until(lambda: not log_status(server)["pending"], "all calls are stored")
+
+    assert told["pending"] > 0
+    assert sorted(stored_numbers(server)) == sorted(callers.answered)
+    assert not any(log_status(server)["lost"].values())
+    assert not callers.refused
+    assert "Traceback" not in server.log

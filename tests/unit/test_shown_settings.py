@@ -62,6 +62,15 @@ def test_a_command_takes_over_what_a_server_tells_and_keeps_its_own_secrets(
     assert taken.api_key == own.api_key
 
 
+def test_settings_of_several_values_are_taken_over_too(tmp_path: Path) -> None:
+    origins, patterns = ("http://localhost:3000", "https://a.example"), (r"\d{16}", "a,b")
+    server = settings(data_dir=tmp_path, allowed_origins=origins, log_redact=patterns)
+
+    taken = taken_over(shown_settings(server), settings())
+
+    assert (taken.allowed_origins, taken.log_redact) == (origins, patterns)
+
+
 def test_whatever_sounds_secret_is_masked() -> None:
     words = {"key", "secret", "token", "password"}
     secret = [name for name in Settings.model_fields if words & set(name.split("_"))]

@@ -18,6 +18,9 @@ _BODY_BYTES_A_SECOND = 4096
 _STUCK_WRITE_S = 60.0
 # What arrives is parsed in pieces, so a head that is too large is noticed one piece late at most.
 _PIECE_BYTES = 16 * 1024
+CUT = "evalhaven.cut"
+"""Extension of a request's scope: its `cut()` ends the connection once what was sent so far is on its way."""
+
 _ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
 
 
@@ -138,6 +141,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             return
         if absolute := _ABSOLUTE.match(self.url):
             self._take_host_from_target(absolute)
+        self.scope["extensions"] = {CUT: {"cut": self.transport.close}}
         super().on_headers_complete()
         self._head_started, self._is_between_requests = None, False
         self._is_reading_body, self._body_seconds, self._body_bytes, self._trailer_bytes = True, 0.0, 0, 0

@@ -14,11 +14,15 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.errors import (
     DamagedFileError,
     EvalhavenError,
+    GatewayOffError,
     InvalidRequestError,
+    ModelNotServedError,
     NotFoundError,
     RequestTooLargeError,
     UnansweredError,
     UnreadableEncodingError,
+    UpstreamFailedError,
+    UpstreamLateError,
 )
 from evalhaven.storage.database import is_unavailable
 from evalhaven.wire.requests import RequestError
@@ -28,6 +32,10 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     RequestTooLargeError: 413,
     UnreadableEncodingError: 415,
     InvalidRequestError: 400,
+    GatewayOffError: 403,
+    ModelNotServedError: 404,
+    UpstreamFailedError: 502,
+    UpstreamLateError: 504,
     UnansweredError: 503,
     DamagedFileError: 500,
 }

@@ -14,13 +14,16 @@ from evalhaven.api.errors import error_response
 from evalhaven.sampling.catalog import HOP_HEADER
 
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
-_ALIAS = re.compile(r"^/openai(?:/v1)?(?=/(?:evals|files|uploads|models|fine_tuning)(?:/|$))")
+_ALIAS = re.compile(
+    r"^/openai(?:/v1)?(?=/(?:chat/completions|embeddings|evals|files|fine_tuning|models|responses|uploads)(?:/|$))"
+    r"|^/openai/deployments/[^/]+(?=/(?:chat/completions|embeddings)$)"
+)
 _SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key")
 _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
 
 
 class PathAliases:
-    """Answer `/openai/v1/…` and `/openai/…?api-version=…`, as Azure's clients send, like `/v1/…`."""
+    """Answer `/openai/v1/…`, `/openai/…` and `/openai/deployments/…`, as Azure's clients send, like `/v1/…`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -141,8 +144,9 @@ class RequestRecord:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["x-request-id"] = request_id
-                headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
-                headers["openai-version"] = "2020-10-01"
+                # The gateway passes these on from the endpoint, if it says them.
+                headers.setdefault("openai-processing-ms", str(round((time.perf_counter() - started) * 1000)))
+                headers.setdefault("openai-version", "2020-10-01")
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -24,8 +24,8 @@ _LONGEST_READ_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutorState:
-    """The state of the executor.
+class ProcessState:
+    """The state of a process that the server keeps alive.
 
     Attributes:
         name: The state in one word.
@@ -99,7 +99,7 @@ class Readiness:
     """
 
     def __init__(
-        self, database: Database, blobs: BlobStore, clock: Clock, executor_state: Callable[[], ExecutorState]
+        self, database: Database, blobs: BlobStore, clock: Clock, executor_state: Callable[[], ProcessState]
     ) -> None:
         self._database = database
         self._blobs = blobs

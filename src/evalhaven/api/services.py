@@ -3,16 +3,20 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
-from evalhaven.api.readiness import Readiness
+from evalhaven.api.gateway.calls import Gateway
+from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
+from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.ingest.intake import CallIntake
+from evalhaven.logs.store import LogStore
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -23,6 +27,9 @@ from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.wire.server import ServerSettings
+
+if TYPE_CHECKING:
+    from evalhaven.reports.comparing import Comparer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,8 @@ class ApiConfig:
         allowed_origins: Origins whose pages may write, as browsers write them.
         max_body_bytes: Largest JSON body.
         max_file_bytes: Largest uploaded file.
+        log_days: Days for which logged calls are kept.
+        log_max_gb: Most that logged calls may take; None for no limit.
     """
 
     base_url: str
@@ -44,6 +53,8 @@ class ApiConfig:
     allowed_origins: frozenset[str]
     max_body_bytes: int
     max_file_bytes: int
+    log_days: int
+    log_max_gb: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +69,18 @@ class Services:
         examine: Asks the endpoints whether they answer.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
+        log_store: Logged calls.
+        log_sender: The way of calls to this store, with copies of those that have not arrived.
+        log_intake: Stores calls that come from elsewhere.
+        recorder_state: Tells the state of the process that stores calls; None if none is needed.
+        gateway: Passes calls to models on.
         isolation: How python graders are isolated here.
         python_checks: Checks Python graders.
         evals: Makes evals from requests, and changes them.
         runs: Makes runs from requests.
         reruns: Queues regrades and retries.
         lifecycle: Cancels and deletes runs and evals.
+        comparer: Returns what compares runs, which is made when it is first needed.
     """
 
     database: Database
@@ -77,13 +94,19 @@ class Services:
     examine: Callable[[], Awaitable[Sequence[Finding]]]
     settings: ServerSettings
     catalog: Catalog
+    log_store: LogStore
+    log_sender: LogSender
+    log_intake: CallIntake
+    recorder_state: Callable[[], ProcessState | None]
     config: ApiConfig
+    gateway: Gateway
     isolation: IsolationChoice
     python_checks: PythonChecks
     evals: EvalAcceptance
     runs: RunAcceptance
     reruns: RerunAcceptance
     lifecycle: Lifecycle
+    comparer: Callable[[], "Comparer"]
 
     def now(self) -> int:
         """Return the Unix second."""

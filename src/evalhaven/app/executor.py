@@ -1,6 +1,5 @@
 """The executor's parts, put together; none of the API is among them."""
 
-import contextlib
 import gc
 import os
 import sys
@@ -9,7 +8,9 @@ import anyio
 import anyio.to_thread
 
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
-from evalhaven.app.python_graders import close_to_neighbours, grader_environments, isolation_choice
+from evalhaven.app.neighbours import close_to_neighbours
+from evalhaven.app.open_files import allow_many_connections
+from evalhaven.app.python_graders import grader_environments, isolation_choice
 from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import blob_store, database_url, vault
 from evalhaven.domain.clock import Clock
@@ -17,6 +18,7 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
+from evalhaven.reports.columns.keeper import ColumnsKeeper
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
@@ -37,17 +39,6 @@ def execute_runs(settings: Settings, parent_pid: int) -> None:
     allow_many_connections()
     gc.freeze()  # imported modules stay for the life of the process
     anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
-
-
-def allow_many_connections() -> None:
-    """Let this process open as many files as the system allows: each call needs one, and the default is often 1,024."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - not on every platform
-
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with contextlib.suppress(ValueError, OSError):  # some systems do not accept "without limit" as a number
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _execute_runs(settings: Settings) -> None:
@@ -77,13 +68,20 @@ async def _execute_runs(settings: Settings) -> None:
         )
         purger = Purger(database, blobs, clock, patience)
         executor = Executor(engine, purger)
+        columns = ColumnsKeeper(database, patience)
+
+        def wake() -> None:
+            executor.wake()
+            columns.wake()
+
         async with anyio.create_task_group() as tasks:
             # What the hosts of an earlier executor left behind when it was killed.
             tasks.start_soon(anyio.to_thread.run_sync, sweep_scratch)
             tasks.start_soon(python.serve)
             tasks.start_soon(executor.execute_forever)
+            tasks.start_soon(columns.keep_forever)
             tasks.start_soon(beat, lambda: executor.problem)
-            await follow_parent(executor.wake)
+            await follow_parent(wake)
             # Ends as if by SIGKILL, which the kernel may be slow to send. Closing SQLite's last connection would remove
             # its log, and a start on a full disk could not create it again.
             os._exit(1)

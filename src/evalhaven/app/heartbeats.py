@@ -1,9 +1,9 @@
-"""Heartbeats: once a second the executor tells the server that it is at work, or what keeps it from working."""
+"""Heartbeats: once a second a child tells the server that it is at work, or what keeps it from working."""
 
 import time
 from collections.abc import Callable
 
-from evalhaven.api.readiness import ExecutorState
+from evalhaven.api.readiness import ProcessState
 
 _SILENT_S = 5.0  # rows of megabytes may hold up a beat for a second or two
 _HEALTHY_AFTER_S = 30.0
@@ -11,9 +11,16 @@ _DEATHS_IN_A_ROW = 3
 
 
 class Heartbeats:
-    """What the server knows about its executor."""
+    """What the server knows about a child."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, duty: str, now: Callable[[], float] = time.monotonic) -> None:
+        """Begin without a process.
+
+        Args:
+            duty: What the process does, for sentences such as "The process that executes runs is not up".
+            now: Tells the time.
+        """
+        self._process = f"The process that {duty}"
         self._now = now
         self._started_at: float | None = None
         self._beat_at: float | None = None
@@ -42,26 +49,24 @@ class Heartbeats:
             self._problem = lines[-1].decode(errors="replace")
 
     @property
-    def state(self) -> ExecutorState:
+    def state(self) -> ProcessState:
         """Return the executor's state now."""
         if self._deaths >= _DEATHS_IN_A_ROW and not self._is_settled():
-            return ExecutorState(
+            return ProcessState(
                 "crash_looping",
-                f"The process that executes runs died {self._deaths} times in a row, last with status "
+                f"{self._process} died {self._deaths} times in a row, last with status "
                 f"{self._exit_code}; the next one has to live for {_HEALTHY_AFTER_S:.0f} s.",
             )
         if self._started_at is None:
             last = f"; the last one ended with status {self._exit_code}" if self._deaths else ""
-            return ExecutorState("down", f"The process that executes runs is not up{last}.")
+            return ProcessState("down", f"{self._process} is not up{last}.")
         if self._beat_at is None:
             silent_s = self._now() - self._started_at
-            return ExecutorState("starting", f"The process that executes runs was started {silent_s:.0f} s ago.")
+            return ProcessState("starting", f"{self._process} was started {silent_s:.0f} s ago.")
         silent_s = self._now() - self._beat_at
         if silent_s > _SILENT_S:
-            return ExecutorState(
-                "not_responding", f"The process that executes runs has been silent for {silent_s:.0f} s."
-            )
-        return ExecutorState("paused", self._problem) if self._problem else ExecutorState("ok")
+            return ProcessState("not_responding", f"{self._process} has been silent for {silent_s:.0f} s.")
+        return ProcessState("paused", self._problem) if self._problem else ProcessState("ok")
 
     def _is_settled(self) -> bool:
         return self._started_at is not None and self._now() - self._started_at > _HEALTHY_AFTER_S

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
-from evalhaven.api.readiness import ExecutorState
+from evalhaven.api.readiness import ProcessState
 from evalhaven.app.endpoints import open_catalog
+from evalhaven.app.logs import logs_without_calls
 from evalhaven.app.server import build_services
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.ids import IdFactory
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
@@ -22,10 +25,13 @@ async def open_application(settings: Settings) -> AsyncGenerator[FastAPI]:
         StartError: The database cannot be used.
     """
     database = open_database(upgraded_database(settings))
-    services = build_services(settings, database, open_catalog(settings), lambda: None, lambda: ExecutorState("down"))
+    logs = logs_without_calls(settings, database, IdFactory(Clock()))
+    state = ProcessState("down")
+    services = build_services(settings, database, open_catalog(settings), logs, lambda: None, lambda: state)
     try:
         yield build_application(services, _no_lifespan)
     finally:
+        await logs.store.close()
         await database.close()
 
 

@@ -1,7 +1,6 @@
 """How python graders are isolated and what they import, by the settings."""
 
 import os
-import sys
 from pathlib import Path
 
 from evalhaven.app.stores import database_path
@@ -9,14 +8,7 @@ from evalhaven.graders.python.environments import Environments, find_nltk_data
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.environment import Tier
-from evalhaven.sandbox.inside.kernel import forbid_tracing
 from evalhaven.settings import Settings
-
-
-def close_to_neighbours() -> None:
-    """Close this process's memory and environment to others of the same user: the last wall behind the sandbox."""
-    if sys.platform == "linux":
-        forbid_tracing()
 
 
 def grader_environments(settings: Settings) -> Environments:

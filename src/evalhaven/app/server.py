@@ -7,7 +7,8 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -17,17 +18,23 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
-from evalhaven.api.readiness import ExecutorState, Readiness
+from evalhaven.api.gateway.calls import Gateway, GatewayConfig
+from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
-from evalhaven.app.python_graders import close_to_neighbours, isolation_choice
+from evalhaven.app.logs import Logs, open_logs
+from evalhaven.app.neighbours import close_to_neighbours
+from evalhaven.app.open_files import allow_many_connections
+from evalhaven.app.python_graders import isolation_choice
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
-from evalhaven.app.supervisor import ExecutorSupervisor
+from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.logs.ingest.intake import CallIntake
+from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -40,6 +47,9 @@ from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
+
+if TYPE_CHECKING:
+    from evalhaven.reports.comparing import Comparer
 
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
@@ -65,7 +75,7 @@ def refuse_unsafe_address(settings: Settings) -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Run the server until it is told to stop: the API in this process, runs in the executor child.
+    """Run the server until it is told to stop: the API in this process, runs in the executor, logging in the recorder.
 
     Raises:
         StartError: The server cannot start.
@@ -73,6 +83,7 @@ def serve(settings: Settings) -> None:
     # uvicorn shuts down cleanly and then raises the signal again: being told to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     close_to_neighbours()
+    allow_many_connections()
     refuse_unsafe_address(settings)
     catalog = open_catalog(settings)
     log_catalog(catalog)
@@ -83,8 +94,10 @@ def serve(settings: Settings) -> None:
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
     database = open_database(url)
-    supervisor = ExecutorSupervisor(executor_command(settings), lock.descriptor, partial(note_orderly_stop, database))
-    application = build_server_application(settings, database, supervisor, catalog)
+    executing = Child("executor", "executes runs", executor_command(settings), partial(note_orderly_stop, database))
+    executor = Supervisor(executing, lock.descriptor)
+    logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor)
+    application = build_server_application(settings, database, executor, logs, catalog)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,
@@ -119,24 +132,28 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def build_server_application(
-    settings: Settings, database: Database, supervisor: ExecutorSupervisor, catalog: Catalog
+    settings: Settings, database: Database, executor: Supervisor, logs: Logs, catalog: Catalog
 ) -> FastAPI:
-    """Return the API over an open database; it keeps the executor alive for as long as it is served."""
-    services = build_services(settings, database, catalog, supervisor.wake, lambda: supervisor.state)
+    """Return the API over an open database; it keeps executor and recorder alive for as long as it is served."""
+    services = build_services(settings, database, catalog, logs, executor.wake, lambda: executor.state)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         sweep_scratch()
         await sweep_blobs(database, services.blobs)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(supervisor.supervise)
+        async with services.gateway, anyio.create_task_group() as tasks:
+            tasks.start_soon(executor.supervise)
+            tasks.start_soon(logs.serve)
             tasks.start_soon(services.readiness.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
+            await logs.wait_until_up()
             yield
+            await logs.drain()
             tasks.cancel_scope.cancel()
         # The executor is gone by now, and its hosts with it; it was not asked to clean up.
         sweep_scratch()
+        await logs.store.close()
         await database.close()
 
     return build_application(services, lifespan)
@@ -146,8 +163,9 @@ def build_services(
     settings: Settings,
     database: Database,
     catalog: Catalog,
+    logs: Logs,
     wake_executor: Callable[[], None],
-    executor_state: Callable[[], ExecutorState],
+    executor_state: Callable[[], ProcessState],
 ) -> Services:
     """Return what the routes work with."""
     clock = Clock()
@@ -167,6 +185,10 @@ def build_services(
         examine=partial(examine_parts, settings, catalog),
         settings=shown_settings(settings),
         catalog=catalog,
+        log_store=logs.store,
+        log_sender=logs.sender,
+        log_intake=CallIntake(logs.store, Redaction.of(settings.log_redact), clock, settings.log_days),
+        recorder_state=logs.recorder_state,
         config=ApiConfig(
             base_url=settings.base_url,
             list_order=settings.list_order,
@@ -174,6 +196,16 @@ def build_services(
             allowed_origins=allowed_origins(settings),
             max_body_bytes=settings.max_body_mb * _MB,
             max_file_bytes=settings.max_file_mb * _MB,
+            log_days=settings.log_days,
+            log_max_gb=settings.log_max_gb,
+        ),
+        gateway=Gateway(
+            GatewayConfig(settings.passes_calls_on, settings.log_calls, settings.max_body_mb * _MB),
+            catalog,
+            ids,
+            clock,
+            logs.sender,
+            logs.store,
         ),
         isolation=isolation,
         python_checks=python,
@@ -181,7 +213,14 @@ def build_services(
         runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor),
         reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
+        comparer=cache(_comparer),
     )
+
+
+def _comparer() -> "Comparer":
+    from evalhaven.reports.comparing import Comparer  # noqa: PLC0415 - loads numpy
+
+    return Comparer()
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The executor's link to its server: it receives wake-ups, reports its state, and notices the server's end."""
+"""A child's link to its server: it receives wake-ups, reports its state, and notices the server's end."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ async def beat(find_problem: Callable[[], str]) -> None:
     """Report the state to the server through standard input, a socket to it, until canceled.
 
     Args:
-        find_problem: Returns what keeps runs from going on; "" if nothing does.
+        find_problem: Returns what keeps it from its work; "" if nothing does.
     """
     descriptor = sys.stdin.fileno()
     while True:

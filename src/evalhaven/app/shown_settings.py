@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
@@ -17,6 +17,7 @@ _SECRETS = frozenset(
     for name, field in Settings.model_fields.items()
     if SecretStr in (field.annotation, *get_args(field.annotation))
 )
+_SEPARATORS = {"allowed_origins": ",", "log_redact": "\n"}
 OTHER_VARIABLES = {OPENAI_KEY_VARIABLE: True, "NLTK_DATA": False}
 """The variables beyond the settings that decide what a server does, and whether they are secret."""
 
@@ -75,6 +76,8 @@ def _value(settings: Settings, name: str) -> str | int | float | bool | None:
         return value
     if name in _SECRETS:
         return MASK
+    if isinstance(value, tuple):
+        return _SEPARATORS[name].join(cast("tuple[str, ...]", value))
     return str(value.absolute()) if isinstance(value, Path) else _without_password(str(value))
 
 

@@ -5,9 +5,13 @@ from pathlib import Path
 import structlog
 from sqlalchemy import URL
 
+from evalhaven.domain.clock import Clock
+from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.partitions.store import PartitionStore
+from evalhaven.logs.store import LogStore
 from evalhaven.runs.vault import Vault
 from evalhaven.settings import Settings
-from evalhaven.storage.database import postgresql_url, sqlite_url
+from evalhaven.storage.database import Database, postgresql_url, sqlite_url
 from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.lock import DataDirectoryInUseError, DataDirectoryLock, lock_data_directory
 from evalhaven.storage.privacy import OpenToOthersError, close_to_others
@@ -33,6 +37,18 @@ def database_path(data_dir: Path) -> Path:
 def blob_store(data_dir: Path) -> LocalBlobStore:
     """Return the blob store of a data directory."""
     return LocalBlobStore(data_dir / "blobs")
+
+
+def log_store(settings: Settings, database: Database) -> LogStore:
+    """Return the store of logged calls: the PostgreSQL that is named, else files of days in the data directory."""
+    if settings.database_url is None:
+        return DayFileStore(settings.data_dir / "logs", Clock())
+    return PartitionStore(database, Clock())
+
+
+def log_ledger_path(data_dir: Path) -> Path:
+    """Return the path of the ledger of calls that servers of a data directory hand over to be stored."""
+    return data_dir / "log-ledger"
 
 
 def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLock:

@@ -1,4 +1,4 @@
-"""The supervisor: keeps exactly one executor child alive while the server lives, and none after it.
+"""The supervisor: keeps exactly one child of a kind alive while the server lives, and none after it.
 
 Three things keep a child from being left behind by its parent: the kernel kills it (Linux), the end of the parent's
 socket tells it to stop, and it holds the data directory's lock until it is gone.
@@ -9,14 +9,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import structlog
 
-from evalhaven.api.readiness import ExecutorState
+from evalhaven.api.readiness import ProcessState
 from evalhaven.app.heartbeats import Heartbeats
 
 _FIRST_PAUSE_S = 0.1
@@ -28,57 +30,75 @@ _TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGINT)
 _LEAN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_ARENA_MAX": "2"}
 
 
-class ExecutorSupervisor:
-    """Starts the executor, wakes it, and starts it again when it dies."""
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A kind of child.
 
-    def __init__(
-        self, command: Sequence[str], lock_descriptor: int, on_orderly_stop: Callable[[], Awaitable[None]]
-    ) -> None:
-        """Remember how to start the executor.
+    Attributes:
+        name: Its name in the log.
+        duty: What it does, for sentences such as "The process that executes runs is not up".
+        command: Program and arguments; it finds the socket to its parent on standard input.
+        on_orderly_stop: Called when it has ended because it was told to, not because it died.
+        serve: Works with it over a socket of their own, until the process at the other end is gone. The command gets
+            the number of its end as one more argument.
+    """
+
+    name: str
+    duty: str
+    command: Sequence[str]
+    on_orderly_stop: Callable[[], Awaitable[None]] | None = None
+    serve: Callable[[socket.socket], Coroutine[Any, Any, None]] | None = None
+
+
+class Supervisor:
+    """Starts a child, wakes it, and starts it again when it dies."""
+
+    def __init__(self, child: Child, lock_descriptor: int) -> None:
+        """Remember how to start the child.
 
         Args:
-            command: Program and arguments; it finds the socket to its parent on standard input.
+            child: Which.
             lock_descriptor: The data directory's lock, inherited by the child.
-            on_orderly_stop: Called when the executor has ended because it was told to, not because it died.
         """
-        self._command = list(command)
+        self._child = child
         self._lock_descriptor = lock_descriptor
-        self._on_orderly_stop = on_orderly_stop
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
-        self._heartbeats = Heartbeats()
-        self._log = structlog.get_logger("evalhaven.executor")
+        self._sockets = ExitStack()
+        self._link: socket.socket | None = None
+        self._heartbeats = Heartbeats(child.duty)
+        self._has_been_up = anyio.Event()
+        self._log = structlog.get_logger(f"evalhaven.{child.name}")
 
     @property
-    def state(self) -> ExecutorState:
-        """Return the executor's state."""
+    def state(self) -> ProcessState:
+        """Return the child's state."""
         return self._heartbeats.state
 
     def wake(self) -> None:
-        """Tell the executor that a run was created, canceled or deleted; it also looks every second by itself."""
-        if self._socket is not None:
+        """Tell the child that there is work; it also looks every second by itself."""
+        if self._link is not None:
             with suppress(OSError):
-                self._socket.send(b"\n")
+                self._link.send(b"\n")
+
+    async def wait_until_up(self, within_s: float) -> None:
+        """Wait until a child has reported for the first time, or the time is over."""
+        with anyio.move_on_after(within_s):
+            await self._has_been_up.wait()
 
     async def supervise(self) -> None:
-        """Keep the executor alive until canceled, then stop it."""
+        """Keep the child alive until canceled, then stop it."""
         pause_s = _FIRST_PAUSE_S
         try:
             while True:
                 started = time.monotonic()
-                process, channel = self._start()
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._listen, channel)
-                    await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
-                    tasks.cancel_scope.cancel()
-                code = process.returncode
+                code = await self._live_with(*self._start())
                 self._heartbeats.note_death(code)
                 self._close()
                 if code in _TOLD_TO_END:
-                    await self._on_orderly_stop()
+                    await self._note_orderly_stop()
                 if time.monotonic() - started > _HEALTHY_AFTER_S:
                     pause_s = _FIRST_PAUSE_S
-                self._log.error("executor_died", exit_code=code, restart_in_s=pause_s)
+                self._log.error(f"{self._child.name}_died", exit_code=code, restart_in_s=pause_s)
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         finally:
@@ -87,43 +107,62 @@ class ExecutorSupervisor:
             self._close()
             if self._process is not None and (was_up or self._process.returncode in _TOLD_TO_END):
                 with anyio.CancelScope(shield=True):
-                    await self._on_orderly_stop()
+                    await self._note_orderly_stop()
 
-    async def _listen(self, channel: socket.socket) -> None:
-        """Note what the executor reports."""
+    async def _live_with(
+        self, process: subprocess.Popen[bytes], link: socket.socket, served: socket.socket | None
+    ) -> int:
+        """Work with a process until it ends and return its exit status."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._listen, link)
+            if served is not None and self._child.serve is not None:
+                tasks.start_soon(self._child.serve, served)
+            await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+            tasks.cancel_scope.cancel()
+        return process.returncode
+
+    async def _listen(self, link: socket.socket) -> None:
+        """Note what the child reports."""
         while True:
-            await anyio.wait_readable(channel)
+            await anyio.wait_readable(link)
             with suppress(OSError):
-                data = channel.recv(4096)
+                data = link.recv(4096)
                 if not data:
                     return
                 self._heartbeats.note_beats(data)
+                self._has_been_up.set()
 
-    def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket | None]:
         # Started from the main thread: the kernel's death signal follows the thread that forked.
-        ours, childs = socket.socketpair()
-        with childs:
-            for end in (ours, childs):
-                end.setblocking(False)
+        command, descriptors, served = list(self._child.command), [self._lock_descriptor], None
+        with ExitStack() as childs:
+            link, childs_link = _socket_pair(self._sockets, childs)
+            if self._child.serve is not None:
+                served, childs_end = _socket_pair(self._sockets, childs)
+                command.append(str(childs_end.fileno()))
+                descriptors.append(childs_end.fileno())
             process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-                self._command,
-                stdin=childs.fileno(),
+                command,
+                stdin=childs_link.fileno(),
                 env={**os.environ, **_LEAN_MEMORY},
-                pass_fds=(self._lock_descriptor,),
+                pass_fds=descriptors,
                 start_new_session=True,
             )
-        self._process, self._socket = process, ours
+        self._process, self._link = process, link
         self._heartbeats.note_start()
-        self._log.info("executor_started", pid=process.pid)
-        return process, ours
+        self._log.info(f"{self._child.name}_started", pid=process.pid)
+        return process, link, served
 
     def _close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._sockets.close()
+        self._link = None
+
+    async def _note_orderly_stop(self) -> None:
+        if self._child.on_orderly_stop is not None:
+            await self._child.on_orderly_stop()
 
     def _stop(self) -> None:
-        """End the executor: nothing needs a clean shutdown, but the lock must be released."""
+        """End the child: nothing needs a clean shutdown, but the lock must be released."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -133,3 +172,12 @@ class ExecutorSupervisor:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _socket_pair(ours: ExitStack, childs: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Return a pair of sockets that do not block: our end, and the child's."""
+    ends = socket.socketpair()
+    for end, owner in zip(ends, (ours, childs), strict=True):
+        end.setblocking(False)
+        owner.enter_context(end)
+    return ends

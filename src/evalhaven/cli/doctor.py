@@ -20,6 +20,7 @@ from evalhaven.app.python_graders import grader_environments
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import InUseError, StartError, database_path, database_url
 from evalhaven.cli.grader_report import choose, is_pinned_in_vain, isolation_note, library_note, pinned_problem
+from evalhaven.cli.log_status import log_notes
 from evalhaven.cli.running_server import NoTalkError, RunningServer, ask_server, examine_at
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.settings import PREFIX, Settings
@@ -52,6 +53,8 @@ def examine(settings: Settings, console: Console, *, has_own_config: bool) -> in
         notes += [*_served_database_notes(running, problems), *_disk_notes(running.settings.data_dir, problems)]
     else:
         notes.append("Its data directory is on another machine: database, disk and python graders are not checked.")
+    if running is not None:
+        notes += log_notes(settings.model_copy(update={"url": settings.url or running.url}), problems)
     notes += [*_part_notes(settings, running, problems, has_own_config=has_own_config), *_release_notes()]
     if running is None or running.is_here:
         notes += _python_notes(settings if running is None else running.settings, problems)

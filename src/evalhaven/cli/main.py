@@ -9,9 +9,14 @@ import typer
 
 from evalhaven import __version__
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
+from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
+from evalhaven.cli.compare import compare
 from evalhaven.cli.export_hosted import export_hosted
+from evalhaven.cli.gate import EPILOG as GATE_EPILOG
+from evalhaven.cli.gate import GateCommand, gate
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -30,7 +35,10 @@ application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
 application.add_typer(grader_commands, name="graders")
+application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
+application.command("compare", epilog=COMPARE_EPILOG)(compare)
+application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
 
 _COLLECT_AFTER = (50_000, 20, 50)
 
@@ -112,6 +120,25 @@ def executor(
     configure_logging(settings.log_level, settings.log_format)
     try:
         execute_runs(settings, parent)
+    except StartError as error:
+        fail(str(error))
+
+
+@application.command(hidden=True)
+def recorder(
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
+    parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],
+    calls: Annotated[int, typer.Option(metavar="FILE", help="Number of the open socket on which calls come.")],
+) -> None:
+    """Run the recorder of a server, which stores logged calls; `serve` starts it."""
+    from evalhaven.app.recorder import record_calls
+    from evalhaven.app.stores import StartError
+    from evalhaven.telemetry import configure_logging
+
+    settings = read_settings(data_dir=data_dir)
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        record_calls(settings, parent, calls)
     except StartError as error:
         fail(str(error))
 

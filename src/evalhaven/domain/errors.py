@@ -5,6 +5,10 @@ EvalhavenError
 ├── InvalidRequestError      what was sent cannot be accepted (400)
 │   ├── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
 │   └── UploadEndedError     an upload is completed, canceled or expired (400)
+├── ModelNotServedError      no endpoint serves the model of a call (404)
+├── GatewayOffError          calls to models are not passed on here (403)
+├── UpstreamFailedError      a model's endpoint cannot be reached, or answers what is no reply (502)
+├── UpstreamLateError        a model's endpoint has not answered in time (504)
 ├── UnansweredError          a part of the server does not answer, for now (503)
 ├── DamagedFileError         a stored file's length has changed (500, or a failed run)
 ├── RequestTooLargeError     a body, file or row over its limit (413)
@@ -66,6 +70,22 @@ class RequestTooLargeError(EvalhavenError):
 
 class UnreadableEncodingError(EvalhavenError):
     """The body has a content encoding that is not decoded here."""
+
+
+class ModelNotServedError(EvalhavenError):
+    """No endpoint serves the model that a call names; the message says what is served."""
+
+
+class GatewayOffError(EvalhavenError):
+    """Calls to models are not passed on by this server; the message names the setting."""
+
+
+class UpstreamFailedError(EvalhavenError):
+    """The endpoint of a model cannot be reached, or what it answers is no reply."""
+
+
+class UpstreamLateError(EvalhavenError):
+    """The endpoint of a model has not begun its reply in time."""
 
 
 class UnansweredError(EvalhavenError):

@@ -79,6 +79,10 @@ class IdFactory:
             digits.append(_BASE62[rest])
         return FileId("file-" + "".join(reversed(digits)))
 
+    def new_response_id(self) -> str:
+        """Return `resp_` and 32 hex digits, for a response that is made here of a chat completion."""
+        return f"resp_{self._next_hex()}"
+
     def new_upload_id(self) -> UploadId:
         """Return `upload_` and 32 hex digits."""
         return UploadId(f"upload_{self._next_hex()}")
@@ -103,6 +107,10 @@ class IdFactory:
             number, rest = divmod(number, 62)
             letters.append(_BASE62[rest])
         return f"grader-{''.join(letters)}"
+
+    def new_sender_name(self) -> str:
+        """Return 16 hex digits that name a server for as long as it runs: with a number, they name a call it logs."""
+        return f"{self._random_bits(64):016x}"
 
     def _next_hex(self) -> str:
         bits = self._random_bits(65)

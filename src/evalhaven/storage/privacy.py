@@ -8,7 +8,7 @@ from pathlib import Path
 
 _OTHERS = 0o077
 # By these, a directory is recognized as one that Evalhaven has used before.
-_OURS = {"evalhaven.db", "blobs", "lock", "secret.key", "grader-environments"}
+_OURS = {"evalhaven.db", "blobs", "logs", "lock", "secret.key", "grader-environments"}
 _OF_FILE_SYSTEM = {"lost+found"}
 _FILES = ("evalhaven.db", "evalhaven.db-wal", "evalhaven.db-shm", "lock", "secret.key")
 
@@ -49,8 +49,10 @@ def close_to_others(directory: Path) -> list[Path]:
 def _within(directory: Path) -> Iterator[Path]:
     for name in _FILES:
         yield directory / name
-    blobs = directory / "blobs"
-    # The directory is closed last, so that a start after an interrupted one looks at its files again.
+    blobs, logs = directory / "blobs", directory / "logs"
+    # A directory is closed last, so that a start after an interrupted one looks at its files again.
+    if _is_open(logs):
+        yield from (*logs.glob("*"), logs)
     if _is_open(blobs):
         yield from (*blobs.glob("*"), *blobs.glob(".*"), *blobs.glob("*/*"), *blobs.glob("*/*/*"))
         yield blobs

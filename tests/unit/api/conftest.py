@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx2
@@ -9,13 +10,20 @@ import pytest
 from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
-from evalhaven.api.readiness import ExecutorState, Readiness
+from evalhaven.api.gateway.calls import Gateway, GatewayConfig
+from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
+from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.handover.ledger import Ledger
+from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.ingest.intake import CallIntake
+from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.reports.comparing import Comparer
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -39,6 +47,8 @@ CONFIG = ApiConfig(
     allowed_origins=frozenset({"http://127.0.0.1:8765", "http://localhost:3000"}),
     max_body_bytes=1024 * 1024,
     max_file_bytes=1024 * 1024,
+    log_days=30,
+    log_max_gb=None,
 )
 
 
@@ -54,6 +64,8 @@ def services(database: Database, tmp_path: Path) -> Services:
     ids = IdFactory(clock)
     catalog = Catalog(())
     isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
+    logs = DayFileStore(tmp_path / "logs", clock)
+    sender = LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024)
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
@@ -63,17 +75,23 @@ def services(database: Database, tmp_path: Path) -> Services:
         clock=clock,
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
-        readiness=Readiness(database, blobs, clock, lambda: ExecutorState("ok")),
+        readiness=Readiness(database, blobs, clock, lambda: ProcessState("ok")),
         examine=_examine,
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=catalog,
+        log_store=logs,
+        log_intake=CallIntake(logs, Redaction(), clock, 30),
+        log_sender=sender,
+        recorder_state=lambda: None,
         config=CONFIG,
+        gateway=Gateway(GatewayConfig(True, "asked", CONFIG.max_body_bytes), catalog, ids, clock, sender, logs),
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
         runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None),
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
         lifecycle=Lifecycle(database, clock, lambda: None),
+        comparer=cache(Comparer),
     )
 
 

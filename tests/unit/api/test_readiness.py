@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from evalhaven.api import readiness
-from evalhaven.api.readiness import ExecutorState, Readiness
+from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.services import Services
 from evalhaven.storage.database import Database
 from evalhaven.storage.tables import projects
@@ -33,7 +33,7 @@ class Executor:
     """The state of an executor that a test sets."""
 
     def __init__(self) -> None:
-        self.state = ExecutorState("ok")
+        self.state = ProcessState("ok")
 
 
 @pytest.fixture
@@ -90,13 +90,13 @@ async def test_many_probes_cost_one_write(
 async def test_an_executor_that_does_no_work_is_told_with_the_reason(
     served: httpx2.AsyncClient, executor: Executor, name: Any
 ) -> None:
-    executor.state = ExecutorState(name, "It rests.")
+    executor.state = ProcessState(name, "It rests.")
     status, body = await ask(served)
 
     assert (status, body["status"], body["executor"], body["database"]) == (503, "unavailable", name, "ok")
     assert body["reasons"] == ["It rests."]
     assert (await served.get("/healthz")).status_code == 200
-    executor.state = ExecutorState("ok")
+    executor.state = ProcessState("ok")
     assert (await ask(served))[0] == 200
 
 

@@ -15,7 +15,7 @@ class Time:
 
 def test_an_executor_is_at_work_from_its_first_beat_on() -> None:
     time = Time()
-    beats = Heartbeats(time)
+    beats = Heartbeats("executes runs", time)
     assert (beats.state.name, beats.state.is_up) == ("down", False)
     beats.note_start()
     time.now_s += 2
@@ -27,7 +27,7 @@ def test_an_executor_is_at_work_from_its_first_beat_on() -> None:
 
 def test_one_that_is_silent_does_not_respond_until_it_beats_again() -> None:
     time = Time()
-    beats = Heartbeats(time)
+    beats = Heartbeats("executes runs", time)
     beats.note_start()
     beats.note_beats(b"\n")
     time.now_s += 4.9
@@ -40,7 +40,7 @@ def test_one_that_is_silent_does_not_respond_until_it_beats_again() -> None:
 
 
 def test_what_keeps_it_from_work_is_told_until_it_is_over() -> None:
-    beats = Heartbeats(Time())
+    beats = Heartbeats("executes runs", Time())
     beats.note_start()
     beats.note_beats(b"\nThe disk")
     assert beats.state.name == "ok"
@@ -52,7 +52,7 @@ def test_what_keeps_it_from_work_is_told_until_it_is_over() -> None:
 
 def test_one_that_dies_again_and_again_is_no_executor_until_it_lives_for_a_while() -> None:
     time = Time()
-    beats = Heartbeats(time)
+    beats = Heartbeats("executes runs", time)
     for _ in range(2):
         beats.note_start()
         beats.note_beats(b"\n")
@@ -80,7 +80,7 @@ def test_one_that_dies_again_and_again_is_no_executor_until_it_lives_for_a_while
 
 
 def test_beats_of_the_one_before_do_not_count() -> None:
-    beats = Heartbeats(Time())
+    beats = Heartbeats("executes runs", Time())
     beats.note_start()
     beats.note_beats(b"half a")
     beats.note_death(1)

@@ -6,15 +6,10 @@ import pytest
 
 from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.masking import MASK
 from evalhaven.domain.samples import ItemError
-from evalhaven.runs.tool_secrets import (
-    MASK,
-    masked,
-    refuse_secrets,
-    secrets_of,
-    tools_with_secrets,
-    without_secrets,
-)
+from evalhaven.domain.tool_secrets import masked, secrets_of
+from evalhaven.runs.tool_secrets import refuse_secrets, tools_with_secrets, without_secrets
 from evalhaven.wire.data_sources import RunDataSource
 from tests.unit.written import data_source_of
 

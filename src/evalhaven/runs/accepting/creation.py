@@ -12,7 +12,7 @@ from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.template_checks import bounded_cautions
-from evalhaven.runs.tool_secrets import masked
+from evalhaven.domain.tool_secrets import masked
 from evalhaven.wire.data_sources import (
     CreateEvalJsonlRunDataSource,
     EvalJsonlFileContentSource,

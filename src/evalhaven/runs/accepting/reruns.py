@@ -10,11 +10,12 @@ from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import RunId, created_at_of
 from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.masking import MASK
 from evalhaven.domain.run_options import Budget, RunOptions
 from evalhaven.domain.runs import Regrading, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.runs.tool_secrets import MASK, masked_tools, secrets_of
+from evalhaven.domain.tool_secrets import masked_tools, secrets_of
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file
 from evalhaven.storage.regrading import has_output_items

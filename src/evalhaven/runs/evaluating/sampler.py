@@ -13,11 +13,12 @@ from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.tool_secrets import secrets_of
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.attached_files import AttachedFiles, FileNotLoadedError, FilesOfRequest
 from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
 from evalhaven.runs.evaluating.guard import CallGuard
-from evalhaven.runs.tool_secrets import secrets_of, without_secrets
+from evalhaven.runs.tool_secrets import without_secrets
 from evalhaven.sampling.calls.caller import Asker, CallFailedError
 from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
 from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker

@@ -20,16 +20,10 @@ from evalhaven.sampling.catalog import (
     Endpoint,
     Price,
 )
+from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
 from evalhaven.sampling.configuration.problems import at, explain, unknown_key
 from evalhaven.sampling.configuration.tables import EndpointTable, HttpTable, RuleTable, ScriptedTable, Text
-from evalhaven.sampling.configuration.values import (
-    InvalidValueError,
-    TextReader,
-    checked_base_url,
-    checked_header,
-    checked_key,
-    checked_proxy,
-)
+from evalhaven.sampling.configuration.values import TextReader, checked_header, checked_proxy
 from evalhaven.sampling.scripted.endpoint import Rule, RuleError, Script, When
 from evalhaven.sampling.scripted.replies import Tokens
 from evalhaven.sampling.transport.interface import TransportOptions

@@ -13,7 +13,7 @@ from evalhaven.sampling.catalog import (
     Endpoint,
 )
 from evalhaven.sampling.configuration.file import own_headers, read_endpoints
-from evalhaven.sampling.configuration.values import InvalidValueError, checked_key
+from evalhaven.sampling.configuration.keys import InvalidValueError, checked_key
 from evalhaven.sampling.scripted.endpoint import Script
 from evalhaven.sampling.transport.interface import TransportOptions
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from evalhaven.sampling.catalog import HOP_HEADER
+from evalhaven.sampling.configuration.keys import InvalidValueError
 from evalhaven.sampling.configuration.tables import Text
 from evalhaven.sampling.transport.proxies import proxy_at
 from evalhaven.sampling.transport.routes import tls_context
@@ -24,29 +24,6 @@ _OWN_HEADERS = frozenset(
     }
 )
 _SECRET_HEADERS = re.compile(r"authorization|cookie|.*(key|token|secret).*")
-
-
-class InvalidValueError(Exception):
-    """A value cannot be used; the message says why and what to do, and does not show it."""
-
-
-def checked_base_url(url: str) -> str:
-    """Return an address as it is written before `/chat/completions`.
-
-    Raises:
-        InvalidValueError: The text is not an address.
-    """
-    if not _is_address(url):
-        raise InvalidValueError("must be an address such as https://api.openai.com/v1")
-    parts = urlsplit(url)
-    if parts.username is not None:
-        raise InvalidValueError("must not hold a user name or password; a key is given apart")
-    if parts.query or parts.fragment or url.endswith(("?", "#")):
-        raise InvalidValueError('must end before the question mark; give what follows as `query = { name = "value" }`')
-    base = url.rstrip("/")
-    for path in ("/chat/completions", "/responses", "/models"):
-        base = base.removesuffix(path)
-    return base
 
 
 def checked_proxy(url: str) -> str:
@@ -84,24 +61,6 @@ def checked_header(name: str, kind: str, value: str) -> str:
     if not all(" " <= character <= "~" for character in value):
         raise InvalidValueError("must be printable ASCII characters")
     return value
-
-
-def checked_key(value: str, place: str) -> str:
-    """Return a key that a header can hold.
-
-    Args:
-        value: The key, perhaps with space around it.
-        place: Where it is, for the error.
-
-    Raises:
-        InvalidValueError: A header cannot hold it.
-    """
-    key = value.strip()
-    if not key:
-        raise InvalidValueError(f"{place} is empty")
-    if not _is_printable(key):
-        raise InvalidValueError(f"{place} holds no key: it must be ASCII characters without spaces")
-    return key
 
 
 class TextReader:
@@ -167,16 +126,3 @@ class TextReader:
 
     def _path(self, path: str) -> Path:
         return self._directory / Path(path).expanduser()
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # Asking for the port checks that it is one.
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and _is_printable(url)
-    except ValueError:
-        return False
-
-
-def _is_printable(text: str) -> bool:
-    return all("!" <= character <= "~" for character in text)

@@ -1,7 +1,8 @@
 """The scripted endpoint: answers by rules, offline, instead of a network."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,7 +22,8 @@ from evalhaven.sampling.scripted.replies import (
     reply_body,
 )
 from evalhaven.sampling.scripted.schema_instances import SchemaAnswers
-from evalhaven.sampling.transport.replies import HttpReply, TransportError
+from evalhaven.sampling.scripted.streams import stream_of
+from evalhaven.sampling.transport.replies import HttpReply, StreamedReply, TransportError
 
 _GROUP = re.compile(r"\{(\d{1,3})\}")
 _MARK = "ANSWER:"
@@ -29,6 +31,7 @@ _PATTERN_S = 0.1
 _MOST_SCHEMAS = 64
 _OK = 200
 _HEADERS = {"content-type": "application/json"}
+_STREAM_HEADERS = {"content-type": "text/event-stream; charset=utf-8"}
 _CODES = {400: "invalid_value", 401: "invalid_api_key", 403: "forbidden", 404: "not_found", 429: "rate_limit_exceeded"}
 
 
@@ -173,6 +176,24 @@ class ScriptedTransport:
             return _error(400, error.message)
         return HttpReply(_OK, _HEADERS, reply_body(request, _answer(rule, request, text), body))
 
+    @asynccontextmanager
+    async def stream(
+        self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float, silence_s: float
+    ) -> AsyncGenerator[StreamedReply]:
+        """Yield the answer to a request, word by word if it asks for a stream; see `HttpTransport.stream`.
+
+        Raises:
+            TransportError: The rule takes longer than `timeout_s`.
+        """
+        reply = await self.post(url, headers, body, timeout_s)
+        request = jsontext.parse(body) if reply.status == _OK else None
+        if isinstance(request, dict) and request.get("stream") is True:
+            events = stream_of(reply.body, request, is_chat=url.partition("?")[0].endswith("/chat/completions"))
+            yield StreamedReply(_OK, _STREAM_HEADERS, _each(events))
+        else:
+            length = {"content-length": str(len(reply.body))}
+            yield StreamedReply(reply.status, {**reply.headers, **length}, _each([reply.body]))
+
     async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         """Return an empty list of models for `/models`, since it serves any name."""
         if not url.partition("?")[0].endswith("/models"):
@@ -221,6 +242,11 @@ def _is_object(text: str) -> bool:
         return isinstance(jsontext.parse_received(text), dict)
     except InvalidJsonError:
         return False
+
+
+async def _each(parts: Iterable[bytes]) -> AsyncGenerator[bytes]:
+    for part in parts:
+        yield part
 
 
 def _error(status: int, message: str) -> HttpReply:

@@ -1,0 +1,15 @@
+"""How many files a process may have open: each connection is one."""
+
+import contextlib
+import sys
+
+
+def allow_many_connections() -> None:
+    """Let this process open as many files as the system allows: each call needs one, and the default is often 1,024."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not on every platform
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # some systems do not accept "without limit" as a number
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

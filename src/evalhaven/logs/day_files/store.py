@@ -1,0 +1,133 @@
+"""The store of logged calls beside SQLite."""
+
+from array import array
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.logged_calls import CallFilter, CallKind, LoggedCall
+from evalhaven.domain.paging import Order
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.logs.day_files.changes import remove, replace_metadata
+from evalhaven.logs.day_files.files import MOST_BYTES, MOST_CALLS, DayFiles
+from evalhaven.logs.facts import name_of, wanted_by
+from evalhaven.logs.keys import day_of, day_of_text, day_text
+from evalhaven.logs.pages import PageBuilder, keys_after, keys_between
+from evalhaven.logs.store import LogPage, LogVolume
+
+T = TypeVar("T")
+
+_PINNED_AT_ONCE = 8_192
+_THREADS = 8
+
+
+class DayFileStore:
+    """Keeps logged calls in day files; what waits for the disk does so in threads."""
+
+    def __init__(self, path: Path, clock: Clock, most_calls: int = MOST_CALLS, most_bytes: int = MOST_BYTES) -> None:
+        """Use a directory, which is made with the first call.
+
+        Args:
+            path: The directory.
+            clock: Tells which day is today.
+            most_calls: From so many calls on, a day goes on in another file.
+            most_bytes: From such a size on, too.
+        """
+        self._files = DayFiles(path, most_calls, most_bytes)
+        self._clock = clock
+        self._threads = anyio.CapacityLimiter(_THREADS)
+
+    async def add(self, calls: Sequence[LoggedCall], /) -> int:
+        """Store calls, each day's in one transaction or a few, and return how many are new."""
+        return await self._in_thread(self._files.add, calls)
+
+    async def find(self, scope: ProjectScope, kind: CallKind, call_id: str, /) -> LoggedCall | None:
+        """Return a call by its public id."""
+
+        def work() -> LoggedCall | None:
+            keys = self._files.keys_named(name_of(scope, kind, call_id))
+            return self._files.read(scope, keys[:1])[0] if keys else None
+
+        return await self._in_thread(work)
+
+    async def page(
+        self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int, order: Order, after: str | None = None
+    ) -> LogPage:
+        """Return a page of calls."""
+
+        def work() -> LogPage:
+            between = keys_between(wanted)
+            if after is not None:
+                kinds = list(CallKind) if wanted.kind is None else [wanted.kind]
+                names = [name_of(scope, kind, after) for kind in kinds]
+                found = [key for name in names for key in self._files.keys_named(name, only_stored=False)]
+                between = keys_after(between, order, found, after)
+            keys = self._files.keys_wanted(wanted_by(scope, wanted), between, order, limit + 1)
+            building = PageBuilder(keys, limit)
+            while part := building.next_keys():
+                building.take(self._files.read(scope, part))
+            return building.page()
+
+        return await self._in_thread(work)
+
+    async def set_metadata(
+        self, scope: ProjectScope, kind: CallKind, call_id: str, metadata: JsonObject, /
+    ) -> LoggedCall | None:
+        """Replace the metadata of a call and return it."""
+        work = partial(replace_metadata, scope=scope, metadata=metadata)
+        return await self._in_thread(self._files.change, name_of(scope, kind, call_id), work)
+
+    async def delete(self, scope: ProjectScope, kind: CallKind, call_id: str, /) -> bool:
+        """Remove a call and tell whether there was one."""
+        return bool(
+            await self._in_thread(self._files.change, name_of(scope, kind, call_id), partial(remove, scope=scope))
+        )
+
+    async def pin(
+        self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None
+    ) -> AsyncIterator["array[int]"]:
+        """Yield the keys of calls, newest first."""
+        facts, (lowest, highest) = wanted_by(scope, wanted), keys_between(wanted)
+        left = limit
+        while left is None or left > 0:
+            most = _PINNED_AT_ONCE if left is None else min(left, _PINNED_AT_ONCE)
+            keys = await self._in_thread(self._files.keys_wanted, facts, (lowest, highest), "desc", most)
+            if keys:
+                yield keys
+                highest = keys[-1] - 1
+                left = None if left is None else left - len(keys)
+            if len(keys) < most:
+                return
+
+    async def read(self, scope: ProjectScope, keys: Sequence[int], /) -> Sequence[LoggedCall | None]:
+        """Return calls by key."""
+        return await self._in_thread(self._files.read, scope, keys)
+
+    async def count_stored(self, scope: ProjectScope | None, origins: Sequence[tuple[int, str]], /) -> int:
+        """Return how many of these calls are stored or were deleted."""
+        return await self._in_thread(self._files.count_known, scope, origins)
+
+    async def drop(self, *, before_day: str | None, most_bytes: int | None) -> Sequence[str]:
+        """Drop whole days, oldest first, and return them."""
+        today = day_of(int(self._clock.now()))
+        before = 0 if before_day is None else day_of_text(before_day)
+        work = partial(self._files.drop, before, today, most_bytes)
+        return [day_text(day) for day in await self._in_thread(work)]
+
+    async def measure(self) -> LogVolume:
+        """Return how much is stored."""
+        calls, size, oldest = await self._in_thread(self._files.measure)
+        return LogVolume(calls, size, None if oldest is None else day_text(oldest))
+
+    async def close(self) -> None:
+        """Close all files."""
+        await anyio.to_thread.run_sync(self._files.close)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=self._threads)

@@ -1,0 +1,8 @@
+"""Logged calls in PostgreSQL: a partition for each UTC day, which retention drops as a whole.
+
+- `tables`: the tables
+- `days`: which partitions there are; one is made or dropped
+- `rows`: calls written and read
+- `queries`: the keys of calls that are wanted
+- `store`: all of it together
+"""

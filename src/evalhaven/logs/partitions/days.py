@@ -1,0 +1,83 @@
+"""Partitions: which days there are, how a day is made, and how it is dropped."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.logs.keys import day_of_text, day_text, keys_of_day
+from evalhaven.storage.reading import ReadTransaction
+
+_MAKING_LOCK = 0x6C_6F_67_73  # "logs"; of PostgreSQL's advisory locks
+_CALLS, _FILES = "logged_calls_", "logged_call_files_"
+_NAMES = text(
+    "SELECT relname, reltuples FROM pg_inherits JOIN pg_class ON oid = inhrelid "
+    "WHERE inhparent = 'logged_calls'::regclass"
+)
+_SIZES = text(
+    "SELECT right(relname, 8), sum(pg_total_relation_size(oid)), sum(CASE WHEN inhparent = 'logged_calls'::regclass "
+    "THEN greatest(reltuples, 0) ELSE 0 END) FROM pg_inherits JOIN pg_class ON oid = inhrelid "
+    "WHERE inhparent IN ('logged_calls'::regclass, 'logged_call_files'::regclass) AND relkind = 'r' GROUP BY 1"
+)
+_COUNT = text("SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND :last")
+_COUNTED_BYTES = 64 * 1024 * 1024
+
+
+async def days(tx: ReadTransaction) -> dict[int, int]:
+    """Return about how many calls each day has that has a partition, newest first."""
+    found = {_day_of(name): max(0, int(calls)) for name, calls in await tx.execute(_NAMES)}
+    return dict(sorted(found.items(), reverse=True))
+
+
+async def sizes(tx: ReadTransaction) -> dict[int, tuple[int, int]]:
+    """Return the bytes on disk of each day, and how many calls it has; of a large day an estimate."""
+    volumes: dict[int, tuple[int, int]] = {}
+    for suffix, size, estimate in (await tx.execute(_SIZES)).all():
+        day, calls = _day_of(suffix), int(estimate)
+        if size < _COUNTED_BYTES:  # nobody may have looked at so small a table yet, and counting takes milliseconds
+            first, last = keys_of_day(day)
+            calls = int((await tx.execute(_COUNT, {"first": first, "last": last})).scalar_one())
+        volumes[day] = int(size), calls
+    return volumes
+
+
+async def make_day(tx: AsyncConnection, day: int) -> None:
+    """Make the partitions of a day, unless somebody else has done so meanwhile.
+
+    A table is made first and attached then: that keeps nobody from reading or writing other days.
+    """
+    await tx.execute(text(f"SELECT pg_advisory_xact_lock({_MAKING_LOCK})"))
+    if day in await days(tx):
+        return
+    first, last = keys_of_day(day)
+    calls, files = f"{_CALLS}{_suffix(day)}", f"{_FILES}{_suffix(day)}"
+    for statement in (
+        f"CREATE TABLE {calls} (LIKE logged_calls INCLUDING DEFAULTS)",
+        f"CREATE UNIQUE INDEX {calls}_origin ON {calls} (origin, project_id)",
+        f"ALTER TABLE logged_calls ATTACH PARTITION {calls} FOR VALUES FROM ({first}) TO ({last + 1})",
+        f"CREATE TABLE {files} (LIKE logged_call_files INCLUDING DEFAULTS)",
+        f"ALTER TABLE logged_call_files ATTACH PARTITION {files} FOR VALUES IN ({day})",
+    ):
+        await tx.execute(text(statement))
+
+
+async def count_day(tx: AsyncConnection, day: int) -> None:
+    """Let the planner know how large a day has become: about a new table it assumes the wrong things."""
+    await tx.execute(text(f"ANALYZE {partition_of(day)} (key, project_id, kind)"))
+
+
+async def drop_day(tx: AsyncConnection, day: int) -> None:
+    """Drop the partitions of a day."""
+    await tx.execute(text(f"DROP TABLE IF EXISTS {partition_of(day)}, {_FILES}{_suffix(day)}"))
+
+
+def partition_of(day: int) -> str:
+    """Return the name of the table that has a day's calls."""
+    return f"{_CALLS}{_suffix(day)}"
+
+
+def _suffix(day: int) -> str:
+    return day_text(day).replace("-", "")
+
+
+def _day_of(name: str) -> int:
+    digits = name[-8:]
+    return day_of_text(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}")

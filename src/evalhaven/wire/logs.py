@@ -1,0 +1,62 @@
+"""What a server tells of its logged calls below `/api/`."""
+
+from pydantic import Field
+
+from evalhaven.wire.contract import OpenObject
+
+
+class StoredCalls(OpenObject):
+    """Show how many calls are stored."""
+
+    calls: int = Field(description="How many; an estimate where counting would take long.")
+    size_bytes: int = Field(description="What they take on the disk.")
+    oldest_day: str | None = Field(description="The day of the oldest, such as `2026-11-28` in UTC; null if none.")
+
+
+class LostCalls(OpenObject):
+    """Show how many calls were to be stored and are not, since the data directory was made."""
+
+    overflow: int = Field(description="Those that found the queue full.")
+    killed: int = Field(description="Those that were under way when a server ended.")
+    unreadable: int = Field(description="Those whose reply is not complete, or not what its API says.")
+    failed: int = Field(description="Those that the store refused.")
+
+
+class CallRetention(OpenObject):
+    """Show how long calls are kept."""
+
+    days: int = Field(description="For how many days.")
+    max_gb: float | None = Field(description="How much they may take; null if their age alone decides.")
+
+
+class LogStatus(OpenObject):
+    """Show what became of the calls that were to be stored."""
+
+    stored: StoredCalls | None = Field(description="What is stored; null if the store does not answer.")
+    pending: int = Field(description="Calls that wait to be stored.")
+    in_question: int = Field(
+        description="Calls that were under way when an earlier server ended. They are looked for in the store as "
+        "soon as it answers."
+    )
+    lost: LostCalls = Field(description="Calls that are not stored, by reason.")
+    recorder: str | None = Field(
+        description="State of the process that stores calls, `ok` if it is at work; null if there are none to store."
+    )
+    problem: str | None = Field(description="What keeps calls from being stored; null if nothing does.")
+    retention: CallRetention = Field(description="How long calls are kept.")
+
+
+class CallRefusal(OpenObject):
+    """Tell why a call was not stored."""
+
+    line: int = Field(description="Number of its line, from 1 on.")
+    reason: str = Field(description="What is wrong with it.")
+
+
+class CallIntakeOutcome(OpenObject):
+    """Show what came of calls that were sent to be stored. In a check it is what would come of them."""
+
+    stored: int = Field(description="Calls that are stored now.")
+    known: int = Field(description="Calls that were stored already. They stay as they are.")
+    refused: int = Field(description="Calls that cannot be stored.")
+    refusals: list[CallRefusal] = Field(description="The first 100 of these.")

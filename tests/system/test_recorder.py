@@ -1,0 +1,99 @@
+"""The recorder of a server: when there is one, what it does at its start, and how it ends."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import psutil
+
+from evalhaven.domain.logged_calls import CallKind, LoggedCall
+from evalhaven.domain.scopes import DEFAULT_PROJECT
+from tests.databases import ON_SQLITE_ONLY
+from tests.server import Server
+from tests.system.calling import add_calls, log_status, stored_calls
+from tests.system.client import wait_until
+from tests.system.commands import run_command
+from tests.system.inside import has_ended, recorders_of
+
+PATTERN = r"\d{4}( ?\d{4}){3}"
+
+
+def old_call(days: int) -> LoggedCall:
+    created = datetime.now(UTC) - timedelta(days=days)
+    reply = {"id": f"chatcmpl-{days}", "choices": []}
+    return LoggedCall(
+        scope=DEFAULT_PROJECT,
+        id=f"chatcmpl-{days}",
+        kind=CallKind.CHAT,
+        created_at=int(created.timestamp()),
+        asked_model="m",
+        model="m",
+        request="{}",
+        reply=json.dumps(reply),
+        metadata={},
+        origin=f"test-{days}",
+    )
+
+
+@ON_SQLITE_ONLY
+def test_a_recorder_ends_with_its_killed_server(server: Server) -> None:
+    (recorder,) = recorders_of(server.data_dir)
+
+    server.kill()
+
+    wait_until(lambda: has_ended(recorder), "the recorder is gone")
+
+
+@ON_SQLITE_ONLY
+def test_there_is_no_recorder_where_no_calls_are_kept(stopped_server: Server) -> None:
+    for variable, value in (("EVALHAVEN_GATEWAY", "off"), ("EVALHAVEN_LOG_CALLS", "none")):
+        server = Server(stopped_server.log_path.parent, **{variable: value})
+        with server.running():
+            children = psutil.Process(server.process.pid).children()
+            assert [each.cmdline()[3] for each in children] == ["executor"]
+            status = log_status(server)
+            assert (status["recorder"], status["problem"]) == (None, None)
+
+
+def test_days_that_are_too_old_are_dropped_at_the_start(server: Server) -> None:
+    server.stop()
+    add_calls(server, [old_call(days) for days in (1, 29, 32, 33)])
+    server.restart()
+
+    wait_until(lambda: log_status(server)["stored"]["calls"] == 2, "two days are dropped")
+
+    oldest = (datetime.now(UTC) - timedelta(days=29)).date().isoformat()
+    assert log_status(server)["stored"]["oldest_day"] == oldest
+    assert "logged_calls_dropped" in server.log
+
+
+@ON_SQLITE_ONLY
+def test_what_a_pattern_matches_is_not_stored_and_the_caller_gets_it(stopped_server: Server) -> None:
+    server = Server(stopped_server.log_path.parent, EVALHAVEN_LOG_REDACT=PATTERN)
+    with server.running():
+        question = {"role": "user", "content": "Say 4111 1111 1111 1111."}
+        body = {"model": "any", "store": True, "messages": [question], "metadata": {"card": "4111111111111111"}}
+        answer = httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=30).json()
+        assert "4111 1111 1111 1111" in json.dumps(answer)
+        wait_until(lambda: log_status(server)["stored"]["calls"] == 1, "the call is stored")
+        (call,) = stored_calls(server)
+    assert "4111" not in call.request + call.reply
+    assert "Say [redacted]." in call.request
+    assert call.metadata == {"card": "[redacted]"}
+    assert call.id == answer["id"]
+
+
+@ON_SQLITE_ONLY
+def test_a_command_tells_the_state_of_logging_with_and_without_a_server(server: Server) -> None:
+    served = run_command("logs", "status", "--data-dir", str(server.data_dir))
+    doctor = run_command("doctor", "--data-dir", str(server.data_dir))
+    server.stop()
+    alone = run_command("logs", "status", "--data-dir", str(server.data_dir))
+    nowhere = run_command("logs", "status", "--data-dir", str(server.data_dir / "missing"))
+
+    assert (served.returncode, alone.returncode, nowhere.returncode) == (0, 0, 1)
+    assert served.stdout == "Stored calls: 0 in 0.0 MB.\nWaiting to be stored: 0.\nLost: none.\nKept: 30 days.\n"
+    assert alone.stdout == served.stdout + "Recorder: none is running.\n"
+    assert "- Stored calls: 0 in 0.0 MB. Waiting to be stored: 0. Lost: none. Kept: 30 days." in doctor.stdout
+    assert "no data directory" in " ".join(nowhere.stderr.split())
+    assert not (server.data_dir / "missing").exists()
