@@ -7,9 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from evalhaven.domain.clock import Clock
+from evalhaven.domain.logged_calls import CallFilter, CallKind, LoggedCall
+from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.importers.archive import Archive, read_unit
+from evalhaven.logs.day_files.store import DayFileStore
 from tests.importing.hosted_account import INCOMPLETE, Account, export, start_export, unit_states
 from tests.importing.hosted_standin import STORMY, HostedStandin, Seen
 from tests.importing.moving import run_import
@@ -167,14 +172,50 @@ def test_responses_that_runs_and_items_name_are_fetched_by_id(tmp_path: Path, sm
     assert "responses that runs or items name but that are gone there: 1" in output
 
 
-def test_the_import_keeps_logs_aside_and_says_so(tmp_path: Path, small_account: Account) -> None:
+def test_the_import_stores_logged_calls_once(tmp_path: Path, small_account: Account) -> None:
     with HostedStandin(server_url(small_account)) as hosted:
         hosted.logs.fill(5)
+        hosted.logs.add_response("resp_fromarun000", items=2)
+        shown = hosted.logs.responses["resp_fromarun000"]
+        hosted.logs.responses["resp_fromarun000"] = shown.replace('"n": 1.0', '"created_at": 1760000000, "model": "m"')
+        in_run = b'"data_source":{'
+        hosted.rewrite = lambda _seen, body: body.replace(in_run, in_run + b'"previous":"resp_fromarun000",')
         export(hosted.base_url, tmp_path / "archive")
     states = unit_states(tmp_path / "archive")
-    for option in ("--check", "--data-dir"):
-        arguments = ("archive", tmp_path / "archive", "--data-dir", tmp_path / "data")
-        outcome = run_import(*arguments, *(["--check"] if option == "--check" else []))
+    arguments = ("archive", tmp_path / "archive", "--data-dir", tmp_path / "data")
+    count = 6
+
+    # They are of 2025, and would be dropped at once.
+    outcome = run_import(*arguments)
+    assert outcome.status == 3, outcome
+    assert f"Calls: 0 stored, 0 known already, {count} refused." in outcome.out
+    assert "raise EVALHAVEN_LOG_DAYS" in outcome.out
+
+    for options, told in (
+        (["--check"], f"Would be: {count} stored, 0 known already, 0 refused."),
+        ([], f"Calls: {count} stored, 0 known already, 0 refused."),
+        ([], f"Calls: 0 stored, {count} known already, 0 refused."),
+    ):
+        outcome = run_import(*arguments, *options, environment={"EVALHAVEN_LOG_DAYS": "36500"})
         assert outcome.status == 0, outcome
-        assert "Kept in the archive, and imported once this server has logs: 5 stored completions" in outcome.out
+        assert told in outcome.out
     assert unit_states(tmp_path / "archive") == states
+    calls = anyio.run(_stored_calls, tmp_path / "data" / "logs")
+    [response] = [call for call in calls if call.kind is CallKind.RESPONSE]
+    items = list(map(json.loads, hosted.logs.input_items["resp_fromarun000"]))
+    assert json.loads(response.request) == {"model": "m", "input": items}
+    completions = [call for call in calls if call.kind is CallKind.CHAT]
+    assert sorted(call.id for call in completions) == sorted(hosted.logs.completions)
+    for call in completions:
+        assert json.loads(call.reply) == json.loads(hosted.logs.completions[call.id])
+        sent = json.loads(call.request)
+        texts = hosted.logs.messages[call.id]
+        assert sent["messages"] == [{k: v for k, v in json.loads(text).items() if k != "id"} for text in texts]
+        assert call.metadata == sent["metadata"] == json.loads(hosted.logs.completions[call.id])["metadata"]
+
+
+async def _stored_calls(directory: Path) -> list[LoggedCall]:
+    store = DayFileStore(directory, Clock())
+    page = await store.page(DEFAULT_PROJECT, CallFilter(), limit=100, order="asc")
+    await store.close()
+    return list(page.calls)

@@ -1,6 +1,7 @@
 """Receiving request bodies: bounded, and written to disk if they may be large."""
 
 import contextlib
+import zlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import anyio.to_thread
 from starlette.requests import Request
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import RequestTooLargeError, UnreadableEncodingError, not_json
+from evalhaven.domain.errors import InvalidRequestError, RequestTooLargeError, UnreadableEncodingError, not_json
 from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, RawJson
 from evalhaven.storage.spool import open_spool
 
 DOCUMENT_BYTES = 16 * 1024 * 1024  # largest body of requests that carry no rows
 _IN_MEMORY_BYTES = 1024 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
 # Other words, such as `utf-8`, are sent by mistake with plain bodies.
 _COMPRESSIONS = frozenset(("br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd"))
 
@@ -37,6 +39,34 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
     async for block in body_blocks(request, min(max_bytes, DOCUMENT_BYTES)):
         body += block
+    return bytes(body)
+
+
+async def read_gzipped(request: Request, max_bytes: int) -> bytes:
+    """Return the body of a request that may be compressed with gzip, as exporters send it.
+
+    Raises:
+        RequestTooLargeError: The body is over the limit, as sent or unpacked.
+        UnreadableEncodingError: The body is encoded in another way.
+        InvalidRequestError: It is not gzip, although it is said to be.
+    """
+    is_packed = [each.strip().lower() for each in request.headers.getlist("content-encoding")] == ["gzip"]
+    unpacking = zlib.decompressobj(_GZIP) if is_packed else None
+    body = bytearray()
+    async for block in body_blocks(request, max_bytes, frozenset({"gzip"}) if is_packed else frozenset()):
+        if unpacking is None:
+            body += block
+            continue
+        try:
+            body += unpacking.decompress(block, max_bytes + 1 - len(body))
+        except zlib.error as error:
+            raise InvalidRequestError(
+                "The body is not gzip, as 'Content-Encoding' says.", code="invalid_gzip"
+            ) from error
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
+    if unpacking is not None and not unpacking.eof:
+        raise InvalidRequestError("The body ends before its gzip does.", code="invalid_gzip")
     return bytes(body)
 
 
@@ -74,14 +104,19 @@ async def spooled_body(request: Request, spool_dir: Path, max_bytes: int) -> Asy
         yield spool.mapped()
 
 
-async def body_blocks(request: Request, max_bytes: int) -> AsyncGenerator[bytes]:
+async def body_blocks(request: Request, max_bytes: int, taken: frozenset[str] = frozenset()) -> AsyncGenerator[bytes]:
     """Yield a request's body as it arrives.
+
+    Args:
+        request: The request.
+        max_bytes: The largest body.
+        taken: Encodings that the caller unpacks.
 
     Raises:
         RequestTooLargeError: The declared or the actual length is over the limit.
         UnreadableEncodingError: The body is compressed or otherwise encoded.
     """
-    refuse_codings("Content-Encoding", request.headers.getlist("content-encoding"), _COMPRESSIONS)
+    refuse_codings("Content-Encoding", request.headers.getlist("content-encoding"), _COMPRESSIONS - taken)
     refuse_codings("Transfer-Encoding", request.headers.getlist("transfer-encoding"), _COMPRESSIONS)
     declared = request.headers.get("content-length", "0")
     size = 0

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
@@ -15,6 +15,7 @@ from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.store import LogStore
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -26,6 +27,9 @@ from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.wire.server import ServerSettings
+
+if TYPE_CHECKING:
+    from evalhaven.reports.comparing import Comparer
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Services:
         catalog: The endpoints at which models are asked.
         log_store: Logged calls.
         log_sender: The way of calls to this store, with copies of those that have not arrived.
+        log_intake: Stores calls that come from elsewhere.
         recorder_state: Tells the state of the process that stores calls; None if none is needed.
         gateway: Passes calls to models on.
         isolation: How python graders are isolated here.
@@ -75,6 +80,7 @@ class Services:
         runs: Makes runs from requests.
         reruns: Queues regrades and retries.
         lifecycle: Cancels and deletes runs and evals.
+        comparer: Returns what compares runs, which is made when it is first needed.
     """
 
     database: Database
@@ -90,6 +96,7 @@ class Services:
     catalog: Catalog
     log_store: LogStore
     log_sender: LogSender
+    log_intake: CallIntake
     recorder_state: Callable[[], ProcessState | None]
     config: ApiConfig
     gateway: Gateway
@@ -99,6 +106,7 @@ class Services:
     runs: RunAcceptance
     reruns: RerunAcceptance
     lifecycle: Lifecycle
+    comparer: Callable[[], "Comparer"]
 
     def now(self) -> int:
         """Return the Unix second."""

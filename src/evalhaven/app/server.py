@@ -7,7 +7,8 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -32,6 +33,8 @@ from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.logs.ingest.intake import CallIntake
+from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -44,6 +47,9 @@ from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
+
+if TYPE_CHECKING:
+    from evalhaven.reports.comparing import Comparer
 
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
@@ -181,6 +187,7 @@ def build_services(
         catalog=catalog,
         log_store=logs.store,
         log_sender=logs.sender,
+        log_intake=CallIntake(logs.store, Redaction.of(settings.log_redact), clock, settings.log_days),
         recorder_state=logs.recorder_state,
         config=ApiConfig(
             base_url=settings.base_url,
@@ -206,7 +213,14 @@ def build_services(
         runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor),
         reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
+        comparer=cache(_comparer),
     )
+
+
+def _comparer() -> "Comparer":
+    from evalhaven.reports.comparing import Comparer  # noqa: PLC0415 - loads numpy
+
+    return Comparer()
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:

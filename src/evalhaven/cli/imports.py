@@ -3,7 +3,9 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 from rich.console import Console
@@ -17,6 +19,9 @@ from evalhaven.importers.source import ImportSource, SourceError
 from evalhaven.importers.transfer import Transfer, TransferError, TransferReport
 from evalhaven.settings import Settings
 from evalhaven.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from evalhaven.importers.archived import ArchiveSource
 
 EXIT_COMPLETE = 0
 EXIT_FAILED = 1
@@ -71,18 +76,32 @@ def run_archive_import(directory: Path, settings: Settings, *, is_check: bool) -
     except SourceError as error:
         print_error(str(error))
         return EXIT_FAILED
-    if logs := source.logs():
-        counts = " and ".join(f"{count:,} {_words(kind)}" for kind, count in logs.items())
-        _print_line(Console(), f"Kept in the archive, and imported once this server has logs: {counts}")
-    if source.is_empty:
+    logs = source.logs()
+    if source.is_empty and not logs:
         text = f"Nothing was found: {directory} is an archive of {source.origin} with no evals and no files."
         _print_line(Console(), f"{text} Was it exported from the right project?")
         _print_lines(Console(), "About the archive", [*source.cautions()])
         return EXIT_INCOMPLETE
-    status = run_import(source, settings, is_check=is_check)
+    statuses = [] if source.is_empty else [run_import(source, settings, is_check=is_check)]
+    if logs and EXIT_FAILED not in statuses and EXIT_INTERRUPTED not in statuses:
+        statuses.append(_import_calls(source, logs, settings, is_check=is_check))
+    status = next((each for each in statuses if each != EXIT_COMPLETE), EXIT_COMPLETE)
     problems = [*source.cautions(), *(source.find_damage() if is_check else ())]
     _print_lines(Console(), "About the archive", problems)
     return EXIT_INCOMPLETE if problems and status == EXIT_COMPLETE else status
+
+
+def _import_calls(source: "ArchiveSource", logs: dict[str, int], settings: Settings, *, is_check: bool) -> int:
+    """Import the logged calls of an archive; return the exit status."""
+    from evalhaven.cli.call_import import CallReport, import_lines
+    from evalhaven.importers.archived_calls import archived_calls
+
+    counts = " and ".join(f"{count:,} {_words(kind)}" for kind, count in logs.items())
+    _print_line(Console(), f"Calls to models in the archive: {counts}")
+    again = "What came over stays. To continue, run the same command again."
+    return import_lines(
+        partial(archived_calls, source), CallReport(), settings, Console(), is_check=is_check, explain=lambda _: again
+    )
 
 
 def open_and_import(open_source: Callable[[], ImportSource], settings: Settings, *, is_check: bool) -> int:

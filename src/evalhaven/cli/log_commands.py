@@ -1,10 +1,13 @@
 """`evalhaven logs …`: logged calls."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from evalhaven.cli.common_options import ServedDataDir, Url, prefer_command_line
 
-log_commands = typer.Typer(help="Show what became of logged calls.", no_args_is_help=True)
+log_commands = typer.Typer(help="Show what became of logged calls, and import others.", no_args_is_help=True)
 
 
 @log_commands.command("status")
@@ -20,3 +23,39 @@ def show_log_status(url: Url = None, data_dir: ServedDataDir = None) -> None:
 
     settings = prefer_command_line(read_settings(url=url, data_dir=data_dir), data_dir, url)
     raise typer.Exit(show(settings, Console()))
+
+
+@log_commands.command("import")
+def import_calls(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help='JSON lines, each {"request": …, "reply": …} of chat completions or the Responses API; may be '
+            "compressed with gzip.",
+        ),
+    ],
+    url: Url = None,
+    data_dir: ServedDataDir = None,
+    *,
+    from_line: Annotated[
+        int, typer.Option("--from-line", min=1, metavar="NUMBER", help="Begin there, as after an interruption.")
+    ] = 1,
+    check: Annotated[bool, typer.Option("--check", help="Store nothing. Say what would be stored.")] = False,
+) -> None:
+    """Store calls to models that were made elsewhere. What is stored already stays as it is.
+
+    If a server is running on the data directory, they go through it. Otherwise they are written to the data directory
+    itself.
+
+    Exit status: 0 everything is stored, 1 the import failed, 3 some calls cannot be stored, 130 interrupted.
+    """
+    from rich.console import Console
+
+    from evalhaven.cli.call_import import import_file
+    from evalhaven.cli.shell import read_settings
+
+    settings = prefer_command_line(read_settings(url=url, data_dir=data_dir), data_dir, url)
+    raise typer.Exit(import_file(file, settings, Console(), first_line=from_line, is_check=check))

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from evalhaven import __version__
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
+from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
+from evalhaven.cli.compare import compare
 from evalhaven.cli.export_hosted import export_hosted
+from evalhaven.cli.gate import EPILOG as GATE_EPILOG
+from evalhaven.cli.gate import GateCommand, gate
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
 from evalhaven.cli.log_commands import log_commands
@@ -34,6 +37,8 @@ application.add_typer(import_commands, name="import")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
+application.command("compare", epilog=COMPARE_EPILOG)(compare)
+application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
 
 _COLLECT_AFTER = (50_000, 20, 50)
 
@@ -143,6 +148,8 @@ def demo(
     *, exit_when_done: Annotated[bool, typer.Option("--exit", help="Stop when the results are shown.")] = False
 ) -> None:
     """Run the example on a server of its own, from upload to results. The server stays up until Ctrl-C."""
+    from rich.console import Console
+
     from evalhaven.cli.demo import demo as run_demo
 
     raise typer.Exit(run_demo(exit_when_done, Console()))
@@ -156,6 +163,8 @@ def doctor(url: Url = None, data_dir: ServedDataDir = None, config: Config = Non
 
     Exit status: 0 all is well, 1 something needs attention.
     """
+    from rich.console import Console
+
     from evalhaven.cli.doctor import examine
 
     settings = prefer_command_line(read_settings(url=url, data_dir=data_dir, config=config), data_dir, url)

@@ -8,6 +8,7 @@ from evalhaven.importers.archive import (
     LOG_KINDS,
     Archive,
     ArchiveError,
+    LogKind,
     Unit,
     UnitKind,
     file_sha256,
@@ -58,9 +59,13 @@ class ArchiveSource:
         return not any(unit.objects for unit in units) and not any(self._archive.directory.rglob(f"*{PART}"))
 
     def logs(self) -> dict[str, int]:
-        """Return how many stored completions and responses the archive holds, which are not imported yet."""
+        """Return how many stored completions and responses the archive holds."""
         counts = self._archive.manifest.counts
         return {kind: counts[kind] for kind in ("stored_completions", "responses") if counts.get(kind)}
+
+    def logged(self, kind: LogKind) -> Iterator[bytes]:
+        """Yield what the archive holds of logged calls."""
+        return self._objects(kind, None)
 
     def cautions(self) -> Iterator[str]:
         """Yield why this archive is not the whole account."""

@@ -3,4 +3,5 @@
 - `store`: what a store of calls can do; `day_files/` keeps them beside SQLite, `partitions/` in PostgreSQL
 - `exchanges`: what the gateway hands over of a call, and how a logged call is made of it
 - `handover/`: the way from the server to the storing process
+- `ingest/`: calls that come from elsewhere
 """

@@ -44,3 +44,19 @@ class LogStatus(OpenObject):
     )
     problem: str | None = Field(description="What keeps calls from being stored; null if nothing does.")
     retention: CallRetention = Field(description="How long calls are kept.")
+
+
+class CallRefusal(OpenObject):
+    """Tell why a call was not stored."""
+
+    line: int = Field(description="Number of its line, from 1 on.")
+    reason: str = Field(description="What is wrong with it.")
+
+
+class CallIntakeOutcome(OpenObject):
+    """Show what came of calls that were sent to be stored. In a check it is what would come of them."""
+
+    stored: int = Field(description="Calls that are stored now.")
+    known: int = Field(description="Calls that were stored already. They stay as they are.")
+    refused: int = Field(description="Calls that cannot be stored.")
+    refusals: list[CallRefusal] = Field(description="The first 100 of these.")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx2
@@ -20,7 +21,9 @@ from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.handover.ledger import Ledger
 from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.reports.comparing import Comparer
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -77,6 +80,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=catalog,
         log_store=logs,
+        log_intake=CallIntake(logs, Redaction(), clock, 30),
         log_sender=sender,
         recorder_state=lambda: None,
         config=CONFIG,
@@ -87,6 +91,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None),
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
         lifecycle=Lifecycle(database, clock, lambda: None),
+        comparer=cache(Comparer),
     )
 
 

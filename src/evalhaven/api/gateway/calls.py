@@ -42,7 +42,7 @@ from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.store import LogStore
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import CHAT_PATH, RESPONSES_PATH
-from evalhaven.sampling.transport.client import StreamedReply, TransportError
+from evalhaven.sampling.transport.replies import StreamedReply, TransportError
 
 _EMBEDDINGS_PATH = "/embeddings"
 _PATHS = {CallKind.CHAT: CHAT_PATH, CallKind.RESPONSE: RESPONSES_PATH, None: _EMBEDDINGS_PATH}

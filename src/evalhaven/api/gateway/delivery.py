@@ -11,7 +11,7 @@ from evalhaven.api.gateway.hang_ups import WhileConnected
 from evalhaven.api.gateway.headers import is_stream, plain_length, reply_headers
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.masking import Secrets
-from evalhaven.sampling.transport.client import StreamedReply, TransportError
+from evalhaven.sampling.transport.replies import StreamedReply, TransportError
 
 _LAST_OF_RESPONSE = re.compile(rb"(?:^|\n)event: ?response\.(?:completed|incomplete|failed)\r?\n")
 _LAST_OF_CHAT = b"data: [DONE]"

@@ -1,13 +1,34 @@
 """`/api/logs`: logged calls as a whole."""
 
-from fastapi import APIRouter, Response
+from functools import partial
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Query, Request, Response
+
+from evalhaven.api.bodies import body_blocks
+from evalhaven.api.lines import Line, batches_of_lines
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.rendering.log_status import log_status
-from evalhaven.api.services import ServicesOf
-from evalhaven.wire.logs import LogStatus
+from evalhaven.api.services import ScopeOf, ServicesOf
+from evalhaven.domain import jsontext
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.logs.ingest.lines import read_line
+from evalhaven.logs.reading.calls import ParsedCall
+from evalhaven.logs.reading.events import UnreadableReplyError
+from evalhaven.wire.logs import CallIntakeOutcome, CallRefusal, LogStatus
 
 router = APIRouter(prefix="/api/logs", tags=["Logs"])
+
+_SHOWN_REFUSALS = 100
+_LINES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A JSON object a line, with `request` and `reply` as chat completions or the Responses API have "
+        "them, and if wanted with `metadata`, `created_at` (Unix seconds; by default the reply's own time) and "
+        "`latency_ms`.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
 
 
 @router.get("", operation_id="getLogStatus", response_model=LogStatus, response_description="The state of logging.")
@@ -22,3 +43,43 @@ async def get_log_status(services: ServicesOf) -> Response:
         max_gb=config.log_max_gb,
     )
     return json_response(status.model_dump_json())
+
+
+@router.post(
+    "",
+    operation_id="importCalls",
+    response_model=CallIntakeOutcome,
+    response_description="What came of the calls.",
+    openapi_extra=_LINES,
+)
+async def import_calls(
+    request: Request,
+    services: ServicesOf,
+    scope: ScopeOf,
+    *,
+    check: Annotated[bool, Query(description="Whether to store nothing, and only say what would be stored.")] = False,
+) -> Response:
+    """Store calls that were made elsewhere.
+
+    They are stored as they arrive, some hundred at a time; a call that is stored already is passed over, so that the
+    same lines can be sent again after an interruption.
+    """
+    body = CallIntakeOutcome(stored=0, known=0, refused=0, refusals=[])
+    async for lines in batches_of_lines(body_blocks(request, services.config.max_file_bytes)):
+        calls = [(line.number, partial(_read, line)) for line in lines]
+        outcome = await services.log_intake.take(scope, calls, is_check=check)
+        shown = outcome.refused[: _SHOWN_REFUSALS - len(body.refusals)]
+        body = CallIntakeOutcome(
+            stored=body.stored + outcome.stored,
+            known=body.known + outcome.known,
+            refused=body.refused + len(outcome.refused),
+            refusals=body.refusals + [CallRefusal(line=number, reason=reason) for number, reason in shown],
+        )
+    # Not with pydantic's own writer: a reason may hold lone surrogates.
+    return json_response(jsontext.render(body.model_dump()))
+
+
+def _read(line: Line, scope: ProjectScope, now: int) -> ParsedCall:
+    if line.text is None:
+        raise UnreadableReplyError("it is larger than 32 MB")
+    return read_line(line.text, scope, now)
