@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.comparisons import measure_comparison, print_comparison
 from benchmarks.gateway import gateway_document, measure_gateway, print_gateway
 from benchmarks.graded_report import graded_document, print_graded
 from benchmarks.latency import measure_latency, print_latencies
@@ -86,6 +87,13 @@ def _measure_python(_arguments: argparse.Namespace, console: Console) -> Documen
     return {"python": python_document(costs)}
 
 
+def _measure_comparisons(arguments: argparse.Namespace, console: Console) -> Document:
+    with scratch() as directory:
+        found = measure_comparison(arguments.compared_items, directory, console)
+    print_comparison(found, console)
+    return {"comparisons": asdict(found)}
+
+
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
     schemes = measure_schemes(arguments.against, console)
     print_schemes(schemes, console)
@@ -124,6 +132,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "graded": _measure_graded,
     "api": _measure_api,
     "reads": _measure_reads,
+    "comparisons": _measure_comparisons,
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
@@ -151,6 +160,8 @@ def main() -> None:
     parser.add_argument("--log-directory", type=Path, metavar="DIR", help=place)
     large = f"let the largest sampled run have {MILLION:,} items instead of {LARGE:,}"
     parser.add_argument("--million", action="store_true", help=large)
+    compared = f"items of each of two runs that are compared ({MILLION})"
+    parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="a Python that has lm_eval, if that is not on the path")
     parser.add_argument("--litellm", metavar="COMMAND", help="LiteLLM's proxy, if it is not on the path")

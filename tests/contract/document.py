@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 
+_LINES = "application/x-ndjson"
 _PARAMETER = re.compile(r"\\\{[^{}]*\\\}")
 _ALIAS = re.compile(r"^/openai(?:/v1)?/")
 _CODE = re.compile(r"`([a-z_]+)`")
@@ -31,7 +32,11 @@ class AnswerChecker:
     def check(self, response: Any) -> None:
         """Fail unless the body is what the document says of this operation and status, codes of errors included."""
         response.read()
-        if not response.headers.get("content-type", "").startswith("application/json"):
+        kind = response.headers.get("content-type", "")
+        if kind == _LINES:
+            self._check_lines(response)
+            return
+        if not kind.startswith("application/json"):
             return
         path = response.request.url.raw_path.decode().partition("?")[0]
         schema = self._schema_of(response.request.method, path, response.status_code)
@@ -42,6 +47,17 @@ class AnswerChecker:
             )
             assert not problems, f"{response.request.method} {path} {response.status_code}: {problems}"
             self.checked += 1
+
+    def _check_lines(self, response: Any) -> None:
+        path = response.request.url.raw_path.decode().partition("?")[0]
+        operation = self._operation(response.request.method, path)
+        if operation is None:
+            return
+        schema = operation["responses"][str(response.status_code)]["content"][_LINES]["schema"]
+        for line in response.text.splitlines():
+            problems = self.problems_of_answer(schema, json.loads(line))
+            assert not problems, f"{path}: {problems}"
+        self.checked += 1
 
     def problems(self, schema: dict[str, Any], value: Any) -> list[str]:
         """Return what is wrong with a value by a schema of the document."""

@@ -82,6 +82,31 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade"),
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade", json={"evalhaven": {"labels": ["anew"]}}),
     ],
+    "getRunReport": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/report"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/report?by=a&k=1"),
+    ],
+    "compareRuns": [
+        lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "base": api.run["id"]}),
+        lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "margin": 0.01}),
+    ],
+    "listComparedItems": [
+        lambda api: api.client.get("/api/compare/items", params={"run": api.run["id"], "base": api.run["id"]}),
+        lambda api: api.client.get(
+            "/api/compare/items", params={"run": api.run["id"], "base": api.run["id"], "text": "x", "limit": 1}
+        ),
+    ],
+    "exportComparedItems": [
+        lambda api: api.client.get("/api/compare/export", params={"run": api.run["id"], "base": api.run["id"]})
+    ],
+    "gateRun": [
+        lambda api: api.client.post(f"/api/runs/{api.run['id']}/gate", json={"threshold": 0.5}),
+        lambda api: api.client.post(
+            f"/api/runs/{api.run['id']}/gate", params={"baseline": api.run["id"]}, json={"margin": 0.5}
+        ),
+    ],
+    "pinRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/pin")],
+    "unpinRun": [lambda api: api.client.delete(f"/api/runs/{api.run['id']}/pin")],
     "retryRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/retry", json={"budget": {"tokens": 9}})],
     "importEvals": [_import_eval],
     "importRuns": [_import_run],
@@ -89,6 +114,9 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "importFile": [_import_file],
 }
 """What is sent to each operation so that it answers with success, by the operation's id."""
+
+REFUSED_BY_STATE = {"pinRun"}
+"""Operations without any parameter that are refused for what the object is like."""
 
 REFUSALS: dict[str, tuple[int, Callable[[Api], httpx2.Response]]] = {
     "a parameter that is missing": (400, lambda api: api.client.post("/api/import/evals")),
@@ -187,7 +215,8 @@ def test_every_error_of_an_operation_has_the_envelope(extension_document: dict[s
         errors = {status: each for status, each in operation["responses"].items() if not status.startswith("2")}
         in_query = [each for each in operation.get("parameters", []) if each["in"] != "path"]
         assert errors.keys() >= {"503", "default"}, name
-        assert ("400" in errors) == (bool(in_query) or "requestBody" in operation), name
+        is_refusable = bool(in_query) or "requestBody" in operation or name in REFUSED_BY_STATE
+        assert ("400" in errors) == is_refusable, name
         assert all(each["content"] == envelope for each in errors.values()), name
         assert ("413" in errors) == ("415" in errors) == ("requestBody" in operation), name
     assert "Retry-After" in operations(extension_document)["retryRun"]["responses"]["503"]["headers"]

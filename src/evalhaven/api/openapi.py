@@ -17,6 +17,7 @@ from evalhaven.wire.contract import JsonObject
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.evals import CreateEvalRequest, UpdateEvalRequest
 from evalhaven.wire.files import FileExpirationAfter
+from evalhaven.wire.gates import GatePolicy
 from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
 from evalhaven.wire.imports import ImportFileForm
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
@@ -38,7 +39,12 @@ _BODIES: dict[str, type[BaseModel]] = {
     "createUpload": CreateUploadRequest,
     "completeUpload": CompleteUploadRequest,
 }
-_EXTENSION_BODIES: dict[str, type[BaseModel]] = {"regradeRun": RegradeRunRequest, "retryRun": RetryRunRequest}
+_EXTENSION_BODIES: dict[str, type[BaseModel]] = {
+    "regradeRun": RegradeRunRequest,
+    "retryRun": RetryRunRequest,
+    "gateRun": GatePolicy,
+}
+_REQUIRED_BODIES = frozenset({"gateRun"})
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request cannot be accepted.",
@@ -117,7 +123,7 @@ def build_extension_document(application: FastAPI) -> dict[str, Any]:
     )
     _add_schemas(document, [*_EXTENSION_BODIES.values(), ErrorResponse, ImportFileForm])
     for method, operation in _operations(document):
-        _add_body(operation, _EXTENSION_BODIES, is_required=False)
+        _add_body(operation, _EXTENSION_BODIES, is_required=operation["operationId"] in _REQUIRED_BODIES)
         _add_errors(operation, _extension_errors(method, operation))
         _add_retry_after(operation, "503")
     return document
@@ -169,7 +175,8 @@ def _extension_errors(method: str, operation: dict[str, Any]) -> dict[str, str]:
     errors = dict(_EXTENSION_ERRORS)
     if method == "get":
         del errors["403"]
-    if "requestBody" not in operation and all(each["in"] == "path" for each in operation.get("parameters", [])):
+    is_plain = "requestBody" not in operation and all(each["in"] == "path" for each in operation.get("parameters", []))
+    if is_plain and "400" not in operation["responses"]:
         del errors["400"]
     return errors
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
@@ -27,6 +27,9 @@ from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.wire.server import ServerSettings
+
+if TYPE_CHECKING:
+    from evalhaven.reports.comparing import Comparer
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Services:
         runs: Makes runs from requests.
         reruns: Queues regrades and retries.
         lifecycle: Cancels and deletes runs and evals.
+        comparer: Returns what compares runs, which is made when it is first needed.
     """
 
     database: Database
@@ -102,6 +106,7 @@ class Services:
     runs: RunAcceptance
     reruns: RerunAcceptance
     lifecycle: Lifecycle
+    comparer: Callable[[], "Comparer"]
 
     def now(self) -> int:
         """Return the Unix second."""

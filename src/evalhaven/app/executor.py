@@ -18,6 +18,7 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
+from evalhaven.reports.columns.keeper import ColumnsKeeper
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
@@ -68,13 +69,20 @@ async def _execute_runs(settings: Settings) -> None:
         )
         purger = Purger(database, blobs, clock, patience)
         executor = Executor(engine, purger)
+        columns = ColumnsKeeper(database, patience)
+
+        def wake() -> None:
+            executor.wake()
+            columns.wake()
+
         async with anyio.create_task_group() as tasks:
             # What the hosts of an earlier executor left behind when it was killed.
             tasks.start_soon(anyio.to_thread.run_sync, sweep_scratch)
             tasks.start_soon(python.serve)
             tasks.start_soon(executor.execute_forever)
+            tasks.start_soon(columns.keep_forever)
             tasks.start_soon(beat, lambda: executor.problem)
-            await follow_parent(executor.wake)
+            await follow_parent(wake)
             # Ends as if by SIGKILL, which the kernel may be slow to send. Closing SQLite's last connection would remove
             # its log, and a start on a full disk could not create it again.
             os._exit(1)

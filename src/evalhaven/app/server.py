@@ -7,7 +7,8 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -46,6 +47,9 @@ from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
+
+if TYPE_CHECKING:
+    from evalhaven.reports.comparing import Comparer
 
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
@@ -209,7 +213,14 @@ def build_services(
         runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor, logs.sender.settle),
         reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
+        comparer=cache(_comparer),
     )
+
+
+def _comparer() -> "Comparer":
+    from evalhaven.reports.comparing import Comparer  # noqa: PLC0415 - loads numpy
+
+    return Comparer()
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:

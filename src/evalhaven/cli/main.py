@@ -9,7 +9,11 @@ import typer
 
 from evalhaven import __version__
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
+from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
+from evalhaven.cli.compare import compare
 from evalhaven.cli.export_hosted import export_hosted
+from evalhaven.cli.gate import EPILOG as GATE_EPILOG
+from evalhaven.cli.gate import GateCommand, gate
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
 from evalhaven.cli.log_commands import log_commands
@@ -33,6 +37,8 @@ application.add_typer(import_commands, name="import")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
+application.command("compare", epilog=COMPARE_EPILOG)(compare)
+application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
 
 _COLLECT_AFTER = (50_000, 20, 50)
 

@@ -33,7 +33,7 @@ from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_count
 from evalhaven.storage.output_item_writes import insert_output_items
 from evalhaven.storage.output_items import list_next_repeats, list_stored_ids
 from evalhaven.storage.projects import lock_project
-from evalhaven.storage.run_writes import insert_run
+from evalhaven.storage.run_writes import insert_run, note_items_changed
 from evalhaven.storage.runs import get_run
 from evalhaven.storage.tables import evals, files, runs
 
@@ -132,6 +132,7 @@ class Intake:
             outcome.unchanged, outcome.created = len(found) - len(new), len(new)
             if new and not self.is_check:
                 await insert_output_items(tx, self.scope, run_key, await self._numbered(tx, run_key, new))
+                await note_items_changed(tx, self.scope, run_key)
         return outcome
 
     async def take_file(self, new: StoredFile) -> Outcome:

@@ -11,7 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.ids import FileId, RunId
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.storage.tables import chunks, evals, files, is_active_run, output_items, runs, upload_parts
+from evalhaven.storage.tables import (
+    chunks,
+    evals,
+    files,
+    is_active_run,
+    output_items,
+    run_column_heads,
+    run_columns,
+    runs,
+    upload_parts,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +81,9 @@ async def purge_output_items(
 
 
 async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: int, at: int) -> None:
-    """Erase a run's documents and chunks, once its output items are gone."""
-    await tx.execute(delete(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id))
+    """Erase a run's documents, chunks and columns, once its output items are gone."""
+    for table in (chunks, run_columns, run_column_heads):
+        await tx.execute(delete(table).where(table.c.run_key == run_key, table.c.project_id == scope.project_id))
     await tx.execute(
         update(runs)
         .where(runs.c.key == run_key, runs.c.project_id == scope.project_id)

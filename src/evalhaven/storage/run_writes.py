@@ -138,7 +138,15 @@ async def save_tally(
     """
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
     values = tally_values(tally)
-    await tx.execute(update(runs).where(of_run).values({**values, "deaths": 0} if is_progress else values))
+    if is_progress:
+        values |= {"deaths": 0, "items_version": runs.c.items_version + 1}
+    await tx.execute(update(runs).where(of_run).values(values))
+
+
+async def note_items_changed(tx: AsyncConnection, scope: ProjectScope, key: int) -> None:
+    """Note that items of a run were stored otherwise than by executing it: what was made of them is outdated."""
+    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
+    await tx.execute(update(runs).where(of_run).values(items_version=runs.c.items_version + 1))
 
 
 async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject) -> None:

@@ -94,7 +94,7 @@ async def get_run_by_id(tx: ReadTransaction, scope: ProjectScope, run_id: str, *
     return run_of(row)
 
 
-async def get_run_by_key(tx: AsyncConnection, scope: ProjectScope, key: int, *, for_update: bool = False) -> Run:
+async def get_run_by_key(tx: ReadTransaction, scope: ProjectScope, key: int, *, for_update: bool = False) -> Run:
     """Return a run by its internal number, deleted or not."""
     query = _RUN.where(runs.c.key == key, runs.c.project_id == scope.project_id)
     if for_update:

@@ -198,6 +198,8 @@ runs = Table(
     Column("source_bytes", BigInteger),  # length of the blob of its rows; NULL: not recorded
     Column("evaluated_by", Text),  # the process that evaluates its chunks
     Column("deaths", Integer, nullable=False, server_default=text("0")),  # deaths of such, with no item stored since
+    Column("items_version", BigInteger, nullable=False, server_default=text("0")),  # how often its items changed
+    Column("columns_version", BigInteger, nullable=False, server_default=text("-1")),  # the version its columns show
     UniqueConstraint("project_id", "public_id"),
 )
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
@@ -207,6 +209,9 @@ _ACTIVE = "status IN ('queued', 'in_progress')"
 is_active_run = text(f"runs.{_ACTIVE}")
 _index_where("ix_runs_active", runs.c.key, _ACTIVE)
 _index_where("ix_runs_to_purge", runs.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
+_OUTDATED = "columns_version <> items_version"
+has_outdated_columns = text(f"runs.{_OUTDATED.replace('<> ', '<> runs.')}")
+_index_where("ix_runs_outdated_columns", runs.c.key, _OUTDATED)
 
 chunks = Table(
     "chunks",
@@ -251,6 +256,43 @@ output_items = Table(
 Index(None, output_items.c.run_key, output_items.c.public_id, unique=True)
 Index(None, output_items.c.run_key, output_items.c.created_at, output_items.c.public_id)
 Index(None, output_items.c.run_key, output_items.c.status, output_items.c.created_at, output_items.c.public_id)
+
+# What reports and comparisons need of a run's items, by column instead of by item: made when the run has ended. A part
+# holds the values of one column for some ten thousand items, in order of position and repeat.
+run_columns = Table(
+    "run_columns",
+    metadata,
+    Column("run_key", Key, ForeignKey("runs.key"), primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# How far the columns of a run have been made, and what the codes in them stand for.
+run_column_heads = Table(
+    "run_column_heads",
+    metadata,
+    Column("run_key", Key, ForeignKey("runs.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("items_version", BigInteger, nullable=False),
+    Column("form", Integer, nullable=False),  # which release's columns these are
+    Column("parts", Integer, nullable=False),
+    Column("items", BigInteger, nullable=False),
+    Column("last_position", BigInteger),
+    Column("last_repeat", Integer),
+    Column("codes", Text, nullable=False),
+)
+
+# The run of an eval with which later ones are compared unless another is named.
+pinned_runs = Table(
+    "pinned_runs",
+    metadata,
+    Column("eval_key", Key, ForeignKey("evals.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("run_key", Key, ForeignKey("runs.key"), nullable=False),
+    Column("pinned_at", BigInteger, nullable=False),
+)
 
 # The outbox: an event is written in the transaction of its change.
 events = Table(

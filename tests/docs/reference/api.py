@@ -12,7 +12,13 @@ from tests.docs.reference.markdown import choices, code, link, page, paragraphs,
 
 Json = dict[str, Any]
 _CONTRACT = "[the contract](../compatibility.md#every-field)"
-_TAGS = {"Runs": "Runs", "Logs": "Logged calls", "Server": "The server", "Import": "Imports"}
+_TAGS = {
+    "Runs": "Runs",
+    "Reports": "Reports and comparisons",
+    "Logs": "Logged calls",
+    "Server": "The server",
+    "Import": "Imports",
+}
 _COMMON = "Besides, these answers are common to all requests, as far as they apply:"
 
 
@@ -93,8 +99,10 @@ class _Page:
                 if status not in common:
                     yield _status(status), what
             else:
-                kind = self._type(answer["content"]["application/json"]["schema"])
-                yield _status(status), f"{what.rstrip('.')}: {kind}."
+                ((form, content),) = answer["content"].items()
+                kind = self._type(content["schema"])
+                sent = "" if form == "application/json" else f" as {code(form)}"
+                yield _status(status), f"{what.rstrip('.')}: {kind}{sent}."
 
     def _object(self, name: str) -> Iterator[str]:
         schema = self._schemas[name]

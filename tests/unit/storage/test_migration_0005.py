@@ -124,6 +124,18 @@ def without_deliveries(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[
     return {**rows, "events": told}
 
 
+def as_before(
+    rows: dict[str, list[dict[str, Any]]], before: dict[str, list[dict[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return rows without the tables and columns that came later."""
+    columns = {table: set(found[0]) for table, found in before.items() if found}
+    return {
+        table: [{name: value for name, value in row.items() if name in columns[table]} for row in found]
+        for table, found in rows.items()
+        if table in columns
+    }
+
+
 def read_schema(url: URL) -> dict[str, Any]:
     """Return the columns, keys and indexes of all tables."""
     engine = sync_engine(url)
@@ -154,7 +166,7 @@ def test_every_row_stays_as_it_was(new_url: Callable[[], URL]) -> None:
     upgrade_database(url)
 
     assert all(before.values())
-    assert read_rows(url) == without_deliveries(before)
+    assert as_before(read_rows(url), before) == without_deliveries(before)
 
 
 def test_nothing_refers_to_what_is_not_there(new_url: Callable[[], URL], database_kind: str) -> None:

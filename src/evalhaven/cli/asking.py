@@ -1,0 +1,107 @@
+"""How commands ask a server, or the API in this process, and what they say if it refuses."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx2
+
+from evalhaven.app.client import open_client
+from evalhaven.app.stores import StartError
+from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.settings import Settings
+
+Query = Mapping[str, str | int | float | Sequence[str] | None]
+
+
+class AnswerError(Exception):
+    """The server did not do what was asked; the message says why.
+
+    Attributes:
+        code: The code of the error; None if there was no answer.
+        status: The status of the answer; 0 without one.
+    """
+
+    def __init__(self, message: str, code: str | None = None, status: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class Asker:
+    """Asks one server."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        """Ask by this client."""
+        self._client = client
+
+    async def ask(
+        self, method: str, path: str, query: Query | None = None, body: JsonObject | None = None
+    ) -> dict[str, Any]:
+        """Return the object that a request is answered with.
+
+        Args:
+            method: GET, POST or DELETE.
+            path: Begins with a slash.
+            query: Parameters; None is left out.
+            body: Sent as JSON.
+
+        Raises:
+            AnswerError: The server refused, or did not answer.
+        """
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        content = None if body is None else jsontext.render(body).encode()
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            answer = await self._client.request(method, path, params=params, content=content, headers=headers)
+        except httpx2.HTTPError as error:
+            raise AnswerError(f"The server does not answer: {str(error) or type(error).__name__}.") from error
+        return _object_in(answer)
+
+    @asynccontextmanager
+    async def stream(self, path: str, query: Query | None = None) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """Yield the bytes of an answer as they come.
+
+        Raises:
+            AnswerError: The server refused, or did not answer.
+        """
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        try:
+            async with self._client.stream("GET", path, params=params) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _object_in(answer)
+                yield answer.aiter_bytes()
+        except httpx2.HTTPError as error:
+            raise AnswerError(f"The server does not answer: {str(error) or type(error).__name__}.") from error
+
+
+@asynccontextmanager
+async def open_asker(settings: Settings) -> AsyncGenerator[Asker]:
+    """Open the way to the server that the settings name or that holds the data directory, else to this process.
+
+    Raises:
+        AnswerError: There is neither a server nor a usable data directory.
+    """
+    try:
+        async with open_client(settings) as client:
+            yield Asker(client)
+    except StartError as error:
+        raise AnswerError(str(error)) from error
+
+
+def _object_in(answer: httpx2.Response) -> dict[str, Any]:
+    try:
+        found = jsontext.parse(answer.content)
+    except jsontext.InvalidJsonError:
+        found = None
+    if not isinstance(found, dict):
+        raise AnswerError(
+            f"What answers there is not Evalhaven (status {answer.status_code}).", None, answer.status_code
+        )
+    if answer.is_success:
+        return cast("dict[str, Any]", found)
+    error = found.get("error")
+    told = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    raise AnswerError(str(told.get("message") or answer.status_code), told.get("code"), answer.status_code)

@@ -1,0 +1,120 @@
+"""A comparison in a terminal and as Markdown."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from evalhaven.cli.figure_texts import make_printable
+from evalhaven.cli.gate_texts import escape_markdown
+from evalhaven.domain import jsontext
+
+_SHOWN_CHARS = 300
+_COLUMNS = ("criterion", "A", "B", "difference", "95 %", "fixed", "regressed", "verdict")
+_TITLES = {"regressed": "Regressed", "fixed": "Fixed"}
+
+
+def print_comparison(found: dict[str, Any]) -> None:
+    """Print a comparison with the items that flipped."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    one = found["comparisons"][0]
+    style = {"better": "bold green", "worse": "bold red", "regression": "bold red"}.get(
+        one["difference"]["verdict"], "bold"
+    )
+    console.print(make_printable(one["sentence"]), style=style)
+    counts = one["counts"]
+    console.print(", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no items")
+    table = Table(box=None, pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in ("criterion", "verdict") else "right")
+    for row in _rows(one):
+        table.add_row(*map(make_printable, row))
+    console.print(table)
+    console.print(_footnote(one))
+    for warning in one["warnings"]:
+        console.print(f"! {make_printable(warning['message'])}", style="yellow")
+    for change, items in found["items"].items():
+        if items:
+            console.print()
+            console.print(_of_count(change, len(items), counts[change]), style="bold")
+        for item in items:
+            console.print(f"- {make_printable(_shortened(jsontext.render(item['item'])))}")
+            for name, side in (("A", "baseline"), ("B", "candidate")):
+                console.print(f"    {name}: {make_printable(_answer(item[side]))}")
+
+
+def render_markdown(found: dict[str, Any]) -> str:
+    """Return a comparison with the items that flipped as Markdown."""
+    one = found["comparisons"][0]
+    lines = [f"### {escape_markdown(one['sentence'])}", "", f"| {' | '.join(_COLUMNS)} |"]
+    lines.append(f"|{'---|' * len(_COLUMNS)}")
+    lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in _rows(one)]
+    lines += ["", _footnote(one)]
+    lines += [f"- ⚠ {escape_markdown(warning['message'])}" for warning in one["warnings"]]
+    for change, items in found["items"].items():
+        if items:
+            lines += ["", f"**{_of_count(change, len(items), one['counts'][change])}**", ""]
+        for item in items:
+            lines.append(f"- {escape_markdown(_shortened(jsontext.render(item['item'])))}")
+            lines += [
+                f"  - {name}: {escape_markdown(_answer(item[side]))}"
+                for name, side in (("A", "baseline"), ("B", "candidate"))
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(one: dict[str, Any]) -> list[list[str]]:
+    whole = {
+        "name": "all criteria",
+        "baseline": one["baseline_rate"],
+        "candidate": one["candidate_rate"],
+        "difference": one["difference"],
+        "counts": one["counts"],
+    }
+    return [_row(each) for each in (whole, *one["criteria"])]
+
+
+def _row(criterion: dict[str, Any]) -> list[str]:
+    difference = criterion["difference"]
+    return [
+        criterion["name"],
+        _percent(criterion["baseline"]["value"]),
+        _percent(criterion["candidate"]["value"]),
+        f"{100 * difference['value']:+.1f}",
+        "-" if difference["low"] is None else f"{100 * difference['low']:+.1f} to {100 * difference['high']:+.1f}",
+        f"{criterion['counts']['fixed']:,}",
+        f"{criterion['counts']['regressed']:,}",
+        difference["verdict"].replace("_", " "),
+    ]
+
+
+def _footnote(one: dict[str, Any]) -> str:
+    difference = one["difference"]
+    how = {"content": "by their content", "fields": "by the fields that were named", "position": "by position"}
+    paired = "not paired" if one["paired_by"] is None else f"paired {how[one['paired_by']]}"
+    seen = difference["visible"]
+    visible = "no difference can be seen" if seen is None else f"{100 * seen:.1f} points can be seen"
+    p = "" if difference["p"] is None else f"; p = {difference['p']:.3g}"
+    return f"{difference['items']:,} items, {paired}; {visible}{p} ({difference['method'].replace('_', ' ')})."
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _of_count(change: str, shown: int, count: int) -> str:
+    return f"{_TITLES[change]} ({count:,}):" if shown == count else f"{_TITLES[change]} ({shown:,} of {count:,}):"
+
+
+def _answer(samples: list[dict[str, Any]]) -> str:
+    first = next(iter(samples), None)
+    if first is None:
+        return "-"
+    if first["error"] is not None:
+        return f"error: {_shortened(first['error']['message'])}"
+    return _shortened(first["output_text"] or "-")
+
+
+def _shortened(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _SHOWN_CHARS else f"{flat[:_SHOWN_CHARS]}…"

@@ -1,0 +1,119 @@
+"""What the gate decided, as Markdown for a pull request and as JUnit XML for a CI system."""
+
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from evalhaven.cli.figure_texts import make_printable
+
+_MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
+_ESCAPED = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]#|!~"}, "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+_WORDS = {
+    "better": "better",
+    "no_regression": "no regression",
+    "regression": "**regression**",
+    "reached": "reached",
+    "below": "**below**",
+    "inconclusive": "inconclusive",
+}
+
+
+def render_markdown(result: dict[str, Any]) -> str:
+    """Return what was decided as Markdown.
+
+    Args:
+        result: The answer of `POST /api/runs/{run_id}/gate`.
+    """
+    lines = [f"### {_MARKS[result['outcome']]} {escape_markdown(result['sentence'])}", ""]
+    lines += ["| check | tier | asked | found | 95 % | verdict |", "|---|---|---|---|---|---|"]
+    lines += [_row(check) for check in result["checks"]]
+    lines += ["", _runs_of(result)]
+    lines += [f"- ⚠ {escape_markdown(warning)}" for warning in result["warnings"]]
+    return "\n".join(lines) + "\n"
+
+
+def render_junit(result: dict[str, Any]) -> str:
+    """Return what was decided as JUnit XML: a test case a check; an inconclusive one is an error.
+
+    Args:
+        result: The answer of `POST /api/runs/{run_id}/gate`.
+    """
+    suite = Element("testsuite", name=_clean(f"evalhaven gate {result['run']['name'] or result['run']['run_id']}"))
+    counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    for check in result["checks"]:
+        counts["tests"] += 1
+        case = SubElement(suite, "testcase", classname=result["run"]["run_id"], name=_clean(check["name"]))
+        message = _clean(f"{asked_of(check)}: {found_of(check)}, {limits_of(check)}")
+        if check["tier"] == "advisory":
+            counts["skipped"] += 1
+            SubElement(case, "skipped", message=f"advisory; {message}")
+        elif check["verdict"] in ("regression", "below"):
+            counts["failures"] += 1
+            SubElement(case, "failure", message=message, type=check["verdict"])
+        elif check["verdict"] == "inconclusive":
+            counts["errors"] += 1
+            SubElement(case, "error", message=message, type=check["reason"] or "inconclusive")
+    if result["outcome"] == "inconclusive" and not counts["errors"]:
+        # A run that did not complete decides nothing, whatever the checks say.
+        counts["tests"] += 1
+        counts["errors"] += 1
+        case = SubElement(suite, "testcase", classname=result["run"]["run_id"], name="decision")
+        SubElement(case, "error", message=_clean(result["sentence"]), type="inconclusive")
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    SubElement(suite, "system-out").text = _clean(result["sentence"])
+    indent(suite)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suite, encoding="unicode")}\n'
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text that Markdown shows as it is, on one line: names and answers come from anybody."""
+    flat = make_printable(" ".join(text.split()))
+    return "".join(_ESCAPED.get(sign, sign) for sign in flat)
+
+
+def _row(check: dict[str, Any]) -> str:
+    told = (escape_markdown(check["name"]), check["tier"], asked_of(check), found_of(check), limits_of(check))
+    return f"| {' | '.join(told)} | {_WORDS[check['verdict']]} |"
+
+
+def asked_of(check: dict[str, Any]) -> str:
+    """Return what a check asks for."""
+    if check["margin"] is not None:
+        return f"at most {100 * check['margin']:g} points worse"
+    return f"at least {100 * check['threshold']:g} %"
+
+
+def found_of(check: dict[str, Any]) -> str:
+    """Return the difference or the rate that a check found."""
+    if check["difference"] is not None:
+        return f"{100 * check['difference']['value']:+.1f} points"
+    value = check["rate"]["value"]
+    return "no result" if value is None else f"{100 * value:.1f} %"
+
+
+def limits_of(check: dict[str, Any]) -> str:
+    """Return the 95 % interval that a check found."""
+    shown = check["difference"] or check["rate"]
+    if shown["low"] is None:
+        return "no interval"
+    sign = "+" if check["difference"] is not None else ""
+    return f"{100 * shown['low']:{sign}.1f} to {100 * shown['high']:{sign}.1f}"
+
+
+def _runs_of(result: dict[str, Any]) -> str:
+    run, baseline = result["run"], result["baseline"]
+    told = f"Run `{run['run_id']}` ({run['items']:,} items)"
+    if baseline is None:
+        return f"{told}, without a baseline."
+    how = {"named": "named", "pinned": "the pinned run", "earlier": "the most comparable earlier run"}
+    chosen = how[result["chosen"]]
+    return f"{told}, compared with `{baseline['run_id']}` ({baseline['items']:,} items; {chosen})."
+
+
+def _clean(text: str) -> str:
+    """Return a text without the characters that XML cannot hold."""
+    return (
+        "".join(each if each >= " " or each in "\t\n\r" else "\ufffd" for each in text)
+        .encode("utf-8", "replace")
+        .decode()
+    )

@@ -1,0 +1,331 @@
+"""How a run differs from a baseline: counts, differences with intervals, and a sentence that says what it comes to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evalhaven.domain.evals import Eval
+from evalhaven.domain.runs import Run
+from evalhaven.reports.columns.loading import Numbers
+from evalhaven.reports.figures import shown_rate, sums_by_cluster, sums_of
+from evalhaven.reports.pairing import Pairing, RunItems
+from evalhaven.stats.comparisons import (
+    Comparison,
+    compare_pairs,
+    compare_scores,
+    compare_sums,
+    compare_unpaired_rates,
+)
+from evalhaven.stats.paired import PairCounts
+from evalhaven.stats.rates import Rate, rate_of_counts, rate_of_sums
+from evalhaven.stats.verdicts import Judgement, judge_difference
+from evalhaven.wire.comparisons import (
+    ComparedCounts,
+    ComparedCriterion,
+    ComparedRun,
+    ComparisonWarning,
+    Difference,
+    RunComparison,
+)
+
+CHANGES = ("fixed", "regressed", "passed", "failed", "errored", "missing", "new")
+"""What can happen to an item; the first five to those that both runs have."""
+FIXED, REGRESSED, BOTH_PASSED, BOTH_FAILED, ERRORED, MISSING, NEW = range(7)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSide:
+    """One of the runs that are compared, with its eval and its items."""
+
+    run: Run
+    parent: Eval
+    items: RunItems
+
+    @property
+    def criteria(self) -> list[str]:
+        """Return the names of its criteria."""
+        return [criterion.name for criterion in self.run.criteria(self.parent)]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedRuns:
+    """Two runs with their items paired.
+
+    Attributes:
+        pairing: Which items belong together; None if they cannot be paired.
+        cluster: Field whose values make clusters of items, else None.
+    """
+
+    baseline: ComparedSide
+    candidate: ComparedSide
+    pairing: Pairing | None
+    cluster: str | None = None
+
+    def changes(self, criterion: str | None = None) -> Numbers:
+        """Return what happened to each pair: the numbers of the first five `CHANGES`."""
+        before, after = self.values(criterion)
+        with np.errstate(invalid="ignore"):
+            return np.select(
+                [np.isnan(before) | np.isnan(after), after > before, after < before, after == 1],
+                [ERRORED, FIXED, REGRESSED, BOTH_PASSED],
+                BOTH_FAILED,
+            ).astype(np.uint8)
+
+    def values(self, criterion: str | None = None) -> tuple[Numbers, Numbers]:
+        """Return the shares of passed samples of each pair, of the baseline and of the candidate."""
+        pairing = self._pairs
+        before = self.baseline.items.values(self._number(self.baseline, criterion))[pairing.baseline]
+        after = self.candidate.items.values(self._number(self.candidate, criterion))[pairing.candidate]
+        return before, after
+
+    def scores(self, criterion: str | None = None) -> tuple[Numbers, Numbers]:
+        """Return the mean scores of each pair, of the baseline and of the candidate."""
+        pairing = self._pairs
+        before = self.baseline.items.scores(self._number(self.baseline, criterion))[pairing.baseline]
+        after = self.candidate.items.scores(self._number(self.candidate, criterion))[pairing.candidate]
+        return before, after
+
+    def compare(self, criterion: str | None = None, *, is_filled: bool = False) -> Comparison:
+        """Compare the shares of passed samples.
+
+        Args:
+            criterion: Name of a criterion that both have; None for all together.
+            is_filled: Whether items that one run alone knows count as the worst case has them: an unknown candidate
+                failed, an unknown baseline passed.
+        """
+        if self.pairing is None:
+            return compare_unpaired_rates(
+                rate_of(
+                    self.candidate.items.values(self._number(self.candidate, criterion)), 0.0 if is_filled else None
+                ),
+                rate_of(self.baseline.items.values(self._number(self.baseline, criterion)), 1.0 if is_filled else None),
+            )
+        before, after = self.values(criterion)
+        clusters = self._clusters()
+        is_used = ~(np.isnan(before) & np.isnan(after)) if is_filled else ~(np.isnan(before) | np.isnan(after))
+        before, after = before[is_used], after[is_used]
+        if is_filled:
+            before, after = np.nan_to_num(before, nan=1.0), np.nan_to_num(after, nan=0.0)
+        if clusters is not None:
+            return compare_sums(sums_by_cluster(after - before, clusters[is_used]))
+        if self.baseline.items.is_repeated or self.candidate.items.is_repeated:
+            return compare_sums(sums_of(after - before))
+        return compare_pairs(_counts(before, after))
+
+    def compare_scores(self, criterion: str | None = None) -> Comparison | None:
+        """Compare mean scores; None if they are not paired, there are none, or they are only 0 and 1."""
+        if self.pairing is None:
+            return None
+        before, after = self.scores(criterion)
+        is_known = ~(np.isnan(before) | np.isnan(after))
+        before, after = before[is_known], after[is_known]
+        both = np.concatenate((before, after))
+        if not len(both) or np.isin(both, (0.0, 1.0)).all():
+            return None
+        clusters = self._clusters()
+        differences = after - before
+        sums = sums_of(differences) if clusters is None else sums_by_cluster(differences, clusters[is_known])
+        return compare_sums(sums) if both.min() >= 0 and both.max() <= 1 else compare_scores(sums)
+
+    @property
+    def shared_criteria(self) -> list[str]:
+        """Return the names of the criteria that both runs have."""
+        others = set(self.baseline.criteria)
+        return [name for name in dict.fromkeys(self.candidate.criteria) if name in others]
+
+    @property
+    def _pairs(self) -> Pairing:
+        if self.pairing is None:
+            raise ValueError("the items are not paired")
+        return self.pairing
+
+    @staticmethod
+    def _number(side: ComparedSide, criterion: str | None) -> int | None:
+        return None if criterion is None else side.criteria.index(criterion)
+
+    def _clusters(self) -> Numbers | None:
+        if self.cluster is None:
+            return None
+        items = self.candidate.items
+        return items.columns.field(self.cluster)[items.starts][self._pairs.candidate]
+
+
+def compared(pair: PairedRuns, margin: float | None) -> RunComparison:
+    """Return how a run differs from its baseline.
+
+    Args:
+        pair: The two runs.
+        margin: How much worse the run may be, at least 0; None to ask only which is better.
+    """
+    comparison = pair.compare()
+    difference = shown_difference(comparison, margin)
+    return RunComparison(
+        candidate=compared_run(pair.candidate.run),
+        sentence=sentence_of(pair, comparison, margin),
+        paired_by=None if pair.pairing is None else pair.pairing.by,
+        counts=_shown_counts(pair, None),
+        baseline_rate=shown_rate(_paired_rate(pair, None, 0)),
+        candidate_rate=shown_rate(_paired_rate(pair, None, 1)),
+        difference=difference,
+        criteria=[_criterion(pair, name, margin) for name in pair.shared_criteria],
+        warnings=compared_warnings(pair),
+    )
+
+
+def compared_run(run: Run) -> ComparedRun:
+    """Return what names a run in a comparison."""
+    return ComparedRun(
+        run_id=run.id,
+        eval_id=run.eval_id,
+        name=run.name,
+        model=run.model,
+        status=run.status.value,
+        created_at=run.created_at,
+        items=run.tally.total,
+    )
+
+
+def sentence_of(pair: PairedRuns, comparison: Comparison, margin: float | None) -> str:
+    """Return what a comparison comes to, in plain words first."""
+    candidate, baseline = _name(pair.candidate.run), _name(pair.baseline.run)
+    interval = comparison.interval
+    if not comparison.items:
+        return f"{candidate} and {baseline} have no items with a result in both."
+    if interval is None:
+        return f"{comparison.items} items are too few to tell {candidate} from {baseline}."
+    points = abs(100 * comparison.difference)
+    low, high = sorted((abs(100 * interval.low), abs(100 * interval.high)))
+    if interval.low > 0 or interval.high < 0:
+        word = "better" if interval.low > 0 else "worse"
+        return f"{candidate} is {word} than {baseline}: {points:.1f} points, likely {low:.1f} to {high:.1f}."
+    shown = f"{100 * comparison.difference:+.1f} points, likely {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+    if margin is not None:
+        judgement = judge_difference(comparison, margin)
+        if judgement.verdict.passes:
+            return f"{candidate} is no more than {100 * margin:g} points worse than {baseline}: {shown}."
+        more = "" if judgement.items_needed is None else f" {judgement.items_needed:,} items would settle it."
+        return f"Whether {candidate} is worse than {baseline} cannot be told: {shown}.{more}"
+    return f"No difference between {candidate} and {baseline} can be told: {shown}."
+
+
+def _name(run: Run) -> str:
+    return run.name or run.id
+
+
+def _criterion(pair: PairedRuns, name: str, margin: float | None) -> ComparedCriterion:
+    scores = pair.compare_scores(name)
+    return ComparedCriterion(
+        name=name,
+        counts=_shown_counts(pair, name),
+        baseline=shown_rate(_paired_rate(pair, name, 0)),
+        candidate=shown_rate(_paired_rate(pair, name, 1)),
+        difference=shown_difference(pair.compare(name), margin),
+        score_difference=None if scores is None else shown_difference(scores, None),
+    )
+
+
+def shown_difference(comparison: Comparison, margin: float | None) -> Difference:
+    """Return a difference as it is shown, with a verdict by the margin if there is one."""
+    interval = comparison.interval
+    judgement: Judgement | None = None
+    if margin is None:
+        verdict = "undecided"
+        if interval is not None and comparison.can_be_judged and (interval.low > 0 or interval.high < 0):
+            verdict = "better" if interval.low > 0 else "worse"
+    else:
+        judgement = judge_difference(comparison, margin)
+        verdict = judgement.verdict.value
+    more: dict[str, Any] = {"reason": None, "items_needed": None, "items_if_true": None}
+    if judgement is not None:
+        more = {
+            "reason": None if judgement.reason is None else judgement.reason.value,
+            "items_needed": judgement.items_needed,
+            "items_if_true": judgement.items_if_true,
+        }
+    return Difference(
+        value=comparison.difference,
+        low=None if interval is None else interval.low,
+        high=None if interval is None else interval.high,
+        p=comparison.p,
+        p_exact=None if comparison.exact is None else comparison.exact.exact,
+        newcombe=None if comparison.newcombe is None else list(comparison.newcombe),
+        visible=comparison.visible,
+        method=comparison.method.value,
+        items=comparison.items,
+        verdict=verdict,
+        **more,
+    )
+
+
+def _shown_counts(pair: PairedRuns, criterion: str | None) -> ComparedCounts:
+    pairing = pair.pairing
+    if pairing is None:
+        counts = [0] * 5
+        missing, new = len(pair.baseline.items.position), len(pair.candidate.items.position)
+    else:
+        counts = np.bincount(pair.changes(criterion), minlength=5).tolist()
+        missing, new = len(pairing.baseline_only), len(pairing.candidate_only)
+    return ComparedCounts(**dict(zip(CHANGES, (*counts, missing, new), strict=True)))
+
+
+def _paired_rate(pair: PairedRuns, criterion: str | None, side: int) -> Rate:
+    if pair.pairing is None:
+        chosen = (pair.baseline, pair.candidate)[side]
+        number = None if criterion is None else chosen.criteria.index(criterion)
+        return rate_of(chosen.items.values(number))
+    values = pair.values(criterion)
+    return rate_of(values[side][~(np.isnan(values[0]) | np.isnan(values[1]))])
+
+
+def rate_of(values: Numbers, unknown: float | None = None) -> Rate:
+    """Return the rate of items.
+
+    Args:
+        values: Share of passed samples of each; NaN where none has a result.
+        unknown: What to take for NaN; None to leave such items out.
+    """
+    values = values[~np.isnan(values)] if unknown is None else np.nan_to_num(values, nan=unknown)
+    if np.isin(values, (0.0, 1.0)).all():
+        return rate_of_counts(int(values.sum()), len(values))
+    return rate_of_sums(sums_of(values))
+
+
+def _counts(before: Numbers, after: Numbers) -> PairCounts:
+    both = np.bincount(2 * before.astype(np.int64) + after.astype(np.int64), minlength=4)
+    failed, fixed, regressed, passed = (int(count) for count in both)
+    return PairCounts(passed, fixed, regressed, failed)
+
+
+def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
+    """Return what makes a comparison less than it seems."""
+    baseline, candidate = pair.baseline.run, pair.candidate.run
+    found: list[ComparisonWarning] = []
+
+    def warn(what: str, message: str) -> None:
+        found.append(ComparisonWarning(what=what, message=message))
+
+    if pair.pairing is None:
+        warn("not_paired", "The runs have no items in common, so their rates were compared: that shows far less.")
+    elif len(pair.pairing.baseline_only) or len(pair.pairing.candidate_only):
+        only = len(pair.pairing.baseline_only), len(pair.pairing.candidate_only)
+        warn("rows_differ", f"{only[0]} items are in the baseline only, {only[1]} in the other run only.")
+    theirs = {each.name: each for each in baseline.criteria(pair.baseline.parent)}
+    ours = {each.name: each for each in candidate.criteria(pair.candidate.parent)}
+    differing = [name for name in ours if name in theirs and _essence(ours[name].json) != _essence(theirs[name].json)]
+    if differing:
+        warn("criteria_differ", f"Not the same in both runs: the criteria {', '.join(map(repr, differing))}.")
+    if alone := sorted(ours.keys() ^ theirs.keys()):
+        warn("criteria_missing", f"Only one of the runs has the criteria {', '.join(map(repr, alone))}.")
+    if baseline.data_source.json.get("input_messages") != candidate.data_source.json.get("input_messages"):
+        warn("prompts_differ", "The runs send different messages to the model.")
+    for run, role in ((baseline, "baseline"), (candidate, "run")):
+        if not run.status.is_final:
+            warn("not_ended", f"The {role} has not ended, so its figures will change.")
+        elif run.status.value != "completed":
+            warn("not_completed", f"The {role} ended as {run.status}.")
+    return found
+
+
+def _essence(criterion: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in criterion.items() if key != "id"}

@@ -1,0 +1,63 @@
+"""Queries on baselines: the run that is pinned for an eval, and earlier runs that could be one."""
+
+from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.run_rows import run_of
+from evalhaven.storage.tables import evals, pinned_runs, runs
+
+_RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
+
+
+async def pin_run(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+    """Pin a run for its eval, instead of the one that was pinned before."""
+    await unpin_runs(tx, scope, run.eval_key)
+    values = {"eval_key": run.eval_key, "project_id": scope.project_id, "run_key": run.key, "pinned_at": at}
+    await tx.execute(insert(pinned_runs).values(values))
+
+
+async def unpin_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: int, run_key: int | None = None) -> bool:
+    """Unpin the run of an eval and tell whether there was one.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose eval.
+        eval_key: The eval.
+        run_key: Only this run; None for any.
+    """
+    of_eval = (pinned_runs.c.eval_key == eval_key) & (pinned_runs.c.project_id == scope.project_id)
+    if run_key is not None:
+        of_eval &= pinned_runs.c.run_key == run_key
+    return (await tx.execute(delete(pinned_runs).where(of_eval))).rowcount > 0
+
+
+async def find_pinned_run(tx: ReadTransaction, scope: ProjectScope, eval_key: int) -> Run | None:
+    """Return the run that is pinned for an eval; None if none is, or it was deleted."""
+    query = _RUN.join(pinned_runs, pinned_runs.c.run_key == runs.c.key).where(
+        pinned_runs.c.eval_key == eval_key,
+        pinned_runs.c.project_id == scope.project_id,
+        runs.c.deleted_at.is_(None),
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else run_of(row)
+
+
+async def list_completed_before(tx: ReadTransaction, scope: ProjectScope, run: Run, limit: int) -> list[Run]:
+    """Return completed runs of the same eval that were created before this one, the newest first."""
+    key = (runs.c.created_at, runs.c.public_id)
+    query = (
+        _RUN.where(
+            runs.c.eval_key == run.eval_key,
+            runs.c.project_id == scope.project_id,
+            runs.c.status == RunStatus.COMPLETED.value,
+            runs.c.deleted_at.is_(None),
+            tuple_(*key) < (run.created_at, run.id),
+        )
+        .order_by(*(column.desc() for column in key))
+        .limit(limit)
+    )
+    return [run_of(row) for row in (await tx.execute(query)).all()]

@@ -1,0 +1,113 @@
+"""Facts about `GET /api/compare/items` and `/export` as a client sees them."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.contract.conftest import MakeEval, RunToEnd, refusal_of
+from tests.contract.test_comparisons import SAYS, rows_of
+
+TOPICS = "aabb"
+
+
+@pytest.fixture(scope="module")
+def runs(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> dict[str, str]:
+    """The query of two runs: one item is fixed, one has regressed, one passes, one is missing and one new."""
+    parent = make_eval(testing_criteria=[SAYS])
+    before = rows_of("yxxx", "xxxx")
+    after = rows_of("xyx", "xxx") + rows_of("x", "x", start=9)
+    for rows in (before, after):
+        for row, topic in zip(rows, TOPICS, strict=True):
+            row["item"]["topic"] = topic
+            row["sample"]["output_text"] += ""
+    return {"run": run_to_end(parent, after)["id"], "base": run_to_end(parent, before)["id"]}
+
+
+def items_of(http: httpx2.Client, runs: dict[str, str], **query: Any) -> dict[str, Any]:
+    """Return a page of compared items."""
+    answer = http.get("/api/compare/items", params={**runs, **query})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_every_item_is_shown_with_what_happened_to_it(http: httpx2.Client, runs: dict[str, str]) -> None:
+    page = items_of(http, runs)
+
+    assert [(each["change"], each["item"]["n"]) for each in page["data"]] == [
+        ("fixed", 0),
+        ("regressed", 1),
+        ("passed", 2),
+        ("new", 9),
+        ("missing", 3),
+    ]
+    assert (page["total"], page["has_more"], page["next"], page["cut"]) == (5, False, None, False)
+    fixed, missing = page["data"][0], page["data"][-1]
+    assert (fixed["baseline"][0]["output_text"], fixed["candidate"][0]["output_text"]) == ("y", "x")
+    assert (fixed["baseline"][0]["status"], fixed["candidate"][0]["status"]) == ("fail", "pass")
+    assert fixed["candidate"][0]["results"] == [{"name": "right", "score": 1.0, "passed": True}]
+    assert (missing["candidate"], len(missing["baseline"])) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ({"change": "regressed"}, [1]),
+        ({"change": ["fixed", "missing"]}, [0, 3]),
+        ({"change": "regressed", "criterion": "right"}, [1]),
+        ({"least_change": 0.5}, [0]),
+        ({"most_change": -0.5}, [1]),
+        ({"least_score": 1}, [0, 2]),
+        ({"most_score": 0}, [1]),
+        ({"group": "topic:a"}, [0, 1]),
+        ({"group": "topic:b", "change": ["passed", "new", "missing"]}, [2, 9, 3]),
+        ({"text": '"N": 2'}, [2]),
+        ({"text": "nowhere to be found"}, []),
+    ],
+)
+def test_items_are_chosen(http: httpx2.Client, runs: dict[str, str], query: dict[str, Any], numbers: list[int]) -> None:
+    assert [each["item"]["n"] for each in items_of(http, runs, **query)["data"]] == numbers
+
+
+@pytest.mark.parametrize("query", [{}, {"text": "x"}])
+def test_pages_follow_each_other(http: httpx2.Client, runs: dict[str, str], query: dict[str, Any]) -> None:
+    found: list[int] = []
+    page = items_of(http, runs, limit=2, **query)
+    while True:
+        assert len(page["data"]) <= 2
+        found += [each["item"]["n"] for each in page["data"]]
+        if not page["has_more"]:
+            break
+        page = items_of(http, runs, limit=2, after=page["next"], **query)
+
+    assert found == [0, 1, 2, 9, 3]
+
+
+def test_an_export_has_every_item_on_a_line(http: httpx2.Client, runs: dict[str, str]) -> None:
+    answer = http.get("/api/compare/export", params=runs)
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert lines == items_of(http, runs)["data"]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"change": "better"}, "change"),
+        ({"criterion": "none such"}, "criterion"),
+        ({"group": "topic"}, "group"),
+        ({"group": "colour:red"}, "group"),
+    ],
+)
+def test_what_does_not_exist_is_refused(
+    http: httpx2.Client, runs: dict[str, str], query: dict[str, str], param: str
+) -> None:
+    assert refusal_of(http.get("/api/compare/items", params={**runs, **query}))["param"] == param
+
+
+def test_a_run_that_is_not_there_cannot_be_compared_with(http: httpx2.Client, runs: dict[str, str]) -> None:
+    answer = http.get("/api/compare/items", params={**runs, "base": "evalrun_00000000000000000000000000000000"})
+
+    assert answer.status_code == 404
