@@ -35,7 +35,7 @@ def compare(  # noqa: PLR0917 - typer calls it by name
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="Field whose values make groups of items that are not independent; default: every item is independent.",
+            help="Field whose values make groups of items that are not independent; default: none.",
         ),
     ] = None,
     items: Annotated[
