@@ -239,13 +239,14 @@ def _of_check(result: CheckResult, pair: PairedRuns | None) -> str:
     shown = f"{difference:+.1f} points" + (
         "" if interval is None else f", likely {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
     )
+    where = "" if what == "items" else f"by {what} "
     verdict = result.judgement.verdict
     margin = f"{100 * check.margin:g} points"
     if verdict is Verdict.BETTER:
-        return f"in {what} it is better than {baseline} ({shown})"
+        return f"{where}it is better than {baseline} ({shown})"
     if verdict is Verdict.REGRESSION:
-        return f"in {what} it is more than {margin} worse than {baseline} ({shown})"
+        return f"{where}it is more than {margin} worse than {baseline} ({shown})"
     if verdict is Verdict.NO_REGRESSION:
         worse = ", though certainly worse" if result.judgement.is_worse else ""
-        return f"in {what} it is no more than {margin} worse than {baseline}{worse} ({shown})"
-    return f"in {what} it differs from {baseline} by {shown}, where {margin} are allowed"
+        return f"{where}it is no more than {margin} worse than {baseline}{worse} ({shown})"
+    return f"{where}it differs from {baseline} by {shown}, where {margin} are allowed"
