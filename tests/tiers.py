@@ -2,7 +2,7 @@
 
 The first tier shows every feature once, on SQLite. A test is in the rest by what it is, and nobody lists it:
 
-- it runs on PostgreSQL (its parameter `database_kind`, or the fixture `postgres`),
+- it runs on PostgreSQL (its parameter `database_kind`, or a fixture that starts one),
 - it is a `proof` or `slow`,
 - or its directory is one of those below.
 
@@ -17,7 +17,9 @@ import pytest
 _OPTION = "--tier"
 _REST = ("clients", "generated", "hostile")
 _REST_MARKS = ("proof", "slow")
+_POSTGRESQL_FIXTURES = frozenset({"postgres", "durable_postgres", "postgresql_database_url"})
 _TESTS = Path(__file__).parent
+_REST_DIRECTORIES = tuple(_TESTS / name for name in _REST)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,8 +32,14 @@ def is_in_rest(item: pytest.Item) -> bool:
     return (
         _runs_on_postgresql(item)
         or any(item.get_closest_marker(mark) for mark in _REST_MARKS)
-        or any(item.path.is_relative_to(_TESTS / directory) for directory in _REST)
+        or any(directory in item.path.parents for directory in _REST_DIRECTORIES)
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave directories of the other tier unread."""
+    is_left_out = config.getoption(_OPTION) == "first" and collection_path in _REST_DIRECTORIES
+    return True if is_left_out else None
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,14 +48,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tier: str | None = config.getoption(_OPTION)
     if tier is None:
         return
-    left_out = [item for item in items if is_in_rest(item) != (tier == "rest")]
+    kept, left_out = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        (kept if is_in_rest(item) == (tier == "rest") else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if is_in_rest(item) == (tier == "rest")]
+        items[:] = kept
 
 
 def _runs_on_postgresql(item: pytest.Item) -> bool:
     parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    return parameters.get("database_kind") == "postgresql" or bool(
-        {"postgres", "postgresql_database_url"} & set(getattr(item, "fixturenames", ()))
-    )
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    return parameters.get("database_kind") == "postgresql" or not _POSTGRESQL_FIXTURES.isdisjoint(fixtures)

@@ -17,6 +17,7 @@ from tests.contract.conftest import (
     items_of,
     refusal_of,
 )
+from tests.databases import ON_SQLITE_ONLY
 
 SCHEMA = {
     "type": "object",
@@ -175,6 +176,7 @@ BAD_SCHEMAS: dict[str, tuple[Any, str]] = {
 }
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", BAD_SCHEMAS)
 def test_a_schema_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     schema, cure = BAD_SCHEMAS[name]

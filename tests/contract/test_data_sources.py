@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, refusal_of
+from tests.databases import ON_SQLITE_ONLY
 
 ROW = {"item": {"a": "x", "b": "x", "m": []}}
 INLINE = {"type": "file_content", "content": [ROW]}
@@ -323,6 +324,7 @@ REFUSED = {
 }
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_data_source_that_cannot_be_is_refused_by_name(
     http: httpx2.Client, parent: dict[str, Any], name: str

@@ -10,6 +10,7 @@ import pytest
 
 from evalhaven.wire.graders import CRITERION_TYPES
 from tests.contract.conftest import refusal_of, string_check
+from tests.databases import ON_SQLITE_ONLY
 
 RUN, VALIDATE = "/v1/fine_tuning/alpha/graders/run", "/v1/fine_tuning/alpha/graders/validate"
 SAYS_YES = string_check(name="yes", input="{{ sample.output_text }}", reference="{{ item.answer }}")
@@ -143,6 +144,7 @@ def test_the_item_may_be_absent(http: httpx2.Client) -> None:
     assert http.post(RUN, json={"grader": SAYS_YES | {"reference": "x"}, "model_sample": "x"}).json()["reward"] == 1.0
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("formula", ["", "yes +", "nobody", "__import__('os')", "yes.real", "(" * 3000, "9" * 5000])
 @pytest.mark.parametrize("path", [RUN, VALIDATE])
 def test_what_is_no_formula_is_refused_with_its_column(http: httpx2.Client, path: str, formula: str) -> None:
@@ -151,6 +153,7 @@ def test_what_is_no_formula_is_refused_with_its_column(http: httpx2.Client, path
     assert "column" in error["message"] or not formula
 
 
+@ON_SQLITE_ONLY
 def test_what_is_no_grader_is_refused_by_name(http: httpx2.Client) -> None:
     for body, param in (
         ({"model_sample": "x"}, "grader"),

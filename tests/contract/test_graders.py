@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, eval_body, refusal_of, string_check
+from tests.databases import ON_SQLITE_ONLY
 
 
 def part_of(grader: dict[str, Any], *left_out: str) -> dict[str, Any]:
@@ -212,6 +213,7 @@ REFUSED = {
 }
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_criterion_that_cannot_be_is_refused_by_name(http: httpx2.Client, name: str) -> None:
     criterion, param, cure = REFUSED[name]

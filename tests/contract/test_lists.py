@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 
 OBJECTS = 7
@@ -92,6 +93,7 @@ def test_a_limit_above_the_maximum_is_lowered(http: httpx2.Client, lists: Any, n
     assert len(_ids(http.get(path, params={"limit": limit}))) >= OBJECTS
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("limit", ["0", "-1", "ten", "1.5", "", "NaN", "1e2", "\u0663", "null"])
 def test_a_limit_below_one_or_no_number_is_refused(http: httpx2.Client, lists: Any, name: str, limit: str) -> None:
@@ -142,12 +144,14 @@ def test_a_cursor_of_another_parent_is_refused(
     assert refusal_of(http.get(lists["output_items"][0], params={"after": item}))["param"] == "after"
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("query", ["order=up", "order=", "order=DESC"])
 def test_an_unknown_order_is_refused(http: httpx2.Client, lists: Any, name: str, query: str) -> None:
     assert refusal_of(http.get(f"{lists[name][0]}?{query}"))["param"] == "order"
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("name", "query", "param"),
     [

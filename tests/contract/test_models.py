@@ -12,7 +12,7 @@ from tests.contract.conftest import refusal_of
 from tests.contract.document import AnswerChecker
 from tests.listening_endpoint import ListeningEndpoint
 from tests.server import Server, show_server_logs
-from tests.system.commands import run_command
+from tests.system.commands import call_command, run_command
 
 pytest_runtest_makereport = show_server_logs
 
@@ -139,11 +139,11 @@ def test_the_doctor_examines_each_endpoint_and_shows_no_key(tmp_path: Path, serv
         config = tmp_path / "evalhaven.toml"
         config.write_text(f'[endpoints.good]\n{table}/v1"\n')
         command = ("doctor", "--data-dir", str(tmp_path / "data"))
-        good = run_command(*command, directory=tmp_path, MY_KEY=KEY)
+        good = call_command(*command, directory=tmp_path, MY_KEY=KEY)
         config.write_text(f'[endpoints.bad]\n{table}/v2"\n[endpoints.loop]\nbase_url = "{server.url}/v1"\n')
         listening.answers["/v2/models"] = (401, {"error": {"message": KEY}})
-        bad = run_command(*command, "--config", str(config), MY_KEY=KEY)
-        broken = run_command(*command, "--config", str(config))
+        bad = call_command(*command, "--config", str(config), MY_KEY=KEY)
+        broken = call_command(*command, "--config", str(config))
 
     assert good.returncode == 0, good.stdout
     assert "- Endpoints: evalhaven.toml." in good.stdout
@@ -161,16 +161,16 @@ def test_the_doctor_takes_the_variables_in_the_place_of_a_file(tmp_path: Path) -
     command = ("doctor", "--data-dir", str(tmp_path / "data"))
     with ListeningEndpoint() as listening:
         listening.answers["/v1/models"] = (200, {"data": []})
-        upstream = run_command(
+        upstream = call_command(
             *command,
             directory=tmp_path,
             EVALHAVEN_UPSTREAM_BASE_URL=f"{listening.url}/v1",
             EVALHAVEN_UPSTREAM_API_KEY=KEY,
         )
         assert listening.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    nothing = run_command(*command, directory=tmp_path)
-    nobodys = run_command(*command, directory=tmp_path, EVALHAVEN_UPSTREAM_API_KEY=KEY)
-    wrong = run_command(*command, directory=tmp_path, EVALHAVEN_UPSTREAM_BASE_URL="no address")
+    nothing = call_command(*command, directory=tmp_path)
+    nobodys = call_command(*command, directory=tmp_path, EVALHAVEN_UPSTREAM_API_KEY=KEY)
+    wrong = call_command(*command, directory=tmp_path, EVALHAVEN_UPSTREAM_BASE_URL="no address")
 
     assert "- Endpoints: EVALHAVEN_UPSTREAM_BASE_URL." in upstream.stdout
     assert upstream.returncode == 0, upstream.stdout

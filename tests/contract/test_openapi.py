@@ -11,6 +11,9 @@ import pytest
 
 from tests.contract.conftest import MakeEval, eval_body, inline_source
 from tests.contract.document import AnswerChecker
+from tests.databases import ON_SQLITE_ONLY
+
+pytestmark = ON_SQLITE_ONLY
 
 METHODS = {"get", "post", "delete", "put", "patch"}
 _PATH, _METHOD, _OPERATION = (

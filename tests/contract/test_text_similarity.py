@@ -14,7 +14,7 @@ from evalhaven.graders.similarity.wordnet import DEBIAN_DIRECTORY, find_wordnet
 from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, items_of, wait_for_end
 from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault, cosine_of
 from tests.server import Server
-from tests.system.commands import run_command
+from tests.system.commands import call_command
 
 KEY = "sk-made-up-and-secret"
 # What rapidfuzz, NLTK and rouge-score themselves say of these texts.
@@ -238,10 +238,10 @@ def test_one_text_that_is_refused_errors_its_own_item_alone(
 def test_the_doctor_tries_the_endpoint_and_names_wordnet(endpoint: EmbeddingsEndpoint, tmp_path: Path) -> None:
     endpoint.faults.clear()
     environment: dict[str, Any] = {"EVALHAVEN_EMBEDDINGS_BASE_URL": endpoint.url, "EVALHAVEN_EMBEDDINGS_API_KEY": KEY}
-    good = run_command("doctor", "--data-dir", str(tmp_path / "data"), **environment)
+    good = call_command("doctor", "--data-dir", str(tmp_path / "data"), **environment)
     endpoint.faults.append(Fault(401, {"error": {"message": f"{KEY} is wrong"}}))
-    bad = run_command("doctor", "--data-dir", str(tmp_path / "data"), **environment)
-    none = run_command("doctor", "--data-dir", str(tmp_path / "data"))
+    bad = call_command("doctor", "--data-dir", str(tmp_path / "data"), **environment)
+    none = call_command("doctor", "--data-dir", str(tmp_path / "data"))
 
     assert good.returncode == none.returncode == 0, good.stdout + good.stderr
     assert f"Embeddings: text-embedding-3-large at {endpoint.url} answers vectors of 8 numbers." in good.stdout

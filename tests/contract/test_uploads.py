@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, file_source, refusal_of
+from tests.databases import ON_SQLITE_ONLY
 
 PARTS = (b'{"item": {"a": "x", ', b'"b": "x"}}\n{"item": {"a"', b': "x", "b": "y"}}\n')
 CONTENT = b"".join(PARTS)
@@ -206,6 +207,7 @@ BAD_BODIES: dict[str, tuple[dict[str, Any], str | None]] = {
 }
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_an_upload_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     changes, param = BAD_BODIES[name]

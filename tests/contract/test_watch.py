@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
 from tests.server import SLOW_MODEL, Server
-from tests.system.commands import run_command
+from tests.system.commands import call_command
 
 ROWS = [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x", "b": "y"}}, {"item": {"a": "x", "b": "x"}}]
 _REPEATED = 100
@@ -30,7 +30,7 @@ def slow_source(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def watch(server: Server, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
     """Watch a run with JSON lines; return the exit status and the lines."""
-    watched = run_command("watch", *arguments, "--json", "--interval", "0.1", EVALHAVEN_URL=server.url)
+    watched = call_command("watch", *arguments, "--json", "--interval", "0.1", EVALHAVEN_URL=server.url)
     assert watched.stderr == ""
     return watched.returncode, [json.loads(line) for line in watched.stdout.splitlines()]
 
@@ -137,7 +137,7 @@ def test_a_run_that_is_canceled_ends_watching_with_3(
 
 
 def test_an_unknown_run_cannot_be_watched(server: Server) -> None:
-    watched = run_command("watch", "evalrun_unknown", "--url", server.url)
+    watched = call_command("watch", "evalrun_unknown", "--url", server.url)
 
     assert watched.returncode == 1
     assert watched.stderr.startswith("Error: ")

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import httpx2
 from evalhaven.importers.archive import Archive
 from tests.importing.hosted_standin import KEY
 from tests.system.client import CRITERIA, ITEM_SCHEMA, Client, item_rows
+from tests.system.commands import call_command
 
 JsonObject = dict[str, Any]
 
@@ -118,8 +119,7 @@ def unit_states(directory: Path) -> dict[str, tuple[int, str]]:
 
 def start_export(base_url: str | None, directory: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     """Start `evalhaven export-hosted` with the account's key."""
-    command = [sys.executable, "-m", "evalhaven", "export-hosted", "--to-dir", str(directory), *options]
-    command += [] if base_url is None else ["--base-url", base_url]
+    command = [sys.executable, "-m", "evalhaven", *_words(base_url, directory, options)]
     own = ("EVALHAVEN_", "OPENAI_", "AZURE_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return subprocess.Popen(
@@ -132,10 +132,16 @@ def start_export(base_url: str | None, directory: Path, *options: str, **environ
     )
 
 
+def _words(base_url: str | None, directory: Path, options: Sequence[str]) -> list[str]:
+    address = [] if base_url is None else ["--base-url", base_url]
+    return ["export-hosted", "--to-dir", str(directory), *options, *address]
+
+
 def export(base_url: str | None, directory: Path, *options: str, status: int = 0, **environment: str) -> str:
     """Export to the end, expect an exit status, return what was printed."""
-    process = start_export(base_url, directory, *options, **environment)
-    output, _ = process.communicate(timeout=_TIMEOUT_S)
-    assert process.returncode == status, output
+    words = _words(base_url, directory, options)
+    done = call_command(*words, directory=None, **{"OPENAI_API_KEY": KEY, **environment})
+    output = done.stdout + done.stderr
+    assert done.returncode == status, output
     assert KEY not in output
     return output

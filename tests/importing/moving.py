@@ -14,6 +14,7 @@ from typing import Any
 
 from evalhaven.importers.archive import Manifest, Unit, UnitKind, file_sha256, unit_file, write_manifest
 from tests.server import Server
+from tests.system.commands import call_command
 from tests.system.watch import watch_of
 
 Json = dict[str, Any]
@@ -91,19 +92,10 @@ def start_import(
     )
 
 
-def run_import(
-    *arguments: object,
-    environment: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    timeout_s: float = 110,
-) -> Outcome:
-    """Run `evalhaven import …` and return how it ended."""
-    with start_import(*arguments, environment=environment, cwd=cwd) as process:
-        try:
-            out, err = process.communicate(timeout=timeout_s)
-        finally:
-            process.kill()
-    return Outcome(process.returncode, out, err)
+def run_import(*arguments: object, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> Outcome:
+    """Run `evalhaven import …` within this process and return how it ended."""
+    done = call_command("import", *map(str, arguments), directory=cwd, **(environment or {}))
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def canonical(document: Json) -> str:

@@ -11,7 +11,7 @@ from evalhaven.storage.lock import lock_data_directory
 from tests.databases import ON_SQLITE_ONLY, PASSWORD
 from tests.listening_endpoint import ListeningEndpoint
 from tests.server import Server, free_port
-from tests.system.commands import run_command
+from tests.system.commands import call_command
 
 KEY = "sk-of-the-server-alone"
 
@@ -44,7 +44,7 @@ def test_the_settings_are_the_servers_and_its_endpoints_are_asked_with_its_keys(
     served: Server, endpoint: ListeningEndpoint
 ) -> None:
     with served.running():
-        doctor = run_command(
+        doctor = call_command(
             "doctor",
             "--data-dir",
             str(served.data_dir),
@@ -81,7 +81,7 @@ def test_the_settings_are_the_servers_and_its_endpoints_are_asked_with_its_keys(
 def test_a_problem_of_the_servers_endpoint_is_one_of_the_doctor(served: Server, endpoint: ListeningEndpoint) -> None:
     endpoint.answers["/v1/models"] = (401, {})
     with served.running():
-        doctor = run_command("doctor", EVALHAVEN_URL=f"{served.url}/v1")
+        doctor = call_command("doctor", EVALHAVEN_URL=f"{served.url}/v1")
 
     assert doctor.returncode == 1
     assert f"! Endpoint upstream: {endpoint.url}/v1 refuses the key (401)." in doctor.stdout
@@ -93,7 +93,7 @@ def test_a_file_of_endpoints_is_looked_at_before_a_server_has_it(
 ) -> None:
     (tmp_path / "new.toml").write_text("[endpoints.planned]\nscripted = true\n")
     with served.running():
-        doctor = run_command("doctor", "--data-dir", str(served.data_dir), "--config", str(tmp_path / "new.toml"))
+        doctor = call_command("doctor", "--data-dir", str(served.data_dir), "--config", str(tmp_path / "new.toml"))
 
     assert "The endpoints are asked from this shell, for --config." in doctor.stdout
     assert "Endpoint planned: answers offline" in doctor.stdout
@@ -105,7 +105,7 @@ def test_libraries_of_graders_are_those_that_the_server_looks_for(stopped_server
     place = tmp_path / "libraries"
     server = Server(stopped_server.data_dir.parent, EVALHAVEN_GRADER_ENVIRONMENTS=str(place))
     with server.running():
-        shown = run_command("graders", "doctor", "--data-dir", str(server.data_dir))
+        shown = call_command("graders", "doctor", "--data-dir", str(server.data_dir))
 
     assert f"Settings of the server at {server.url} (process {server.process.pid})." in shown.stdout
     assert f"Environments: {place}, none is installed." in shown.stdout
@@ -114,7 +114,7 @@ def test_libraries_of_graders_are_those_that_the_server_looks_for(stopped_server
 def test_a_server_that_does_not_answer_is_a_problem_and_the_shells_settings_are_called_so(tmp_path: Path) -> None:
     lock = lock_data_directory(tmp_path)
     lock.announce(f"http://127.0.0.1:{free_port()}")
-    doctor = run_command("doctor", "--data-dir", str(tmp_path))
+    doctor = call_command("doctor", "--data-dir", str(tmp_path))
     lock.release()
 
     assert doctor.returncode == 1
@@ -125,7 +125,7 @@ def test_a_server_that_does_not_answer_is_a_problem_and_the_shells_settings_are_
 
 def test_who_holds_the_directory_without_an_address_is_named_and_no_problem(tmp_path: Path) -> None:
     lock = lock_data_directory(tmp_path)
-    doctor = run_command("doctor", "--data-dir", str(tmp_path))
+    doctor = call_command("doctor", "--data-dir", str(tmp_path))
     lock.release()
 
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
@@ -145,7 +145,7 @@ def test_of_a_server_elsewhere_nothing_of_this_machine_is_looked_at(
         {"status": "unavailable", "executor": "down", "reasons": ["the executor is away"]},
     )
     endpoint.answers["/api/examination"] = (200, {"findings": [{"text": "Endpoints: there.", "is_problem": False}]})
-    doctor = run_command("doctor", "--url", endpoint.url)
+    doctor = call_command("doctor", "--url", endpoint.url)
 
     assert doctor.returncode == 1
     assert (
@@ -161,7 +161,7 @@ def test_of_a_server_elsewhere_nothing_of_this_machine_is_looked_at(
 @pytest.mark.parametrize("answer", [(404, {}), (200, b"<html>"), (200, {"settings": 1})])
 def test_what_tells_no_settings_is_said_to(endpoint: ListeningEndpoint, answer: tuple[int, object]) -> None:
     endpoint.answers["/api/settings"] = answer
-    doctor = run_command("doctor", "--url", endpoint.url)
+    doctor = call_command("doctor", "--url", endpoint.url)
 
     assert doctor.returncode == 1
     assert f"! What answers at {endpoint.url} " in doctor.stdout

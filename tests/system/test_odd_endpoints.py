@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from tests.loopback_server import LoopbackServer
 from tests.server import Server
 from tests.system.client import Client, JsonObject, wait_until
-from tests.system.commands import run_command
+from tests.system.commands import call_command
 
 ITEMS = 6
 SECRETS = {
@@ -72,13 +74,15 @@ def server_at(directory: Path, url: str, **environment: str) -> Server:
     return Server(directory, EVALHAVEN_CONFIG=str(config), **SECRETS, **environment)
 
 
-def start(client: Client, criteria: list[JsonObject] | None = None, *, is_sampled: bool = True) -> tuple[str, str]:
+def start(
+    client: Client, criteria: list[JsonObject] | None = None, *, is_sampled: bool = True, model: str = "m"
+) -> tuple[str, str]:
     eval_id = client.create_eval(criteria or [CHECK], {"type": "object"})
     content = [{"item": {"n": n}} for n in range(ITEMS)]
     source: JsonObject = {"type": "jsonl", "source": {"type": "file_content", "content": content}}
     if is_sampled:
         messages = {"type": "template", "template": [{"role": "user", "content": "{{ item.n }}"}]}
-        source |= {"type": "completions", "model": "m", "input_messages": messages}
+        source |= {"type": "completions", "model": model, "input_messages": messages}
     answer = client.post(f"/v1/evals/{eval_id}/runs", json={"data_source": source})
     assert answer.status_code == 201, answer.text
     return eval_id, answer.json()["id"]
@@ -107,25 +111,53 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("reply", "told"), REFUSED.values(), ids=REFUSED)
-def test_an_endpoint_whose_every_reply_is_refused_costs_at_most_four_calls_an_item(
-    tmp_path: Path, reply: bytes, told: str
-) -> None:
-    with (
-        OddEndpoint(reply) as endpoint,
-        server_at(tmp_path, endpoint.url).running() as server,
-        Client(server.url) as client,
-    ):
-        ids = start(client)
-        run = client.wait_for_end(*ids)
+@dataclass(frozen=True)
+class RefusedRun:
+    """How a run ended at an endpoint of its own whose every reply is refused, and how often that was asked."""
 
-        assert endpoint.requests <= 4 * ITEMS
-        assert run["status"] == "completed"
-        assert run["result_counts"]["errored"] == ITEMS
-        for item in items_of(client, *ids):
-            assert told in item["sample"]["error"]["message"]
-            assert item["evalhaven"]["attempts"] == 4
-        assert "endpoint_unreachable" not in server.log
+    items: list[JsonObject]
+    run: JsonObject
+    requests: int
+    log: str
+
+
+@pytest.fixture(scope="module")
+def refused_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RefusedRun]:
+    """Execute a run at each endpoint of REFUSED, side by side on one server."""
+    directory = tmp_path_factory.mktemp("refused")
+    with ExitStack() as stack:
+        endpoints = {kind: stack.enter_context(OddEndpoint(reply)) for kind, (reply, _) in REFUSED.items()}
+        config = directory / "evalhaven.toml"
+        config.write_text(
+            "".join(
+                f'[endpoints.odd{number}]\nbase_url = "{endpoint.url}/v1"\nmodels = ["{kind}"]\n'
+                for number, (kind, endpoint) in enumerate(endpoints.items())
+            )
+        )
+        server = stack.enter_context(Server(directory, EVALHAVEN_CONFIG=str(config)).running())
+        client = stack.enter_context(Client(server.url))
+        started = {kind: start(client, model=kind) for kind in REFUSED}
+        ended = {kind: client.wait_for_end(*ids) for kind, ids in started.items()}
+        return {
+            kind: RefusedRun(items_of(client, *ids), ended[kind], endpoints[kind].requests, server.log)
+            for kind, ids in started.items()
+        }
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_an_endpoint_whose_every_reply_is_refused_costs_at_most_four_calls_an_item(
+    refused_runs: dict[str, RefusedRun], kind: str
+) -> None:
+    told, found = REFUSED[kind][1], refused_runs[kind]
+
+    assert found.requests <= 4 * ITEMS
+    assert found.run["status"] == "completed"
+    assert found.run["result_counts"]["errored"] == ITEMS
+    assert len(found.items) == ITEMS
+    for item in found.items:
+        assert told in item["sample"]["error"]["message"]
+        assert item["evalhaven"]["attempts"] == 4
+    assert "endpoint_unreachable" not in found.log
 
 
 def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Path, closed_port: int) -> None:
@@ -146,7 +178,7 @@ def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Pat
         unreachable = run["evalhaven"]["limiter"]["unreachable"]
         assert unreachable["reason"].startswith(reason)
         assert unreachable["since"] >= run["created_at"]
-        watched = run_command("watch", run_id, "--url", server.url, "--once")
+        watched = call_command("watch", run_id, "--url", server.url, "--once")
         assert reason in watched.stdout
         page = httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
         assert reason in page
@@ -186,7 +218,7 @@ def test_an_endpoint_of_embeddings_that_is_not_there_is_named_at_once_everywhere
 
         assert run["status"] == "in_progress"
         assert reason in run["evalhaven"]["limiter"]["embeddings"]["unreachable"]["reason"]
-        assert reason in run_command("watch", run_id, "--url", server.url, "--once").stdout
+        assert reason in call_command("watch", run_id, "--url", server.url, "--once").stdout
         assert reason in httpx2.get(f"{server.url}/ui/evals/{eval_id}/runs/{run_id}", trust_env=False).text
         assert server.log.count("endpoint_unreachable") == 1
         assert reason in server.log
@@ -221,8 +253,29 @@ def test_a_key_that_an_endpoint_repeats_in_its_answer_is_kept_nowhere(tmp_path: 
         assert [text for text in shown if secret in text] == []
 
 
+@dataclass(frozen=True)
+class EchoServer:
+    """A server at an endpoint, of models and of embeddings, that repeats what it is sent; tests say how."""
+
+    server: Server
+    client: Client
+    endpoint: OddEndpoint
+    directory: Path
+
+
+@pytest.fixture(scope="module")
+def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EchoServer]:
+    directory = tmp_path_factory.mktemp("echoing")
+    with (
+        OddEndpoint(b"") as endpoint,
+        server_at(directory, endpoint.url, EVALHAVEN_EMBEDDINGS_BASE_URL=f"{endpoint.url}/v1").running() as server,
+        Client(server.url) as client,
+    ):
+        yield EchoServer(server, client, endpoint, directory)
+
+
 @pytest.mark.parametrize("echo", ECHOES)
-def test_what_an_endpoint_repeats_of_what_it_was_sent_shows_no_secret_anywhere(tmp_path: Path, echo: str) -> None:
+def test_what_an_endpoint_repeats_of_what_it_was_sent_shows_no_secret_anywhere(echoing: EchoServer, echo: str) -> None:
     similarity = {
         "type": "text_similarity",
         "name": "near",
@@ -230,24 +283,24 @@ def test_what_an_endpoint_repeats_of_what_it_was_sent_shows_no_secret_anywhere(t
         "reference": "7",
         "evaluation_metric": "cosine",
     }
-    shown: list[str] = []
-    with (
-        OddEndpoint(ECHOES[echo]) as endpoint,
-        server_at(tmp_path, endpoint.url, EVALHAVEN_EMBEDDINGS_BASE_URL=f"{endpoint.url}/v1").running() as server,
-        Client(server.url) as client,
-    ):
-        for ids in (start(client), start(client, [JUDGE, {**similarity, "pass_threshold": 0.5}], is_sampled=False)):
-            run = client.wait_for_end(*ids)
-            page = httpx2.get(f"{server.url}/ui/evals/{ids[0]}/runs/{ids[1]}", trust_env=False).text
-            watched = run_command("watch", ids[1], "--url", server.url, "--once", "--json")
-            shown += [str(run), str(items_of(client, *ids)), page, watched.stdout, watched.stderr]
-        asked = {"grader": JUDGE | {"type": "score_model"}, "item": {"n": 1}, "model_sample": "x"}
-        shown.append(client.post("/v1/fine_tuning/alpha/graders/run", json=asked).text)
-        doctor = run_command("doctor", "--config", str(tmp_path / "evalhaven.toml"), directory=tmp_path, **SECRETS)
-        shown += [doctor.stdout, doctor.stderr]
-    shown.append(server.log)
-    shown += [path.read_bytes().decode("latin-1") for path in (tmp_path / "data").glob("evalhaven.db*")]
-
+    # A model of its own: nothing is known about it from the test before.
+    model, judge = f"m {echo}", {**JUDGE, "model": f"j {echo}"}
+    server, client, directory = echoing.server, echoing.client, echoing.directory
+    echoing.endpoint.reply = ECHOES[echo]
+    shown, logged = list[str](), len(server.log)
+    judged = [judge, {**similarity, "pass_threshold": 0.5}]
+    for ids in (start(client, model=model), start(client, judged, is_sampled=False)):
+        run = client.wait_for_end(*ids)
+        page = httpx2.get(f"{server.url}/ui/evals/{ids[0]}/runs/{ids[1]}", trust_env=False).text
+        watched = call_command("watch", ids[1], "--url", server.url, "--once", "--json")
+        shown += [str(run), str(items_of(client, *ids)), page, watched.stdout, watched.stderr]
+    asked = {"grader": judge | {"type": "score_model"}, "item": {"n": 1}, "model_sample": "x"}
+    shown.append(client.post("/v1/fine_tuning/alpha/graders/run", json=asked).text)
+    doctor = call_command("doctor", "--config", str(directory / "evalhaven.toml"), directory=directory, **SECRETS)
+    shown += [doctor.stdout, doctor.stderr, server.log[logged:]]
     assert any("***" in text for text in shown)
+
+    shown += [path.read_bytes().decode("latin-1") for path in (directory / "data").glob("evalhaven.db*")]
+
     for secret in (*SECRETS.values(), "value%26of", "of+query", "of%20query"):
         assert [text for text in shown if secret in text] == []

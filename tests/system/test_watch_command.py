@@ -19,7 +19,7 @@ import pytest
 from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 from tests.system.client import PATIENCE_S, Client, item_rows, wait_until, write_rows
-from tests.system.commands import run_command
+from tests.system.commands import call_command, run_command
 from tests.unit.cli.watching import LIMITER, SAMPLED, STARTED_AT, run_object
 
 Answer = tuple[int, Any]
@@ -198,7 +198,7 @@ def test_a_run_is_watched_at_the_server_of_the_data_directory_whatever_its_datab
     eval_id, run_id = start_run(client, tmp_path, 10)
     client.wait_for_end(eval_id, run_id)
     # The shell does not know about the database.
-    watched = run_command("watch", run_id, "--data-dir", str(server.data_dir))
+    watched = call_command("watch", run_id, "--data-dir", str(server.data_dir))
 
     assert (watched.returncode, watched.stderr) == (0, "")
     assert watched.stdout.startswith("completed 10 / 10 (100.0 %) | passed ")
@@ -207,7 +207,7 @@ def test_a_run_is_watched_at_the_server_of_the_data_directory_whatever_its_datab
 def test_only_flags_make_a_failure_of_a_run_that_completed() -> None:
     with standing_in([(200, run_object(1, 2, 3, **ENDED))]) as url:
         found = {
-            flags: run_command("watch", "evalrun_1", "--url", url, "--json", *flags.split())
+            flags: call_command("watch", "evalrun_1", "--url", url, "--json", *flags.split())
             for flags in ("", "--fail-under 0.3", "--fail-under 0.4", "--fail-on-error", "--once --fail-on-error")
         }
 
@@ -229,7 +229,7 @@ def test_only_flags_make_a_failure_of_a_run_that_completed() -> None:
 
 def test_a_server_that_stays_away_ends_watching_where_that_is_asked_for() -> None:
     with standing_in([(200, run_object(5)), (503, {"error": {"message": "Busy."}})]) as url:
-        watched = run_command("watch", "evalrun_1", "--url", url, "--interval", "0.1", "--give-up-after", "0.3")
+        watched = call_command("watch", "evalrun_1", "--url", url, "--interval", "0.1", "--give-up-after", "0.3")
 
     assert watched.returncode == 4
     assert "answers 503: Busy." in watched.stderr
@@ -238,7 +238,7 @@ def test_a_server_that_stays_away_ends_watching_where_that_is_asked_for() -> Non
 
 @pytest.mark.parametrize("arguments", [("--fail-under", "90"), ("--interval", "nan"), ("--give-up-after", "0")])
 def test_a_value_that_makes_no_sense_is_refused_before_anybody_is_asked(arguments: tuple[str, str]) -> None:
-    watched = run_command("watch", "evalrun_1", "--url", "http://127.0.0.1:1", *arguments)
+    watched = call_command("watch", "evalrun_1", "--url", "http://127.0.0.1:1", *arguments)
 
     assert watched.returncode == 2
     assert f"Invalid value for '{arguments[0]}': '{arguments[1]}' is not a number " in watched.stderr
@@ -327,7 +327,7 @@ def test_a_reader_that_goes_away_ends_watching_without_a_traceback() -> None:
 )
 def test_a_server_that_refuses_ends_watching(answer: Answer, message: str) -> None:
     with standing_in([answer]) as url:
-        watched = run_command("watch", "evalrun_1", "--url", url)
+        watched = call_command("watch", "evalrun_1", "--url", url)
 
     assert watched.returncode == 1
     assert message in watched.stderr
@@ -335,7 +335,7 @@ def test_a_server_that_refuses_ends_watching(answer: Answer, message: str) -> No
 
 
 def test_nothing_is_made_where_there_is_nothing_to_watch(tmp_path: Path) -> None:
-    watched = run_command("watch", "evalrun_1", "--data-dir", str(tmp_path / "none"))
+    watched = call_command("watch", "evalrun_1", "--data-dir", str(tmp_path / "none"))
 
     assert watched.returncode == 1
     assert "neither a server nor a database" in watched.stderr

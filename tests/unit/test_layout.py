@@ -34,6 +34,16 @@ def imported_names(path: Path) -> list[str]:
     return [name for name in names if name.partition(".")[0] == "evalhaven"]
 
 
+def imported_at_once(path: Path) -> set[str]:
+    """Return what is loaded together with a module: what it imports outside of functions and conditions."""
+    body = ast.parse(path.read_text()).body
+    names = {alias.name for each in body if isinstance(each, ast.Import) for alias in each.names}
+    for each in body:
+        if isinstance(each, ast.ImportFrom) and each.module is not None:
+            names |= {each.module, *(f"{each.module}.{alias.name}" for alias in each.names)}
+    return names
+
+
 def written_tables(path: Path) -> set[str]:
     """Return the tables in which a module of queries inserts, changes or deletes rows."""
     calls = [each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Call)]
@@ -132,3 +142,22 @@ def test_readme_and_source_speak_only_of_what_a_user_has(repository: Path) -> No
     beside = "../" + "shared"
 
     assert [str(path.relative_to(repository)) for path in texts if beside in path.read_text()] == []
+
+
+def test_what_asks_endpoints_is_loaded_when_the_first_one_is_asked(repository: Path) -> None:
+    sources = repository / "src"
+    imports = {
+        ".".join(path.relative_to(sources).with_suffix("").parts): imported_at_once(path)
+        for path in list_sources(repository)
+    }
+    loading, found = set[str](), {"aiohttp"}
+    while found:
+        loading |= found
+        found = {
+            module
+            for module, names in imports.items()
+            if module not in loading and any(name.split(".")[0] == "aiohttp" or name in loading for name in names)
+        }
+
+    assert "evalhaven.sampling.transport.client" in loading
+    assert {name for name in loading if not name.startswith(("aiohttp", "evalhaven.sampling.transport."))} == set()

@@ -19,7 +19,7 @@ from evalhaven.sampling.configuration.loading import (
     load_catalog,
 )
 from evalhaven.sampling.embeddings.embedder import REQUESTS_AT_ONCE
-from evalhaven.sampling.transport.client import TransportOptions
+from evalhaven.sampling.transport.interface import TransportOptions
 from evalhaven.settings import Settings
 
 _UNNAMED = "the embeddings endpoint"  # which no endpoint of a configuration file can be called

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Never, cast
 import anyio
 import typer
 
-from evalhaven.cli.export_report import (
-    ProgressBars,
-    print_forecast,
-    print_line,
-    print_nothing_found,
-    print_summary,
-)
 from evalhaven.cli.shell import EXIT_INTERRUPTED, print_error
 
 if TYPE_CHECKING:
+    from evalhaven.cli.export_report import ProgressBars
     from evalhaven.importers.hosted.account import Account
     from evalhaven.importers.hosted.client import HostedClient, HostedError
     from evalhaven.importers.hosted.orders import Order
@@ -175,6 +169,7 @@ def refuse(message: str) -> Never:
 
 async def _follow(task: Task, dry_run: bool) -> int:
     """Export until everything is done or Ctrl-C; return the exit status."""
+    from evalhaven.cli.export_report import ProgressBars
     from evalhaven.importers.archive import ArchiveError
     from evalhaven.importers.hosted.client import HostedError, open_client
 
@@ -227,7 +222,8 @@ def _reason_to_give_up(task: Task, error: "HostedError") -> str:
     return f"{what}: {error}. Given up after {task.account.tries} tries. Check {advice}, then go on: {resume}"
 
 
-async def _export(task: Task, client: "HostedClient", bars: ProgressBars) -> int:
+async def _export(task: Task, client: "HostedClient", bars: "ProgressBars") -> int:
+    from evalhaven.cli.export_report import print_line, print_nothing_found, print_summary
     from evalhaven.domain.clock import Clock
     from evalhaven.importers.hosted.export import Exporter, check_access
     from evalhaven.importers.hosted.orders import command
@@ -261,7 +257,8 @@ async def _export(task: Task, client: "HostedClient", bars: ProgressBars) -> int
     return EXIT_COMPLETE if manifest.is_whole and exporter.has_found else EXIT_INCOMPLETE
 
 
-async def _foresee(task: Task, client: "HostedClient", bars: ProgressBars) -> int:
+async def _foresee(task: Task, client: "HostedClient", bars: "ProgressBars") -> int:
+    from evalhaven.cli.export_report import print_forecast, print_nothing_found
     from evalhaven.importers.hosted.forecast import forecast_export
 
     order = task.order

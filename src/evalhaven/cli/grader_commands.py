@@ -5,7 +5,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from evalhaven.cli.common_options import DataDir, prefer_command_line
 from evalhaven.graders.python.image import DEFAULT_IMAGE
@@ -31,6 +30,8 @@ def install(
     ] = False,
 ) -> None:
     """Install the libraries that python graders import, as a hosted image has them. Only wheels are installed."""
+    from rich.console import Console
+
     from evalhaven.app.python_graders import grader_environments
     from evalhaven.cli.grader_report import closed_note
     from evalhaven.cli.running_server import settings_in_effect
@@ -59,6 +60,8 @@ def install(
 @grader_commands.command("doctor")
 def doctor(data_dir: DataDir = None) -> None:
     """Show how python graders are isolated here, and which libraries and nltk corpora they have."""
+    from rich.console import Console
+
     from evalhaven.cli.grader_report import report
     from evalhaven.cli.running_server import settings_in_effect
     from evalhaven.cli.shell import read_settings

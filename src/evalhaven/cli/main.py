@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from evalhaven import __version__
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
@@ -149,6 +148,8 @@ def demo(
     *, exit_when_done: Annotated[bool, typer.Option("--exit", help="Stop when the results are shown.")] = False
 ) -> None:
     """Run the example on a server of its own, from upload to results. The server stays up until Ctrl-C."""
+    from rich.console import Console
+
     from evalhaven.cli.demo import demo as run_demo
 
     raise typer.Exit(run_demo(exit_when_done, Console()))
@@ -162,6 +163,8 @@ def doctor(url: Url = None, data_dir: ServedDataDir = None, config: Config = Non
 
     Exit status: 0 all is well, 1 something needs attention.
     """
+    from rich.console import Console
+
     from evalhaven.cli.doctor import examine
 
     settings = prefer_command_line(read_settings(url=url, data_dir=data_dir, config=config), data_dir, url)

@@ -1,15 +1,17 @@
 """How a command reads its settings from the shell, and how it prints errors there."""
 
 import sys
-from typing import Never
+from functools import cache
+from typing import TYPE_CHECKING, Never
 
 from pydantic import ValidationError
-from rich.console import Console
 
 from evalhaven.settings import PREFIX, Settings, unknown_variables
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 EXIT_INTERRUPTED = 130
-_errors = Console(stderr=True)
 
 
 def read_settings(**given: object) -> Settings:
@@ -23,7 +25,7 @@ def read_settings(**given: object) -> Settings:
         is_secret = any(word in name for word in ("KEY", "URL"))
         fail(f"{name}: {first['msg']}." if is_secret else f"{name}: {first['msg']} (it is {first['input']!r}).")
     for name in unknown_variables():
-        _errors.print(f"Warning: {name} is not a setting of Evalhaven; `evalhaven doctor` lists them.")
+        _errors().print(f"Warning: {name} is not a setting of Evalhaven; `evalhaven doctor` lists them.")
     return settings
 
 
@@ -35,4 +37,11 @@ def fail(message: str) -> Never:
 
 def print_error(message: str) -> None:
     """Print an error."""
-    _errors.print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+    _errors().print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+
+
+@cache
+def _errors() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.sampling.scripted.endpoint import Script
-from evalhaven.sampling.transport.client import TransportOptions
+from evalhaven.sampling.transport.interface import TransportOptions
 
 ChatOrResponses = Literal["chat", "responses"]
 Ability = Literal[

@@ -10,7 +10,7 @@ import msgspec
 from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.sampling.catalog import Endpoint, is_exact
 from evalhaven.sampling.secrets import secrets_of
-from evalhaven.sampling.transport.client import HttpReply, TransportError, open_transport
+from evalhaven.sampling.transport.replies import HttpReply, TransportError
 
 _TIMEOUT_S = 5.0
 _OK = 200
@@ -63,6 +63,9 @@ async def _examine(endpoint: Endpoint) -> Finding:
         return Finding(f"answers offline, by {rules or 'no'} rule{'' if rules == 1 else 's'} and the default. {serves}")
     if not endpoint.lists_models:
         return Finding(f'{endpoint.base_url} is not asked (`check = "none"`). {serves}')
+    # It loads slowly, and is needed only once an endpoint is asked.
+    from evalhaven.sampling.transport.client import open_transport  # noqa: PLC0415
+
     started = perf_counter()
     try:
         with anyio.fail_after(_TIMEOUT_S):

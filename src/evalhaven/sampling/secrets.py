@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from evalhaven.domain.masking import Secrets
 from evalhaven.sampling.catalog import Endpoint
-from evalhaven.sampling.transport.client import TransportOptions
+from evalhaven.sampling.transport.interface import TransportOptions
 
 # Their purpose makes these values public, and errors about them are useless without them.
 _PUBLIC = frozenset({"accept", "api-version", "content-type", "http-referer", "referer", "user-agent", "x-title"})

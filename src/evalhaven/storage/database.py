@@ -26,7 +26,6 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -199,11 +198,13 @@ async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[s
     """
     if tx.dialect.name != "postgresql":
         return await _insert_new_sqlite(tx, table, rows)
+    from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415 - loads slowly, and SQLite needs none of it
+
     # One statement with an array for each column costs half as much as a statement for each row.
     columns = {name: table.c[name] for name in rows[0]}
     arrays = [bindparam(name, type_=ARRAY(column.type)) for name, column in columns.items()]
     unnested = func.unnest(*arrays).table_valued(*columns.values(), name="new").render_derived()
-    statement = postgresql.insert(table).from_select(list(columns), select(unnested)).on_conflict_do_nothing()
+    statement = insert(table).from_select(list(columns), select(unnested)).on_conflict_do_nothing()
     values = {name: [row[name] for row in rows] for name in columns}
     return (await tx.execute(statement, values, execution_options={"preserve_rowcount": True})).rowcount
 

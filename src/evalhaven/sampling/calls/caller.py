@@ -23,7 +23,7 @@ from evalhaven.sampling.calls.outage import Reachability, Unreachable, Waiter
 from evalhaven.sampling.calls.repetition import Repetition
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.scripted.endpoint import ScriptedTransport
-from evalhaven.sampling.transport.client import Transport, open_transport
+from evalhaven.sampling.transport.interface import Transport
 
 __all__ = ["Asker", "CallFailedError", "Called", "ModelCaller"]
 
@@ -210,6 +210,9 @@ async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
     if endpoint.script is not None:
         yield ScriptedTransport(endpoint.script)
         return
+    # It loads slowly, and a script needs none of it.
+    from evalhaven.sampling.transport.client import open_transport  # noqa: PLC0415
+
     async with open_transport(endpoint.transport) as transport:
         yield transport
 

@@ -40,7 +40,7 @@ from evalhaven.domain.masking import Secrets
 from evalhaven.domain.samples import ItemError
 from evalhaven.sampling.calls.backoff import find_asked_s
 from evalhaven.sampling.calls.said import Said, read_error, what_came
-from evalhaven.sampling.transport.client import HttpReply, TransportError
+from evalhaven.sampling.transport.replies import HttpReply, TransportError
 
 FailureKind = Literal["rate_limit", "server_error", "busy", "timeout", "connection", "invalid_reply", "final"]
 

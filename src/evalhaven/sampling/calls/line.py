@@ -21,7 +21,8 @@ from evalhaven.sampling.calls.repetition import Repetition
 from evalhaven.sampling.catalog import HOP_HEADER, Endpoint
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 from evalhaven.sampling.secrets import keys_of, secrets_of
-from evalhaven.sampling.transport.client import Transport, TransportError
+from evalhaven.sampling.transport.interface import Transport
+from evalhaven.sampling.transport.replies import TransportError
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from evalhaven.domain.foreign import beginning_of, form_of
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_reply, render
 from evalhaven.domain.masking import Secrets
-from evalhaven.sampling.transport.client import HttpReply
+from evalhaven.sampling.transport.replies import HttpReply
 
 _BEGINNING_CHARS = 200
 _TYPE_CHARS = 100

@@ -26,7 +26,7 @@ from evalhaven.sampling.configuration.tables import EndpointTable, HttpTable, Ru
 from evalhaven.sampling.configuration.values import TextReader, checked_header, checked_proxy
 from evalhaven.sampling.scripted.endpoint import Rule, RuleError, Script, When
 from evalhaven.sampling.scripted.replies import Tokens
-from evalhaven.sampling.transport.client import TransportOptions
+from evalhaven.sampling.transport.interface import TransportOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MB = 1024 * 1024

@@ -15,7 +15,7 @@ from evalhaven.sampling.catalog import (
 from evalhaven.sampling.configuration.file import own_headers, read_endpoints
 from evalhaven.sampling.configuration.keys import InvalidValueError, checked_key
 from evalhaven.sampling.scripted.endpoint import Script
-from evalhaven.sampling.transport.client import TransportOptions
+from evalhaven.sampling.transport.interface import TransportOptions
 
 DEFAULT_CONFIG = Path("evalhaven.toml")
 OPENAI_BASE_URL = "https://api.openai.com/v1"

@@ -23,7 +23,8 @@ from evalhaven.sampling.scripted.replies import (
 )
 from evalhaven.sampling.scripted.schema_instances import SchemaAnswers
 from evalhaven.sampling.scripted.streams import stream_of
-from evalhaven.sampling.transport.client import HttpReply, StreamedReply, TransportError
+from evalhaven.sampling.transport.client import StreamedReply
+from evalhaven.sampling.transport.replies import HttpReply, TransportError
 
 _GROUP = re.compile(r"\{(\d{1,3})\}")
 _MARK = "ANSWER:"

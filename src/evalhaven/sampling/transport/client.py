@@ -11,8 +11,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from aiohttp import ClientError
 from yarl import URL
@@ -20,6 +19,7 @@ from yarl import URL
 from evalhaven.sampling.transport.connect_errors import connect_error
 from evalhaven.sampling.transport.connections import Connector, Way
 from evalhaven.sampling.transport.exchange import Exchange, UnansweredError
+from evalhaven.sampling.transport.interface import Transport, TransportOptions
 from evalhaven.sampling.transport.proxies import proxy_at
 from evalhaven.sampling.transport.replies import HttpReply, TransportError, in_utf8
 from evalhaven.sampling.transport.routes import USER_AGENT, Origin, Route, route_to, tls_context
@@ -31,25 +31,6 @@ __all__ = [
 _MAX_IDLE_S = 50.0  # Load balancers commonly drop what is idle for a minute.
 _CLOSING_S = 1.0
 _MAX_ROUTES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class TransportOptions:
-    """How endpoints are reached.
-
-    Attributes:
-        connect_timeout_s: How long a connection may take in all, with every address, TLS and the proxy's part.
-        proxy: URL of an HTTP proxy for every request, or None.
-        ca_file: Certificates in PEM form to trust besides the system's, or None.
-        max_reply_bytes: The largest body of a reply that is accepted.
-        trust_env: Whether the environment's proxies count.
-    """
-
-    connect_timeout_s: float = 10.0
-    proxy: str | None = field(default=None, repr=False)  # may hold a password
-    ca_file: Path | None = None
-    max_reply_bytes: int = 64 * 1024 * 1024
-    trust_env: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +46,6 @@ class StreamedReply:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     parts: AsyncIterator[bytes] = field(repr=False)
-
-
-class Transport(Protocol):
-    """Sends requests and returns replies."""
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
-        """Send a body and return the reply.
-
-        A request that finds its kept connection closed is sent again, on a new one.
-
-        Args:
-            url: An http or https URL.
-            headers: Headers, authentication and content type included.
-            body: The body.
-            timeout_s: How long it may take from now until the reply is complete.
-
-        Raises:
-            TransportError: The request got no reply.
-            ValueError: The URL or the headers cannot be sent unchanged.
-        """
-        ...
-
-    async def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        """Ask for a URL and return the reply; arguments and errors are those of `post`."""
-        ...
 
 
 def open_transport(options: TransportOptions) -> AbstractAsyncContextManager["HttpTransport"]:
