@@ -110,9 +110,15 @@ class _Pool:
         if len(self._free) == len(self._all):
             self._idle.set()
 
+    def forget(self, caller: "_Caller") -> None:
+        """Use a connection no more, since the other side closed it."""
+        if caller in self._free:
+            self._free.remove(caller)
+            self._all.remove(caller)
+
     def close(self) -> None:
         """Close the connections."""
-        for each in self._all:
+        for each in tuple(self._all):
             each.close()
 
 
@@ -127,6 +133,9 @@ class _Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pool.forget(self)
 
     def send(self, request: bytes) -> None:
         """Send a request."""

@@ -184,7 +184,10 @@ def _litellm(command: str, upstream: int, directory: Path) -> Generator[int]:
     port = free_port()
     params = {"model": "openai/gpt-4.1", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "sk-made-up"}
     config = directory / "litellm.json"  # JSON is YAML too
-    config.write_text(json.dumps({"model_list": [{"model_name": "gpt-4.1", "litellm_params": params}]}))
+    # It would ask for a key otherwise, and check it at each call.
+    settings = {"dangerously_permit_weak_or_unset_master_key": True}
+    models = [{"model_name": "gpt-4.1", "litellm_params": params}]
+    config.write_text(json.dumps({"model_list": models, "general_settings": settings}))
     log = (directory / "litellm.log").open("wb")
     child = subprocess.Popen(
         [command, "--config", str(config), "--port", str(port), "--host", "127.0.0.1"], stdout=log, stderr=log

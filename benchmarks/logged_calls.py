@@ -63,8 +63,13 @@ def _call(chance: random.Random, number: int, created_at: int, instructions: lis
         "store": True,
     }
     call_id = f"chatcmpl-{chance.getrandbits(128):032x}"
-    message = {"role": "assistant", "content": _text(chance, _PHRASES_ANSWERED), "refusal": None, "annotations": []}
-    reply = {
+    message: JsonObject = {
+        "role": "assistant",
+        "content": _text(chance, _PHRASES_ANSWERED),
+        "refusal": None,
+        "annotations": [],
+    }
+    reply: JsonObject = {
         "id": call_id,
         "object": "chat.completion",
         "created": created_at,

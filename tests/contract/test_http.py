@@ -65,7 +65,7 @@ def test_an_address_put_together_wrongly_is_told_with_its_cure(http: httpx2.Clie
 
 
 @ON_SQLITE_ONLY
-@pytest.mark.parametrize("path", ["/nowhere", "/v1/evalsx", "/v1/chat/completions", "/v2/evals", "/v1/"])
+@pytest.mark.parametrize("path", ["/nowhere", "/v1/evalsx", "/v1/audio/speech", "/v2/evals", "/v1/"])
 def test_an_unknown_address_that_resembles_none_gets_no_hint(http: httpx2.Client, path: str) -> None:
     assert refusal_of(http.get(path), 404)["message"] == f"Unknown URL: GET {path}."
 

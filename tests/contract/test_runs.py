@@ -135,7 +135,10 @@ def test_get_answers_what_create_did(http: httpx2.Client, make_eval: MakeEval, m
 
 def test_runs_are_filtered_by_status(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     parent = make_eval(testing_criteria=[string_check()])
-    done, failed = run_to_end(parent), run_to_end(parent, data_source=UNSUPPORTED["stored responses"])
+    done, failed = (
+        run_to_end(parent),
+        run_to_end(parent, data_source={"type": "responses", "source": NO_CALLS["responses"]}),
+    )
     for status, expected in (
         ("completed", [done["id"]]),
         ("failed", [failed["id"]]),
@@ -215,18 +218,19 @@ def test_a_run_belongs_to_its_eval_alone(http: httpx2.Client, make_eval: MakeEva
     assert http.get(_path(run)).json() == run
 
 
-UNSUPPORTED = {
-    "stored completions": {"type": "completions", "source": {"type": "stored_completions"}},
-    "stored responses": {"type": "responses", "source": {"type": "responses"}},
+NO_CALLS: dict[str, Any] = {
+    "completions": {"type": "stored_completions", "metadata": {"nothing": "has this"}},
+    "responses": {"type": "responses", "metadata": {"nothing": "has this"}},
 }
 
 
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_a_run_that_needs_what_is_not_built_fails_and_says_so(
-    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
+@pytest.mark.parametrize("kind", NO_CALLS)
+def test_a_run_for_which_there_are_no_logged_calls_fails_and_says_so(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, kind: str
 ) -> None:
-    run = run_to_end(make_eval(), data_source=UNSUPPORTED[name])
-    assert (run["status"], run["error"]["code"]) == ("failed", "unsupported")
+    run = run_to_end(make_eval(), data_source={"type": kind, "source": NO_CALLS[kind]})
+    assert (run["status"], run["error"]["code"]) == ("failed", "invalid_data_source")
+    assert '{"metadata":{"nothing":"has this"}}' in run["error"]["message"]
     assert run["result_counts"] == NO_COUNTS
     assert run["per_testing_criteria_results"] is None
     assert items_of(http, run) == []

@@ -98,10 +98,10 @@ class _Walk:
             self._compare_contents(place, theirs, own)
 
     def _compare_contents(self, place: str, published: Json, ours: Json) -> None:
-        theirs, own = published["content"], ours["content"]
+        theirs, own = published.get("content", {}), ours.get("content", {})
         if theirs.keys() != own.keys():
             self._found.add(place, f"{', '.join(own)} instead of {', '.join(theirs)}")
-        for one, other in zip(theirs.values(), own.values(), strict=True):
+        for one, other in zip(theirs.values(), own.values(), strict=False):  # an answer may have no content
             self._compare([one["schema"]], [other["schema"]], place)
 
     def _compare(self, published: list[Json], ours: list[Json], place: str, *, optional: bool = False) -> None:

@@ -62,14 +62,12 @@ def is_missing(http: httpx2.Client, kind: str, subject: str) -> bool:
 
     Args:
         http: A client of a running server.
-        kind: `request`: no such operation; `source`: a run that reads it ends failed; `setting`: none has such a name;
-            `open`: a request without a key and one with a wrong key are answered; `plain`: a page has no control.
-        subject: A request, a type of source, or a pattern of settings.
+        kind: `request`: no such operation; `setting`: none has such a name; `open`: a request without a key and one
+            with a wrong key are answered; `plain`: a page has no control.
+        subject: A request, or a pattern of settings.
     """
     if kind == "setting":
         return not any(matches(subject, f"{PREFIX}{name.upper()}") for name in Settings.model_fields)
-    if kind == "source":
-        return _ends_unsupported(http, subject)
     method, path = subject.split(" ")
     if kind == "open":
         wrong = {"authorization": "Bearer wrong"}
@@ -88,15 +86,3 @@ def _spans(text: str, part: str) -> Iterator[tuple[int, int]]:
     while start >= 0:
         yield start, start + len(part)
         start = text.find(part, start + 1)
-
-
-def _ends_unsupported(http: httpx2.Client, source: str) -> bool:
-    body: dict[str, Any] = {"data_source_config": {"type": "logs"}, "testing_criteria": []}
-    parent = http.post("/v1/evals", json=body).json()["id"]
-    kind = "responses" if source == "responses" else "completions"
-    data_source = {"type": kind, "source": {"type": source}}
-    created = http.post(f"/v1/evals/{parent}/runs", json={"data_source": data_source})
-    run: dict[str, Any] = created.json()
-    while created.is_success and run["status"] in ("queued", "in_progress"):
-        run = http.get(f"/v1/evals/{parent}/runs/{run['id']}").json()
-    return created.is_success and run["status"] == "failed" and run["error"]["code"] == "unsupported"

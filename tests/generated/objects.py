@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEPT = 200
+MODELS = ("scripted", "slow")
+_DELETED = ("file_id", "completion_id", "response_id", "run_id", "eval_id")
 
 Json = dict[str, Any]
 
@@ -22,6 +24,8 @@ class KnownObjects:
         runs: Ids of runs, each with its eval's before it.
         items: Ids of output items, each with its eval's and its run's before it.
         files: Ids of files.
+        completions: Ids of stored chat completions.
+        responses: Ids of stored responses.
         gone: Ids of deleted objects of any kind.
         kept: Ids of objects that are not to be deleted, so that there is always something to ask for.
     """
@@ -30,6 +34,8 @@ class KnownObjects:
     runs: "deque[tuple[str, str]]" = field(default_factory=_recent)
     items: "deque[tuple[str, str, str]]" = field(default_factory=_recent)
     files: "deque[str]" = field(default_factory=_recent)
+    completions: "deque[str]" = field(default_factory=_recent)
+    responses: "deque[str]" = field(default_factory=_recent)
     gone: "deque[str]" = field(default_factory=_recent)
     kept: set[str] = field(default_factory=set[str])
 
@@ -41,8 +47,15 @@ class KnownObjects:
             number: What chooses among the objects.
             for_deletion: Leave out what is kept.
         """
-        if "file_id" in names:
-            known: list[tuple[str, ...]] = [(each,) for each in self.files]
+        alone = {
+            "file_id": self.files,
+            "completion_id": self.completions,
+            "response_id": self.responses,
+            "model": MODELS,
+        }
+        keys: tuple[str, ...] = tuple(names & alone.keys()) or ("eval_id", "run_id", "output_item_id")
+        if keys[0] in alone:
+            known: list[tuple[str, ...]] = [(each,) for each in alone[keys[0]]]
         elif "output_item_id" in names:
             known = list(self.items)
         elif "run_id" in names:
@@ -53,7 +66,6 @@ class KnownObjects:
             known = [each for each in known if each[-1] not in self.kept]
         if not known:
             return None
-        keys = ("file_id",) if "file_id" in names else ("eval_id", "run_id", "output_item_id")
         return dict(zip(keys, known[number % len(known)], strict=False))
 
     def learn(self, operation: str, path: Json, answer: Json) -> None:
@@ -77,12 +89,14 @@ class KnownObjects:
             )
         elif operation.startswith("delete"):
             # Generators name the parameters in any order.
-            self.forget(path[next(name for name in ("file_id", "run_id", "eval_id") if name in path)])
+            self.forget(path[next(name for name in _DELETED if name in path)])
 
     def forget(self, gone: str) -> None:
         """Drop a deleted object and what belonged to it."""
         self.gone.append(gone)
         self.evals = deque((each for each in self.evals if each != gone), KEPT)
         self.files = deque((each for each in self.files if each != gone), KEPT)
+        self.completions = deque((each for each in self.completions if each != gone), KEPT)
+        self.responses = deque((each for each in self.responses if each != gone), KEPT)
         self.runs = deque((each for each in self.runs if gone not in each), KEPT)
         self.items = deque((each for each in self.items if gone not in each), KEPT)

@@ -44,7 +44,20 @@ ROUND = {
     "downloadFile": (20, 0),
     "runGrader": (20, 10),
     "validateGrader": (20, 10),
+    "listModels": (4, 0),
+    "retrieveModel": (10, 0),
+    "listChatCompletions": (20, 10),
+    "getChatCompletion": (20, 0),
+    "updateChatCompletion": (20, 20),
+    "deleteChatCompletion": (6, 0),
+    "getChatCompletionMessages": (20, 10),
+    "getResponse": (20, 10),
+    "deleteResponse": (6, 0),
+    "cancelResponse": (10, 0),
+    "listInputItems": (20, 10),
 }
+PASSED_ON = ("createChatCompletion", "createResponse", "createEmbedding")
+"""What an endpoint answers as it likes; tests of the gateway have it."""
 _KNOWN_OF_10 = 9
 _END_TIMEOUT_S = 120.0
 _EVAL: Json = {
@@ -113,13 +126,13 @@ class Traffic:
     """Sends generated requests to one server.
 
     Args:
-        published: The published document, of the operations that are to be called.
+        published: The published documents, of the operations that are to be called.
         document: The server's own document.
         base_url: Where the published paths begin.
         refusals: Which valid requests may be refused.
     """
 
-    def __init__(self, published: Json, document: Json, base_url: str, refusals: list[Refusal]) -> None:
+    def __init__(self, published: list[Json], document: Json, base_url: str, refusals: list[Refusal]) -> None:
         self.record = Record()
         self.known = KnownObjects()
         self._checker = AnswerChecker(document)
@@ -131,7 +144,7 @@ class Traffic:
         self._refusals = refusals
         self._base_url = base_url
         self._session = requests.Session()
-        self._strategies = list(_strategies(published))
+        self._strategies = [each for one in published for each in _strategies(one)]
 
     def run(self, number: int, first_seed: int) -> None:
         """Send requests in rounds that go through all operations.
@@ -151,7 +164,7 @@ class Traffic:
         self.record.duration_s += time.monotonic() - begun
 
     def make_objects(self) -> None:
-        """Make an eval, a file, and a run over each kind of rows, which stay until the next call of this."""
+        """Make an eval, a file, a run over each kind of rows, and logged calls, which stay until the next call."""
         eval_id = self._post("evals", json=_EVAL)["id"]
         file = self._post("files", data={"purpose": "evals"}, files={"file": ("rows.jsonl", _LINES)})
         sources = ({"type": "file_content", "content": _ROWS}, {"type": "file_id", "id": file["id"]})
@@ -159,7 +172,12 @@ class Traffic:
             self._post(f"evals/{eval_id}/runs", json={"data_source": {"type": "jsonl", "source": source}})
             for source in sources
         ]
-        self.known.kept = {eval_id, file["id"], *(run["id"] for run in runs)}
+        asked = {"model": "scripted", "store": True, "messages": [{"role": "user", "content": "Hello"}] * 3}
+        completions = [self._post("chat/completions", json={**asked, "metadata": {"n": str(n)}})["id"] for n in (1, 2)]
+        responses = [self._post("responses", json={"model": "scripted", "input": "Hello"})["id"] for _ in range(2)]
+        self.known.completions.extend(completions)
+        self.known.responses.extend(responses)
+        self.known.kept = {eval_id, file["id"], completions[0], responses[0], *(run["id"] for run in runs)}
         self.known.evals.append(eval_id)
         self.known.files.append(file["id"])
         for run in runs:
@@ -279,6 +297,8 @@ def _file_source(body: Any) -> Json | None:
 def _strategies(published: Json) -> Iterator[tuple[st.SearchStrategy[AnyCase], int]]:
     for found in schemathesis.openapi.from_dict(published).get_all_operations():
         operation = cast("Any", found).ok()
+        if operation.definition.raw["operationId"] in PASSED_ON:
+            continue
         valid, broken = ROUND[operation.definition.raw["operationId"]]
         for mode, count in ((GenerationMode.POSITIVE, valid), (GenerationMode.NEGATIVE, broken)):
             if count:

@@ -18,6 +18,7 @@ from tests.server import Server
 SIGNS_OF_FAILURE = ("Traceback", "request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died")
 TIMEOUT_S = 30.0
 
+EVENTS = "text/event-stream"
 _ROWS = [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x", "b": "y"}}]
 _GROWING = ("status", "result_counts", "per_testing_criteria_results", "per_model_usage", "evalhaven", "error")
 _BOUNDARY = "boundary"
@@ -31,6 +32,8 @@ class Target:
         eval_id: An eval that stays.
         run_id: A completed run of it, of two items.
         file_id: A file that stays.
+        completion_id: A stored chat completion that stays.
+        response_id: A stored response that stays.
     """
 
     def __init__(self, server: Server, client: httpx2.Client) -> None:
@@ -41,6 +44,8 @@ class Target:
         self.operations = operations_of(document)
         self.eval_id: str = self._made("/v1/evals", eval_body(name="stays", metadata={"k": "v"}))
         self.file_id = self.upload(b"".join(json.dumps(row).encode() + b"\n" for row in _ROWS))
+        self.completion_id = self._new_completion()
+        self.response_id = self._new_response()
         self.run_id = self._new_run(self.eval_id)
         self.ended(self.eval_id, self.run_id)
         self.item_id: str = self._items(self.eval_id, self.run_id)[0]["id"]
@@ -50,6 +55,7 @@ class Target:
         """Return path parameters that name existing objects, made for the purpose where the operation destroys."""
         known = {"eval_id": self.eval_id, "run_id": self.run_id, "output_item_id": self.item_id}
         known |= {"file_id": self.file_id, "model": "m", "upload_id": ""}
+        known |= {"completion_id": self.completion_id, "response_id": self.response_id}
         assert set(operation.path) <= known.keys(), f"{operation.id}: name an object for each of {operation.path}"
         if operation.destroys and operation.path:
             last = operation.path[-1]
@@ -57,6 +63,8 @@ class Target:
                 "eval_id": lambda: self._made("/v1/evals", eval_body()),
                 "run_id": lambda: self._new_run(self.eval_id),
                 "file_id": lambda: self.upload(b"{}"),
+                "completion_id": self._new_completion,
+                "response_id": self._new_response,
                 "upload_id": lambda: self._new_upload(0 if operation.id == "completeUpload" else 1000),
             }
             known[last] = makers[last]()
@@ -136,8 +144,12 @@ class Target:
             self._settle_run(answer.json())
         elif operation.id == "updateEval":
             assert self._client.get(f"/v1/evals/{self.eval_id}").json() == answer.json()
-            body = {"name": "stays", "metadata": {"k": "v"}}
+            body: dict[str, Any] = {"name": "stays", "metadata": {"k": "v"}}
             assert self._client.post(f"/v1/evals/{self.eval_id}", json=body).status_code == 200
+        elif operation.id == "updateChatCompletion":
+            path = f"/v1/chat/completions/{self.completion_id}"
+            assert self._client.get(path).json() == answer.json()
+            assert self._client.post(path, json={"metadata": {"k": "v"}}).status_code == 200
 
     def upload(self, content: bytes) -> str:
         """Upload a file of rows and return its id."""
@@ -188,9 +200,18 @@ class Target:
     def _new_run(self, eval_id: str) -> str:
         return self._made(f"/v1/evals/{eval_id}/runs", {"data_source": inline_source(_ROWS)})
 
+    def _new_completion(self) -> str:
+        asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "store": True, "metadata": {"k": "v"}}
+        return self._asked("/v1/chat/completions", asked)
+
+    def _new_response(self) -> str:
+        return self._asked("/v1/responses", {"model": "m", "input": "x"})
+
     def _new_upload(self, size_bytes: int) -> str:
-        body = {**BODIES["createUpload"][0], "bytes": size_bytes}
-        answer = self._client.post("/v1/uploads", json=body)
+        return self._asked("/v1/uploads", {**BODIES["createUpload"][0], "bytes": size_bytes})
+
+    def _asked(self, path: str, body: dict[str, Any]) -> str:
+        answer = self._client.post(path, json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()["id"]
 
@@ -218,6 +239,7 @@ class Target:
         """Return what a refused request must not change."""
         run = f"/v1/evals/{self.eval_id}/runs/{self.run_id}"
         paths = ("/v1/evals?limit=100", "/v1/files?limit=100", run, f"{run}/output_items")
+        paths += (f"/v1/chat/completions/{self.completion_id}", f"/v1/responses/{self.response_id}")
         seen = [self._listed(path).text for path in paths]
         # Only which ones there are: a run that was just made goes on.
         runs = self._listed(f"/v1/evals/{self.eval_id}/runs?limit=5").json()["data"]
@@ -236,6 +258,9 @@ class Target:
         assert str(status) in operation.answers or is_other_path, said
         assert answer.headers["x-request-id"].startswith("req_"), said
         if status < 400 and operation.downloads:
+            return
+        if status < 400 and answer.headers["content-type"].startswith(EVENTS):
+            assert EVENTS in operation.answers[str(status)]["content"], said
             return
         assert answer.headers["content-type"] == JSON, said
         found = strict_json(answer.content)

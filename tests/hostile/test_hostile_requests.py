@@ -13,6 +13,9 @@ from tests.hostile.examples import for_examples
 from tests.hostile.operations import Operation
 from tests.hostile.target import Target
 
+# Whatever the request: not every model and response can have it.
+MAY_REFUSE = ("retrieveModel", "cancelResponse", "createEmbedding")
+
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
@@ -22,7 +25,7 @@ def test_every_documented_operation_is_attacked(target: Target) -> None:
     for operation in target.operations.values():
         content, headers = target.body(operation)
         answer = target.send(operation, operation.target(target.ids(operation)), headers, content)
-        assert answer.is_success or operation.id == "retrieveModel", answer.text
+        assert answer.is_success or operation.id in MAY_REFUSE, answer.text
         target.settle(operation, answer)
 
 
@@ -55,11 +58,11 @@ def test_any_query_is_answered_or_refused(target: Target) -> None:
 def _attack_query(target: Target, operation: Operation, query: bytes) -> None:
     content, headers = target.body(operation)
     answer = target.send(operation, operation.target(target.ids(operation), query), headers, content)
-    if answer.status_code == 400:
+    if answer.status_code == 400 and operation.id not in MAY_REFUSE:
         assert answer.json()["error"]["param"] in operation.query, answer.text
         target.assert_unchanged()
     else:
-        assert answer.is_success or operation.id == "retrieveModel", answer.text
+        assert answer.is_success or operation.id in MAY_REFUSE, answer.text
     target.settle(operation, answer)
 
 

@@ -112,4 +112,14 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"grader": {**grader, "name": "n"}, "model_sample": "x", "item": {"a": "x", "b": "y"}} for grader in CRITERIA
     ],
     "validateGrader": [{"grader": grader} for grader in CRITERIA],
+    "updateChatCompletion": [{"metadata": {"k": "v"}}, {"metadata": None}],
+    "createChatCompletion": [
+        {"model": "m", "messages": [{"role": "user", "content": "x"}], "metadata": {"k": "v"}},
+        {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}], "stream": True},
+    ],
+    "createResponse": [
+        {"model": "m", "input": "x", "store": False},
+        {"model": "m", "input": [{"role": "user", "content": "x"}], "store": False, "stream": True},
+    ],
+    "createEmbedding": [{"model": "m", "input": ["x"]}],
 }

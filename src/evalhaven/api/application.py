@@ -14,7 +14,17 @@ from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages, traces
 from evalhaven.api.routes.extension import comparisons, gates, imports, logs, plans, reports, reruns, server
 from evalhaven.api.routes.extension import runs as runs_by_id
-from evalhaven.api.routes.v1 import evals, files, graders, models, output_items, runs, uploads
+from evalhaven.api.routes.v1 import (
+    evals,
+    files,
+    graders,
+    models,
+    output_items,
+    responses,
+    runs,
+    stored_completions,
+    uploads,
+)
 from evalhaven.api.services import Services
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -37,7 +47,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
         redoc_url=None,
     )
     application.state.services = services
-    for routes in (evals, runs, output_items, files, uploads, models, graders):
+    for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
         application.include_router(routes.router, prefix="/v1")
     application.include_router(imports.router)
     application.include_router(runs_by_id.router)

@@ -104,7 +104,8 @@ async def _on_request_error(_request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(_request: Request, error: Exception) -> Response:
     first: dict[str, Any] = cast("RequestValidationError", error).errors()[0]
-    name = str(first["loc"][-1])
+    # What is wrong with an element of a list is told of the list.
+    name = next(str(step) for step in reversed(first["loc"]) if not isinstance(step, int))
     return error_response(400, f"Invalid '{name}': {first['msg']}.", param=name, code="invalid_value")
 
 

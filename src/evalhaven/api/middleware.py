@@ -15,8 +15,8 @@ from evalhaven.sampling.catalog import HOP_HEADER
 
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
-    r"^/openai(?:/v1)?(?=/(?:chat/completions|embeddings|evals|files|fine_tuning|models|responses|uploads)(?:/|$))"
-    r"|^/openai/deployments/[^/]+(?=/(?:chat/completions|embeddings)$)"
+    r"^/openai(?:/v1|/deployments/.+?(?=/(?:chat/completions|embeddings)$))?"
+    r"(?=/(?:chat/completions|embeddings|evals|files|fine_tuning|models|responses|uploads)(?:/|$))"
 )
 _SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key")
 _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")

@@ -10,6 +10,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from evalhaven.api.documented_calls import CALL_ANSWERS, CALL_BODIES, call_paths
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.domain import jsontext
 from evalhaven.wire.contract import JsonObject
@@ -21,6 +22,7 @@ from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequ
 from evalhaven.wire.imports import ImportFileForm
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.runs import CreateEvalRunRequest
+from evalhaven.wire.stored_completions import UpdateChatCompletionRequest
 from evalhaven.wire.uploads import CompleteUploadRequest, CreateUploadRequest
 
 EXTENSION_PATH = "/api/"
@@ -32,6 +34,8 @@ _BODIES: dict[str, type[BaseModel]] = {
     "createEvalRun": CreateEvalRunRequest,
     "runGrader": RunGraderRequest,
     "validateGrader": ValidateGraderRequest,
+    "updateChatCompletion": UpdateChatCompletionRequest,
+    **CALL_BODIES,
     "createUpload": CreateUploadRequest,
     "completeUpload": CompleteUploadRequest,
 }
@@ -98,7 +102,9 @@ def build_document(application: FastAPI) -> dict[str, Any]:
         routes=_routes(application, lambda path: not path.startswith(EXTENSION_PATH)),
         separate_input_output_schemas=False,
     )
-    _add_schemas(document, [*_BODIES.values(), ErrorResponse, FileExpirationAfter])
+    for path, operation in call_paths(_REF).items():
+        document["paths"].setdefault(path, {})["post"] = operation
+    _add_schemas(document, [*_BODIES.values(), *CALL_ANSWERS, ErrorResponse, FileExpirationAfter])
     for _, operation in _operations(document):
         _add_body(operation, _BODIES, is_required=True)
         _add_errors(operation, _ERRORS)
@@ -157,7 +163,8 @@ def _add_errors(operation: dict[str, Any], errors: Mapping[str, str]) -> None:
     for status, description in errors.items():
         if status in ("413", "415") and "requestBody" not in operation:
             continue
-        if status == "404" and not any(map(_names_object, operation.get("parameters", []))):
+        names_object = "404" in responses or any(map(_names_object, operation.get("parameters", [])))
+        if status == "404" and not names_object:
             continue
         own = responses.pop(status, {}).get("description")
         responses[status] = {"description": own or description, "content": error}

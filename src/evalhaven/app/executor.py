@@ -12,7 +12,7 @@ from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.python_graders import grader_environments, isolation_choice
 from evalhaven.app.server_link import beat, follow_parent
-from evalhaven.app.stores import blob_store, database_url, vault
+from evalhaven.app.stores import blob_store, database_url, log_store, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
@@ -64,6 +64,7 @@ async def _execute_runs(settings: Settings) -> None:
             catalog=catalog,
             caller=caller,
             vault=vault(settings),
+            log_store=log_store(settings, database),
             facilities=Facilities(workers, embedder, installed_wordnet(), python=python),
         )
         purger = Purger(database, blobs, clock, patience)

@@ -210,7 +210,7 @@ def build_services(
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
-        runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor),
+        runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor, logs.sender.settle),
         reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
         comparer=cache(_comparer),

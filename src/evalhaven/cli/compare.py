@@ -25,11 +25,18 @@ def compare(  # noqa: PLR0917 - typer calls it by name
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(metavar="RATE", parser=parse_rate, help="How much worse B may be: 0.02 is two points."),
+        typer.Option(
+            metavar="RATE",
+            parser=parse_rate,
+            help="How much worse B may be: 0.02 is two points; default: it is only asked which one is better.",
+        ),
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="FIELD", help="Field whose values make groups of items that are not independent."),
+        typer.Option(
+            metavar="FIELD",
+            help="Field whose values make groups of items that are not independent; default: none.",
+        ),
     ] = None,
     items: Annotated[
         int, typer.Option(metavar="N", min=0, help="Most items shown that are fixed, and that have regressed.")

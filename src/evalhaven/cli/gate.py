@@ -44,25 +44,28 @@ def gate(  # noqa: PLR0917 - typer calls it by name
     ] = "auto",
     policy: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What the run has to achieve: JSON, or TOML if its name ends so."),
+        typer.Option(
+            metavar="FILE",
+            help="What the run has to achieve: JSON, or TOML if its name ends so; default: what the options say.",
+        ),
     ] = None,
     margin: Annotated[
         float | None,
         typer.Option(
             metavar="RATE",
             parser=parse_rate,
-            help="How much worse the run may be: 0.02 is two points. Before the policy's.",
+            help="How much worse the run may be: 0.02 is two points; default: the policy's.",
         ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(metavar="RATE", parser=parse_rate, help="Share of items that has to pass. Before the policy's."),
+        typer.Option(metavar="RATE", parser=parse_rate, help="Share of items that has to pass; default: the policy's."),
     ] = None,
     key: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD", help="Field that names an item, instead of its whole content; may be repeated."),
     ] = None,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML there.")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML there; default: nowhere.")] = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,

@@ -105,6 +105,21 @@ class Sample:
 
 
 NO_SAMPLE = Sample()
+_NOTHING_SAID: JsonObject = {"role": "assistant", "content": ""}
+
+
+def unsampled(
+    error: ItemError, shown: list[JsonValue] | None = None, attempts: int = 0, unresolved: tuple[str, ...] = ()
+) -> Sample:
+    """Return the sample of an item that has no answer.
+
+    Args:
+        error: Why.
+        shown: The messages as they were sent; None if nothing was.
+        attempts: Number of calls that were made.
+        unresolved: Placeholders in the request that had no value.
+    """
+    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts, unresolved=unresolved)
 
 
 def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:

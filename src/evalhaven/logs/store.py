@@ -1,7 +1,7 @@
 """What a store of logged calls can do."""
 
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,7 +72,7 @@ class LogStore(Protocol):
         """Remove a call and tell whether there was one."""
         ...
 
-    def pin(self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None) -> AsyncIterator["array[int]"]:
+    def pin(self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None) -> AsyncGenerator["array[int]"]:
         """Yield the keys of calls, newest first, some thousands at a time; a key is a positive 63-bit number."""
         ...
 

@@ -8,6 +8,7 @@ import anyio
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
+from evalhaven.logs.store import LogStore
 from evalhaven.runs.answer_forms import AnswerForms
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.vault import Vault
@@ -27,6 +28,7 @@ class Engine:
         catalog: Which endpoint serves which model.
         caller: Calls endpoints.
         vault: Decrypts the secrets of runs' tools.
+        log_store: The logged calls that runs grade or replay.
         facilities: What graders work with.
         answer_forms: The forms of answer that endpoints turned out not to support.
         process: A name for this process that no earlier process had.
@@ -42,6 +44,7 @@ class Engine:
     catalog: Catalog
     caller: ModelCaller
     vault: Vault
+    log_store: LogStore
     facilities: Facilities = field(default_factory=Facilities)
     answer_forms: AnswerForms = field(default_factory=AnswerForms)
     process: str = field(default_factory=lambda: secrets.token_hex(8))

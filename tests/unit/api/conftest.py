@@ -88,7 +88,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
-        runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None),
+        runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None, sender.settle),
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
         lifecycle=Lifecycle(database, clock, lambda: None),
         comparer=cache(Comparer),

@@ -14,14 +14,18 @@ from evalhaven.api.middleware import RequestRecord
 from evalhaven.domain.errors import (
     DamagedFileError,
     EvalhavenError,
+    GatewayOffError,
     IllegalRunTransitionError,
     InvalidRequestError,
     InvalidRowsError,
+    ModelNotServedError,
     NotFoundError,
     RequestTooLargeError,
     UnansweredError,
     UnreadableEncodingError,
     UploadEndedError,
+    UpstreamFailedError,
+    UpstreamLateError,
 )
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.sampling.catalog import UnknownModelError
@@ -62,6 +66,10 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (RecursionError(), 400, None, "invalid_json"),
     (IllegalRunTransitionError("evalrun_1", RunStatus.FAILED, RunStatus.QUEUED), 500, None, "internal_error"),
     (UnansweredError("Not now.", code="grader_unanswered"), 503, None, "grader_unanswered"),
+    (ModelNotServedError("No.", param="model", code="model_not_found"), 404, "model", "model_not_found"),
+    (GatewayOffError("No.", code="gateway_off"), 403, None, "gateway_off"),
+    (UpstreamFailedError("No.", param="model", code="endpoint_failed"), 502, "model", "endpoint_failed"),
+    (UpstreamLateError("No.", param="model", code="endpoint_timeout"), 504, "model", "endpoint_timeout"),
     (DamagedFileError("file-1", 3, 9, "file_id"), 500, "file_id", "stored_file_damaged"),
     (ZeroDivisionError(), 500, None, "internal_error"),
     (IntegrityError("INSERT", {}, Exception("UNIQUE")), 500, None, "internal_error"),

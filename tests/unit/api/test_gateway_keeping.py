@@ -20,8 +20,11 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.logged_calls import CallKind, LoggedCall
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.exchanges import Exchange
 from evalhaven.logs.handover.ledger import Ledger
 from evalhaven.logs.handover.sender import LogSender
+from evalhaven.logs.reading.calls import read_reply
+from evalhaven.logs.reading.events import UnreadableReplyError
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.sampling.catalog import Catalog, Endpoint
 from evalhaven.sampling.scripted.endpoint import Script
@@ -169,6 +172,33 @@ async def test_a_stream_is_kept_as_one_reply(kept: Kept) -> None:
     await kept.ask(CHAT, messages=SAID, store=True, stream=True)
     reply = json.loads(kept.pending(CHAT, "chatcmpl-9").reply)
     assert reply["choices"][0]["message"]["content"] == "yes"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "model"), [(CHAT, "m"), (CHAT, "scripted"), (RESPONSE, "scripted"), (RESPONSE, "old")]
+)
+async def test_a_call_is_kept_before_the_client_gets_the_end_of_its_answer(
+    kept: Kept, kind: CallKind, model: str, *, stream: bool
+) -> None:
+    kept_at_the_end: list[int] = []
+
+    class Watching(Asked):
+        async def send(self, message: Message) -> None:
+            await super().send(message)
+            if self.received.startswith(b"data:") and b"[DONE]" not in self.received:
+                return
+            with suppress(UnreadableReplyError):
+                read_reply(Exchange(DEFAULT_PROJECT, kind, 0, b"{}", self.received, stream, 0, 0))
+                kept_at_the_end.append(kept.count)
+
+    content = {"messages": SAID} if kind is CHAT else {"input": "ANSWER: yes"}
+    asked = await Watching({"model": model, **content, "store": True, "stream": stream}).ask(kept.gateway, kind)
+
+    assert asked.status == 200
+    # As soon as what it has is the whole answer, it may ask for the call.
+    assert kept_at_the_end
+    assert set(kept_at_the_end) == {1}
 
 
 async def test_a_client_that_leaves_after_the_last_event_has_its_call_kept(kept: Kept) -> None:

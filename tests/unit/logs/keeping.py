@@ -1,7 +1,7 @@
 """A store in memory that fails as told: what day files and partitions cannot be made to do at a chosen moment."""
 
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import anyio
 
@@ -66,7 +66,7 @@ class KeepingStore:
     async def delete(self, scope: ProjectScope, kind: CallKind, call_id: str, /) -> bool:
         raise NotImplementedError
 
-    def pin(self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None) -> AsyncIterator["array[int]"]:
+    def pin(self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None) -> AsyncGenerator["array[int]"]:
         raise NotImplementedError
 
     async def read(self, scope: ProjectScope, keys: Sequence[int], /) -> Sequence[LoggedCall | None]:

@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.masking import MASK
 from evalhaven.logs.reading.calls import read_exchange
 from evalhaven.logs.reading.events import UnreadableReplyError
 from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
+from evalhaven.settings import Settings
 from tests.unit.logs.exchanged import completion, exchange
 
 NOTHING = Redaction()
@@ -92,6 +94,12 @@ def test_a_pattern_that_takes_too_long_keeps_the_call_from_being_stored() -> Non
 def test_a_pattern_that_is_none_or_finds_everything_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidPatternError):
         Redaction.of(["fine", pattern])
+
+
+def test_the_setting_takes_a_pattern_a_line_and_refuses_what_is_none() -> None:
+    assert Settings.model_validate({"log_redact": "a,b\n\n(c|d)\n"}).log_redact == ("a,b", "(c|d)")
+    with pytest.raises(ValidationError, match="one a line: '\\('"):
+        Settings.model_validate({"log_redact": "a\n("})
 
 
 def test_secrets_of_tools_are_masked_wherever_they_are_repeated() -> None:

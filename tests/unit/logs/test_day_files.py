@@ -1,12 +1,15 @@
 """Facts about day files alone: what is in the directory, and what damage, kills and other processes do to it."""
 
+import asyncio
 import os
+import random
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,11 @@ import structlog.testing
 from evalhaven.domain.logged_calls import CallFilter
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.day_files import compression, files
-from evalhaven.logs.day_files.connections import MOST_KEPT
+from evalhaven.logs.day_files.connections import most_kept
+from evalhaven.logs.day_files.directory import Directory
+from evalhaven.logs.day_files.inserts import insert
 from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.day_files.tables import OpenFile
 from tests.unit.logs.logged import CHAT, DAY_S, NOON, StandingClock, chat, ids, pinned
 
 DAY, DAY_BEFORE = "2025-11-26.db", "2025-11-25.db"
@@ -36,9 +42,11 @@ async def store(directory: Path) -> AsyncGenerator[DayFileStore]:
 
 _ADDING = """
 import asyncio, sys
+from contextlib import closing
 from pathlib import Path
 from evalhaven.domain.clock import Clock
 from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.day_files.tables import OpenFile
 from tests.unit.logs.logged import NOON, chat
 
 async def main():
@@ -51,11 +59,13 @@ asyncio.run(main())
 """
 _CHANGING = """
 import asyncio, sys
+from contextlib import closing
 from pathlib import Path
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.day_files.tables import OpenFile
 from tests.unit.logs.logged import NOON, chat
 
 async def main():
@@ -259,11 +269,25 @@ async def test_calls_are_compressed_by_what_they_have_in_common(
     await reopened.close()
 
 
-async def test_only_so_many_files_are_kept_open(store: DayFileStore, directory: Path) -> None:
-    await store.add([chat(number, NOON - number * DAY_S) for number in range(MOST_KEPT + 20)])
-    assert len(await ids(store)) == MOST_KEPT + 20
+async def test_only_so_many_files_are_kept_open(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalhaven.logs.day_files.connections._KEPT", (5, 5))
+    store = DayFileStore(directory, StandingClock())
+    await store.add([chat(number, NOON - number * DAY_S) for number in range(12)])
+    assert len(await ids(store)) == 12
 
-    assert 0 < len(opened_files(directory)) <= MOST_KEPT
+    assert 0 < len(opened_files(directory)) <= 5
+    await store.close()
+    assert opened_files(directory) == []
+
+
+@pytest.mark.parametrize(("allowed", "kept"), [(64, 32), (800, 100), (1024, 128), (1 << 20, 128), (-1, 128)])
+def test_a_process_that_may_open_few_files_keeps_few(allowed: int, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def getrlimit(_resource: int) -> tuple[int, int]:
+        return allowed, allowed
+
+    monkeypatch.setattr("resource.getrlimit", getrlimit)
+
+    assert most_kept() == kept
 
 
 async def test_a_kill_leaves_what_was_committed_and_a_second_attempt_stores_the_rest(directory: Path) -> None:
@@ -291,6 +315,64 @@ async def test_processes_that_write_at_once_store_everything_once(directory: Pat
     by = [len(await pinned(store, CallFilter(metadata={"by": str(number)}))) for number in range(1, 4)]
     assert sum(by) == 20
     await store.close()
+
+
+async def test_what_waits_for_another_process_holds_up_nothing_else(store: DayFileStore, directory: Path) -> None:
+    await store.add([chat(1), chat(2, NOON - DAY_S)])
+    with closing(sqlite3.connect(directory / DAY, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        adding = asyncio.create_task(store.add([chat(3)]))
+        deleting = asyncio.create_task(store.delete(DEFAULT_PROJECT, CHAT, "chatcmpl-1"))
+        for _ in range(20):
+            assert await ids(store) == ["chatcmpl-1", "chatcmpl-2"]
+            assert await store.delete(DEFAULT_PROJECT, CHAT, "chatcmpl-9") is False
+        assert not adding.done()
+        assert not deleting.done()
+        other.execute("ROLLBACK")
+
+    assert await adding == 1
+    assert await deleting
+    assert await ids(store) == ["chatcmpl-3", "chatcmpl-2"]
+
+
+async def test_a_lock_that_is_never_released_ends_in_an_error_that_says_so(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalhaven.logs.day_files.directory._WAIT_S", 0.1)
+    monkeypatch.setattr("evalhaven.logs.day_files.tables._BUSY_S", 0.1)
+    store = DayFileStore(directory, StandingClock())
+    await store.add([chat(1)])
+
+    with Directory(directory).locked(), pytest.raises(OSError, match="locked"):
+        await store.add([chat(2)])
+    with closing(sqlite3.connect(directory / DAY, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OSError, match="locked"):
+            await store.add([chat(2)])
+        with pytest.raises(OSError, match="locked"):
+            await store.delete(DEFAULT_PROJECT, CHAT, "chatcmpl-1")
+
+    assert await store.add([chat(2)]) == 1
+    assert await ids(store) == ["chatcmpl-2", "chatcmpl-1"]
+    await store.close()
+
+
+async def test_a_full_disk_stores_nothing_by_halves(store: DayFileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store.add([chat(1)])
+
+    def limit(opened: OpenFile, *arguments: object) -> bool:
+        (pages,) = opened.connection.execute("PRAGMA page_count").fetchone()
+        opened.connection.execute(f"PRAGMA max_page_count={pages}")
+        return insert(opened, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "insert", limit)
+        with pytest.raises(OSError, match="full"):
+            await store.add([chat(number, answer=random.Random(number).randbytes(50_000).hex()) for number in (2, 3)])
+
+    assert await ids(store) == ["chatcmpl-1"]
+    assert await store.add([chat(2)]) == 1
+    assert await ids(store) == ["chatcmpl-2", "chatcmpl-1"]
 
 
 async def test_a_removal_that_was_killed_leaves_nothing_to_a_new_file(store: DayFileStore, directory: Path) -> None:

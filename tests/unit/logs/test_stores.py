@@ -1,5 +1,6 @@
 """Facts about both stores of logged calls: what is stored, how it is listed, changed and removed."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -199,3 +200,15 @@ async def test_keys_are_read_in_the_order_they_are_given(store: LogStore) -> Non
 
     assert [call and call.id for call in found] == ["chatcmpl-2", "chatcmpl-0", "chatcmpl-0", None, "chatcmpl-1"]
     assert list(await store.read(DEFAULT_PROJECT, [])) == []
+
+
+async def test_writers_that_meet_in_other_orders_store_everything_once(store: LogStore, other_store: LogStore) -> None:
+    calls = [chat(number, NOON - number % 2 * DAY_S, question="pelican") for number in range(60)]
+
+    added = await asyncio.gather(
+        *(each.add(part) for each in (store, other_store) for part in (calls, calls[::-1], calls[20:40])),
+        *(store.set_metadata(DEFAULT_PROJECT, CHAT, f"chatcmpl-{number}", {"a": "b"}) for number in range(5)),
+    )
+
+    assert sum(each for each in added if isinstance(each, int)) == 60
+    assert len(await pinned(store)) == len(await pinned(store, CallFilter(text="pelican"))) == 60

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
+from evalhaven.app.stores import StartError, blob_store, hold_data_directory, log_store, vault
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 from evalhaven.storage.privacy import close_to_others
+from tests.unit.logs.logged import chat
 
 _NOBODY = 65534
 
@@ -47,10 +48,13 @@ async def use(data_dir: Path) -> None:
         writer.commit(DEFAULT_PROJECT, "file-1")
     blobs.confirm(DEFAULT_PROJECT, "file-1")
     vault(settings).seal("secret")
+    calls = log_store(settings, database)
+    await calls.add([chat(1)])
     async with database.write() as tx:
         await tx.exec_driver_sql("UPDATE projects SET tried_at = 1")
         assert (data_dir / "evalhaven.db-wal").exists()
         assert opened_to_all(data_dir) == set()
+    await calls.close()
     await database.close()
     lock.release()
 

@@ -42,7 +42,7 @@ from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.store import LogStore
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import CHAT_PATH, RESPONSES_PATH
-from evalhaven.sampling.transport.client import StreamedReply, TransportError
+from evalhaven.sampling.transport.replies import StreamedReply, TransportError
 
 _EMBEDDINGS_PATH = "/embeddings"
 _PATHS = {CallKind.CHAT: CHAT_PATH, CallKind.RESPONSE: RESPONSES_PATH, None: _EMBEDDINGS_PATH}
@@ -151,12 +151,18 @@ class Gateway:
         headers = request_headers(scope["headers"], target.endpoint.headers)
         is_kept = wants_keeping(kind, asked.store, self._config.log_calls)
         async with WhileConnected(receive) as client:
-            delivery = Delivery(scope, send, client, _MOST_KEPT_BYTES if is_kept else 0)
-            is_delivered = False
             call = await self._prepare(DEFAULT_PROJECT, kind, asked, target, body)
+            delivery = Delivery(
+                scope,
+                send,
+                client,
+                kind,
+                _MOST_KEPT_BYTES if is_kept else 0,
+                on_whole=lambda: self._keep(kind, call, delivery, started_at, arrived_at),
+            )
             try:
                 async with self._endpoints.ask(target.endpoint, call.path, headers, call.sent) as reply:
-                    is_delivered = await self._pass_back(target, call, reply, delivery)
+                    await self._pass_back(target, call, reply, delivery)
             except TransportError as error:
                 reason = self._endpoints.secrets_of(target.endpoint).hide(str(error))
                 self._log.warning("gateway_reply_cut", endpoint=target.endpoint.name, reason=reason)
@@ -170,8 +176,8 @@ class Gateway:
                     "The server is being stopped. Send the call again.", code="server_stops"
                 ) from None
             finally:
-                if kind is not None and (is_delivered or delivery.is_whole(kind)):
-                    self._keep(kind, call, delivery, started_at, arrived_at)
+                if delivery.is_whole():
+                    delivery.tell_whole()
 
     def _find(self, model: str) -> Target:
         try:
@@ -203,8 +209,8 @@ class Gateway:
         sent_request = {key: value for key, value in request.items() if key != "previous_response_id"}
         return _Call(RESPONSES_PATH, jsontext.render(sent_request | {"model": target.model}).encode(), kept)
 
-    async def _pass_back(self, target: Target, call: _Call, reply: StreamedReply, delivery: Delivery) -> bool:
-        """Send the endpoint's reply to the client, and return whether it was a success.
+    async def _pass_back(self, target: Target, call: _Call, reply: StreamedReply, delivery: Delivery) -> None:
+        """Send the endpoint's reply to the client.
 
         Raises:
             TransportError: The reply was cut off when the client had part of it.
@@ -215,7 +221,7 @@ class Gateway:
             if call.translation is not None:
                 reply = await call.translation.translated(reply)
             await delivery.send_reply(reply, secrets)
-            return True
+            return
         name, status = target.endpoint.name, reply.status
         if status not in _FAILURES:
             raise UpstreamFailedError(
@@ -233,10 +239,11 @@ class Gateway:
                 code="endpoint_failed",
             ) from error
         await delivery.send_failure(status, reply.headers, body, secrets)
-        return False
 
-    def _keep(self, kind: CallKind, call: _Call, delivery: Delivery, started_at: float, arrived_at: float) -> None:
-        if delivery.copy is None:
+    def _keep(
+        self, kind: CallKind | None, call: _Call, delivery: Delivery, started_at: float, arrived_at: float
+    ) -> None:
+        if kind is None or delivery.copy is None:
             if delivery.is_too_large:
                 self._sender.refuse()
             return

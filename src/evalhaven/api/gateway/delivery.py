@@ -1,7 +1,7 @@
 """The way of an answer to the client: each part at once, a cut that shows, and the copy that is kept."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 
 from starlette.types import Scope, Send
@@ -11,10 +11,11 @@ from evalhaven.api.gateway.hang_ups import WhileConnected
 from evalhaven.api.gateway.headers import is_stream, plain_length, reply_headers
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.masking import Secrets
-from evalhaven.sampling.transport.client import StreamedReply, TransportError
+from evalhaven.sampling.transport.replies import StreamedReply, TransportError
 
 _LAST_OF_RESPONSE = re.compile(rb"(?:^|\n)event: ?response\.(?:completed|incomplete|failed)\r?\n")
 _LAST_OF_CHAT = b"data: [DONE]"
+_MAY_BE_LAST = re.compile(rb"\[DONE\]|response\.(?:completed|incomplete|failed)")
 
 
 class Delivery:
@@ -28,15 +29,28 @@ class Delivery:
         is_too_large: Whether a copy was wanted, and is too large.
     """
 
-    def __init__(self, scope: Scope, send: Send, client: WhileConnected, most_kept_bytes: int) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        send: Send,
+        client: WhileConnected,
+        kind: CallKind | None,
+        most_kept_bytes: int,
+        on_whole: Callable[[], None],
+    ) -> None:
         """Send nothing yet.
 
         Args:
             scope: Of the request.
             send: Sends to the client; it waits while the client reads slowly.
             client: Tells when it hangs up.
+            kind: Of the call; None for embeddings.
             most_kept_bytes: The largest answer of which a copy is kept; 0 for none.
+            on_whole: Called once, before the client gets the end of a whole answer: it may ask for the call at once.
         """
+        self._kind = kind
+        self._on_whole = on_whole
+        self._is_told = False
         self._scope = scope
         self._send = send
         self._client = client
@@ -62,7 +76,10 @@ class Delivery:
             if self.first_byte_at is None:
                 self.first_byte_at = perf_counter()
             self._keep(part)
+            if self.copy is not None and (not self.is_streamed or _MAY_BE_LAST.search(part)) and self.is_whole():
+                self.tell_whole()
             await send({"type": "http.response.body", "body": part, "more_body": True})
+        self.tell_whole()
         await self._finish(b"")
 
     async def send_failure(self, status: int, headers: Mapping[str, str], body: bytes, secrets: Secrets) -> None:
@@ -80,7 +97,13 @@ class Delivery:
         self._scope["extensions"][CUT]["cut"]()
         await self._client.wait_until_gone()
 
-    def is_whole(self, kind: CallKind) -> bool:
+    def tell_whole(self) -> None:
+        """Tell that the answer is whole, unless that was told."""
+        if not self._is_told:
+            self._is_told = True
+            self._on_whole()
+
+    def is_whole(self) -> bool:
         """Tell whether the client has the whole answer, though the connection of one side ended early.
 
         Many clients hang up as soon as they have read the last event.
@@ -90,7 +113,7 @@ class Delivery:
         if not self.is_streamed:
             return self._length is not None and self._length == self._kept_bytes
         text = b"".join(self.copy).rstrip()
-        if kind is CallKind.CHAT:
+        if self._kind is CallKind.CHAT:
             return text.endswith(_LAST_OF_CHAT)
         begins = max(text.rfind(b"\n\n"), text.rfind(b"\r\n\r\n"), 0)
         return _LAST_OF_RESPONSE.search(text, begins) is not None

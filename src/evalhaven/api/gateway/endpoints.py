@@ -3,14 +3,18 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from evalhaven.domain.errors import UpstreamFailedError, UpstreamLateError
 from evalhaven.domain.masking import Secrets
 from evalhaven.sampling.catalog import Endpoint
 from evalhaven.sampling.scripted.endpoint import ScriptedTransport
 from evalhaven.sampling.secrets import secrets_of
-from evalhaven.sampling.transport.client import HttpTransport, StreamedReply, TransportError, TransportOptions
+from evalhaven.sampling.transport.interface import TransportOptions
+from evalhaven.sampling.transport.replies import StreamedReply, TransportError
+
+if TYPE_CHECKING:
+    from evalhaven.sampling.transport.client import HttpTransport
 
 _CURE = "See that it is up and can be reached from this server; `evalhaven doctor` asks every endpoint."
 
@@ -74,7 +78,7 @@ class GatewayEndpoints:
                 raise
             raise self._failure(endpoint, error) from error
 
-    async def _transport_to(self, endpoint: Endpoint) -> HttpTransport | ScriptedTransport:
+    async def _transport_to(self, endpoint: Endpoint) -> "HttpTransport | ScriptedTransport":
         if endpoint.script is not None:
             script = self._scripts.get(endpoint.name)
             if script is None:
@@ -82,6 +86,8 @@ class GatewayEndpoints:
             return script
         transport = self._transports.get(endpoint.transport)
         if transport is None:
+            from evalhaven.sampling.transport.client import HttpTransport  # noqa: PLC0415 - loads aiohttp
+
             transport = self._transports[endpoint.transport] = HttpTransport(endpoint.transport)
             await self._stack.enter_async_context(transport)
         return transport

@@ -15,7 +15,7 @@ from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 from evalhaven.sampling.protocols.translated.replies import Echo, response_of
 from evalhaven.sampling.protocols.translated.requests import chat_request_of
 from evalhaven.sampling.protocols.translated.streams import ResponseStream
-from evalhaven.sampling.transport.client import StreamedReply, TransportError
+from evalhaven.sampling.transport.replies import StreamedReply, TransportError
 
 _LENGTHS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 

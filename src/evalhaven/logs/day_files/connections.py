@@ -1,6 +1,8 @@
 """Day files kept open, since opening one costs more than most questions to it."""
 
+import errno
 import os
+import resource
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -12,10 +14,11 @@ from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.layout import DayFile
 from evalhaven.logs.day_files.tables import OpenFile
 
-MOST_KEPT = 32
+_KEPT, _FILES_A_CONNECTION = (32, 128), 8
+_FOR_NOW = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
 
 
-class UnusableFileError(Exception):
+class UnusableFileError(OSError):
     """A day file is missing or damaged; the message says why.
 
     Attributes:
@@ -24,22 +27,24 @@ class UnusableFileError(Exception):
     """
 
     def __init__(self, message: str, *, is_certain: bool) -> None:
-        super().__init__(message)
+        super().__init__(errno.EIO, message)
         self.is_certain = is_certain
+
+
+def most_kept() -> int:
+    """Return how many connections that nobody uses stay open: each takes three of the files a process may have open."""
+    fewest, most = _KEPT
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if allowed == resource.RLIM_INFINITY else max(fewest, min(most, allowed // _FILES_A_CONNECTION))
 
 
 class Connections:
     """Lends connections to day files; for use by many threads."""
 
-    def __init__(self, directory: Directory, most_kept: int = MOST_KEPT) -> None:
-        """Begin without any.
-
-        Args:
-            directory: Where the files are.
-            most_kept: How many connections that nobody uses stay open.
-        """
+    def __init__(self, directory: Directory) -> None:
+        """Begin without any; the directory is where the files are."""
         self._directory = directory
-        self._most_kept = most_kept
+        self._most_kept = most_kept()
         self._kept: list[tuple[DayFile, OpenFile]] = []  # in the order in which they were returned
         self._complained_of: set[DayFile] = set()
         self._lock = threading.Lock()
@@ -51,6 +56,7 @@ class Connections:
 
         Raises:
             UnusableFileError: The file is missing or damaged, which is logged once.
+            OSError: The disk is full, or others have kept the file locked for long.
         """
         opened = None
         try:
@@ -59,6 +65,8 @@ class Connections:
         except sqlite3.DatabaseError as error:
             if opened is not None:
                 opened.close()
+            if _code(error) in _FOR_NOW:
+                raise OSError(errno.EAGAIN, f"{file.name}: {error}") from error
             if opened is not None and not _is_of_file(error):
                 raise
             self._complain(file, error)

@@ -1,6 +1,7 @@
 """The directory of day files: which there are, and how one is made or removed."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -15,8 +16,11 @@ _POLL_S = 0.005
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
-class LogsBusyError(TimeoutError):
-    """Another process has been changing the set of files, or adding to it, for very long."""
+class LogsBusyError(OSError):
+    """Another process has been adding calls or removing files for very long."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EAGAIN, f"{path} has been locked by another process for {_WAIT_S:.0f} seconds")
 
 
 class Directory:
@@ -62,7 +66,7 @@ class Directory:
             deadline = time.monotonic() + _WAIT_S
             while not _take(lock):
                 if time.monotonic() > deadline:
-                    raise LogsBusyError(f"{self._path} has been locked by another process for {_WAIT_S:.0f} seconds")
+                    raise LogsBusyError(self._path)
                 time.sleep(_POLL_S)
             yield
         finally:

@@ -1,5 +1,6 @@
 """All day files together, for one thread at a time or many: everything here waits for the disk."""
 
+import errno
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -190,9 +191,7 @@ class DayFiles:
 
     def _make(self, file: DayFile) -> DayFile:
         if file.roll >= MOST_ROLLS:
-            raise TooManyCallsError(
-                f"{day_text(file.day)} has {MOST_ROLLS} files of logged calls, and cannot have more"
-            )
+            raise TooManyCallsError(file.day)
         dictionary = None
         for other in self._directory.files():
             dictionary = self._ask(other, lambda opened: opened.codec.newest_data(), None)
@@ -229,5 +228,8 @@ def _count_calls(opened: OpenFile) -> int:
     return calls
 
 
-class TooManyCallsError(Exception):
+class TooManyCallsError(OSError):
     """A day cannot take more calls."""
+
+    def __init__(self, day: int) -> None:
+        super().__init__(errno.ENOSPC, f"{day_text(day)} has {MOST_ROLLS} files of logged calls, the most there can be")

@@ -51,6 +51,7 @@ def insert(opened: OpenFile, calls: Sequence[Prepared]) -> bool:
         calls: The calls by time: the full-text index takes them much faster in the order of their rows.
     """
     connection = opened.connection
+    connection.execute("PRAGMA cache_size=-16384")  # for the merges of the full-text index
     connection.execute("BEGIN IMMEDIATE")
     rows = _free_rows(opened, calls)
     if rows is None:

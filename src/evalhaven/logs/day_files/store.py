@@ -1,7 +1,7 @@
 """The store of logged calls beside SQLite."""
 
 from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -91,7 +91,7 @@ class DayFileStore:
 
     async def pin(
         self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None
-    ) -> AsyncIterator["array[int]"]:
+    ) -> AsyncGenerator["array[int]"]:
         """Yield the keys of calls, newest first."""
         facts, (lowest, highest) = wanted_by(scope, wanted), keys_between(wanted)
         left = limit

@@ -52,7 +52,6 @@ class OpenFile:
         )
         try:
             self.connection.execute("PRAGMA synchronous=NORMAL")
-            self.connection.execute("PRAGMA cache_size=-8192")
             self.connection.execute("PRAGMA journal_size_limit=8388608")
             _check_format(self.connection)
         except BaseException:

@@ -1,7 +1,7 @@
 """The store of logged calls in PostgreSQL."""
 
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -114,7 +114,7 @@ class PartitionStore:
 
     async def pin(
         self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None
-    ) -> AsyncIterator["array[int]"]:
+    ) -> AsyncGenerator["array[int]"]:
         """Yield the keys of calls, newest first."""
         query = key_query(scope, wanted.kind, wanted_by(scope, wanted))
         lowest, highest = keys_between(wanted)

@@ -32,7 +32,7 @@ logged_calls = Table(
     Column("data", LargeBinary),
     PrimaryKeyConstraint("key", name="pk_logged_calls"),
     Index("ix_logged_calls_name", "name", "key"),
-    Index("ix_logged_calls_terms", "terms", postgresql_using="gin"),
+    Index("ix_logged_calls_terms", "terms", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 1024}),
     postgresql_partition_by="RANGE (key)",
 )
 

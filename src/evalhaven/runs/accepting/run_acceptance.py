@@ -3,7 +3,7 @@
 A run is prepared before it is stored: while its body, which may be large, is still on disk.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -24,6 +24,7 @@ from evalhaven.runs.accepting.creation import new_run, refuse_cautions, run_opti
 from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
 from evalhaven.runs.accepting.model_checks import checked_run
 from evalhaven.runs.accepting.python_checks import PythonChecks
+from evalhaven.runs.sources.logged_rows import LOGGED_ITEM
 from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
@@ -34,6 +35,7 @@ from evalhaven.storage.files import get_file
 from evalhaven.storage.run_secrets import insert_secrets
 from evalhaven.storage.run_writes import insert_run
 from evalhaven.storage.runs import get_run
+from evalhaven.wire.data_sources import EvalResponsesSource, EvalStoredCompletionsSource
 from evalhaven.wire.requests import parse_request
 from evalhaven.wire.runs import CreateEvalRunRequest
 
@@ -63,6 +65,7 @@ class RunAcceptance:
         vault: Seals the secrets of tools.
         python: Checks Python graders.
         wake_executor: Tells the executor that a run is queued.
+        settle_logs: Returns once the calls that were made so far are stored, or cannot be for now.
     """
 
     database: Database
@@ -73,6 +76,7 @@ class RunAcceptance:
     vault: Vault
     python: PythonChecks
     wake_executor: Callable[[], None]
+    settle_logs: Callable[[], Awaitable[None]]
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
         """Return the eval of a run that is to be created; call it before the body, which may be large, is received.
@@ -103,7 +107,8 @@ class RunAcceptance:
             raise not_json(error) from error
         parsed = parse_request(CreateEvalRunRequest, body.document)
         data_source = parsed.body.data_source
-        cautions = input_message_cautions(data_source, parent.item_schema)
+        is_logged = isinstance(data_source.source, EvalStoredCompletionsSource | EvalResponsesSource)
+        cautions = input_message_cautions(data_source, LOGGED_ITEM if is_logged else parent.item_schema)
         refuse_cautions(cautions, strict=strict)
         options = replace(run_options(parsed.body.evalhaven), strict=strict)
         run = new_run(
@@ -120,6 +125,8 @@ class RunAcceptance:
         sealed = None if tools is None else self.vault.seal(tools)
         if run.has_inline_rows and body.rows is not None:
             run = await self._write_rows(run, parent, raw, body.rows)
+        if is_logged:
+            await self.settle_logs()  # the caller may just have made the calls that the run is about
         return PreparedRun(run, sealed)
 
     async def store_run(self, scope: ProjectScope, prepared: PreparedRun, claim: Claim) -> Run:

@@ -8,7 +8,7 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.ids import IdFactory, created_at_of
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade, OutputItem
-from evalhaven.domain.samples import Sample
+from evalhaven.domain.samples import Sample, unsampled
 from evalhaven.graders.base import EarlyGrader, Grader
 from evalhaven.runs.evaluating.sampler import Sampler
 from evalhaven.runs.rows.parsing import Row
@@ -72,7 +72,12 @@ class ItemEvaluator:
             position: 0-based index of the row in its source.
             repeat: 0-based number of the repetition.
         """
-        sample = row.sample if self._sampler is None else await self._sampler.sample_item({"item": row.item}, repeat)
+        if row.error is not None:
+            sample = unsampled(row.error)
+        elif self._sampler is None:
+            sample = row.sample
+        else:
+            sample = await self._sampler.sample_item({"item": row.item}, repeat)
         grades = [] if sample.error is not None else await self._grade(row, sample)
         item_id = self._ids.new_output_item_id()
         return OutputItem(

@@ -11,7 +11,7 @@ import anyio
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
-from evalhaven.domain.samples import ItemError, Sample, Usage, sample_namespace
+from evalhaven.domain.samples import Sample, Usage, sample_namespace, unsampled
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.tool_secrets import secrets_of
 from evalhaven.runs.engine import Engine
@@ -32,7 +32,6 @@ _MILLION = 1_000_000
 _LARGE_BYTES = 256 * 1024
 _LARGE_BYTES_UNDER_WAY = 64 * 1024 * 1024
 _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
-_NOTHING_SAID: JsonObject = {"role": "assistant", "content": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ class Sampler:
             try:
                 request = self._make(namespaces, files)
             except RequestError as error:
-                return _failed(error.error, unresolved=error.unresolved)
+                return unsampled(error.error, unresolved=error.unresolved)
             except FileNotLoadedError as wanted:
                 self._largest_bytes = max(self._largest_bytes, _LARGE_BYTES)
                 async with self._large.hold(self._largest_bytes):
@@ -176,7 +175,7 @@ class Sampler:
                 except FileNotLoadedError as next_wanted:
                     wanted = next_wanted
         except RequestError as error:
-            return _failed(error.error, unresolved=error.unresolved)
+            return unsampled(error.error, unresolved=error.unresolved)
         return await self._answer(request, repeat)
 
     def _make(self, namespaces: Mapping[str, JsonValue], files: FilesOfRequest) -> ModelRequest:
@@ -221,7 +220,7 @@ class Sampler:
             self._guard.note_failure(error, is_fatal=failed.is_fatal_for_run)
             if failed.is_unreachable:
                 self._guard.note_unreachable(error)
-            return _failed(error, request.shown, failed.attempts, request.unresolved)
+            return unsampled(error, request.shown, failed.attempts, request.unresolved)
         answer = called.value
         cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
         self._guard.note_answer(cost, answer.usage.total_tokens)
@@ -258,15 +257,6 @@ def _identity_of(endpoint: Endpoint, path: str) -> bytes:
     """Return what distinguishes an endpoint from others, its key aside, which does not change its answers."""
     headers = sorted((name, value) for name, value in endpoint.headers.items() if name not in _KEY_HEADERS)
     return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
-
-
-def _failed(
-    error: ItemError,
-    shown: list[JsonValue] | None = None,
-    attempts: int = 0,
-    unresolved: tuple[str, ...] = (),
-) -> Sample:
-    return Sample(input=shown or [], output=[_NOTHING_SAID], error=error, attempts=attempts, unresolved=unresolved)
 
 
 def _cost_of(usage: Usage, price: Price | None) -> float | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject
-from evalhaven.domain.samples import NO_SAMPLE, Sample, sample_of_row
+from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, sample_of_row
 from evalhaven.storage.blobs import BlobReader
 
 MAX_ROW_BYTES = 32 * 1024 * 1024
@@ -36,12 +36,14 @@ class Row:
         item_text: The item's JSON text as the user wrote it.
         recorded: The recorded output that came with the item, None if there is none.
         recorded_text: Its JSON text as the user wrote it.
+        error: Why there is nothing to evaluate; None if there is something.
     """
 
     item: JsonObject
     item_text: str
     recorded: JsonObject | None = None
     recorded_text: str = ""
+    error: ItemError | None = None
 
     @property
     def sample(self) -> Sample:

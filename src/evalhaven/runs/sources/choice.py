@@ -8,17 +8,19 @@ from evalhaven.domain.documents import Unparsed
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.runs.engine import Engine, UnsupportedRunError
 from evalhaven.runs.sources.file_rows import FileRows
+from evalhaven.runs.sources.logged_calls import LoggedCalls
 from evalhaven.runs.sources.source import Key, PendingRow, PendingRows, RowSource
 from evalhaven.runs.sources.stored_rows import OutputItemsOfRun, StoredRows
 from evalhaven.storage.output_items import list_stored_positions
 from evalhaven.storage.regrading import list_errored_positions
+from evalhaven.wire.data_sources import EvalResponsesSource, EvalStoredCompletionsSource
 
 
 def source_of(engine: Engine, run: Run) -> RowSource:
     """Return the source of a run's rows.
 
     Raises:
-        UnsupportedRunError: The run reads logged completions or responses, or its data source does not parse.
+        UnsupportedRunError: The run's data source does not parse, or its rows are not there.
     """
     if run.regrading is not None:
         return OutputItemsOfRun(engine, run, run.regrading)
@@ -27,10 +29,10 @@ def source_of(engine: Engine, run: Run) -> RowSource:
     data_source = run.data_source.parsed
     if isinstance(data_source, Unparsed):
         raise UnsupportedRunError(f"This release of Evalhaven cannot read the run's data source: {data_source.problem}")
-    raise UnsupportedRunError(
-        f"This run reads the source {data_source.source.type!r}, which this release of Evalhaven does not support; "
-        "it supports 'file_content' and 'file_id'."
-    )
+    source = data_source.source
+    if isinstance(source, EvalStoredCompletionsSource | EvalResponsesSource):
+        return LoggedCalls(engine, run, source)
+    raise UnsupportedRunError("The rows of the run, which were inline, were not imported with it.")
 
 
 @asynccontextmanager

@@ -86,7 +86,8 @@ class StoredRows:
                     await self._engine.patience.persist(self._read_page)
                 item = self._page.pop((position, repeat))
         parsed = cast("JsonObject", jsontext.parse(item.item_text))
-        return StoredRow(parsed, item.item_text, None, "", item, readable_sample(item), self._is_own)
+        readable = readable_sample(item)
+        return StoredRow(parsed, item.item_text, stored=item, readable=readable, is_own=self._is_own)
 
     async def _read_page(self) -> None:
         keys = self._keys[self._next : self._next + self._page_rows]

@@ -5,11 +5,13 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import count
 from typing import Any
 
 import anyio
 
 from evalhaven.domain import jsontext
+from evalhaven.domain.clock import Clock
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject
 from evalhaven.sampling.scripted.replies import (
@@ -23,8 +25,7 @@ from evalhaven.sampling.scripted.replies import (
 )
 from evalhaven.sampling.scripted.schema_instances import SchemaAnswers
 from evalhaven.sampling.scripted.streams import stream_of
-from evalhaven.sampling.transport.client import StreamedReply
-from evalhaven.sampling.transport.replies import HttpReply, TransportError
+from evalhaven.sampling.transport.replies import HttpReply, StreamedReply, TransportError
 
 _GROUP = re.compile(r"\{(\d{1,3})\}")
 _MARK = "ANSWER:"
@@ -145,6 +146,7 @@ class ScriptedTransport:
         """Answer by a script."""
         self._script = script
         self._schemas = SchemaAnswers(_MOST_SCHEMAS)
+        self._streamed = count()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> HttpReply:
         """Return the answer to a request.
@@ -152,6 +154,10 @@ class ScriptedTransport:
         Raises:
             TransportError: The rule takes longer than `timeout_s`.
         """
+        return await self._reply(url, body, timeout_s, b"", 0)
+
+    async def _reply(self, url: str, body: bytes, timeout_s: float, mark: bytes, created_at: int) -> HttpReply:
+        """Return the answer to a request; its id is made of body and mark."""
         path = url.partition("?")[0]
         if not path.endswith(("/chat/completions", "/responses")):
             return _error(404, f"A scripted endpoint has no {path}.")
@@ -175,7 +181,7 @@ class ScriptedTransport:
             text = self._default_text(request) if text is None else text
         except InvalidRequestError as error:
             return _error(400, error.message)
-        return HttpReply(_OK, _HEADERS, reply_body(request, _answer(rule, request, text), body))
+        return HttpReply(_OK, _HEADERS, reply_body(request, _answer(rule, request, text), body + mark, created_at))
 
     @asynccontextmanager
     async def stream(
@@ -186,7 +192,10 @@ class ScriptedTransport:
         Raises:
             TransportError: The rule takes longer than `timeout_s`.
         """
-        reply = await self.post(url, headers, body, timeout_s)
+        # Programs tell their calls apart by id, so the same call made again gets another one.
+        now = Clock().now()
+        mark = f"{now} {next(self._streamed)}".encode()
+        reply = await self._reply(url, body, timeout_s, mark, int(now))
         request = jsontext.parse(body) if reply.status == _OK else None
         if isinstance(request, dict) and request.get("stream") is True:
             events = stream_of(reply.body, request, is_chat=url.partition("?")[0].endswith("/chat/completions"))

@@ -118,20 +118,21 @@ def _schema(form: JsonObject, *, is_chat: bool) -> JsonObject | None:
     return schema if isinstance(schema, dict) else {}
 
 
-def reply_body(request: Request, answer: Answer, body: bytes) -> bytes:
+def reply_body(request: Request, answer: Answer, made_of: bytes, created_at: int = 0) -> bytes:
     """Return the body of a reply in the protocol of its request.
 
     Args:
         request: What was read of the request.
         answer: The answer.
-        body: The request's body, which makes the id.
+        made_of: What makes the id, such as the request's body.
+        created_at: Unix second to name.
     """
-    number = blake2b(body, digest_size=12).hexdigest()
-    document = _completion(request, answer, number) if request.is_chat else _response(request, answer, number)
-    return jsontext.render(document).encode()
+    number = blake2b(made_of, digest_size=12).hexdigest()
+    write = _completion if request.is_chat else _response
+    return jsontext.render(write(request, answer, number, created_at)).encode()
 
 
-def _completion(request: Request, answer: Answer, number: str) -> JsonObject:
+def _completion(request: Request, answer: Answer, number: str, created_at: int) -> JsonObject:
     tokens = answer.tokens
     message: JsonObject = {"role": "assistant", "content": answer.text, "refusal": None}
     if answer.is_refusal:
@@ -139,7 +140,7 @@ def _completion(request: Request, answer: Answer, number: str) -> JsonObject:
     return {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
-        "created": 0,
+        "created": created_at,
         "model": request.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}],
         "usage": {
@@ -152,7 +153,7 @@ def _completion(request: Request, answer: Answer, number: str) -> JsonObject:
     }
 
 
-def _response(request: Request, answer: Answer, number: str) -> JsonObject:
+def _response(request: Request, answer: Answer, number: str, created_at: int) -> JsonObject:
     tokens = answer.tokens
     reason = _INCOMPLETE.get(answer.finish_reason)
     status = "incomplete" if reason else "completed"
@@ -169,7 +170,7 @@ def _response(request: Request, answer: Answer, number: str) -> JsonObject:
     return {
         "id": f"resp_{number}",
         "object": "response",
-        "created_at": 0,
+        "created_at": created_at,
         "status": status,
         "error": None,
         "incomplete_details": {"reason": reason} if reason else None,

@@ -8,9 +8,8 @@ aiohttp's session is left out: it costs twice what the rest does, and knows redi
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Self
 
 from aiohttp import ClientError
@@ -21,7 +20,7 @@ from evalhaven.sampling.transport.connections import Connector, Way
 from evalhaven.sampling.transport.exchange import Exchange, UnansweredError
 from evalhaven.sampling.transport.interface import Transport, TransportOptions
 from evalhaven.sampling.transport.proxies import proxy_at
-from evalhaven.sampling.transport.replies import HttpReply, TransportError, in_utf8
+from evalhaven.sampling.transport.replies import HttpReply, StreamedReply, TransportError, in_utf8
 from evalhaven.sampling.transport.routes import USER_AGENT, Origin, Route, route_to, tls_context
 
 __all__ = [
@@ -31,21 +30,6 @@ __all__ = [
 _MAX_IDLE_S = 50.0  # Load balancers commonly drop what is idle for a minute.
 _CLOSING_S = 1.0
 _MAX_ROUTES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class StreamedReply:
-    """A reply whose body comes part by part.
-
-    Attributes:
-        status: The status code.
-        headers: Values by lower-case name; values of a repeated name are joined by a comma.
-        parts: The body, uncompressed, as it comes; it raises a TransportError if the reply is cut off or stalls.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    parts: AsyncIterator[bytes] = field(repr=False)
 
 
 def open_transport(options: TransportOptions) -> AbstractAsyncContextManager["HttpTransport"]:

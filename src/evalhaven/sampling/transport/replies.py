@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +27,21 @@ class HttpReply:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedReply:
+    """A reply whose body comes part by part.
+
+    Attributes:
+        status: The status code.
+        headers: Values by lower-case name; values of a repeated name are joined by a comma.
+        parts: The body, uncompressed, as it comes; it raises a TransportError if the reply is cut off or stalls.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    parts: AsyncIterator[bytes] = field(repr=False)
 
 
 class TransportError(Exception):

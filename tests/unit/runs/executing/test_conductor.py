@@ -86,8 +86,8 @@ async def test_a_finished_run_is_not_touched(engine: Engine, status: RunStatus) 
 @pytest.mark.parametrize(
     ("data_source", "lacking"),
     [
-        ({"type": "completions", "source": {"type": "stored_completions"}}, "reads the source 'stored_completions'"),
-        ({"type": "responses", "source": {"type": "responses"}}, "reads the source 'responses'"),
+        ({"type": "jsonl", "source": {"type": "telepathy"}}, "cannot read the run's data source"),
+        ({"type": "jsonl", "source": {"type": "file_content", "content": []}}, "were not imported"),
     ],
 )
 async def test_a_run_that_this_release_cannot_execute_fails_and_says_what_lacks(

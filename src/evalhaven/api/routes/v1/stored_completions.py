@@ -1,0 +1,124 @@
+"""`/v1/chat/completions`: list, get, update and delete stored chat completions, and list their messages."""
+
+import re
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from evalhaven.api.bodies import read_document
+from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
+from evalhaven.api.logged_calls import change_call, get_call, part_response
+from evalhaven.api.rendering.json_texts import json_response, list_text
+from evalhaven.api.rendering.stored_completions import stored_completion, stored_messages
+from evalhaven.api.services import ScopeOf, ServicesOf
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.logged_calls import CallFilter, CallKind
+from evalhaven.wire import stored_completions as wire
+from evalhaven.wire.requests import parse_request
+
+router = APIRouter(prefix="/chat/completions", tags=["Chat"])
+
+_METADATA_KEY = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+_METADATA: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "metadata",
+            "in": "query",
+            "required": False,
+            "description": "Keys and values that completions must carry, sent as `metadata[key]=value`.",
+            "style": "deepObject",
+            "explode": True,
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        }
+    ]
+}
+
+
+@router.get("", operation_id="listChatCompletions", response_model=wire.ChatCompletionList, openapi_extra=_METADATA)
+async def list_stored_completions(
+    request: Request,
+    services: ServicesOf,
+    scope: ScopeOf,
+    model: Annotated[str | None, Query(description="The model, as asked for or as the reply names it.")] = None,
+    after: After = None,
+    limit: Limit = DEFAULT_LIMIT,
+    order: OrderOf = None,
+) -> Response:
+    """List stored chat completions."""
+    page = page_request(after, limit, order, services.config.list_order)
+    wanted = CallFilter(kind=CallKind.CHAT, model=model or None, metadata=_metadata_filter(request))
+    # A client must find what it has just been answered.
+    await services.log_sender.settle()
+    found = await services.log_store.page(scope, wanted, limit=page.limit, order=page.order, after=page.after)
+    texts = [jsontext.render(stored_completion(call)) for call in found.calls]
+    return json_response(list_text(texts, [call.id for call in found.calls], has_more=found.has_more))
+
+
+@router.get("/{completion_id}", operation_id="getChatCompletion", response_model=wire.CreateChatCompletionResponse)
+async def get_stored_completion(completion_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+    """Get a stored chat completion."""
+    call, is_pending = await get_call(services, scope, CallKind.CHAT, completion_id)
+    return json_response(jsontext.render(stored_completion(call, is_pending=is_pending)))
+
+
+@router.post("/{completion_id}", operation_id="updateChatCompletion", response_model=wire.CreateChatCompletionResponse)
+async def update_stored_completion(
+    completion_id: str, request: Request, services: ServicesOf, scope: ScopeOf
+) -> Response:
+    """Replace the metadata of a stored chat completion; null clears it."""
+    document = await read_document(request, services.config.max_body_bytes)
+    body = parse_request(wire.UpdateChatCompletionRequest, document).body
+    metadata: JsonObject = {**(body.metadata or {})}
+    change = partial(services.log_store.set_metadata, scope, CallKind.CHAT, completion_id, metadata)
+    call = await change_call(services, scope, CallKind.CHAT, completion_id, change)
+    return json_response(jsontext.render(stored_completion(call)))
+
+
+@router.delete("/{completion_id}", operation_id="deleteChatCompletion", response_model=wire.ChatCompletionDeleted)
+async def delete_stored_completion(completion_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+    """Delete a stored chat completion."""
+    change = partial(services.log_store.delete, scope, CallKind.CHAT, completion_id)
+    await change_call(services, scope, CallKind.CHAT, completion_id, change)
+    return json_response(jsontext.render({"object": "chat.completion.deleted", "id": completion_id, "deleted": True}))
+
+
+@router.get(
+    "/{completion_id}/messages",
+    operation_id="getChatCompletionMessages",
+    response_model=wire.ChatCompletionMessageList,
+)
+async def list_stored_messages(
+    completion_id: str,
+    services: ServicesOf,
+    scope: ScopeOf,
+    after: After = None,
+    limit: Limit = DEFAULT_LIMIT,
+    order: OrderOf = None,
+) -> Response:
+    """List the messages that a stored chat completion was asked with; as they were sent, unless asked otherwise."""
+    page = page_request(after, limit, order, "asc")
+    call, _ = await get_call(services, scope, CallKind.CHAT, completion_id)
+    return part_response(stored_messages(call), page, "message", f"{completion_id}-")
+
+
+def _metadata_filter(request: Request) -> JsonObject:
+    """Return the metadata that a query asks for; `metadata[key]=value` is how the SDKs send it.
+
+    Raises:
+        InvalidRequestError: It is sent in another form.
+    """
+    wanted: JsonObject = {}
+    for name, value in request.query_params.multi_items():
+        match = _METADATA_KEY.fullmatch(name)
+        if match is not None:
+            wanted[match[1]] = value
+        elif name == "metadata":
+            raise InvalidRequestError(
+                "Invalid 'metadata': send each key as a parameter of its own, 'metadata[key]=value'.",
+                param="metadata",
+                code="invalid_value",
+            )
+    return wanted

@@ -1,0 +1,71 @@
+"""Facts about partitions alone: how PostgreSQL is kept to the way through its indexes that was chosen."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import URL, text
+
+from evalhaven.domain.logged_calls import CallFilter
+from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.logs.facts import wanted_by
+from evalhaven.logs.keys import LARGEST_KEY
+from evalhaven.logs.partitions import store as partition_store
+from evalhaven.logs.partitions.queries import key_query
+from evalhaven.logs.partitions.store import PartitionStore
+from evalhaven.storage.database import Database, open_database
+from evalhaven.storage.reading import ReadTransaction
+from tests.unit.logs.logged import CHAT, DAY_S, NOON, StandingClock, chat, pinned
+
+
+@pytest.fixture
+async def database(postgresql_database_url: URL) -> AsyncIterator[Database]:
+    database = open_database(postgresql_database_url)
+    yield database
+    await database.close()
+
+
+async def test_no_plan_is_used_for_other_values_than_it_was_made_for(database: Database) -> None:
+    """A plan for any values looks into all days, and takes every term for a frequent one."""
+    store = PartitionStore(database, StandingClock())
+    await store.add([chat(number, NOON - number * DAY_S, metadata={"own": number}) for number in range(5)])
+
+    async def plans(tx: ReadTransaction) -> list[int]:
+        query = key_query(DEFAULT_PROJECT, CHAT, wanted_by(DEFAULT_PROJECT, CallFilter(metadata={"own": 3})))
+        for _ in range(20):
+            assert len(await partition_store._keys_wanted(tx, query, (0, LARGEST_KEY - 1), "desc", 10)) == 1
+        made = "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE '%logged_calls%terms%'"
+        return list((await tx.execute(text(made))).scalars())
+
+    counts = await database.fetch(plans)
+    assert counts
+    assert set(counts) == {0}
+
+
+async def test_the_planner_knows_the_size_of_a_new_day(database: Database) -> None:
+    store = PartitionStore(database, StandingClock())
+    await store.add([chat(number) for number in range(50)])
+    known = "SELECT reltuples FROM pg_class WHERE relname = 'logged_calls_20251126'"
+
+    async def size(tx: ReadTransaction) -> float:
+        return (await tx.execute(text(known))).scalar_one()
+
+    assert await database.fetch(size) == 50
+    await store.add([chat(number) for number in range(50, 300)])
+    assert await database.fetch(size) == 300
+
+
+async def test_much_and_little_is_found_alike(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever counts as few, and so whichever way is taken."""
+    store = PartitionStore(database, StandingClock())
+    await store.add(
+        [chat(number, NOON + number, question="even" if number % 2 == 0 else "odd") for number in range(60)]
+    )
+    expected = await pinned(store, CallFilter(text="even"))
+
+    for few in (1, 5, 29, 30, 31, 100):
+        monkeypatch.setattr("evalhaven.logs.partitions.queries._FEW", few)
+        for limit in (1, 4, 28, 30):
+            page = await store.page(DEFAULT_PROJECT, CallFilter(text="even"), limit=limit, order="desc")
+            assert [call.created_at for call in page.calls] == [NOON + 58 - 2 * number for number in range(limit)]
+            assert page.has_more is (limit < 30)
+        assert await pinned(store, CallFilter(text="even")) == expected
