@@ -105,6 +105,12 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
             f"/api/runs/{api.run['id']}/gate", params={"baseline": api.run["id"]}, json={"margin": 0.5}
         ),
     ],
+    "planEval": [
+        lambda api: api.client.get(f"/api/evals/{api.run['eval_id']}/plan"),
+        lambda api: api.client.get(
+            f"/api/evals/{api.run['eval_id']}/plan", params={"difference": 0.03, "margin": 0.02, "threshold": 0.9}
+        ),
+    ],
     "pinRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/pin")],
     "unpinRun": [lambda api: api.client.delete(f"/api/runs/{api.run['id']}/pin")],
     "retryRun": [lambda api: api.client.post(f"/api/runs/{api.run['id']}/retry", json={"budget": {"tokens": 9}})],

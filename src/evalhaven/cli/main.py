@@ -17,6 +17,8 @@ from evalhaven.cli.gate import GateCommand, gate
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.import_commands import import_commands
 from evalhaven.cli.log_commands import log_commands
+from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
+from evalhaven.cli.plan import plan
 from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -39,6 +41,7 @@ application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
+application.command("plan", epilog=PLAN_EPILOG)(plan)
 
 _COLLECT_AFTER = (50_000, 20, 50)
 

@@ -1,6 +1,8 @@
 """Queries on baselines: the run that is pinned for an eval, and earlier runs that could be one."""
 
-from sqlalchemy import delete, insert, select, tuple_
+from typing import Any
+
+from sqlalchemy import Select, delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Run
@@ -11,6 +13,7 @@ from evalhaven.storage.run_rows import run_of
 from evalhaven.storage.tables import evals, pinned_runs, runs
 
 _RUN = select(runs, evals.c.public_id.label("eval_id")).join(evals, runs.c.eval_key == evals.c.key)
+_AGE = (runs.c.created_at, runs.c.public_id)
 
 
 async def pin_run(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
@@ -48,16 +51,25 @@ async def find_pinned_run(tx: ReadTransaction, scope: ProjectScope, eval_key: in
 
 async def list_completed_before(tx: ReadTransaction, scope: ProjectScope, run: Run, limit: int) -> list[Run]:
     """Return completed runs of the same eval that were created before this one, the newest first."""
-    key = (runs.c.created_at, runs.c.public_id)
     query = (
-        _RUN.where(
-            runs.c.eval_key == run.eval_key,
-            runs.c.project_id == scope.project_id,
-            runs.c.status == RunStatus.COMPLETED.value,
-            runs.c.deleted_at.is_(None),
-            tuple_(*key) < (run.created_at, run.id),
-        )
-        .order_by(*(column.desc() for column in key))
+        _completed(scope, run.eval_key)
+        .where(tuple_(*_AGE) < (run.created_at, run.id))
+        .order_by(*(column.desc() for column in _AGE))
         .limit(limit)
     )
     return [run_of(row) for row in (await tx.execute(query)).all()]
+
+
+async def list_completed_runs(tx: ReadTransaction, scope: ProjectScope, eval_key: int, limit: int) -> list[Run]:
+    """Return completed runs of an eval, the newest first."""
+    query = _completed(scope, eval_key).order_by(*(column.desc() for column in _AGE)).limit(limit)
+    return [run_of(row) for row in (await tx.execute(query)).all()]
+
+
+def _completed(scope: ProjectScope, eval_key: int) -> Select[*tuple[Any, ...]]:
+    return _RUN.where(
+        runs.c.eval_key == eval_key,
+        runs.c.project_id == scope.project_id,
+        runs.c.status == RunStatus.COMPLETED.value,
+        runs.c.deleted_at.is_(None),
+    )
