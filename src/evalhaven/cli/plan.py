@@ -19,15 +19,21 @@ def plan(
     evaluation: Annotated[str, typer.Argument(metavar="EVAL", help="Id of the eval, or the address of its page.")],
     difference: Annotated[
         float | None,
-        typer.Option(metavar="RATE", parser=parse_rate, help="Difference that is to be seen: 0.03 is three points."),
+        typer.Option(
+            metavar="RATE",
+            parser=parse_rate,
+            help="Difference that is to be seen: 0.03 is three points; default: none.",
+        ),
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(metavar="RATE", parser=parse_rate, help="How much worse a run may be: 0.02 is two points."),
+        typer.Option(
+            metavar="RATE", parser=parse_rate, help="How much worse a run may be: 0.02 is two points; default: none."
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(metavar="RATE", parser=parse_rate, help="Share of items that has to pass."),
+        typer.Option(metavar="RATE", parser=parse_rate, help="Share of items that has to pass; default: none."),
     ] = None,
     criteria: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="How many criteria have to pass together.")
