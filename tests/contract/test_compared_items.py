@@ -21,7 +21,6 @@ def runs(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> dict
     for rows in (before, after):
         for row, topic in zip(rows, TOPICS, strict=True):
             row["item"]["topic"] = topic
-            row["sample"]["output_text"] += ""
     return {"run": run_to_end(parent, after)["id"], "base": run_to_end(parent, before)["id"]}
 
 

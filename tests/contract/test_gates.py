@@ -74,12 +74,12 @@ def test_tiers_say_what_a_criterion_can_do(http: httpx2.Client, runs: dict[str, 
 def test_items_without_a_result_can_turn_a_decision(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
-    judge = {"type": "python", "name": "right", "source": "def grade(sample, item):\n    return 1.0\n"}
-    parent = make_eval(testing_criteria=[judge])
+    parent = make_eval(testing_criteria=[string_check(input="{{ sample.output_text }}", reference="x")])
 
     def sampled(faulty: int) -> dict[str, Any]:
-        content = [{"item": {"model": "no such" if n < faulty else "fine"}} for n in range(100)]
-        template = [{"role": "user", "content": "{{ item.model }}"}]
+        # Without a question there is nothing to ask a model: such an item is errored.
+        content = [{"item": {"n": n} if n < faulty else {"n": n, "q": "why"}} for n in range(100)]
+        template = [{"role": "user", "content": "{{ item.q }} ANSWER: x"}]
         return {
             "data_source": {
                 "type": "completions",
@@ -90,9 +90,20 @@ def test_items_without_a_result_can_turn_a_decision(
         }
 
     base = run_to_end(parent, **sampled(0))
-    result = gate(http, run_to_end(parent, **sampled(0)), base["id"], margin=0.1)
+    outcomes = {
+        faulty: gate(http, run_to_end(parent, **sampled(faulty)), base["id"], margin=0.05, key=["n"])
+        for faulty in (0, 3, 10)
+    }
 
-    assert result["outcome"] == "pass"
+    assert {faulty: result["outcome"] for faulty, result in outcomes.items()} == {
+        0: "pass",
+        3: "inconclusive",
+        10: "inconclusive",
+    }
+    assert [outcomes[faulty]["checks"][0]["reason"] for faulty in (3, 10)] == [
+        "unknown_outcomes_decide",
+        "too_many_errors",
+    ]
 
 
 @pytest.mark.parametrize(
