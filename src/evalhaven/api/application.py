@@ -11,7 +11,7 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import health, pages, traces
+from evalhaven.api.routes import dashboard, health, pages, traces
 from evalhaven.api.routes.extension import comparisons, gates, imports, logs, plans, reports, reruns, server
 from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import (
@@ -61,6 +61,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)
+    application.include_router(dashboard.router)
     # First, so that nothing is searched through for them.
     application.router.routes[:0] = gateway_routes(services.gateway)
     install_error_handlers(application)
