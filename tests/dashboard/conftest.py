@@ -1,19 +1,16 @@
 """A real server with runs made through its API, and a real Chromium that looks at it."""
 
-import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.dashboard.tickets import make_tickets
 from tests.server import Server, show_server_logs
@@ -36,56 +33,45 @@ class Tickets:
         return f"/ui/evals/{self.eval_id}/runs/{run_id}"
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use the machine's Chromium; nothing is downloaded."""
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium; nothing is downloaded.
+
+    It ends with the last test here: until then its event loop runs in this thread, and no other test could have one.
+    """
     found = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("there is no Chromium: apt install chromium")
     options = ["--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
     if os.geteuid() == 0:
         options.append("--no-sandbox")
-    return {**browser_type_launch_args, "headless": True, "args": options, "executable_path": found}
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=options)
+        yield opened
+        opened.close()
 
 
-@pytest.fixture(scope="session")
-def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **browser_context_args,
-        "viewport": {"width": 1280, "height": 1000},
-        "reduced_motion": "reduce",
-        "locale": "en-US",
-        "timezone_id": "UTC",
-    }
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("dashboard")).running() as running:
         yield running
         assert "Traceback" not in running.log
 
 
-@pytest.fixture(scope="session")
-def base_url(server: Server) -> str:
-    """Be where Playwright's relative addresses lead."""
-    return server.url
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page of a browser that was never here, and that fails the test if it reports an error.
 
-
-@pytest.fixture(scope="session")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def tickets(http: httpx2.Client) -> Tickets:
-    return Tickets(*make_tickets(http))
-
-
-@pytest.fixture(autouse=True)
-def no_errors_in_the_console(page: Page) -> Iterator[None]:
-    """Fail a test whose pages report an error: an exception, or what the content security policy refuses."""
+    That is an exception, or something that the content security policy refuses.
+    """
+    context = browser.new_context(
+        base_url=server.url,
+        viewport={"width": 1280, "height": 1000},
+        reduced_motion="reduce",
+        locale="en-US",
+        timezone_id="UTC",
+    )
+    opened = context.new_page()
     said: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
@@ -93,10 +79,22 @@ def no_errors_in_the_console(page: Page) -> Iterator[None]:
         if message.type in ("error", "warning") and "the server responded with a status of" not in message.text:
             said.append(message.text)
 
-    page.on("console", hear)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    yield
+    opened.on("console", hear)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    yield opened
+    context.close()
     assert said == []
+
+
+@pytest.fixture(scope="package")
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+def tickets(http: httpx2.Client) -> Tickets:
+    return Tickets(*make_tickets(http))
 
 
 Look = Callable[..., None]
@@ -134,14 +132,3 @@ def judge(page: Page) -> None:
     found = Axe().run(page, options={"runOnly": _AXE_RULES}).response["violations"]
     told = [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in found]
     assert told == []
-
-
-def run_until(http: httpx2.Client, eval_id: str, run_id: str, timeout_s: float = 60) -> dict[str, Any]:
-    """Return a run when it has ended."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        run = json.loads(http.get(f"/v1/evals/{eval_id}/runs/{run_id}").text)
-        if run["status"] not in ("queued", "in_progress"):
-            return run
-        time.sleep(0.1)
-    raise TimeoutError(run_id)
