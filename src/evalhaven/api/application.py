@@ -14,6 +14,7 @@ from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages, traces
 from evalhaven.api.routes.extension import (
     comparisons,
+    events,
     gates,
     imports,
     logs,
@@ -64,6 +65,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)
     application.include_router(run_items.router)
+    application.include_router(events.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
     application.include_router(comparisons.router)

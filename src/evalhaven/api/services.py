@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.readiness import ProcessState, Readiness
+from evalhaven.api.run_feed import RunFeed
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
@@ -83,6 +84,7 @@ class Services:
         lifecycle: Cancels and deletes runs and evals.
         comparer: Returns what compares runs, which is made when it is first needed.
         item_chooser: Returns what chooses items of runs, which is made when it is first needed.
+        run_feed: Tells how runs go on.
     """
 
     database: Database
@@ -110,6 +112,7 @@ class Services:
     lifecycle: Lifecycle
     comparer: Callable[[], "Comparer"]
     item_chooser: Callable[[], "ItemChooser"]
+    run_feed: RunFeed
 
     def now(self) -> int:
         """Return the Unix second."""

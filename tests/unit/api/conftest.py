@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from evalhaven.api.application import build_application
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.readiness import ProcessState, Readiness
+from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
@@ -94,6 +95,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         lifecycle=Lifecycle(database, clock, lambda: None),
         comparer=cache(Comparer),
         item_chooser=cache(ItemChooser),
+        run_feed=RunFeed(database, clock),
     )
 
 
