@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
+from evalhaven.api.run_feed import RunFeed
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
@@ -31,6 +32,7 @@ from evalhaven.wire.server import ServerSettings
 
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
+    from evalhaven.reports.item_choice import ItemChooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Services:
         reruns: Queues regrades and retries.
         lifecycle: Cancels and deletes runs and evals.
         comparer: Returns what compares runs, which is made when it is first needed.
+        item_chooser: Returns what chooses items of runs, which is made when it is first needed.
+        run_feed: Tells how runs go on.
     """
 
     database: Database
@@ -110,6 +114,8 @@ class Services:
     reruns: RerunAcceptance
     lifecycle: Lifecycle
     comparer: Callable[[], "Comparer"]
+    item_chooser: Callable[[], "ItemChooser"]
+    run_feed: RunFeed
 
     def now(self) -> int:
         """Return the Unix second."""

@@ -6,20 +6,15 @@ from typing import Any
 import numpy as np
 
 from evalhaven.reports.columns.loading import Numbers
+from evalhaven.reports.rates import shown_rate
 from evalhaven.stats.intervals import Interval
-from evalhaven.stats.rates import FEWEST_CLUSTERS, Rate, rate_of_sums
+from evalhaven.stats.rates import FEWEST_CLUSTERS, rate_of_sums
 from evalhaven.stats.sums import ItemSums
-from evalhaven.wire.reports import ReportHistogram, ReportRate, ReportScores, ReportSpread
+from evalhaven.wire.reports import ReportHistogram, ReportScores, ReportSpread
 
 _BINS = 20
 
-
-def shown_rate(rate: Rate) -> ReportRate:
-    """Return a rate as it is shown."""
-    low, high = (None, None) if rate.interval is None or rate.value is None else rate.interval
-    return ReportRate(
-        value=rate.value, low=low, high=high, items=rate.items, method=rate.method.value, thin=rate.is_thin
-    )
+__all__ = ["shown_rate", "shown_scores", "shown_spread", "sums_by_cluster", "sums_of"]
 
 
 def sums_of(values: Numbers) -> ItemSums:

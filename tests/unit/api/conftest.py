@@ -13,6 +13,7 @@ from evalhaven.api.application import build_application
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
+from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
@@ -25,6 +26,7 @@ from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.reports.comparing import Comparer
+from evalhaven.reports.item_choice import ItemChooser
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -94,6 +96,8 @@ def services(database: Database, tmp_path: Path) -> Services:
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
         lifecycle=Lifecycle(database, clock, lambda: None),
         comparer=cache(Comparer),
+        item_chooser=cache(ItemChooser),
+        run_feed=RunFeed(database, clock),
     )
 
 
