@@ -98,10 +98,16 @@ function filled(address: string, given: Given<unknown>): string {
   );
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries((given.query ?? {}) as Record<string, unknown>)) {
-    for (const each of Array.isArray(value) ? value : [value]) {
-      if (each !== undefined && each !== null) query.append(name, String(each));
-    }
+    for (const [key, each] of queryPairs(name, value)) query.append(key, each);
   }
   const text = query.toString();
   return text === "" ? filledPath : `${filledPath}?${text}`;
+}
+
+/** Lists are repeated, and objects sent as `name[key]=value`. */
+function queryPairs(name: string, value: unknown): [string, string][] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) return value.map((each) => [name, String(each)]);
+  if (typeof value !== "object") return [[name, String(value)]];
+  return Object.entries(value).map(([key, each]) => [`${name}[${key}]`, String(each)]);
 }

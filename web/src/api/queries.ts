@@ -1,20 +1,46 @@
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { isUnderWay } from "@/format/words";
 import { ApiError, get } from "./client";
 
 /** Every question to the server: what is asked, under which key it is kept, and when it is asked again. */
 
 const POLL_MS = 2_000;
+const LIST_POLL_MS = 5_000;
+const IDLE_POLL_MS = 30_000;
+const PAGE = 100;
 const FOUND = 8;
 
-export function evalsQuery(search: { after?: string | undefined }) {
-  return queryOptions({
-    queryKey: ["evals", search],
-    queryFn: ({ signal }) =>
-      get("/v1/evals", { query: { limit: 100, order: "desc", after: search.after }, signal }),
+export type EvalsFilter = {
+  search?: string | undefined;
+  type?: ("custom" | "logs" | "stored_completions")[] | undefined;
+  status?: ("queued" | "in_progress" | "completed" | "canceled" | "failed" | "none")[] | undefined;
+  sort?: "last_run" | "created" | "updated" | undefined;
+};
+
+/** Evals with their last runs, page by page. */
+export function evalsQuery(filter: EvalsFilter) {
+  return infiniteQueryOptions({
+    queryKey: ["evals", filter],
+    queryFn: ({ pageParam, signal }) =>
+      get("/api/evals", { query: { ...filter, limit: PAGE, after: pageParam }, signal }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
     placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) => (state.data?.pages.some(hasRunning) ? LIST_POLL_MS : false),
   });
 }
+
+function hasRunning(page: { data: { last_run: { status: string } | null }[] }): boolean {
+  return page.data.some((each) => each.last_run !== null && isUnderWay(each.last_run.status));
+}
+
+/** Runs under way, for the bar at the top. */
+export const runningQuery = queryOptions({
+  queryKey: ["running"],
+  queryFn: ({ signal }) =>
+    get("/api/runs", { query: { status: ["in_progress", "queued"], limit: 20 }, signal }),
+  refetchInterval: ({ state }) => (state.data?.data.length ? LIST_POLL_MS : IDLE_POLL_MS),
+});
 
 export function evalQuery(evalId: string) {
   return queryOptions({
@@ -64,25 +90,30 @@ const NOTHING_TO_COMPARE = new Set(["no_baseline", "comparison_not_ready"]);
 
 export type Found = { id: string; name: string; kind: string; to: string };
 
-/** What the palette finds for a text: evals by a part of their name, and whatever an id belongs to. */
+/** What the palette finds for a text: evals and runs by a part of their names, or by their ids. */
 export function searchQuery(text: string) {
   return queryOptions({
     queryKey: ["search", text],
     queryFn: async ({ signal }): Promise<Found[]> => {
-      if (/^evalrun_\w+$/.test(text)) {
-        const run = await get("/api/runs/{run_id}", {
-          path: { run_id: text },
-          query: { rows: false },
-          signal,
-        });
-        return [{ id: run.id, name: run.name, kind: "run", to: `/evals/${run.eval_id}/runs/${run.id}` }];
-      }
-      const page = await get("/v1/evals", { query: { limit: 100, order: "desc" }, signal });
-      const wanted = text.toLowerCase();
-      return page.data
-        .filter((each) => each.name?.toLowerCase().includes(wanted) || each.id === text)
-        .slice(0, FOUND)
-        .map((each) => ({ id: each.id, name: each.name ?? each.id, kind: "eval", to: `/evals/${each.id}` }));
+      const query = { search: text || undefined, limit: FOUND };
+      const [evals, runs] = await Promise.all([
+        get("/api/evals", { query, signal }),
+        text === "" ? undefined : get("/api/runs", { query, signal }),
+      ]);
+      return [
+        ...evals.data.map((each) => ({
+          id: each.id,
+          name: each.name,
+          kind: "eval",
+          to: `/evals/${each.id}`,
+        })),
+        ...(runs?.data ?? []).map((each) => ({
+          id: each.id,
+          name: each.name,
+          kind: `run of ${each.eval_name}`,
+          to: `/evals/${each.eval_id}/runs/${each.id}`,
+        })),
+      ];
     },
     placeholderData: keepPreviousData,
     retry: false,

@@ -18,3 +18,7 @@ export type ComparedCriterion = FromExtension["ComparedCriterion"];
 export type Difference = FromExtension["Difference"];
 export type ServerSettings = FromExtension["ServerSettings"];
 export type RunById = FromExtension["EvalRunById"];
+export type EvalOverview = FromExtension["EvalOverview"];
+export type RunOverview = FromExtension["RunOverview"];
+export type RunPoint = FromExtension["RunPoint"];
+export type RunProgress = FromExtension["RunProgress"];

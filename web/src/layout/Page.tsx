@@ -4,6 +4,7 @@ import { moment } from "@/format/times";
 import { Palette } from "@/keyboard/Palette";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
+import { Running } from "./Running";
 import { ThemeSwitch } from "./ThemeSwitch";
 
 export type Crumb = { name: string; to?: string };
@@ -42,6 +43,7 @@ export function Page({ crumbs, printed, children }: Props) {
           </ol>
         </nav>
         <span className="grow" />
+        <Running />
         <Palette />
         <ThemeSwitch />
       </header>
