@@ -3,7 +3,6 @@
 import html
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -102,34 +101,6 @@ def test_the_page_after_the_last_object_says_that_there_are_no_more(
         assert " yet." not in page
 
 
-def failing(count: int) -> list[dict[str, Any]]:
-    return [{"item": {"a": f"row{number:04}", "b": HOSTILE}} for number in range(count)]
-
-
-def test_the_items_of_a_run_are_listed_by_status(
-    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
-) -> None:
-    passing = {"item": {"a": "same", "b": "same"}}
-    run = run_to_end(make_eval(), [*failing(2 * EACH + 5), *[passing] * 3])
-    at = f"/ui/evals/{run['eval_id']}/runs/{run['id']}/items"
-    shown = [list(walk(http, f"{at}{query}")) for query in ("", "?status=fail", "?status=pass")]
-
-    assert [sum(page.count("row0") for page in pages) for pages in shown] == [2 * EACH + 5, 2 * EACH + 5, 0]
-    assert [sum(page.count('class="pass">pass<') for page in pages) for pages in shown] == [3, 0, 3]
-    rows = [row for page in shown[1] for row in re.findall(r"row\d{4}", page)]
-    assert rows == [f"row{number:04}" for number in range(2 * EACH + 5)]
-
-
 @pytest.mark.parametrize("query", ["after=eval_no", "before=eval_no", "after=%00", "after=a&before=b"])
 def test_a_cursor_that_leads_nowhere_is_refused(http: httpx2.Client, query: str) -> None:
     assert refusal_of(http.get(f"/ui/files?{query}"))["code"] == "invalid_cursor"
-
-
-def test_items_of_a_status_that_there_is_not_are_refused(
-    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
-) -> None:
-    run = run_to_end(make_eval())
-    at = f"/ui/evals/{run['eval_id']}/runs"
-
-    assert refusal_of(http.get(f"{at}/{run['id']}/items?status=bad"))["param"] == "status"
-    assert http.get(f"{at}/evalrun_none/items").status_code == 404

@@ -8,6 +8,7 @@ import {
 import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
 import { evalsSearch } from "@/pages/evals/search";
+import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
 
@@ -42,8 +43,22 @@ const report = createRoute({
   component: lazyRouteComponent(() => import("@/pages/run/ReportPage"), "ReportPage"),
 });
 
+const items = createRoute({
+  getParentRoute: () => run,
+  path: "/items",
+  validateSearch: itemsSearch,
+  component: lazyRouteComponent(() => import("@/pages/items/ItemsPage"), "ItemsPage"),
+});
+
+const item = createRoute({
+  getParentRoute: () => root,
+  path: "/evals/$evalId/runs/$runId/items/$itemId",
+  validateSearch: itemsFilter,
+  component: lazyRouteComponent(() => import("@/pages/item/ItemPage"), "ItemPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, run.addChildren([report])]),
+  routeTree: root.addChildren([home, evals, run.addChildren([report, items]), item]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,

@@ -40,6 +40,11 @@ export function duration(seconds: number): string {
   return joined(Math.floor(whole / 86_400), "d", Math.floor((whole % 86_400) / 3600), "h");
 }
 
+/** Return milliseconds as seconds with two decimals, for columns. */
+export function seconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(2);
+}
+
 function joined(large: number, unit: string, small: number, smallUnit: string): string {
   return small === 0 ? `${large} ${unit}` : `${large} ${unit} ${small} ${smallUnit}`;
 }

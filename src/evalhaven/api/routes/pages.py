@@ -3,26 +3,23 @@
 Everything that a user or a model wrote is escaped, and the pages carry no script.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from evalhaven.api.pages.cursors import Cursor, CursorOf, Slice, more_links
 from evalhaven.api.pages.markup import escaped, link, page_response, shown_rate, shown_time, table
-from evalhaven.api.pages.runs import item_links, items_table, run_status
+from evalhaven.api.pages.runs import run_status
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.statuses import ITEM_STATUS_FILTERS
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import list_files
-from evalhaven.storage.output_items import list_output_items
-from evalhaven.storage.runs import get_run, list_runs
+from evalhaven.storage.runs import list_runs
 
 router = APIRouter(include_in_schema=False)
 
 _NEWEST_FIRST = ("newer", "older")
-_FIRST_FIRST = ("earlier", "later")
 
 
 @router.get("/ui/files")
@@ -71,43 +68,13 @@ async def show_eval(eval_id: str, services: ServicesOf, scope: ScopeOf, cursor: 
     return page_response(parent.name, f"{head}<h2>Runs</h2>{shown_table}{more}")
 
 
-@router.get("/ui/evals/{eval_id}/runs/{run_id}/items")
-async def show_items(
-    eval_id: str,
-    run_id: str,
-    services: ServicesOf,
-    scope: ScopeOf,
-    cursor: CursorOf,
-    status: Annotated[Literal["pass", "fail", "error"] | None, Query()] = None,
-) -> Response:
-    """Show the output items of a run, all or those of one status, in the order of their completion."""
-    wanted = None if status is None else ITEM_STATUS_FILTERS[status]
-    async with services.database.read() as tx:
-        try:
-            parent = await get_eval(tx, scope, eval_id)
-            run = await get_run(tx, scope, eval_id, run_id)
-        except NotFoundError as error:
-            return _not_found(error)
-        shown = cursor.slice_of(await list_output_items(tx, scope, run.key, cursor.request("asc"), wanted))
-    address = f"/ui/evals/{parent.id}/runs/{run.id}"
-    filters = {} if status is None else {"status": status}
-    back = (
-        f'<p><a href="/ui/">Evals</a> / {link(f"/ui/evals/{parent.id}", parent.name)} / {link(address, run.name)}</p>'
-    )
-    title = f"Output items: {status or 'all'}"
-    shown_table = items_table(shown.objects) if shown.objects else _nothing(cursor, "<p>No such items.</p>")
-    more = _more(f"{address}/items", [item.id for item in shown.objects], shown, _FIRST_FIRST, filters)
-    return page_response(f"{title} - {run.name}", f"{back}<h1>{title}</h1>{item_links(run)}{shown_table}{more}")
-
-
 def _more(
     address: str,
     ids: Sequence[str],
     shown: Slice[Any],
     words: tuple[str, str],
-    filters: Mapping[str, str] | None = None,
 ) -> str:
-    return more_links(address, ids[0], ids[-1], shown, words, filters or {}) if ids else ""
+    return more_links(address, ids[0], ids[-1], shown, words, {}) if ids else ""
 
 
 def _nothing(cursor: Cursor, none: str) -> str:

@@ -100,6 +100,14 @@ function RunTabs({ run }: { run: RunById }) {
       >
         Report
       </Link>
+      <Link
+        to="/evals/$evalId/runs/$runId/items"
+        params={params}
+        activeOptions={{ includeSearch: false }}
+        activeProps={{ "aria-current": "page" }}
+      >
+        Items <span className="second">{count(run.result_counts.total)}</span>
+      </Link>
     </nav>
   );
 }
