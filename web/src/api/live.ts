@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { addressOf } from "./client";
 import { runQuery } from "./queries";
 import type { RunById, RunProgress } from "./types";
@@ -24,6 +24,12 @@ const NOTHING: Live = { progress: undefined, paces: [], isStreaming: false };
 export function useLive(runId: string, isLive: boolean): Live {
   const queries = useQueryClient();
   const [live, setLive] = useState<Live>(NOTHING);
+  const wasLive = useRef(isLive);
+  useEffect(() => {
+    // Whatever told of the end, every figure is another one now.
+    if (wasLive.current && !isLive) void queries.invalidateQueries();
+    wasLive.current = isLive;
+  }, [isLive, queries]);
   useEffect(() => {
     if (!isLive) {
       setLive(NOTHING);
@@ -48,7 +54,7 @@ export function useLive(runId: string, isLive: boolean): Live {
       if (event.type === "end") {
         source.close();
         clearTimeout(timer);
-        void queries.invalidateQueries();
+        void queries.invalidateQueries({ queryKey: runQuery(runId).queryKey });
       }
     };
     for (const kind of ["progress", "status", "end"]) source.addEventListener(kind, hear);
