@@ -27,7 +27,9 @@ def make_lists(http: httpx2.Client, seed: int = 1) -> None:
         parent = _sent(http, "/v1/evals", _eval(name))
         for number, rate in enumerate(rates):
             right = [chance.random() < rate for _ in range(items)]
-            rows = [{"item": {"question": f"{name} {at}"}, "sample": _sample(is_right)} for at, is_right in enumerate(right)]
+            rows = [
+                {"item": {"question": f"{name} {at}"}, "sample": _sample(is_right)} for at, is_right in enumerate(right)
+            ]
             run = _sent(http, f"/v1/evals/{parent['id']}/runs", _run(f"Version {number + 1}", rows))
             while run["status"] in {"queued", "in_progress"}:
                 time.sleep(0.05)

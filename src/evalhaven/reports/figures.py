@@ -114,8 +114,25 @@ def shown_spread(values: Numbers) -> ReportSpread | None:
     chosen = np.partition(values, sorted(set(ranks)))
     p50, p90, p95, p99 = (float(chosen[rank]) for rank in ranks)
     return ReportSpread(
-        items=count, mean=float(values.mean()), p50=p50, p90=p90, p95=p95, p99=p99, high=float(values.max())
+        items=count,
+        mean=float(values.mean()),
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        high=float(values.max()),
+        histogram=_open_histogram(values, p99),
     )
+
+
+def _open_histogram(values: Numbers, p99: float) -> ReportHistogram | None:
+    """Return bins from 0 to a round number above the 99th percentile; the last one has all that is above, too."""
+    if not 0 < p99 < math.inf or values.min() < 0:
+        return None
+    step = 10.0 ** math.floor(math.log10(p99)) / 2
+    end = math.ceil(p99 / step) * step
+    counts: Any = np.histogram(np.minimum(values, end), bins=_BINS, range=(0.0, end))[0]
+    return ReportHistogram(low=0.0, high=end, counts=[int(count) for count in counts])
 
 
 def _mean_interval(scores: Numbers, low: float, high: float) -> list[float] | None:

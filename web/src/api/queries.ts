@@ -4,7 +4,8 @@ import { ApiError, get } from "./client";
 
 /** Every question to the server: what is asked, under which key it is kept, and when it is asked again. */
 
-const POLL_MS = 2_000;
+/** How often a run is asked for where its events do not come through. */
+export const POLL_MS = 2_000;
 const LIST_POLL_MS = 5_000;
 const IDLE_POLL_MS = 30_000;
 const PAGE = 100;
@@ -50,13 +51,12 @@ export function evalQuery(evalId: string) {
   });
 }
 
-/** A run without its rows; asked again while it goes on. */
+/** A run without its rows. */
 export function runQuery(runId: string) {
   return queryOptions({
     queryKey: ["run", runId],
     queryFn: ({ signal }) =>
       get("/api/runs/{run_id}", { path: { run_id: runId }, query: { rows: false }, signal }),
-    refetchInterval: ({ state }) => (state.data && isUnderWay(state.data.status) ? POLL_MS : false),
   });
 }
 
@@ -66,7 +66,7 @@ export function reportQuery(runId: string, by: readonly string[], isLive: boolea
     queryFn: ({ signal }) =>
       get("/api/runs/{run_id}/report", { path: { run_id: runId }, query: { by: [...by] }, signal }),
     placeholderData: keepPreviousData,
-    refetchInterval: isLive ? POLL_MS : false,
+    refetchInterval: isLive ? LIST_POLL_MS : false,
   });
 }
 

@@ -23,7 +23,7 @@ export function EvalsTable({ evals }: { evals: readonly EvalOverview[] }) {
         <table ref={table} className="list fixed evals-table">
           <colgroup>
             <col className="c-name" />
-            <col className="c-data wide-only" />
+            <col className="c-data" />
             <col className="c-rows wide-only" />
             <col className="c-criteria" />
             <col className="c-spark" />
@@ -36,7 +36,7 @@ export function EvalsTable({ evals }: { evals: readonly EvalOverview[] }) {
           <thead>
             <tr>
               <th scope="col">Name</th>
-              <th scope="col" className="wide-only">
+              <th scope="col" className="c-data">
                 Data
               </th>
               <th scope="col" className="right wide-only">
@@ -91,7 +91,7 @@ function EvalRow({ shown }: { shown: EvalOverview }) {
           <Name text={name || shown.id} />
         </Link>
       </th>
-      <td className="second wide-only">{TYPES[shown.data_source as EvalType] ?? shown.data_source}</td>
+      <td className="second c-data">{TYPES[shown.data_source as EvalType] ?? shown.data_source}</td>
       <td className="right second wide-only">
         {last === null ? "–" : count(last.items_planned ?? last.items)}
       </td>

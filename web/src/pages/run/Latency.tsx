@@ -1,41 +1,33 @@
 import type { Report } from "@/api/types";
-import { count } from "@/format/numbers";
+import { Histogram } from "@/charts/Histogram";
+import { counted } from "@/format/numbers";
 import { duration } from "@/format/times";
 
 /** How long the calls took. */
 export function Latency({ report }: { report: Report }) {
   const spread = report.latency_ms;
-  if (!spread) return null;
-  const rows = [
-    ["Mean", spread.mean],
-    ["p50", spread.p50],
-    ["p90", spread.p90],
-    ["p95", spread.p95],
-    ["p99", spread.p99],
-    ["Longest", spread.high],
-  ] as const;
+  if (!spread?.histogram) return null;
+  const { low, high, counts } = spread.histogram;
+  const seconds = (ms: number) => duration(ms / 1000);
   return (
     <section aria-labelledby="latency">
       <div className="section-head">
         <h2 id="latency">Latency</h2>
-        <span className="aside">{count(spread.items)} items, model only</span>
+        <span className="aside">{counted(spread.items, "item")}, model only</span>
       </div>
-      <table>
-        <tbody>
-          {rows.map(([label, ms]) => (
-            <tr key={label}>
-              <th scope="row">{label}</th>
-              <td className="latency-bar">
-                <svg width="100%" height="10" aria-hidden="true">
-                  <rect className="c-track" width="100%" height="10" />
-                  <rect className="c-bar" width={`${(ms / spread.high) * 100}%`} height="10" />
-                </svg>
-              </td>
-              <td className="right">{duration(ms / 1000)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Histogram
+        label="Latency"
+        low={low}
+        high={high}
+        counts={counts}
+        isOpen
+        marks={[
+          { label: "p50", at: spread.p50 },
+          { label: "p90", at: spread.p90 },
+          { label: "p99", at: spread.p99 },
+        ]}
+        format={seconds}
+      />
     </section>
   );
 }

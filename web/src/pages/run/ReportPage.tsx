@@ -45,7 +45,7 @@ export function ReportPage() {
       {comparison.data?.baseline && against && (
         <Verdict baseline={comparison.data.baseline} comparison={against} margin={comparison.data.margin} />
       )}
-      <Figures report={shown} against={against} baseline={baseline.data} isPartial={isPartial} />
+      {!isLive && <Figures report={shown} against={against} baseline={baseline.data} isPartial={isPartial} />}
       <CriteriaTable report={shown} against={against} isPartial={isPartial} />
       <div className="columns three">
         <div className="stack">

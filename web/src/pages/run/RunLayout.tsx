@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useParams } from "@tanstack/react-router";
 import { extensionOf } from "@/api/extension";
-import { evalQuery, runQuery } from "@/api/queries";
+import { useLive } from "@/api/live";
+import { evalQuery, POLL_MS, runQuery } from "@/api/queries";
 import type { RunById } from "@/api/types";
 import { count, counted } from "@/format/numbers";
 import { duration, moment } from "@/format/times";
@@ -18,6 +19,10 @@ import { RunProgress } from "./RunProgress";
 export function RunLayout() {
   const { evalId, runId } = useParams({ from: "/evals/$evalId/runs/$runId" });
   const run = useQuery(runQuery(runId));
+  const isLive = run.data !== undefined && isUnderWay(run.data.status);
+  const live = useLive(runId, isLive);
+  // The same question again, which only asks where the events do not come through.
+  useQuery({ ...runQuery(runId), refetchInterval: isLive && !live.isStreaming ? POLL_MS : false });
   const parent = useQuery(evalQuery(evalId));
   const evalName = parent.data?.name || evalId;
   const name = run.data?.name || runId;
@@ -40,7 +45,7 @@ export function RunLayout() {
             actions={<RunActions run={run.data} />}
           />
           <RunTabs run={run.data} />
-          <RunProgress run={run.data} />
+          <RunProgress run={run.data} live={live} />
           <Outlet />
         </>
       )}
