@@ -6,12 +6,14 @@ import { visibleText } from "@/text/visible";
 
 const WIDTH = 56;
 const HEIGHT = 16;
+/** Graders whose scores say more than whether an item passed. */
+const SCORED = new Set(["score_model", "text_similarity", "multi"]);
 
 /** How a criterion came out over the whole run, in the head of its column: shares, or its scores with the threshold. */
 export function CriterionSummary({ criterion }: { criterion: ReportCriterion }) {
   const { passed, failed, errored, scores } = criterion;
   const counts = scores?.histogram?.counts ?? [];
-  if (scores && counts.filter((each) => each > 0).length > 2) {
+  if (scores && SCORED.has(criterion.type) && counts.filter((each) => each > 0).length > 2) {
     const label = `${visibleText(criterion.name)}: scores from ${figure(scores.low)} to ${figure(scores.high)} in the whole run`;
     return <Bars counts={counts} label={label} />;
   }

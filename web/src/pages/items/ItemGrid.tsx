@@ -38,7 +38,7 @@ type Props = {
   /** Place of the row that the keyboard is at. */
   chosen: number;
   onChoose: (place: number) => void;
-  onOpen: (row: ItemRow) => void;
+  onOpen: (row: ItemRow, place: number) => void;
   onSeen: (span: Span) => void;
 };
 
@@ -91,7 +91,7 @@ export function ItemGrid({ rows, columns, label, chosen, onChoose, onOpen, onSee
   const choose = (wanted: number) => onChoose(Math.min(rows.count - 1, Math.max(0, wanted)));
   const open = () => {
     const row = rows.rowAt(chosen);
-    if (row !== undefined) onOpen(row);
+    if (row !== undefined) onOpen(row, chosen);
   };
   const shownTop = topToShow(chosen, top, canvas);
   // biome-ignore lint/correctness/useExhaustiveDependencies: only another row moves the table, not its scroll bar
@@ -168,7 +168,7 @@ export function ItemGrid({ rows, columns, label, chosen, onChoose, onOpen, onSee
                 event.preventDefault();
                 scroller.current?.focus({ preventScroll: true });
                 onChoose(at);
-                onOpen(row);
+                onOpen(row, at);
               }}
             >
               {row === undefined ? (

@@ -35,9 +35,9 @@ export function ItemsPage() {
     navigate({ search: (before) => ({ ...before, status: ["fail"], row: undefined }), replace: true }),
   );
   const open = useCallback(
-    (row: ItemRow) =>
+    (row: ItemRow, place: number) =>
       navigate({
-        search: (before) => ({ ...before, item: row.id, row: row.rank ?? undefined }),
+        search: (before) => ({ ...before, item: row.id, row: place }),
         replace: search.item !== undefined,
         resetScroll: false,
       }),

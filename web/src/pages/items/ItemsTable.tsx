@@ -15,7 +15,7 @@ type Props = {
   search: ItemsSearch;
   list: ItemRowList;
   columns: readonly Column[];
-  onOpen: (row: ItemRow) => void;
+  onOpen: (row: ItemRow, place: number) => void;
 };
 
 /** Items that have ranks: any row can be gone to. */
@@ -27,7 +27,7 @@ export function RankedItems(props: Props) {
   const words = isFiltered(props.filter)
     ? `${count(total)} of ${counted(list.items, "item")}`
     : counted(total, "item");
-  return <Table {...props} rows={rows} words={words} onSeen={setSeen} />;
+  return <Table {...props} rows={rows} words={words} onSeen={setSeen} isRanked />;
 }
 
 /** Items that a search found, or those of a large run under way: one page follows the other. */
@@ -57,9 +57,9 @@ function useSpan(row: number | undefined): [Span, (span: Span) => void] {
   return [seen, change];
 }
 
-type TableProps = Props & { rows: Rows; words: string; onSeen: (span: Span) => void };
+type TableProps = Props & { rows: Rows; words: string; onSeen: (span: Span) => void; isRanked?: boolean };
 
-function Table({ filter, search, columns, rows, words, onOpen, onSeen }: TableProps) {
+function Table({ filter, search, columns, rows, words, onOpen, onSeen, isRanked = false }: TableProps) {
   const [chosen, setChosen] = useState(search.row ?? 0);
   // The drawer moves to other items, and the address may name another row.
   useEffect(() => {
@@ -94,7 +94,7 @@ function Table({ filter, search, columns, rows, words, onOpen, onSeen }: TablePr
           )}
         </span>
         <span className="grow" />
-        {rows.count > 0 && <GoToRow rows={rows.count} chosen={chosen} onGo={setChosen} />}
+        {isRanked && rows.count > 0 && <GoToRow rows={rows.count} chosen={chosen} onGo={setChosen} />}
         <span className="keys wide-only">
           <span>
             <kbd>j</kbd> <kbd>k</kbd> move

@@ -6,7 +6,7 @@ export type Chip = { key: string; name: string; value: string; without: ItemsFil
 
 const STATUS_WORDS: Record<string, string> = { pass: "passed", fail: "failed", error: "error" };
 const LISTS = [
-  ["status", () => "item", (value) => STATUS_WORDS[value] ?? value],
+  ["status", () => "outcome", (value) => STATUS_WORDS[value] ?? value],
   ["failed", (value) => value, () => "failed"],
   ["passed", (value) => value, () => "passed"],
   ["errored", (value) => value, () => "error"],
