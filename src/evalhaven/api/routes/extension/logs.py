@@ -61,7 +61,7 @@ async def import_calls(
 ) -> Response:
     """Store calls that were made elsewhere.
 
-    They are stored as they arrive, about a thousand at a time; a call that is stored already is passed over, so that the
+    They are stored as they arrive, about 1,000 at a time; a call that is stored already is passed over, so that the
     same lines can be sent again after an interruption.
     """
     body = CallIntakeOutcome(stored=0, known=0, refused=0, refusals=[])
