@@ -93,13 +93,19 @@ def _responses(**params: Any) -> RunDataSource:
 
 @pytest.mark.parametrize("tool", [MCP, SHELL, STRANGE])
 def test_the_text_of_a_document_tells_that_it_may_hold_secrets(tool: dict[str, Any]) -> None:
-    for document in ({"tools": [tool]}, {"deep": [{"tools": [FUNCTION, tool]}]}):
+    documents: list[dict[str, Any]] = [{"tools": [tool]}, {"deep": [{"tools": [FUNCTION, tool]}]}]
+    for document in documents:
         assert masked(document) != document
         assert may_hold_secrets(render(document))
 
 
 def test_texts_that_only_speak_of_tools_and_headers_hold_no_secrets() -> None:
     said = render({"content": 'They are in {"tools":[{"headers":{}}]}, or \\"headers": 1', "tool": "tools"})
-    for document in ({"messages": [said]}, {"tools": [{"name": "f"}], "said": said}, {"headers": 1}):
+    documents: list[dict[str, Any]] = [
+        {"messages": [said]},
+        {"tools": [{"name": "f"}], "said": said},
+        {"headers": 1},
+    ]
+    for document in documents:
         assert masked(document) == document
         assert not may_hold_secrets(render(document))
