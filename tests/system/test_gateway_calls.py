@@ -153,6 +153,28 @@ def test_an_endpoint_that_points_elsewhere_is_not_followed(
     assert "base_url" in error_of(answer)["message"]
 
 
+@pytest.mark.parametrize("status", [600, 700, 999])
+def test_a_status_that_http_does_not_have_is_a_502(
+    http: httpx2.Client, upstream: StreamingUpstream, status: int
+) -> None:
+    upstream.answers["/chat/completions"] = Answer(b"{}", status)
+    answer = post(http, **chat())
+    assert (answer.status_code, error_of(answer)["code"]) == (502, "endpoint_unreachable")
+    assert f"answered {status}" in error_of(answer)["message"]
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_header_that_no_server_may_send_does_not_pass(
+    http: httpx2.Client, upstream: StreamingUpstream, status: int
+) -> None:
+    odd = {"x-ratelimit-a": "a\x01b", "openai-model": "\xe4", "x-ratelimit-c": "a\tb"}
+    upstream.answers["/chat/completions"] = Answer(b"{}", status, odd)
+    answer = post(http, **chat())
+    assert (answer.status_code, answer.content) == (status, b"{}")
+    assert (answer.headers["openai-model"], answer.headers["x-ratelimit-c"]) == ("\xe4", "a\tb")
+    assert "x-ratelimit-a" not in answer.headers
+
+
 def test_a_failure_that_is_too_long_is_named(http: httpx2.Client, upstream: StreamingUpstream) -> None:
     upstream.answers["/chat/completions"] = Answer(b"x" * 1_100_000, 500)
     answer = post(http, **chat())
@@ -206,6 +228,12 @@ BAD: list[tuple[str, bytes, str | None, str]] = [
     (
         RESPONSES,
         b'{"model":"m","previous_response_id":"resp_0"}',
+        "previous_response_id",
+        "previous_response_not_found",
+    ),
+    (
+        RESPONSES,
+        b'{"model":"m","previous_response_id":"\\ud800"}',
         "previous_response_id",
         "previous_response_not_found",
     ),
