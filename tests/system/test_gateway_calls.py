@@ -303,6 +303,13 @@ def test_each_call_has_one_line_in_the_log_with_its_endpoint(server: Server, htt
     assert f"path={CHAT}" in line
 
 
+def test_what_a_client_sends_does_nothing_in_the_terminal_of_the_operator(server: Server, http: httpx2.Client) -> None:
+    http.get("/v1/chat/completions/%1B[31mred%C2%9B%E2%80%AE%00")
+    shown = r"path='/v1/chat/completions/\x1b[31mred\x9b\u202e\x00'"
+    wait_until(lambda: shown in server.log, "the request's line in the log")
+    assert not set("\x1b\x9b\u202e\x00") & set(server.log)
+
+
 def test_beyond_loopback_calls_are_refused_until_they_are_allowed(tmp_path: Path) -> None:
     beyond = {"EVALHAVEN_HOST": "0.0.0.0", "EVALHAVEN_EXPOSE_WITHOUT_KEYS": "true"}  # noqa: S104
     for number, (settings, status) in enumerate(
