@@ -109,9 +109,9 @@ class PairedRuns:
             before, after = np.nan_to_num(before, nan=1.0), np.nan_to_num(after, nan=0.0)
         if clusters is not None:
             return compare_sums(sums_by_cluster(after - before, clusters[is_used]))
-        if self.baseline.items.is_repeated or self.candidate.items.is_repeated:
-            return compare_sums(sums_of(after - before))
-        return compare_pairs(_counts(before, after))
+        return compare_values(
+            before, after, is_repeated=self.baseline.items.is_repeated or self.candidate.items.is_repeated
+        )
 
     def compare_scores(self, criterion: str | None = None) -> Comparison | None:
         """Compare mean scores; None if they are not paired, there are none, or they are only 0 and 1."""
@@ -149,6 +149,17 @@ class PairedRuns:
             return None
         items = self.candidate.items
         return items.columns.field(self.cluster)[items.starts][self._pairs.candidate]
+
+
+def compare_values(before: Numbers, after: Numbers, *, is_repeated: bool) -> Comparison:
+    """Compare pairs of items.
+
+    Args:
+        before: Share of passed samples of each in the baseline; no NaN.
+        after: The same in the candidate.
+        is_repeated: Whether any item has more than one sample.
+    """
+    return compare_sums(sums_of(after - before)) if is_repeated else compare_pairs(_counts(before, after))
 
 
 def compared(pair: PairedRuns, margin: float | None) -> RunComparison:
