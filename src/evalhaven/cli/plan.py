@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from evalhaven.cli.common_options import AsJson, EvalArgument, ServedDataDir, Url
+from evalhaven.cli.common_options import AsJson, EvalArgument, Keys, ServedDataDir, Url
 from evalhaven.cli.option_values import parse_rate
 from evalhaven.cli.references import parse_eval, settings_for
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EPILOG = "Exit status: 0 the plan is shown, 64 the command line is wrong, 70 there is none."
 
 
-def plan(
+def plan(  # noqa: PLR0917 - typer calls it by name
     evaluation: EvalArgument,
     difference: Annotated[
         float | None,
@@ -39,6 +39,7 @@ def plan(
     criteria: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="How many criteria have to pass together.")
     ] = 1,
+    key: Keys = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -49,7 +50,7 @@ def plan(
     from evalhaven.cli.terminal import print_json
 
     asked = parse_eval(evaluation)
-    query = {"difference": difference, "margin": margin, "threshold": threshold, "criteria": criteria}
+    query = {"difference": difference, "margin": margin, "threshold": threshold, "criteria": criteria, "key": key}
     found = answer_of(settings_for(asked.server, url, data_dir), partial(_ask, eval_id=asked.id, query=query))
     if as_json:
         print_json(found)
