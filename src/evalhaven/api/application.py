@@ -17,6 +17,7 @@ from evalhaven.api.routes.extension import (
     events,
     gates,
     imports,
+    inventory,
     logs,
     plans,
     reports,
@@ -66,6 +67,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(runs_by_id.router)
     application.include_router(run_items.router)
     application.include_router(events.router)
+    application.include_router(inventory.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
     application.include_router(comparisons.router)
