@@ -18,6 +18,7 @@ from evalhaven.api.routes.extension import (
     gates,
     imports,
     inventory,
+    logged_calls,
     logs,
     plans,
     reports,
@@ -75,6 +76,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(plans.router)
     application.include_router(server.router)
     application.include_router(logs.router)
+    application.include_router(logged_calls.router)
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)
