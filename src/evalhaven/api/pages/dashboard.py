@@ -1,7 +1,6 @@
 """The built dashboard as it is sent: its files, compressed once, and the headers that keep the pages safe."""
 
 import gzip
-import mimetypes
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,14 @@ BUILT_PAGES = Path(__file__).resolve().parents[2] / "_web"
 _PAGE = "index.html"
 _ASSETS = "assets/"
 _FOREVER = "public, max-age=31536000, immutable"
-_COMPRESSED = frozenset({".css", ".html", ".js", ".md", ".svg"})
+# Browsers believe them (nosniff), and what a machine's own list says differs.
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".md": "text/plain",
+    ".svg": "image/svg+xml",
+}
 _LEAST_COMPRESSED_BYTES = 1_000
 # What models and users wrote cannot become code: no script but our own files, nothing loaded from elsewhere.
 _POLICY = (
@@ -81,6 +87,6 @@ class Dashboard:
 
 def _read(path: Path) -> _File:
     body = path.read_bytes()
-    is_compressed = path.suffix in _COMPRESSED and len(body) >= _LEAST_COMPRESSED_BYTES
-    media_type = mimetypes.types_map.get(path.suffix, "text/plain")
-    return _File(body, gzip.compress(body, mtime=0) if is_compressed else None, media_type)
+    is_text = path.suffix in _TYPES
+    compressed = gzip.compress(body, mtime=0) if is_text and len(body) >= _LEAST_COMPRESSED_BYTES else None
+    return _File(body, compressed, _TYPES.get(path.suffix, "application/octet-stream"))
