@@ -1,4 +1,4 @@
-"""A run whose items passed, failed and erred, with a judge, tools, images and reasoning, for looking at items."""
+"""Runs with a target, a judge, images and errors, made through the API of a server with rules of its own."""
 
 import json
 import time
@@ -6,9 +6,41 @@ from typing import Any
 
 import httpx2
 
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 ELSEWHERE = "http://images.example.test/cat.png"
-_VERDICT = '{"steps":[{"description":"The width was taken twice.","conclusion":"The area is wrong."}],"result":2}'
+REASON = "The width was taken twice."
+NO_ANSWER = "The target is out of order."
+CONFIG = f"""
+[endpoints.rules]
+scripted = true
+prices = [{{ model = "*", input = 1.0, output = 2.0 }}]
+[[endpoints.rules.rules]]
+model = "target"
+when = "out of order"
+status = 400
+answer = "{NO_ANSWER}"
+[[endpoints.rules.rules]]
+model = "target"
+when = "echo (?s:(.*))"
+answer = "{{1}}"
+[[endpoints.rules.rules]]
+model = "target"
+answer = "It is 5"
+[[endpoints.rules.rules]]
+model = "judge"
+when = "unsure"
+answer = "I cannot say"
+[[endpoints.rules.rules]]
+model = "judge"
+when = "verdict (?s:(.*))$"
+answer = "{{1}}"
+[[endpoints.rules.rules]]
+model = "judge"
+answer = '{{"steps":[{{"description":"{REASON}","conclusion":"The area is wrong."}}],"result":2}}'
+"""
 _CRITERIA: list[dict[str, Any]] = [
     {
         "type": "string_check",
@@ -25,42 +57,47 @@ _CRITERIA: list[dict[str, Any]] = [
         "pass_threshold": 4,
         "input": [
             {"role": "developer", "content": "You grade a solution from 1 to 5."},
-            {"role": "user", "content": "{{ item.question }}\nANSWER: {{ item.verdict }}"},
+            {"role": "user", "content": "{{ item.question }} {{ item.verdict }}"},
         ],
     },
 ]
+_PROMPT: list[dict[str, Any]] = [
+    {"role": "developer", "content": "Solve it."},
+    {"role": "user", "content": "{{ item.question }}"},
+]
 
 
-def make_judged(
-    http: httpx2.Client, rows: list[dict[str, Any]], name: str = "Judged", runs: int = 1
-) -> tuple[str, list[str]]:
-    """Make an eval with a judge, and runs of the same rows; return the ids of the eval and of the runs."""
+def make_eval(http: httpx2.Client, name: str) -> str:
+    """Make an eval whose items are checked and judged; return its id."""
     body = {
         "name": name,
         "data_source_config": {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True},
         "testing_criteria": _CRITERIA,
     }
-    parent = _sent(http, "/v1/evals", body)["id"]
-    source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
-    made: list[str] = []
-    for number in range(runs):
-        run = _sent(http, f"/v1/evals/{parent}/runs", {"name": f"{name} {number + 1}", "data_source": source})
-        while run["status"] in {"queued", "in_progress"}:
-            time.sleep(0.1)
-            run = http.get(f"/v1/evals/{parent}/runs/{run['id']}").json()
-        made.append(run["id"])
-    return parent, made
+    return sent(http, "/v1/evals", body)["id"]
 
 
-def row(question: str, expected: str, message: dict[str, Any] | str, verdict: str = _VERDICT) -> dict[str, Any]:
-    """Return a row with a recorded answer, and what the judge will say of it."""
-    answer = {"role": "assistant", "content": message} if isinstance(message, str) else message
-    choices = [{"index": 0, "message": answer, "finish_reason": "stop"}]
-    item = {"question": question, "expected": expected, "verdict": verdict, "topic": question.split()[0]}
-    return {"item": item, "sample": {"model": "recorded", "choices": choices}}
+def run_items(http: httpx2.Client, eval_id: str, name: str, items: list[dict[str, Any]]) -> str:
+    """Run items against the target; return the run's id when it has ended."""
+    source = {
+        "type": "completions",
+        "model": "target",
+        "input_messages": {"type": "template", "template": _PROMPT},
+        "source": {"type": "file_content", "content": [{"item": item} for item in items]},
+    }
+    return ended(http, sent(http, f"/v1/evals/{eval_id}/runs", {"name": name, "data_source": source}))["id"]
 
 
-def _sent(http: httpx2.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def ended(http: httpx2.Client, run: dict[str, Any]) -> dict[str, Any]:
+    """Return a run when it has ended."""
+    while run["status"] in {"queued", "in_progress"}:
+        time.sleep(0.1)
+        run = http.get(f"/v1/evals/{run['eval_id']}/runs/{run['id']}").json()
+    return run
+
+
+def sent(http: httpx2.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a POST."""
     answer = http.post(path, content=json.dumps(body))
     assert answer.is_success, answer.text
     return answer.json()

@@ -1,12 +1,15 @@
 """What users and models wrote is shown, letter by letter, and none of it is executed."""
 
 import json
+from pathlib import Path
 
 import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import settle
+from tests.dashboard.judged import CONFIG, make_eval, run_items
+from tests.server import Server
 
 _TEXTS = (
     "<script>hit()</script>",
@@ -142,3 +145,48 @@ def test_no_text_on_the_pages_of_runs_is_executed_and_each_is_shown(page: Page, 
         row = page.get_by_role("region", name="Table of criteria").get_by_role("rowheader").first
         assert row.text_content() == shown(text)
     assert seen == []
+
+
+def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_shown(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "evalhaven.toml").write_text(CONFIG)
+    seen = watch(page)
+    # Models speak Unicode, and the rules' patterns find no text beyond a line's end.
+    texts = [text for text in _TEXTS if "\ud800" not in text]
+    with (
+        Server(tmp_path, EVALHAVEN_CONFIG=str(tmp_path / "evalhaven.toml")).running() as server,
+        httpx2.Client(base_url=server.url, timeout=60) as http,
+    ):
+        parent = make_eval(http, "Hostile")
+        items = [
+            {
+                "question": f"echo {text}",
+                "expected": text,
+                "verdict": f"verdict {json.dumps(_verdict(text))}",
+                text: text,
+            }
+            for text in texts
+        ]
+        run = run_items(http, parent, "Hostile", items)
+        at = f"/api/runs/{run}/items"
+        listed = http.get(at, params={"limit": 500, "sort": "position"}).json()["data"]
+        assert [each["status"] for each in listed].count("error") == 0
+        for text, each in zip(texts, listed, strict=True):
+            page.goto(f"{server.url}/ui/evals/{parent}/runs/{run}/items?item={each['id']}")
+            drawer = page.get_by_role("complementary")
+            told = shown(text)
+            # The answer, beside what was expected.
+            output = drawer.get_by_role("region", name="Output and expectation")
+            expect(output).to_contain_text(told)
+            # The judge's reason, its answer, and the field of the item that is called so.
+            grades = drawer.get_by_role("region", name="Grades")
+            grades.get_by_text("clear reasoning").click()
+            expect(grades.get_by_role("listitem")).to_have_text([f"{told}\n{told}"], use_inner_text=True)
+            drawer.get_by_text("Item", exact=True).last.click()
+            expect(drawer.get_by_text(told, exact=True).last).to_be_visible()
+            page.keyboard.press("r")
+            expect(drawer.get_by_text('"object": "eval.run.output_item"')).to_be_visible()
+    assert seen == []
+
+
+def _verdict(text: str) -> dict[str, object]:
+    return {"steps": [{"description": text, "conclusion": text}], "result": 4}

@@ -30,7 +30,9 @@ export function ItemDrawer({ params, filter, fields, row }: Props) {
     };
   }, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another item begins at its beginning
-  useEffect(() => body.current?.scrollTo(0, 0), [params.itemId]);
+  useEffect(() => {
+    if (body.current !== null) body.current.scrollTop = 0;
+  }, [params.itemId]);
 
   const rank = place?.rank ?? undefined;
   // A link to an item alone leads to its row, too.

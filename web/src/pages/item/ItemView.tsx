@@ -8,6 +8,7 @@ import { Elsewhere } from "./Elsewhere";
 import { Grades } from "./Grades";
 import { type Criterion, gradesOf } from "./grades";
 import { ItemFailure } from "./ItemFailure";
+import { isImage, Picture } from "./Picture";
 import { Raw } from "./Raw";
 import { figuresOf } from "./usage";
 
@@ -84,10 +85,14 @@ function ItemData({ data, isOpen }: { data: Record<string, unknown>; isOpen: boo
             <div className="role">
               <Name text={name} />
             </div>
-            <Text
-              text={textOf(value)}
-              className={typeof value === "object" && value !== null ? "code" : ""}
-            />
+            {typeof value === "string" && isImage(value) ? (
+              <Picture source={value} />
+            ) : (
+              <Text
+                text={textOf(value)}
+                className={typeof value === "object" && value !== null ? "code" : ""}
+              />
+            )}
           </div>
         ))}
         {fields.length === 0 && <p className="third">(no fields)</p>}

@@ -29,6 +29,13 @@ export function Picture({ source }: { source: string }) {
   );
 }
 
+/** Whether a text is nothing but an image: its data, or the address of one. */
+export function isImage(text: string): boolean {
+  return (
+    WITHIN.test(text) || (/\.(png|jpe?g|gif|webp|avif|bmp)(\?\S*)?$/i.test(text) && webAddress(text) !== null)
+  );
+}
+
 function webAddress(source: string): URL | null {
   if (!/^https?:\/\//i.test(source) || !URL.canParse(source)) return null;
   return new URL(source);
