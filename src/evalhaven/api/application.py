@@ -12,7 +12,7 @@ from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAli
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages, traces
-from evalhaven.api.routes.extension import comparisons, gates, imports, logs, plans, reports, reruns, server
+from evalhaven.api.routes.extension import comparisons, exports, gates, imports, logs, plans, reports, reruns, server
 from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import (
     evals,
@@ -53,6 +53,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(runs_by_id.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
+    application.include_router(exports.router)
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)

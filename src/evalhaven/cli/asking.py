@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx2
@@ -60,21 +61,32 @@ class Asker:
         return _object_in(answer)
 
     @asynccontextmanager
-    async def stream(self, path: str, query: Query | None = None) -> AsyncGenerator[AsyncIterator[bytes]]:
-        """Yield the bytes of an answer as they come.
+    async def stream(self, path: str, query: Query | None = None) -> AsyncGenerator["Streamed"]:
+        """Yield an answer whose bytes are read as they come.
 
         Raises:
-            AnswerError: The server refused, or did not answer.
+            AnswerError: The server refused, did not answer, or broke off.
         """
         params = {name: value for name, value in (query or {}).items() if value is not None}
+        has_begun = False
         try:
             async with self._client.stream("GET", path, params=params) as answer:
+                has_begun = True
                 if not answer.is_success:
                     await answer.aread()
                     _object_in(answer)
-                yield answer.aiter_bytes()
+                yield Streamed(answer.headers, answer.aiter_bytes())
         except httpx2.HTTPError as error:
-            raise AnswerError(f"The server does not answer: {str(error) or type(error).__name__}.") from error
+            what = "The answer broke off" if has_begun else "The server does not answer"
+            raise AnswerError(f"{what}: {str(error) or type(error).__name__}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer under way: its headers, and its bytes as they come."""
+
+    headers: Mapping[str, str]
+    parts: AsyncIterator[bytes]
 
 
 @asynccontextmanager

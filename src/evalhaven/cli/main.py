@@ -11,6 +11,8 @@ from evalhaven import __version__
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
 from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
+from evalhaven.cli.export import EPILOG as EXPORT_EPILOG
+from evalhaven.cli.export import export
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.gate import EPILOG as GATE_EPILOG
 from evalhaven.cli.gate import GateCommand, gate
@@ -40,6 +42,7 @@ application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
+application.command("export", epilog=EXPORT_EPILOG)(export)
 application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
 application.command("plan", epilog=PLAN_EPILOG)(plan)
 
