@@ -122,3 +122,26 @@ def test_a_place_that_cannot_be_written_is_named(server: Server, run: dict[str, 
 
     assert done.returncode == 1
     assert "cannot be written: No such file or directory" in done.stderr
+
+
+def test_a_report_is_a_file_that_shows_the_run(server: Server, run: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    done = call_command("report", run["id"], "-o", str(file), "--examples", "1", "--url", server.url)
+    page = file.read_text()
+
+    assert done.returncode == 0
+    assert page.startswith("<!doctype html>")
+    assert "1 of 3 items passed: 33.3 %" in page
+    assert "Items failed: 1 of 2" in page
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_comparison_is_written_as_a_page_beside_what_is_printed(
+    server: Server, run: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "comparison.html"
+    done = call_command("compare", run["id"], run["id"], "--json", "--html", str(file), "--url", server.url)
+    sentence = json.loads(done.stdout)["comparisons"][0]["sentence"]
+
+    assert done.returncode == 0
+    assert sentence in file.read_text()

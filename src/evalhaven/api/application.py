@@ -12,7 +12,18 @@ from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAli
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages, traces
-from evalhaven.api.routes.extension import comparisons, exports, gates, imports, logs, plans, reports, reruns, server
+from evalhaven.api.routes.extension import (
+    comparisons,
+    exports,
+    gates,
+    html_reports,
+    imports,
+    logs,
+    plans,
+    reports,
+    reruns,
+    server,
+)
 from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import (
     evals,
@@ -54,6 +65,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(reruns.router)
     application.include_router(reports.router)
     application.include_router(exports.router)
+    application.include_router(html_reports.router)
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)

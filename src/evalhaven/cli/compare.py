@@ -1,6 +1,7 @@
 """`evalhaven compare`: shows how a run differs from another."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,14 @@ def compare(  # noqa: PLR0917 - typer calls it by name
     items: Annotated[
         int, typer.Option(metavar="N", min=0, help="Most items shown that are fixed, and that have regressed.")
     ] = 5,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Also write the comparison as one HTML file, to be printed, kept or passed on; default: none.",
+        ),
+    ] = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -52,6 +61,7 @@ def compare(  # noqa: PLR0917 - typer calls it by name
 
     from evalhaven.cli.asking import AnswerError
     from evalhaven.cli.comparison_texts import print_comparison, render_markdown
+    from evalhaven.cli.downloads import download
     from evalhaven.cli.figure_texts import make_printable
     from evalhaven.cli.shell import fail, read_settings
     from evalhaven.cli.watch import parse_reference, server_settings
@@ -73,6 +83,9 @@ def compare(  # noqa: PLR0917 - typer calls it by name
         sys.stdout.write(render_markdown(found))
     else:
         print_comparison(found)
+    if html is not None:
+        of_page = {"run": run_id, "base": base_id, "key": key, "margin": margin, "cluster": cluster, "items": items}
+        download(settings, "/api/compare/report.html", of_page, html)
 
 
 async def _ask(settings: "Settings", query: dict[str, Any], count: int) -> dict[str, Any]:

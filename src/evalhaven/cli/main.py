@@ -21,6 +21,8 @@ from evalhaven.cli.import_commands import import_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
+from evalhaven.cli.report import EPILOG as REPORT_EPILOG
+from evalhaven.cli.report import report
 from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -43,6 +45,7 @@ application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("export", epilog=EXPORT_EPILOG)(export)
+application.command("report", epilog=REPORT_EPILOG)(report)
 application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
 application.command("plan", epilog=PLAN_EPILOG)(plan)
 
