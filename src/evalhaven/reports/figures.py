@@ -11,6 +11,9 @@ from evalhaven.stats.rates import FEWEST_CLUSTERS, Rate, rate_of_sums
 from evalhaven.stats.sums import ItemSums
 from evalhaven.wire.reports import ReportHistogram, ReportRate, ReportScores, ReportSpread
 
+MOST_EXACT = 1e150
+"""The largest number whose square a number can hold."""
+
 _BINS = 20
 
 
@@ -72,10 +75,13 @@ def shown_scores(scores: Numbers) -> ReportScores | None:
     low, high = float(known.min()), float(known.max())
     if low == high or _are_marks(known):
         return _shown_marks(int(np.count_nonzero(known == high)), len(known), low, high)
+    # Divided by their size, scores near the end of what a number can hold do not overflow.
+    size = max(-low, high) if max(-low, high) > MOST_EXACT else 1.0
+    deviation = size * float((known / size).std(ddof=1)) if len(known) > 1 else None
     return ReportScores(
         items=len(known),
-        mean=float(known.mean()),
-        deviation=float(known.std(ddof=1)) if len(known) > 1 else None,
+        mean=size * float((known / size).mean()),
+        deviation=deviation if deviation is not None and math.isfinite(deviation) else None,
         low=low,
         high=high,
         mean_interval=_mean_interval(known, low, high),

@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from evalhaven.api.errors import error_response
-from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
@@ -66,7 +66,7 @@ async def get_report(
     async def read(tx: ReadTransaction) -> Response:
         run = await get_run_by_id(tx, scope, run_id)
         report = await read_report(tx, run, await get_eval(tx, scope, run.eval_id), question)
-        return json_response(report.model_dump_json())
+        return model_response(report)
 
     return await services.database.fetch(read)
 
