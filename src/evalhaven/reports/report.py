@@ -147,7 +147,7 @@ class _Reporter:
             failed=failed,
             errored=int(counts[ERRORED]),
             rate=shown_rate(rate),
-            scores=shown_scores(self._columns.criterion_score(number)),
+            scores=shown_scores(self._columns.criterion_score(number), self._position if self._is_repeated else None),
             labels=sorted(shown, key=lambda each: -each.items),
             agreement=self._agreement(number, criterion.name),
         )

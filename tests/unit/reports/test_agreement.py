@@ -1,4 +1,4 @@
-"""Facts about how labels agree with a reference where items have several samples."""
+"""Facts about figures where items have several samples: how labels agree with a reference, and mean scores."""
 
 import random
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evalhaven.reports.agreement import agreement_of
-from evalhaven.reports.figures import shown_rate
+from evalhaven.reports.figures import shown_rate, shown_scores
 from evalhaven.stats.rates import rate_of_sums
 from evalhaven.stats.sums import sum_by_cluster
 from evalhaven.wire.reports import ReportRate
@@ -57,3 +57,21 @@ def test_no_label_at_all_is_no_agreement() -> None:
     nothing = np.zeros(3, np.int64)
     found = agreement_of("f", (REFERENCES, nothing), (GIVEN, nothing), nothing)
     assert (found.items, found.accuracy.value, found.labels, found.macro_f1) == (0, None, [], None)
+
+
+@pytest.mark.parametrize("values", [(0.0, 1.0), (0.0, 0.25, 1.0)])
+def test_the_interval_of_a_mean_score_counts_items(values: tuple[float, ...]) -> None:
+    item = np.array([each for each, *_ in samples()])
+    scores = np.array([values[each % len(values)] for each in item])
+    found = shown_scores(scores, item)
+    expected = rate_of_sums(sum_by_cluster(zip(item.tolist(), scores.tolist(), strict=True)), len(item)).interval
+
+    assert found is not None
+    assert expected is not None
+    assert found.mean_interval == pytest.approx(list(expected))
+    by_sample = shown_scores(scores)
+    assert by_sample is not None
+    assert by_sample.mean_interval is not None
+    low, high = by_sample.mean_interval
+    assert expected[0] < low < high < expected[1]
+    assert found.model_copy(update={"mean_interval": None}) == by_sample.model_copy(update={"mean_interval": None})
