@@ -19,7 +19,7 @@ from benchmarks.verdicts import Verdict, print_verdicts
 from evalhaven.storage.database import postgresql_url
 
 _POLL_S = 0.2
-_ROUNDS = 20
+_ROUNDS = 40
 _WORSE_EVERY = 50  # every so many answers of the second run are another than in the first
 _MB = 1024 * 1024
 _PREPARED = "prepared.json"
@@ -65,7 +65,7 @@ class LargeComparison:
 
     Attributes:
         runs: The runs.
-        report_ms: 95th percentile of a report.
+        report_ms: 95th percentile of a report; the first after a start is among them, and loads numpy.
         first_ms: The first comparison.
         later_ms: 95th percentile of the same one again.
         filters_ms: 95th percentile of a page, by filter; the first of each is among them.
