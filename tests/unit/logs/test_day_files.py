@@ -3,26 +3,30 @@
 import asyncio
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import closing
+from collections.abc import AsyncGenerator, Generator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import structlog.testing
 
 from evalhaven.domain.logged_calls import CallFilter
+from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.day_files import compression, files
 from evalhaven.logs.day_files.connections import most_kept
 from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.inserts import insert
+from evalhaven.logs.day_files.layout import DayFile
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.day_files.tables import OpenFile
+from evalhaven.logs.keys import day_of
 from tests.unit.logs.logged import CHAT, DAY_S, NOON, StandingClock, chat, ids, pinned
 
 DAY, DAY_BEFORE = "2025-11-26.db", "2025-11-25.db"
@@ -214,6 +218,21 @@ async def test_a_damaged_call_is_a_gap(store: DayFileStore, directory: Path) -> 
     assert await store.find(DEFAULT_PROJECT, CHAT, "chatcmpl-1") is None
 
 
+@pytest.mark.parametrize("order", ["desc", "asc"])
+async def test_a_page_is_never_empty_while_calls_follow(store: DayFileStore, directory: Path, order: Order) -> None:
+    await store.add([chat(number) for number in range(1, 8)])
+    with sqlite3.connect(directory / DAY) as connection:
+        connection.execute(
+            "UPDATE calls SET data = x'28b52ffd00' WHERE row <> (SELECT row FROM calls ORDER BY row LIMIT 1 OFFSET 3)"
+        )
+    connection.close()
+
+    page = await store.page(DEFAULT_PROJECT, CallFilter(), limit=1, order=order)
+    assert [call.id for call in page.calls] == ["chatcmpl-4"]
+    last = await store.page(DEFAULT_PROJECT, CallFilter(), limit=1, order=order, after="chatcmpl-4")
+    assert (last.calls, last.has_more) == ([], False)
+
+
 async def test_a_file_that_disappears_is_a_gap(store: DayFileStore, directory: Path) -> None:
     await store.add([chat(1), chat(2, NOON - DAY_S)])
     keys = await pinned(store)
@@ -391,3 +410,38 @@ async def test_a_removal_that_was_killed_leaves_nothing_to_a_new_file(store: Day
 
 def test_a_day_has_more_than_enough_files() -> None:
     assert files.MOST_CALLS * files.MOST_ROLLS > 100_000_000
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+async def test_with_too_many_files_open_no_call_is_taken_for_gone(directory: Path, left: int) -> None:
+    store = DayFileStore(directory, StandingClock())
+    await store.add([chat(1)])
+    await store.close()
+    with _descriptors(left):
+        for asking in (ids(store), store.find(DEFAULT_PROJECT, CHAT, "chatcmpl-1"), store.add([chat(2)])):
+            with pytest.raises(OSError, match="Too many open files"):
+                await asking
+    assert await ids(store) == ["chatcmpl-1"]
+    assert await store.add([chat(2)]) == 1
+    assert Directory(directory).files() == [DayFile(day_of(NOON), 0)], "the day did not go on in another file"
+    await store.close()
+
+
+@contextmanager
+def _descriptors(left: int) -> Generator[None]:
+    """Let this process open no more than so many files."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    largest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (largest + 32, most))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        for _ in range(left):
+            os.close(taken.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+        for descriptor in taken:
+            os.close(descriptor)
