@@ -103,6 +103,10 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.get(f"/api/runs/{api.run['id']}/report"),
         lambda api: api.client.get(f"/api/runs/{api.run['id']}/report?by=a&k=1"),
     ],
+    "breakDownRun": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/breakdown?field=item.a"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/breakdown?field=item.a&limit=1"),
+    ],
     "compareRuns": [
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "base": api.run["id"]}),
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "margin": 0.01}),

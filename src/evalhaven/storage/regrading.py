@@ -10,7 +10,6 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.keyset import text_length
 from evalhaven.storage.output_items import ITEM_COLUMNS, item_values, output_item_of
-from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import output_items
 
 # A sum, so that the range of positions is looked up instead of all errors of the run.
@@ -109,19 +108,6 @@ async def list_items_by_position(
     )
     rows = (await tx.execute(query.order_by(*key))).all()
     return [output_item_of(row, with_grades=with_grades) for row in rows if (row.position, row.repeat) in wanted]
-
-
-async def list_items_at(
-    tx: ReadTransaction, scope: ProjectScope, run_key: int, positions: Sequence[int]
-) -> list[OutputItem]:
-    """Return the items of a run at these positions, in order of position and repeat."""
-    key = (output_items.c.position, output_items.c.repeat)
-    query = select(*ITEM_COLUMNS).where(
-        output_items.c.run_key == run_key,
-        output_items.c.project_id == scope.project_id,
-        output_items.c.position.in_(positions),
-    )
-    return [output_item_of(row) for row in (await tx.execute(query.order_by(*key))).all()]
 
 
 async def has_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:
