@@ -189,14 +189,16 @@ def test_the_import_stores_logged_calls_once(tmp_path: Path, small_account: Acco
     outcome = run_import(*arguments)
     assert outcome.status == 3, outcome
     assert f"Calls: 0 stored, 0 known already, {count} refused." in outcome.out
-    assert "raise EVALHAVEN_LOG_DAYS" in outcome.out
+    assert f"Left out because of their age: {count} of the refused calls." in outcome.out
+    needed = int(outcome.out.partition("set EVALHAVEN_LOG_DAYS to ")[2].partition(" or more")[0])
+    assert needed > 365
 
     for options, told in (
         (["--check"], f"Would be: {count} stored, 0 known already, 0 refused."),
         ([], f"Calls: {count} stored, 0 known already, 0 refused."),
         ([], f"Calls: 0 stored, {count} known already, 0 refused."),
     ):
-        outcome = run_import(*arguments, *options, environment={"EVALHAVEN_LOG_DAYS": "36500"})
+        outcome = run_import(*arguments, *options, environment={"EVALHAVEN_LOG_DAYS": str(needed + 1)})
         assert outcome.status == 0, outcome
         assert told in outcome.out
     assert unit_states(tmp_path / "archive") == states

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 
 _LINE_BYTES = 32 * 1024 * 1024
-_BATCH_LINES = 500
+_BATCH_LINES = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
 
 
@@ -17,7 +17,7 @@ class Line:
 
 
 async def batches_of_lines(blocks: AsyncIterable[bytes]) -> AsyncGenerator[list[Line]]:
-    """Yield the lines of a body, some hundred at a time; those without a text are left out but counted."""
+    """Yield the lines of a body, about a thousand at a time; those without a text are left out but counted."""
     batch: list[Line] = []
     size = 0
     async for line in _lines(blocks):

@@ -41,23 +41,30 @@ class CallReport:
 
     Attributes:
         lines: Lines that were sent and answered, with those that were passed over at the start.
-        refusals: Number of the line and reason; the first of them.
+        too_old: How many of the refused are only older than calls are kept.
+        days_needed: For how many days calls would have to be kept to keep them, too.
+        refusals: Number of the line and reason; the first of those that are refused for something else.
     """
 
     lines: int = 0
     stored: int = 0
     known: int = 0
     refused: int = 0
+    too_old: int = 0
+    days_needed: int = 0
     refusals: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
     def add(self, outcome: CallIntakeOutcome, count: int) -> None:
         """Add the answer to a batch of so many lines."""
         room = _SHOWN_REFUSALS - len(self.refusals)
-        self.refusals += [(self.lines + each.line, each.reason) for each in outcome.refusals[:room]]
+        others = [each for each in outcome.refusals if not each.too_old]
+        self.refusals += [(self.lines + each.line, each.reason) for each in others[:room]]
         self.lines += count
         self.stored += outcome.stored
         self.known += outcome.known
         self.refused += outcome.refused
+        self.too_old += outcome.too_old
+        self.days_needed = max(self.days_needed, outcome.days_needed or 0)
 
     @property
     def figures(self) -> str:
@@ -118,9 +125,20 @@ def import_lines(
     console.print(f"{word}: {report.figures}.", highlight=False, markup=False)
     for number, reason in report.refusals:
         console.print(f"  line {number:,}: {reason}", highlight=False, markup=False, soft_wrap=True)
-    if report.refused > len(report.refusals):
-        console.print(f"  ... and {report.refused - len(report.refusals):,} more", highlight=False, markup=False)
+    untold = report.refused - report.too_old - len(report.refusals)
+    if untold:
+        console.print(f"  ... and {untold:,} more", highlight=False, markup=False)
+    if report.too_old:
+        console.print(_about_age(report), highlight=False, markup=False, soft_wrap=True)
     return EXIT_INCOMPLETE if report.refused else EXIT_COMPLETE
+
+
+def _about_age(report: CallReport) -> str:
+    return (
+        f"Left out because of their age: {report.too_old:,} of the refused calls. They are older than calls are kept "
+        f"here. To keep them, set EVALHAVEN_LOG_DAYS to {report.days_needed} or more, restart the server with it, and "
+        "run the same command again: what is stored already is passed over."
+    )
 
 
 async def _send_all(

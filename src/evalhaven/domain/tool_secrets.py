@@ -6,6 +6,14 @@ from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.masking import MASK
 
 SECRET_KEYS = frozenset({"authorization", "headers", "domain_secrets"})
+_RENDERED_TOOLS = '"tools":'
+_RENDERED_KEYS = tuple(f'"{key}":' for key in sorted(SECRET_KEYS))
+
+
+def may_hold_secrets(text: str) -> bool:
+    """Tell whether `masked` may change a document, by the text that `jsontext.render` made of it."""
+    # Within a string, the quotes before the colon would have a backslash.
+    return _RENDERED_TOOLS in text and any(key in text for key in _RENDERED_KEYS)
 
 
 def masked(document: JsonObject) -> JsonObject:

@@ -13,7 +13,7 @@ from typing import cast
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse, render
 from evalhaven.domain.logged_calls import CallFilter, CallKind, LoggedCall
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.logs.words import words_of
+from evalhaven.logs.words import spaced_words, words_of
 
 Tag = bytes
 _TAG_SIZE = 16
@@ -30,13 +30,13 @@ class CallFacts:
 
     Attributes:
         tags: Its tags, each once.
-        instructions: The words of its system and developer messages.
-        words: The other words of its request and reply.
+        instructions: The words of its system and developer messages, with spaces between them, some more than once.
+        words: The other words of its request and reply, likewise.
     """
 
     tags: list[Tag]
-    instructions: list[str]
-    words: list[str]
+    instructions: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,7 @@ def facts_of(call: LoggedCall) -> CallFacts:
     tags += [_tag(project, "tool", name) for name in _tools(request)]
     instructions, said = _texts(request)
     said += _reply_texts(reply)
-    instructing = words_of(instructions)
-    return CallFacts(list(dict.fromkeys(tags)), instructing, words_of(said))
+    return CallFacts(list(dict.fromkeys(tags)), spaced_words(instructions), spaced_words(said))
 
 
 def wanted_by(scope: ProjectScope, wanted: CallFilter) -> Wanted:

@@ -1,4 +1,4 @@
-"""Waiting for a database that cannot write: disk full, locked, gone. Runs pause, and resume by themselves."""
+"""Waiting for storage that cannot be used: disk full, locked, gone. Runs pause, and resume by themselves."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -43,7 +43,7 @@ class Patience:
                     raise
                 if not self._waiting:
                     self._waiting = True
-                    self._reason = str(error.__cause__)
+                    self._reason = str(error.__cause__ or error)
                     self._log.error("database_unavailable", reason=self._reason, effect="runs pause")
                 has_waited = True
                 await anyio.sleep(wait_s)

@@ -5,6 +5,7 @@ durable (WAL, synchronous=FULL). On PostgreSQL writers run side by side (READ CO
 order to decide what it writes, it locks. The code that opens a transaction commits it: storage functions never do.
 """
 
+import errno
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -56,6 +57,7 @@ _POSTGRESQL_CONNECTION = {
 _POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'"
 # A write to a standby, and a transaction that the server closed: psycopg calls both internal errors.
 _POSTGRESQL_UNAVAILABLE = ("25006", "25P03")
+_FOR_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class Database:
@@ -236,11 +238,16 @@ def _insert_statement(table: str, columns: Sequence[str], rows: int) -> str:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Tell whether an error says that the database cannot write now (disk full, locked, gone) but may later."""
+    """Tell whether an error says that what is stored cannot be used now, but may be later.
+
+    The database is locked or gone, a disk full, or the process has too many files open.
+    """
     if isinstance(error, ExceptionGroup):
         return all(is_unavailable(each) for each in cast("ExceptionGroup[Exception]", error).exceptions)
     if isinstance(error, ConnectionsBusyError):
         return True
+    if isinstance(error, OSError):
+        return error.errno in _FOR_NOW
     if not isinstance(error, DBAPIError):
         return False
     if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _POSTGRESQL_UNAVAILABLE:

@@ -51,6 +51,7 @@ class CallRefusal(OpenObject):
 
     line: int = Field(description="Number of its line, from 1 on.")
     reason: str = Field(description="What is wrong with it.")
+    too_old: bool = Field(default=False, description="Whether it is only older than calls are kept here.")
 
 
 class CallIntakeOutcome(OpenObject):
@@ -60,3 +61,10 @@ class CallIntakeOutcome(OpenObject):
     known: int = Field(description="Calls that were stored already. They stay as they are.")
     refused: int = Field(description="Calls that cannot be stored.")
     refusals: list[CallRefusal] = Field(description="The first 100 of these.")
+    too_old: int = Field(
+        default=0,
+        description="How many of the refused calls are only older than calls are kept (`EVALHAVEN_LOG_DAYS`).",
+    )
+    days_needed: int | None = Field(
+        default=None, description="The value of `EVALHAVEN_LOG_DAYS` with which they would all be kept today."
+    )

@@ -68,7 +68,7 @@ async def stored(services: Services, wanted: CallFilter | None = None) -> list[L
 async def test_both_kinds_are_stored_and_found(services: Services, client: httpx2.AsyncClient) -> None:
     outcome = await send(client, chat(5, latency_ms=70), b"", response(4), b"  ")
 
-    assert outcome == {"stored": 2, "known": 0, "refused": 0, "refusals": []}
+    assert outcome == {"stored": 2, "known": 0, "refused": 0, "refusals": [], "too_old": 0, "days_needed": None}
     first, second = await stored(services)
     assert (first.id, first.kind, first.created_at, first.latency_ms) == ("chatcmpl-5", CallKind.CHAT, NOW - 5, 70)
     assert (first.asked_model, first.model) == ("gpt-4.1", "gpt-4.1-2025-04-14")
@@ -100,6 +100,18 @@ async def test_lines_that_are_sent_again_are_known(services: Services, client: h
     assert len(await stored(services)) == 4
 
 
+async def test_what_was_stored_by_the_gateway_is_another_call_than_what_is_imported(
+    services: Services, client: httpx2.AsyncClient
+) -> None:
+    # To look for each id in all days would cost more than to store it, and an endpoint may give an id twice.
+    await send(client, chat(1))
+    [imported] = await stored(services)
+    await services.log_store.add([replace(imported, origin="sender-1")])
+
+    assert (await send(client, chat(1)))["known"] == 1
+    assert [each.id for each in await stored(services)] == ["chatcmpl-1", "chatcmpl-1"]
+
+
 async def test_a_call_that_does_not_say_when_was_made_now(services: Services, client: httpx2.AsyncClient) -> None:
     await send(client, {**chat(), "reply": {**chat()["reply"], "created": 0}})
 
@@ -122,7 +134,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a negative time": (chat(created_at=-1), "'created_at' is not a number"),
     "a huge time": (chat(created_at=10**300), "'created_at' is not a number"),
     "a text as latency": (chat(latency_ms="x"), "'latency_ms' is not a number"),
-    "too old": (chat(created_at=NOW - 31 * DAY_S), "raise EVALHAVEN_LOG_DAYS"),
+    "too old": (
+        chat(created_at=NOW - 31 * DAY_S),
+        "raise EVALHAVEN_LOG_DAYS to 31 or more, restart the server, and send it again",
+    ),
     "in the future": (chat(created_at=NOW + 2 * DAY_S), "it was made in the future"),
     "milliseconds": (chat(created_at=NOW * 1000), "it was made in the future"),
     "too long": (b'"' + b"x" * (33 << 20) + b'"', "larger than 32 MB"),
@@ -141,6 +156,21 @@ async def test_a_line_that_cannot_be_stored_is_refused_alone(services: Services,
     assert refusal["line"] == 2
     assert reason in refusal["reason"]
     assert [each.id for each in await stored(services)] == ["chatcmpl-2", "chatcmpl-1"]
+
+
+async def test_calls_that_are_only_too_old_are_counted_with_the_days_that_would_keep_them(
+    services: Services, client: httpx2.AsyncClient
+) -> None:
+    ages = (30, 31, 400, 75)
+    old = [chat(number, created_at=NOW - days * DAY_S) for number, days in enumerate(ages)]
+    outcome = await send(client, *old, b"{")
+
+    assert (outcome["stored"], outcome["refused"], outcome["too_old"], outcome["days_needed"]) == (1, 4, 3, 400)
+    assert [each["too_old"] for each in outcome["refusals"]] == [True, True, True, False]
+    kept = CallIntake(services.log_store, Redaction(), services.clock, 400)
+    async with calling(replace(services, log_intake=kept)) as later:
+        outcome = await send(later, *old)
+    assert (outcome["stored"], outcome["known"], outcome["too_old"], outcome["days_needed"]) == (3, 1, 0, None)
 
 
 async def test_only_some_refusals_are_told(client: httpx2.AsyncClient) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import closing
+from collections.abc import AsyncGenerator, Generator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,10 @@ from evalhaven.logs.day_files import compression, files
 from evalhaven.logs.day_files.connections import most_kept
 from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.inserts import insert
+from evalhaven.logs.day_files.layout import DayFile
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.day_files.tables import OpenFile
+from evalhaven.logs.keys import day_of
 from tests.unit.logs.logged import CHAT, DAY_S, NOON, StandingClock, chat, ids, pinned
 
 DAY, DAY_BEFORE = "2025-11-26.db", "2025-11-25.db"
@@ -407,3 +410,38 @@ async def test_a_removal_that_was_killed_leaves_nothing_to_a_new_file(store: Day
 
 def test_a_day_has_more_than_enough_files() -> None:
     assert files.MOST_CALLS * files.MOST_ROLLS > 100_000_000
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+async def test_with_too_many_files_open_no_call_is_taken_for_gone(directory: Path, left: int) -> None:
+    store = DayFileStore(directory, StandingClock())
+    await store.add([chat(1)])
+    await store.close()
+    with _descriptors(left):
+        for asking in (ids(store), store.find(DEFAULT_PROJECT, CHAT, "chatcmpl-1"), store.add([chat(2)])):
+            with pytest.raises(OSError, match="Too many open files"):
+                await asking
+    assert await ids(store) == ["chatcmpl-1"]
+    assert await store.add([chat(2)]) == 1
+    assert Directory(directory).files() == [DayFile(day_of(NOON), 0)], "the day did not go on in another file"
+    await store.close()
+
+
+@contextmanager
+def _descriptors(left: int) -> Generator[None]:
+    """Let this process open no more than so many files."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    largest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (largest + 32, most))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        for _ in range(left):
+            os.close(taken.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+        for descriptor in taken:
+            os.close(descriptor)

@@ -138,6 +138,19 @@ async def test_metadata_is_replaced_and_found_by_what_it_is_now(store: LogStore,
     assert await store.set_metadata(OTHER_PROJECT, CHAT, "chatcmpl-1", {}) is None
 
 
+async def test_calls_whose_words_repeat_are_found_changed_and_deleted_like_others(store: LogStore) -> None:
+    words = "again and AGAIN, " * 40
+    await store.add([chat(number, question=words, answer=words, instructions=words) for number in range(3)])
+
+    for left in (["chatcmpl-2", "chatcmpl-1", "chatcmpl-0"], ["chatcmpl-1", "chatcmpl-0"], ["chatcmpl-0"], []):
+        assert await ids(store, CallFilter(text="again")) == left
+        assert await ids(store, CallFilter(instructions_search="and")) == left
+        for call_id in left[:1]:
+            assert await store.set_metadata(DEFAULT_PROJECT, CHAT, call_id, {"k": "v"}) is not None
+            assert await ids(store, CallFilter(metadata={"k": "v"}, text="again")) == [call_id]
+            assert await store.delete(DEFAULT_PROJECT, CHAT, call_id)
+
+
 async def test_a_deleted_call_is_never_returned_and_never_stored_again(store: LogStore, other_store: LogStore) -> None:
     gone = chat(2, metadata={"a": "b"}, question="pelican", instructions="heron")
     await store.add([chat(1), gone, chat(3)])

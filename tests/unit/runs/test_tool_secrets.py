@@ -6,9 +6,10 @@ import pytest
 
 from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.jsontext import render
 from evalhaven.domain.masking import MASK
 from evalhaven.domain.samples import ItemError
-from evalhaven.domain.tool_secrets import masked, secrets_of
+from evalhaven.domain.tool_secrets import masked, may_hold_secrets, secrets_of
 from evalhaven.runs.tool_secrets import refuse_secrets, tools_with_secrets, without_secrets
 from evalhaven.wire.data_sources import RunDataSource
 from tests.unit.written import data_source_of
@@ -88,3 +89,23 @@ def test_an_error_that_quotes_its_request_keeps_the_secrets() -> None:
 
 def _responses(**params: Any) -> RunDataSource:
     return data_source_of({"type": "responses", "sampling_params": params})
+
+
+@pytest.mark.parametrize("tool", [MCP, SHELL, STRANGE])
+def test_the_text_of_a_document_tells_that_it_may_hold_secrets(tool: dict[str, Any]) -> None:
+    documents: list[dict[str, Any]] = [{"tools": [tool]}, {"deep": [{"tools": [FUNCTION, tool]}]}]
+    for document in documents:
+        assert masked(document) != document
+        assert may_hold_secrets(render(document))
+
+
+def test_texts_that_only_speak_of_tools_and_headers_hold_no_secrets() -> None:
+    said = render({"content": 'They are in {"tools":[{"headers":{}}]}, or \\"headers": 1', "tool": "tools"})
+    documents: list[dict[str, Any]] = [
+        {"messages": [said]},
+        {"tools": [{"name": "f"}], "said": said},
+        {"headers": 1},
+    ]
+    for document in documents:
+        assert masked(document) == document
+        assert not may_hold_secrets(render(document))

@@ -1,5 +1,7 @@
 """Facts about transactions: what others see of them, and when an error means "later"."""
 
+import errno
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -80,6 +82,10 @@ async def test_what_may_succeed_later_is_told_from_mistakes(database: Database) 
     assert not is_unavailable(integrity)
     assert not is_unavailable(ExceptionGroup("tasks", [full, integrity]))
     assert not is_unavailable(ValueError("x"))
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        assert is_unavailable(OSError(number, "for now"))
+    for never in (OSError(errno.ENOENT, "gone"), OSError(errno.ECONNREFUSED, "not storage"), OSError("unnumbered")):
+        assert not is_unavailable(never)
     # psycopg calls it a programming error.
     with pytest.raises((OperationalError, ProgrammingError)) as mistake:
         async with database.read() as tx:

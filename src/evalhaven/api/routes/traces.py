@@ -43,6 +43,6 @@ async def export_traces(request: Request, services: ServicesOf, scope: ScopeOf) 
     calls = list(enumerate(await anyio.to_thread.run_sync(read)))
     readings = [(number, partial(conventions.read_call, span)) for number, span in calls]
     outcome = await services.log_intake.take(scope, readings)
-    reasons = Counter(reason for _, reason in outcome.refused)
+    reasons = Counter(each.reason for each in outcome.refused)
     message = "; ".join(f"{count} of {len(calls)} calls: {reason}" for reason, count in reasons.most_common(5))
     return Response(answer(len(outcome.refused), message), media_type=kind)

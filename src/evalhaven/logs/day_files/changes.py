@@ -69,9 +69,8 @@ def _packed_call(opened: OpenFile, row: int, scope: ProjectScope) -> bytes | Non
 def _remove_facts(connection: sqlite3.Connection, row: int, facts: CallFacts) -> None:
     known = {tag: number for tag, (number, _) in numbers_of(connection, facts.tags).items()}
     # Without the texts themselves, the index removes an entry only if it is told again what the entry was.
-    connection.execute(
-        "INSERT INTO text (text, rowid, terms) VALUES ('delete', ?, ?)",
-        (row, terms_of(facts, known)),
-    )
+    # Each term once: the index would count down what it never counted.
+    terms = " ".join(dict.fromkeys(terms_of(facts, known).split()))
+    connection.execute("INSERT INTO text (text, rowid, terms) VALUES ('delete', ?, ?)", (row, terms))
     connection.executemany("DELETE FROM tags WHERE number = ? AND row = ?", [(n, row) for n in known.values()])
     connection.executemany("UPDATE kv SET calls = calls - 1 WHERE number = ?", [(n,) for n in known.values()])

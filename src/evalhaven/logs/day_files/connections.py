@@ -6,7 +6,8 @@ import resource
 import sqlite3
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import structlog
 
@@ -15,6 +16,7 @@ from evalhaven.logs.day_files.layout import DayFile
 from evalhaven.logs.day_files.tables import OpenFile
 
 _KEPT, _FILES_A_CONNECTION = (32, 128), 8
+_FILES_OF_ONE = 3  # with its write-ahead log and what its readers share
 _FOR_NOW = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
 
 
@@ -56,7 +58,7 @@ class Connections:
 
         Raises:
             UnusableFileError: The file is missing or damaged, which is logged once.
-            OSError: The disk is full, or others have kept the file locked for long.
+            OSError: The disk is full, too many files are open, or others have kept the file locked for long.
         """
         opened = None
         try:
@@ -69,6 +71,8 @@ class Connections:
                 raise OSError(errno.EAGAIN, f"{file.name}: {error}") from error
             if opened is not None and not _is_of_file(error):
                 raise
+            if _code(error) == sqlite3.SQLITE_CANTOPEN:
+                _require_descriptors(self._directory.path(file))
             self._complain(file, error)
             is_certain = opened is None or _code(error) != sqlite3.SQLITE_IOERR
             raise UnusableFileError(f"{file.name}: {error}", is_certain=is_certain) from error
@@ -125,6 +129,21 @@ class Connections:
         if not is_known:
             log = structlog.get_logger("evalhaven")
             log.error("log_file_unusable", file=str(self._directory.path(file)), problem=str(error))
+
+
+def _require_descriptors(path: Path) -> None:
+    """Make sure that a file which cannot be opened is to blame for that itself.
+
+    Raises:
+        OSError: This process, or the machine, has too many files open.
+    """
+    with ExitStack() as opened:
+        try:
+            for _ in range(_FILES_OF_ONE):
+                opened.callback(os.close, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
 
 
 def _is_of_file(error: sqlite3.DatabaseError) -> bool:

@@ -87,9 +87,9 @@ def add_facts(opened: OpenFile, calls: Sequence[tuple[int, CallFacts]]) -> None:
 
 
 def terms_of(facts: CallFacts, numbers: dict[Tag, int]) -> str:
-    """Return what the full-text index holds of a call."""
-    tags = (tag_term(numbers[tag]) for tag in facts.tags)
-    return " ".join((*facts.words, *map(instruction_term, facts.instructions), *tags))
+    """Return what the full-text index holds of a call; some terms come more than once."""
+    instructions = map(instruction_term, facts.instructions.split())
+    return " ".join((facts.words, *instructions, *[tag_term(numbers[tag]) for tag in facts.tags]))
 
 
 def _numbers(opened: OpenFile, counts: Counter[Tag]) -> dict[Tag, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import anyio.to_thread
 
@@ -19,6 +20,33 @@ Reading = Callable[[ProjectScope, int], ParsedCall]
 """Reads one call of a project, at a Unix second; raises `UnreadableReplyError` where there is none."""
 
 
+class TooOldError(UnreadableReplyError):
+    """A call is older than calls are kept; the message says how to keep it.
+
+    Attributes:
+        days_needed: For how many days calls would have to be kept.
+    """
+
+    def __init__(self, kept_days: int, days_needed: int) -> None:
+        super().__init__(
+            f"it is older than the {kept_days} days for which calls are kept here: raise EVALHAVEN_LOG_DAYS to "
+            f"{days_needed} or more, restart the server, and send it again"
+        )
+        self.days_needed = days_needed
+
+
+class RefusedCall(NamedTuple):
+    """A call that cannot be stored.
+
+    Attributes:
+        days_needed: For how many days calls would have to be kept to keep it; 0 if something else is wrong with it.
+    """
+
+    number: int
+    reason: str
+    days_needed: int
+
+
 @dataclass(slots=True)
 class IntakeOutcome:
     """What came of calls.
@@ -26,12 +54,12 @@ class IntakeOutcome:
     Attributes:
         stored: Calls that are stored now and were not before.
         known: Calls that were stored already.
-        refused: Number of each call that cannot be stored, and why.
+        refused: Calls that cannot be stored.
     """
 
     stored: int = 0
     known: int = 0
-    refused: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    refused: list[RefusedCall] = field(default_factory=list[RefusedCall])
 
 
 class CallIntake:
@@ -85,14 +113,14 @@ class CallIntake:
                 self._require_kept(parsed, now)
                 found.append(logged_call(parsed, self._redaction))
             except UnreadableReplyError as error:
-                outcome.refused.append((number, str(error)))
+                days_needed = error.days_needed if isinstance(error, TooOldError) else 0
+                outcome.refused.append(RefusedCall(number, str(error), days_needed))
         return found
 
     def _require_kept(self, parsed: ParsedCall, now: int) -> None:
         """Refuse a call that would be dropped at once, or never."""
-        if parsed.created_at // _DAY_S < now // _DAY_S - self._kept_days:
-            raise UnreadableReplyError(
-                f"it is older than the {self._kept_days} days for which calls are kept here: raise EVALHAVEN_LOG_DAYS"
-            )
+        days_needed = now // _DAY_S - parsed.created_at // _DAY_S
+        if days_needed > self._kept_days:
+            raise TooOldError(self._kept_days, days_needed)
         if parsed.created_at > now + _DAY_S:
             raise UnreadableReplyError("it was made in the future; times are Unix seconds")

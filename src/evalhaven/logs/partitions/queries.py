@@ -26,8 +26,9 @@ _OF_PROJECT = "project_id = :project_id AND kind = ANY(:kinds) AND data IS NOT N
 
 def terms_of(facts: CallFacts) -> list[str]:
     """Return what the index of terms holds of a call."""
-    instructions = (f"!{word}" for word in facts.instructions)
-    return [*map(_tag_term, facts.tags), *instructions, *facts.instructions, *facts.words]
+    instructions = list(dict.fromkeys(facts.instructions.split()))
+    words = dict.fromkeys((*instructions, *facts.words.split()))
+    return [*map(_tag_term, facts.tags), *(f"!{word}" for word in instructions), *words]
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,11 @@ def logged_call(parsed: ParsedCall, redaction: Redaction) -> LoggedCall:
         # Made of the origin, so that whoever reads the same call gives it the same id.
         call_id = _PREFIXES[kind] + sha256(parsed.origin.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_DIGITS]
         reply = {**reply, "id": call_id}
-    request, reply = redaction.apply(parsed.request, reply)
+    request = parsed.request
+    texts = jsontext.render(request), jsontext.render(reply)
+    if redaction.may_change(texts):
+        request, reply = redaction.apply(request, reply)
+        texts = jsontext.render(request), jsontext.render(reply)
     asked, answered = _text(request.get("model")), _text(reply.get("model"))
     metadata = request.get("metadata")
     return LoggedCall(
@@ -97,8 +101,8 @@ def logged_call(parsed: ParsedCall, redaction: Redaction) -> LoggedCall:
         created_at=parsed.created_at,
         asked_model=asked or answered,
         model=answered or asked,
-        request=jsontext.render(request),
-        reply=jsontext.render(reply),
+        request=texts[0],
+        reply=texts[1],
         metadata=metadata if isinstance(metadata, dict) else {},
         origin=parsed.origin,
         first_byte_ms=parsed.first_byte_ms,

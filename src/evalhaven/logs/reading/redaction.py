@@ -1,12 +1,12 @@
 """What of a call must not be stored: what matches the operator's patterns, and the secrets of tools."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.masking import Secrets
-from evalhaven.domain.tool_secrets import masked, secrets_in
+from evalhaven.domain.tool_secrets import masked, may_hold_secrets, secrets_in
 from evalhaven.logs.reading.events import UnreadableReplyError
 
 REDACTED = "[redacted]"
@@ -46,6 +46,13 @@ class Redaction:
             if compiled[-1].search(""):
                 raise InvalidPatternError(f"{pattern!r} matches the empty text, which is everywhere")
         return cls(tuple(compiled))
+
+    def may_change(self, texts: Iterable[str]) -> bool:
+        """Tell whether `apply` may change documents, by the texts that `jsontext.render` made of them.
+
+        Few calls have anything to hide, and a text shows that many times as fast as the values do.
+        """
+        return bool(self._patterns) or any(map(may_hold_secrets, texts))
 
     def apply(self, request: JsonObject, reply: JsonObject) -> tuple[JsonObject, JsonObject]:
         """Return a request and its reply as they may be stored and shown.

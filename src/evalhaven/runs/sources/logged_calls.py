@@ -8,6 +8,7 @@ import sys
 from array import array
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 import anyio.to_thread
 
@@ -46,7 +47,7 @@ class LoggedCalls:
         """Pin the calls and return them cut into chunks; only those of an eval with an item schema are read for it."""
         async with self._engine.database.read() as tx:
             parent = await get_eval_by_key(tx, self._run.scope, self._run.eval_key)
-        count = await self._pin(parent, is_stopped)
+        count = await self._engine.patience.persist(partial(self._pin, parent, is_stopped))
         if not count:
             raise no_match(self._source, parent)
         chunks = [_chunk(number, first, count) for number, first in enumerate(range(0, count, CHUNK_ROWS))]

@@ -1,10 +1,14 @@
 """Runs over logged calls: which calls they read, in which order, what their rows hold, and what a lost call becomes."""
 
+import errno
 import json
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import structlog.testing
 
 from evalhaven.domain.evals import Eval, answered_config
 from evalhaven.domain.output_items import OutputItem
@@ -14,6 +18,7 @@ from evalhaven.domain.samples import ItemError
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.logs.day_files.directory import LogsBusyError
 from evalhaven.logs.store import LogStore
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
@@ -133,6 +138,45 @@ async def test_stored_responses_are_graded(engine: Engine, logs: LogStore) -> No
         {"role": "user", "content": "Question 1?"},
     ]
     assert newest.sample.output == [{"role": "assistant", "content": "No."}]
+
+
+@pytest.mark.parametrize("when", ["pinning", "reading"])
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENOSPC, "No space left"), LogsBusyError(Path("logs"))],
+)
+async def test_a_run_waits_for_a_store_that_cannot_be_used_now(
+    engine: Engine, logs: LogStore, when: str, error: OSError
+) -> None:
+    await logs.add([chat_call(1, "Yes."), chat_call(2, "No.")])
+    run = await run_over(engine, CHAT)
+
+    class Failing:
+        """Fails once, at the second page of keys or at the first calls."""
+
+        def __init__(self) -> None:
+            self.errors = [error]
+
+        async def pin(self, *asked: Any, limit: int | None) -> AsyncGenerator[Any]:
+            async for keys in logs.pin(*asked, limit=limit):
+                yield keys
+                if when == "pinning" and self.errors:
+                    raise self.errors.pop()
+
+        async def read(self, *asked: Any) -> Any:
+            if when == "reading" and self.errors:
+                raise self.errors.pop()
+            return await logs.read(*asked)
+
+    failing = Failing()
+    with structlog.testing.capture_logs() as lines:
+        ended = await conduct(replace(engine, log_store=cast("LogStore", failing)), run)
+
+    assert failing.errors == []
+    assert (ended.status, ended.tally.passed, ended.tally.failed) == (RunStatus.COMPLETED, 1, 1)
+    assert len(await read_items(engine, run)) == 2
+    assert [line["reason"] for line in lines if line["event"] == "database_unavailable"] == [str(error)]
+    assert engine.patience.problem == ""
 
 
 async def test_calls_are_read_newest_first(engine: Engine, logs: LogStore) -> None:

@@ -12,6 +12,7 @@ from evalhaven.api.rendering.log_status import log_status
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.logs.ingest.intake import RefusedCall
 from evalhaven.logs.ingest.lines import read_line
 from evalhaven.logs.reading.calls import ParsedCall
 from evalhaven.logs.reading.events import UnreadableReplyError
@@ -61,7 +62,7 @@ async def import_calls(
 ) -> Response:
     """Store calls that were made elsewhere.
 
-    They are stored as they arrive, some hundred at a time; a call that is stored already is passed over, so that the
+    They are stored as they arrive, about 1,000 at a time; a call that is stored already is passed over, so that the
     same lines can be sent again after an interruption.
     """
     body = CallIntakeOutcome(stored=0, known=0, refused=0, refusals=[])
@@ -73,10 +74,16 @@ async def import_calls(
             stored=body.stored + outcome.stored,
             known=body.known + outcome.known,
             refused=body.refused + len(outcome.refused),
-            refusals=body.refusals + [CallRefusal(line=number, reason=reason) for number, reason in shown],
+            refusals=[*body.refusals, *map(_refusal, shown)],
+            too_old=body.too_old + sum(each.days_needed > 0 for each in outcome.refused),
+            days_needed=max((body.days_needed or 0, *(each.days_needed for each in outcome.refused))) or None,
         )
     # Not with pydantic's own writer: a reason may hold lone surrogates.
     return json_response(jsontext.render(body.model_dump()))
+
+
+def _refusal(refused: RefusedCall) -> CallRefusal:
+    return CallRefusal(line=refused.number, reason=refused.reason, too_old=refused.days_needed > 0)
 
 
 def _read(line: Line, scope: ProjectScope, now: int) -> ParsedCall:
