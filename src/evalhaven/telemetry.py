@@ -41,7 +41,10 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
         else [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+            _quote_unprintable,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ]
     )
     structlog.configure(
@@ -57,3 +60,21 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
     )
     # Libraries log through the standard library: only their warnings and errors are of interest.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+class _Quoted:
+    """A text that is shown with quotes, and with codes for what cannot be printed."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return repr(self._text)
+
+
+def _quote_unprintable(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Keep what a client sends, such as a path, from doing anything in the terminal of whoever reads the log."""
+    for key, value in event.items():
+        if key != "event" and isinstance(value, str) and not value.isprintable():
+            event[key] = _Quoted(value)
+    return event

@@ -67,6 +67,10 @@ def _get_imported(api: Api) -> httpx2.Response:
     return api.client.get(f"/api/runs/{a_run(api.parent)['id']}")
 
 
+def _item_of(api: Api) -> str:
+    return api.client.get(f"/api/runs/{api.run['id']}/items").json()["data"][0]["id"]
+
+
 CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getExtensionDocument": [lambda api: api.client.get("/api/openapi.json")],
     "getSettings": [lambda api: api.client.get("/api/settings")],
@@ -78,6 +82,19 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.get(f"/api/runs/{api.run['id']}?rows=false"),
         _get_imported,
     ],
+    "listEvalOverviews": [
+        lambda api: api.client.get("/api/evals"),
+        lambda api: api.client.get("/api/evals", params={"sort": "created", "limit": 1}),
+    ],
+    "listRunOverviews": [
+        lambda api: api.client.get("/api/runs"),
+        lambda api: api.client.get("/api/runs", params={"eval": api.run["eval_id"], "limit": 1}),
+    ],
+    "listRunItems": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/items", params={"fields": "a", "sort": "score"}),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/items", params={"text": "x"}),
+    ],
+    "getRunItemPlace": [lambda api: api.client.get(f"/api/runs/{api.run['id']}/items/{_item_of(api)}")],
     "regradeRun": [
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade"),
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/regrade", json={"evalhaven": {"labels": ["anew"]}}),

@@ -111,3 +111,28 @@ def test_a_question_out_of_range_is_refused(http: httpx2.Client, make_eval: Make
     answer = http.get(f"/api/evals/{make_eval()['id']}/plan", params=query)
 
     assert refusal_of(answer)["param"] in query
+
+
+def test_items_are_paired_by_the_fields_that_are_named(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    for release in ("1.4", "1.5"):
+        rows = rows_of("x" * 20, "x" * 20)
+        for row in rows:
+            row["item"]["release"] = release
+        run_to_end(parent, rows)
+
+    by_content, by_number = plan(http, parent, margin=0.02), plan(http, parent, margin=0.02, key="n")
+
+    assert (by_content["history"]["is_assumed"], by_number["history"]["is_assumed"]) == (True, False)
+    assert by_number["history"]["pairs"] == 20
+
+
+def test_a_field_that_items_lack_is_refused(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    run_to_end(parent, rows_of("xx", "xx"))
+    refused = http.get(f"/api/evals/{parent['id']}/plan", params={"margin": 0.02, "key": "absent"})
+
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "key"

@@ -139,7 +139,7 @@ def test_a_run_that_is_canceled_ends_watching_with_3(
 def test_an_unknown_run_cannot_be_watched(server: Server) -> None:
     watched = call_command("watch", "evalrun_unknown", "--url", server.url)
 
-    assert watched.returncode == 1
+    assert watched.returncode == 70
     assert watched.stderr.startswith("Error: ")
     assert "answers 404: Run not found: no run with id 'evalrun_unknown'." in watched.stderr
     assert "Traceback" not in watched.stderr

@@ -1,6 +1,7 @@
 """Facts about `evalhaven gate` and `evalhaven compare` as a user of the shell sees them."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from tests.contract.conftest import wait_for_end
 from tests.server import Server
-from tests.system.commands import run_command
+from tests.system.commands import call_command, run_command
 
 COUNT = 200
 HOSTILE = '</td>|<script>`x`\x1b[31m\x07 & "q"'
@@ -180,5 +181,21 @@ def test_compare_prints_json_and_markdown(server: Server, runs: dict[str, str]) 
 def test_compare_of_an_unknown_run_fails(server: Server, runs: dict[str, str]) -> None:
     done = run_command("compare", runs["base"], "evalrun_00000000000000000000000000000000", "--url", server.url)
 
-    assert done.returncode == 1
+    assert done.returncode == 70
     assert "Run not found" in done.stderr
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_compare_fits_the_terminal_and_is_not_wrapped_elsewhere(
+    server: Server, runs: dict[str, str], columns: str
+) -> None:
+    arguments = ("compare", runs["base"], runs["worse"], "--url", server.url, "--items", "1")
+    shown = call_command(*arguments, COLUMNS=columns, TTY_COMPATIBLE="1", NO_COLOR="1", TERM="xterm")
+    piped = call_command(*arguments, COLUMNS=columns)
+
+    lines = re.sub(r"\x1b\[[\d;]*m", "", shown.stdout).splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    assert ("right" in lines) == (columns == "80")  # where the figures leave no room, names have lines of their own
+    [row] = [line for line in piped.stdout.splitlines() if line.startswith("right")]
+    assert row.split() == ["right", "100.0", "70.0", "-30.0", "(-36.7", "to", "-24.0)", "0", "60", "worse"]
+    assert "\x1b" not in piped.stdout

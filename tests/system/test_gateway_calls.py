@@ -153,6 +153,28 @@ def test_an_endpoint_that_points_elsewhere_is_not_followed(
     assert "base_url" in error_of(answer)["message"]
 
 
+@pytest.mark.parametrize("status", [600, 700, 999])
+def test_a_status_that_http_does_not_have_is_a_502(
+    http: httpx2.Client, upstream: StreamingUpstream, status: int
+) -> None:
+    upstream.answers["/chat/completions"] = Answer(b"{}", status)
+    answer = post(http, **chat())
+    assert (answer.status_code, error_of(answer)["code"]) == (502, "endpoint_unreachable")
+    assert f"answered {status}" in error_of(answer)["message"]
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_header_that_no_server_may_send_does_not_pass(
+    http: httpx2.Client, upstream: StreamingUpstream, status: int
+) -> None:
+    odd = {"x-ratelimit-a": "a\x01b", "openai-model": "\xe4", "x-ratelimit-c": "a\tb"}
+    upstream.answers["/chat/completions"] = Answer(b"{}", status, odd)
+    answer = post(http, **chat())
+    assert (answer.status_code, answer.content) == (status, b"{}")
+    assert (answer.headers["openai-model"], answer.headers["x-ratelimit-c"]) == ("\xe4", "a\tb")
+    assert "x-ratelimit-a" not in answer.headers
+
+
 def test_a_failure_that_is_too_long_is_named(http: httpx2.Client, upstream: StreamingUpstream) -> None:
     upstream.answers["/chat/completions"] = Answer(b"x" * 1_100_000, 500)
     answer = post(http, **chat())
@@ -206,6 +228,12 @@ BAD: list[tuple[str, bytes, str | None, str]] = [
     (
         RESPONSES,
         b'{"model":"m","previous_response_id":"resp_0"}',
+        "previous_response_id",
+        "previous_response_not_found",
+    ),
+    (
+        RESPONSES,
+        b'{"model":"m","previous_response_id":"\\ud800"}',
         "previous_response_id",
         "previous_response_not_found",
     ),
@@ -273,6 +301,13 @@ def test_each_call_has_one_line_in_the_log_with_its_endpoint(server: Server, htt
     [line] = [line for line in server.log.splitlines() if request_id in line]
     assert "endpoint=up " in line
     assert f"path={CHAT}" in line
+
+
+def test_what_a_client_sends_does_nothing_in_the_terminal_of_the_operator(server: Server, http: httpx2.Client) -> None:
+    http.get("/v1/chat/completions/%1B[31mred%C2%9B%E2%80%AE%00")
+    shown = r"path='/v1/chat/completions/\x1b[31mred\x9b\u202e\x00'"
+    wait_until(lambda: shown in server.log, "the request's line in the log")
+    assert not set("\x1b\x9b\u202e\x00") & set(server.log)
 
 
 def test_beyond_loopback_calls_are_refused_until_they_are_allowed(tmp_path: Path) -> None:

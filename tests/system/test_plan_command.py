@@ -42,6 +42,6 @@ def test_an_unknown_eval_and_a_wrong_address_are_refused(server: Server) -> None
     unknown = call_command("plan", "eval_00000000000000000000000000000000", "--url", server.url)
     wrong = call_command("plan", f"{server.url}/nothing")
 
-    assert (unknown.returncode, wrong.returncode) == (1, 2)
+    assert (unknown.returncode, wrong.returncode) == (70, 64)
     assert "not found" in unknown.stderr
     assert "neither the id of an eval" in " ".join(wrong.stderr.split())

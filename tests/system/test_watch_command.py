@@ -187,7 +187,7 @@ def test_a_run_that_is_deleted_cannot_be_watched_any_more(server: Server, client
     with watching(run_id, "--url", server.url, "--interval", "0.2") as watched:
         watched.wait_for(lambda output: "in_progress" in output, "the run")
         assert client.delete(f"/v1/evals/{eval_id}/runs/{run_id}").is_success
-        assert watched.end() == 1
+        assert watched.end() == 70
 
     assert watched.output.splitlines()[-1] == f"Error: Run '{run_id}' was deleted."
 
@@ -240,7 +240,7 @@ def test_a_server_that_stays_away_ends_watching_where_that_is_asked_for() -> Non
 def test_a_value_that_makes_no_sense_is_refused_before_anybody_is_asked(arguments: tuple[str, str]) -> None:
     watched = call_command("watch", "evalrun_1", "--url", "http://127.0.0.1:1", *arguments)
 
-    assert watched.returncode == 2
+    assert watched.returncode == 64
     assert f"Invalid value for '{arguments[0]}': '{arguments[1]}' is not a number " in watched.stderr
 
 
@@ -329,7 +329,7 @@ def test_a_server_that_refuses_ends_watching(answer: Answer, message: str) -> No
     with standing_in([answer]) as url:
         watched = call_command("watch", "evalrun_1", "--url", url)
 
-    assert watched.returncode == 1
+    assert watched.returncode == 70
     assert message in watched.stderr
     assert "Traceback" not in watched.stderr
 
@@ -337,7 +337,7 @@ def test_a_server_that_refuses_ends_watching(answer: Answer, message: str) -> No
 def test_nothing_is_made_where_there_is_nothing_to_watch(tmp_path: Path) -> None:
     watched = call_command("watch", "evalrun_1", "--data-dir", str(tmp_path / "none"))
 
-    assert watched.returncode == 1
+    assert watched.returncode == 70
     assert "neither a server nor a database" in watched.stderr
     assert not (tmp_path / "none").exists()
 

@@ -12,7 +12,18 @@ from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAli
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages, traces
-from evalhaven.api.routes.extension import comparisons, gates, imports, logs, plans, reports, reruns, server
+from evalhaven.api.routes.extension import (
+    comparisons,
+    gates,
+    imports,
+    logs,
+    plans,
+    reports,
+    reruns,
+    run_items,
+    server,
+)
+from evalhaven.api.routes.extension import evals as eval_overviews
 from evalhaven.api.routes.extension import runs as runs_by_id
 from evalhaven.api.routes.v1 import (
     evals,
@@ -50,7 +61,9 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
         application.include_router(routes.router, prefix="/v1")
     application.include_router(imports.router)
+    application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)
+    application.include_router(run_items.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
     application.include_router(comparisons.router)

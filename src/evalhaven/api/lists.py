@@ -10,6 +10,7 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
 
 After = Annotated[str | None, Query(description="Id of the last object of the previous page.")]
+NextOf = Annotated[str | None, Query(description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, description="Objects a page; above the maximum it is lowered to it.")]
 OrderOf = Annotated[Order | None, Query(description="By time: asc, or desc for newest first.")]
 

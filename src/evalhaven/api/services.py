@@ -30,6 +30,7 @@ from evalhaven.wire.server import ServerSettings
 
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
+    from evalhaven.reports.item_choice import ItemChooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Services:
         reruns: Queues regrades and retries.
         lifecycle: Cancels and deletes runs and evals.
         comparer: Returns what compares runs, which is made when it is first needed.
+        item_chooser: Returns what chooses items of runs, which is made when it is first needed.
     """
 
     database: Database
@@ -107,6 +109,7 @@ class Services:
     reruns: RerunAcceptance
     lifecycle: Lifecycle
     comparer: Callable[[], "Comparer"]
+    item_chooser: Callable[[], "ItemChooser"]
 
     def now(self) -> int:
         """Return the Unix second."""

@@ -50,6 +50,7 @@ from evalhaven.storage.database import Database, open_database
 
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
+    from evalhaven.reports.item_choice import ItemChooser
 
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
@@ -214,6 +215,7 @@ def build_services(
         reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
         comparer=cache(_comparer),
+        item_chooser=cache(_item_chooser),
     )
 
 
@@ -221,6 +223,12 @@ def _comparer() -> "Comparer":
     from evalhaven.reports.comparing import Comparer  # noqa: PLC0415 - loads numpy
 
     return Comparer()
+
+
+def _item_chooser() -> "ItemChooser":
+    from evalhaven.reports.item_choice import ItemChooser  # noqa: PLC0415 - loads numpy
+
+    return ItemChooser()
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:

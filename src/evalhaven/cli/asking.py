@@ -1,18 +1,25 @@
 """How commands ask a server, or the API in this process, and what they say if it refuses."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+import anyio
 import httpx2
 
 from evalhaven.app.client import open_client
 from evalhaven.app.stores import StartError
+from evalhaven.cli.figure_texts import make_printable
+from evalhaven.cli.shell import EXIT_TOOL, EXIT_USAGE, fail
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.settings import Settings
 
 Query = Mapping[str, str | int | float | Sequence[str] | None]
+Answer = TypeVar("Answer")
+
+# What is asked for can never be answered, whoever asks: the command line has to be changed.
+_WRONG_USE = ("no_margin", "no_baseline", "invalid_value", "invalid_type", "invalid_json", "missing_required_parameter")
 
 
 class AnswerError(Exception):
@@ -75,6 +82,24 @@ class Asker:
                 yield answer.aiter_bytes()
         except httpx2.HTTPError as error:
             raise AnswerError(f"The server does not answer: {str(error) or type(error).__name__}.") from error
+
+
+def answer_of(settings: Settings, ask: Callable[[Asker], Awaitable[Answer]]) -> Answer:
+    """Return what a server answers; without an answer the command ends, with a message and a status.
+
+    Args:
+        settings: They name the server.
+        ask: Makes the requests.
+    """
+
+    async def ask_there() -> Answer:
+        async with open_asker(settings) as asker:
+            return await ask(asker)
+
+    try:
+        return anyio.run(ask_there)
+    except AnswerError as error:
+        fail(make_printable(str(error)), EXIT_USAGE if error.code in _WRONG_USE else EXIT_TOOL)
 
 
 @asynccontextmanager

@@ -38,6 +38,21 @@ Config = Annotated[
         "is one.",
     ),
 ]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or the address of its page.")]
+EvalArgument = Annotated[str, typer.Argument(metavar="EVAL", help="Id of the eval, or the address of its page.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key", metavar="FIELD", help="Field that names an item, instead of its whole content; may be repeated."
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Most of them that are shown.")]
+OnlyPairs = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="KEY=VALUE", help="Only those with this pair of metadata; may be repeated."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers, as JSON.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")]
 
 
 def prefer_command_line(settings: "Settings", data_dir: Path | None, url: str | None) -> "Settings":

@@ -1,17 +1,19 @@
 """`evalhaven compare`: shows how a run differs from another."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalhaven.cli.common_options import ServedDataDir, Url
+from evalhaven.cli.common_options import AsMarkdown, Keys, ServedDataDir, Url
 from evalhaven.cli.option_values import parse_rate
+from evalhaven.cli.references import parse_run, settings_for
 
 if TYPE_CHECKING:
-    from evalhaven.settings import Settings
+    from evalhaven.cli.asking import Asker
 
-EPILOG = "Exit status: 0 the runs were compared, whatever came out, 1 they cannot be, 2 the command line is wrong."
+EPILOG = "Exit status: 0 the runs were compared, whatever came out, 64 the command line is wrong, 70 they cannot be."
 
 
 def compare(  # noqa: PLR0917 - typer calls it by name
@@ -19,10 +21,7 @@ def compare(  # noqa: PLR0917 - typer calls it by name
         str, typer.Argument(metavar="A", help="The baseline: id of the run, or the address of its page.")
     ],
     run: Annotated[str, typer.Argument(metavar="B", help="The run that is compared with it.")],
-    key: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD", help="Field that names an item, instead of its whole content; may be repeated."),
-    ] = None,
+    key: Keys = None,
     margin: Annotated[
         float | None,
         typer.Option(
@@ -45,46 +44,33 @@ def compare(  # noqa: PLR0917 - typer calls it by name
     data_dir: ServedDataDir = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison and these items as JSON.")] = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    as_markdown: AsMarkdown = False,
 ) -> None:
     """Compare run B with the baseline A, item by item: what it comes to, each criterion, and the items that flipped."""
-    import anyio
-
-    from evalhaven.cli.asking import AnswerError
+    from evalhaven.cli.asking import answer_of
     from evalhaven.cli.comparison_texts import print_comparison, render_markdown
-    from evalhaven.cli.figure_texts import make_printable
-    from evalhaven.cli.shell import fail, read_settings
-    from evalhaven.cli.watch import parse_reference, server_settings
-    from evalhaven.domain import jsontext
-    from evalhaven.telemetry import configure_logging
+    from evalhaven.cli.terminal import print_json
 
-    base_id, _ = parse_reference(baseline)
-    run_id, page_url = parse_reference(run)
-    settings = server_settings(read_settings(data_dir=data_dir, url=url), url, data_dir, page_url)
-    configure_logging("warning", settings.log_format)
-    query = {"runs": run_id, "base": base_id, "key": key, "margin": margin, "cluster": cluster}
-    try:
-        found = anyio.run(_ask, settings, query, items)
-    except AnswerError as error:
-        fail(make_printable(str(error)))
+    base, candidate = parse_run(baseline), parse_run(run)
+    settings = settings_for(candidate.server, url, data_dir)
+    query = {"runs": candidate.id, "base": base.id, "key": key, "margin": margin, "cluster": cluster}
+    found = answer_of(settings, partial(_ask, query=query, count=items))
     if as_json:
-        sys.stdout.write(jsontext.render(found) + "\n")
+        print_json(found)
     elif as_markdown:
         sys.stdout.write(render_markdown(found))
     else:
         print_comparison(found)
 
 
-async def _ask(settings: "Settings", query: dict[str, Any], count: int) -> dict[str, Any]:
-    from evalhaven.cli.asking import open_asker
-
-    async with open_asker(settings) as asker:
-        comparison = await asker.ask("GET", "/api/compare", query)
-        flipped: dict[str, Any] = {}
-        for change in ("regressed", "fixed"):
+async def _ask(asker: "Asker", query: dict[str, Any], count: int) -> dict[str, Any]:
+    comparison = await asker.ask("GET", "/api/compare", query)
+    is_paired = comparison["comparisons"][0]["paired_by"] is not None
+    flipped: dict[str, Any] = {}
+    for change in ("regressed", "fixed"):
+        flipped[change] = []
+        if count and is_paired:
             of_page = {"run": query["runs"], "base": query["base"], "key": query["key"], "change": change}
-            paired = comparison["comparisons"][0]["paired_by"] is not None
-            is_asked = count and paired
-            page = await asker.ask("GET", "/api/compare/items", {**of_page, "limit": count}) if is_asked else None
-            flipped[change] = [] if page is None else page["data"]
-        return {**comparison, "items": flipped}
+            page = await asker.ask("GET", "/api/compare/items", {**of_page, "limit": count})
+            flipped[change] = page["data"]
+    return {**comparison, "items": flipped}

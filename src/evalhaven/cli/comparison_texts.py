@@ -2,51 +2,54 @@
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.gate_texts import escape_markdown
+from evalhaven.cli.tables import Column, print_table
+from evalhaven.cli.terminal import escape_text, plain_console, print_text
 from evalhaven.domain import jsontext
 
 _SHOWN_CHARS = 300
-_COLUMNS = ("criterion", "A", "B", "difference", "95 %", "fixed", "regressed", "verdict")
+# So that usual figures fit a terminal of 80 columns.
+_COLUMNS = (
+    Column("criterion", may_be_cut=True),
+    Column("A %", is_figure=True),
+    Column("B %", is_figure=True),
+    Column("points (95 %)", is_figure=True),
+    Column("fixed", is_figure=True),
+    Column("regressed", is_figure=True),
+    Column("verdict"),
+)
 _TITLES = {"regressed": "Regressed", "fixed": "Fixed"}
 
 
 def print_comparison(found: dict[str, Any]) -> None:
     """Print a comparison with the items that flipped."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = plain_console()
     one = found["comparisons"][0]
     style = {"better": "bold green", "worse": "bold red", "regression": "bold red"}.get(
         one["difference"]["verdict"], "bold"
     )
-    console.print(make_printable(one["sentence"]), style=style)
+    print_text(console, make_printable(one["sentence"]), style=style)
     counts = one["counts"]
-    console.print(", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no items")
-    table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in ("criterion", "verdict") else "right")
-    for row in _rows(one):
-        table.add_row(*map(make_printable, row))
-    console.print(table)
-    console.print(_footnote(one))
+    print_text(console, ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no items")
+    print_table(console, _COLUMNS, _rows(one))
+    print_text(console, _footnote(one))
     for warning in one["warnings"]:
-        console.print(f"! {make_printable(warning['message'])}", style="yellow")
+        print_text(console, make_printable(warning["message"]), "! ", "  ", "yellow")
     for change, items in found["items"].items():
         if items:
             console.print()
             console.print(_of_count(change, len(items), counts[change]), style="bold")
         for item in items:
-            console.print(f"- {make_printable(_shortened(jsontext.render(item['item'])))}")
+            print_text(console, escape_text(_shortened(jsontext.render(item["item"]))), "- ", "  ")
             for name, side in (("A", "baseline"), ("B", "candidate")):
-                console.print(f"    {name}: {make_printable(_answer(item[side]))}")
+                print_text(console, escape_text(_answer(item[side])), f"    {name}: ", " " * 7)
 
 
 def render_markdown(found: dict[str, Any]) -> str:
     """Return a comparison with the items that flipped as Markdown."""
     one = found["comparisons"][0]
-    lines = [f"### {escape_markdown(one['sentence'])}", "", f"| {' | '.join(_COLUMNS)} |"]
+    lines = [f"### {escape_markdown(one['sentence'])}", "", f"| {' | '.join(each.name for each in _COLUMNS)} |"]
     lines.append(f"|{'---|' * len(_COLUMNS)}")
     lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in _rows(one)]
     lines += ["", _footnote(one)]
@@ -80,8 +83,7 @@ def _row(criterion: dict[str, Any]) -> list[str]:
         criterion["name"],
         _percent(criterion["baseline"]["value"]),
         _percent(criterion["candidate"]["value"]),
-        f"{100 * difference['value']:+.1f}",
-        "-" if difference["low"] is None else f"{100 * difference['low']:+.1f} to {100 * difference['high']:+.1f}",
+        _points(difference),
         f"{criterion['counts']['fixed']:,}",
         f"{criterion['counts']['regressed']:,}",
         difference["verdict"].replace("_", " "),
@@ -99,7 +101,14 @@ def _footnote(one: dict[str, Any]) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _points(difference: dict[str, Any]) -> str:
+    shown = f"{100 * difference['value']:+.1f}"
+    if difference["low"] is None:
+        return shown
+    return f"{shown} ({100 * difference['low']:+.1f} to {100 * difference['high']:+.1f})"
 
 
 def _of_count(change: str, shown: int, count: int) -> str:

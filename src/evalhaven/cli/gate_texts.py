@@ -1,9 +1,11 @@
-"""What the gate decided, as Markdown for a pull request and as JUnit XML for a CI system."""
+"""What the gate decided: in a terminal, as Markdown for a pull request and as JUnit XML for a CI system."""
 
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from evalhaven.cli.figure_texts import make_printable
+from evalhaven.cli.tables import Column, print_table
+from evalhaven.cli.terminal import plain_console, print_text
 
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 _ESCAPED = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]#|!~"}, "<": "&lt;", ">": "&gt;", "@": "&#64;"}
@@ -15,6 +17,28 @@ _WORDS = {
     "below": "**below**",
     "inconclusive": "inconclusive",
 }
+_STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
+_COLUMNS = (
+    Column("check", may_be_cut=True),
+    Column("tier"),
+    Column("asked"),
+    Column("found"),
+    Column("95 %"),
+    Column("verdict"),
+)
+
+
+def print_decision(result: dict[str, Any]) -> None:
+    """Print what was decided.
+
+    Args:
+        result: The answer of `POST /api/runs/{run_id}/gate`.
+    """
+    console = plain_console()
+    print_text(console, make_printable(result["sentence"]), style=_STYLES[result["outcome"]])
+    print_table(console, _COLUMNS, [[*_told(check), check["verdict"].replace("_", " ")] for check in result["checks"]])
+    for warning in result["warnings"]:
+        print_text(console, make_printable(warning), "! ", "  ", "yellow")
 
 
 def render_markdown(result: dict[str, Any]) -> str:
@@ -24,7 +48,7 @@ def render_markdown(result: dict[str, Any]) -> str:
         result: The answer of `POST /api/runs/{run_id}/gate`.
     """
     lines = [f"### {_MARKS[result['outcome']]} {escape_markdown(result['sentence'])}", ""]
-    lines += ["| check | tier | asked | found | 95 % | verdict |", "|---|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(each.name for each in _COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
     lines += [_row(check) for check in result["checks"]]
     lines += ["", _runs_of(result)]
     lines += [f"- ⚠ {escape_markdown(warning)}" for warning in result["warnings"]]
@@ -72,8 +96,12 @@ def escape_markdown(text: str) -> str:
 
 
 def _row(check: dict[str, Any]) -> str:
-    told = (escape_markdown(check["name"]), check["tier"], asked_of(check), found_of(check), limits_of(check))
-    return f"| {' | '.join(told)} | {_WORDS[check['verdict']]} |"
+    name, *told = _told(check)
+    return f"| {' | '.join([escape_markdown(name), *told])} | {_WORDS[check['verdict']]} |"
+
+
+def _told(check: dict[str, Any]) -> list[str]:
+    return [check["name"], check["tier"], asked_of(check), found_of(check), limits_of(check)]
 
 
 def asked_of(check: dict[str, Any]) -> str:

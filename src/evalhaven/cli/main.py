@@ -11,20 +11,28 @@ from evalhaven import __version__
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
 from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
+from evalhaven.cli.completion import completion, prepare_completion
+from evalhaven.cli.eval_commands import eval_commands
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.gate import EPILOG as GATE_EPILOG
-from evalhaven.cli.gate import GateCommand, gate
+from evalhaven.cli.gate import gate
 from evalhaven.cli.grader_commands import grader_commands
+from evalhaven.cli.groups import AllCommands
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.item_commands import item_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
+from evalhaven.cli.run_actions import EPILOG as ACTION_EPILOG
+from evalhaven.cli.run_actions import pin, regrade, retry, unpin
+from evalhaven.cli.run_commands import run_commands
 from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
 
 application = typer.Typer(
     name="evalhaven",
+    cls=AllCommands,
     help="The OpenAI Evals API as software that anyone can run.",
     no_args_is_help=True,
     add_completion=False,
@@ -40,8 +48,16 @@ application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
-application.command("gate", cls=GateCommand, epilog=GATE_EPILOG)(gate)
+application.command("gate", epilog=GATE_EPILOG)(gate)
 application.command("plan", epilog=PLAN_EPILOG)(plan)
+application.add_typer(eval_commands, name="evals")
+application.add_typer(run_commands, name="runs")
+application.add_typer(item_commands, name="items")
+application.command("retry", epilog=ACTION_EPILOG)(retry)
+application.command("regrade", epilog=ACTION_EPILOG)(regrade)
+application.command("pin", epilog=ACTION_EPILOG)(pin)
+application.command("unpin", epilog=ACTION_EPILOG)(unpin)
+application.command("completion")(completion)
 
 _COLLECT_AFTER = (50_000, 20, 50)
 
@@ -62,6 +78,7 @@ def main() -> None:
     # Imported modules stay: collecting garbage among them would take a quarter of the startup time. And with a thousand
     # calls in flight, the executor would spend a third of its time looking through what waits for answers.
     gc.set_threshold(*_COLLECT_AFTER)
+    prepare_completion()
     application()
 
 

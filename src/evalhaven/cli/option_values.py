@@ -31,6 +31,21 @@ def parse_rate(text: str) -> float:
     return rate
 
 
+def metadata_of(pairs: list[str] | None) -> dict[str, str]:
+    """Return metadata by key.
+
+    Raises:
+        typer.BadParameter: A pair is written in another way.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{pair!r} must be a key and its value with = between, such as release=1.4.")
+        found[key] = value
+    return found
+
+
 def _number(text: str) -> float | None:
     try:
         number = float(text)

@@ -4,18 +4,23 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Never
 
-from pydantic import ValidationError
-
-from evalhaven.settings import PREFIX, Settings, unknown_variables
-
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from evalhaven.settings import Settings
+
+EXIT_USAGE = 64
+EXIT_TOOL = 70
 EXIT_INTERRUPTED = 130
 
 
-def read_settings(**given: object) -> Settings:
+def read_settings(**given: object) -> "Settings":
     """Return the settings: what the command line gave, else the environment, else the defaults."""
+    # Half of a start; help and completion do without.
+    from pydantic import ValidationError
+
+    from evalhaven.settings import PREFIX, Settings, unknown_variables
+
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
@@ -29,10 +34,10 @@ def read_settings(**given: object) -> Settings:
     return settings
 
 
-def fail(message: str) -> Never:
-    """Print an error and end with status 1."""
+def fail(message: str, status: int = 1) -> Never:
+    """Print an error and end with this status."""
     print_error(message)
-    sys.exit(1)
+    sys.exit(status)
 
 
 def print_error(message: str) -> None:

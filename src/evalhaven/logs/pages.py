@@ -71,6 +71,15 @@ class PageBuilder:
                 self._calls.append(call)
                 self._size += len(call.request) + len(call.reply)
 
+    def is_gap(self) -> bool:
+        """Tell whether all of its calls are gone, though others follow: clients take an empty page for the last one."""
+        return not self._calls and self._taken < len(self._keys)
+
+    def following(self, between: tuple[int, int], order: Order) -> tuple[int, int]:
+        """Return which of the wanted keys come after those whose calls were read."""
+        last, (lowest, highest) = self._keys[self._taken - 1], between
+        return (lowest, last - 1) if order == "desc" else (last + 1, highest)
+
     def page(self) -> LogPage:
         """Return the page."""
         return LogPage(self._calls, has_more=self._taken < len(self._keys))

@@ -86,6 +86,9 @@ class PairedRuns:
         after = self.candidate.items.scores(self._number(self.candidate, criterion))[pairing.candidate]
         return before, after
 
+    def _rate(self, side: ComparedSide, criterion: str | None, unknown: float | None) -> Rate:
+        return rate_of(side.items.values(self._number(side, criterion)), side.items.samples_each, unknown)
+
     def compare(self, criterion: str | None = None, *, is_filled: bool = False) -> Comparison:
         """Compare the shares of passed samples.
 
@@ -96,10 +99,8 @@ class PairedRuns:
         """
         if self.pairing is None:
             return compare_unpaired_rates(
-                rate_of(
-                    self.candidate.items.values(self._number(self.candidate, criterion)), 0.0 if is_filled else None
-                ),
-                rate_of(self.baseline.items.values(self._number(self.baseline, criterion)), 1.0 if is_filled else None),
+                self._rate(self.candidate, criterion, 0.0 if is_filled else None),
+                self._rate(self.baseline, criterion, 1.0 if is_filled else None),
             )
         before, after = self.values(criterion)
         clusters = self._clusters()
@@ -109,9 +110,9 @@ class PairedRuns:
             before, after = np.nan_to_num(before, nan=1.0), np.nan_to_num(after, nan=0.0)
         if clusters is not None:
             return compare_sums(sums_by_cluster(after - before, clusters[is_used]))
-        if self.baseline.items.is_repeated or self.candidate.items.is_repeated:
-            return compare_sums(sums_of(after - before))
-        return compare_pairs(_counts(before, after))
+        return compare_values(
+            before, after, is_repeated=self.baseline.items.is_repeated or self.candidate.items.is_repeated
+        )
 
     def compare_scores(self, criterion: str | None = None) -> Comparison | None:
         """Compare mean scores; None if they are not paired, there are none, or they are only 0 and 1."""
@@ -149,6 +150,17 @@ class PairedRuns:
             return None
         items = self.candidate.items
         return items.columns.field(self.cluster)[items.starts][self._pairs.candidate]
+
+
+def compare_values(before: Numbers, after: Numbers, *, is_repeated: bool) -> Comparison:
+    """Compare pairs of items.
+
+    Args:
+        before: Share of passed samples of each in the baseline; no NaN.
+        after: The same in the candidate.
+        is_repeated: Whether any item has more than one sample.
+    """
+    return compare_sums(sums_of(after - before)) if is_repeated else compare_pairs(_counts(before, after))
 
 
 def compared(pair: PairedRuns, margin: float | None) -> RunComparison:
@@ -273,22 +285,24 @@ def _paired_rate(pair: PairedRuns, criterion: str | None, side: int) -> Rate:
     if pair.pairing is None:
         chosen = (pair.baseline, pair.candidate)[side]
         number = None if criterion is None else chosen.criteria.index(criterion)
-        return rate_of(chosen.items.values(number))
+        return rate_of(chosen.items.values(number), chosen.items.samples_each)
     values = pair.values(criterion)
-    return rate_of(values[side][~(np.isnan(values[0]) | np.isnan(values[1]))])
+    known = ~(np.isnan(values[0]) | np.isnan(values[1]))
+    return rate_of(values[side][known], (pair.baseline, pair.candidate)[side].items.samples_each)
 
 
-def rate_of(values: Numbers, unknown: float | None = None) -> Rate:
+def rate_of(values: Numbers, samples_each: float, unknown: float | None = None) -> Rate:
     """Return the rate of items.
 
     Args:
         values: Share of passed samples of each; NaN where none has a result.
+        samples_each: Samples of an item: more of them tell more, as far as they differ.
         unknown: What to take for NaN; None to leave such items out.
     """
     values = values[~np.isnan(values)] if unknown is None else np.nan_to_num(values, nan=unknown)
     if np.isin(values, (0.0, 1.0)).all():
         return rate_of_counts(int(values.sum()), len(values))
-    return rate_of_sums(sums_of(values))
+    return rate_of_sums(sums_of(values), max(1, round(len(values) * samples_each)))
 
 
 def _counts(before: Numbers, after: Numbers) -> PairCounts:

@@ -172,8 +172,8 @@ def _threshold_check(side: ComparedSide, wish: _Wish, threshold: float) -> Thres
         name=wish.name if wish.margin is None else f"{wish.name} (threshold)",
         tier=wish.tier,
         threshold=threshold,
-        complete=rate_of(values),
-        filled=rate_of(values, unknown=0.0) if unknown else None,
+        complete=rate_of(values, side.items.samples_each),
+        filled=rate_of(values, side.items.samples_each, unknown=0.0) if unknown else None,
         coverage=Coverage(len(values), unknown, 0),
     )
 

@@ -68,6 +68,11 @@ class RunItems:
         """Tell whether any item has more than one sample."""
         return len(self.starts) != self.columns.count
 
+    @property
+    def samples_each(self) -> float:
+        """Return how many samples an item has, on average."""
+        return self.columns.count / len(self.starts) if len(self.starts) else 1.0
+
     def _shares(self, passed: Numbers, known: Numbers) -> Numbers:
         if not self.is_repeated:
             return np.where(known, passed.astype(np.float64), np.nan)

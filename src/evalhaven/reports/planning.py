@@ -1,6 +1,5 @@
 """Planning: how many items and repeats a question needs, from what the last runs of the eval had in common."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.reports.comparing import Comparer, HowToPair
 from evalhaven.reports.comparison import ComparedSide, rate_of
-from evalhaven.reports.pairing import RunItems
 from evalhaven.stats.comparisons import FEWEST_CLUSTERS_TO_JUDGE, FEWEST_ITEMS
 from evalhaven.stats.planning import (
     SPREAD_WITHOUT_HISTORY,
@@ -19,6 +17,7 @@ from evalhaven.stats.planning import (
     items_for_threshold,
     items_to_reach,
     items_to_see,
+    items_with_repeats,
     power_of_each,
     spread_with_repeats,
     visible_difference,
@@ -67,7 +66,12 @@ class _Found:
 
 
 async def read_plan(
-    tx: ReadTransaction, scope: ProjectScope, comparer: Comparer, parent: Eval, question: PlanQuestion
+    tx: ReadTransaction,
+    scope: ProjectScope,
+    comparer: Comparer,
+    parent: Eval,
+    question: PlanQuestion,
+    how: HowToPair,
 ) -> EvalPlan:
     """Return how many items a question needs.
 
@@ -77,9 +81,10 @@ async def read_plan(
         comparer: Pairs the items of runs.
         parent: The eval.
         question: What the plan is for.
+        how: How the items of its runs are paired.
     """
-    newest, found, has_unready = await _history(tx, scope, comparer, parent)
-    rate = None if newest is None else rate_of(newest.items.values()).value
+    newest, found, has_unready = await _history(tx, scope, comparer, parent, how)
+    rate = None if newest is None else rate_of(newest.items.values(), newest.items.samples_each).value
     items = 0 if newest is None else len(newest.items.starts)
     power = power_of_each(question.criteria)
     within = None if found is None else found.within
@@ -114,10 +119,9 @@ async def read_plan(
 
 
 async def _history(
-    tx: ReadTransaction, scope: ProjectScope, comparer: Comparer, parent: Eval
+    tx: ReadTransaction, scope: ProjectScope, comparer: Comparer, parent: Eval, how: HowToPair
 ) -> tuple[ComparedSide | None, _Found | None, bool]:
     """Return the newest run, what it and those before it have in common, and whether a run could not be read yet."""
-    how = HowToPair()
     newest: ComparedSide | None = None
     last: ComparedSide | None = None
     has_unready = False
@@ -127,7 +131,9 @@ async def _history(
     for run in await list_completed_runs(tx, scope, parent.key, _LAST_RUNS):
         try:
             side = await comparer.side(tx, scope, run.id, how)
-        except InvalidRequestError:
+        except InvalidRequestError as error:
+            if error.code != "comparison_not_ready":
+                raise
             has_unready = True
             continue
         newest = newest or side
@@ -147,17 +153,13 @@ async def _history(
         sides.append(side)
         pairs += comparison.items
         changed += comparison.items * comparison.spread
-        of_samples += comparison.items * (1 / _samples_each(last.items) + 1 / _samples_each(side.items))
+        of_samples += comparison.items * (1 / last.items.samples_each + 1 / side.items.samples_each)
         last = side
     if not pairs:
         return newest, None, has_unready
     spread, within = changed / pairs, _within(sides)
     between = max(0.0, spread - (within or 0.0) * of_samples / pairs)
     return newest, _Found(compared, pairs, spread, within, between), has_unready
-
-
-def _samples_each(items: RunItems) -> float:
-    return items.columns.count / len(items.starts)
 
 
 def _within(sides: list[ComparedSide]) -> float | None:
@@ -204,10 +206,7 @@ def _for_threshold(
     if needed is None:
         return None
     if repeats > 1:
-        # Samples of one item are less than as many items: only what varies within an item is divided by them.
-        whole = rate * (1 - rate)
-        share = min(1.0, (within or 0.0) / whole) if whole else 0.0
-        needed = math.ceil(needed * (1 - share * (1 - 1 / repeats)))
+        needed = items_with_repeats(needed, rate, within or 0.0, repeats)
     # A rate below the threshold can be shown with fewer items than one that reaches it.
     return max(needed, FEWEST_ITEMS, (fewest or 0) if rate > threshold and repeats == 1 else 0)
 

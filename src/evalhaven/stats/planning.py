@@ -179,6 +179,25 @@ def items_for_threshold(rate: float, threshold: float, power: float = POWER) -> 
     return max(1, _whole((by_chance + by_rate) ** 2 / (rate - threshold) ** 2))
 
 
+def items_with_repeats(items: int, rate: float, within: float, repeats: int) -> int:
+    """Return how many items show on which side of a threshold a rate is if each is sampled several times.
+
+    Args:
+        items: How many it takes with one sample of each (`items_for_threshold`).
+        rate: The true rate, 0 to 1.
+        within: Variance of one item's samples, averaged over items, at least 0 (`within_items`).
+        repeats: Samples of each item, at least 1.
+
+    Source: the law of total variance, as in Miller 2024, arXiv 2411.00640, section 3: only what varies within an item
+        is divided by its samples. The rate is judged at its effective size, of which this is the expected one.
+    """
+    if within < 0 or repeats < 1:
+        raise ValueError(f"the variance must not be negative and repeats at least 1, got {within} and {repeats}")
+    whole = rate * (1 - rate)
+    share = min(1.0, within / whole) if whole else 0.0
+    return max(1, _whole(items * (1 - share * (1 - 1 / repeats))))
+
+
 def spread_with_repeats(between: float, within: float, repeats: int) -> float:
     """Return the variance of an item's difference if each item is sampled several times in each run.
 

@@ -118,3 +118,24 @@ def rate_of_sums(sums: ItemSums, most: int | None = None) -> Rate:
     degrees = float(sums.clusters - 1)
     interval = wilson_at(min(mean * size, size), size, critical_value(TAIL, degrees))
     return Rate(mean, sums.items, sums.clusters, size, degrees, interval, method)
+
+
+def rate_of_repeated_counts(passed: int, total: int, repeats: int) -> Rate:
+    """Return the rate of samples of which several belong to one item, where only their counts are known.
+
+    The interval is that of as many values as there are items, as if all samples of an item were alike: it is never too
+    narrow.
+
+    Args:
+        passed: Samples that passed, 0 to `total`.
+        total: Samples that passed or failed.
+        repeats: Samples of each item, at least 1.
+
+    Source: Wilson 1927, JASA 22, with the design effect at its highest, which is `repeats`.
+    """
+    if repeats == 1 or total == 0:
+        return rate_of_counts(passed, total)
+    size, value = total / repeats, passed / total
+    items = max(1, round(size))
+    interval = wilson_at(value * size, size, critical_value(TAIL))
+    return Rate(value, items, items, size, None, interval, RateMethod.WILSON_EFFECTIVE_SIZE)

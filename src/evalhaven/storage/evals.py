@@ -1,6 +1,6 @@
 """Queries on evals; what writes them is in `eval_writes`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -66,6 +66,14 @@ async def get_eval_by_key(tx: AsyncConnection, scope: ProjectScope, key: int) ->
     """Return an eval by its internal number, deleted or not."""
     query = select(*EVAL_COLUMNS).where(evals.c.key == key, evals.c.project_id == scope.project_id)
     return eval_of((await tx.execute(query)).one())
+
+
+async def list_criteria(tx: ReadTransaction, scope: ProjectScope, keys: Collection[int]) -> dict[int, Criteria]:
+    """Return the testing criteria of some evals, by their internal numbers."""
+    query = select(evals.c.key, evals.c.testing_criteria).where(
+        evals.c.key.in_(keys), evals.c.project_id == scope.project_id
+    )
+    return {row.key: Criteria(row.testing_criteria) for row in (await tx.execute(query)).all()}
 
 
 async def list_evals(

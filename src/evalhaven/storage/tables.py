@@ -200,14 +200,17 @@ runs = Table(
     Column("deaths", Integer, nullable=False, server_default=text("0")),  # deaths of such, with no item stored since
     Column("items_version", BigInteger, nullable=False, server_default=text("0")),  # how often its items changed
     Column("columns_version", BigInteger, nullable=False, server_default=text("-1")),  # the version its columns show
+    Column("retry_choice", JsonText),  # which errored items a retry executes again; NULL: all, and what is missing
     UniqueConstraint("project_id", "public_id"),
 )
+Index(None, runs.c.project_id, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
 _ACTIVE = "status IN ('queued', 'in_progress')"
 # As text, without bound values: SQLite matches a partial index only against the condition it was made with.
 is_active_run = text(f"runs.{_ACTIVE}")
 _index_where("ix_runs_active", runs.c.key, _ACTIVE)
+_index_where("ix_runs_reading_files", runs.c.file_id, "file_id IS NOT NULL")
 _index_where("ix_runs_to_purge", runs.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
 _OUTDATED = "columns_version <> items_version"
 has_outdated_columns = text(f"runs.{_OUTDATED.replace('<> ', '<> runs.')}")

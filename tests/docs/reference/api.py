@@ -13,6 +13,7 @@ from tests.docs.reference.markdown import choices, code, link, page, paragraphs,
 Json = dict[str, Any]
 _CONTRACT = "[the contract](../compatibility.md#every-field)"
 _TAGS = {
+    "Overviews": "Overviews",
     "Runs": "Runs",
     "Reports": "Reports and comparisons",
     "Logs": "Logged calls",

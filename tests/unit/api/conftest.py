@@ -24,6 +24,7 @@ from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.reports.comparing import Comparer
+from evalhaven.reports.item_choice import ItemChooser
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -92,6 +93,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
         lifecycle=Lifecycle(database, clock, lambda: None),
         comparer=cache(Comparer),
+        item_chooser=cache(ItemChooser),
     )
 
 

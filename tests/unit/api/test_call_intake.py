@@ -121,7 +121,7 @@ async def test_a_call_that_does_not_say_when_was_made_now(services: Services, cl
 REFUSED: dict[str, tuple[Any, str]] = {
     "no JSON": (b"{", "it is not JSON"),
     "bytes": (b"\xff\xfe", "it is not JSON"),
-    "no object": ([], "it is not a JSON object"),
+    "no object": ([], "it is not a JSON object; each call has a line of its own"),
     "no reply": ({"request": {}}, "'reply' is missing"),
     "no request": ({"reply": {}}, "'request' is missing"),
     "a text as reply": (chat(reply="x"), "'reply' is not an object"),

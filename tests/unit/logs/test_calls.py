@@ -47,6 +47,11 @@ def test_a_call_without_an_id_gets_one_that_is_the_same_wherever_it_is_read(miss
     assert json.loads(first.reply)["id"] == first.id
 
 
+def test_an_id_can_be_made_of_every_origin() -> None:
+    call = read_exchange(exchange(completion(call_id=None)), "otlp \ud800 \0", NOTHING)
+    assert call.id.startswith("chatcmpl-")
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [

@@ -17,6 +17,7 @@ import pytest
 import structlog.testing
 
 from evalhaven.domain.logged_calls import CallFilter
+from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.day_files import compression, files
 from evalhaven.logs.day_files.connections import most_kept
@@ -215,6 +216,21 @@ async def test_a_damaged_call_is_a_gap(store: DayFileStore, directory: Path) -> 
 
     assert await ids(store) == ["chatcmpl-2"]
     assert await store.find(DEFAULT_PROJECT, CHAT, "chatcmpl-1") is None
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+async def test_a_page_is_never_empty_while_calls_follow(store: DayFileStore, directory: Path, order: Order) -> None:
+    await store.add([chat(number) for number in range(1, 8)])
+    with sqlite3.connect(directory / DAY) as connection:
+        connection.execute(
+            "UPDATE calls SET data = x'28b52ffd00' WHERE row <> (SELECT row FROM calls ORDER BY row LIMIT 1 OFFSET 3)"
+        )
+    connection.close()
+
+    page = await store.page(DEFAULT_PROJECT, CallFilter(), limit=1, order=order)
+    assert [call.id for call in page.calls] == ["chatcmpl-4"]
+    last = await store.page(DEFAULT_PROJECT, CallFilter(), limit=1, order=order, after="chatcmpl-4")
+    assert (last.calls, last.has_more) == ([], False)
 
 
 async def test_a_file_that_disappears_is_a_gap(store: DayFileStore, directory: Path) -> None:

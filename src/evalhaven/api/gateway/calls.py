@@ -49,7 +49,7 @@ _PATHS = {CallKind.CHAT: CHAT_PATH, CallKind.RESPONSE: RESPONSES_PATH, None: _EM
 _MOST_KEPT_BYTES = 16 * 1024 * 1024
 _MOST_FAILURE_BYTES = 1_000_000
 _SUCCESSES = range(200, 300)
-_FAILURES = range(400, 1000)
+_FAILURES = range(400, 600)  # beyond them HTTP has no statuses, and the server sends none
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Which headers pass through the gateway, in either direction; all others stay on their side."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from evalhaven.domain.errors import InvalidRequestError
@@ -16,6 +17,9 @@ PASSED_BACK_PREFIXES = ("x-ratelimit-", "openai-")
 
 UPSTREAM_REQUEST_ID = "x-upstream-request-id"
 """The endpoint's own `x-request-id`, beside that of this server."""
+
+# The parser of replies lets them through, and no server may send them.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 _PASSED_ON = frozenset(name.encode() for name in PASSED_ON)
 
@@ -53,6 +57,8 @@ def reply_headers(given: Mapping[str, str], secrets: Secrets, length: int | None
         elif name in PASSED_BACK or name.startswith(PASSED_BACK_PREFIXES):
             passed = name
         else:
+            continue
+        if _CONTROL.search(value):
             continue
         headers.append((passed.encode("latin-1"), secrets.hide(value).encode("latin-1")))
     if length is not None:

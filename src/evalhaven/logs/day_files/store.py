@@ -68,11 +68,14 @@ class DayFileStore:
                 names = [name_of(scope, kind, after) for kind in kinds]
                 found = [key for name in names for key in self._files.keys_named(name, only_stored=False)]
                 between = keys_after(between, order, found, after)
-            keys = self._files.keys_wanted(wanted_by(scope, wanted), between, order, limit + 1)
-            building = PageBuilder(keys, limit)
-            while part := building.next_keys():
-                building.take(self._files.read(scope, part))
-            return building.page()
+            while True:
+                keys = self._files.keys_wanted(wanted_by(scope, wanted), between, order, limit + 1)
+                building = PageBuilder(keys, limit)
+                while part := building.next_keys():
+                    building.take(self._files.read(scope, part))
+                if not building.is_gap():
+                    return building.page()
+                between = building.following(between, order)
 
         return await self._in_thread(work)
 

@@ -102,7 +102,7 @@ class LogSender:
 
     def pending(self, scope: ProjectScope, kind: CallKind, call_id: str) -> LoggedCall | None:
         """Return a call that is not stored yet, as it will be; None if no such call waits."""
-        wanted = call_id.encode()
+        wanted = call_id.encode("utf-8", "surrogatepass")  # the id may be anything that JSON can say
         for waiting in (*reversed(self._unsent), *reversed(self._sent)):
             exchange = waiting.exchange
             if exchange.scope != scope or exchange.kind is not kind:

@@ -31,7 +31,7 @@ def read_line(raw: bytes, scope: ProjectScope, now: int) -> ParsedCall:
     except InvalidJsonError as error:
         raise UnreadableReplyError(f"it is not JSON: {error}") from error
     if not isinstance(line, dict):
-        raise UnreadableReplyError("it is not a JSON object")
+        raise UnreadableReplyError("it is not a JSON object; each call has a line of its own")
     request, reply = _object(line, "request"), _object(line, "reply")
     kind = kind_of(request, reply)
     metadata = line.get("metadata")

@@ -85,11 +85,14 @@ class PartitionStore:
                 kinds = list(CallKind) if wanted.kind is None else [wanted.kind]
                 found = [key for kind in kinds for key in await _keys_named(tx, name_of(scope, kind, after))]
                 between = keys_after(between, order, found, after)
-            building = PageBuilder(await _keys_wanted(tx, query, between, order, limit + 1), limit)
-            while part := building.next_keys():
-                calls = await read_calls(tx, scope, part)
-                building.take([calls.get(key) for key in part])
-            return building.page()
+            while True:
+                building = PageBuilder(await _keys_wanted(tx, query, between, order, limit + 1), limit)
+                while part := building.next_keys():
+                    calls = await read_calls(tx, scope, part)
+                    building.take([calls.get(key) for key in part])
+                if not building.is_gap():
+                    return building.page()
+                between = building.following(between, order)
 
         return await self._database.fetch(work)
 

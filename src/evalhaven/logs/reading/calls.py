@@ -85,7 +85,7 @@ def logged_call(parsed: ParsedCall, redaction: Redaction) -> LoggedCall:
     call_id = reply.get("id")
     if not isinstance(call_id, str) or not is_id_text(call_id):
         # Made of the origin, so that whoever reads the same call gives it the same id.
-        call_id = _PREFIXES[kind] + sha256(parsed.origin.encode()).hexdigest()[:_ID_DIGITS]
+        call_id = _PREFIXES[kind] + sha256(parsed.origin.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_DIGITS]
         reply = {**reply, "id": call_id}
     request = parsed.request
     texts = jsontext.render(request), jsontext.render(reply)

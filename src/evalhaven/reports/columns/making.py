@@ -18,7 +18,7 @@ MOST_FIELDS = 64
 MOST_ERRORS = 1000
 MOST_LABELS = 1000
 _LONGEST_VALUE = 120
-_LONGEST_MESSAGE = 300
+LONGEST_MESSAGE = 300
 
 NONE, PASSED, FAILED, ERRORED = 0, 1, 2, 3
 """Outcomes of a criterion for an item: NONE where the item has no grade."""
@@ -187,7 +187,7 @@ class ColumnMaker:
                 if len(values) > 2 and "error" in values[2]:  # noqa: PLR2004 - score, passed, more
                     message = values[2]["error"][1]
                     break
-        return self._errors.code([named, message[:_LONGEST_MESSAGE]]) or self._errors.code([OTHER, ""], is_last=True)
+        return self._errors.code([named, message[:LONGEST_MESSAGE]]) or self._errors.code([OTHER, ""], is_last=True)
 
 
 _ALWAYS = frozenset({"key", "position", "status"})

@@ -1,6 +1,6 @@
 """`/api/compare`, and the pin of a run: how runs differ from a baseline."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from evalhaven.api.lists import DEFAULT_LIMIT, MAX_LIMIT, Limit
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.requests import PathRunId
+from evalhaven.api.routes.extension.compared import Base, ComparedItems, ComparedItemsOf, Key
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError
@@ -37,36 +38,14 @@ _MOST_RUNS = 20
 _EXPORTED_AT_ONCE = 500
 
 Runs = Annotated[list[str], Query(description="The run to compare; may be repeated, or hold ids with commas between.")]
-Base = Annotated[
-    str | None,
-    Query(description="The run to compare with. Without it, the pinned one, else the most comparable earlier one."),
-]
-Key = Annotated[
-    list[str] | None,
-    Query(description="Field that names an item, instead of its whole content; may be repeated."),
-]
 Margin = Annotated[
     float | None, Query(ge=0, le=1, description="How much worse a run may be, as a rate: 0.02 is two points.")
 ]
 Cluster = Annotated[str | None, Query(description="Field whose values make groups of items that are not independent.")]
-
-
-OneRun = Annotated[str, Query(description="The run to compare.")]
-ChangeOf = Annotated[
-    list[str] | None,
-    Query(
-        description="What happened to an item: `fixed`, `regressed`, `passed`, `failed`, `errored`, `missing` or "
-        "`new`; may be repeated."
-    ),
-]
-CriterionOf = Annotated[
-    str | None, Query(description="The criterion that is meant by changes and scores. Without it, all together.")
-]
 LeastChange = Annotated[float | None, Query(description="Lowest difference of the scores, run less baseline.")]
 MostChange = Annotated[float | None, Query(description="Highest difference of the scores, run less baseline.")]
 LeastScore = Annotated[float | None, Query(description="Lowest score in the run.")]
 MostScore = Annotated[float | None, Query(description="Highest score in the run.")]
-Group = Annotated[str | None, Query(description="A field and its value, such as `topic:billing`.")]
 SearchedText = Annotated[str | None, Query(description="What the item or an answer contains, whatever the case.")]
 AfterItem = Annotated[int | None, Query(ge=0, description="`next` of the page before.")]
 
@@ -132,17 +111,12 @@ async def compare_runs(
 async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the query
     services: ServicesOf,
     scope: ScopeOf,
-    run: OneRun,
+    asked: ComparedItemsOf,
     *,
-    base: Base = None,
-    key: Key = None,
-    change: ChangeOf = None,
-    criterion: CriterionOf = None,
     least_change: LeastChange = None,
     most_change: MostChange = None,
     least_score: LeastScore = None,
     most_score: MostScore = None,
-    group: Group = None,
     text: SearchedText = None,
     after: AfterItem = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -151,18 +125,18 @@ async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the 
     from evalhaven.reports.compared_items import ItemFilter, read_page  # noqa: PLC0415 - loads numpy
 
     wanted = ItemFilter(
-        tuple(change or ()),
-        criterion,
+        asked.changes,
+        asked.criterion,
         least_change,
         most_change,
         least_score,
         most_score,
-        _group_of(group),
+        asked.group,
         text or None,
     )
 
     async def read(tx: ReadTransaction) -> Response:
-        pair = await _pair(services, tx, scope, (run, base), key)
+        pair = await _pair(services, tx, scope, asked)
         page = await read_page(tx, pair, wanted, after or 0, min(limit, MAX_LIMIT))
         rest = {
             "total": page.total,
@@ -187,24 +161,14 @@ async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the 
         },
     },
 )
-async def export_compared_items(  # noqa: PLR0913 - one for each parameter of the query
-    services: ServicesOf,
-    scope: ScopeOf,
-    run: OneRun,
-    *,
-    base: Base = None,
-    key: Key = None,
-    change: ChangeOf = None,
-    criterion: CriterionOf = None,
-    group: Group = None,
-) -> Response:
+async def export_compared_items(services: ServicesOf, scope: ScopeOf, asked: ComparedItemsOf) -> Response:
     """Export the items of a comparison as lines of JSON, each as in a page of them."""
     from evalhaven.reports.compared_items import ItemFilter, choose_items, read_items  # noqa: PLC0415 - loads numpy
 
-    wanted = ItemFilter(tuple(change or ()), criterion, group=_group_of(group))
+    wanted = ItemFilter(asked.changes, asked.criterion, group=asked.group)
 
     async def choose(tx: ReadTransaction) -> "tuple[PairedRuns, ChosenItems]":
-        pair = await _pair(services, tx, scope, (run, base), key)
+        pair = await _pair(services, tx, scope, asked)
         return pair, await choose_items(tx, pair, wanted)
 
     # What is wrong is told before anything is sent.
@@ -213,7 +177,7 @@ async def export_compared_items(  # noqa: PLR0913 - one for each parameter of th
     async def lines() -> AsyncGenerator[bytes]:
         for start in range(0, len(chosen.changes), _EXPORTED_AT_ONCE):
             part = range(start, min(start + _EXPORTED_AT_ONCE, len(chosen.changes)))
-            read = partial(read_items, pair=pair, rows=chosen, part=part, criterion=criterion)
+            read = partial(read_items, pair=pair, rows=chosen, part=part, criterion=asked.criterion)
             yield "".join(f"{text}\n" for text in await services.database.fetch(read)).encode()
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -223,34 +187,19 @@ async def _pair(
     services: Services,
     tx: ReadTransaction,
     scope: ProjectScope,
-    runs: tuple[str, str | None],
-    key: Sequence[str] | None,
+    asked: ComparedItems,
 ) -> "PairedRuns":
     from evalhaven.reports.comparing import HowToPair  # noqa: PLC0415 - loads numpy
 
-    run, base = runs
-    how = HowToPair(tuple(key or ()))
+    how, base = HowToPair(asked.key), asked.base
     comparer = services.comparer()
     if base is None:
-        base, _ = await comparer.find_baseline(tx, scope, run, how)
+        base, _ = await comparer.find_baseline(tx, scope, asked.run, how)
     if base is None:
         raise InvalidRequestError(
             "There is no run to compare with: name one as 'base'.", param="base", code="no_baseline"
         )
-    return await comparer.pair(tx, scope, base, run, how)
-
-
-def _group_of(text: str | None) -> tuple[str, str] | None:
-    if text is None:
-        return None
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise InvalidRequestError(
-            "'group' must be a field and its value with a colon between, such as topic:billing.",
-            param="group",
-            code="invalid_value",
-        )
-    return name, value
+    return await comparer.pair(tx, scope, base, asked.run, how)
 
 
 @router.post(

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.requests import PathEvalId
+from evalhaven.api.routes.extension.compared import Key
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.reading import ReadTransaction
@@ -28,7 +29,7 @@ CriteriaOf = Annotated[int, Query(ge=1, le=1000, description="How many criteria 
     responses={400: {"description": "The request cannot be accepted: `invalid_value`."}},
     response_description="The plan.",
 )
-async def plan_eval(
+async def plan_eval(  # noqa: PLR0913 - one for each parameter of the path and the query
     eval_id: PathEvalId,
     services: ServicesOf,
     scope: ScopeOf,
@@ -37,16 +38,18 @@ async def plan_eval(
     margin: MarginOf = None,
     threshold: ThresholdOf = None,
     criteria: CriteriaOf = 1,
+    key: Key = None,
 ) -> Response:
     """Say how many items, and samples of each, a difference, a margin or a threshold needs, from the eval's runs."""
     # Loads numpy, which a server that is asked for no plan does not need.
+    from evalhaven.reports.comparing import HowToPair  # noqa: PLC0415
     from evalhaven.reports.planning import PlanQuestion, read_plan  # noqa: PLC0415
 
     question = PlanQuestion(difference, margin, threshold, criteria)
 
     async def read(tx: ReadTransaction) -> Response:
         parent = await get_eval(tx, scope, eval_id)
-        plan = await read_plan(tx, scope, services.comparer(), parent, question)
+        plan = await read_plan(tx, scope, services.comparer(), parent, question, HowToPair(tuple(key or ())))
         return json_response(plan.model_dump_json())
 
     return await services.database.fetch(read)

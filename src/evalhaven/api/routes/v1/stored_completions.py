@@ -1,19 +1,18 @@
 """`/v1/chat/completions`: list, get, update and delete stored chat completions, and list their messages."""
 
-import re
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.logged_calls import change_call, get_call, part_response
+from evalhaven.api.metadata_filters import metadata_filter, metadata_parameter
 from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.rendering.stored_completions import stored_completion, stored_messages
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
-from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.logged_calls import CallFilter, CallKind
 from evalhaven.wire import stored_completions as wire
@@ -21,23 +20,13 @@ from evalhaven.wire.requests import parse_request
 
 router = APIRouter(prefix="/chat/completions", tags=["Chat"])
 
-_METADATA_KEY = re.compile(r"metadata\[(.*)\]", re.DOTALL)
-_METADATA: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "metadata",
-            "in": "query",
-            "required": False,
-            "description": "Keys and values that completions must carry, sent as `metadata[key]=value`.",
-            "style": "deepObject",
-            "explode": True,
-            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-        }
-    ]
-}
 
-
-@router.get("", operation_id="listChatCompletions", response_model=wire.ChatCompletionList, openapi_extra=_METADATA)
+@router.get(
+    "",
+    operation_id="listChatCompletions",
+    response_model=wire.ChatCompletionList,
+    openapi_extra=metadata_parameter("completions"),
+)
 async def list_stored_completions(
     request: Request,
     services: ServicesOf,
@@ -49,7 +38,7 @@ async def list_stored_completions(
 ) -> Response:
     """List stored chat completions."""
     page = page_request(after, limit, order, services.config.list_order)
-    wanted = CallFilter(kind=CallKind.CHAT, model=model or None, metadata=_metadata_filter(request))
+    wanted = CallFilter(kind=CallKind.CHAT, model=model or None, metadata={**metadata_filter(request)})
     # A client must find what it has just been answered.
     await services.log_sender.settle()
     found = await services.log_store.page(scope, wanted, limit=page.limit, order=page.order, after=page.after)
@@ -102,23 +91,3 @@ async def list_stored_messages(
     page = page_request(after, limit, order, "asc")
     call, _ = await get_call(services, scope, CallKind.CHAT, completion_id)
     return part_response(stored_messages(call), page, "message", f"{completion_id}-")
-
-
-def _metadata_filter(request: Request) -> JsonObject:
-    """Return the metadata that a query asks for; `metadata[key]=value` is how the SDKs send it.
-
-    Raises:
-        InvalidRequestError: It is sent in another form.
-    """
-    wanted: JsonObject = {}
-    for name, value in request.query_params.multi_items():
-        match = _METADATA_KEY.fullmatch(name)
-        if match is not None:
-            wanted[match[1]] = value
-        elif name == "metadata":
-            raise InvalidRequestError(
-                "Invalid 'metadata': send each key as a parameter of its own, 'metadata[key]=value'.",
-                param="metadata",
-                code="invalid_value",
-            )
-    return wanted

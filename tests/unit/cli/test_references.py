@@ -1,4 +1,4 @@
-"""Facts about how a run is named on the command line, and which server is asked for it."""
+"""Facts about how runs and evals are named on the command line, and which server is asked for them."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from evalhaven.cli.watch import parse_reference, server_settings
+from evalhaven.cli.references import Reference, parse_eval, parse_run, server_settings
 from evalhaven.settings import Settings
 
 KEY = SecretStr("key")
@@ -25,7 +25,7 @@ KEY = SecretStr("key")
     ],
 )
 def test_a_run_is_named_by_its_id_or_its_address(text: str, run_id: str, server: str | None) -> None:
-    assert parse_reference(text) == (run_id, server)
+    assert parse_run(text) == Reference(run_id, server)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,28 @@ def test_a_run_is_named_by_its_id_or_its_address(text: str, run_id: str, server:
 )
 def test_other_addresses_are_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"neither the id of a run|is not an address"):
-        parse_reference(text)
+        parse_run(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "eval_id", "server"),
+    [
+        ("eval_1", "eval_1", None),
+        ("http://127.0.0.1:8765/ui/evals/eval_1", "eval_1", "http://127.0.0.1:8765"),
+        ("http://127.0.0.1:8765/v1/evals/eval%3A1/runs/evalrun_1", "eval:1", "http://127.0.0.1:8765"),
+        ("https://example.org/x/ui/evals/eval_1/?tab=runs", "eval_1", "https://example.org/x"),
+        ("https://platform.example.com/evaluations/eval_1?run_id=evalrun_1", "eval_1", None),
+        ("https://platform.example.com/evaluation/evals/eval_1", "eval_1", None),
+    ],
+)
+def test_an_eval_is_named_by_its_id_or_an_address_within_it(text: str, eval_id: str, server: str | None) -> None:
+    assert parse_eval(text) == Reference(eval_id, server)
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:8765/", "ftp://h/ui/evals/e", "evals/e", "http://[::1/ui/evals/e"])
+def test_what_names_no_eval_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"neither the id of an eval|is not an address"):
+        parse_eval(text)
 
 
 def settings(url: str | None = None) -> Settings:
