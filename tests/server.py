@@ -11,18 +11,25 @@ since the last test, and once more, below, what failed.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
+
+from evalhaven.storage.database import sqlite_url
+from evalhaven.storage.schema import upgrade_database
+from tests.forked import ForkedServer
+from tests.sizes import IS_SOAK
 
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
@@ -55,6 +62,9 @@ scripted = true
 class Server:
     """One `evalhaven serve` on loopback; it is not running until `start`."""
 
+    # A soak starts the command each time.
+    _is_forked = not IS_SOAK
+
     def __init__(self, directory: Path, database_url: str | None = None, **environment: str) -> None:
         """Choose a free port and the data directory.
 
@@ -62,6 +72,7 @@ class Server:
             directory: An existing directory that is this server's own: `data` and `server.log` come to stand in it.
             database_url: A PostgreSQL database, or None for SQLite (tests/databases.py has both).
             environment: Variables beyond those of the tests' own process, such as EVALHAVEN_MAX_BODY_MB="1".
+                Without EVALHAVEN_GATEWAY there is no gateway, and hence no recorder to start.
         """
         self.data_dir = directory / "data"
         self.log_path = directory / "server.log"
@@ -73,12 +84,13 @@ class Server:
             config = directory / "evalhaven.toml"
             config.write_text(_ENDPOINTS)
             self._environment["EVALHAVEN_CONFIG"] = str(config)
+        self._environment.setdefault("EVALHAVEN_GATEWAY", "off")
         if database_url is not None:
             self._environment["EVALHAVEN_DATABASE_URL"] = database_url
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedServer | subprocess.Popen[bytes] | None = None
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> ForkedServer | subprocess.Popen[bytes]:
         """The process of the last start; its `pid` is the server's."""
         if self._process is None:
             raise RuntimeError("the server was never started")
@@ -112,19 +124,34 @@ class Server:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))
         }
-        command = [sys.executable, "-m", "evalhaven", "serve"]
-        command += ["--port", str(self.port), "--data-dir", str(self.data_dir)]
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**inherited, **self._environment},
-            )
+        environment = {**inherited, **self._environment}
+        arguments = ["serve", "--port", str(self.port), "--data-dir", str(self.data_dir)]
+        if self.database_url is None and not self.data_dir.exists():
+            self._make_database()
+        self._process = (
+            ForkedServer(arguments, self.log_path, environment)
+            if self._is_forked
+            else self._popen(arguments, environment)
+        )
         _shown.setdefault(self, 0)
         if wait_until_ready:
             self.wait_until_ready()
+
+    def _popen(self, arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "evalhaven", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+
+    def _make_database(self) -> None:
+        """Give the server a new database, which it would otherwise make with Alembic; that takes a third of a start."""
+        self.data_dir.mkdir(mode=0o700)
+        self.database_path.touch(mode=0o600)
+        self.database_path.write_bytes(_new_database())
 
     def wait_until_ready(self) -> None:
         """Return when /readyz answers 200.
@@ -175,6 +202,20 @@ class Server:
         if self.is_up:
             self.stop()
         self.start(wait_until_ready=wait_until_ready)
+
+
+class CommandServer(Server):
+    """One that is the command itself: for facts about how that starts and ends."""
+
+    _is_forked = False
+
+
+@functools.cache
+def _new_database() -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "evalhaven.db"
+        upgrade_database(sqlite_url(path))
+        return path.read_bytes()
 
 
 def free_port() -> int:

@@ -27,7 +27,7 @@ RunToEnd = Callable[..., dict[str, Any]]
 
 @contextmanager
 def _watched(directory: Path, database_url: str | None) -> Generator[Server]:
-    with Server(directory, database_url, EVALHAVEN_MAX_BODY_MB="16").running() as running:
+    with Server(directory, database_url, EVALHAVEN_GATEWAY="on", EVALHAVEN_MAX_BODY_MB="16").running() as running:
         process_id = running.process.pid
         yield running
         assert (running.process.pid, running.process.poll()) == (process_id, None), "the server lived through it all"

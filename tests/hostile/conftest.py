@@ -15,8 +15,10 @@ pytest_runtest_makereport = show_server_logs
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("hostile")
-    with temporary_database() as url, Server(directory, url, EVALHAVEN_MAX_BODY_MB="16").running() as running:
-        yield running
+    with temporary_database() as url:
+        server = Server(directory, url, EVALHAVEN_GATEWAY="on", EVALHAVEN_MAX_BODY_MB="16")
+        with server.running():
+            yield server
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,24 @@ pytest_runtest_makereport = show_server_logs
 
 
 @pytest.fixture
-def stopped_server(tmp_path: Path, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+def has_gateway() -> bool:
+    """Tell whether the server passes calls on; a module whose tests need that says so with a fixture of this name."""
+    return False
+
+
+@pytest.fixture
+def server_class() -> type[Server]:
+    """Return the class of the server; a module about the command itself says that it is another."""
+    return Server
+
+
+@pytest.fixture
+def stopped_server(
+    tmp_path: Path, temporary_database: TemporaryDatabase, server_class: type[Server], *, has_gateway: bool
+) -> Iterator[Server]:
     """Return a server that is not started yet; it is stopped and its data removed at the end."""
     with temporary_database() as url:
-        server = Server(tmp_path, url)
+        server = server_class(tmp_path, url, EVALHAVEN_GATEWAY="on" if has_gateway else "off")
         yield server
         server.stop()
     # At full size a test leaves gigabytes, and pytest would keep those of three sessions.

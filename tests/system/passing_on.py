@@ -61,7 +61,7 @@ def passing_server(directory: Path, **environment: str) -> Generator[tuple[Serve
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_streaming_upstream()) as upstream:
         config = directory / "evalhaven.toml"
         config.write_text(CONFIG.format(url=upstream.url))
-        server = Server(directory, EVALHAVEN_CONFIG=str(config), UP_KEY=KEY, **environment)
+        server = Server(directory, EVALHAVEN_GATEWAY="on", EVALHAVEN_CONFIG=str(config), UP_KEY=KEY, **environment)
         with server.running():
             yield server, upstream
 

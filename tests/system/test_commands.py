@@ -14,7 +14,7 @@ from evalhaven.settings import Settings
 from tests.databases import ON_SQLITE_ONLY
 from tests.figures import Say
 from tests.importing.moving import an_eval
-from tests.server import Server
+from tests.server import CommandServer, Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.commands import run_command
 from tests.system.inside import executor_of, executors_of, has_ended
@@ -22,6 +22,11 @@ from tests.system.inside import executor_of, executors_of, has_ended
 # The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new
 # server waits this long for the lock.
 _GONE_WITHIN_S = 5.0
+
+
+@pytest.fixture
+def server_class() -> type[Server]:
+    return CommandServer
 
 
 @pytest.mark.slow

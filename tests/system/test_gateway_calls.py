@@ -202,7 +202,7 @@ def test_an_endpoint_that_gives_no_answer_is_named_with_a_cure(
 def test_an_unknown_model_is_404_and_says_what_is_served(tmp_path: Path) -> None:
     config = tmp_path / "evalhaven.toml"
     config.write_text('[endpoints.few]\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["known-*"]\n')
-    with Server(tmp_path, EVALHAVEN_CONFIG=str(config)).running() as server:
+    with Server(tmp_path, EVALHAVEN_GATEWAY="on", EVALHAVEN_CONFIG=str(config)).running() as server:
         for path in (CHAT, RESPONSES, EMBEDDINGS):
             answer = httpx2.post(f"{server.url}{path}", json={"model": "other", "input": "x"})
             error = error_of(answer)
@@ -323,7 +323,7 @@ def test_beyond_loopback_calls_are_refused_until_they_are_allowed(tmp_path: Path
     ):
         directory = tmp_path / str(number)
         directory.mkdir()
-        with Server(directory, **settings).running() as server:
+        with Server(directory, **{"EVALHAVEN_GATEWAY": "", **settings}).running() as server:
             answer = httpx2.post(f"{server.url}{CHAT}", json=chat())
             assert answer.status_code == status, settings
             if status == 403:

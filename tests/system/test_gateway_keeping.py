@@ -6,6 +6,11 @@ import pytest
 from tests.server import Server
 
 
+@pytest.fixture
+def has_gateway() -> bool:
+    return True
+
+
 def _client(server: Server) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
 

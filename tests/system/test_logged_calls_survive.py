@@ -23,10 +23,15 @@ NOTHING_LOST = {"overflow": 0, "killed": 0, "unreadable": 0, "failed": 0}
 
 
 @pytest.fixture
+def has_gateway() -> bool:
+    return True
+
+
+@pytest.fixture
 def small_queue_server(tmp_path: Path, temporary_database: TemporaryDatabase) -> Iterator[Server]:
     """Return a server that lets little wait to be stored."""
     with temporary_database() as url:
-        server = Server(tmp_path, url, EVALHAVEN_LOG_QUEUE_MB="1")
+        server = Server(tmp_path, url, EVALHAVEN_GATEWAY="on", EVALHAVEN_LOG_QUEUE_MB="1")
         with server.running():
             yield server
 

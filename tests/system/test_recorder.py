@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import psutil
+import pytest
 
 from evalhaven.domain.logged_calls import CallKind, LoggedCall
 from evalhaven.domain.scopes import DEFAULT_PROJECT
@@ -35,6 +36,11 @@ def old_call(days: int) -> LoggedCall:
     )
 
 
+@pytest.fixture
+def has_gateway() -> bool:
+    return True
+
+
 @ON_SQLITE_ONLY
 def test_a_recorder_ends_with_its_killed_server(server: Server) -> None:
     (recorder,) = recorders_of(server.data_dir)
@@ -47,7 +53,7 @@ def test_a_recorder_ends_with_its_killed_server(server: Server) -> None:
 @ON_SQLITE_ONLY
 def test_there_is_no_recorder_where_no_calls_are_kept(stopped_server: Server) -> None:
     for variable, value in (("EVALHAVEN_GATEWAY", "off"), ("EVALHAVEN_LOG_CALLS", "none")):
-        server = Server(stopped_server.log_path.parent, **{variable: value})
+        server = Server(stopped_server.log_path.parent, **{"EVALHAVEN_GATEWAY": "on", variable: value})
         with server.running():
             children = psutil.Process(server.process.pid).children()
             assert [each.cmdline()[3] for each in children] == ["executor"]
@@ -69,7 +75,7 @@ def test_days_that_are_too_old_are_dropped_at_the_start(server: Server) -> None:
 
 @ON_SQLITE_ONLY
 def test_what_a_pattern_matches_is_not_stored_and_the_caller_gets_it(stopped_server: Server) -> None:
-    server = Server(stopped_server.log_path.parent, EVALHAVEN_LOG_REDACT=PATTERN)
+    server = Server(stopped_server.log_path.parent, EVALHAVEN_GATEWAY="on", EVALHAVEN_LOG_REDACT=PATTERN)
     with server.running():
         question = {"role": "user", "content": "Say 4111 1111 1111 1111."}
         body = {"model": "any", "store": True, "messages": [question], "metadata": {"card": "4111111111111111"}}

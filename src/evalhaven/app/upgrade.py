@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import structlog
-from alembic.util import CommandError
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -14,7 +13,7 @@ from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.pairing import PairingError, pair_blob_store
-from evalhaven.storage.schema import UnusableDatabaseError, schema_revisions, upgrade_database
+from evalhaven.storage.revisions import NewerDatabaseError, UnusableDatabaseError, schema_revisions
 
 _DATABASE_WAIT_S = 30.0
 _DATABASE_POLL_S = 0.5
@@ -38,12 +37,12 @@ def upgraded_database(settings: Settings) -> URL:
             database_path(settings.data_dir).touch(mode=0o600)
         else:
             _wait_for_database(url)
-        upgrade_database(url)
+        _upgrade(url)
         pair_blob_store(url, blobs)
         _move_blobs(blobs)
     except PairingError as error:
         raise StartError(str(error)) from error
-    except CommandError as error:
+    except NewerDatabaseError as error:
         raise StartError(f"The database {shown} was made by a newer release of Evalhaven: {error}.") from error
     except (DBAPIError, UnusableDatabaseError) as error:
         reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")
@@ -52,6 +51,14 @@ def upgraded_database(settings: Settings) -> URL:
         cure = f" {full or 'Restore a backup?'}" if is_sqlite else ""
         raise StartError(f"The database {shown} cannot be opened: {reason}.{cure}") from error
     return url
+
+
+def _upgrade(url: URL) -> None:
+    current, wanted = schema_revisions(url)
+    if current != wanted:
+        from evalhaven.storage.schema import upgrade_database  # noqa: PLC0415 - loads Alembic
+
+        upgrade_database(url)
 
 
 def _move_blobs(blobs: LocalBlobStore) -> None:

@@ -25,7 +25,7 @@ from evalhaven.cli.running_server import NoTalkError, RunningServer, ask_server,
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.settings import PREFIX, Settings
 from evalhaven.storage.database import sqlite_url
-from evalhaven.storage.schema import schema_revisions
+from evalhaven.storage.revisions import schema_revisions
 from evalhaven.wire.server import ServerSettings
 
 _LOW_DISK_BYTES = 1 << 30

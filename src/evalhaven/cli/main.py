@@ -198,7 +198,7 @@ def upgrade(data_dir: DataDir = None) -> None:
 
     from evalhaven.app.stores import StartError, database_url, hold_data_directory
     from evalhaven.app.upgrade import upgraded_database
-    from evalhaven.storage.schema import schema_revisions
+    from evalhaven.storage.revisions import schema_revisions
 
     settings = read_settings(data_dir=data_dir)
     try:

@@ -1,6 +1,6 @@
-"""The database's schema: finding its revision, and upgrading it to this release by migrations.
+"""Upgrading the database's schema to this release by migrations.
 
-A process that finds its database ready (the executor) does not import this module, and starts sooner without Alembic.
+A process that finds its database ready does not import this module, and starts sooner without Alembic.
 """
 
 from collections.abc import Generator
@@ -10,23 +10,20 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, event
 
 from evalhaven.storage.database import sync_engine
+from evalhaven.storage.revisions import NewerDatabaseError, UnusableDatabaseError, schema_revisions
 
 _UPGRADE_LOCK = 0x65_76_61_6C  # "eval"; of PostgreSQL's advisory locks
-
-
-class UnusableDatabaseError(Exception):
-    """A PostgreSQL database cannot hold Evalhaven's data; the message says why."""
 
 
 def upgrade_database(url: URL) -> None:
     """Upgrade the schema to this release, creating it in an empty database.
 
     Raises:
+        NewerDatabaseError: The database's revision is not one of this release.
         UnusableDatabaseError: The database's encoding cannot store texts in all languages.
     """
     current, wanted = schema_revisions(url)
@@ -41,6 +38,8 @@ def upgrade_database(url: URL) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+    except CommandError as error:
+        raise NewerDatabaseError(str(error)) from error
     finally:
         engine.dispose()
 
@@ -76,17 +75,6 @@ def _only_upgrade(connection: Connection) -> Generator[None]:
         connection.rollback()
         connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
         connection.commit()
-
-
-def schema_revisions(url: URL) -> tuple[str | None, str | None]:
-    """Return the schema revision of a database (None: empty) and the one that this release needs."""
-    engine = sync_engine(url)
-    try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-    finally:
-        engine.dispose()
-    return current, ScriptDirectory.from_config(_alembic_config()).get_current_head()
 
 
 def _alembic_config() -> Config:

@@ -17,8 +17,9 @@ from evalhaven.storage.database import postgresql_url, sqlite_url, sync_engine
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.events import insert_subscriber, list_due_deliveries, record_event
 from evalhaven.storage.files import get_file
+from evalhaven.storage.revisions import schema_revisions
 from evalhaven.storage.runs import get_run
-from evalhaven.storage.schema import _alembic_config, schema_revisions, upgrade_database
+from evalhaven.storage.schema import _alembic_config, upgrade_database
 from tests.databases import PostgresServer
 from tests.unit.storage.stored import OTHER_PROJECT as OTHER
 from tests.unit.storage.stored import add_project, opened, store_eval, store_file, store_run

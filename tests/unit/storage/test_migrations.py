@@ -1,6 +1,9 @@
 """Facts about the schema: the migrations make exactly the tables that the code uses."""
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -10,13 +13,15 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, create_engine, inspect, select
 
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.partitions.tables import partitioned
 from evalhaven.storage.database import Database, postgresql_url, sqlite_url, sync_engine
 from evalhaven.storage.projects import check_project
-from evalhaven.storage.schema import UnusableDatabaseError, schema_revisions, upgrade_database
+from evalhaven.storage.revisions import UnusableDatabaseError, newest_revision, schema_revisions
+from evalhaven.storage.schema import _alembic_config, upgrade_database
 from evalhaven.storage.tables import metadata, projects
 from tests.databases import PostgresServer
 
@@ -75,6 +80,19 @@ def test_a_database_of_this_release_is_opened_while_another_process_writes(sqlit
     with closing(sqlite3.connect(str(sqlite_database_url.database), isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         upgrade_database(sqlite_database_url)
+
+
+def test_the_newest_revision_is_the_one_that_alembic_calls_head() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(_alembic_config()).get_current_head()
+
+
+def test_a_start_with_a_database_of_this_release_loads_no_alembic(migrated_file: Path, tmp_path: Path) -> None:
+    shutil.copy(migrated_file, tmp_path / "evalhaven.db")
+    start = "import sys; from evalhaven.app import server, upgrade; from evalhaven.settings import Settings; "
+    start += "upgrade.upgraded_database(Settings(data_dir=sys.argv[1])); print('alembic' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", start, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_an_empty_database_has_no_revision(tmp_path: Path) -> None:
