@@ -104,7 +104,7 @@ sys.argv = ["evalhaven", "--version"]
 try:
     main()
 except SystemExit:
-    heavy = ("rich", "httpx2", "numpy", "fastapi", "sqlalchemy", "pydantic", "asyncio")
+    heavy = ("rich", "httpx2", "numpy", "fastapi", "sqlalchemy", "pydantic_settings", "asyncio")
     print(*(name for name in heavy if name in sys.modules))
 """
 
