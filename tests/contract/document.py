@@ -9,6 +9,7 @@ import jsonschema_rs
 
 _LINES = "application/x-ndjson"
 _PAGE = "text/html"
+_EVENTS = "text/event-stream"
 _PARAMETER = re.compile(r"\\\{[^{}]*\\\}")
 _ALIAS = re.compile(r"^/openai(?:/v1)?/")
 _CODE = re.compile(r"`([a-z_]+)`")
@@ -40,6 +41,9 @@ class AnswerChecker:
         if kind.startswith(_PAGE):
             self._check_page(response)
             return
+        if kind.startswith(_EVENTS):
+            self._check_events(response)
+            return
         if not kind.startswith("application/json"):
             return
         path = response.request.url.raw_path.decode().partition("?")[0]
@@ -51,6 +55,18 @@ class AnswerChecker:
             )
             assert not problems, f"{response.request.method} {path} {response.status_code}: {problems}"
             self.checked += 1
+
+    def _check_events(self, response: Any) -> None:
+        path = response.request.url.raw_path.decode().partition("?")[0]
+        operation = self._operation(response.request.method, path)
+        if operation is None:
+            return
+        schema = operation["responses"][str(response.status_code)]["content"][_EVENTS]["schema"]
+        for line in response.text.splitlines():
+            if line.startswith("data: "):
+                problems = self.problems_of_answer(schema, json.loads(line.removeprefix("data: ")))
+                assert not problems, f"{path}: {problems}"
+        self.checked += 1
 
     def _check_lines(self, response: Any) -> None:
         path = response.request.url.raw_path.decode().partition("?")[0]

@@ -11,9 +11,10 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import health, pages, traces
+from evalhaven.api.routes import dashboard, health, pages, traces
 from evalhaven.api.routes.extension import (
     comparisons,
+    events,
     exports,
     gates,
     html_reports,
@@ -66,6 +67,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)
     application.include_router(run_items.router)
+    application.include_router(events.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
     application.include_router(exports.router)
@@ -78,6 +80,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)
+    application.include_router(dashboard.router)
     # First, so that nothing is searched through for them.
     application.router.routes[:0] = gateway_routes(services.gateway)
     install_error_handlers(application)

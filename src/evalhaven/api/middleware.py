@@ -48,9 +48,17 @@ class HeadRequests:
             await self._app(scope, receive, send)
             return
 
+        is_over: list[bool] = []
+
         async def send_without_body(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
+                if Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream"):
+                    # Its body would not end by itself. When the answer is complete, the stream is told of a disconnect.
+                    await send({"type": "http.response.body", "body": b""})
+                    is_over.append(True)
+            elif is_over:
+                pass
             elif not message.get("more_body", False):
                 await send({"type": "http.response.body", "body": b""})
 

@@ -19,7 +19,9 @@ from fastapi import FastAPI
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
+from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
+from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
@@ -113,7 +115,9 @@ def serve(settings: Settings) -> None:
     )
     structlog.get_logger("evalhaven").info("listening", url=settings.base_url, data_dir=str(settings.data_dir))
     gc.freeze()  # imported modules stay for the life of the process
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    application.state.services.run_feed.end_when(lambda: server.should_exit)
+    server.run(sockets=[listener])
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -146,6 +150,7 @@ def build_server_application(
             tasks.start_soon(executor.supervise)
             tasks.start_soon(logs.serve)
             tasks.start_soon(services.readiness.serve)
+            tasks.start_soon(services.run_feed.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
             await logs.wait_until_up()
@@ -200,6 +205,7 @@ def build_services(
             log_days=settings.log_days,
             log_max_gb=settings.log_max_gb,
         ),
+        dashboard=Dashboard(BUILT_PAGES),
         gateway=Gateway(
             GatewayConfig(settings.passes_calls_on, settings.log_calls, settings.max_body_mb * _MB),
             catalog,
@@ -216,6 +222,7 @@ def build_services(
         lifecycle=Lifecycle(database, clock, wake_executor),
         comparer=cache(_comparer),
         item_chooser=cache(_item_chooser),
+        run_feed=RunFeed(database, clock),
     )
 
 

@@ -6,23 +6,18 @@ from typing import Any
 import numpy as np
 
 from evalhaven.reports.columns.loading import Numbers
+from evalhaven.reports.rates import shown_rate
 from evalhaven.stats.intervals import Interval
-from evalhaven.stats.rates import FEWEST_CLUSTERS, Rate, rate_of_sums
+from evalhaven.stats.rates import FEWEST_CLUSTERS, rate_of_sums
 from evalhaven.stats.sums import ItemSums
-from evalhaven.wire.reports import ReportHistogram, ReportRate, ReportScores, ReportSpread
+from evalhaven.wire.reports import ReportHistogram, ReportScores, ReportSpread
 
 MOST_EXACT = 1e150
 """The largest number whose square a number can hold."""
 
 _BINS = 20
 
-
-def shown_rate(rate: Rate) -> ReportRate:
-    """Return a rate as it is shown."""
-    low, high = (None, None) if rate.interval is None or rate.value is None else rate.interval
-    return ReportRate(
-        value=rate.value, low=low, high=high, items=rate.items, method=rate.method.value, thin=rate.is_thin
-    )
+__all__ = ["shown_rate", "shown_scores", "shown_spread", "sums_by_cluster", "sums_of"]
 
 
 def sums_of(values: Numbers) -> ItemSums:
@@ -138,8 +133,25 @@ def shown_spread(values: Numbers) -> ReportSpread | None:
     chosen = np.partition(values, sorted(set(ranks)))
     p50, p90, p95, p99 = (float(chosen[rank]) for rank in ranks)
     return ReportSpread(
-        items=count, mean=float(values.mean()), p50=p50, p90=p90, p95=p95, p99=p99, high=float(values.max())
+        items=count,
+        mean=float(values.mean()),
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        high=float(values.max()),
+        histogram=_open_histogram(values, p99),
     )
+
+
+def _open_histogram(values: Numbers, p99: float) -> ReportHistogram | None:
+    """Return bins from 0 to a round number above the 99th percentile; the last one has all that is above, too."""
+    if not 0 < p99 < math.inf or values.min() < 0:
+        return None
+    step = 10.0 ** math.floor(math.log10(p99)) / 2
+    end = math.ceil(p99 / step) * step
+    counts: Any = np.histogram(np.minimum(values, end), bins=_BINS, range=(0.0, end))[0]
+    return ReportHistogram(low=0.0, high=end, counts=[int(count) for count in counts])
 
 
 def _mean_interval(scores: Numbers, low: float, high: float) -> list[float] | None:

@@ -103,6 +103,10 @@ class ReportSpread(OpenObject):
     p95: float = Field(description="95 % do not exceed it.")
     p99: float = Field(description="99 % do not exceed it.")
     high: float = Field(description="The highest value.")
+    histogram: ReportHistogram | None = Field(
+        description="Counts in equally wide bins from 0 to a round number above `p99`; the last bin also has what is "
+        "above. Null if all are 0."
+    )
 
 
 class ReportGroup(OpenObject):
