@@ -67,6 +67,11 @@ def _get_imported(api: Api) -> httpx2.Response:
     return api.client.get(f"/api/runs/{a_run(api.parent)['id']}")
 
 
+def _logged(api: Api) -> str:
+    api.client.post("/api/logs", content=json.dumps(_CALL))
+    return _CALL["reply"]["id"]  # pyright: ignore[reportReturnType]
+
+
 def _item_of(api: Api) -> str:
     return api.client.get(f"/api/runs/{api.run['id']}/items").json()["data"][0]["id"]
 
@@ -76,6 +81,14 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
     "getLogStatus": [lambda api: api.client.get("/api/logs")],
+    "listEndpointOverviews": [lambda api: api.client.get("/api/models")],
+    "listFileOverviews": [lambda api: api.client.get("/api/files")],
+    "listLoggedCalls": [
+        lambda api: api.client.get("/api/logs/calls", params={"kind": "chat", "text": "x", "created_after": 1})
+    ],
+    "getLoggedCall": [
+        lambda api: api.client.get(f"/api/logs/calls/{_logged(api)}"),
+    ],
     "importCalls": [lambda api: api.client.post("/api/logs", content=json.dumps(_CALL) + "\n{}\n")],
     "getRunById": [
         lambda api: api.client.get(f"/api/runs/{api.run['id']}"),

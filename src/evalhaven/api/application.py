@@ -19,6 +19,8 @@ from evalhaven.api.routes.extension import (
     gates,
     html_reports,
     imports,
+    inventory,
+    logged_calls,
     logs,
     plans,
     reports,
@@ -68,6 +70,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(runs_by_id.router)
     application.include_router(run_items.router)
     application.include_router(events.router)
+    application.include_router(inventory.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
     application.include_router(exports.router)
@@ -77,6 +80,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(plans.router)
     application.include_router(server.router)
     application.include_router(logs.router)
+    application.include_router(logged_calls.router)
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)

@@ -99,6 +99,27 @@ def call_of(values: list[Any]) -> Sample:
     )
 
 
+LONGEST_MESSAGE = 300
+"""Longer messages are shortened where errors are told apart by them."""
+
+
+def shown_message(sample: str | None, grades: str) -> str:
+    """Return the message of an errored item by which errors are told apart: the sample's, else that of a grade.
+
+    Args:
+        sample: The stored text of its sample.
+        grades: The stored text of its grades.
+    """
+    if sample is not None and '"error"' in sample:
+        values = cast("dict[str, Any]", jsontext.parse(sample)).get("error")
+        if values and values[1]:
+            return str(values[1])[:LONGEST_MESSAGE]
+    for values in cast("list[list[Any]]", jsontext.parse(grades)):
+        if len(values) > 2 and "error" in values[2]:  # noqa: PLR2004 - score, passed, more
+            return str(values[2]["error"][1])[:LONGEST_MESSAGE]
+    return ""
+
+
 def _usage_values(usage: Usage) -> list[int]:
     return [
         usage.prompt_tokens,
