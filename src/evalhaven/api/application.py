@@ -15,7 +15,9 @@ from evalhaven.api.routes import dashboard, health, pages, traces
 from evalhaven.api.routes.extension import (
     comparisons,
     events,
+    exports,
     gates,
+    html_reports,
     imports,
     inventory,
     logged_calls,
@@ -71,6 +73,8 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(inventory.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
+    application.include_router(exports.router)
+    application.include_router(html_reports.router)
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)
