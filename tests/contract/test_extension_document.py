@@ -67,6 +67,11 @@ def _get_imported(api: Api) -> httpx2.Response:
     return api.client.get(f"/api/runs/{a_run(api.parent)['id']}")
 
 
+def _logged(api: Api) -> str:
+    api.client.post("/api/logs", content=json.dumps(_CALL))
+    return _CALL["reply"]["id"]  # pyright: ignore[reportReturnType]
+
+
 def _item_of(api: Api) -> str:
     return api.client.get(f"/api/runs/{api.run['id']}/items").json()["data"][0]["id"]
 
@@ -76,6 +81,14 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
     "getLogStatus": [lambda api: api.client.get("/api/logs")],
+    "listEndpointOverviews": [lambda api: api.client.get("/api/models")],
+    "listFileOverviews": [lambda api: api.client.get("/api/files")],
+    "listLoggedCalls": [
+        lambda api: api.client.get("/api/logs/calls", params={"kind": "chat", "text": "x", "created_after": 1})
+    ],
+    "getLoggedCall": [
+        lambda api: api.client.get(f"/api/logs/calls/{_logged(api)}"),
+    ],
     "importCalls": [lambda api: api.client.post("/api/logs", content=json.dumps(_CALL) + "\n{}\n")],
     "getRunById": [
         lambda api: api.client.get(f"/api/runs/{api.run['id']}"),
@@ -104,6 +117,10 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.get(f"/api/runs/{api.run['id']}/report"),
         lambda api: api.client.get(f"/api/runs/{api.run['id']}/report?by=a&k=1"),
     ],
+    "breakDownRun": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/breakdown?field=item.a"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/breakdown?field=item.a&limit=1"),
+    ],
     "compareRuns": [
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "base": api.run["id"]}),
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "margin": 0.01}),
@@ -116,6 +133,14 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     ],
     "exportComparedItems": [
         lambda api: api.client.get("/api/compare/export", params={"run": api.run["id"], "base": api.run["id"]})
+    ],
+    "exportRun": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/export"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/export?columns=id,item.a&status=pass"),
+    ],
+    "getRunReportPage": [lambda api: api.client.get(f"/api/runs/{api.run['id']}/report.html")],
+    "getComparisonPage": [
+        lambda api: api.client.get("/api/compare/report.html", params={"run": api.run["id"], "base": api.run["id"]})
     ],
     "gateRun": [
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/gate", json={"threshold": 0.5}),

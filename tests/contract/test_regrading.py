@@ -225,6 +225,35 @@ def test_a_canceled_run_goes_on_unless_its_file_is_gone(
     assert ended["evalhaven"]["times_retried"] == 1
 
 
+def test_errored_items_are_chosen_by_message_or_by_id(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    sometimes = {"type": "multi", "name": "m", "graders": {"s": string_check()}, "calculate_output": "1 / (s - 1)"}
+    run = run_to_end(make_eval(testing_criteria=[sometimes]), ROWS)
+    report = http.get(f"/api/runs/{run['id']}/report").json()
+    [error] = report["errors"]
+    items = items_of(http, run)
+    errored = [each["id"] for each in items if each["status"] == "error"]
+    passing = next(each["id"] for each in items if each["status"] != "error")
+    path = f"/api/runs/{run['id']}/retry"
+    for body, param in (
+        ({"errors": ["No such message."]}, "errors"),
+        ({"errors": [error["message"], "No such message."]}, "errors"),
+        ({"items": [errored[0], passing]}, "items"),
+        ({"items": ["outputitem_none"]}, "items"),
+        ({"items": []}, "items"),
+        ({"errors": [""]}, "errors.0"),
+    ):
+        assert refusal_of(http.post(path, json=body))["param"].startswith(param)
+    assert http.get(f"/api/runs/{run['id']}").json()["evalhaven"]["times_retried"] == 0
+    for number, body in enumerate(({"errors": [error["message"]]}, {"items": errored[:1]}), 1):
+        answer = http.post(path, json=body)
+        assert (answer.status_code, answer.json()["status"]) == (200, "queued"), answer.text
+        ended = wait_for_end(http, answer.json())
+        assert (ended["status"], ended["evalhaven"]["times_retried"]) == ("completed", number)
+        assert ended["result_counts"] == run["result_counts"]
+
+
 def test_a_run_with_errors_never_looks_clean(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     nothing = {"type": "multi", "name": "m", "graders": {"s": string_check()}, "calculate_output": "1 / (s - 1)"}
     run = run_to_end(make_eval(testing_criteria=[nothing]), [ROWS[0]])

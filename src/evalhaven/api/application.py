@@ -15,8 +15,12 @@ from evalhaven.api.routes import dashboard, health, pages, traces
 from evalhaven.api.routes.extension import (
     comparisons,
     events,
+    exports,
     gates,
+    html_reports,
     imports,
+    inventory,
+    logged_calls,
     logs,
     plans,
     reports,
@@ -66,13 +70,17 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(runs_by_id.router)
     application.include_router(run_items.router)
     application.include_router(events.router)
+    application.include_router(inventory.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
+    application.include_router(exports.router)
+    application.include_router(html_reports.router)
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)
     application.include_router(server.router)
     application.include_router(logs.router)
+    application.include_router(logged_calls.router)
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)

@@ -40,6 +40,19 @@ class Regrading:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryChoice:
+    """Which errored items a retry executes again: those with one of these errors, and these.
+
+    Attributes:
+        messages: Messages of errors, shortened as in reports.
+        items: Positions and repeats of items.
+    """
+
+    messages: frozenset[str] = frozenset()
+    items: frozenset[tuple[int, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One execution of an eval.
 
@@ -62,6 +75,7 @@ class Run:
         source_bytes: Length of the file that holds its rows, when it was accepted; None if it was not recorded.
         evaluated_by: The process that evaluates its chunks, or that died while it did.
         deaths: How many such processes died in a row with no item of the run stored in between.
+        retry_choice: Which errored items its last retry executes again; None for all of them, and those missing.
     """
 
     id: RunId
@@ -92,6 +106,7 @@ class Run:
     source_bytes: int | None = None
     evaluated_by: str | None = None
     deaths: int = 0
+    retry_choice: RetryChoice | None = None
 
     @property
     def is_sampled(self) -> bool:
@@ -129,8 +144,11 @@ class Run:
             return replace(self, status=status, ended_at=at, error=error)
         return replace(self, status=status, started_at=at)
 
-    def reopened(self) -> "Run":
+    def reopened(self, choice: RetryChoice | None = None) -> "Run":
         """Return the run queued again at its user's request: the only way out of a final status.
+
+        Args:
+            choice: Which errored items are executed again; None for all of them, and those missing.
 
         Raises:
             IllegalRunTransitionError: The run has not ended.
@@ -138,7 +156,14 @@ class Run:
         if not self.status.is_final:
             raise IllegalRunTransitionError(self.id, self.status, RunStatus.QUEUED)
         times_retried = self.times_retried + 1
-        return replace(self, status=RunStatus.QUEUED, ended_at=None, error=None, times_retried=times_retried)
+        return replace(
+            self,
+            status=RunStatus.QUEUED,
+            ended_at=None,
+            error=None,
+            times_retried=times_retried,
+            retry_choice=choice,
+        )
 
 
 @dataclass(frozen=True, slots=True)

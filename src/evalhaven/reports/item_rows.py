@@ -10,9 +10,8 @@ from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue
 from evalhaven.domain.sample_forms import text_of
 from evalhaven.domain.samples import NO_SAMPLE, Sample
-from evalhaven.reports.columns.making import LONGEST_MESSAGE
 from evalhaven.storage.item_previews import ItemPreview
-from evalhaven.storage.samples import stored_sample
+from evalhaven.storage.samples import LONGEST_MESSAGE, stored_sample
 
 _FIELD = re.compile(r"\s*\{\{\s*item\.([^\s{}()|\[\]]+)\s*\}\}\s*")
 _SAID = re.compile(r'"content"\s*:\s*"')

@@ -1,16 +1,19 @@
 """Queries on output items that are evaluated again: those to be graded again, and those that replace an errored one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.ids import is_id_text, pack_output_item_id, unpack_output_item_id
 from evalhaven.domain.output_items import OutputItem
+from evalhaven.domain.runs import RetryChoice
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.keyset import text_length
 from evalhaven.storage.output_items import ITEM_COLUMNS, item_values, output_item_of
 from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.samples import shown_message
 from evalhaven.storage.tables import output_items
 
 # A sum, so that the range of positions is looked up instead of all errors of the run.
@@ -45,17 +48,70 @@ async def replace_mended_items(
 
 
 async def list_errored_positions(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, first: int, count: int
+    tx: AsyncConnection,
+    scope: ProjectScope,
+    run_key: int,
+    first: int,
+    count: int,
+    choice: RetryChoice | None = None,
 ) -> list[tuple[int, int]]:
-    """Return (position, repeat) of the errored items in a range of positions of a run, in order."""
+    """Return (position, repeat) of the errored items in a range of positions of a run, in order.
+
+    Args:
+        tx: Open transaction.
+        scope: Whose run.
+        run_key: The run.
+        first: The first position.
+        count: Number of positions.
+        choice: Which of them; None for all.
+    """
     key = (output_items.c.position, output_items.c.repeat)
-    query = select(*key).where(
+    needs_message = choice is not None and bool(choice.messages)
+    more = (output_items.c.sample, output_items.c.grades) if needs_message else (literal(None), literal("[]"))
+    query = select(*key, *more).where(
         output_items.c.run_key == run_key,
         output_items.c.project_id == scope.project_id,
         output_items.c.position.between(first, first + count - 1),
         _IS_ERRORED,
     )
-    return [(row.position, row.repeat) for row in (await tx.execute(query.order_by(*key))).all()]
+    found: list[tuple[int, int]] = []
+    for position, repeat, sample, grades in (await tx.execute(query.order_by(*key))).all():
+        is_chosen = choice is None or (position, repeat) in choice.items
+        if is_chosen or (choice is not None and needs_message and shown_message(sample, grades) in choice.messages):
+            found.append((position, repeat))
+    return found
+
+
+async def find_unknown_messages(
+    tx: ReadTransaction, scope: ProjectScope, run_key: int, messages: Collection[str]
+) -> set[str]:
+    """Return which of these messages no errored item of a run has."""
+    missing = set(messages)
+    query = select(output_items.c.sample, output_items.c.grades).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.status == ItemStatus.ERROR.value,
+    )
+    async with tx.stream(query, execution_options={"yield_per": 64}) as rows:
+        async for row in rows:
+            if not missing:
+                break
+            missing.discard(shown_message(row.sample, row.grades))
+    return missing
+
+
+async def find_errored_keys(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, item_ids: Sequence[str]
+) -> dict[str, tuple[int, int]]:
+    """Return position and repeat of those of these output items that are errored items of a run, by their ids."""
+    query = select(output_items.c.public_id, output_items.c.position, output_items.c.repeat).where(
+        output_items.c.run_key == run_key,
+        output_items.c.project_id == scope.project_id,
+        output_items.c.public_id.in_([pack_output_item_id(each) for each in item_ids if is_id_text(each)]),
+        _IS_ERRORED,
+    )
+    rows = (await tx.execute(query)).all()
+    return {unpack_output_item_id(row.public_id): (row.position, row.repeat) for row in rows}
 
 
 async def list_position_sizes(
@@ -109,19 +165,6 @@ async def list_items_by_position(
     )
     rows = (await tx.execute(query.order_by(*key))).all()
     return [output_item_of(row, with_grades=with_grades) for row in rows if (row.position, row.repeat) in wanted]
-
-
-async def list_items_at(
-    tx: ReadTransaction, scope: ProjectScope, run_key: int, positions: Sequence[int]
-) -> list[OutputItem]:
-    """Return the items of a run at these positions, in order of position and repeat."""
-    key = (output_items.c.position, output_items.c.repeat)
-    query = select(*ITEM_COLUMNS).where(
-        output_items.c.run_key == run_key,
-        output_items.c.project_id == scope.project_id,
-        output_items.c.position.in_(positions),
-    )
-    return [output_item_of(row) for row in (await tx.execute(query.order_by(*key))).all()]
 
 
 async def has_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:

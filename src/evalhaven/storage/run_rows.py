@@ -11,7 +11,7 @@ from evalhaven.domain.data_sources import DataSource
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.ids import EvalId, FileId, RunId
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget, RunOptions
-from evalhaven.domain.runs import Regrading, Run
+from evalhaven.domain.runs import Regrading, RetryChoice, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
@@ -73,6 +73,20 @@ def _regrading(source_key: int | None, values: dict[str, Any] | None) -> Regradi
     )
 
 
+def choice_values(choice: RetryChoice | None) -> dict[str, Any] | None:
+    """Return as it is stored which errored items a retry executes again."""
+    if choice is None:
+        return None
+    return {"messages": sorted(choice.messages), "items": [list(key) for key in sorted(choice.items)]}
+
+
+def _choice(values: dict[str, Any] | None) -> RetryChoice | None:
+    if values is None:
+        return None
+    items = frozenset((position, repeat) for position, repeat in values["items"])
+    return RetryChoice(frozenset(values["messages"]), items)
+
+
 def option_values(options: RunOptions) -> dict[str, Any] | None:
     """Return options as they are stored; None if all have their defaults."""
     return None if options == DEFAULT_OPTIONS else asdict(options)
@@ -124,4 +138,5 @@ def run_of(row: Row[Any]) -> Run:
         source_bytes=row.source_bytes,
         evaluated_by=row.evaluated_by,
         deaths=row.deaths,
+        retry_choice=_choice(row.retry_choice),
     )

@@ -13,7 +13,14 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
 from evalhaven.storage.events import record_event
 from evalhaven.storage.imports import imported_text
-from evalhaven.storage.run_rows import error_values, option_values, regrading_values, tally_values, warning_values
+from evalhaven.storage.run_rows import (
+    choice_values,
+    error_values,
+    option_values,
+    regrading_values,
+    tally_values,
+    warning_values,
+)
 from evalhaven.storage.run_secrets import forget_secrets
 from evalhaven.storage.runs import get_run_by_key
 from evalhaven.storage.tables import runs
@@ -93,6 +100,7 @@ async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: 
             error=error_values(run.error),
             times_retried=run.times_retried,
             options=option_values(run.options),
+            retry_choice=choice_values(run.retry_choice),
             evaluated_by=None,
             deaths=0,
         )

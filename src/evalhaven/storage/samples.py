@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
+from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.sample_forms import text_of
+from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row, text_of_row
 
 _RECORDED = '{"recorded":'
 
@@ -63,6 +65,16 @@ def stored_sample(text: str, input_text: str | None = None, latency_ms: int | No
     )
 
 
+def said_in(text: str) -> tuple[str | None, ItemError | None]:
+    """Return the text of the first message of a stored sample, and its error, without reading anything else of it."""
+    stored = cast("dict[str, Any]", jsontext.parse(text))
+    if "recorded" in stored:
+        return text_of_row(stored["recorded"]), None
+    output = cast("list[JsonValue]", stored["output"])
+    first = next((each for each in output if isinstance(each, dict)), None)
+    return None if first is None else text_of(first), error_of(stored.get("error"))
+
+
 def _beside(input_text: str | None, latency_ms: int | None) -> dict[str, Any]:
     return {"input": [] if input_text is None else jsontext.parse(input_text), "latency_ms": latency_ms}
 
@@ -85,6 +97,27 @@ def call_of(values: list[Any]) -> Sample:
         is_cached=is_cached,
         notes=tuple(notes[0]) if notes else (),
     )
+
+
+LONGEST_MESSAGE = 300
+"""Longer messages are shortened where errors are told apart by them."""
+
+
+def shown_message(sample: str | None, grades: str) -> str:
+    """Return the message of an errored item by which errors are told apart: the sample's, else that of a grade.
+
+    Args:
+        sample: The stored text of its sample.
+        grades: The stored text of its grades.
+    """
+    if sample is not None and '"error"' in sample:
+        values = cast("dict[str, Any]", jsontext.parse(sample)).get("error")
+        if values and values[1]:
+            return str(values[1])[:LONGEST_MESSAGE]
+    for values in cast("list[list[Any]]", jsontext.parse(grades)):
+        if len(values) > 2 and "error" in values[2]:  # noqa: PLR2004 - score, passed, more
+            return str(values[2]["error"][1])[:LONGEST_MESSAGE]
+    return ""
 
 
 def _usage_values(usage: Usage) -> list[int]:

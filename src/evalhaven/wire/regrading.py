@@ -4,11 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from evalhaven.wire.contract import JsonArray, WireModel
+from evalhaven.wire.contract import JsonArray, NonEmptyStr, WireModel
 from evalhaven.wire.evals import MAX_CRITERIA
 from evalhaven.wire.extension import CreateEvalRunExtension, RunBudget
 from evalhaven.wire.graders import TestingCriterion
 from evalhaven.wire.metadata import Metadata
+
+MAX_MESSAGES = 100
+MAX_ITEMS = 10_000
 
 
 class RegradeRunRequest(WireModel):
@@ -29,7 +32,17 @@ class RegradeRunRequest(WireModel):
 
 
 class RetryRunRequest(WireModel):
-    """Execute again what has no result in a run. An empty body will do."""
+    """Execute again what has no result in a run. An empty body will do.
+
+    With `errors` or `items` only these errored items are executed again, and the others stay as they are.
+    """
+
+    errors: Annotated[list[NonEmptyStr], Field(min_length=1, max_length=MAX_MESSAGES)] | None = Field(
+        default=None, description="Messages of errors, as the report shows them: errored items with one of these."
+    )
+    items: Annotated[list[NonEmptyStr], Field(min_length=1, max_length=MAX_ITEMS)] | None = Field(
+        default=None, description="Ids of output items that erred."
+    )
 
     tools: JsonArray | None = Field(
         default=None,

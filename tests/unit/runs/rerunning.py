@@ -14,7 +14,7 @@ from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.ids import RunId
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
-from evalhaven.domain.runs import Run
+from evalhaven.domain.runs import RetryChoice, Run
 from evalhaven.domain.tallies import NOTHING
 from evalhaven.runs.accepting.reruns import regraded_run, reopened_run
 from evalhaven.runs.engine import Engine
@@ -105,9 +105,9 @@ async def conduct_in_pieces(engine: Engine, run: Run, patch: pytest.MonkeyPatch)
     return run
 
 
-async def reopen(engine: Engine, run: Run) -> Run:
+async def reopen(engine: Engine, run: Run, choice: RetryChoice | None = None) -> Run:
     """Queue a run again, as the API does."""
-    reopened = reopened_run(await read_run(engine, run), None)
+    reopened = reopened_run(await read_run(engine, run), None, choice)
     async with engine.database.write() as tx:
         await save_reopened(tx, run.scope, reopened, 3000)
         await reopen_chunks(tx, run.scope, run.key)

@@ -12,13 +12,13 @@ import numpy as np
 
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse
 from evalhaven.domain.statuses import ItemStatus
+from evalhaven.storage.samples import shown_message
 
 MOST_VALUES = 200
 MOST_FIELDS = 64
 MOST_ERRORS = 1000
 MOST_LABELS = 1000
 _LONGEST_VALUE = 120
-LONGEST_MESSAGE = 300
 
 NONE, PASSED, FAILED, ERRORED = 0, 1, 2, 3
 """Outcomes of a criterion for an item: NONE where the item has no grade."""
@@ -178,16 +178,8 @@ class ColumnMaker:
     def _error(self, code: str | None, sample: str | None, grades: str) -> int:
         """Return the number of an error: its code and message."""
         named = code if isinstance(code, str) else ""
-        message = ""
-        if sample is not None and '"error"' in sample:
-            values = cast("dict[str, Any]", parse(sample)).get("error")
-            message = values[1] if values else ""
-        if not message:
-            for values in cast("list[list[Any]]", parse(grades)):
-                if len(values) > 2 and "error" in values[2]:  # noqa: PLR2004 - score, passed, more
-                    message = values[2]["error"][1]
-                    break
-        return self._errors.code([named, message[:LONGEST_MESSAGE]]) or self._errors.code([OTHER, ""], is_last=True)
+        message = shown_message(sample, grades)
+        return self._errors.code([named, message]) or self._errors.code([OTHER, ""], is_last=True)
 
 
 _ALWAYS = frozenset({"key", "position", "status"})

@@ -23,6 +23,7 @@ from evalhaven.runs.accepting.reruns import (
     refuse_run_in_use,
     regraded_run,
     reopened_run,
+    retry_choice,
     tools_of_retry,
 )
 from evalhaven.runs.vault import Vault
@@ -106,6 +107,8 @@ class RerunAcceptance:
             parent = await get_eval(tx, scope, run.eval_id)
             reopened = reopened_run(run, budget)
             if reopened is not run:
+                choice = await retry_choice(tx, scope, run, parsed.errors, parsed.items)
+                reopened = reopened_run(run, budget, choice)
                 await self.python.refuse_without_isolation(run.criteria(parent))
                 sampling_cautions(run, self.catalog)
                 refuse_unanswerable(run, parent, self.catalog)

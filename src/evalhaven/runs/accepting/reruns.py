@@ -12,15 +12,18 @@ from evalhaven.domain.ids import RunId, created_at_of
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.masking import MASK
 from evalhaven.domain.run_options import Budget, RunOptions
-from evalhaven.domain.runs import Regrading, Run
+from evalhaven.domain.runs import Regrading, RetryChoice, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tool_secrets import masked_tools, secrets_of
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file
-from evalhaven.storage.regrading import has_output_items
+from evalhaven.storage.regrading import find_errored_keys, find_unknown_messages, has_output_items
 from evalhaven.storage.run_writes import insert_run
 from evalhaven.storage.runs import find_regrading_of, get_run_by_id, is_deleted
+from evalhaven.storage.samples import LONGEST_MESSAGE
+
+_IDS_AT_ONCE = 500
 
 
 def regraded_run(
@@ -72,7 +75,7 @@ def regraded_run(
     )
 
 
-def reopened_run(run: Run, budget: Budget | None) -> Run:
+def reopened_run(run: Run, budget: Budget | None, choice: RetryChoice | None = None) -> Run:
     """Return a run queued again, so that items without a result are executed once more.
 
     A run that is under way, or has a result for every item, is returned unchanged.
@@ -80,6 +83,7 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
     Args:
         run: The run.
         budget: The budget from now on; None keeps the run's present one.
+        choice: Which errored items are executed again; None for all of them, and those missing.
 
     Raises:
         InvalidRequestError: The run was executed elsewhere, or its budget is spent.
@@ -102,7 +106,45 @@ def reopened_run(run: Run, budget: Budget | None) -> Run:
             param="budget",
             code="budget_exceeded",
         )
-    return replace(run.reopened(), options=replace(run.options, budget=budget))
+    if choice is not None and run.items_missing:
+        raise InvalidRequestError(
+            f"Run {run.id!r} ended before it had all of its items, and it would look complete if only some were "
+            "executed. Retry all of it first: leave 'errors' and 'items' out.",
+            param="items" if choice.items else "errors",
+            code="items_missing",
+        )
+    return replace(run.reopened(choice), options=replace(run.options, budget=budget))
+
+
+async def retry_choice(
+    tx: AsyncConnection, scope: ProjectScope, run: Run, messages: Sequence[str] | None, item_ids: Sequence[str] | None
+) -> RetryChoice | None:
+    """Return which errored items of a (locked) run a retry executes again; None for everything without a result.
+
+    Raises:
+        InvalidRequestError: No errored item has a message that is named, or a named item is none.
+    """
+    if messages is None and item_ids is None:
+        return None
+    shortened = {message[:LONGEST_MESSAGE] for message in messages or ()}
+    if unknown := await find_unknown_messages(tx, scope, run.key, shortened):
+        raise InvalidRequestError(
+            f"No errored item of run {run.id!r} has the message {min(unknown)!r}. Send messages as they are in "
+            f"'errors' of GET /api/runs/{run.id}/report.",
+            param="errors",
+            code="invalid_value",
+        )
+    wanted = list(dict.fromkeys(item_ids or ()))
+    found: dict[str, tuple[int, int]] = {}
+    for start in range(0, len(wanted), _IDS_AT_ONCE):
+        found |= await find_errored_keys(tx, scope, run.key, wanted[start : start + _IDS_AT_ONCE])
+    if strange := next((each for each in wanted if each not in found), None):
+        raise InvalidRequestError(
+            f"{strange!r} is no errored output item of run {run.id!r}; leave it out.",
+            param="items",
+            code="invalid_value",
+        )
+    return RetryChoice(frozenset(shortened), frozenset(found.values()))
 
 
 def tools_of_retry(run: Run, sent: list[JsonValue] | None) -> list[JsonValue] | None:

@@ -50,12 +50,12 @@ async def open_missing_rows(engine: Engine, run: Run, source: RowSource, chunk: 
     async def list_stored() -> tuple[set[Key], list[Key]]:
         async with engine.database.read() as tx:
             stored = await list_stored_positions(tx, *place)
-            errored = await list_errored_positions(tx, *place) if run.times_retried else []
+            errored = await list_errored_positions(tx, *place, run.retry_choice) if run.times_retried else []
             return stored, errored
 
     stored, errored = await engine.patience.persist(list_stored)
     again: Iterator[PendingRow] = iter(StoredRows(engine, run, run.key, errored, chunk)) if errored else iter(())
-    if len(stored) == chunk.row_count * run.repeats:
+    if run.retry_choice is not None or len(stored) == chunk.row_count * run.repeats:
         # The source may be gone by now, but it is not needed.
         yield again
         return

@@ -13,6 +13,7 @@ from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.run_options import Budget, RunOptions
+from evalhaven.domain.runs import RetryChoice
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.accepting.reruns import reopened_run, tools_of_retry
@@ -48,6 +49,50 @@ def every(step: int) -> Callable[[str], bool]:
         return int(prompt) % step == 0
 
     return refuses
+
+
+async def test_only_the_chosen_errors_are_tried_again_also_after_a_kill(
+    sampling: Engine, model: FlakyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.refuses = every(10)
+    run = await conduct(sampling, await sampled_run(sampling, COUNT))
+    assert run.tally.errored == 110
+    model.refuses = lambda _prompt: False
+    model.prompts.clear()
+
+    # Positions 5 and 1050 are chosen too, but the one has a result and the other has another repeat.
+    chosen = RetryChoice(items=frozenset({(10, 0), (990, 0), (5, 0), (1050, 1)}))
+    run = await reopen(sampling, run, chosen)
+    with monkeypatch.context() as patch:
+        run = await conduct_in_pieces(sampling, run, patch)
+    assert (run.status, run.tally.errored, run.times_retried) == (RunStatus.COMPLETED, 108, 1)
+    assert set(model.prompts) == {"10", "990"}
+
+    run = await conduct(sampling, await reopen(sampling, run, RetryChoice(frozenset({"No such message."}))))
+    assert run.tally.errored == 108
+    item = next(each for each in await assert_recounted(sampling, run) if each.position == 20)
+    assert item.sample.error is not None
+    run = await conduct(
+        sampling, await reopen(sampling, run, RetryChoice(frozenset({item.sample.error.message[:300]})))
+    )
+    assert (run.tally.errored, run.times_retried) == (0, 3)
+    await assert_recounted(sampling, run)
+
+
+async def test_a_later_retry_chooses_everything_again(sampling: Engine, model: FlakyModel) -> None:
+    model.refuses = every(2)
+    run = await conduct(sampling, await sampled_run(sampling, 6))
+    model.refuses = lambda _prompt: False
+    run = await conduct(sampling, await reopen(sampling, run, RetryChoice(items=frozenset({(2, 0)}))))
+    assert run.tally.errored == 2
+    assert (await conduct(sampling, await reopen(sampling, run))).tally.errored == 0
+
+
+def test_errors_of_a_run_that_lacks_items_are_not_chosen() -> None:
+    run = make_run(make_eval(), items_planned=5, status=RunStatus.FAILED)
+    with pytest.raises(InvalidRequestError) as refused:
+        reopened_run(run, None, RetryChoice(frozenset({"x"})))
+    assert (refused.value.code, refused.value.param) == ("items_missing", "errors")
 
 
 async def test_only_errored_items_are_asked_for_again_and_success_replaces_their_error(

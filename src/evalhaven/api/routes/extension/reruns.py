@@ -25,7 +25,7 @@ _REGRADE_REFUSED: dict[int | str, dict[str, Any]] = {
 _RETRY_REFUSED: dict[int | str, dict[str, Any]] = {
     400: {
         "description": "The request cannot be accepted: `imported_run`, `run_in_use`, `source_deleted`, "
-        f"`file_not_found`, `budget_exceeded`, `secrets_required`, `other_tools`, {_ANY_RUN_REFUSED}."
+        f"`file_not_found`, `budget_exceeded`, `secrets_required`, `other_tools`, `items_missing`, {_ANY_RUN_REFUSED}."
     }
 }
 
@@ -64,7 +64,7 @@ async def retry_run(run_id: PathRunId, request: Request, services: ServicesOf, s
     """Execute again what has no result in a finished run.
 
     Errored items are tried again, and so are items that a failed or canceled run never came to. A run that is under
-    way, or has a result for every item, is returned unchanged.
+    way, or has a result for every item, is returned unchanged. With `errors` or `items` only these are tried again.
     """
     raw = await read_body(request, services.config.max_body_bytes)
     run, parent = await services.reruns.retry_run(scope, run_id, _parse(raw))
