@@ -4,7 +4,7 @@ import json
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.dashboard.conftest import settle
 
@@ -112,7 +112,12 @@ def watch(page: Page) -> list[str]:
     """Return a list that what is executed or loaded from elsewhere is added to."""
     seen: list[str] = []
     page.expose_function("hit", lambda: seen.append("executed"))
-    page.on("dialog", lambda dialog: (seen.append("dialog"), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        seen.append("dialog")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.on("popup", lambda _popup: seen.append("popup"))
     page.on("request", lambda request: None if request.url.startswith("http://127.0.0.1") else seen.append(request.url))
     return seen
