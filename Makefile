@@ -17,6 +17,7 @@ INSTALL_LOCK := $(INSTALL) --require-hashes
 CHECK_INSTALLED := lacking=$$($(BIN)/python -m pip --disable-pip-version-check check) || { echo "$$lacking"; exit 1; }
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+WEB := src/evalhaven/_web/.digest
 CLIENTS := $(VENV)/clients
 PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
@@ -38,32 +39,39 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
-setup: $(INSTALLED) ## Make .venv with Evalhaven and its hash-pinned dependencies
+setup: $(INSTALLED) $(WEB) ## Make .venv with Evalhaven, its hash-pinned dependencies and its dashboard
 	@echo 'Ready: $(BIN)/evalhaven serve'
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run the example from upload to results (ARGS=--exit ends the server too)
+demo: $(INSTALLED) $(WEB) ## Run the example from upload to results (ARGS=--exit ends the server too)
 	@$(BIN)/evalhaven demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
+test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
 	@$(PYTEST) --tier=first $(ARGS)
 
 .PHONY: rest
-rest: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run what `make test` leaves out: PostgreSQL, proofs, clients, hostile input
+rest: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run what `make test` leaves out: PostgreSQL, proofs, clients, hostile input
 	@$(PYTEST) --tier=rest $(ARGS)
 
 .PHONY: coverage
-coverage: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run the tests with coverage, which takes longer
+coverage: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run the tests with coverage, which takes longer
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 .PHONY: lint
-lint: $(INSTALLED_DEV) ## Check style, format, types and layers
+lint: $(INSTALLED_DEV) ## Check style, format, types and layers, of the dashboard too
 	@$(BIN)/ruff check --quiet . && echo 'ruff check: clean'
 	@$(BIN)/ruff format --quiet --check . && echo 'ruff format: clean' \
 		|| { echo 'ruff format: run `$(BIN)/ruff format .`'; exit 1; }
 	@$(BIN)/pyright --project .
 	@$(BIN)/lint-imports --no-logo
+	@$(MAKE) types
+	@$(BIN)/python hatch_build.py --npm run --silent check
+
+.PHONY: types
+types: $(INSTALLED_DEV) ## Make the dashboard's types from the OpenAPI documents
+	@$(BIN)/python -m tests.dashboard.documents web/types
+	@$(BIN)/python hatch_build.py --npm run --silent types
 
 .PHONY: check
 check: ## Everything a change must pass: lint, then all tests
@@ -72,7 +80,7 @@ check: ## Everything a change must pass: lint, then all tests
 	@$(MAKE) rest
 
 .PHONY: soak
-soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)
+soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)
 	@EVALHAVEN_SOAK=1 $(BIN)/python -m pytest -m 'soak or proof' --timeout=14400 -rA \
 		--numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
@@ -88,9 +96,10 @@ mutants: $(INSTALLED_DEV) ## Count small mistakes in the source that the unit te
 lock: ## Pin the requirements again (needs uv; ARGS=--upgrade takes newer versions)
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it, or name it with UV=/path/to/uv.'; exit 1; }
 	@$(LOCK) $(ARGS) requirements/build.in -o requirements/build.txt
+	@$(LOCK) $(ARGS) requirements/node.in -o requirements/node.txt
 	@$(LOCK) $(ARGS) pyproject.toml -c requirements/build.txt -o requirements/runtime.txt
-	@$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/build.txt -c requirements/runtime.txt \
-		-o requirements/dev.txt
+	@$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements/build.txt -c requirements/node.txt \
+		-c requirements/runtime.txt -o requirements/dev.txt
 	@for client in $(PYTHON_CLIENTS); do \
 		$(LOCK) $(ARGS) requirements/clients/$$client.in -o requirements/clients/$$client.txt || exit 1; \
 	done
@@ -99,11 +108,11 @@ lock: ## Pin the requirements again (needs uv; ARGS=--upgrade takes newer versio
 
 .PHONY: clean
 clean: ## Remove .venv, caches and build output
-	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) src/evalhaven/_web web/node_modules web/types build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 	@find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # An environment that cannot run pip (a half-made one, or one whose Python is gone) is made again.
-$(INSTALLED): pyproject.toml requirements/build.txt requirements/runtime.txt
+$(INSTALLED): pyproject.toml requirements/build.txt requirements/node.txt requirements/runtime.txt
 	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3.'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with PYTHON=/path/to/python3."; exit 1; }
@@ -112,9 +121,15 @@ $(INSTALLED): pyproject.toml requirements/build.txt requirements/runtime.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'Making $(VENV) …'; $(PYTHON) -m venv --clear $(VENV); }
 	@echo 'Installing what Evalhaven needs …'
 	@$(INSTALL_LOCK) -r requirements/build.txt -r requirements/runtime.txt
+	@$(BIN)/python hatch_build.py --has-node || $(INSTALL_LOCK) -r requirements/node.txt
 	@$(INSTALL) --editable .
 	@$(CHECK_INSTALLED)
 	@touch $@
+
+# Whether anything has to be built is decided by the sources' digest; with EVALHAVEN_SKIP_WEB=1 nothing is.
+$(WEB): $(INSTALLED) hatch_build.py $(shell find web -name node_modules -prune -o -type f -print 2>/dev/null)
+	@$(BIN)/python hatch_build.py
+	@[ ! -e $@ ] || touch $@
 
 $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
 	@echo 'Installing what the tests need …'

@@ -1,31 +1,62 @@
 """Reports and comparisons of two large runs: how soon they are there, and how long each question about them takes."""
 
 import json
+import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-import psutil
 from rich.console import Console
+from sqlalchemy import create_engine, text
 
-from benchmarks.server import BenchmarkError, Server, answer_of, started_server
+from benchmarks.server import DATABASE, BenchmarkError, Server, answer_of, peak_memory_bytes, started_server
 from benchmarks.tickets import recorded_row
 from benchmarks.verdicts import Verdict, print_verdicts
+from evalhaven.storage.database import postgresql_url
 
 _POLL_S = 0.2
-_ROUNDS = 20
+_ROUNDS = 40
 _WORSE_EVERY = 50  # every so many answers of the second run are another than in the first
 _MB = 1024 * 1024
+_PREPARED = "prepared.json"
 _WORDS = ("password", "printer", "no such word anywhere")
 _FILTERS: dict[str, dict[str, Any]] = {
+    "nothing": {},
     "regressed": {"change": "regressed"},
     "fixed or errored": {"change": ["fixed", "errored"]},
-    "score": {"least_change": 0.5},
+    "changes of one criterion": {"criterion": "exact", "change": "regressed"},
+    "change of the score": {"least_change": 0.5},
+    "score of one criterion": {"criterion": "exact", "least_score": 0.2, "most_score": 0.9},
     "group": {"group": "ideal:Hardware", "change": "regressed"},
 }
+_FORGET = ("DELETE FROM run_columns", "DELETE FROM run_column_heads", "UPDATE runs SET columns_version = -1")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRuns:
+    """Two runs that have ended, and what was measured until then.
+
+    Attributes:
+        run_ids: The baseline and the run that is compared with it.
+        items: Items of each.
+        bytes_an_item: Of the database, with indexes and columns.
+        column_bytes_an_item: Of these, what the columns take.
+        columns_s: Seconds from the end of the second run until its columns were there.
+        refill_s: Seconds that a server takes to make all columns of a database without any.
+        refill_page_ms: 95th percentile of a page of items meanwhile.
+    """
+
+    run_ids: tuple[str, str]
+    items: int
+    bytes_an_item: float
+    column_bytes_an_item: float
+    columns_s: float
+    refill_s: float
+    refill_page_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,69 +64,62 @@ class LargeComparison:
     """What was measured, in milliseconds unless it says otherwise.
 
     Attributes:
-        items: Items of each run.
-        columns_s: Seconds from the end of the second run until its columns were there.
-        report_ms: 95th percentile of a report.
+        runs: The runs.
+        report_ms: 95th percentile of a report; the first after a start is among them, and loads numpy.
         first_ms: The first comparison.
         later_ms: 95th percentile of the same one again.
-        filters_ms: 95th percentile of a page, by filter.
+        filters_ms: 95th percentile of a page, by filter; the first of each is among them.
         text_ms: The longest first page of a search for a text.
+        breakdown_s: Seconds of a breakdown by a field with as many values as items.
         export_s: Seconds of the whole comparison's export.
-        peak_mb: Largest memory of the server's process.
+        peak_mb: Largest memory of the server's process before the export.
+        export_peak_mb: The same after it.
     """
 
-    items: int
-    columns_s: float
+    runs: PreparedRuns
     report_ms: float
     first_ms: float
     later_ms: float
     filters_ms: dict[str, float]
     text_ms: float
+    breakdown_s: float
     export_s: float
     peak_mb: float
+    export_peak_mb: float
 
 
-def measure_comparison(items: int, directory: Path, console: Console) -> LargeComparison:
-    """Measure two runs of so many items each."""
-    paths = [directory / name for name in ("before.jsonl", "after.jsonl")]
-    for path, is_changed in zip(paths, (False, True), strict=True):
-        _write(path, items, is_changed=is_changed)
+def measure_comparison(items: int, directory: Path, database_url: str | None, console: Console) -> LargeComparison:
+    """Measure two runs of so many items each.
+
+    Args:
+        items: How many.
+        directory: Where the data are; runs of an earlier measurement there are measured again.
+        database_url: An empty PostgreSQL database to use instead of SQLite, or that of the earlier measurement.
+        console: Where to say how far it is.
+    """
     settings = {"EVALHAVEN_MAX_FILE_MB": "2048"}
+    if database_url is not None:
+        settings["EVALHAVEN_DATABASE_URL"] = database_url
+    prepared = directory / _PREPARED
+    if prepared.exists():
+        runs = PreparedRuns(**json.loads(prepared.read_text(encoding="utf-8")))
+    else:
+        runs = _prepare(items, directory, settings, console)
+        prepared.write_text(json.dumps(_document(runs)), encoding="utf-8")
     with started_server(directory / "data", settings) as server:
-        eval_id = server.create_eval()
-        run_ids = [server.create_run(eval_id, {"type": "file_id", "id": server.upload_rows(path)}) for path in paths]
-        console.print(f"executing two runs of {items:,} items …")
-        while any(run["status"] != "completed" for run in server.list_runs(eval_id)):
-            time.sleep(_POLL_S)
-        ended = time.monotonic()
-        while not _is_ready(server, run_ids):
-            time.sleep(_POLL_S)
-        columns_s = time.monotonic() - ended
-        reports = [_timed(server, f"/api/runs/{run_id}/report") for run_id in run_ids * (_ROUNDS // 2)]
-        query = {"runs": run_ids[1], "base": run_ids[0], "margin": 0.01}
-        first_ms = _timed(server, "/api/compare", query)
-        later = [_timed(server, "/api/compare", query) for _ in range(_ROUNDS)]
-        page = {"run": run_ids[1], "base": run_ids[0]}
-        filters = {
-            name: _p95(_timed(server, "/api/compare/items", {**page, **chosen}) for _ in range(_ROUNDS))
-            for name, chosen in _FILTERS.items()
-        }
-        text_ms = max(_timed(server, "/api/compare/items", {**page, "text": word}) for word in _WORDS)
-        started = time.monotonic()
-        with server.client.stream("GET", "/api/compare/export", params=page, timeout=600) as answer:
-            lines = sum(chunk.count(b"\n") for chunk in answer.iter_bytes())
-        if lines != items:
-            raise BenchmarkError(f"The export has {lines:,} lines instead of {items:,}.")
-        export_s = time.monotonic() - started
-        peak_mb = _peak_mb(server.process)
-    return LargeComparison(items, columns_s, _p95(reports), first_ms, _p95(later), filters, text_ms, export_s, peak_mb)
+        return _measure(server, runs, console)
 
 
 def print_comparison(found: LargeComparison, console: Console) -> None:
     """Print the figures beside their targets, which are for a million items."""
+    runs = found.runs
     console.print(
-        f"two runs of {found.items:,} items: columns {found.columns_s:.1f} s after the end, the comparison again "
-        f"{found.later_ms:.0f} ms, the server's peak {found.peak_mb:.0f} MB"
+        f"two runs of {runs.items:,} items: columns {runs.columns_s:.1f} s after the end, "
+        f"{runs.column_bytes_an_item:.0f} bytes an item\n"
+        f"columns of an older database: {runs.refill_s:.0f} s, p95 of a page meanwhile {runs.refill_page_ms:.1f} ms\n"
+        f"the comparison again: {found.later_ms:.0f} ms\n"
+        f"a breakdown by a field of {runs.items:,} values: {found.breakdown_s:.1f} s\n"
+        f"the server's peak: {found.peak_mb:.0f} MB, after the export {found.export_peak_mb:.0f} MB"
     )
     verdicts = [
         Verdict("report, p95 (ms)", found.report_ms, 100),
@@ -103,8 +127,86 @@ def print_comparison(found: LargeComparison, console: Console) -> None:
         *(Verdict(f"page filtered by {name}, p95 (ms)", value, 100) for name, value in found.filters_ms.items()),
         Verdict("first page of a text (ms)", found.text_ms, 1000),
         Verdict("export of the whole (s)", found.export_s, 60),
+        Verdict("bytes an item", runs.bytes_an_item, 1500),
     ]
     print_verdicts(verdicts, console)
+
+
+def _prepare(items: int, directory: Path, settings: Mapping[str, str], console: Console) -> PreparedRuns:
+    data, url = directory / "data", settings.get("EVALHAVEN_DATABASE_URL")
+    with started_server(data, settings) as server:
+        eval_id = server.create_eval()
+        before = 0 if url is None else _database_bytes(data, url)
+        run_ids: list[str] = []
+        for is_changed in (False, True):
+            path = directory / "rows.jsonl"
+            _write(path, items, is_changed=is_changed)
+            run_ids.append(server.create_run(eval_id, {"type": "file_id", "id": server.upload_rows(path)}))
+            path.unlink()
+        console.print(f"executing two runs of {items:,} items …")
+        while any(run["status"] != "completed" for run in server.list_runs(eval_id)):
+            time.sleep(_POLL_S)
+        ended = time.monotonic()
+        while not _is_ready(server, run_ids):
+            time.sleep(_POLL_S)
+        columns_s = time.monotonic() - ended
+    stored = _database_bytes(data, url) - before
+    columns = _execute(data, url, "SELECT SUM(LENGTH(data)) FROM run_columns")
+    for statement in _FORGET:
+        _execute(data, url, statement)
+    console.print("making the columns of a database that has none …")
+    with started_server(data, settings) as server:
+        started, pages = time.monotonic(), list[float]()
+        path = f"/v1/evals/{eval_id}/runs/{run_ids[0]}/output_items"
+        while not _is_ready(server, run_ids):
+            pages.append(_timed(server, path))
+            time.sleep(_POLL_S)
+        refill_s = time.monotonic() - started
+    both = 2 * items
+    page_ms = _p95(pages) if len(pages) > 1 else max(pages, default=0.0)
+    return PreparedRuns(
+        (run_ids[0], run_ids[1]), items, stored / both, (columns or 0) / both, columns_s, refill_s, page_ms
+    )
+
+
+def _measure(server: Server, runs: PreparedRuns, console: Console) -> LargeComparison:
+    baseline, candidate = runs.run_ids
+    console.print("asking …")
+    reports = [_timed(server, f"/api/runs/{run_id}/report") for run_id in (baseline, candidate) * (_ROUNDS // 2)]
+    query = {"runs": candidate, "base": baseline, "margin": 0.01}
+    first_ms = _timed(server, "/api/compare", query)
+    later = [_timed(server, "/api/compare", query) for _ in range(_ROUNDS)]
+    page = {"run": candidate, "base": baseline}
+    filters = {
+        name: _p95(_timed(server, "/api/compare/items", {**page, **chosen}) for _ in range(_ROUNDS))
+        for name, chosen in _FILTERS.items()
+    }
+    text_ms = max(_timed(server, "/api/compare/items", {**page, "text": word}) for word in _WORDS)
+    started = time.monotonic()
+    _count_lines(server, f"/api/runs/{candidate}/breakdown", {"field": "id"})
+    breakdown_s = time.monotonic() - started
+    peak = peak_memory_bytes(server.process.pid)
+    started = time.monotonic()
+    lines = _count_lines(server, "/api/compare/export", page)
+    if lines != runs.items:
+        raise BenchmarkError(f"The export has {lines:,} lines instead of {runs.items:,}.")
+    export_s = time.monotonic() - started
+    return LargeComparison(
+        runs,
+        _p95(reports),
+        first_ms,
+        _p95(later),
+        filters,
+        text_ms,
+        breakdown_s,
+        export_s,
+        peak / _MB,
+        peak_memory_bytes(server.process.pid) / _MB,
+    )
+
+
+def _document(runs: PreparedRuns) -> dict[str, Any]:
+    return {name: getattr(runs, name) for name in PreparedRuns.__dataclass_fields__}
 
 
 def _write(path: Path, items: int, *, is_changed: bool) -> None:
@@ -117,13 +219,20 @@ def _write(path: Path, items: int, *, is_changed: bool) -> None:
 
 
 def _is_ready(server: Server, run_ids: list[str]) -> bool:
-    answers = [answer_of(server.client.get(f"/api/runs/{run_id}/report", timeout=60)) for run_id in run_ids]
-    return all(not answer["gaps"] for answer in answers)
+    # Which fields there are is told by columns alone.
+    return all(answer_of(server.client.get(f"/api/runs/{run_id}/report"))["fields"] for run_id in run_ids)
+
+
+def _count_lines(server: Server, path: str, query: Mapping[str, Any]) -> int:
+    with server.client.stream("GET", path, params=query) as answer:
+        if not answer.is_success:
+            raise BenchmarkError(f"GET {path}: {answer.read().decode()}")
+        return sum(chunk.count(b"\n") for chunk in answer.iter_bytes())
 
 
 def _timed(server: Server, path: str, query: dict[str, Any] | None = None) -> float:
     started = time.perf_counter()
-    answer = server.client.get(path, params=query or {}, timeout=120)
+    answer = server.client.get(path, params=query or {})
     took_ms = 1000 * (time.perf_counter() - started)
     answer_of(answer)
     return took_ms
@@ -133,10 +242,22 @@ def _p95(times: Iterable[float]) -> float:
     return quantiles(times, n=20)[-1]
 
 
-def _peak_mb(process: psutil.Process) -> float:
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    except OSError:
-        return process.memory_info().rss / _MB
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1024
+def _database_bytes(data: Path, url: str | None) -> int:
+    if url is None:
+        _execute(data, None, "PRAGMA wal_checkpoint(TRUNCATE)")
+        return (data / DATABASE).stat().st_size
+    return int(_execute(data, url, "SELECT pg_database_size(current_database())") or 0)
+
+
+def _execute(data: Path, url: str | None, statement: str) -> float | None:
+    """Execute a statement while no server is there to be disturbed; return the first value of what it found."""
+    if url is None:
+        with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as connection:
+            row = connection.execute(statement).fetchone()
+    else:
+        engine = create_engine(postgresql_url(url))
+        with engine.begin() as transaction:
+            result = transaction.execute(text(statement))
+            row = result.one() if result.returns_rows else None
+        engine.dispose()
+    return None if row is None else row[0]

@@ -89,7 +89,9 @@ def _measure_python(_arguments: argparse.Namespace, console: Console) -> Documen
 
 def _measure_comparisons(arguments: argparse.Namespace, console: Console) -> Document:
     with scratch() as directory:
-        found = measure_comparison(arguments.compared_items, directory, console)
+        place = arguments.comparison_directory or directory
+        place.mkdir(parents=True, exist_ok=True)
+        found = measure_comparison(arguments.compared_items, place, arguments.database_url, console)
     print_comparison(found, console)
     return {"comparisons": asdict(found)}
 
@@ -151,7 +153,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=list(SIZES), metavar="N", help=sizes)
     probe = "how long to ask the API while runs are executed; 0 leaves it out (30)"
     parser.add_argument("--probe-seconds", type=float, default=PROBE_SECONDS, metavar="S", help=probe)
-    database = "an empty PostgreSQL database for what is read and logged, instead of SQLite"
+    database = "an empty PostgreSQL database for what is read, logged and compared, instead of SQLite"
     parser.add_argument("--database-url", metavar="URL", help=database)
     calls = "how many logged calls are kept (1000000); 10000000 over 100 days is the size of a soak"
     parser.add_argument("--log-calls", type=int, default=LOGGED_CALLS, metavar="N", help=calls)
@@ -162,6 +164,8 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help=large)
     compared = f"items of each of two runs that are compared ({MILLION})"
     parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
+    kept = "where the two runs are kept for another measurement, which then need not execute them"
+    parser.add_argument("--comparison-directory", type=Path, metavar="DIR", help=kept)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="a Python that has lm_eval, if that is not on the path")
     parser.add_argument("--litellm", metavar="COMMAND", help="LiteLLM's proxy, if it is not on the path")

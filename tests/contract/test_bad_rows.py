@@ -73,6 +73,7 @@ BROKEN: dict[str, tuple[str, str]] = {
 }
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_inline_row_that_cannot_be_is_refused_by_its_index(
     http: httpx2.Client, parent: dict[str, Any], name: str
@@ -138,6 +139,7 @@ def test_a_broken_line_far_down_fails_the_run_before_anything_is_graded(
     assert message.count("line 7") == 1
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("content", ["[]", "[ ]"])
 def test_inline_rows_must_be_some(http: httpx2.Client, parent: dict[str, Any], content: str) -> None:
     assert "empty" in _refused(http, parent, content)
@@ -223,6 +225,7 @@ def test_a_schema_is_applied_to_rows(http: httpx2.Client, make_eval: MakeEval, r
     assert "row 0: " in _refused(http, parent, json.dumps([{"item": bad}]))
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*\\1$", "^(?=(a+)+$)a", "(x+x+)+y"])
 def test_a_pattern_cannot_hold_the_server_up(http: httpx2.Client, make_eval: MakeEval, pattern: str) -> None:
     schema = {"properties": {"a": {"pattern": pattern}}}
@@ -241,6 +244,7 @@ def test_the_envelope_of_the_sample_is_not_held_against_rows(make_eval: MakeEval
     assert run_to_end(parent, rows)["result_counts"]["total"] == 2
 
 
+@ON_SQLITE_ONLY
 def test_rows_of_a_sampling_run_are_checked_first(http: httpx2.Client, parent: dict[str, Any]) -> None:
     source = {
         **inline_source([{"item": {"n": "x"}}]),

@@ -69,6 +69,21 @@ def test_items_are_chosen(http: httpx2.Client, runs: dict[str, str], query: dict
     assert [each["item"]["n"] for each in items_of(http, runs, **query)["data"]] == numbers
 
 
+def test_a_text_is_looked_for_as_it_reads(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    rows = rows_of("xxxx", "xxxx")
+    for row, said in zip(rows, ('He said "no".', "one\ntwo", "Größe", "plain"), strict=True):
+        row["item"]["said"] = said
+    runs = {"run": run_to_end(parent, rows)["id"], "base": run_to_end(parent, rows)["id"]}
+
+    def numbers(text: str) -> list[int]:
+        return [each["item"]["n"] for each in items_of(http, runs, text=text)["data"]]
+
+    assert [numbers(text) for text in ('said "NO"', "e\ntwo", "GRÖSSE", "plain")] == [[0], [1], [2], [3]]
+    # Words of the answer itself are not words of the item.
+    assert [numbers(text) for text in ("baseline", "output_text", "datasource")] == [[], [], []]
+
+
 @pytest.mark.parametrize("query", [{}, {"text": "x"}])
 def test_pages_follow_each_other(http: httpx2.Client, runs: dict[str, str], query: dict[str, Any]) -> None:
     found: list[int] = []

@@ -117,6 +117,10 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.get(f"/api/runs/{api.run['id']}/report"),
         lambda api: api.client.get(f"/api/runs/{api.run['id']}/report?by=a&k=1"),
     ],
+    "breakDownRun": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/breakdown?field=item.a"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/breakdown?field=item.a&limit=1"),
+    ],
     "compareRuns": [
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "base": api.run["id"]}),
         lambda api: api.client.get("/api/compare", params={"runs": api.run["id"], "margin": 0.01}),
@@ -129,6 +133,14 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     ],
     "exportComparedItems": [
         lambda api: api.client.get("/api/compare/export", params={"run": api.run["id"], "base": api.run["id"]})
+    ],
+    "exportRun": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/export"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/export?columns=id,item.a&status=pass"),
+    ],
+    "getRunReportPage": [lambda api: api.client.get(f"/api/runs/{api.run['id']}/report.html")],
+    "getComparisonPage": [
+        lambda api: api.client.get("/api/compare/report.html", params={"run": api.run["id"], "base": api.run["id"]})
     ],
     "gateRun": [
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/gate", json={"threshold": 0.5}),

@@ -7,6 +7,7 @@ import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, refusal_of, string_check
 from tests.contract.test_comparisons import SAYS, rows_of
+from tests.databases import ON_SQLITE_ONLY
 
 COUNT = 400
 
@@ -106,6 +107,7 @@ def test_items_without_a_result_can_turn_a_decision(
     ]
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("policy", "param", "code"),
     [

@@ -60,15 +60,14 @@ def lists(
     parent = [make_eval(name=f"{HOSTILE} {number}") for number in range(2 * EACH + 3)][-1]
     for number in range(2 * EACH + 3):
         run_to_end(parent, name=f"{HOSTILE} {number}")
-    evals, runs = "/v1/evals", f"/v1/evals/{parent['id']}/runs"
+    runs = f"/v1/evals/{parent['id']}/runs"
     return {
-        "evals": ("/ui/", ids_of(http, evals, "desc")),
         "runs": (f"/ui/evals/{parent['id']}", ids_of(http, runs, "desc")),
         "files": ("/ui/files", ids_of(http, "/v1/files", "desc")),
     }
 
 
-@pytest.mark.parametrize("kind", ["evals", "runs", "files"])
+@pytest.mark.parametrize("kind", ["runs", "files"])
 def test_each_list_is_shown_whole_page_by_page_in_both_directions(
     http: httpx2.Client, lists: dict[str, tuple[str, list[str]]], kind: str
 ) -> None:
@@ -107,41 +106,23 @@ def failing(count: int) -> list[dict[str, Any]]:
     return [{"item": {"a": f"row{number:04}", "b": HOSTILE}} for number in range(count)]
 
 
-def test_a_run_says_how_many_items_it_does_not_show_and_leads_to_all_of_them(
+def test_the_items_of_a_run_are_listed_by_status(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     passing = {"item": {"a": "same", "b": "same"}}
     run = run_to_end(make_eval(), [*failing(2 * EACH + 5), *[passing] * 3])
-    at = f"/ui/evals/{run['eval_id']}/runs/{run['id']}"
-    page = http.get(at).text
+    at = f"/ui/evals/{run['eval_id']}/runs/{run['id']}/items"
+    shown = [list(walk(http, f"{at}{query}")) for query in ("", "?status=fail", "?status=pass")]
 
-    assert f"These are {EACH} of {2 * EACH + 5}." in page
-    links = dict(re.findall(r'<a href="([^"]*/items[^"]*)">([^<]*)</a>', page))
-    assert links == {
-        f"{at}/items": f"all {2 * EACH + 8}",
-        f"{at}/items?status=fail": f"{2 * EACH + 5} fail",
-        f"{at}/items?status=pass": "3 pass",
-    }
-    shown = [list(walk(http, link)) for link in links]
     assert [sum(page.count("row0") for page in pages) for pages in shown] == [2 * EACH + 5, 2 * EACH + 5, 0]
     assert [sum(page.count('class="pass">pass<') for page in pages) for pages in shown] == [3, 0, 3]
     rows = [row for page in shown[1] for row in re.findall(r"row\d{4}", page)]
     assert rows == [f"row{number:04}" for number in range(2 * EACH + 5)]
 
 
-def test_a_run_that_shows_all_that_did_not_pass_names_no_more(
-    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
-) -> None:
-    run = run_to_end(make_eval(), failing(EACH))
-    page = http.get(f"/ui/evals/{run['eval_id']}/runs/{run['id']}").text
-
-    assert page.count("row0") == EACH
-    assert "These are" not in page
-
-
 @pytest.mark.parametrize("query", ["after=eval_no", "before=eval_no", "after=%00", "after=a&before=b"])
 def test_a_cursor_that_leads_nowhere_is_refused(http: httpx2.Client, query: str) -> None:
-    assert refusal_of(http.get(f"/ui/?{query}"))["code"] == "invalid_cursor"
+    assert refusal_of(http.get(f"/ui/files?{query}"))["code"] == "invalid_cursor"
 
 
 def test_items_of_a_status_that_there_is_not_are_refused(

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from tests.contract.conftest import refusal_of
+from tests.databases import ON_SQLITE_ONLY
 
 Stored = list[str]
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
@@ -77,6 +78,7 @@ def test_the_list_can_be_filtered(client: openai.OpenAI, stored: Stored, suite: 
     assert list(client.chat.completions.list(metadata={"suite": suite, "parity": "none"})) == []
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("form", ["metadata=k", 'metadata={"k":"v"}', "metadata="])
 def test_metadata_in_another_form_is_refused(http: httpx2.Client, form: str) -> None:
     assert refusal_of(http.get(f"/v1/chat/completions?{form}"))["param"] == "metadata"
@@ -159,6 +161,7 @@ def test_metadata_is_replaced(client: openai.OpenAI, http: httpx2.Client) -> Non
     assert list(client.chat.completions.list(metadata={"suite": suite})) == []
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("body", [{}, {"metadata": {"k": 1}}, {"metadata": "x"}, {"metadata": {"k" * 65: "v"}}, []])
 def test_metadata_that_cannot_be_is_refused_and_changes_nothing(
     client: openai.OpenAI, http: httpx2.Client, stored: Stored, body: Any

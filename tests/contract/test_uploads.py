@@ -214,6 +214,7 @@ def test_an_upload_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> 
     assert refusal_of(http.post("/v1/uploads", json=_body(**changes)))["param"] == param
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("left_out", ["bytes", "filename", "mime_type", "purpose"])
 def test_what_an_upload_needs_is_asked_for(http: httpx2.Client, left_out: str) -> None:
     body = {key: value for key, value in _body().items() if key != left_out}

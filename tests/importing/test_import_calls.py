@@ -70,6 +70,13 @@ def test_an_import_that_the_server_ends_says_where_to_go_on(path: Path, tmp_path
     assert "--from-line 4001" in told(cut)
 
 
+def test_a_server_that_does_not_answer_is_named(path: Path) -> None:
+    failed = run_command("logs", "import", str(path), "--url", "http://127.0.0.1:9")
+    assert failed.returncode == 1
+    assert "The server at http://127.0.0.1:9 does not answer:" in " ".join(failed.stderr.split())
+    assert "--from-line 1" in told(failed)
+
+
 def test_calls_of_a_file_go_through_the_server_of_the_directory(path: Path, tmp_path: Path) -> None:
     with Server(tmp_path).running() as server:
         done = run_command("logs", "import", str(path), "--data-dir", str(server.data_dir))

@@ -104,7 +104,8 @@ sys.argv = ["evalhaven", "--version"]
 try:
     main()
 except SystemExit:
-    print(*(name for name in ("rich", "httpx2", "numpy", "fastapi", "sqlalchemy", "pydantic", "asyncio") if name in sys.modules))
+    heavy = ("rich", "httpx2", "numpy", "fastapi", "sqlalchemy", "pydantic_settings", "asyncio")
+    print(*(name for name in heavy if name in sys.modules))
 """
 
 

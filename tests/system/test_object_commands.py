@@ -248,7 +248,7 @@ def test_what_is_not_there_is_a_failure_of_the_tool(server: Server, arguments: l
         (["items"], "Missing argument 'RUN'"),
         (["runs", "show", "http://127.0.0.1:1/nothing"], "neither the id of a run"),
         (["regrade", UNKNOWN, "--criteria", "nowhere.json"], "cannot be read"),
-        (["completion", "csh"], "Invalid value for '{bash|zsh|fish}'"),
+        (["completion", "csh"], "Invalid value for 'SHELL'"),
         (["watch"], "Missing argument 'RUN'"),
         (["serve", "--port", "many"], "Invalid value for '--port'"),
     ],

@@ -11,11 +11,13 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import health, pages, traces
+from evalhaven.api.routes import dashboard, health, pages, traces
 from evalhaven.api.routes.extension import (
     comparisons,
     events,
+    exports,
     gates,
+    html_reports,
     imports,
     inventory,
     logged_calls,
@@ -71,6 +73,8 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(inventory.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
+    application.include_router(exports.router)
+    application.include_router(html_reports.router)
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)
@@ -80,6 +84,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(pages.router)
+    application.include_router(dashboard.router)
     # First, so that nothing is searched through for them.
     application.router.routes[:0] = gateway_routes(services.gateway)
     install_error_handlers(application)

@@ -21,6 +21,7 @@ from evalhaven.wire.gates import GatePolicy
 from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
 from evalhaven.wire.imports import ImportFileForm
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
+from evalhaven.wire.reports import BreakdownLine
 from evalhaven.wire.run_events import RunProgress
 from evalhaven.wire.runs import CreateEvalRunRequest
 from evalhaven.wire.stored_completions import UpdateChatCompletionRequest
@@ -122,7 +123,8 @@ def build_extension_document(application: FastAPI) -> dict[str, Any]:
         routes=_routes(application, lambda path: path.startswith(EXTENSION_PATH)),
         separate_input_output_schemas=False,
     )
-    _add_schemas(document, [*_EXTENSION_BODIES.values(), ErrorResponse, ImportFileForm, RunProgress])
+    streamed = (BreakdownLine, RunProgress)
+    _add_schemas(document, [*_EXTENSION_BODIES.values(), ErrorResponse, ImportFileForm, *streamed])
     for method, operation in _operations(document):
         _add_body(operation, _EXTENSION_BODIES, is_required=operation["operationId"] in _REQUIRED_BODIES)
         _add_errors(operation, _extension_errors(method, operation))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 
 from evalhaven.api.gateway.calls import Gateway
+from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.domain.clock import Clock
@@ -75,6 +76,7 @@ class Services:
         log_sender: The way of calls to this store, with copies of those that have not arrived.
         log_intake: Stores calls that come from elsewhere.
         recorder_state: Tells the state of the process that stores calls; None if none is needed.
+        dashboard: The pages for people.
         gateway: Passes calls to models on.
         isolation: How python graders are isolated here.
         python_checks: Checks Python graders.
@@ -103,6 +105,7 @@ class Services:
     log_intake: CallIntake
     recorder_state: Callable[[], ProcessState | None]
     config: ApiConfig
+    dashboard: Dashboard
     gateway: Gateway
     isolation: IsolationChoice
     python_checks: PythonChecks

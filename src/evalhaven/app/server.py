@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
+from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
@@ -204,6 +205,7 @@ def build_services(
             log_days=settings.log_days,
             log_max_gb=settings.log_max_gb,
         ),
+        dashboard=Dashboard(BUILT_PAGES),
         gateway=Gateway(
             GatewayConfig(settings.passes_calls_on, settings.log_calls, settings.max_body_mb * _MB),
             catalog,

@@ -155,7 +155,11 @@ async def _send_all(
 
 
 async def _send(client: httpx2.AsyncClient, content: bytes, *, is_check: bool) -> CallIntakeOutcome:
-    answer = await client.post("/api/logs", params={"check": str(is_check).lower()}, content=content)
+    try:
+        answer = await client.post("/api/logs", params={"check": str(is_check).lower()}, content=content)
+    except httpx2.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        raise RefusedError(f"The server at {client.base_url} does not answer: {reason}.") from error
     if answer.is_error:
         try:
             message = ErrorResponse.model_validate(answer.json()).error.message

@@ -42,7 +42,7 @@ class LastStatus(StrEnum):
 @eval_commands.command("list", epilog=EPILOG)
 def list_evals(
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only those whose name or id has this in it, whatever the case.")
+        str | None, typer.Option(metavar="WORDS", help="Only those whose name or id has this in it, whatever the case.")
     ] = None,
     data_source: Annotated[
         list[DataSource] | None,

@@ -29,7 +29,7 @@ def list_runs(
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="Only those that sample this model.")] = None,
     search: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="Only those whose name, id or model has this in it, whatever the case."),
+        typer.Option(metavar="WORDS", help="Only those whose name, id or model has this in it, whatever the case."),
     ] = None,
     limit: Limit = 20,
     url: Url = None,

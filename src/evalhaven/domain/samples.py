@@ -159,6 +159,14 @@ def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
     )
 
 
+def text_of_row(recorded: JsonObject) -> str | None:
+    """Return what `sample_of_row` has as the text of its first message, at a fraction of the cost; None without one."""
+    message = _message_in(_first_choice(completion_of(recorded) or recorded))
+    given = recorded.get("output_text")
+    text = given if isinstance(given, str) else text_of(message)
+    return "" if text is None and message else text
+
+
 def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) -> JsonObject:
     """Return what templates and graders see as `sample`: an answer as a chat completion, and what is derived from it.
 

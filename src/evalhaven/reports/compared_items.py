@@ -1,7 +1,7 @@
 """The items of a comparison, a page at a time: chosen by what happened to them, score, group and text."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,10 @@ import numpy as np
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError
-from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.domain.output_items import OutputItem
-from evalhaven.domain.sample_forms import text_of
 from evalhaven.reports.columns.loading import Numbers, load_columns
+from evalhaven.reports.compared_texts import ChosenItems, read_items
 from evalhaven.reports.comparison import CHANGES, MISSING, NEW, ComparedSide, PairedRuns
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.regrading import list_items_at
 
 _SEARCHED_AT_ONCE = 200
 _LONGEST_SEARCH_S = 0.8
@@ -63,15 +60,6 @@ class ItemPage:
     was_cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenItems:
-    """Items that were chosen: the change of each, and its number in each run, -1 where it is not."""
-
-    changes: Numbers
-    baseline: Numbers
-    candidate: Numbers
-
-
 async def read_page(tx: ReadTransaction, pair: PairedRuns, wanted: ItemFilter, start: int, limit: int) -> ItemPage:
     """Return a page of the items of a comparison, in the order of the candidate's positions, then missing ones.
 
@@ -88,7 +76,8 @@ async def read_page(tx: ReadTransaction, pair: PairedRuns, wanted: ItemFilter, s
     rows = await choose_items(tx, pair, wanted)
     count = len(rows.changes)
     if wanted.text is None:
-        texts = await read_items(tx, pair, rows, range(start, min(start + limit, count)), wanted.criterion)
+        items = await read_items(tx, pair, rows, range(start, min(start + limit, count)))
+        texts = [item.text(wanted.criterion) for item in items]
         return ItemPage(texts, count, start + limit if start + limit < count else None)
     sought, found, at = wanted.text.casefold(), list[str](), start
     until = time.monotonic() + _LONGEST_SEARCH_S
@@ -96,11 +85,11 @@ async def read_page(tx: ReadTransaction, pair: PairedRuns, wanted: ItemFilter, s
         if time.monotonic() > until:
             return ItemPage(found, None, at, was_cut=True)
         part = range(at, min(at + _SEARCHED_AT_ONCE, count))
-        for number, text in zip(part, await read_items(tx, pair, rows, part, wanted.criterion), strict=True):
-            if sought in text.casefold():
+        for number, item in zip(part, await read_items(tx, pair, rows, part), strict=True):
+            if item.contains(sought):
                 if len(found) == limit:
                     return ItemPage(found, None, number)
-                found.append(text)
+                found.append(item.text(wanted.criterion))
         at = part.stop
     return ItemPage(found, None, None)
 
@@ -186,64 +175,3 @@ async def _in_group(tx: ReadTransaction, side: ComparedSide, group: tuple[str, s
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else jsontext.render(value)
-
-
-async def read_items(
-    tx: ReadTransaction, pair: PairedRuns, rows: ChosenItems, part: range, criterion: str | None
-) -> Sequence[str]:
-    """Return the JSON text of some of the items that were chosen."""
-    of_baseline, of_candidate = rows.baseline[part.start : part.stop], rows.candidate[part.start : part.stop]
-    before = await _samples(tx, pair.baseline, of_baseline)
-    after = await _samples(tx, pair.candidate, of_candidate)
-    texts: list[str] = []
-    for number, one, other in zip(part, of_baseline, of_candidate, strict=True):
-        theirs, ours = before.get(int(one), []), after.get(int(other), [])
-        shown: JsonObject = {
-            "change": CHANGES[int(rows.changes[number])],
-            "baseline": _shown(pair.baseline, theirs, criterion),
-            "candidate": _shown(pair.candidate, ours, criterion),
-        }
-        first = next(iter([*ours, *theirs]), None)
-        item = "null" if first is None else first.item_text
-        texts.append(f'{jsontext.render(shown)[:-1]},"item":{item}}}')
-    return texts
-
-
-async def _samples(tx: ReadTransaction, side: ComparedSide, numbers: Numbers) -> Mapping[int, list[OutputItem]]:
-    """Return the output items of some items of a run, by the number of the item."""
-    positions = {int(side.items.position[number]): int(number) for number in numbers if number >= 0}
-    found: dict[int, list[OutputItem]] = {}
-    if positions:
-        for item in await list_items_at(tx, side.run.scope, side.run.key, sorted(positions)):
-            found.setdefault(positions[item.position], []).append(item)
-    return found
-
-
-def _shown(side: ComparedSide, items: Sequence[OutputItem], criterion: str | None) -> list[JsonValue]:
-    names = side.criteria
-    shown: list[JsonValue] = []
-    for item in items:
-        results: list[JsonValue] = [
-            {
-                "name": name,
-                "score": None if grade.error is not None else grade.score,
-                "passed": None if grade.error is not None else grade.passed,
-            }
-            for name, grade in zip(names, item.grades, strict=False)
-            if criterion in (None, name)
-        ]
-        error = item.sample.error or next((grade.error for grade in item.grades if grade.error is not None), None)
-        first = next((each for each in item.sample.output if isinstance(each, dict)), None)
-        shown.append(
-            {
-                "id": item.id,
-                "datasource_item_id": item.position,
-                "repeat": item.repeat,
-                "status": item.status.wire,
-                "score": item.score,
-                "output_text": None if first is None else text_of(first),
-                "results": results,
-                "error": None if error is None else {"code": error.code, "message": error.message},
-            }
-        )
-    return shown

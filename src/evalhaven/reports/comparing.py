@@ -16,6 +16,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.reports.columns.form import PART_BYTES, PART_ITEMS
 from evalhaven.reports.columns.loading import NoColumnsError, load_columns
 from evalhaven.reports.comparison import ComparedSide, PairedRuns
+from evalhaven.reports.fields import Field, MissingFieldError
 from evalhaven.reports.pairing import PairedBy, RunItems, items_of, pair_items
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.pins import find_pinned_run, list_completed_before
@@ -169,11 +170,12 @@ async def _items(tx: ReadTransaction, run: Run, parent: Eval, how: HowToPair, ro
 async def _field_keys(tx: ReadTransaction, run: Run, fields: Sequence[str], role: str) -> dict[int, int]:
     """Return a number for the values of some fields, for each position; items without them have no partner."""
     keys: dict[int, int] = {}
+    named_fields = [Field(name) for name in fields]
     last: tuple[int, int] | None = None
     has_any = False
     while rows := await list_items_for_columns(tx, run.scope, run.key, last, PART_ITEMS, PART_BYTES):
         for row in rows:
-            values = _values(row.item, fields)
+            values = _values(row.item, named_fields)
             has_any = has_any or values is not None
             named = [role, row.position] if values is None else ["", values]
             text = json.dumps(named, sort_keys=True).encode()
@@ -188,20 +190,12 @@ async def _field_keys(tx: ReadTransaction, run: Run, fields: Sequence[str], role
     return keys
 
 
-def _values(item: str, fields: Sequence[str]) -> list[JsonValue] | None:
+def _values(item: str, fields: Sequence[Field]) -> list[JsonValue] | None:
     try:
         parsed = parse(item)
-    except InvalidJsonError:
+        return [field.value_in(parsed) for field in fields]
+    except (InvalidJsonError, MissingFieldError):
         return None
-    found: list[JsonValue] = []
-    for name in fields:
-        value = parsed
-        for step in name.removeprefix("item.").split("."):
-            if not isinstance(value, dict) or step not in value:
-                return None
-            value = value[step]
-        found.append(value)
-    return found
 
 
 def _read_one_file(baseline: Run, candidate: Run) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.reports.columns.loading import Numbers
-from evalhaven.reports.figures import shown_rate, sums_by_cluster, sums_of
+from evalhaven.reports.figures import MOST_EXACT, shown_rate, sums_by_cluster, sums_of
 from evalhaven.reports.pairing import Pairing, RunItems
 from evalhaven.stats.comparisons import (
     Comparison,
@@ -17,6 +17,7 @@ from evalhaven.stats.comparisons import (
     compare_sums,
     compare_unpaired_rates,
 )
+from evalhaven.stats.intervals import Interval
 from evalhaven.stats.paired import PairCounts
 from evalhaven.stats.rates import Rate, rate_of_counts, rate_of_sums
 from evalhaven.stats.verdicts import Judgement, judge_difference
@@ -115,14 +116,14 @@ class PairedRuns:
         )
 
     def compare_scores(self, criterion: str | None = None) -> Comparison | None:
-        """Compare mean scores; None if they are not paired, there are none, or they are only 0 and 1."""
+        """Compare mean scores; None if they are not paired, only 0 and 1, too large to compute with, or not there."""
         if self.pairing is None:
             return None
         before, after = self.scores(criterion)
         is_known = ~(np.isnan(before) | np.isnan(after))
         before, after = before[is_known], after[is_known]
         both = np.concatenate((before, after))
-        if not len(both) or np.isin(both, (0.0, 1.0)).all():
+        if not len(both) or np.isin(both, (0.0, 1.0)).all() or np.abs(both).max() > MOST_EXACT:
             return None
         clusters = self._clusters()
         differences = after - before
@@ -201,11 +202,27 @@ def compared_run(run: Run) -> ComparedRun:
 def sentence_of(pair: PairedRuns, comparison: Comparison, margin: float | None) -> str:
     """Return what a comparison comes to, in plain words first."""
     candidate, baseline = _name(pair.candidate.run), _name(pair.baseline.run)
-    interval = comparison.interval
+    if candidate == baseline:
+        candidate, baseline = "the run", "the baseline"
+    sentence = _untold(pair, comparison, candidate, baseline) or _told(comparison, margin, candidate, baseline)
+    # Names are not changed, and words of ours begin a sentence.
+    return f"T{sentence[1:]}" if sentence.startswith(("the run ", "the baseline ")) else sentence
+
+
+def _untold(pair: PairedRuns, comparison: Comparison, candidate: str, baseline: str) -> str | None:
+    """Return why nothing can be told; None if something can."""
+    for side, name in ((pair.candidate, candidate), (pair.baseline, baseline)):
+        if pair.pairing is None and not side.items.columns.count:
+            return f"{name} has no items."
     if not comparison.items:
         return f"{candidate} and {baseline} have no items with a result in both."
-    if interval is None:
+    if comparison.interval is None:
         return f"{comparison.items} items are too few to tell {candidate} from {baseline}."
+    return None
+
+
+def _told(comparison: Comparison, margin: float | None, candidate: str, baseline: str) -> str:
+    interval = comparison.interval or Interval(-1.0, 1.0)
     points = abs(100 * comparison.difference)
     low, high = sorted((abs(100 * interval.low), abs(100 * interval.high)))
     if interval.low > 0 or interval.high < 0:
@@ -331,6 +348,9 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
         warn("criteria_differ", f"Not the same in both runs: the criteria {', '.join(map(repr, differing))}.")
     if alone := sorted(ours.keys() ^ theirs.keys()):
         warn("criteria_missing", f"Only one of the runs has the criteria {', '.join(map(repr, alone))}.")
+    before, after = (_judges(run) for run in (baseline, candidate))
+    if before and after and before != after:
+        warn("judges_differ", f"Graded by {', '.join(before)} in the baseline, and by {', '.join(after)} in the run.")
     if baseline.data_source.json.get("input_messages") != candidate.data_source.json.get("input_messages"):
         warn("prompts_differ", "The runs send different messages to the model.")
     for run, role in ((baseline, "baseline"), (candidate, "run")):
@@ -343,3 +363,8 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
 
 def _essence(criterion: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in criterion.items() if key != "id"}
+
+
+def _judges(run: Run) -> list[str]:
+    """Return which models graded, as their endpoints named them: one name can mean another model later."""
+    return sorted({usage.model for usage in run.tally.spending.usage if usage.role == "judge"})

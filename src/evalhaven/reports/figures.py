@@ -12,6 +12,9 @@ from evalhaven.stats.rates import FEWEST_CLUSTERS, rate_of_sums
 from evalhaven.stats.sums import ItemSums
 from evalhaven.wire.reports import ReportHistogram, ReportScores, ReportSpread
 
+MOST_EXACT = 1e150
+"""The largest number whose square a number can hold."""
+
 _BINS = 20
 
 __all__ = ["shown_rate", "shown_scores", "shown_spread", "sums_by_cluster", "sums_of"]
@@ -59,18 +62,34 @@ def sums_by_cluster(values: Numbers, clusters: Numbers) -> ItemSums:
     )
 
 
-def shown_scores(scores: Numbers) -> ReportScores | None:
-    """Return scores as they are shown; None if there are none."""
+def shown_scores(scores: Numbers, items: Numbers | None = None) -> ReportScores | None:
+    """Return scores as they are shown; None if there are none.
+
+    Args:
+        scores: One a sample; NaN is left out.
+        items: The number of each sample's item if some have several samples, which are then no items of their own.
+    """
     known = scores[~np.isnan(scores)]
     if not len(known):
         return None
     low, high = float(known.min()), float(known.max())
-    if low == high or _are_marks(known):
-        return _shown_marks(int(np.count_nonzero(known == high)), len(known), low, high)
+    is_mark = low == high or _are_marks(known)
+    shown = _shown_marks(int(np.count_nonzero(known == high)), len(known), low, high) if is_mark else None
+    shown = shown or _shown_others(known, low, high)
+    if items is not None and shown.mean_interval is not None:
+        interval = rate_of_sums(sums_by_cluster(scores, items), len(known)).interval
+        return shown.model_copy(update={"mean_interval": None if interval is None else list(interval)})
+    return shown
+
+
+def _shown_others(known: Numbers, low: float, high: float) -> ReportScores:
+    # Divided by their size, scores near the end of what a number can hold do not overflow.
+    size = max(-low, high) if max(-low, high) > MOST_EXACT else 1.0
+    deviation = size * float((known / size).std(ddof=1)) if len(known) > 1 else None
     return ReportScores(
         items=len(known),
-        mean=float(known.mean()),
-        deviation=float(known.std(ddof=1)) if len(known) > 1 else None,
+        mean=size * float((known / size).mean()),
+        deviation=deviation if deviation is not None and math.isfinite(deviation) else None,
         low=low,
         high=high,
         mean_interval=_mean_interval(known, low, high),
@@ -114,8 +133,25 @@ def shown_spread(values: Numbers) -> ReportSpread | None:
     chosen = np.partition(values, sorted(set(ranks)))
     p50, p90, p95, p99 = (float(chosen[rank]) for rank in ranks)
     return ReportSpread(
-        items=count, mean=float(values.mean()), p50=p50, p90=p90, p95=p95, p99=p99, high=float(values.max())
+        items=count,
+        mean=float(values.mean()),
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        high=float(values.max()),
+        histogram=_open_histogram(values, p99),
     )
+
+
+def _open_histogram(values: Numbers, p99: float) -> ReportHistogram | None:
+    """Return bins from 0 to a round number above the 99th percentile; the last one has all that is above, too."""
+    if not 0 < p99 < math.inf or values.min() < 0:
+        return None
+    step = 10.0 ** math.floor(math.log10(p99)) / 2
+    end = math.ceil(p99 / step) * step
+    counts: Any = np.histogram(np.minimum(values, end), bins=_BINS, range=(0.0, end))[0]
+    return ReportHistogram(low=0.0, high=end, counts=[int(count) for count in counts])
 
 
 def _mean_interval(scores: Numbers, low: float, high: float) -> list[float] | None:

@@ -1,9 +1,9 @@
 """The report of a run, computed from its columns and its tally."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -11,15 +11,14 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import ItemStatus
+from evalhaven.reports.agreement import agreement_of
 from evalhaven.reports.columns.loading import SMALL_RUN_ITEMS, NoColumnsError, Numbers, RunColumns, load_columns
 from evalhaven.reports.columns.making import ERRORED, FAILED, PASSED
 from evalhaven.reports.figures import shown_rate, shown_scores, shown_spread
-from evalhaven.stats.labels import LabelScores, score_labels
 from evalhaven.stats.rates import Rate, rate_of_counts
 from evalhaven.stats.repeats import rate_of_repeats, summarize_repeats
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.reports import (
-    LabelAgreement,
     ReportAgreement,
     ReportBreakdown,
     ReportCriterion,
@@ -106,7 +105,7 @@ class _Reporter:
         passed, failed, errored = _counts(self._status)
         repeats, rate = self._repeats(), rate_of_counts(passed, passed + failed)
         if self._is_repeated:
-            rate = rate_of_repeats(self._by_item())
+            rate = rate_of_repeats(self._by_item().get(0, {}))
         if errored:
             self._gaps.append(ReportGap(what="rate", why=f"{errored} items erred: whether they pass is not known."))
         latency = self._columns.array("latency")
@@ -137,7 +136,7 @@ class _Reporter:
         passed, failed = int(counts[PASSED]), int(counts[FAILED])
         rate = rate_of_counts(passed, passed + failed)
         if self._is_repeated:
-            rate = rate_of_repeats(self._by_item(outcome))
+            rate = rate_of_repeats(self._by_item(outcome).get(0, {}))
         known = self._columns.labels.get(number, ())
         labels = np.bincount(self._columns.label(number), minlength=len(known) + 1) if known else ()
         shown = [ReportLabel(label=label, items=int(count)) for label, count in zip(known, labels[1:], strict=True)]
@@ -148,7 +147,7 @@ class _Reporter:
             failed=failed,
             errored=int(counts[ERRORED]),
             rate=shown_rate(rate),
-            scores=shown_scores(self._columns.criterion_score(number)),
+            scores=shown_scores(self._columns.criterion_score(number), self._position if self._is_repeated else None),
             labels=sorted(shown, key=lambda each: -each.items),
             agreement=self._agreement(number, criterion.name),
         )
@@ -167,20 +166,11 @@ class _Reporter:
                 )
             return None
         self._require_field(field, "reference")
-        references = self._columns.fields[field]
-        pairs = self._columns.field(field).astype(np.int64) * (len(given) + 1) + self._columns.label(number)
-        counts: Counter[tuple[str, str]] = Counter()
-        for pair, count in zip(*np.unique(pairs, return_counts=True), strict=True):
-            reference, label = divmod(int(pair), len(given) + 1)
-            if reference and label:
-                counts[_as_label(references[reference - 1]), given[label - 1]] += int(count)
-        scored = score_labels(counts)
-        return ReportAgreement(
-            field=field,
-            items=scored.items,
-            accuracy=shown_rate(scored.accuracy),
-            macro_f1=scored.macro_f1,
-            labels=[_shown_label(each) for each in scored.labels],
+        return agreement_of(
+            field,
+            (self._columns.fields[field], self._columns.field(field)),
+            (given, self._columns.label(number)),
+            self._position if self._is_repeated else None,
         )
 
     def _errors(self) -> list[ReportError]:
@@ -195,8 +185,15 @@ class _Reporter:
             found.append(ReportError(code=code, message=message, items=int(counts[number]), first_item=str(first)))
         return found
 
-    def _by_item(self, outcome: Numbers | None = None) -> dict[tuple[int, int], int]:
-        """Return how many items have each number of samples with a result, and of these that passed."""
+    def _by_item(
+        self, outcome: Numbers | None = None, groups: Numbers | None = None
+    ) -> dict[int, dict[tuple[int, int], int]]:
+        """Return for each group how many items have each number of samples with a result, and of these that passed.
+
+        Args:
+            outcome: Outcomes of a criterion; None for all together.
+            groups: The group of each sample, the same for all samples of an item; None: all are in group 0.
+        """
         if outcome is None:
             passed, known = self._status == ItemStatus.PASS, self._status != ItemStatus.ERROR
         else:
@@ -207,14 +204,18 @@ class _Reporter:
         samples = np.add.reduceat(known.astype(np.int64), starts)
         passes = np.add.reduceat((passed & known).astype(np.int64), starts)
         width = int(samples.max()) + 1
-        pairs, counts = np.unique(samples * width + passes, return_counts=True)
-        found = {divmod(int(pair), width): int(count) for pair, count in zip(pairs, counts, strict=True)}
-        return {pair: count for pair, count in found.items() if pair[0]}
+        of_group = 0 if groups is None else groups[starts].astype(np.int64) * width * width
+        found: dict[int, dict[tuple[int, int], int]] = {}
+        for each, count in zip(*np.unique(of_group + samples * width + passes, return_counts=True), strict=True):
+            group, pair = divmod(int(each), width * width)
+            if pair >= width:  # others have no sample with a result
+                found.setdefault(group, {})[divmod(pair, width)] = int(count)
+        return found
 
     def _repeats(self) -> ReportRepeats | None:
         if not self._is_repeated:
             return None
-        counts = self._by_item()
+        counts = self._by_item().get(0, {})
         most = max((samples for samples, _ in counts), default=0)
         ks = self._question.ks or [k for k in _DEFAULT_KS if k <= most]
         passed = self._status == ItemStatus.PASS
@@ -259,10 +260,13 @@ class _Reporter:
             self._columns.field(name).astype(np.int64) * 3 + self._status, minlength=3 * len(values) + 3
         )
         groups: list[ReportGroup] = []
+        by_item = self._by_item(groups=self._columns.field(name)) if self._is_repeated else {}
         for number, value in enumerate([None, *values]):
             failed, passed, errored = (int(count) for count in counts[3 * number : 3 * number + 3])
             if passed + failed + errored:
                 rate = rate_of_counts(passed, passed + failed)
+                if self._is_repeated:
+                    rate = rate_of_repeats(by_item.get(number, {}))
                 groups.append(
                     ReportGroup(
                         value=value,
@@ -273,10 +277,6 @@ class _Reporter:
                         rate=shown_rate(rate),
                     )
                 )
-        if self._is_repeated:
-            self._gaps.append(
-                ReportGap(what="breakdowns", why="Intervals of groups count each sample, as if repeats were items.")
-            )
         groups.sort(key=lambda group: -group.items)
         return ReportBreakdown(field=name, values=len(values), groups=groups)
 
@@ -285,10 +285,13 @@ class _Reporter:
         if name in columns.fields:
             return
         if name in columns.dropped:
-            reason = f"The field {name!r} has more than 200 different values, too many to be told apart here."
+            reason = f"The field {name!r} has more than 200 different values, or long ones."
         else:
             known = ", ".join(map(repr, columns.fields)) or "none"
             reason = f"The items have no field {name!r} with single values; those that can be used: {known}."
+        address = f"/api/runs/{self._run.id}/breakdown?field={quote(name)}"
+        if param == "by":
+            reason += f" A breakdown by any field is computed on request: GET {address}."
         raise InvalidRequestError(reason, param=param, code="invalid_value")
 
 
@@ -366,22 +369,3 @@ def _report_of(run: Run, parent: Eval, *, counts: tuple[int, int, int], rate: Ra
 def _counts(status: Numbers) -> tuple[int, int, int]:
     counts = np.bincount(status, minlength=3)
     return int(counts[ItemStatus.PASS]), int(counts[ItemStatus.FAIL]), int(counts[ItemStatus.ERROR])
-
-
-def _as_label(value: Any) -> str:
-    """Return the value of a field as a judge would write it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _shown_label(scores: LabelScores) -> LabelAgreement:
-    return LabelAgreement(
-        label=scores.label,
-        support=scores.support,
-        predicted=scores.predicted,
-        correct=scores.correct,
-        precision=shown_rate(scores.precision),
-        recall=shown_rate(scores.recall),
-        f1=scores.f1,
-    )

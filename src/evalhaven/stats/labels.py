@@ -1,5 +1,6 @@
 """How well labels agree with a reference: precision, recall and F1 of each label."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,17 +61,19 @@ def score_labels(counts: Mapping[tuple[str, str], int]) -> Agreement:
     """
     if any(number < 0 for number in counts.values()):
         raise ValueError("counts must not be negative")
-    scores = tuple(_score_label(counts, label) for label in sorted({label for pair in counts for label in pair}))
-    items = sum(counts.values())
-    same = sum(number for (reference, given), number in counts.items() if reference == given)
+    support, predicted = Counter[str](), Counter[str]()
+    for (reference, given), number in counts.items():
+        support[reference] += number
+        predicted[given] += number
+    labels = sorted(support.keys() | predicted.keys())
+    scores = tuple(_score_label(each, support[each], predicted[each], counts.get((each, each), 0)) for each in labels)
+    items = support.total()
+    same = sum(each.correct for each in scores)
     known = [each.f1 for each in scores if each.f1 is not None]
     return Agreement(items, rate_of_counts(same, items), scores, sum(known) / len(known) if known else None)
 
 
-def _score_label(counts: Mapping[tuple[str, str], int], label: str) -> LabelScores:
-    support = sum(number for (reference, _), number in counts.items() if reference == label)
-    predicted = sum(number for (_, given), number in counts.items() if given == label)
-    correct = counts.get((label, label), 0)
+def _score_label(label: str, support: int, predicted: int, correct: int) -> LabelScores:
     f1 = 2 * correct / (support + predicted) if support + predicted else None
     precision, recall = rate_of_counts(correct, predicted), rate_of_counts(correct, support)
     return LabelScores(label, support, predicted, correct, precision, recall, f1)

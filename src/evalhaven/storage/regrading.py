@@ -167,19 +167,6 @@ async def list_items_by_position(
     return [output_item_of(row, with_grades=with_grades) for row in rows if (row.position, row.repeat) in wanted]
 
 
-async def list_items_at(
-    tx: ReadTransaction, scope: ProjectScope, run_key: int, positions: Sequence[int]
-) -> list[OutputItem]:
-    """Return the items of a run at these positions, in order of position and repeat."""
-    key = (output_items.c.position, output_items.c.repeat)
-    query = select(*ITEM_COLUMNS).where(
-        output_items.c.run_key == run_key,
-        output_items.c.project_id == scope.project_id,
-        output_items.c.position.in_(positions),
-    )
-    return [output_item_of(row) for row in (await tx.execute(query.order_by(*key))).all()]
-
-
 async def has_output_items(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:
     """Tell whether a run has any output item."""
     of_run = (output_items.c.run_key == run_key) & (output_items.c.project_id == scope.project_id)

@@ -39,6 +39,13 @@ _ITEMS: Query = (
     .order_by(*_KEY)
     .limit(bindparam("rows"))
 )
+_TEXTS: Query = (
+    select(*_KEY, output_items.c.status, output_items.c.item)
+    .where(output_items.c.run_key == bindparam("run_key"), output_items.c.project_id == bindparam("project_id"))
+    .order_by(*_KEY)
+    .limit(bindparam("rows"))
+)
+_NEXT_TEXTS = _TEXTS.where(tuple_(*_KEY) > tuple_(bindparam("position"), bindparam("repeat")))
 _NEXT_ITEMS = _ITEMS.where(tuple_(*_KEY) > tuple_(bindparam("position"), bindparam("repeat")))
 
 
@@ -130,6 +137,24 @@ async def list_items_for_columns(
         async for row in rows:
             found.append(row)
             size += len(row.item) + len(row.grades) + len(row.sample or "")
+            if size > most_bytes:
+                break
+    return found
+
+
+async def list_item_texts(
+    tx: ReadTransaction, scope: ProjectScope, run_key: int, after: tuple[int, int] | None, limit: int, most_bytes: int
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return position, repeat, status and item of output items, in order; arguments as for `list_items_for_columns`."""
+    query, values = _TEXTS, {"run_key": run_key, "project_id": scope.project_id, "rows": limit}
+    if after is not None:
+        query, values = _NEXT_TEXTS, {**values, "position": after[0], "repeat": after[1]}
+    found: list[Row[*tuple[Any, ...]]] = []
+    size = 0
+    async with tx.stream(query, values, execution_options=_IN_PARTS) as rows:
+        async for row in rows:
+            found.append(row)
+            size += len(row.item)
             if size > most_bytes:
                 break
     return found

@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from evalhaven.domain import jsontext
-from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row
+from evalhaven.domain.jsontext import JsonValue
+from evalhaven.domain.sample_forms import text_of
+from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row, text_of_row
 
 _RECORDED = '{"recorded":'
 
@@ -61,6 +63,16 @@ def stored_sample(text: str, input_text: str | None = None, latency_ms: int | No
         is_reused=stored.get("is_reused", False),
         notes=tuple(stored.get("notes", ())),
     )
+
+
+def said_in(text: str) -> tuple[str | None, ItemError | None]:
+    """Return the text of the first message of a stored sample, and its error, without reading anything else of it."""
+    stored = cast("dict[str, Any]", jsontext.parse(text))
+    if "recorded" in stored:
+        return text_of_row(stored["recorded"]), None
+    output = cast("list[JsonValue]", stored["output"])
+    first = next((each for each in output if isinstance(each, dict)), None)
+    return None if first is None else text_of(first), error_of(stored.get("error"))
 
 
 def _beside(input_text: str | None, latency_ms: int | None) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""The report of a run: what its items add up to, with intervals, and what cannot be told."""
+"""The report of a run: what its items add up to, with intervals, and what cannot be told; its breakdown by a field."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from evalhaven.wire.contract import OpenObject
+from evalhaven.wire.errors import ErrorResponse
 
 
 class ReportRate(OpenObject):
@@ -102,6 +103,10 @@ class ReportSpread(OpenObject):
     p95: float = Field(description="95 % do not exceed it.")
     p99: float = Field(description="99 % do not exceed it.")
     high: float = Field(description="The highest value.")
+    histogram: ReportHistogram | None = Field(
+        description="Counts in equally wide bins from 0 to a round number above `p99`; the last bin also has what is "
+        "above. Null if all are 0."
+    )
 
 
 class ReportGroup(OpenObject):
@@ -124,10 +129,13 @@ class ReportBreakdown(OpenObject):
 
 
 class ReportField(OpenObject):
-    """Name a field of the items by which a report can be broken down."""
+    """Name a field of the items by which the run can be broken down."""
 
     name: str = Field(description="Name of the field.")
-    values: int | None = Field(description="Number of different values. Null if there are more than 200.")
+    values: int | None = Field(
+        description="Number of different values. Null if there are more than 200, or long ones: then the breakdown is "
+        "computed on request, by `/api/runs/{run_id}/breakdown`."
+    )
 
 
 class ReportRepeat(OpenObject):
@@ -193,3 +201,41 @@ class RunReport(OpenObject):
     fields: list[ReportField] = Field(description="Fields by which the report can be broken down.")
     breakdowns: list[ReportBreakdown] = Field(description="By each field that was named.")
     gaps: list[ReportGap] = Field(description="What the report cannot tell, and why.")
+
+
+class BreakdownProgress(OpenObject):
+    """Say how far a breakdown is."""
+
+    object: Literal["run.breakdown.progress"] = Field(description="Always `run.breakdown.progress`.")
+    items: int = Field(description="Output items that have been read.")
+    total: int = Field(description="Output items of the run.")
+
+
+class BreakdownGroup(OpenObject):
+    """Show the output items that have one value in the field."""
+
+    object: Literal["run.breakdown.group"] = Field(description="Always `run.breakdown.group`.")
+    value: Any = Field(description="The value, whatever its type. Null, too, for items without the field.")
+    missing: bool = Field(description="Whether these are the items without the field.")
+    shortened: bool = Field(description="Whether `value` is only the first 1,000 characters of it.")
+    items: int = Field(description="Number of output items.")
+    passed: int = Field(description="Output items that passed.")
+    failed: int = Field(description="Output items that failed.")
+    errored: int = Field(description="Output items that erred.")
+    rate: ReportRate = Field(description="Share of passed among passed and failed; the mean over items with repeats.")
+
+
+class RunBreakdown(OpenObject):
+    """End a breakdown. Without this line, it was cut short."""
+
+    object: Literal["run.breakdown"] = Field(description="Always `run.breakdown`.")
+    run_id: str = Field(description="The run.")
+    field: str = Field(description="The field, as it was named.")
+    status: str = Field(description="Status of the run.")
+    items: int = Field(description="Output items that were counted.")
+    values: int = Field(description="Number of different values.")
+    has_more: bool = Field(description="Whether there are more groups than `limit` allowed.")
+
+
+class BreakdownLine(RootModel[BreakdownProgress | BreakdownGroup | RunBreakdown | ErrorResponse]):
+    """A line of a breakdown: progress, then the groups, then the end, or an error if the run was deleted meanwhile."""

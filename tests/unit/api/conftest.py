@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from evalhaven.api.application import build_application
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
+from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services, get_scope
@@ -86,6 +87,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         log_sender=sender,
         recorder_state=lambda: None,
         config=CONFIG,
+        dashboard=Dashboard(BUILT_PAGES),
         gateway=Gateway(GatewayConfig(True, "asked", CONFIG.max_body_bytes), catalog, ids, clock, sender, logs),
         isolation=isolation,
         python_checks=python,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fastapi import Response
+from pydantic import BaseModel
 
 from evalhaven.domain import jsontext
 
@@ -12,6 +13,11 @@ JSON_TYPE = "application/json"
 def json_response(text: str, status: int = 200) -> Response:
     """Return a JSON text as a response."""
     return Response(text, status, media_type=JSON_TYPE)
+
+
+def model_response(model: BaseModel) -> Response:
+    """Return a model as a response; its texts may hold lone surrogates, which pydantic itself cannot write."""
+    return json_response(jsontext.render(model.model_dump()))
 
 
 def list_text(objects: Sequence[str], ids: Sequence[str], *, has_more: bool) -> str:

@@ -1,24 +1,20 @@
-"""`/ui/…`: plain pages for people, and the redirects that keep old report links alive.
+"""`/ui/…`: plain pages for what the dashboard does not show yet.
 
 Everything that a user or a model wrote is escaped, and the pages carry no script.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
-from starlette.responses import RedirectResponse
 
-from evalhaven.api.pages.cursors import SHOWN, Cursor, CursorOf, Slice, more_links
+from evalhaven.api.pages.cursors import Cursor, CursorOf, Slice, more_links
 from evalhaven.api.pages.markup import escaped, link, page_response, shown_rate, shown_time, table
-from evalhaven.api.pages.runs import item_links, items_table, run_criteria, run_head, run_status, run_troubles
+from evalhaven.api.pages.runs import item_links, items_table, run_status
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import NotFoundError
-from evalhaven.domain.evals import Eval
-from evalhaven.domain.paging import PageRequest
-from evalhaven.domain.statuses import ITEM_STATUS_FILTERS, ItemStatus
-from evalhaven.storage.evals import get_eval, list_evals
+from evalhaven.domain.statuses import ITEM_STATUS_FILTERS
+from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import list_files
 from evalhaven.storage.output_items import list_output_items
 from evalhaven.storage.runs import get_run, list_runs
@@ -27,38 +23,6 @@ router = APIRouter(include_in_schema=False)
 
 _NEWEST_FIRST = ("newer", "older")
 _FIRST_FIRST = ("earlier", "later")
-
-
-@router.get("/")
-async def redirect_to_pages() -> Response:
-    """Redirect people to the pages."""
-    return RedirectResponse("/ui/")
-
-
-@router.get("/evaluations/{eval_id}")
-@router.get("/evaluation/evals/{eval_id}")
-async def redirect_hosted_link(eval_id: str, run_id: Annotated[str | None, Query()] = None) -> Response:
-    """Redirect the hosted dashboard's links, with a new host, to the page of the same eval or run."""
-    tail = "" if run_id is None else f"/runs/{quote(run_id, safe='')}"
-    return RedirectResponse(f"/ui/evals/{quote(eval_id, safe='')}{tail}")
-
-
-@router.get("/ui/")
-async def show_evals(services: ServicesOf, scope: ScopeOf, cursor: CursorOf) -> Response:
-    """Show evals, newest first."""
-    async with services.database.read() as tx:
-        shown = cursor.slice_of(await list_evals(tx, scope, cursor.request("desc")))
-    rows = [
-        [link(f"/ui/evals/{each.id}", each.name), escaped(", ".join(_types(each))), shown_time(each.created_at)]
-        for each in shown.objects
-    ]
-    none = (
-        "<p>No evals yet. Create one with any OpenAI SDK: set its <code>base_url</code> to "
-        f"<code>{escaped(services.config.base_url)}/v1</code> and call <code>evals.create</code>.</p>"
-    )
-    shown_table = table(["Eval", "Criteria", "Created"], rows) if rows else _nothing(cursor, none)
-    more = _more("/ui/", [each.id for each in shown.objects], shown, _NEWEST_FIRST)
-    return page_response("Evals", f'<p>Evals | <a href="/ui/files">Files</a></p><h1>Evals</h1>{shown_table}{more}')
 
 
 @router.get("/ui/files")
@@ -107,24 +71,6 @@ async def show_eval(eval_id: str, services: ServicesOf, scope: ScopeOf, cursor: 
     return page_response(parent.name, f"{head}<h2>Runs</h2>{shown_table}{more}")
 
 
-@router.get("/ui/evals/{eval_id}/runs/{run_id}")
-async def show_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
-    """Show a run: its counts, each criterion's rate with its interval, and the first items that did not pass."""
-    async with services.database.read() as tx:
-        try:
-            parent = await get_eval(tx, scope, eval_id)
-            run = await get_run(tx, scope, eval_id, run_id)
-        except NotFoundError as error:
-            return _not_found(error)
-        page = PageRequest(SHOWN, "asc")
-        troubles = [
-            *(await list_output_items(tx, scope, run.key, page, ItemStatus.ERROR)).objects,
-            *(await list_output_items(tx, scope, run.key, page, ItemStatus.FAIL)).objects,
-        ][:SHOWN]
-    body = "".join([run_head(run, parent), run_criteria(run, parent), run_troubles(troubles, run)])
-    return page_response(f"{run.name} - {parent.name}", body, refresh_s=None if run.status.is_final else 2)
-
-
 @router.get("/ui/evals/{eval_id}/runs/{run_id}/items")
 async def show_items(
     eval_id: str,
@@ -152,10 +98,6 @@ async def show_items(
     shown_table = items_table(shown.objects) if shown.objects else _nothing(cursor, "<p>No such items.</p>")
     more = _more(f"{address}/items", [item.id for item in shown.objects], shown, _FIRST_FIRST, filters)
     return page_response(f"{title} - {run.name}", f"{back}<h1>{title}</h1>{item_links(run)}{shown_table}{more}")
-
-
-def _types(found: Eval) -> list[str]:
-    return [criterion.type for criterion in found.testing_criteria]
 
 
 def _more(

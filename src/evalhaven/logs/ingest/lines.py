@@ -11,6 +11,7 @@ from evalhaven.logs.reading.calls import ParsedCall
 from evalhaven.logs.reading.events import UnreadableReplyError
 
 _MOST = 1 << 53
+_HAS = "a line has a call's 'request' and its 'reply'"
 _TIMES = {CallKind.CHAT: "created", CallKind.RESPONSE: "created_at"}
 _ASKED_WITH = {CallKind.CHAT: "messages", CallKind.RESPONSE: "input"}
 
@@ -78,7 +79,7 @@ def _origin(kind: CallKind, request: JsonObject, reply: JsonObject) -> str:
 def _object(line: JsonObject, name: str) -> JsonObject:
     value = line.get(name)
     if not isinstance(value, dict):
-        raise UnreadableReplyError(f"'{name}' is not an object" if name in line else f"'{name}' is missing")
+        raise UnreadableReplyError(f"'{name}' is not an object" if name in line else f"'{name}' is missing; {_HAS}")
     return value
 
 

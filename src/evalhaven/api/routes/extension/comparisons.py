@@ -1,14 +1,13 @@
 """`/api/compare`, and the pin of a run: how runs differ from a baseline."""
 
 from collections.abc import AsyncGenerator
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
 from evalhaven.api.lists import DEFAULT_LIMIT, MAX_LIMIT, Limit
-from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.rendering.json_texts import json_response, model_response
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.routes.extension.compared import Base, ComparedItems, ComparedItemsOf, Key
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
@@ -21,7 +20,7 @@ from evalhaven.storage.runs import get_run_by_id
 from evalhaven.wire.comparisons import ComparedItemList, Comparison, PinnedRun
 
 if TYPE_CHECKING:
-    from evalhaven.reports.compared_items import ChosenItems
+    from evalhaven.reports.compared_texts import ChosenItems
     from evalhaven.reports.comparison import PairedRuns
 
 router = APIRouter(prefix="/api", tags=["Reports"])
@@ -96,7 +95,7 @@ async def compare_runs(
             margin=margin,
             comparisons=found,  # pyright: ignore[reportArgumentType] - checked by the model
         )
-        return json_response(comparison.model_dump_json())
+        return model_response(comparison)
 
     return await services.database.fetch(read)
 
@@ -163,7 +162,8 @@ async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the 
 )
 async def export_compared_items(services: ServicesOf, scope: ScopeOf, asked: ComparedItemsOf) -> Response:
     """Export the items of a comparison as lines of JSON, each as in a page of them."""
-    from evalhaven.reports.compared_items import ItemFilter, choose_items, read_items  # noqa: PLC0415 - loads numpy
+    from evalhaven.reports.compared_items import ItemFilter, choose_items  # noqa: PLC0415 - loads numpy
+    from evalhaven.reports.compared_texts import read_items  # noqa: PLC0415
 
     wanted = ItemFilter(asked.changes, asked.criterion, group=asked.group)
 
@@ -177,8 +177,12 @@ async def export_compared_items(services: ServicesOf, scope: ScopeOf, asked: Com
     async def lines() -> AsyncGenerator[bytes]:
         for start in range(0, len(chosen.changes), _EXPORTED_AT_ONCE):
             part = range(start, min(start + _EXPORTED_AT_ONCE, len(chosen.changes)))
-            read = partial(read_items, pair=pair, rows=chosen, part=part, criterion=asked.criterion)
-            yield "".join(f"{text}\n" for text in await services.database.fetch(read)).encode()
+
+            async def read(tx: ReadTransaction, part: range = part) -> bytes:
+                items = await read_items(tx, pair, chosen, part)
+                return "".join(f"{item.text(asked.criterion)}\n" for item in items).encode()
+
+            yield await services.database.fetch(read)
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
 
@@ -220,7 +224,7 @@ async def pin(run_id: PathRunId, services: ServicesOf, scope: ScopeOf) -> Respon
                 code="run_not_ended",
             )
         await pin_run(tx, scope, run, services.now())
-    return json_response(PinnedRun(eval_id=run.eval_id, run_id=run.id, pinned=True).model_dump_json())
+    return model_response(PinnedRun(eval_id=run.eval_id, run_id=run.id, pinned=True))
 
 
 @router.delete("/runs/{run_id}/pin", operation_id="unpinRun", response_model=PinnedRun, response_description="The run.")
@@ -229,4 +233,4 @@ async def unpin(run_id: PathRunId, services: ServicesOf, scope: ScopeOf) -> Resp
     async with services.database.write() as tx:
         run = await get_run_by_id(tx, scope, run_id, for_update=True)
         await unpin_runs(tx, scope, run.eval_key, run.key)
-    return json_response(PinnedRun(eval_id=run.eval_id, run_id=run.id, pinned=False).model_dump_json())
+    return model_response(PinnedRun(eval_id=run.eval_id, run_id=run.id, pinned=False))

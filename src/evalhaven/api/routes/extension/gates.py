@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.bodies import parse_body, read_body
-from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import InvalidRequestError
@@ -72,7 +72,7 @@ async def gate_run(
         else:
             pair = await comparer.pair(tx, scope, base, run_id, how)
             result = decided(pair.candidate, pair, chosen, policy)
-        return json_response(result.model_dump_json())
+        return model_response(result)
 
     return await services.database.fetch(read)
 

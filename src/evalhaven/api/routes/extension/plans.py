@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.requests import PathEvalId
 from evalhaven.api.routes.extension.compared import Key
 from evalhaven.api.services import ScopeOf, ServicesOf
@@ -50,6 +50,6 @@ async def plan_eval(  # noqa: PLR0913 - one for each parameter of the path and t
     async def read(tx: ReadTransaction) -> Response:
         parent = await get_eval(tx, scope, eval_id)
         plan = await read_plan(tx, scope, services.comparer(), parent, question, HowToPair(tuple(key or ())))
-        return json_response(plan.model_dump_json())
+        return model_response(plan)
 
     return await services.database.fetch(read)

@@ -1,19 +1,32 @@
-"""`/api/runs/{run_id}/report`: what the items of a run add up to."""
+"""`/api/runs/{run_id}/report` and `/breakdown`: what the items of a run add up to."""
 
+import time
+from collections.abc import AsyncGenerator
+from itertools import islice
 from typing import Annotated
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
+from starlette.responses import StreamingResponse
 
-from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.errors import error_response
+from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.services import ScopeOf, ServicesOf
+from evalhaven.domain import jsontext
+from evalhaven.domain.errors import NotFoundError
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run_by_id
-from evalhaven.wire.reports import RunReport
+from evalhaven.wire.reports import BreakdownProgress, RunReport
 
 router = APIRouter(prefix="/api/runs/{run_id}", tags=["Reports"])
+
+_LINES = "application/x-ndjson"
+_PROGRESS_S = 0.5
+_LINES_AT_ONCE = 200
 
 By = Annotated[
     list[str] | None,
@@ -53,6 +66,61 @@ async def get_report(
     async def read(tx: ReadTransaction) -> Response:
         run = await get_run_by_id(tx, scope, run_id)
         report = await read_report(tx, run, await get_eval(tx, scope, run.eval_id), question)
-        return json_response(report.model_dump_json())
+        return model_response(report)
 
     return await services.database.fetch(read)
+
+
+Named = Annotated[
+    str,
+    Query(
+        description="The field, as templates name it: `item.topic`, `item.meta.language`, `item.tags[0]`; `item.` may "
+        "be left out."
+    ),
+]
+MostGroups = Annotated[int, Query(ge=1, le=10_000, description="Most groups, the largest first.")]
+
+
+@router.get(
+    "/breakdown",
+    operation_id="breakDownRun",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Progress every half second, then the groups, the largest first, then the end.",
+            "content": {_LINES: {"schema": {"$ref": "#/components/schemas/BreakdownLine"}}},
+        },
+    },
+)
+async def break_down(
+    run_id: PathRunId, services: ServicesOf, scope: ScopeOf, field: Named, *, limit: MostGroups = 200
+) -> Response:
+    """Break a run down by any field of its items, with any number of values. It ends when the client leaves."""
+    from evalhaven.reports.breakdown import Breakdown  # noqa: PLC0415 - loads numpy
+
+    run = await services.database.fetch(lambda tx: get_run_by_id(tx, scope, run_id))
+
+    async def lines() -> AsyncGenerator[str]:
+        breakdown = Breakdown(scope, run, field, services.spool_dir)
+        try:
+            told = -_PROGRESS_S
+            while await services.database.fetch(breakdown.read):
+                if time.monotonic() - told >= _PROGRESS_S:
+                    told = time.monotonic()
+                    total = max(breakdown.run.tally.total, breakdown.items)
+                    progress = BreakdownProgress(object="run.breakdown.progress", items=breakdown.items, total=total)
+                    yield f"{progress.model_dump_json()}\n"
+            values, count = await anyio.to_thread.run_sync(breakdown.count)
+            groups = breakdown.largest(limit)
+            while found := await anyio.to_thread.run_sync(lambda: list(islice(groups, _LINES_AT_ONCE))):
+                yield "".join(f"{each}\n" for each in found)
+            end = {"items": breakdown.items, "values": values, "has_more": count > limit}
+            told = {"run_id": run.id, "field": field, "status": breakdown.run.status.value}
+            yield f"{jsontext.render({'object': 'run.breakdown', **told, **end})}\n"
+        except NotFoundError as error:
+            yield f"{bytes(error_response(404, str(error), param=error.param).body).decode()}\n"
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(breakdown.close)
+
+    return StreamingResponse(lines(), media_type=_LINES)

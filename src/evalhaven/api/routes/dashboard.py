@@ -1,0 +1,57 @@
+"""`/ui/…`: the dashboard, and the redirects that keep old report links alive."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Query, Response
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from evalhaven.api.pages.dashboard import HEADERS
+from evalhaven.api.services import ServicesOf
+from evalhaven.domain.errors import NotFoundError
+
+router = APIRouter(include_in_schema=False)
+
+_NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Evalhaven</title>
+<h1>The dashboard is not built</h1>
+<p>This server was installed without its pages; the API works. In a clone of the repository, <code>make setup</code>
+builds them, and needs no Node. An installed package brings them along, unless EVALHAVEN_SKIP_WEB=1 was set when it was
+built. Then start the server again.</p></html>
+"""
+
+
+@router.get("/")
+async def redirect_to_dashboard() -> Response:
+    """Redirect people to the dashboard."""
+    return RedirectResponse("/ui/")
+
+
+@router.get("/evaluations")
+@router.get("/evaluation/evals")
+async def redirect_hosted_list() -> Response:
+    """Redirect the hosted dashboard's list of evals."""
+    return RedirectResponse("/ui/evals")
+
+
+@router.get("/evaluations/{eval_id}")
+@router.get("/evaluation/evals/{eval_id}")
+async def redirect_hosted_link(eval_id: str, run_id: Annotated[str | None, Query()] = None) -> Response:
+    """Redirect the hosted dashboard's links, with a new host, to the page of the same eval or run."""
+    tail = "" if run_id is None else f"/runs/{quote(run_id, safe='')}"
+    return RedirectResponse(f"/ui/evals/{quote(eval_id, safe='')}{tail}")
+
+
+@router.get("/ui")
+@router.get("/ui/{path:path}")
+async def show_dashboard(
+    services: ServicesOf, path: str = "", accept_encoding: Annotated[str, Header()] = ""
+) -> Response:
+    """Send a file of the dashboard, or its one page for every address that the dashboard itself knows."""
+    dashboard = services.dashboard
+    if not dashboard.is_built:
+        return HTMLResponse(_NOT_BUILT, 503, HEADERS)
+    found = dashboard.response(path, accept_encoding)
+    if found is None:
+        # The page that asks is older than this server.
+        raise NotFoundError("File of the dashboard", path, "path")
+    return found

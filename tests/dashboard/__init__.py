@@ -1,0 +1,1 @@
+"""Facts about the dashboard, in a real Chromium."""

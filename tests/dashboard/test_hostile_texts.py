@@ -1,0 +1,144 @@
+"""What users and models wrote is shown, letter by letter, and none of it is executed."""
+
+import json
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.conftest import settle
+
+_TEXTS = (
+    "<script>hit()</script>",
+    "<img src=x onerror=hit()>",
+    "<svg onload=hit()>",
+    "<svg><script>hit()</script></svg>",
+    "<iframe srcdoc='<script>parent.hit()</script>'>",
+    "<iframe src=javascript:hit()>",
+    "<a href=javascript:hit()>x</a>",
+    "[x](javascript:hit())",
+    "![x](javascript:hit())",
+    "![x](x onerror=hit())",
+    "javascript:hit()",
+    "data:text/html,<script>hit()</script>",
+    "'-hit()-'",
+    '"-hit()-"',
+    '" autofocus onfocus=hit() x="',
+    "' onmouseover=hit() x='",
+    "`${hit()}`",
+    "${hit()}",
+    "{{hit()}}",
+    "{{constructor.constructor('hit()')()}}",
+    "<%= hit() %>",
+    "]]><script>hit()</script>",
+    "<!--><script>hit()</script>-->",
+    "</title><script>hit()</script>",
+    "</style><script>hit()</script>",
+    "</script><script>hit()</script>",
+    "</textarea><script>hit()</script>",
+    "<style>@import 'x';*{background:url(javascript:hit())}</style>",
+    "<link rel=stylesheet href=javascript:hit()>",
+    "<base href=javascript:hit()//>",
+    "<meta http-equiv=refresh content='0;url=javascript:hit()'>",
+    "<form action=javascript:hit()><button autofocus>x</form>",
+    "<details open ontoggle=hit()>",
+    "<video><source onerror=hit()></video>",
+    "<audio src=x onerror=hit()>",
+    "<object data=javascript:hit()>",
+    "<embed src=javascript:hit()>",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror=hit()>",
+    "<marquee onstart=hit()>",
+    "<body onload=hit()>",
+    "<input autofocus onfocus=hit()>",
+    "<xss style=animation-name:x onanimationstart=hit()>",
+    "&lt;script&gt;hit()&lt;/script&gt;",
+    "\\u003cscript\\u003ehit()\\u003c/script\\u003e",
+    "%3Cscript%3Ehit()%3C/script%3E",
+    "\uff1cscript\uff1ehit()\uff1c/script\uff1e",
+    "\u202egnirts desrever",
+    "\u2066hidden\u2069",
+    "a\u200bb\ufeffc",
+    "\x1b[31mred\x1b[0m",
+    "bell\x07 and null\x00",
+    "\ud800 alone",
+    "Z̷͎͝a̵͔͗l̶͚̓g̸̞͛o̶͉͝",
+    "x" * 4000,
+    "../../../etc/passwd",
+    "=cmd|' /C calc'!A0",
+    "__proto__",
+    "constructor",
+)
+_SHOWN = {
+    "\u202egnirts desrever": "U+202Egnirts desrever",
+    "\u2066hidden\u2069": "U+2066hiddenU+2069",
+    "a\u200bb\ufeffc": "aU+200BbU+FEFFc",
+    "\x1b[31mred\x1b[0m": "␛[31mred␛[0m",
+    "bell\x07 and null\x00": "bell␇ and null␀",
+    "\ud800 alone": "U+D800 alone",
+}
+
+
+@pytest.fixture(scope="package")
+def hostile(http: httpx2.Client) -> list[str]:
+    """Make an eval of each text, whose criterion and run are called so too, and items with it; return the runs."""
+    pages: list[str] = []
+    for text in _TEXTS:
+        criterion = {
+            "type": "string_check",
+            "name": text,
+            "input": "{{ item.a }}",
+            "reference": "x",
+            "operation": "eq",
+        }
+        body = {
+            "name": text,
+            "data_source_config": {"type": "custom", "item_schema": {"type": "object"}},
+            "testing_criteria": [criterion],
+            "metadata": {"note": text[:500]},
+        }
+        made = http.post("/v1/evals", content=json.dumps(body))
+        assert made.status_code == 201, made.text
+        rows = [{"item": {"a": text, "kind": text}}, {"item": {"a": "x", "kind": "plain"}}]
+        source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+        run = http.post(
+            f"/v1/evals/{made.json()['id']}/runs", content=json.dumps({"name": text, "data_source": source})
+        )
+        assert run.status_code == 201, run.text
+        pages.append(f"/ui/evals/{made.json()['id']}/runs/{run.json()['id']}?by=kind")
+    return pages
+
+
+def watch(page: Page) -> list[str]:
+    """Return a list that what is executed or loaded from elsewhere is added to."""
+    seen: list[str] = []
+    page.expose_function("hit", lambda: seen.append("executed"))
+    page.on("dialog", lambda dialog: (seen.append("dialog"), dialog.dismiss()))
+    page.on("popup", lambda _popup: seen.append("popup"))
+    page.on("request", lambda request: None if request.url.startswith("http://127.0.0.1") else seen.append(request.url))
+    return seen
+
+
+def shown(text: str) -> str:
+    return _SHOWN.get(text, text)
+
+
+def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(page: Page, hostile: list[str]) -> None:
+    assert len(_TEXTS) >= 50
+    seen = watch(page)
+    page.goto("/ui/evals")
+    page.get_by_role("rowheader").first.wait_for()
+    settle(page)
+    names = page.locator("[data-row]").all_text_contents()
+
+    assert {shown(text) for text in _TEXTS} <= set(names)
+    assert seen == []
+
+
+def test_no_text_on_the_pages_of_runs_is_executed_and_each_is_shown(page: Page, hostile: list[str]) -> None:
+    seen = watch(page)
+    for text, address in zip(_TEXTS, hostile, strict=True):
+        page.goto(address)
+        expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
+        row = page.get_by_role("region", name="Table of criteria").get_by_role("rowheader").first
+        assert row.text_content() == shown(text)
+    assert seen == []

@@ -1,0 +1,89 @@
+"""A run is followed while it goes on, by events and, where these are blocked, by asking."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.dashboard.conftest import Look, judge
+from tests.server import SLOW_MODEL
+
+_ITEMS = 120
+_WAIT_MS = 60_000
+
+
+def start(http: httpx2.Client, name: str) -> dict[str, Any]:
+    """Start a run that takes a few seconds."""
+    criterion = {
+        "type": "string_check",
+        "name": "says yes",
+        "input": "{{ sample.output_text }}",
+        "reference": "Yes.",
+        "operation": "eq",
+    }
+    body = {
+        "name": name,
+        "data_source_config": {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True},
+        "testing_criteria": [criterion],
+    }
+    parent = http.post("/v1/evals", content=json.dumps(body)).json()
+    source = {
+        "type": "completions",
+        "model": SLOW_MODEL,
+        "input_messages": {"type": "template", "template": [{"role": "user", "content": "{{ item.q }}"}]},
+        "source": {"type": "file_content", "content": [{"item": {"q": f"{n}"}} for n in range(_ITEMS)]},
+    }
+    answer = http.post(f"/v1/evals/{parent['id']}/runs", content=json.dumps({"name": name, "data_source": source}))
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def address(run: dict[str, Any]) -> str:
+    return f"/ui/evals/{run['eval_id']}/runs/{run['id']}"
+
+
+def test_a_run_is_followed_to_its_end_and_never_looks_final_before(page: Page, http: httpx2.Client) -> None:
+    run = start(http, "Followed")
+    page.goto(address(run))
+    progress = page.get_by_role("region", name="Progress")
+
+    expect(progress).to_contain_text("Rate so far")
+    expect(progress).to_contain_text("partial: ")
+    expect(progress).to_contain_text("to come")
+    expect(page.get_by_text("1 running")).to_be_visible()
+    judge(page)
+    expect(page.get_by_text("Completed")).to_be_visible(timeout=_WAIT_MS)
+    expect(progress).to_be_hidden()
+    expect(page.get_by_text(f"{_ITEMS} of {_ITEMS}, ")).to_be_visible()
+
+
+def test_a_page_whose_events_are_blocked_asks_by_itself(page: Page, http: httpx2.Client) -> None:
+    def refuse(route: Route) -> None:
+        route.fulfill(status=502, body="blocked")
+
+    page.route("**/api/events**", refuse)
+    run = start(http, "Asked")
+    page.goto(address(run))
+
+    expect(page.get_by_role("region", name="Progress")).to_contain_text("to come")
+    expect(page.get_by_text("Completed")).to_be_visible(timeout=_WAIT_MS)
+    expect(page.get_by_text(f"{_ITEMS} of {_ITEMS}, ")).to_be_visible()
+
+
+def test_a_run_is_canceled_from_its_page(page: Page, http: httpx2.Client) -> None:
+    run = start(http, "Canceled")
+    page.goto(address(run))
+    page.get_by_role("button", name="Cancel run").click()
+
+    expect(page.get_by_text("Canceled.")).to_be_visible()
+    expect(page.get_by_text("Its figures are partial")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_run_under_way_is_readable_in_both_themes(look: Look, http: httpx2.Client, page: Page, theme: str) -> None:
+    run = start(http, f"Watched in {theme}")
+    page.goto(address(run))
+    expect(page.get_by_text("Time left")).to_be_visible(timeout=_WAIT_MS)
+    look(address(run), "live", theme)

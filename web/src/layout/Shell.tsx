@@ -1,0 +1,44 @@
+import { Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+import { Patterns } from "@/charts/Progress";
+import { Help } from "@/keyboard/Help";
+import { shortcuts } from "@/keyboard/shortcuts";
+import { Rail } from "./Rail";
+
+/** What stands round every page. */
+export function Shell() {
+  useEffect(() => {
+    document.addEventListener("keydown", shortcuts.hear);
+    return () => document.removeEventListener("keydown", shortcuts.hear);
+  }, []);
+  useFocusOnNewPage();
+  return (
+    <>
+      <a className="skip-link" href="#main" onClick={focusMain}>
+        Skip to content
+      </a>
+      <Patterns />
+      <div className="app">
+        <Rail />
+        <Outlet />
+      </div>
+      <Help />
+    </>
+  );
+}
+
+/** After a step to another page the keyboard goes on at its beginning, as after a load. */
+function useFocusOnNewPage(): void {
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
+  const last = useRef(path);
+  useEffect(() => {
+    if (last.current !== undefined && last.current !== path)
+      document.getElementById("main")?.focus({ preventScroll: true });
+    last.current = path;
+  }, [path]);
+}
+
+function focusMain(event: { preventDefault: () => void }): void {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}

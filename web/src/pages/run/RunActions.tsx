@@ -1,0 +1,65 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { post } from "@/api/client";
+import { comparisonQuery } from "@/api/queries";
+import type { RunById } from "@/api/types";
+import { isUnderWay } from "@/format/words";
+import { CopyLink } from "@/parts/CopyButton";
+import { Icon } from "@/parts/Icon";
+import { Menu } from "@/parts/Menu";
+import { Failure } from "@/states/States";
+
+/** What can be done with a run. */
+export function RunActions({ run }: { run: RunById }) {
+  const queries = useQueryClient();
+  const refresh = () => queries.invalidateQueries();
+  const path = { eval_id: run.eval_id, run_id: run.id };
+  const cancel = useMutation({
+    mutationFn: () => post("/v1/evals/{eval_id}/runs/{run_id}", { path }),
+    onSuccess: refresh,
+  });
+  const retry = useMutation({
+    mutationFn: () => post("/api/runs/{run_id}/retry", { path: { run_id: run.id }, body: {} }),
+    onSuccess: refresh,
+  });
+  const pin = useMutation({
+    mutationFn: () => post("/api/runs/{run_id}/pin", { path: { run_id: run.id } }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: comparisonQuery(run.id).queryKey.slice(0, 1) }),
+  });
+  const failed = cancel.error ?? retry.error ?? pin.error;
+  const hasErrors = run.result_counts.errored > 0;
+  return (
+    <>
+      {failed && <Failure error={failed} />}
+      <CopyLink />
+      {isUnderWay(run.status) ? (
+        <button type="button" className="button" disabled={cancel.isPending} onClick={() => cancel.mutate()}>
+          Cancel run
+        </button>
+      ) : (
+        <>
+          {hasErrors && (
+            <button
+              type="button"
+              className="button"
+              disabled={retry.isPending}
+              onClick={() => retry.mutate()}
+            >
+              <Icon name="again" />
+              Retry {run.result_counts.errored}
+            </button>
+          )}
+          <Menu label="More actions" icon="more" isBare>
+            <button type="button" onClick={() => pin.mutate()}>
+              <Icon name="pin" />
+              Compare later runs with this one
+            </button>
+            <button type="button" onClick={() => window.print()}>
+              <Icon name="download" />
+              Print, or save as PDF
+            </button>
+          </Menu>
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,47 @@
+import { useState } from "react";
+import type { Report } from "@/api/types";
+import { Histogram } from "@/charts/Histogram";
+import { counted } from "@/format/numbers";
+import { Menu } from "@/parts/Menu";
+import { Name } from "@/text/SafeText";
+
+/** How the scores of a criterion are spread; criteria that only pass or fail have nothing to show. */
+export function Scores({ report }: { report: Report }) {
+  const scored = report.criteria.filter((each) => each.scores?.histogram && !isBinary(each.scores));
+  const [name, setName] = useState<string>();
+  const shown = scored.find((each) => each.name === name) ?? scored[0];
+  const histogram = shown?.scores?.histogram;
+  if (!shown?.scores || !histogram) return null;
+  return (
+    <section aria-labelledby="scores">
+      <div className="section-head">
+        <h2 id="scores">Scores</h2>
+        {scored.length > 1 ? (
+          <Menu label={shown.name} isSlim>
+            {scored.map((each) => (
+              <button key={each.name} type="button" onClick={() => setName(each.name)}>
+                <Name text={each.name} />
+              </button>
+            ))}
+          </Menu>
+        ) : (
+          <span className="aside">
+            <Name text={shown.name} />, {counted(shown.scores.items, "item")}
+          </span>
+        )}
+      </div>
+      <Histogram
+        label={`Scores of ${shown.name}`}
+        low={histogram.low}
+        high={histogram.high}
+        counts={histogram.counts}
+        marks={[{ label: "mean", at: shown.scores.mean }]}
+      />
+    </section>
+  );
+}
+
+function isBinary({ histogram, low, high }: NonNullable<Report["criteria"][number]["scores"]>): boolean {
+  const middle = histogram?.counts.slice(1, -1) ?? [];
+  return low === 0 && high === 1 && middle.every((each) => each === 0);
+}

@@ -1,0 +1,58 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { Shell } from "@/layout/Shell";
+import { Crash } from "@/pages/Crash";
+import { evalsSearch } from "@/pages/evals/search";
+import { NotFound } from "@/pages/NotFound";
+import { runSearch } from "@/pages/run/search";
+
+/** Every address below `/ui`. A page is loaded when it is first opened; its search parameters are typed beside it. */
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/evals", replace: true });
+  },
+});
+
+const evals = createRoute({
+  getParentRoute: () => root,
+  path: "/evals",
+  validateSearch: evalsSearch,
+  component: lazyRouteComponent(() => import("@/pages/evals/EvalsPage"), "EvalsPage"),
+});
+
+const run = createRoute({
+  getParentRoute: () => root,
+  path: "/evals/$evalId/runs/$runId",
+  component: lazyRouteComponent(() => import("@/pages/run/RunLayout"), "RunLayout"),
+});
+
+const report = createRoute({
+  getParentRoute: () => run,
+  path: "/",
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import("@/pages/run/ReportPage"), "ReportPage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, evals, run.addChildren([report])]),
+  basepath: "/ui",
+  defaultPreload: "intent",
+  defaultErrorComponent: Crash,
+  scrollRestoration: true,
+  trailingSlash: "never",
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
