@@ -239,7 +239,7 @@ def test_errored_items_are_chosen_by_message_or_by_id(
         ({"items": [errored[0], passing]}, "items"),
         ({"items": ["outputitem_none"]}, "items"),
         ({"items": []}, "items"),
-        ({"errors": [""]}, "errors.0"),
+        ({"errors": [""]}, "errors[0]"),
     ):
         assert refusal_of(http.post(path, json=body))["param"].startswith(param)
     assert http.get(f"/api/runs/{run['id']}").json()["evalhaven"]["times_retried"] == 0
