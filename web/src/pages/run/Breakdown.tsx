@@ -29,7 +29,9 @@ export function Breakdown({
   return (
     <section aria-labelledby="breakdown">
       <div className="section-head">
-        <h2 id="breakdown">Rate by</h2>
+        <h2 id="breakdown">
+          Rate by<span className="print-only"> {by && <Name text={by} />}</span>
+        </h2>
         <Menu label={visibleText(by ?? "choose a field")} isSlim>
           {fields.map((field) => (
             <Link key={field.name} to="." search={(before) => ({ ...before, by: field.name })} replace>
