@@ -1,5 +1,6 @@
 """Facts about `GET /api/evals` as a client sees it."""
 
+import time
 from typing import Any
 
 import httpx2
@@ -49,10 +50,8 @@ def test_an_eval_is_shown_with_its_last_runs(http: httpx2.Client, evals: dict[st
 
 def test_the_change_is_what_the_comparison_says(http: httpx2.Client, evals: dict[str, dict[str, Any]]) -> None:
     # Columns are made soon after a run has ended; until then the rates are compared.
-    for _ in range(300):
-        change = page_of(http)["data"][0]["change"]
-        if change["paired_by"]:
-            break
+    deadline = time.monotonic() + 60
+    while not (change := page_of(http)["data"][0]["change"])["paired_by"] and time.monotonic() < deadline:
         assert change["difference"]["value"] == pytest.approx(0.4)
         assert change["difference"]["method"] == "newcombe_unpaired"
     compared = http.get("/api/compare", params={"runs": evals["after"]["id"], "base": evals["before"]["id"]}).json()

@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, items_of, refusal_of, string_check
+from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, items_of, refusal_of
 from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 
@@ -238,42 +238,13 @@ def test_what_is_no_http_request_is_refused_in_the_envelope(server: Server, sent
     assert refusal_of(httpx2.Response(400, headers=headers, text=body))["param"] is None
 
 
-HOSTILE = '</title></pre><script>alert(1)</script><img src=x onerror="a">\'"&\x00\ud800'
-
-
-def test_the_page_of_a_run_is_readable_and_escapes_everything(
-    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
-) -> None:
-    choice = {"index": 0, "message": {"role": "assistant", "content": HOSTILE}, "finish_reason": "stop"}
-    parent = make_eval(name=HOSTILE, testing_criteria=[string_check(name=HOSTILE)])
-    rows = [{"item": {"a": HOSTILE, HOSTILE: 1}, "sample": {"model": HOSTILE, "choices": [choice]}}]
-    run = run_to_end(parent, rows, name=HOSTILE, **{HOSTILE[:-1]: 1})
-    for url in (run["report_url"], run["report_url"].partition("/runs/")[0], "/ui/"):
-        page = http.get(url)
-        assert page.status_code == 200
-        assert page.headers["content-type"].startswith("text/html")
-        assert "default-src 'none'" in page.headers["content-security-policy"]
-        assert "<script" not in page.text
-        assert "<img" not in page.text
-        assert "&lt;script&gt;" in page.text
-    assert run["id"] in http.get(run["report_url"]).text
-
-
 def test_old_report_links_lead_to_the_page(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval())
     for path in (f"/evaluations/{run['eval_id']}", f"/evaluation/evals/{run['eval_id']}"):
         answer = http.get(path, params={"project_id": "proj_x", "run_id": run["id"]}, follow_redirects=True)
         assert answer.status_code == 200
-        assert run["id"] in answer.text
         assert str(answer.url) == run["report_url"]
         assert http.get(path, follow_redirects=True).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["/ui/evals/x", "/ui/evals/x/runs/y", "/ui/evals/%3Cscript%3E/runs/y"])
-def test_the_page_of_what_is_not_there_is_not_found(http: httpx2.Client, path: str) -> None:
-    page = http.get(path)
-    assert page.status_code == 404
-    assert "<script" not in page.text
 
 
 @pytest.fixture(scope="module")

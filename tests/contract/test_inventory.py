@@ -40,7 +40,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: Tempora
     config.write_text(CONFIG)
     with (
         temporary_database() as database_url,
-        Server(directory, database_url, EVALHAVEN_CONFIG=str(config), GONE_KEY="s3cret").running() as running,
+        Server(
+            directory, database_url, EVALHAVEN_CONFIG=str(config), GONE_KEY="s3cret", EVALHAVEN_LOG_DAYS="3650"
+        ).running() as running,
     ):
         yield running
         for sign in ("request_failed_unexpectedly", "Traceback"):
@@ -78,7 +80,7 @@ def run(http: httpx2.Client, file_id: str) -> dict[str, Any]:
 def test_endpoints_are_listed_with_what_the_last_runs_saw_of_them(http: httpx2.Client, run: dict[str, Any]) -> None:
     answer = http.get("/api/models")
     page = answer.json()
-    rules, gone = page["data"]
+    rules, gone = page["data"][:2]
 
     assert page["source"].endswith("evalhaven.toml")
     assert (rules["name"], rules["scripted"], rules["models"]) == ("rules", True, ["scripted", "priced*"])
@@ -112,7 +114,7 @@ def test_files_are_listed_with_the_runs_that_read_them(http: httpx2.Client, file
     assert len(http.get("/api/files").json()["data"]) == 1
 
 
-CALLS = (
+CALLS: tuple[dict[str, Any], ...] = (
     {
         "request": {
             "model": "m",
@@ -201,7 +203,8 @@ def test_pages_of_calls_follow_each_other(http: httpx2.Client, logged: list[str]
 def test_a_call_is_found_by_its_id(http: httpx2.Client, logged: list[str]) -> None:
     for call, call_id in zip(CALLS, logged, strict=True):
         found = http.get(f"/api/logs/calls/{call_id}").json()
-        assert (found["id"], found["request"], found["pending"]) == (call_id, call["request"], False)
+        assert (found["id"], found["pending"]) == (call_id, False)
+        assert call["request"].items() <= found["request"].items()
         assert found["reply"]["model"] == call["reply"]["model"]
     assert refusal_of(http.get("/api/logs/calls/chatcmpl-none"), 404)["param"] == "call_id"
 

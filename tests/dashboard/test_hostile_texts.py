@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.dashboard.conftest import settle
 from tests.dashboard.judged import CONFIG, make_eval, run_items
@@ -115,7 +115,12 @@ def watch(page: Page) -> list[str]:
     """Return a list that what is executed or loaded from elsewhere is added to."""
     seen: list[str] = []
     page.expose_function("hit", lambda: seen.append("executed"))
-    page.on("dialog", lambda dialog: (seen.append("dialog"), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        seen.append("dialog")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.on("popup", lambda _popup: seen.append("popup"))
     page.on("request", lambda request: None if request.url.startswith("http://127.0.0.1") else seen.append(request.url))
     return seen

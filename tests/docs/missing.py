@@ -63,7 +63,7 @@ def is_missing(http: httpx2.Client, kind: str, subject: str) -> bool:
     Args:
         http: A client of a running server.
         kind: `request`: no such operation; `setting`: none has such a name; `open`: a request without a key and one
-            with a wrong key are answered; `plain`: a page has no control.
+            with a wrong key are answered.
         subject: A request, or a pattern of settings.
     """
     if kind == "setting":
@@ -72,9 +72,6 @@ def is_missing(http: httpx2.Client, kind: str, subject: str) -> bool:
     if kind == "open":
         wrong = {"authorization": "Bearer wrong"}
         return all(http.request(method, path, headers=each).is_success for each in ({}, wrong))
-    if kind == "plain":
-        page = http.request(method, path)
-        return page.is_success and not re.search(r"<(?:script|form|button|input)\b", page.text)
     if kind == "request":
         answer = http.request(method, path, json={} if method == "POST" else None)
         return answer.status_code == 405 or answer.json().get("error", {}).get("code") == "unknown_url"

@@ -235,13 +235,13 @@ def test_a_recovered_file_says_so(http: httpx2.Client, holdings: Holdings) -> No
     assert row["sample"]["choices"][0]["message"] == {"role": "assistant", "content": "row 3"}
 
 
-def test_pages_show_imported_runs(http: httpx2.Client, holdings: Holdings) -> None:
+def test_reports_of_imported_runs_have_their_counts(http: httpx2.Client, holdings: Holdings) -> None:
     for parent in holdings.evals:
         assert parent["name"] in http.get(f"/ui/evals/{parent['id']}").text
         for run in holdings.runs[parent["id"]]:
-            page = http.get(f"/ui/evals/{parent['id']}/runs/{run['id']}")
-            assert page.status_code == 200
-            assert (run["name"] or "") in page.text
+            report = http.get(f"/api/runs/{run['id']}/report")
+            assert report.status_code == 200, report.text
+            assert report.json()["name"] == (run["name"] or "")
     link = holdings.runs[holdings.evals[0]["id"]][0]["report_url"].partition(".com")[2]
     assert http.get(link, follow_redirects=True).status_code == 200
 

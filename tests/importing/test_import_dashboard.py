@@ -58,7 +58,8 @@ def test_an_export_becomes_an_eval_with_its_runs(http: httpx2.Client) -> None:
     for run in runs.values():
         counts = [len(items_of(http, run, status=status)) for status in ("pass", "fail", "error")]
         assert counts == [run["result_counts"][key] for key in ("passed", "failed", "errored")]
-        assert http.get(f"/ui/evals/{run['eval_id']}/runs/{run['id']}").status_code == 200
+        report = http.get(f"/api/runs/{run['id']}/report").json()
+        assert [report[key] for key in ("passed", "failed", "errored")] == counts
 
 
 def test_the_rows_stand_in_a_file_that_a_new_run_can_read(http: httpx2.Client) -> None:

@@ -37,7 +37,11 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "sys.exit('fails' in pathlib.Path('index.html').read_text())\n"
     )
     found = Npm((sys.executable, str(program)), tmp_path)
-    monkeypatch.setattr(hatch_build, "find_npm", lambda _environment: found)
+
+    def find(_environment: object) -> Npm:
+        return found
+
+    monkeypatch.setattr(hatch_build, "find_npm", find)
     monkeypatch.delenv("EVALHAVEN_SKIP_WEB", raising=False)
     return notes
 
@@ -110,10 +114,13 @@ def test_nothing_is_built_where_it_is_not_wanted(project: Path, npm: Path, monke
 def test_an_isolated_build_asks_for_node_only_where_there_is_none(
     project: Path, npm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hook = DashboardHook(str(project), {}, None, None, "", "wheel")
+    hook = DashboardHook(str(project), {}, None, None, "", "wheel")  # type: ignore[arg-type] # it reads its root only
     assert hook.dependencies() == []
 
-    monkeypatch.setattr(hatch_build, "find_npm", lambda _environment: None)
+    def find_none(_environment: object) -> None:
+        return None
+
+    monkeypatch.setattr(hatch_build, "find_npm", find_none)
     assert hook.dependencies() == [hatch_build.NODE_PACKAGE]
     with pytest.raises(BuildError, match="needs Node"):
         Dashboard(project).build()

@@ -54,7 +54,7 @@ async def test_pages_escape_what_users_and_models_wrote(services: Services, clie
     async with services.database.write() as tx:
         await insert_output_items(tx, run.scope, run.key, [item])
     unknown = "/ui/evals/<img src=x onerror=alert(1)><script>"
-    for path in ("/ui/", f"/ui/evals/{parent.id}", f"/ui/evals/{parent.id}/runs/{run.id}", unknown):
+    for path in (f"/ui/evals/{parent.id}", f"/ui/evals/{parent.id}/runs/{run.id}/items", unknown):
         page = await client.get(path)
         tags = Tags()
         tags.feed(page.text)

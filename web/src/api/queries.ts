@@ -60,12 +60,21 @@ export function runQuery(runId: string) {
   });
 }
 
-export function reportQuery(runId: string, by: readonly string[], isLive: boolean) {
+export function reportQuery(runId: string, isLive: boolean) {
+  return queryOptions({
+    queryKey: ["report", runId],
+    queryFn: ({ signal }) => get("/api/runs/{run_id}/report", { path: { run_id: runId }, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: isLive ? LIST_POLL_MS : false,
+  });
+}
+
+/** The report with the rates by one field. */
+export function breakdownQuery(runId: string, by: string, isLive: boolean) {
   return queryOptions({
     queryKey: ["report", runId, by],
     queryFn: ({ signal }) =>
-      get("/api/runs/{run_id}/report", { path: { run_id: runId }, query: { by: [...by] }, signal }),
-    placeholderData: keepPreviousData,
+      get("/api/runs/{run_id}/report", { path: { run_id: runId }, query: { by: [by] }, signal }),
     refetchInterval: isLive ? LIST_POLL_MS : false,
   });
 }

@@ -32,6 +32,7 @@ export function ago(unix: number, now = Date.now() / 1000): string {
 /** Return a duration as "6 min 41 s", "1.41 s" or "312 ms". */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60 && Number.isInteger(seconds)) return `${seconds} s`;
   if (seconds < 10) return `${seconds.toFixed(2)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const whole = Math.round(seconds);

@@ -1,22 +1,38 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { breakdownQuery } from "@/api/queries";
 import type { Report, ReportBreakdown } from "@/api/types";
 import { RateBar, RateScale } from "@/charts/Rate";
 import { count, percent } from "@/format/numbers";
 import { Menu } from "@/parts/Menu";
+import { Failure } from "@/states/States";
 import { Name } from "@/text/SafeText";
+import { visibleText } from "@/text/visible";
 
 const SHOWN = 12;
 
 /** The rate by the values of a field of the items, which the address names. */
-export function Breakdown({ report }: { report: Report }) {
-  const [breakdown] = report.breakdowns;
+export function Breakdown({
+  report,
+  by,
+  isLive,
+}: {
+  report: Report;
+  by: string | undefined;
+  isLive: boolean;
+}) {
+  // A question of its own: a field that cannot be answered must not take the rest of the report along.
+  const asked = useQuery({ ...breakdownQuery(report.run_id, by ?? "", isLive), enabled: by !== undefined });
+  const breakdown = asked.data?.breakdowns[0];
   const fields = report.fields.filter((field) => field.values !== null && field.values > 1);
   if (fields.length === 0) return null;
   return (
     <section aria-labelledby="breakdown">
       <div className="section-head">
-        <h2 id="breakdown">Rate by</h2>
-        <Menu label={breakdown?.field ?? "choose a field"} isSlim>
+        <h2 id="breakdown">
+          Rate by<span className="print-only"> {by && <Name text={by} />}</span>
+        </h2>
+        <Menu label={visibleText(by ?? "choose a field")} isSlim>
           {fields.map((field) => (
             <Link key={field.name} to="." search={(before) => ({ ...before, by: field.name })} replace>
               <Name text={field.name} />
@@ -25,10 +41,11 @@ export function Breakdown({ report }: { report: Report }) {
           ))}
         </Menu>
       </div>
+      {asked.error && <Failure error={asked.error} onRetry={asked.refetch} />}
       {breakdown ? (
         <Groups breakdown={breakdown} />
       ) : (
-        <p className="second">Choose a field to see the rate of each of its values.</p>
+        by === undefined && <p className="second">Choose a field to see the rate of each of its values.</p>
       )}
     </section>
   );

@@ -22,13 +22,13 @@ export function ReportPage() {
   const { by } = useSearch({ from: "/evals/$evalId/runs/$runId/" });
   const run = useQuery(runQuery(runId));
   const isLive = run.data !== undefined && isUnderWay(run.data.status);
-  const report = useQuery(reportQuery(runId, by === undefined ? [] : [by], isLive));
+  const report = useQuery(reportQuery(runId, isLive));
   useFirstBreakdown(report.data, by);
   const comparison = useQuery({ ...comparisonQuery(runId), enabled: !isLive });
   const against = comparison.data?.comparisons[0];
   const baselineId = comparison.data?.baseline?.run_id;
   const baseline = useQuery({
-    ...reportQuery(baselineId ?? "", [], false),
+    ...reportQuery(baselineId ?? "", false),
     enabled: baselineId !== undefined,
   });
 
@@ -49,7 +49,7 @@ export function ReportPage() {
       <CriteriaTable report={shown} against={against} isPartial={isPartial} />
       <div className="columns three">
         <div className="stack">
-          <Breakdown report={shown} />
+          <Breakdown report={shown} by={by} isLive={isLive} />
           <Repeats report={shown} />
         </div>
         <div className="stack">

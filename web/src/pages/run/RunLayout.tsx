@@ -1,18 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useParams } from "@tanstack/react-router";
-import { extensionOf } from "@/api/extension";
 import { useLive } from "@/api/live";
 import { evalQuery, POLL_MS, runQuery } from "@/api/queries";
 import type { RunById } from "@/api/types";
-import { count, counted } from "@/format/numbers";
-import { duration, moment } from "@/format/times";
-import { isUnderWay, shortId, statusWord } from "@/format/words";
+import { isUnderWay } from "@/format/words";
 import { Page, PageHead } from "@/layout/Page";
-import { CopyButton } from "@/parts/CopyButton";
-import { Outcome } from "@/parts/Outcome";
 import { Failure, Skeleton } from "@/states/States";
-import { Name } from "@/text/SafeText";
 import { RunActions } from "./RunActions";
+import { RunFacts } from "./RunFacts";
 import { RunProgress } from "./RunProgress";
 
 /** What the pages of a run share: its head, its progress while it goes on, and the tabs. */
@@ -51,45 +46,6 @@ export function RunLayout() {
       )}
     </Page>
   );
-}
-
-function RunFacts({ run }: { run: RunById }) {
-  const { items_planned: planned, started_at: started, ended_at: ended } = extensionOf(run);
-  const done = run.result_counts.total;
-  const isWhole = planned === null || planned === undefined || planned === done;
-  return (
-    <>
-      <RunStatus status={run.status} />
-      {run.model !== "" && (
-        <span className="mono">
-          <Name text={run.model} />
-        </span>
-      )}
-      <span>{isWhole ? counted(done, "item") : `${count(done)} of ${count(planned)} items`}</span>
-      <span>
-        {moment(run.created_at)}
-        {started && ended ? `, took ${duration(Math.max(ended - started, 1))}` : ""}
-      </span>
-      <span className="mono">
-        {shortId(run.id)} <CopyButton text={run.id} label="Copy run id" />
-      </span>
-    </>
-  );
-}
-
-function RunStatus({ status }: { status: string }) {
-  if (isUnderWay(status)) {
-    return (
-      <span>
-        <span className="pulse" aria-hidden="true">
-          ●
-        </span>{" "}
-        {statusWord(status)}
-      </span>
-    );
-  }
-  if (status === "failed") return <Outcome kind="error">{statusWord(status)}</Outcome>;
-  return <span>{statusWord(status)}</span>;
 }
 
 /** A line a tab: add a page of a run here and to the routes. */

@@ -1,3 +1,4 @@
+import { maxIndex } from "d3-array";
 import { useState } from "react";
 import type { Report } from "@/api/types";
 import { Histogram } from "@/charts/Histogram";
@@ -9,7 +10,8 @@ import { Name } from "@/text/SafeText";
 export function Scores({ report }: { report: Report }) {
   const scored = report.criteria.filter((each) => each.scores?.histogram && !isBinary(each.scores));
   const [name, setName] = useState<string>();
-  const shown = scored.find((each) => each.name === name) ?? scored[0];
+  // Unasked, those that are spread most: others say little.
+  const shown = scored.find((each) => each.name === name) ?? scored[maxIndex(scored, spreadOf)];
   const histogram = shown?.scores?.histogram;
   if (!shown?.scores || !histogram) return null;
   return (
@@ -39,6 +41,10 @@ export function Scores({ report }: { report: Report }) {
       />
     </section>
   );
+}
+
+function spreadOf({ scores }: Report["criteria"][number]): number {
+  return scores === null ? 0 : (scores.deviation ?? 0) / (scores.high - scores.low || 1);
 }
 
 function isBinary({ histogram, low, high }: NonNullable<Report["criteria"][number]["scores"]>): boolean {

@@ -1,0 +1,84 @@
+"""What a run's page says before its figures: errors, where samples come from, what cannot be reached."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.dashboard.conftest import Tickets, judge
+from tests.server import Server
+
+
+def created(http: httpx2.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = http.post(path, content=json.dumps(body))
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()
+
+
+def eval_of(criterion: dict[str, Any]) -> dict[str, Any]:
+    config = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+    return {"name": "Facts", "data_source_config": config, "testing_criteria": [criterion]}
+
+
+def test_a_run_with_errors_never_looks_clean(page: Page, http: httpx2.Client) -> None:
+    check = {"type": "string_check", "name": "s", "input": "a", "reference": "a", "operation": "eq"}
+    nothing = {"type": "multi", "name": "no value", "graders": {"s": check}, "calculate_output": "1 / (s - 1)"}
+    parent = created(http, "/v1/evals", eval_of(nothing))
+    source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"a": 1}}]}}
+    run = created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Errors", "data_source": source})
+    page.goto(f"/ui/evals/{parent['id']}/runs/{run['id']}")
+
+    expect(page.locator(".facts-line")).to_contain_text("1 error")
+    errors = page.get_by_role("region", name="Errors")
+    expect(errors.get_by_role("row").nth(1)).to_contain_text("error")
+    expect(page.get_by_text("not counted as failed")).to_be_visible()
+    expect(page.get_by_role("button", name="Retry 1")).to_be_visible()
+    judge(page)
+
+
+def test_a_regraded_run_leads_to_the_run_whose_samples_it_grades(
+    page: Page, http: httpx2.Client, tickets: Tickets
+) -> None:
+    run = created(http, f"/api/runs/{tickets.first}/regrade", {"name": "Graded again"})
+    page.goto(tickets.run_page(run["id"]))
+    expect(page.get_by_text("graded by the eval's criteria")).to_be_visible()
+    page.locator(".facts-line").get_by_role("link").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Prompt 1")
+
+
+@pytest.fixture
+def lonely(tmp_path: Path) -> Iterator[Server]:
+    """A server whose models are at an address where nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        with Server(tmp_path, EVALHAVEN_UPSTREAM_BASE_URL=address).running() as running:
+            yield running
+
+
+def test_an_endpoint_that_cannot_be_reached_is_named_at_once(browser: Browser, lonely: Server) -> None:
+    check = {"type": "string_check", "name": "s", "input": "a", "reference": "a", "operation": "eq"}
+    source = {
+        "type": "completions",
+        "model": "far",
+        "input_messages": {"type": "template", "template": [{"role": "user", "content": "?"}]},
+        "source": {"type": "file_content", "content": [{"item": {}}] * 3},
+    }
+    with httpx2.Client(base_url=lonely.url) as http:
+        parent = created(http, "/v1/evals", eval_of(check))
+        run = created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Alone", "data_source": source})
+    context = browser.new_context(base_url=lonely.url)
+    page = context.new_page()
+    page.goto(f"/ui/evals/{parent['id']}/runs/{run['id']}")
+
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("cannot be reached since", timeout=30_000)
+    expect(alert).to_contain_text("no connection to 127.0.0.1")
+    expect(alert).to_contain_text("none of those that wait is counted as an error")
+    context.close()
