@@ -186,7 +186,7 @@ def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_show
             grades = drawer.get_by_role("region", name="Grades")
             grades.get_by_text("clear reasoning").click()
             expect(grades.get_by_role("listitem")).to_have_text([f"{told}\n{told}"], use_inner_text=True)
-            drawer.get_by_text("Item", exact=True).last.click()
+            drawer.get_by_role("heading", name="Item", exact=True).click()
             expect(drawer.get_by_text(told, exact=True).last).to_be_visible()
             page.keyboard.press("r")
             expect(drawer.get_by_text('"object": "eval.run.output_item"')).to_be_visible()

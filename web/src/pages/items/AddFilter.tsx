@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useId, useRef, useState } from "react";
-import { reportQuery } from "@/api/queries";
+import { breakdownQuery } from "@/api/queries";
 import type { ItemRowList, Report } from "@/api/types";
 import { Icon } from "@/parts/Icon";
 import { visibleText } from "@/text/visible";
@@ -190,7 +190,7 @@ function ByError({ errors, filter, onAdd }: PartProps & { errors: Report["errors
 function ByGroup({ runId, report, filter, onAdd }: PartProps & { runId: string; report: Report }) {
   const fields = report.fields.filter((field) => field.values !== null).map((field) => field.name);
   const [field, setField] = useState(fields[0] ?? "");
-  const values = useQuery(reportQuery(runId, [field], false));
+  const values = useQuery(breakdownQuery(runId, field, false));
   const groups = values.data?.breakdowns.find((each) => each.field === field)?.groups ?? [];
   return (
     <Part

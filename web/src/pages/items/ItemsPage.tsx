@@ -28,7 +28,7 @@ export function ItemsPage() {
   const fields = search.fields ?? NO_FIELDS;
   const run = useQuery(runQuery(params.runId));
   const isLive = run.data !== undefined && isUnderWay(run.data.status);
-  const report = useQuery(reportQuery(params.runId, [], isLive));
+  const report = useQuery(reportQuery(params.runId, isLive));
   const list = useQuery(windowQuery(params.runId, filter, fields, 0));
 
   useShortcut("f", "only failed items", () =>

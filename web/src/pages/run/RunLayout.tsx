@@ -3,6 +3,7 @@ import { Link, Outlet, useParams } from "@tanstack/react-router";
 import { useLive } from "@/api/live";
 import { evalQuery, POLL_MS, runQuery } from "@/api/queries";
 import type { RunById } from "@/api/types";
+import { count } from "@/format/numbers";
 import { isUnderWay } from "@/format/words";
 import { Page, PageHead } from "@/layout/Page";
 import { Failure, Skeleton } from "@/states/States";
