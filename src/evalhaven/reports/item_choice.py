@@ -25,7 +25,7 @@ from evalhaven.storage.run_columns import find_items_version
 ItemSort = Literal["position", "score", "latency", "tokens"]
 """By what items are sorted."""
 
-_KEPT_BYTES = 96 * 1024 * 1024
+_KEPT_BYTES = 48 * 1024 * 1024
 _MANY_CRITERIA = 20
 _ALL = ("position", "repeat", "status", "score", "latency", "tokens", "error", "outcome", "criterion_score")
 
@@ -192,7 +192,7 @@ class ItemChooser:
             return kept
         columns = await load_columns(tx, run, criteria, missing, missing_fields)
         found = kept or _Run(columns)
-        found.arrays |= {name: columns.array(name) for name in missing}
+        found.arrays |= {name: _narrowed(columns.array(name)) for name in missing}
         found.arrays |= {f"field:{name}": columns.field(name) for name in missing_fields if name in columns.fields}
         return found
 
@@ -207,6 +207,13 @@ class ItemChooser:
                 run.chosen.popitem(last=False)
             else:
                 return
+
+
+def _narrowed(values: Numbers) -> Numbers:
+    """Return whole numbers in half of the memory, if they fit."""
+    if values.dtype != np.int64 or (len(values) and int(np.abs(values).max()) > np.iinfo(np.int32).max):
+        return values
+    return values.astype(np.int32)
 
 
 def _needed(wanted: RunItemFilter, sort: ItemSort, names: Sequence[str]) -> list[str]:

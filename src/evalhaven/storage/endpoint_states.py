@@ -7,6 +7,7 @@ from sqlalchemy import Row, select
 
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.run_overviews import of_project
 from evalhaven.storage.tables import runs
 
 _LAST_RUNS = 100
@@ -16,7 +17,7 @@ async def list_flows(tx: ReadTransaction, scope: ProjectScope) -> Sequence[Row[A
     """Return how the calls of the last runs went, the newest run first."""
     query = (
         select(runs.c.public_id, runs.c.model, runs.c.status, runs.c.started_at, runs.c.ended_at, runs.c.flow)
-        .where(runs.c.project_id == scope.project_id, runs.c.deleted_at.is_(None))
+        .where(of_project(scope), runs.c.deleted_at.is_(None))
         .order_by(runs.c.created_at.desc(), runs.c.public_id.desc())
         .limit(_LAST_RUNS)
     )

@@ -203,7 +203,8 @@ runs = Table(
     Column("retry_choice", JsonText),  # which errored items a retry executes again; NULL: all, and what is missing
     UniqueConstraint("project_id", "public_id"),
 )
-Index(None, runs.c.project_id, runs.c.created_at, runs.c.public_id)
+# Without the project, or SQLite would use it to find the runs of an eval. It is for the few newest runs of all.
+Index(None, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.created_at, runs.c.public_id)
 Index(None, runs.c.eval_key, runs.c.status, runs.c.created_at, runs.c.public_id)
 _ACTIVE = "status IN ('queued', 'in_progress')"

@@ -60,13 +60,13 @@ async def list_run_overviews(  # noqa: PLR0913 - one for each parameter of the q
     # Loads numpy, which a server that is asked for no overview does not need.
     from evalhaven.reports.run_overviews import read_run_overviews  # noqa: PLC0415
 
-    wanted = RunFilter(eval or None, tuple(status or ()), model, search or None)
+    wanted = RunFilter(None, tuple(status or ()), model, search or None)
     place = _place_of(after)
 
     async def read(tx: ReadTransaction) -> Response:
-        if wanted.eval_id is not None:
-            await get_eval(tx, scope, wanted.eval_id)
-        shown, then = await read_run_overviews(tx, scope, wanted, place, min(limit, _MOST), services.now())
+        parent = await get_eval(tx, scope, eval) if eval else None
+        of_eval = wanted if parent is None else replace(wanted, eval_key=parent.key)
+        shown, then = await read_run_overviews(tx, scope, of_eval, place, min(limit, _MOST), services.now())
         page = RunOverviewList(
             object="list", data=shown, has_more=then is not None, next=None if then is None else _shown_place(*then)
         )

@@ -15,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     """Apply the step."""
     op.add_column("runs", sa.Column("retry_choice", sa.Text(), nullable=True))
-    op.create_index("ix_runs_project_id_created_at_public_id", "runs", ["project_id", "created_at", "public_id"])
+    op.create_index("ix_runs_created_at_public_id", "runs", ["created_at", "public_id"])
     op.create_index(
         "ix_runs_reading_files",
         "runs",
