@@ -12,7 +12,7 @@ from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import OutputItem
 
 _GROUP_ROWS = 20_000
-_GROUP_BYTES = 16_000_000
+_GROUP_BYTES = 8_000_000
 _INT64 = 1 << 63
 
 
