@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema_rs
 
 _LINES = "application/x-ndjson"
+_PAGE = "text/html"
 _PARAMETER = re.compile(r"\\\{[^{}]*\\\}")
 _ALIAS = re.compile(r"^/openai(?:/v1)?/")
 _CODE = re.compile(r"`([a-z_]+)`")
@@ -36,6 +37,9 @@ class AnswerChecker:
         if kind == _LINES:
             self._check_lines(response)
             return
+        if kind.startswith(_PAGE):
+            self._check_page(response)
+            return
         if not kind.startswith("application/json"):
             return
         path = response.request.url.raw_path.decode().partition("?")[0]
@@ -58,6 +62,12 @@ class AnswerChecker:
             problems = self.problems_of_answer(schema, json.loads(line))
             assert not problems, f"{path}: {problems}"
         self.checked += 1
+
+    def _check_page(self, response: Any) -> None:
+        operation = self._operation(response.request.method, response.request.url.raw_path.decode().partition("?")[0])
+        if operation is not None:
+            assert _PAGE in operation["responses"][str(response.status_code)]["content"]
+            self.checked += 1
 
     def problems(self, schema: dict[str, Any], value: Any) -> list[str]:
         """Return what is wrong with a value by a schema of the document."""

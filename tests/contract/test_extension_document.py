@@ -116,6 +116,14 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "exportComparedItems": [
         lambda api: api.client.get("/api/compare/export", params={"run": api.run["id"], "base": api.run["id"]})
     ],
+    "exportRun": [
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/export"),
+        lambda api: api.client.get(f"/api/runs/{api.run['id']}/export?columns=id,item.a&status=pass"),
+    ],
+    "getRunReportPage": [lambda api: api.client.get(f"/api/runs/{api.run['id']}/report.html")],
+    "getComparisonPage": [
+        lambda api: api.client.get("/api/compare/report.html", params={"run": api.run["id"], "base": api.run["id"]})
+    ],
     "gateRun": [
         lambda api: api.client.post(f"/api/runs/{api.run['id']}/gate", json={"threshold": 0.5}),
         lambda api: api.client.post(

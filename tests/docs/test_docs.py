@@ -5,6 +5,7 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -142,7 +143,8 @@ def test_every_test_that_a_page_names_exists(repository: Path) -> None:
 
 def test_every_dependency_has_a_reason(repository: Path) -> None:
     project = tomllib.loads(read(repository, "pyproject.toml"))
-    declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    optional = project["project"]["optional-dependencies"].values()
+    declared = [*project["project"]["dependencies"], *chain(*optional), *project["dependency-groups"]["dev"]]
     names = [re.split(r"[\[><=; ]", requirement)[0] for requirement in declared]
     page = read(repository, "docs/development/dependencies.md")
     explained = [row[0].strip("`") for row in table_rows(page, "Dependencies")]

@@ -49,6 +49,8 @@ def test_a_run_over_a_large_file_keeps_both_processes_small(
     # A page is bounded by bytes, too: 100 of these rows are 2 MB.
     page = client.get(f"/v1/evals/{eval_id}/runs/{run['id']}/output_items", params={"limit": 100}).json()
     assert len(page["data"]) == min(100, count)
+    for format_name in ("jsonl", "csv", "parquet"):
+        _export(client, run["id"], format_name)
     path.unlink()
 
     peaks = peak_memory_mb(server.process.pid), peak_memory_mb(executor.pid)
@@ -56,6 +58,13 @@ def test_a_run_over_a_large_file_keeps_both_processes_small(
     say(f"peak MB: server {peaks[0]:.0f} (idle {idle[0]:.0f}), executor {peaks[1]:.0f} (idle {idle[1]:.0f})")
     assert executor.is_running()
     assert max(peaks) < _MOST_MB
+
+
+def _export(client: Client, run_id: str, format_name: str) -> None:
+    """Read an export of a run to its end, and keep nothing of it."""
+    with client.stream("GET", f"/api/runs/{run_id}/export", params={"format": format_name}) as export:
+        assert export.status_code == 200
+        assert sum(map(len, export.iter_raw())) > _ROW_CHARS
 
 
 @ON_SQLITE_ONLY

@@ -14,7 +14,9 @@ from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import health, pages, traces
 from evalhaven.api.routes.extension import (
     comparisons,
+    exports,
     gates,
+    html_reports,
     imports,
     logs,
     plans,
@@ -66,6 +68,8 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(run_items.router)
     application.include_router(reruns.router)
     application.include_router(reports.router)
+    application.include_router(exports.router)
+    application.include_router(html_reports.router)
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)

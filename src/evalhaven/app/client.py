@@ -67,12 +67,14 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
         ) as client:
             yield client
         return
-    from evalhaven.app.in_process import open_application  # noqa: PLC0415 - takes longer than most requests to a server
+    # Takes longer than most requests to a server.
+    from evalhaven.app.in_process import open_application  # noqa: PLC0415
+    from evalhaven.app.streamed_answers import StreamingTransport  # noqa: PLC0415
 
     try:
         async with (
             open_application(settings) as application,
-            httpx2.AsyncClient(transport=httpx2.ASGITransport(application), base_url=IN_PROCESS_URL) as client,
+            httpx2.AsyncClient(transport=StreamingTransport(application), base_url=IN_PROCESS_URL) as client,
         ):
             yield client
     finally:

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar, cast
 
 import anyio
 import httpx2
@@ -67,21 +68,32 @@ class Asker:
         return _object_in(answer)
 
     @asynccontextmanager
-    async def stream(self, path: str, query: Query | None = None) -> AsyncGenerator[AsyncIterator[bytes]]:
-        """Yield the bytes of an answer as they come.
+    async def stream(self, path: str, query: Query | None = None) -> AsyncGenerator["Streamed"]:
+        """Yield an answer whose bytes are read as they come.
 
         Raises:
-            AnswerError: The server refused, or did not answer.
+            AnswerError: The server refused, did not answer, or broke off.
         """
         params = {name: value for name, value in (query or {}).items() if value is not None}
+        has_begun = False
         try:
             async with self._client.stream("GET", path, params=params) as answer:
+                has_begun = True
                 if not answer.is_success:
                     await answer.aread()
                     _object_in(answer)
-                yield answer.aiter_bytes()
+                yield Streamed(answer.headers, answer.aiter_bytes())
         except httpx2.HTTPError as error:
-            raise AnswerError(f"The server does not answer: {str(error) or type(error).__name__}.") from error
+            what = "The answer broke off" if has_begun else "The server does not answer"
+            raise AnswerError(f"{what}: {str(error) or type(error).__name__}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer under way: its headers, and its bytes as they come."""
+
+    headers: Mapping[str, str]
+    parts: AsyncIterator[bytes]
 
 
 def answer_of(settings: Settings, ask: Callable[[Asker], Awaitable[Answer]]) -> Answer:
@@ -99,7 +111,12 @@ def answer_of(settings: Settings, ask: Callable[[Asker], Awaitable[Answer]]) -> 
     try:
         return anyio.run(ask_there)
     except AnswerError as error:
-        fail(make_printable(str(error)), EXIT_USAGE if error.code in _WRONG_USE else EXIT_TOOL)
+        fail_as_answered(error)
+
+
+def fail_as_answered(error: AnswerError) -> NoReturn:
+    """End the command because a server refused, or gave no answer: a wrong use where the refusal says so."""
+    fail(make_printable(str(error)), EXIT_USAGE if error.code in _WRONG_USE else EXIT_TOOL)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,6 +41,14 @@ def compare(  # noqa: PLR0917 - typer calls it by name
     items: Annotated[
         int, typer.Option(metavar="N", min=0, help="Most items shown that are fixed, and that have regressed.")
     ] = 5,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Also write the comparison as one HTML file, to be printed, kept or passed on; default: none.",
+        ),
+    ] = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -49,6 +58,7 @@ def compare(  # noqa: PLR0917 - typer calls it by name
     """Compare run B with the baseline A, item by item: what it comes to, each criterion, and the items that flipped."""
     from evalhaven.cli.asking import answer_of
     from evalhaven.cli.comparison_texts import print_comparison, render_markdown
+    from evalhaven.cli.downloads import download
     from evalhaven.cli.terminal import print_json
 
     base, candidate = parse_run(baseline), parse_run(run)
@@ -61,6 +71,16 @@ def compare(  # noqa: PLR0917 - typer calls it by name
         sys.stdout.write(render_markdown(found))
     else:
         print_comparison(found)
+    if html is not None:
+        of_page = {
+            "run": candidate.id,
+            "base": base.id,
+            "key": key,
+            "margin": margin,
+            "cluster": cluster,
+            "items": items,
+        }
+        download(settings, "/api/compare/report.html", of_page, html)
 
 
 async def _ask(asker: "Asker", query: dict[str, Any], count: int) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
 from evalhaven.cli.completion import completion, prepare_completion
 from evalhaven.cli.eval_commands import eval_commands
+from evalhaven.cli.export import EPILOG as EXPORT_EPILOG
+from evalhaven.cli.export import export
 from evalhaven.cli.export_hosted import export_hosted
 from evalhaven.cli.gate import EPILOG as GATE_EPILOG
 from evalhaven.cli.gate import gate
@@ -23,6 +25,8 @@ from evalhaven.cli.item_commands import item_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
+from evalhaven.cli.report import EPILOG as REPORT_EPILOG
+from evalhaven.cli.report import report
 from evalhaven.cli.run_actions import EPILOG as ACTION_EPILOG
 from evalhaven.cli.run_actions import pin, regrade, retry, unpin
 from evalhaven.cli.run_commands import run_commands
@@ -48,6 +52,8 @@ application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
+application.command("export", epilog=EXPORT_EPILOG)(export)
+application.command("report", epilog=REPORT_EPILOG)(report)
 application.command("gate", epilog=GATE_EPILOG)(gate)
 application.command("plan", epilog=PLAN_EPILOG)(plan)
 application.add_typer(eval_commands, name="evals")

@@ -33,6 +33,7 @@ from evalhaven.storage.tables import output_items
 
 _IN_PARTS = {"yield_per": 8}  # so that a page of large items ends before it fills the memory
 _KEY = (output_items.c.created_at, output_items.c.public_id)
+_POSITION_KEY = (output_items.c.position, output_items.c.repeat)
 ITEM_COLUMNS = (
     output_items.c.position,
     output_items.c.repeat,
@@ -121,11 +122,43 @@ async def list_output_items(
     query = _page(page.order, is_first=after is None, has_status=status is not None)
     of_page = {"run_key": run_key, "project_id": scope.project_id, **page_values(page, after)}
     values = of_page if status is None else {**of_page, "status": status}
+    return await _read_page(tx, query, values, page.limit, PAGE_BYTES)
+
+
+async def list_items_in_order(
+    tx: ReadTransaction,
+    scope: ProjectScope,
+    run_key: int,
+    after: tuple[int, int] | None,
+    size: tuple[int, int],
+    status: ItemStatus | None,
+) -> Page[OutputItem]:
+    """Return the next output items of a run in the order of (position, repeat).
+
+    Args:
+        tx: Open transaction.
+        scope: Whose run.
+        run_key: The run.
+        after: Position and repeat of the last item seen; None to begin.
+        size: The most items, and the number of characters after which the page ends.
+        status: Only items of this status.
+    """
+    limit, most_chars = size
+    page = PageRequest(limit, "asc")
+    query = _page_in_order(is_first=after is None, has_status=status is not None)
+    of_page = {"run_key": run_key, "project_id": scope.project_id, **page_values(page, after)}
+    values = of_page if status is None else {**of_page, "status": status}
+    return await _read_page(tx, query, values, limit, most_chars)
+
+
+async def _read_page(
+    tx: ReadTransaction, query: Query, values: dict[str, Any], limit: int, most_chars: int
+) -> Page[OutputItem]:
     found: list[OutputItem] = []
     size = 0
     async with tx.stream(query, values, execution_options=_IN_PARTS) as rows:
         async for row in rows:
-            if len(found) == page.limit or size > PAGE_BYTES:
+            if len(found) == limit or size > most_chars:
                 return Page(found, has_more=True)
             found.append(output_item_of(row))
             size += sum(len(value) for value in row if isinstance(value, str))
@@ -136,6 +169,13 @@ async def list_output_items(
 def _page(order: Order, *, is_first: bool, has_status: bool) -> Query:
     query = _OF_RUN.where(output_items.c.status == bindparam("status")) if has_status else _OF_RUN
     return page_of(query, _KEY, order, is_first=is_first)
+
+
+@cache
+def _page_in_order(*, is_first: bool, has_status: bool) -> Query:
+    # A sum, so that the primary key is followed instead of sorting all items of the status for every page.
+    query = _OF_RUN.where(output_items.c.status + 0 == bindparam("status")) if has_status else _OF_RUN
+    return page_of(query, _POSITION_KEY, "asc", is_first=is_first)
 
 
 async def _find_row(tx: ReadTransaction, scope: ProjectScope, run_key: int, item_id: str) -> Row[Any] | None:

@@ -100,10 +100,15 @@ class _Page:
                 if status not in common:
                     yield _status(status), what
             else:
-                ((form, content),) = answer["content"].items()
-                kind = self._type(content["schema"])
-                sent = "" if form == "application/json" else f" as {code(form)}"
-                yield _status(status), f"{what.rstrip('.')}: {kind}{sent}."
+                forms: list[str] = []
+                for form, content in answer["content"].items():
+                    sent = "" if form == "application/json" else f" as {code(form)}"
+                    forms.append(f"{self._type(content['schema'])}{sent}")
+                headers = [
+                    f" The header {code(name)}: {header['description']}"
+                    for name, header in answer.get("headers", {}).items()
+                ]
+                yield _status(status), f"{what.rstrip('.')}: {', or '.join(forms)}.{''.join(headers)}"
 
     def _object(self, name: str) -> Iterator[str]:
         schema = self._schemas[name]

@@ -19,7 +19,13 @@ from evalhaven.storage.evals import get_eval, list_evals
 from evalhaven.storage.events import forget_events, list_deliveries, list_due_deliveries
 from evalhaven.storage.files import expire_files, get_file, list_files
 from evalhaven.storage.imports import list_eval_ids_of_runs, list_imported_counts, list_taken_ids
-from evalhaven.storage.output_items import get_output_item, list_output_items, list_stored_ids, list_stored_positions
+from evalhaven.storage.output_items import (
+    get_output_item,
+    list_items_in_order,
+    list_output_items,
+    list_stored_ids,
+    list_stored_positions,
+)
 from evalhaven.storage.purge import find_deleted_file, find_deleted_run, list_owned_blobs, purge_output_items
 from evalhaven.storage.runs import get_run, get_run_by_id, list_active_runs, list_runs, lock_active_runs
 from evalhaven.storage.tables import evals
@@ -50,6 +56,9 @@ QUERIES: dict[str, Query] = {
     "a deleted file": lambda tx: find_deleted_file(tx, EngineScope()),
     "items": lambda tx: list_output_items(tx, DEFAULT_PROJECT, 1, PAGE, None),
     "items by status": lambda tx: list_output_items(tx, DEFAULT_PROJECT, 1, PAGE, ItemStatus.FAIL),
+    "items in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, None, (9, 99), None),
+    "more items in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, (5, 0), (9, 99), None),
+    "errors in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, (5, 0), (9, 99), ItemStatus.ERROR),
     "an item": lambda tx: get_output_item(tx, DEFAULT_PROJECT, 1, ITEM_ID),
     "stored ids": lambda tx: list_stored_ids(tx, DEFAULT_PROJECT, 1, [ITEM_ID]),
     "stored positions": lambda tx: list_stored_positions(tx, DEFAULT_PROJECT, 1, 0, 500),
