@@ -109,6 +109,7 @@ def test_a_server_killed_while_the_disk_is_full_starts_and_finishes_the_run_late
 
 @ON_SQLITE_ONLY
 @pytest.mark.slow
+@pytest.mark.parametrize("has_gateway", [True])
 def test_logged_calls_wait_while_the_disk_is_full_and_all_are_stored_later(stopped_server: Server, disk: Path) -> None:
     server = stopped_server
     server.start()
