@@ -76,7 +76,7 @@ class AnswerChecker:
             return
         schema = operation["responses"][str(response.status_code)]["content"][_LINES]["schema"]
         # `splitlines` would split at U+2028 as well, which JSON has unescaped.
-        for line in response.text.rstrip("\n").split("\n"):
+        for line in response.text.removesuffix("\n").split("\n") if response.text else ():
             problems = self.problems_of_answer(schema, json.loads(line))
             assert not problems, f"{path}: {problems}"
         self.checked += 1
