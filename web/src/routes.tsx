@@ -7,6 +7,7 @@ import {
 } from "@tanstack/react-router";
 import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
+import { compareSearch } from "@/pages/compare/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { NotFound } from "@/pages/NotFound";
@@ -28,6 +29,13 @@ const evals = createRoute({
   path: "/evals",
   validateSearch: evalsSearch,
   component: lazyRouteComponent(() => import("@/pages/evals/EvalsPage"), "EvalsPage"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: "/compare",
+  validateSearch: compareSearch,
+  component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
 });
 
 const run = createRoute({
@@ -58,7 +66,7 @@ const item = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, run.addChildren([report, items]), item]),
+  routeTree: root.addChildren([home, evals, compare, run.addChildren([report, items]), item]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,

@@ -35,7 +35,8 @@ export function DifferenceChart({ difference, margin = null }: Props) {
       {margin !== null && (
         <line className="c-margin" x1={scale(-margin)} x2={scale(-margin)} y1="4" y2="38" />
       )}
-      <line className="c-zero" x1={zero} x2={zero} y1="4" y2="38" />
+      {/* the line stops below the figure that would stand on it */}
+      <line className="c-zero" x1={zero} x2={zero} y1={Math.abs(scale(value) - zero) < 24 ? 14 : 4} y2="38" />
       <rect
         className="c-interval"
         x={scale(low)}

@@ -58,7 +58,7 @@ function useFoundPlace(
 }
 
 /** A regraded run has criteria of its own. */
-function criteriaOf(run: RunById | undefined, ofEval: readonly unknown[]): Criterion[] {
+export function criteriaOf(run: RunById | undefined, ofEval: readonly unknown[]): Criterion[] {
   const regraded: unknown = run && extensionOf(run).regraded;
   const own =
     isObject(regraded) && Array.isArray(regraded.testing_criteria) ? regraded.testing_criteria : null;

@@ -70,6 +70,11 @@ function RunTabs({ run }: { run: RunById }) {
       >
         Items <span className="second">{count(run.result_counts.total)}</span>
       </Link>
+      {!isUnderWay(run.status) && (
+        <Link to="/compare" search={{ runs: run.id }}>
+          Compare
+        </Link>
+      )}
     </nav>
   );
 }
