@@ -1,6 +1,7 @@
 """The recorder of a server: when there is one, what it does at its start, and how it ends."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -48,6 +49,17 @@ def test_a_recorder_ends_with_its_killed_server(server: Server) -> None:
     server.kill()
 
     wait_until(lambda: has_ended(recorder), "the recorder is gone")
+
+
+@ON_SQLITE_ONLY
+def test_a_recorder_that_dies_often_is_back_before_calls_are_lost(server: Server) -> None:
+    for died in range(1, 8):
+        wait_until(lambda: recorders_of(server.data_dir), "the recorder is up")
+        recorders_of(server.data_dir)[0].kill()
+        wait_until(lambda died=died: server.log.count("recorder_died") == died, "its death is noted")
+
+    pauses = [float(each) for each in re.findall(r"recorder_died .*restart_in_s=([\d.]+)", server.log)]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
 
 @ON_SQLITE_ONLY

@@ -22,6 +22,7 @@ from evalhaven.storage.database import Database
 _MB = 1024 * 1024
 _UP_WITHIN_S = 5.0
 _DRAINED_WITHIN_S = 3.0
+_LONGEST_PAUSE_S = 1.0  # what is offered meanwhile waits in the server, whose queue is bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def open_logs(settings: Settings, database: Database, ids: IdFactory, lock_descr
     sender = _sender(settings, store, ledger)
     recorder = None
     if settings.records_calls:
-        child = Child("recorder", "stores logged calls", recorder_command(settings), serve=sender.serve)
+        command = recorder_command(settings)
+        child = Child("recorder", "stores logged calls", command, serve=sender.serve, longest_pause_s=_LONGEST_PAUSE_S)
         recorder = Supervisor(child, lock_descriptor)
     return Logs(settings, store, sender, recorder)
 

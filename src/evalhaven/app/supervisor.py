@@ -22,7 +22,6 @@ from evalhaven.api.readiness import ProcessState
 from evalhaven.app.heartbeats import Heartbeats
 
 _FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 10.0
 _HEALTHY_AFTER_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGINT)
@@ -41,6 +40,7 @@ class Child:
         on_orderly_stop: Called when it has ended because it was told to, not because it died.
         serve: Works with it over a socket of their own, until the process at the other end is gone. The command gets
             the number of its end as one more argument.
+        longest_pause_s: How long to wait at most before it is started again, however often it has died.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Child:
     command: Sequence[str]
     on_orderly_stop: Callable[[], Awaitable[None]] | None = None
     serve: Callable[[socket.socket], Coroutine[Any, Any, None]] | None = None
+    longest_pause_s: float = 10.0
 
 
 class Supervisor:
@@ -100,7 +101,7 @@ class Supervisor:
                     pause_s = _FIRST_PAUSE_S
                 self._log.error(f"{self._child.name}_died", exit_code=code, restart_in_s=pause_s)
                 await anyio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                pause_s = min(2 * pause_s, self._child.longest_pause_s)
         finally:
             was_up = self._process is not None and self._process.poll() is None
             self._stop()
