@@ -5,7 +5,7 @@ import type { Report, ReportBreakdown } from "@/api/types";
 import { RateBar, RateScale } from "@/charts/Rate";
 import { count, percent } from "@/format/numbers";
 import { Menu } from "@/parts/Menu";
-import { Failure } from "@/states/States";
+import { Failure, Skeleton } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
 
@@ -42,6 +42,7 @@ export function Breakdown({
         </Menu>
       </div>
       {asked.error && <Failure error={asked.error} onRetry={asked.refetch} />}
+      {asked.isLoading && <Skeleton />}
       {breakdown ? (
         <Groups breakdown={breakdown} />
       ) : (
