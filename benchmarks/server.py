@@ -48,7 +48,7 @@ class Server:
         workers = children["executor"].children(recursive=True)
         if len(workers) > 1:
             raise BenchmarkError(f"The executor has {len(workers)} child processes; one for columns was expected.")
-        return {"server": self.process, **children, **{"columns": worker for worker in workers}}
+        return {"server": self.process, **children, **dict(zip(("columns",), workers, strict=False))}
 
     def upload_rows(self, rows: Path) -> str:
         """Upload a file of rows; return its id."""
