@@ -15,7 +15,7 @@ from evalhaven.reports.agreement import agreement_of
 from evalhaven.reports.columns.loading import SMALL_RUN_ITEMS, NoColumnsError, Numbers, RunColumns, load_columns
 from evalhaven.reports.columns.making import ERRORED, FAILED, PASSED
 from evalhaven.reports.figures import shown_rate, shown_scores, shown_spread
-from evalhaven.stats.rates import Rate, rate_of_counts
+from evalhaven.stats.rates import Rate, rate_of_counts, rate_of_repeated_counts
 from evalhaven.stats.repeats import rate_of_repeats, summarize_repeats
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.reports import (
@@ -99,6 +99,8 @@ class _Reporter:
         self._status = columns.array("status")
         self._position = columns.array("position")
         self._gaps: list[ReportGap] = []
+        # An imported run does not say how many samples its items have.
+        self._is_repeated = run.samples_of_item > 1 or not np.diff(self._position).all()
 
     def report(self) -> RunReport:
         """Return the report."""
@@ -124,10 +126,6 @@ class _Reporter:
             breakdowns=[self._breakdown(name) for name in self._question.by],
             gaps=self._gaps,
         )
-
-    @property
-    def _is_repeated(self) -> bool:
-        return self._run.repeats > 1
 
     def _criterion(self, number: int) -> ReportCriterion:
         criterion = self._run.criteria(self._parent)[number]
@@ -306,7 +304,7 @@ def _without_columns(run: Run, parent: Eval) -> RunReport:
             passed=each.passed,
             failed=each.failed,
             errored=each.errored,
-            rate=shown_rate(rate_of_counts(each.passed, each.passed + each.failed)),
+            rate=shown_rate(rate_of_repeated_counts(each.passed, each.passed + each.failed, run.samples_of_item)),
             scores=None,
             labels=[],
             agreement=None,
@@ -320,7 +318,7 @@ def _without_columns(run: Run, parent: Eval) -> RunReport:
         run,
         parent,
         counts=(tally.passed, tally.failed, tally.errored),
-        rate=rate_of_counts(tally.passed, tally.passed + tally.failed),
+        rate=rate_of_repeated_counts(tally.passed, tally.passed + tally.failed, run.samples_of_item),
         criteria=criteria,
         errors=[],
         latency_ms=None,
