@@ -74,9 +74,9 @@ def test_a_page_whose_events_are_blocked_asks_by_itself(page: Page, http: httpx2
 
     expect(page.get_by_role("region", name="Progress")).to_contain_text("to come")
     counted = page.get_by_role("region", name="Progress").inner_text()
-    expect(page.get_by_role("region", name="Progress")).not_to_have_text(counted, use_inner_text=True)
+    expect(page.get_by_role("region", name="Progress")).not_to_have_text(counted, use_inner_text=True, timeout=_WAIT_MS)
     cancel(http, run)
-    expect(page.get_by_text("Canceled.")).to_be_visible()
+    expect(page.get_by_text("Canceled.")).to_be_visible(timeout=_WAIT_MS)
 
 
 def test_a_run_is_canceled_from_its_page(page: Page, http: httpx2.Client) -> None:
