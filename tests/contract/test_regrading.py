@@ -1,9 +1,13 @@
 """Facts about `POST /api/runs/{run_id}/regrade` and `/retry` as a client sees them."""
 
 import json
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 
 from tests.contract.conftest import (
@@ -15,6 +19,7 @@ from tests.contract.conftest import (
     string_check,
     wait_for_end,
 )
+from tests.server import Server
 
 ROWS: list[dict[str, Any]] = [
     {"item": {"a": "x", "b": "x"}, "sample": {"output_text": "x", "n": 1.50}},
@@ -261,3 +266,41 @@ def test_a_run_with_errors_never_looks_clean(http: httpx2.Client, make_eval: Mak
     report = http.get(f"/api/runs/{run['id']}/report").json()
     assert (report["errored"], report["rate"]["value"]) == (1, None)
     assert "with 1 errored" in http.get(f"/ui/evals/{run['eval_id']}").text
+
+
+def test_a_run_of_repeats_that_is_graded_again_is_reported_by_item(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    source = run_to_end(make_eval(), data_source=sampled(12, topic="t"), evalhaven={"repeats": 5})
+    run = regrade(http, source, testing_criteria=[string_check(input="{{ sample.output_text }}", reference="2")])
+
+    report = http.get(f"/api/runs/{run['id']}/report", params={"by": "topic"}).json()
+    assert (report["items"], report["rate"]["items"], report["rate"]["method"]) == (60, 12, "wilson_effective_size")
+    assert report["criteria"][0]["rate"]["items"] == report["breakdowns"][0]["groups"][0]["rate"]["items"] == 12
+    assert [each["k"] for each in report["repeats"]["by_k"]] == [1, 5]
+    lines = http.get(f"/api/runs/{run['id']}/breakdown", params={"field": "item.topic"}).text.splitlines()
+    assert json.loads(lines[1])["rate"] == report["rate"]
+
+
+@contextmanager
+def writes_held_up(server: Server) -> Generator[None]:
+    """Let nobody write to a run."""
+    if server.database_url is None:
+        with closing(sqlite3.connect(server.database_path, isolation_level=None)) as held:
+            held.execute("BEGIN IMMEDIATE")
+            yield
+    else:
+        address = server.database_url.replace("postgresql+psycopg", "postgresql")
+        with psycopg.connect(address) as held:
+            held.execute("LOCK TABLE runs IN EXCLUSIVE MODE")
+            yield
+
+
+def test_errors_are_looked_through_while_others_write(
+    server: Server, http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    nothing = {"type": "multi", "name": "m", "graders": {"s": string_check()}, "calculate_output": "1 / (s - 1)"}
+    run = run_to_end(make_eval(testing_criteria=[nothing]), [ROWS[0]])
+    with writes_held_up(server):
+        answer = http.post(f"/api/runs/{run['id']}/retry", json={"errors": ["No such message."]}, timeout=20)
+    assert "No such message." in refusal_of(answer)["message"]

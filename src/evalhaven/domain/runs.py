@@ -119,6 +119,11 @@ class Run:
         return self.options.repeats if self.is_sampled else 1
 
     @property
+    def samples_of_item(self) -> int:
+        """Return how many samples each item has, as far as the run knows: those it regrades may be imported ones."""
+        return self.options.repeats if self.is_sampled or self.regrading is not None else 1
+
+    @property
     def items_missing(self) -> bool:
         """Tell whether the run has fewer output items than planned, or it is unknown how many it should have."""
         return self.items_planned is None or self.tally.total < self.items_planned

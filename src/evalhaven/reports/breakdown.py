@@ -60,6 +60,8 @@ class Breakdown:
         self._groups = Groups(directory)
         self._item: _Item | None = None
         self._last: tuple[int, int] | None = None
+        # An imported run does not say how many samples its items have.
+        self._is_repeated = run.samples_of_item > 1
         self.items = 0
 
     def close(self) -> None:
@@ -78,6 +80,8 @@ class Breakdown:
             if self._item is None or self._item.position != position:
                 self._add_item()
                 self._item = _Item(position, text)
+            else:
+                self._is_repeated = True
             self._item.count(status)
         if not rows:
             self._add_item()
@@ -121,7 +125,7 @@ class Breakdown:
 
     def _rate_of(self, group: Group) -> Rate:
         known = group.passed + group.failed
-        if self.run.repeats == 1:
+        if not self._is_repeated:
             return rate_of_counts(group.passed, known)
         sums = ItemSums(group.items, group.items, group.total, group.squares, group.total, group.items)
         return rate_of_sums(sums, known or None)

@@ -15,7 +15,7 @@ from evalhaven.reports.agreement import agreement_of
 from evalhaven.reports.columns.loading import SMALL_RUN_ITEMS, NoColumnsError, Numbers, RunColumns, load_columns
 from evalhaven.reports.columns.making import ERRORED, FAILED, PASSED
 from evalhaven.reports.figures import shown_rate, shown_scores, shown_spread
-from evalhaven.stats.rates import Rate, rate_of_counts
+from evalhaven.stats.rates import Rate, rate_of_counts, rate_of_repeated_counts
 from evalhaven.stats.repeats import rate_of_repeats, summarize_repeats
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.reports import (
@@ -81,8 +81,8 @@ async def read_report(tx: ReadTransaction, run: Run, parent: Eval, question: Rep
 def _refuse_without_columns(question: ReportQuestion) -> None:
     if question.by or question.reference is not None:
         raise InvalidRequestError(
-            "The items of this run are still being prepared for reports, which begins when the run has ended. "
-            "Ask again in a moment, or leave 'by' and 'reference' out.",
+            "The items of this run are still being prepared for reports. Ask again in a moment, or leave 'by' and "
+            "'reference' out.",
             param="by" if question.by else "reference",
             code="report_not_ready",
         )
@@ -99,6 +99,8 @@ class _Reporter:
         self._status = columns.array("status")
         self._position = columns.array("position")
         self._gaps: list[ReportGap] = []
+        # An imported run does not say how many samples its items have.
+        self._is_repeated = run.samples_of_item > 1 or not np.diff(self._position).all()
 
     def report(self) -> RunReport:
         """Return the report."""
@@ -124,10 +126,6 @@ class _Reporter:
             breakdowns=[self._breakdown(name) for name in self._question.by],
             gaps=self._gaps,
         )
-
-    @property
-    def _is_repeated(self) -> bool:
-        return self._run.repeats > 1
 
     def _criterion(self, number: int) -> ReportCriterion:
         criterion = self._run.criteria(self._parent)[number]
@@ -306,19 +304,21 @@ def _without_columns(run: Run, parent: Eval) -> RunReport:
             passed=each.passed,
             failed=each.failed,
             errored=each.errored,
-            rate=shown_rate(rate_of_counts(each.passed, each.passed + each.failed)),
+            rate=shown_rate(rate_of_repeated_counts(each.passed, each.passed + each.failed, run.samples_of_item)),
             scores=None,
             labels=[],
             agreement=None,
         )
         for criterion, each in zip(run.criteria(parent), tallies, strict=False)
     ]
-    why = f"A run of more than {SMALL_RUN_ITEMS:,} items is looked at item by item only once it has ended."
+    why = (
+        f"More than {SMALL_RUN_ITEMS:,} items of this run are still being prepared for reports. Ask again in a moment."
+    )
     return _report_of(
         run,
         parent,
         counts=(tally.passed, tally.failed, tally.errored),
-        rate=rate_of_counts(tally.passed, tally.passed + tally.failed),
+        rate=rate_of_repeated_counts(tally.passed, tally.passed + tally.failed, run.samples_of_item),
         criteria=criteria,
         errors=[],
         latency_ms=None,

@@ -11,6 +11,7 @@ from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.run_options import Budget
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.template_checks import criteria_cautions
 from evalhaven.graders.multi import refuse_formulas
 from evalhaven.runs.accepting.claims import Claim, made_before
@@ -21,6 +22,7 @@ from evalhaven.runs.accepting.reruns import (
     insert_regrading,
     refuse_missing_parts,
     refuse_run_in_use,
+    refuse_unknown_messages,
     regraded_run,
     reopened_run,
     retry_choice,
@@ -102,8 +104,26 @@ class RerunAcceptance:
         """
         parsed = parse_request(RetryRunRequest, document).body
         budget = None if parsed.budget is None else Budget(parsed.budget.cost, parsed.budget.tokens)
+        while (answered := await self._retry(scope, run_id, parsed, budget)) is None:
+            pass
+        self.wake_executor()
+        return answered
+
+    async def _retry(
+        self, scope: ProjectScope, run_id: str, parsed: RetryRunRequest, budget: Budget | None
+    ) -> tuple[Run, Eval] | None:
+        """Queue a run again; None if it changed while its errors were looked through, which is to be repeated."""
+        looked_at = None
+        if parsed.errors:
+            # All errors of a large run: nothing else could be written meanwhile.
+            async with self.database.read() as tx:
+                looked_at = await get_run_by_id(tx, scope, run_id)
+                if reopened_run(looked_at, budget) is not looked_at:
+                    await refuse_unknown_messages(tx, scope, looked_at, parsed.errors)
         async with self.database.write() as tx:
             run = await get_run_by_id(tx, scope, run_id, for_update=True)
+            if looked_at is not None and _state_of(run) != _state_of(looked_at):
+                return None
             parent = await get_eval(tx, scope, run.eval_id)
             reopened = reopened_run(run, budget)
             if reopened is not run:
@@ -119,7 +139,6 @@ class RerunAcceptance:
                 await reopen_chunks(tx, scope, run.key)
                 if tools is not None:
                     await insert_secrets(tx, scope, run.key, self.vault.seal(tools))
-        self.wake_executor()
         return reopened, parent
 
     def _now(self) -> int:
@@ -153,3 +172,7 @@ class RerunAcceptance:
             warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
         )
         return checked_run(new, parent, self.catalog, options)
+
+
+def _state_of(run: Run) -> tuple[RunStatus, int]:
+    return run.status, run.times_retried

@@ -18,6 +18,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tool_secrets import masked_tools, secrets_of
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import get_file
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.regrading import find_errored_keys, find_unknown_messages, has_output_items
 from evalhaven.storage.run_writes import insert_run
 from evalhaven.storage.runs import find_regrading_of, get_run_by_id, is_deleted
@@ -116,17 +117,13 @@ def reopened_run(run: Run, budget: Budget | None, choice: RetryChoice | None = N
     return replace(run.reopened(choice), options=replace(run.options, budget=budget))
 
 
-async def retry_choice(
-    tx: AsyncConnection, scope: ProjectScope, run: Run, messages: Sequence[str] | None, item_ids: Sequence[str] | None
-) -> RetryChoice | None:
-    """Return which errored items of a (locked) run a retry executes again; None for everything without a result.
+async def refuse_unknown_messages(tx: ReadTransaction, scope: ProjectScope, run: Run, messages: Sequence[str]) -> None:
+    """Refuse messages that no errored item of a run has. It may look at all of these items.
 
     Raises:
-        InvalidRequestError: No errored item has a message that is named, or a named item is none.
+        InvalidRequestError: No errored item has a message that is named.
     """
-    if messages is None and item_ids is None:
-        return None
-    shortened = {message[:LONGEST_MESSAGE] for message in messages or ()}
+    shortened = {message[:LONGEST_MESSAGE] for message in messages}
     if unknown := await find_unknown_messages(tx, scope, run.key, shortened):
         raise InvalidRequestError(
             f"No errored item of run {run.id!r} has the message {min(unknown)!r}. Send messages as they are in "
@@ -134,6 +131,26 @@ async def retry_choice(
             param="errors",
             code="invalid_value",
         )
+
+
+async def retry_choice(
+    tx: AsyncConnection, scope: ProjectScope, run: Run, messages: Sequence[str] | None, item_ids: Sequence[str] | None
+) -> RetryChoice | None:
+    """Return which errored items of a (locked) run a retry executes again; None for everything without a result.
+
+    Args:
+        tx: Open write transaction.
+        scope: In whose project.
+        run: The run.
+        messages: Of the items; known not to be refused by `refuse_unknown_messages`.
+        item_ids: Ids of output items.
+
+    Raises:
+        InvalidRequestError: A named item is no errored one.
+    """
+    if messages is None and item_ids is None:
+        return None
+    shortened = {message[:LONGEST_MESSAGE] for message in messages or ()}
     wanted = list(dict.fromkeys(item_ids or ()))
     found: dict[str, tuple[int, int]] = {}
     for start in range(0, len(wanted), _IDS_AT_ONCE):
