@@ -38,6 +38,12 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
 });
 
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
+});
+
 const run = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId/runs/$runId",
@@ -66,7 +72,7 @@ const item = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, compare, run.addChildren([report, items]), item]),
+  routeTree: root.addChildren([home, evals, compare, models, run.addChildren([report, items]), item]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,
