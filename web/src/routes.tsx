@@ -8,6 +8,7 @@ import {
 import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
+import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { NotFound } from "@/pages/NotFound";
@@ -38,6 +39,19 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
 });
 
+const evalPages = createRoute({
+  getParentRoute: () => root,
+  path: "/evals/$evalId",
+  component: lazyRouteComponent(() => import("@/pages/eval/EvalLayout"), "EvalLayout"),
+});
+
+const evalRuns = createRoute({
+  getParentRoute: () => evalPages,
+  path: "/",
+  validateSearch: evalSearch,
+  component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
+});
+
 const run = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId/runs/$runId",
@@ -66,7 +80,14 @@ const item = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, compare, run.addChildren([report, items]), item]),
+  routeTree: root.addChildren([
+    home,
+    evals,
+    compare,
+    evalPages.addChildren([evalRuns]),
+    run.addChildren([report, items]),
+    item,
+  ]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 
 from starlette.responses import HTMLResponse, Response
 
-from evalhaven.stats.intervals import wilson_interval
-
 _SHOWN_CHARS = 300
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
@@ -22,14 +20,6 @@ pre{white-space:pre-wrap;margin:0}.pass{color:#0072b2}.fail{color:#b34700}.error
 @media(prefers-color-scheme:dark){body{color:#eee;background:#16181c}th,td{border-color:#3a3f47}a{color:#7ab8ff}
 .pass{color:#56b4e9}.fail{color:#e69f00}.error{color:#d9a0c4}}
 """
-
-
-def shown_rate(passed: int, total: int) -> str:
-    """Return a share with its 95 % interval."""
-    if not total:
-        return "-"
-    low, high = wilson_interval(passed, total)
-    return f"{passed} / {total} = {passed / total:.1%} ({low:.1%} - {high:.1%})"
 
 
 def shown_time(at: int) -> str:
