@@ -33,11 +33,6 @@ def escaped(value: str) -> str:
     return html.escape(shown.encode("utf-8", "replace").decode())
 
 
-def link(address: str, label: str) -> str:
-    """Return a link to a page."""
-    return f'<a href="{html.escape(address)}">{escaped(label) or "(no name)"}</a>'
-
-
 def table(heads: list[str] | None, rows: list[list[str]]) -> str:
     """Return a table of cells that are HTML already."""
     head = "" if heads is None else f"<thead><tr>{''.join(f'<th>{name}</th>' for name in heads)}</tr></thead>"
