@@ -8,6 +8,7 @@ import {
 import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
+import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { NotFound } from "@/pages/NotFound";
@@ -44,6 +45,19 @@ const models = createRoute({
   component: lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
 });
 
+const evalPages = createRoute({
+  getParentRoute: () => root,
+  path: "/evals/$evalId",
+  component: lazyRouteComponent(() => import("@/pages/eval/EvalLayout"), "EvalLayout"),
+});
+
+const evalRuns = createRoute({
+  getParentRoute: () => evalPages,
+  path: "/",
+  validateSearch: evalSearch,
+  component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
+});
+
 const run = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId/runs/$runId",
@@ -72,7 +86,15 @@ const item = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, compare, models, run.addChildren([report, items]), item]),
+  routeTree: root.addChildren([
+    home,
+    evals,
+    compare,
+    models,
+    evalPages.addChildren([evalRuns]),
+    run.addChildren([report, items]),
+    item,
+  ]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,
