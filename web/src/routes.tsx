@@ -10,6 +10,7 @@ import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
+import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
 
@@ -36,6 +37,20 @@ const compare = createRoute({
   path: "/compare",
   validateSearch: compareSearch,
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
+});
+
+const logs = createRoute({
+  getParentRoute: () => root,
+  path: "/logs",
+  validateSearch: logsSearch,
+  component: lazyRouteComponent(() => import("@/pages/logs/LogsPage"), "LogsPage"),
+});
+
+const call = createRoute({
+  getParentRoute: () => root,
+  path: "/logs/$callId",
+  validateSearch: logsFilter,
+  component: lazyRouteComponent(() => import("@/pages/logs/CallPage"), "CallPage"),
 });
 
 const run = createRoute({
@@ -66,7 +81,7 @@ const item = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, compare, run.addChildren([report, items]), item]),
+  routeTree: root.addChildren([home, evals, compare, logs, call, run.addChildren([report, items]), item]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,
