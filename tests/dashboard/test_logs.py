@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 from tests.dashboard.conftest import THEMES, Look, judge, picture, settle, visit
 from tests.dashboard.judged import ELSEWHERE, PIXEL
@@ -231,7 +231,12 @@ def test_the_keyboard_alone_leads_through_the_calls(page: Page, logged: None) ->
 def test_no_text_of_a_call_is_executed_and_each_is_shown(fresh_page: Page, http: httpx2.Client, logged: None) -> None:
     seen: list[str] = []
     fresh_page.expose_function("hit", lambda: seen.append("executed"))
-    fresh_page.on("dialog", lambda dialog: (seen.append("dialog"), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        seen.append("dialog")
+        dialog.dismiss()
+
+    fresh_page.on("dialog", dismiss)
     texts = [text for text in HOSTILE_TEXTS if "\ud800" not in text and "\x00" not in text]
     calls = [chat(1000 + number, text, text, metadata={"hostile": text[:500]}) for number, text in enumerate(texts)]
     send(http, calls)

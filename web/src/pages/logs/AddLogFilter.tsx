@@ -42,7 +42,7 @@ export function AddLogFilter({ filter, onChange }: Props) {
         popover="auto"
         role="dialog"
         aria-label="Add a filter"
-        className="menu filter-panel"
+        className="menu filter-panel log-filter-panel"
         onToggle={place}
       >
         <Part title="Model" onSubmit={(data) => add({ model: fieldOf(data, "model") })}>
