@@ -11,6 +11,7 @@ import { compareSearch } from "@/pages/compare/search";
 import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
+import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
 
@@ -58,6 +59,20 @@ const evalRuns = createRoute({
   component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
 });
 
+const logs = createRoute({
+  getParentRoute: () => root,
+  path: "/logs",
+  validateSearch: logsSearch,
+  component: lazyRouteComponent(() => import("@/pages/logs/LogsPage"), "LogsPage"),
+});
+
+const call = createRoute({
+  getParentRoute: () => root,
+  path: "/logs/$callId",
+  validateSearch: logsFilter,
+  component: lazyRouteComponent(() => import("@/pages/logs/CallPage"), "CallPage"),
+});
+
 const run = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId/runs/$runId",
@@ -90,6 +105,8 @@ export const router = createRouter({
     home,
     evals,
     compare,
+    logs,
+    call,
     models,
     evalPages.addChildren([evalRuns]),
     run.addChildren([report, items]),
