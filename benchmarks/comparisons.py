@@ -13,12 +13,21 @@ from typing import Any
 from rich.console import Console
 from sqlalchemy import create_engine, text
 
-from benchmarks.server import DATABASE, BenchmarkError, Server, answer_of, peak_memory_bytes, started_server
+from benchmarks.server import (
+    DATABASE,
+    BenchmarkError,
+    Server,
+    answer_of,
+    cpu_seconds,
+    peak_memory_bytes,
+    started_server,
+)
 from benchmarks.tickets import recorded_row
 from benchmarks.verdicts import Verdict, print_verdicts
 from evalhaven.storage.database import postgresql_url
 
 _POLL_S = 0.2
+_FORMATS = ("jsonl", "csv", "parquet")
 _ROUNDS = 40
 _WORSE_EVERY = 50  # every so many answers of the second run are another than in the first
 _MB = 1024 * 1024
@@ -45,7 +54,10 @@ class PreparedRuns:
         items: Items of each.
         bytes_an_item: Of the database, with indexes and columns.
         column_bytes_an_item: Of these, what the columns take.
-        columns_s: Seconds from the end of the second run until its columns were there.
+        items_a_second: Items of both a second, from the start of the first run to the end of both.
+        columns_cpu_us: Microseconds of CPU an item of the process that makes columns, its start included.
+        compared_s: Seconds from the end of both until they had been compared.
+        compared_ms: How long that first comparison took.
         refill_s: Seconds that a server takes to make all columns of a database without any.
         refill_page_ms: 95th percentile of a page of items meanwhile.
     """
@@ -54,7 +66,10 @@ class PreparedRuns:
     items: int
     bytes_an_item: float
     column_bytes_an_item: float
-    columns_s: float
+    items_a_second: float
+    columns_cpu_us: float
+    compared_s: float
+    compared_ms: float
     refill_s: float
     refill_page_ms: float
 
@@ -74,6 +89,7 @@ class LargeComparison:
         export_s: Seconds of the whole comparison's export.
         peak_mb: Largest memory of the server's process before the export.
         export_peak_mb: The same after it.
+        item_exports: Seconds and peak memory in MB, after that, of the export of all items of a run, by format.
     """
 
     runs: PreparedRuns
@@ -86,6 +102,7 @@ class LargeComparison:
     export_s: float
     peak_mb: float
     export_peak_mb: float
+    item_exports: dict[str, tuple[float, float]]
 
 
 def measure_comparison(items: int, directory: Path, database_url: str | None, console: Console) -> LargeComparison:
@@ -114,14 +131,18 @@ def print_comparison(found: LargeComparison, console: Console) -> None:
     """Print the figures beside their targets, which are for a million items."""
     runs = found.runs
     console.print(
-        f"two runs of {runs.items:,} items: columns {runs.columns_s:.1f} s after the end, "
-        f"{runs.column_bytes_an_item:.0f} bytes an item\n"
+        f"two runs of {runs.items:,} items: {runs.items_a_second:,.0f} items a second; columns "
+        f"{runs.column_bytes_an_item:.0f} bytes and {runs.columns_cpu_us:.1f} µs of CPU an item\n"
         f"columns of an older database: {runs.refill_s:.0f} s, p95 of a page meanwhile {runs.refill_page_ms:.1f} ms\n"
         f"the comparison again: {found.later_ms:.0f} ms\n"
         f"a breakdown by a field of {runs.items:,} values: {found.breakdown_s:.1f} s\n"
         f"the server's peak: {found.peak_mb:.0f} MB, after the export {found.export_peak_mb:.0f} MB"
     )
+    for form, (seconds, peak_mb) in found.item_exports.items():
+        console.print(f"{runs.items:,} output items as {form}: {seconds:.1f} s, the server's peak {peak_mb:.0f} MB")
     verdicts = [
+        Verdict("compared after the end of both (s)", runs.compared_s, 1),
+        Verdict("that comparison (ms)", runs.compared_ms, 1000),
         Verdict("report, p95 (ms)", found.report_ms, 100),
         Verdict("first comparison (ms)", found.first_ms, 1000),
         *(Verdict(f"page filtered by {name}, p95 (ms)", value, 100) for name, value in found.filters_ms.items()),
@@ -147,9 +168,12 @@ def _prepare(items: int, directory: Path, settings: Mapping[str, str], console: 
         while any(run["status"] != "completed" for run in server.list_runs(eval_id)):
             time.sleep(_POLL_S)
         ended = time.monotonic()
-        while not _is_ready(server, run_ids):
-            time.sleep(_POLL_S)
-        columns_s = time.monotonic() - ended
+        compared_ms = _first_comparison_ms(server, run_ids)
+        compared_s = time.monotonic() - ended
+        runs = [server.get_run(eval_id, run_id) for run_id in run_ids]
+        took_s = max(run["evalhaven"]["ended_at"] for run in runs) - min(run["created_at"] for run in runs)
+        processes = server.processes()
+        columns_cpu_s = cpu_seconds({"columns": processes["columns"]}) if "columns" in processes else 0.0
     stored = _database_bytes(data, url) - before
     columns = _execute(data, url, "SELECT SUM(LENGTH(data)) FROM run_columns")
     for statement in _FORGET:
@@ -165,8 +189,30 @@ def _prepare(items: int, directory: Path, settings: Mapping[str, str], console: 
     both = 2 * items
     page_ms = _p95(pages) if len(pages) > 1 else max(pages, default=0.0)
     return PreparedRuns(
-        (run_ids[0], run_ids[1]), items, stored / both, (columns or 0) / both, columns_s, refill_s, page_ms
+        run_ids=(run_ids[0], run_ids[1]),
+        items=items,
+        bytes_an_item=stored / both,
+        column_bytes_an_item=(columns or 0) / both,
+        items_a_second=both / max(1, took_s),
+        columns_cpu_us=1e6 * columns_cpu_s / both,
+        compared_s=compared_s,
+        compared_ms=compared_ms,
+        refill_s=refill_s,
+        refill_page_ms=page_ms,
     )
+
+
+def _first_comparison_ms(server: Server, run_ids: list[str]) -> float:
+    """Compare two runs as soon as the server can; return how long that took it."""
+    while True:
+        started = time.perf_counter()
+        answer = server.client.get("/api/compare", params={"runs": run_ids[1], "base": run_ids[0], "margin": 0.01})
+        took_ms = 1000 * (time.perf_counter() - started)
+        if answer.is_success:
+            return took_ms
+        if answer.json()["error"]["code"] != "comparison_not_ready":
+            raise BenchmarkError(f"GET /api/compare: {answer.text}")
+        time.sleep(_POLL_S)
 
 
 def _measure(server: Server, runs: PreparedRuns, console: Console) -> LargeComparison:
@@ -191,6 +237,8 @@ def _measure(server: Server, runs: PreparedRuns, console: Console) -> LargeCompa
     if lines != runs.items:
         raise BenchmarkError(f"The export has {lines:,} lines instead of {runs.items:,}.")
     export_s = time.monotonic() - started
+    export_peak = peak_memory_bytes(server.process.pid)
+    item_exports = {name: _export_items(server, candidate, name) for name in _FORMATS}
     return LargeComparison(
         runs,
         _p95(reports),
@@ -201,8 +249,16 @@ def _measure(server: Server, runs: PreparedRuns, console: Console) -> LargeCompa
         breakdown_s,
         export_s,
         peak / _MB,
-        peak_memory_bytes(server.process.pid) / _MB,
+        export_peak / _MB,
+        item_exports,
     )
+
+
+def _export_items(server: Server, run_id: str, form: str) -> tuple[float, float]:
+    """Export all items of a run; return the seconds it took, and the server's peak memory in MB then."""
+    started = time.monotonic()
+    _count_lines(server, f"/api/runs/{run_id}/export", {"format": form})
+    return time.monotonic() - started, peak_memory_bytes(server.process.pid) / _MB
 
 
 def _document(runs: PreparedRuns) -> dict[str, Any]:

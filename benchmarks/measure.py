@@ -132,11 +132,11 @@ def measure_run(
         source = {"type": "file_id", "id": server.upload_rows(rows)}
         eval_id = server.create_eval()
         server.warm_up(eval_id, is_sampled=is_sampled)
-        processes = server.processes()
-        cpu_before = cpu_seconds(processes)
+        cpu_before = cpu_seconds(server.processes())
         started = time.perf_counter()
         run_id = server.create_run(eval_id, source, is_sampled=is_sampled)
         planned, ended = server.wait_for_run(run_id)
+        processes = server.processes()
         cpu_s = cpu_seconds(processes) - cpu_before
         peaks = {name: peak_memory_bytes(process.pid) for name, process in processes.items()}
         flow = _check(server, eval_id, run_id, items)

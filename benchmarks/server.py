@@ -41,11 +41,14 @@ class Server:
     data_dir: Path
 
     def processes(self) -> dict[str, psutil.Process]:
-        """Return all processes of the server by their role."""
-        children = self.process.children(recursive=True)
-        if len(children) != 1:
-            raise BenchmarkError(f"The server has {len(children)} child processes; one executor was expected.")
-        return {"server": self.process, "executor": children[0]}
+        """Return all processes of the server by their role; that which makes columns is there while it is needed."""
+        children = {child.cmdline()[3]: child for child in self.process.children()}
+        if "executor" not in children:
+            raise BenchmarkError("The server has no executor.")
+        workers = children["executor"].children(recursive=True)
+        if len(workers) > 1:
+            raise BenchmarkError(f"The executor has {len(workers)} child processes; one for columns was expected.")
+        return {"server": self.process, **children, **dict(zip(("columns",), workers, strict=False))}
 
     def upload_rows(self, rows: Path) -> str:
         """Upload a file of rows; return its id."""

@@ -46,14 +46,16 @@ _shown: "dict[Server, int]" = {}
 SLOW_MODEL = "slow"
 _SLOW_CALLS, _SLOW_MS = 4, 60
 SLOW_ITEM_S = _SLOW_MS / _SLOW_CALLS / 1000
-_ENDPOINTS = f"""
+SLOW_ENDPOINT = f"""
 [endpoints.slow]
 scripted = true
 models = ["{SLOW_MODEL}"]
 max_concurrency = {_SLOW_CALLS}
 start_concurrency = {_SLOW_CALLS}
 rules = [{{ answer = "Yes.", latency_ms = {_SLOW_MS} }}]
-
+"""
+_ENDPOINTS = f"""
+{SLOW_ENDPOINT}
 [endpoints.rules]
 scripted = true
 """

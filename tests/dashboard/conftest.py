@@ -1,24 +1,32 @@
 """A real server with runs made through its API, and a real Chromium that looks at it."""
 
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import httpx2
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
+from tests.dashboard.judged import CONFIG
 from tests.dashboard.tickets import make_tickets
-from tests.server import Server, show_server_logs
+from tests.server import SLOW_ENDPOINT, Server, show_server_logs
 
 pytest_runtest_makereport = show_server_logs
 
 _SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
-_AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_VIEWPORT: ViewportSize = {"width": 1280, "height": 1000}
+_AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,14 @@ class Tickets:
 
     def run_page(self, run_id: str) -> str:
         return f"/ui/evals/{self.eval_id}/runs/{run_id}"
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A page and the errors it has reported: exceptions, and what the content security policy refuses."""
+
+    page: Page
+    said: list[str]
 
 
 @pytest.fixture(scope="package")
@@ -53,37 +69,67 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("dashboard")).running() as running:
+    """The server of all tests here, with the rules of `judged.py` and the slow model.
+
+    Its runs are those of whatever was tested before: a test that counts them starts a server of its own.
+    """
+    directory = tmp_path_factory.mktemp("dashboard")
+    config = directory / "evalhaven.toml"
+    config.write_text(CONFIG + SLOW_ENDPOINT)
+    with Server(directory, EVALHAVEN_CONFIG=str(config)).running() as running:
         yield running
         assert "Traceback" not in running.log
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser, server: Server) -> Iterator[Tab]:
+    """A tab that the tests of a module share, since most of a page's cost is the process that a new one begins."""
+    with opened_tab(browser, server) as opened:
+        yield opened
+
+
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """A page of a browser that was never here, and that fails the test if it reports an error.
+def page(tab: Tab) -> Iterator[Page]:
+    """The module's tab, as if nobody had been here; the test fails if the page reports an error.
 
-    That is an exception, or something that the content security policy refuses.
+    What cannot be taken back, such as a listener, an exposed function or a clock, is for `fresh_page`.
     """
-    context = browser.new_context(
-        base_url=server.url,
-        viewport={"width": 1280, "height": 1000},
-        reduced_motion="reduce",
-        locale="en-US",
-        timezone_id="UTC",
-    )
-    opened = context.new_page()
-    said: list[str] = []
+    shown = tab.page
+    shown.emulate_media(color_scheme="light", media="screen")
+    shown.set_viewport_size(_VIEWPORT)
+    shown.mouse.move(0, 0)
+    tab.said.clear()
+    yield shown
+    shown.unroute_all()
+    if shown.url.startswith("http"):
+        shown.evaluate("localStorage.clear()")
+    assert tab.said == []
 
-    def hear(message: ConsoleMessage) -> None:
-        # The browser itself reports every answer of 4xx; pages show those to their readers.
-        if message.type in ("error", "warning") and "the server responded with a status of" not in message.text:
-            said.append(message.text)
 
-    opened.on("console", hear)
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    yield opened
-    context.close()
-    assert said == []
+@pytest.fixture
+def fresh_page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page of a browser that was never here; the test fails if it reports an error."""
+    with opened_tab(browser, server) as opened:
+        yield opened.page
+    assert opened.said == []
+
+
+@contextlib.contextmanager
+def opened_tab(browser: Browser, server: Server) -> Generator[Tab]:
+    """Open a tab, and close it at the end."""
+    with browser.new_context(
+        base_url=server.url, viewport=_VIEWPORT, reduced_motion="reduce", locale="en-US", timezone_id="UTC"
+    ) as context:
+        opened = Tab(context.new_page(), [])
+
+        def hear(message: ConsoleMessage) -> None:
+            # The browser itself reports every answer of 4xx; pages show those to their readers.
+            if message.type in ("error", "warning") and "the server responded with a status of" not in message.text:
+                opened.said.append(message.text)
+
+        opened.page.on("console", hear)
+        opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
+        yield opened
 
 
 @pytest.fixture(scope="package")
@@ -97,20 +143,21 @@ def tickets(http: httpx2.Client) -> Tickets:
     return Tickets(*make_tickets(http))
 
 
-Look = Callable[..., None]
+Look = Callable[[str, str], None]
 
 
 @pytest.fixture
 def look(page: Page) -> Look:
-    """Return what opens a page in one theme, lets axe judge it, and keeps a picture of it."""
+    """Return what opens a page, lets axe judge it in both themes, and keeps a picture of each."""
 
-    def look_at(address: str, name: str, theme: str) -> None:
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    def look_at(address: str, name: str) -> None:
         page.goto(address)
         page.locator("h1").wait_for()
         settle(page)
-        picture(page, f"{name}-{theme}")
-        judge(page)
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            picture(page, f"{name}-{theme}")
+        judge(page, THEMES)
 
     return look_at
 
@@ -121,14 +168,31 @@ def settle(page: Page) -> None:
     page.evaluate("document.fonts.ready")
 
 
+def visit(page: Page, address: str) -> None:
+    """Go to another address of the dashboard as its links do, which is cheaper by far than to load it anew."""
+    page.evaluate(
+        "address => { history.pushState(null, '', address); dispatchEvent(new PopStateEvent('popstate')) }", address
+    )
+
+
 def picture(page: Page, name: str) -> None:
     """Keep a picture of the page in a directory that git ignores."""
     _SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=_SCREENSHOTS / f"{re.sub(r'[^a-z0-9-]', '-', name)}.png")
 
 
-def judge(page: Page) -> None:
-    """Fail where axe finds that somebody cannot use the page."""
-    found = Axe().run(page, options={"runOnly": _AXE_RULES}).response["violations"]
-    told = [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in found]
-    assert told == []
+def judge(page: Page, themes: Sequence[Theme] = ("light",)) -> None:
+    """Fail where axe finds that somebody cannot use the page.
+
+    Only colours depend on the theme: in a second one only they are judged.
+    """
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[Any] = []
+    for number, theme in enumerate(themes):
+        page.emulate_media(color_scheme=theme)
+        rules = {"type": "rule", "values": _COLOUR_RULES} if number else {"type": "tag", "values": _AXE_TAGS}
+        options = {"runOnly": rules, "resultTypes": ["violations"], "preload": False}
+        violations = page.evaluate("async options => (await axe.run(options)).violations", options)
+        found += [(theme, each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in violations]
+    assert found == []

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle
 from tests.dashboard.gsm8k import make_runs
-from tests.dashboard.judged import CONFIG, NO_ANSWER, make_eval, run_items
-from tests.server import Server
+from tests.dashboard.judged import NO_ANSWER, make_eval, run_items
 
-THEMES = ("light", "dark")
 _HOSTILE = "<img src=x onerror=document.title='hit'> \u202egnirts"
 
 
@@ -30,29 +27,6 @@ class Uneven:
     @property
     def address(self) -> str:
         return f"/ui/compare?runs={self.first},{self.second}&base={self.first}"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("compare")
-    (directory / "evalhaven.toml").write_text(CONFIG)
-    with Server(directory, EVALHAVEN_CONFIG=str(directory / "evalhaven.toml")).running() as running:
-        yield running
-        assert "Traceback" not in running.log
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=120) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def tickets(http: httpx2.Client) -> Tickets:
-    # The package's tickets live on another server.
-    from tests.dashboard.tickets import make_tickets  # noqa: PLC0415
-
-    return Tickets(*make_tickets(http))
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +57,11 @@ def _comparison(http: httpx2.Client, address: str) -> dict[str, Any]:
     return answer.json()
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_two_runs_show_the_servers_figures_and_regressions_first(
-    page: Page, look: Look, http: httpx2.Client, models: list[str], theme: str
+    page: Page, look: Look, http: httpx2.Client, models: list[str]
 ) -> None:
     base, new = models[2], models[3]
-    look(f"/ui/compare?runs={base},{new}&base={base}&criterion=final+answer", "compare", theme)
+    look(f"/ui/compare?runs={base},{new}&base={base}&criterion=final+answer", "compare")
 
     compared = _comparison(http, f"/api/compare?runs={new}&base={base}")["comparisons"][0]
     counts = compared["criteria"][0]["counts"]
@@ -108,11 +81,10 @@ def test_two_runs_show_the_servers_figures_and_regressions_first(
     expect(page.locator(".detail ins").first).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_four_runs_stand_against_one_base_and_each_leads_to_its_items(
-    page: Page, look: Look, http: httpx2.Client, models: list[str], theme: str
+    page: Page, look: Look, http: httpx2.Client, models: list[str]
 ) -> None:
-    look(f"/ui/compare?runs={','.join(models)}&base={models[0]}", "compare-four", theme)
+    look(f"/ui/compare?runs={','.join(models)}&base={models[0]}", "compare-four")
 
     table = page.get_by_role("region", name="Differences by run")
     expect(table.get_by_role("row")).to_have_count(4)
@@ -238,11 +210,8 @@ def test_the_export_holds_what_is_filtered(page: Page, http: httpx2.Client, mode
     assert {json.loads(line)["change"] for line in lines} == {"regressed"}
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_missing_items_are_counted_apart_and_names_of_others_stay_texts(
-    page: Page, look: Look, uneven: Uneven, theme: str
-) -> None:
-    look(f"{uneven.address}&change=missing", "compare-missing", theme)
+def test_missing_items_are_counted_apart_and_names_of_others_stay_texts(page: Page, look: Look, uneven: Uneven) -> None:
+    look(f"{uneven.address}&change=missing", "compare-missing")
 
     expect(page.get_by_role("region", name="Verdict")).to_contain_text("4 items are in the baseline only")
     expect(page.get_by_role("region", name="All criteria, item by item")).to_contain_text(
@@ -287,32 +256,37 @@ def test_an_error_is_no_failure(page: Page, http: httpx2.Client) -> None:
     judge(page)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_without_runs_or_a_baseline_the_next_step_is_offered(
-    page: Page, look: Look, models: list[str], theme: str
-) -> None:
-    look("/ui/compare", "compare-none", theme)
+def test_without_runs_or_a_baseline_the_next_step_is_offered(page: Page, look: Look, models: list[str]) -> None:
+    look("/ui/compare", "compare-none")
     expect(page.get_by_role("heading", name="Choose runs to compare")).to_be_visible()
 
-    look(f"/ui/compare?runs={models[0]}", "compare-alone", theme)
+    look(f"/ui/compare?runs={models[0]}", "compare-alone")
     page.get_by_role("button", name="Choose the base").click()
     page.get_by_role("dialog", name="Choose the base").get_by_role("link", name="175b verification").click()
     expect(page.get_by_role("region", name="Verdict")).to_contain_text("6b fine-tuning is worse than 175b verification")
 
 
-def test_an_unknown_run_says_so_and_a_failing_server_can_be_asked_again(page: Page, models: list[str]) -> None:
+def test_an_unknown_run_says_so(page: Page) -> None:
     page.goto("/ui/compare?runs=evalrun_a,evalrun_b")
     expect(page.get_by_role("alert")).to_contain_text("no run with id 'evalrun_a'")
     judge(page)
 
+
+def test_a_failing_server_is_asked_again_unasked_and_then_by_a_button(fresh_page: Page, models: list[str]) -> None:
     def refuse(route: Route) -> None:
         route.fulfill(status=503, body=json.dumps({"error": {"message": "Out of order.", "type": "server_error"}}))
 
-    page.route("**/api/compare/items*", refuse)
-    page.goto(f"/ui/compare?runs={models[2]},{models[3]}&base={models[2]}")
+    page, asked = fresh_page, "**/api/compare/items*"
+    page.clock.install()
+    page.route(asked, refuse)
+    with page.expect_response(asked):
+        page.goto(f"/ui/compare?runs={models[2]},{models[3]}&base={models[2]}")
+    for _ in range(3):
+        with page.expect_response(asked):
+            page.clock.run_for(5_000)
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("Out of order.", timeout=20_000)
-    page.unroute("**/api/compare/items*")
+    expect(alert).to_contain_text("Out of order.")
+    page.unroute(asked)
     alert.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("region", name="Compared items")).to_be_visible()
 

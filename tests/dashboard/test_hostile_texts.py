@@ -1,13 +1,13 @@
 """What users and models wrote is shown, letter by letter, and none of it is executed."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx2
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.dashboard.conftest import settle
+from tests.dashboard.conftest import Tab, settle, visit
 from tests.dashboard.judged import CONFIG, make_eval, run_items
 from tests.server import Server
 
@@ -81,7 +81,24 @@ _SHOWN = {
 }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of these tests' own, so that other pages do not list all of this."""
+    directory = tmp_path_factory.mktemp("hostile")
+    config = directory / "evalhaven.toml"
+    config.write_text(CONFIG)
+    with Server(directory, EVALHAVEN_CONFIG=str(config)).running() as running:
+        yield running
+        assert "Traceback" not in running.log
+
+
+@pytest.fixture(scope="module")
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def hostile(http: httpx2.Client) -> list[str]:
     """Make an eval of each text, whose criterion and run are called so too, and items with it; return the runs."""
     pages: list[str] = []
@@ -111,9 +128,11 @@ def hostile(http: httpx2.Client) -> list[str]:
     return pages
 
 
-def watch(page: Page) -> list[str]:
-    """Return a list that what is executed or loaded from elsewhere is added to."""
+@pytest.fixture(scope="module")
+def seen(tab: Tab) -> list[str]:
+    """What was executed in the tab, or loaded from elsewhere."""
     seen: list[str] = []
+    page = tab.page
     page.expose_function("hit", lambda: seen.append("executed"))
 
     def dismiss(dialog: Dialog) -> None:
@@ -130,9 +149,10 @@ def shown(text: str) -> str:
     return _SHOWN.get(text, text)
 
 
-def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(page: Page, hostile: list[str]) -> None:
+def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(
+    page: Page, hostile: list[str], seen: list[str]
+) -> None:
     assert len(_TEXTS) >= 50
-    seen = watch(page)
     page.goto("/ui/evals")
     page.get_by_role("rowheader").first.wait_for()
     settle(page)
@@ -142,54 +162,48 @@ def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(page: Page, 
     assert seen == []
 
 
-def test_no_text_on_the_pages_of_runs_is_executed_and_each_is_shown(page: Page, hostile: list[str]) -> None:
-    seen = watch(page)
+def test_no_text_on_the_pages_of_runs_is_executed_and_each_is_shown(
+    page: Page, hostile: list[str], seen: list[str]
+) -> None:
+    page.goto(hostile[0])
     for text, address in zip(_TEXTS, hostile, strict=True):
-        page.goto(address)
+        visit(page, address)
         expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
+        expect(page.get_by_role("region", name="Table of criteria").get_by_role("rowheader").first).to_be_visible()
         row = page.get_by_role("region", name="Table of criteria").get_by_role("rowheader").first
         assert row.text_content() == shown(text)
     assert seen == []
 
 
-def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_shown(page: Page, tmp_path: Path) -> None:
-    (tmp_path / "evalhaven.toml").write_text(CONFIG)
-    seen = watch(page)
+def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_shown(
+    page: Page, http: httpx2.Client, seen: list[str]
+) -> None:
     # Models speak Unicode, and the rules' patterns find no text beyond a line's end.
     texts = [text for text in _TEXTS if "\ud800" not in text]
-    with (
-        Server(tmp_path, EVALHAVEN_CONFIG=str(tmp_path / "evalhaven.toml")).running() as server,
-        httpx2.Client(base_url=server.url, timeout=60) as http,
-    ):
-        parent = make_eval(http, "Hostile")
-        items = [
-            {
-                "question": f"echo {text}",
-                "expected": text,
-                "verdict": f"verdict {json.dumps(_verdict(text))}",
-                text: text,
-            }
-            for text in texts
-        ]
-        run = run_items(http, parent, "Hostile", items)
-        at = f"/api/runs/{run}/items"
-        listed = http.get(at, params={"limit": 500, "sort": "position"}).json()["data"]
-        assert [each["status"] for each in listed].count("error") == 0
-        for text, each in zip(texts, listed, strict=True):
-            page.goto(f"{server.url}/ui/evals/{parent}/runs/{run}/items?item={each['id']}")
-            drawer = page.get_by_role("complementary")
-            told = shown(text)
-            # The answer, beside what was expected.
-            output = drawer.get_by_role("region", name="Output and expectation")
-            expect(output).to_contain_text(told)
-            # The judge's reason, its answer, and the field of the item that is called so.
-            grades = drawer.get_by_role("region", name="Grades")
-            grades.get_by_text("clear reasoning").click()
-            expect(grades.get_by_role("listitem")).to_have_text([f"{told}\n{told}"], use_inner_text=True)
-            drawer.get_by_role("heading", name="Item", exact=True).click()
-            expect(drawer.get_by_text(told, exact=True).last).to_be_visible()
-            page.keyboard.press("r")
-            expect(drawer.get_by_text('"object": "eval.run.output_item"')).to_be_visible()
+    parent = make_eval(http, "Hostile")
+    items = [
+        {"question": f"echo {text}", "expected": text, "verdict": f"verdict {json.dumps(_verdict(text))}", text: text}
+        for text in texts
+    ]
+    run = run_items(http, parent, "Hostile", items)
+    listed = http.get(f"/api/runs/{run}/items", params={"limit": 500, "sort": "position"}).json()["data"]
+    assert [each["status"] for each in listed].count("error") == 0
+
+    page.goto(f"/ui/evals/{parent}/runs/{run}/items?item={listed[0]['id']}")
+    for number, text in enumerate(texts):
+        drawer = page.get_by_role("complementary", name=f"Item {number}", exact=True)
+        told = shown(text)
+        # The answer, beside what was expected.
+        expect(drawer.get_by_role("region", name="Output and expectation")).to_contain_text(told)
+        # The judge's reason, its answer, and the field of the item that is called so.
+        grades = drawer.get_by_role("region", name="Grades")
+        grades.get_by_text("clear reasoning").click()
+        expect(grades.get_by_role("listitem")).to_have_text([f"{told}\n{told}"], use_inner_text=True)
+        drawer.get_by_role("heading", name="Item", exact=True).click()
+        expect(drawer.get_by_text(told, exact=True).last).to_be_visible()
+        page.keyboard.press("r")
+        expect(drawer.get_by_text('"object": "eval.run.output_item"')).to_be_visible()
+        page.keyboard.press("]")
     assert seen == []
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,9 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.dashboard.conftest import Look, judge, picture, settle
-from tests.dashboard.judged import CONFIG, ELSEWHERE, NO_ANSWER, PIXEL, REASON, make_eval, run_items
-from tests.server import Server
+from tests.dashboard.conftest import THEMES, Look, judge, picture, settle
+from tests.dashboard.judged import ELSEWHERE, NO_ANSWER, PIXEL, REASON, make_eval, run_items
 
-THEMES = ("light", "dark")
 _PLAIN = 240
 _MILLION = 1_000_000
 
@@ -30,21 +27,6 @@ class Judged:
     @property
     def items(self) -> str:
         return f"/ui/evals/{self.eval_id}/runs/{self.run_id}/items"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("items")
-    (directory / "evalhaven.toml").write_text(CONFIG)
-    with Server(directory, EVALHAVEN_CONFIG=str(directory / "evalhaven.toml")).running() as running:
-        yield running
-        assert "Traceback" not in running.log
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +65,10 @@ def grid(page: Page) -> Locator:
     return page.get_by_role("grid", name="Items")
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_the_table_tells_failed_errored_and_passed_apart(
-    page: Page, look: Look, http: httpx2.Client, judged: Judged, theme: str
+    page: Page, look: Look, http: httpx2.Client, judged: Judged
 ) -> None:
-    look(judged.items, "items", theme)
+    look(judged.items, "items")
 
     expect(grid(page)).to_have_attribute("aria-rowcount", str(_PLAIN + 1))
     expect(row_at(page, 1)).to_contain_text("failed")
@@ -95,15 +76,14 @@ def test_the_table_tells_failed_errored_and_passed_apart(
     expect(row_at(page, 4)).to_contain_text(NO_ANSWER)
     expect(row_at(page, 6)).to_contain_text("judge_unparsable")
     page.get_by_role("button", name="Filter", exact=True).click()
-    judge(page)
-    picture(page, f"items-filter-{theme}")
+    judge(page, THEMES)
+    picture(page, "items-filter")
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_an_item_is_shown_with_all_that_led_to_its_grades(
-    page: Page, look: Look, http: httpx2.Client, judged: Judged, theme: str
+    page: Page, look: Look, http: httpx2.Client, judged: Judged
 ) -> None:
-    look(f"{judged.items}/{id_at(http, judged, 0)}", "item", theme)
+    look(f"{judged.items}/{id_at(http, judged, 0)}", "item")
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Item 0")
     expect(page.get_by_role("navigation", name="This item in other runs")).to_contain_text("First")
@@ -117,14 +97,13 @@ def test_an_item_is_shown_with_all_that_led_to_its_grades(
         expect(grades).to_contain_text(told)
     page.keyboard.press("r")
     expect(page.get_by_text('"object": "eval.run.output_item"')).to_be_visible()
-    judge(page)
+    judge(page, THEMES)
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_the_drawer_shows_an_errored_item_beside_the_table(
-    page: Page, look: Look, http: httpx2.Client, judged: Judged, theme: str
+    page: Page, look: Look, http: httpx2.Client, judged: Judged
 ) -> None:
-    look(f"{judged.items}?item={id_at(http, judged, 5)}", "drawer", theme)
+    look(f"{judged.items}?item={id_at(http, judged, 5)}", "drawer")
 
     drawer = page.get_by_role("complementary", name="Item 5")
     expect(drawer).to_contain_text("6 of 240")

@@ -5,20 +5,16 @@ from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle
 
-THEMES = ("light", "dark")
 
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_list_of_evals_leads_to_an_eval(page: Page, look: Look, tickets: Tickets, theme: str) -> None:
-    look("/ui/evals", "evals", theme)
+def test_the_list_of_evals_leads_to_an_eval(page: Page, look: Look, tickets: Tickets) -> None:
+    look("/ui/evals", "evals")
 
     link = page.get_by_role("rowheader").get_by_role("link", name="Support ticket triage")
     assert link.get_attribute("href") == f"/ui/evals/{tickets.eval_id}"
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_report_of_a_run_begins_with_what_changed(page: Page, look: Look, tickets: Tickets, theme: str) -> None:
-    look(tickets.run_page(tickets.second), "run", theme)
+def test_the_report_of_a_run_begins_with_what_changed(page: Page, look: Look, tickets: Tickets) -> None:
+    look(tickets.run_page(tickets.second), "run")
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Prompt 2")
     expect(page.get_by_role("region", name="Verdict")).to_contain_text("Better than Prompt 1")

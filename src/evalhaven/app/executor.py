@@ -49,6 +49,7 @@ async def _execute_runs(settings: Settings) -> None:
     patience = Patience()
     async with (
         WorkerPool() as workers,
+        WorkerPool(1) as column_workers,
         ModelCaller() as caller,
         open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
     ):
@@ -69,7 +70,7 @@ async def _execute_runs(settings: Settings) -> None:
         )
         purger = Purger(database, blobs, clock, patience)
         executor = Executor(engine, purger)
-        columns = ColumnsKeeper(database, patience)
+        columns = ColumnsKeeper(database, column_workers, patience)
 
         def wake() -> None:
             executor.wake()

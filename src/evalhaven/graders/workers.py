@@ -127,10 +127,14 @@ class WorkerPool:
         worker.idle_since = time.monotonic()
         self._idle.append(worker)
 
-    async def _take(self) -> _Worker:
-        """Return the worker that was used last, or a new one; end those that have been idle for a while."""
+    async def end_idle(self) -> None:
+        """End the workers that have been idle for a while; every call does so, too."""
         while self._idle and self._idle[0].idle_since < time.monotonic() - _IDLE_S:
             await self._idle.pop(0).end()
+
+    async def _take(self) -> _Worker:
+        """Return the worker that was used last, or a new one."""
+        await self.end_idle()
         while self._idle:
             worker = self._idle.pop()
             if worker.process.returncode is None:

@@ -159,8 +159,7 @@ async def _items(tx: ReadTransaction, run: Run, parent: Eval, how: HowToPair, ro
         columns = await load_columns(tx, run, len(run.criteria(parent)), _NAMES, fields)
     except NoColumnsError as error:
         raise InvalidRequestError(
-            f"The items of run {run.id!r} are still being prepared for comparisons, which begins when the run has "
-            "ended. Ask again in a moment.",
+            f"The items of run {run.id!r} are still being prepared for comparisons. Ask again in a moment.",
             param="runs" if role == "candidate" else "base",
             code="comparison_not_ready",
         ) from error
@@ -173,7 +172,9 @@ async def _field_keys(tx: ReadTransaction, run: Run, fields: Sequence[str], role
     named_fields = [Field(name) for name in fields]
     last: tuple[int, int] | None = None
     has_any = False
-    while rows := await list_items_for_columns(tx, run.scope, run.key, last, PART_ITEMS, PART_BYTES):
+    while rows := await list_items_for_columns(
+        tx, run.scope, run.key, after=last, limit=PART_ITEMS, most_bytes=PART_BYTES
+    ):
         for row in rows:
             values = _values(row.item, named_fields)
             has_any = has_any or values is not None

@@ -135,8 +135,8 @@ async def _page_in_order(
     """Return a page in order of position, for a run without columns."""
     if not question.is_simple or (isinstance(place, int) and place > 0):
         raise InvalidRequestError(
-            f"The items of run {run.id!r} are prepared for sorting and filtering, which begins when the run has ended. "
-            "Until then ask for 'status', 'limit' and 'after' alone, or ask again in a moment.",
+            f"The items of run {run.id!r} are still being prepared for sorting and filtering. Until then ask for "
+            "'status', 'limit' and 'after' alone, or ask again in a moment.",
             param="run_id",
             code="items_not_ready",
         ) from reason

@@ -81,8 +81,8 @@ async def read_report(tx: ReadTransaction, run: Run, parent: Eval, question: Rep
 def _refuse_without_columns(question: ReportQuestion) -> None:
     if question.by or question.reference is not None:
         raise InvalidRequestError(
-            "The items of this run are still being prepared for reports, which begins when the run has ended. "
-            "Ask again in a moment, or leave 'by' and 'reference' out.",
+            "The items of this run are still being prepared for reports. Ask again in a moment, or leave 'by' and "
+            "'reference' out.",
             param="by" if question.by else "reference",
             code="report_not_ready",
         )
@@ -311,7 +311,9 @@ def _without_columns(run: Run, parent: Eval) -> RunReport:
         )
         for criterion, each in zip(run.criteria(parent), tallies, strict=False)
     ]
-    why = f"A run of more than {SMALL_RUN_ITEMS:,} items is looked at item by item only once it has ended."
+    why = (
+        f"More than {SMALL_RUN_ITEMS:,} items of this run are still being prepared for reports. Ask again in a moment."
+    )
     return _report_of(
         run,
         parent,

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Chunk
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import chunks
 
 
@@ -56,6 +57,17 @@ async def list_pending_chunks(
         Chunk(row.number, row.first_position, row.row_count, row.byte_start, row.byte_end, row.last_position)
         for row in (await tx.execute(query)).all()
     ]
+
+
+async def find_first_pending_position(tx: ReadTransaction, scope: ProjectScope, run_key: int) -> int | None:
+    """Return the first position of the first chunk of a run that is not done; None if there is no such chunk."""
+    query = (
+        select(chunks.c.first_position)
+        .where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id, chunks.c.is_done.is_(False))
+        .order_by(chunks.c.number)
+        .limit(1)
+    )
+    return (await tx.execute(query)).scalar_one_or_none()
 
 
 async def mark_chunks_done(tx: AsyncConnection, scope: ProjectScope, run_key: int, numbers: Sequence[int]) -> None:

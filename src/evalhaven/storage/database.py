@@ -77,6 +77,11 @@ class Database:
         # Writers that wait for each other must not use up the connections that readers need.
         self._writers = anyio.Semaphore(_WRITERS)
 
+    @property
+    def url(self) -> URL:
+        """Return where it is, its password included, so that another process can open it."""
+        return self._engine.url
+
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """Open a read transaction: one consistent view, never waiting for a writer."""

@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.errors import NotFoundError
@@ -62,7 +61,7 @@ async def get_eval(
     return eval_of(row)
 
 
-async def get_eval_by_key(tx: AsyncConnection, scope: ProjectScope, key: int) -> Eval:
+async def get_eval_by_key(tx: ReadTransaction, scope: ProjectScope, key: int) -> Eval:
     """Return an eval by its internal number, deleted or not."""
     query = select(*EVAL_COLUMNS).where(evals.c.key == key, evals.c.project_id == scope.project_id)
     return eval_of((await tx.execute(query)).one())

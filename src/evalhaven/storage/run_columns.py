@@ -1,14 +1,14 @@
 """Queries on the columns of runs: what reports and comparisons need of all items, without reading the items.
 
-Columns are made once a run has ended, some ten thousand items at a time, each part in a transaction of its own. They
-show one version of the run's items; if items change, they are outdated and made again.
+Columns are made some ten thousand items at a time, each part in a transaction of its own: while a run goes on, of what
+stays as it is, and the rest once it has ended. Complete, they show one version of the run's items.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, case, delete, insert, select, tuple_, update
+from sqlalchemy import Row, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain import jsontext
@@ -17,7 +17,14 @@ from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.storage.keyset import Query
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.tables import has_outdated_columns, output_items, run_column_heads, run_columns, runs
+from evalhaven.storage.tables import (
+    has_outdated_columns,
+    is_active_run,
+    output_items,
+    run_column_heads,
+    run_columns,
+    runs,
+)
 
 _IN_PARTS = {"yield_per": 256}
 _FINAL = [status for status in RunStatus if status.is_final]
@@ -37,7 +44,6 @@ _ITEMS: Query = (
     )
     .where(output_items.c.run_key == bindparam("run_key"), output_items.c.project_id == bindparam("project_id"))
     .order_by(*_KEY)
-    .limit(bindparam("rows"))
 )
 _TEXTS: Query = (
     select(*_KEY, output_items.c.status, output_items.c.item)
@@ -46,17 +52,45 @@ _TEXTS: Query = (
     .limit(bindparam("rows"))
 )
 _NEXT_TEXTS = _TEXTS.where(tuple_(*_KEY) > tuple_(bindparam("position"), bindparam("repeat")))
-_NEXT_ITEMS = _ITEMS.where(tuple_(*_KEY) > tuple_(bindparam("position"), bindparam("repeat")))
+_STORED = runs.c.passed + runs.c.failed + runs.c.errored
+
+Key = tuple[int, int]
+"""Position and repeat of an item."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutdatedRun:
-    """A run that has ended and whose columns do not show its items."""
+    """A run whose columns do not show its items.
+
+    Attributes:
+        items: Number of its items so far.
+        has_ended: Whether its status is final.
+    """
 
     key: int
     scope: ProjectScope
     items_version: int
-    is_imported: bool
+    items: int
+    is_imported: bool = False
+    has_ended: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsState:
+    """What is known of the items of a run at one time.
+
+    Attributes:
+        items: Their number.
+        items_version: How often they have changed.
+        columns_version: The version that complete columns show.
+        edition: Of an executed run, how often it was retried: within an edition, nothing is changed that is stored. An
+            imported run has a new edition with each change.
+    """
+
+    items: int
+    items_version: int
+    columns_version: int
+    edition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +98,58 @@ class ColumnsHead:
     """How far the columns of a run have been made.
 
     Attributes:
-        items_version: The version of the run's items that they show.
+        items_version: The version of the run's items of which the last part was made.
         form: Which release's columns they are.
-        parts: Number of complete parts.
+        parts: Number of parts.
         items: Number of items in them.
-        last: Position and repeat of the last of these items; None before the first.
-        codes: What the codes in the columns stand for.
+        last: Position and repeat of the last of these items.
+        codes: What the codes in the columns stand for, and what is known of each part.
     """
 
     items_version: int
     form: int
-    parts: int = 0
-    items: int = 0
-    last: tuple[int, int] | None = None
-    codes: JsonValue = None
+    parts: int
+    items: int
+    last: Key
+    codes: JsonValue
 
 
 async def list_outdated_runs(tx: ReadTransaction, _scope: EngineScope, limit: int) -> list[OutdatedRun]:
     """Return runs that have ended and whose columns have to be made, the newest first."""
     query = (
-        select(runs.c.key, runs.c.project_id, runs.c.items_version, runs.c.imported_at)
+        select(runs.c.key, runs.c.project_id, runs.c.items_version, runs.c.imported_at, _STORED.label("items"))
         .where(has_outdated_columns, runs.c.status.in_(_FINAL), runs.c.deleted_at.is_(None))
         .order_by(runs.c.key.desc())
         .limit(limit)
     )
     rows = (await tx.execute(query)).all()
     return [
-        OutdatedRun(row.key, ProjectScope(row.project_id), row.items_version, row.imported_at is not None)
+        OutdatedRun(row.key, ProjectScope(row.project_id), row.items_version, row.items, row.imported_at is not None)
+        for row in rows
+    ]
+
+
+async def list_growing_runs(tx: ReadTransaction, _scope: EngineScope, form: int, part_items: int) -> list[OutdatedRun]:
+    """Return runs that go on and of which another part of columns may be due, the oldest first.
+
+    Args:
+        tx: Open transaction.
+        form: The form of columns that counts.
+        part_items: How many items without columns make a part; a retry may change earlier parts, too.
+    """
+    heads = run_column_heads
+    of_run = (heads.c.run_key == runs.c.key) & (heads.c.project_id == runs.c.project_id) & (heads.c.form == form)
+    shown = func.coalesce(heads.c["items"], 0)
+    query = (
+        select(runs.c.key, runs.c.project_id, runs.c.items_version, _STORED.label("items"))
+        .outerjoin(heads, of_run)
+        .where(is_active_run, has_outdated_columns, runs.c.deleted_at.is_(None))
+        .where((_STORED - shown >= part_items) | ((runs.c.times_retried > 0) & (shown > 0)))
+        .order_by(runs.c.key)
+    )
+    rows = (await tx.execute(query)).all()
+    return [
+        OutdatedRun(row.key, ProjectScope(row.project_id), row.items_version, row.items, has_ended=False)
         for row in rows
     ]
 
@@ -104,6 +163,20 @@ async def find_items_version(tx: ReadTransaction, scope: ProjectScope, run_key: 
     return row.items_version, row.columns_version
 
 
+async def find_items_state(tx: ReadTransaction, scope: ProjectScope, run_key: int) -> ItemsState:
+    """Return what is known of a run's items, whether the run is deleted or not."""
+    query = select(
+        _STORED.label("items"),
+        runs.c.items_version,
+        runs.c.columns_version,
+        runs.c.times_retried,
+        runs.c.imported_at,
+    ).where(runs.c.key == run_key, runs.c.project_id == scope.project_id)
+    row = (await tx.execute(query)).one()
+    edition = row.times_retried if row.imported_at is None else row.items_version
+    return ItemsState(row.items, row.items_version, row.columns_version, edition)
+
+
 async def find_columns_head(tx: ReadTransaction, scope: ProjectScope, run_key: int) -> ColumnsHead | None:
     """Return how far the columns of a run have been made; None if nothing of them is there."""
     table = run_column_heads
@@ -111,12 +184,19 @@ async def find_columns_head(tx: ReadTransaction, scope: ProjectScope, run_key: i
     row = (await tx.execute(query)).one_or_none()
     if row is None:
         return None
-    last = None if row.last_position is None else (row.last_position, row.last_repeat)
+    last = (row.last_position, row.last_repeat)
     return ColumnsHead(row.items_version, row.form, row.parts, row.items, last, jsontext.parse(row.codes))
 
 
 async def list_items_for_columns(
-    tx: ReadTransaction, scope: ProjectScope, run_key: int, after: tuple[int, int] | None, limit: int, most_bytes: int
+    tx: ReadTransaction,
+    scope: ProjectScope,
+    run_key: int,
+    *,
+    after: Key | None = None,
+    before: Key | None = None,
+    limit: int | None = None,
+    most_bytes: int | None = None,
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return what columns are made of, in order of position and repeat.
 
@@ -124,20 +204,25 @@ async def list_items_for_columns(
         tx: Open transaction.
         scope: Whose run.
         run_key: The run.
-        after: Position and repeat of the last item before these; None to begin.
+        after: Position and repeat of the last item before these.
+        before: Position and repeat of the first item that is not wanted.
         limit: Most rows.
         most_bytes: After how many characters of text no further row is read.
     """
-    query, values = _ITEMS, {"run_key": run_key, "project_id": scope.project_id, "rows": limit}
+    query, values = _ITEMS, {"run_key": run_key, "project_id": scope.project_id}
     if after is not None:
-        query, values = _NEXT_ITEMS, {**values, "position": after[0], "repeat": after[1]}
+        query = query.where(tuple_(*_KEY) > tuple_(*after))
+    if before is not None:
+        query = query.where(tuple_(*_KEY) < tuple_(*before))
+    if limit is not None:
+        query = query.limit(limit)
     found: list[Row[*tuple[Any, ...]]] = []
     size = 0
     async with tx.stream(query, values, execution_options=_IN_PARTS) as rows:
         async for row in rows:
             found.append(row)
             size += len(row.item) + len(row.grades) + len(row.sample or "")
-            if size > most_bytes:
+            if most_bytes is not None and size > most_bytes:
                 break
     return found
 
@@ -160,38 +245,51 @@ async def list_item_texts(
     return found
 
 
+async def lock_live_run(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> bool:
+    """Keep a run from being deleted until the transaction ends; False if it is deleted already."""
+    query = select(runs.c.key).where(
+        runs.c.key == run_key, runs.c.project_id == scope.project_id, runs.c.deleted_at.is_(None)
+    )
+    return (await tx.execute(query.with_for_update(read=True))).one_or_none() is not None
+
+
 async def store_columns_part(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, columns: Mapping[str, bytes], head: ColumnsHead
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, number: int, columns: Mapping[str, bytes], head: ColumnsHead
 ) -> None:
-    """Store the next part of a run's columns, and how far they are now; the first part replaces whatever is there.
+    """Store a part of a run's columns, and how far they are now; parts that are no longer counted are removed.
 
     Args:
         tx: Open write transaction.
         scope: Whose run.
         run_key: The run.
+        number: The number of the part; if it is there, it is replaced.
         columns: Values of each column for the items of the part.
         head: How far the columns are with this part.
     """
-    if head.parts <= 1:
-        await _forget_columns(tx, scope, run_key)
-    for name, data in columns.items():
-        values = {"run_key": run_key, "name": name, "part": head.parts - 1}
-        await tx.execute(insert(run_columns).values(**values, project_id=scope.project_id, data=data))
-    position, repeat = head.last or (None, None)
+    table = run_columns
+    is_replaced = (table.c.part == number) | (table.c.part >= head.parts)
+    await tx.execute(
+        delete(table).where(table.c.run_key == run_key, table.c.project_id == scope.project_id, is_replaced)
+    )
+    of_run = {"run_key": run_key, "project_id": scope.project_id}
+    await tx.execute(
+        insert(table), [{**of_run, "name": name, "part": number, "data": data} for name, data in columns.items()]
+    )
     values = {
         "items_version": head.items_version,
         "form": head.form,
         "parts": head.parts,
         "items": head.items,
-        "last_position": position,
-        "last_repeat": repeat,
+        "last_position": head.last[0],
+        "last_repeat": head.last[1],
         "codes": jsontext.render(head.codes),
     }
-    of_run = (run_column_heads.c.run_key == run_key) & (run_column_heads.c.project_id == scope.project_id)
-    if head.parts <= 1:
-        await tx.execute(insert(run_column_heads).values(run_key=run_key, project_id=scope.project_id, **values))
-    else:
-        await tx.execute(update(run_column_heads).where(of_run).values(values))
+    heads = run_column_heads
+    done = await tx.execute(
+        update(heads).where(heads.c.run_key == run_key, heads.c.project_id == scope.project_id).values(values)
+    )
+    if not done.rowcount:
+        await tx.execute(insert(heads).values(**of_run, **values))
 
 
 async def finish_columns(tx: AsyncConnection, scope: ProjectScope, run_key: int, items_version: int) -> bool:
@@ -227,8 +325,3 @@ async def read_columns(
     for row in (await tx.execute(query)).all():
         found[row.name][row.part] = row.data
     return found
-
-
-async def _forget_columns(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:
-    for table in (run_columns, run_column_heads):
-        await tx.execute(delete(table).where(table.c.run_key == run_key, table.c.project_id == scope.project_id))

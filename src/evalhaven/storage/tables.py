@@ -261,7 +261,7 @@ Index(None, output_items.c.run_key, output_items.c.public_id, unique=True)
 Index(None, output_items.c.run_key, output_items.c.created_at, output_items.c.public_id)
 Index(None, output_items.c.run_key, output_items.c.status, output_items.c.created_at, output_items.c.public_id)
 
-# What reports and comparisons need of a run's items, by column instead of by item: made when the run has ended. A part
+# What reports and comparisons need of a run's items, by column instead of by item: made while the run goes on. A part
 # holds the values of one column for some ten thousand items, in order of position and repeat.
 run_columns = Table(
     "run_columns",

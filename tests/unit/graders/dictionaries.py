@@ -1,31 +1,16 @@
 """WordNet as NLTK reads it, to compare with, and a small one of its form."""
 
-import io
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import nltk.data
 import pytest
-from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 from evalhaven.graders.similarity.wordnet import DEBIAN_DIRECTORY, find_wordnet
 
 PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 _LICENCE = "  1 This software and database is being provided to you, the LICENSEE, by nobody.  \n"
-
-
-class DebianReader(WordNetCorpusReader):
-    """NLTK's reader over Debian's files, which lack the names of lexicographers' files and other versions."""
-
-    def open(self, file: str) -> Any:
-        if file == "lexnames":
-            return io.StringIO("".join(f"{number:02d}\tname{number}\t1\n" for number in range(45)))
-        return super().open(file)
-
-    def map_wn(self, version: str = "wordnet") -> None:
-        return None
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +25,10 @@ def wordnet_place() -> Path:
 @pytest.fixture(scope="session")
 def nltk_wordnet(wordnet_place: Path) -> Any:
     """Return NLTK's reader of the same files."""
+    import nltk.data  # noqa: PLC0415 - takes more than a second, and the tests of few processes need it
+
+    from tests.unit.graders.nltk_wordnet import DebianReader  # noqa: PLC0415 - the same
+
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # It reads only below directories that it was told of.

@@ -5,20 +5,25 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-from nltk.translate.gleu_score import sentence_gleu
-from nltk.translate.meteor_score import meteor_score
 from rapidfuzz import fuzz
 from rouge_score.rouge_scorer import RougeScorer
 
 from evalhaven.graders.similarity.meteor import meteor
 from evalhaven.graders.similarity.metrics import METRICS
+from tests.on_use import on_use
 from tests.sizes import SEED
+
+if TYPE_CHECKING:
+    from nltk.translate import bleu_score, gleu_score, meteor_score
+else:
+    bleu_score = on_use("nltk.translate.bleu_score")
+    gleu_score = on_use("nltk.translate.gleu_score")
+    meteor_score = on_use("nltk.translate.meteor_score")
 
 Pair = tuple[str, str]
 Score = Callable[[str, str], float]
@@ -54,13 +59,13 @@ texts = st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join) | st.text(ma
 def scorers() -> dict[str, Score]:
     """Return the libraries by the name of the metric."""
     rouge: Any = RougeScorer(list(ROUGE_TYPES.values()))
-    smooth = SmoothingFunction().method1
+    smooth = bleu_score.SmoothingFunction().method1
 
     def bleu(text: str, reference: str) -> Any:
-        return sentence_bleu([reference.split()], text.split(), smoothing_function=smooth)
+        return bleu_score.sentence_bleu([reference.split()], text.split(), smoothing_function=smooth)
 
     def gleu(text: str, reference: str) -> Any:
-        return sentence_gleu([reference.split()], text.split())
+        return gleu_score.sentence_gleu([reference.split()], text.split())
 
     def rouge_by(kind: str) -> Score:
         def score(text: str, reference: str) -> float:
@@ -150,7 +155,10 @@ def test_meteor_equals_nltk_with_wordnet(wordnet_place: Path, nltk_wordnet: Any)
     differing = [
         pair
         for pair in pairs
-        if abs(meteor(*pair, wordnet_place) - meteor_score([pair[1].split()], pair[0].split(), wordnet=nltk_wordnet))
+        if abs(
+            meteor(*pair, wordnet_place)
+            - meteor_score.meteor_score([pair[1].split()], pair[0].split(), wordnet=nltk_wordnet)
+        )
         > 1e-9
     ]
 
@@ -159,7 +167,7 @@ def test_meteor_equals_nltk_with_wordnet(wordnet_place: Path, nltk_wordnet: Any)
 
 def test_meteor_equals_nltk_over_published_answers(shared_dir: Path, wordnet_place: Path, nltk_wordnet: Any) -> None:
     for text, reference in published_pairs(shared_dir)[:500]:
-        theirs = meteor_score([reference.split()], text.split(), wordnet=nltk_wordnet)
+        theirs = meteor_score.meteor_score([reference.split()], text.split(), wordnet=nltk_wordnet)
         assert meteor(text, reference, wordnet_place) == pytest.approx(theirs, rel=0, abs=1e-9)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING
+from evalhaven.graders.workers import WorkerPool
+from evalhaven.reports.columns import keeper
 from evalhaven.reports.columns.keeper import ColumnsKeeper
 from evalhaven.reports.columns.loading import NoColumnsError, RunColumns, load_columns
 from evalhaven.runs.patience import Patience
 from evalhaven.storage.database import Database
 from evalhaven.storage.output_item_writes import insert_output_items
-from evalhaven.storage.run_columns import OutdatedRun, list_outdated_runs
+from evalhaven.storage.run_columns import OutdatedRun, list_outdated_runs, store_columns_part
 from evalhaven.storage.run_writes import insert_run, note_items_changed, save_reopened, save_status, save_tally
 from evalhaven.storage.runs import get_run
 from tests.unit.storage.conftest import database, postgresql_database, sqlite_database
@@ -74,7 +77,24 @@ async def load(database: Database, run: Run, criteria: int = 1, fields: tuple[st
 
 def keeper_of(database: Database, part_items: int = 16_384) -> ColumnsKeeper:
     """Return a keeper for a database."""
-    return ColumnsKeeper(database, Patience(), part_items)
+    return ColumnsKeeper(database, WorkerPool(), Patience(), part_items)
+
+
+async def until_killed(database: Database, monkeypatch: pytest.MonkeyPatch, part_items: int, parts: int) -> list[int]:
+    """Make columns until the process is killed while it stores a part; return the numbers of parts that it stored."""
+    stored: list[int] = []
+
+    async def store(*arguments: Any) -> None:
+        await store_columns_part(*arguments)
+        stored.append(arguments[3])
+        if len(stored) > parts:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keeper, "store_columns_part", store)
+        with pytest.raises(KeyboardInterrupt):
+            await keeper_of(database, part_items).keep_once()
+    return stored
 
 
 async def test_columns_hold_what_reports_need_of_each_item(database: Database) -> None:
@@ -128,24 +148,13 @@ async def test_columns_made_in_parts_equal_those_made_at_once(database: Database
     assert in_parts.fields == at_once.fields
 
 
-async def test_a_kill_between_parts_loses_none(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_kill_amid_a_part_loses_none(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await store_ended_run(database, *[item_with(n, f'{{"n":{n}}}') for n in range(10)])
-    (outdated,) = await list_outdated(database)
-    keeper = keeper_of(database, part_items=3)
-    parts_left = [1, 1]
-
-    async def until_killed(_seconds: float) -> None:
-        if not parts_left:
-            raise KeyboardInterrupt
-        parts_left.pop()
-
-    with monkeypatch.context() as patched:
-        patched.setattr("evalhaven.reports.columns.keeper.anyio.sleep", until_killed)
-        with pytest.raises(KeyboardInterrupt):
-            await keeper.make_columns(outdated)
+    parts = await until_killed(database, monkeypatch, part_items=3, parts=2)
     await keeper_of(database, part_items=4).keep_once()
 
     columns = await load(database, run)
+    assert parts == [0, 1, 2]
     assert columns.array("position").tolist() == list(range(10))
 
 
@@ -178,10 +187,11 @@ async def test_a_field_with_many_values_has_no_column(database: Database) -> Non
 
 async def test_a_large_run_that_has_not_ended_has_no_columns(database: Database) -> None:
     run = await store_active_run(database)
-    large = replace(run, tally=replace(NOTHING, passed=20_001))
+    async with database.write() as tx:
+        await save_tally(tx, SCOPE, run.key, replace(NOTHING, passed=20_001))
 
     with pytest.raises(NoColumnsError):
-        await load(database, large)
+        await load(database, run)
 
 
 async def test_columns_of_an_imported_run_are_made_once_its_items_have_stopped_coming(database: Database) -> None:

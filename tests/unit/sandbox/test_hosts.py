@@ -3,7 +3,8 @@
 import itertools
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ import pytest
 from evalhaven.sandbox.environment import LAYERS, Environment, Tier
 from evalhaven.sandbox.hosts import HostStarter, HostStartError
 from evalhaven.sandbox.limits import Limits
-from tests.unit.sandbox.test_scratch import open_descriptors_limited
 
 HERE = Environment(Path(sys.executable))
 _ENOUGH = 16
@@ -38,6 +38,18 @@ def test_a_host_for_which_there_are_too_few_descriptors_leaves_none_behind() -> 
     assert len(failed) > 7
     assert failed == [*range(len(failed))]
     assert len(failed) <= _ENOUGH
+
+
+@contextmanager
+def open_descriptors_limited(limit: int) -> Generator[None]:
+    import resource  # noqa: PLC0415 - not on every platform
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def nth_free(taken: set[int], count: int) -> int:

@@ -1,12 +1,10 @@
 """Facts about the difference between a candidate and a baseline."""
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
-from scipy import stats
 
 from evalhaven.stats.comparisons import (
     Method,
@@ -20,6 +18,14 @@ from evalhaven.stats.comparisons import (
 from evalhaven.stats.paired import PairCounts, Unknown, mcnemar, newcombe_paired_interval, tango_interval
 from evalhaven.stats.rates import rate_of_counts, rate_of_sums
 from evalhaven.stats.sums import ItemSums, sum_by_cluster, sum_items
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    import statsmodels.api as sm
+    from scipy import stats
+else:
+    sm = on_use("statsmodels.api")
+    stats = on_use("scipy.stats")
 
 BASELINE = (4, 4, 4, 3, 2, 0, 4, 4, 1, 4, 3, 4)
 CANDIDATE = (4, 3, 4, 4, 4, 1, 4, 2, 1, 4, 4, 4)

@@ -1,9 +1,9 @@
 """Our distributions equal SciPy's."""
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
-from scipy import stats
 
 from evalhaven.stats.distributions import (
     below,
@@ -14,6 +14,12 @@ from evalhaven.stats.distributions import (
     normal_cdf,
     student_tail,
 )
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = on_use("scipy.stats")
 
 DEGREES = [0.7, 1, 2, 2.3, 5, 9, 19, 30.5, 100, 1_318, 99_999, 1_000_000]
 

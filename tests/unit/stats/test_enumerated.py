@@ -2,18 +2,23 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from scipy import stats
-from scipy.special import gammaln, xlogy
 
 from evalhaven.stats.comparisons import compare_pairs
 from evalhaven.stats.intervals import wilson_interval
 from evalhaven.stats.paired import PairCounts, tango_statistic
 from evalhaven.stats.rates import rate_of_counts
 from evalhaven.stats.verdicts import Verdict, judge_difference, judge_threshold
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from scipy import special, stats
+else:
+    stats = on_use("scipy.stats")
+    special = on_use("scipy.special")
 
 Z = 1.959963984540054
 SPREADS = tuple(step / 100 for step in range(1, 41))
@@ -41,7 +46,12 @@ def ways_of(pairs: int) -> tuple[Any, Any, Any, Any]:
     """Return fixes, regressions, unchanged items and the logarithm of how many ways there are to each result."""
     fixed, regressed = np.arange(most_changes(pairs) + 1)[:, None], np.arange(most_changes(pairs) + 1)[None, :]
     same = pairs - fixed - regressed
-    ways = gammaln(pairs + 1) - gammaln(fixed + 1) - gammaln(regressed + 1) - gammaln(np.maximum(same, 0) + 1)
+    ways = (
+        special.gammaln(pairs + 1)
+        - special.gammaln(fixed + 1)
+        - special.gammaln(regressed + 1)
+        - special.gammaln(np.maximum(same, 0) + 1)
+    )
     return fixed, regressed, same, np.where(same >= 0, ways, -np.inf)
 
 
@@ -49,7 +59,9 @@ def probabilities(pairs: int, spread: float, difference: float) -> Any:
     """Return how likely each number of fixes and regressions is."""
     fixed, regressed, same, ways = ways_of(pairs)
     fix, regress = (spread + difference) / 2, (spread - difference) / 2
-    return np.exp(ways + xlogy(fixed, fix) + xlogy(regressed, regress) + xlogy(same, 1 - spread))
+    return np.exp(
+        ways + special.xlogy(fixed, fix) + special.xlogy(regressed, regress) + special.xlogy(same, 1 - spread)
+    )
 
 
 def cover(pairs: int, spread: float, difference: float) -> float:

@@ -6,15 +6,20 @@ Data: GSM8K's model solutions (openai/grade-school-math, MIT).
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from statsmodels.stats import contingency_tables
 
 from evalhaven.stats.comparisons import compare_pairs
 from evalhaven.stats.paired import PairCounts
 from evalhaven.stats.rates import rate_of_counts
 from evalhaven.stats.verdicts import Verdict, judge_difference
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from statsmodels.stats import contingency_tables
+else:
+    contingency_tables = on_use("statsmodels.stats.contingency_tables")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,18 @@
 
 import random
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from evalhaven.stats.intervals import wilson_interval
 from evalhaven.stats.labels import score_labels
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from sklearn import metrics
+else:
+    metrics = on_use("sklearn.metrics")
 
 LABELS = ("bug", "question", "refund", "spam")
 
@@ -18,13 +23,13 @@ def test_figures_are_those_of_scikit_learn(seed: int) -> None:
     chance = random.Random(seed)
     reference = [chance.choice(LABELS[:3]) for _ in range(200)] + ["spam"]
     given = [each if chance.random() < 0.7 else chance.choice(LABELS) for each in reference]
-    score: Any = precision_recall_fscore_support
+    score: Any = metrics.precision_recall_fscore_support
     precision, recall, f1, support = score(reference, given, labels=LABELS, zero_division=0)
 
     ours = score_labels(Counter(zip(reference, given, strict=True)))
 
     assert ours.items == 201
-    assert ours.accuracy.value == pytest.approx(accuracy_score(reference, given))
+    assert ours.accuracy.value == pytest.approx(metrics.accuracy_score(reference, given))
     assert [each.label for each in ours.labels] == list(LABELS)
     assert [each.precision.value or 0.0 for each in ours.labels] == pytest.approx(list(precision))
     assert [each.recall.value or 0.0 for each in ours.labels] == pytest.approx(list(recall))

@@ -1,12 +1,17 @@
 """Facts about several tests at once."""
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from statsmodels.stats.multitest import multipletests
 
 from evalhaven.stats.multiple import holm
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from statsmodels.stats import multitest
+else:
+    multitest = on_use("statsmodels.stats.multitest")
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 12])
@@ -15,7 +20,7 @@ def test_adjusted_p_values_are_those_of_statsmodels(number: int) -> None:
     for _ in range(4):
         p_values = [chance.choice([chance.random(), chance.random() / 20, 0.01, 0.0, 1.0]) for _ in range(number)]
 
-        theirs: Any = multipletests(p_values, method="holm")
+        theirs: Any = multitest.multipletests(p_values, method="holm")
         assert holm(p_values) == pytest.approx(list(theirs[1]))
 
 

@@ -1,12 +1,11 @@
 """Facts about two runs over the same items."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats import contingency_tables
 
 from evalhaven.stats.paired import (
     McNemar,
@@ -17,6 +16,12 @@ from evalhaven.stats.paired import (
     tango_interval,
     tango_statistic,
 )
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from statsmodels.stats import contingency_tables
+else:
+    contingency_tables = on_use("statsmodels.stats.contingency_tables")
 
 Z = 1.959963984540054
 

@@ -1,9 +1,9 @@
 """Facts about the sizes that questions need."""
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
-from scipy import stats
 
 from evalhaven.stats.intervals import wilson_interval
 from evalhaven.stats.paired import tango_statistic
@@ -18,6 +18,12 @@ from evalhaven.stats.planning import (
     visible_difference,
     visible_mean_difference,
 )
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = on_use("scipy.stats")
 
 Z = 1.959963984540054
 

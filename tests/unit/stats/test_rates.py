@@ -1,11 +1,18 @@
 """Facts about the rate of one run."""
 
+from typing import TYPE_CHECKING
+
 import pytest
-from scipy import stats
 
 from evalhaven.stats.intervals import Interval, beta_interval, wilson_interval
 from evalhaven.stats.rates import Rate, RateMethod, rate_of_counts, rate_of_sums
 from evalhaven.stats.sums import sum_by_cluster, sum_items
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = on_use("scipy.stats")
 
 PASSES = (4, 3, 4, 4, 4, 1, 4, 2, 1, 4, 4, 4)
 

@@ -2,13 +2,20 @@
 
 import random
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
-from scipy import stats
 
 from evalhaven.stats.sums import ItemSums, sum_by_cluster, sum_items
+from tests.on_use import on_use
+
+if TYPE_CHECKING:
+    import statsmodels.api as sm
+    from scipy import stats
+else:
+    sm = on_use("statsmodels.api")
+    stats = on_use("scipy.stats")
 
 
 def draw_values(number: int, seed: int = 3) -> list[float]:

@@ -1,6 +1,6 @@
 """What columns look like; apart from `making`, so that a process that makes none does not load numpy."""
 
-FORM = 1
+FORM = 2
 """Which form columns have in this release; columns of another form are made again."""
 
 PART_ITEMS = 16_384

@@ -1,55 +1,62 @@
-"""The keeper of columns: makes those of every run that has ended, a part at a time; after a kill it goes on."""
+"""The keeper of columns: makes those of every run, part by part; after a kill it goes on where it was.
+
+While a run goes on, its columns follow the chunks that are done, so that little is left when it ends. Every run has its
+turn for one part, and those that go on are first: they grow no faster than they are executed. Most parts are made in a
+process of their own, which takes no time from the runs; only those of small runs are not worth one.
+"""
 
 from functools import partial
 
 import anyio
 import structlog
 
-from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.scopes import EngineScope
-from evalhaven.reports.columns.form import FORM, PART_BYTES, PART_ITEMS
+from evalhaven.graders.workers import WorkerError, WorkerPool
+from evalhaven.reports.columns.form import FORM, PART_ITEMS
+from evalhaven.reports.columns.preparing import PreparedPart, is_part_due, prepare_part, prepare_part_elsewhere
 from evalhaven.runs.patience import Patience
 from evalhaven.storage.database import Database
-from evalhaven.storage.evals import get_eval
-from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_columns import (
-    ColumnsHead,
     OutdatedRun,
-    find_columns_head,
     finish_columns,
-    list_items_for_columns,
+    list_growing_runs,
     list_outdated_runs,
+    lock_live_run,
     mark_other_forms_outdated,
     store_columns_part,
 )
-from evalhaven.storage.runs import get_run_by_key
 
 _LOOK_AGAIN_S = 2.0
 _RUNS_A_LOOK = 100
-_PAUSE_S = 0.01
+_ENDED_A_ROUND = 8
+_MADE_HERE_ITEMS = 2_000
 
 
 class ColumnsKeeper:
-    """Works through the runs whose columns are outdated, the newest first."""
+    """Works through the runs whose columns are outdated: those that go on, then the newest that have ended."""
 
-    def __init__(self, database: Database, patience: Patience, part_items: int = PART_ITEMS) -> None:
+    def __init__(
+        self, database: Database, workers: WorkerPool, patience: Patience, part_items: int = PART_ITEMS
+    ) -> None:
         """Begin nothing yet.
 
         Args:
             database: Where the runs are.
+            workers: Makes the parts of larger runs.
             patience: Waits where the database is away.
             part_items: Most items in a part.
         """
         self._database = database
+        self._workers = workers
         self._patience = patience
         self._part_items = part_items
         self._wake = anyio.Event()
         self._seen: dict[int, int] = {}  # versions of imported runs at the last look
-        self._failed = set[tuple[int, int]]()
+        self._failed = set[tuple[int, int | None]]()
         self._log = structlog.get_logger("evalhaven.columns")
 
     def wake(self) -> None:
-        """Look now: a run may have ended."""
+        """Look now: something has happened."""
         self._wake.set()
 
     async def keep_forever(self) -> None:
@@ -58,70 +65,70 @@ class ColumnsKeeper:
         while True:
             self._wake = anyio.Event()
             await self._patience.persist(self.keep_once)
+            await self._workers.end_idle()
             with anyio.move_on_after(_LOOK_AGAIN_S):
                 await self._wake.wait()
 
     async def keep_once(self) -> None:
-        """Make the columns of the runs that have ended so far."""
-        found = await self._database.fetch(partial(list_outdated_runs, _scope=EngineScope(), limit=_RUNS_A_LOOK))
-        seen, self._seen = self._seen, {run.key: run.items_version for run in found if run.is_imported}
-        for run in found:
-            # An import stores a run first and its items after it; it is over when nothing has changed for a while.
-            is_settled = not run.is_imported or seen.get(run.key) == run.items_version
-            if is_settled and (run.key, run.items_version) not in self._failed:
-                await self._make(run)
+        """Make all parts that are due."""
+        settled = await self._settled_imports()
+        while await self._make_round(settled):
+            pass
 
-    async def _make(self, run: OutdatedRun) -> None:
+    async def _settled_imports(self) -> set[int]:
+        """Return the imported runs whose items have stopped coming: the run is stored first, and its items after it."""
+        seen, self._seen = self._seen, {run.key: run.items_version for run in await self._ended() if run.is_imported}
+        return {key for key, version in self._seen.items() if seen.get(key) == version}
+
+    async def _ended(self) -> list[OutdatedRun]:
+        return await self._database.fetch(partial(list_outdated_runs, _scope=EngineScope(), limit=_RUNS_A_LOOK))
+
+    async def _make_round(self, settled: set[int]) -> bool:
+        """Make a part of each run whose turn it is; return whether there was any."""
+        growing = await self._database.fetch(
+            partial(list_growing_runs, _scope=EngineScope(), form=FORM, part_items=self._part_items)
+        )
+        ended = [run for run in await self._ended() if not run.is_imported or run.key in settled]
+        ended = [run for run in ended if _attempt(run) not in self._failed]
+        made = False
+        for run in (*[run for run in growing if _attempt(run) not in self._failed], *ended[:_ENDED_A_ROUND]):
+            made = await self._make_part(run) or made
+        return made
+
+    async def _make_part(self, run: OutdatedRun) -> bool:
+        """Make the next part of a run, if it is due; return whether anything was stored."""
         try:
-            await self.make_columns(run)
-        except NotFoundError:
-            pass  # its eval was deleted meanwhile
-        except (ValueError, TypeError, LookupError):
+            prepared = await self._prepare(run)
+        except (ValueError, TypeError, LookupError, WorkerError) as error:
             # Rows that cannot be read must not keep the columns of other runs from being made.
-            self._failed.add((run.key, run.items_version))
+            if not (isinstance(error, WorkerError) and error.retryable):
+                self._failed.add(_attempt(run))
             self._log.exception("columns_not_made", run_key=run.key)
-
-    async def make_columns(self, run: OutdatedRun) -> None:
-        """Make the columns of a run, or what is missing of them."""
-        from evalhaven.reports.columns.making import ColumnMaker  # noqa: PLC0415 - loads numpy
-
-        head = await self._begun(run)
-        maker = ColumnMaker(await self._count_criteria(run), head.codes)
-        while True:
-            rows = await self._database.fetch(
-                partial(
-                    list_items_for_columns,
-                    scope=run.scope,
-                    run_key=run.key,
-                    after=head.last,
-                    limit=self._part_items,
-                    most_bytes=PART_BYTES,
-                )
-            )
-            if not rows:
-                break
-            columns = await anyio.to_thread.run_sync(maker.make, rows)
-            last = (rows[-1].position, rows[-1].repeat)
-            head = ColumnsHead(run.items_version, FORM, head.parts + 1, head.items + len(rows), last, maker.codes)
-            async with self._database.write() as tx:
-                await store_columns_part(tx, run.scope, run.key, columns, head)
-            await anyio.sleep(_PAUSE_S)
+            return False
+        if prepared is None:
+            return False
         async with self._database.write() as tx:
-            await finish_columns(tx, run.scope, run.key, run.items_version)
+            if not await lock_live_run(tx, run.scope, run.key):
+                return False
+            if prepared.head is not None:
+                await store_columns_part(tx, run.scope, run.key, prepared.number, prepared.columns, prepared.head)
+            if prepared.is_last:
+                return await finish_columns(tx, run.scope, run.key, prepared.items_version)
+        return True
 
-    async def _begun(self, run: OutdatedRun) -> ColumnsHead:
-        head = await self._database.fetch(partial(find_columns_head, scope=run.scope, run_key=run.key))
-        if head is not None and head.items_version == run.items_version and head.form == FORM:
-            return head
-        return ColumnsHead(run.items_version, FORM)
-
-    async def _count_criteria(self, run: OutdatedRun) -> int:
-        async def read(tx: ReadTransaction) -> int:
-            found = await get_run_by_key(tx, run.scope, run.key)
-            return len(found.criteria(await get_eval(tx, run.scope, found.eval_id)))
-
-        return await self._database.fetch(read)
+    async def _prepare(self, run: OutdatedRun) -> PreparedPart | None:
+        arguments = (run.scope, run.key, self._part_items)
+        if run.items <= _MADE_HERE_ITEMS:
+            return await self._database.fetch(lambda tx: prepare_part(tx, *arguments))
+        if not run.has_ended and not await self._database.fetch(lambda tx: is_part_due(tx, *arguments)):
+            return None
+        return await self._workers.call(prepare_part_elsewhere, self._database.url, *arguments)
 
     async def _mark_other_forms(self) -> None:
         async with self._database.write() as tx:
             await mark_other_forms_outdated(tx, EngineScope(), FORM)
+
+
+def _attempt(run: OutdatedRun) -> tuple[int, int | None]:
+    """Return what has failed if a part of a run cannot be made: once the run has ended, it is tried again."""
+    return run.key, run.items_version if run.has_ended else None

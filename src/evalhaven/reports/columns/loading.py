@@ -1,31 +1,34 @@
-"""Columns as arrays: read as they are stored or, for a run that has none yet and is small, made of its rows."""
+"""Columns as arrays: read as they are stored, and made of the rows for items that have none yet, if these are few."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Row
 
 from evalhaven.domain.runs import Run
-from evalhaven.reports.columns.form import FORM, PART_BYTES, PART_ITEMS
+from evalhaven.reports.columns.form import PART_BYTES, PART_ITEMS
 from evalhaven.reports.columns.making import ColumnMaker, column_type
+from evalhaven.reports.columns.parts import KnownParts, known_parts
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_columns import (
     find_columns_head,
-    find_items_version,
+    find_items_state,
     list_items_for_columns,
     read_columns,
 )
 
 SMALL_RUN_ITEMS = 20_000
-"""How many items a run may have whose columns are made when they are asked for."""
+"""How many items of a run may be without columns: these are made when they are asked for."""
 
 Numbers = NDArray[Any]
 
 
 class NoColumnsError(Exception):
-    """The columns of a run are not there yet."""
+    """The columns of too many items of a run are not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +99,46 @@ async def load_columns(
         fields: Fields whose columns are wanted too, where there are any.
 
     Raises:
-        NoColumnsError: The run has too many items, and its columns are not made yet.
+        NoColumnsError: Too many of its items have no columns yet.
     """
-    version, shown = await find_items_version(tx, run.scope, run.key)
-    head = await find_columns_head(tx, run.scope, run.key) if version == shown else None
-    wanted = list(_each(names, criteria_count))
-    if head is not None and head.form == FORM:
-        codes = cast("dict[str, Any]", head.codes)
-        wanted += [f"field:{codes['names'].index(name)}" for name in fields if name in codes["fields"]]
-        return _columns(codes, await read_columns(tx, run.scope, run.key, wanted))
-    if run.tally.total > SMALL_RUN_ITEMS:
-        raise NoColumnsError
-    maker = ColumnMaker(criteria_count)
-    made: list[Mapping[str, bytes]] = []
-    last: tuple[int, int] | None = None
-    while rows := await list_items_for_columns(tx, run.scope, run.key, last, PART_ITEMS, PART_BYTES):
-        made.append(maker.make(rows))
-        last = (rows[-1].position, rows[-1].repeat)
+    state = await find_items_state(tx, run.scope, run.key)
+    known = known_parts(await find_columns_head(tx, run.scope, run.key), state)
+    maker = ColumnMaker(criteria_count, known.codes)
+    lengths = {number: part.items for number, part in enumerate(known.parts)}
+    made: dict[int, Mapping[str, bytes]] = {}
+    if not known.is_complete:
+        if state.items - known.items > SMALL_RUN_ITEMS:
+            raise NoColumnsError
+        async for number, rows in _items_not_shown(tx, run, known):
+            lengths[number] = len(rows)
+            made[number] = maker.make(rows)
     codes = cast("dict[str, Any]", maker.codes)
+    wanted = list(_each(names, criteria_count))
     wanted += [f"field:{codes['names'].index(name)}" for name in fields if name in codes["fields"]]
-    parts = {name: {number: part[name] for number, part in enumerate(made) if name in part} for name in wanted}
-    return _columns(codes, parts)
+    stored = await read_columns(tx, run.scope, run.key, wanted) if known.parts else {}
+    parts = {
+        name: {
+            number: data
+            for number, data in stored.get(name, {}).items()
+            if number < len(known.parts) and number not in made
+        }
+        | {number: columns[name] for number, columns in made.items() if name in columns}
+        for name in wanted
+    }
+    return _columns(codes, [lengths[number] for number in sorted(lengths)], parts)
+
+
+async def _items_not_shown(
+    tx: ReadTransaction, run: Run, known: KnownParts
+) -> AsyncIterator[tuple[int, Sequence[Row[*tuple[Any, ...]]]]]:
+    """Yield the items that no part shows as they are, each time with the number of a part for them."""
+    items = partial(list_items_for_columns, tx, run.scope, run.key)
+    for stretch in known.outdated_stretches:
+        yield stretch.number, await items(after=stretch.after, before=stretch.before)
+    number, after = known.tail.number, known.tail.after
+    while rows := await items(after=after, limit=PART_ITEMS, most_bytes=PART_BYTES):
+        yield number, rows
+        number, after = number + 1, (rows[-1].position, rows[-1].repeat)
 
 
 def _each(names: Sequence[str], criteria_count: int) -> Sequence[str]:
@@ -127,8 +149,7 @@ def _each(names: Sequence[str], criteria_count: int) -> Sequence[str]:
     return found
 
 
-def _columns(codes: Mapping[str, Any], parts: Mapping[str, Mapping[int, bytes]]) -> RunColumns:
-    lengths: list[int] = codes["lengths"]
+def _columns(codes: Mapping[str, Any], lengths: Sequence[int], parts: Mapping[str, Mapping[int, bytes]]) -> RunColumns:
     return RunColumns(
         count=sum(lengths),
         errors=[(code, message) for code, message in codes["errors"]],

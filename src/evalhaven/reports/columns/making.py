@@ -73,14 +73,13 @@ class ColumnMaker:
         """
         before = cast(
             "dict[str, Any]",
-            codes or {"errors": [], "labels": {}, "fields": {}, "dropped": [], "names": [], "lengths": []},
+            codes or {"errors": [], "labels": {}, "fields": {}, "dropped": [], "names": []},
         )
         self._criteria = range(criteria_count)
         self._errors = _Codes(before["errors"], MOST_ERRORS)
         self._labels = {int(key): _Codes(texts, MOST_LABELS) for key, texts in before["labels"].items()}
         self._fields = {name: _Codes(values, MOST_VALUES) for name, values in before["fields"].items()}
         self._dropped = set(before["dropped"])
-        self._lengths = list(before["lengths"])
         self._field_numbers = {name: number for number, name in enumerate(before["names"])}
 
     @property
@@ -94,14 +93,12 @@ class ColumnMaker:
                 "fields": {name: codes.texts for name, codes in self._fields.items()},
                 "dropped": sorted(self._dropped),
                 "names": list(self._field_numbers),
-                "lengths": self._lengths,
             },
         )
 
     def make(self, rows: Sequence[Sequence[Any]]) -> dict[str, bytes]:
         """Return the columns of some rows, as `storage.run_columns.list_items_for_columns` returns them."""
         count = len(rows)
-        self._lengths.append(count)
         position, repeat, status, score, latency, tokens, hashes, items, grades, error_codes, samples = zip(
             *rows, strict=True
         )
