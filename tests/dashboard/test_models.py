@@ -1,5 +1,6 @@
 """The page of models: each endpoint with its limits, names, prices and state."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import judge, picture
 from tests.server import Server
+from tests.system.commands import run_command
 
 _CONFIG = """
 [endpoints.rules]
@@ -60,3 +62,16 @@ def test_endpoints_show_limits_names_and_prices_and_are_tested_on_demand(page: P
         page.emulate_media(color_scheme=theme)
         picture(page, f"models-{theme}")
         judge(page)
+
+
+def test_the_lines_for_a_server_without_endpoints_are_accepted(repository: Path, tmp_path: Path) -> None:
+    page = (repository / "web/src/pages/models/NoEndpoints.tsx").read_text(encoding="utf-8")
+    snippets = re.findall(r"`(\[endpoints[^`]*)`", page)
+    assert len(snippets) == 3
+    config = tmp_path / "evalhaven.toml"
+    for snippet in snippets:
+        config.write_text(snippet, encoding="utf-8")
+        doctor = run_command(
+            "doctor", "--config", str(config), "--data-dir", str(tmp_path / "data"), OPENAI_API_KEY="sk-made-up"
+        )
+        assert f"Endpoints: {config}" in doctor.stdout

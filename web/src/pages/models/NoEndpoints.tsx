@@ -17,7 +17,7 @@ export function NoEndpoints() {
 const CODES = {
   OpenAI: `[endpoints.openai]
 base_url = "https://api.openai.com/v1"
-api_key = { env = "OPENAI_API_KEY" }
+api_key_env = "OPENAI_API_KEY"
 models = ["gpt-*"]
 prices = [{ model = "gpt-*", input = 1.25, output = 10.0 }]`,
   "Own server": `[endpoints.local]
