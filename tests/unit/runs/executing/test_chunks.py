@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -11,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally
-from evalhaven.runs import patience
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing import batches
 from evalhaven.runs.executing.chunks import open_chunk_runner
+from evalhaven.runs.patience import Patience
 from evalhaven.runs.rows.parsing import parse_row
 from evalhaven.storage.chunks import insert_chunks
 from evalhaven.storage.output_item_writes import insert_output_items
@@ -130,8 +131,7 @@ async def test_a_batch_is_counted_once_when_the_answer_to_its_commit_is_lost(
             raise OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
 
     monkeypatch.setattr(engine.database, "write", write_and_lose_answers)
-    monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.0)
-    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
+    await run_chunk(replace(engine, patience=Patience(first_wait_s=0.0)), run, chunk, WatchedEvaluator(engine))
 
     assert lost == [7, 7, 7]
     assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))

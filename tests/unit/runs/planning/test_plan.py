@@ -10,7 +10,6 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
-from evalhaven.runs.planning import plan
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.runs.sources.file_rows import FileRows
 from evalhaven.runs.sources.source import CHUNK_ROWS
@@ -76,10 +75,7 @@ async def test_a_plan_that_was_cut_short_is_made_again_the_same(engine: Engine) 
     assert [chunk.row_count for chunk in first] == [500, 500, 200]
 
 
-async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan, "_CHUNKS_A_TRANSACTION", 1)
+async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(engine: Engine) -> None:
     run = await inline_run(engine, lines([row_of(number) for number in range(1200)]))
     planned_before: list[int | None] = []
 
@@ -88,7 +84,7 @@ async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(
             planned_before.append((await read_run(engine, run)).items_planned)
             await super()._store(write)  # pyright: ignore[reportArgumentType]
 
-    await WatchedPlanner(engine, run, lambda: False).plan_run(NUMBERED)
+    await WatchedPlanner(engine, run, lambda: False, chunks_a_transaction=1).plan_run(NUMBERED)
 
     assert planned_before == [None] * 5
 
