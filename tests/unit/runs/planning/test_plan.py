@@ -11,6 +11,7 @@ from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.planning.plan import RunPlanner
+from evalhaven.runs.rows.parsing import MAX_ROW_BYTES
 from evalhaven.runs.sources.file_rows import FileRows
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.runs.sources.source_file import source_blob
@@ -143,10 +144,9 @@ async def test_a_run_reads_the_file_of_its_own_project(engine: Engine) -> None:
     assert await plan_run(engine, run) == 2
 
 
-async def test_a_line_over_the_limit_is_refused_by_its_number(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalhaven.runs.rows.parsing.MAX_ROW_BYTES", 100)
+async def test_a_line_over_the_limit_is_refused_by_its_number(engine: Engine) -> None:
     with pytest.raises(InvalidRowsError, match="cannot be read: Line 2 is longer"):
-        await plan_run(engine, await file_run(engine, b'{"item":{}}\n' + b"x" * 200))
+        await plan_run(engine, await file_run(engine, b'{"item":{}}\n' + b"x" * (MAX_ROW_BYTES + 1)))
 
 
 async def test_a_stopped_run_is_not_planned(engine: Engine) -> None:
