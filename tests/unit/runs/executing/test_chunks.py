@@ -14,7 +14,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
-from evalhaven.runs.executing import batches
+from evalhaven.runs.executing.batches import BatchLimits
 from evalhaven.runs.executing.chunks import open_chunk_runner
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.rows.parsing import parse_row
@@ -34,12 +34,7 @@ from tests.unit.runs.executed import (
 )
 
 ROWS = 30
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a chunk be stored in several batches."""
-    monkeypatch.setattr(batches, "BATCH_ITEMS", 7)
+SMALL = BatchLimits(items=7)  # so that a chunk is stored in several batches
 
 
 async def chunked_run(engine: Engine) -> tuple[Run, Chunk]:
@@ -53,10 +48,15 @@ async def chunked_run(engine: Engine) -> tuple[Run, Chunk]:
 
 
 async def run_chunk(
-    engine: Engine, run: Run, chunk: Chunk, evaluator: ItemEvaluator, stop_requested: anyio.Event | None = None
+    engine: Engine,
+    run: Run,
+    chunk: Chunk,
+    evaluator: ItemEvaluator,
+    stop_requested: anyio.Event | None = None,
+    limits: BatchLimits = SMALL,
 ) -> None:
     is_stopped = False
-    async with open_chunk_runner(engine, run, evaluator, stop_requested) as runner:
+    async with open_chunk_runner(engine, run, evaluator, stop_requested, limits=limits) as runner:
         try:
             await runner.run_chunk(chunk)
         except RunStoppedError:
@@ -160,10 +160,9 @@ async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine)
     assert await read_chunks(engine, run) == [chunk]
 
 
-async def test_a_large_item_ends_a_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "BATCH_BYTES", 1)
+async def test_a_large_item_ends_a_batch(engine: Engine) -> None:
     run, chunk = await chunked_run(engine)
-    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine), limits=BatchLimits(size_bytes=1))
 
     assert (await read_run(engine, run)).tally.total == ROWS
 
