@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, refusal_of, string_check
+from tests.databases import ON_SQLITE_ONLY
 
 
 def breakdown_of(http: httpx2.Client, run: dict[str, Any], field: str, **query: Any) -> list[dict[str, Any]]:
@@ -189,6 +190,7 @@ def test_a_run_that_is_not_there_has_no_breakdown(http: httpx2.Client) -> None:
     assert answer.json()["error"]["param"] == "run_id"
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("query", "param"), [("", "field"), ("field=a&limit=0", "limit"), ("field=a&limit=x", "limit")]
 )

@@ -19,6 +19,7 @@ from tests.contract.conftest import (
     string_check,
     wait_for_end,
 )
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 
 ROWS: list[dict[str, Any]] = [
@@ -152,6 +153,7 @@ def test_a_regrading_is_made_once_for_an_idempotency_key(
     assert refusal_of(other)["param"] == "Idempotency-Key"
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("body", "param"),
     [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import eval_body
+from tests.databases import ON_SQLITE_ONLY
 from tests.hostile.target import Target, assert_envelope, strict_json
 from tests.sizes import SEED, SIZES
 
@@ -153,6 +154,7 @@ def _assert_refusal(answer: Answer) -> Any:
     return found["error"]
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_request_is_refused_in_the_envelope(target: Target, name: str) -> None:
     answers = _exchange(target, REFUSED[name])
