@@ -1,6 +1,6 @@
-"""One scenario, every client: create, read, page, poll, cancel, delete and be refused, with the same facts seen.
+"""One scenario for all clients, who see the same facts: create, read, page, poll, cancel, delete and be refused.
 
-A client's program (tests/clients/programs) does the scenario with the client's own calls and tells what it saw.
+A client's program (tests/clients/programs) does the scenario with the client's own calls and reports what it saw.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows and item schemas that cannot be: a refusal or a failed run that names the place, before anything is graded."""
+"""Invalid rows and item schemas: a refusal or a failed run that names the place, before anything is graded."""
 
 import json
 import time

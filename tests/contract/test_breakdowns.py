@@ -88,7 +88,7 @@ def test_values_of_every_type_are_groups_of_their_own(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     body = "".join(json.dumps({"item": {"a": "y", "b": "y", "v": value}}) + "\n" for value in VALUES)
-    # The order of keys says nothing.
+    # The order of keys means nothing.
     body += json.dumps({"item": {"a": "y", "b": "y", "v": {"a": [None], "b": 1}}})
     run = run_to_end(make_eval(), [json.loads(line) for line in body.split("\n")])
     lines = breakdown_of(http, run, "v")

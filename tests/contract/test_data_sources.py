@@ -343,5 +343,5 @@ def test_a_data_source_that_cannot_be_is_refused_by_name(
 
 def test_a_row_whose_sample_is_null_has_none_and_is_echoed_as_sent(make_run: MakeRun, parent: dict[str, Any]) -> None:
     source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"a": 1}, "sample": None}]}}
-    # The answer is held against the document, too, by the client that sends it.
+    # The client that sends the request checks the answer against the document, too.
     assert make_run(parent, data_source=source)["data_source"] == source

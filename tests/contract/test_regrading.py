@@ -286,7 +286,7 @@ def test_a_run_of_repeats_that_is_graded_again_is_reported_by_item(
 
 @contextmanager
 def writes_held_up(server: Server) -> Generator[None]:
-    """Let nobody write to a run."""
+    """Keep everybody from writing to a run during a block."""
     if server.database_url is None:
         with closing(sqlite3.connect(server.database_path, isolation_level=None)) as held:
             held.execute("BEGIN IMMEDIATE")

@@ -55,7 +55,7 @@ def source_of(kind: str, rows: Rows, upload: Upload) -> dict[str, Any]:
 
 
 def warnings_of(run: dict[str, Any]) -> list[str]:
-    """Return what is told of the rows; what criteria find in them is told apart."""
+    """Return the warnings about the rows, without those about criteria."""
     told = run["evalhaven"]["warnings"]
     return [warning["message"] for warning in told if warning["pointer"] != "/testing_criteria"]
 

@@ -109,7 +109,7 @@ def test_a_long_comparison_goes_to_a_worker_and_other_items_are_not_kept(
     assert scores[2] == [0.0, 0.0]
 
 
-def test_wordnet_is_told_of_where_it_lacks(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_a_missing_wordnet_is_reported(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval(testing_criteria=[similarity("meteor")]), [row("a", "a")])
     [item] = items_of(http, run)
     is_lacking = find_wordnet(None) is None

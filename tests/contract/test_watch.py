@@ -95,7 +95,7 @@ def test_a_deleted_run_is_not_found(http: httpx2.Client, make_eval: MakeEval, ru
 
 
 @ON_SQLITE_ONLY
-def test_a_choice_about_rows_that_is_none_is_refused(
+def test_an_invalid_choice_about_rows_is_refused(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval(), ROWS)

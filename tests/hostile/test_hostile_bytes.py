@@ -1,4 +1,4 @@
-"""Requests that no HTTP library sends: raw bytes on a socket. Each is answered in the envelope or in order, or cut."""
+"""Requests that no HTTP library sends: raw bytes on a socket. Each is refused in the envelope, served, or cut off."""
 
 import contextlib
 import json

@@ -72,7 +72,7 @@ def test_one_that_dies_again_and_again_is_no_executor_until_it_lives_for_a_while
         time.now_s += 1
     time.now_s += 0.1
     assert beats.state.name == "ok"
-    # It was well for so long that this is a first death again.
+    # It ran well for so long that this counts as a first death again.
     beats.note_death(1)
     beats.note_start()
     beats.note_beats(b"\n")

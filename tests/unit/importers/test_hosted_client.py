@@ -18,7 +18,7 @@ ACCOUNT = Account(base_url="http://hosted/v1", headers={}, query={}, secrets=("s
 
 
 class Standin:
-    """Gives prepared answers, the last one for ever, and keeps when and what it was asked."""
+    """Gives prepared answers, the last one again and again, and records when and what it was asked."""
 
     def __init__(self, *answers: Callable[[], Answer]) -> None:
         self._answers = list(answers)

@@ -42,7 +42,7 @@ def refusal(status: int, code: str, message: str = "No.") -> HttpReply:
 
 
 class Nobody(Answering):
-    """Be unreachable, except for the first calls."""
+    """An endpoint that answers the first calls and cannot be reached after them."""
 
     def __init__(self, answered: int = 0) -> None:
         self.calls = 0

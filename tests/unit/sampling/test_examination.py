@@ -1,4 +1,4 @@
-"""Facts about what is said of endpoints: what it asks, what it makes of the answer, and that it is quick."""
+"""Facts about the examination of endpoints: what it asks, how it reads the answer, and that it is quick."""
 
 import socket
 import time

@@ -74,7 +74,7 @@ class LimiterHistory(RuleBasedStateMachine):
         self.limiter.release()
         state = self.limiter.state
         assert state.in_flight < before or state.in_flight <= state.concurrency
-        # The slot may be granted to one of these, which then did not run yet.
+        # The slot may be granted to one of these, which has not run yet.
         for task in self.waiting[:canceled]:
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""Which environment a grader gets, what is said where one is missing, and how one is installed."""
+"""Which environment a grader gets, what is said if one is missing, and how one is installed."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Facts about which rows pass, and what their user is told of those that do."""
+"""Facts about which rows pass, and what the user is told about those that do."""
 
 import json
 from typing import Any
@@ -56,7 +56,7 @@ def test_arrays_and_objects_are_no_strings(value: Any) -> None:
         told([row({"a": value, "b": True})], LEAVES)
 
 
-def test_samples_without_an_answer_are_told_of_with_their_first_row() -> None:
+def test_samples_without_an_answer_are_reported_with_their_first_row() -> None:
     rows = [row({}, sample={"output_text": "x"}), row({}, sample={"answer": "x"}), row({}, sample={"output": []})]
     (message,) = told(rows)
 
