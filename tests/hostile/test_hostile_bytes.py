@@ -111,7 +111,7 @@ SERVED: dict[str, bytes] = {
 
 
 def _exchange(target: Target, sent: bytes) -> list[Answer]:
-    """Send bytes; return what the server answers until it closes, or until it waits for more and is told of the end."""
+    """Send bytes and return all answers until the server closes; if it waits for more, say that there is no more."""
     received = b""
     with socket.create_connection(("127.0.0.1", target.server.port), timeout=_QUIET_S) as connection:
         # The server may close before it has read everything.

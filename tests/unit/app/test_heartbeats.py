@@ -39,7 +39,7 @@ def test_one_that_is_silent_does_not_respond_until_it_beats_again() -> None:
     assert beats.state.name == "ok"
 
 
-def test_what_keeps_it_from_work_is_told_until_it_is_over() -> None:
+def test_what_keeps_it_from_work_is_reported_until_it_is_over() -> None:
     beats = Heartbeats("executes runs", Time())
     beats.note_start()
     beats.note_beats(b"\nThe disk")

@@ -181,7 +181,7 @@ async def test_no_connection_is_no_slow_page(failure: type[httpx2.TimeoutExcepti
     with pytest.raises(HostedError):
         await standin.client().get_page("/evals", {}, PageSize())
 
-    # Whoever is not there would not be there for a smaller page either; the last three find out whether it is.
+    # A server that is down would not answer a smaller page either; the last three tries find out whether it is.
     assert standin.limits[:3] == ["100"] * 3
     assert set(standin.limits[3:]) <= {"1"}
     assert len(standin.limits) <= 6

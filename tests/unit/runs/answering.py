@@ -42,7 +42,7 @@ def refusal(status: int, code: str, message: str = "No.") -> HttpReply:
 
 
 class Nobody(Answering):
-    """An endpoint that answers the first calls and cannot be reached after them."""
+    """An endpoint that cannot be reached, or only for its first calls."""
 
     def __init__(self, answered: int = 0) -> None:
         self.calls = 0

@@ -44,7 +44,7 @@ class LimiterHistory(RuleBasedStateMachine):
             self.loop.run_until_complete(asyncio.sleep(0))
         for task in [each for each in self.waiting if each.done()]:
             if not task.cancelled():
-                # Whoever came earlier and still waits was overtaken.
+                # A task that came earlier and still waits was overtaken.
                 assert all(each.done() for each in self.waiting[: self.waiting.index(task)])
                 self.calling.append(task)
         self.waiting = [each for each in self.waiting if not each.done()]

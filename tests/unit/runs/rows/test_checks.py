@@ -97,7 +97,7 @@ def test_rows_are_bare_only_all_together(rows: list[bytes], expected: tuple[bool
     assert search(rows) == expected
 
 
-def test_bare_rows_are_told_of_and_checked_as_items() -> None:
+def test_bare_rows_are_reported_and_checked_as_items() -> None:
     (message,) = told([b'{"a":"x"}'], LEAVES, are_bare=True)
 
     assert "each row is taken for the item itself" in message
