@@ -1,4 +1,4 @@
-"""Facts about the pages for people: what they do not show, they say and lead to."""
+"""Facts about the pages for people: they say what they leave out, and link to it."""
 
 import html
 import re
@@ -43,7 +43,7 @@ def ids_of(http: httpx2.Client, path: str, order: str) -> list[str]:
 
 
 def in_order(text: str, ids: list[str]) -> list[str]:
-    """Return the ids that a text holds, in the order in which it does."""
+    """Return the ids in a text, in the order in which they stand there."""
     known = set(ids)
     return list(dict.fromkeys(each for each in re.findall(r"[\w-]+", text) if each in known))
 

@@ -121,7 +121,7 @@ def dying_move(_blobs: BlobStore) -> list[str]:
     raise KeyboardInterrupt
 
 
-def test_a_file_whose_new_place_is_taken_is_left_and_told_of(tmp_path: Path) -> None:
+def test_a_file_whose_new_place_is_taken_is_left_and_reported(tmp_path: Path) -> None:
     blobs = blob_store(tmp_path)
     settings = Settings.model_validate({"data_dir": tmp_path})
     upgraded_database(settings)

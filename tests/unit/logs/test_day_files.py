@@ -421,7 +421,7 @@ async def test_with_too_many_files_open_no_call_is_taken_for_gone(directory: Pat
 
 @contextmanager
 def _descriptors(left: int) -> Generator[None]:
-    """Let this process open no more than so many files."""
+    """Keep this process from opening more than this many files."""
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
     largest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())

@@ -1,4 +1,4 @@
-"""Facts about partitions alone: how PostgreSQL is kept to the way through its indexes that was chosen."""
+"""Facts about partitions alone: how PostgreSQL is made to use the indexes that were chosen for a query."""
 
 from collections.abc import AsyncIterator
 
@@ -25,7 +25,7 @@ async def database(postgresql_database_url: URL) -> AsyncIterator[Database]:
 
 
 async def test_no_plan_is_used_for_other_values_than_it_was_made_for(database: Database) -> None:
-    """A plan for any values looks into all days, and takes every term for a frequent one."""
+    """A generic plan searches all days, and takes every term for a frequent one."""
     store = PartitionStore(database, StandingClock())
     await store.add([chat(number, NOON - number * DAY_S, metadata={"own": number}) for number in range(5)])
 

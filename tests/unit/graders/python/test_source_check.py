@@ -1,4 +1,4 @@
-"""Sources are compiled in a child, never executed, and what keeps one from being a grader is told with its line."""
+"""Sources are compiled in a child, never executed, and what keeps one from being a grader is reported with its line."""
 
 import sys
 from pathlib import Path
@@ -50,7 +50,7 @@ async def test_what_defines_grade_of_sample_and_item_is_a_grader() -> None:
         ("x = '\ud800'\n" + GOOD, None, "not valid Unicode"),
     ],
 )
-async def test_what_is_no_grader_is_told_with_its_line(source: str, line: int | None, message: str) -> None:
+async def test_what_is_not_a_grader_is_reported_with_its_line(source: str, line: int | None, message: str) -> None:
     problem = await SourceChecker().find_problem([GOOD, source])
 
     assert problem is not None

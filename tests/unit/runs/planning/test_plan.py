@@ -16,6 +16,7 @@ from evalhaven.runs.sources.file_rows import FileRows
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.runs.sources.source_file import source_blob
 from evalhaven.storage.chunks import insert_chunks
+from tests.databases import ON_SQLITE_ONLY
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
 from tests.unit.storage.stored import OTHER_PROJECT, add_project, blob_path, make_run, store_eval, store_file, store_run
 
@@ -90,6 +91,7 @@ async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(en
     assert planned_before == [None] * 5
 
 
+@ON_SQLITE_ONLY
 async def test_broken_rows_of_a_file_are_named_by_line(engine: Engine) -> None:
     rows = [json.dumps(row_of(number)) for number in range(3000)]
     rows[69] = '{"item": {"n": 5'
@@ -108,6 +110,7 @@ async def test_broken_rows_of_a_file_are_named_by_line(engine: Engine) -> None:
     assert (await read_run(engine, run)).items_planned is None
 
 
+@ON_SQLITE_ONLY
 async def test_at_most_ten_lines_are_named(engine: Engine) -> None:
     run = await file_run(engine, b"[]\n" * 100)
     with pytest.raises(InvalidRowsError) as refusal:
@@ -117,6 +120,7 @@ async def test_at_most_ten_lines_are_named(engine: Engine) -> None:
     assert refusal.value.message.endswith(" The lines after these were not looked at.")
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf"])
 async def test_a_file_without_rows_is_refused(engine: Engine, content: bytes) -> None:
     with pytest.raises(InvalidRowsError, match="has no rows"):
@@ -144,6 +148,7 @@ async def test_a_run_reads_the_file_of_its_own_project(engine: Engine) -> None:
     assert await plan_run(engine, run) == 2
 
 
+@ON_SQLITE_ONLY
 async def test_a_line_over_the_limit_is_refused_by_its_number(engine: Engine) -> None:
     with pytest.raises(InvalidRowsError, match="cannot be read: Line 2 is longer"):
         await plan_run(engine, await file_run(engine, b'{"item":{}}\n' + b"x" * (MAX_ROW_BYTES + 1)))
