@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, Upload, refusal_of
+from tests.contract.conftest import Upload, refusal_of
 
-HOSTILE = '<script>alert(1)</script>"&'
 EACH = 20
 
 
@@ -50,23 +49,16 @@ def in_order(text: str, ids: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def lists(
-    make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload, http: httpx2.Client
-) -> dict[str, tuple[str, list[str]]]:
+def lists(upload: Upload, http: httpx2.Client) -> dict[str, tuple[str, list[str]]]:
     """Return pages by what they list, with the ids of all of it, in the order in which it is to be shown."""
     for number in range(2 * EACH + 3):
         upload(b'{"item": {}}', filename=f"<img src=x>&{number}.jsonl")
-    parent = [make_eval(name=f"{HOSTILE} {number}") for number in range(2 * EACH + 3)][-1]
-    for number in range(2 * EACH + 3):
-        run_to_end(parent, name=f"{HOSTILE} {number}")
-    runs = f"/v1/evals/{parent['id']}/runs"
     return {
-        "runs": (f"/ui/evals/{parent['id']}", ids_of(http, runs, "desc")),
         "files": ("/ui/files", ids_of(http, "/v1/files", "desc")),
     }
 
 
-@pytest.mark.parametrize("kind", ["runs", "files"])
+@pytest.mark.parametrize("kind", ["files"])
 def test_each_list_is_shown_whole_page_by_page_in_both_directions(
     http: httpx2.Client, lists: dict[str, tuple[str, list[str]]], kind: str
 ) -> None:
@@ -82,14 +74,6 @@ def test_each_list_is_shown_whole_page_by_page_in_both_directions(
     back = list(walk(http, last, "prev"))
     assert [each for page in back[::-1] for each in in_order(page, ids)] == ids
     assert link_of(back[-1], "prev") is None
-
-
-def test_a_list_that_fits_says_nothing_of_more(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
-    parent = make_eval()
-    for _ in range(2):
-        run_to_end(parent)
-
-    assert "There are more" not in http.get(f"/ui/evals/{parent['id']}").text
 
 
 def test_the_page_after_the_last_object_says_that_there_are_no_more(

@@ -8,8 +8,10 @@ import {
 import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
+import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
+import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
 
@@ -36,6 +38,39 @@ const compare = createRoute({
   path: "/compare",
   validateSearch: compareSearch,
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
+});
+
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
+});
+
+const evalPages = createRoute({
+  getParentRoute: () => root,
+  path: "/evals/$evalId",
+  component: lazyRouteComponent(() => import("@/pages/eval/EvalLayout"), "EvalLayout"),
+});
+
+const evalRuns = createRoute({
+  getParentRoute: () => evalPages,
+  path: "/",
+  validateSearch: evalSearch,
+  component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
+});
+
+const logs = createRoute({
+  getParentRoute: () => root,
+  path: "/logs",
+  validateSearch: logsSearch,
+  component: lazyRouteComponent(() => import("@/pages/logs/LogsPage"), "LogsPage"),
+});
+
+const call = createRoute({
+  getParentRoute: () => root,
+  path: "/logs/$callId",
+  validateSearch: logsFilter,
+  component: lazyRouteComponent(() => import("@/pages/logs/CallPage"), "CallPage"),
 });
 
 const run = createRoute({
@@ -66,7 +101,17 @@ const item = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, compare, run.addChildren([report, items]), item]),
+  routeTree: root.addChildren([
+    home,
+    evals,
+    compare,
+    logs,
+    call,
+    models,
+    evalPages.addChildren([evalRuns]),
+    run.addChildren([report, items]),
+    item,
+  ]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 
 from starlette.responses import HTMLResponse, Response
 
-from evalhaven.stats.intervals import wilson_interval
-
 _SHOWN_CHARS = 300
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
@@ -24,14 +22,6 @@ pre{white-space:pre-wrap;margin:0}.pass{color:#0072b2}.fail{color:#b34700}.error
 """
 
 
-def shown_rate(passed: int, total: int) -> str:
-    """Return a share with its 95 % interval."""
-    if not total:
-        return "-"
-    low, high = wilson_interval(passed, total)
-    return f"{passed} / {total} = {passed / total:.1%} ({low:.1%} - {high:.1%})"
-
-
 def shown_time(at: int) -> str:
     """Return a Unix second as a date and time."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -41,11 +31,6 @@ def escaped(value: str) -> str:
     """Return a text, shortened if it is long, that no browser takes for markup."""
     shown = value if len(value) <= _SHOWN_CHARS else f"{value[:_SHOWN_CHARS]}…"
     return html.escape(shown.encode("utf-8", "replace").decode())
-
-
-def link(address: str, label: str) -> str:
-    """Return a link to a page."""
-    return f'<a href="{html.escape(address)}">{escaped(label) or "(no name)"}</a>'
 
 
 def table(heads: list[str] | None, rows: list[list[str]]) -> str:
