@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.comparisons import measure_comparison, print_comparison
+from benchmarks.dashboard import measure_dashboard, print_dashboard
 from benchmarks.gateway import gateway_document, measure_gateway, print_gateway
 from benchmarks.graded_report import graded_document, print_graded
 from benchmarks.latency import measure_latency, print_latencies
@@ -96,6 +97,13 @@ def _measure_comparisons(arguments: argparse.Namespace, console: Console) -> Doc
     return {"comparisons": asdict(found)}
 
 
+def _measure_dashboard(arguments: argparse.Namespace, console: Console) -> Document:
+    with scratch() as directory:
+        found = measure_dashboard(arguments.dashboard_items, directory, console)
+    print_dashboard(found, console)
+    return {"dashboard": asdict(found)}
+
+
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
     schemes = measure_schemes(arguments.against, console)
     print_schemes(schemes, console)
@@ -135,6 +143,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "api": _measure_api,
     "reads": _measure_reads,
     "comparisons": _measure_comparisons,
+    "dashboard": _measure_dashboard,
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
@@ -164,6 +173,8 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help=large)
     compared = f"items of each of two runs that are compared ({MILLION})"
     parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
+    shown = f"items of the run that is shown in the dashboard ({MILLION})"
+    parser.add_argument("--dashboard-items", type=int, default=MILLION, metavar="N", help=shown)
     kept = "where the two runs are kept for another measurement, which then need not execute them"
     parser.add_argument("--comparison-directory", type=Path, metavar="DIR", help=kept)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")

@@ -45,6 +45,10 @@ def address(run: dict[str, Any]) -> str:
     return f"/ui/evals/{run['eval_id']}/runs/{run['id']}"
 
 
+def cancel(http: httpx2.Client, run: dict[str, Any]) -> None:
+    http.post(f"/v1/evals/{run['eval_id']}/runs/{run['id']}").raise_for_status()
+
+
 def test_a_run_is_followed_to_its_end_and_never_looks_final_before(page: Page, http: httpx2.Client) -> None:
     run = start(http, "Followed")
     page.goto(address(run))
@@ -70,13 +74,13 @@ def test_a_page_whose_events_are_blocked_asks_by_itself(page: Page, http: httpx2
 
     expect(page.get_by_role("region", name="Progress")).to_contain_text("to come")
     counted = page.get_by_role("region", name="Progress").inner_text()
-    expect(page.get_by_role("region", name="Progress")).not_to_have_text(counted, use_inner_text=True)
-    http.post(f"/v1/evals/{run['eval_id']}/runs/{run['id']}").raise_for_status()
-    expect(page.get_by_text("Canceled.")).to_be_visible()
+    expect(page.get_by_role("region", name="Progress")).not_to_have_text(counted, use_inner_text=True, timeout=_WAIT_MS)
+    cancel(http, run)
+    expect(page.get_by_text("Canceled.")).to_be_visible(timeout=_WAIT_MS)
 
 
 def test_a_run_is_canceled_from_its_page(page: Page, http: httpx2.Client) -> None:
-    run = start(http, "Canceled")
+    run = start(http, "Canceled", _MANY_ITEMS)
     page.goto(address(run))
     page.get_by_role("button", name="Cancel run").click()
 
@@ -85,7 +89,8 @@ def test_a_run_is_canceled_from_its_page(page: Page, http: httpx2.Client) -> Non
 
 
 def test_a_run_under_way_is_readable_in_both_themes(look: Look, http: httpx2.Client, page: Page) -> None:
-    run = start(http, "Watched")
+    run = start(http, "Watched", _MANY_ITEMS)
     page.goto(address(run))
     expect(page.get_by_text("Time left")).to_be_visible(timeout=_WAIT_MS)
     look(address(run), "live")
+    cancel(http, run)

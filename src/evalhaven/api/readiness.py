@@ -15,12 +15,26 @@ from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.storage.projects import check_project, try_to_write
 
-_NEEDED_BYTES = 8 * 1024 * 1024  # a batch of items, and its log
-_TRIED_AGAIN_S = 5.0
-_FAILED_AGAIN_S = 1.0
-_WAITED_FOR_S = 1.0  # probes have a time limit, often of a second or two
-_LONGEST_TRIAL_S = 10.0
-_LONGEST_READ_S = 3.0
+
+@dataclass(frozen=True, slots=True)
+class ReadinessLimits:
+    """From when on something counts as a problem, and how often that is found out.
+
+    Attributes:
+        needed_bytes: Room on the disk: for a batch of items, and its log.
+        tried_again_s: After how long a write is tried again.
+        failed_again_s: After how long a write that failed is.
+        waited_for_s: How long a probe waits; probes have a time limit, often of a second or two.
+        longest_write_s: How long a write may be under way.
+        longest_read_s: How long a read may be.
+    """
+
+    needed_bytes: int = 8 * 1024 * 1024
+    tried_again_s: float = 5.0
+    failed_again_s: float = 1.0
+    waited_for_s: float = 1.0
+    longest_write_s: float = 10.0
+    longest_read_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +97,12 @@ class _Trial:
             self._tried.set()
             self._tried = anyio.Event()
 
-    async def try_after(self, pause_s: float) -> None:
-        """Have it tried if the last attempt is that old, and wait briefly for the result."""
+    async def try_after(self, pause_s: float, waited_for_s: float) -> None:
+        """Have it tried if the last attempt is that old, and wait for the result for so long."""
         if self._began_at is None and time.monotonic() - self._ended_at >= pause_s:
             self._wanted.set()
         if self._wanted.is_set() or self._began_at is not None:
-            with anyio.move_on_after(_WAITED_FOR_S):
+            with anyio.move_on_after(waited_for_s):
                 await self._tried.wait()
 
 
@@ -105,6 +119,7 @@ class Readiness:
         self._blobs = blobs
         self._clock = clock
         self._executor_state = executor_state
+        self.limits = ReadinessLimits()
         self._reads = _Trial(self._find_read_problem)
         self._writes = _Trial(self._find_write_problem)
 
@@ -128,8 +143,8 @@ class Readiness:
 
     async def _latest_read_problem(self) -> str | None:
         """Return why the last read failed; each call tries one."""
-        await self._reads.try_after(0.0)
-        if (waited_s := self._reads.under_way_s) > _LONGEST_READ_S:
+        await self._reads.try_after(0.0, self.limits.waited_for_s)
+        if (waited_s := self._reads.under_way_s) > self.limits.longest_read_s:
             return f"The database has not answered a read for {waited_s:.0f} s."
         return self._reads.problem
 
@@ -146,8 +161,9 @@ class Readiness:
 
         A lock held by another writer is no failure: writers wait for it, and so does this attempt.
         """
-        await self._writes.try_after(_FAILED_AGAIN_S if self._writes.problem else _TRIED_AGAIN_S)
-        if (waited_s := self._writes.under_way_s) > _LONGEST_TRIAL_S:
+        pause_s = self.limits.failed_again_s if self._writes.problem else self.limits.tried_again_s
+        await self._writes.try_after(pause_s, self.limits.waited_for_s)
+        if (waited_s := self._writes.under_way_s) > self.limits.longest_write_s:
             return f"The database has not taken a write for {waited_s:.0f} s."
         return self._writes.problem
 
@@ -161,6 +177,6 @@ class Readiness:
 
     def _find_disk_problem(self) -> str | None:
         try:
-            return self._blobs.find_problem(_NEEDED_BYTES)
+            return self._blobs.find_problem(self.limits.needed_bytes)
         except OSError as error:
             return f"{self._blobs.place} cannot be used: {error.strerror}."

@@ -12,7 +12,6 @@ from evalhaven.sampling.catalog import Endpoint, is_exact
 from evalhaven.sampling.secrets import secrets_of
 from evalhaven.sampling.transport.replies import HttpReply, TransportError
 
-_TIMEOUT_S = 5.0
 _OK = 200
 _SERVER_FAULT = 500
 _KEY_REFUSED = (401, 403)
@@ -42,12 +41,12 @@ class _List(msgspec.Struct):
 _LISTS = msgspec.json.Decoder(_List)
 
 
-async def examine_endpoints(endpoints: Sequence[Endpoint]) -> list[Finding]:
+async def examine_endpoints(endpoints: Sequence[Endpoint], timeout_s: float = 5.0) -> list[Finding]:
     """Return the finding about each endpoint, in their order; all are asked at once."""
     findings = [Finding("")] * len(endpoints)
 
     async def examine(index: int, endpoint: Endpoint) -> None:
-        finding = await _examine(endpoint)
+        finding = await _examine(endpoint, timeout_s)
         findings[index] = replace(finding, text=f"Endpoint {endpoint.name}: {finding.text}")
 
     async with anyio.create_task_group() as tasks:
@@ -56,7 +55,7 @@ async def examine_endpoints(endpoints: Sequence[Endpoint]) -> list[Finding]:
     return findings
 
 
-async def _examine(endpoint: Endpoint) -> Finding:
+async def _examine(endpoint: Endpoint, timeout_s: float) -> Finding:
     serves = f"It serves {', '.join([*endpoint.aliases, *endpoint.models])}."
     if endpoint.script is not None:
         rules = len(endpoint.script.rules)
@@ -68,11 +67,11 @@ async def _examine(endpoint: Endpoint) -> Finding:
 
     started = perf_counter()
     try:
-        with anyio.fail_after(_TIMEOUT_S):
-            async with open_transport(replace(endpoint.transport, connect_timeout_s=_TIMEOUT_S)) as transport:
-                reply = await transport.get(endpoint.url_of("/models"), endpoint.headers, _TIMEOUT_S)
+        with anyio.fail_after(timeout_s):
+            async with open_transport(replace(endpoint.transport, connect_timeout_s=timeout_s)) as transport:
+                reply = await transport.get(endpoint.url_of("/models"), endpoint.headers, timeout_s)
     except TimeoutError:
-        return Finding(f"{endpoint.base_url} did not answer within {_TIMEOUT_S:g} s.", is_problem=True)
+        return Finding(f"{endpoint.base_url} did not answer within {timeout_s:g} s.", is_problem=True)
     except (TransportError, ValueError, OSError) as error:
         # A reply that is not HTTP may repeat what was sent.
         said = secrets_of(endpoint).hide(str(error)).rstrip(".")[:_SHOWN_CHARS]

@@ -129,13 +129,13 @@ async def list_outdated_runs(tx: ReadTransaction, _scope: EngineScope, limit: in
     ]
 
 
-async def list_growing_runs(tx: ReadTransaction, _scope: EngineScope, form: int, part_items: int) -> list[OutdatedRun]:
+async def list_growing_runs(tx: ReadTransaction, _scope: EngineScope, form: int, items: int) -> list[OutdatedRun]:
     """Return runs that go on and of which another part of columns may be due, the oldest first.
 
     Args:
         tx: Open transaction.
         form: The form of columns that counts.
-        part_items: How many items without columns make a part; a retry may change earlier parts, too.
+        items: How many items without columns a run must have; a retry may change earlier parts, too.
     """
     heads = run_column_heads
     of_run = (heads.c.run_key == runs.c.key) & (heads.c.project_id == runs.c.project_id) & (heads.c.form == form)
@@ -144,7 +144,7 @@ async def list_growing_runs(tx: ReadTransaction, _scope: EngineScope, form: int,
         select(runs.c.key, runs.c.project_id, runs.c.items_version, _STORED.label("items"))
         .outerjoin(heads, of_run)
         .where(is_active_run, has_outdated_columns, runs.c.deleted_at.is_(None))
-        .where((_STORED - shown >= part_items) | ((runs.c.times_retried > 0) & (shown > 0)))
+        .where((_STORED - shown >= items) | ((runs.c.times_retried > 0) & (shown > 0)))
         .order_by(runs.c.key)
     )
     rows = (await tx.execute(query)).all()

@@ -42,9 +42,14 @@ def executor() -> Executor:
 
 
 @pytest.fixture
-async def served(services: Services, executor: Executor) -> AsyncGenerator[httpx2.AsyncClient]:
+def made(services: Services, executor: Executor) -> Readiness:
+    """Return the readiness whose limits a test may change."""
+    return Readiness(services.database, services.blobs, StillClock(), lambda: executor.state)
+
+
+@pytest.fixture
+async def served(services: Services, made: Readiness) -> AsyncGenerator[httpx2.AsyncClient]:
     """Return a client of the API whose readiness is served, as by a server."""
-    made = Readiness(services.database, services.blobs, StillClock(), lambda: executor.state)
     async with anyio.create_task_group() as tasks, calling(replace(services, readiness=made)) as client:
         tasks.start_soon(made.serve)
         yield client
@@ -101,9 +106,9 @@ async def test_an_executor_that_does_no_work_is_told_with_the_reason(
 
 
 async def test_a_database_that_refuses_writes_is_told_until_it_takes_them(
-    served: httpx2.AsyncClient, services: Services, database_kind: str, monkeypatch: pytest.MonkeyPatch
+    served: httpx2.AsyncClient, services: Services, database_kind: str, made: Readiness
 ) -> None:
-    monkeypatch.setattr(readiness, "_FAILED_AGAIN_S", 0.0)
+    made.limits = replace(made.limits, failed_again_s=0.0)
     async with services.database.write() as tx:
         for statement in _REFUSAL[database_kind]:
             await tx.exec_driver_sql(statement)
@@ -118,22 +123,22 @@ async def test_a_database_that_refuses_writes_is_told_until_it_takes_them(
 
 
 async def test_a_lock_is_waited_for_and_told_only_when_it_lasts(
-    served: httpx2.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+    served: httpx2.AsyncClient, services: Services, made: Readiness
 ) -> None:
-    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 0.05)
+    made.limits = replace(made.limits, waited_for_s=0.05)
     async with services.database.write() as tx:
         await tx.execute(projects.update().values(tried_at=1))
         assert (await ask(served))[0] == 200
-        monkeypatch.setattr(readiness, "_LONGEST_TRIAL_S", 0.0)
+        made.limits = replace(made.limits, longest_write_s=0.0)
         status, body = await ask(served)
         assert (status, body["database"]) == (503, "unavailable")
         assert "has not taken a write for" in body["reasons"][0]
-    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 30.0)
+    made.limits = replace(made.limits, waited_for_s=30.0)
     assert (await ask(served))[0] == 200
 
 
 async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
-    served: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    served: httpx2.AsyncClient, made: Readiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = anyio.Event()
     check = readiness.check_project
@@ -143,19 +148,19 @@ async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
         await check(*arguments)
 
     monkeypatch.setattr(readiness, "check_project", check_late)
-    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 0.05)
+    made.limits = replace(made.limits, waited_for_s=0.05)
     assert (await ask(served))[0] == 200
-    monkeypatch.setattr(readiness, "_LONGEST_READ_S", 0.0)
+    made.limits = replace(made.limits, longest_read_s=0.0)
     status, body = await ask(served)
     assert (status, body["database"]) == (503, "unavailable")
     assert "has not answered a read for" in body["reasons"][0]
-    monkeypatch.setattr(readiness, "_WAITED_FOR_S", 30.0)
+    made.limits = replace(made.limits, waited_for_s=30.0)
     answers.set()
     assert (await ask(served))[0] == 200
 
 
-async def test_a_disk_without_room_is_told(served: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "_NEEDED_BYTES", 1 << 62)
+async def test_a_disk_without_room_is_told(served: httpx2.AsyncClient, made: Readiness) -> None:
+    made.limits = replace(made.limits, needed_bytes=1 << 62)
     status, body = await ask(served)
 
     assert (status, body["disk"], body["database"]) == (503, "unavailable", "ok")

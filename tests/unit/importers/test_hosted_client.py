@@ -31,8 +31,9 @@ class Standin:
             raise answer
         return answer
 
-    def client(self, account: Account = ACCOUNT) -> HostedClient:
-        return HostedClient(account, httpx2.AsyncClient(transport=httpx2.MockTransport(self)))
+    def client(self, account: Account = ACCOUNT, largest_page_bytes: int = 1_000_000) -> HostedClient:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
+        return HostedClient(account, http, first_delay_s=0.01, largest_page_bytes=largest_page_bytes)
 
     @property
     def limits(self) -> list[str]:
@@ -41,11 +42,6 @@ class Standin:
 
 def good() -> httpx2.Response:
     return httpx2.Response(200, content=PAGE)
-
-
-@pytest.fixture(autouse=True)
-def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalhaven.importers.hosted.client._FIRST_DELAY_S", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +108,11 @@ async def test_bad_request_is_final_at_a_small_size() -> None:
     assert standin.limits == ["100", "20"]
 
 
-async def test_page_that_fills_the_memory_is_asked_for_in_half_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalhaven.importers.hosted.client._LARGEST_PAGE_BYTES", 200)
+async def test_page_that_fills_the_memory_is_asked_for_in_half_the_size() -> None:
     large = b'{"object":"list","data":[{"id":"a"}],"x":"%s"}' % (b"x" * 400)
     standin = Standin(*[lambda: httpx2.Response(200, content=large)] * 5, good)
 
-    body, _ = await standin.client().get_page("/evals", {}, PageSize())
+    body, _ = await standin.client(largest_page_bytes=200).get_page("/evals", {}, PageSize())
 
     assert body == PAGE
     assert standin.limits == ["100", "50", "25", "12", "6", "3"]

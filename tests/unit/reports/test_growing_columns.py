@@ -171,12 +171,12 @@ async def test_columns_of_a_run_under_way_equal_those_made_afterwards(database: 
     before_the_last_parts = await shown(database, run)
     await keeper.keep_once()
 
-    # Five positions of a chunk that is done make no part of seven, nor do those behind a chunk that is not.
-    assert parts == [0, 2, 3, 7]
+    # Half of a part is enough to be made, but not behind a chunk that is not done.
+    assert parts == [1, 3, 5, 9]
     assert before_the_last_parts == await made_of_rows(database, items)
     assert await shown(database, run) == before_the_last_parts
     assert await list_outdated(database) == []
-    assert await parts_of(database, run) == 9
+    assert await parts_of(database, run) == 11
 
 
 async def test_a_run_under_way_goes_on_with_its_columns_after_a_kill(
@@ -235,7 +235,7 @@ async def test_a_retry_adds_what_was_missing_when_a_run_was_canceled(
     canceled, parts = await shown(database, run), await parts_of(database, run)
     left = [*range(20), 22, *range(25, 30), 31, *range(35, 40)]
     assert canceled == await made_of_rows(database, items_of(left, errors=[6]))
-    assert (parts, await list_outdated(database)) == (4, [])
+    assert (parts, await list_outdated(database)) == (5, [])
 
     made = record_parts(monkeypatch)
     again = await retry_run(database, ended)
@@ -245,7 +245,7 @@ async def test_a_retry_adds_what_was_missing_when_a_run_was_canceled(
     await keeper_of(database, part_items=8).keep_once()
 
     assert await shown(database, run) == await made_of_rows(database, items_of(range(40)))
-    assert (made, await list_outdated(database)) == ([0, 2, 3, 4], [])
+    assert (made, await list_outdated(database)) == ([0, 3, 4, 5], [])
 
 
 async def test_a_retry_that_changes_nothing_leaves_the_columns(database: Database) -> None:
@@ -362,7 +362,7 @@ async def test_rows_that_cannot_be_read_keep_only_their_own_run_from_having_colu
         await tx.execute(update(output_items).where(output_items.c.run_key == broken.key).values(grades="[["))
     keeper = keeper_of(database, part_items=4)
     await keeper.keep_once()
-    assert [await parts_of(database, run) for run in (broken, other)] == [0, 2]
+    assert [await parts_of(database, run) for run in (broken, other)] == [0, 3]
 
     async with database.write() as tx:
         await tx.execute(update(output_items).where(output_items.c.run_key == broken.key).values(grades="[]"))

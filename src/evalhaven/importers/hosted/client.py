@@ -40,10 +40,8 @@ _SAFE_PAGE_SIZE = 20  # the default of every list
 _SIZE_REFUSED = (400, 422)
 _GOOD_PAGES_BEFORE_GROWTH = 5
 _LARGE_PAGE_BYTES = 4_000_000
-_LARGEST_PAGE_BYTES = 32_000_000
 _LONGEST_MESSAGE = 500
 _MOST_REDIRECTS = 5
-_FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 60.0
 _LONGEST_HEEDED_DELAY_S = 900.0
 _LAST_DELAYS_S = (0.0, 1.0, 2.0)
@@ -101,9 +99,26 @@ class HostedClient:
     """Reads from one account."""
 
     def __init__(
-        self, account: Account, http: httpx2.AsyncClient, on_retry: Callable[[Retry], None] | None = None
+        self,
+        account: Account,
+        http: httpx2.AsyncClient,
+        on_retry: Callable[[Retry], None] | None = None,
+        *,
+        first_delay_s: float = 0.5,
+        largest_page_bytes: int = 32_000_000,
     ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            account: Where to read, and how patiently.
+            http: What requests are sent with.
+            on_retry: Is told of each request that will be repeated.
+            first_delay_s: How long to wait before the first repetition; each further wait is twice as long.
+            largest_page_bytes: A page with more is asked for in half the size.
+        """
         self.account = account
+        self._first_delay_s = first_delay_s
+        self._largest_page_bytes = largest_page_bytes
         self._http = http
         self._on_retry = on_retry
         self._has_answered = False
@@ -252,7 +267,7 @@ class HostedClient:
                 await self._check_stream(response)
                 async for block in response.aiter_bytes():
                     body += block
-                    if len(body) > _LARGEST_PAGE_BYTES and size.value > 1:
+                    if len(body) > self._largest_page_bytes and size.value > 1:
                         raise TransientError(
                             HostedError(f"the page has more than {len(body)} bytes"), is_too_large=True
                         )
@@ -341,7 +356,7 @@ class HostedClient:
         return True
 
     async def _back_off(self, tries: int, failure: TransientError, *, is_smaller: bool) -> None:
-        delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** max(tries - 1, 0))
+        delay_s = min(_LONGEST_DELAY_S, self._first_delay_s * 2 ** max(tries - 1, 0))
         # Jitter, so that clients which failed together do not come back together.
         delay_s *= self._chance.uniform(0.5, 1.0)
         if failure.delay_s is not None:

@@ -12,7 +12,6 @@ from evalhaven.importers.pages import Page, as_line, object_id, split_page
 PART = ".part"
 DRAFT = ".draft"
 _HASH_MASK = (1 << 64) - 1
-_IDS_AT_ONCE = 250_000
 
 
 class PartWriter:
@@ -52,9 +51,9 @@ class PartWriter:
         """Return the `id_hash` of every object, to find out which others are missing."""
         return frozenset(self._ids)
 
-    def count_distinct(self) -> int:
-        """Return how many different objects there are."""
-        rounds = 1 + len(self._ids) // _IDS_AT_ONCE
+    def count_distinct(self, at_once: int = 250_000) -> int:
+        """Return how many different objects there are; about so many are compared at once."""
+        rounds = 1 + len(self._ids) // at_once
         return sum(len({each for each in self._ids if each % rounds == n}) for n in range(rounds))
 
     def seal(self) -> tuple[str, int]:

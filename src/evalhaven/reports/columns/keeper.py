@@ -27,6 +27,8 @@ from evalhaven.storage.run_columns import (
 )
 
 _LOOK_AGAIN_S = 2.0
+_FOLLOW_S = 0.5  # a run that goes on quickly must not have too long a tail when it ends
+_FOLLOWED_FOR_S = 10.0
 _RUNS_A_LOOK = 100
 _ENDED_A_ROUND = 8
 _MADE_HERE_ITEMS = 2_000
@@ -51,6 +53,7 @@ class ColumnsKeeper:
         self._patience = patience
         self._part_items = part_items
         self._wake = anyio.Event()
+        self._followed_at = -_FOLLOWED_FOR_S
         self._seen: dict[int, int] = {}  # versions of imported runs at the last look
         self._failed = set[tuple[int, int | None]]()
         self._log = structlog.get_logger("evalhaven.columns")
@@ -66,7 +69,8 @@ class ColumnsKeeper:
             self._wake = anyio.Event()
             await self._patience.persist(self.keep_once)
             await self._workers.end_idle()
-            with anyio.move_on_after(_LOOK_AGAIN_S):
+            follows = anyio.current_time() - self._followed_at < _FOLLOWED_FOR_S
+            with anyio.move_on_after(_FOLLOW_S if follows else _LOOK_AGAIN_S):
                 await self._wake.wait()
 
     async def keep_once(self) -> None:
@@ -86,8 +90,10 @@ class ColumnsKeeper:
     async def _make_round(self, settled: set[int]) -> bool:
         """Make a part of each run whose turn it is; return whether there was any."""
         growing = await self._database.fetch(
-            partial(list_growing_runs, _scope=EngineScope(), form=FORM, part_items=self._part_items)
+            partial(list_growing_runs, _scope=EngineScope(), form=FORM, items=self._part_items // 2)
         )
+        if growing:
+            self._followed_at = anyio.current_time()
         ended = [run for run in await self._ended() if not run.is_imported or run.key in settled]
         ended = [run for run in ended if _attempt(run) not in self._failed]
         made = False

@@ -74,7 +74,7 @@ async def prepare_part(tx: ReadTransaction, scope: ProjectScope, run_key: int, p
         tx: Open transaction.
         scope: Whose run.
         run_key: The run.
-        part_items: Most items in a part; of a run that goes on, a part is made once there are so many.
+        part_items: Most items in a part; of a run that goes on, a part is made once there are half as many.
     """
     from evalhaven.reports.columns.making import ColumnMaker  # noqa: PLC0415 - loads numpy
 
@@ -155,4 +155,4 @@ def _is_settled(run: Run, stretch: Stretch, before: int | None, part_items: int)
     if before is None:
         return False  # the run ends now
     first = 0 if stretch.after is None else stretch.after[0] + 1
-    return (before - first) * run.repeats >= part_items
+    return (before - first) * run.repeats >= part_items // 2

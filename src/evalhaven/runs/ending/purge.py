@@ -37,8 +37,6 @@ from evalhaven.storage.uploads import (
 _LARGEST_BATCH = 256  # items deleted in one transaction
 _LONGEST_BATCH_S = 0.05
 _IDLE_S = 5.0
-_SWEPT_AT_ONCE = 500
-_SHOWN_UNKNOWN = 10
 
 
 class Purger:
@@ -132,14 +130,20 @@ class Purger:
             self._log.info("upload_purged", upload_id=found.id)
 
 
-async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
+async def sweep_blobs(database: Database, blobs: BlobStore, at_once: int = 500, most_shown: int = 10) -> None:
     """Remove the blobs of which a kill prevented the row, and log the others that no row names.
 
     Call it before requests are accepted: a blob that is being written has no row yet either.
+
+    Args:
+        database: Whose rows name blobs.
+        blobs: The blobs.
+        at_once: How many names are looked for in one query.
+        most_shown: How many of the unknown names are logged.
     """
     log = structlog.get_logger("evalhaven.purge")
     blobs.drop_parts()
-    for scope, names in blobs.unnamed(_SWEPT_AT_ONCE):
+    for scope, names in blobs.unnamed(at_once):
         owned = await _owned(database, scope, names)
         for name in names:
             if name not in owned:
@@ -147,10 +151,10 @@ async def sweep_blobs(database: Database, blobs: BlobStore) -> None:
                 log.info("orphan_blob_removed", project=scope.project_id, blob=name)
             blobs.confirm(scope, name)
     count, shown = 0, list[str]()
-    for scope, names in blobs.names(at_once=_SWEPT_AT_ONCE):
+    for scope, names in blobs.names(at_once=at_once):
         unknown = set(names) - await _owned(database, scope, names)
         count += len(unknown)
-        shown += [f"{scope.project_id}/{name}" for name in sorted(unknown)[: _SHOWN_UNKNOWN - len(shown)]]
+        shown += [f"{scope.project_id}/{name}" for name in sorted(unknown)[: most_shown - len(shown)]]
     if count:
         # Their rows may be in a newer copy of the database: only the operator can know.
         log.warning("unknown_blobs_kept", count=count, such_as=", ".join(shown), directory=blobs.place)

@@ -27,7 +27,6 @@ __all__ = [
     "HttpReply", "HttpTransport", "StreamedReply", "Transport", "TransportError", "TransportOptions", "open_transport",
 ]  # fmt: skip
 
-_MAX_IDLE_S = 50.0  # Load balancers commonly drop what is idle for a minute.
 _CLOSING_S = 1.0
 _MAX_ROUTES = 1000
 
@@ -54,7 +53,7 @@ class HttpTransport:
         self._connector: Connector | None = None
 
     async def __aenter__(self) -> Self:
-        self._connector = Connector(self._options.connect_timeout_s, _MAX_IDLE_S)
+        self._connector = Connector(self._options.connect_timeout_s, self._options.max_idle_s)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -21,6 +21,7 @@ class TransportOptions:
         ca_file: Certificates in PEM form to trust besides the system's, or None.
         max_reply_bytes: The largest body of a reply that is accepted.
         trust_env: Whether the environment's proxies count.
+        max_idle_s: How long an unused connection is kept; load balancers commonly drop what is idle for a minute.
     """
 
     connect_timeout_s: float = 10.0
@@ -28,6 +29,7 @@ class TransportOptions:
     ca_file: Path | None = None
     max_reply_bytes: int = 64 * 1024 * 1024
     trust_env: bool = False
+    max_idle_s: float = 50.0
 
 
 class Transport(Protocol):

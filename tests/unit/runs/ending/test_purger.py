@@ -130,32 +130,27 @@ def commit_blob(engine: Engine, name: str) -> None:
         writer.commit(DEFAULT_PROJECT, name)
 
 
-async def test_the_sweep_removes_blobs_whose_row_never_came(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purge, "_SWEPT_AT_ONCE", 2)
+async def test_the_sweep_removes_blobs_whose_row_never_came(engine: Engine) -> None:
     run = await inline_run(engine, ROWS)
     file = await store_file(engine.database)
     for name in (file.id, "evalrun_stray", "file-stray", "file-stray2"):
         commit_blob(engine, name)
     parts = blob_path(engine.blobs, "x").parent.parent / "parts"
     (parts / "left").write_bytes(b"x")
-    await sweep_blobs(engine.database, engine.blobs)
+    await sweep_blobs(engine.database, engine.blobs, at_once=2)
 
     assert {name for _, batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, file.id}
     assert list(parts.iterdir()) == []
     assert list(engine.blobs.unnamed(9)) == []
 
 
-async def test_the_sweep_leaves_blobs_that_it_does_not_know_and_says_so(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(purge, "_SWEPT_AT_ONCE", 2)
-    monkeypatch.setattr(purge, "_SHOWN_UNKNOWN", 2)
+async def test_the_sweep_leaves_blobs_that_it_does_not_know_and_says_so(engine: Engine) -> None:
     run = await inline_run(engine, ROWS)
     strays = {f"file-stray{number}" for number in range(5)}
     for name in strays:
         blob_path(engine.blobs, name).write_bytes(b"x")
     with capture_logs() as logs:
-        await sweep_blobs(engine.database, engine.blobs)
+        await sweep_blobs(engine.database, engine.blobs, at_once=2, most_shown=2)
 
     assert {name for _, batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, *strays}
     [told] = logs

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from evalhaven.sampling.transport import client as transport_module
 from evalhaven.sampling.transport.client import Transport, TransportError, TransportOptions, open_transport
 from tests.unit.sampling.transport.raw_server import HEADERS, OK, Peer, answering, keep_answering, reply, serving
 
@@ -178,22 +177,19 @@ async def test_cookies_are_not_sent_back(transport: Transport) -> None:
     assert "cookie" not in server.requests[1].headers
 
 
-async def test_idle_connections_are_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "_MAX_IDLE_S", 0.05)
-
+async def test_idle_connections_are_closed_after_a_while() -> None:
     async def behave(peer: Peer) -> None:
         await peer.read()
         await peer.send(OK)
         await peer.wait_for_end()
 
-    async with open_transport(TransportOptions()) as transport, serving(behave) as server:
+    async with open_transport(TransportOptions(max_idle_s=0.05)) as transport, serving(behave) as server:
         await transport.post(server.url, HEADERS, b"{}", 10)
         await asyncio.wait_for(server.ended.wait(), 2)
 
 
-async def test_connection_that_was_idle_for_too_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "_MAX_IDLE_S", 0.05)
-    async with open_transport(TransportOptions()) as transport, serving(keep_answering) as server:
+async def test_connection_that_was_idle_for_too_long_is_not_used() -> None:
+    async with open_transport(TransportOptions(max_idle_s=0.05)) as transport, serving(keep_answering) as server:
         await transport.post(server.url, HEADERS, b"{}", 10)
         await asyncio.sleep(0.1)
         await transport.post(server.url, HEADERS, b"{}", 10)
