@@ -13,6 +13,7 @@ import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
+import { runsSearch } from "@/pages/runs/search";
 
 /** Every address below `/ui`. A page is loaded when it is first opened; its search parameters are typed beside it. */
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
@@ -52,6 +53,19 @@ const evalRuns = createRoute({
   component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
 });
 
+const evalDefinition = createRoute({
+  getParentRoute: () => evalPages,
+  path: "/definition",
+  component: lazyRouteComponent(() => import("@/pages/eval/DefinitionPage"), "DefinitionPage"),
+});
+
+const allRuns = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import("@/pages/runs/AllRunsPage"), "AllRunsPage"),
+});
+
 const run = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId/runs/$runId",
@@ -83,8 +97,9 @@ export const router = createRouter({
   routeTree: root.addChildren([
     home,
     evals,
+    allRuns,
     compare,
-    evalPages.addChildren([evalRuns]),
+    evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items]),
     item,
   ]),
