@@ -11,7 +11,7 @@ from tests.dashboard.conftest import Tab, settle, visit
 from tests.dashboard.judged import CONFIG, make_eval, run_items
 from tests.server import Server
 
-_TEXTS = (
+HOSTILE_TEXTS = (
     "<script>hit()</script>",
     "<img src=x onerror=hit()>",
     "<svg onload=hit()>",
@@ -102,7 +102,7 @@ def http(server: Server) -> Iterator[httpx2.Client]:
 def hostile(http: httpx2.Client) -> list[str]:
     """Make an eval of each text, whose criterion and run are called so too, and items with it; return the runs."""
     pages: list[str] = []
-    for text in _TEXTS:
+    for text in HOSTILE_TEXTS:
         criterion = {
             "type": "string_check",
             "name": text,
@@ -152,13 +152,13 @@ def shown(text: str) -> str:
 def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(
     page: Page, hostile: list[str], seen: list[str]
 ) -> None:
-    assert len(_TEXTS) >= 50
+    assert len(HOSTILE_TEXTS) >= 50
     page.goto("/ui/evals")
     page.get_by_role("rowheader").first.wait_for()
     settle(page)
     names = page.locator("[data-row]").all_text_contents()
 
-    assert {shown(text) for text in _TEXTS} <= set(names)
+    assert {shown(text) for text in HOSTILE_TEXTS} <= set(names)
     assert seen == []
 
 
@@ -166,7 +166,7 @@ def test_no_text_on_the_pages_of_runs_is_executed_and_each_is_shown(
     page: Page, hostile: list[str], seen: list[str]
 ) -> None:
     page.goto(hostile[0])
-    for text, address in zip(_TEXTS, hostile, strict=True):
+    for text, address in zip(HOSTILE_TEXTS, hostile, strict=True):
         visit(page, address)
         expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
         expect(page.get_by_role("region", name="Table of criteria").get_by_role("rowheader").first).to_be_visible()
@@ -198,7 +198,7 @@ def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_show
     page: Page, http: httpx2.Client, seen: list[str]
 ) -> None:
     # Models speak Unicode, and the rules' patterns find no text beyond a line's end.
-    texts = [text for text in _TEXTS if "\ud800" not in text]
+    texts = [text for text in HOSTILE_TEXTS if "\ud800" not in text]
     parent = make_eval(http, "Hostile")
     items = [
         {"question": f"echo {text}", "expected": text, "verdict": f"verdict {json.dumps(_verdict(text))}", text: text}

@@ -11,6 +11,7 @@ import { compareSearch } from "@/pages/compare/search";
 import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
+import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
 import { runsSearch } from "@/pages/runs/search";
@@ -40,6 +41,12 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
 });
 
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
+});
+
 const evalPages = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId",
@@ -64,6 +71,20 @@ const allRuns = createRoute({
   path: "/runs",
   validateSearch: runsSearch,
   component: lazyRouteComponent(() => import("@/pages/runs/AllRunsPage"), "AllRunsPage"),
+});
+
+const logs = createRoute({
+  getParentRoute: () => root,
+  path: "/logs",
+  validateSearch: logsSearch,
+  component: lazyRouteComponent(() => import("@/pages/logs/LogsPage"), "LogsPage"),
+});
+
+const call = createRoute({
+  getParentRoute: () => root,
+  path: "/logs/$callId",
+  validateSearch: logsFilter,
+  component: lazyRouteComponent(() => import("@/pages/logs/CallPage"), "CallPage"),
 });
 
 const run = createRoute({
@@ -99,6 +120,9 @@ export const router = createRouter({
     evals,
     allRuns,
     compare,
+    logs,
+    call,
+    models,
     evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items]),
     item,

@@ -1,3 +1,4 @@
+import { addressOf } from "@/api/client";
 import type { ItemPlace, OutputItem, RunById } from "@/api/types";
 import { kindOf } from "@/pages/items/ResultCell";
 import { Name, Text } from "@/text/SafeText";
@@ -41,9 +42,14 @@ export function ItemView({ item, place, run, criteria, expectedField }: Props) {
       )}
       <Grades grades={gradesOf(item, criteria)} />
       <ItemData data={data} isOpen={sample.input.length === 0} />
-      <Raw item={item} />
+      <Raw value={item} address={addressOfItem(item)} fileName={`${item.id}.json`} />
     </>
   );
+}
+
+function addressOfItem(item: OutputItem): string {
+  const path = { eval_id: item.eval_id, run_id: item.run_id, output_item_id: item.id };
+  return addressOf("/v1/evals/{eval_id}/runs/{run_id}/output_items/{output_item_id}", { path });
 }
 
 /** Where the last answer stands, and what it took. */

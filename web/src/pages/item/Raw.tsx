@@ -1,24 +1,27 @@
 import { useMemo, useRef, useState } from "react";
-import { addressOf } from "@/api/client";
 import { renderJson } from "@/api/json";
-import type { OutputItem } from "@/api/types";
 import { bytes } from "@/format/numbers";
 import { useShortcut } from "@/keyboard/shortcuts";
 import { CopyButton } from "@/parts/CopyButton";
 import { Icon } from "@/parts/Icon";
 import { Text } from "@/text/SafeText";
 
-/** The item as the API has it; made when it is first opened. */
-export function Raw({ item }: { item: OutputItem }) {
+type Props = {
+  value: unknown;
+  /** Where the API has it. */
+  address: string;
+  fileName: string;
+};
+
+/** An object as the API has it; its text is made when it is first opened. */
+export function Raw({ value, address, fileName }: Props) {
   const details = useRef<HTMLDetailsElement>(null);
   const [isOpen, setOpen] = useState(false);
-  const text = useMemo(() => (isOpen ? renderJson(item) : ""), [isOpen, item]);
+  const text = useMemo(() => (isOpen ? renderJson(value) : ""), [isOpen, value]);
   useShortcut("r", "raw JSON", () => {
     setOpen(!isOpen);
     details.current?.scrollIntoView({ block: "nearest" });
   });
-  const path = { eval_id: item.eval_id, run_id: item.run_id, output_item_id: item.id };
-  const address = addressOf("/v1/evals/{eval_id}/runs/{run_id}/output_items/{output_item_id}", { path });
   return (
     <details
       ref={details}
@@ -35,7 +38,7 @@ export function Raw({ item }: { item: OutputItem }) {
             <CopyButton text={text} label="Copy the JSON">
               Copy
             </CopyButton>
-            <a className="button plain slim" href={address} download={`${item.id}.json`}>
+            <a className="button plain slim" href={address} download={fileName}>
               <Icon name="download" />
               Download, {bytes(text.length)}
             </a>

@@ -1,0 +1,38 @@
+import { Snippet, serverAddress } from "@/states/Snippet";
+import { Empty } from "@/states/States";
+
+/** How the first call comes to stand here. */
+export function NoCalls() {
+  return (
+    <Empty title="No calls yet" snippet={<Snippet codes={firstCall(serverAddress())} />}>
+      <p>
+        Send your program's calls through this server with <code>store: true</code>: they are passed on to the
+        model, and kept here with their metadata. What is kept can be graded, and replayed with another model.
+      </p>
+      <p>
+        Calls of the Responses API are kept unless they say <code>store: false</code>.
+      </p>
+    </Empty>
+  );
+}
+
+function firstCall(address: string): Record<string, string> {
+  return {
+    Python: `from openai import OpenAI
+
+client = OpenAI(base_url="${address}", api_key="anything")
+answer = client.chat.completions.create(
+    model="gpt-5-mini",
+    messages=[{"role": "user", "content": "What is the capital of France?"}],
+    store=True,
+    metadata={"app": "capitals"},
+)
+print(answer.id)`,
+    curl: `curl ${address}/chat/completions -H 'Content-Type: application/json' -d '{
+  "model": "gpt-5-mini",
+  "messages": [{"role": "user", "content": "What is the capital of France?"}],
+  "store": true,
+  "metadata": {"app": "capitals"}
+}'`,
+  };
+}
