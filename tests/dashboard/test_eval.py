@@ -3,13 +3,15 @@
 import json
 import re
 import subprocess
+from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
-from tests.server import Server
+from tests.dashboard.judged import ended, sent
+from tests.server import SLOW_MODEL, Server
 
 
 def test_an_eval_shows_its_runs_and_how_the_rate_went(
@@ -217,3 +219,50 @@ def test_the_list_of_runs_is_usable_at_200_percent(page: Page, tickets: Tickets)
     picture(page, "runs-200-percent")
 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_goes_on_is_followed_what_is_partial_is_hollow_and_what_changed_is_marked(
+    page: Page, http: httpx2.Client
+) -> None:
+    check = {
+        "type": "string_check",
+        "name": "says yes",
+        "input": "{{ sample.output_text }}",
+        "reference": "Yes.",
+        "operation": "eq",
+    }
+    config = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+    parent = sent(http, "/v1/evals", {"name": "Marks", "data_source_config": config, "testing_criteria": [check]})["id"]
+
+    def begin(name: str, prompt: str, items: int) -> dict[str, Any]:
+        source = {
+            "type": "completions",
+            "model": SLOW_MODEL,
+            "input_messages": {"type": "template", "template": [{"role": "user", "content": prompt}]},
+            "source": {"type": "file_content", "content": [{"item": {"q": f"{n}"}} for n in range(items)]},
+        }
+        return sent(http, f"/v1/evals/{parent}/runs", {"name": name, "data_source": source})
+
+    first = ended(http, begin("First", "{{ item.q }}", 2))
+    ended(http, begin("Second", "Now: {{ item.q }}", 2))
+    http.post(f"/api/runs/{first['id']}/pin").raise_for_status()
+    going = begin("Third", "Now: {{ item.q }}", 800)
+    page.goto(f"/ui/evals/{parent}")
+    row = page.get_by_role("row", name="Third")
+    expect(row).to_contain_text("Running")
+    expect(row).to_contain_text(re.compile(r"[1-9]\d* of 800"), timeout=30_000)
+    expect(page.get_by_role("checkbox", name="Compare Third")).to_be_disabled()
+    expect(page.get_by_role("row", name="First")).to_contain_text("baseline")
+    http.post(f"/v1/evals/{parent}/runs/{going['id']}").raise_for_status()
+
+    expect(row).to_contain_text(re.compile(r"Canceled partial, \d+ of 800"), timeout=30_000)
+    trend = page.get_by_role("region", name="Trend")
+    chart = trend.get_by_role("img", name="Pass rate of 3 runs")
+    expect(chart.locator("circle.c-dot")).to_have_count(2)
+    expect(chart.locator("circle.c-baseline")).to_have_count(1)
+    expect(chart.locator("[data-lane]")).to_have_count(1)
+    expect(chart.locator("[data-lane=Prompt]")).to_have_count(1)
+    picture(page, "eval-marks")
+    trend.get_by_role("button", name="Show as table").click()
+    expect(trend.get_by_role("row", name="2. Second")).to_contain_text("Prompt")
+    expect(trend.get_by_role("row", name="3. Third")).to_contain_text("partial")
