@@ -14,6 +14,7 @@ import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
+import { runsSearch } from "@/pages/runs/search";
 
 /** Every address below `/ui`. A page is loaded when it is first opened; its search parameters are typed beside it. */
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
@@ -57,6 +58,19 @@ const evalRuns = createRoute({
   path: "/",
   validateSearch: evalSearch,
   component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
+});
+
+const evalDefinition = createRoute({
+  getParentRoute: () => evalPages,
+  path: "/definition",
+  component: lazyRouteComponent(() => import("@/pages/eval/DefinitionPage"), "DefinitionPage"),
+});
+
+const allRuns = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import("@/pages/runs/AllRunsPage"), "AllRunsPage"),
 });
 
 const logs = createRoute({
@@ -104,11 +118,12 @@ export const router = createRouter({
   routeTree: root.addChildren([
     home,
     evals,
+    allRuns,
     compare,
     logs,
     call,
     models,
-    evalPages.addChildren([evalRuns]),
+    evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items]),
     item,
   ]),
