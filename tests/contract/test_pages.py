@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, Upload, refusal_of
+from tests.contract.conftest import MakeEval, RunToEnd, refusal_of
 
 HOSTILE = '<script>alert(1)</script>"&'
 EACH = 20
@@ -50,23 +50,18 @@ def in_order(text: str, ids: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def lists(
-    make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload, http: httpx2.Client
-) -> dict[str, tuple[str, list[str]]]:
+def lists(make_eval: MakeEval, run_to_end: RunToEnd, http: httpx2.Client) -> dict[str, tuple[str, list[str]]]:
     """Return pages by what they list, with the ids of all of it, in the order in which it is to be shown."""
-    for number in range(2 * EACH + 3):
-        upload(b'{"item": {}}', filename=f"<img src=x>&{number}.jsonl")
     parent = [make_eval(name=f"{HOSTILE} {number}") for number in range(2 * EACH + 3)][-1]
     for number in range(2 * EACH + 3):
         run_to_end(parent, name=f"{HOSTILE} {number}")
     runs = f"/v1/evals/{parent['id']}/runs"
     return {
         "runs": (f"/ui/evals/{parent['id']}", ids_of(http, runs, "desc")),
-        "files": ("/ui/files", ids_of(http, "/v1/files", "desc")),
     }
 
 
-@pytest.mark.parametrize("kind", ["runs", "files"])
+@pytest.mark.parametrize("kind", ["runs"])
 def test_each_list_is_shown_whole_page_by_page_in_both_directions(
     http: httpx2.Client, lists: dict[str, tuple[str, list[str]]], kind: str
 ) -> None:
@@ -102,5 +97,5 @@ def test_the_page_after_the_last_object_says_that_there_are_no_more(
 
 
 @pytest.mark.parametrize("query", ["after=eval_no", "before=eval_no", "after=%00", "after=a&before=b"])
-def test_a_cursor_that_leads_nowhere_is_refused(http: httpx2.Client, query: str) -> None:
-    assert refusal_of(http.get(f"/ui/files?{query}"))["code"] == "invalid_cursor"
+def test_a_cursor_that_leads_nowhere_is_refused(http: httpx2.Client, make_eval: MakeEval, query: str) -> None:
+    assert refusal_of(http.get(f"/ui/evals/{make_eval()['id']}?{query}"))["code"] == "invalid_cursor"

@@ -9,6 +9,7 @@ import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
 import { evalsSearch } from "@/pages/evals/search";
+import { filesSearch } from "@/pages/files/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
@@ -37,6 +38,19 @@ const compare = createRoute({
   path: "/compare",
   validateSearch: compareSearch,
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
+});
+
+const files = createRoute({
+  getParentRoute: () => root,
+  path: "/files",
+  validateSearch: filesSearch,
+  component: lazyRouteComponent(() => import("@/pages/files/FilesPage"), "FilesPage"),
+});
+
+const file = createRoute({
+  getParentRoute: () => root,
+  path: "/files/$fileId",
+  component: lazyRouteComponent(() => import("@/pages/files/FilePage"), "FilePage"),
 });
 
 const logs = createRoute({
@@ -81,7 +95,17 @@ const item = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, evals, compare, logs, call, run.addChildren([report, items]), item]),
+  routeTree: root.addChildren([
+    home,
+    evals,
+    compare,
+    files,
+    file,
+    logs,
+    call,
+    run.addChildren([report, items]),
+    item,
+  ]),
   basepath: "/ui",
   defaultPreload: "intent",
   defaultErrorComponent: Crash,

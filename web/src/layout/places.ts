@@ -4,4 +4,5 @@ import type { IconName } from "@/parts/Icon";
 export const PLACES: readonly { name: string; to: string; icon: IconName; keys: string }[] = [
   { name: "Evals", to: "/evals", icon: "evals", keys: "g e" },
   { name: "Logs", to: "/logs", icon: "logs", keys: "g l" },
+  { name: "Files", to: "/files", icon: "files", keys: "g f" },
 ];

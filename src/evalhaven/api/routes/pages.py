@@ -14,33 +14,11 @@ from evalhaven.api.pages.runs import run_status
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.storage.evals import get_eval
-from evalhaven.storage.files import list_files
 from evalhaven.storage.runs import list_runs
 
 router = APIRouter(include_in_schema=False)
 
 _NEWEST_FIRST = ("newer", "older")
-
-
-@router.get("/ui/files")
-async def show_files(services: ServicesOf, scope: ScopeOf, cursor: CursorOf) -> Response:
-    """Show uploaded files, newest first."""
-    async with services.database.read() as tx:
-        shown = cursor.slice_of(await list_files(tx, scope, cursor.request("desc"), None, services.now()))
-    rows = [
-        [
-            escaped(each.filename),
-            f"<code>{escaped(each.id)}</code>",
-            escaped(each.purpose),
-            f"{each.size_bytes:,}",
-            shown_time(each.created_at),
-        ]
-        for each in shown.objects
-    ]
-    heads = ["File", "Id", "Purpose", "Bytes", "Created"]
-    shown_table = table(heads, rows) if rows else _nothing(cursor, "<p>No files yet.</p>")
-    more = _more("/ui/files", [each.id for each in shown.objects], shown, _NEWEST_FIRST)
-    return page_response("Files", f'<p><a href="/ui/">Evals</a> | Files</p><h1>Files</h1>{shown_table}{more}')
 
 
 @router.get("/ui/evals/{eval_id}")
