@@ -165,7 +165,11 @@ def _load(browser: Any, server: Server, address: str, ready: str) -> tuple[float
         devtools = context.new_cdp_session(page)
         devtools.send("Network.enable")
         sizes: list[float] = []
-        devtools.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))
+
+        def hear(event: dict[str, Any], sizes: list[float] = sizes) -> None:
+            sizes.append(event["encodedDataLength"])
+
+        devtools.on("Network.loadingFinished", hear)
         started = time.perf_counter()
         page.goto(address, wait_until="commit")
         page.locator(ready).first.wait_for()

@@ -80,3 +80,15 @@ def test_runs_of_one_name_are_told_apart_in_the_sentence(
     better = run_to_end(parent, rows_of("x" * 40, "x" * 40))
     (one,) = compare(http, better, base=run["id"])["comparisons"]
     assert one["sentence"].startswith("The run is better than the baseline: 50.0 points")
+
+
+def test_a_sentence_claims_no_more_than_the_verdict(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    run, other = (run_to_end(parent, rows_of(given * 9, "x" * 9)) for given in "yx")
+    for margin in ({}, {"margin": 0.02}):
+        (one,) = compare(http, other, base=run["id"], **margin)["comparisons"]
+        assert one["difference"]["verdict"] in ("undecided", "inconclusive")
+        assert "better" not in one["sentence"]
+    assert one["sentence"].startswith("Whether the run is worse than the baseline cannot be told: +100.0 points")

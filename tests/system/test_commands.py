@@ -38,6 +38,11 @@ def test_the_demo_shows_the_results_of_its_example_and_ends() -> None:
     assert items, demo.stdout
     assert "28 more failed; the report lists every one." in demo.stdout
     assert re.search(r"Report:\s+http://127\.0\.0\.1:\d+/ui/evals/eval_\w+/runs/evalrun_\w+", demo.stdout)
+    first, second = re.findall(r"Started run '\w+ prompt' as (evalrun_\w+)", demo.stdout)
+    assert re.search(r"72/72 .*57 passed, 15 failed, 0 errored", demo.stdout)
+    assert re.search(rf"Report:\s+http://\S+/runs/{first}$", demo.stdout, re.MULTILINE)
+    last = demo.stdout.rstrip().rpartition("\n")[2]
+    assert re.fullmatch(rf"Compare: http://127\.0\.0\.1:\d+/ui/compare\?runs={first},{second}", last)
     assert demo.stderr == ""
 
 

@@ -1,7 +1,10 @@
 """Facts about `evalhaven gate` and `evalhaven compare` as a user of the shell sees them."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,3 +203,42 @@ def test_compare_fits_the_terminal_and_is_not_wrapped_elsewhere(
     [row] = [line for line in piped.stdout.splitlines() if line.startswith("right")]
     assert row.split() == figures
     assert "\x1b" not in piped.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("gate", "same", "--baseline", "base", "--margin", "0.05"), 0),
+        (("gate", "worse", "--baseline", "base", "--margin", "0.05", "--json"), 1),
+        (("compare", "base", "same"), 70),
+        (("items", "base", "--json"), 70),
+    ],
+)
+def test_a_reader_that_leaves_makes_no_regression(
+    server: Server, runs: dict[str, str], arguments: tuple[str, ...], status: int
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "evalhaven", *(runs.get(each, each) for each in arguments), "--url", server.url]
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=_plain_environment()
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_the_decision_needs_no_standard_output(server: Server, runs: dict[str, str]) -> None:
+    command = f"exec {sys.executable} -m evalhaven gate {runs['same']} --baseline {runs['base']} --margin 0.05 --url "
+    done = subprocess.run(
+        ["sh", "-c", f"{command}{server.url} >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+        env=_plain_environment(),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _plain_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}

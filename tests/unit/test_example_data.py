@@ -135,3 +135,15 @@ def test_criteria_are_the_three_that_are_counted_here(definition: dict[str, Any]
         ("reply names the ticket", "string_check", "like"),
     ]
     assert definition["data_source_config"]["include_sample_schema"] is True
+
+
+def test_the_second_prompt_is_better_and_breaks_three_priorities(example: Path, rows: list[dict[str, Any]]) -> None:
+    lines = (example / "tickets-second-prompt.jsonl").read_text(encoding="utf-8").splitlines()
+    second = [json.loads(line) for line in lines]
+
+    assert [row["item"] for row in second] == [row["item"] for row in rows]
+    checks = [check_row(row) for row in second]
+    assert [sum(column) for column in zip(*checks, strict=True)] == [66, 63, ITEMS]
+    assert sum(all(check) for check in checks) == 57
+    broken = [after for row, after in zip(rows, checks, strict=True) if all(check_row(row)) and not all(after)]
+    assert broken == [(True, False, True)] * 3

@@ -8,6 +8,7 @@ import {
 import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
+import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { filesSearch } from "@/pages/files/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
@@ -51,6 +52,25 @@ const file = createRoute({
   getParentRoute: () => root,
   path: "/files/$fileId",
   component: lazyRouteComponent(() => import("@/pages/files/FilePage"), "FilePage"),
+});
+
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
+});
+
+const evalPages = createRoute({
+  getParentRoute: () => root,
+  path: "/evals/$evalId",
+  component: lazyRouteComponent(() => import("@/pages/eval/EvalLayout"), "EvalLayout"),
+});
+
+const evalRuns = createRoute({
+  getParentRoute: () => evalPages,
+  path: "/",
+  validateSearch: evalSearch,
+  component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
 });
 
 const logs = createRoute({
@@ -103,6 +123,8 @@ export const router = createRouter({
     file,
     logs,
     call,
+    models,
+    evalPages.addChildren([evalRuns]),
     run.addChildren([report, items]),
     item,
   ]),

@@ -43,6 +43,18 @@ LOG_TAIL_LINES = 20
 FAILURES_SHOWN = 3
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedPrompt:
+    """The recorded answers to one prompt: the file that holds them, and how their run is called."""
+
+    file: str
+    run: str
+
+
+FIRST_PROMPT = RecordedPrompt("tickets.jsonl", "First prompt")
+SECOND_PROMPT = RecordedPrompt("tickets-second-prompt.jsonl", "Second prompt")
+
+
 class DemoError(Exception):
     """The demo ended early; the message tells its user why."""
 
@@ -153,19 +165,21 @@ def stop_server(child: subprocess.Popen[bytes]) -> None:
 
 
 def give_tour(server: DemoServer, console: Console) -> None:
-    """Upload the example, run its eval and print what came out."""
+    """Run the example's eval on the answers to two prompts; print what came out, and where both can be read."""
     # Without the environment's proxies, which cannot reach this machine's loopback address.
     with httpx2.Client(base_url=server.url, timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
         try:
             wait_until_ready(server, client)
             console.print(Text(f"Server ready at {server.url}"), soft_wrap=True)
-            evaluation, run = start_run(client, console)
-            run = follow_run(client, run, console)
-            print_results(evaluation, run, console)
-            print_failures(client, evaluation, run, console)
+            evaluation = create_eval(client, console)
+            first = finish_run(client, evaluation, FIRST_PROMPT, console)
+            print_results(evaluation, first, console)
+            print_failures(client, evaluation, first, console)
+            second = finish_run(client, evaluation, SECOND_PROMPT, console)
+            print_results(evaluation, second, console)
         except httpx2.TransportError as error:
             raise server.failure(f"did not answer ({type(error).__name__})") from error
-    print_next_steps(server, run, console)
+    print_next_steps(server, first, second, console)
 
 
 def wait_until_ready(server: DemoServer, client: httpx2.Client) -> None:
@@ -194,20 +208,24 @@ def read_answer(response: httpx2.Response) -> JsonObject:
     raise DemoError(f"{request} answered {response.status_code}: {message} (x-request-id: {request_id})")
 
 
-def start_run(client: httpx2.Client, console: Console) -> tuple[JsonObject, JsonObject]:
-    """Upload the tickets, create the eval and a run over them; return the eval and the run."""
-    tickets = (EXAMPLE / "tickets.jsonl").read_bytes()
-    upload = {"file": ("tickets.jsonl", tickets, "application/jsonl")}
-    file = read_answer(client.post("/v1/files", data={"purpose": "evals"}, files=upload))
-    console.print(Text(f"Uploaded {file['filename']} ({file['bytes']:,} bytes) as {file['id']}"))
+def create_eval(client: httpx2.Client, console: Console) -> JsonObject:
+    """Create the example's eval and return it."""
     definition = json.loads((EXAMPLE / "eval.json").read_text(encoding="utf-8"))
     evaluation = read_answer(client.post("/v1/evals", json=definition))
     console.print(Text(f"Created eval {evaluation['name']!r} as {evaluation['id']}"))
+    return evaluation
+
+
+def finish_run(client: httpx2.Client, evaluation: JsonObject, prompt: RecordedPrompt, console: Console) -> JsonObject:
+    """Upload the answers to a prompt and run the eval over them; return the completed run."""
+    upload = {"file": (prompt.file, (EXAMPLE / prompt.file).read_bytes(), "application/jsonl")}
+    file = read_answer(client.post("/v1/files", data={"purpose": "evals"}, files=upload))
+    console.print(Text(f"Uploaded {file['filename']} ({file['bytes']:,} bytes) as {file['id']}"))
     source = {"type": "file_id", "id": file["id"]}
-    body = {"name": "Recorded outputs", "data_source": {"type": "jsonl", "source": source}}
+    body = {"name": prompt.run, "data_source": {"type": "jsonl", "source": source}}
     run = read_answer(client.post(f"/v1/evals/{evaluation['id']}/runs", json=body))
     console.print(Text(f"Started run {run['name']!r} as {run['id']}"))
-    return evaluation, run
+    return follow_run(client, run, console)
 
 
 def follow_run(client: httpx2.Client, run: JsonObject, console: Console) -> JsonObject:
@@ -291,11 +309,18 @@ def describe_answer(content: str) -> str:
         return "no JSON: " + shorten(content, width=40, placeholder=" ...")
 
 
-def print_next_steps(server: DemoServer, run: JsonObject, console: Console) -> None:
-    """Print where the run can be read and how the SDK reaches this server."""
+def print_next_steps(server: DemoServer, first: JsonObject, second: JsonObject, console: Console) -> None:
+    """Print how the SDK reaches this server, where the first run can be read, and what the other prompt changed."""
     client = f'OpenAI(base_url="{server.url}/v1", api_key="anything")'
-    for line in (f"Report:  {run['report_url']}", f"API:     {server.url}/v1", f"SDK:     {client}"):
-        console.print(Text(line), soft_wrap=True)
+    comparison = f"{server.url}/ui/compare?runs={first['id']},{second['id']}"
+    lines = {
+        "API": f"{server.url}/v1",
+        "SDK": client,
+        "Report": first["report_url"],
+        "Compare": comparison,
+    }
+    for name, line in lines.items():
+        console.print(Text(f"{name + ':':<9}{line}"), soft_wrap=True)
 
 
 def wait_for_ctrl_c(server: DemoServer, console: Console) -> None:

@@ -65,7 +65,7 @@ def gate(  # noqa: PLR0917 - typer calls it by name
     from evalhaven.cli.asking import answer_of
     from evalhaven.cli.documents import read_object
     from evalhaven.cli.gate_texts import print_decision, render_junit, render_markdown
-    from evalhaven.cli.shell import EXIT_TOOL, fail
+    from evalhaven.cli.shell import EXIT_TOOL, fail, reader_may_leave
     from evalhaven.cli.terminal import print_json
 
     asked = parse_run(run)
@@ -82,12 +82,13 @@ def gate(  # noqa: PLR0917 - typer calls it by name
         add_to_summary(render_markdown(result))
     except OSError as error:
         fail(f"{error.filename!r} cannot be written: {error.strerror}.", EXIT_TOOL)
-    if as_json:
-        print_json(result)
-    elif as_markdown:
-        sys.stdout.write(render_markdown(result))
-    else:
-        print_decision(result)
+    with reader_may_leave():
+        if as_json:
+            print_json(result)
+        elif as_markdown:
+            sys.stdout.write(render_markdown(result))
+        else:
+            print_decision(result)
     raise typer.Exit(result["exit_status"])
 
 

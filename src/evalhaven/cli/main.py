@@ -1,6 +1,7 @@
 """The commands."""
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +31,7 @@ from evalhaven.cli.report import report
 from evalhaven.cli.run_actions import EPILOG as ACTION_EPILOG
 from evalhaven.cli.run_actions import pin, regrade, retry, unpin
 from evalhaven.cli.run_commands import run_commands
-from evalhaven.cli.shell import EXIT_INTERRUPTED, fail, read_settings
+from evalhaven.cli.shell import EXIT_INTERRUPTED, EXIT_TOOL, fail, read_settings, reader_may_leave
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
 
@@ -85,7 +86,10 @@ def main() -> None:
     # calls in flight, the executor would spend a third of its time looking through what waits for answers.
     gc.set_threshold(*_COLLECT_AFTER)
     prepare_completion()
-    application()
+    # A shell may have closed it (`>&-`).
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+    with reader_may_leave(EXIT_TOOL):
+        application()
 
 
 @application.callback(invoke_without_command=True)

@@ -1,6 +1,9 @@
 """How a command reads its settings from the shell, and how it prints errors there."""
 
+import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Never
 
@@ -38,6 +41,28 @@ def fail(message: str, status: int = 1) -> Never:
     """Print an error and end with this status."""
     print_error(message)
     sys.exit(status)
+
+
+@contextmanager
+def reader_may_leave(status: int | None = None) -> Generator[None]:
+    """Tell it from every other end if whoever reads the output has enough of it: `| head` does so.
+
+    Args:
+        status: The exit status then; None goes on.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:
+        # Rich and Typer make exit status 1 of it, which is a regression to a pipeline.
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # Nothing may be flushed there when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if status is not None:
+            sys.exit(status)
 
 
 def print_error(message: str) -> None:

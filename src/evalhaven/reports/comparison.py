@@ -225,7 +225,8 @@ def _told(comparison: Comparison, margin: float | None, candidate: str, baseline
     interval = comparison.interval or Interval(-1.0, 1.0)
     points = abs(100 * comparison.difference)
     low, high = sorted((abs(100 * interval.low), abs(100 * interval.high)))
-    if interval.low > 0 or interval.high < 0:
+    differs = interval.low > 0 or interval.high < 0
+    if differs and comparison.has_enough:
         word = "better" if interval.low > 0 else "worse"
         return f"{candidate} is {word} than {baseline}: {points:.1f} points, likely {low:.1f} to {high:.1f}."
     shown = f"{100 * comparison.difference:+.1f} points, likely {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
@@ -235,6 +236,9 @@ def _told(comparison: Comparison, margin: float | None, candidate: str, baseline
             return f"{candidate} is no more than {100 * margin:g} points worse than {baseline}: {shown}."
         more = "" if judgement.items_needed is None else f" {judgement.items_needed:,} items would settle it."
         return f"Whether {candidate} is worse than {baseline} cannot be told: {shown}.{more}"
+    if differs:
+        what = "items" if comparison.clusters == comparison.items else "groups"
+        return f"There are too few {what} to tell {candidate} from {baseline}, although it looks so: {shown}."
     return f"No difference between {candidate} and {baseline} can be told: {shown}."
 
 

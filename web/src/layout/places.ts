@@ -5,4 +5,5 @@ export const PLACES: readonly { name: string; to: string; icon: IconName; keys: 
   { name: "Evals", to: "/evals", icon: "evals", keys: "g e" },
   { name: "Logs", to: "/logs", icon: "logs", keys: "g l" },
   { name: "Files", to: "/files", icon: "files", keys: "g f" },
+  { name: "Models", to: "/models", icon: "models", keys: "g m" },
 ];

@@ -87,7 +87,7 @@ function EvalRow({ shown }: { shown: EvalOverview }) {
   return (
     <tr>
       <th scope="row" title={visibleText(name)}>
-        <Link data-row to={`/evals/${shown.id}` as "/evals"}>
+        <Link data-row to="/evals/$evalId" params={{ evalId: shown.id }}>
           <Name text={name || shown.id} />
         </Link>
       </th>

@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import type { Comparison, RunComparison } from "@/api/types";
 import { DifferenceChart } from "@/charts/DifferenceChart";
 import { count, counted, points, pValue } from "@/format/numbers";
@@ -55,16 +56,37 @@ const WORDS: Record<Tone, string> = {
   worse: "Worse than",
   even: "No clear change from",
 };
+/** The same where the sentence begins with "… is". */
+const WORDS_WITHIN: Record<Tone, string> = {
+  better: "better than",
+  worse: "worse than",
+  even: "not clearly different from",
+};
 const GLYPHS: Record<Tone, string> = { better: "▲", worse: "▼", even: "≈" };
 
 function Sentence({ baseline, comparison }: Omit<Props, "margin">) {
-  const { difference } = comparison;
-  // What has no interval has no picture either: the server's own sentence says why.
-  if (difference.low === null || difference.high === null) return <Name text={comparison.sentence} />;
+  return (
+    <DifferenceSentence baseline={baseline.name || baseline.run_id} difference={comparison.difference}>
+      <Name text={comparison.sentence} />
+    </DifferenceSentence>
+  );
+}
+
+type SentenceProps = {
+  baseline: string;
+  difference: RunComparison["difference"];
+  isWithin?: boolean;
+  /** What is said of a difference without an interval, which has no picture either. */
+  children: ReactNode;
+};
+
+/** Better, worse, or not to be told, and by how much. */
+export function DifferenceSentence({ baseline, difference, isWithin = false, children }: SentenceProps) {
+  if (difference.low === null || difference.high === null) return <>{children}</>;
   const tone = toneOf(difference);
   return (
     <>
-      {WORDS[tone]} <Name text={baseline.name || baseline.run_id} />:{" "}
+      {(isWithin ? WORDS_WITHIN : WORDS)[tone]} <Name text={baseline} />:{" "}
       <span className={`delta ${tone}`}>
         <span aria-hidden="true">{GLYPHS[tone]}</span> {points(difference.value)} points
       </span>

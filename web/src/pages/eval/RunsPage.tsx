@@ -1,0 +1,53 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useParams, useSearch } from "@tanstack/react-router";
+import { overviewQuery, runsQuery } from "@/api/evalQueries";
+import { counted } from "@/format/numbers";
+import { Section } from "@/layout/Page";
+import { Failure, Skeleton } from "@/states/States";
+import { CompareBar } from "./CompareBar";
+import { LastChange } from "./LastChange";
+import { NoRuns } from "./NoRuns";
+import { RunsTable } from "./RunsTable";
+import { selectedOf } from "./search";
+import { Trend } from "./Trend";
+
+/** An eval's runs: what the last one changed, all of them, and how the rate went. */
+export function RunsPage() {
+  const { evalId } = useParams({ from: "/evals/$evalId" });
+  const selected = selectedOf(useSearch({ from: "/evals/$evalId/" }));
+  const overview = useQuery(overviewQuery(evalId));
+  const pages = useInfiniteQuery(runsQuery({ eval: evalId }));
+  const runs = pages.data?.pages.flatMap((page) => page.data) ?? [];
+  const shown = `${pages.hasNextPage ? "the first " : ""}${counted(runs.length, "run")}, running ones first, then the newest`;
+  return (
+    <>
+      {pages.error && (
+        <Failure error={pages.error} onRetry={pages.refetch} staleSince={pages.data && pages.dataUpdatedAt} />
+      )}
+      {pages.isPending && <Skeleton />}
+      {pages.data !== undefined && runs.length === 0 && <NoRuns evalId={evalId} />}
+      {overview.data?.change && <LastChange overview={overview.data} change={overview.data.change} />}
+      {runs.length > 0 && (
+        <>
+          <Trend runs={runs} isWhole={!pages.hasNextPage} />
+          <Section id="runs" title="Runs" aside={shown}>
+            <RunsTable runs={runs} selected={selected} />
+          </Section>
+        </>
+      )}
+      {pages.hasNextPage && (
+        <p className="table-foot">
+          <button
+            type="button"
+            className="button"
+            disabled={pages.isFetchingNextPage}
+            onClick={() => pages.fetchNextPage()}
+          >
+            Show more
+          </button>
+        </p>
+      )}
+      <CompareBar runs={runs} selected={selected} />
+    </>
+  );
+}

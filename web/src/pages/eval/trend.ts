@@ -1,0 +1,33 @@
+import type { RunOverview } from "@/api/types";
+
+/** What is marked below the axis: the word on the lane, and the aspect of a run's setup that changed. */
+export const LANES = [
+  { name: "Prompt", aspect: "prompt" },
+  { name: "Criteria", aspect: "criteria" },
+  { name: "Judge", aspect: "judge" },
+] as const;
+
+/** Return runs in the order in which they were made, those without any figure and without failure left out. */
+export function inOrder(runs: readonly RunOverview[]): RunOverview[] {
+  return runs
+    .filter((run) => run.rate.value !== null || run.status === "failed")
+    .sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));
+}
+
+/** Return what changed at a run, as lanes name it. */
+export function marksOf(run: RunOverview): string[] {
+  return LANES.filter((lane) => run.changed.includes(lane.aspect)).map((lane) => lane.name);
+}
+
+/** Return limits that hold every interval, at least 10 points apart so that noise stays flat. */
+export function limitsOf(runs: readonly RunOverview[]): [number, number] {
+  const bounds = runs.flatMap(({ rate }) =>
+    rate.value === null ? [] : [rate.low ?? rate.value, rate.high ?? rate.value],
+  );
+  if (bounds.length === 0) return [0, 1];
+  const [low, high] = [Math.min(...bounds), Math.max(...bounds)];
+  const lack = Math.max(0, LEAST_SPAN - (high - low)) / 2;
+  return [Math.max(0, low - lack), Math.min(1, high + lack)];
+}
+
+const LEAST_SPAN = 0.1;
