@@ -10,6 +10,7 @@ import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
 import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
+import { filesSearch } from "@/pages/files/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
@@ -39,6 +40,19 @@ const compare = createRoute({
   path: "/compare",
   validateSearch: compareSearch,
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
+});
+
+const files = createRoute({
+  getParentRoute: () => root,
+  path: "/files",
+  validateSearch: filesSearch,
+  component: lazyRouteComponent(() => import("@/pages/files/FilesPage"), "FilesPage"),
+});
+
+const file = createRoute({
+  getParentRoute: () => root,
+  path: "/files/$fileId",
+  component: lazyRouteComponent(() => import("@/pages/files/FilePage"), "FilePage"),
 });
 
 const models = createRoute({
@@ -120,6 +134,8 @@ export const router = createRouter({
     evals,
     allRuns,
     compare,
+    files,
+    file,
     logs,
     call,
     models,

@@ -5,5 +5,6 @@ export const PLACES: readonly { name: string; to: string; icon: IconName; keys: 
   { name: "Evals", to: "/evals", icon: "evals", keys: "g e" },
   { name: "Runs", to: "/runs", icon: "runs", keys: "g r" },
   { name: "Logs", to: "/logs", icon: "logs", keys: "g l" },
+  { name: "Files", to: "/files", icon: "files", keys: "g f" },
   { name: "Models", to: "/models", icon: "models", keys: "g m" },
 ];
