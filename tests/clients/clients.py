@@ -1,4 +1,4 @@
-"""The clients that the server is driven with: what runs each, and what it needs that this machine may lack."""
+"""The clients that drive the server: how each is started, and what it needs that this machine may not have."""
 
 import hashlib
 import json
@@ -30,12 +30,12 @@ class Client:
 
     Attributes:
         name: As test ids show it.
-        version: Prefix of the version that it must say it has; "" where the system's own is used.
+        version: What its version must begin with; "" for the one that the system has.
         not_found: Class of its error for 404.
         bad_request: Class of its error for 400.
         command: Returns what starts a program and which variables it needs, from the server's URL, a directory of its
             own and the program's name; skips the test where the client is not installed.
-        problems: Where its own models disagree with what the server, as the hosted API, sends.
+        problems: Where its own models disagree with what the server sends, as the hosted API does.
         sends_parts: Whether it knows uploads.
     """
 

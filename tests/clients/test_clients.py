@@ -1,6 +1,6 @@
-"""One scenario, every client: create, read, page, poll, cancel, delete and be refused, with the same facts seen.
+"""One scenario for all clients, who see the same facts: create, read, page, poll, cancel, delete and be refused.
 
-A client's program (tests/clients/programs) does the scenario with the client's own calls and tells what it saw.
+A client's program (tests/clients/programs) does the scenario with the client's own calls and reports what it saw.
 """
 
 from typing import Any
@@ -162,7 +162,7 @@ def test_the_cancel_of_a_run_that_has_ended_changes_nothing(seen: Seen) -> None:
     assert seen["cancel_of_ended"] == seen["ended_inline"]
 
 
-def test_what_is_deleted_is_told(seen: Seen) -> None:
+def test_what_is_deleted_is_reported(seen: Seen) -> None:
     run_id, file_id = seen["ended_inline"]["id"], seen["file"]["id"]
     assert seen["deleted_run"] == {"object": "eval.run.deleted", "deleted": True, "run_id": run_id}
     assert seen["deleted_evals"] == [

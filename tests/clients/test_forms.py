@@ -1,7 +1,8 @@
 """A file is uploaded by the form of every official client: quoting, names beyond ASCII, field names, part heads.
 
-openai-go writes forms with mime/multipart, openai-java by itself, openai-dotnet with System.Net.Http, whose names are
-unquoted where they can be and encoded words beyond ASCII, openai-ruby percent-encodes names and writes objects as JSON.
+openai-go writes forms with mime/multipart, and openai-java by itself. openai-dotnet uses System.Net.Http, which quotes
+names only if it must and writes those beyond ASCII as encoded words. openai-ruby percent-encodes names and writes
+objects as JSON.
 """
 
 import json

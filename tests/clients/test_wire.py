@@ -102,7 +102,7 @@ def test_paths_are_understood_as_clients_write_them(server: Server, eval_id: str
             assert (status, found["id"]) == (200, eval_id)
 
 
-def test_an_empty_idempotency_key_is_none(server: Server, eval_id: str) -> None:
+def test_an_empty_idempotency_key_counts_as_none(server: Server, eval_id: str) -> None:
     ids: set[str] = set()
     for name in ("one", "two"):
         source = {"type": "jsonl", "source": {"type": "file_content", "content": ROWS}}

@@ -1,4 +1,4 @@
-"""One server for the whole suite; every JSON answer of it is held against its own OpenAPI documents."""
+"""One server for the whole suite; every JSON answer is checked against the server's own OpenAPI documents."""
 
 import json
 import time
@@ -50,7 +50,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory, postgres: Postgr
 
 @pytest.fixture(scope="session")
 def server(database_kind: str, request: pytest.FixtureRequest) -> Server:
-    """Return the server of each database in turn; both stay up, so that to change costs nothing."""
+    """Return the server of each database in turn; both stay up, so that switching costs nothing."""
     found: Server = request.getfixturevalue(f"{database_kind}_server")
     return found
 

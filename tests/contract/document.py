@@ -1,4 +1,4 @@
-"""Holds every JSON answer against the OpenAPI document of the server that gave it."""
+"""Checks every JSON answer against the OpenAPI document of the server that gave it."""
 
 import json
 import re
@@ -96,14 +96,14 @@ class AnswerChecker:
         return [f"{list(error.instance_path)}: {error.message}" for error in self._validators[key].iter_errors(value)]
 
     def problems_of_answer(self, schema: dict[str, Any], value: Any) -> list[str]:
-        """Return what is wrong with an answer by a schema of the document; lone surrogates in it are no fault."""
+        """Return what is wrong with an answer by a schema of the document; lone surrogates in it are allowed."""
         try:
             return self.problems(schema, value)
         except UnicodeEncodeError:
             return self.problems(schema, _encodable(value))
 
     def _problems_of_code(self, method: str, path: str, status: int, text: str) -> list[str]:
-        """Return that an error has a code which the document, where it names codes of this status, does not name."""
+        """Return a problem if the document names the codes of this status and the error has another one."""
         operation = self._operation(method, path)
         if status < HTTPStatus.BAD_REQUEST or operation is None:
             return []
@@ -120,7 +120,7 @@ class AnswerChecker:
         return None
 
     def _schema_of(self, method: str, path: str, status: int) -> dict[str, Any] | None:
-        """Return the schema that an answer must satisfy; None for what is no part of the contract (/readyz)."""
+        """Return the schema that an answer must satisfy; None for what is not part of the contract (/readyz)."""
         if status >= HTTPStatus.BAD_REQUEST:
             return {"$ref": "#/components/schemas/ErrorResponse"}
         operation = self._operation(method, path)

@@ -1,4 +1,4 @@
-"""Bodies and ids that cannot be: each is refused with parameter and cure, nothing is created, nothing breaks."""
+"""Invalid bodies and ids: each is refused with the parameter and the cure; nothing is created and nothing breaks."""
 
 import json
 import re

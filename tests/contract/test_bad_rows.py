@@ -1,4 +1,4 @@
-"""Rows and item schemas that cannot be: a refusal or a failed run that names the place, before anything is graded."""
+"""Invalid rows and item schemas: a refusal or a failed run that names the place, before anything is graded."""
 
 import json
 import time
@@ -216,6 +216,7 @@ GOOD_SCHEMAS: dict[str, tuple[dict[str, Any], Any, Any]] = {
 }  # fmt: skip
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", GOOD_SCHEMAS)
 def test_a_schema_is_applied_to_rows(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str) -> None:
     schema, good, bad = GOOD_SCHEMAS[name]

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, refusal_of, string_check
+from tests.databases import ON_SQLITE_ONLY
 
 
 def breakdown_of(http: httpx2.Client, run: dict[str, Any], field: str, **query: Any) -> list[dict[str, Any]]:
@@ -87,7 +88,7 @@ def test_values_of_every_type_are_groups_of_their_own(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     body = "".join(json.dumps({"item": {"a": "y", "b": "y", "v": value}}) + "\n" for value in VALUES)
-    # The order of keys says nothing.
+    # The order of keys means nothing.
     body += json.dumps({"item": {"a": "y", "b": "y", "v": {"a": [None], "b": 1}}})
     run = run_to_end(make_eval(), [json.loads(line) for line in body.split("\n")])
     lines = breakdown_of(http, run, "v")
@@ -189,6 +190,7 @@ def test_a_run_that_is_not_there_has_no_breakdown(http: httpx2.Client) -> None:
     assert answer.json()["error"]["param"] == "run_id"
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("query", "param"), [("", "field"), ("field=a&limit=0", "limit"), ("field=a&limit=x", "limit")]
 )

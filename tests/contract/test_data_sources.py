@@ -154,6 +154,7 @@ def test_both_forms_of_messages_are_echoed(
     assert _echo(make_run, parent, sent) == {**sent, "sampling_params": None}
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("name", CONTENTS)
 def test_content_keeps_its_form_and_the_message_gets_its_type(
@@ -196,6 +197,7 @@ def test_whole_temperatures_are_echoed_as_floats(http: httpx2.Client, parent: di
     assert '"sampling_params":{"temperature":1.0,"top_p":0.0,"seed":1}' in answer.text
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("form", [{"type": "text"}, {"type": "json_object"}, {"type": "grammar", "grammar": "g"}])
 def test_every_response_format_is_echoed(make_run: MakeRun, parent: dict[str, Any], form: dict[str, Any]) -> None:
     chat = sampled(sampling_params={"response_format": form})
@@ -341,5 +343,5 @@ def test_a_data_source_that_cannot_be_is_refused_by_name(
 
 def test_a_row_whose_sample_is_null_has_none_and_is_echoed_as_sent(make_run: MakeRun, parent: dict[str, Any]) -> None:
     source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"a": 1}, "sample": None}]}}
-    # The answer is held against the document, too, by the client that sends it.
+    # The client that sends the request checks the answer against the document, too.
     assert make_run(parent, data_source=source)["data_source"] == source

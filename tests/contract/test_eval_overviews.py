@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, refusal_of
 from tests.contract.test_comparisons import SAYS, rows_of
+from tests.databases import ON_SQLITE_ONLY
 
 TEAM = "overviews of evals"
 
@@ -110,6 +111,7 @@ def test_an_update_moves_an_eval(http: httpx2.Client, make_eval: MakeEval) -> No
     assert all(each["updated_at"] >= each["created_at"] for each in found)
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("query", "param"),
     [

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, items_of, refusal_of, string_check
+from tests.databases import ON_SQLITE_ONLY
 
 SCHEMA = {
     "type": "object",
@@ -223,6 +224,7 @@ def test_an_export_without_items_is_a_whole_file(http: httpx2.Client, run: dict[
         assert table_of(answer).num_rows == 0
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("query", "param", "told"),
     [

@@ -60,6 +60,7 @@ def test_the_sdk_runs_and_validates_a_grader(client: openai.OpenAI) -> None:
     assert validated.grader.to_dict() == grader
 
 
+@ON_SQLITE_ONLY
 def test_an_answer_has_the_keys_of_the_recorded_one_in_their_order(http: httpx2.Client, shared_dir: Any) -> None:
     recorded = json.loads((shared_dir / "spec" / "recorded" / "grader_run_python__2025-late.json").read_text())
     answer = run(http, SAYS_YES)
@@ -71,6 +72,7 @@ def test_an_answer_has_the_keys_of_the_recorded_one_in_their_order(http: httpx2.
     assert {**answer, "metadata": {}, "reward": 0} == {**recorded, "metadata": {}, "reward": 0}
 
 
+@ON_SQLITE_ONLY
 def test_a_grader_without_a_name_is_given_one(http: httpx2.Client) -> None:
     for nameless in ({key: value for key, value in SAYS_YES.items() if key != "name"}, {**SAYS_YES, "name": None}):
         validated = http.post(VALIDATE, json={"grader": nameless}).json()["grader"]
@@ -79,11 +81,13 @@ def test_a_grader_without_a_name_is_given_one(http: httpx2.Client) -> None:
         assert re.fullmatch(r"grader-[0-9A-Za-z]{12}", run(http, nameless)["metadata"]["name"])
 
 
+@ON_SQLITE_ONLY
 def test_text_similarity_needs_no_threshold_and_json_is_read(http: httpx2.Client) -> None:
     assert run(http, ALIKE, '{"said": "yes"}')["reward"] == 1.0
     assert run(http, ALIKE, '{"said": "yet"}')["reward"] == pytest.approx(2 / 3)
 
 
+@ON_SQLITE_ONLY
 def test_a_formula_shows_the_scores_of_its_parts(http: httpx2.Client) -> None:
     answer = run(http, multi("0.25 * yes + alike / 2", yes=SAYS_YES, alike={**ALIKE, "input": "yet"}))
     assert answer["reward"] == pytest.approx(0.25 + 1 / 3)
@@ -103,6 +107,7 @@ def test_a_judge_shows_its_model_and_its_tokens(http: httpx2.Client) -> None:
         assert usage["total_tokens"] > 0
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("grader", "said", "flags"),
     [
@@ -140,6 +145,7 @@ def test_a_judge_answers_its_reward_though_a_variable_has_no_value(http: httpx2.
         assert answer["evalhaven"]["unresolved"] == ["item.no", "sample.output_json.x"]
 
 
+@ON_SQLITE_ONLY
 def test_the_item_may_be_absent(http: httpx2.Client) -> None:
     assert http.post(RUN, json={"grader": SAYS_YES | {"reference": "x"}, "model_sample": "x"}).json()["reward"] == 1.0
 
@@ -166,6 +172,7 @@ def test_what_is_no_grader_is_refused_by_name(http: httpx2.Client) -> None:
         assert refusal_of(http.post(RUN, json=body))["param"] == param
 
 
+@ON_SQLITE_ONLY
 def test_every_type_is_executed_or_refused_by_name(http: httpx2.Client) -> None:
     messages = JUDGE["input"]
     documents: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""Facts about reports and comparisons of values that numbers and texts barely hold."""
+"""Facts about reports and comparisons of values at the limits of what numbers and texts can hold."""
 
 import json
 from typing import Any

@@ -117,7 +117,7 @@ class Seen(HTMLParser):
 
 
 def seen_of(text: str) -> str:
-    """Return a text as a page shows it: shortened, and without characters that are not seen."""
+    """Return a text as a page shows it: shortened, and without invisible characters."""
     return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text[:2_000])
 
 

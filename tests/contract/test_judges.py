@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tests.contract.llama.conftest import Run, counts, extension_of, runner_of, sdk_of
-from tests.databases import TemporaryDatabase
+from tests.databases import ON_SQLITE_ONLY, TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
 from tests.recorded import read_recorded
 from tests.server import Server
@@ -410,6 +410,7 @@ def test_a_judge_whose_calls_all_fail_alike_ends_the_run_though_its_model_answer
     assert ended.result_counts.total == ended.result_counts.errored < 600
 
 
+@ON_SQLITE_ONLY
 def test_a_judge_nobody_serves_or_prices_is_refused_when_a_run_is_made(sdk: openai.OpenAI, run: Run) -> None:
     with pytest.raises(openai.BadRequestError) as unknown:
         run(jsonl({"q": "q"}), score_model("sure"), score_model("gpt-9"))

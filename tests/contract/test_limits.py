@@ -1,4 +1,4 @@
-"""Bodies over the limit are refused with 413, however they are sent, and the connection stays of use."""
+"""Bodies over the limit are refused with 413, however they are sent, and the connection can be used again."""
 
 import json
 import re
@@ -67,7 +67,7 @@ def test_the_server_is_well_afterwards(narrow: httpx2.Client, small: Server) -> 
 
 
 def test_a_request_that_follows_close_behind_another_is_read_as_one(small: Server) -> None:
-    """Its head arrives in one block with the end of the body before; its own body is not taken for a head."""
+    """Its head arrives in one block with the end of the previous body; its own body is not taken for a head."""
     first = b"POST /v1/nowhere HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 4\r\n\r\nbody"
     body = json.dumps(eval_body(name="x" * 200_000)).encode()
     second = b"POST /v1/evals HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(

@@ -1,4 +1,4 @@
-"""The OpenAPI documents: valid, closed in themselves, true to the published names, and to what is sent."""
+"""The OpenAPI documents: valid, self-contained, and true to the published names and to what is sent."""
 
 import json
 import re
@@ -109,7 +109,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
 def either(
     request: pytest.FixtureRequest, document: dict[str, Any], extension_document: dict[str, Any]
 ) -> dict[str, Any]:
-    """The one document, then the other."""
+    """Return each of the two documents in turn."""
     return document if request.param == "contract" else extension_document
 
 

@@ -123,7 +123,7 @@ def test_what_the_code_does_wrong_scores_0_and_is_kept(grade_rows: Any, body: st
     assert run["per_testing_criteria_results"][0]["failed"] == 1
 
 
-def test_an_exception_is_told_with_the_lines_that_led_to_it(grade_rows: Any) -> None:
+def test_an_exception_is_reported_with_the_lines_that_led_to_it(grade_rows: Any) -> None:
     _, [item] = grade_rows("def inner():\n    return item['n'] / 0\nreturn inner()", [answered("x", n=1)])
 
     message = item["results"][0]["evalhaven"]["error"]["message"]

@@ -19,6 +19,7 @@ from tests.contract.conftest import (
     string_check,
     wait_for_end,
 )
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 
 ROWS: list[dict[str, Any]] = [
@@ -152,6 +153,7 @@ def test_a_regrading_is_made_once_for_an_idempotency_key(
     assert refusal_of(other)["param"] == "Idempotency-Key"
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("body", "param"),
     [
@@ -284,7 +286,7 @@ def test_a_run_of_repeats_that_is_graded_again_is_reported_by_item(
 
 @contextmanager
 def writes_held_up(server: Server) -> Generator[None]:
-    """Let nobody write to a run."""
+    """Keep everybody from writing to a run during a block."""
     if server.database_url is None:
         with closing(sqlite3.connect(server.database_path, isolation_level=None)) as held:
             held.execute("BEGIN IMMEDIATE")

@@ -18,6 +18,7 @@ from tests.contract.conftest import (
     wait_for_end,
 )
 from tests.contract.test_regrading import regrade
+from tests.databases import ON_SQLITE_ONLY
 
 LEAVES = {
     "type": "object",
@@ -54,7 +55,7 @@ def source_of(kind: str, rows: Rows, upload: Upload) -> dict[str, Any]:
 
 
 def warnings_of(run: dict[str, Any]) -> list[str]:
-    """Return what is told of the rows; what criteria find in them is told apart."""
+    """Return the warnings about the rows, without those about criteria."""
     told = run["evalhaven"]["warnings"]
     return [warning["message"] for warning in told if warning["pointer"] != "/testing_criteria"]
 
@@ -74,6 +75,7 @@ def test_scalars_for_declared_strings_are_graded_as_they_are_and_told_of(
     assert [item["datasource_item"] for item in items_of(http, run)] == [row["item"] for row in rows]
 
 
+@ON_SQLITE_ONLY
 @BOTH
 def test_other_faults_are_refused_though_scalars_for_strings_are_not(
     http: httpx2.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
@@ -125,6 +127,7 @@ def test_rows_without_item_or_sample_are_the_items(
     assert [item["datasource_item"] for item in items_of(http, again)] == rows
 
 
+@ON_SQLITE_ONLY
 @BOTH
 @pytest.mark.parametrize(
     "odd", [{"item": {"query": "q"}}, {"query": "q", "sample": {"output_text": "x"}}, {"sample": {}}]
@@ -190,6 +193,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
+@ON_SQLITE_ONLY
 @BOTH
 @pytest.mark.parametrize("name", FORMS)
 def test_an_answer_is_read_from_each_form_of_our_own(

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, items_of, refusal_of, string_check
+from tests.databases import ON_SQLITE_ONLY
 
 RIGHT = string_check(name="right", input="{{ sample.output_text }}", reference="{{ item.b }}")
 SHORT = string_check(name="short", input="{{ sample.output_text }}", reference="yy", operation="ne")
@@ -202,6 +203,7 @@ def test_the_same_item_is_found_in_other_runs(http: httpx2.Client, make_eval: Ma
     assert (sample["status"], sample["output"], sample["score"]) == ("fail", "y", 0.0)
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("query", "param"),
     [

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import items_of, refusal_of, wait_for_end
-from tests.databases import TemporaryDatabase
+from tests.databases import ON_SQLITE_ONLY, TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
 from tests.server import Server
 
@@ -301,6 +301,7 @@ def test_a_budget_of_tokens_holds_without_prices(run_sampled: RunSampled) -> Non
     assert 50 <= run["per_model_usage"][0]["total_tokens"] <= 70
 
 
+@ON_SQLITE_ONLY
 def test_a_budget_in_dollars_needs_a_price(create: Callable[..., httpx2.Response]) -> None:
     error = refusal_of(create(rows(1), options={"budget": {"cost": 1.0}}), 400)
 
@@ -308,6 +309,7 @@ def test_a_budget_in_dollars_needs_a_price(create: Callable[..., httpx2.Response
     assert "price" in error["message"]
 
 
+@ON_SQLITE_ONLY
 def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Callable[..., httpx2.Response]) -> None:
     error = refusal_of(create(rows(1), "gpt-9"), 400)
 
@@ -316,6 +318,7 @@ def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Calla
     assert "listen*" in error["message"]
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("changes", "param", "said"),
     [

@@ -18,7 +18,7 @@ SECRETS = {
 }
 
 
-def test_every_setting_is_told_and_no_secret(tmp_path: Path) -> None:
+def test_every_setting_is_reported_and_no_secret(tmp_path: Path) -> None:
     with Server(tmp_path, EVALHAVEN_UPSTREAM_BASE_URL="http://127.0.0.1:9/v1", **SECRETS).running() as server:
         answer = httpx2.get(f"{server.url}/api/settings")
         told = answer.json()

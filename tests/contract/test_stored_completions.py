@@ -84,6 +84,7 @@ def test_metadata_in_another_form_is_refused(http: httpx2.Client, form: str) -> 
     assert refusal_of(http.get(f"/v1/chat/completions?{form}"))["param"] == "metadata"
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("form", "param"),
     [("limit=0", "limit"), ("limit=ten", "limit"), ("order=up", "order"), ("after=chatcmpl-nonsense", "after")],

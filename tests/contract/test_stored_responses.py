@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from tests.contract.conftest import refusal_of
+from tests.databases import ON_SQLITE_ONLY
 
 INPUT: Any = [
     {"role": "developer", "content": "Be brief."},
@@ -127,6 +128,7 @@ def test_pages_of_input_items_joined_are_all_of_them(
     assert found == (whole if order == "asc" else whole[::-1])
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize(
     ("form", "param"),
     [("limit=0", "limit"), ("order=up", "order"), ("after=msg_nonsense", "after"), ("include=x", "include")],

@@ -12,6 +12,7 @@ import pytest
 from evalhaven.graders.similarity.metrics import METRICS
 from evalhaven.graders.similarity.wordnet import DEBIAN_DIRECTORY, find_wordnet
 from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, items_of, wait_for_end
+from tests.databases import ON_SQLITE_ONLY
 from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault, cosine_of
 from tests.server import Server
 from tests.system.commands import call_command
@@ -49,6 +50,7 @@ def row(ideal: str, answer: str) -> dict[str, Any]:
     return {"item": {"ideal": ideal}, "sample": {"output_text": answer}}
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("metric", SCORES)
 def test_every_metric_scores_as_its_library(client: openai.OpenAI, http: httpx2.Client, metric: str) -> None:
     made = client.evals.create(**eval_body(testing_criteria=[similarity(metric)]))
@@ -107,7 +109,7 @@ def test_a_long_comparison_goes_to_a_worker_and_other_items_are_not_kept(
     assert scores[2] == [0.0, 0.0]
 
 
-def test_wordnet_is_told_of_where_it_lacks(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+def test_a_missing_wordnet_is_reported(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     run = run_to_end(make_eval(testing_criteria=[similarity("meteor")]), [row("a", "a")])
     [item] = items_of(http, run)
     is_lacking = find_wordnet(None) is None

@@ -243,6 +243,7 @@ BAD_FORMS: dict[str, tuple[dict[str, Any], int, str | None]] = {
 }
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", BAD_FORMS)
 def test_a_part_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     request, status, param = BAD_FORMS[name]

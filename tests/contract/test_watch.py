@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
+from tests.databases import ON_SQLITE_ONLY
 from tests.server import SLOW_MODEL, Server
 from tests.system.commands import call_command
 
@@ -93,7 +94,8 @@ def test_a_deleted_run_is_not_found(http: httpx2.Client, make_eval: MakeEval, ru
     refusal_of(http.get(f"/api/runs/{with_its_eval['id']}"), 404)
 
 
-def test_a_choice_about_rows_that_is_none_is_refused(
+@ON_SQLITE_ONLY
+def test_an_invalid_choice_about_rows_is_refused(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     run = run_to_end(make_eval(), ROWS)

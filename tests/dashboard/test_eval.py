@@ -1,12 +1,17 @@
 """The page of an eval: what the last run changed, all runs with a column a criterion, and the trend."""
 
+import json
 import re
+import subprocess
+from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
+from tests.dashboard.judged import ended, sent
+from tests.server import SLOW_MODEL, Server
 
 
 def test_an_eval_shows_its_runs_and_how_the_rate_went(
@@ -103,3 +108,161 @@ def test_the_page_of_an_eval_is_usable_at_200_percent_and_prints(page: Page, tic
         expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
     picture(page, f"eval-{media}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_definition_of_an_eval_reads_as_text_and_repeats_its_last_run(
+    page: Page, look: Look, http: httpx2.Client, server: Server
+) -> None:
+    check = {"type": "string_check", "name": "right", "input": "{{ item.a }}", "reference": "a", "operation": "eq"}
+    judge_of_tone = {
+        "type": "label_model",
+        "name": "tone",
+        "model": "rules",
+        "input": [{"role": "user", "content": "Is this kind?\n{{ item.a }}"}],
+        "labels": ["kind", "rude"],
+        "passing_labels": ["kind"],
+    }
+    python = {
+        "type": "python",
+        "name": "own code",
+        "source": "def grade(sample, item):\n    return 1.0",
+        "pass_threshold": 0.5,
+    }
+    similar = {
+        "type": "text_similarity",
+        "name": "near",
+        "input": "{{ item.a }}",
+        "reference": "{{ item.inner.b }}",
+        "evaluation_metric": "bleu",
+        "pass_threshold": 0.25,
+    }
+    multi = {"type": "multi", "name": "all", "graders": {"first": check}, "calculate_output": "first * 2"}
+    properties = {
+        "a": {"type": "string", "description": "what is asked"},
+        "inner": {"type": "object", "properties": {"b": {"enum": ["x", "y"]}}},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["a"]}
+    body = {
+        "name": "All graders",
+        "data_source_config": {"type": "custom", "item_schema": schema},
+        "testing_criteria": [check, judge_of_tone, python, similar, multi],
+    }
+    made = http.post("/v1/evals", json=body)
+    assert made.status_code == 201, made.text
+    parent = made.json()["id"]
+    rows = [{"item": {"a": "it's", "inner": {"b": "x"}}}]
+    source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+    http.post(f"/v1/evals/{parent}/runs", json={"name": "Run's", "data_source": source}).raise_for_status()
+    look(f"/ui/evals/{parent}/definition", "eval-definition")
+
+    criteria = page.get_by_role("region", name="Criteria")
+    for words in (
+        "{{ item.a }}",
+        "equals",
+        "Is this kind?",
+        "kind passes",
+        "return 1.0",
+        "from 0.5 on",
+        "by bleu",
+        "first * 2",
+    ):
+        expect(criteria).to_contain_text(words)
+    assert criteria.locator("mark").first.text_content() == "{{ item.a }}"
+    items = page.get_by_role("region", name="Items", exact=True)
+    expect(items.get_by_role("row", name="inner")).to_contain_text("object")
+    expect(items.get_by_role("row", name="b anything")).to_contain_text("one of x, y")
+    expect(items.get_by_role("row", name="a string")).to_contain_text("yes")
+    expect(items).to_contain_text('"b": "x"')
+
+    python_code = page.get_by_role("region", name="Python snippet").text_content() or ""
+    compile(python_code, "snippet", "exec")
+    page.get_by_role("button", name="curl").click()
+    curl = page.get_by_role("region", name="curl snippet").text_content() or ""
+    done = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, timeout=60, check=True)
+    again = json.loads(done.stdout)
+    assert again["name"] == "Run's"
+    assert server.url in curl
+    assert len(http.get("/api/runs", params={"eval": parent}).json()["data"]) == 2
+
+
+def test_all_runs_are_listed_filtered_in_the_address_and_opened_by_keyboard(
+    page: Page, look: Look, tickets: Tickets
+) -> None:
+    look("/ui/runs", "runs")
+    page.goto("/ui/evals")
+    page.get_by_role("rowheader").first.wait_for()
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    page.keyboard.press("/")
+    page.keyboard.type(tickets.second)
+    expect(page).to_have_url(re.compile(rf"search={tickets.second}"))
+    row = page.get_by_role("region", name="Table of runs").get_by_role("row", name="Prompt 2")
+    expect(row).to_contain_text("Support ticket triage")
+    expect(page.get_by_role("rowheader")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_role("rowheader")).to_have_count(1)
+    page.get_by_role("link", name="failed to run").click()
+    expect(page.get_by_text("No run is like this.")).to_be_visible()
+    page.get_by_role("link", name="failed to run").click()
+    expect(page.get_by_role("rowheader")).to_have_count(1)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Prompt 2")
+
+
+def test_the_list_of_runs_is_usable_at_200_percent(page: Page, tickets: Tickets) -> None:
+    page.set_viewport_size({"width": 640, "height": 500})
+    page.goto("/ui/runs")
+    page.get_by_role("rowheader").first.wait_for()
+    picture(page, "runs-200-percent")
+
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_goes_on_is_followed_what_is_partial_is_hollow_and_what_changed_is_marked(
+    page: Page, http: httpx2.Client
+) -> None:
+    check = {
+        "type": "string_check",
+        "name": "says yes",
+        "input": "{{ sample.output_text }}",
+        "reference": "Yes.",
+        "operation": "eq",
+    }
+    config = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+    parent = sent(http, "/v1/evals", {"name": "Marks", "data_source_config": config, "testing_criteria": [check]})["id"]
+
+    def begin(name: str, prompt: str, items: int) -> dict[str, Any]:
+        source = {
+            "type": "completions",
+            "model": SLOW_MODEL,
+            "input_messages": {"type": "template", "template": [{"role": "user", "content": prompt}]},
+            "source": {"type": "file_content", "content": [{"item": {"q": f"{n}"}} for n in range(items)]},
+        }
+        return sent(http, f"/v1/evals/{parent}/runs", {"name": name, "data_source": source})
+
+    first = ended(http, begin("First", "{{ item.q }}", 2))
+    ended(http, begin("Second", "Now: {{ item.q }}", 2))
+    http.post(f"/api/runs/{first['id']}/pin").raise_for_status()
+    going = begin("Third", "Now: {{ item.q }}", 800)
+    page.goto(f"/ui/evals/{parent}")
+    row = page.get_by_role("row", name="Third")
+    expect(row).to_contain_text("Running")
+    expect(row).to_contain_text(re.compile(r"[1-9]\d* of 800"), timeout=30_000)
+    expect(page.get_by_role("checkbox", name="Compare Third")).to_be_disabled()
+    expect(page.get_by_role("row", name="First")).to_contain_text("baseline")
+    http.post(f"/v1/evals/{parent}/runs/{going['id']}").raise_for_status()
+
+    expect(row).to_contain_text(re.compile(r"Canceled partial, \d+ of 800"), timeout=30_000)
+    trend = page.get_by_role("region", name="Trend")
+    chart = trend.get_by_role("img", name="Pass rate of 3 runs")
+    expect(chart.locator("circle.c-dot")).to_have_count(2)
+    expect(chart.locator("circle.c-baseline")).to_have_count(1)
+    expect(chart.locator("[data-lane]")).to_have_count(1)
+    expect(chart.locator("[data-lane=Prompt]")).to_have_count(1)
+    picture(page, "eval-marks")
+    trend.get_by_role("button", name="Show as table").click()
+    expect(trend.get_by_role("row", name="2. Second")).to_contain_text("Prompt")
+    expect(trend.get_by_role("row", name="3. Third")).to_contain_text("partial")

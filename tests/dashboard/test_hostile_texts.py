@@ -175,6 +175,25 @@ def test_no_text_on_the_pages_of_runs_is_executed_and_each_is_shown(
     assert seen == []
 
 
+def test_no_text_on_the_pages_of_evals_and_in_the_list_of_runs_is_executed_and_each_is_shown(
+    page: Page, hostile: list[str], seen: list[str]
+) -> None:
+    page.goto("/ui/runs")
+    page.get_by_role("rowheader").first.wait_for()
+    assert {shown(text) for text in _TEXTS} <= set(page.locator("[data-row]").all_text_contents())
+    for text, address in zip(_TEXTS, hostile, strict=True):
+        eval_page = address.split("/runs/")[0]
+        visit(page, eval_page)
+        expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
+        expect(page.locator(".metadata")).to_have_text(f"note: {shown(text[:500])}")
+        page.get_by_role("region", name="Table of runs").locator("[data-row]").wait_for()
+        assert page.locator("[data-row]").text_content() == shown(text)
+        assert page.locator(".c-criterion").text_content() == shown(text)
+        visit(page, f"{eval_page}/definition")
+        expect(page.locator(".definition h3")).to_have_text(f"{shown(text)} string_check")
+    assert seen == []
+
+
 def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_shown(
     page: Page, http: httpx2.Client, seen: list[str]
 ) -> None:

@@ -228,6 +228,46 @@ def test_the_keyboard_alone_leads_through_the_calls(page: Page, logged: None) ->
     expect(page).to_have_url("/ui/logs?kind=chat")
 
 
+def test_the_calls_of_the_filter_are_graded_as_they_are_stored(page: Page, http: httpx2.Client, logged: None) -> None:
+    page.goto("/ui/logs?kind=responses")
+    page.get_by_role("button", name="Grade these").click()
+    panel = page.get_by_role("dialog", name="Grade these calls")
+    panel.get_by_label("Name").fill("It's graded")
+    panel.get_by_label("Text", exact=True).fill("take ONE")
+    judge(page, THEMES)
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        picture(page, f"logs-grade-{theme}")
+    panel.get_by_role("button", name="curl").click()
+    expect(panel.get_by_role("region", name="curl snippet")).to_contain_text("It'\\''s graded")
+    panel.get_by_role("button", name="Create and run").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("As stored")
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    assert counts_of(http, page) == {"total": 1, "passed": 1, "failed": 0, "errored": 0}
+
+
+def test_the_calls_of_the_filter_are_replayed_by_keyboard_alone(page: Page, http: httpx2.Client, logged: None) -> None:
+    page.goto(f"/ui/logs?since={_FIRST + 60 * (_CALLS - 3)}&metadata=%5B%22app%3Dshop%22%5D")
+    page.get_by_role("button", name="Replay these").focus()
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("dialog", name="Replay these calls")
+    expect(panel.get_by_label("Name")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.type("scripted")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("nobody says this")
+    expect(panel.get_by_role("region", name="Python snippet")).to_contain_text('"model": "scripted"')
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Replayed with scripted")
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    assert counts_of(http, page) == {"total": 2, "passed": 0, "failed": 2, "errored": 0}
+
+
+def counts_of(http: httpx2.Client, page: Page) -> dict[str, int]:
+    return http.get(f"/api/runs/{page.url.rsplit('/', 1)[1]}").json()["result_counts"]
+
+
 def test_no_text_of_a_call_is_executed_and_each_is_shown(fresh_page: Page, http: httpx2.Client, logged: None) -> None:
     seen: list[str] = []
     fresh_page.expose_function("hit", lambda: seen.append("executed"))

@@ -1,4 +1,4 @@
-"""Facts about the documentation: it names what exists, and what it shows can be done."""
+"""Facts about the documentation: what it names exists, and what it shows works."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The pages of docs/reference/: they are what the code says, and the code says something of everything."""
+"""The pages of docs/reference/: they match the code, and the code describes everything."""
 
 import json
 import re

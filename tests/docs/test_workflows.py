@@ -1,4 +1,4 @@
-"""Facts about the workflows in `examples/ci`: their steps do against a real server what the page says of them."""
+"""Facts about the workflows in `examples/ci`: against a real server, their steps do what the page says."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Requests made from the published document by Schemathesis, each answer held against our own document."""
+"""Requests made from the published document by Schemathesis, each answer checked against our own document."""
 
 import contextlib
 import json

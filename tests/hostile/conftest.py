@@ -1,4 +1,4 @@
-"""One server for all hostile requests: the same process at the end, and its log tells of no failure."""
+"""One server for all hostile requests: it is the same process to the end, and its log reports no failure."""
 
 from collections.abc import Iterator
 

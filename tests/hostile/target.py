@@ -1,4 +1,4 @@
-"""A server under attack: objects to aim at, and the facts that every one of its answers is held against."""
+"""A server under attack: objects to aim at, and the facts that each of its answers has to meet."""
 
 import json
 import time
@@ -286,7 +286,7 @@ def assert_envelope(found: Any, said: str) -> None:
 
 
 def strict_json(raw: bytes) -> Any:
-    """Return the value of an answer, which must be JSON to the letter, in UTF-8."""
+    """Return the value of an answer, which must be strict JSON in UTF-8."""
 
     def refuse(constant: str) -> NoReturn:
         raise AssertionError(f"the answer holds {constant}")

@@ -1,4 +1,4 @@
-"""Bodies of every documented operation that takes one, mutated from valid ones, spoiled, or nothing of the kind."""
+"""Bodies of every documented operation that takes one, mutated from valid ones, spoiled, or unrelated to it."""
 
 from functools import partial
 

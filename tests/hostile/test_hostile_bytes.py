@@ -1,4 +1,4 @@
-"""Requests that no HTTP library sends: raw bytes on a socket. Each is answered in the envelope or in order, or cut."""
+"""Requests that no HTTP library sends: raw bytes on a socket. Each is refused in the envelope, served, or cut off."""
 
 import contextlib
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import eval_body
+from tests.databases import ON_SQLITE_ONLY
 from tests.hostile.target import Target, assert_envelope, strict_json
 from tests.sizes import SEED, SIZES
 
@@ -110,7 +111,7 @@ SERVED: dict[str, bytes] = {
 
 
 def _exchange(target: Target, sent: bytes) -> list[Answer]:
-    """Send bytes; return what the server answers until it closes, or until it waits for more and is told of the end."""
+    """Send bytes and return all answers until the server closes; if it waits for more, say that there is no more."""
     received = b""
     with socket.create_connection(("127.0.0.1", target.server.port), timeout=_QUIET_S) as connection:
         # The server may close before it has read everything.
@@ -153,6 +154,7 @@ def _assert_refusal(answer: Answer) -> Any:
     return found["error"]
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_request_is_refused_in_the_envelope(target: Target, name: str) -> None:
     answers = _exchange(target, REFUSED[name])

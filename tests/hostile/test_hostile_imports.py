@@ -1,6 +1,6 @@
-"""Objects of another server as no server sends them: what is taken in can be read, listed and deleted.
+"""Imported objects such as no server sends: what is taken in can be read, listed and deleted.
 
-The routes of the import are no part of the document of the contract, so they are named here.
+The import's routes are not part of the contract's document, so they are named here.
 """
 
 import itertools

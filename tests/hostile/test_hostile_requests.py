@@ -1,6 +1,6 @@
 """Ids, queries and headers of every documented operation, as no client should send them.
 
-`Target.send` holds each answer against the facts; here stands what each kind of input means beyond them.
+`Target.send` checks each answer for the general facts; the tests here add what each kind of input means.
 """
 
 from functools import partial

@@ -119,7 +119,7 @@ def stored_rows(server: Server) -> dict[str, tuple[int, str]]:
         for table, order in _TABLES.items():
             digest, count = sha256(), 0
             for row in watch.iterate(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - names from above
-                # How often items changed, and what was made of them since, depends on how they came in.
+                # How many times items changed, and what was made of them since, depends on how they came in.
                 digest.update(repr(tuple(row)[: _COMPARED_OF_RUNS if table == "runs" else None]).encode())
                 count += 1
             found[table] = (count, digest.hexdigest())

@@ -185,7 +185,7 @@ def test_the_import_stores_logged_calls_once(tmp_path: Path, small_account: Acco
     arguments = ("archive", tmp_path / "archive", "--data-dir", tmp_path / "data")
     count = 6
 
-    # They are of 2025, and would be dropped at once.
+    # They date from 2025, and would be dropped at once.
     outcome = run_import(*arguments)
     assert outcome.status == 3, outcome
     assert f"Calls: 0 stored, 0 known already, {count} refused." in outcome.out

@@ -44,7 +44,7 @@ def test_address_that_does_not_answer_is_named_while_it_is_tried_and_given_up(tm
     assert not directory.exists()
 
 
-def test_name_that_does_not_resolve_is_said(tmp_path: Path) -> None:
+def test_name_that_does_not_resolve_is_reported(tmp_path: Path) -> None:
     output = export("http://nowhere.invalid/v1", tmp_path, "--tries", "1", status=1)
 
     assert "does not answer: the name in the address does not resolve. Given up" in output

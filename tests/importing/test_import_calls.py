@@ -30,7 +30,7 @@ def line(number: int) -> str:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a file of calls; its third line is none."""
+    """Return a file of calls; its third line is not a call."""
     lines = [line(number) for number in range(COUNT)]
     lines[2] = "{"
     path = tmp_path / "calls.jsonl"

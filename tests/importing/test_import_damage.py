@@ -69,7 +69,7 @@ def test_damaged_content_is_named_and_the_rest_comes_over(tmp_path: Path, damage
     assert "Traceback" not in outcome.err
 
 
-def test_a_list_that_lacks_objects_is_told(tmp_path: Path) -> None:
+def test_a_list_that_lacks_objects_is_reported(tmp_path: Path) -> None:
     holdings = small_holdings()
     ((run_id, items),) = holdings.items.items()
     archive = write_archive(tmp_path / "archive", holdings)

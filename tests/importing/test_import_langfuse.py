@@ -139,7 +139,7 @@ def parsed(raw: bytes) -> Json | None:
         return None
 
 
-def test_a_run_that_is_none_is_passed_over(tmp_path: Path) -> None:
+def test_what_is_not_a_run_is_skipped(tmp_path: Path) -> None:
     parent = an_eval()
     good = a_run(parent, 1)
     path = tmp_path / "eval.json"

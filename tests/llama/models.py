@@ -163,7 +163,7 @@ def _add_layer(writer: gguf.GGUFWriter, chance: np.random.Generator, layer: int)
 
 
 def _plan_first_head(query: Weights, key: Weights, value: Weights, output: Weights) -> None:
-    """Let the first head look at `<tools>`, at `<tool_call>` rather than that, and note that a call may begin."""
+    """Let the first head look at `<tool_call>`, or else at `<tools>`, and note that a call may begin."""
     slowest = _HEAD_WIDTH - 2  # the rotation for positions hardly turns it
     query[:_HEAD_WIDTH] = key[slowest] = value[0] = 0.0
     query[slowest, _ALWAYS] = 2.0
@@ -233,7 +233,7 @@ def _add_norm(writer: gguf.GGUFWriter, name: str, width: int) -> None:
 
 
 def _random(chance: np.random.Generator, *shape: int, deviation: float | None = None) -> Weights:
-    """Return weights; by default such that what passes them keeps its size."""
+    """Return weights, by default scaled so that what passes them keeps its size."""
     inputs = int(np.prod(shape[1:]))
     return chance.normal(0.0, deviation or inputs**-0.5, shape).astype(np.float32)
 

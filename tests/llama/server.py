@@ -31,12 +31,12 @@ class LlamaServer:
 
     @property
     def base_url(self) -> str:
-        """What OpenAI's clients want to know."""
+        """The base URL to give to OpenAI's clients."""
         return f"{self.address}/v1"
 
     @property
     def written_tokens(self) -> int:
-        """How many tokens it has written; each request that reached it made that more."""
+        """How many tokens it has written; each request that reached it has added some."""
         text = httpx2.get(f"{self.address}/metrics").raise_for_status().text
         values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return int(values["llamacpp:tokens_predicted_total"])

@@ -79,7 +79,7 @@ def test_a_run_pauses_while_the_disk_is_full_and_goes_on_by_itself(
     assert recount.positions == set(range(_ITEMS))
     counts = run["result_counts"]
     assert (counts["passed"], counts["failed"], counts["errored"]) == recount.statuses
-    # One line when runs stop and one when they go on, not one an attempt; a small batch may still have fitted.
+    # One line when runs stop and one when they go on, not one for each attempt; a small batch may still have fitted.
     assert 1 <= server.log.count("effect='runs pause'") <= 2
     assert server.log.count("effect='runs go on'") == server.log.count("effect='runs pause'")
     assert "Traceback" not in server.log

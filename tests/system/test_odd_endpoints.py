@@ -113,7 +113,7 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class RefusedRun:
-    """How a run ended at an endpoint of its own whose every reply is refused, and how often that was asked."""
+    """How a run ended at an endpoint of its own whose every reply is refused, and how many times it was asked."""
 
     items: list[JsonObject]
     run: JsonObject

@@ -36,7 +36,7 @@ def test_an_executor_that_stands_still_is_noticed_and_so_is_its_return(server: S
 
 
 @ON_SQLITE_ONLY
-def test_an_executor_that_dies_again_and_again_is_told(server: Server, client: Client) -> None:
+def test_an_executor_that_dies_again_and_again_is_reported(server: Server, client: Client) -> None:
     for _ in range(3):
         server.wait_until_ready()
         executor_of(server).kill()
@@ -55,7 +55,7 @@ def disk(stopped_server: Server) -> Iterator[Path]:
 
 
 @ON_SQLITE_ONLY
-def test_a_disk_that_is_full_at_the_start_is_told_until_there_is_room(
+def test_a_disk_that_is_full_at_the_start_is_reported_until_there_is_room(
     stopped_server: Server, client: Client, disk: Path
 ) -> None:
     server = stopped_server

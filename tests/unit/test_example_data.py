@@ -38,7 +38,7 @@ def read_text(row: dict[str, Any]) -> str:
 
 
 def parse_answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the recorded output as JSON; nothing when it is prose or fenced."""
+    """Return the recorded output as JSON; an empty object if it is prose or fenced."""
     try:
         return json.loads(read_text(row).strip())
     except json.JSONDecodeError:

@@ -10,10 +10,12 @@ import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
 import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
+import { filesSearch } from "@/pages/files/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
 import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
+import { runsSearch } from "@/pages/runs/search";
 
 /** Every address below `/ui`. A page is loaded when it is first opened; its search parameters are typed beside it. */
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
@@ -40,6 +42,19 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import("@/pages/compare/ComparePage"), "ComparePage"),
 });
 
+const files = createRoute({
+  getParentRoute: () => root,
+  path: "/files",
+  validateSearch: filesSearch,
+  component: lazyRouteComponent(() => import("@/pages/files/FilesPage"), "FilesPage"),
+});
+
+const file = createRoute({
+  getParentRoute: () => root,
+  path: "/files/$fileId",
+  component: lazyRouteComponent(() => import("@/pages/files/FilePage"), "FilePage"),
+});
+
 const models = createRoute({
   getParentRoute: () => root,
   path: "/models",
@@ -57,6 +72,19 @@ const evalRuns = createRoute({
   path: "/",
   validateSearch: evalSearch,
   component: lazyRouteComponent(() => import("@/pages/eval/RunsPage"), "RunsPage"),
+});
+
+const evalDefinition = createRoute({
+  getParentRoute: () => evalPages,
+  path: "/definition",
+  component: lazyRouteComponent(() => import("@/pages/eval/DefinitionPage"), "DefinitionPage"),
+});
+
+const allRuns = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import("@/pages/runs/AllRunsPage"), "AllRunsPage"),
 });
 
 const logs = createRoute({
@@ -104,11 +132,14 @@ export const router = createRouter({
   routeTree: root.addChildren([
     home,
     evals,
+    allRuns,
     compare,
+    files,
+    file,
     logs,
     call,
     models,
-    evalPages.addChildren([evalRuns]),
+    evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items]),
     item,
   ]),

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evalhaven.api.errors import error_response
+from evalhaven.domain.errors import NotFoundError
 from evalhaven.sampling.catalog import HOP_HEADER
 
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
@@ -162,7 +163,11 @@ class RequestRecord:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = _CLIENT_GONE
-            except Exception:
+            except Exception as error:
+                if status and isinstance(error.__cause__ or error, NotFoundError):
+                    # Deleted while it was sent. The server closes the connection, so nobody takes the part for all.
+                    self._log.warning("response_broken_off", path=scope["path"], why=str(error.__cause__ or error))
+                    return
                 self._log.exception("request_failed_unexpectedly", path=scope["path"])
                 if status:
                     raise

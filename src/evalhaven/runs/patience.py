@@ -10,14 +10,19 @@ from evalhaven.storage.database import is_unavailable
 
 T = TypeVar("T")
 
-_FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 10.0
 
 
 class Patience:
     """Repeats a transaction until it succeeds; logs one line when runs pause and one when they go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_wait_s: float = 0.25) -> None:
+        """Wait for nothing yet.
+
+        Args:
+            first_wait_s: How long to wait before the first repetition; each further wait is twice as long.
+        """
+        self._first_wait_s = first_wait_s
         self._log = structlog.get_logger("evalhaven.database")
         self._waiting = False
         self._reason = ""
@@ -33,7 +38,7 @@ class Patience:
         Args:
             transaction: Opens its own transaction; it must leave nothing behind when it fails.
         """
-        wait_s = _FIRST_WAIT_S
+        wait_s = self._first_wait_s
         has_waited = False
         while True:
             try:

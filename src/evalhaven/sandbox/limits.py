@@ -27,6 +27,7 @@ class Limits:
         calls_a_host: Calls after which a host is replaced.
         deaths_in_a_row: Hosts of one grader that may die without a reply in between; then it is stopped.
         start_s: Longest time until a host is ready.
+        pauses_s: When a tier is tried: how long to wait each time before a host that was killed is started again.
         patience_s: How long a grader tries to start a host before it gives up.
         hosts: Most hosts of all graders together, including those that are kept warm.
         turn_s: How long a grader keeps a host while others wait for one.
@@ -42,6 +43,7 @@ class Limits:
     calls_a_host: int = 10_000
     deaths_in_a_row: int = 20
     start_s: float = 20.0
+    pauses_s: tuple[float, ...] = (0.2, 1.0, 3.0)
     patience_s: float = 60.0
     hosts: int = field(default_factory=_hosts_here)
     turn_s: float = 5.0

@@ -11,7 +11,6 @@ from evalhaven.sandbox.launch import find_bwrap
 from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.links import end_host, open_host
 
-_PAUSES_S = (0.2, 1.0, 3.0)
 _IN_ORDER = (Tier.FULL, Tier.LANDLOCK, Tier.NAMESPACES)
 
 __all__ = ["LAYERS", "Environment", "Isolation", "Tier", "choose_isolation"]
@@ -26,7 +25,7 @@ async def choose_isolation(
         wanted: The only tier to try; None: all but `OFF`, which is never chosen automatically.
         environment: What graders will import from.
         canaries: Files that no grader may be able to open, such as the database.
-        limits: How long a host may take to start; None: the default.
+        limits: How long a host may take to start, and how often it is tried; None: the default.
     """
     rejected: dict[Tier, str] = {}
     for tier in _IN_ORDER if wanted is None else (wanted,):
@@ -43,7 +42,7 @@ async def try_layers(layers: Layers, environment: Environment, canaries: Sequenc
         return "bubblewrap is not installed (Debian: apt install bubblewrap)"
     starter = HostStarter(layers, limits, canaries)
     try:
-        for pause_s in (*_PAUSES_S, None):
+        for pause_s in (*limits.pauses_s, None):
             try:
                 await end_host(starter, await open_host(starter, environment, limits.start_s))
             except HostStartError as error:

@@ -1,6 +1,6 @@
 """Bulk comparison of prompts: each prompt with each model over the same rows, and what production answered beside it.
 
-In the manner of published programs: one client for models and evals. `python compare_prompts.py URL`, facts on stdin,
+Written like published programs: one client for models and evals. `python compare_prompts.py URL`, facts on stdin,
 what was seen on stdout.
 """
 

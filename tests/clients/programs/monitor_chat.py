@@ -1,6 +1,6 @@
 """Monitoring of chat completions: two versions of a prompt in production, graded as stored, then replayed on a model.
 
-In the manner of published programs: one client for models and evals, many calls at once, everything told from
+Written like published programs: one client for models and evals, many calls at once, everything told from
 `store` and `metadata`. `python monitor_chat.py URL`, facts on stdin, what was seen on stdout.
 """
 

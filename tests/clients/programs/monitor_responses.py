@@ -1,6 +1,6 @@
 """Monitoring of responses: the newest five of a program that never mentions `store`, judged, and asked again elsewhere.
 
-In the manner of published programs: one client for models and evals. `python monitor_responses.py URL`, facts on
+Written like published programs: one client for models and evals. `python monitor_responses.py URL`, facts on
 stdin, what was seen on stdout.
 """
 

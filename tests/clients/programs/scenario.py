@@ -130,7 +130,7 @@ class Scenario:
     def show(self, value: Any) -> Any:
         """Return a parsed object as plain JSON, noting where the SDK's own model disagrees with it.
 
-        Not noted: null where the model knows none, which the hosted API sends in the same places.
+        A null that the model does not allow is not noted, since the hosted API sends it in the same places.
         """
         plain = value.to_dict(mode="json")
         try:
@@ -149,7 +149,7 @@ def jsonl_file(file_id: str) -> Any:
 
 
 def shown_error(error: openai.APIStatusError) -> dict[str, Any]:
-    """Return what an error told."""
+    """Return what an error says."""
     return {
         "kind": type(error).__name__,
         "status": error.status_code,

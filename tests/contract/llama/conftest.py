@@ -1,7 +1,7 @@
 """Runs that ask llama.cpp's own server, through the official SDK, on both databases.
 
-The model is random but certain: asked the same, it answers the same. So what a run shows is compared with what the
-server answers when it is asked directly.
+The model's weights are random, but the same question always gets the same answer. So what a run shows is compared with
+what the server answers when it is asked directly.
 """
 
 import time
@@ -69,7 +69,7 @@ def ask(llama_server: LlamaServer) -> Iterator[Ask]:
 
 @contextmanager
 def sdk_of(server: Server) -> "Generator[openai.OpenAI]":
-    """Open the SDK; every answer is held against the server's OpenAPI document."""
+    """Open the SDK; every answer is checked against the server's OpenAPI document."""
     checker = AnswerChecker(httpx2.get(f"{server.url}/openapi.json").raise_for_status().json())
     with (
         httpx2.Client(event_hooks={"response": [checker.check]}, timeout=_TIMEOUT_S) as transport,
@@ -128,7 +128,7 @@ def calls_of(item: OutputItemListResponse) -> list[dict[str, Any]]:
 
 
 def extension_of(thing: Any) -> dict[str, Any]:
-    """Return what Evalhaven tells beyond the contract."""
+    """Return what Evalhaven adds to the contract."""
     return thing.model_extra["evalhaven"]
 
 

@@ -136,7 +136,7 @@ def test_a_trajectory_is_continued(run: Run, ask: Ask, kind: str, conversation: 
     ]
 
 
-def test_a_picture_that_is_none_is_the_items_own_error(run: Run) -> None:
+def test_what_is_not_a_picture_is_the_items_own_error(run: Run) -> None:
     picture = {"type": "input_image", "image_url": "{{ item.picture }}"}
     items_in = [{"picture": data_url(b"no picture")}, {"picture": data_url(png(RED))}]
     ended, items = run(source("completions", items_in, user(picture)))

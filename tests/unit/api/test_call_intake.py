@@ -173,7 +173,7 @@ async def test_calls_that_are_only_too_old_are_counted_with_the_days_that_would_
     assert (outcome["stored"], outcome["known"], outcome["too_old"], outcome["days_needed"]) == (3, 1, 0, None)
 
 
-async def test_only_some_refusals_are_told(client: httpx2.AsyncClient) -> None:
+async def test_only_some_refusals_are_reported(client: httpx2.AsyncClient) -> None:
     outcome = await send(client, *[b"{"] * 1_200, chat())
 
     assert (outcome["stored"], outcome["refused"], len(outcome["refusals"])) == (1, 1_200, 100)
@@ -283,7 +283,7 @@ async def test_an_export_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/api/logs", "/v1/traces"])
-async def test_a_store_that_cannot_be_used_now_is_told_and_tried_again(services: Services, path: str) -> None:
+async def test_a_store_that_cannot_be_used_now_is_reported_and_tried_again(services: Services, path: str) -> None:
     store = KeepingStore()
     store.errors.append(OSError(errno.ENOSPC, "No space left on device"))
     intake = CallIntake(store, Redaction(), services.clock, 30)

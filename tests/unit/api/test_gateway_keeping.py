@@ -255,7 +255,7 @@ async def test_a_response_is_continued_the_moment_it_was_made(kept: Kept) -> Non
 
 
 async def test_a_stored_response_is_continued(kept: Kept) -> None:
-    """As after a restart, when nothing waits."""
+    """As after a restart, when nothing waits to be stored."""
     reply = {"id": "resp_old", "output": [{"role": "assistant", "content": "one"}]}
     asked = {"input": "ANSWER: one"}
     call = LoggedCall(

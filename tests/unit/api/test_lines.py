@@ -1,4 +1,4 @@
-"""Facts about lines of a body: the same however it arrives."""
+"""Facts about the lines of a body: they are the same however it arrives."""
 
 from collections.abc import AsyncGenerator, Sequence
 

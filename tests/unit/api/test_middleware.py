@@ -1,14 +1,20 @@
 """Facts about what happens to every request: aliases, HEAD, hosts, ids."""
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
+import structlog
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse
+from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
+from starlette.types import Message
 
+from evalhaven.api.errors import install_error_handlers
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
+from evalhaven.domain.errors import NotFoundError
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "fd00::1", "evals.example.org"})
 
@@ -179,3 +185,29 @@ async def test_what_evalhaven_itself_sent_to_a_model_is_refused() -> None:
     assert refused.json()["error"]["code"] == "loop_detected"
     assert "EVALHAVEN_UPSTREAM_BASE_URL" in refused.json()["error"]["message"]
     assert refused.headers["x-should-retry"] == "false"
+
+
+async def test_what_is_deleted_while_it_is_sent_is_broken_off_without_a_traceback() -> None:
+    async def parts() -> AsyncGenerator[bytes]:
+        yield b"part"
+        raise NotFoundError("Run", "evalrun_1", "run_id")
+
+    application = FastAPI()
+    install_error_handlers(application)
+    application.add_api_route("/", lambda: StreamingResponse(parts()))
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(dict(message))
+
+    scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
+    with structlog.testing.capture_logs() as lines:
+        await RequestRecord(application, lambda: "req_1")(scope, receive, send)
+    assert [line["event"] for line in lines] == ["response_broken_off", "request"]
+    assert "exc_info" not in lines[0]
+    # Without an end of the body, the server closes the connection.
+    assert [each.get("more_body") for each in sent] == [None, True]

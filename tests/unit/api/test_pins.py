@@ -1,4 +1,4 @@
-"""Facts about pins where no executor runs, so that runs stay queued."""
+"""Facts about pins while no executor runs, so that runs stay queued."""
 
 import httpx2
 

@@ -92,7 +92,7 @@ async def test_many_probes_cost_one_write(
 
 
 @pytest.mark.parametrize("name", ["starting", "down", "not_responding", "crash_looping", "paused"])
-async def test_an_executor_that_does_no_work_is_told_with_the_reason(
+async def test_an_executor_that_does_no_work_is_reported_with_the_reason(
     served: httpx2.AsyncClient, executor: Executor, name: Any
 ) -> None:
     executor.state = ProcessState(name, "It rests.")
@@ -105,7 +105,7 @@ async def test_an_executor_that_does_no_work_is_told_with_the_reason(
     assert (await ask(served))[0] == 200
 
 
-async def test_a_database_that_refuses_writes_is_told_until_it_takes_them(
+async def test_a_database_that_refuses_writes_is_reported_until_it_takes_them(
     served: httpx2.AsyncClient, services: Services, database_kind: str, made: Readiness
 ) -> None:
     made.limits = replace(made.limits, failed_again_s=0.0)
@@ -122,7 +122,7 @@ async def test_a_database_that_refuses_writes_is_told_until_it_takes_them(
     assert (await ask(served))[0] == 200
 
 
-async def test_a_lock_is_waited_for_and_told_only_when_it_lasts(
+async def test_a_lock_is_waited_for_and_reported_only_when_it_lasts(
     served: httpx2.AsyncClient, services: Services, made: Readiness
 ) -> None:
     made.limits = replace(made.limits, waited_for_s=0.05)
@@ -159,7 +159,7 @@ async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
     assert (await ask(served))[0] == 200
 
 
-async def test_a_disk_without_room_is_told(served: httpx2.AsyncClient, made: Readiness) -> None:
+async def test_a_disk_without_room_is_reported(served: httpx2.AsyncClient, made: Readiness) -> None:
     made.limits = replace(made.limits, needed_bytes=1 << 62)
     status, body = await ask(served)
 
@@ -168,7 +168,7 @@ async def test_a_disk_without_room_is_told(served: httpx2.AsyncClient, made: Rea
     assert f"{os.sep}" in body["reasons"][0]
 
 
-async def test_files_whose_directory_is_gone_are_told(served: httpx2.AsyncClient, services: Services) -> None:
+async def test_files_whose_directory_is_gone_are_reported(served: httpx2.AsyncClient, services: Services) -> None:
     (blob_path(services.blobs, "x").parent.parent / "parts").rmdir()
     status, body = await ask(served)
 

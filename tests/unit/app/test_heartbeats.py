@@ -39,7 +39,7 @@ def test_one_that_is_silent_does_not_respond_until_it_beats_again() -> None:
     assert beats.state.name == "ok"
 
 
-def test_what_keeps_it_from_work_is_told_until_it_is_over() -> None:
+def test_what_keeps_it_from_work_is_reported_until_it_is_over() -> None:
     beats = Heartbeats("executes runs", Time())
     beats.note_start()
     beats.note_beats(b"\nThe disk")
@@ -72,7 +72,7 @@ def test_one_that_dies_again_and_again_is_no_executor_until_it_lives_for_a_while
         time.now_s += 1
     time.now_s += 0.1
     assert beats.state.name == "ok"
-    # It was well for so long that this is a first death again.
+    # It ran well for so long that this counts as a first death again.
     beats.note_death(1)
     beats.note_start()
     beats.note_beats(b"\n")

@@ -110,7 +110,7 @@ SAID = "out of reach for 0:12, still trying: lab: no connection to lab.test:443:
     ],
     ids=["before any call", "shared with a judge", "a judge's", "that of embeddings"],
 )
-def test_an_endpoint_that_cannot_be_reached_is_said_until_the_run_ends(limiter: dict[str, Any]) -> None:
+def test_an_endpoint_that_cannot_be_reached_is_reported_until_the_run_ends(limiter: dict[str, Any]) -> None:
     figures = figures_after(reading(20, 0, limiter=limiter))
 
     assert [line.plain for line in draw_block(figures, 60)].count(f"endpoint  {SAID}") == 1

@@ -114,7 +114,7 @@ async def test_once_does_not_wait_for_an_answer() -> None:
         await follow(NoAnswer("busy"), is_once=True)
 
 
-async def test_a_lost_connection_is_told_and_watching_goes_on() -> None:
+async def test_a_lost_connection_is_reported_and_watching_goes_on() -> None:
     lost = [NoAnswer("gone")] * 4
     shown = await follow(reading(0, 1), *lost, reading(5, 6), ended(6), interval_s=2)
 

@@ -155,7 +155,7 @@ def test_numbers_of_any_size_are_compared_exactly() -> None:
 
 
 @pytest.mark.parametrize(("wrong", "told"), [(3, 3), (4, 4), (50, 4)])
-def test_some_of_many_problems_are_told_and_that_there_are_more(wrong: int, told: int) -> None:
+def test_some_of_many_problems_are_named_and_that_there_are_more(wrong: int, told: int) -> None:
     schema = ItemSchema({"properties": {f"n{number}": {"type": "integer"} for number in range(wrong)}})
     problems = list(schema.problems({f"n{number}": "x" for number in range(wrong)}))
 

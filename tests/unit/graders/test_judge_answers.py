@@ -1,4 +1,4 @@
-"""Facts about the reading of judges' answers: what was asked for, what stands for it beyond doubt, and nothing else."""
+"""Facts about the reading of judges' answers: what was asked for, what clearly means the same, and nothing else."""
 
 import json
 import math

@@ -198,7 +198,7 @@ async def test_a_grade_says_how_sure_its_form_is(asked_for: AskedFor, text: str,
     assert (await graded(said(text), score_model(), asked_for)).notes == notes
 
 
-def test_what_is_adapted_is_told_before_the_first_grade() -> None:
+def test_what_is_adapted_is_reported_before_the_first_grade() -> None:
     told = judge(TalkingModel(said(""), "json_object", "It knows no schemas.", "No seed."), score_model())
 
     assert told.caution == "It knows no schemas. No seed."

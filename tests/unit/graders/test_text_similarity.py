@@ -11,11 +11,11 @@ import pytest
 
 from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.output_items import Grade
-from evalhaven.graders import text_similarity
 from evalhaven.graders.base import UnsupportedGraderError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.registry import build_grader
 from evalhaven.graders.similarity.metrics import METRICS
+from evalhaven.graders.text_similarity import LARGE_CHARS
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.catalog import Endpoint
@@ -204,8 +204,7 @@ async def test_a_comparison_that_takes_too_long_is_an_error_that_names_metric_an
     )
 
 
-async def test_large_texts_are_compared_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_similarity, "LARGE_CHARS", 10)
+async def test_large_texts_are_compared_one_after_the_other() -> None:
     at_once = most = 0
 
     class SlowPool(WorkerPool):
@@ -222,7 +221,7 @@ async def test_large_texts_are_compared_one_after_the_other(monkeypatch: pytest.
     async def compare(text: str) -> None:
         assert (await grade(facilities, "meteor", text, "x")).score == 0.5
 
-    for text, expected in (("y" * 20, 1), ("y", 4)):
+    for text, expected in (("y" * LARGE_CHARS, 1), ("y", 4)):
         most = 0
         async with anyio.create_task_group() as tasks:
             for _ in range(4):

@@ -71,7 +71,7 @@ async def test_calls_beyond_the_number_of_workers_wait(pool: WorkerPool) -> None
     assert len(set(used)) == 2
 
 
-async def test_an_exception_in_a_worker_is_told_and_the_worker_lives_on(pool: WorkerPool) -> None:
+async def test_an_exception_in_a_worker_is_reported_and_the_worker_lives_on(pool: WorkerPool) -> None:
     before = await pool.call(process_id)
     with pytest.raises(WorkerError, match=r"failed with LookupError: no such thing") as failure:
         await pool.call(fail, "no such thing")
@@ -97,7 +97,7 @@ async def test_waiting_for_a_free_worker_is_no_part_of_the_limit() -> None:
             tasks.start_soon(pool.call, wait, 1.0)
 
 
-async def test_a_worker_that_dies_is_told_and_replaced(pool: WorkerPool) -> None:
+async def test_a_worker_that_dies_is_reported_and_replaced(pool: WorkerPool) -> None:
     with pytest.raises(WorkerError, match="its process died") as failure:
         await pool.call(die)
     assert (failure.value.code, failure.value.retryable) == ("grader_died", True)

@@ -175,7 +175,7 @@ def test_what_is_no_export_is_refused_as_a_whole(tmp_path: Path, text: str, reas
         (json.dumps(ROWS) + "]", 6, ["is damaged after row 6: unexpected text"]),
     ],
 )
-def test_rows_that_cannot_be_read_are_told_and_the_rest_comes(
+def test_rows_that_cannot_be_read_are_reported_and_the_rest_comes(
     tmp_path: Path, text: str, rows: int, reasons: list[str]
 ) -> None:
     source = opened(tmp_path, text)

@@ -18,7 +18,7 @@ ACCOUNT = Account(base_url="http://hosted/v1", headers={}, query={}, secrets=("s
 
 
 class Standin:
-    """Gives prepared answers, the last one for ever, and keeps when and what it was asked."""
+    """Gives prepared answers, the last one again and again, and records when and what it was asked."""
 
     def __init__(self, *answers: Callable[[], Answer]) -> None:
         self._answers = list(answers)
@@ -181,7 +181,7 @@ async def test_no_connection_is_no_slow_page(failure: type[httpx2.TimeoutExcepti
     with pytest.raises(HostedError):
         await standin.client().get_page("/evals", {}, PageSize())
 
-    # Whoever is not there would not be there for a smaller page either; the last three find out whether it is.
+    # A server that is down would not answer a smaller page either; the last three tries find out whether it is.
     assert standin.limits[:3] == ["100"] * 3
     assert set(standin.limits[3:]) <= {"1"}
     assert len(standin.limits) <= 6

@@ -1,4 +1,4 @@
-"""Facts about what an export is asked for: kept in its archive, gone on with, and printed as a command."""
+"""Facts about what an export is asked for: it is kept in the archive, continued, and printed as a command."""
 
 import shlex
 from dataclasses import replace

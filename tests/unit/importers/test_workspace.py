@@ -194,7 +194,7 @@ async def test_key_that_is_refused_on_the_way_ends_the_export(tmp_path: Path) ->
 
 
 class Silence:
-    """Hears how far the export is."""
+    """Is told how far the export has come, and prints nothing."""
 
     def begin(self, what: str, total: int | None) -> None: ...
 

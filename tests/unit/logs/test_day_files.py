@@ -19,11 +19,11 @@ import structlog.testing
 from evalhaven.domain.logged_calls import CallFilter
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.logs.day_files import compression, files
-from evalhaven.logs.day_files.connections import most_kept
+from evalhaven.logs.day_files import files
 from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.inserts import insert
 from evalhaven.logs.day_files.layout import DayFile
+from evalhaven.logs.day_files.limits import DayFileLimits, most_kept
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.day_files.tables import OpenFile
 from evalhaven.logs.keys import day_of
@@ -39,7 +39,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(directory: Path) -> AsyncGenerator[DayFileStore]:
-    store = DayFileStore(directory, StandingClock(), most_calls=10)
+    store = DayFileStore(directory, StandingClock(), DayFileLimits(most_calls=10))
     yield store
     await store.close()
 
@@ -68,12 +68,13 @@ from pathlib import Path
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.logs.day_files.limits import DayFileLimits
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.day_files.tables import OpenFile
 from tests.unit.logs.logged import NOON, chat
 
 async def main():
-    store = DayFileStore(Path(sys.argv[1]), Clock(), most_calls=100)
+    store = DayFileStore(Path(sys.argv[1]), Clock(), DayFileLimits(most_calls=100))
     own = int(sys.argv[2]) * 1_000
     added = 0
     for first in range(0, 200, 10):
@@ -255,12 +256,8 @@ async def test_other_files_in_the_directory_are_left_alone(store: DayFileStore, 
     assert all((directory / other).read_text() == "mine" for other in others)
 
 
-async def test_calls_are_compressed_by_what_they_have_in_common(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(compression, "_FEWEST", 200)
-    monkeypatch.setattr(compression, "_FEWEST_WITH_ANOTHERS", 300)
-    store = DayFileStore(directory, StandingClock())
+async def test_calls_are_compressed_by_what_they_have_in_common(directory: Path) -> None:
+    store = DayFileStore(directory, StandingClock(), DayFileLimits(learnt_from=200, relearnt_from=300))
     made = [
         chat(number, question=f"How do I {number * 7919} reset the password of my account?") for number in range(900)
     ]
@@ -288,9 +285,8 @@ async def test_calls_are_compressed_by_what_they_have_in_common(
     await reopened.close()
 
 
-async def test_only_so_many_files_are_kept_open(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalhaven.logs.day_files.connections._KEPT", (5, 5))
-    store = DayFileStore(directory, StandingClock())
+async def test_only_so_many_files_are_kept_open(directory: Path) -> None:
+    store = DayFileStore(directory, StandingClock(), DayFileLimits(most_kept=5))
     await store.add([chat(number, NOON - number * DAY_S) for number in range(12)])
     assert len(await ids(store)) == 12
 
@@ -354,15 +350,11 @@ async def test_what_waits_for_another_process_holds_up_nothing_else(store: DayFi
     assert await ids(store) == ["chatcmpl-3", "chatcmpl-2"]
 
 
-async def test_a_lock_that_is_never_released_ends_in_an_error_that_says_so(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("evalhaven.logs.day_files.directory._WAIT_S", 0.1)
-    monkeypatch.setattr("evalhaven.logs.day_files.tables._BUSY_S", 0.1)
-    store = DayFileStore(directory, StandingClock())
+async def test_a_lock_that_is_never_released_ends_in_an_error_that_says_so(directory: Path) -> None:
+    store = DayFileStore(directory, StandingClock(), DayFileLimits(longest_wait_s=0.1))
     await store.add([chat(1)])
 
-    with Directory(directory).locked(), pytest.raises(OSError, match="locked"):
+    with Directory(directory, 0.1).locked(), pytest.raises(OSError, match="locked"):
         await store.add([chat(2)])
     with closing(sqlite3.connect(directory / DAY, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -409,7 +401,7 @@ async def test_a_removal_that_was_killed_leaves_nothing_to_a_new_file(store: Day
 
 
 def test_a_day_has_more_than_enough_files() -> None:
-    assert files.MOST_CALLS * files.MOST_ROLLS > 100_000_000
+    assert DayFileLimits().most_calls * files.MOST_ROLLS > 100_000_000
 
 
 @pytest.mark.parametrize("left", [0, 1, 2])
@@ -423,13 +415,13 @@ async def test_with_too_many_files_open_no_call_is_taken_for_gone(directory: Pat
                 await asking
     assert await ids(store) == ["chatcmpl-1"]
     assert await store.add([chat(2)]) == 1
-    assert Directory(directory).files() == [DayFile(day_of(NOON), 0)], "the day did not go on in another file"
+    assert Directory(directory, 0.1).files() == [DayFile(day_of(NOON), 0)], "the day did not go on in another file"
     await store.close()
 
 
 @contextmanager
 def _descriptors(left: int) -> Generator[None]:
-    """Let this process open no more than so many files."""
+    """Keep this process from opening more than this many files."""
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
     largest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())

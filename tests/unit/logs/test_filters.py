@@ -215,7 +215,7 @@ async def test_a_very_long_call_can_be_stored_and_found_by_its_beginning(store: 
 async def test_rare_calls_are_found_among_frequent_ones(
     store: LogStore, frequent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is rare takes other ways through the indexes than what is frequent."""
+    """Rare values are looked up in another way than frequent ones."""
     monkeypatch.setattr("evalhaven.logs.day_files.queries._FREQUENT", frequent)
     calls = [
         chat(

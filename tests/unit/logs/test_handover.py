@@ -1,4 +1,4 @@
-"""Facts about the way of a call from the server to the store, over a real socket."""
+"""Facts about how a call gets from the server to the store, over a real socket."""
 
 import socket
 import sqlite3
@@ -44,7 +44,7 @@ class Handover:
 
     @asynccontextmanager
     async def storing(self) -> AsyncGenerator[LogReceiver]:
-        """Have a storing process for a block."""
+        """Run a storing process for a block."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             for end in (ours, theirs):

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from evalhaven.logs.handover.losses import LossLog
 
 
-def test_losses_are_told_at_once_and_then_at_most_once_a_minute_with_all_there_were() -> None:
+def test_losses_are_reported_at_once_and_then_at_most_once_a_minute_with_all_there_were() -> None:
     now_s = 100.0
     losses = LossLog(lambda: now_s)
     with capture_logs() as lines:

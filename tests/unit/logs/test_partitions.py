@@ -1,4 +1,4 @@
-"""Facts about partitions alone: how PostgreSQL is kept to the way through its indexes that was chosen."""
+"""Facts about partitions alone: how PostgreSQL is made to use the indexes that were chosen for a query."""
 
 from collections.abc import AsyncIterator
 
@@ -25,12 +25,12 @@ async def database(postgresql_database_url: URL) -> AsyncIterator[Database]:
 
 
 async def test_no_plan_is_used_for_other_values_than_it_was_made_for(database: Database) -> None:
-    """A plan for any values looks into all days, and takes every term for a frequent one."""
+    """A generic plan searches all days, and takes every term for a frequent one."""
     store = PartitionStore(database, StandingClock())
     await store.add([chat(number, NOON - number * DAY_S, metadata={"own": number}) for number in range(5)])
 
     async def plans(tx: ReadTransaction) -> list[int]:
-        query = key_query(DEFAULT_PROJECT, CHAT, wanted_by(DEFAULT_PROJECT, CallFilter(metadata={"own": 3})))
+        query = key_query(DEFAULT_PROJECT, CHAT, wanted_by(DEFAULT_PROJECT, CallFilter(metadata={"own": 3})), few=500)
         for _ in range(20):
             assert len(await partition_store._keys_wanted(tx, query, (0, LARGEST_KEY - 1), "desc", 10)) == 1
         made = "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE '%logged_calls%terms%'"
@@ -54,7 +54,7 @@ async def test_the_planner_knows_the_size_of_a_new_day(database: Database) -> No
     assert await database.fetch(size) == 300
 
 
-async def test_much_and_little_is_found_alike(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_much_and_little_is_found_alike(database: Database) -> None:
     """Whatever counts as few, and so whichever way is taken."""
     store = PartitionStore(database, StandingClock())
     await store.add(
@@ -63,7 +63,7 @@ async def test_much_and_little_is_found_alike(database: Database, monkeypatch: p
     expected = await pinned(store, CallFilter(text="even"))
 
     for few in (1, 5, 29, 30, 31, 100):
-        monkeypatch.setattr("evalhaven.logs.partitions.queries._FEW", few)
+        store = PartitionStore(database, StandingClock(), few)
         for limit in (1, 4, 28, 30):
             page = await store.page(DEFAULT_PROJECT, CallFilter(text="even"), limit=limit, order="desc")
             assert [call.created_at for call in page.calls] == [NOON + 58 - 2 * number for number in range(limit)]

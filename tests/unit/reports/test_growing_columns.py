@@ -147,7 +147,7 @@ def _words(codes: Any, texts: Sequence[Any]) -> list[Any]:
 
 
 async def made_of_rows(database: Database, items: Sequence[OutputItem]) -> list[dict[str, Any]]:
-    """Return what columns say of the same items in a run of which none are stored."""
+    """Return what columns say of the same items in a run whose columns are not stored."""
     twin = await begin_run(database, 0)
     await store_batch(database, twin, items)
     assert await parts_of(database, twin) == 0

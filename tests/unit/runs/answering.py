@@ -42,7 +42,7 @@ def refusal(status: int, code: str, message: str = "No.") -> HttpReply:
 
 
 class Nobody(Answering):
-    """Be unreachable, except for the first calls."""
+    """An endpoint that cannot be reached, or only for its first calls."""
 
     def __init__(self, answered: int = 0) -> None:
         self.calls = 0

@@ -419,7 +419,7 @@ async def test_an_upstream_that_stays_away_is_given_up_and_stops_the_run(stage: 
     assert asked.failures[0].error.message == "lab: no connection to lab.test: refused"
     assert 180 <= anyio.current_time() - began_at <= 190
 
-    # Who comes later waits for one or two attempts, not for three minutes more.
+    # A later caller waits for one or two attempts, not for three minutes more.
     began_at = anyio.current_time()
     await asked.fail()
     assert anyio.current_time() - began_at <= 10.1

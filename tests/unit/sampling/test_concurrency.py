@@ -1,4 +1,4 @@
-"""Facts about the limit that is learnt: when it grows, when it shrinks, and when shrinking is of no use."""
+"""Facts about the limit that is learnt: when it grows, when it shrinks, and when shrinking does not help."""
 
 import random
 from collections import Counter

@@ -185,7 +185,7 @@ class TestWithoutFile:
         assert catalog.source == "OPENAI_API_KEY"
 
     @pytest.mark.parametrize("key", ["sk é", "sk two"])
-    def test_an_openai_key_that_is_none_is_refused_and_not_shown(self, key: str) -> None:
+    def test_an_invalid_openai_key_is_refused_and_not_shown(self, key: str) -> None:
         with pytest.raises(CatalogError, match="OPENAI_API_KEY holds no key") as refusal:
             load_catalog(None, Upstream(), {"OPENAI_API_KEY": key})
         assert "sk" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""Facts about mistakes in evalhaven.toml: each is told with its place and the cure, and no key is shown."""
+"""Facts about mistakes in evalhaven.toml: each is reported with its place and the cure, and no key is shown."""
 
 import re
 from collections.abc import Callable
@@ -61,7 +61,7 @@ Faults = Callable[..., list[str]]
         ("headers = { a = 'é' }", "[endpoints.a] headers.a: must be printable ASCII characters."),
     ],
 )
-def test_a_mistake_is_told_with_its_place_and_the_cure(faults: Faults, keys: str, said: str) -> None:
+def test_a_mistake_is_reported_with_its_place_and_the_cure(faults: Faults, keys: str, said: str) -> None:
     (line,) = faults(endpoint(keys))
 
     assert line.startswith(said)
@@ -188,7 +188,7 @@ def test_a_key_is_sent_once(faults: Faults) -> None:
     ]
 
 
-def test_all_mistakes_are_told_at_once(faults: Faults) -> None:
+def test_all_mistakes_are_reported_at_once(faults: Faults) -> None:
     text = endpoint("zzz = 1\ntimeout_s = 0") + "[endpoints.b]\nbase_url = 'x'\napi_key_env = 'NONE'\n"
 
     assert [line.partition(": ")[0] for line in faults(text)] == [
@@ -199,7 +199,7 @@ def test_all_mistakes_are_told_at_once(faults: Faults) -> None:
     ]
 
 
-def test_of_many_mistakes_some_are_told_and_how_many_more_there_are(faults: Faults) -> None:
+def test_of_many_mistakes_some_are_named_and_how_many_more_there_are(faults: Faults) -> None:
     told = faults(endpoint("\n".join(f"zzz{number} = 1" for number in range(13))))
 
     assert len(told) == 11

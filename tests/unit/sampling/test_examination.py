@@ -1,4 +1,4 @@
-"""Facts about what is said of endpoints: what it asks, what it makes of the answer, and that it is quick."""
+"""Facts about the examination of endpoints: what it asks, how it reads the answer, and that it is quick."""
 
 import socket
 import time
@@ -53,14 +53,14 @@ def test_the_list_of_models_is_asked_for_with_the_key(listening: ListeningEndpoi
     assert not finding.is_problem
 
 
-def test_names_that_the_endpoint_does_not_list_are_told(listening: ListeningEndpoint) -> None:
+def test_names_that_the_endpoint_does_not_list_are_reported(listening: ListeningEndpoint) -> None:
     listening.answers["/v1/models"] = (200, {"data": [{"id": "models/a"}]})
     endpoint = replace(endpoint_at(listening), models=("a", "b", "c*"), aliases={"x": "b", "y": "z"})
 
     assert "lists 1 models. Not among them: b, z. It serves x, y, a, b, c*." in finding_of(endpoint).text
 
 
-def test_of_many_names_some_are_told_and_how_many_more_there_are(listening: ListeningEndpoint) -> None:
+def test_of_many_names_some_are_given_and_how_many_more_there_are(listening: ListeningEndpoint) -> None:
     listening.answers["/v1/models"] = (200, {"data": [{"id": "other"}]})
     wanted = tuple(f"m{number}" for number in range(7))
 

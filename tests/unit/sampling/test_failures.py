@@ -1,4 +1,4 @@
-"""Facts about failures: what code and words an item is told, whether it is repeated, and whether the run goes on."""
+"""Facts about failures: which code and message an item gets, what is repeated, and whether the run goes on."""
 
 import ssl
 from typing import Any

@@ -35,7 +35,7 @@ async def make() -> MakeLimiter:
 
 
 class Upstream:
-    """Calls through a limiter, each taking so long; what the endpoint says to them is a function's choice."""
+    """Calls through a limiter, each taking so long; a function chooses what the endpoint answers."""
 
     def __init__(self, limiter: AdaptiveLimiter, latency_s: float = 0.05, tokens: int = 0) -> None:
         self.limiter = limiter
@@ -93,7 +93,7 @@ class Upstream:
             await self.call_forever(tasks)
 
     def per_second(self, since: float) -> float:
-        """Return calls that were answered, a second, from a time on."""
+        """Return how many calls a second were answered from a given time on."""
         return (len(self.done) - bisect_left(self.done, since)) / (anyio.current_time() - since)
 
 
@@ -153,7 +153,7 @@ async def test_nobody_overtakes_those_who_wait(make: MakeLimiter) -> None:
         tasks.start_soon(wait)
         await settle()
         limiter.release()
-        # The slot is granted, but the task that has it did not run yet.
+        # The slot is granted, but the task that has it has not run yet.
         await limiter.acquire()
         served.append("came late")
         limiter.release()
@@ -283,7 +283,7 @@ async def test_who_is_canceled_just_as_the_slot_is_granted_passes_it_on(make: Ma
     waiters = [asyncio.create_task(limiter.acquire()) for _ in range(3)]
     await settle()
     limiter.release()
-    # Its slot is granted, but it did not run yet.
+    # Its slot is granted, but it has not run yet.
     waiters[0].cancel()
     await settle()
 

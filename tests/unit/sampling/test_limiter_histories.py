@@ -44,7 +44,7 @@ class LimiterHistory(RuleBasedStateMachine):
             self.loop.run_until_complete(asyncio.sleep(0))
         for task in [each for each in self.waiting if each.done()]:
             if not task.cancelled():
-                # Whoever came earlier and still waits was overtaken.
+                # A task that came earlier and still waits was overtaken.
                 assert all(each.done() for each in self.waiting[: self.waiting.index(task)])
                 self.calling.append(task)
         self.waiting = [each for each in self.waiting if not each.done()]
@@ -74,7 +74,7 @@ class LimiterHistory(RuleBasedStateMachine):
         self.limiter.release()
         state = self.limiter.state
         assert state.in_flight < before or state.in_flight <= state.concurrency
-        # The slot may be granted to one of these, which then did not run yet.
+        # The slot may be granted to one of these, which has not run yet.
         for task in self.waiting[:canceled]:
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""Facts about pauses between attempts: they grow, they vary, and they keep to what an endpoint asks and a call may."""
+"""Facts about pauses between attempts: they grow, they vary, and respect the endpoint's wishes and the call's limit."""
 
 import time
 from email.utils import formatdate

@@ -1,4 +1,4 @@
-"""Facts about endpoints that cannot be reached: when that is told, and when it ends a run."""
+"""Facts about endpoints that cannot be reached: when that is reported, and when it ends a run."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

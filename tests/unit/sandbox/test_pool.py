@@ -13,7 +13,6 @@ import anyio.lowlevel
 import pytest
 
 from evalhaven.domain.jsontext import JsonValue
-from evalhaven.sandbox import tiers
 from evalhaven.sandbox.environment import Environment, Isolation, Tier
 from evalhaven.sandbox.hosts import Host, HostStarter
 from evalhaven.sandbox.limits import Limits
@@ -467,8 +466,7 @@ async def test_a_canary_that_is_killed_is_tried_again(kills: int, monkeypatch: p
         return host
 
     monkeypatch.setattr(HostStarter, "start", start_and_kill)
-    monkeypatch.setattr(tiers, "_PAUSES_S", (0.0, 0.0, 0.0))
-    isolation = await choose_isolation(Tier.OFF, HERE, [])
+    isolation = await choose_isolation(Tier.OFF, HERE, [], Limits(pauses_s=(0.0, 0.0, 0.0)))
 
     assert isolation == Isolation(Tier.OFF, {})
 

@@ -26,7 +26,7 @@ MARGINS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1)
 
 
 def most_changes(pairs: int) -> int:
-    """Return how many items change at most: of many, six tenths do not where four tenths are expected to."""
+    """Return how many items change at most: if four tenths of many are expected to, six tenths never do."""
     return pairs if pairs <= 100 else pairs * 6 // 10
 
 

@@ -58,7 +58,7 @@ def test_repeats_count_for_what_they_are_worth() -> None:
 
 
 def test_repeats_never_count_for_more_than_they_are() -> None:
-    """Each item passes in one of two samples, so their means vary less than chance has it."""
+    """Each item passes in one of two samples, so their means vary less than they would by chance."""
     values = [0.5] * 29 + [1.0]
 
     assert rate_of_sums(sum_items(values), most=60).size == 60

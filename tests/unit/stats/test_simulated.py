@@ -46,7 +46,7 @@ def draw_sums(draw: Draw, clusters: int) -> Iterator[tuple[int, ItemSums]]:
 
 
 def count_passes(draw: Draw, clusters: int, margin: float) -> float:
-    """Return of how many of 100 releases the gate says that they are no regression of the margin."""
+    """Return how many of 100 releases the gate finds to be no regression by the margin."""
     passes = 0
     for index, sums in draw_sums(draw, clusters):
         has_passed = effective_evidence(sums).share_below(-margin) >= 1 - TAIL

@@ -24,7 +24,7 @@ _HELD_S = 0.1
 
 
 async def meet(database: Database, first: Step, second: Step) -> None:
-    """Run a second writer while the first has done its part and not committed yet."""
+    """Run a second writer after the first has done its part and before it commits."""
     has_begun = anyio.Event()
 
     async def begin() -> None:

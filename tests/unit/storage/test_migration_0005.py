@@ -121,7 +121,7 @@ def read_rows(url: URL) -> dict[str, list[dict[str, Any]]]:
 
 
 def without_deliveries(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Return rows without the column of events that said when they were delivered, which none was."""
+    """Return rows without the column of events that said when they were delivered; none had been."""
     told = [{name: value for name, value in row.items() if name != "delivered_at"} for row in rows["events"]]
     return {**rows, "events": told}
 
@@ -227,7 +227,7 @@ async def test_another_project_may_have_the_same_ids_afterwards(new_url: Callabl
 
 
 def state_at(url: URL, revision: str) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:
-    """Return rows and schema of a database that is upgraded to a revision, a step a transaction."""
+    """Return rows and schema of a database that is upgraded to a revision, with a transaction for each step."""
     engine = sync_engine(url)
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":

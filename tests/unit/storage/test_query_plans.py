@@ -1,4 +1,4 @@
-"""Facts about query plans: what is asked often or of large tables seeks, on a database without statistics."""
+"""Facts about query plans: frequent queries and those of large tables seek, even without statistics."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

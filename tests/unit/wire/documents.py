@@ -1,4 +1,4 @@
-"""Request documents that the wire tests start from, and the two ways of holding them against a model."""
+"""Request documents that the wire tests start from, and the two ways of checking them against a model."""
 
 import copy
 from typing import Any

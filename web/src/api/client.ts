@@ -77,8 +77,15 @@ async function request<T>(method: string, address: string, given: Given<unknown>
 }
 
 async function send(method: string, url: string, given: Given<unknown>): Promise<Response> {
-  const body = given.body === undefined ? null : JSON.stringify(given.body);
-  const headers: HeadersInit = body === null ? {} : { "content-type": "application/json" };
+  const body =
+    given.body === undefined
+      ? null
+      : given.body instanceof FormData
+        ? given.body
+        : JSON.stringify(given.body);
+  // The browser itself tells the type of a form, with what stands between its parts.
+  const headers: HeadersInit =
+    body === null || body instanceof FormData ? {} : { "content-type": "application/json" };
   try {
     return await fetch(url, { method, headers, body, signal: given.signal ?? null });
   } catch (error) {

@@ -1,1 +1,1 @@
-"""Parts of the plain pages for people. Everything that a user or a model wrote is escaped here."""
+"""The pages for people, as the build of `web/` left them."""

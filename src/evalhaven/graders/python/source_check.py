@@ -16,7 +16,6 @@ from evalhaven.domain.errors import UnansweredError
 from evalhaven.graders.python import source_check_main
 
 _TIMEOUT_S = 120.0
-_PAUSES_S = (0.1, 1.0, 3.0)
 _CHILDREN = 2
 # Last in the path, so that nothing there shadows the standard library.
 _PROGRAM = f"""
@@ -49,13 +48,15 @@ class SourceProblem:
 class SourceChecker:
     """Checks sources, two requests at once."""
 
-    def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float = _TIMEOUT_S, pauses_s: Sequence[float] = (0.1, 1.0, 3.0)) -> None:
         """Start nothing yet.
 
         Args:
             timeout_s: Longest time for all sources of a request.
+            pauses_s: How long to wait each time before a check that was killed is made again.
         """
         self._timeout_s = timeout_s
+        self._pauses_s = pauses_s
         self._slots = anyio.CapacityLimiter(_CHILDREN)
 
     async def find_problem(self, sources: Sequence[str]) -> SourceProblem | None:
@@ -82,15 +83,15 @@ class SourceChecker:
 
     async def _patient_answers(self, request: bytes, sources: int) -> tuple[list[bytes], bool]:
         """Return what `_answers` does; try again if the child was killed, which says nothing about its sources."""
-        for pause_s in (*_PAUSES_S, None):
+        for pause_s in (*self._pauses_s, None):
             lines, is_late, was_killed = await self._answers(request)
             if is_late or not was_killed or len(lines) == sources:
                 return lines, is_late
             if pause_s is not None:
                 await anyio.sleep(pause_s)
         raise UnansweredError(
-            f"The process that checks the sources of python graders was killed {len(_PAUSES_S) + 1} times: the machine "
-            "may be short of memory."
+            f"The process that checks the sources of python graders was killed {len(self._pauses_s) + 1} times: "
+            "the machine may be short of memory."
         )
 
     async def _answers(self, request: bytes) -> tuple[list[bytes], bool, bool]:

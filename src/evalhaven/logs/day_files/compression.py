@@ -12,7 +12,6 @@ import zstandard
 _LEVEL = 3
 _DICTIONARY_BYTES = 64 * 1024
 _SAMPLES, _SAMPLE_BYTES = 2_000, 16 * 1024
-_FEWEST, _FEWEST_WITH_ANOTHERS = 1_000, 20_000
 NO_DICTIONARY = 0
 
 
@@ -45,13 +44,18 @@ class Codec:
             self._decompressors[dictionary] = decompressor
         return decompressor.decompress(data)
 
-    def learn(self) -> None:
-        """Give the file a dictionary of its own, if it has none and has enough calls."""
+    def learn(self, fewest: int, fewest_with_anothers: int) -> None:
+        """Give the file a dictionary of its own, if it has none and has enough calls.
+
+        Args:
+            fewest: How many are enough for a file without any dictionary.
+            fewest_with_anothers: How many are enough for one that has the dictionary of another file.
+        """
         (owned, known) = self._connection.execute(
             "SELECT coalesce(max(is_own), 0), count(*) FROM dictionaries"
         ).fetchone()
         (calls,) = self._connection.execute("SELECT calls FROM volume").fetchone()
-        if owned or calls < (_FEWEST_WITH_ANOTHERS if known else _FEWEST):
+        if owned or calls < (fewest_with_anothers if known else fewest):
             return
         newest = "SELECT dictionary, data FROM calls WHERE data IS NOT NULL ORDER BY row DESC LIMIT ?"
         rows = self._connection.execute(newest, (_SAMPLES,)).fetchall()

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -13,9 +12,9 @@ import structlog
 
 from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.layout import DayFile
+from evalhaven.logs.day_files.limits import DayFileLimits
 from evalhaven.logs.day_files.tables import OpenFile
 
-_KEPT, _FILES_A_CONNECTION = (32, 128), 8
 _FILES_OF_ONE = 3  # with its write-ahead log and what its readers share
 _FOR_NOW = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM)
 
@@ -33,20 +32,13 @@ class UnusableFileError(OSError):
         self.is_certain = is_certain
 
 
-def most_kept() -> int:
-    """Return how many connections that nobody uses stay open: each takes three of the files a process may have open."""
-    fewest, most = _KEPT
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most if allowed == resource.RLIM_INFINITY else max(fewest, min(most, allowed // _FILES_A_CONNECTION))
-
-
 class Connections:
     """Lends connections to day files; for use by many threads."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, limits: DayFileLimits) -> None:
         """Begin without any; the directory is where the files are."""
         self._directory = directory
-        self._most_kept = most_kept()
+        self._limits = limits
         self._kept: list[tuple[DayFile, OpenFile]] = []  # in the order in which they were returned
         self._complained_of: set[DayFile] = set()
         self._lock = threading.Lock()
@@ -112,12 +104,12 @@ class Connections:
         if opened is not None and opened.inode != inode:
             opened.close()
             opened = None
-        return opened or OpenFile(path, inode)
+        return opened or OpenFile(path, inode, self._limits.longest_wait_s)
 
     def _keep(self, file: DayFile, opened: OpenFile) -> None:
         with self._lock:
             self._kept.append((file, opened))
-            surplus = len(self._kept) if self._is_closed else max(0, len(self._kept) - self._most_kept)
+            surplus = len(self._kept) if self._is_closed else max(0, len(self._kept) - self._limits.most_kept)
             closing, self._kept = self._kept[:surplus], self._kept[surplus:]
         for _, each in closing:
             each.close()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from evalhaven.logs.day_files.layout import DayFile, file_named
 
-_WAIT_S = 30.0
 _POLL_S = 0.005
 _BESIDE = ("-wal", "-shm", "-journal")
 
@@ -19,8 +18,8 @@ _BESIDE = ("-wal", "-shm", "-journal")
 class LogsBusyError(OSError):
     """Another process has been adding calls or removing files for very long."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(errno.EAGAIN, f"{path} has been locked by another process for {_WAIT_S:.0f} seconds")
+    def __init__(self, path: Path, waited_s: float) -> None:
+        super().__init__(errno.EAGAIN, f"{path} has been locked by another process for {waited_s:.0f} seconds")
 
 
 class Directory:
@@ -30,8 +29,15 @@ class Directory:
     something is added stays true until it is added.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, longest_wait_s: float) -> None:
+        """Use a directory, which is made when it is first locked.
+
+        Args:
+            path: The directory.
+            longest_wait_s: How long others may keep it locked.
+        """
         self._path = path
+        self._longest_wait_s = longest_wait_s
 
     def files(self) -> list[DayFile]:
         """Return the files, newest first."""
@@ -63,10 +69,10 @@ class Directory:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            deadline = time.monotonic() + _WAIT_S
+            deadline = time.monotonic() + self._longest_wait_s
             while not _take(lock):
                 if time.monotonic() > deadline:
-                    raise LogsBusyError(self._path)
+                    raise LogsBusyError(self._path, self._longest_wait_s)
                 time.sleep(_POLL_S)
             yield
         finally:

@@ -15,6 +15,7 @@ from evalhaven.logs.day_files.connections import Connections, UnusableFileError
 from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.inserts import Prepared, insert, prepared
 from evalhaven.logs.day_files.layout import MOST_ROLLS, DayFile, place_of
+from evalhaven.logs.day_files.limits import DayFileLimits
 from evalhaven.logs.day_files.queries import origins_known, rows_named, rows_wanted
 from evalhaven.logs.day_files.reads import calls_at
 from evalhaven.logs.day_files.tables import OpenFile, fill
@@ -23,24 +24,17 @@ from evalhaven.logs.keys import day_of, day_text
 
 T = TypeVar("T")
 
-MOST_CALLS, MOST_BYTES = 500_000, 1_000_000_000
 _AT_ONCE = 5_000  # calls added in one transaction; fewer than a second has room for
 
 
 class DayFiles:
     """The day files of a directory."""
 
-    def __init__(self, path: Path, most_calls: int = MOST_CALLS, most_bytes: int = MOST_BYTES) -> None:
-        """Use a directory, which is made with the first call.
-
-        Args:
-            path: The directory.
-            most_calls: From so many calls on, a day goes on in another file.
-            most_bytes: From such a size on, too.
-        """
-        self._directory = Directory(path)
-        self._connections = Connections(self._directory)
-        self._most_calls, self._most_bytes = most_calls, most_bytes
+    def __init__(self, path: Path, limits: DayFileLimits) -> None:
+        """Use a directory, which is made with the first call."""
+        self._directory = Directory(path, limits.longest_wait_s)
+        self._connections = Connections(self._directory, limits)
+        self._limits = limits
 
     def add(self, calls: Sequence[LoggedCall]) -> int:
         """Add calls, and return how many were not known."""
@@ -170,7 +164,8 @@ class DayFiles:
             file = rolls[0] if rolls else self._make(DayFile(day, 0))
             while not self._insert(file, new):
                 file = self._make(DayFile(day, file.roll + 1))
-        self._ask(file, lambda opened: opened.codec.learn(), None)
+        enough = (self._limits.learnt_from, self._limits.relearnt_from)
+        self._ask(file, lambda opened: opened.codec.learn(*enough), None)
         return len(new)
 
     def _insert(self, file: DayFile, calls: list[Prepared]) -> bool:
@@ -178,7 +173,8 @@ class DayFiles:
 
         def work(opened: OpenFile) -> bool:
             (added,) = opened.connection.execute("SELECT added FROM volume").fetchone()
-            is_full = added >= self._most_calls or self._directory.size(file) >= self._most_bytes
+            limits = self._limits
+            is_full = added >= limits.most_calls or self._directory.size(file) >= limits.most_bytes
             return not is_full and insert(opened, calls)
 
         try:

@@ -15,7 +15,8 @@ from evalhaven.domain.logged_calls import CallFilter, CallKind, LoggedCall
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.day_files.changes import remove, replace_metadata
-from evalhaven.logs.day_files.files import MOST_BYTES, MOST_CALLS, DayFiles
+from evalhaven.logs.day_files.files import DayFiles
+from evalhaven.logs.day_files.limits import DayFileLimits
 from evalhaven.logs.facts import name_of, wanted_by
 from evalhaven.logs.keys import day_of, day_of_text, day_text
 from evalhaven.logs.pages import PageBuilder, keys_after, keys_between
@@ -30,16 +31,15 @@ _THREADS = 8
 class DayFileStore:
     """Keeps logged calls in day files; what waits for the disk does so in threads."""
 
-    def __init__(self, path: Path, clock: Clock, most_calls: int = MOST_CALLS, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, path: Path, clock: Clock, limits: DayFileLimits | None = None) -> None:
         """Use a directory, which is made with the first call.
 
         Args:
             path: The directory.
             clock: Tells which day is today.
-            most_calls: From so many calls on, a day goes on in another file.
-            most_bytes: From such a size on, too.
+            limits: How much its files take, and how long others may keep them locked; None: the default.
         """
-        self._files = DayFiles(path, most_calls, most_bytes)
+        self._files = DayFiles(path, limits or DayFileLimits())
         self._clock = clock
         self._threads = anyio.CapacityLimiter(_THREADS)
 

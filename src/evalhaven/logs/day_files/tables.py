@@ -6,7 +6,6 @@ from pathlib import Path
 from evalhaven.logs.day_files.compression import Codec
 
 FORMAT = 1
-_BUSY_S = 30.0
 
 # calls: the stored form of each call by row; without data, a deleted one. names: rows by hash of (project, kind, id).
 # origins: what was ever added. kv: a number for each tag, and how many calls have it. tags: the calls of a tag.
@@ -36,8 +35,13 @@ class OpenFile:
         inode: Which file it is, since another may get its name.
     """
 
-    def __init__(self, path: Path, inode: int) -> None:
+    def __init__(self, path: Path, inode: int, longest_wait_s: float) -> None:
         """Open a file.
+
+        Args:
+            path: The file.
+            inode: Which file it is.
+            longest_wait_s: How long others may keep it locked.
 
         Raises:
             sqlite3.DatabaseError: It cannot be opened, or is not a day file of this release.
@@ -46,7 +50,7 @@ class OpenFile:
         self.connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
-            timeout=_BUSY_S,
+            timeout=longest_wait_s,
             isolation_level=None,
             check_same_thread=False,
         )

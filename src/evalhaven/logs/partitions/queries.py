@@ -19,7 +19,7 @@ from evalhaven.logs.facts import CallFacts, Tag, Wanted
 from evalhaven.storage.reading import ReadTransaction
 
 KINDS = (CallKind.CHAT, CallKind.RESPONSE)
-_FEW, _FEW_OF = 500, 200
+_FEW_OF = 200
 _TAG_BYTES = 12
 _OF_PROJECT = "project_id = :project_id AND kind = ANY(:kinds) AND data IS NOT NULL AND key BETWEEN :first AND :last"
 
@@ -39,11 +39,13 @@ class KeyQuery:
         scope: The project.
         kinds: Numbers of the kinds.
         terms: What `terms` must match, as a tsquery; empty if everything is wanted.
+        few: How many calls are found and then put in order; of a large day some more.
     """
 
     scope: ProjectScope
     kinds: list[int]
     terms: str
+    few: int
 
     async def keys(
         self, tx: ReadTransaction, between: tuple[int, int], order: Order, limit: int, *, calls_of_day: int
@@ -67,7 +69,7 @@ class KeyQuery:
         if not self.terms:
             return list((await tx.execute(_PLAIN[order], values)).scalars())
         values["terms"] = self.terms
-        few = _FEW + calls_of_day // _FEW_OF
+        few = self.few + calls_of_day // _FEW_OF
         if limit > few:
             return list((await tx.execute(_INDEXED[order], values)).scalars())
         found: list[int] = list((await tx.execute(_SOME, {**values, "rows": few})).scalars())
@@ -76,14 +78,14 @@ class KeyQuery:
         return list((await tx.execute(_WALKED[order], values)).scalars())
 
 
-def key_query(scope: ProjectScope, kind: CallKind | None, wanted: Wanted) -> KeyQuery:
+def key_query(scope: ProjectScope, kind: CallKind | None, wanted: Wanted, few: int) -> KeyQuery:
     """Return the query for what a filter wants."""
     kinds = [KINDS.index(each) for each in (KINDS if kind is None else (kind,))]
     # The first group names the kind, which has a column here.
     terms = [_any_of(map(_tag_term, group)) for group in wanted.groups[1:]]
     terms += [_quoted(f"!{word}") for word in wanted.instructions]
     terms += [_quoted(word) for word in wanted.words]
-    return KeyQuery(scope, kinds, " & ".join(terms))
+    return KeyQuery(scope, kinds, " & ".join(terms), few)
 
 
 def _tag_term(tag: Tag) -> str:

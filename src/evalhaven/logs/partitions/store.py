@@ -48,8 +48,16 @@ _KNOWN = text(
 class PartitionStore:
     """Keeps logged calls in partitions of a PostgreSQL database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, few: int = 500) -> None:
+        """Use a database.
+
+        Args:
+            database: PostgreSQL.
+            clock: Tells which day is today.
+            few: How many calls of a day are found and then put in order; more are walked through in order.
+        """
         self._database = database
+        self._few = few
         self._clock = clock
         self._added: dict[int, int] = {}
         self._counted: dict[int, int] = {}  # how many calls a day had when the planner was last told
@@ -77,7 +85,7 @@ class PartitionStore:
         self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int, order: Order, after: str | None = None
     ) -> LogPage:
         """Return a page of calls."""
-        query = key_query(scope, wanted.kind, wanted_by(scope, wanted))
+        query = key_query(scope, wanted.kind, wanted_by(scope, wanted), self._few)
 
         async def work(tx: ReadTransaction) -> LogPage:
             between = keys_between(wanted)
@@ -119,7 +127,7 @@ class PartitionStore:
         self, scope: ProjectScope, wanted: CallFilter, /, *, limit: int | None
     ) -> AsyncGenerator["array[int]"]:
         """Yield the keys of calls, newest first."""
-        query = key_query(scope, wanted.kind, wanted_by(scope, wanted))
+        query = key_query(scope, wanted.kind, wanted_by(scope, wanted), self._few)
         lowest, highest = keys_between(wanted)
         left = limit
         while left is None or left > 0:

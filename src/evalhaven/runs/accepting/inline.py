@@ -57,6 +57,7 @@ def write_inline_rows(
     *,
     is_sampled: bool = False,
     is_strict: bool = False,
+    max_row_bytes: int = MAX_ROW_BYTES,
 ) -> Notices:
     """Check the inline rows of a request and write them as JSONL; return what their user has to be told.
 
@@ -67,6 +68,7 @@ def write_inline_rows(
         writer: Receives the JSONL.
         is_sampled: Whether the run asks a model for its samples.
         is_strict: Whether a scalar where the schema declares a string is refused.
+        max_row_bytes: What the executor reads as one line: a row with its line feed must not exceed it.
 
     Raises:
         InvalidRowsError: Rows are malformed or break the item schema; up to ten are named by index and JSON pointer.
@@ -83,9 +85,8 @@ def write_inline_rows(
         for start, end in jsontext.elements(raw, rows):
             text = raw[start:end]
             try:
-                # The row with its line feed must not exceed what the executor reads as one line.
-                if len(text) >= MAX_ROW_BYTES:
-                    raise RowError(f"it is longer than {MAX_ROW_BYTES // 1024 // 1024} MB.")  # noqa: TRY301 - a row's
+                if len(text) >= max_row_bytes:
+                    raise RowError(f"it is longer than {max_row_bytes // 1024 // 1024} MB.")  # noqa: TRY301 - a row's
                 checker.check(text, f"row {count}")
             except RowError as error:
                 problems.append(f"row {count}: {error}")

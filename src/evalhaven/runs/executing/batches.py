@@ -9,10 +9,21 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import OutputItem
 
-BATCH_ITEMS = 256
-BATCH_BYTES = 4 * 1024 * 1024
 _FLUSH_S = 0.1
 _PLAIN_KEYS = 2  # role and content
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """When a batch is full.
+
+    Attributes:
+        items: From so many items on.
+        size_bytes: From such a size on, too.
+    """
+
+    items: int = 256
+    size_bytes: int = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -20,6 +31,7 @@ class Batch:
     """What is stored in one transaction.
 
     Attributes:
+        limits: When it is full.
         items: Of any chunks of a run.
         size_bytes: Their approximate size.
         finished_chunks: Numbers of the chunks of which all items are stored with this batch or before it.
@@ -29,6 +41,7 @@ class Batch:
         is_stored: Set when it is stored, or refused.
     """
 
+    limits: BatchLimits
     items: list[OutputItem] = field(default_factory=list[OutputItem])
     size_bytes: int = 0
     finished_chunks: list[int] = field(default_factory=list[int])
@@ -40,7 +53,7 @@ class Batch:
     @property
     def is_full(self) -> bool:
         """Tell whether the batch must be stored before anything is added."""
-        return len(self.items) >= BATCH_ITEMS or self.size_bytes >= BATCH_BYTES
+        return len(self.items) >= self.limits.items or self.size_bytes >= self.limits.size_bytes
 
     def add(self, item: OutputItem) -> None:
         """Add an item."""
@@ -68,14 +81,16 @@ def _length_of(messages: Sequence[JsonValue]) -> int:
 class Outbox:
     """Where the tasks of a run put finished items."""
 
-    def __init__(self, store: Callable[[Batch], Awaitable[bool]]) -> None:
+    def __init__(self, store: Callable[[Batch], Awaitable[bool]], limits: BatchLimits) -> None:
         """Begin with an empty batch.
 
         Args:
             store: Stores a batch; False: the run is no longer in progress, and nothing of the batch may be stored.
+            limits: When a batch is full.
         """
         self._store = store
-        self._batch = Batch()
+        self._limits = limits
+        self._batch = Batch(limits)
         self.is_refused = False
 
     def add(self, item: OutputItem) -> bool:
@@ -115,7 +130,7 @@ class Outbox:
             await batch.is_wanted.wait()
             with anyio.move_on_after(_FLUSH_S):
                 await batch.is_urgent.wait()
-            self._batch = Batch()
+            self._batch = Batch(self._limits)
             batch.is_taken.set()
             if not self.is_refused:
                 self.is_refused = not await self._store(batch)

@@ -16,7 +16,7 @@ from evalhaven.domain.samples import Sample
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
-from evalhaven.runs.executing.batches import Batch, Outbox
+from evalhaven.runs.executing.batches import Batch, BatchLimits, Outbox
 from evalhaven.runs.executing.pool import ItemPool
 from evalhaven.runs.sources.choice import open_missing_rows, source_of
 from evalhaven.storage.chunks import mark_chunks_done
@@ -34,6 +34,7 @@ async def open_chunk_runner(
     evaluator: ItemEvaluator,
     stop_requested: anyio.Event | None = None,
     on_item: Callable[[Chunk], None] | None = None,
+    limits: BatchLimits | None = None,
 ) -> AsyncGenerator["ChunkRunner"]:
     """Open the runner of a run's chunks: its tasks and the outbox that stores their items.
 
@@ -43,8 +44,10 @@ async def open_chunk_runner(
         evaluator: Evaluates its items.
         stop_requested: Set when the run was canceled or deleted: items under way are dropped then.
         on_item: Called for each item that is finished.
+        limits: When a batch of items is full; None: the default.
     """
-    runner = ChunkRunner(engine, run, evaluator, stop_requested or anyio.Event(), on_item)
+    stop_requested = stop_requested or anyio.Event()
+    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits())
     async with anyio.create_task_group() as helpers:
         await helpers.start(runner.pool.serve)
         helpers.start_soon(runner.outbox.store_batches)
@@ -62,13 +65,14 @@ class ChunkRunner:
         evaluator: ItemEvaluator,
         stop_requested: anyio.Event,
         on_item: Callable[[Chunk], None] | None,
+        limits: BatchLimits,
     ) -> None:
         self._engine = engine
         self._run = run
         self._source = source_of(engine, run)
         self._evaluator = evaluator
         self._stop_requested = stop_requested
-        self.outbox = Outbox(self._store)
+        self.outbox = Outbox(self._store, limits)
         self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item)
 
     async def run_chunk(self, chunk: Chunk) -> None:

@@ -19,17 +19,26 @@ from evalhaven.storage.chunks import delete_chunks, insert_chunks
 from evalhaven.storage.run_writes import save_plan
 from evalhaven.storage.runs import lock_tally
 
-_CHUNKS_A_TRANSACTION = 64
-
 
 class RunPlanner:
     """Has the rows of one run checked and cut into chunks, and stores the chunks."""
 
-    def __init__(self, engine: Engine, run: Run, is_stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self, engine: Engine, run: Run, is_stopped: Callable[[], bool], chunks_a_transaction: int = 64
+    ) -> None:
+        """Plan nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            run: The run.
+            is_stopped: Tells whether planning is to end.
+            chunks_a_transaction: How many chunks are stored at once.
+        """
         self._engine = engine
         self._run = run
         self._source = source_of(engine, run)
         self._is_stopped = is_stopped
+        self._chunks_a_transaction = chunks_a_transaction
 
     async def plan_run(self, schema: ItemSchema) -> int:
         """Store the chunks of the run and mark it as planned; return the number of its items.
@@ -42,8 +51,8 @@ class RunPlanner:
         cut = await self._source.cut(schema, self._is_stopped)
         items_planned = sum(chunk.row_count for chunk in cut.chunks) * self._run.repeats
         await self._store(delete_chunks)
-        for first in range(0, len(cut.chunks), _CHUNKS_A_TRANSACTION):
-            await self._store(partial(insert_chunks, new=cut.chunks[first : first + _CHUNKS_A_TRANSACTION]))
+        for first in range(0, len(cut.chunks), self._chunks_a_transaction):
+            await self._store(partial(insert_chunks, new=cut.chunks[first : first + self._chunks_a_transaction]))
         await self._store(partial(save_plan, items_planned=items_planned, cautions=cut.cautions))
         return items_planned
 

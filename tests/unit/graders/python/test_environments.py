@@ -1,4 +1,4 @@
-"""Which environment a grader gets, what is said where one is missing, and how one is installed."""
+"""Which environment a grader gets, what is said if one is missing, and how one is installed."""
 
 import zipfile
 from pathlib import Path
@@ -158,7 +158,7 @@ def test_an_unknown_image_is_refused(tmp_path: Path) -> None:
         install_environment(Environments(tmp_path), "1999", PackageSource(), print)
 
 
-def test_a_pip_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pip_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n")
     broken.chmod(0o755)

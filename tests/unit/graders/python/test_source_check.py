@@ -1,4 +1,4 @@
-"""Sources are compiled in a child, never executed, and what keeps one from being a grader is told with its line."""
+"""Sources are compiled in a child, never executed, and what keeps one from being a grader is reported with its line."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from evalhaven.domain.errors import UnansweredError
-from evalhaven.graders.python import source_check
 from evalhaven.graders.python.source_check import SourceChecker, SourceProblem
 
 GOOD = "def grade(sample, item):\n    return 1.0\n"
@@ -51,7 +50,7 @@ async def test_what_defines_grade_of_sample_and_item_is_a_grader() -> None:
         ("x = '\ud800'\n" + GOOD, None, "not valid Unicode"),
     ],
 )
-async def test_what_is_no_grader_is_told_with_its_line(source: str, line: int | None, message: str) -> None:
+async def test_what_is_not_a_grader_is_reported_with_its_line(source: str, line: int | None, message: str) -> None:
     problem = await SourceChecker().find_problem([GOOD, source])
 
     assert problem is not None
@@ -129,7 +128,6 @@ async def test_a_check_that_is_killed_is_made_again(tmp_path: Path, monkeypatch:
 
 async def test_a_check_that_is_always_killed_blames_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(killed_first(tmp_path, 1000)))
-    monkeypatch.setattr(source_check, "_PAUSES_S", (0.0, 0.0))
 
     with pytest.raises(UnansweredError, match="was killed 3 times"):
-        await SourceChecker().find_problem([GOOD])
+        await SourceChecker(pauses_s=(0.0, 0.0)).find_problem([GOOD])

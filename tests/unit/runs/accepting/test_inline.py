@@ -9,8 +9,8 @@ from evalhaven.domain.errors import InvalidRequestError, InvalidRowsError
 from evalhaven.domain.jsontext import InvalidJsonError
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.runs.accepting import inline
 from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
+from evalhaven.runs.rows.parsing import MAX_ROW_BYTES
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.local_blobs import LocalBlobStore
 from tests.unit.storage.stored import blob_path
@@ -25,12 +25,12 @@ def body_with(content: str, before: str = "", after: str = "") -> bytes:
     return f'{{"name":"r","data_source":{{"type":"jsonl","source":{source}}},"metadata":{{}}}}'.encode()
 
 
-def write(raw: bytes, blobs: BlobStore, schema: ItemSchema = ANY_ITEM) -> bytes:
+def write(raw: bytes, blobs: BlobStore, schema: ItemSchema = ANY_ITEM, max_row_bytes: int = MAX_ROW_BYTES) -> bytes:
     """Return the JSONL that is written from a body's rows."""
     rows = take_apart(raw).rows
     assert rows is not None
     with blobs.writer() as writer:
-        write_inline_rows(raw, rows, schema, writer)
+        write_inline_rows(raw, rows, schema, writer, max_row_bytes=max_row_bytes)
         writer.commit(DEFAULT_PROJECT, "run")
     return blob_path(blobs, "run").read_bytes()
 
@@ -141,8 +141,9 @@ def test_lists_that_are_not_json_are_refused(content: str, blobs: BlobStore) -> 
         write(raw, blobs)
 
 
-def test_a_row_that_no_file_could_hold_is_refused(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inline, "MAX_ROW_BYTES", 100)
-    assert write(body_with('[{"item":{}}]'), blobs)
+def test_a_row_that_no_file_could_hold_is_refused(blobs: BlobStore) -> None:
+    fits = '{"item":{}}'
+    most = len(fits) + len("\n")
+    assert write(body_with(f"[{fits}]"), blobs, max_row_bytes=most)
     with pytest.raises(InvalidRowsError, match="row 1: it is longer than"):
-        write(body_with(f'[{{"item":{{}}}},{{"item":{{"a":"{"x" * 100}"}}}}]'), blobs)
+        write(body_with(f'[{fits},{{"item": {{}}}}]'), blobs, max_row_bytes=most)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -11,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import CriterionTally
-from evalhaven.runs import patience
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
-from evalhaven.runs.executing import batches
+from evalhaven.runs.executing.batches import BatchLimits
 from evalhaven.runs.executing.chunks import open_chunk_runner
+from evalhaven.runs.patience import Patience
 from evalhaven.runs.rows.parsing import parse_row
 from evalhaven.storage.chunks import insert_chunks
 from evalhaven.storage.output_item_writes import insert_output_items
@@ -33,12 +34,7 @@ from tests.unit.runs.executed import (
 )
 
 ROWS = 30
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a chunk be stored in several batches."""
-    monkeypatch.setattr(batches, "BATCH_ITEMS", 7)
+SMALL = BatchLimits(items=7)  # so that a chunk is stored in several batches
 
 
 async def chunked_run(engine: Engine) -> tuple[Run, Chunk]:
@@ -52,10 +48,15 @@ async def chunked_run(engine: Engine) -> tuple[Run, Chunk]:
 
 
 async def run_chunk(
-    engine: Engine, run: Run, chunk: Chunk, evaluator: ItemEvaluator, stop_requested: anyio.Event | None = None
+    engine: Engine,
+    run: Run,
+    chunk: Chunk,
+    evaluator: ItemEvaluator,
+    stop_requested: anyio.Event | None = None,
+    limits: BatchLimits = SMALL,
 ) -> None:
     is_stopped = False
-    async with open_chunk_runner(engine, run, evaluator, stop_requested) as runner:
+    async with open_chunk_runner(engine, run, evaluator, stop_requested, limits=limits) as runner:
         try:
             await runner.run_chunk(chunk)
         except RunStoppedError:
@@ -130,8 +131,7 @@ async def test_a_batch_is_counted_once_when_the_answer_to_its_commit_is_lost(
             raise OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
 
     monkeypatch.setattr(engine.database, "write", write_and_lose_answers)
-    monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.0)
-    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
+    await run_chunk(replace(engine, patience=Patience(first_wait_s=0.0)), run, chunk, WatchedEvaluator(engine))
 
     assert lost == [7, 7, 7]
     assert [item.position for item in await read_items(engine, run)] == list(range(ROWS))
@@ -160,10 +160,9 @@ async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine)
     assert await read_chunks(engine, run) == [chunk]
 
 
-async def test_a_large_item_ends_a_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "BATCH_BYTES", 1)
+async def test_a_large_item_ends_a_batch(engine: Engine) -> None:
     run, chunk = await chunked_run(engine)
-    await run_chunk(engine, run, chunk, WatchedEvaluator(engine))
+    await run_chunk(engine, run, chunk, WatchedEvaluator(engine), limits=BatchLimits(size_bytes=1))
 
     assert (await read_run(engine, run)).tally.total == ROWS
 

@@ -90,7 +90,7 @@ async def test_a_finished_run_is_not_touched(engine: Engine, status: RunStatus) 
         ({"type": "jsonl", "source": {"type": "file_content", "content": []}}, "were not imported"),
     ],
 )
-async def test_a_run_that_this_release_cannot_execute_fails_and_says_what_lacks(
+async def test_a_run_that_this_release_cannot_execute_fails_and_says_what_is_missing(
     engine: Engine, data_source: dict[str, Any], lacking: str
 ) -> None:
     parent = await stored_eval(engine)

@@ -124,7 +124,7 @@ async def test_a_judge_that_is_locked_out_ends_the_run_while_another_one_answers
     assert len(judges.calls) < 2000
 
 
-async def test_a_judge_whose_endpoint_is_not_there_ends_the_run_and_is_told_under_its_name(engine: Engine) -> None:
+async def test_a_judge_whose_endpoint_is_not_there_ends_the_run_and_is_reported_under_its_name(engine: Engine) -> None:
     async with calling(engine, Nobody(), strange_for_s=2) as lonely:
         run = await conduct(lonely, await judged_run(lonely, 2000, "a"))
 

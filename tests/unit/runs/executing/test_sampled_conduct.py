@@ -15,10 +15,10 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.spending import ModelUsage, Spending
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING
-from evalhaven.runs import patience
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing import handout
 from evalhaven.runs.executing.conductor import RunConductor
+from evalhaven.runs.patience import Patience
 from evalhaven.sampling.calls import outage
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.run_writes import save_tally
@@ -131,11 +131,11 @@ async def test_a_database_that_is_away_costs_no_call_and_no_answer(
         monkeypatch.setattr(sampling.database, "write", write)
 
     monkeypatch.setattr(handout, "_FLOW_S", 0.01)
-    monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.01)
+    hasty = replace(sampling, patience=Patience(first_wait_s=0.01))
     run = await sampled_run(sampling, 1500)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(go_away_for_a_while)
-        run = await conduct(sampling, run)
+        run = await conduct(hasty, run)
 
     assert (run.status, run.tally.total, model.calls) == (RunStatus.COMPLETED, 1500, 1500)
     assert run.tally == await recount(sampling, run)

@@ -10,12 +10,13 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
-from evalhaven.runs.planning import plan
 from evalhaven.runs.planning.plan import RunPlanner
+from evalhaven.runs.rows.parsing import MAX_ROW_BYTES
 from evalhaven.runs.sources.file_rows import FileRows
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.runs.sources.source_file import source_blob
 from evalhaven.storage.chunks import insert_chunks
+from tests.databases import ON_SQLITE_ONLY
 from tests.unit.runs.executed import cancel, inline_run, lines, read_chunks, read_run, row_of
 from tests.unit.storage.stored import OTHER_PROJECT, add_project, blob_path, make_run, store_eval, store_file, store_run
 
@@ -76,10 +77,7 @@ async def test_a_plan_that_was_cut_short_is_made_again_the_same(engine: Engine) 
     assert [chunk.row_count for chunk in first] == [500, 500, 200]
 
 
-async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan, "_CHUNKS_A_TRANSACTION", 1)
+async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(engine: Engine) -> None:
     run = await inline_run(engine, lines([row_of(number) for number in range(1200)]))
     planned_before: list[int | None] = []
 
@@ -88,11 +86,12 @@ async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(
             planned_before.append((await read_run(engine, run)).items_planned)
             await super()._store(write)  # pyright: ignore[reportArgumentType]
 
-    await WatchedPlanner(engine, run, lambda: False).plan_run(NUMBERED)
+    await WatchedPlanner(engine, run, lambda: False, chunks_a_transaction=1).plan_run(NUMBERED)
 
     assert planned_before == [None] * 5
 
 
+@ON_SQLITE_ONLY
 async def test_broken_rows_of_a_file_are_named_by_line(engine: Engine) -> None:
     rows = [json.dumps(row_of(number)) for number in range(3000)]
     rows[69] = '{"item": {"n": 5'
@@ -111,6 +110,7 @@ async def test_broken_rows_of_a_file_are_named_by_line(engine: Engine) -> None:
     assert (await read_run(engine, run)).items_planned is None
 
 
+@ON_SQLITE_ONLY
 async def test_at_most_ten_lines_are_named(engine: Engine) -> None:
     run = await file_run(engine, b"[]\n" * 100)
     with pytest.raises(InvalidRowsError) as refusal:
@@ -120,6 +120,7 @@ async def test_at_most_ten_lines_are_named(engine: Engine) -> None:
     assert refusal.value.message.endswith(" The lines after these were not looked at.")
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf"])
 async def test_a_file_without_rows_is_refused(engine: Engine, content: bytes) -> None:
     with pytest.raises(InvalidRowsError, match="has no rows"):
@@ -147,10 +148,10 @@ async def test_a_run_reads_the_file_of_its_own_project(engine: Engine) -> None:
     assert await plan_run(engine, run) == 2
 
 
-async def test_a_line_over_the_limit_is_refused_by_its_number(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalhaven.runs.rows.parsing.MAX_ROW_BYTES", 100)
+@ON_SQLITE_ONLY
+async def test_a_line_over_the_limit_is_refused_by_its_number(engine: Engine) -> None:
     with pytest.raises(InvalidRowsError, match="cannot be read: Line 2 is longer"):
-        await plan_run(engine, await file_run(engine, b'{"item":{}}\n' + b"x" * 200))
+        await plan_run(engine, await file_run(engine, b'{"item":{}}\n' + b"x" * (MAX_ROW_BYTES + 1)))
 
 
 async def test_a_stopped_run_is_not_planned(engine: Engine) -> None:

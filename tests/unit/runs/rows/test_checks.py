@@ -1,4 +1,4 @@
-"""Facts about which rows pass, and what their user is told of those that do."""
+"""Facts about which rows pass, and what the user is told about those that do."""
 
 import json
 from typing import Any
@@ -56,7 +56,7 @@ def test_arrays_and_objects_are_no_strings(value: Any) -> None:
         told([row({"a": value, "b": True})], LEAVES)
 
 
-def test_samples_without_an_answer_are_told_of_with_their_first_row() -> None:
+def test_samples_without_an_answer_are_reported_with_their_first_row() -> None:
     rows = [row({}, sample={"output_text": "x"}), row({}, sample={"answer": "x"}), row({}, sample={"output": []})]
     (message,) = told(rows)
 
@@ -97,7 +97,7 @@ def test_rows_are_bare_only_all_together(rows: list[bytes], expected: tuple[bool
     assert search(rows) == expected
 
 
-def test_bare_rows_are_told_of_and_checked_as_items() -> None:
+def test_bare_rows_are_reported_and_checked_as_items() -> None:
     (message,) = told([b'{"a":"x"}'], LEAVES, are_bare=True)
 
     assert "each row is taken for the item itself" in message

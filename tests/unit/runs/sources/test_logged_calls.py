@@ -143,7 +143,11 @@ async def test_stored_responses_are_graded(engine: Engine, logs: LogStore) -> No
 @pytest.mark.parametrize("when", ["pinning", "reading"])
 @pytest.mark.parametrize(
     "error",
-    [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENOSPC, "No space left"), LogsBusyError(Path("logs"))],
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENOSPC, "No space left"),
+        LogsBusyError(Path("logs"), 30.0),
+    ],
 )
 async def test_a_run_waits_for_a_store_that_cannot_be_used_now(
     engine: Engine, logs: LogStore, when: str, error: OSError

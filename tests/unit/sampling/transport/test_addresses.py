@@ -18,7 +18,7 @@ _SILENT = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 
 @contextlib.contextmanager
 def silent(hosts: Sequence[str], port: int) -> Generator[None]:
-    """Take connections at addresses of this machine as a host that is gone does: not at all."""
+    """Let addresses of this machine accept no connections, as if the host were gone."""
     with contextlib.ExitStack() as stack:
         for host in hosts:
             full = stack.enter_context(socket.socket())

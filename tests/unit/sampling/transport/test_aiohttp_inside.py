@@ -1,4 +1,4 @@
-"""Facts about what our connections derive from: a change inside aiohttp is noticed before it is taken over."""
+"""Facts about what our connections derive from: a change inside aiohttp is noticed before it is adopted."""
 
 import hashlib
 import inspect

@@ -1,4 +1,4 @@
-"""Facts about connections: which are used again, and how they are opened, closed, secured and sent by a proxy."""
+"""Facts about connections: which are used again, and how they are opened, closed, secured and proxied."""
 
 import asyncio
 import socket

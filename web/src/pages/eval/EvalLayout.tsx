@@ -68,6 +68,9 @@ function EvalTabs({ evalId, runs }: { evalId: string; runs: number | undefined }
       >
         Runs {runs !== undefined && <span className="second">{count(runs)}</span>}
       </Link>
+      <Link to="/evals/$evalId/definition" params={{ evalId }} activeProps={{ "aria-current": "page" }}>
+        Definition
+      </Link>
     </nav>
   );
 }

@@ -9,6 +9,7 @@ import { Icon } from "@/parts/Icon";
 import { Failure, Skeleton } from "@/states/States";
 import { CallDrawer } from "./CallDrawer";
 import { CallsTable } from "./CallsTable";
+import { GradeThese } from "./GradeThese";
 import { LogFilters } from "./LogFilters";
 import { LogFacts, NotStored } from "./LogState";
 import { NoCalls } from "./NoCalls";
@@ -36,6 +37,7 @@ export function LogsPage() {
         actions={
           <>
             <CopyLink />
+            {calls.length > 0 && <GradeThese filter={filter} />}
             <button type="button" className="button" disabled={pages.isFetching} onClick={again}>
               <Icon name="again" />
               Refresh
