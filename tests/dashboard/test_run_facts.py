@@ -52,6 +52,32 @@ def test_a_regraded_run_leads_to_the_run_whose_samples_it_grades(
     expect(page.get_by_role("heading", level=1)).to_have_text("Prompt 1")
 
 
+def test_items_and_the_report_are_downloaded(page: Page, http: httpx2.Client, tickets: Tickets) -> None:
+    run = http.get(f"/api/runs/{tickets.second}?rows=false").json()
+
+    def downloaded(name: str) -> str:
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert tickets.second in download.value.suggested_filename
+        return download.value.path().read_text()
+
+    page.goto(f"{tickets.run_page(tickets.second)}/items?status=fail")
+    export = page.get_by_role("button", name="Export")
+    lines: dict[str, list[str]] = {}
+    for name in ("Failed items JSONL", "All items JSONL", "Failed items CSV"):
+        export.click()
+        lines[name] = downloaded(name).splitlines()
+    failed, every, table = lines.values()
+    assert {json.loads(line)["status"] for line in failed} == {"fail"}
+    assert (len(failed), len(every)) == (run["result_counts"]["failed"], run["result_counts"]["total"])
+    assert "status" in table[0].split(",")
+    export.click()
+    judge(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="More actions").click()
+    assert "<title>" in downloaded("Report in one file HTML")
+
+
 @pytest.fixture
 def lonely(tmp_path: Path) -> Iterator[Server]:
     """A server whose models are at an address where nothing listens."""

@@ -10,6 +10,7 @@ import { SearchField } from "@/parts/SearchField";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
 import { AddFilter } from "./AddFilter";
+import { ExportItems } from "./ExportItems";
 import { chipsOf } from "./filterChips";
 import { type ItemStatus, type ItemsSearch, itemsFilter } from "./search";
 
@@ -64,6 +65,7 @@ export function ItemFilters({ runId, search, list, report }: Props) {
       {isRanked && <AddFilter runId={runId} filter={filter} list={list} report={report} onChange={change} />}
       <span className="grow" />
       {report && report.fields.length > 0 && <Fields report={report} chosen={search.fields ?? []} />}
+      <ExportItems runId={runId} statuses={filter.status ?? []} />
       <CopyLink />
     </div>
   );

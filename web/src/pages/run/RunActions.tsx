@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { post } from "@/api/client";
+import { addressOf, post } from "@/api/client";
 import { comparisonQuery } from "@/api/queries";
 import type { RunById } from "@/api/types";
 import { isUnderWay } from "@/format/words";
@@ -53,6 +53,14 @@ export function RunActions({ run }: { run: RunById }) {
               <Icon name="pin" />
               Compare later runs with this one
             </button>
+            <a
+              href={addressOf("/api/runs/{run_id}/report.html", { path: { run_id: run.id } })}
+              download={`report-${run.id}.html`}
+            >
+              <Icon name="download" />
+              Report in one file
+              <span className="key">HTML</span>
+            </a>
             <button type="button" onClick={() => window.print()}>
               <Icon name="download" />
               Print, or save as PDF
