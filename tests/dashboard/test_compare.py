@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.dashboard.conftest import Look, Tickets, judge, picture, settle
+from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
 from tests.dashboard.gsm8k import make_runs
 from tests.dashboard.judged import NO_ANSWER, make_eval, run_items
 
@@ -289,6 +289,47 @@ def test_a_failing_server_is_asked_again_unasked_and_then_by_a_button(fresh_page
     page.unroute(asked)
     alert.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("region", name="Compared items")).to_be_visible()
+
+
+def test_a_comparison_in_preparation_says_so_and_appears_by_itself(fresh_page: Page, tickets: Tickets) -> None:
+    def refuse(route: Route) -> None:
+        said = {"message": "Ask again in a moment.", "code": "comparison_not_ready", "type": "invalid_request_error"}
+        route.fulfill(status=400, body=json.dumps({"error": said}))
+
+    page, asked = fresh_page, "**/api/compare?*"
+    page.clock.install()
+    verdict = page.get_by_role("region", name="Verdict")
+    preparing = page.get_by_role("status").filter(has_text="The comparison is being prepared.")
+    page.route(asked, refuse)
+    page.goto(tickets.run_page(tickets.second))
+    expect(preparing).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    for _ in range(4):
+        with page.expect_response(asked):
+            page.clock.run_for(2_500)
+    expect(preparing).to_be_visible()
+    judge(page)
+    picture(page, "compare-preparing")
+    page.unroute(asked)
+    page.clock.run_for(2_500)
+    expect(verdict).to_contain_text("Better than Prompt 1")
+    expect(preparing).to_have_count(0)
+
+    page.route(asked, refuse)
+    visit(page, f"/ui/compare?runs={tickets.first},{tickets.second}&base={tickets.first}")
+    expect(preparing).to_be_visible()
+    page.unroute(asked)
+    page.clock.run_for(2_500)
+    expect(verdict).to_contain_text("Prompt 2 is better than Prompt 1")
+    expect(preparing).to_have_count(0)
+
+
+def test_a_run_page_says_that_its_comparison_failed(page: Page, tickets: Tickets) -> None:
+    said = {"message": "Out of order.", "type": "invalid_request_error", "code": "invalid_value"}
+    page.route("**/api/compare?*", lambda route: route.fulfill(status=400, body=json.dumps({"error": said})))
+    page.goto(tickets.run_page(tickets.second))
+    expect(page.get_by_role("alert")).to_contain_text("Out of order.")
+    expect(page.get_by_role("region", name="Criteria", exact=True)).to_be_visible()
 
 
 def test_the_comparison_is_usable_at_200_percent_and_prints(page: Page, models: list[str]) -> None:

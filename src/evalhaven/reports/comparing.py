@@ -27,6 +27,9 @@ from evalhaven.storage.runs import get_run_by_id
 Chosen = Literal["named", "pinned", "earlier", "none"]
 """How a baseline was chosen."""
 
+NOT_READY = "comparison_not_ready"
+"""The code of the error where the items of a run are still being prepared."""
+
 _EARLIER = 8
 _MOST_OF = 0.5
 _ALL_OF = 0.99
@@ -115,6 +118,7 @@ class Comparer:
 
         Raises:
             NotFoundError: The run is not there.
+            InvalidRequestError: Its items, or those of an earlier run, are not ready.
         """
         run = await get_run_by_id(tx, scope, run_id)
         pinned = await find_pinned_run(tx, scope, run.eval_key)
@@ -124,7 +128,10 @@ class Comparer:
         for earlier in await list_completed_before(tx, scope, run, _EARLIER):
             try:
                 pairing = (await self.pair(tx, scope, earlier.id, run.id, how)).pairing
-            except InvalidRequestError:
+            except InvalidRequestError as error:
+                # Until they can be read, nobody knows which run is the most comparable, or that none is.
+                if error.code == NOT_READY:
+                    raise
                 continue
             share = 0.0 if pairing is None else pairing.share
             if share > best_share or (share == best_share and best is None):
@@ -161,7 +168,7 @@ async def _items(tx: ReadTransaction, run: Run, parent: Eval, how: HowToPair, ro
         raise InvalidRequestError(
             f"The items of run {run.id!r} are still being prepared for comparisons. Ask again in a moment.",
             param="runs" if role == "candidate" else "base",
-            code="comparison_not_ready",
+            code=NOT_READY,
         ) from error
     return items_of(columns, await _field_keys(tx, run, how.fields, role) if how.fields else None)
 

@@ -8,7 +8,7 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
-from evalhaven.reports.comparing import Comparer, HowToPair
+from evalhaven.reports.comparing import NOT_READY, Comparer, HowToPair
 from evalhaven.reports.comparison import ComparedSide, rate_of
 from evalhaven.stats.comparisons import FEWEST_CLUSTERS_TO_JUDGE, FEWEST_ITEMS
 from evalhaven.stats.planning import (
@@ -132,7 +132,7 @@ async def _history(
         try:
             side = await comparer.side(tx, scope, run.id, how)
         except InvalidRequestError as error:
-            if error.code != "comparison_not_ready":
+            if error.code != NOT_READY:
                 raise
             has_unready = True
             continue

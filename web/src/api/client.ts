@@ -41,6 +41,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the server still prepares what was asked for, which a run of many items needs after its end. */
+export function isPreparing(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "comparison_not_ready";
+}
+
 /** GET an address of the API; `path` and `query` are those of its OpenAPI document. */
 export function get<P extends PathsWith<"get">>(address: P, given: Given<Operation<"get", P>> = {}) {
   return request<Answer<Operation<"get", P>>>("GET", address, given);

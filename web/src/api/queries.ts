@@ -87,15 +87,13 @@ export function comparisonQuery(runId: string) {
       try {
         return await get("/api/compare", { query: { runs: [runId] }, signal });
       } catch (error) {
-        if (error instanceof ApiError && NOTHING_TO_COMPARE.has(error.code ?? "")) return null;
+        if (error instanceof ApiError && error.code === "no_baseline") return null;
         throw error;
       }
     },
     staleTime: 60_000,
   });
 }
-
-const NOTHING_TO_COMPARE = new Set(["no_baseline", "comparison_not_ready"]);
 
 export type Found = { id: string; name: string; kind: string; to: string };
 

@@ -72,6 +72,18 @@ export function Notice({ children }: { children: ReactNode }) {
   );
 }
 
+/** Stands for a comparison that the server still prepares, and that is asked for until it is there. */
+export function Preparing() {
+  return (
+    <Notice>
+      <span role="status">
+        <b>The comparison is being prepared.</b> A large run takes a moment after its end. The comparison
+        appears here by itself.
+      </span>
+    </Notice>
+  );
+}
+
 /** What would stand here, the one next step, and a snippet that works as it stands. */
 export function Empty({
   title,

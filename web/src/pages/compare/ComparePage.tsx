@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { isPreparing } from "@/api/client";
 import { compareQuery } from "@/api/compareQueries";
 import { evalQuery } from "@/api/queries";
 import type { Comparison } from "@/api/types";
 import { Page } from "@/layout/Page";
-import { Failure, Skeleton } from "@/states/States";
+import { Failure, Preparing, Skeleton } from "@/states/States";
 import { visibleText } from "@/text/visible";
 import { Compared } from "./Compared";
 import { CompareHead } from "./CompareHead";
@@ -18,7 +19,8 @@ export function ComparePage() {
   const base = baseOf(search);
   const candidates = idsOf(search).filter((each) => each !== base);
   const comparison = useQuery(compareQuery(candidates, base, search.margin));
-  const { data } = comparison;
+  const isPrepared = !isPreparing(comparison.failureReason);
+  const data = isPrepared ? comparison.data : undefined;
   useChosenBase(data, candidates);
   const evalId = data?.baseline?.eval_id ?? data?.comparisons[0]?.candidate.eval_id;
   const parent = useQuery({ ...evalQuery(evalId ?? ""), enabled: evalId !== undefined });
@@ -39,7 +41,8 @@ export function ComparePage() {
           staleSince={data && comparison.dataUpdatedAt}
         />
       )}
-      {comparison.isLoading && <Skeleton lines={12} label="Comparing" />}
+      {!isPrepared && <Preparing />}
+      {isPrepared && comparison.isLoading && <Skeleton lines={12} label="Comparing" />}
       {candidates.length === 0 && <NothingToCompare />}
       {data?.baseline === null && candidates.length > 0 && <NothingToCompare run={candidates[0]} />}
       {data?.baseline && data.comparisons.length > 0 && candidates.length > 0 && (

@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { isPreparing } from "@/api/client";
 import { comparisonQuery, reportQuery, runQuery } from "@/api/queries";
 import type { Report } from "@/api/types";
 import { isUnderWay } from "@/format/words";
-import { Failure, Notice, Skeleton } from "@/states/States";
+import { Failure, Notice, Preparing, Skeleton } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { Breakdown } from "./Breakdown";
 import { CriteriaTable } from "./CriteriaTable";
@@ -42,6 +43,8 @@ export function ReportPage() {
       {report.error && (
         <Failure error={report.error} onRetry={report.refetch} staleSince={report.dataUpdatedAt} />
       )}
+      {isPreparing(comparison.failureReason) && <Preparing />}
+      {comparison.error && <Failure error={comparison.error} onRetry={comparison.refetch} />}
       {comparison.data?.baseline && against && (
         <Verdict baseline={comparison.data.baseline} comparison={against} margin={comparison.data.margin} />
       )}
