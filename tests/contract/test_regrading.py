@@ -267,7 +267,8 @@ def test_a_run_with_errors_never_looks_clean(http: httpx2.Client, make_eval: Mak
     assert item["results"][0]["evalhaven"]["error"]["code"] == "formula_has_no_value"
     report = http.get(f"/api/runs/{run['id']}/report").json()
     assert (report["errored"], report["rate"]["value"]) == (1, None)
-    assert "with 1 errored" in http.get(f"/ui/evals/{run['eval_id']}").text
+    [listed] = http.get("/api/runs", params={"eval": run["eval_id"]}).json()["data"]
+    assert (listed["errored"], listed["rate"]["value"]) == (1, None)
 
 
 def test_a_run_of_repeats_that_is_graded_again_is_reported_by_item(
