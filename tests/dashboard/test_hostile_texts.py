@@ -180,8 +180,8 @@ def test_no_text_on_the_pages_of_evals_and_in_the_list_of_runs_is_executed_and_e
 ) -> None:
     page.goto("/ui/runs")
     page.get_by_role("rowheader").first.wait_for()
-    assert {shown(text) for text in _TEXTS} <= set(page.locator("[data-row]").all_text_contents())
-    for text, address in zip(_TEXTS, hostile, strict=True):
+    assert {shown(text) for text in HOSTILE_TEXTS} <= set(page.locator("[data-row]").all_text_contents())
+    for text, address in zip(HOSTILE_TEXTS, hostile, strict=True):
         eval_page = address.split("/runs/")[0]
         visit(page, eval_page)
         expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
