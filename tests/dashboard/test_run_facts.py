@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.dashboard.conftest import Tickets, judge
+from tests.dashboard.conftest import Tickets, judge, picture
 from tests.server import Server
 
 
@@ -76,6 +76,33 @@ def test_items_and_the_report_are_downloaded(page: Page, http: httpx2.Client, ti
     page.keyboard.press("Escape")
     page.get_by_role("button", name="More actions").click()
     assert "<title>" in downloaded("Report in one file HTML")
+
+
+def test_a_field_of_any_number_of_values_is_broken_down_with_progress_until_it_is_canceled(
+    page: Page, http: httpx2.Client
+) -> None:
+    check = {"type": "string_check", "name": "s", "input": "{{item.a}}", "reference": "y", "operation": "eq"}
+    rows: list[dict[str, Any]] = [{"item": {"a": "n" if n < 4 else "y", "id": n // 2}} for n in range(404)]
+    rows += [{"item": {"a": "y", "id": 7}}, {"item": {"a": "y", "id": "7"}}]
+    parent = created(http, "/v1/evals", eval_of(check))
+    source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+    run = created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Many values", "data_source": source})
+    while http.get(f"/api/runs/{run['id']}?rows=false").json()["status"] != "completed":
+        pass
+    asked = "**/breakdown?*"
+    page.route(asked, lambda _route: None)
+    page.goto(f"/ui/evals/{parent['id']}/runs/{run['id']}?by=id")
+    broken_down = page.get_by_role("region", name="Rate by")
+    expect(broken_down.get_by_role("progressbar")).to_be_visible()
+    judge(page)
+    broken_down.get_by_role("button", name="Cancel").click()
+    page.unroute(asked)
+    broken_down.get_by_role("button", name="Start again").click()
+    expect(broken_down.get_by_role("row").nth(1)).to_contain_text("7")
+    expect(broken_down.get_by_role("row").nth(1).get_by_role("cell").first).to_have_text("3")
+    expect(broken_down).to_contain_text("The 12 largest of 203 values.")
+    expect(broken_down.get_by_role("progressbar")).to_have_count(0)
+    picture(page, "run-breakdown")
 
 
 @pytest.fixture

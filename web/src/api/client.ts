@@ -59,6 +59,23 @@ export function remove<P extends PathsWith<"delete">>(address: P, given: Given<O
   return request<Answer<Operation<"delete", P>>>("DELETE", address, given);
 }
 
+/** Read an answer of JSON lines, each as it comes. */
+export async function openLines<P extends PathsWith<"get">>(
+  address: P,
+  given: Given<Operation<"get", P>>,
+  hear: (line: unknown) => void,
+): Promise<void> {
+  const answer = await send("GET", filled(address, given), given);
+  if (!answer.ok) throw refusal(answer, await answer.text(), answer.headers.get("x-request-id"));
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+    const lines = (rest + part.value).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) hear(parseJson(line));
+  }
+}
+
 /** Return the address of a GET, for links to exports and downloads. */
 export function addressOf<P extends PathsWith<"get">>(address: P, given: Given<Operation<"get", P>>): string {
   return filled(address, given);

@@ -1,13 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { renderJson } from "@/api/json";
 import { breakdownQuery } from "@/api/queries";
-import type { Report, ReportBreakdown } from "@/api/types";
+import type { BreakdownGroup, Report, ReportBreakdown } from "@/api/types";
 import { RateBar, RateScale } from "@/charts/Rate";
 import { count, percent } from "@/format/numbers";
 import { Menu } from "@/parts/Menu";
 import { Failure, Skeleton } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
+import { useBreakdown } from "./useBreakdown";
 
 const SHOWN = 12;
 
@@ -21,10 +23,14 @@ export function Breakdown({
   by: string | undefined;
   isLive: boolean;
 }) {
+  const isUnprepared = report.fields.some((field) => field.name === by && field.values === null);
   // A question of its own: a field that cannot be answered must not take the rest of the report along.
-  const asked = useQuery({ ...breakdownQuery(report.run_id, by ?? "", isLive), enabled: by !== undefined });
+  const asked = useQuery({
+    ...breakdownQuery(report.run_id, by ?? "", isLive),
+    enabled: by !== undefined && !isUnprepared,
+  });
   const breakdown = asked.data?.breakdowns[0];
-  const fields = report.fields.filter((field) => field.values !== null && field.values > 1);
+  const fields = report.fields.filter((field) => field.values === null || field.values > 1);
   if (fields.length === 0) return null;
   return (
     <section aria-labelledby="breakdown">
@@ -36,13 +42,14 @@ export function Breakdown({
           {fields.map((field) => (
             <Link key={field.name} to="." search={(before) => ({ ...before, by: field.name })} replace>
               <Name text={field.name} />
-              <span className="key">{count(field.values ?? 0)} values</span>
+              <span className="key">{field.values === null ? "many" : count(field.values)} values</span>
             </Link>
           ))}
         </Menu>
       </div>
       {asked.error && <Failure error={asked.error} onRetry={asked.refetch} />}
       {asked.isLoading && <Skeleton />}
+      {isUnprepared && by !== undefined && <ReadBreakdown runId={report.run_id} field={by} />}
       {breakdown ? (
         <Groups breakdown={breakdown} />
       ) : (
@@ -52,7 +59,35 @@ export function Breakdown({
   );
 }
 
-function Groups({ breakdown }: { breakdown: ReportBreakdown }) {
+function ReadBreakdown({ runId, field }: { runId: string; field: string }) {
+  const { read, total, groups, values, state, error, cancel, again } = useBreakdown(runId, field);
+  if (error !== null) return <Failure error={error} onRetry={again} />;
+  if (state === "whole") {
+    const shown = groups.map((group) => ({ ...group, value: textOf(group) }));
+    return <Groups breakdown={{ values, groups: shown }} />;
+  }
+  return (
+    <p className="second">
+      <progress aria-label="Items read" value={read} max={total || 1} /> {count(read)} of {count(total)} items{" "}
+      <button type="button" className="button slim" onClick={state === "reading" ? cancel : again}>
+        {state === "reading" ? "Cancel" : "Start again"}
+      </button>
+    </p>
+  );
+}
+
+function textOf({ value, missing, shortened }: BreakdownGroup): string {
+  if (missing) return "(none)";
+  const text = typeof value === "string" ? value : renderJson(value);
+  return shortened ? `${text}…` : text;
+}
+
+type Shown = {
+  values: number;
+  groups: readonly Pick<ReportBreakdown["groups"][number], "value" | "items" | "rate">[];
+};
+
+function Groups({ breakdown }: { breakdown: Shown }) {
   const shown = breakdown.groups.slice(0, SHOWN);
   return (
     <>
@@ -78,8 +113,8 @@ function Groups({ breakdown }: { breakdown: ReportBreakdown }) {
           </tr>
         </thead>
         <tbody>
-          {shown.map((group) => (
-            <tr key={JSON.stringify(group.value)}>
+          {shown.map((group, place) => (
+            <tr key={place}>
               <th scope="row" title={valueText(group.value)}>
                 <Name text={valueText(group.value)} />
               </th>
