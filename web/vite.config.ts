@@ -4,8 +4,9 @@ import { defineConfig } from "vite";
 
 const server = process.env.EVALHAVEN_URL ?? "http://127.0.0.1:8765";
 
-export default defineConfig({
-  base: "/ui/",
+export default defineConfig(({ command }) => ({
+  // The server writes the way from each address to the files; api/place.ts reads from it where the pages are.
+  base: command === "build" ? "./" : "/ui/",
   plugins: [react()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {
@@ -17,4 +18,4 @@ export default defineConfig({
     license: { fileName: "licenses.md" },
   },
   server: { proxy: { "/v1": server, "/api": server, "/openapi.json": server } },
-});
+}));

@@ -37,8 +37,9 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         None,
-        description="How users reach this server, such as `https://evals.example.org`. Links begin with it, and its "
-        "host name is accepted. Without it, links have host and port.",
+        description="How users reach this server, such as `https://evals.example.org`, or "
+        "`https://example.org/evals-app` behind a proxy that strips the path. Links begin with it, and its host name "
+        "is accepted. Without it, links have host and port.",
     )
     allowed_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         None,

@@ -5,6 +5,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from "@tanstack/react-router";
+import { PREFIX } from "@/api/place";
 import { Shell } from "@/layout/Shell";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
@@ -143,7 +144,7 @@ export const router = createRouter({
     run.addChildren([report, items]),
     item,
   ]),
-  basepath: "/ui",
+  basepath: `${PREFIX}/ui`,
   defaultPreload: "intent",
   defaultErrorComponent: Crash,
   scrollRestoration: true,

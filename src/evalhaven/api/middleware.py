@@ -33,7 +33,8 @@ class PathAliases:
         """Rewrite the path and pass the request on."""
         if scope["type"] == "http":
             path = _ALIAS.sub("/v1", scope["path"])
-            scope = {**scope, "path": path, "raw_path": path.encode()}
+            if path != scope["path"]:
+                scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)
 
 

@@ -3,6 +3,7 @@
 import gzip
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -10,7 +11,7 @@ from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.services import Services
 from tests.unit.api.conftest import calling
 
-PAGE = "<!doctype html><title>Evalhaven</title>"
+PAGE = '<!doctype html><title>Evalhaven</title><script src="./theme.js"></script>'
 SCRIPT = "export const far = 'away';\n" * 100
 
 
@@ -28,10 +29,10 @@ def built(tmp_path: Path) -> Dashboard:
     "path", ["", "evals", "evals/eval_1/runs/evalrun_1", "no/such/page", ".digest", "../secret.txt", "index.html"]
 )
 def test_every_address_that_is_no_file_gets_the_page_and_asks_for_it_again(built: Dashboard, path: str) -> None:
-    answer = built.response(path, "gzip, br")
+    answer = built.response(path, "../ui/", "gzip, br")
 
     assert answer is not None
-    assert bytes(answer.body).decode() == PAGE
+    assert bytes(answer.body).decode() == PAGE.replace("./theme.js", "../ui/theme.js")
     assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
@@ -40,7 +41,7 @@ def test_every_address_that_is_no_file_gets_the_page_and_asks_for_it_again(built
 def test_an_asset_is_kept_forever_and_compressed_for_those_who_ask(
     built: Dashboard, accepted: str, is_compressed: bool
 ) -> None:
-    answer = built.response("assets/index-1234.js", accepted)
+    answer = built.response("assets/index-1234.js", "../../ui/", accepted)
 
     assert answer is not None
     body = bytes(answer.body)
@@ -52,11 +53,11 @@ def test_an_asset_is_kept_forever_and_compressed_for_those_who_ask(
 
 
 def test_an_asset_of_another_version_is_missing_and_not_a_page(built: Dashboard) -> None:
-    assert built.response("assets/index-5678.js", "") is None
+    assert built.response("assets/index-5678.js", "../../ui/", "") is None
 
 
 def test_pages_may_load_nothing_from_elsewhere_and_execute_nothing_inline(built: Dashboard) -> None:
-    answer = built.response("", "")
+    answer = built.response("", "../ui/", "")
 
     assert answer is not None
     policy = dict(each.strip().split(" ", 1) for each in answer.headers["content-security-policy"].split(";"))
@@ -83,9 +84,10 @@ async def test_a_server_without_pages_says_how_to_build_them_and_serves_the_api(
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("/", "/ui/"),
-        ("/evaluations", "/ui/evals"),
-        ("/evaluations/eval_1?run_id=evalrun_1", "/ui/evals/eval_1/runs/evalrun_1"),
+        ("/", "ui/"),
+        ("/evaluations", "ui/evals"),
+        ("/evaluations/eval_1?run_id=evalrun_1", "../ui/evals/eval_1/runs/evalrun_1"),
+        ("/evaluation/evals/eval_1", "../../ui/evals/eval_1"),
         ("/evaluation/evals/a%2Fb", "/evaluation/evals/a%2Fb"),
     ],
 )
@@ -102,6 +104,17 @@ async def test_a_page_and_an_asset_are_served_and_head_is_answered(services: Ser
         head = await client.head("/ui")
         missing = await client.get("/ui/assets/index-5678.js")
 
-    assert page.text == PAGE
+    assert page.text == PAGE.replace("./theme.js", "../../../../ui/theme.js")
     assert (head.status_code, head.content) == (200, b"")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "address", ["/ui", "/ui/", "/ui/index.html", "/ui/evals", "/ui/evals/eval_1/runs/evalrun_1", "/ui/evals/a%2Fb/c"]
+)
+async def test_every_page_finds_its_files_below_any_prefix(services: Services, built: Dashboard, address: str) -> None:
+    async with calling(replace(services, dashboard=built)) as client:
+        page = await client.get(address)
+
+    script = page.text.partition('src="')[2].partition('"')[0]
+    assert urljoin(f"https://example.org/evals-app{address}", script) == "https://example.org/evals-app/ui/theme.js"

@@ -1,6 +1,7 @@
 import type { paths as ContractPaths } from "@schemas/contract";
 import type { paths as ExtensionPaths } from "@schemas/extension";
 import { parseJson } from "./json";
+import { PREFIX } from "./place";
 
 type Paths = ContractPaths & ExtensionPaths;
 type Method = "get" | "post" | "delete";
@@ -122,9 +123,8 @@ function refusal(answer: Response, text: string, requestId: string | null): ApiE
 
 function filled(address: string, given: Given<unknown>): string {
   const path = (given.path ?? {}) as Record<string, string>;
-  const filledPath = address.replace(/\{(\w+)\}/g, (_whole, name: string) =>
-    encodeURIComponent(path[name] ?? ""),
-  );
+  const filledPath =
+    PREFIX + address.replace(/\{(\w+)\}/g, (_whole, name: string) => encodeURIComponent(path[name] ?? ""));
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries((given.query ?? {}) as Record<string, unknown>)) {
     for (const [key, each] of queryPairs(name, value)) query.append(key, each);

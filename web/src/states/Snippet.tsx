@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { publicAddress } from "@/api/place";
 import { CopyButton } from "@/parts/CopyButton";
 
 /** Code in several languages, against this very server, to be copied. */
@@ -31,5 +32,5 @@ export function Snippet({ codes }: { codes: Record<string, string> }) {
 
 /** Return the server's address as programs need it. */
 export function serverAddress(): string {
-  return `${location.origin}/v1`;
+  return publicAddress("/v1");
 }

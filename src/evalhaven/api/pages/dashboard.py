@@ -11,6 +11,8 @@ BUILT_PAGES = Path(__file__).resolve().parents[2] / "_web"
 """Where `hatch_build.py` puts the built pages."""
 
 _PAGE = "index.html"
+# How the built page names its files: it stands at addresses of any depth, so the way to them is written as it is sent.
+_RELATIVE = b'="./'
 _ASSETS = "assets/"
 _FOREVER = "public, max-age=31536000, immutable"
 # Browsers believe them (nosniff), and what a machine's own list says differs.
@@ -59,18 +61,22 @@ class Dashboard:
         """Whether there are pages."""
         return _PAGE in self._files
 
-    def response(self, path: str, accepted_encodings: str) -> Response | None:
+    def response(self, path: str, to_files: str, accepted_encodings: str) -> Response | None:
         """Return a file, or the page that shows everything else by itself; None for an asset that is not there.
 
         Args:
             path: What follows `/ui/`.
+            to_files: The relative way from the request's address to `/ui/`. The page names its files by it, so that it
+                works below whatever a proxy puts before the server's addresses.
             accepted_encodings: The header `Accept-Encoding`.
         """
         found = self._files.get(path)
-        if found is None:
-            if path.startswith(_ASSETS):
-                return None
-            found = self._files[_PAGE]
+        if found is None and path.startswith(_ASSETS):
+            return None
+        page = self._files[_PAGE]
+        if found is None or found is page:
+            # A kilobyte that differs by address: sent as it is, it costs less than to compress it each time.
+            found = _File(page.body.replace(_RELATIVE, f'="{to_files}'.encode()), None, page.media_type)
         caching = _FOREVER if path.startswith(_ASSETS) else "no-cache"
         headers = {**HEADERS, "cache-control": caching, "vary": "Accept-Encoding"}
         body = found.body

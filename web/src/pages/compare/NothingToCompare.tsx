@@ -1,10 +1,11 @@
+import { publicAddress } from "@/api/place";
 import { Snippet } from "@/states/Snippet";
 import { Empty } from "@/states/States";
 import { RunPicker } from "./RunPicker";
 
 /** Says which run is missing, and how programs ask the same. */
 export function NothingToCompare({ run }: { run?: string | undefined }) {
-  const address = `${location.origin}/api/compare?runs=${run ?? "RUN"}&base=BASELINE`;
+  const address = publicAddress(`/api/compare?runs=${run ?? "RUN"}&base=BASELINE`);
   return (
     <Empty
       title={run === undefined ? "Choose runs to compare" : "There is nothing to compare this run with yet"}

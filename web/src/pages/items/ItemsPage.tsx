@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useMemo } from "react";
 import { windowQuery } from "@/api/itemQueries";
+import { publicAddress } from "@/api/place";
 import { reportQuery, runQuery } from "@/api/queries";
 import type { ItemRow, ItemRowList, RunById } from "@/api/types";
 import { count, counted } from "@/format/numbers";
@@ -126,7 +127,7 @@ function NoItems({ isLive, params }: { isLive: boolean; params: { evalId: string
   return (
     <Empty
       title={isLive ? "No item has ended yet" : "This run has no items"}
-      snippet={<Snippet codes={{ curl: `curl ${location.origin}${path}` }} />}
+      snippet={<Snippet codes={{ curl: `curl ${publicAddress(path)}` }} />}
     >
       <p>
         {isLive
