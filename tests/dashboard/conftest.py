@@ -163,7 +163,8 @@ def look(page: Page) -> Look:
 
 
 def settle(page: Page) -> None:
-    """Return when nothing on the page is still loading."""
+    """Return when the page is there and nothing on it is still loading."""
+    page.locator("h1").first.wait_for()
     page.locator(".skeleton").first.wait_for(state="detached")
     page.evaluate("document.fonts.ready")
 

@@ -237,7 +237,8 @@ def test_a_recovered_file_says_so(http: httpx2.Client, holdings: Holdings) -> No
 
 def test_reports_of_imported_runs_have_their_counts(http: httpx2.Client, holdings: Holdings) -> None:
     for parent in holdings.evals:
-        assert parent["name"] in http.get(f"/ui/evals/{parent['id']}").text
+        [listed] = http.get("/api/evals", params={"search": parent["id"]}).json()["data"]
+        assert listed["name"] == parent["name"]
         for run in holdings.runs[parent["id"]]:
             report = http.get(f"/api/runs/{run['id']}/report")
             assert report.status_code == 200, report.text

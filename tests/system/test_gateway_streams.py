@@ -79,6 +79,7 @@ async def test_each_part_arrives_before_the_next_one_is_made(http: httpx2.AsyncC
 async def test_a_client_that_hangs_up_before_the_first_byte_ends_the_call(
     server: Server, upstream: StreamingUpstream
 ) -> None:
+    await until(lambda: upstream.under_way == 0, "what came before has ended")
     before = upstream.hung_up
     connection = raw_post(server, chat({"before_ms": 60_000}))
     await until(lambda: upstream.under_way == 1, "the endpoint is asked")
@@ -90,6 +91,7 @@ async def test_a_client_that_hangs_up_before_the_first_byte_ends_the_call(
 async def test_a_client_that_hangs_up_within_a_stream_ends_the_call(
     server: Server, upstream: StreamingUpstream
 ) -> None:
+    await until(lambda: upstream.under_way == 0, "what came before has ended")
     before = upstream.hung_up
     connection = raw_post(server, chat({"parts": 1000, "pause_ms": 100}))
     assert await asyncio.to_thread(connection.recv, 10)
