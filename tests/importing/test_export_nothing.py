@@ -41,7 +41,8 @@ def test_a_filter_that_matches_nothing_is_named(
     with HostedStandin(server_url(small_account)) as hosted:
         output = export(hosted.base_url, tmp_path, "--metadata", "team=none of these", *option, status=INCOMPLETE)
 
-    assert f"Nothing was found. Of 3 evals at {hosted.base_url}, none matches --metadata 'team=none of these'." in output
+    found = f"Of 3 evals at {hosted.base_url}, none matches --metadata 'team=none of these'."
+    assert f"Nothing was found. {found}" in output
     assert "Is it the right project?" in output
     assert "Complete" not in output
 

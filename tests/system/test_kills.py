@@ -28,7 +28,7 @@ _LONGEST_BATCH = 2 * 256  # stored between two looks
 # The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new
 # server waits this long for the lock.
 _GONE_WITHIN_S = 5.0
-_EXTRA_RUNS = 20
+_EXTRA_RUNS = 60
 
 
 class Victim(StrEnum):
