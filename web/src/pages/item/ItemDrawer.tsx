@@ -1,5 +1,5 @@
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { useEffect } from "react";
 import type { ItemPlace } from "@/api/types";
 import { count } from "@/format/numbers";
 import { useShortcut } from "@/keyboard/shortcuts";
@@ -8,6 +8,7 @@ import { ITEMS } from "@/pages/items/ItemFilters";
 import type { ItemsFilter } from "@/pages/items/search";
 import { CopyLink } from "@/parts/CopyButton";
 import { Icon } from "@/parts/Icon";
+import { useDrawer } from "@/parts/useDrawer";
 import { Failure, Skeleton } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { ItemView } from "./ItemView";
@@ -19,20 +20,7 @@ type Props = { params: ItemParams; filter: ItemsFilter; fields: readonly string[
 export function ItemDrawer({ params, filter, fields, row }: Props) {
   const navigate = useNavigate({ from: ITEMS });
   const { item, place, run, criteria, expectedField } = useItem(params, filter, fields);
-  const drawer = useRef<HTMLElement>(null);
-  const body = useRef<HTMLDivElement>(null);
-  const came = useRef(document.activeElement);
-  useEffect(() => {
-    drawer.current?.focus({ preventScroll: true });
-    const from = came.current;
-    return () => {
-      if (from instanceof HTMLElement && from.isConnected) from.focus({ preventScroll: true });
-    };
-  }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another item begins at its beginning
-  useEffect(() => {
-    if (body.current !== null) body.current.scrollTop = 0;
-  }, [params.itemId]);
+  const { drawer, body } = useDrawer(params.itemId);
 
   const rank = place?.rank ?? undefined;
   // A link to an item alone leads to its row, too.

@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useId, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, useId, useState } from "react";
 import { breakdownQuery } from "@/api/queries";
 import type { ItemRowList, Report } from "@/api/types";
 import { Icon } from "@/parts/Icon";
+import { useFilterPanel } from "@/parts/useFilterPanel";
 import { visibleText } from "@/text/visible";
 import { type CriterionOutcome, type ItemsFilter, type ItemsSearch, OUTCOMES } from "./search";
 
@@ -17,18 +18,7 @@ type Props = {
 /** A panel that adds a filter by a criterion, a range, an error, or a value of the items. */
 export function AddFilter({ runId, filter, list, report, onChange }: Props) {
   const id = useId();
-  const opener = useRef<HTMLButtonElement>(null);
-  const panel = useRef<HTMLDivElement>(null);
-  const [isOpen, setOpen] = useState(false);
-  const place = () => {
-    const shown = panel.current;
-    const at = opener.current?.getBoundingClientRect();
-    setOpen(shown?.matches(":popover-open") ?? false);
-    if (!shown?.matches(":popover-open") || at === undefined) return;
-    shown.style.top = `${Math.max(8, Math.min(at.bottom + 4, innerHeight - shown.offsetHeight - 8))}px`;
-    shown.style.left = `${Math.max(8, Math.min(at.left, innerWidth - shown.offsetWidth - 8))}px`;
-    shown.querySelector<HTMLElement>("select, input")?.focus();
-  };
+  const { opener, panel, isOpen, place } = useFilterPanel();
   const add = (changed: ItemsFilter) => {
     onChange(changed);
     panel.current?.hidePopover();

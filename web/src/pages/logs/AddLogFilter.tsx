@@ -1,5 +1,6 @@
-import { type FormEvent, type ReactNode, useId, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, useId } from "react";
 import { Icon } from "@/parts/Icon";
+import { useFilterPanel } from "@/parts/useFilterPanel";
 import { type CallKind, KINDS, type LogsFilter, pairOf } from "./search";
 
 type Props = { filter: LogsFilter; onChange: (changed: LogsFilter) => void };
@@ -7,18 +8,7 @@ type Props = { filter: LogsFilter; onChange: (changed: LogsFilter) => void };
 /** A panel that adds a filter by API, model, metadata or time. */
 export function AddLogFilter({ filter, onChange }: Props) {
   const id = useId();
-  const opener = useRef<HTMLButtonElement>(null);
-  const panel = useRef<HTMLDivElement>(null);
-  const [isOpen, setOpen] = useState(false);
-  const place = () => {
-    const shown = panel.current;
-    const at = opener.current?.getBoundingClientRect();
-    setOpen(shown?.matches(":popover-open") ?? false);
-    if (!shown?.matches(":popover-open") || at === undefined) return;
-    shown.style.top = `${Math.max(8, Math.min(at.bottom + 4, innerHeight - shown.offsetHeight - 8))}px`;
-    shown.style.left = `${Math.max(8, Math.min(at.left, innerWidth - shown.offsetWidth - 8))}px`;
-    shown.querySelector<HTMLElement>("select, input")?.focus();
-  };
+  const { opener, panel, isOpen, place } = useFilterPanel();
   const add = (changed: LogsFilter) => {
     onChange(changed);
     panel.current?.hidePopover();

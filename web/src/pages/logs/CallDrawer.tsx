@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
 import { callQuery } from "@/api/logQueries";
 import type { LoggedCallRow } from "@/api/types";
 import { shortId } from "@/format/words";
 import { useShortcut } from "@/keyboard/shortcuts";
 import { CopyButton, CopyLink } from "@/parts/CopyButton";
 import { Icon } from "@/parts/Icon";
+import { useDrawer } from "@/parts/useDrawer";
 import { Failure, Skeleton } from "@/states/States";
 import { CallView } from "./CallView";
 import type { LogsFilter } from "./search";
@@ -18,20 +18,7 @@ type Props = { callId: string; filter: LogsFilter; calls: readonly LoggedCallRow
 export function CallDrawer({ callId, filter, calls }: Props) {
   const navigate = useNavigate({ from: "/logs" });
   const call = useQuery(callQuery(callId));
-  const drawer = useRef<HTMLElement>(null);
-  const body = useRef<HTMLDivElement>(null);
-  const came = useRef(document.activeElement);
-  useEffect(() => {
-    drawer.current?.focus({ preventScroll: true });
-    const from = came.current;
-    return () => {
-      if (from instanceof HTMLElement && from.isConnected) from.focus({ preventScroll: true });
-    };
-  }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another call begins at its beginning
-  useEffect(() => {
-    if (body.current !== null) body.current.scrollTop = 0;
-  }, [callId]);
+  const { drawer, body } = useDrawer(callId);
   const show = (id: string | undefined) =>
     navigate({ search: (before) => ({ ...before, call: id }), replace: true, resetScroll: false });
   useShortcut("Escape", "close the call", () => show(undefined));
