@@ -35,6 +35,18 @@ class Settings(BaseSettings):
         description="PostgreSQL database, such as `postgresql://user:password@host:5432/name`. Without it, the data "
         "directory holds a SQLite database.",
     )
+    shared_dir: Path | None = Field(
+        None,
+        description="Directory of the uploaded files, the inline rows and `secret.key`, if several servers and workers "
+        "on PostgreSQL share it. Without it, they are in the data directory.",
+    )
+    worker_lease_s: float = Field(
+        30.0,
+        ge=3,
+        le=600,
+        description="Seconds of silence after which a worker on PostgreSQL counts as dead, and what it executed is "
+        "handed out again. All servers and workers of a database need the same.",
+    )
     public_url: str | None = Field(
         None,
         description="How users reach this server, such as `https://evals.example.org`, or "
@@ -195,7 +207,9 @@ class Settings(BaseSettings):
             )
         return SecretStr(text)
 
-    @field_validator("config", "gateway", "log_max_gb", "grader_sandbox", "grader_environments", mode="before")
+    @field_validator(
+        "config", "shared_dir", "gateway", "log_max_gb", "grader_sandbox", "grader_environments", mode="before"
+    )
     @classmethod
     def _check_named(cls, value: object) -> object:
         return value or None
@@ -233,6 +247,11 @@ class Settings(BaseSettings):
         if wrong := [each for each in origins if not _ORIGIN.fullmatch(each)]:
             raise ValueError(f"must be origins such as http://localhost:3000, separated by commas, not {wrong[0]!r}")
         return origins or None
+
+    @property
+    def stored_dir(self) -> Path:
+        """Return the directory of files, inline rows and the key of secrets."""
+        return self.shared_dir or self.data_dir
 
     @property
     def environments_dir(self) -> Path:

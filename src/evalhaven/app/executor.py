@@ -2,11 +2,14 @@
 
 import gc
 import os
+import socket
 import sys
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from evalhaven import __version__
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
@@ -23,34 +26,67 @@ from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
 from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
+from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.patience import Patience
 from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sampling.embeddings.embedder import open_embedder
 from evalhaven.sandbox.inside.parent import die_with_parent
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
+if TYPE_CHECKING:
+    from evalhaven.runs.executing.shared.worker import SharedExecutor
 
-def execute_runs(settings: Settings, parent_pid: int) -> None:
-    """Act as the executor: conduct runs until the parent is gone, then end this process."""
+
+def executor_command(settings: Settings, seat: str | None = None, concurrency: int | None = None) -> list[str]:
+    """Return how to start an executor as a child of this process.
+
+    Args:
+        settings: Those of this process; the child has the same environment.
+        seat: Where it sits among several workers; None where it is the only one.
+        concurrency: How many chunks a worker executes at once, at most; None: the default.
+    """
+    config = find_config(settings.config)
+    return [
+        *(sys.executable, "-m", "evalhaven", "executor"),
+        *("--data-dir", str(settings.data_dir), "--parent", str(os.getpid())),
+        *([] if config is None else ["--config", str(config.absolute())]),
+        *([] if seat is None else ["--seat", seat]),
+        *([] if concurrency is None else ["--concurrency", str(concurrency)]),
+    ]
+
+
+def execute_runs(settings: Settings, parent_pid: int, seat: str | None = None, concurrency: int | None = None) -> None:
+    """Act as the executor: conduct runs until the parent is gone, then end this process.
+
+    Args:
+        settings: Those of the parent.
+        parent_pid: Its number.
+        seat: Where this worker sits; None with SQLite, where it is the only one.
+        concurrency: How many chunks a worker executes at once, at most; None: the default.
+    """
     die_with_parent(parent_pid)
     close_to_neighbours()
     allow_many_connections()
     gc.freeze()  # imported modules stay for the life of the process
-    anyio.run(_execute_runs, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+    uses_uvloop = sys.platform != "win32"
+    anyio.run(_execute_runs, settings, seat, concurrency, backend_options={"use_uvloop": uses_uvloop})
 
 
-async def _execute_runs(settings: Settings) -> None:
+async def _execute_runs(settings: Settings, seat: str | None, concurrency: int | None) -> None:
     catalog = open_catalog(settings)
-    database = open_database(database_url(settings))
-    blobs = blob_store(settings.data_dir)
+    database = open_database(database_url(settings), is_worker=seat is not None)
+    blobs = blob_store(settings)
     clock = Clock()
     patience = Patience()
+    fence = None if seat is None else Fence(settings.worker_lease_s)
+    may_call = None if fence is None else lambda: fence.is_open
     async with (
         WorkerPool() as workers,
         WorkerPool(1) as column_workers,
-        ModelCaller() as caller,
+        ModelCaller(may_call=may_call) as caller,
         open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
     ):
         python = PythonExecution(isolation_choice(settings), grader_environments(settings), hosts=os.cpu_count() or 1)
@@ -69,8 +105,8 @@ async def _execute_runs(settings: Settings) -> None:
             facilities=Facilities(workers, embedder, installed_wordnet(), python=python),
         )
         purger = Purger(database, blobs, clock, patience)
-        executor = Executor(engine, purger)
         columns = ColumnsKeeper(database, column_workers, patience)
+        executor = _open_executor(engine, purger, columns, fence, seat, concurrency)
 
         def wake() -> None:
             executor.wake()
@@ -87,3 +123,24 @@ async def _execute_runs(settings: Settings) -> None:
             # Ends as if by SIGKILL, which the kernel may be slow to send. Closing SQLite's last connection would remove
             # its log, and a start on a full disk could not create it again.
             os._exit(1)
+
+
+def _open_executor(
+    engine: Engine,
+    purger: Purger,
+    columns: ColumnsKeeper,
+    fence: Fence | None,
+    seat: str | None,
+    concurrency: int | None,
+) -> "Executor | SharedExecutor":
+    """Return what executes all runs, or those parts of them that this worker gets."""
+    if fence is None or seat is None:
+        return Executor(engine, purger)
+    from evalhaven.runs.executing.shared.worker import SharedExecutor, WorkerLimits  # noqa: PLC0415 - loads a queue
+    from evalhaven.storage.queue.workers import WorkerFacts  # noqa: PLC0415
+
+    facts = WorkerFacts(seat, socket.gethostname(), os.getpid(), __version__)
+    limits = WorkerLimits() if concurrency is None else WorkerLimits(concurrency)
+    executor = SharedExecutor(engine, purger, facts, fence, limits)
+    purger.is_on_duty = columns.is_on_duty = lambda: executor.is_on_duty
+    return executor

@@ -1,7 +1,6 @@
 """The server's parts, put together, and its start."""
 
 import gc
-import os
 import signal
 import socket
 import sys
@@ -25,14 +24,17 @@ from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
+from evalhaven.app.executor import executor_command
 from evalhaven.app.logs import Logs, open_logs
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.python_graders import isolation_choice
+from evalhaven.app.seats import leave_seat_in_order, seat_of_directory
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.app.wake_ups import WorkerBell
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.logs.ingest.intake import CallIntake
@@ -45,7 +47,6 @@ from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.ending.purge import sweep_blobs
 from evalhaven.runs.executing.deaths import note_orderly_stop
 from evalhaven.sampling.catalog import Catalog
-from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
 _MB = 1024 * 1024
+_WRITTEN_WITHIN_S = 3600.0
 
 
 class UnsafeAddressError(StartError):
@@ -77,8 +79,12 @@ def refuse_unsafe_address(settings: Settings) -> None:
         )
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, has_worker: bool = True) -> None:
     """Run the server until it is told to stop: the API in this process, runs in the executor, logging in the recorder.
+
+    Args:
+        settings: Those of the command.
+        has_worker: Whether it executes runs, too; on PostgreSQL, others can.
 
     Raises:
         StartError: The server cannot start.
@@ -88,6 +94,11 @@ def serve(settings: Settings) -> None:
     close_to_neighbours()
     allow_many_connections()
     refuse_unsafe_address(settings)
+    if not has_worker and settings.database_url is None:
+        raise StartError(
+            "Without a worker nothing would execute runs: others take part only in those of a PostgreSQL database. "
+            "Name one in EVALHAVEN_DATABASE_URL, or leave out --no-worker."
+        )
     catalog = open_catalog(settings)
     log_catalog(catalog)
     listener = listen(settings)
@@ -97,8 +108,7 @@ def serve(settings: Settings) -> None:
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
     database = open_database(url)
-    executing = Child("executor", "executes runs", executor_command(settings), partial(note_orderly_stop, database))
-    executor = Supervisor(executing, lock.descriptor)
+    executor = Supervisor(_executing_child(settings, database), lock.descriptor) if has_worker else None
     logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor)
     application = build_server_application(settings, database, executor, logs, catalog)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
@@ -120,6 +130,15 @@ def serve(settings: Settings) -> None:
     server.run(sockets=[listener])
 
 
+def _executing_child(settings: Settings, database: Database) -> Child:
+    if settings.database_url is None:
+        return Child("executor", "executes runs", executor_command(settings), partial(note_orderly_stop, database))
+    seat = seat_of_directory(settings.data_dir)
+    return Child(
+        "executor", "executes runs", executor_command(settings, seat), lambda: leave_seat_in_order(database, seat)
+    )
+
+
 def listen(settings: Settings) -> socket.socket:
     """Return the listening socket; with port 0 the system chooses the port.
 
@@ -137,17 +156,34 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def build_server_application(
-    settings: Settings, database: Database, executor: Supervisor, logs: Logs, catalog: Catalog
+    settings: Settings, database: Database, executor: Supervisor | None, logs: Logs, catalog: Catalog
 ) -> FastAPI:
-    """Return the API over an open database; it keeps executor and recorder alive for as long as it is served."""
-    services = build_services(settings, database, catalog, logs, executor.wake, lambda: executor.state)
+    """Return the API over an open database; it keeps executor and recorder alive for as long as it is served.
+
+    Args:
+        settings: Those of the server.
+        database: Open.
+        executor: Keeps the executor alive; None if only others execute runs.
+        logs: Keeps the recorder alive.
+        catalog: Which endpoint serves which model.
+    """
+    wake_own = _wake_nobody if executor is None else executor.wake
+    bell = None if settings.database_url is None else WorkerBell(database, wake_own)
+    wake = wake_own if bell is None else bell.ring
+    state = _is_elsewhere if executor is None else lambda: executor.state
+    services = build_services(settings, database, catalog, logs, wake, state)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         sweep_scratch()
-        await sweep_blobs(database, services.blobs)
+        # What another server is just writing has no row yet either.
+        spared_s = 0.0 if settings.shared_dir is None else _WRITTEN_WITHIN_S
+        await sweep_blobs(database, services.blobs, spared_s=spared_s)
         async with services.gateway, anyio.create_task_group() as tasks:
-            tasks.start_soon(executor.supervise)
+            if executor is not None:
+                tasks.start_soon(executor.supervise)
+            if bell is not None:
+                tasks.start_soon(bell.serve)
             tasks.start_soon(logs.serve)
             tasks.start_soon(services.readiness.serve)
             tasks.start_soon(services.run_feed.serve)
@@ -165,6 +201,14 @@ def build_server_application(
     return build_application(services, lifespan)
 
 
+def _wake_nobody() -> None:
+    pass
+
+
+def _is_elsewhere() -> ProcessState:
+    return ProcessState("ok")
+
+
 def build_services(
     settings: Settings,
     database: Database,
@@ -175,7 +219,7 @@ def build_services(
 ) -> Services:
     """Return what the routes work with."""
     clock = Clock()
-    blobs = blob_store(settings.data_dir)
+    blobs = blob_store(settings)
     ids = IdFactory(clock)
     isolation = isolation_choice(settings)
     python, sealer = PythonChecks(isolation), vault(settings)
@@ -255,19 +299,3 @@ def allowed_origins(settings: Settings) -> frozenset[str]:
     if settings.public_url is not None:
         own.add(origin_of(settings.public_url))
     return frozenset(own).union(settings.allowed_origins or ())
-
-
-def executor_command(settings: Settings) -> list[str]:
-    """Return how to start the executor of this server."""
-    config = find_config(settings.config)
-    return [
-        sys.executable,
-        "-m",
-        "evalhaven",
-        "executor",
-        "--data-dir",
-        str(settings.data_dir),
-        "--parent",
-        str(os.getpid()),
-        *([] if config is None else ["--config", str(config.absolute())]),
-    ]

@@ -34,9 +34,9 @@ def database_path(data_dir: Path) -> Path:
     return data_dir / "evalhaven.db"
 
 
-def blob_store(data_dir: Path) -> LocalBlobStore:
-    """Return the blob store of a data directory."""
-    return LocalBlobStore(data_dir / "blobs")
+def blob_store(settings: Settings) -> LocalBlobStore:
+    """Return the blob store of the directory that holds files and inline rows."""
+    return LocalBlobStore(settings.stored_dir / "blobs")
 
 
 def log_store(settings: Settings, database: Database) -> LogStore:
@@ -57,19 +57,35 @@ def hold_data_directory(data_dir: Path, wait_s: float = 5.0) -> DataDirectoryLoc
     Raises:
         StartError: The directory cannot be used or closed, or another server uses it.
     """
+    make_data_directory(data_dir)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        closed = close_to_others(data_dir)
-        if closed:
-            log = structlog.get_logger("evalhaven")
-            log.warning("closed_to_other_users", first=str(closed[0]), count=len(closed))
         return lock_data_directory(data_dir, wait_s)
-    except OpenToOthersError as error:
-        raise StartError(str(error)) from error
     except DataDirectoryInUseError as error:
         raise InUseError(str(error), error.url) from error
     except OSError as error:
-        raise StartError(f"The data directory {str(data_dir)!r} cannot be used: {error.strerror}.") from error
+        raise _unusable(data_dir, error) from error
+
+
+def make_data_directory(data_dir: Path) -> None:
+    """Create the data directory if there is none, and close it to other users.
+
+    Raises:
+        StartError: The directory cannot be used or closed.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        closed = close_to_others(data_dir)
+    except OpenToOthersError as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
+    if closed:
+        log = structlog.get_logger("evalhaven")
+        log.warning("closed_to_other_users", first=str(closed[0]), count=len(closed))
+
+
+def _unusable(data_dir: Path, error: OSError) -> StartError:
+    return StartError(f"The data directory {str(data_dir)!r} cannot be used: {error.strerror}.")
 
 
 def database_url(settings: Settings) -> URL:
@@ -89,4 +105,4 @@ def database_url(settings: Settings) -> URL:
 def vault(settings: Settings) -> Vault:
     """Return the vault for the secrets of runs; its key is the configured one, else the one beside the data."""
     key = settings.secret_key
-    return Vault(settings.data_dir / "secret.key", None if key is None else key.get_secret_value())
+    return Vault(settings.stored_dir / "secret.key", None if key is None else key.get_secret_value())

@@ -54,12 +54,12 @@ class Child:
 class Supervisor:
     """Starts a child, wakes it, and starts it again when it dies."""
 
-    def __init__(self, child: Child, lock_descriptor: int) -> None:
+    def __init__(self, child: Child, lock_descriptor: int | None) -> None:
         """Remember how to start the child.
 
         Args:
             child: Which.
-            lock_descriptor: The data directory's lock, inherited by the child.
+            lock_descriptor: The data directory's lock, inherited by the child; None if it needs none.
         """
         self._child = child
         self._lock_descriptor = lock_descriptor
@@ -135,7 +135,9 @@ class Supervisor:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket | None]:
         # Started from the main thread: the kernel's death signal follows the thread that forked.
-        command, descriptors, served = list(self._child.command), [self._lock_descriptor], None
+        command, descriptors, served = list(self._child.command), list[int](), None
+        if self._lock_descriptor is not None:
+            descriptors.append(self._lock_descriptor)
         with ExitStack() as childs:
             link, childs_link = _socket_pair(self._sockets, childs)
             if self._child.serve is not None:

@@ -27,7 +27,7 @@ def upgraded_database(settings: Settings) -> URL:
         StartError: The database is damaged, of a newer release, not writable, or does not belong to these files.
     """
     url = database_url(settings)
-    blobs = blob_store(settings.data_dir)
+    blobs = blob_store(settings)
     is_sqlite = settings.database_url is None
     shown = str(database_path(settings.data_dir)) if is_sqlite else url.render_as_string(hide_password=True)
     try:

@@ -117,6 +117,12 @@ def serve(
             "everything.",
         ),
     ] = False,
+    no_worker: Annotated[
+        bool,
+        typer.Option(
+            "--no-worker", help="Leave runs to the workers that are started with `evalhaven worker` (PostgreSQL only)."
+        ),
+    ] = False,
 ) -> None:
     """Run the server: the API, the pages and the executor of runs."""
     from evalhaven.app.server import serve as run_server
@@ -128,11 +134,40 @@ def serve(
     )
     configure_logging(settings.log_level, settings.log_format)
     try:
-        run_server(settings)
+        run_server(settings, has_worker=not no_worker)
     except StartError as error:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+
+
+@application.command()
+def worker(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Directory of the uploaded files and inline rows, that of the server or a copy that is kept the same "
+            "(EVALHAVEN_DATA_DIR); default: ./evalhaven-data.",
+        ),
+    ] = None,
+    config: Config = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Most chunks of runs that are executed at once; default: 64."),
+    ] = None,
+) -> None:
+    """Execute parts of runs, beside the server and other workers, on any machine (PostgreSQL only)."""
+    from evalhaven.app.stores import StartError
+    from evalhaven.app.worker import work
+    from evalhaven.telemetry import configure_logging
+
+    settings = read_settings(data_dir=data_dir, config=config)
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        work(settings, concurrency)
+    except StartError as error:
+        fail(str(error))
 
 
 @application.command(hidden=True)
@@ -140,8 +175,15 @@ def executor(
     data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
     parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],
     config: Config = None,
+    seat: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Where it sits among several workers; default: it is the only one."),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", help="Most chunks that are executed at once; default: 64.")
+    ] = None,
 ) -> None:
-    """Run the executor of a server; `serve` starts it."""
+    """Run the executor of a server; `serve` and `worker` start it."""
     from evalhaven.app.executor import execute_runs
     from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging
@@ -149,7 +191,7 @@ def executor(
     settings = read_settings(data_dir=data_dir, config=config)
     configure_logging(settings.log_level, settings.log_format)
     try:
-        execute_runs(settings, parent)
+        execute_runs(settings, parent, seat, concurrency)
     except StartError as error:
         fail(str(error))
 

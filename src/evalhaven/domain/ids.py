@@ -108,6 +108,10 @@ class IdFactory:
             letters.append(_BASE62[rest])
         return f"grader-{''.join(letters)}"
 
+    def new_seat_name(self) -> str:
+        """Return 16 hex digits that name the seat of a worker."""
+        return f"{self._random_bits(64):016x}"
+
     def new_sender_name(self) -> str:
         """Return 16 hex digits that name a server for as long as it runs: with a number, they name a call it logs."""
         return f"{self._random_bits(64):016x}"

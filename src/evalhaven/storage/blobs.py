@@ -123,16 +123,25 @@ class BlobStore(Protocol):
         """Yield the names of all blobs, at most `at_once` at a time, each time of one project."""
 
     @abstractmethod
-    def unnamed(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
-        """Yield the names of blobs that may have no row, at most `at_once` at a time, each time of one project."""
+    def unnamed(self, at_once: int, spared_s: float = 0.0) -> Iterator[tuple[ProjectScope, list[str]]]:
+        """Yield the names of blobs that may have no row, at most `at_once` at a time, each time of one project.
+
+        Args:
+            at_once: How many.
+            spared_s: Those marked within so many seconds are left out.
+        """
 
     @abstractmethod
     def is_empty(self) -> bool:
         """Tell whether there is no blob at all."""
 
     @abstractmethod
-    def drop_parts(self) -> None:
-        """Drop what interrupted uploads left behind; call it while nothing writes."""
+    def drop_parts(self, spared_s: float = 0.0) -> None:
+        """Drop what interrupted uploads left behind; call it while nothing writes.
+
+        Args:
+            spared_s: What was written to within so many seconds stays.
+        """
 
     @abstractmethod
     def find_problem(self, needed_bytes: int) -> str | None:

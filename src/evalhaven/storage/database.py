@@ -9,6 +9,7 @@ import errno
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -55,11 +56,11 @@ _POSTGRESQL_CONNECTION = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
-_POSTGRESQL_SESSION = (
-    "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'; "
-    # Procrastinate's functions name its tables without their schema.
-    f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)"
-)
+# Procrastinate's functions name its tables without their schema.
+_POSTGRESQL_PATH = f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)"
+_POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'; " + _POSTGRESQL_PATH
+# Of several workers, one that stands still while it holds a run's row must not stop that run for the others.
+_WORKER_SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'; " + _POSTGRESQL_PATH
 # A write to a standby, and a transaction that the server closed: psycopg calls both internal errors.
 _POSTGRESQL_UNAVAILABLE = ("25006", "25P03")
 _FOR_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
@@ -119,8 +120,13 @@ class Database:
         self._threads.close()
 
 
-def open_database(url: URL) -> Database:
-    """Open a migrated database."""
+def open_database(url: URL, *, is_worker: bool = False) -> Database:
+    """Open a migrated database.
+
+    Args:
+        url: Where it is.
+        is_worker: Whether it is opened by one of several workers that wait for each other.
+    """
     is_sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {
         "hide_parameters": True,  # they hold prompts and items, which an error would carry into the log
@@ -131,9 +137,12 @@ def open_database(url: URL) -> Database:
     }
     engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
     blocking = create_engine(_blocking_url(url), poolclass=QueuePool, **options)
-    prepare, reading = (_prepare_sqlite, _SQLITE_READING) if is_sqlite else (_prepare_postgresql, _POSTGRESQL_READING)
-    prepare(engine.sync_engine)
-    prepare(blocking)
+    reading = _SQLITE_READING if is_sqlite else _POSTGRESQL_READING
+    for each in (engine.sync_engine, blocking):
+        if is_sqlite:
+            _prepare_sqlite(each)
+        else:
+            _prepare_postgresql(each, _WORKER_SESSION if is_worker else _POSTGRESQL_SESSION)
     if is_sqlite:
         event.listen(blocking, "connect", _refuse_writes)
     return Database(engine, blocking, reading)
@@ -191,11 +200,11 @@ def _refuse_writes(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA query_only=ON")
 
 
-def _prepare_postgresql(engine: Engine) -> None:
+def _prepare_postgresql(engine: Engine, session: str) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
         cursor = connection.cursor()
-        cursor.execute(_POSTGRESQL_SESSION)
+        cursor.execute(session)
         cursor.close()
         connection.commit()
 
@@ -270,6 +279,27 @@ def is_unavailable(error: Exception) -> bool:
 def may_be_committed(error: Exception) -> bool:
     """Tell whether a transaction that ended with an error may have been committed, since the answer was lost."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlConnection:
+    """How others than SQLAlchemy connect to the same database.
+
+    Attributes:
+        conninfo: The address, its password included.
+        options: More parameters of libpq.
+        session: Statements for each new connection.
+    """
+
+    conninfo: str
+    options: Mapping[str, str]
+    session: str
+
+
+def postgresql_connection(url: URL) -> PostgresqlConnection:
+    """Return how a worker connects to a PostgreSQL database, as `open_database` does."""
+    conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return PostgresqlConnection(conninfo, _connect_args(url), _WORKER_SESSION)
 
 
 def sync_engine(url: URL) -> Engine:

@@ -6,6 +6,7 @@ A blob is written in `parts/`, made durable, then renamed into place. `unnamed/`
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -129,10 +130,16 @@ class LocalBlobStore(BlobStore):
         """Yield the names of all blobs, at most `at_once` at a time, each time of one project."""
         yield from _names_by_project(self.directory, at_once)
 
-    def unnamed(self, at_once: int) -> Iterator[tuple[ProjectScope, list[str]]]:
-        """Yield the names of blobs that may have no row, at most `at_once` at a time, each time of one project."""
+    def unnamed(self, at_once: int, spared_s: float = 0.0) -> Iterator[tuple[ProjectScope, list[str]]]:
+        """Yield the names of blobs that may have no row, at most `at_once` at a time, each time of one project.
+
+        Args:
+            at_once: How many.
+            spared_s: Those marked within so many seconds are left out.
+        """
         # Marks are removed while they are iterated over.
-        yield from list(_names_by_project(self._marks, at_once))
+        for scope, names in list(_names_by_project(self._marks, at_once)):
+            yield scope, [name for name in names if not _is_younger(self.mark_path(scope, name), spared_s)]
 
     def is_empty(self) -> bool:
         """Tell whether there is no blob at all, counting those of a release without projects."""
@@ -153,10 +160,15 @@ class LocalBlobStore(BlobStore):
                 return f"The disk of {directory} is full: {free_bytes / 1e6:.1f} MB are free."
         return None
 
-    def drop_parts(self) -> None:
-        """Drop what interrupted uploads left behind; call it while nothing writes."""
+    def drop_parts(self, spared_s: float = 0.0) -> None:
+        """Drop what interrupted uploads left behind; call it while nothing writes.
+
+        Args:
+            spared_s: What was written to within so many seconds stays.
+        """
         for part in self._parts.iterdir():
-            part.unlink(missing_ok=True)
+            if not _is_younger(part, spared_s):
+                part.unlink(missing_ok=True)
 
     def move_into_projects(self) -> list[str]:
         """Move the blobs of a release without projects into the directory of the only project there was.
@@ -196,6 +208,12 @@ def _names_by_project(directory: Path, at_once: int) -> Iterator[tuple[ProjectSc
             names = (entry.name for entry in entries if entry.is_file())
             while batch := list(islice(names, at_once)):
                 yield ProjectScope(project_id), batch
+
+
+def _is_younger(path: Path, seconds: float) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return seconds > 0 and time.time() - path.stat().st_mtime < seconds
+    return False
 
 
 def _open_for_owner(path: str, flags: int) -> int:

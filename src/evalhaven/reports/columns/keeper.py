@@ -5,6 +5,7 @@ turn for one part, and those that go on are first: they grow no faster than they
 process of their own, which takes no time from the runs; only those of small runs are not worth one.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -48,6 +49,7 @@ class ColumnsKeeper:
             patience: Waits where the database is away.
             part_items: Most items in a part.
         """
+        self.is_on_duty: Callable[[], bool] = lambda: True  # where there are several workers, one of them makes columns
         self._database = database
         self._workers = workers
         self._patience = patience
@@ -67,7 +69,8 @@ class ColumnsKeeper:
         await self._patience.persist(self._mark_other_forms)
         while True:
             self._wake = anyio.Event()
-            await self._patience.persist(self.keep_once)
+            if self.is_on_duty():
+                await self._patience.persist(self.keep_once)
             await self._workers.end_idle()
             follows = anyio.current_time() - self._followed_at < _FOLLOWED_FOR_S
             with anyio.move_on_after(_FOLLOW_S if follows else _LOOK_AGAIN_S):

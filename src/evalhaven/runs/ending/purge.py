@@ -1,7 +1,7 @@
 """The purger: removes what was deleted or has expired, a little at a time."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import structlog
@@ -43,6 +43,7 @@ class Purger:
     """Works through deleted runs, evals and files and ended uploads in short transactions; after a kill it resumes."""
 
     def __init__(self, database: Database, blobs: BlobStore, clock: Clock, patience: Patience) -> None:
+        self.is_on_duty: Callable[[], bool] = lambda: True  # where there are several workers, one of them purges
         self._database = database
         self._blobs = blobs
         self._clock = clock
@@ -54,7 +55,8 @@ class Purger:
         """Purge what is deleted, then look again every few seconds and when woken."""
         while True:
             self._wake = anyio.Event()
-            await self._patience.persist(self.purge_once)
+            if self.is_on_duty():
+                await self._patience.persist(self.purge_once)
             with anyio.move_on_after(_IDLE_S):
                 await self._wake.wait()
 
@@ -130,7 +132,9 @@ class Purger:
             self._log.info("upload_purged", upload_id=found.id)
 
 
-async def sweep_blobs(database: Database, blobs: BlobStore, at_once: int = 500, most_shown: int = 10) -> None:
+async def sweep_blobs(
+    database: Database, blobs: BlobStore, at_once: int = 500, most_shown: int = 10, spared_s: float = 0.0
+) -> None:
     """Remove the blobs of which a kill prevented the row, and log the others that no row names.
 
     Call it before requests are accepted: a blob that is being written has no row yet either.
@@ -140,10 +144,11 @@ async def sweep_blobs(database: Database, blobs: BlobStore, at_once: int = 500, 
         blobs: The blobs.
         at_once: How many names are looked for in one query.
         most_shown: How many of the unknown names are logged.
+        spared_s: What was written within so many seconds stays: other servers may be writing it.
     """
     log = structlog.get_logger("evalhaven.purge")
-    blobs.drop_parts()
-    for scope, names in blobs.unnamed(at_once):
+    blobs.drop_parts(spared_s)
+    for scope, names in blobs.unnamed(at_once, spared_s):
         owned = await _owned(database, scope, names)
         for name in names:
             if name not in owned:

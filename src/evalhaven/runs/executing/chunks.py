@@ -4,16 +4,19 @@ Only positions without an output item are executed; items are stored in durable 
 they add to. So a chunk that is interrupted at any point and run again leaves the same rows and the same counts.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.samples import Sample
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.tallies import Tally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing.batches import Batch, BatchLimits, Outbox
@@ -27,6 +30,38 @@ from evalhaven.storage.runs import lock_tally
 from evalhaven.storage.sample_cache import remember_samples
 
 
+class ChunkHandedBackError(Exception):
+    """Not all items of a chunk were evaluated here; the others are executed elsewhere, or later."""
+
+
+async def _always(_tx: AsyncConnection) -> bool:
+    return True
+
+
+async def _nothing(_tx: AsyncConnection) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class InTransaction:
+    """What else belongs to the transactions that store a run's items, where several processes execute it.
+
+    Attributes:
+        may_store: Tells whether this process may still store items of the run, which is locked.
+        after_chunks: Called when chunks were marked as done.
+        on_tally: Told what all items of the run add up to, and the new ones among them.
+        may_begin: Tells, outside of transactions, whether another item may be begun.
+    """
+
+    may_store: Callable[[AsyncConnection], Awaitable[bool]] = _always
+    after_chunks: Callable[[AsyncConnection], Awaitable[None]] = _nothing
+    on_tally: Callable[[Tally, Sequence[OutputItem]], None] | None = None
+    may_begin: Callable[[], bool] | None = None
+
+
+_ALONE = InTransaction()
+
+
 @asynccontextmanager
 async def open_chunk_runner(
     engine: Engine,
@@ -35,6 +70,7 @@ async def open_chunk_runner(
     stop_requested: anyio.Event | None = None,
     on_item: Callable[[Chunk], None] | None = None,
     limits: BatchLimits | None = None,
+    in_transaction: InTransaction | None = None,
 ) -> AsyncGenerator["ChunkRunner"]:
     """Open the runner of a run's chunks: its tasks and the outbox that stores their items.
 
@@ -45,9 +81,11 @@ async def open_chunk_runner(
         stop_requested: Set when the run was canceled or deleted: items under way are dropped then.
         on_item: Called for each item that is finished.
         limits: When a batch of items is full; None: the default.
+        in_transaction: What else belongs to the transactions that store items; None: nothing.
     """
     stop_requested = stop_requested or anyio.Event()
-    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits())
+    alone_or_not = in_transaction or _ALONE
+    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits(), alone_or_not)
     async with anyio.create_task_group() as helpers:
         await helpers.start(runner.pool.serve)
         helpers.start_soon(runner.outbox.store_batches)
@@ -66,27 +104,33 @@ class ChunkRunner:
         stop_requested: anyio.Event,
         on_item: Callable[[Chunk], None] | None,
         limits: BatchLimits,
+        in_transaction: InTransaction,
     ) -> None:
         self._engine = engine
+        self._in_transaction = in_transaction
         self._run = run
         self._source = source_of(engine, run)
         self._evaluator = evaluator
         self._stop_requested = stop_requested
         self.outbox = Outbox(self._store, limits)
-        self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item)
+        self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item, in_transaction.may_begin)
 
     async def run_chunk(self, chunk: Chunk) -> None:
         """Execute the missing items of a chunk and mark it as done.
 
         Raises:
+            ChunkHandedBackError: Other items than those stored now were not begun.
             RunStoppedError: The run is no longer in progress.
         """
         async with open_missing_rows(self._engine, self._run, self._source, chunk) as rows:
-            await self.pool.evaluate_rows(chunk, rows)
+            is_whole = await self.pool.evaluate_rows(chunk, rows)
         if self._stop_requested.is_set():
             # Finished items are kept, if the run may still have them.
             await self.outbox.store_now()
             raise RunStoppedError
+        if not is_whole:
+            await self.outbox.store_now()
+            raise ChunkHandedBackError
         await self.outbox.store_now(chunk.number)
         if self.outbox.is_refused:
             raise RunStoppedError
@@ -110,8 +154,9 @@ class ChunkRunner:
         run = self._run
         async with self._engine.database.write() as tx:
             status, tally = await lock_tally(tx, run.scope, run.key)
-            if status is not RunStatus.IN_PROGRESS:
+            if status is not RunStatus.IN_PROGRESS or not await self._in_transaction.may_store(tx):
                 return False
+            new: Sequence[OutputItem] = ()
             if batch.items:
                 new = await insert_output_items(tx, run.scope, run.key, batch.items, may_be_stored=may_be_stored)
                 if run.times_retried:
@@ -123,6 +168,9 @@ class ChunkRunner:
                 await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))
             if batch.finished_chunks:
                 await mark_chunks_done(tx, run.scope, run.key, batch.finished_chunks)
+                await self._in_transaction.after_chunks(tx)
+        if self._in_transaction.on_tally is not None:
+            self._in_transaction.on_tally(tally, new)
         return True
 
 

@@ -39,8 +39,11 @@ async def count_death(engine: Engine, run: Run) -> ItemError | None:
             await save_evaluation(tx, run.scope, run.key, None, deaths)
         if is_counted:
             structlog.get_logger("evalhaven.runs").warning("executor_died_in_run", run_id=run.id, deaths=deaths)
-    if deaths < DEATHS_AT_MOST:
-        return None
+    return None if deaths < DEATHS_AT_MOST else deadly_error(run, deaths)
+
+
+def deadly_error(run: Run, deaths: int) -> ItemError:
+    """Return what ends a run in which too many processes died."""
     return ItemError(
         "run_kills_executor",
         f"The process that executes runs died {deaths} times in a row while it evaluated this run, and no item was "

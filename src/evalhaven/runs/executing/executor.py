@@ -19,8 +19,8 @@ from evalhaven.runs.executing.grader_calls import GraderCalls
 from evalhaven.storage.runs import list_active_runs
 
 RUNS_AT_ONCE = 64
-_LOOK_AGAIN_S = 1.0  # in case a wake-up was lost
-_LONGEST_LOOK_S = 30.0
+LOOK_AGAIN_S = 1.0  # in case a wake-up was lost
+LONGEST_LOOK_S = 30.0
 
 
 class Executor:
@@ -45,7 +45,7 @@ class Executor:
     def problem(self) -> str:
         """Return what currently keeps runs from going on; "" if nothing does."""
         since_s = time.monotonic() - self._looked_at
-        if not self._engine.patience.problem and since_s > _LONGEST_LOOK_S:
+        if not self._engine.patience.problem and since_s > LONGEST_LOOK_S:
             return f"The database has not answered the executor for {since_s:.0f} s."
         return self._engine.patience.problem
 
@@ -63,7 +63,7 @@ class Executor:
             active = await self._engine.patience.persist(self._active_runs)
             self._looked_at = time.monotonic()
             yield active
-            with anyio.move_on_after(_LOOK_AGAIN_S):
+            with anyio.move_on_after(LOOK_AGAIN_S):
                 await self._wake.wait()
 
     async def _active_runs(self) -> list[Run]:
@@ -89,7 +89,7 @@ class Executor:
         except Exception:
             # One run must not take down the others; this one will be taken up again.
             self._log.exception("run_abandoned", run_key=key)
-            await anyio.sleep(_LOOK_AGAIN_S)
+            await anyio.sleep(LOOK_AGAIN_S)
         finally:
             del self._conducted[key]
         # A free place may let the next run start.

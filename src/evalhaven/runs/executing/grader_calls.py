@@ -1,7 +1,7 @@
 """Graders asked for one sample through the API's grader endpoints: executed here, with everything runs grade with."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import anyio
@@ -40,8 +40,15 @@ _LOOK_AGAIN_S = 1.0
 class GraderCalls:
     """Answers the requests that the API leaves in the database; a kill loses none for which a client still waits."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, claim: Callable[[], Awaitable[list[GraderCall]]] | None = None) -> None:
+        """Answer nothing yet.
+
+        Args:
+            engine: What graders are executed with.
+            claim: Returns the requests that this process answers, those under way included; None: all that wait.
+        """
         self._engine = engine
+        self._claim = claim or self._list_waiting
         self._under_way: dict[int, anyio.CancelScope] = {}
         self._wake = anyio.Event()
         self._log = structlog.get_logger("evalhaven.graders")
@@ -61,8 +68,8 @@ class GraderCalls:
 
     async def _look(self, tasks: TaskGroup) -> None:
         """Begin waiting requests, and drop those whose client has gone."""
+        waiting = await self._claim()
         async with self._engine.database.read() as tx:
-            waiting = await list_waiting_calls(tx, EngineScope(), CALLS_AT_ONCE)
             known = await list_known_calls(tx, EngineScope(), list(self._under_way)) if self._under_way else set[int]()
         for key in self._under_way.keys() - known:
             self._under_way[key].cancel()
@@ -70,6 +77,10 @@ class GraderCalls:
             if call.key not in self._under_way and len(self._under_way) < CALLS_AT_ONCE:
                 self._under_way[call.key] = anyio.CancelScope()
                 tasks.start_soon(self._answer, call)
+
+    async def _list_waiting(self) -> list[GraderCall]:
+        async with self._engine.database.read() as tx:
+            return await list_waiting_calls(tx, EngineScope(), CALLS_AT_ONCE)
 
     async def _answer(self, call: GraderCall) -> None:
         try:

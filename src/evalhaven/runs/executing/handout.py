@@ -4,22 +4,20 @@ from contextlib import AsyncExitStack
 
 import anyio
 
-from evalhaven.domain.jsontext import JsonObject
-from evalhaven.domain.runs import Chunk, Run
-from evalhaven.runs.engine import Engine, RunStoppedError
-from evalhaven.runs.evaluating.items import ItemEvaluator
-from evalhaven.runs.evaluating.judging import Callers
-from evalhaven.runs.executing.chunks import ChunkRunner, open_chunk_runner
+from evalhaven.domain.runs import Chunk
+from evalhaven.runs.engine import RunStoppedError
+from evalhaven.runs.executing.chunks import ChunkHandedBackError, ChunkRunner, InTransaction, open_chunk_runner
+from evalhaven.runs.executing.feeds import CHUNKS_AT_A_TIME, ChunkFeed
+from evalhaven.runs.executing.opening import OpenRun
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.window import ChunkWindow
 from evalhaven.runs.sources.source import CHUNK_ROWS
-from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.run_writes import save_flow
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
 CHUNKS_AT_ONCE = 4  # of all runs that call no model
-SAMPLED_CHUNKS_OF_A_RUN = 64  # a row refused three times keeps its chunk open for long, and others must not wait
+SAMPLED_CHUNKS_OF_A_RUN = CHUNKS_AT_A_TIME  # a row refused three times keeps its chunk open, and others must not wait
 LARGE_CHUNK_BYTES = 4 * 1024 * 1024
 _FLOW_S = 1.0
 _LOOK_S = 0.2
@@ -32,32 +30,37 @@ class Handout:
 
     def __init__(
         self,
-        engine: Engine,
-        run: Run,
-        evaluator: ItemEvaluator,
-        callers: Callers,
-        isolation: JsonObject,
-        turn: Turn,
+        opened: OpenRun,
+        feed: ChunkFeed,
         stop_requested: anyio.Event,
+        turn: Turn | None = None,
+        in_transaction: InTransaction | None = None,
     ) -> None:
         """Hand out nothing yet.
 
         Args:
-            engine: What runs are executed with.
-            run: The run.
-            evaluator: Evaluates its items.
-            callers: The parts of the run that call models.
-            isolation: How the Python graders of the run are isolated; empty if it has none.
-            turn: Tells when the first chunk may be evaluated.
+            opened: The run.
+            feed: Where its chunks come from.
             stop_requested: Set when the run was canceled or deleted, or its guard has a verdict.
+            turn: Tells when the first chunk may be evaluated; None: at once.
+            in_transaction: What else belongs to the transactions that store its items.
         """
-        self._engine = engine
-        self._run = run
-        self._evaluator = evaluator
-        self._callers = callers
+        self._engine = opened.engine
+        self._opened = opened
+        self._run = opened.run
+        self._evaluator = opened.evaluator
+        self._callers = opened.callers
+        self._feed = feed
         self._stop_requested = stop_requested
-        self._isolation = isolation
         self._turn = turn
+        self._in_transaction = in_transaction
+        self.window = self._window()
+        self.runner: ChunkRunner | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more chunk could begin now."""
+        return not self.window.is_full and (self._callers.has_answers or self._engine.chunk_slots.available_tokens > 0)
 
     async def run_chunks(self) -> None:
         """Execute the pending chunks in order, a few at once, and store the state of calls to models every second.
@@ -79,53 +82,52 @@ class Handout:
             raise RunStoppedError
 
     async def _run_pending_chunks(self) -> None:
-        window = self._window()
+        window = self.window
         row = 1 / self._evaluator.repeats
 
         def finish(chunk: Chunk) -> None:
             window.finish(chunk, row)
 
-        async with open_chunk_runner(self._engine, self._run, self._evaluator, self._stop_requested, finish) as runner:
-            await self._run_within(window, runner)
+        async with open_chunk_runner(
+            self._engine, self._run, self._evaluator, self._stop_requested, finish, in_transaction=self._in_transaction
+        ) as self.runner:
+            await self._run_within(window, self.runner)
 
     async def _run_within(self, window: ChunkWindow, runner: ChunkRunner) -> None:
         """Execute the pending chunks as a window admits them."""
-        engine, run = self._engine, self._run
-        last = -1
 
         async def run_one(chunk: Chunk) -> None:
             try:
-                while not await run_in_turn(chunk):
-                    await self._turn.pause()
+                await self._run_in_turn(chunk, runner)
+            except ChunkHandedBackError:
+                pass  # it is executed elsewhere
             except RunStoppedError:
                 self._stop_requested.set()
             finally:
                 window.leave(chunk)
-
-        async def run_in_turn(chunk: Chunk) -> bool:
-            async with AsyncExitStack() as held:
-                if not self._callers.has_answers:
-                    await held.enter_async_context(engine.chunk_slots)
-                    if chunk.size_bytes > LARGE_CHUNK_BYTES:
-                        await held.enter_async_context(engine.large_chunk)
-                if not await self._turn.has_come(run):
-                    return False
-                await runner.run_chunk(chunk)
-                return True
-
-        async def list_next() -> list[Chunk]:
-            async with engine.database.read() as tx:
-                return await list_pending_chunks(tx, run.scope, run.key, above=last, limit=SAMPLED_CHUNKS_OF_A_RUN)
+                self._feed.finish(chunk)
 
         async with anyio.create_task_group() as tasks:
-            while not self._stop_requested.is_set() and (chunks := await engine.patience.persist(list_next)):
+            while not self._stop_requested.is_set() and (chunks := await self._feed.next_chunks()):
                 for chunk in chunks:
                     await window.enter(chunk)
                     if self._stop_requested.is_set():
                         window.leave(chunk)
                         break
                     tasks.start_soon(run_one, chunk)
-                    last = chunk.number
+
+    async def _run_in_turn(self, chunk: Chunk, runner: ChunkRunner) -> None:
+        """Execute a chunk as soon as it is the run's turn."""
+        while True:
+            async with AsyncExitStack() as held:
+                if not self._callers.has_answers:
+                    await held.enter_async_context(self._engine.chunk_slots)
+                    if chunk.size_bytes > LARGE_CHUNK_BYTES:
+                        await held.enter_async_context(self._engine.large_chunk)
+                if self._turn is None or await self._turn.has_come(self._run):
+                    await runner.run_chunk(chunk)
+                    return
+            await self._turn.pause()
 
     async def _save_flow_regularly(self) -> None:
         told: list[bool] = []
@@ -142,7 +144,7 @@ class Handout:
         """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
         try:
             async with self._engine.database.write() as tx:
-                await save_flow(tx, self._run.scope, self._run.key, {**self._callers.flow, **self._isolation})
+                await save_flow(tx, self._run.scope, self._run.key, self._opened.flow)
         except Exception as error:
             if not is_unavailable(error):
                 raise

@@ -41,6 +41,7 @@ class ItemPool:
         outbox: Outbox,
         stop_requested: anyio.Event,
         on_item: Callable[[Chunk], None] | None = None,
+        may_begin: Callable[[], bool] | None = None,
     ) -> None:
         """Evaluate nothing yet.
 
@@ -49,8 +50,11 @@ class ItemPool:
             outbox: Where finished items go.
             stop_requested: Set when the run was canceled, deleted or failed: items under way are dropped then.
             on_item: Called for each item that is finished.
+            may_begin: Tells whether another item may be begun; None: always.
         """
         self._evaluator = evaluator
+        self._may_begin = may_begin
+        self._is_draining = False
         self._outbox = outbox
         self._on_item = on_item
         self._stop_requested = stop_requested
@@ -71,15 +75,25 @@ class ItemPool:
         for feed in self._unended:
             feed.ended.set()
 
-    async def evaluate_rows(self, chunk: Chunk, rows: PendingRows) -> None:
-        """Return once all rows of a chunk are evaluated and in the outbox, or the run was stopped.
+    def drain(self) -> None:
+        """Begin no more items; those under way are finished."""
+        self._is_draining = True
+        self._end_drained()
+
+    def _end_drained(self) -> None:
+        if self._is_draining and not self._running:
+            for feed in self._unended:
+                feed.ended.set()
+
+    async def evaluate_rows(self, chunk: Chunk, rows: PendingRows) -> bool:
+        """Return once all rows of a chunk are evaluated and in the outbox; False: some were not begun.
 
         Args:
             chunk: The chunk that the rows belong to.
             rows: Read as tasks become free.
         """
-        if self._stop_requested.is_set():
-            return
+        if self._stop_requested.is_set() or self._is_draining:
+            return False
         feed = _Feed(chunk, rows)
         self._feeds.append(feed)
         self._unended.add(feed)
@@ -91,6 +105,7 @@ class ItemPool:
             await feed.ended.wait()
         finally:
             self._unended.discard(feed)
+        return feed.is_read and not feed.under_way
 
     def _add_task(self) -> None:
         """Let another item begin while a call pauses: a pausing call does not occupy the endpoint."""
@@ -130,8 +145,11 @@ class ItemPool:
                     resumed_at = time.monotonic()
         finally:
             self._running -= 1
+            self._end_drained()
 
     def _take_row(self) -> tuple[_Feed, PendingRow] | None:
+        if self._is_draining or (self._may_begin is not None and not self._may_begin()):
+            return None
         while self._feeds:
             feed = self._feeds[0]
             row = next(feed.rows, None)

@@ -1,5 +1,7 @@
 """How much of one run is under way at once."""
 
+from collections.abc import Callable
+
 import anyio
 
 from evalhaven.domain.runs import Chunk
@@ -28,15 +30,18 @@ class ChunkWindow:
         # Totals over all chunks, kept because they are needed for every item.
         self._rows = self._bytes = 0.0
         self._has_room = anyio.Event()
+        self.on_room: Callable[[], None] | None = None  # called when the window was full and is not any more
+        self._was_full = False
 
     async def enter(self, chunk: Chunk) -> None:
         """Wait until a chunk may begin."""
-        while self._is_full:
+        while self.is_full:
             self._has_room = anyio.Event()
             await self._has_room.wait()
         self._unfinished[chunk.number] = 0.0
         self._bytes_a_row[chunk.number] = chunk.size_bytes / max(1, chunk.row_count)
         self._add_rows(chunk.number, chunk.row_count)
+        self._was_full = self.is_full
 
     def finish(self, chunk: Chunk, rows: float = 1) -> None:
         """Make room for the next chunk as rows of one are finished.
@@ -62,11 +67,18 @@ class ChunkWindow:
         self._bytes += rows * self._bytes_a_row[number]
 
     def _tell(self) -> None:
-        if not self._has_room.is_set() and not self._is_full:
+        if self.is_full:
+            return
+        if not self._has_room.is_set():
             self._has_room.set()
+        if self._was_full:
+            self._was_full = False
+            if self.on_room is not None:
+                self.on_room()
 
     @property
-    def _is_full(self) -> bool:
+    def is_full(self) -> bool:
+        """Tell whether no further chunk may begin now."""
         return (
             len(self._unfinished) >= self._max_chunks or self._rows >= self._max_rows or self._bytes >= self._max_bytes
         )

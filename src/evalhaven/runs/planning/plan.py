@@ -4,11 +4,13 @@ Planning starts over after a kill: the chunks of an interrupted plan are deleted
 counts as planned only once `items_planned` is committed, after all of its chunks are stored.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.evals import Caution
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
@@ -20,11 +22,29 @@ from evalhaven.storage.run_writes import save_plan
 from evalhaven.storage.runs import lock_tally
 
 
+@dataclass(frozen=True, slots=True)
+class PlanClaim:
+    """What a planner has to heed where other processes may plan the same run.
+
+    Attributes:
+        is_held: Tells, with the run locked, whether the plan is still this planner's to make.
+        on_planned: Called in the transaction that marks the run as planned.
+    """
+
+    is_held: Callable[[AsyncConnection], Awaitable[bool]]
+    on_planned: Callable[[AsyncConnection], Awaitable[None]]
+
+
 class RunPlanner:
     """Has the rows of one run checked and cut into chunks, and stores the chunks."""
 
     def __init__(
-        self, engine: Engine, run: Run, is_stopped: Callable[[], bool], chunks_a_transaction: int = 64
+        self,
+        engine: Engine,
+        run: Run,
+        is_stopped: Callable[[], bool],
+        chunks_a_transaction: int = 64,
+        claim: PlanClaim | None = None,
     ) -> None:
         """Plan nothing yet.
 
@@ -33,7 +53,9 @@ class RunPlanner:
             run: The run.
             is_stopped: Tells whether planning is to end.
             chunks_a_transaction: How many chunks are stored at once.
+            claim: Who may plan the run; None: nobody else does.
         """
+        self._claim = claim
         self._engine = engine
         self._run = run
         self._source = source_of(engine, run)
@@ -53,12 +75,21 @@ class RunPlanner:
         await self._store(delete_chunks)
         for first in range(0, len(cut.chunks), self._chunks_a_transaction):
             await self._store(partial(insert_chunks, new=cut.chunks[first : first + self._chunks_a_transaction]))
-        await self._store(partial(save_plan, items_planned=items_planned, cautions=cut.cautions))
+        await self._store(partial(self._finish, items_planned=items_planned, cautions=cut.cautions))
         return items_planned
+
+    async def _finish(
+        self, tx: AsyncConnection, scope: ProjectScope, run_key: int, items_planned: int, cautions: Sequence[Caution]
+    ) -> None:
+        await save_plan(tx, scope, run_key, items_planned, cautions)
+        if self._claim is not None:
+            await self._claim.on_planned(tx)
 
     async def _store(self, write: Callable[[AsyncConnection, ProjectScope, int], Awaitable[None]]) -> None:
         async with self._engine.database.write() as tx:
             status, _ = await lock_tally(tx, self._run.scope, self._run.key)
             if status is not RunStatus.IN_PROGRESS:
+                raise RunStoppedError
+            if self._claim is not None and not await self._claim.is_held(tx):
                 raise RunStoppedError
             await write(tx, self._run.scope, self._run.key)

@@ -67,13 +67,21 @@ class ModelCaller:
     It keeps a limiter for each model at each endpoint, and a transport for each way of reaching them.
     """
 
-    def __init__(self, open_endpoint: OpenTransport | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        open_endpoint: OpenTransport | None = None,
+        clock: Clock | None = None,
+        may_call: Callable[[], bool] | None = None,
+    ) -> None:
         """Open nothing yet.
 
         Args:
             open_endpoint: Opens a transport to an endpoint.
             clock: The time shown with changes of limits.
+            may_call: Tells whether this process may still call anybody; None: always. A call that may not be made waits
+                to be canceled.
         """
+        self._may_call = may_call
         self._open_endpoint = open_endpoint or _open_endpoint
         self._clock = clock or Clock()
         self._lines: dict[tuple[str, str], Line] = {}
@@ -136,6 +144,9 @@ class ModelCaller:
                         # The endpoint went down while this call waited.
                         line.limiter.note_unsent(expected_tokens)
                         continue
+                    if self._may_call is not None and not self._may_call():
+                        line.limiter.note_unsent(expected_tokens)
+                        await anyio.sleep_forever()
                     attempts += 1
                     asked_at = line.now()
                     answer = await line.ask(url, body, parse, permit, expected_tokens)

@@ -1,12 +1,33 @@
 """The queue's own tables, beside those that Procrastinate brings along."""
 
-from sqlalchemy import Column, DateTime, MetaData, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
 
 SCHEMA = "evalhaven_queue"
+WAKE_CHANNEL = "evalhaven_wake"
+"""On which workers are told that something was created, canceled or deleted."""
 
 queue_metadata = MetaData(
     schema=SCHEMA,
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"},
+)
+
+# Procrastinate's own, as far as our queries name them.
+procrastinate = MetaData(schema=SCHEMA)
+heartbeats = Table(
+    "procrastinate_workers",
+    procrastinate,
+    Column("id", BigInteger, primary_key=True),
+    Column("last_heartbeat", DateTime(timezone=True), nullable=False),
+)
+jobs = Table(
+    "procrastinate_jobs",
+    procrastinate,
+    Column("id", BigInteger, primary_key=True),
+    Column("queue_name", Text, nullable=False),
+    Column("task_name", Text, nullable=False),
+    Column("queueing_lock", Text),
+    Column("status", Text, nullable=False),  # an enumeration, compared as text
+    Column("worker_id", BigInteger),
 )
 
 # Procrastinate keeps no record of which of its migrations a database has had.
@@ -15,4 +36,36 @@ applied_migrations = Table(
     queue_metadata,
     Column("name", Text(collation="C"), primary_key=True),
     Column("applied_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+# Who the workers are; a row goes with Procrastinate's row of the same number. Whoever takes a seat knows that the
+# worker that sat there before is dead, since a data directory's lock or a parent process says so.
+workers = Table(
+    "workers",
+    queue_metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("seat", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+Index(None, workers.c.seat)
+
+# What one worker at a time does for all, such as purging.
+duties = Table(
+    "duties",
+    queue_metadata,
+    Column("name", Text, primary_key=True),
+    Column("worker_id", BigInteger, nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
+)
+
+# Which worker answers a grader that is asked for one sample.
+grader_claims = Table(
+    "grader_claims",
+    queue_metadata,
+    Column("call_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("worker_id", BigInteger, nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
 )

@@ -17,6 +17,7 @@ from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing.conductor import RunConductor
+from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.executor import Executor
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.storage.database import Database
@@ -140,20 +141,20 @@ async def test_a_canceled_run_whose_rows_are_gone_already_is_no_error(engine: En
     await RunPlanner(engine, run, lambda: False).plan_run(ItemSchema(True))
     engine.blobs.delete(run.scope, run.id)
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
-        patch.setattr(RunConductor, "_is_over", canceling(engine, run))
+        patch.setattr(RunEnding, "_is_over", canceling(engine, run))
         after = await conduct(engine, run)
 
     assert after.status is RunStatus.CANCELED
     assert [entry["event"] for entry in logs] == ["run_stopped"]
 
 
-def canceling(engine: Engine, run: Run) -> Callable[[RunConductor], Awaitable[bool]]:
+def canceling(engine: Engine, run: Run) -> Callable[[RunEnding], Awaitable[bool]]:
     """Return the conductor's own check whether the run is over, made just after it was canceled."""
-    ask = RunConductor._is_over
+    ask = RunEnding._is_over
 
-    async def cancel_and_ask(conductor: RunConductor) -> bool:
+    async def cancel_and_ask(ending: RunEnding) -> bool:
         await cancel(engine, run)
-        return await ask(conductor)
+        return await ask(ending)
 
     return cancel_and_ask
 

@@ -14,6 +14,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.deaths import note_evaluation, note_orderly_stop
+from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.run_writes import save_reopened
@@ -168,12 +169,12 @@ async def test_a_death_after_the_last_item_does_not_count(engine: Engine, monkey
     run = await inline_run(engine, lines([row_of(number) for number in range(COUNT)]))
     moved: list[RunStatus] = []
 
-    async def die(_conductor: RunConductor, status: RunStatus, _error: Any = None) -> bool:
+    async def die(_ending: RunEnding, status: RunStatus, _error: Any = None) -> bool:
         moved.append(status)
         return False
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunConductor, "_move", die)
+        patch.setattr(RunEnding, "move", die)
         for number in range(5):
             process = replace(engine, process=f"process {number}")
             await RunConductor(process, run.scope, run.key).conduct_run()

@@ -1,0 +1,54 @@
+"""`evalhaven worker`: takes part in the runs of a PostgreSQL database, on any machine."""
+
+import os
+import signal
+import sys
+
+import anyio
+import structlog
+
+from evalhaven.app.executor import executor_command
+from evalhaven.app.neighbours import close_to_neighbours
+from evalhaven.app.seats import leave_seat_in_order, new_seat
+from evalhaven.app.stores import StartError, make_data_directory
+from evalhaven.app.supervisor import Child, Supervisor
+from evalhaven.app.upgrade import upgraded_database
+from evalhaven.settings import Settings
+from evalhaven.storage.database import open_database
+
+
+def work(settings: Settings, concurrency: int | None) -> None:
+    """Execute chunks of runs until told to stop.
+
+    Args:
+        settings: Where the database and the files of runs are.
+        concurrency: How many chunks to execute at once, at most; None: the default.
+
+    Raises:
+        StartError: There is nothing to take part in, or it cannot be reached.
+    """
+    if settings.database_url is None:
+        raise StartError(
+            "Workers share runs through PostgreSQL: name the database in EVALHAVEN_DATABASE_URL. With SQLite, the "
+            "server executes runs by itself."
+        )
+    close_to_neighbours()
+    make_data_directory(settings.stored_dir)
+    url = upgraded_database(settings)
+    # Nobody else sits there, as nobody else knows it; the next child of this process does.
+    seat = new_seat()
+    database = open_database(url)
+    command = executor_command(settings, seat, concurrency)
+    child = Child("worker", "executes runs", command, lambda: leave_seat_in_order(database, seat))
+    structlog.get_logger("evalhaven").info("working", process=os.getpid(), data_dir=str(settings.stored_dir))
+    anyio.run(_supervise, Supervisor(child, None))
+    sys.exit(0)
+
+
+async def _supervise(supervisor: Supervisor) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(supervisor.supervise)
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                tasks.cancel_scope.cancel()
+                return

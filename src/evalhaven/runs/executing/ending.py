@@ -1,0 +1,105 @@
+"""The status of a run while it is executed: how it moves, and which errors end it."""
+
+import structlog
+
+from evalhaven.domain.errors import InvalidRowsError
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.runs.engine import Engine, RunStoppedError, UnsupportedRunError
+from evalhaven.runs.sources.source_file import damage_of
+from evalhaven.runs.vault import VaultError
+from evalhaven.sampling.catalog import UnknownModelError
+from evalhaven.sampling.protocols.requests import UnsupportedRequestError
+from evalhaven.storage.database import is_unavailable
+from evalhaven.storage.run_writes import save_status
+from evalhaven.storage.runs import get_run_by_key
+
+
+class RunEnding:
+    """Moves a run that was taken up; a run that was ended and retried since is another conductor's."""
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        """Move nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            run: As it was when it was taken up.
+        """
+        self._engine = engine
+        self._run = run
+        self._log = structlog.get_logger("evalhaven.runs").bind(run_id=run.id)
+
+    async def end(self, status: RunStatus, error: ItemError | None = None) -> None:
+        """Give the run its final status, unless it has one."""
+        if await self.move(status, error):
+            self._log.info("run_ended", status=status, code=None if error is None else error.code)
+
+    async def move(self, status: RunStatus, error: ItemError | None = None) -> bool:
+        """Move the run to a status unless it was ended before; return whether it was moved."""
+        engine, run = self._engine, self._run
+
+        async def move() -> bool:
+            async with engine.database.write() as tx:
+                current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
+                if current.times_retried != run.times_retried:
+                    return False  # ended by another transaction, and queued again since
+                if current.status is status:
+                    return True  # moved by an earlier attempt, the answer to whose commit was lost
+                if not current.status.can_become(status):
+                    return False
+                at = int(engine.clock.now())
+                await save_status(tx, run.scope, current.to(status, at, error), at)
+                return True
+
+        return await engine.patience.persist(move)
+
+    async def end_by(self, error: Exception, verdict: ItemError | None) -> None:
+        """End the run as an error demands.
+
+        Args:
+            error: What was raised while the run was executed; raised again if the database is away.
+            verdict: The guard's, if it has one.
+        """
+        failure = _failure_of(error)
+        if failure is not None:
+            await self.end(RunStatus.FAILED, failure)
+        elif isinstance(error, RunStoppedError):
+            if verdict is None:
+                self._log.info("run_stopped")
+            else:
+                await self.end(RunStatus.FAILED, verdict)
+        elif is_unavailable(error):
+            raise error
+        elif await self._is_over():
+            # Its file may be gone already: a run that has ended no longer keeps it.
+            self._log.info("run_stopped")
+        else:
+            await self.end(RunStatus.FAILED, self._failure_of_unexpected(error))
+
+    def _failure_of_unexpected(self, error: Exception) -> ItemError:
+        damage = damage_of(error, self._run)
+        if damage is not None:
+            self._log.error("stored_file_damaged", reason=damage.message)
+            return damage
+        self._log.error("run_failed_unexpectedly", exc_info=error)
+        message = "The eval run failed due to an internal error; the server's log has the details."
+        return ItemError("internal_error", message)
+
+    async def _is_over(self) -> bool:
+        async with self._engine.database.read() as tx:
+            return (await get_run_by_key(tx, self._run.scope, self._run.key)).status.is_final
+
+
+def _failure_of(error: Exception) -> ItemError | None:
+    """Return what an error says about the run itself; None if it says nothing."""
+    if isinstance(error, UnsupportedRunError | UnsupportedGraderError | UnsupportedRequestError):
+        return ItemError("unsupported", str(error))
+    if isinstance(error, UnknownModelError):
+        return ItemError("model_not_found", error.message, "sampling")
+    if isinstance(error, VaultError):
+        return ItemError("secrets_unreadable", f"The run cannot go on: {error}.")
+    if isinstance(error, InvalidRowsError):
+        return ItemError("invalid_data_source", error.message, "data_source")
+    return None

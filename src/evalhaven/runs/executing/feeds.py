@@ -1,0 +1,46 @@
+"""Where the chunks of a run come from: the database itself, if one process executes them all."""
+
+from typing import Protocol
+
+from evalhaven.domain.runs import Chunk, Run
+from evalhaven.runs.engine import Engine
+from evalhaven.storage.chunks import list_pending_chunks
+
+CHUNKS_AT_A_TIME = 64
+
+
+class ChunkFeed(Protocol):
+    """Chunks of one run for one process."""
+
+    async def next_chunks(self) -> list[Chunk]:
+        """Return the next chunks, waiting for them; none: there will be no more."""
+        ...
+
+    def finish(self, chunk: Chunk) -> None:
+        """Note that a chunk is done, or was given up."""
+        ...
+
+
+class PendingChunks:
+    """All chunks that are not done, in order."""
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        self._engine = engine
+        self._run = run
+        self._last = -1
+
+    async def next_chunks(self) -> list[Chunk]:
+        """Return the next chunks; none: there are no more."""
+        chunks = await self._engine.patience.persist(self._list_next)
+        if chunks:
+            self._last = chunks[-1].number
+        return chunks
+
+    def finish(self, chunk: Chunk) -> None:
+        """Do nothing: what is done is in the database."""
+
+    async def _list_next(self) -> list[Chunk]:
+        async with self._engine.database.read() as tx:
+            return await list_pending_chunks(
+                tx, self._run.scope, self._run.key, above=self._last, limit=CHUNKS_AT_A_TIME
+            )

@@ -1,0 +1,173 @@
+"""What one worker executes of one run: it is opened with the first chunk, and closed when no more come."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.evals import Eval
+from evalhaven.domain.output_items import OutputItem
+from evalhaven.domain.runs import Chunk, Run
+from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.tallies import Tally
+from evalhaven.runs.engine import Engine, RunStoppedError
+from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.executing.chunks import InTransaction
+from evalhaven.runs.executing.ending import RunEnding
+from evalhaven.runs.executing.handout import Handout
+from evalhaven.runs.executing.opening import OpenRun, open_run
+from evalhaven.runs.executing.shared.feed import ClaimedChunks
+from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.progress import count_retries, go_on
+from evalhaven.storage.chunks import list_pending_chunks
+from evalhaven.storage.evals import get_eval_by_key
+from evalhaven.storage.run_writes import save_flow
+from evalhaven.storage.runs import get_run_by_key
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a share needs to know of its worker.
+
+    Attributes:
+        fence: Whether anything may begin.
+        count_workers: Returns how many workers there are.
+        on_room: Called when there may be room for a chunk.
+    """
+
+    fence: Fence
+    count_workers: Callable[[], int]
+    on_room: Callable[[], None]
+
+
+class RunShare:
+    """Executes chunks of one run that this worker has claimed."""
+
+    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int, around: Surroundings) -> None:
+        self._engine = engine
+        self._scope = scope
+        self._run_key = run_key
+        self._around = around
+        self._stop_requested = anyio.Event()
+        self._feed = ClaimedChunks(around.on_room)
+        self._coming = 0  # chunks that were claimed and are looked up
+        self._handout: Handout | None = None
+        self._is_draining = False
+        self._log = structlog.get_logger("evalhaven.runs")
+        self.times_retried: int | None = None
+
+    @property
+    def count(self) -> int:
+        """Return how many chunks it has."""
+        return self._feed.count + self._coming
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more chunk could begin."""
+        if self._is_draining or self._stop_requested.is_set() or self._feed.waiting or self._coming:
+            return False
+        return self._handout is not None and self._handout.has_room
+
+    @property
+    def idle_s(self) -> float:
+        """Return for how long it has had no chunk."""
+        return 0.0 if self.count else anyio.current_time() - self._feed.idle_since
+
+    def request_stop(self) -> None:
+        """Drop everything: the run is over."""
+        if self._feed.count:
+            self._stop_requested.set()
+        self._feed.close()
+
+    def drain(self) -> None:
+        """Begin no more items, finish and store those under way, then close."""
+        self._is_draining = True
+        self._feed.close()
+        if self._handout is not None and self._handout.runner is not None:
+            self._handout.runner.pool.drain()
+
+    def give_up(self) -> None:
+        """Drop the items under way, store those that are finished, and close."""
+        self._feed.close()
+        self._stop_requested.set()
+
+    async def execute(self, number: int) -> None:
+        """Return once a chunk is done, or is not executed here."""
+        self._coming += 1
+        try:
+            chunk = await self._engine.patience.persist(lambda: self._find_chunk(number))
+        finally:
+            self._coming -= 1
+        if chunk is not None:
+            await self._feed.execute(chunk)
+
+    async def serve(self) -> None:
+        """Execute chunks until closed.
+
+        Raises:
+            Exception: The database is away, and the run could not be opened.
+        """
+        try:
+            await self._serve()
+        finally:
+            self._feed.abandon()
+
+    async def _serve(self) -> None:
+        engine = self._engine
+        async with engine.database.read() as tx:
+            run = await get_run_by_key(tx, self._scope, self._run_key)
+            parent = await get_eval_by_key(tx, self._scope, run.eval_key)
+        self._log = self._log.bind(run_id=run.id)
+        self.times_retried = run.times_retried
+        guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
+        ending = RunEnding(engine, run)
+        try:
+            await self._execute(run, parent, guard)
+        except Exception as error:
+            await ending.end_by(error, guard.verdict)
+
+    async def _execute(self, run: Run, parent: Eval, guard: RunGuard) -> None:
+        if run.status is not RunStatus.IN_PROGRESS or run.items_planned is None:
+            raise RunStoppedError
+        errored = run.tally.errored if run.times_retried else 0
+        async with open_run(self._engine, run, parent, guard) as opened:
+            guard.expect_calls(run.items_planned - run.tally.total + errored)
+            await opened.tell_isolation()
+            await self._run_chunks(opened)
+
+    async def _run_chunks(self, opened: OpenRun) -> None:
+        run = opened.run
+        is_completed = False
+
+        async def may_store(tx: AsyncConnection) -> bool:
+            return await count_retries(tx, run) == run.times_retried
+
+        async def after_chunks(tx: AsyncConnection) -> None:
+            nonlocal is_completed
+            await opened.warn_in(tx)
+            if opened.callers:
+                # The final status comes with the state of the calls that led to it.
+                await save_flow(tx, run.scope, run.key, opened.flow)
+            is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
+
+        def on_tally(_tally: Tally, _new: Sequence[OutputItem]) -> None:
+            if is_completed and not self._is_draining:
+                self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
+                self.drain()
+
+        shared = InTransaction(may_store, after_chunks, on_tally, lambda: self._around.fence.is_open)
+        handout = Handout(opened, self._feed, self._stop_requested, in_transaction=shared)
+        handout.window.on_room = self._around.on_room
+        self._handout = handout
+        self._around.on_room()
+        if self._is_draining:
+            self._feed.close()
+        await handout.run_chunks()
+
+    async def _find_chunk(self, number: int) -> Chunk | None:
+        async with self._engine.database.read() as tx:
+            found = await list_pending_chunks(tx, self._scope, self._run_key, above=number - 1, limit=1)
+        return found[0] if found and found[0].number == number else None

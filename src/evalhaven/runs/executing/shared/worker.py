@@ -1,0 +1,268 @@
+"""A worker: executes chunks of all runs as the queue hands them out, and does its part of what runs need beside."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from procrastinate.exceptions import ConnectorException
+
+from evalhaven.domain.runs import Run
+from evalhaven.domain.scopes import EngineScope
+from evalhaven.runs.ending.purge import Purger
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.executing.executor import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
+from evalhaven.runs.executing.grader_calls import CALLS_AT_ONCE, GraderCalls
+from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.preparing import RunPreparation
+from evalhaven.runs.executing.shared.queue import ChunkQueue, Duties
+from evalhaven.runs.executing.shared.share import RunShare, Surroundings
+from evalhaven.runs.executing.shared.upkeep import Upkeep
+from evalhaven.storage.database import is_unavailable
+from evalhaven.storage.grader_calls import GraderCall, list_waiting_calls
+from evalhaven.storage.queue.jobs import queue_of
+from evalhaven.storage.queue.workers import WorkerFacts, claim_grader_calls, enter_worker, hold_duty
+from evalhaven.storage.runs import list_active_runs
+
+_MOST_CHUNKS = 64
+_IDLE_S = 10.0
+_PAUSE_S = 1.0
+_SETTLES_WITHIN_S = 5.0
+_HOUSEKEEPING = "housekeeping"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How much a worker takes upon itself.
+
+    Attributes:
+        most_chunks: How many chunks it executes at once.
+    """
+
+    most_chunks: int = _MOST_CHUNKS
+
+
+class SharedExecutor:
+    """Executes what it claims of the runs that all workers share; a kill at any time loses nothing."""
+
+    def __init__(
+        self, engine: Engine, purger: Purger, facts: WorkerFacts, fence: Fence, limits: WorkerLimits | None = None
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            purger: Purges what was deleted, while that is this worker's duty.
+            facts: Who this worker is.
+            fence: Tells the callers of models, too, whether anything may begin.
+            limits: How much it takes upon itself.
+        """
+        self._engine = engine
+        self._purger = purger
+        self._facts = facts
+        self._fence = fence
+        self._limits = limits or WorkerLimits()
+        self._upkeep = Upkeep(engine, fence.lease_s, RUNS_AT_ONCE)
+        self._grader_calls = GraderCalls(engine, self._claim_calls)
+        duties = Duties(self._register, self._queues_with_room, self._prepare, self._execute, self._on_notification)
+        self._queue = ChunkQueue(engine.database, fence, duties, self._limits.most_chunks)
+        self._around = Surroundings(fence, lambda: self._upkeep.workers, self._queue.wake)
+        self._active: dict[int, Run] = {}
+        self._shares: dict[int, RunShare] = {}
+        self._preparations: dict[int, RunPreparation] = {}
+        self._tasks: TaskGroup | None = None
+        self._wake = anyio.Event()
+        self._share_ended = anyio.Event()
+        self._looked_at = time.monotonic()
+        self._duty_until = 0.0
+        self._log = structlog.get_logger("evalhaven.workers")
+
+    def wake(self) -> None:
+        """Look now: something was created, canceled or deleted."""
+        self._wake.set()
+        self._purger.wake()
+        self._grader_calls.wake()
+
+    @property
+    def problem(self) -> str:
+        """Return what currently keeps runs from going on; "" if nothing does."""
+        since_s = time.monotonic() - self._looked_at
+        if not self._engine.patience.problem and since_s > LONGEST_LOOK_S:
+            return f"The database has not answered the worker for {since_s:.0f} s."
+        return self._engine.patience.problem
+
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether the database neither answers nor refuses: only a new process has connections that work."""
+        since_s = time.monotonic() - self._looked_at
+        return not self._engine.patience.problem and since_s > LONGEST_LOOK_S + self._fence.lease_s
+
+    @property
+    def is_on_duty(self) -> bool:
+        """Tell whether this worker does what one does for all: purging, and making columns."""
+        return time.monotonic() < self._duty_until
+
+    async def execute_forever(self) -> None:
+        """Work until canceled."""
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._purger.purge_forever)
+            self._tasks.start_soon(self._grader_calls.answer_forever)
+            self._tasks.start_soon(self._queue.listen)
+            self._tasks.start_soon(self._keep_up)
+            self._tasks.start_soon(self._hold_duty)
+            self._tasks.start_soon(self._serve_queue)
+            async for active in self._looks():
+                self._compare(active)
+
+    async def _serve_queue(self) -> None:
+        """Be a worker of the queue, and begin anew as another one whenever the others may think this one dead."""
+        while True:
+            try:
+                await self._queue.serve()
+            except Exception as error:
+                if isinstance(error, ConnectorException | TimeoutError | OSError) or is_unavailable(error):
+                    self._log.warning("queue_unavailable", reason=str(error.__cause__ or error))
+                else:
+                    self._log.exception("queue_failed_unexpectedly")
+            await self._settle()
+            await anyio.sleep(_PAUSE_S)
+
+    async def _settle(self) -> None:
+        """Return once nothing is under way any more that was begun before the fence was shut."""
+        for preparation in self._preparations.values():
+            preparation.request_stop()
+        for share in self._shares.values():
+            share.drain()
+        with anyio.move_on_after(_SETTLES_WITHIN_S):
+            await self._wait_for_shares()
+        # Calls that may not be made wait to be dropped.
+        for share in self._shares.values():
+            share.give_up()
+        await self._wait_for_shares()
+
+    async def _wait_for_shares(self) -> None:
+        while self._shares:
+            self._share_ended = anyio.Event()
+            await self._share_ended.wait()
+
+    async def _register(self, worker_id: int) -> None:
+        async with self._engine.database.write() as tx:
+            await self._upkeep.take_seat(tx, self._facts.seat)
+            await enter_worker(tx, EngineScope(), worker_id, self._facts)
+        self._wake.set()
+
+    async def _looks(self) -> AsyncIterator[list[Run]]:
+        while True:
+            self._wake = anyio.Event()
+            active = await self._engine.patience.persist(self._active_runs)
+            self._looked_at = time.monotonic()
+            yield active
+            if self._fence.is_open:
+                await self._engine.patience.persist(self._upkeep.reconcile)
+            with anyio.move_on_after(LOOK_AGAIN_S):
+                await self._wake.wait()
+
+    async def _active_runs(self) -> list[Run]:
+        async with self._engine.database.read() as tx:
+            return await list_active_runs(tx, EngineScope(), RUNS_AT_ONCE)
+
+    def _compare(self, active: list[Run]) -> None:
+        """Drop what belongs to runs that are over, or were retried since, and ask for jobs of the others."""
+        self._active = {run.key: run for run in active}
+        for part in (self._shares, self._preparations):
+            for key, each in part.items():
+                run = self._active.get(key)
+                if run is None or each.times_retried not in (None, run.times_retried):
+                    each.request_stop()
+        for share in self._shares.values():
+            if share.idle_s > _IDLE_S:
+                share.drain()
+        self._queue.wake()
+
+    def _queues_with_room(self) -> Sequence[str]:
+        if sum(share.count for share in self._shares.values()) >= self._limits.most_chunks:
+            return []
+        room = [key for key in self._active if key not in self._shares or self._shares[key].has_room]
+        return [queue_of(key) for key in room]
+
+    async def _execute(self, run_key: int, number: int) -> None:
+        """Execute a chunk; what goes wrong is not the queue's affair."""
+        run = self._active.get(run_key)
+        if run is None or not self._fence.is_open or self._tasks is None:
+            return
+        share = self._shares.get(run_key)
+        if share is None:
+            share = self._shares[run_key] = RunShare(self._engine, run.scope, run_key, self._around)
+            self._tasks.start_soon(self._serve_share, run_key, share)
+        await share.execute(number)
+        self._queue.wake()
+
+    async def _serve_share(self, run_key: int, share: RunShare) -> None:
+        try:
+            await share.serve()
+        except Exception as error:
+            # One run must not take down the others; what it has not done is handed out again.
+            if not is_unavailable(error):
+                self._log.exception("run_abandoned", run_key=run_key)
+            await anyio.sleep(_PAUSE_S)
+        finally:
+            del self._shares[run_key]
+            self._share_ended.set()
+        self._wake.set()
+
+    async def _prepare(self, run_key: int, job_id: int) -> None:
+        run = self._active.get(run_key)
+        if run is None or run_key in self._preparations:
+            return
+        preparation = RunPreparation(self._engine, run.scope, run_key, job_id, lambda: self._fence.is_open)
+        self._preparations[run_key] = preparation
+        try:
+            await preparation.prepare(lambda: self._upkeep.workers)
+        except Exception as error:
+            if not is_unavailable(error):
+                self._log.exception("run_abandoned", run_key=run_key)
+            await anyio.sleep(_PAUSE_S)
+        finally:
+            del self._preparations[run_key]
+
+    def _on_notification(self, channel: str) -> None:
+        del channel
+        self.wake()
+
+    async def _keep_up(self) -> None:
+        """Drop the jobs of silent workers, but only when this one was heard all the time: else all seem silent."""
+        while True:
+            await anyio.sleep(self._fence.lease_s / 3)
+            if self._fence.is_open:
+                await self._engine.patience.persist(self._upkeep.sweep)
+
+    async def _hold_duty(self) -> None:
+        while True:
+            worker_id = self._queue.worker_id
+            if worker_id is not None:
+                sent_at = time.monotonic()
+                try:
+                    async with self._engine.database.write() as tx:
+                        holds = await hold_duty(tx, EngineScope(), _HOUSEKEEPING, worker_id, self._fence.lease_s)
+                except Exception as error:
+                    if not is_unavailable(error):
+                        raise
+                else:
+                    if holds and not self.is_on_duty:
+                        self._purger.wake()
+                    self._duty_until = sent_at + self._fence.lease_s if holds else 0.0
+            await anyio.sleep(LOOK_AGAIN_S if worker_id is None else self._fence.lease_s / 6)
+
+    async def _claim_calls(self) -> list[GraderCall]:
+        """Return the calls of graders that this worker answers."""
+        worker_id = self._queue.worker_id
+        async with self._engine.database.read() as tx:
+            waiting = await list_waiting_calls(tx, EngineScope(), 8 * CALLS_AT_ONCE)
+        if not waiting or worker_id is None or not self._fence.is_open:
+            return []
+        keys = [call.key for call in waiting]
+        async with self._engine.database.write() as tx:
+            mine = await claim_grader_calls(tx, EngineScope(), worker_id, keys, self._fence.lease_s)
+        return [call for call in waiting if call.key in mine]

@@ -1,0 +1,49 @@
+"""The workers that share runs, their duties, and which of them answers a grader's call; in PostgreSQL only.
+
+Revision: 0011, after 0010
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+_SCHEMA = "evalhaven_queue"
+
+
+def upgrade() -> None:
+    """Apply the step."""
+    if op.get_context().dialect.name != "postgresql":
+        return
+    time = sa.DateTime(timezone=True)
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("seat", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("started_at", time, server_default=sa.func.now(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_workers"),
+        schema=_SCHEMA,
+    )
+    op.create_index("ix_workers_seat", "workers", ["seat"], schema=_SCHEMA)
+    op.create_table(
+        "duties",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("worker_id", sa.BigInteger(), nullable=False),
+        sa.Column("held_until", time, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_duties"),
+        schema=_SCHEMA,
+    )
+    op.create_table(
+        "grader_claims",
+        sa.Column("call_key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("worker_id", sa.BigInteger(), nullable=False),
+        sa.Column("held_until", time, nullable=False),
+        sa.PrimaryKeyConstraint("call_key", name="pk_grader_claims"),
+        schema=_SCHEMA,
+    )

@@ -1,0 +1,146 @@
+"""Jobs of the queue: the plan of a run, or one of its chunks. They are handed out by Procrastinate and decide nothing.
+
+Jobs are submitted in a transaction that holds the run's row, and only for what has no live job: so two transactions
+never submit the same one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from procrastinate import PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
+from sqlalchemy import Text, cast, delete, func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.storage.queue.tables import heartbeats, jobs
+from evalhaven.storage.tables import chunks
+
+PLAN_TASK = "plan"
+CHUNK_TASK = "chunk"
+_LIVE = ("todo", "doing")
+_QUEUE = "run:"
+_FEWEST_QUEUED = 2
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
+_status = cast(jobs.c.status, Text)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveJobs:
+    """The jobs of one run that wait or are executed.
+
+    Attributes:
+        plans: Whether its plan is among them.
+        chunks: The numbers of the chunks.
+        queued: How many of them wait for a worker.
+    """
+
+    plans: bool
+    chunks: frozenset[int]
+    queued: int
+
+    @property
+    def any(self) -> bool:
+        """Tell whether there are any."""
+        return self.plans or bool(self.chunks)
+
+
+def queue_of(run_key: int) -> str:
+    """Return the queue of a run: each has its own, so that workers ask only for runs they have room for."""
+    return f"{_QUEUE}{run_key}"
+
+
+def lock_of(run_key: int, chunk: int | None) -> str:
+    """Return what a job is known by: its payload."""
+    return f"{run_key}" if chunk is None else f"{run_key}:{chunk}"
+
+
+async def count_workers(tx: AsyncConnection, _scope: EngineScope, lease_s: float) -> int:
+    """Return how many workers were heard within a lease."""
+    heard = heartbeats.c.last_heartbeat >= func.now() - func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
+    return (await tx.execute(select(func.count()).select_from(heartbeats).where(heard))).scalar_one()
+
+
+async def list_live_jobs(tx: AsyncConnection, _scope: ProjectScope, run_key: int) -> LiveJobs:
+    """Return the jobs of a run that wait or are executed."""
+    query = select(jobs.c.queueing_lock, _status.label("status")).where(
+        jobs.c.queue_name == queue_of(run_key), _status.in_(_LIVE)
+    )
+    rows = (await tx.execute(query)).all()
+    numbers = [row.queueing_lock.partition(":")[2] for row in rows]
+    return LiveJobs("" in numbers, frozenset(int(n) for n in numbers if n), sum(row.status == "todo" for row in rows))
+
+
+async def submit_plan(tx: AsyncConnection, run_key: int) -> None:
+    """Have a run planned by any worker."""
+    await _submit(tx, run_key, PLAN_TASK, [None])
+
+
+async def submit_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, workers: int) -> bool:
+    """Fill up what of a run waits for workers; call it with the run locked. False: none of its chunks is left.
+
+    Args:
+        tx: Open write transaction.
+        scope: Whose run.
+        run_key: The run.
+        workers: How many workers there are; as many chunks wait, but at least two.
+    """
+    live = await list_live_jobs(tx, scope, run_key)
+    wanted = max(workers, _FEWEST_QUEUED) - live.queued
+    pending = (
+        select(chunks.c.number)
+        .where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id, chunks.c.is_done.is_(False))
+        .order_by(chunks.c.number)
+    )
+    idle = pending.where(chunks.c.number.not_in(live.chunks)) if live.chunks else pending
+    numbers = (await tx.execute(idle.limit(max(wanted, 1)))).scalars().all()
+    if not numbers:
+        return (await tx.execute(pending.limit(1))).scalar_one_or_none() is not None
+    if wanted > 0:
+        await _submit(tx, run_key, CHUNK_TASK, numbers)
+    return True
+
+
+async def has_job(tx: AsyncConnection, _scope: EngineScope, job_id: int) -> bool:
+    """Tell whether a job that a worker executes is still its own: not if it was thought dead meanwhile."""
+    query = select(jobs.c.id).where(jobs.c.id == job_id, _status == "doing")
+    return (await tx.execute(query)).scalar_one_or_none() is not None
+
+
+async def drop_queued_jobs(tx: AsyncConnection, _scope: EngineScope, run_keys: Sequence[int]) -> None:
+    """Delete the jobs of runs that wait for workers: the runs are over."""
+    queues = [queue_of(key) for key in run_keys]
+    waits = _status == "todo"
+    await tx.execute(delete(jobs).where(jobs.c.queue_name.in_(queues), waits))
+
+
+async def list_queued_runs(tx: AsyncConnection, _scope: EngineScope) -> set[int]:
+    """Return the runs of which jobs wait for workers."""
+    waits = _status == "todo"
+    names = (await tx.execute(select(jobs.c.queue_name).where(waits).distinct())).scalars()
+    return {int(name.removeprefix(_QUEUE)) for name in names}
+
+
+async def _submit(tx: AsyncConnection, run_key: int, task: str, numbers: Sequence[int | None]) -> None:
+    raw = await tx.get_raw_connection()
+    manager = JobManager(PsycopgConnector())  # never opened: it uses this transaction's connection
+    made = [
+        Job(
+            queue=queue_of(run_key),
+            lock=None,
+            queueing_lock=lock_of(run_key, number),
+            task_name=task,
+            task_kwargs={"run": run_key} if number is None else {"run": run_key, "chunk": number},
+        )
+        for number in numbers
+    ]
+    try:
+        await manager.batch_defer_jobs_async(made, connection=raw.driver_connection)
+    except ConnectorException as error:
+        # As the transaction's other statements report it.
+        cause = error.__cause__
+        raise (OperationalError("submit jobs", None, cause) if isinstance(cause, _AWAY) else error) from error
