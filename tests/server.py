@@ -67,12 +67,13 @@ class Server:
     # A soak starts the command each time.
     _is_forked = not IS_SOAK
 
-    def __init__(self, directory: Path, database_url: str | None = None, **environment: str) -> None:
+    def __init__(self, directory: Path, database_url: str | None = None, *arguments: str, **environment: str) -> None:
         """Choose a free port and the data directory.
 
         Args:
             directory: An existing directory that is this server's own: `data` and `server.log` come to stand in it.
             database_url: A PostgreSQL database, or None for SQLite (tests/databases.py has both).
+            arguments: What follows `serve`, such as `--no-worker`.
             environment: Variables beyond those of the tests' own process, such as EVALHAVEN_MAX_BODY_MB="1".
                 Without EVALHAVEN_GATEWAY there is no gateway, and hence no recorder to start.
         """
@@ -81,6 +82,7 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url
+        self._arguments = arguments
         self._environment = environment
         if not environment.keys() & {"EVALHAVEN_CONFIG", "EVALHAVEN_UPSTREAM_BASE_URL"}:
             config = directory / "evalhaven.toml"
@@ -97,6 +99,11 @@ class Server:
         if self._process is None:
             raise RuntimeError("the server was never started")
         return self._process
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that it gets beyond those of the tests' own process."""
+        return dict(self._environment)
 
     @property
     def is_up(self) -> bool:
@@ -127,7 +134,7 @@ class Server:
             name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))
         }
         environment = {**inherited, **self._environment}
-        arguments = ["serve", "--port", str(self.port), "--data-dir", str(self.data_dir)]
+        arguments = ["serve", "--port", str(self.port), "--data-dir", str(self.data_dir), *self._arguments]
         if self.database_url is None and not self.data_dir.exists():
             self._make_database()
         self._process = (

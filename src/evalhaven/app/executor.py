@@ -4,6 +4,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -83,10 +84,11 @@ async def _execute_runs(settings: Settings, seat: str | None, concurrency: int |
     patience = Patience()
     fence = None if seat is None else Fence(settings.worker_lease_s)
     may_call = None if fence is None else lambda: fence.is_open
+    want_slots = _Later()
     async with (
         WorkerPool() as workers,
         WorkerPool(1) as column_workers,
-        ModelCaller(may_call=may_call) as caller,
+        ModelCaller(may_call=may_call, on_want=None if fence is None else want_slots) as caller,
         open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
     ):
         python = PythonExecution(isolation_choice(settings), grader_environments(settings), hosts=os.cpu_count() or 1)
@@ -106,7 +108,11 @@ async def _execute_runs(settings: Settings, seat: str | None, concurrency: int |
         )
         purger = Purger(database, blobs, clock, patience)
         columns = ColumnsKeeper(database, column_workers, patience)
-        executor = _open_executor(engine, purger, columns, fence, seat, concurrency)
+        executor: Executor | SharedExecutor = Executor(engine, purger)
+        if fence is not None and seat is not None:
+            executor = _open_shared(engine, purger, fence, seat, concurrency)
+            purger.is_on_duty = columns.is_on_duty = executor.has_duty
+            want_slots.does = executor.want_slots
 
         def wake() -> None:
             executor.wake()
@@ -125,22 +131,22 @@ async def _execute_runs(settings: Settings, seat: str | None, concurrency: int |
             os._exit(1)
 
 
-def _open_executor(
-    engine: Engine,
-    purger: Purger,
-    columns: ColumnsKeeper,
-    fence: Fence | None,
-    seat: str | None,
-    concurrency: int | None,
-) -> "Executor | SharedExecutor":
-    """Return what executes all runs, or those parts of them that this worker gets."""
-    if fence is None or seat is None:
-        return Executor(engine, purger)
+def _open_shared(engine: Engine, purger: Purger, fence: Fence, seat: str, concurrency: int | None) -> "SharedExecutor":
+    """Return what executes those parts of runs that this worker gets."""
     from evalhaven.runs.executing.shared.worker import SharedExecutor, WorkerLimits  # noqa: PLC0415 - loads a queue
     from evalhaven.storage.queue.workers import WorkerFacts  # noqa: PLC0415
 
     facts = WorkerFacts(seat, socket.gethostname(), os.getpid(), __version__)
     limits = WorkerLimits() if concurrency is None else WorkerLimits(concurrency)
-    executor = SharedExecutor(engine, purger, facts, fence, limits)
-    purger.is_on_duty = columns.is_on_duty = lambda: executor.is_on_duty
-    return executor
+    return SharedExecutor(engine, purger, facts, fence, limits)
+
+
+class _Later:
+    """Something to call that is known only when others who call it have been made."""
+
+    def __init__(self) -> None:
+        self.does: Callable[[], None] | None = None
+
+    def __call__(self) -> None:
+        if self.does is not None:
+            self.does()

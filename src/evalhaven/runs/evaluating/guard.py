@@ -42,6 +42,7 @@ class RunGuard:
         self._budget = budget
         self._cost = spent.priced_cost
         self._tokens = spent.tokens
+        self._settled_cost, self._settled_tokens = self._cost, self._tokens
         self._failures = FailureWatch()
         self._judges: list[JudgeGuard] = []
         self._stop = stop
@@ -76,6 +77,19 @@ class RunGuard:
         self._cost += cost or 0.0
         self._tokens += tokens
         self._check_budget()
+
+    def settle(self, stored: Spending, own: Spending) -> None:
+        """Learn what other processes have spent on the run.
+
+        Args:
+            stored: What all its stored items cost.
+            own: What those of them cost that were stored by this process since the last time.
+        """
+        others_cost = max(0.0, stored.priced_cost - self._settled_cost - own.priced_cost)
+        others_tokens = max(0, stored.tokens - self._settled_tokens - own.tokens)
+        self._settled_cost, self._settled_tokens = stored.priced_cost, stored.tokens
+        if others_tokens or others_cost:
+            self.spend(others_cost, others_tokens)
 
     def _check_budget(self) -> None:
         budget = self._budget

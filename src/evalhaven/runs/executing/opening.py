@@ -86,7 +86,9 @@ class OpenRun:
 
 
 @asynccontextmanager
-async def open_run(engine: Engine, run: Run, parent: Eval, guard: RunGuard) -> AsyncGenerator[OpenRun]:
+async def open_run(
+    engine: Engine, run: Run, parent: Eval, guard: RunGuard, run_limit: anyio.CapacityLimiter | None = None
+) -> AsyncGenerator[OpenRun]:
     """Open a run's graders, and the samplers of the models that it asks.
 
     Args:
@@ -94,6 +96,7 @@ async def open_run(engine: Engine, run: Run, parent: Eval, guard: RunGuard) -> A
         run: The run.
         parent: Its eval.
         guard: Watches its calls.
+        run_limit: How many calls it may have under way here; None: as many as it may have at all.
 
     Raises:
         UnknownModelError: No endpoint serves its model any more.
@@ -102,7 +105,8 @@ async def open_run(engine: Engine, run: Run, parent: Eval, guard: RunGuard) -> A
         VaultError: The secrets of the run's tools cannot be decrypted.
     """
     limit = run.options.max_concurrency
-    run_limit = None if limit is None else anyio.CapacityLimiter(limit)
+    if run_limit is None and limit is not None:
+        run_limit = anyio.CapacityLimiter(limit)
     judges = RunJudges(engine, run.scope, run.options, guard, run_limit, run.flow)
     facilities = replace(engine.facilities, open_judge=judges.open, watch=guard.watch_judge())
     async with open_graders(run.criteria(parent), facilities) as graders:

@@ -9,7 +9,7 @@ class Allowance:
     A cost above what the bucket holds is let through when it is full, and leaves a debt that others wait out.
     """
 
-    __slots__ = ("_at", "_burst", "_level", "_rate")
+    __slots__ = ("_at", "_burst", "_level", "_rate", "_whole")
 
     def __init__(self, per_minute: int, now: float, *, is_counted: bool) -> None:
         """Start full.
@@ -23,8 +23,18 @@ class Allowance:
         self._burst = max(1.0, per_minute / _MINUTE_S)
         # The supply of a full bucket must not come on top of a whole minute's supply.
         self._rate = max(per_minute - self._burst + (1 if is_counted else 0), per_minute / 2) / _MINUTE_S
+        self._whole: tuple[float, float] = (self._burst, self._rate)
         self._level = self._burst
         self._at = now
+
+    def take_part(self, fraction: float) -> None:
+        """Supply only a part from now on: other processes have the rest.
+
+        Args:
+            fraction: Above 0, at most 1.
+        """
+        burst, rate = self._whole
+        self._burst, self._rate = max(1.0, burst * fraction), rate * fraction
 
     def wait_s(self, units: float, now: float) -> float:
         """Return how long it takes until this amount may be taken; 0.0 means now."""

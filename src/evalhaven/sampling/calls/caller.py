@@ -1,7 +1,7 @@
 """Calls to models: the one place where they are limited, sent and repeated, and where failures become errors."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -72,6 +72,7 @@ class ModelCaller:
         open_endpoint: OpenTransport | None = None,
         clock: Clock | None = None,
         may_call: Callable[[], bool] | None = None,
+        on_want: Callable[[], None] | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -80,11 +81,14 @@ class ModelCaller:
             clock: The time shown with changes of limits.
             may_call: Tells whether this process may still call anybody; None: always. A call that may not be made waits
                 to be canceled.
+            on_want: Called when a call waits for slots that several processes share; None: they are not shared.
         """
         self._may_call = may_call
+        self._on_want = on_want
         self._open_endpoint = open_endpoint or _open_endpoint
         self._clock = clock or Clock()
         self._lines: dict[tuple[str, str], Line] = {}
+        self._most: dict[tuple[str, str], int] = {}
         self._reachabilities: dict[str, Reachability] = {}
         self._transports: dict[object, Transport] = {}
         self._opening = anyio.Lock()
@@ -168,6 +172,11 @@ class ModelCaller:
                 asker.on_retry(answer.kind)
             await anyio.sleep(pause_s)
 
+    @property
+    def limiters(self) -> Mapping[tuple[str, str], tuple[AdaptiveLimiter, int]]:
+        """Return the limiter of each model at each endpoint, with the most calls that may be under way there."""
+        return {key: (line.limiter, self._most[key]) for key, line in self._lines.items()}
+
     def find_state(self, target: Target) -> LimiterState | None:
         """Return the state of a model's limiter; None before the first call."""
         line = self._lines.get((target.endpoint.name, target.model))
@@ -210,7 +219,8 @@ class ModelCaller:
                     endpoint.requests_per_minute,
                     endpoint.tokens_per_minute,
                 )
-                limiter = AdaptiveLimiter(limits, loop, self._clock)
+                limiter = AdaptiveLimiter(limits, loop, self._clock, self._on_want)
+                self._most[key] = endpoint.max_concurrency
                 self._lines[key] = Line(endpoint, transport, limiter, reachability, loop)
         return self._lines[key]
 

@@ -7,6 +7,7 @@ while somebody waits for a time. All methods belong to one event loop.
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -37,8 +38,11 @@ class AdaptiveLimiter:
         "_concurrency",
         "_in_flight",
         "_is_timed",
+        "_lent",
+        "_lent_until",
         "_loop",
         "_number",
+        "_on_want",
         "_paused_s",
         "_paused_until",
         "_queue",
@@ -49,14 +53,25 @@ class AdaptiveLimiter:
         "_tokens",
     )
 
-    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock | None = None,
+        on_want: Callable[[], None] | None = None,
+    ) -> None:
         """Start with nothing under way.
 
         Args:
             limits: What is configured.
             loop: Its time, timers and futures are used.
             clock: The time shown with changes.
+            on_want: Called when a call waits for slots that `lend` lends, because several processes share them; None:
+                all slots are this limiter's.
         """
+        self._on_want = on_want
+        self._lent = 0
+        self._lent_until = 0.0
         self._concurrency = Concurrency(limits.start_concurrency, limits.max_concurrency, loop.time, self._note_change)
         self._loop = loop
         self._clock = clock or Clock()
@@ -86,11 +101,41 @@ class AdaptiveLimiter:
             self._in_flight >= concurrency.limit
             or self._queue
             or (self._is_timed and self._blocked_s(tokens, self._loop.time()) > 0)
+            or (self._on_want is not None and not self._has_lent_slot())
         ):
             await self._wait_in_line(tokens)
         else:
             self._grant(tokens)
         return concurrency.epoch
+
+    def lend(self, slots: int, until: float, fraction: float) -> None:
+        """Let so many calls be under way at once, for some time.
+
+        Args:
+            slots: How many of all slots are this limiter's; calls under way stay, even if they are more.
+            until: When that ends, on the loop's clock.
+            fraction: Which part of the allowances per minute is this limiter's.
+        """
+        self._lent, self._lent_until = slots, until
+        if fraction > 0:
+            for allowance in (self._requests, self._tokens):
+                if allowance is not None:
+                    allowance.take_part(fraction)
+        if self._queue:
+            self._serve_queue()
+
+    @property
+    def wanted(self) -> int:
+        """Return how many slots would be used now: by calls under way and by those that wait."""
+        return self._in_flight + len(self._queue)
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many calls are under way."""
+        return self._in_flight
+
+    def _has_lent_slot(self) -> bool:
+        return self._in_flight < self._lent and self._loop.time() < self._lent_until
 
     def release(self) -> None:
         """Give a slot back."""
@@ -217,6 +262,9 @@ class AdaptiveLimiter:
         """Grant free slots to those who wait, and set the timer for the next one."""
         queue = self._queue
         while queue and self._in_flight < self._concurrency.limit:
+            if self._on_want is not None and not self._has_lent_slot():
+                self._on_want()
+                return
             place, tokens = next(iter(queue.items()))
             if place.done():
                 # Its task was canceled and has not noticed yet.

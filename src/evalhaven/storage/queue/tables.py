@@ -69,3 +69,14 @@ grader_claims = Table(
     Column("worker_id", BigInteger, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
 )
+
+# How many of the slots of a limit, such as that of a model at an endpoint, each worker has, and how many it would use.
+limit_shares = Table(
+    "limit_shares",
+    queue_metadata,
+    Column("name", Text, primary_key=True),
+    Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("slots", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
+)

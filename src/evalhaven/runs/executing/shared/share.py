@@ -12,7 +12,7 @@ from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import Tally
+from evalhaven.domain.tallies import NOTHING, Tally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.chunks import InTransaction
@@ -21,6 +21,7 @@ from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
 from evalhaven.runs.executing.shared.feed import ClaimedChunks
 from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.lending import RunLimit
 from evalhaven.runs.executing.shared.progress import count_retries, go_on
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
@@ -58,6 +59,7 @@ class RunShare:
         self._is_draining = False
         self._log = structlog.get_logger("evalhaven.runs")
         self.times_retried: int | None = None
+        self.run_limit: RunLimit | None = None
 
     @property
     def count(self) -> int:
@@ -133,12 +135,16 @@ class RunShare:
         if run.status is not RunStatus.IN_PROGRESS or run.items_planned is None:
             raise RunStoppedError
         errored = run.tally.errored if run.times_retried else 0
-        async with open_run(self._engine, run, parent, guard) as opened:
+        most = run.options.max_concurrency
+        if most is not None:
+            self.run_limit = RunLimit(run.key, most)
+        limiter = None if self.run_limit is None else self.run_limit.limiter
+        async with open_run(self._engine, run, parent, guard, limiter) as opened:
             guard.expect_calls(run.items_planned - run.tally.total + errored)
             await opened.tell_isolation()
-            await self._run_chunks(opened)
+            await self._run_chunks(opened, guard)
 
-    async def _run_chunks(self, opened: OpenRun) -> None:
+    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> None:
         run = opened.run
         is_completed = False
 
@@ -153,7 +159,9 @@ class RunShare:
                 await save_flow(tx, run.scope, run.key, opened.flow)
             is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
-        def on_tally(_tally: Tally, _new: Sequence[OutputItem]) -> None:
+        def on_tally(tally: Tally, new: Sequence[OutputItem]) -> None:
+            # All that is stored, this worker's own part included, is what the budget is compared with.
+            guard.settle(tally.spending, NOTHING.fold(new, opened.evaluator.criteria_count).spending)
             if is_completed and not self._is_draining:
                 self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
                 self.drain()

@@ -16,6 +16,7 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
 from evalhaven.runs.executing.grader_calls import CALLS_AT_ONCE, GraderCalls
 from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.lending import LimitLender, SharedLimit
 from evalhaven.runs.executing.shared.preparing import RunPreparation
 from evalhaven.runs.executing.shared.queue import ChunkQueue, Duties
 from evalhaven.runs.executing.shared.share import RunShare, Surroundings
@@ -68,6 +69,9 @@ class SharedExecutor:
         self._grader_calls = GraderCalls(engine, self._claim_calls)
         duties = Duties(self._register, self._queues_with_room, self._prepare, self._execute, self._on_notification)
         self._queue = ChunkQueue(engine.database, fence, duties, self._limits.most_chunks)
+        self._lender = LimitLender(
+            engine.database, engine.caller, fence, lambda: self._queue.worker_id, self._run_limits
+        )
         self._around = Surroundings(fence, lambda: self._upkeep.workers, self._queue.wake)
         self._active: dict[int, Run] = {}
         self._shares: dict[int, RunShare] = {}
@@ -85,6 +89,10 @@ class SharedExecutor:
         self._purger.wake()
         self._grader_calls.wake()
 
+    def want_slots(self) -> None:
+        """Look for slots of shared limits now: a call waits for one."""
+        self._lender.wake()
+
     @property
     def problem(self) -> str:
         """Return what currently keeps runs from going on; "" if nothing does."""
@@ -99,8 +107,7 @@ class SharedExecutor:
         since_s = time.monotonic() - self._looked_at
         return not self._engine.patience.problem and since_s > LONGEST_LOOK_S + self._fence.lease_s
 
-    @property
-    def is_on_duty(self) -> bool:
+    def has_duty(self) -> bool:
         """Tell whether this worker does what one does for all: purging, and making columns."""
         return time.monotonic() < self._duty_until
 
@@ -112,6 +119,7 @@ class SharedExecutor:
             self._tasks.start_soon(self._queue.listen)
             self._tasks.start_soon(self._keep_up)
             self._tasks.start_soon(self._hold_duty)
+            self._tasks.start_soon(self._lender.serve)
             self._tasks.start_soon(self._serve_queue)
             async for active in self._looks():
                 self._compare(active)
@@ -180,6 +188,10 @@ class SharedExecutor:
             if share.idle_s > _IDLE_S:
                 share.drain()
         self._queue.wake()
+
+    def _run_limits(self) -> dict[str, SharedLimit]:
+        limits = [share.run_limit for share in self._shares.values() if share.run_limit is not None]
+        return {limit.name: limit.shared for limit in limits}
 
     def _queues_with_room(self) -> Sequence[str]:
         if sum(share.count for share in self._shares.values()) >= self._limits.most_chunks:
@@ -250,7 +262,7 @@ class SharedExecutor:
                     if not is_unavailable(error):
                         raise
                 else:
-                    if holds and not self.is_on_duty:
+                    if holds and not self.has_duty():
                         self._purger.wake()
                     self._duty_until = sent_at + self._fence.lease_s if holds else 0.0
             await anyio.sleep(LOOK_AGAIN_S if worker_id is None else self._fence.lease_s / 6)

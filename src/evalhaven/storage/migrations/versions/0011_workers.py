@@ -1,4 +1,4 @@
-"""The workers that share runs, their duties, and which of them answers a grader's call; in PostgreSQL only.
+"""The workers that share runs, their duties, their parts of limits and the calls of graders; in PostgreSQL only.
 
 Revision: 0011, after 0010
 """
@@ -45,5 +45,15 @@ def upgrade() -> None:
         sa.Column("worker_id", sa.BigInteger(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("call_key", name="pk_grader_claims"),
+        schema=_SCHEMA,
+    )
+    op.create_table(
+        "limit_shares",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("worker_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("wanted", sa.Integer(), nullable=False),
+        sa.Column("held_until", time, nullable=False),
+        sa.PrimaryKeyConstraint("name", "worker_id", name="pk_limit_shares"),
         schema=_SCHEMA,
     )

@@ -1,0 +1,109 @@
+"""Several workers share runs in PostgreSQL: each item is stored and counted once, whatever dies."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.databases import PostgresServer
+from tests.server import Server
+from tests.system.client import Client, JsonObject, item_rows, wait_until, write_rows
+from tests.system.watch import watch_of
+from tests.worker import Worker
+
+_ITEMS = 3000
+_LEASE_S = 3
+_ENDPOINT = """
+[endpoints.quick]
+scripted = true
+models = ["quick"]
+max_concurrency = 20
+start_concurrency = 20
+rules = [{ answer = "Yes.", latency_ms = 30 }]
+"""
+
+
+class Topology:
+    """A server without a worker of its own, and workers."""
+
+    def __init__(self, directory: Path, url: str, stack: ExitStack) -> None:
+        config = directory / "evalhaven.toml"
+        config.write_text(_ENDPOINT)
+        self.url = url
+        self._directory = directory
+        self._stack = stack
+        self.server = Server(
+            directory, url, "--no-worker", EVALHAVEN_CONFIG=str(config), EVALHAVEN_WORKER_LEASE_S=str(_LEASE_S)
+        )
+        self.workers: list[Worker] = []
+
+    def add_worker(self) -> Worker:
+        worker = Worker(self.server, self._directory / f"worker-{len(self.workers)}.log")
+        self.workers.append(worker)
+        self._stack.enter_context(worker.running())
+        return worker
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
+    def wait_for_workers(self, count: int) -> None:
+        wait_until(
+            lambda: self.query("SELECT count(*) FROM evalhaven_queue.workers") == [(count,)], "workers are there"
+        )
+
+    @property
+    def log(self) -> str:
+        return self.server.log + "".join(worker.log for worker in self.workers)
+
+
+@pytest.fixture
+def topology(tmp_path: Path, postgres: PostgresServer) -> Iterator[Topology]:
+    with postgres.temporary_database() as url, ExitStack() as stack:
+        topology = Topology(tmp_path, url, stack)
+        stack.enter_context(topology.server.running())
+        yield topology
+
+
+@pytest.fixture
+def client(topology: Topology) -> Iterator[Client]:
+    with Client(topology.server.url) as client:
+        yield client
+
+
+def start_run(client: Client, tmp_path: Path, count: int = _ITEMS) -> tuple[str, str]:
+    eval_id = client.create_eval()
+    file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(count)))
+    messages = {"type": "template", "template": [{"role": "user", "content": "{{ item.answer }}"}]}
+    source = {"type": "completions", "source": {"type": "file_id", "id": file_id}, "input_messages": messages}
+    answer = client.post(f"/v1/evals/{eval_id}/runs", json={"data_source": {**source, "model": "quick"}})
+    assert answer.is_success, answer.text
+    return eval_id, answer.json()["id"]
+
+
+def assert_complete(topology: Topology, run: JsonObject, count: int = _ITEMS) -> None:
+    counts = run["result_counts"]
+    assert (run["status"], counts["total"], counts["errored"]) == ("completed", count, 0), run
+    with watch_of(topology.server) as watch:
+        recount = watch.recount(watch.run_key(run["id"]))
+        assert watch.rows("SELECT type FROM events WHERE object_id = ?", run["id"]) == [("eval.run.succeeded",)]
+    assert recount.positions == set(range(count))
+    assert (counts["passed"], counts["failed"], counts["errored"]) == recount.statuses
+    wait_until(lambda: topology.query("SELECT 1 FROM evalhaven_queue.procrastinate_jobs") == [], "no job is left")
+    assert "Traceback" not in topology.log
+
+
+def test_workers_share_a_run_and_one_that_is_killed_is_replaced_by_the_others(
+    topology: Topology, client: Client, tmp_path: Path
+) -> None:
+    first, _second = topology.add_worker(), topology.add_worker()
+    topology.wait_for_workers(2)
+    ids = start_run(client, tmp_path)
+    doing = "SELECT count(DISTINCT worker_id) FROM evalhaven_queue.procrastinate_jobs WHERE status = 'doing'"
+    wait_until(lambda: topology.query(doing) == [(2,)], "both execute chunks")
+    client.wait_for_items(*ids, 500)
+    first.kill()
+    assert_complete(topology, client.wait_for_end(*ids))
