@@ -15,6 +15,11 @@ from evalhaven.sampling.calls.failure_watch import FailureWatch
 class CallGuard(Protocol):
     """Is told how calls to a model end."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether the budget is spent, so that no further call may be made."""
+        ...
+
     def note_answer(self, cost: float | None, tokens: int) -> None:
         """Count a call that was answered."""
         ...
@@ -47,8 +52,14 @@ class RunGuard:
         self._judges: list[JudgeGuard] = []
         self._stop = stop
         self.verdict: ItemError | None = None
+        self._is_spent = False
         # A run that is taken up again may have spent its budget already.
         self._check_budget()
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether the budget is spent: calls that waited for their turn meanwhile are not made."""
+        return self._is_spent
 
     def expect_calls(self, count: int) -> None:
         """Note how many items are left: fewer failures are enough to end a short run."""
@@ -94,6 +105,7 @@ class RunGuard:
     def _check_budget(self) -> None:
         budget = self._budget
         if budget is not None and budget.is_exceeded(self._cost, self._tokens):
+            self._is_spent = True
             spent = f"{self._tokens:,} tokens" if budget.cost is None else f"{self._cost:.4f} US dollars"
             self.end(
                 ItemError(
@@ -144,6 +156,11 @@ class JudgeGuard:
         self._guard = guard
         self._failures = failures or FailureWatch()
         self._leads_on = leads_on
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether the run's budget is spent."""
+        return self._guard.is_spent
 
     def passing(self, leads_on: Callable[[ItemError], bool]) -> "JudgeGuard":
         """Return a guard that counts the same calls, except failures after which the judge is asked in another way."""

@@ -107,7 +107,7 @@ class Sampler:
         # A run that is taken up again continues its counts.
         self._retries = Counter(known_retries(known_flow))
         was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
-        self._asker = Asker(run_limit, self._note_retry, was_answered)
+        self._asker = Asker(run_limit, self._note_retry, was_answered, lambda: guard.is_spent)
 
     @property
     def concurrency(self) -> int:

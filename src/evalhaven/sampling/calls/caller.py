@@ -54,11 +54,13 @@ class Asker:
         limit: How many calls its run may have under way; a place is held only during an attempt.
         on_retry: Told why an attempt failed, before the next one.
         was_answered: Whether it has ever received an answer.
+        is_over: Tells whether no more calls may be made on its behalf; one that waited until then waits to be canceled.
     """
 
     limit: anyio.CapacityLimiter | None = None
     on_retry: Callable[[FailureKind], None] | None = None
     was_answered: bool = False
+    is_over: Callable[[], bool] | None = None
 
 
 class ModelCaller:
@@ -148,7 +150,9 @@ class ModelCaller:
                         # The endpoint went down while this call waited.
                         line.limiter.note_unsent(expected_tokens)
                         continue
-                    if self._may_call is not None and not self._may_call():
+                    if (asker.is_over is not None and asker.is_over()) or not (
+                        self._may_call is None or self._may_call()
+                    ):
                         line.limiter.note_unsent(expected_tokens)
                         await anyio.sleep_forever()
                     attempts += 1
