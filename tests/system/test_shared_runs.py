@@ -1,5 +1,6 @@
 """Several workers share runs in PostgreSQL: each item is stored and counted once, whatever dies."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,8 +10,9 @@ import psycopg
 import pytest
 
 from tests.databases import PostgresServer
-from tests.server import Server
+from tests.server import CommandServer, Server
 from tests.system.client import Client, JsonObject, item_rows, wait_until, write_rows
+from tests.system.faulty import faulty_upstream
 from tests.system.watch import watch_of
 from tests.worker import Worker
 
@@ -26,12 +28,22 @@ rules = [{ answer = "Yes.", latency_ms = 30 }]
 """
 
 
+_MOST = 8
+_CALLED = """
+[endpoints.called]
+base_url = "{url}"
+models = ["quick"]
+max_concurrency = {most}
+start_concurrency = {most}
+"""
+
+
 class Topology:
     """A server without a worker of its own, and workers."""
 
-    def __init__(self, directory: Path, url: str, stack: ExitStack) -> None:
+    def __init__(self, directory: Path, url: str, stack: ExitStack, endpoint: str = _ENDPOINT) -> None:
         config = directory / "evalhaven.toml"
-        config.write_text(_ENDPOINT)
+        config.write_text(endpoint)
         self.url = url
         self._directory = directory
         self._stack = stack
@@ -107,3 +119,76 @@ def test_workers_share_a_run_and_one_that_is_killed_is_replaced_by_the_others(
     client.wait_for_items(*ids, 500)
     first.kill()
     assert_complete(topology, client.wait_for_end(*ids))
+
+    # Graders asked directly are answered by whoever is left.
+    grader = {"type": "string_check", "name": "g", "operation": "eq", "input": "{{ sample.output_text }}"}
+    asked = {"grader": {**grader, "reference": "yes"}, "model_sample": "yes"}
+    answer = client.post("/v1/fine_tuning/alpha/graders/run", json=asked)
+    assert (answer.status_code, answer.json()["reward"]) == (200, 1.0)
+
+
+def test_a_run_goes_on_after_a_worker_stood_still_and_after_all_were_killed(
+    topology: Topology, client: Client, tmp_path: Path
+) -> None:
+    first, second = topology.add_worker(), topology.add_worker()
+    topology.wait_for_workers(2)
+    ids = start_run(client, tmp_path)
+    client.wait_for_items(*ids, 100)
+    first.send_signal(signal.SIGSTOP)
+    # The other sweeps up what the first had.
+    is_swept = "SELECT deaths FROM runs WHERE deaths > 0"
+    wait_until(
+        lambda: "executor_died_in_run" in topology.log or topology.query(is_swept), "the silent one is found out"
+    )
+    first.send_signal(signal.SIGCONT)
+    wait_until(lambda: "worker_silent_too_long" in first.log, "it knows, too")
+    for worker in (first, second):
+        worker.kill()
+    stored = client.get_run(*ids)["result_counts"]["total"]
+    topology.add_worker()
+    run = client.wait_for_end(*ids)
+    assert stored < _ITEMS, "nothing was left for the last worker"
+    assert_complete(topology, run)
+
+
+def test_a_canceled_run_is_dropped_by_all_workers(topology: Topology, client: Client, tmp_path: Path) -> None:
+    for _ in range(2):
+        topology.add_worker()
+    topology.wait_for_workers(2)
+    eval_id, run_id = start_run(client, tmp_path, 20_000)
+    client.wait_for_items(eval_id, run_id, 100)
+    canceled = client.post(f"/v1/evals/{eval_id}/runs/{run_id}").json()
+    assert canceled["status"] == "canceled"
+    wait_until(lambda: topology.query("SELECT 1 FROM evalhaven_queue.procrastinate_jobs") == [], "no job is left")
+
+    after = client.get_run(eval_id, run_id)
+    assert after["result_counts"] == canceled["result_counts"]
+    with watch_of(topology.server) as watch:
+        assert watch.count_items(watch.run_key(run_id)) == canceled["result_counts"]["total"]
+    assert_complete(topology, client.wait_for_end(*start_run(client, tmp_path, 600)), 600)
+
+
+def test_a_limit_of_a_model_holds_for_all_workers_together(tmp_path: Path, postgres: PostgresServer) -> None:
+    with (
+        faulty_upstream(latency_ms=40) as upstream,
+        postgres.temporary_database() as url,
+        ExitStack() as stack,
+    ):
+        topology = Topology(tmp_path, url, stack, _CALLED.format(url=upstream.url, most=_MOST))
+        stack.enter_context(topology.server.running())
+        workers = [topology.add_worker() for _ in range(2)]
+        topology.wait_for_workers(2)
+        with Client(topology.server.url) as client:
+            ids = start_run(client, tmp_path)
+            held = "SELECT count(*) FROM evalhaven_queue.limit_shares WHERE slots > 0 AND held_until > now()"
+            wait_until(lambda: topology.query(held) == [(2,)], "both hold slots")
+            client.wait_for_items(*ids, 600)
+            workers[0].kill()
+            assert_complete(topology, client.wait_for_end(*ids))
+        assert 2 < upstream.stats()["most_in_flight"] <= _MOST
+
+
+def test_a_server_without_a_worker_needs_a_database_that_others_reach(tmp_path: Path) -> None:
+    server = CommandServer(tmp_path, None, "--no-worker")
+    with pytest.raises(RuntimeError, match="EVALHAVEN_DATABASE_URL"):
+        server.start()

@@ -21,17 +21,17 @@ from tests.unit.runs.executed import cancel, inline_run, lines, read_run, row_of
 
 pytestmark = ON_POSTGRESQL_ONLY
 LEASE_S = 30.0
-JOBS = "evalhaven_queue.procrastinate_jobs"
 
 
-async def query(engine: Engine, statement: str) -> Sequence[tuple[object, ...]]:
+async def query(engine: Engine, statement: str, **values: object) -> Sequence[tuple[object, ...]]:
     async with engine.database.write() as tx:
-        found = await tx.execute(text(statement))
+        found = await tx.execute(text(statement), values)
         return [tuple(row) for row in found.all()] if found.returns_rows else []
 
 
 async def jobs(engine: Engine) -> list[tuple[object, ...]]:
-    return list(await query(engine, f"SELECT queueing_lock, status::text FROM {JOBS} ORDER BY id"))
+    statement = "SELECT queueing_lock, CAST(status AS text) FROM procrastinate_jobs ORDER BY id"
+    return list(await query(engine, statement))
 
 
 async def planned_run(engine: Engine, chunks: int, number: int = 1, parent: Eval | None = None) -> Run:
@@ -41,9 +41,9 @@ async def planned_run(engine: Engine, chunks: int, number: int = 1, parent: Eval
 
 
 async def new_worker(engine: Engine, seat: str = "", silent_s: float = 0.0) -> int:
-    heard = f"now() - make_interval(secs => {silent_s})"
-    insert = f"INSERT INTO evalhaven_queue.procrastinate_workers (last_heartbeat) VALUES ({heard}) RETURNING id"
-    (row,) = await query(engine, insert)
+    insert = """INSERT INTO procrastinate_workers (last_heartbeat)
+        VALUES (now() - make_interval(0, 0, 0, 0, 0, 0, :silent_s)) RETURNING id"""
+    (row,) = await query(engine, insert, silent_s=silent_s)
     async with engine.database.write() as tx:
         await enter_worker(tx, EngineScope(), int(str(row[0])), WorkerFacts(seat, "here", 1, "0"))
     return int(str(row[0]))
@@ -51,7 +51,7 @@ async def new_worker(engine: Engine, seat: str = "", silent_s: float = 0.0) -> i
 
 async def take_job(engine: Engine, worker: int) -> None:
     """Claim the oldest job as a worker does."""
-    await query(engine, f"SELECT id FROM evalhaven_queue.procrastinate_fetch_job_v2(NULL, {worker})")
+    await query(engine, "SELECT id FROM procrastinate_fetch_job_v2(NULL, :worker)", worker=worker)
 
 
 def upkeep_of(engine: Engine) -> Upkeep:
@@ -90,7 +90,7 @@ async def test_as_many_chunks_wait_as_there_are_workers_and_two_at_least(engine:
 async def test_a_chunk_whose_job_is_lost_gets_another_and_one_that_is_done_does_not(engine: Engine) -> None:
     run = await planned_run(engine, chunks=3)
     await upkeep_of(engine).reconcile()
-    await query(engine, f"DELETE FROM {JOBS}")
+    await query(engine, "DELETE FROM procrastinate_jobs")
     async with engine.database.write() as tx:
         await mark_chunks_done(tx, run.scope, run.key, [0])
     await upkeep_of(engine).reconcile()
@@ -147,7 +147,7 @@ async def test_whoever_takes_a_seat_drops_at_once_what_its_predecessor_had(engin
 
     assert await jobs(engine) == []
     assert (await read_run(engine, run)).deaths == 1
-    assert await query(engine, "SELECT id FROM evalhaven_queue.procrastinate_workers") == []
+    assert await query(engine, "SELECT id FROM procrastinate_workers") == []
 
 
 async def test_of_runs_that_may_kill_their_workers_one_has_a_chunk_at_a_time(engine: Engine) -> None:
@@ -156,7 +156,7 @@ async def test_of_runs_that_may_kill_their_workers_one_has_a_chunk_at_a_time(eng
     await query(engine, "UPDATE runs SET deaths = 2")
     await upkeep_of(engine).reconcile()
     assert await jobs(engine) == [(f"{first.key}:0", "todo")]
-    await query(engine, f"UPDATE runs SET deaths = 0 WHERE key = {first.key}")
+    await query(engine, "UPDATE runs SET deaths = 0 WHERE key = :key", key=first.key)
     await upkeep_of(engine).reconcile()
 
     assert {(f"{first.key}:1", "todo"), (f"{second.key}:0", "todo")} < set(await jobs(engine))
@@ -178,7 +178,7 @@ async def test_a_run_whose_row_is_held_keeps_no_other_from_its_jobs(engine: Engi
     parent = await stored_eval(engine)
     held, other = [await planned_run(engine, 1, number, parent) for number in (1, 2)]
     async with engine.database.write() as tx:
-        await tx.execute(text(f"SELECT key FROM runs WHERE key = {held.key} FOR UPDATE"))
+        await tx.execute(text("SELECT key FROM runs WHERE key = :key FOR UPDATE"), {"key": held.key})
         await upkeep_of(engine).reconcile()
 
     assert await jobs(engine) == [(f"{other.key}:0", "todo")]
