@@ -58,8 +58,9 @@ def executor_of(server: Server, timeout_s: float = 30.0) -> psutil.Process:
 def stop_outside_transactions(server: Server, watch: Watch) -> psutil.Process:
     """Stop the executor at a moment when it does not hold the write lock, so that the server can write; return it."""
     while True:
+        # Found before the lock is taken: that takes so long on a busy machine that writers would always wait.
+        process = executor_of(server)
         with watch.locked():
-            process = executor_of(server)
             process.suspend()
             # Each thread stops at its own next chance; until then it could still take the lock.
             while any(psutil.Process(thread.id).status() != psutil.STATUS_STOPPED for thread in process.threads()):
