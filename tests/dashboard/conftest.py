@@ -25,13 +25,6 @@ _VIEWPORT: ViewportSize = {"width": 1280, "height": 1000}
 _AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 
-GONE_MODEL = "gone"
-_GONE_ENDPOINT = f"""
-[endpoints.gone]
-base_url = "http://127.0.0.1:9/v1"
-models = ["{GONE_MODEL}"]
-"""
-
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
@@ -76,13 +69,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server of all tests here, with the rules of `judged.py`, the slow model and one whose endpoint is not there.
+    """The server of all tests here, with the rules of `judged.py` and the slow model.
 
     Its runs are those of whatever was tested before: a test that counts them starts a server of its own.
     """
     directory = tmp_path_factory.mktemp("dashboard")
     config = directory / "evalhaven.toml"
-    config.write_text(CONFIG + SLOW_ENDPOINT + _GONE_ENDPOINT)
+    config.write_text(CONFIG + SLOW_ENDPOINT)
     with Server(directory, EVALHAVEN_CONFIG=str(config)).running() as running:
         yield running
         assert "Traceback" not in running.log

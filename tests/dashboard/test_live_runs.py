@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 from playwright.sync_api import Page, Route, expect
 
-from tests.dashboard.conftest import GONE_MODEL, Look, judge
+from tests.dashboard.conftest import Look, judge
 from tests.server import SLOW_MODEL
 
 _ITEMS = 120
@@ -15,8 +15,8 @@ _MANY_ITEMS = 800
 _WAIT_MS = 60_000
 
 
-def start(http: httpx2.Client, name: str, items: int = _ITEMS, model: str = SLOW_MODEL) -> dict[str, Any]:
-    """Start a run that takes a few seconds, or, with another model, as long as that."""
+def start(http: httpx2.Client, name: str, items: int = _ITEMS) -> dict[str, Any]:
+    """Start a run that takes a few seconds."""
     criterion = {
         "type": "string_check",
         "name": "says yes",
@@ -32,7 +32,7 @@ def start(http: httpx2.Client, name: str, items: int = _ITEMS, model: str = SLOW
     parent = http.post("/v1/evals", content=json.dumps(body)).json()
     source = {
         "type": "completions",
-        "model": model,
+        "model": SLOW_MODEL,
         "input_messages": {"type": "template", "template": [{"role": "user", "content": "{{ item.q }}"}]},
         "source": {"type": "file_content", "content": [{"item": {"q": f"{n}"}} for n in range(items)]},
     }
@@ -77,19 +77,6 @@ def test_a_page_whose_events_are_blocked_asks_by_itself(page: Page, http: httpx2
     expect(page.get_by_role("region", name="Progress")).not_to_have_text(counted, use_inner_text=True, timeout=_WAIT_MS)
     cancel(http, run)
     expect(page.get_by_text("Canceled.")).to_be_visible(timeout=_WAIT_MS)
-
-
-def test_a_run_whose_endpoint_is_not_there_says_so_and_that_nothing_is_lost(page: Page, http: httpx2.Client) -> None:
-    run = start(http, "Waiting", model=GONE_MODEL)
-    page.goto(address(run))
-
-    told = page.get_by_role("alert")
-    expect(told).to_contain_text("gone cannot be reached since", timeout=_WAIT_MS)
-    expect(told).to_contain_text("no connection to 127.0.0.1:9: ")
-    expect(told).to_contain_text(f"{_ITEMS} items to come; none of those that wait is counted as an error.")
-    judge(page)
-    cancel(http, run)
-    expect(told).to_be_hidden(timeout=_WAIT_MS)
 
 
 def test_a_run_is_canceled_from_its_page(page: Page, http: httpx2.Client) -> None:
