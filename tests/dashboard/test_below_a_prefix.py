@@ -52,6 +52,8 @@ def test_the_dashboard_is_walked_below_the_prefix_and_asks_for_nothing_outside(
         assert urlsplit(page.url).path == f"{PREFIX}/ui/evals/{eval_id}/runs/{second}"
         page.get_by_role("navigation", name="Run").get_by_role("link", name="Items").click()
         page.locator('[role="row"][aria-rowindex="2"]').wait_for()
+        # The tab keeps its icon, though the address has other depths than the one that was loaded.
+        assert page.locator('link[rel="icon"]').evaluate("icon => icon.href") == f"{proxy.url}{PREFIX}/ui/favicon.svg"
         page.goto(f"{proxy.url}{PREFIX}/ui/compare?runs={first},{second}&base={first}")
         settle(page)
         page.get_by_role("button", name="Export").click()

@@ -223,9 +223,23 @@ def test_the_keyboard_alone_walks_from_the_table_through_items(page: Page, judge
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(grid(page)).to_be_focused()
-    page.keyboard.press("End")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    last_rows = re.compile(r"/items\?.*from=200")
+    page.route(last_rows, hold)
+    with page.expect_request(last_rows):
+        page.keyboard.press("End")
     expect(row_at(page, 237)).to_have_attribute("aria-selected", "true")
     expect(row_at(page, 237)).to_be_in_viewport()
+    # A row that is opened before it has come opens when it comes.
+    page.keyboard.press("Enter")
+    expect(drawer).to_be_hidden()
+    for route in held:
+        route.continue_()
+    expect(drawer).to_contain_text("237 of 237")
 
 
 def test_the_page_of_an_item_goes_through_the_filter_and_back(page: Page, http: httpx2.Client, judged: Judged) -> None:

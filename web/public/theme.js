@@ -7,3 +7,9 @@
     // Storage is refused: the system's theme holds.
   }
 })();
+
+// The icon's way is written from the address that was loaded; pages change the address, and browsers ask again.
+(() => {
+  const icon = document.querySelector('link[rel="icon"]');
+  icon?.setAttribute("href", icon.href);
+})();

@@ -122,6 +122,12 @@ const items = createRoute({
   component: lazyRouteComponent(() => import("@/pages/items/ItemsPage"), "ItemsPage"),
 });
 
+const configuration = createRoute({
+  getParentRoute: () => run,
+  path: "/configuration",
+  component: lazyRouteComponent(() => import("@/pages/configuration/ConfigurationPage"), "ConfigurationPage"),
+});
+
 const item = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId/runs/$runId/items/$itemId",
@@ -141,7 +147,7 @@ export const router = createRouter({
     call,
     models,
     evalPages.addChildren([evalRuns, evalDefinition]),
-    run.addChildren([report, items]),
+    run.addChildren([report, items, configuration]),
     item,
   ]),
   basepath: `${PREFIX}/ui`,

@@ -89,10 +89,19 @@ export function ItemGrid({ rows, columns, label, chosen, onChoose, onOpen, onSee
   });
 
   const choose = (wanted: number) => onChoose(Math.min(rows.count - 1, Math.max(0, wanted)));
+  const chosenRow = rows.rowAt(chosen);
+  // A row that is opened before it has come opens when it comes, unless another is chosen meanwhile.
+  const [awaited, setAwaited] = useState<number>();
   const open = () => {
-    const row = rows.rowAt(chosen);
-    if (row !== undefined) onOpen(row, chosen);
+    if (chosenRow === undefined) setAwaited(chosen);
+    else onOpen(chosenRow, chosen);
   };
+  useEffect(() => {
+    if (awaited === undefined) return;
+    if (awaited === chosen && chosenRow === undefined) return;
+    setAwaited(undefined);
+    if (awaited === chosen && chosenRow !== undefined) onOpen(chosenRow, chosen);
+  }, [awaited, chosen, chosenRow, onOpen]);
   const shownTop = topToShow(chosen, top, canvas);
   // biome-ignore lint/correctness/useExhaustiveDependencies: only another row moves the table, not its scroll bar
   useEffect(() => {
