@@ -44,7 +44,8 @@ export function Figures({ report, against, baseline, isPartial }: Props) {
           {report.errored > 0 && <Icon name="error" className="error" />} {count(report.errored)}
           {report.errored > 0 && (
             <small>
-              {report.errored === 1 ? unit : `${unit}s`}, {percent(report.errored / Math.max(1, report.items))}%
+              {report.errored === 1 ? unit : `${unit}s`},{" "}
+              {percent(report.errored / Math.max(1, report.items))}%
             </small>
           )}
         </dd>
