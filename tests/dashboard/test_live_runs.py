@@ -89,6 +89,8 @@ def test_a_page_whose_events_are_blocked_asks_by_itself(page: Page, http: httpx2
 def test_a_run_is_canceled_from_its_page(page: Page, http: httpx2.Client) -> None:
     run = start(http, "Canceled", _MANY_ITEMS)
     page.goto(address(run))
+    # Before that it may not be known yet how many items there will be.
+    expect(page.get_by_role("region", name="Progress")).to_contain_text("Rate so far", timeout=_WAIT_MS)
     page.get_by_role("button", name="Cancel run").click()
 
     expect(page.get_by_text("Canceled.")).to_be_visible()
