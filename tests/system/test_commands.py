@@ -26,7 +26,7 @@ _GONE_WITHIN_S = 5.0
 
 
 @pytest.fixture
-def command_server(tmp_path: Path) -> Iterator[CommandServer]:
+def command_server(tmp_path: Path) -> Iterator[Server]:
     """Return a server that is the command itself."""
     with CommandServer(tmp_path).running() as server:
         yield server
@@ -124,7 +124,7 @@ def test_a_port_in_use_is_an_error_without_a_traceback(server: Server, tmp_path:
 # Ctrl-C ends with the status that tells a shell that its user interrupted.
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_server_that_is_told_to_stop_ends_with_its_executor(
-    command_server: CommandServer, say: Say, end: signal.Signals, status: int
+    command_server: Server, say: Say, end: signal.Signals, status: int
 ) -> None:
     executor = executor_of(command_server)
     started = time.monotonic()
