@@ -37,6 +37,8 @@ def test_a_run_with_errors_never_looks_clean(page: Page, http: httpx2.Client) ->
     errors = page.get_by_role("region", name="Errors")
     expect(errors.get_by_role("row").nth(1)).to_contain_text("error")
     expect(page.get_by_text("not counted as failed")).to_be_visible()
+    untold = page.get_by_role("region", name="What cannot be told")
+    expect(untold).to_contain_text("1 item erred: whether it passes is not known.")
     expect(page.get_by_role("button", name="Retry 1")).to_be_visible()
     judge(page)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
+from evalhaven.domain.wording import counted, in_points, listed
 from evalhaven.reports.columns.loading import Numbers
 from evalhaven.reports.figures import MOST_EXACT, shown_rate, sums_by_cluster, sums_of
 from evalhaven.reports.pairing import Pairing, RunItems
@@ -218,7 +219,8 @@ def _untold(pair: PairedRuns, comparison: Comparison, candidate: str, baseline: 
     if not comparison.items:
         return f"{candidate} and {baseline} have no items with a result in both."
     if comparison.interval is None:
-        return f"{comparison.items} items are too few to tell {candidate} from {baseline}."
+        too_few = counted(comparison.items, "item is", "items are")
+        return f"{too_few} too few to tell {candidate} from {baseline}."
     return None
 
 
@@ -234,8 +236,9 @@ def _told(comparison: Comparison, margin: float | None, candidate: str, baseline
     if margin is not None:
         judgement = judge_difference(comparison, margin)
         if judgement.verdict.passes:
-            return f"{candidate} is no more than {100 * margin:g} points worse than {baseline}: {shown}."
-        more = "" if judgement.items_needed is None else f" {judgement.items_needed:,} items would settle it."
+            return f"{candidate} is no more than {in_points(margin)} worse than {baseline}: {shown}."
+        needed = judgement.items_needed
+        more = "" if needed is None else f" {counted(needed, 'item')} would settle it."
         return f"Whether {candidate} is worse than {baseline} cannot be told: {shown}.{more}"
     if differs:
         what = "items" if comparison.clusters == comparison.items else "groups"
@@ -361,14 +364,15 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
         warn("not_paired", "The runs have no items in common, so their rates were compared: that shows far less.")
     elif len(pair.pairing.baseline_only) or len(pair.pairing.candidate_only):
         only = len(pair.pairing.baseline_only), len(pair.pairing.candidate_only)
-        warn("rows_differ", f"{only[0]} items are in the baseline only, {only[1]} in the other run only.")
+        alone = counted(only[0], "item is", "items are")
+        warn("rows_differ", f"{alone} in the baseline only, {only[1]:,} in the other run only.")
     theirs = {each.name: each for each in baseline.criteria(pair.baseline.parent)}
     ours = {each.name: each for each in candidate.criteria(pair.candidate.parent)}
     differing = [name for name in ours if name in theirs and _essence(ours[name].json) != _essence(theirs[name].json)]
     if differing:
-        warn("criteria_differ", f"Not the same in both runs: the criteria {', '.join(map(repr, differing))}.")
+        warn("criteria_differ", f"Not the same in both runs: {_criteria(differing)}.")
     if alone := sorted(ours.keys() ^ theirs.keys()):
-        warn("criteria_missing", f"Only one of the runs has the criteria {', '.join(map(repr, alone))}.")
+        warn("criteria_missing", f"Only one of the runs has {_criteria(alone)}.")
     before, after = (_judges(run) for run in (baseline, candidate))
     if before and after and before != after:
         warn("judges_differ", f"Graded by {', '.join(before)} in the baseline, and by {', '.join(after)} in the run.")
@@ -380,6 +384,10 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
         elif run.status.value != "completed":
             warn("not_completed", f"The {role} ended as {run.status}.")
     return found
+
+
+def _criteria(names: list[str]) -> str:
+    return f"{'the criterion' if len(names) == 1 else 'the criteria'} {listed(names)}"
 
 
 def _essence(criterion: dict[str, Any]) -> dict[str, Any]:

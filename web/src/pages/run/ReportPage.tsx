@@ -5,12 +5,12 @@ import { isPreparing } from "@/api/client";
 import { comparisonQuery, reportQuery, runQuery } from "@/api/queries";
 import type { Report } from "@/api/types";
 import { isUnderWay } from "@/format/words";
-import { Failure, Notice, Preparing, Skeleton } from "@/states/States";
-import { Name } from "@/text/SafeText";
+import { Failure, Preparing, Skeleton } from "@/states/States";
 import { Breakdown } from "./Breakdown";
 import { CriteriaTable } from "./CriteriaTable";
 import { ErrorGroups } from "./ErrorGroups";
 import { Figures } from "./Figures";
+import { Gaps } from "./Gaps";
 import { Latency } from "./Latency";
 import { Repeats } from "./Repeats";
 import { Scores } from "./Scores";
@@ -64,11 +64,7 @@ export function ReportPage() {
           <Usage report={shown} />
         </div>
       </div>
-      {shown.gaps.map((gap) => (
-        <Notice key={gap.what + gap.why}>
-          <Name text={gap.why} />
-        </Notice>
-      ))}
+      <Gaps report={shown} />
     </>
   );
 }
