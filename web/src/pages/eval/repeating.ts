@@ -29,7 +29,7 @@ run = client.evals.runs.create(
     data_source=${pythonOf(source, "    ")},
 )
 print(run.report_url)`,
-    curl: `curl ${address}/evals/${evalId}/runs -H 'Content-Type: application/json' -d '${renderJson({ name, data_source: source }).replaceAll("'", "'\\''")}'`,
+    curl: `curl ${address}/evals/${evalId}/runs -H 'Content-Type: application/json' -d ${shellOf(renderJson({ name, data_source: source }))}`,
   };
 }
 
@@ -40,7 +40,7 @@ function withExample(dataSource: unknown, example: unknown): unknown {
 }
 
 /** Return a value of JSON as Python writes it. */
-function pythonOf(value: unknown, indent: string): string {
+export function pythonOf(value: unknown, indent: string): string {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value === "bigint") return value.toString();
@@ -54,4 +54,9 @@ function pythonOf(value: unknown, indent: string): string {
     ([key, each]) => `${indent}    ${JSON.stringify(key)}: ${pythonOf(each, `${indent}    `)},\n`,
   );
   return lines.length === 0 ? "{}" : `{\n${lines.join("")}${indent}}`;
+}
+
+/** Return a text as a shell takes it, whatever it holds. */
+export function shellOf(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
