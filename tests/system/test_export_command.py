@@ -17,7 +17,7 @@ import pytest
 
 from tests.contract.conftest import eval_body, inline_source, items_of, wait_for_end
 from tests.server import Server
-from tests.system.commands import call_command, run_command
+from tests.system.commands import call_command
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def run(server: Server) -> dict[str, Any]:
 
 
 def test_lines_go_to_standard_output_and_nothing_else_does(server: Server, run: dict[str, Any]) -> None:
-    done = run_command("export", run["id"], "--url", server.url)
+    done = call_command("export", run["id"], "--url", server.url)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert [json.loads(line) for line in done.stdout.splitlines()] == run["items"]
@@ -78,7 +78,7 @@ def test_without_a_server_the_data_directory_itself_is_read(tmp_path: Path) -> N
         made = http.post(f"/v1/evals/{parent['id']}/runs", json={"data_source": inline_source()}).json()
         wait_for_end(http, made)
         items = items_of(http, made)
-    done = run_command("export", made["id"], "--data-dir", str(server.data_dir))
+    done = call_command("export", made["id"], "--data-dir", str(server.data_dir))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert [json.loads(line) for line in done.stdout.splitlines()] == items

@@ -9,8 +9,16 @@ export function repeating(
   run: RunById,
   example: unknown,
 ): Record<string, string> {
-  const source = withExample(run.data_source, example);
-  const name = run.name || "Again";
+  return runCodes(address, evalId, run.name || "Again", withExample(run.data_source, example));
+}
+
+/** Return code that runs an eval over a data source. */
+export function runCodes(
+  address: string,
+  evalId: string,
+  name: string,
+  source: unknown,
+): Record<string, string> {
   return {
     Python: `from openai import OpenAI
 
