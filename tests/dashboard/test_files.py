@@ -56,6 +56,10 @@ def test_a_file_is_uploaded_looked_at_downloaded_and_deleted(
     expect(rows).to_have_count(21)
     expect(rows.nth(1)).to_contain_text("What is 0 + 1?")
     expect(page.get_by_text("its beginning; the download has all of it")).to_be_visible()
+    written = page.get_by_text('{"item": {"question": "What is 0 + 1?"')
+    expect(written).to_be_hidden()
+    page.get_by_role("heading", name="As it is written").click()
+    expect(written).to_be_visible()
     page.reload()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
