@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import Look, Tickets, enlarge_and_print, judge, settle
+from tests.dashboard.conftest import Look, Tickets, enlarge_and_print, judge, picture, settle
 
 
 def test_the_list_of_evals_leads_to_an_eval(page: Page, look: Look, tickets: Tickets) -> None:
