@@ -9,7 +9,14 @@ import pytest
 
 from tests.sizes import IS_SOAK, SEED, SIZES
 
-pytest_plugins = ["tests.databases", "tests.figures", "tests.llama.server", "tests.require_all", "tests.tiers"]
+pytest_plugins = [
+    "tests.databases",
+    "tests.figures",
+    "tests.grouping",
+    "tests.llama.server",
+    "tests.require_all",
+    "tests.tiers",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -238,3 +238,27 @@ def test_what_is_not_there_is_not_found(http: httpx2.Client, run: dict[str, Any]
     item = page_of(http, run)["data"][0]["id"]
     refused = http.get(f"/api/runs/{run['id']}/items/{item}", params={"text": "x"})
     assert refusal_of(refused)["param"] == "text"
+
+
+def test_an_item_is_found_by_its_id_alone(
+    http: httpx2.Client, make_eval: MakeEval, parent: dict[str, Any], run_to_end: RunToEnd
+) -> None:
+    first, other = run_to_end(parent, rows()), run_to_end(make_eval(testing_criteria=[RIGHT]), rows(("x", "y")))
+    wanted = items_of(http, first)[1]
+
+    assert http.get(f"/api/output_items/{wanted['id']}").json() == {
+        "object": "run.item_found",
+        "id": wanted["id"],
+        "run_id": first["id"],
+        "run_name": first["name"],
+        "eval_id": parent["id"],
+        "eval_name": parent["name"],
+        "datasource_item_id": 1,
+        "repeat": 0,
+        "status": "fail",
+    }
+    last = items_of(http, other)[-1]
+    assert http.get(f"/api/output_items/{last['id']}").json()["run_id"] == other["id"]
+    http.delete(f"/v1/evals/{other['eval_id']}/runs/{other['id']}").raise_for_status()
+    for gone in (last["id"], "outputitem_00000000000000000000000000000000", "x", "%00", "a b"):
+        assert refusal_of(http.get(f"/api/output_items/{gone}"), 404)["param"] == "output_item_id"

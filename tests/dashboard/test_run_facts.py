@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import Tickets, judge, picture
+from tests.dashboard.judged import ended
 from tests.server import Server
 
 
@@ -92,9 +93,7 @@ def test_a_field_of_any_number_of_values_is_broken_down_with_progress_until_it_i
     rows += [{"item": {"a": "y", "id": 7}}, {"item": {"a": "y", "id": "7"}}]
     parent = created(http, "/v1/evals", eval_of(check))
     source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
-    run = created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Many values", "data_source": source})
-    while http.get(f"/api/runs/{run['id']}?rows=false").json()["status"] != "completed":
-        pass
+    run = ended(http, created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Many values", "data_source": source}))
     asked = "**/breakdown?*"
     page.route(asked, lambda _route: None)
     page.goto(f"/ui/evals/{parent['id']}/runs/{run['id']}?by=id")

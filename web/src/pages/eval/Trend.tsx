@@ -1,8 +1,9 @@
 import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
-import { useEffect, useRef, useState } from "react";
+
 import type { RunOverview } from "@/api/types";
 import { ChartWithTable } from "@/charts/ChartWithTable";
+import { useWidth } from "@/charts/useWidth";
 import { count, counted, limits, percent } from "@/format/numbers";
 import { moment } from "@/format/times";
 import { Section } from "@/layout/Page";
@@ -85,7 +86,7 @@ const LANE = 20;
 const DATE_WIDTH = 130;
 
 function TrendChart({ runs, said }: { runs: readonly RunOverview[]; said: string }) {
-  const [frame, width] = useWidth();
+  const [frame, width] = useWidth(FIRST_WIDTH);
   const x = scaleLinear([0, runs.length - 1], [LEFT + 12, width - RIGHT]);
   const lanes = lanesOf(runs);
   const y = scaleLinear(limitsOf(runs), [BOTTOM, TOP]).nice(4);
@@ -173,16 +174,3 @@ function TrendPoint({ run, x, y }: PointProps) {
 }
 
 const FIRST_WIDTH = 900;
-
-/** The width that a chart has, so that its letters keep their size. */
-function useWidth() {
-  const frame = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(FIRST_WIDTH);
-  useEffect(() => {
-    if (frame.current === null) return;
-    const watch = new ResizeObserver(([entry]) => entry && setWidth(Math.max(240, entry.contentRect.width)));
-    watch.observe(frame.current);
-    return () => watch.disconnect();
-  }, []);
-  return [frame, width] as const;
-}
