@@ -59,6 +59,19 @@ def test_a_file_is_written_in_the_format_that_its_name_ends_in(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["items.csv", "items.parquet"]
 
 
+def test_the_filters_and_the_order_of_the_table_hold_for_an_export(server: Server, run: dict[str, Any]) -> None:
+    chosen = ("--where", "sort=position", "--where", "order=desc", "--where", "text=z", "--where", "most_score=0.5")
+    done = call_command("export", run["id"], "--url", server.url, *chosen, "--status", "fail", "--columns", "item.a")
+    assert (done.returncode, done.stdout) == (0, '{"item.a":"z"}\n')
+    document = httpx2.get(f"{server.url}/api/openapi.json").json()
+    offered = document["paths"]["/api/runs/{run_id}/export"]["get"]["parameters"]
+    names = [each["name"] for each in offered if each["in"] == "query" and each["name"] not in ("format", "columns")]
+    for wrong in ("colour=red", "text"):
+        refused = call_command("export", run["id"], "--url", server.url, "--where", wrong)
+        assert refused.returncode == 64
+        assert ", ".join(names) in " ".join(refused.stderr.replace("│", "").split())
+
+
 def test_without_a_server_the_data_directory_itself_is_read(tmp_path: Path) -> None:
     with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url) as http:
         parent = http.post("/v1/evals", json=eval_body()).json()
