@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -118,13 +118,16 @@ def test_samples_of_a_model_are_graded_again_without_a_call(
     ]
 
 
-def imported_copy(http: httpx2.Client, source: dict[str, Any]) -> dict[str, Any]:
-    """Import a run with its items under other ids, as if it came from elsewhere; return it."""
+def imported_copy(
+    http: httpx2.Client, source: dict[str, Any], changed: Callable[[dict[str, Any]], Any] = lambda item: item
+) -> dict[str, Any]:
+    """Import a run with its items under other ids, as if it came from elsewhere, perhaps with changes; return it."""
     items = items_of(http, source)
     digits = source["id"].removeprefix("evalrun_")
     imported = {**source, "id": f"evalrun_{digits[::-1]}", "evalhaven": {}}
     moved = [
         {**item, "id": f"outputitem_{digits}{n}", "run_id": imported["id"], "evalhaven": {}}
+        | {"datasource_item": changed(item["datasource_item"])}
         for n, item in enumerate(items)
     ]
     at = f"/api/import/evals/{source['eval_id']}/runs"

@@ -155,7 +155,8 @@ async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the 
     responses={
         **_REFUSED,
         200: {
-            "description": "An item a line.",
+            "description": "An item a line. The answer breaks off after a whole line if one of the runs is deleted "
+            "meanwhile.",
             "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ComparedItem"}}},
         },
     },
@@ -179,6 +180,9 @@ async def export_compared_items(services: ServicesOf, scope: ScopeOf, asked: Com
             part = range(start, min(start + _EXPORTED_AT_ONCE, len(chosen.changes)))
 
             async def read(tx: ReadTransaction, part: range = part) -> bytes:
+                for side in (pair.baseline, pair.candidate):
+                    # Nothing ends the body as if it were whole: if a run is deleted meanwhile, it is broken off.
+                    await get_run_by_id(tx, scope, side.run.id)
                 items = await read_items(tx, pair, chosen, part)
                 return "".join(f"{item.text(asked.criterion)}\n" for item in items).encode()
 
