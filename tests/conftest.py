@@ -1,5 +1,6 @@
 """Fixtures and rules for all tests."""
 
+import gc
 import signal
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from going through all modules and tests again and again: they stay to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,8 @@ def test_items_are_paired_by_content_wherever_they_stand(
     (one,) = found["comparisons"]
     assert (found["chosen"], found["baseline"]["run_id"], one["paired_by"]) == ("named", base["id"], "content")
     assert one["counts"] == {
-        "fixed": 2, "regressed": 1, "passed": 3, "failed": 2, "errored": 0, "missing": 0, "new": 0
+        "fixed": 2, "regressed": 1, "passed": 3, "failed": 2, "errored": 0, "missing": 0, "new": 0,
+        "different": 3, "same": 5, "unpaired": 0, "total": 8,
     }  # fmt: skip
     assert one["difference"]["value"] == pytest.approx(1 / 8)
     assert one["criteria"][0]["counts"]["regressed"] == 1
@@ -56,6 +57,7 @@ def test_items_of_one_run_only_are_missing_or_new(
     (one,) = compare(http, other, base=base["id"])["comparisons"]
 
     assert (one["counts"]["passed"], one["counts"]["missing"], one["counts"]["new"]) == (2, 2, 2)
+    assert (one["counts"]["unpaired"], one["counts"]["total"]) == (4, 6)
     assert [each["what"] for each in one["warnings"]] == ["rows_differ"]
 
 

@@ -264,6 +264,56 @@ def test_the_calls_of_the_filter_are_replayed_by_keyboard_alone(page: Page, http
     assert counts_of(http, page) == {"total": 2, "passed": 0, "failed": 2, "errored": 0}
 
 
+def test_the_calls_of_the_filter_are_labelled_by_a_model(page: Page, http: httpx2.Client, logged: None) -> None:
+    page.goto("/ui/logs?kind=responses")
+    page.get_by_role("button", name="Grade these").click()
+    panel = page.get_by_role("dialog", name="Grade these calls")
+    panel.get_by_label("An answer passes if it").select_option("is given a label by a model")
+    expect(panel.get_by_label("Text", exact=True)).to_have_count(0)
+    panel.get_by_label("Judge", exact=True).fill("scripted")
+    panel.get_by_label("What the judge is asked").fill("Is it helpful? ANSWER: partly")
+    panel.get_by_label("Labels that pass").fill("yes, partly")
+    judge(page, THEMES)
+    picture(page, "logs-grade-label")
+    panel.get_by_role("button", name="Create and run").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("As stored")
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    assert counts_of(http, page) == {"total": 1, "passed": 1, "failed": 0, "errored": 0}
+    [item] = http.get(f"/api/runs/{page.url.rsplit('/', 1)[1]}/items").json()["data"]
+    whole = http.get(f"/v1/evals/{page.url.split('/')[-3]}/runs/{page.url.split('/')[-1]}/output_items").json()
+    assert item["status"] == "pass"
+    asked = json.dumps(whole["data"][0]["results"])
+    assert "Shall I take an umbrella?" in asked
+    assert "Take one." in asked
+
+
+def test_however_far_somebody_goes_back_so_many_calls_are_kept(page: Page, http: httpx2.Client, logged: None) -> None:
+    many = [chat(5000 + number, f"Bulk {number}?", "Yes.", metadata={"bulk": "yes"}) for number in range(360)]
+    send(http, many)
+    page.goto("/ui/logs?metadata=%5B%22bulk%3Dyes%22%5D")
+    for kept in (100, 150, 200, 250, 300, 300):
+        page.get_by_role("button", name="Show more").click()
+        expect(page.get_by_role("button", name="Show more")).to_be_enabled()
+        expect(rows(page)).to_have_count(kept)
+    expect(rows(page).first).to_contain_text("Bulk 309?")
+    page.get_by_role("button", name="Show more").click()
+    expect(rows(page).last).to_contain_text("Bulk 0?")
+    expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+
+    page.get_by_role("button", name="Show newer ones").click()
+    expect(rows(page).first).to_contain_text("Bulk 309?")
+    page.get_by_role("button", name="Show newer ones").click()
+    expect(rows(page).first).to_contain_text("Bulk 359?")
+    expect(page.get_by_role("button", name="Show newer ones")).to_have_count(0)
+    expect(rows(page)).to_have_count(300)
+    assert rows(page).locator("td:nth-child(4)").all_inner_texts() == [f"Bulk {359 - each}?" for each in range(300)]
+    page.get_by_role("button", name="Show more").click()
+    expect(rows(page).last).to_contain_text("Bulk 10?")
+    page.get_by_role("button", name="Refresh").click()
+    expect(rows(page)).to_have_count(50)
+    expect(rows(page).first).to_contain_text("Bulk 359?")
+
+
 def counts_of(http: httpx2.Client, page: Page) -> dict[str, int]:
     return http.get(f"/api/runs/{page.url.rsplit('/', 1)[1]}").json()["result_counts"]
 

@@ -1,5 +1,6 @@
 """Each page in a real Chromium, light and dark: it shows what the API says, and axe finds nothing."""
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -13,6 +14,11 @@ def test_the_list_of_evals_leads_to_an_eval(page: Page, look: Look, tickets: Tic
 
     link = page.get_by_role("rowheader").get_by_role("link", name="Support ticket triage")
     assert link.get_attribute("href") == f"/ui/evals/{tickets.eval_id}"
+    expect(page.get_by_text(re.compile(r"^\d+ evals?, newest run first$"))).to_be_visible()
+    page.get_by_role("link", name=re.compile(r"\d+ better")).click()
+    expect(page.get_by_text(re.compile(r"^\d+ of \d+ evals?, newest run first$"))).to_be_visible()
+    expect(link).to_be_visible()
+    assert page.url.endswith("?change=better")
 
 
 def test_the_report_of_a_run_begins_with_what_changed(page: Page, look: Look, tickets: Tickets) -> None:

@@ -1,5 +1,6 @@
 """How a run differs from a baseline: counts, differences with intervals, and a sentence that says what it comes to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -297,12 +298,28 @@ def shown_difference(comparison: Comparison, margin: float | None) -> Difference
 def _shown_counts(pair: PairedRuns, criterion: str | None) -> ComparedCounts:
     pairing = pair.pairing
     if pairing is None:
-        counts = [0] * 5
-        missing, new = len(pair.baseline.items.position), len(pair.candidate.items.position)
-    else:
-        counts = np.bincount(pair.changes(criterion), minlength=5).tolist()
-        missing, new = len(pairing.baseline_only), len(pairing.candidate_only)
-    return ComparedCounts(**dict(zip(CHANGES, (*counts, missing, new), strict=True)))
+        return counts_of((), len(pair.baseline.items.position), len(pair.candidate.items.position))
+    return counts_of(pair.changes(criterion), len(pairing.baseline_only), len(pairing.candidate_only))
+
+
+def counts_of(changes: Numbers | Sequence[int], missing: int = 0, new: int = 0) -> ComparedCounts:
+    """Count items by what happened to them.
+
+    Args:
+        changes: The number of it in `CHANGES`, for each item.
+        missing: Further items that only the baseline has.
+        new: Further items that only the candidate has.
+    """
+    found: list[int] = np.bincount(changes, minlength=len(CHANGES)).tolist() if len(changes) else [0] * len(CHANGES)
+    found[MISSING] += missing
+    found[NEW] += new
+    return ComparedCounts(
+        **dict(zip(CHANGES, found, strict=True)),
+        different=found[FIXED] + found[REGRESSED],
+        same=found[BOTH_PASSED] + found[BOTH_FAILED],
+        unpaired=found[MISSING] + found[NEW],
+        total=sum(found),
+    )
 
 
 def _paired_rate(pair: PairedRuns, criterion: str | None, side: int) -> Rate:

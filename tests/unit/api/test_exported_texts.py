@@ -26,6 +26,7 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.reports.compared_items import ItemFilter
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.output_item_writes import insert_output_items
@@ -134,7 +135,7 @@ async def test_the_export_of_a_comparison_breaks_off_after_a_whole_line(services
     parent = await database.fetch(lambda tx: get_eval(tx, DEFAULT_PROJECT, run.eval_id))
     other = await store_active_run(database, parent, id=RunId(f"evalrun_{2:032x}"))
     await store_items(database, other, range(100, 1300))
-    asked = ComparedItems(other.id, run.id, (), (), None, None)
+    asked = ComparedItems(other.id, run.id, (), ItemFilter())
     answer = await export_compared_items(services, DEFAULT_PROJECT, asked)
     export = cast("AsyncGenerator[bytes]", cast("StreamingResponse", answer).body_iterator)
     lines = (await anext(export)).splitlines(keepends=True)
