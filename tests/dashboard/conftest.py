@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
+from tests.dashboard.held import HeldAnswers
 from tests.dashboard.judged import CONFIG
 from tests.dashboard.tickets import make_tickets
 from tests.server import SLOW_ENDPOINT, Server, show_server_logs
@@ -68,14 +69,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server of all tests here, with the rules of `judged.py` and the slow model.
+def held() -> Iterator[HeldAnswers]:
+    with HeldAnswers() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory, held: HeldAnswers) -> Iterator[Server]:
+    """The server of all tests here, with the rules of `judged.py`, the slow model and the one that can be held.
 
     Its runs are those of whatever was tested before: a test that counts them starts a server of its own.
     """
     directory = tmp_path_factory.mktemp("dashboard")
     config = directory / "evalhaven.toml"
-    config.write_text(CONFIG + SLOW_ENDPOINT)
+    config.write_text(CONFIG + SLOW_ENDPOINT + held.config)
     with Server(directory, EVALHAVEN_CONFIG=str(config)).running() as running:
         yield running
         assert "Traceback" not in running.log

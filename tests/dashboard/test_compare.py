@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
 from tests.dashboard.gsm8k import make_runs
-from tests.dashboard.judged import NO_ANSWER, make_eval, run_items
+from tests.dashboard.judged import NO_ANSWER, make_eval, run_items, sent
 
 _HOSTILE = "<img src=x onerror=document.title='hit'> \u202egnirts"
 
@@ -277,6 +277,52 @@ def test_runs_without_a_price_are_named_beside_those_with_one(
     expect(section.get_by_role("img")).to_have_attribute(
         "aria-label", re.compile(r"^(?!.*6b).*Second: .* for \$0\.\d+")
     )
+
+
+# What of the letters of a chart is outside of it, or another size than they should have, once it is drawn anew.
+_MISPLACED = """
+async svg => {
+  const scale = () => svg.getScreenCTM().a;
+  while (Math.abs(scale() - 1) > 0.01) await new Promise(requestAnimationFrame);
+  const frame = svg.parentElement.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter(each => {
+    const box = each.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1;
+  }).map(each => each.textContent);
+}
+"""
+
+
+def test_charts_and_long_names_fit_any_width(page: Page, http: httpx2.Client) -> None:
+    long = "a name that is longer than anybody would like " * 3
+    criterion = {"type": "string_check", "input": "{{ sample.output_text }}", "operation": "eq"}
+    criteria = [
+        {**criterion, "name": name, "reference": "{{ item.expected }}"}
+        for name in ("right", long, "without-any-space-" * 6)
+    ]
+    config = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+    body = {"name": long, "data_source_config": config, "testing_criteria": criteria}
+    parent = sent(http, "/v1/evals", body)["id"]
+    rows = [{"question": f"echo 5 {each}", "expected": f"5 {each}", "verdict": ""} for each in range(40)]
+    right = run_items(http, parent, "Right", rows)
+    wrong = run_items(http, parent, long, [{**row, "expected": "6"} for row in rows])
+    for base, new in ((right, wrong), (wrong, right)):
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        page.goto(f"/ui/compare?runs={base},{new}&base={base}&change=all")
+        settle(page)
+        expect(page.locator(".side-grades").first).to_be_visible()
+        verdict = page.get_by_role("region", name="Verdict").get_by_role("img")
+        # The difference is all there can be: no mark stands beyond it.
+        expect(verdict).to_contain_text("100")
+        expect(verdict).not_to_contain_text("120")
+        cost = page.get_by_role("region", name="Cost against score").get_by_role("img")
+        for width in (1280, 700, 390):
+            page.set_viewport_size({"width": width, "height": 1000})
+            assert verdict.evaluate(_MISPLACED) == []
+            assert cost.evaluate(_MISPLACED) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("region", name="Cost against score").scroll_into_view_if_needed()
+    picture(page, "compare-narrow")
 
 
 def test_runs_of_one_name_are_told_apart(page: Page, http: httpx2.Client) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import THEMES, Look, judge, picture, settle, visit
 from tests.dashboard.judged import sent
-from tests.dashboard.test_hostile_texts import HOSTILE_TEXTS, shown
+from tests.dashboard.test_hostile_texts import HOSTILE_TEXTS, joined, shown
 from tests.server import Server
 
 _ROWS = [{"item": {"question": f"What is {number} + 1?", "right": str(number + 1)}} for number in range(3000)]
@@ -56,6 +56,10 @@ def test_a_file_is_uploaded_looked_at_downloaded_and_deleted(
     expect(rows).to_have_count(21)
     expect(rows.nth(1)).to_contain_text("What is 0 + 1?")
     expect(page.get_by_text("its beginning; the download has all of it")).to_be_visible()
+    written = page.get_by_text('{"item": {"question": "What is 0 + 1?"')
+    expect(written).to_be_hidden()
+    page.get_by_role("heading", name="As it is written").click()
+    expect(written).to_be_visible()
     page.reload()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
@@ -109,7 +113,9 @@ def test_no_name_and_no_content_of_a_file_is_executed_and_each_is_shown(fresh_pa
     seen: list[str] = []
     fresh_page.expose_function("hit", lambda: seen.append("executed"))
     ids: list[str] = []
-    texts = [text for text in HOSTILE_TEXTS if len(text) < 200 and "\ud800" not in text]
+    sent = [text for text in HOSTILE_TEXTS if len(text) < 200 and "\ud800" not in text]
+    unsendable = [text for text in sent if _is_unsendable(text)]
+    texts = [*joined([text for text in sent if text not in unsendable]), *unsendable]
     for text in texts:
         lines = json.dumps({"item": {"a": text, text: "field"}}).encode() + b"\n"
         ids.append(upload(http, "hostile.jsonl" if _is_unsendable(text) else text, lines))

@@ -1,7 +1,7 @@
 """What users and models wrote is shown, letter by letter, and none of it is executed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpx2
 import pytest
@@ -71,6 +71,17 @@ HOSTILE_TEXTS = (
     "__proto__",
     "constructor",
 )
+# What means something only where nothing stands beside it: as a key, an address, a path, a cell or the whole of a line.
+_ALONE = (
+    "javascript:hit()",
+    "data:text/html,<script>hit()</script>",
+    "x" * 4000,
+    "../../../etc/passwd",
+    "=cmd|' /C calc'!A0",
+    "__proto__",
+    "constructor",
+)
+_SIDE_BY_SIDE = 6
 _SHOWN = {
     "\u202egnirts desrever": "U+202Egnirts desrever",
     "\u2066hidden\u2069": "U+2066hiddenU+2069",
@@ -79,6 +90,19 @@ _SHOWN = {
     "bell\x07 and null\x00": "bell␇ and null␀",
     "\ud800 alone": "U+D800 alone",
 }
+
+
+def joined(texts: Sequence[str]) -> list[str]:
+    """Return all the texts in fewer, some side by side, since every page that is opened costs."""
+    others = [text for text in texts if text not in _ALONE]
+    starts = range(0, len(others), _SIDE_BY_SIDE)
+    return [
+        *(" ".join(others[start : start + _SIDE_BY_SIDE]) for start in starts),
+        *(text for text in texts if text in _ALONE),
+    ]
+
+
+TEXTS = joined(HOSTILE_TEXTS)
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +124,9 @@ def http(server: Server) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def hostile(http: httpx2.Client) -> list[str]:
-    """Make an eval of each text, whose criterion and run are called so too, and items with it; return the runs."""
+    """Make an eval of each of TEXTS, whose criterion and run are called so too, and items with it; return the runs."""
     pages: list[str] = []
-    for text in HOSTILE_TEXTS:
+    for text in TEXTS:
         criterion = {
             "type": "string_check",
             "name": text,
@@ -146,7 +170,9 @@ def seen(tab: Tab) -> list[str]:
 
 
 def shown(text: str) -> str:
-    return _SHOWN.get(text, text)
+    for raw, told in _SHOWN.items():
+        text = text.replace(raw, told)
+    return text
 
 
 def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(
@@ -158,7 +184,7 @@ def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(
     settle(page)
     names = page.locator("[data-row]").all_text_contents()
 
-    assert {shown(text) for text in HOSTILE_TEXTS} <= set(names)
+    assert {shown(text) for text in TEXTS} <= set(names)
     assert seen == []
 
 
@@ -166,11 +192,11 @@ def test_no_text_on_the_pages_of_runs_is_executed_and_each_is_shown(
     page: Page, hostile: list[str], seen: list[str]
 ) -> None:
     page.goto(hostile[0])
-    for text, address in zip(HOSTILE_TEXTS, hostile, strict=True):
+    for text, address in zip(TEXTS, hostile, strict=True):
         visit(page, address)
         expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
-        expect(page.get_by_role("region", name="Table of criteria").get_by_role("rowheader").first).to_be_visible()
         row = page.get_by_role("region", name="Table of criteria").get_by_role("rowheader").first
+        expect(row).to_have_text(shown(text))
         assert row.text_content() == shown(text)
     assert seen == []
 
@@ -180,13 +206,13 @@ def test_no_text_on_the_pages_of_evals_and_in_the_list_of_runs_is_executed_and_e
 ) -> None:
     page.goto("/ui/runs")
     page.get_by_role("rowheader").first.wait_for()
-    assert {shown(text) for text in HOSTILE_TEXTS} <= set(page.locator("[data-row]").all_text_contents())
-    for text, address in zip(HOSTILE_TEXTS, hostile, strict=True):
+    assert {shown(text) for text in TEXTS} <= set(page.locator("[data-row]").all_text_contents())
+    for text, address in zip(TEXTS, hostile, strict=True):
         eval_page = address.split("/runs/")[0]
         visit(page, eval_page)
         expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
         expect(page.locator(".metadata")).to_have_text(f"note: {shown(text[:500])}")
-        page.get_by_role("region", name="Table of runs").locator("[data-row]").wait_for()
+        expect(page.get_by_role("region", name="Table of runs").locator("[data-row]")).to_have_text(shown(text))
         assert page.locator("[data-row]").text_content() == shown(text)
         assert page.locator(".c-criterion").text_content() == shown(text)
         visit(page, f"{eval_page}/definition")
@@ -198,7 +224,7 @@ def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_show
     page: Page, http: httpx2.Client, seen: list[str]
 ) -> None:
     # Models speak Unicode, and the rules' patterns find no text beyond a line's end.
-    texts = [text for text in HOSTILE_TEXTS if "\ud800" not in text]
+    texts = joined([text for text in HOSTILE_TEXTS if "\ud800" not in text])
     parent = make_eval(http, "Hostile")
     items = [
         {"question": f"echo {text}", "expected": text, "verdict": f"verdict {json.dumps(_verdict(text))}", text: text}

@@ -33,6 +33,11 @@ LIVELY: dict[str, Any] = {
 ENDED: dict[str, Any] = {"status": "completed", "ended_at": STARTED_AT + 50}
 
 
+@pytest.fixture
+def stopped_server(shared_server: Server) -> Server:
+    return shared_server
+
+
 @contextlib.contextmanager
 def standing_in(answers: Sequence[Answer]) -> Generator[str]:
     """Serve the answers one after another, repeating the last one; yield the address."""

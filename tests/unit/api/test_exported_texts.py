@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 
 from evalhaven.api.exports.columns import KnownColumns
 from evalhaven.api.exports.parquet import ParquetRows, require_pyarrow
+from evalhaven.api.exports.sources import ItemsInOrder
 from evalhaven.api.exports.streaming import stream_items
 from evalhaven.api.exports.texts import CsvRows, OutputItemLines, safe_text
 from evalhaven.api.routes.extension.compared import ComparedItems
@@ -99,7 +100,7 @@ async def store_items(database: Database, run: Run, positions: Sequence[int]) ->
 
 
 def opened_export(database: Database, run: Run) -> AsyncGenerator[bytes]:
-    return stream_items(database, run, OutputItemLines(run, make_eval().testing_criteria), None)
+    return stream_items(database, run, OutputItemLines(run, make_eval().testing_criteria), ItemsInOrder(run))
 
 
 def positions_in(lines: bytes) -> list[int]:

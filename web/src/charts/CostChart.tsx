@@ -1,6 +1,7 @@
 import { scaleLinear } from "d3-scale";
 import { dollars, limits, percent } from "@/format/numbers";
 import { shortened, visibleText } from "@/text/visible";
+import { useWidth } from "./useWidth";
 
 export type CostPoint = {
   id: string;
@@ -12,10 +13,12 @@ export type CostPoint = {
   isBase: boolean;
 };
 
-const WIDTH = 420;
+const FIRST_WIDTH = 420;
 const HEIGHT = 196;
 const LEFT = 34;
-const RIGHT = WIDTH - 12;
+const EDGE = 32;
+/** So many pixels lie at least between two sums. */
+const TICK_WIDTH = 110;
 const TOP = 24;
 const BOTTOM = 152;
 /** At least so many points from top to bottom, so that noise stays flat. */
@@ -24,58 +27,63 @@ const LONGEST_NAME = 24;
 
 /** What runs cost and what they scored: a point with its interval for each, the base hollow. */
 export function CostChart({ points }: { points: readonly CostPoint[] }) {
-  const x = scaleLinear([0, Math.max(...points.map((each) => each.cost)) || 1], [LEFT + 8, RIGHT]).nice(3);
+  const [frame, width] = useWidth(FIRST_WIDTH);
+  const right = width - EDGE;
+  const sums = Math.max(1, Math.min(4, Math.floor(width / TICK_WIDTH)));
+  const x = scaleLinear([0, Math.max(...points.map((each) => each.cost)) || 1], [LEFT + 8, right]).nice(sums);
   const y = scaleLinear(rangeOf(points), [BOTTOM, TOP]).nice(3);
-  const costs = x.tickFormat(3);
+  const costs = x.tickFormat(sums);
   const labels = spread(points.map((each) => y(each.value) + 4));
   return (
-    <svg width="100%" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={sentence(points)}>
-      <text x="0" y="10">
-        Rate, %
-      </text>
-      <text x={RIGHT} y={HEIGHT - 6} textAnchor="end">
-        Cost of the run
-      </text>
-      {y.ticks(3).map((each) => (
-        <g key={each}>
-          <line className="c-axis" x1={LEFT} x2={WIDTH} y1={y(each)} y2={y(each)} opacity="0.5" />
-          <text x={LEFT - 6} y={y(each) + 4} textAnchor="end">
-            {Number((each * 100).toFixed(1))}
-          </text>
-        </g>
-      ))}
-      {x.ticks(3).map((each, place) => (
-        <text key={each} x={x(each)} y={BOTTOM + 20} textAnchor={place === 0 ? "start" : "middle"}>
-          {each === 0 ? "$0" : `$${costs(each)}`}
+    <div ref={frame}>
+      <svg width="100%" viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={sentence(points)}>
+        <text x="0" y="10">
+          Rate, %
         </text>
-      ))}
-      {points.map(({ id, name, cost, value, low, high, isBase }, place) => {
-        const at = x(cost);
-        // A name that would not fit on the right stands on the left.
-        const isLeft = at > (LEFT + RIGHT) / 2;
-        const near = points
-          .filter(
-            (each) => Math.abs(y(each.value) - y(value)) < LABEL_HEIGHT && Math.abs(x(each.cost) - at) < 18,
-          )
-          .map((each) => x(each.cost));
-        return (
-          <g key={id}>
-            {low !== null && high !== null && (
-              <line className="c-whisker" x1={at} x2={at} y1={y(low)} y2={y(high)} />
-            )}
-            <circle className={isBase ? "c-baseline" : "c-point"} cx={at} cy={y(value)} r="4" />
-            <text
-              x={isLeft ? Math.min(...near) - 9 : Math.max(...near) + 9}
-              y={labels[place]}
-              textAnchor={isLeft ? "end" : "start"}
-              className={isBase ? "" : "strong"}
-            >
-              {shortened(name, LONGEST_NAME)}
+        <text x={right} y={HEIGHT - 6} textAnchor="end">
+          Cost of the run
+        </text>
+        {y.ticks(3).map((each) => (
+          <g key={each}>
+            <line className="c-axis" x1={LEFT} x2={width} y1={y(each)} y2={y(each)} opacity="0.5" />
+            <text x={LEFT - 6} y={y(each) + 4} textAnchor="end">
+              {Number((each * 100).toFixed(1))}
             </text>
           </g>
-        );
-      })}
-    </svg>
+        ))}
+        {x.ticks(sums).map((each, place) => (
+          <text key={each} x={x(each)} y={BOTTOM + 20} textAnchor={place === 0 ? "start" : "middle"}>
+            {each === 0 ? "$0" : `$${costs(each)}`}
+          </text>
+        ))}
+        {points.map(({ id, name, cost, value, low, high, isBase }, place) => {
+          const at = x(cost);
+          // A name that would not fit on the right stands on the left.
+          const isLeft = at > (LEFT + right) / 2;
+          const near = points
+            .filter(
+              (each) => Math.abs(y(each.value) - y(value)) < LABEL_HEIGHT && Math.abs(x(each.cost) - at) < 18,
+            )
+            .map((each) => x(each.cost));
+          return (
+            <g key={id}>
+              {low !== null && high !== null && (
+                <line className="c-whisker" x1={at} x2={at} y1={y(low)} y2={y(high)} />
+              )}
+              <circle className={isBase ? "c-baseline" : "c-point"} cx={at} cy={y(value)} r="4" />
+              <text
+                x={isLeft ? Math.min(...near) - 9 : Math.max(...near) + 9}
+                y={labels[place]}
+                textAnchor={isLeft ? "end" : "start"}
+                className={isBase ? "over" : "over strong"}
+              >
+                {shortened(name, LONGEST_NAME)}
+              </text>
+            </g>
+          );
+        })}
+      </svg>
+    </div>
   );
 }
 
