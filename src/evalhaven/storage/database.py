@@ -32,6 +32,7 @@ from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from evalhaven.storage.queue.tables import SCHEMA
 from evalhaven.storage.reading import ReadingThreads, ReadTransaction
 
 T = TypeVar("T")
@@ -54,7 +55,11 @@ _POSTGRESQL_CONNECTION = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
-_POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'"
+_POSTGRESQL_SESSION = (
+    "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'; "
+    # Procrastinate's functions name its tables without their schema.
+    f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)"
+)
 # A write to a standby, and a transaction that the server closed: psycopg calls both internal errors.
 _POSTGRESQL_UNAVAILABLE = ("25006", "25P03")
 _FOR_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
