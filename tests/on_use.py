@@ -19,6 +19,9 @@ class _OnUse:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        # pytest asks everything in a module whether it is a fixture or a test.
+        if attribute.startswith("_"):
+            raise AttributeError(attribute)
         module: ModuleType = importlib.import_module(self._name)
         return getattr(module, attribute)
 

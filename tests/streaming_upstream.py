@@ -28,6 +28,7 @@ class Arrived:
     """A request as it arrived; names of headers in lower case."""
 
     path: str
+    query: str
     headers: dict[str, str]
     body: bytes
 
@@ -113,8 +114,8 @@ async def _serve_one(upstream: StreamingUpstream, reader: asyncio.StreamReader, 
         body = await reader.readexactly(int(headers.get("content-length", "0")))
     except (asyncio.IncompleteReadError, ConnectionError):
         return False
-    path = first.split()[1].partition("?")[0].removeprefix("/v1")
-    upstream.requests.append(Arrived(path, headers, body))
+    path, _, query = first.split()[1].removeprefix("/v1").partition("?")
+    upstream.requests.append(Arrived(path, query, headers, body))
     upstream.under_way += 1
     # The end of the client's side shows at once, also while nothing is written.
     end = asyncio.ensure_future(reader.read(1))

@@ -9,6 +9,7 @@ The first tier shows every feature once, on SQLite. A test is in the rest by wha
 Without the option everything runs.
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,13 @@ def is_in_rest(item: pytest.Item) -> bool:
     return (
         _runs_on_postgresql(item)
         or any(item.get_closest_marker(mark) for mark in _REST_MARKS)
-        or any(directory in item.path.parents for directory in _REST_DIRECTORIES)
+        or _is_in_rest_directory(item.path)
     )
+
+
+@functools.cache
+def _is_in_rest_directory(path: Path) -> bool:
+    return any(directory in path.parents for directory in _REST_DIRECTORIES)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -181,7 +181,8 @@ def test_repeats_of_an_item_do_not_count_as_items(
         assert (many["rate"]["low"], many["rate"]["high"]) == pytest.approx((0.42223, 0.92490), abs=1e-5)
         assert (few["rate"]["value"], few["rate"]["low"]) == (1.0, None)
     assert in_report[0]["rate"] == streamed[0]["rate"]
-    assert not any(gap["what"] == "breakdowns" for gap in report["gaps"])
+    few = "Fewer than 10 independent items tell too little of others: 1 group of 2 by 'topic' has no interval."
+    assert {"what": "breakdowns", "why": few} in report["gaps"]
 
 
 def test_a_run_that_is_not_there_has_no_breakdown(http: httpx2.Client) -> None:

@@ -69,6 +69,91 @@ def test_items_are_chosen(http: httpx2.Client, runs: dict[str, str], query: dict
     assert [each["item"]["n"] for each in items_of(http, runs, **query)["data"]] == numbers
 
 
+@pytest.mark.parametrize(
+    ("query", "counts"),
+    [
+        ({}, {"regressed": 1, "fixed": 1, "different": 2, "same": 1, "unpaired": 2, "total": 5}),
+        # What happened is what is counted: it limits the page alone.
+        ({"change": "regressed"}, {"regressed": 1, "fixed": 1, "different": 2, "same": 1, "unpaired": 2, "total": 5}),
+        ({"group": "topic:b"}, {"regressed": 0, "fixed": 0, "same": 1, "missing": 1, "new": 1, "total": 3}),
+        ({"least_change": 0.5}, {"regressed": 0, "fixed": 1, "same": 0, "unpaired": 0, "total": 1}),
+        ({"most_score": 0, "criterion": "right"}, {"regressed": 1, "fixed": 0, "total": 1}),
+        ({"group": "topic:nowhere"}, {"total": 0}),
+    ],
+)
+def test_what_is_filtered_is_counted_by_what_happened(
+    http: httpx2.Client, runs: dict[str, str], query: dict[str, Any], counts: dict[str, int]
+) -> None:
+    found = items_of(http, runs, **query)["counts"]
+
+    assert {name: found[name] for name in counts} == counts
+
+
+def test_a_search_for_a_text_counts_nothing(http: httpx2.Client, runs: dict[str, str]) -> None:
+    assert items_of(http, runs, text="x")["counts"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ({"sort": "change"}, [1, 2, 0, 9, 3]),
+        ({"sort": "change", "order": "desc"}, [0, 2, 1, 9, 3]),
+        ({"sort": "position", "order": "desc"}, [3, 9, 2, 1, 0]),
+        ({"sort": "change", "change": ["fixed", "regressed"]}, [1, 0]),
+        ({"sort": "change", "text": "x"}, [1, 2, 0, 9, 3]),
+    ],
+)
+def test_items_are_sorted_by_the_change_of_their_score(
+    http: httpx2.Client, runs: dict[str, str], query: dict[str, Any], numbers: list[int]
+) -> None:
+    found: list[int] = []
+    changes: list[float | None] = []
+    after = {}
+    while True:
+        page = items_of(http, runs, limit=2, **query, **after)
+        found += [each["item"]["n"] for each in page["data"]]
+        changes += [each["score_change"] for each in page["data"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+
+    assert found == numbers
+    assert changes == [{0: 1, 1: -1, 2: 0}.get(number) for number in numbers]
+
+
+def test_equal_changes_keep_their_order_over_the_pages(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    before, after = "xyxyxyxyyyxx", "yyxxyyxxyxyx"
+    runs = {
+        "run": run_to_end(parent, rows_of(after, "x" * 12))["id"],
+        "base": run_to_end(parent, rows_of(before, "x" * 12))["id"],
+    }
+    falls = [(old == "x") - (new == "x") for old, new in zip(before, after, strict=True)]
+    pages = [
+        items_of(http, runs, sort="change", order="desc", limit=5, after=start)["data"] for start in range(0, 12, 5)
+    ]
+
+    assert [each["item"]["n"] for page in pages for each in page] == sorted(range(12), key=lambda n: falls[n])
+
+
+@pytest.mark.parametrize("written", ["1", "1.0", "1e0"])
+def test_a_group_of_numbers_is_found_however_they_are_written(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, written: str
+) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    rows = rows_of("xx", "xx")
+    for row, level in zip(rows, (1.0, 2.5), strict=True):
+        row["item"]["level"] = level
+    run_id = run_to_end(parent, rows)["id"]
+
+    found = items_of(http, {"run": run_id, "base": run_id}, group=f"level:{written}")
+    assert [each["item"]["n"] for each in found["data"]] == [0]
+    rows_found = http.get(f"/api/runs/{run_id}/items", params={"group": f"level:{written}"}).json()
+    assert rows_found["total"] == 1
+
+
 def test_a_text_is_looked_for_as_it_reads(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
     parent = make_eval(testing_criteria=[SAYS])
     rows = rows_of("xxxx", "xxxx")
@@ -107,12 +192,35 @@ def test_an_export_has_every_item_on_a_line(http: httpx2.Client, runs: dict[str,
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        {"change": "regressed"},
+        {"least_change": 0.5},
+        {"most_score": 0, "criterion": "right"},
+        {"group": "topic:b", "order": "desc"},
+        {"sort": "change"},
+        {"text": '"N": 2'},
+    ],
+)
+def test_an_export_holds_what_a_page_of_the_same_query_does(
+    http: httpx2.Client, runs: dict[str, str], query: dict[str, Any]
+) -> None:
+    answer = http.get("/api/compare/export", params={**runs, **query})
+    shown = items_of(http, runs, **query)["data"]
+
+    assert 0 < len(shown) < 5 or "sort" in query
+    assert [json.loads(line) for line in answer.text.splitlines()] == shown
+
+
+@pytest.mark.parametrize(
     ("query", "param"),
     [
         ({"change": "better"}, "change"),
         ({"criterion": "none such"}, "criterion"),
         ({"group": "topic"}, "group"),
         ({"group": "colour:red"}, "group"),
+        ({"sort": "score"}, "sort"),
+        ({"order": "up"}, "order"),
     ],
 )
 def test_what_does_not_exist_is_refused(

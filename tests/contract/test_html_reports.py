@@ -231,7 +231,10 @@ def test_repeats_errors_usage_and_gaps_have_parts_of_their_own(
     seen = Seen(page_of(http, f"/api/runs/{run['id']}/report.html", k=[1, 3], examples=2))
 
     assert "k = 3" in seen.text
-    assert f"{report['repeats']['unstable']} items of 12" in seen.text
+    assert f"{report['repeats']['unstable']} of 12 items passed in some samples" in seen.text
+    assert f"{report['passed']} of 60 samples passed, the mean over items is" in seen.text
+    assert "What cannot be told" in seen.text
+    assert report["gaps"][0]["why"] in seen.text
     assert "Latency and tokens" in seen.text
     assert f"{report['usage'][0]['prompt_tokens']:,}" in seen.text
     assert '"repeats": 5' in seen.text

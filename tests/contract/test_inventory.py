@@ -88,6 +88,7 @@ def test_endpoints_are_listed_with_what_the_last_runs_saw_of_them(http: httpx2.C
     assert rules["prices"] == [{"model": "priced*", "input": 1.0, "cached_input": None, "output": 2.0}]
     [seen] = rules["seen"]
     assert (seen["run_id"], seen["role"], seen["model"], seen["reachable"]) == (run["id"], "target", "scripted", True)
+    assert (seen["run_name"], seen["eval_id"]) == (run["name"], run["eval_id"])
     assert seen["at"] == run["evalhaven"]["ended_at"]
     assert seen["limiter"]["max_concurrency"] == 7
     assert (gone["name"], gone["base_url"], gone["seen"]) == ("gone", "http://127.0.0.1:9/v1", [])

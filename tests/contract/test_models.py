@@ -153,7 +153,7 @@ def test_the_doctor_examines_each_endpoint_and_shows_no_key(tmp_path: Path, serv
 
     assert good.returncode == 0, good.stdout
     assert "- Endpoints: evalhaven.toml." in good.stdout
-    assert "lists 1 models. It serves *." in good.stdout
+    assert "lists 1 model. It serves *." in good.stdout
     assert "- Endpoint scripted: answers offline" in good.stdout
     assert bad.returncode == 1
     assert f"! Endpoint bad: {listening.url}/v2 refuses the key (401)." in bad.stdout

@@ -1,5 +1,6 @@
 """Facts about `GET /api/runs/{run_id}/items`, and the place of one of them, as a client sees them."""
 
+import json
 import time
 from typing import Any
 
@@ -115,11 +116,14 @@ def test_a_row_shows_an_item_at_a_glance(http: httpx2.Client, run: dict[str, Any
         ({"text": "topic"}, []),
     ],
 )
-def test_items_are_chosen_and_sorted(
+def test_items_are_chosen_and_sorted_and_exported_as_they_are_seen(
     http: httpx2.Client, run: dict[str, Any], query: dict[str, Any], found: list[int]
 ) -> None:
     page = page_of(http, run, **query)
     assert positions(page) == found
+    exported = http.get(f"/api/runs/{run['id']}/export", params=query)
+    assert exported.status_code == 200, exported.text
+    assert [json.loads(line)["datasource_item_id"] for line in exported.text.splitlines()] == found
     assert page["total"] == (None if "text" in query else len(found))
     if "text" not in query:
         assert [row["rank"] for row in page["data"]] == list(range(len(found)))
@@ -234,3 +238,27 @@ def test_what_is_not_there_is_not_found(http: httpx2.Client, run: dict[str, Any]
     item = page_of(http, run)["data"][0]["id"]
     refused = http.get(f"/api/runs/{run['id']}/items/{item}", params={"text": "x"})
     assert refusal_of(refused)["param"] == "text"
+
+
+def test_an_item_is_found_by_its_id_alone(
+    http: httpx2.Client, make_eval: MakeEval, parent: dict[str, Any], run_to_end: RunToEnd
+) -> None:
+    first, other = run_to_end(parent, rows()), run_to_end(make_eval(testing_criteria=[RIGHT]), rows(("x", "y")))
+    wanted = items_of(http, first)[1]
+
+    assert http.get(f"/api/output_items/{wanted['id']}").json() == {
+        "object": "run.item_found",
+        "id": wanted["id"],
+        "run_id": first["id"],
+        "run_name": first["name"],
+        "eval_id": parent["id"],
+        "eval_name": parent["name"],
+        "datasource_item_id": 1,
+        "repeat": 0,
+        "status": "fail",
+    }
+    last = items_of(http, other)[-1]
+    assert http.get(f"/api/output_items/{last['id']}").json()["run_id"] == other["id"]
+    http.delete(f"/v1/evals/{other['eval_id']}/runs/{other['id']}").raise_for_status()
+    for gone in (last["id"], "outputitem_00000000000000000000000000000000", "x", "%00", "a b"):
+        assert refusal_of(http.get(f"/api/output_items/{gone}"), 404)["param"] == "output_item_id"

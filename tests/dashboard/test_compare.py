@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
 from tests.dashboard.gsm8k import make_runs
-from tests.dashboard.judged import NO_ANSWER, make_eval, run_items
+from tests.dashboard.judged import NO_ANSWER, make_eval, run_items, sent
 
 _HOSTILE = "<img src=x onerror=document.title='hit'> \u202egnirts"
 
@@ -73,9 +73,10 @@ def test_two_runs_show_the_servers_figures_and_regressions_first(
     matrix = page.get_by_role("region", name="final answer, item by item")
     for change, said in (("passed", "both passed"), ("regressed", "regressed"), ("failed", "both failed")):
         expect(matrix.get_by_role("cell", name=re.compile(f"^{counts[change]}.*{said}"))).to_be_visible()
-    expect(page.get_by_role("navigation", name="Changes").locator("[aria-current]")).to_contain_text(
-        f"Regressions {counts['regressed']}"
-    )
+    modes = page.get_by_role("navigation", name="Changes")
+    expect(modes.locator("[aria-current]")).to_contain_text(f"Regressions {counts['regressed']}")
+    for word, name in (("Fixes", "fixed"), ("Different", "different"), ("Same", "same"), ("All", "total")):
+        expect(modes.get_by_role("link", name=re.compile(f"{word} {counts[name]:,}$"))).to_be_visible()
     expect(page.get_by_role("region", name="Compared items").get_by_role("row")).to_have_count(21)
     expect(page.locator(".detail del").first).to_be_visible()
     expect(page.locator(".detail ins").first).to_be_visible()
@@ -111,25 +112,55 @@ def test_a_run_is_compared_with_its_baseline_unasked(page: Page, tickets: Ticket
 
 def test_filters_live_in_the_address_and_survive_a_reload(page: Page, http: httpx2.Client, models: list[str]) -> None:
     base, new = models[2], models[3]
-    page.goto(f"/ui/compare?runs={base},{new}&base={base}")
+    page.goto(f"/ui/compare?runs={','.join(models)}&base={base}&run={new}")
     settle(page)
     page.get_by_role("region", name="All criteria, item by item").get_by_role("link", name="fixed").click()
     page.get_by_role("button", name="Filter", exact=True).click()
-    page.get_by_label("Change of score, from").fill("0.5")
-    page.get_by_label("Group by").select_option("steps")
-    page.get_by_label("Value").select_option("steps:3")
+    form = page.get_by_role("form", name="Filter items")
+    expect(form.get_by_role("group", name="Score in 175b verification")).to_be_visible()
+    form.get_by_label("Change of score, from").fill("0.5")
+    form.get_by_label("Field").select_option("steps")
+    form.get_by_label("Value").select_option("steps:3")
     picture(page, "compare-filter")
     judge(page)
-    page.get_by_role("button", name="Apply").click()
+    form.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(re.compile("least_change=0.5"))
     page.reload()
 
     query = f"run={new}&base={base}&change=fixed&least_change=0.5&group=steps:3"
-    total = http.get(f"/api/compare/items?{query}&limit=1").json()["total"]
-    assert 0 < total < 20
-    expect(page.get_by_role("region", name="Items", exact=True)).to_contain_text(f"1 to {total} of {total}")
+    found = http.get(f"/api/compare/items?{query}&limit=1").json()
+    assert 0 < found["total"] < 20
+    items = page.get_by_role("region", name="Items", exact=True)
+    modes = page.get_by_role("navigation", name="Changes")
+    expect(items).to_contain_text(f"1 to {found['total']} of {found['total']}")
+    # The numbers are those of what the other filters leave.
+    expect(modes).to_contain_text(f"Fixes {found['counts']['fixed']}")
+    expect(modes).to_contain_text(f"All {found['counts']['total']}")
+    assert found["counts"]["fixed"] == found["counts"]["total"]
     page.get_by_role("link", name="Remove filter: group steps:3").click()
     expect(page).not_to_have_url(re.compile("group="))
+    # Another run is filtered in the same way.
+    page.get_by_role("region", name="Differences by run").get_by_role("link", name="6b verification").first.click()
+    query = f"run={models[1]}&base={base}&least_change=0.5"
+    other = http.get(f"/api/compare/items?{query}&limit=1").json()["counts"]
+    expect(modes).to_contain_text(f"All {other['total']}")
+
+
+def test_items_are_sorted_by_the_change_of_their_score(page: Page, http: httpx2.Client, models: list[str]) -> None:
+    base, new = models[2], models[3]
+    page.goto(f"/ui/compare?runs={base},{new}&base={base}&change=different")
+    table = page.get_by_role("region", name="Compared items")
+    head = table.get_by_role("columnheader", name="Change")
+    for order, said in (("asc", "ascending"), ("desc", "descending")):
+        head.get_by_role("link").click()
+        expect(head).to_have_attribute("aria-sort", said)
+        query = f"run={new}&base={base}&change=regressed&change=fixed&sort=change&order={order}"
+        first = http.get(f"/api/compare/items?{query}&limit=1").json()["data"][0]
+        number = first["candidate"][0]["datasource_item_id"]
+        shown = f"{first['score_change']:+.2f}".replace("-", "\N{MINUS SIGN}")
+        expect(table.get_by_role("row").nth(1)).to_contain_text(re.compile(f"^{number:,}.*{re.escape(shown)}$"))
+    expect(page.get_by_text("sorted by change of score, highest first")).to_be_visible()
+    assert "sort=change" in page.url
 
 
 def test_words_are_searched_in_items_and_answers(page: Page, models: list[str]) -> None:
@@ -199,15 +230,17 @@ def test_runs_are_added_replaced_and_removed(page: Page, models: list[str]) -> N
 
 def test_the_export_holds_what_is_filtered(page: Page, http: httpx2.Client, models: list[str]) -> None:
     base, new = models[2], models[3]
-    page.goto(f"/ui/compare?runs={base},{new}&base={base}&change=regressed&criterion=final+answer")
+    query = "change=regressed&least_score=0.5&group=steps:3"
+    page.goto(f"/ui/compare?runs={base},{new}&base={base}&{query}&sort=change")
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Items by change").click()
+        page.get_by_role("link", name="Items as they are filtered").click()
 
     lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
-    criterion = _comparison(http, f"/api/compare?runs={new}&base={base}")["comparisons"][0]["criteria"][0]
-    assert len(lines) == criterion["counts"]["regressed"]
-    assert {json.loads(line)["change"] for line in lines} == {"regressed"}
+    found = http.get(f"/api/compare/items?run={new}&base={base}&{query}&limit=1").json()
+    assert len(lines) == found["total"] > 2
+    changes = [json.loads(line)["score_change"] for line in lines]
+    assert changes == sorted(changes)
 
 
 def test_missing_items_are_counted_apart_and_names_of_others_stay_texts(page: Page, look: Look, uneven: Uneven) -> None:
@@ -227,8 +260,69 @@ def test_missing_items_are_counted_apart_and_names_of_others_stay_texts(page: Pa
 def test_the_cost_of_each_run_stands_against_its_score(page: Page, uneven: Uneven) -> None:
     page.goto(uneven.address)
     section = page.get_by_role("region", name="Cost against score")
-    expect(section.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"Second: .* percent for \$0\.\d+"))
+    expect(section.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile(r"Second: .* percent, likely .*, for \$0\.\d+")
+    )
     expect(section.get_by_role("row", name=re.compile("^Second"))).to_contain_text("$0.00")
+    section.scroll_into_view_if_needed()
+    picture(page, "compare-cost")
+
+
+def test_runs_without_a_price_are_named_beside_those_with_one(
+    page: Page, http: httpx2.Client, models: list[str], uneven: Uneven
+) -> None:
+    page.goto(f"/ui/compare?runs={uneven.first},{uneven.second},{models[0]}&base={uneven.first}")
+    section = page.get_by_role("region", name="Cost against score")
+    expect(section).to_contain_text("6b fine-tuning asked no model, so nothing is known of the cost")
+    expect(section.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile(r"^(?!.*6b).*Second: .* for \$0\.\d+")
+    )
+
+
+# What of the letters of a chart is outside of it, or another size than they should have, once it is drawn anew.
+_MISPLACED = """
+async svg => {
+  const scale = () => svg.getScreenCTM().a;
+  while (Math.abs(scale() - 1) > 0.01) await new Promise(requestAnimationFrame);
+  const frame = svg.parentElement.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter(each => {
+    const box = each.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1;
+  }).map(each => each.textContent);
+}
+"""
+
+
+def test_charts_and_long_names_fit_any_width(page: Page, http: httpx2.Client) -> None:
+    long = "a name that is longer than anybody would like " * 3
+    criterion = {"type": "string_check", "input": "{{ sample.output_text }}", "operation": "eq"}
+    criteria = [
+        {**criterion, "name": name, "reference": "{{ item.expected }}"}
+        for name in ("right", long, "without-any-space-" * 6)
+    ]
+    config = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+    body = {"name": long, "data_source_config": config, "testing_criteria": criteria}
+    parent = sent(http, "/v1/evals", body)["id"]
+    rows = [{"question": f"echo 5 {each}", "expected": f"5 {each}", "verdict": ""} for each in range(40)]
+    right = run_items(http, parent, "Right", rows)
+    wrong = run_items(http, parent, long, [{**row, "expected": "6"} for row in rows])
+    for base, new in ((right, wrong), (wrong, right)):
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        page.goto(f"/ui/compare?runs={base},{new}&base={base}&change=all")
+        settle(page)
+        expect(page.locator(".side-grades").first).to_be_visible()
+        verdict = page.get_by_role("region", name="Verdict").get_by_role("img")
+        # The difference is all there can be: no mark stands beyond it.
+        expect(verdict).to_contain_text("100")
+        expect(verdict).not_to_contain_text("120")
+        cost = page.get_by_role("region", name="Cost against score").get_by_role("img")
+        for width in (1280, 700, 390):
+            page.set_viewport_size({"width": width, "height": 1000})
+            assert verdict.evaluate(_MISPLACED) == []
+            assert cost.evaluate(_MISPLACED) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("region", name="Cost against score").scroll_into_view_if_needed()
+    picture(page, "compare-narrow")
 
 
 def test_runs_of_one_name_are_told_apart(page: Page, http: httpx2.Client) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.dashboard.conftest import THEMES, Look, judge, picture, settle, visit
+from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, settle
 from tests.dashboard.judged import ELSEWHERE, PIXEL
-from tests.dashboard.test_hostile_texts import HOSTILE_TEXTS, shown
 from tests.server import Server
 
 _CALLS = 60
@@ -175,6 +174,7 @@ def test_calls_are_listed_newest_first_and_filtered_in_the_address(
 
 def test_a_call_is_shown_whole(page: Page, look: Look, logged: None) -> None:
     look("/ui/logs/resp_agent", "call")
+    enlarge_and_print(page, "call")
 
     conversation = page.get_by_role("region", name="Conversation")
     for told in ("Use the tool.", "Shall I take an umbrella?", "weather(", "Bath", "rain all day", "Take one."):
@@ -264,29 +264,55 @@ def test_the_calls_of_the_filter_are_replayed_by_keyboard_alone(page: Page, http
     assert counts_of(http, page) == {"total": 2, "passed": 0, "failed": 2, "errored": 0}
 
 
+def test_the_calls_of_the_filter_are_labelled_by_a_model(page: Page, http: httpx2.Client, logged: None) -> None:
+    page.goto("/ui/logs?kind=responses")
+    page.get_by_role("button", name="Grade these").click()
+    panel = page.get_by_role("dialog", name="Grade these calls")
+    panel.get_by_label("An answer passes if it").select_option("is given a label by a model")
+    expect(panel.get_by_label("Text", exact=True)).to_have_count(0)
+    panel.get_by_label("Judge", exact=True).fill("scripted")
+    panel.get_by_label("What the judge is asked").fill("Is it helpful? ANSWER: partly")
+    panel.get_by_label("Labels that pass").fill("yes, partly")
+    judge(page, THEMES)
+    picture(page, "logs-grade-label")
+    panel.get_by_role("button", name="Create and run").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("As stored")
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    assert counts_of(http, page) == {"total": 1, "passed": 1, "failed": 0, "errored": 0}
+    [item] = http.get(f"/api/runs/{page.url.rsplit('/', 1)[1]}/items").json()["data"]
+    whole = http.get(f"/v1/evals/{page.url.split('/')[-3]}/runs/{page.url.split('/')[-1]}/output_items").json()
+    assert item["status"] == "pass"
+    asked = json.dumps(whole["data"][0]["results"])
+    assert "Shall I take an umbrella?" in asked
+    assert "Take one." in asked
+
+
+def test_however_far_somebody_goes_back_so_many_calls_are_kept(page: Page, http: httpx2.Client, logged: None) -> None:
+    many = [chat(5000 + number, f"Bulk {number}?", "Yes.", metadata={"bulk": "yes"}) for number in range(360)]
+    send(http, many)
+    page.goto("/ui/logs?metadata=%5B%22bulk%3Dyes%22%5D")
+    for kept in (100, 150, 200, 250, 300, 300):
+        page.get_by_role("button", name="Show more").click()
+        expect(page.get_by_role("button", name="Show more")).to_be_enabled()
+        expect(rows(page)).to_have_count(kept)
+    expect(rows(page).first).to_contain_text("Bulk 309?")
+    page.get_by_role("button", name="Show more").click()
+    expect(rows(page).last).to_contain_text("Bulk 0?")
+    expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+
+    page.get_by_role("button", name="Show newer ones").click()
+    expect(rows(page).first).to_contain_text("Bulk 309?")
+    page.get_by_role("button", name="Show newer ones").click()
+    expect(rows(page).first).to_contain_text("Bulk 359?")
+    expect(page.get_by_role("button", name="Show newer ones")).to_have_count(0)
+    expect(rows(page)).to_have_count(300)
+    assert rows(page).locator("td:nth-child(4)").all_inner_texts() == [f"Bulk {359 - each}?" for each in range(300)]
+    page.get_by_role("button", name="Show more").click()
+    expect(rows(page).last).to_contain_text("Bulk 10?")
+    page.get_by_role("button", name="Refresh").click()
+    expect(rows(page)).to_have_count(50)
+    expect(rows(page).first).to_contain_text("Bulk 359?")
+
+
 def counts_of(http: httpx2.Client, page: Page) -> dict[str, int]:
     return http.get(f"/api/runs/{page.url.rsplit('/', 1)[1]}").json()["result_counts"]
-
-
-def test_no_text_of_a_call_is_executed_and_each_is_shown(fresh_page: Page, http: httpx2.Client, logged: None) -> None:
-    seen: list[str] = []
-    fresh_page.expose_function("hit", lambda: seen.append("executed"))
-
-    def dismiss(dialog: Dialog) -> None:
-        seen.append("dialog")
-        dialog.dismiss()
-
-    fresh_page.on("dialog", dismiss)
-    texts = [text for text in HOSTILE_TEXTS if "\ud800" not in text and "\x00" not in text]
-    calls = [chat(1000 + number, text, text, metadata={"hostile": text[:500]}) for number, text in enumerate(texts)]
-    send(http, calls)
-    fresh_page.goto("/ui/logs?metadata=%5B%22hostile%3D__proto__%22%5D")
-    expect(rows(fresh_page)).to_have_count(1)
-    visit(fresh_page, "/ui/logs")
-    expect(rows(fresh_page)).to_have_count(50)
-    for number, text in enumerate(texts):
-        visit(fresh_page, f"/ui/logs/chatcmpl-{1000 + number}")
-        expect(fresh_page.get_by_role("heading", level=1)).to_be_visible()
-        expect(fresh_page.get_by_role("region", name="Conversation")).to_contain_text(shown(text))
-        expect(fresh_page.get_by_role("region", name="Metadata")).to_contain_text(shown(text[:500]))
-    assert seen == []

@@ -112,6 +112,26 @@ def test_a_run_that_is_here_with_other_counts_is_refused_with_its_rows(server: S
     assert stored_rows(server) == before
 
 
+@pytest.mark.parametrize(("text", "where"), [(lines(ROWS), "line 6"), (json.dumps(ROWS), "line 1, row 6")])
+def test_an_export_whose_last_row_is_cut_comes_over_without_it_and_the_row_is_named(
+    tmp_path: Path, text: str, where: str
+) -> None:
+    path = tmp_path / "cut.jsonl"
+    path.write_text(text[:-40])
+    with Server(tmp_path).running() as server:
+        outcome = run_import("dashboard", path, "--url", server.url)
+        again = run_import("dashboard", path, "--url", server.url)
+        with httpx2.Client(base_url=server.url, timeout=30) as http:
+            totals = {run_id: run["result_counts"]["total"] for run_id, run in runs_of(http).items()}
+
+    assert outcome.status == 3, outcome
+    assert outcome.counts == {"files": (2, 0, 0), "evals": (1, 0, 0), "runs": (2, 0, 0), "output items": (5, 0, 0)}
+    assert f"{path}, {where}: it is not valid JSON: " in outcome.out
+    assert totals == {LATE: 3, EARLY: 2}
+    assert (again.status, again.counts["output items"]) == (3, (0, 5, 0))
+    assert f"{path}, {where}: it is not valid JSON: " in again.out
+
+
 def test_what_is_no_export_is_refused_before_anything_is_stored(tmp_path: Path, export: Path) -> None:
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text("not json\n")

@@ -16,6 +16,8 @@ from tests.streaming_upstream import StreamingUpstream, open_streaming_upstream
 from tests.system.client import wait_until
 
 KEY = "sk-made-up-endpoint-key"
+HEADER = "header-of-our-own-proxy"
+QUERY = "value&of query"
 CHAT, RESPONSES, EMBEDDINGS = "/v1/chat/completions", "/v1/responses", "/v1/embeddings"
 ASKED: list[dict[str, Any]] = [{"role": "user", "content": "ANSWER: yes"}]
 CONFIG = """
@@ -36,7 +38,7 @@ models = ["gone"]
 [endpoints.late]
 base_url = "{url}"
 models = ["late"]
-timeout_s = 0.5
+timeout_s = 2
 
 [endpoints.rules]
 scripted = true
@@ -49,7 +51,8 @@ rules = [
 [endpoints.up]
 base_url = "{url}"
 api_key_env = "UP_KEY"
-headers = {{ x-team = "evals" }}
+headers = {{ x-team = "evals", x-gateway = {{ env = "UP_HEADER" }} }}
+query = {{ pass = {{ env = "UP_QUERY" }} }}
 models = ["*"]
 aliases = {{ short = "vendor/a-long-name" }}
 """
@@ -61,7 +64,8 @@ def passing_server(directory: Path, **environment: str) -> Generator[tuple[Serve
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_streaming_upstream()) as upstream:
         config = directory / "evalhaven.toml"
         config.write_text(CONFIG.format(url=upstream.url))
-        server = Server(directory, EVALHAVEN_GATEWAY="on", EVALHAVEN_CONFIG=str(config), UP_KEY=KEY, **environment)
+        secrets = {"UP_KEY": KEY, "UP_HEADER": HEADER, "UP_QUERY": QUERY}
+        server = Server(directory, EVALHAVEN_GATEWAY="on", EVALHAVEN_CONFIG=str(config), **secrets, **environment)
         with server.running():
             yield server, upstream
 

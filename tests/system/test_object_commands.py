@@ -135,6 +135,26 @@ def test_a_run_is_shown_with_the_interval_of_each_criterion(server: Server, obje
     assert json.loads(call(server, "runs", "show", objects.bad, "--json").stdout)["id"] == objects.bad
 
 
+def test_a_run_is_shown_with_what_cannot_be_told(server: Server) -> None:
+    with httpx2.Client(base_url=server.url, timeout=60) as client:
+        config = {"type": "custom", "item_schema": {"type": "object"}}
+        check = {"type": "string_check", "name": "s", "input": "a", "reference": "a", "operation": "eq"}
+        nothing = {"type": "multi", "name": "none", "graders": {"s": check}, "calculate_output": "1 / (s - 1)"}
+        body = {"name": "Gaps", "data_source_config": config, "testing_criteria": [nothing]}
+        eval_id = client.post("/v1/evals", json=body).json()["id"]
+        source = {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {}}]}}
+        run = wait_for_end(client, client.post(f"/v1/evals/{eval_id}/runs", json={"data_source": source}).json())
+        shown = call(server, "runs", "show", run["id"]).stdout
+        client.delete(f"/v1/evals/{eval_id}")
+
+    told = shown.partition("What cannot be told:\n")[2].splitlines()
+    assert told == [
+        "- 1 item erred: whether it passes is not known. A retry of the run executes it again.",
+        "- No item has a result.",
+        "- No item has a result of 'none'.",
+    ]
+
+
 def test_what_comes_next_is_said_on_a_terminal_alone(server: Server, objects: Objects) -> None:
     arguments = ("runs", "show", objects.bad, "--url", server.url)
     shown = call_command(*arguments, TTY_COMPATIBLE="1", NO_COLOR="1")

@@ -1,11 +1,14 @@
 """Runs at endpoints that are down, answer nothing useful or repeat secrets: what that costs, and what is reported."""
 
+import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Self
 
 import httpx2
 import pytest
@@ -68,9 +71,9 @@ def closed_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def server_at(directory: Path, url: str, **environment: str) -> Server:
+def server_at(directory: Path, url: str, retry_for_s: int | None = None, **environment: str) -> Server:
     config = directory / "evalhaven.toml"
-    config.write_text(CONFIG.format(url=url))
+    config.write_text(CONFIG.format(url=url) + ("" if retry_for_s is None else f"retry_for_s = {retry_for_s}\n"))
     return Server(directory, EVALHAVEN_CONFIG=str(config), **SECRETS, **environment)
 
 
@@ -184,6 +187,79 @@ def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Pat
         assert reason in server.log
 
         client.post(f"/v1/evals/{eval_id}/runs/{run_id}")
+        life = client.get(f"/api/runs/{run_id}/events").json()["data"]
+        assert [each["type"] for each in life] == ["created", "started", "planned", "unreachable", "canceled"]
+        assert (life[3]["endpoint"], life[3]["reason"]) == ("odd", unreachable["reason"])
+
+
+class LockedEndpoint:
+    """Ends the first connection before a word is said, and keeps all others waiting."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._waiting: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for each in (self._listener, *self._waiting):
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # until it is shut down
+            self._listener.accept()[0].close()
+            while True:
+                self._waiting.append(self._listener.accept()[0])
+
+
+def test_the_first_connection_that_fails_names_an_endpoint_while_all_others_still_wait(tmp_path: Path) -> None:
+    with (
+        LockedEndpoint() as endpoint,
+        server_at(tmp_path, f"https://127.0.0.1:{endpoint.port}").running() as server,
+        Client(server.url) as client,
+    ):
+        eval_id, run_id = start(client)
+
+        def unreachable() -> JsonObject:
+            return (client.get_run(eval_id, run_id)["evalhaven"]["limiter"] or {}).get("unreachable") or {}
+
+        wait_until(unreachable, "the endpoint is named")
+        reason = unreachable()["reason"]
+        watched = call_command("watch", run_id, "--url", server.url, "--once").stdout
+
+    # The others would end with "no connection within … seconds".
+    assert reason.startswith(f"odd: no connection to 127.0.0.1:{endpoint.port}: ")
+    assert reason in watched
+    assert reason in server.log
+    assert server.log.count("endpoint_unreachable") == 1
+
+
+def test_a_name_that_does_not_resolve_is_told_by_each_item_and_the_run_ends(tmp_path: Path) -> None:
+    reason = "odd: no connection to nowhere.invalid:80: "
+    # Where no name server answers, the resolver says so before the attempt to connect takes too long.
+    resolver = {"RES_OPTIONS": "timeout:1 attempts:1"}
+    with (
+        server_at(tmp_path, "http://nowhere.invalid", retry_for_s=0, **resolver).running() as server,
+        Client(server.url) as client,
+    ):
+        ids = start(client)
+        run = client.wait_for_end(*ids)
+        items = items_of(client, *ids)
+
+    assert len(items) == run["result_counts"]["errored"] == ITEMS
+    for item in items:
+        error = item["sample"]["error"]
+        assert error["code"] == "upstream_unreachable"
+        # Which words they are depends on the resolver: "Name or service not known", "… in name resolution".
+        assert "name" in error["message"].removeprefix(reason).lower(), error
+    assert server.log.count("endpoint_unreachable") == 1
+    assert reason in server.log
 
 
 def test_an_endpoint_of_embeddings_that_is_not_there_is_named_at_once_everywhere(

@@ -48,12 +48,18 @@ class Install:
 
 
 @pytest.fixture(scope="module")
-def installs(repository: Path) -> list[Install]:
-    """Return what `make` says that it installs from locks."""
+def recipes(repository: Path) -> list[str]:
+    """Return the lines that `make` says that it runs to install everything."""
     command = ["make", "--dry-run", "--always-make", ".venv/.installed-clients"]
     said = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True, timeout=60).stdout
+    return said.replace("\\\n", " ").splitlines()
+
+
+@pytest.fixture(scope="module")
+def installs(recipes: list[str]) -> list[Install]:
+    """Return what `make` says that it installs from locks."""
     found: list[Install] = []
-    for words in re.findall(rf"{re.escape(_PIP)}([^;&|\n]*)", said.replace("\\\n", " ")):
+    for words in re.findall(rf"{re.escape(_PIP)}([^;&|\n]*)", "\n".join(recipes)):
         arguments = tuple(shlex.split(words))
         locks = tuple(Path(lock) for flag, lock in itertools.pairwise(arguments) if flag == "-r")
         if locks:
@@ -140,6 +146,7 @@ def test_every_lock_of_the_repository_is_installed(repository: Path, installs: l
     assert named == {path.relative_to(repository) for path in (repository / "requirements").rglob("*.txt")}
 
 
+@pytest.mark.slow
 def test_what_is_installed_is_the_lock_however_old_pip_is_and_whatever_is_newer(
     repository: Path, tmp_path: Path, installs: list[Install]
 ) -> None:
@@ -174,3 +181,38 @@ def test_nothing_is_built_with_what_is_newest(repository: Path, installs: list[I
 
     assert all("--no-build-isolation" in install.arguments for install in installs)
     assert builders.keys() >= {"hatchling", "setuptools"}
+
+
+def test_make_looks_for_what_is_lacking_before_it_counts_an_environment_as_made(
+    repository: Path, recipes: list[str], tmp_path: Path
+) -> None:
+    # A client of an old version stands in a directory of its own, which is not checked.
+    steps = {each: "install" for each in recipes if _PIP in each and "--target" not in each}
+    steps |= {each: "check" for each in recipes if " check)" in each}
+    steps |= {each: each for each in recipes if each.startswith("touch .venv/.installed")}
+    assert [steps[each] for each in recipes if each in steps] == [
+        # Node's lock is for machines without it.
+        *("install", "install", "install", "check", "touch .venv/.installed"),
+        *("install", "check", "touch .venv/.installed-dev", "touch .venv/.installed-clients"),
+    ]
+
+    unmet = tmp_path / "unmet-1.0.dist-info"
+    unmet.mkdir()
+    (unmet / "METADATA").write_text("Metadata-Version: 2.1\nName: unmet\nVersion: 1.0\nRequires-Dist: made-up-name\n")
+    for check in [each for each, step in steps.items() if step == "check"]:
+        assert run_recipe(repository, check).returncode == 0
+        done = run_recipe(repository, check, PYTHONPATH=str(tmp_path))
+        assert (done.returncode, done.stdout) == (1, "unmet 1.0 requires made-up-name, which is not installed.\n")
+
+
+def run_recipe(repository: Path, recipe: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of the Makefile as make does."""
+    return subprocess.run(
+        ["/bin/sh", "-c", recipe],
+        cwd=repository,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )

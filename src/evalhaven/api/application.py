@@ -16,6 +16,7 @@ from evalhaven.api.routes.extension import (
     comparisons,
     events,
     exports,
+    found_items,
     gates,
     html_reports,
     imports,
@@ -69,6 +70,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)
     application.include_router(run_items.router)
+    application.include_router(found_items.router)
     application.include_router(events.router)
     application.include_router(inventory.router)
     application.include_router(reruns.router)

@@ -7,6 +7,7 @@ from evalhaven.cli.gate_texts import escape_markdown
 from evalhaven.cli.tables import Column, print_table
 from evalhaven.cli.terminal import escape_text, plain_console, print_text
 from evalhaven.domain import jsontext
+from evalhaven.domain.wording import counted
 
 _SHOWN_CHARS = 300
 # So that usual figures fit a terminal of 80 columns.
@@ -97,7 +98,7 @@ def _footnote(one: dict[str, Any]) -> str:
     seen = difference["visible"]
     visible = "no difference can be seen" if seen is None else f"{100 * seen:.1f} points can be seen"
     p = "" if difference["p"] is None else f"; p = {difference['p']:.3g}"
-    return f"{difference['items']:,} items, {paired}; {visible}{p} ({difference['method'].replace('_', ' ')})."
+    return f"{counted(difference['items'], 'item')}, {paired}; {visible}{p} ({difference['method'].replace('_', ' ')})."
 
 
 def _percent(value: float | None) -> str:

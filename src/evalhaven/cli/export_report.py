@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from evalhaven.domain.wording import counted
+
 if TYPE_CHECKING:
     from evalhaven.importers.archive import Finding, Manifest
     from evalhaven.importers.hosted.client import Retry
@@ -58,14 +60,14 @@ class ProgressBars:
         """Move the bar, and show how many requests had to be repeated."""
         if self._bar is not None:
             self._done += count
-            note = f"{self._retries:,} retries" if self._retries else ""
+            note = counted(self._retries, "retry", "retries") if self._retries else ""
             self._progress.update(self._bar, advance=count, note=note)
 
     def show_retry(self, retry: "Retry") -> None:
         """Say what went wrong and when the next try is."""
         self._retries += 1
         what = " for fewer objects at once" if retry.is_smaller else ""
-        failed = f"{retry.tries} of {retry.most_tries} tries failed"
+        failed = f"{retry.tries} of {counted(retry.most_tries, 'try', 'tries')} failed"
         text = f"{retry.reason}; again in {retry.delay_s:.0f} s{what} ({failed})"
         if self._bar is not None:
             self._progress.update(self._bar, note=text)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from math import floor
 
+from evalhaven.domain.wording import counted
+
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 _SHOWN_CHARS = 200
 _SLOW_PER_S = 0.1
@@ -19,7 +21,7 @@ def format_counts(counts: Mapping[str, int], most: int) -> str:
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     shown = [f"{cut_text(name)} {count:,}" for name, count in ordered[:most]]
     more = len(ordered) - most
-    return ", ".join([*shown, f"{more} more kinds"] if more > 0 else shown)
+    return ", ".join([*shown, counted(more, "more kind")] if more > 0 else shown)
 
 
 def cut_text(text: str) -> str:

@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.tables import Column, print_table
 from evalhaven.cli.terminal import plain_console, print_text
+from evalhaven.domain.wording import counted, in_points
 
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 _ESCAPED = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]#|!~"}, "<": "&lt;", ">": "&gt;", "@": "&#64;"}
@@ -107,7 +108,7 @@ def _told(check: dict[str, Any]) -> list[str]:
 def asked_of(check: dict[str, Any]) -> str:
     """Return what a check asks for."""
     if check["margin"] is not None:
-        return f"at most {100 * check['margin']:g} points worse"
+        return f"at most {in_points(check['margin'])} worse"
     return f"at least {100 * check['threshold']:g} %"
 
 
@@ -130,12 +131,12 @@ def limits_of(check: dict[str, Any]) -> str:
 
 def _runs_of(result: dict[str, Any]) -> str:
     run, baseline = result["run"], result["baseline"]
-    told = f"Run `{run['run_id']}` ({run['items']:,} items)"
+    told = f"Run `{run['run_id']}` ({counted(run['items'], 'item')})"
     if baseline is None:
         return f"{told}, without a baseline."
     how = {"named": "named", "pinned": "the pinned run", "earlier": "the most comparable earlier run"}
     chosen = how[result["chosen"]]
-    return f"{told}, compared with `{baseline['run_id']}` ({baseline['items']:,} items; {chosen})."
+    return f"{told}, compared with `{baseline['run_id']}` ({counted(baseline['items'], 'item')}; {chosen})."
 
 
 def _clean(text: str) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from evalhaven.app.client import find_server, open_client
 from evalhaven.app.stores import StartError
 from evalhaven.cli.shell import print_error
+from evalhaven.domain.wording import counted
 from evalhaven.settings import Settings
 from evalhaven.telemetry import configure_logging
 from evalhaven.wire.logs import LogStatus
@@ -64,7 +65,7 @@ def lines_of(status: LogStatus) -> list[str]:
         f"Waiting to be stored: {status.pending:,}.",
         *([f"Not looked for yet, after a server ended: {status.in_question:,}."] if status.in_question else []),
         lost_line(status),
-        f"Kept: {retention.days} days{most}.",
+        f"Kept: {counted(retention.days, 'day')}{most}.",
         *(["Recorder: none is running."] if status.recorder is None else []),
     ]
 

@@ -18,6 +18,7 @@ from evalhaven.cli.figure_texts import (
 from evalhaven.cli.run_document import Budget, LimitChange
 from evalhaven.cli.run_figures import Figures
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.wording import counted
 
 _STYLES = {
     RunStatus.COMPLETED: "bold green",
@@ -164,7 +165,7 @@ def _calls(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "cost", _money(figures)
     yield "latency", _latency(figures)
     if extension.cache_hits:
-        yield "cached", f"{extension.cache_hits:,} items answered without a call"
+        yield "cached", f"{counted(extension.cache_hits, 'item')} answered without a call"
     yield "retries", _retries(figures).removeprefix("retries ")
     yield "limiter", _limiter(figures)
     yield "", _pause(figures)

@@ -69,7 +69,7 @@ def print_run(shown: dict[str, Any], report: dict[str, Any] | None) -> None:
         report: Its report; None if that is not ready yet.
     """
     console = plain_console()
-    counts = shown["result_counts"]
+    counts, unit = shown["result_counts"], _unit(report)
     console.print(make_printable(shown["name"] or "(no name)"), style="bold")
     print_facts(
         console,
@@ -80,7 +80,7 @@ def print_run(shown: dict[str, Any], report: dict[str, Any] | None) -> None:
             "created": f"{shown_time(shown['created_at'])} UTC",
             "model": shown["model"],
             "metadata": shown_metadata(shown["metadata"]),
-            "items": f"{counts['total']:,}: {counts['passed']:,} passed, {counts['failed']:,} failed, "
+            unit: f"{counts['total']:,}: {counts['passed']:,} passed, {counts['failed']:,} failed, "
             f"{counts['errored']:,} errored",
             "cost": _cost(report),
             "page": shown["report_url"],
@@ -113,8 +113,13 @@ def _print_report(console: Any, report: dict[str, Any]) -> None:
     if report["errors"]:
         console.print()
         errors = [[f"{each['items']:,}", f"{each['code']}: {each['message']}"] for each in report["errors"]]
-        columns = (Column("items", is_figure=True), Column("error", may_be_cut=True))
+        columns = (Column(_unit(report), is_figure=True), Column("error", may_be_cut=True))
         print_table(console, columns, errors[:_MOST_ERRORS])
+    if report["gaps"]:
+        console.print()
+        console.print("What cannot be told:", style="bold")
+    for gap in report["gaps"]:
+        print_text(console, escape_text(gap["why"]), "- ", "  ")
 
 
 def _print_next(console: Any, shown: dict[str, Any]) -> None:
@@ -128,6 +133,11 @@ def _print_next(console: Any, shown: dict[str, Any]) -> None:
         steps += [("Keep as baseline", f"pin {run_id}")]
     for what, command in steps:
         print_hint(console, f"{what}: evalhaven {make_printable(command)}")
+
+
+def _unit(report: dict[str, Any] | None) -> str:
+    """Return what a report counts: several samples of an item are no items of their own."""
+    return "items" if report is None or report["repeats"] is None else "samples"
 
 
 def _cost(report: dict[str, Any] | None) -> str | None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from evalhaven.cli.figure_texts import format_share
 from evalhaven.cli.run_document import RunDocument
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.wording import counted
 
 EXIT_COMPLETED = 0
 EXIT_FAILED = 1
@@ -37,11 +38,12 @@ class Demands:
         # By the digits as the user wrote them: 0.07 as a float is more than 7 of 100.
         elif self.pass_rate is not None and counts.passed < Fraction(repr(self.pass_rate)) * graded:
             wanted = f"{self.pass_rate * 100:.12g} %"
-            share = f"{counts.passed:,} of {graded:,} graded items passed, {format_share(counts.passed, graded)}"
+            share = (
+                f"{counts.passed:,} of {counted(graded, 'graded item')} passed, {format_share(counts.passed, graded)}"
+            )
             yield f"{share}: less than {wanted} (--fail-under)."
         if self.is_without_errors and counts.errored:
-            items = "1 item is" if counts.errored == 1 else f"{counts.errored:,} items are"
-            yield f"{items} errored (--fail-on-error)."
+            yield f"{counted(counts.errored, 'item is', 'items are')} errored (--fail-on-error)."
 
 
 def exit_status(run: RunDocument, complaints: list[str]) -> int:

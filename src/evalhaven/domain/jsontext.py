@@ -109,7 +109,8 @@ def _loads(decoder: json.JSONDecoder, text: str) -> JsonValue:
     try:
         return decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise InvalidJsonError(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
+        what = error.msg.removesuffix(" at")  # "Unterminated string starting at"
+        raise InvalidJsonError(f"{what} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise InvalidJsonError("it is nested too deeply") from error
     except ValueError as error:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx2
 
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.wording import counted
 from evalhaven.importers.documents import ImportRefusedError, parse_object, shown_id
 from evalhaven.importers.failures import failure_text
 from evalhaven.importers.recovery import FileReader, recovered_file
@@ -136,7 +137,7 @@ class Transfer:
         counts = document.get("result_counts")
         total = counts.get("total") if isinstance(counts, dict) else None
         if isinstance(total, int) and total != items:
-            self._report.note(f"run {run_id} counts {total:,} output items, and {items:,} of them came over")
+            self._report.note(f"run {run_id} counts {counted(total, 'output item')}, and {items:,} of them came over")
 
     async def _remember_reader(self, document: JsonObject, items: int) -> None:
         """Keep a run to rebuild its file from, if neither the source nor the server has the file."""

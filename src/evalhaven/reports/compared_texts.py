@@ -1,7 +1,10 @@
 """Items of a comparison as they are shown: what happened to them, and what was answered and decided in each run."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue
@@ -13,11 +16,35 @@ from evalhaven.storage.reading import ReadTransaction
 
 @dataclass(frozen=True, slots=True)
 class ChosenItems:
-    """Items that were chosen: the change of each, and its number in each run, -1 where it is not."""
+    """Items that were chosen.
+
+    Attributes:
+        changes: What happened to each.
+        baseline: Its number in the baseline, -1 where it is not.
+        candidate: Its number in the candidate, -1 where it is not.
+        score_changes: Its score in the candidate less that in the baseline, NaN where one of them is missing.
+    """
 
     changes: Numbers
     baseline: Numbers
     candidate: Numbers
+    score_changes: Numbers
+
+    @classmethod
+    def joined(cls, parts: "Sequence[ChosenItems]") -> "ChosenItems":
+        """Return the items of several, one after the other."""
+        return cls(
+            np.concatenate([part.changes for part in parts]),
+            np.concatenate([part.baseline for part in parts]),
+            np.concatenate([part.candidate for part in parts]),
+            np.concatenate([part.score_changes for part in parts]),
+        )
+
+    def part(self, wanted: Numbers | slice) -> "ChosenItems":
+        """Return some of them: by number, by flag, or a slice."""
+        return ChosenItems(
+            self.changes[wanted], self.baseline[wanted], self.candidate[wanted], self.score_changes[wanted]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +53,14 @@ class ComparedItem:
 
     Attributes:
         change: What happened to it.
+        score_change: Its score in the candidate less that in the baseline; None where one of them is missing.
         baseline: Its samples in the baseline.
         candidate: Its samples in the other run.
         criteria: Names of the criteria of both.
     """
 
     change: str
+    score_change: float | None
     baseline: Sequence[ShortItem]
     candidate: Sequence[ShortItem]
     criteria: tuple[Sequence[str], Sequence[str]]
@@ -51,6 +80,7 @@ class ComparedItem:
         """Return the item's JSON text, with what one criterion or all of them said."""
         shown: JsonObject = {
             "change": self.change,
+            "score_change": self.score_change,
             "baseline": [_shown(sample, self.criteria[0], criterion) for sample in self.baseline],
             "candidate": [_shown(sample, self.criteria[1], criterion) for sample in self.candidate],
         }
@@ -62,16 +92,23 @@ class ComparedItem:
         return "null" if first is None else first.item_text
 
 
-async def read_items(tx: ReadTransaction, pair: PairedRuns, rows: ChosenItems, part: range) -> Sequence[ComparedItem]:
-    """Return some of the items that were chosen."""
-    of_baseline, of_candidate = rows.baseline[part.start : part.stop], rows.candidate[part.start : part.stop]
-    before = await _samples(tx, pair.baseline, of_baseline)
-    after = await _samples(tx, pair.candidate, of_candidate)
+async def read_items(tx: ReadTransaction, pair: PairedRuns, rows: ChosenItems) -> Sequence[ComparedItem]:
+    """Return items that were chosen."""
+    before = await _samples(tx, pair.baseline, rows.baseline)
+    after = await _samples(tx, pair.candidate, rows.candidate)
     criteria = (pair.baseline.criteria, pair.candidate.criteria)
-    changes: list[int] = rows.changes[part.start : part.stop].tolist()
+    changes: list[int] = rows.changes.tolist()
+    score_changes: list[float] = rows.score_changes.tolist()
+    chosen = zip(changes, score_changes, rows.baseline.tolist(), rows.candidate.tolist(), strict=True)
     return [
-        ComparedItem(CHANGES[change], before.get(one, ()), after.get(other, ()), criteria)
-        for change, one, other in zip(changes, of_baseline.tolist(), of_candidate.tolist(), strict=True)
+        ComparedItem(
+            CHANGES[change],
+            None if math.isnan(score_change) else score_change,
+            before.get(one, ()),
+            after.get(other, ()),
+            criteria,
+        )
+        for change, score_change, one, other in chosen
     ]
 
 

@@ -1,5 +1,6 @@
 """How a run differs from a baseline: counts, differences with intervals, and a sentence that says what it comes to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +8,10 @@ import numpy as np
 
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
+from evalhaven.domain.wording import counted, in_points, listed
 from evalhaven.reports.columns.loading import Numbers
 from evalhaven.reports.figures import MOST_EXACT, shown_rate, sums_by_cluster, sums_of
-from evalhaven.reports.pairing import Pairing, RunItems
+from evalhaven.reports.pairing import FEW_PAIRS, Pairing, RunItems
 from evalhaven.stats.comparisons import (
     Comparison,
     compare_pairs,
@@ -217,7 +219,8 @@ def _untold(pair: PairedRuns, comparison: Comparison, candidate: str, baseline: 
     if not comparison.items:
         return f"{candidate} and {baseline} have no items with a result in both."
     if comparison.interval is None:
-        return f"{comparison.items} items are too few to tell {candidate} from {baseline}."
+        too_few = counted(comparison.items, "item is", "items are")
+        return f"{too_few} too few to tell {candidate} from {baseline}."
     return None
 
 
@@ -233,8 +236,9 @@ def _told(comparison: Comparison, margin: float | None, candidate: str, baseline
     if margin is not None:
         judgement = judge_difference(comparison, margin)
         if judgement.verdict.passes:
-            return f"{candidate} is no more than {100 * margin:g} points worse than {baseline}: {shown}."
-        more = "" if judgement.items_needed is None else f" {judgement.items_needed:,} items would settle it."
+            return f"{candidate} is no more than {in_points(margin)} worse than {baseline}: {shown}."
+        needed = judgement.items_needed
+        more = "" if needed is None else f" {counted(needed, 'item')} would settle it."
         return f"Whether {candidate} is worse than {baseline} cannot be told: {shown}.{more}"
     if differs:
         what = "items" if comparison.clusters == comparison.items else "groups"
@@ -294,12 +298,28 @@ def shown_difference(comparison: Comparison, margin: float | None) -> Difference
 def _shown_counts(pair: PairedRuns, criterion: str | None) -> ComparedCounts:
     pairing = pair.pairing
     if pairing is None:
-        counts = [0] * 5
-        missing, new = len(pair.baseline.items.position), len(pair.candidate.items.position)
-    else:
-        counts = np.bincount(pair.changes(criterion), minlength=5).tolist()
-        missing, new = len(pairing.baseline_only), len(pairing.candidate_only)
-    return ComparedCounts(**dict(zip(CHANGES, (*counts, missing, new), strict=True)))
+        return counts_of((), len(pair.baseline.items.position), len(pair.candidate.items.position))
+    return counts_of(pair.changes(criterion), len(pairing.baseline_only), len(pairing.candidate_only))
+
+
+def counts_of(changes: Numbers | Sequence[int], missing: int = 0, new: int = 0) -> ComparedCounts:
+    """Count items by what happened to them.
+
+    Args:
+        changes: The number of it in `CHANGES`, for each item.
+        missing: Further items that only the baseline has.
+        new: Further items that only the candidate has.
+    """
+    found: list[int] = np.bincount(changes, minlength=len(CHANGES)).tolist() if len(changes) else [0] * len(CHANGES)
+    found[MISSING] += missing
+    found[NEW] += new
+    return ComparedCounts(
+        **dict(zip(CHANGES, found, strict=True)),
+        different=found[FIXED] + found[REGRESSED],
+        same=found[BOTH_PASSED] + found[BOTH_FAILED],
+        unpaired=found[MISSING] + found[NEW],
+        total=sum(found),
+    )
 
 
 def _paired_rate(pair: PairedRuns, criterion: str | None, side: int) -> Rate:
@@ -340,18 +360,15 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
     def warn(what: str, message: str) -> None:
         found.append(ComparisonWarning(what=what, message=message))
 
-    if pair.pairing is None:
-        warn("not_paired", "The runs have no items in common, so their rates were compared: that shows far less.")
-    elif len(pair.pairing.baseline_only) or len(pair.pairing.candidate_only):
-        only = len(pair.pairing.baseline_only), len(pair.pairing.candidate_only)
-        warn("rows_differ", f"{only[0]} items are in the baseline only, {only[1]} in the other run only.")
+    if of_pairing := _pairing_warning(pair.pairing):
+        warn(*of_pairing)
     theirs = {each.name: each for each in baseline.criteria(pair.baseline.parent)}
     ours = {each.name: each for each in candidate.criteria(pair.candidate.parent)}
     differing = [name for name in ours if name in theirs and _essence(ours[name].json) != _essence(theirs[name].json)]
     if differing:
-        warn("criteria_differ", f"Not the same in both runs: the criteria {', '.join(map(repr, differing))}.")
+        warn("criteria_differ", f"Not the same in both runs: {_criteria(differing)}.")
     if alone := sorted(ours.keys() ^ theirs.keys()):
-        warn("criteria_missing", f"Only one of the runs has the criteria {', '.join(map(repr, alone))}.")
+        warn("criteria_missing", f"Only one of the runs has {_criteria(alone)}.")
     before, after = (_judges(run) for run in (baseline, candidate))
     if before and after and before != after:
         warn("judges_differ", f"Graded by {', '.join(before)} in the baseline, and by {', '.join(after)} in the run.")
@@ -363,6 +380,27 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
         elif run.status.value != "completed":
             warn("not_completed", f"The {role} ended as {run.status}.")
     return found
+
+
+def _pairing_warning(pairing: Pairing | None) -> tuple[str, str] | None:
+    if pairing is None:
+        return "not_paired", "The runs have no items in common, so their rates were compared: that shows far less."
+    if pairing.by == "position":
+        return (
+            "contents_differ",
+            "Hardly any items have the same content in both runs, so they were paired by their position in the file.",
+        )
+    only = len(pairing.baseline_only), len(pairing.candidate_only)
+    if not any(only):
+        return None
+    told = f"{counted(only[0], 'item is', 'items are')} in the baseline only, {only[1]:,} in the other run only."
+    if pairing.by == "content" and pairing.share < FEW_PAIRS:
+        told += " If they are the same items with other content, name the fields that tell which is which ('key')."
+    return "rows_differ", told
+
+
+def _criteria(names: list[str]) -> str:
+    return f"{'the criterion' if len(names) == 1 else 'the criteria'} {listed(names)}"
 
 
 def _essence(criterion: dict[str, Any]) -> dict[str, Any]:

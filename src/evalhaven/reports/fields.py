@@ -1,5 +1,6 @@
 """Fields of items by the names that people give them."""
 
+from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.templates import Placeholder, parse_template
 
@@ -37,6 +38,21 @@ class Field:
             except LookupError:
                 pass
         raise MissingFieldError(self.name)
+
+
+def is_written(value: JsonValue, text: str) -> bool:
+    """Tell whether a text is how a value is named in an address: a string as it is, anything else as JSON.
+
+    JavaScript writes 1.0 as 1, and 1e21 as 1e+21: numbers with a fraction are compared as such.
+    """
+    if isinstance(value, str):
+        return value == text
+    if isinstance(value, float):
+        try:
+            return float(text) == value
+        except ValueError:
+            return False
+    return jsontext.render(value) == text
 
 
 def _named(value: JsonValue, name: str) -> JsonValue:

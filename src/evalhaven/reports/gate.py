@@ -7,6 +7,7 @@ import numpy as np
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.wording import counted, in_points
 from evalhaven.reports.comparing import Chosen
 from evalhaven.reports.comparison import (
     ComparedSide,
@@ -216,7 +217,7 @@ def _sentence(decision: Decision, side: ComparedSide, pair: PairedRuns | None) -
             text += f", and {_REASONS[reason]}"
         needed = judgement.items_needed
         if needed is not None and reason in (Reason.WIDE, Reason.TOO_FEW):
-            text += f". {needed:,} items would settle it if nothing has changed"
+            text += f". {counted(needed, 'item')} would settle it if nothing has changed"
             if judgement.items_if_true is not None:
                 text += f", {judgement.items_if_true:,} if the estimate is true"
     return f"{text}."
@@ -241,7 +242,7 @@ def _of_check(result: CheckResult, pair: PairedRuns | None) -> str:
     )
     where = "" if what == "items" else f"by {what} "
     verdict = result.judgement.verdict
-    margin = f"{100 * check.margin:g} points"
+    margin = in_points(check.margin)
     if verdict is Verdict.BETTER:
         return f"{where}it is better than {baseline} ({shown})"
     if verdict is Verdict.REGRESSION:
@@ -249,4 +250,4 @@ def _of_check(result: CheckResult, pair: PairedRuns | None) -> str:
     if verdict is Verdict.NO_REGRESSION:
         worse = ", though certainly worse" if result.judgement.is_worse else ""
         return f"{where}it is no more than {margin} worse than {baseline}{worse} ({shown})"
-    return f"{where}it differs from {baseline} by {shown}, where {margin} are allowed"
+    return f"{where}it differs from {baseline} by {shown}, where up to {margin} may be lost"

@@ -7,11 +7,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.paging import Order
@@ -19,6 +18,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.reports.columns.loading import SMALL_RUN_ITEMS, Numbers, RunColumns, load_columns
 from evalhaven.reports.columns.making import ERRORED, FAILED, PASSED
+from evalhaven.reports.fields import is_written
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_columns import find_items_version
 
@@ -306,11 +306,7 @@ def _in_group(run: _Run, name: str, text: str) -> Numbers:
             param="group",
             code="invalid_value",
         )
-    return np.isin(codes, [code for code, value in enumerate(columns.fields[name], 1) if _as_text(value) == text])
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else jsontext.render(value)
+    return np.isin(codes, [code for code, value in enumerate(columns.fields[name], 1) if is_written(value, text)])
 
 
 def _in_order(run: _Run, by: ItemSort, criterion: str | None, order: Order, names: Sequence[str]) -> Numbers:

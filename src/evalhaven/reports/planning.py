@@ -8,6 +8,7 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
+from evalhaven.domain.wording import counted, in_points
 from evalhaven.reports.comparing import NOT_READY, Comparer, HowToPair
 from evalhaven.reports.comparison import ComparedSide, rate_of
 from evalhaven.stats.comparisons import FEWEST_CLUSTERS_TO_JUDGE, FEWEST_ITEMS
@@ -214,24 +215,22 @@ def _for_threshold(
 def _sentence(question: PlanQuestion, plan: PlannedItems, items: int) -> str:
     parts: list[str] = []
     if question.difference is not None:
-        parts.append(f"To see a difference of {100 * question.difference:g} points takes {_of(plan.difference)}")
+        parts.append(f"To see a difference of {in_points(question.difference)} takes {_of(plan.difference)}")
     if question.margin is not None:
-        parts.append(
-            f"To show that a run is no more than {100 * question.margin:g} points worse takes {_of(plan.margin)}"
-        )
+        parts.append(f"To show that a run is no more than {in_points(question.margin)} worse takes {_of(plan.margin)}")
     if question.threshold is not None:
         parts.append(f"To tell whether {100 * question.threshold:g} % are reached takes {_of(plan.threshold)}")
     if not parts and not items:
         return "Nothing is known of this eval yet: say which difference, margin or threshold the plan is for."
     if not parts and plan.visible is None:
-        return f"{items:,} items show no difference that is likely here."
+        return f"{counted(items, 'item shows', 'items show')} no difference that is likely here."
     if not parts and plan.visible is not None:
-        return f"{items:,} items show a difference of {100 * plan.visible:.1f} points."
+        return f"{counted(items, 'item shows', 'items show')} a difference of {100 * plan.visible:.1f} points."
     return ". ".join(parts) + "."
 
 
 def _of(items: int | None) -> str:
-    return "more items than there can be" if items is None else f"{items:,} items"
+    return "more items than there can be" if items is None else counted(items, "item")
 
 
 def _notes(question: PlanQuestion, history: PlanHistory, *, has_unready: bool) -> list[str]:

@@ -15,6 +15,7 @@ from evalhaven.reports.agreement import agreement_of
 from evalhaven.reports.columns.loading import SMALL_RUN_ITEMS, NoColumnsError, Numbers, RunColumns, load_columns
 from evalhaven.reports.columns.making import ERRORED, FAILED, PASSED
 from evalhaven.reports.figures import shown_rate, shown_scores, shown_spread
+from evalhaven.reports.gaps import gaps_of
 from evalhaven.stats.rates import Rate, rate_of_counts, rate_of_repeated_counts
 from evalhaven.stats.repeats import rate_of_repeats, summarize_repeats
 from evalhaven.storage.reading import ReadTransaction
@@ -98,7 +99,6 @@ class _Reporter:
         self._question = question
         self._status = columns.array("status")
         self._position = columns.array("position")
-        self._gaps: list[ReportGap] = []
         # An imported run does not say how many samples its items have.
         self._is_repeated = run.samples_of_item > 1 or not np.diff(self._position).all()
 
@@ -108,11 +108,9 @@ class _Reporter:
         repeats, rate = self._repeats(), rate_of_counts(passed, passed + failed)
         if self._is_repeated:
             rate = rate_of_repeats(self._by_item().get(0, {}))
-        if errored:
-            self._gaps.append(ReportGap(what="rate", why=f"{errored} items erred: whether they pass is not known."))
         latency = self._columns.array("latency")
         tokens = self._columns.array("tokens")
-        return _report_of(
+        report = _report_of(
             self._run,
             self._parent,
             counts=(passed, failed, errored),
@@ -124,8 +122,9 @@ class _Reporter:
             repeats=repeats,
             fields=self._fields(),
             breakdowns=[self._breakdown(name) for name in self._question.by],
-            gaps=self._gaps,
+            gaps=[],
         )
+        return report.model_copy(update={"gaps": gaps_of(self._run, report, is_repeated=self._is_repeated)})
 
     def _criterion(self, number: int) -> ReportCriterion:
         criterion = self._run.criteria(self._parent)[number]
@@ -232,7 +231,8 @@ class _Reporter:
                 ReportRepeat(
                     k=k,
                     items=summary.items,
-                    left_out=summary.left_out,
+                    # Those without any result are not among the counts.
+                    left_out=len(starts) - summary.items,
                     at_least_one=shown_rate(summary.at_least_one),
                     all_of_them=shown_rate(summary.all_of_them),
                 )
@@ -314,7 +314,7 @@ def _without_columns(run: Run, parent: Eval) -> RunReport:
     why = (
         f"More than {SMALL_RUN_ITEMS:,} items of this run are still being prepared for reports. Ask again in a moment."
     )
-    return _report_of(
+    report = _report_of(
         run,
         parent,
         counts=(tally.passed, tally.failed, tally.errored),
@@ -326,11 +326,14 @@ def _without_columns(run: Run, parent: Eval) -> RunReport:
         repeats=None,
         fields=[],
         breakdowns=[],
-        gaps=[
-            ReportGap(what=what, why=why)
-            for what in ("criteria.scores", "criteria.labels", "errors", "latency_ms", "tokens", "repeats", "fields")
-        ],
+        gaps=[],
     )
+    unready = [
+        ReportGap(what=what, why=why)
+        for what in ("criteria.scores", "criteria.labels", "errors", "latency_ms", "tokens", "repeats", "fields")
+    ]
+    found = gaps_of(run, report, is_repeated=run.samples_of_item > 1)
+    return report.model_copy(update={"gaps": [*unready, *found]})
 
 
 def _report_of(run: Run, parent: Eval, *, counts: tuple[int, int, int], rate: Rate, **more: Any) -> RunReport:

@@ -8,6 +8,7 @@ import anyio
 import msgspec
 
 from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
+from evalhaven.domain.wording import counted
 from evalhaven.sampling.catalog import Endpoint, is_exact
 from evalhaven.sampling.secrets import secrets_of
 from evalhaven.sampling.transport.replies import HttpReply, TransportError
@@ -59,7 +60,9 @@ async def _examine(endpoint: Endpoint, timeout_s: float) -> Finding:
     serves = f"It serves {', '.join([*endpoint.aliases, *endpoint.models])}."
     if endpoint.script is not None:
         rules = len(endpoint.script.rules)
-        return Finding(f"answers offline, by {rules or 'no'} rule{'' if rules == 1 else 's'} and the default. {serves}")
+        return Finding(
+            f"answers offline, by {counted(rules, 'rule') if rules else 'no rules'} and the default. {serves}"
+        )
     if not endpoint.lists_models:
         return Finding(f'{endpoint.base_url} is not asked (`check = "none"`). {serves}')
     # It loads slowly, and is needed only once an endpoint is asked.
@@ -100,7 +103,7 @@ def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
         names = {listed.id.removeprefix("models/") for listed in _read_list(reply.body).data}
     except (msgspec.ValidationError, InvalidJsonError):
         return Finding(f"{url} answers in {took_ms} ms, but with no list of models.")
-    text = f"{url} answers in {took_ms} ms and lists {len(names):,} models."
+    text = f"{url} answers in {took_ms} ms and lists {counted(len(names), 'model')}."
     wanted = [*filter(is_exact, endpoint.models), *endpoint.aliases.values()]
     missing = [name for name in dict.fromkeys(wanted) if names and name not in names]
     if missing:

@@ -55,6 +55,10 @@ class ComparedCounts(OpenObject):
     errored: int = Field(description="Items without a result in one of the runs, or in both.")
     missing: int = Field(description="Items that only the baseline has.")
     new: int = Field(description="Items that only the candidate has.")
+    different: int = Field(description="Items that are fixed or have regressed.")
+    same: int = Field(description="Items that pass in both or fail in both.")
+    unpaired: int = Field(description="Items that only one of the runs has.")
+    total: int = Field(description="All of them.")
 
 
 class ComparedCriterion(OpenObject):
@@ -143,6 +147,9 @@ class ComparedItem(OpenObject):
     """Show an item as it came out in both runs."""
 
     change: Change = Field(description="What happened to it.")
+    score_change: float | None = Field(
+        description="Its score in the run less that in the baseline. Null without a score in both."
+    )
     baseline: list[ComparedSample] = Field(description="Its samples in the baseline; none if it is new.")
     candidate: list[ComparedSample] = Field(description="Its samples in the run; none if it is missing.")
     item: JsonObject | None = Field(description="The item as the run has it, or else the baseline.")
@@ -154,6 +161,9 @@ class ComparedItemList(OpenObject):
     object: Literal["list"] = Field(description="Always `list`.")
     data: list[ComparedItem] = Field(description="The items.")
     total: int | None = Field(description="How many there are in all. Null where texts are searched.")
+    counts: ComparedCounts | None = Field(
+        description="Items by what happened to them, whatever `change` says. Null where texts are searched."
+    )
     next: str | None = Field(description="What to send as `after` for the next page. Null on the last one.")
     has_more: bool = Field(description="Whether another page follows.")
     cut: bool = Field(description="Whether the search ended early: the next page goes on with it.")

@@ -31,6 +31,8 @@ class EndpointSeen(OpenObject):
     """Show how the calls of a recent run to an endpoint went when its items were last stored."""
 
     run_id: str = Field(description="The run.")
+    run_name: str = Field(description="Its name.")
+    eval_id: str = Field(description="Its eval.")
     role: Literal["target", "judge", "embeddings"] = Field(description="What it called the endpoint for.")
     model: str | None = Field(description="The model that the run samples. Null for judges and embeddings.")
     criterion: str | None = Field(description="The criterion that asked. Null unless a judge did.")

@@ -114,3 +114,17 @@ class ItemPlace(OpenObject):
         description="Whether all of these were searched. Runs that are under way or very large are searched only at "
         "the item's own position."
     )
+
+
+class ItemFound(OpenObject):
+    """Tell which run an output item belongs to."""
+
+    object: Literal["run.item_found"] = Field(description="Always `run.item_found`.")
+    id: str = Field(description="The output item.")
+    run_id: str = Field(description="Its run; the newest, where imported runs share the id.")
+    run_name: str = Field(description="Name of the run.")
+    eval_id: str = Field(description="Its eval.")
+    eval_name: str = Field(description="Name of the eval.")
+    datasource_item_id: int = Field(description="Position of the item in its source.")
+    repeat: int = Field(description="0-based number of the sample.")
+    status: str = Field(description="`pass`, `fail` or `error`.")

@@ -1,5 +1,6 @@
 """Facts about the metrics: each equals the library that it is named after."""
 
+import functools
 import json
 import math
 import random
@@ -11,7 +12,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
-from rouge_score.rouge_scorer import RougeScorer
 
 from evalhaven.graders.similarity.meteor import meteor
 from evalhaven.graders.similarity.metrics import METRICS
@@ -20,10 +20,12 @@ from tests.sizes import SEED
 
 if TYPE_CHECKING:
     from nltk.translate import bleu_score, gleu_score, meteor_score
+    from rouge_score import rouge_scorer
 else:
     bleu_score = on_use("nltk.translate.bleu_score")
     gleu_score = on_use("nltk.translate.gleu_score")
     meteor_score = on_use("nltk.translate.meteor_score")
+    rouge_scorer = on_use("rouge_score.rouge_scorer")
 
 Pair = tuple[str, str]
 Score = Callable[[str, str], float]
@@ -56,9 +58,10 @@ EDGES: list[Pair] = [
 texts = st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join) | st.text(max_size=60)
 
 
+@functools.cache
 def scorers() -> dict[str, Score]:
     """Return the libraries by the name of the metric."""
-    rouge: Any = RougeScorer(list(ROUGE_TYPES.values()))
+    rouge: Any = rouge_scorer.RougeScorer(list(ROUGE_TYPES.values()))
     smooth = bleu_score.SmoothingFunction().method1
 
     def bleu(text: str, reference: str) -> Any:
@@ -81,12 +84,9 @@ def scorers() -> dict[str, Score]:
     }
 
 
-LIBRARIES = scorers()
-
-
 def differences(pairs: list[Pair]) -> Iterator[tuple[str, Pair, float, float]]:
     """Yield where a metric and its library differ."""
-    for name, library in LIBRARIES.items():
+    for name, library in scorers().items():
         for pair in pairs:
             ours, theirs = METRICS[name].score(*pair), library(*pair)
             if not math.isclose(ours, theirs, rel_tol=0, abs_tol=1e-9):
@@ -115,7 +115,7 @@ def published_pairs(shared_dir: Path) -> list[Pair]:
 
 
 def test_the_metrics_are_those_of_the_contract() -> None:
-    assert LIBRARIES.keys() == METRICS.keys()
+    assert scorers().keys() == METRICS.keys()
 
 
 def test_metrics_equal_their_libraries_over_edge_cases_and_made_up_texts() -> None:

@@ -108,7 +108,7 @@ def test_items_that_are_no_longer_listed_are_kept(tmp_path: Path) -> None:
 
     items = [json.loads(raw)["id"] for raw in Archive.open(tmp_path).output_items("run_1")]
     assert sorted(items) == ["a", "b", "c"]
-    assert [note.message for note in manifest.notes] == ["1 items are no longer listed; they are kept"]
+    assert [note.message for note in manifest.notes] == ["1 item is no longer listed, and kept"]
 
 
 def test_items_that_came_twice_do_not_make_a_run_whole(tmp_path: Path) -> None:

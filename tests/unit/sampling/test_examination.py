@@ -57,7 +57,7 @@ def test_names_that_the_endpoint_does_not_list_are_reported(listening: Listening
     listening.answers["/v1/models"] = (200, {"data": [{"id": "models/a"}]})
     endpoint = replace(endpoint_at(listening), models=("a", "b", "c*"), aliases={"x": "b", "y": "z"})
 
-    assert "lists 1 models. Not among them: b, z. It serves x, y, a, b, c*." in finding_of(endpoint).text
+    assert "lists 1 model. Not among them: b, z. It serves x, y, a, b, c*." in finding_of(endpoint).text
 
 
 def test_of_many_names_some_are_given_and_how_many_more_there_are(listening: ListeningEndpoint) -> None:

@@ -25,6 +25,8 @@ export type ComparedItemsFilter = {
   most_change?: number | undefined;
   least_score?: number | undefined;
   most_score?: number | undefined;
+  sort?: "position" | "change" | undefined;
+  order?: "asc" | "desc" | undefined;
   after?: number | undefined;
   limit: number;
 };

@@ -13,8 +13,8 @@ export function parseJson(text: string): unknown {
   return (JSON.parse as (text: string, reviver: Reviver) => unknown)(text, keepDigits);
 }
 
-/** Return JSON with indentation, long whole numbers to the last digit. */
-export function renderJson(value: unknown): string {
+/** Return JSON, with indentation unless it is 0, long whole numbers to the last digit. */
+export function renderJson(value: unknown, indentation = 2): string {
   const big = new Map<string, string>();
   const text = JSON.stringify(
     value,
@@ -24,7 +24,7 @@ export function renderJson(value: unknown): string {
       big.set(JSON.stringify(mark), each.toString());
       return mark;
     },
-    2,
+    indentation,
   );
   return [...big].reduce((shown, [mark, digits]) => shown.replace(mark, digits), text ?? "null");
 }

@@ -4,6 +4,8 @@ import { get } from "./client";
 /** Questions for the calls that are stored. */
 
 const PAGE = 50;
+/** However far somebody goes back, so many pages are kept; newer ones are fetched again when they are wanted. */
+const MOST_PAGES = 6;
 const FRESH_MS = 60_000;
 const STATUS_POLL_MS = 30_000;
 
@@ -16,17 +18,33 @@ export type CallsFilter = {
   created_before?: number | undefined;
 };
 
-/** Calls at a glance, newest first, page by page. */
+/** Where a page begins: below a call, or above one. */
+type Place = { below?: string | undefined; above?: string | undefined };
+
+/** Calls at a glance, newest first, page by page, in both directions. */
 export function callsQuery(filter: CallsFilter) {
   return infiniteQueryOptions({
     queryKey: ["calls", filter],
-    queryFn: ({ pageParam, signal }) =>
-      get("/api/logs/calls", { query: { ...filter, limit: PAGE, after: pageParam }, signal }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next ?? undefined,
+    queryFn: ({ pageParam, signal }) => callsPage(filter, pageParam, signal),
+    initialPageParam: {} as Place,
+    getNextPageParam: (page): Place | undefined =>
+      page.hasOlder ? { below: page.data.at(-1)?.id } : undefined,
+    getPreviousPageParam: (page): Place | undefined =>
+      page.hasNewer ? { above: page.data.at(0)?.id } : undefined,
+    maxPages: MOST_PAGES,
     placeholderData: keepPreviousData,
     staleTime: FRESH_MS,
   });
+}
+
+async function callsPage(filter: CallsFilter, { below, above }: Place, signal: AbortSignal) {
+  const query = { ...filter, limit: PAGE, after: above ?? below };
+  if (above === undefined) {
+    const { data, has_more } = await get("/api/logs/calls", { query, signal });
+    return { data, hasOlder: has_more, hasNewer: below !== undefined };
+  }
+  const { data, has_more } = await get("/api/logs/calls", { query: { ...query, order: "asc" }, signal });
+  return { data: data.toReversed(), hasOlder: true, hasNewer: has_more };
 }
 
 /** A call with its request and its reply. */

@@ -9,7 +9,6 @@ export const POLL_MS = 2_000;
 const LIST_POLL_MS = 5_000;
 const IDLE_POLL_MS = 30_000;
 const PAGE = 100;
-const FOUND = 8;
 
 export type EvalsFilter = {
   search?: string | undefined;
@@ -64,7 +63,6 @@ export function reportQuery(runId: string, isLive: boolean) {
   return queryOptions({
     queryKey: ["report", runId],
     queryFn: ({ signal }) => get("/api/runs/{run_id}/report", { path: { run_id: runId }, signal }),
-    placeholderData: keepPreviousData,
     refetchInterval: isLive ? LIST_POLL_MS : false,
   });
 }
@@ -92,37 +90,5 @@ export function comparisonQuery(runId: string) {
       }
     },
     staleTime: 60_000,
-  });
-}
-
-export type Found = { id: string; name: string; kind: string; to: string };
-
-/** What the palette finds for a text: evals and runs by a part of their names, or by their ids. */
-export function searchQuery(text: string) {
-  return queryOptions({
-    queryKey: ["search", text],
-    queryFn: async ({ signal }): Promise<Found[]> => {
-      const query = { search: text || undefined, limit: FOUND };
-      const [evals, runs] = await Promise.all([
-        get("/api/evals", { query, signal }),
-        text === "" ? undefined : get("/api/runs", { query, signal }),
-      ]);
-      return [
-        ...evals.data.map((each) => ({
-          id: each.id,
-          name: each.name,
-          kind: "eval",
-          to: `/evals/${each.id}`,
-        })),
-        ...(runs?.data ?? []).map((each) => ({
-          id: each.id,
-          name: each.name,
-          kind: `run of ${each.eval_name}`,
-          to: `/evals/${each.eval_id}/runs/${each.id}`,
-        })),
-      ];
-    },
-    placeholderData: keepPreviousData,
-    retry: false,
   });
 }

@@ -29,7 +29,9 @@ export function Histogram({ low, high, counts, label, marks = [], isOpen = false
   const y = scaleLinear([0, max(counts) ?? 1], [FLOOR, TOP + 4]);
   const width = WIDTH / counts.length;
   const edge = (bin: number) => low + ((high - low) * bin) / counts.length;
-  const ticks = [low, (low + high) / 2, high];
+  const middle = (low + high) / 2;
+  // One that reads like an end would only puzzle.
+  const ticks = [low, ...([low, high].map(format).includes(format(middle)) ? [] : [middle]), high];
   return (
     <ChartWithTable
       sentence={`${label}: ${count(counts.reduce((sum, each) => sum + each, 0))} values from ${format(low)} to ${format(high)}${marks.map((mark) => `; ${mark.label} ${format(mark.at)}`).join("")}`}
@@ -58,9 +60,9 @@ export function Histogram({ low, high, counts, label, marks = [], isOpen = false
               key={each}
               x={x(each)}
               y={FLOOR + 16}
-              textAnchor={(["start", "middle", "end"] as const)[place]}
+              textAnchor={place === 0 ? "start" : each === high ? "end" : "middle"}
             >
-              {isOpen && place === 2 ? `over ${format(each)}` : format(each)}
+              {isOpen && each === high ? `over ${format(each)}` : format(each)}
             </text>
           ))}
           {spreadLabels(marks, x).map(({ mark, at, labelAt }) => (

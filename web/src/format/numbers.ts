@@ -44,6 +44,11 @@ export function figure(value: number): string {
   return text.replace("-", MINUS);
 }
 
+/** Return how much a score has changed, with its sign. */
+export function changed(difference: number): string {
+  return difference > 0 ? `+${figure(difference)}` : figure(difference);
+}
+
 /** Return a large number shortly: 205k, 1.3M. */
 export function compact(value: number): string {
   if (Math.abs(value) < 10_000) return count(Math.round(value));

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { type KeyboardEvent, useId, useRef, useState } from "react";
-import { searchQuery } from "@/api/queries";
+import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
+import { searchQuery } from "@/api/searchQueries";
 import { PLACES } from "@/layout/places";
 import { Icon } from "@/parts/Icon";
 import { Name } from "@/text/SafeText";
@@ -9,7 +9,7 @@ import { useShortcut } from "./shortcuts";
 
 type Entry = { id: string; name: string; kind: string; to: string };
 
-/** Goes anywhere by typing: places, evals by name, and anything whose id is pasted. */
+/** Goes anywhere by typing: places, evals, runs and files by name, and at once to anything whose id is pasted. */
 export function Palette() {
   const dialog = useRef<HTMLDialogElement>(null);
   const list = useId();
@@ -17,6 +17,7 @@ export function Palette() {
   const [isOpen, setOpen] = useState(false);
   const [typed, setTyped] = useState("");
   const [chosen, setChosen] = useState(0);
+  const [pasted, setPasted] = useState("");
   const found = useQuery({ ...searchQuery(typed.trim()), enabled: isOpen });
   const entries: Entry[] = [...placesLike(typed), ...(found.data ?? [])];
 
@@ -24,6 +25,7 @@ export function Palette() {
     setOpen(true);
     setTyped("");
     setChosen(0);
+    setPasted("");
     dialog.current?.showModal();
   };
   useShortcut("Ctrl+K", "search everything", open);
@@ -33,6 +35,12 @@ export function Palette() {
     dialog.current?.close();
     navigate({ to: entry.to });
   };
+  const meant = found.isPlaceholderData ? undefined : found.data?.find((each) => each.id === typed.trim());
+  useEffect(() => {
+    if (!isOpen || meant === undefined || pasted.trim() !== meant.id) return;
+    dialog.current?.close();
+    navigate({ to: meant.to });
+  }, [isOpen, meant, pasted, navigate]);
   const steer = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key] ?? 0;
     if (step !== 0) {
@@ -60,7 +68,8 @@ export function Palette() {
             aria-controls={list}
             aria-activedescendant={entries[chosen] && `${list}-${chosen}`}
             value={typed}
-            placeholder="Name of an eval, or any id"
+            placeholder="Name of an eval, a run or a file, or any id"
+            onPaste={(event) => setPasted(event.clipboardData.getData("text"))}
             onChange={(event) => {
               setTyped(event.target.value);
               setChosen(0);
@@ -88,7 +97,13 @@ export function Palette() {
           ))}
         </div>
         {entries.length === 0 && (
-          <p className="nothing">{found.isFetching ? "Searching …" : "Nothing has this name."}</p>
+          <p className="nothing">
+            {found.error
+              ? "The server did not answer."
+              : found.isFetching
+                ? "Searching …"
+                : "Nothing has this name or id."}
+          </p>
         )}
       </dialog>
     </>

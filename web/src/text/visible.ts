@@ -23,6 +23,18 @@ export function visibleText(text: string): string {
   return text.replace(HIDDEN, nameOf);
 }
 
+/** Return the beginning of a name for a chart, with `…` where it was cut; no character is cut in two. */
+export function shortened(name: string, longest: number): string {
+  const letters = [...new Intl.Segmenter().segment(visibleText(name.slice(0, longest * LONGEST_LETTER)))];
+  if (letters.length <= longest && name.length <= longest * LONGEST_LETTER) return visibleText(name);
+  return `${letters
+    .slice(0, longest - 1)
+    .map((each) => each.segment)
+    .join("")}…`;
+}
+
+const LONGEST_LETTER = 20;
+
 function nameOf(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   if (code < 0x20) return String.fromCodePoint(0x2400 + code);

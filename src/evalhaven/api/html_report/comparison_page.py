@@ -7,7 +7,8 @@ from evalhaven.api.html_report.charts import difference_chart, rate_chart
 from evalhaven.api.html_report.elements import Content, Markup, element, together
 from evalhaven.api.html_report.examples import LONGEST_TEXT
 from evalhaven.api.html_report.tables import BAR, NARROW, RIGHT, facts, figures, note, scale, section, table
-from evalhaven.api.html_report.texts import counted, json_text, method, moment, outcome, percent, points, shortened
+from evalhaven.api.html_report.texts import json_text, method, moment, outcome, percent, points, shortened
+from evalhaven.domain.wording import counted
 from evalhaven.wire.comparisons import ComparedRun, Difference, RunComparison
 
 _PAIRED = {

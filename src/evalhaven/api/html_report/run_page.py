@@ -7,11 +7,12 @@ from evalhaven.api.html_report import run_sections as parts
 from evalhaven.api.html_report.elements import Content, Markup, element, together
 from evalhaven.api.html_report.examples import LONGEST_TEXT, examples
 from evalhaven.api.html_report.tables import facts, note, section
-from evalhaven.api.html_report.texts import counted, json_text, moment, shortened
+from evalhaven.api.html_report.texts import json_text, moment, shortened
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.run_options import DEFAULT_OPTIONS
 from evalhaven.domain.runs import Run
+from evalhaven.domain.wording import counted
 from evalhaven.wire.reports import ReportField, RunReport
 
 _MOST_BREAKDOWNS = 3
@@ -76,7 +77,7 @@ def _head(run: Run, parent: Eval, report: RunReport) -> Markup:
         run.status.value.replace("_", " "),
         f"eval: {parent.name}",
         f"model: {run.model}" if run.model else None,
-        counted(report.items, "item"),
+        counted(report.items, parts.unit_of(report)),
         f"{moment(run.created_at)}{took}",
     ]
     meta = [element("span", {}, each) for each in told if each is not None]
@@ -93,15 +94,19 @@ def _examples(reported: ReportedRun) -> Markup | None:
         (reported.errored, reported.report.errored, "without a result"),
     )
     criteria = reported.run.criteria(reported.parent)
+    units = f"{parts.unit_of(reported.report)}s".capitalize()
     shown: list[Content] = []
     for items, count, word in groups:
         if items:
             of_all = f"{len(items):,} of {count:,}" if count > len(items) else f"{len(items):,}"
-            shown += [note(f"Items {word}: {of_all}, in the order in which they ended."), examples(items, criteria)]
+            shown += [
+                note(f"{units} {word}: {of_all}, in the order in which they ended."),
+                examples(items, criteria),
+            ]
     if not shown:
         return None
     limit = note(f"Texts of more than {LONGEST_TEXT:,} characters are shortened.")
-    return section("Items that did not pass", *shown, limit)
+    return section(f"{units} that did not pass", *shown, limit)
 
 
 def _configuration(run: Run, parent: Eval) -> Markup:

@@ -6,7 +6,6 @@ from evalhaven.api.html_report.charts import histogram_chart, rate_chart
 from evalhaven.api.html_report.elements import Content, Markup, element, together
 from evalhaven.api.html_report.tables import BAR, NARROW, RIGHT, figures, note, scale, section, table
 from evalhaven.api.html_report.texts import (
-    counted,
     dollars,
     interval,
     method,
@@ -17,6 +16,7 @@ from evalhaven.api.html_report.texts import (
     shortened,
     shown_value,
 )
+from evalhaven.domain.wording import counted
 from evalhaven.wire.reports import ReportBreakdown, ReportCriterion, ReportRate, ReportSpread, RunReport
 
 _MOST_ROWS = 30
@@ -31,26 +31,34 @@ _RATE_HEADS: Sequence[tuple[Content, str | None]] = (
 )
 
 
+def unit_of(report: RunReport) -> str:
+    """Return what a report counts: several samples of an item are no items of their own."""
+    return "item" if report.repeats is None else "sample"
+
+
 def verdict(report: RunReport, *, is_partial: bool) -> Markup:
     """Return what the run comes to, as a sentence and as a picture."""
     rate = report.rate
     graded = report.passed + report.failed
     if rate.value is None:
-        said = "No item has a result." if not is_partial else "No item has a result so far."
+        said = f"No {unit_of(report)} has a result{' so far' if is_partial else ''}."
     else:
         begin = "So far, " if is_partial else ""
         likely = "" if rate.low is None else f", likely {interval(rate.low, rate.high)}"
-        if report.repeats is None:
-            what = f"{report.passed:,} of {counted(graded, 'item')} passed"
-        else:
-            what = f"{report.passed:,} of {counted(graded, 'sample')} passed, the mean over items is"
+        what = f"{report.passed:,} of {counted(graded, unit_of(report))} passed"
+        if report.repeats is not None:
+            what += ", the mean over items is"
         said = f"{begin}{what}{'' if report.repeats else ':'} {percent(rate.value)} %{likely}."
     how: list[Content] = [f"95 % interval: {method(rate.method)}." if rate.low is not None else "There is no interval."]
     if report.errored:
-        how.append(f" {counted(report.errored, 'item')} without a result: not part of the rate.")
+        how.append(f" {counted(report.errored, unit_of(report))} without a result: not part of the rate.")
     if is_partial:
-        planned = "an unknown number" if report.items_planned is None else f"{report.items_planned:,}"
-        how.append(f" Partial: {report.items:,} of {planned} of items.")
+        planned = (
+            f"an unknown number of {unit_of(report)}s"
+            if report.items_planned is None
+            else counted(report.items_planned, unit_of(report))
+        )
+        how.append(f" Partial: {report.items:,} of {planned}.")
     elif rate.thin:
         how.append(" Thin data: fewer than 30 items.")
     shown = rate_chart("All criteria", rate, is_partial=is_partial)
@@ -64,7 +72,7 @@ def main_figures(report: RunReport) -> Markup:
     errors = f"{100 * report.errored / report.items:.1f} % of all" if report.items else ""
     per_item = "no price is known" if report.cost is None else ""
     if report.cost is not None and report.items:
-        per_item = f"{dollars(1000 * report.cost / report.items)} per 1,000 items"
+        per_item = f"{dollars(1000 * report.cost / report.items)} per 1,000 {unit_of(report)}s"
     return figures(
         [
             ("Passed", outcome("pass", f"{report.passed:,}"), "", f"of {report.items:,}"),
@@ -106,10 +114,10 @@ def criteria(report: RunReport, *, is_partial: bool) -> Markup | None:
 
 def breakdowns(report: RunReport, *, is_partial: bool) -> list[Markup]:
     """Return the items by the values of each field that was asked for."""
-    return [_breakdown(each, is_partial) for each in report.breakdowns]
+    return [_breakdown(each, f"{unit_of(report)}s", is_partial) for each in report.breakdowns]
 
 
-def _breakdown(breakdown: ReportBreakdown, is_partial: bool) -> Markup:
+def _breakdown(breakdown: ReportBreakdown, units: str, is_partial: bool) -> Markup:
     rows: list[list[Content]] = []
     for group in breakdown.groups[:_MOST_ROWS]:
         name = shown_value(group.value)
@@ -117,7 +125,7 @@ def _breakdown(breakdown: ReportBreakdown, is_partial: bool) -> Markup:
         rows.append([name, f"{group.items:,}", *cells])
     more = len(breakdown.groups) - _MOST_ROWS
     rest = note(f"{counted(more, 'smaller group')} not shown.") if more > 0 else None
-    heads: Sequence[tuple[Content, str | None]] = [("value", None), ("items", RIGHT), *_RATE_HEADS]
+    heads: Sequence[tuple[Content, str | None]] = [("value", None), (units, RIGHT), *_RATE_HEADS]
     return section(together("By ", element("code", {}, breakdown.field)), table(heads, rows), rest)
 
 
@@ -167,7 +175,9 @@ def labels(report: RunReport) -> list[Markup]:
     for each in report.criteria:
         if each.labels:
             rows: list[list[Content]] = [[label.label, f"{label.items:,}"] for label in each.labels[:_MOST_ROWS]]
-            parts.append(section(f"Labels: {each.name}", table([("label", None), ("items", RIGHT)], rows)))
+            parts.append(
+                section(f"Labels: {each.name}", table([("label", None), (f"{unit_of(report)}s", RIGHT)], rows))
+            )
         if each.agreement is not None:
             agreement = each.agreement
             found: list[list[Content]] = [
@@ -191,7 +201,8 @@ def labels(report: RunReport) -> list[Markup]:
             ]
             limits = interval(agreement.accuracy.low, agreement.accuracy.high)
             told = (
-                f"{counted(agreement.items, 'item')}; equal: {percent(agreement.accuracy.value)} % ({limits}); "
+                f"{counted(agreement.items, unit_of(report))}; "
+                f"equal: {percent(agreement.accuracy.value)} % ({limits}); "
                 f"mean F1: {number(agreement.macro_f1)}."
             )
             parts.append(section(f"{each.name} against {agreement.field}", note(told), table(heads, found)))
@@ -214,7 +225,7 @@ def errors(report: RunReport) -> Markup | None:
     heads: Sequence[tuple[Content, str | None]] = [
         ("code", None),
         ("message", None),
-        ("items", RIGHT),
+        (f"{unit_of(report)}s", RIGHT),
         ("first item", RIGHT),
     ]
     more = len(report.errors) - _MOST_ROWS
@@ -298,7 +309,7 @@ def repeats(report: RunReport) -> Markup | None:
         ("all pass (pass^k), %", RIGHT),
         ("95 % interval", NARROW),
     ]
-    told = f"{counted(found.unstable, 'item')} of {found.items:,} passed in some samples and failed in others."
+    told = f"{found.unstable:,} of {counted(found.items, 'item')} passed in some samples and failed in others."
     named = ", ".join(found.unstable_items[:_MOST_ROWS])
     rest = note(f"The first: {named}.") if named else None
     return section("Repeats", note(told), table(heads, rows), rest)

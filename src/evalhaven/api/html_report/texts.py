@@ -60,11 +60,6 @@ def method(name: str) -> str:
     return _METHODS.get(name, name.replace("_", " ").capitalize())
 
 
-def counted(count: int, one: str, more: str | None = None) -> str:
-    """Return a number with its noun."""
-    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
-
-
 def shown_value(value: object) -> str:
     """Return the value of a field; None is an item without it."""
     return "(none)" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -75,6 +75,8 @@ def states_by_endpoint(rows: Sequence[Row[Any]], now: int) -> dict[str, list[End
             unreachable, criterion = state.get("unreachable"), state.get("criterion")
             seen = EndpointSeen(
                 run_id=row.public_id,
+                run_name=row.name,
+                eval_id=row.eval_id,
                 role=role,
                 model=row.model if role == "target" else None,
                 criterion=criterion if isinstance(criterion, str) else None,

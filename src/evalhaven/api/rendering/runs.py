@@ -19,6 +19,7 @@ from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.paging import PAGE_BYTES, Page
 from evalhaven.domain.runs import Run
 from evalhaven.domain.tallies import CriterionTally, Tally
+from evalhaven.domain.wording import counted
 from evalhaven.storage.blobs import BlobReader, BlobStore, json_array_blocks, length_of
 
 _IN_MEMORY_BYTES = 1024 * 1024
@@ -163,7 +164,7 @@ def _unresolved_cautions(tally: Tally) -> list[Caution]:
     """Return a warning that placeholders had no value; its count falls if a retry resolves some."""
     if not tally.unresolved:
         return []
-    what = "1 item has" if tally.unresolved == 1 else f"{tally.unresolved} items have"
+    what = counted(tally.unresolved, "item has", "items have")
     message = (
         f"{what} no value for a placeholder of a criterion. `evalhaven.unresolved` of their results names it: such a "
         "criterion scores 0, except that judges are asked without it."

@@ -12,6 +12,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from evalhaven.domain import jsontext
+from evalhaven.domain.wording import counted
 from evalhaven.importers.archive import UnitKind, unit_file
 from evalhaven.importers.hosted.account import Query
 from evalhaven.importers.hosted.client import HostedClient, HostedError, path_of
@@ -201,7 +202,7 @@ class Exporter:
         if not run.is_final:
             self._workspace.note("output_items", run.id, f"the run was {run.status} and may go on", is_lacking=True)
         elif found != run.total:
-            message = f"the run counts {run.total} items, {found} are there"
+            message = f"the run counts {counted(run.total, 'item')}, {counted(found, 'is', 'are')} there"
             self._workspace.note("output_items", run.id, message, is_lacking=found < run.total)
 
     async def _fetch_items(self, part: PartWriter, run: FoundRun) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from evalhaven.domain.clock import Clock
+from evalhaven.domain.wording import counted
 from evalhaven.importers.archive import (
     MANIFEST,
     ArchiveError,
@@ -147,7 +148,7 @@ class Workspace:
                     part.append(raw)
                     kept += 1
             if kept:
-                self.note(kind, run_id, f"{kept} items are no longer listed; they are kept")
+                self.note(kind, run_id, f"{counted(kept, 'item is', 'items are')} no longer listed, and kept")
         distinct = part.count_distinct()
         self._replace(part, kind, run_id, (), final=final and distinct >= total)
         return distinct

@@ -4,6 +4,7 @@ import anyio
 import structlog
 
 from evalhaven.domain.evals import Eval
+from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Run
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import ProjectScope
@@ -19,6 +20,7 @@ from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.runs.sources.choice import source_of
 from evalhaven.storage.evals import get_eval_by_key
+from evalhaven.storage.run_history import append_events
 from evalhaven.storage.runs import get_run_by_key
 
 
@@ -33,6 +35,7 @@ class RunConductor:
         self._turn = Turn(engine, self._stop_requested)
         self._guard: RunGuard | None = None
         self._times_retried: int | None = None
+        self._is_taken_up = False
         self._log = structlog.get_logger("evalhaven.runs")
 
     @property
@@ -69,6 +72,7 @@ class RunConductor:
         if run.status.is_final:
             raise RunStoppedError
         source_of(engine, run)  # refused, where it has none, before it begins
+        await self._note_resumed(run)
         # Taken up again after the database was away, a run keeps its guard, which knows what was paid but not stored.
         guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
         async with open_run(engine, run, parent, guard) as opened:
@@ -92,3 +96,16 @@ class RunConductor:
         guard.expect_calls(items_planned - run.tally.total + errored)
         feed = PendingChunks(engine, run)
         await Handout(opened, feed, self._stop_requested, self._turn).run_chunks()
+
+    async def _note_resumed(self, run: Run) -> None:
+        """Record, once, that this process goes on with a run, and whether the one before is known to have died."""
+        is_news = run.status is RunStatus.IN_PROGRESS and not self._is_taken_up
+        self._is_taken_up = True
+        if not is_news:
+            return
+        has_died = run.evaluated_by not in (None, self._engine.process)
+        event = RunEvent("resumed", int(self._engine.clock.now()), {"died": has_died})
+        async with self._engine.database.write() as tx:
+            current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
+            if current.status is RunStatus.IN_PROGRESS:
+                await append_events(tx, self._scope, self._run_key, [event])

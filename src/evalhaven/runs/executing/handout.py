@@ -4,8 +4,10 @@ from contextlib import AsyncExitStack
 
 import anyio
 
+from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Chunk
 from evalhaven.runs.engine import RunStoppedError
+from evalhaven.runs.executing.call_events import CallEvents
 from evalhaven.runs.executing.chunks import ChunkHandedBackError, ChunkRunner, InTransaction, open_chunk_runner
 from evalhaven.runs.executing.feeds import CHUNKS_AT_A_TIME, ChunkFeed
 from evalhaven.runs.executing.opening import OpenRun
@@ -54,6 +56,8 @@ class Handout:
         self._stop_requested = stop_requested
         self._turn = turn
         self._in_transaction = in_transaction
+        self._call_events = CallEvents(opened.run.flow)
+        self._happened: list[RunEvent] = []
         self.window = self._window()
         self.runner: ChunkRunner | None = None
 
@@ -142,9 +146,12 @@ class Handout:
 
     async def _save_flow(self) -> None:
         """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
+        engine, run, flow = self._engine, self._run, self._opened.flow
+        self._happened += self._call_events.since_last(flow, engine.clock.now())
         try:
-            async with self._engine.database.write() as tx:
-                await save_flow(tx, self._run.scope, self._run.key, self._opened.flow)
+            async with engine.database.write() as tx:
+                await save_flow(tx, run.scope, run.key, flow, self._happened)
+            self._happened = []
         except Exception as error:
             if not is_unavailable(error):
                 raise

@@ -75,13 +75,20 @@ class RunPlanner:
         await self._store(delete_chunks)
         for first in range(0, len(cut.chunks), self._chunks_a_transaction):
             await self._store(partial(insert_chunks, new=cut.chunks[first : first + self._chunks_a_transaction]))
-        await self._store(partial(self._finish, items_planned=items_planned, cautions=cut.cautions))
+        at = int(self._engine.clock.now())
+        await self._store(partial(self._finish, items_planned=items_planned, at=at, cautions=cut.cautions))
         return items_planned
 
     async def _finish(
-        self, tx: AsyncConnection, scope: ProjectScope, run_key: int, items_planned: int, cautions: Sequence[Caution]
+        self,
+        tx: AsyncConnection,
+        scope: ProjectScope,
+        run_key: int,
+        items_planned: int,
+        at: int,
+        cautions: Sequence[Caution],
     ) -> None:
-        await save_plan(tx, scope, run_key, items_planned, cautions)
+        await save_plan(tx, scope, run_key, items_planned, at, cautions)
         if self._claim is not None:
             await self._claim.on_planned(tx)
 

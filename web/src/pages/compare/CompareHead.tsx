@@ -154,7 +154,7 @@ const PAIRED: Record<string, string> = {
 function pairingOf(shown: RunComparison): string {
   const { paired_by, counts, difference } = shown;
   if (paired_by === null) return "items are not paired: rates are compared";
-  const alone = counts.missing + counts.new;
+  const alone = counts.unpaired;
   const how = PAIRED[paired_by] ?? `by ${paired_by}`;
   return `${counted(difference.items, "item")} paired ${how}${alone === 0 ? "" : `, ${counted(alone, "item")} in only one run`}`;
 }

@@ -33,7 +33,7 @@ export function CompareVerdict({ baseline, comparison, margin }: Props) {
         <p className="method">{methodOf(difference, comparison.paired_by !== null)}</p>
         {difference.items_needed !== null && (
           <p className="method">
-            {count(difference.items_needed)} items would settle it if nothing has changed
+            {counted(difference.items_needed, "item")} would settle it if nothing has changed
             {difference.items_if_true !== null &&
               `, ${count(difference.items_if_true)} if the estimate is true`}
             .

@@ -1,14 +1,14 @@
 import { useQueries } from "@tanstack/react-query";
-import { scaleLinear } from "d3-scale";
+import { Fragment } from "react";
 import { reportQuery } from "@/api/queries";
 import type { Comparison, Report } from "@/api/types";
+import { CostChart, type CostPoint } from "@/charts/CostChart";
 import { count, dollars, figure, limits, percent } from "@/format/numbers";
 import { duration } from "@/format/times";
 import { Scroll, Section } from "@/layout/Page";
 import { Outcome } from "@/parts/Outcome";
 import { Failure, Skeleton } from "@/states/States";
 import { Name } from "@/text/SafeText";
-import { visibleText } from "@/text/visible";
 
 type Props = { comparison: Comparison; baseline: NonNullable<Comparison["baseline"]> };
 
@@ -17,24 +17,19 @@ export function CostAgainstScore({ comparison, baseline }: Props) {
   const ids = [baseline.run_id, ...comparison.comparisons.map((each) => each.candidate.run_id)];
   const answers = useQueries({ queries: ids.map((id) => reportQuery(id, false)) });
   const failed = answers.find((each) => each.error);
-  const reports = answers.flatMap((each) => each.data ?? []);
-  const isPriced = reports.length === ids.length && reports.every((each) => each.cost !== null);
+  const reports = answers.flatMap(({ data }, place) => (data?.run_id === ids[place] && data ? [data] : []));
+  const points = reports.flatMap((each) => pointOf(each, baseline.run_id) ?? []);
   return (
     <Section id="cost" title="Cost against score" aside="each run's own report, all its items">
       {failed && <Failure error={failed.error} onRetry={failed.refetch} />}
       {reports.length < ids.length ? (
         !failed && <Skeleton lines={4} />
       ) : (
-        <div className={isPriced ? "cost-columns" : ""}>
-          {isPriced && <CostChart reports={reports} />}
+        <div className={points.length > 0 ? "cost-columns" : ""}>
+          {points.length > 0 && <CostChart points={points} />}
           <div>
             <CostTable reports={reports} baseId={baseline.run_id} />
-            {!isPriced && (
-              <p className="table-foot">
-                No prices are set for all these models, so there is no picture of cost. Set them as “prices”
-                of an endpoint in evalhaven.toml.
-              </p>
-            )}
+            <Unpriced reports={reports} />
           </div>
         </div>
       )}
@@ -42,76 +37,42 @@ export function CostAgainstScore({ comparison, baseline }: Props) {
   );
 }
 
-const WIDTH = 320;
-const HEIGHT = 170;
-const LEFT = 34;
-const BOTTOM = 140;
+function pointOf({ run_id, name, cost, rate }: Report, baseId: string): CostPoint | undefined {
+  const { value, low, high } = rate;
+  if (cost === null || value === null) return undefined;
+  return { id: run_id, name: name || run_id, cost, value, low, high, isBase: run_id === baseId };
+}
 
-function CostChart({ reports }: { reports: readonly Report[] }) {
-  const most = Math.max(...reports.map((each) => each.cost ?? 0));
-  const bounds = reports.flatMap((each) => [
-    each.rate.low ?? each.rate.value ?? 0,
-    each.rate.high ?? each.rate.value ?? 0,
-  ]);
-  const x = scaleLinear([0, most || 1], [LEFT, WIDTH - 60]).nice(3);
-  const y = scaleLinear([Math.min(...bounds), Math.max(...bounds)], [BOTTOM, 12]).nice(3);
-  const said = reports
-    .map((each) => `${visibleText(each.name)}: ${percent(each.rate.value)} percent for ${dollars(each.cost)}`)
-    .join("; ");
-  const labels = spread(reports.map((each) => y(each.rate.value ?? 0) + 4));
+/** Says which runs are not in the picture, and what puts them there. */
+function Unpriced({ reports }: { reports: readonly Report[] }) {
+  const without = reports.filter((each) => each.cost === null);
+  const uncalled = without.filter((each) => each.usage.length === 0);
+  const unpriced = without.filter((each) => each.usage.length > 0);
   return (
-    <svg width="100%" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={said}>
-      {y.ticks(3).map((each) => (
-        <g key={each}>
-          <line className="c-axis" x1={LEFT} x2={WIDTH} y1={y(each)} y2={y(each)} opacity="0.5" />
-          <text x={LEFT - 6} y={y(each) + 4} textAnchor="end">
-            {Math.round(each * 100)}
-          </text>
-        </g>
-      ))}
-      {x.ticks(3).map((each) => (
-        <text key={each} x={x(each)} y={BOTTOM + 18} textAnchor="middle">
-          {dollars(each)}
-        </text>
-      ))}
-      {reports.map((each, place) => {
-        const at = x(each.cost ?? 0);
-        const { value, low, high } = each.rate;
-        if (value === null) return null;
-        return (
-          <g key={each.run_id}>
-            {low !== null && high !== null && (
-              <line className="c-whisker" x1={at} x2={at} y1={y(low)} y2={y(high)} />
-            )}
-            <circle className={place === 0 ? "c-baseline" : "c-point"} cx={at} cy={y(value)} r="4" />
-            <text x={at + 8} y={labels[place]} className={place === 0 ? "" : "strong"}>
-              {shortName(each.name || each.run_id)}
-            </text>
-          </g>
-        );
-      })}
-    </svg>
+    <>
+      {uncalled.length > 0 && (
+        <p className="second cost-note">
+          <Names reports={uncalled} /> asked no model, so nothing is known of the cost: the answers came with
+          the data.
+        </p>
+      )}
+      {unpriced.length > 0 && (
+        <p className="second cost-note">
+          Not every call of <Names reports={unpriced} /> has a price, so the cost is not known. Set “prices”
+          of the endpoints in evalhaven.toml: they hold for the runs after that.
+        </p>
+      )}
+    </>
   );
 }
 
-const LABEL_HEIGHT = 14;
-
-/** Return heights that keep their order, none nearer to another than the height of a label. */
-function spread(heights: readonly number[]): number[] {
-  const order = heights.map((_, place) => place).sort((a, b) => (heights[b] ?? 0) - (heights[a] ?? 0));
-  const shown = [...heights];
-  order.slice(1).forEach((place, rank) => {
-    const below = shown[order[rank] ?? 0] ?? 0;
-    shown[place] = Math.min(shown[place] ?? 0, below - LABEL_HEIGHT);
-  });
-  return shown;
-}
-
-const LONGEST_NAME = 20;
-
-function shortName(name: string): string {
-  const shown = visibleText(name);
-  return shown.length <= LONGEST_NAME ? shown : `${shown.slice(0, LONGEST_NAME - 1)}…`;
+function Names({ reports }: { reports: readonly Report[] }) {
+  return reports.map((each, place) => (
+    <Fragment key={each.run_id}>
+      {place > 0 && (place === reports.length - 1 ? " and " : ", ")}
+      <Name text={each.name || each.run_id} />
+    </Fragment>
+  ));
 }
 
 function CostTable({ reports, baseId }: { reports: readonly Report[]; baseId: string }) {

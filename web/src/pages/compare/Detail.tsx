@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { ComparedItem, ComparedSample, Comparison, RunComparison } from "@/api/types";
 import { count } from "@/format/numbers";
 import { useShortcut } from "@/keyboard/shortcuts";
+import { Icon } from "@/parts/Icon";
 import { Name, Text } from "@/text/SafeText";
 import { WordDiff } from "@/text/WordDiff";
 import { fieldsOf, isShort, previewOf } from "./itemTexts";
@@ -14,6 +15,7 @@ type Props = {
   baseline: NonNullable<Comparison["baseline"]>;
   where: string;
   onMove: (step: number) => void;
+  onClose: () => void;
 };
 
 const CHANGES: Record<ComparedItem["change"], string> = {
@@ -27,7 +29,7 @@ const CHANGES: Record<ComparedItem["change"], string> = {
 };
 
 /** Both sides of one item: the answers with the words marked that differ, and their grades. */
-export function Detail({ item, shown, baseline, where, onMove }: Props) {
+export function Detail({ item, shown, baseline, where, onMove, onClose }: Props) {
   const { view } = useSearch({ from: "/compare" });
   const navigate = useNavigate({ from: "/compare" });
   const [repeat, setRepeat] = useState(0);
@@ -38,11 +40,21 @@ export function Detail({ item, shown, baseline, where, onMove }: Props) {
       resetScroll: false,
     });
   useShortcut("d", "side by side, or one text", () => show(view !== "one"));
+  useShortcut("Escape", "close the item", onClose);
   const before = item.baseline[repeat];
   const after = item.candidate[repeat];
   const repeats = Math.max(item.baseline.length, item.candidate.length);
   const number = (item.candidate[0] ?? item.baseline[0])?.datasource_item_id ?? 0;
   const texts = textsOf(before, after);
+  const opened = after ? { run: shown.candidate, id: after.id } : before && { run: baseline, id: before.id };
+  useShortcut("o", "open the item of the new run", () => {
+    if (opened === undefined) return;
+    const { eval_id: evalId, run_id: runId } = opened.run;
+    navigate({
+      to: "/evals/$evalId/runs/$runId/items/$itemId",
+      params: { evalId, runId, itemId: opened.id },
+    });
+  });
   return (
     <section className="detail" aria-label={`Item ${number}`}>
       <div className="row detail-head">
@@ -72,6 +84,15 @@ export function Detail({ item, shown, baseline, where, onMove }: Props) {
         </button>
         <button type="button" className="button slim square" aria-label="Next item" onClick={() => onMove(1)}>
           ]
+        </button>
+        <button
+          type="button"
+          className="button plain slim square"
+          aria-label="Close item"
+          title="Close (Esc)"
+          onClick={onClose}
+        >
+          <Icon name="close" />
         </button>
       </div>
       <ItemFields item={item} />

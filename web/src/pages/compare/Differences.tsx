@@ -3,7 +3,7 @@ import { scaleLinear } from "d3-scale";
 import type { ReactNode } from "react";
 import type { ComparedCounts, Comparison, Difference, Rate, RunComparison } from "@/api/types";
 import { DifferenceBar, differenceDomain } from "@/charts/DifferenceChart";
-import { count, figure, percent, points, pValue, signed } from "@/format/numbers";
+import { changed, count, figure, percent, points, pValue, signed } from "@/format/numbers";
 import { Scroll, Section } from "@/layout/Page";
 import { Delta } from "@/parts/Delta";
 import { Name } from "@/text/SafeText";
@@ -170,11 +170,15 @@ function DifferenceTable({ label, head, rows }: { label: string; head: string; r
 
 function Ticks({ domain }: { domain: [number, number] }) {
   const scale = scaleLinear(domain, [0, 100]);
+  const ticks = scale.ticks(3);
+  const decimals = Math.abs((ticks[1] ?? 1) - (ticks[0] ?? 0)) < 0.0099 ? 1 : 0;
+  // One at an end would stand on the head of the next column.
+  const shown = ticks.filter((each) => scale(each) > 4 && scale(each) < 96);
   return (
     <span className="tick-row">
-      {scale.ticks(3).map((each) => (
+      {shown.map((each) => (
         <span key={each} style={{ left: `${scale(each)}%` }}>
-          {each === 0 ? "0" : signed(each * 100, 0)}
+          {each === 0 ? "0" : signed(each * 100, decimals)}
         </span>
       ))}
     </span>
@@ -252,6 +256,6 @@ function Figures({ rows, head }: { rows: readonly Row[]; head: string }) {
 }
 
 function scoresText({ value, low, high }: Difference): string {
-  const shown = value > 0 ? `+${figure(value)}` : figure(value);
+  const shown = changed(value);
   return low === null || high === null ? shown : `${shown}, likely ${figure(low)} to ${figure(high)}`;
 }

@@ -6,19 +6,20 @@ import { MODES } from "./search";
 
 /** Downloads of what is compared, as the server writes them, and print. */
 export function ExportMenu({ run, base }: { run: string; base: string }) {
-  const { change, criterion, group, margin } = useSearch({ from: "/compare" });
+  const search = useSearch({ from: "/compare" });
+  const { change, criterion, group, text, sort, order, margin } = search;
+  const { least_change, most_change, least_score, most_score } = search;
   const chosen = change === undefined ? [] : [...MODES[change]];
+  const filter = { criterion, group, text, sort, order, least_change, most_change, least_score, most_score };
   const all = addressOf("/api/compare/export", { query: { run, base } });
-  const filtered = addressOf("/api/compare/export", {
-    query: { run, base, change: chosen, criterion, group },
-  });
+  const filtered = addressOf("/api/compare/export", { query: { run, base, change: chosen, ...filter } });
   const figures = addressOf("/api/compare", { query: { runs: [run], base, margin } });
   return (
     <Menu label="Export">
       {filtered !== all && (
         <a href={filtered} download={`compared-${run}-filtered.jsonl`}>
           <Icon name="download" />
-          Items by change, criterion and group
+          Items as they are filtered
           <span className="key">JSONL</span>
         </a>
       )}

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useRef } from "react";
 import { comparedItemsQuery } from "@/api/compareQueries";
 import type { ComparedCounts, ComparedItem, Comparison, RunComparison } from "@/api/types";
 import { count } from "@/format/numbers";
@@ -24,16 +25,25 @@ export function Items({ shown, baseline }: Props) {
   const search = useSearch({ from: "/compare" });
   const counts = countsOf(shown, search.criterion);
   const mode = search.change ?? firstMode(counts);
+  const isOpen = search.pane !== "off";
   const start = search.at ?? 0;
-  const page = useQuery(comparedItemsQuery(filterOf(search, mode, shown, baseline.run_id)));
+  const criterion = shown.criteria.some((each) => each.name === search.criterion)
+    ? search.criterion
+    : undefined;
+  const page = useQuery(comparedItemsQuery(filterOf({ ...search, criterion }, mode, shown, baseline.run_id)));
   const items = page.data?.data ?? [];
   const place = placeOf(items, search.item);
   const chosen = items[place];
   const next = page.data?.next ?? null;
   const go = useMoves({ items, place, start, next });
+  const { split, show } = usePane();
   return (
     <Section id="items" title="Items" aside={<Shown page={page.data} start={start} />}>
-      <ModeLinks counts={counts} mode={mode} />
+      <div className="row wrapping">
+        <ModeLinks counts={page.data === undefined ? counts : page.data.counts} mode={mode} />
+        <span className="grow" />
+        <Sorted />
+      </div>
       <ItemFilters shown={shown} mode={mode} />
       {page.error && (
         <Failure error={page.error} onRetry={page.refetch} staleSince={page.data && page.dataUpdatedAt} />
@@ -47,19 +57,27 @@ export function Items({ shown, baseline }: Props) {
         </p>
       )}
       {chosen !== undefined && (
-        <div className={page.isPlaceholderData ? "split stale" : "split"}>
-          <ItemsTable items={items} place={place} criterion={search.criterion} />
-          <Detail
-            key={keyOf(chosen)}
-            item={chosen}
-            shown={shown}
-            baseline={baseline}
-            where={page.data?.total == null ? "" : `${count(start + place + 1)} of ${count(page.data.total)}`}
-            onMove={go}
-          />
+        <div
+          ref={split}
+          className={`split ${isOpen ? "" : "alone"} ${page.isPlaceholderData ? "stale" : ""}`}
+        >
+          <ItemsTable items={items} place={place} criterion={criterion} mode={mode} isAlone={!isOpen} />
+          {isOpen && (
+            <Detail
+              key={keyOf(chosen)}
+              item={chosen}
+              shown={shown}
+              baseline={baseline}
+              where={
+                page.data?.total == null ? "" : `${count(start + place + 1)} of ${count(page.data.total)}`
+              }
+              onMove={go}
+              onClose={() => show(false)}
+            />
+          )}
         </div>
       )}
-      {(start > 0 || next !== null) && (
+      {(items.length > 0 || start > 0 || next !== null) && (
         <PageLinks start={start} next={next} isCut={page.data?.cut === true} />
       )}
     </Section>
@@ -99,13 +117,42 @@ function PageLinks({ start, next, isCut }: { start: number; next: string | null;
       >
         {isCut ? "Search on" : `Next ${PAGE}`}
       </button>
+      <span className="grow" />
       <span className="keys">
         <kbd>j</kbd>
         <kbd>k</kbd> move <kbd>[</kbd>
-        <kbd>]</kbd> previous, next <kbd>d</kbd> one text <kbd>s</kbd> swap
+        <kbd>]</kbd> previous, next <kbd>o</kbd> open <kbd>Esc</kbd> close <kbd>d</kbd> one text <kbd>s</kbd>{" "}
+        swap
       </span>
     </p>
   );
+}
+
+/** How the items are sorted, in words. */
+function Sorted() {
+  const { sort, order } = useSearch({ from: "/compare" });
+  const isFalling = order === "desc";
+  const words =
+    sort === "change"
+      ? `change of score, ${isFalling ? "highest" : "lowest"} first`
+      : `#${isFalling ? ", last first" : ""}`;
+  return <span className="second small">sorted by {words}</span>;
+}
+
+/** Opens and closes what stands beside the table; the focus goes to the row that it belongs to. */
+function usePane() {
+  const split = useRef<HTMLDivElement>(null);
+  const navigate = useNavigate({ from: "/compare" });
+  const show = (isShown: boolean) => {
+    navigate({
+      search: (before) => ({ ...before, pane: isShown ? undefined : "off" }),
+      replace: true,
+      resetScroll: false,
+    });
+    split.current?.querySelector<HTMLElement>("a[aria-current]")?.focus();
+  };
+  useShortcut("o", "open the item", () => show(true));
+  return { split, show };
 }
 
 type Moves = { items: readonly ComparedItem[]; place: number; start: number; next: string | null };
@@ -134,13 +181,14 @@ function firstMode(counts: ComparedCounts): Mode {
 }
 
 function filterOf(search: CompareSearch, mode: Mode, shown: RunComparison, base: string) {
-  const { criterion, group, text, least_change, most_change, least_score, most_score, at } = search;
+  const { criterion, group, text, sort, order, least_change, most_change, least_score, most_score, at } =
+    search;
   const bounds = { least_change, most_change, least_score, most_score };
   return {
     run: shown.candidate.run_id,
     base,
     change: MODES[mode],
-    ...{ criterion, group, text, ...bounds, after: at, limit: PAGE },
+    ...{ criterion, group, text, ...bounds, sort, order, after: at, limit: PAGE },
   };
 }
 

@@ -1,36 +1,56 @@
-import { Link } from "@tanstack/react-router";
+import { Link, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import type { ComparedItem, ComparedSample } from "@/api/types";
-import { count, figure } from "@/format/numbers";
+import { changed, count, figure } from "@/format/numbers";
 import { Scroll } from "@/layout/Page";
 import { Outcome, type OutcomeKind } from "@/parts/Outcome";
 import { Name } from "@/text/SafeText";
 import { keyOf } from "./Items";
 import { previewOf } from "./itemTexts";
+import { FROM_THE_START, type Mode } from "./search";
 
-type Props = { items: readonly ComparedItem[]; place: number; criterion: string | undefined };
+type Props = {
+  items: readonly ComparedItem[];
+  place: number;
+  criterion: string | undefined;
+  mode: Mode;
+  /** Whether there is room for the answers, since no item stands beside the table. */
+  isAlone: boolean;
+};
 
 /** One row an item: how it came out on both sides. */
-export function ItemsTable({ items, place, criterion }: Props) {
+export function ItemsTable({ items, place, criterion, mode, isAlone }: Props) {
   const heading = items.flatMap((each) => previewOf(each)?.name ?? [])[0] ?? "Item";
+  const table = useRef<HTMLTableElement>(null);
+  // The focus follows the chosen row, where it is in the table.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another row is chosen
+  useEffect(() => {
+    if (document.activeElement?.closest("tbody")?.parentElement !== table.current) return;
+    table.current?.querySelector<HTMLElement>("a[aria-current]")?.focus();
+  }, [place, items]);
   return (
     <Scroll label="Compared items">
-      <table className="items fixed compared-table">
+      <table ref={table} className="items fixed compared-table">
         <colgroup>
           <col className="c-number" />
           <col />
           <col className="c-side" />
+          {isAlone && <col />}
           <col className="c-side" />
+          {isAlone && <col />}
+          <col className="c-change" />
         </colgroup>
         <thead>
           <tr>
-            <th scope="col" className="right">
-              #
-            </th>
+            <SortHead name="#" mode={mode} />
             <th scope="col">
               <Name text={heading} />
             </th>
             <th scope="col">Base</th>
+            {isAlone && <th scope="col">Answer</th>}
             <th scope="col">New</th>
+            {isAlone && <th scope="col">Answer</th>}
+            <SortHead name="Change" sort="change" mode={mode} />
           </tr>
         </thead>
         <tbody>
@@ -43,7 +63,7 @@ export function ItemsTable({ items, place, criterion }: Props) {
                 <Link
                   from="/compare"
                   to="."
-                  search={(before) => ({ ...before, item: keyOf(each) })}
+                  search={(before) => ({ ...before, item: keyOf(each), pane: undefined })}
                   activeProps={{}}
                   aria-current={row === place ? "true" : undefined}
                   resetScroll={false}
@@ -55,14 +75,61 @@ export function ItemsTable({ items, place, criterion }: Props) {
               <td>
                 <Side samples={each.baseline} criterion={criterion} />
               </td>
+              {isAlone && <AnswerCell sample={each.baseline[0]} />}
               <td>
                 <Side samples={each.candidate} criterion={criterion} />
               </td>
+              {isAlone && <AnswerCell sample={each.candidate[0]} />}
+              <td className="right">{each.score_change === null ? "–" : changed(each.score_change)}</td>
             </tr>
           ))}
         </tbody>
       </table>
     </Scroll>
+  );
+}
+
+const LONGEST_ANSWER = 200;
+
+function AnswerCell({ sample }: { sample: ComparedSample | undefined }) {
+  const text = sample?.output_text ?? "";
+  return (
+    <td className="second">
+      <span className="cut">
+        <Name text={text.slice(0, LONGEST_ANSWER)} />
+      </span>
+    </td>
+  );
+}
+
+/** The head of a column that sorts: by position, or by the change of the score. A second click turns the order round. */
+function SortHead({ name, sort, mode }: { name: string; sort?: "change"; mode: Mode }) {
+  const search = useSearch({ from: "/compare" });
+  const isSorted = search.sort === sort;
+  // Fixes begin with what has gained most, all else with what has lost most.
+  const first = sort === "change" && mode === "fixed" ? "desc" : undefined;
+  const order = !isSorted ? first : search.order === undefined ? "desc" : undefined;
+  const isFalling = search.order === "desc";
+  return (
+    <th
+      scope="col"
+      className="right"
+      aria-sort={isSorted ? (isFalling ? "descending" : "ascending") : undefined}
+    >
+      <Link
+        from="/compare"
+        to="."
+        className="sort"
+        search={(before) => ({ ...before, ...FROM_THE_START, sort, order })}
+        activeProps={{}}
+        resetScroll={false}
+        replace
+        title={sort === "change" ? "Sort by change of score" : "Sort by position"}
+      >
+        {name}
+        {isSorted && <span aria-hidden="true"> {isFalling ? "↓" : "↑"}</span>}
+      </Link>
+    </th>
   );
 }
 

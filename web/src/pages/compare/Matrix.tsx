@@ -12,7 +12,7 @@ import type { Mode } from "./search";
 export function Matrix({ shown }: { shown: RunComparison }) {
   const { criterion } = useSearch({ from: "/compare" });
   const counts = countsOf(shown, criterion);
-  const alone = counts.missing + counts.new;
+  const alone = counts.unpaired;
   const title = criterion === undefined ? "All criteria" : visibleText(criterion);
   return (
     <Section id="matrix" title={`${title}, item by item`}>

@@ -15,13 +15,30 @@ const WORDS: Record<Mode, string> = {
   all: "All",
 };
 const SHOWN: readonly Mode[] = ["regressed", "fixed", "different", "same", "missing", "errored", "all"];
+const COUNTED = {
+  regressed: "regressed",
+  fixed: "fixed",
+  different: "different",
+  same: "same",
+  passed: "passed",
+  failed: "failed",
+  missing: "unpaired",
+  errored: "errored",
+  all: "total",
+} as const satisfies Record<Mode, keyof ComparedCounts>;
 const GLYPHS: Partial<Record<Mode, readonly [string, string]>> = {
   regressed: ["worse", "▼"],
   fixed: ["better", "▲"],
 };
 
+type Props = {
+  /** Of the items that the other filters leave; null where the server does not count: it searches for a text. */
+  counts: ComparedCounts | null;
+  mode: Mode;
+};
+
 /** What happened to the items that are shown, with their numbers. */
-export function ModeLinks({ counts, mode }: { counts: ComparedCounts; mode: Mode }) {
+export function ModeLinks({ counts, mode }: Props) {
   // One of the two outcomes that did not change is chosen in the matrix only.
   const modes = SHOWN.includes(mode) ? SHOWN : [...SHOWN, mode];
   return (
@@ -43,17 +60,10 @@ export function ModeLinks({ counts, mode }: { counts: ComparedCounts; mode: Mode
                 {glyph[1]}{" "}
               </span>
             )}
-            {WORDS[each]} {each !== "all" && count(numberOf(counts, each))}
+            {WORDS[each]} {counts && <span className="number">{count(counts[COUNTED[each]])}</span>}
           </Link>
         );
       })}
     </nav>
   );
-}
-
-function numberOf(counts: ComparedCounts, mode: Exclude<Mode, "all">): number {
-  if (mode === "different") return counts.regressed + counts.fixed;
-  if (mode === "same") return counts.passed + counts.failed;
-  if (mode === "missing") return counts.missing + counts.new;
-  return counts[mode];
 }

@@ -17,7 +17,7 @@ export type Mode = keyof typeof MODES;
 
 export const MOST_RUNS = 5;
 
-const BOUNDS = ["least_change", "most_change", "least_score", "most_score"] as const;
+export const BOUNDS = ["least_change", "most_change", "least_score", "most_score"] as const;
 
 export type Bound = (typeof BOUNDS)[number];
 
@@ -33,11 +33,16 @@ export type CompareSearch = {
   criterion?: string | undefined;
   group?: string | undefined;
   text?: string | undefined;
+  /** By what items are sorted: their position, without it. */
+  sort?: "change" | undefined;
+  order?: "desc" | undefined;
   /** Where the page of items begins. */
   at?: number | undefined;
   /** An output item of either side. */
   item?: string | undefined;
   view?: "one" | undefined;
+  /** Whether the table stands alone, without an item beside it. */
+  pane?: "off" | undefined;
 } & Partial<Record<Bound, number | undefined>>;
 
 /** What is no longer true once other items are asked for. */
@@ -63,6 +68,8 @@ export function compareSearch(search: Search): CompareSearch {
     criterion: textOf(search, "criterion"),
     group: textOf(search, "group"),
     text: textOf(search, "text"),
+    sort: choiceOf(search, "sort", ["change"]),
+    order: choiceOf(search, "order", ["desc"]),
     least_change: numberOf(search, "least_change"),
     most_change: numberOf(search, "most_change"),
     least_score: numberOf(search, "least_score"),
@@ -70,6 +77,7 @@ export function compareSearch(search: Search): CompareSearch {
     at: numberOf(search, "at"),
     item: textOf(search, "item"),
     view: choiceOf(search, "view", ["one"]),
+    pane: choiceOf(search, "pane", ["off"]),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { renderJson } from "@/api/json";
 import { Name, Text } from "@/text/SafeText";
 import { isObject, type Loose, textOfContent, wordOf } from "./loose";
 import { Template } from "./Template";
@@ -54,7 +55,7 @@ function Body({ criterion, type }: { criterion: Loose; type: string }) {
     case "multi":
       return <Multi criterion={criterion} />;
     default:
-      return <Text className="code" text={JSON.stringify(criterion, null, 2)} />;
+      return <Text className="code" text={renderJson(criterion)} />;
   }
 }
 
@@ -81,7 +82,7 @@ function Judge({ criterion }: { criterion: Loose }) {
       )}
       {isObject(criterion.sampling_params) && (
         <Fact name="Sampling">
-          <Name text={JSON.stringify(criterion.sampling_params)} />
+          <Name text={wordOf(criterion.sampling_params)} />
         </Fact>
       )}
       {messages.map((each: unknown, place) => (

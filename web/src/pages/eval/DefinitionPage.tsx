@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { overviewQuery } from "@/api/evalQueries";
+import { renderJson } from "@/api/json";
 import { evalQuery, runQuery } from "@/api/queries";
 import { Section } from "@/layout/Page";
 import { Snippet, serverAddress } from "@/states/Snippet";
@@ -33,14 +34,14 @@ export function DefinitionPage() {
         {schema === null ? (
           <p className="second">
             Items are logged calls.{" "}
-            <Name text={`Which ones, the eval says: ${JSON.stringify(shown.data_source_config)}`} />
+            <Name text={`Which ones, the eval says: ${renderJson(shown.data_source_config, 0)}`} />
           </p>
         ) : (
           <div className="columns">
             <SchemaTree schema={schema} />
             <div>
               <h3>Example</h3>
-              <Text className="code" text={JSON.stringify({ item: example }, null, 2)} />
+              <Text className="code" text={renderJson({ item: example })} />
             </div>
           </div>
         )}

@@ -3,7 +3,7 @@ import { useParams, useSearch } from "@tanstack/react-router";
 import { overviewQuery, runsQuery } from "@/api/evalQueries";
 import { counted } from "@/format/numbers";
 import { Section } from "@/layout/Page";
-import { Failure, Skeleton } from "@/states/States";
+import { Listed, rowsOf } from "@/states/Listed";
 import { CompareBar } from "./CompareBar";
 import { LastChange } from "./LastChange";
 import { NoRuns } from "./NoRuns";
@@ -17,36 +17,21 @@ export function RunsPage() {
   const selected = selectedOf(useSearch({ from: "/evals/$evalId/" }));
   const overview = useQuery(overviewQuery(evalId));
   const pages = useInfiniteQuery(runsQuery({ eval: evalId }));
-  const runs = pages.data?.pages.flatMap((page) => page.data) ?? [];
+  const runs = rowsOf(pages.data);
   const shown = `${pages.hasNextPage ? "the first " : ""}${counted(runs.length, "run")}, running ones first, then the newest`;
   return (
     <>
-      {pages.error && (
-        <Failure error={pages.error} onRetry={pages.refetch} staleSince={pages.data && pages.dataUpdatedAt} />
-      )}
-      {pages.isPending && <Skeleton />}
-      {pages.data !== undefined && runs.length === 0 && <NoRuns evalId={evalId} />}
-      {overview.data?.change && <LastChange overview={overview.data} change={overview.data.change} />}
-      {runs.length > 0 && (
-        <>
-          <Trend runs={runs} isWhole={!pages.hasNextPage} />
-          <Section id="runs" title="Runs" aside={shown}>
-            <RunsTable runs={runs} selected={selected} />
-          </Section>
-        </>
-      )}
-      {pages.hasNextPage && (
-        <p className="table-foot">
-          <button
-            type="button"
-            className="button"
-            disabled={pages.isFetchingNextPage}
-            onClick={() => pages.fetchNextPage()}
-          >
-            Show more
-          </button>
-        </p>
-      )}
+      <Listed pages={pages} one="run" isFiltered={false} empty={<NoRuns evalId={evalId} />}>
+        {() => (
+          <>
+            {overview.data?.change && <LastChange overview={overview.data} change={overview.data.change} />}
+            <Trend runs={runs} isWhole={!pages.hasNextPage} />
+            <Section id="runs" title="Runs" aside={shown}>
+              <RunsTable runs={runs} selected={selected} />
+            </Section>
+          </>
+        )}
+      </Listed>
       <CompareBar runs={runs} selected={selected} />
     </>
   );

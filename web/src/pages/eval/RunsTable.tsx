@@ -1,27 +1,24 @@
 import { useNavigate } from "@tanstack/react-router";
 import type { RunOverview } from "@/api/types";
-import { RateScale } from "@/charts/Rate";
 import { isUnderWay } from "@/format/words";
 import { useShortcut } from "@/keyboard/shortcuts";
 import { useRowKeys } from "@/keyboard/useRowKeys";
 import { Scroll } from "@/layout/Page";
 import { MOST_RUNS } from "@/pages/compare/search";
 import {
+  RateCells,
   RateFigure,
-  RunCost,
-  RunCreated,
-  RunDuration,
-  RunErrors,
-  RunInterval,
+  RateHeads,
+  RunModel,
   RunName,
-  RunRate,
   RunStanding,
-  RunTokens,
+  SpentCells,
+  SpentHeads,
 } from "@/pages/runs/cells";
 import { Outcome } from "@/parts/Outcome";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
-import { toggled } from "./search";
+import { selectedOf, toggled } from "./search";
 
 type Props = { runs: readonly RunOverview[]; selected: readonly string[] };
 
@@ -33,7 +30,7 @@ export function RunsTable({ runs, selected }: Props) {
   const toggle = (id: string) =>
     navigate({
       to: ".",
-      search: (before) => ({ ...before, selected: toggled(selected, id) }),
+      search: (before) => ({ ...before, selected: toggled(selectedOf(before), id) }),
       replace: true,
       resetScroll: false,
     });
@@ -45,7 +42,7 @@ export function RunsTable({ runs, selected }: Props) {
   return (
     <>
       <Scroll label="Table of runs">
-        <table ref={table} className="list runs-table">
+        <table ref={table} className="runs-table">
           <thead>
             <tr>
               <th scope="col" className="c-select">
@@ -57,32 +54,13 @@ export function RunsTable({ runs, selected }: Props) {
               <th scope="col">Status</th>
               <th scope="col">Model</th>
               <th scope="col">Data</th>
-              <th scope="col" className="right">
-                Rate, %
-              </th>
-              <th scope="col" className="c-interval-column">
-                <RateScale middle="95% interval" />
-              </th>
+              <RateHeads />
               {criteria.map((each) => (
                 <th key={each} scope="col" className="right c-criterion" title={visibleText(each)}>
                   <Name text={each} />
                 </th>
               ))}
-              <th scope="col" className="right">
-                Errors
-              </th>
-              <th scope="col" className="right">
-                Tokens
-              </th>
-              <th scope="col" className="right">
-                Cost
-              </th>
-              <th scope="col" className="right">
-                Duration
-              </th>
-              <th scope="col" className="right">
-                Created
-              </th>
+              <SpentHeads />
             </tr>
           </thead>
           <tbody>
@@ -146,19 +124,12 @@ function RunRow({ run, criteria, isSelected, isFull, onToggle }: RowProps) {
       <td>
         <RunStanding run={run} />
       </td>
-      <td className="mono second c-model" title={visibleText(run.model)}>
-        {run.model === "" ? "–" : <Name text={run.model} />}
-      </td>
+      <RunModel run={run} />
       <td className="second c-model" title={run.file_id ?? undefined}>
         {run.regraded_from === null ? dataWord(run) : "regraded"}
         {run.repeats > 1 && ` × ${run.repeats}`}
       </td>
-      <td className="right">
-        <RunRate run={run} />
-      </td>
-      <td className="chart">
-        <RunInterval run={run} />
-      </td>
+      <RateCells run={run} />
       {criteria.map((each) => {
         const rate = own.get(each);
         return (
@@ -171,21 +142,7 @@ function RunRow({ run, criteria, isSelected, isFull, onToggle }: RowProps) {
           </td>
         );
       })}
-      <td className="right">
-        <RunErrors run={run} />
-      </td>
-      <td className="right second">
-        <RunTokens run={run} />
-      </td>
-      <td className="right second">
-        <RunCost run={run} />
-      </td>
-      <td className="right second">
-        <RunDuration run={run} />
-      </td>
-      <td className="right second">
-        <RunCreated run={run} />
-      </td>
+      <SpentCells run={run} />
     </tr>
   );
 }

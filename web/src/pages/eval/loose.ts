@@ -1,3 +1,5 @@
+import { renderJson } from "@/api/json";
+
 /** Documents that users wrote may hold anything: they are read with care, and shown as JSON where nothing fits. */
 export type Loose = Record<string, unknown>;
 
@@ -7,7 +9,7 @@ export function isObject(value: unknown): value is Loose {
 
 export function wordOf(value: unknown): string {
   if (typeof value === "string") return value;
-  return value === undefined ? "" : JSON.stringify(value);
+  return value === undefined ? "" : renderJson(value, 0);
 }
 
 /** Return the text of a message's content, whatever form it has. */

@@ -1,8 +1,12 @@
-import { Link, useNavigate } from "@tanstack/react-router";
+import { useNavigate } from "@tanstack/react-router";
 import { useCallback } from "react";
+import type { EvalOverview } from "@/api/types";
+import { count } from "@/format/numbers";
+import { FilterChip, FilterLink } from "@/parts/FilterChip";
 import { Icon } from "@/parts/Icon";
 import { Menu } from "@/parts/Menu";
 import { SearchField } from "@/parts/SearchField";
+import { CHANGES, changeOf, type EvalChange } from "./change";
 import {
   type EvalSort,
   type EvalStatus,
@@ -13,8 +17,10 @@ import {
   TYPES,
 } from "./search";
 
+type Props = { search: EvalsSearch; evals: readonly EvalOverview[]; shown: string | undefined };
+
 /** Which evals are shown, and in which order; all of it is in the address. */
-export function EvalFilters({ search, shown }: { search: EvalsSearch; shown: string | undefined }) {
+export function EvalFilters({ search, evals, shown }: Props) {
   const navigate = useNavigate({ from: "/evals" });
   const find = useCallback(
     (text: string) =>
@@ -29,6 +35,9 @@ export function EvalFilters({ search, shown }: { search: EvalsSearch; shown: str
         label="Search evals"
         placeholder="Name or id"
       />
+      {CHANGES.map((change) => (
+        <ChangeChip key={change} change={change} search={search} evals={evals} />
+      ))}
       {(Object.keys(STATUSES) as EvalStatus[]).map((status) => (
         <FilterChip
           key={status}
@@ -40,18 +49,18 @@ export function EvalFilters({ search, shown }: { search: EvalsSearch; shown: str
         </FilterChip>
       ))}
       <Menu label={search.type === undefined ? "Data" : TYPES[search.type]} isSlim>
-        <MenuLink change={{ type: undefined }}>All data</MenuLink>
+        <FilterLink change={{ type: undefined }}>All data</FilterLink>
         {(Object.keys(TYPES) as EvalType[]).map((type) => (
-          <MenuLink key={type} change={{ type }}>
+          <FilterLink key={type} change={{ type }}>
             {TYPES[type]}
-          </MenuLink>
+          </FilterLink>
         ))}
       </Menu>
       <Menu label="Sort" isSlim>
         {(Object.keys(SORTS) as EvalSort[]).map((sort) => (
-          <MenuLink key={sort} change={{ sort: sort === "last_run" ? undefined : sort }}>
+          <FilterLink key={sort} change={{ sort: sort === "last_run" ? undefined : sort }}>
             {SORTS[sort]}
-          </MenuLink>
+          </FilterLink>
         ))}
       </Menu>
       <span className="grow" />
@@ -62,29 +71,22 @@ export function EvalFilters({ search, shown }: { search: EvalsSearch; shown: str
   );
 }
 
-type ChipProps = { isChosen: boolean; change: EvalsSearch; children: React.ReactNode };
+const GLYPHS: Record<EvalChange, string> = { worse: "▼", better: "▲" };
 
-function FilterChip({ isChosen, change, children }: ChipProps) {
-  return (
-    <Link
-      from="/evals"
-      to="."
-      className={isChosen ? "chip chosen" : "chip"}
-      aria-current={isChosen ? "true" : undefined}
-      search={(before) => ({ ...before, ...change })}
-      activeProps={{}}
-      replace
-    >
-      {children}
-      {isChosen && <Icon name="close" />}
-    </Link>
-  );
-}
+type ChipProps = { change: EvalChange; search: EvalsSearch; evals: readonly EvalOverview[] };
 
-function MenuLink({ change, children }: { change: EvalsSearch; children: string }) {
+/** How many evals became worse, or better, with their last run; nothing where none did. */
+function ChangeChip({ change, search, evals }: ChipProps) {
+  const isChosen = search.change === change;
+  const number = evals.filter((each) => changeOf(each) === change).length;
+  if (number === 0 && !isChosen) return null;
   return (
-    <Link from="/evals" to="." search={(before) => ({ ...before, ...change })} replace>
-      {children}
-    </Link>
+    <FilterChip isChosen={isChosen} change={{ change: isChosen ? undefined : change }}>
+      <span className={`delta ${change}`} aria-hidden="true">
+        {GLYPHS[change]}
+      </span>
+      {count(number)} {change}
+      {change === "worse" && " than the run before"}
+    </FilterChip>
   );
 }

@@ -1,9 +1,10 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { evalsQuery } from "@/api/queries";
-import { counted } from "@/format/numbers";
+import { count, counted } from "@/format/numbers";
 import { Page, PageHead } from "@/layout/Page";
-import { Failure, Skeleton } from "@/states/States";
+import { Listed, rowsOf } from "@/states/Listed";
+import { changeOf } from "./change";
 import { EvalFilters } from "./EvalFilters";
 import { EvalsTable } from "./EvalsTable";
 import { NoEvals } from "./NoEvals";
@@ -19,35 +20,24 @@ export function EvalsPage() {
     sort: search.sort,
   };
   const pages = useInfiniteQuery(evalsQuery(filter));
-  const evals = pages.data?.pages.flatMap((page) => page.data) ?? [];
-  const isFiltered = search.search !== undefined || search.type !== undefined || search.status !== undefined;
-  const shown = `${pages.hasNextPage ? "the first " : ""}${counted(evals.length, "eval")}, ${SORTS[search.sort ?? "last_run"]}`;
-  const isNew = pages.data !== undefined && evals.length === 0 && !isFiltered;
+  const all = rowsOf(pages.data);
+  // The server keeps no change to filter by, so it is looked for among those that are here.
+  const evals = search.change === undefined ? all : all.filter((each) => changeOf(each) === search.change);
+  const listed = counted(all.length, "eval");
+  const found = search.change === undefined ? listed : `${count(evals.length)} of ${listed}`;
+  const shown = `${pages.hasNextPage ? "the first " : ""}${found}, ${SORTS[search.sort ?? "last_run"]}`;
   return (
     <Page crumbs={[{ name: "Evals" }]}>
       <PageHead title="Evals" />
-      {!isNew && <EvalFilters search={search} shown={pages.data && shown} />}
-      {pages.error && (
-        <Failure error={pages.error} onRetry={pages.refetch} staleSince={pages.data && pages.dataUpdatedAt} />
-      )}
-      {pages.isPending && <Skeleton />}
-      {isNew && <NoEvals />}
-      {pages.data !== undefined && evals.length === 0 && isFiltered && (
-        <p className="second">No eval is like this. Remove a filter to see more.</p>
-      )}
-      {evals.length > 0 && <EvalsTable evals={evals} />}
-      {pages.hasNextPage && (
-        <p className="table-foot">
-          <button
-            type="button"
-            className="button"
-            disabled={pages.isFetchingNextPage}
-            onClick={() => pages.fetchNextPage()}
-          >
-            Show more
-          </button>
-        </p>
-      )}
+      <Listed
+        pages={pages}
+        one="eval"
+        isFiltered={search.search !== undefined || search.type !== undefined || search.status !== undefined}
+        filters={<EvalFilters search={search} evals={all} shown={pages.data && shown} />}
+        empty={<NoEvals />}
+      >
+        {() => <EvalsTable evals={evals} />}
+      </Listed>
     </Page>
   );
 }

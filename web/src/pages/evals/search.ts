@@ -1,4 +1,5 @@
 import { choiceOf, type Search, textOf } from "@/format/search";
+import { CHANGES, type EvalChange } from "./change";
 
 export const TYPES = { custom: "Rows", logs: "Logs", stored_completions: "Stored completions" } as const;
 export const STATUSES = {
@@ -22,6 +23,7 @@ export type EvalsSearch = {
   /** Status of the last run. */
   status?: EvalStatus | undefined;
   sort?: EvalSort | undefined;
+  change?: EvalChange | undefined;
 };
 
 export function evalsSearch(search: Search): EvalsSearch {
@@ -30,5 +32,6 @@ export function evalsSearch(search: Search): EvalsSearch {
     type: choiceOf(search, "type", Object.keys(TYPES) as EvalType[]),
     status: choiceOf(search, "status", Object.keys(STATUSES) as EvalStatus[]),
     sort: choiceOf(search, "sort", Object.keys(SORTS) as EvalSort[]),
+    change: choiceOf(search, "change", CHANGES),
   };
 }

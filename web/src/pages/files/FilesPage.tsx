@@ -5,7 +5,7 @@ import { filesQuery } from "@/api/fileQueries";
 import { counted } from "@/format/numbers";
 import { Page, PageHead } from "@/layout/Page";
 import { SearchField } from "@/parts/SearchField";
-import { Failure, Skeleton } from "@/states/States";
+import { Listed, rowsOf } from "@/states/Listed";
 import { FilesTable } from "./FilesTable";
 import { NoFiles } from "./NoFiles";
 import { Upload } from "./Upload";
@@ -19,40 +19,27 @@ export function FilesPage() {
     [navigate],
   );
   const pages = useInfiniteQuery(filesQuery(search));
-  const files = pages.data?.pages.flatMap((page) => page.data) ?? [];
-  const isEmpty = pages.data !== undefined && files.length === 0;
-  const isNew = isEmpty && search === undefined;
+  const shown = `${pages.hasNextPage ? "the newest " : ""}${counted(rowsOf(pages.data).length, "file")}`;
   return (
     <Page crumbs={[{ name: "Files" }]}>
       <PageHead title="Files" actions={<Upload />} />
-      {!isNew && (
-        <div className="filters">
-          <SearchField value={search ?? ""} onSearch={find} label="Search files" placeholder="Name or id" />
-          <span className="grow" />
-          <span className="second small" role="status">
-            {pages.data && `${pages.hasNextPage ? "the newest " : ""}${counted(files.length, "file")}`}
-          </span>
-        </div>
-      )}
-      {pages.error && (
-        <Failure error={pages.error} onRetry={pages.refetch} staleSince={pages.data && pages.dataUpdatedAt} />
-      )}
-      {pages.isPending && <Skeleton />}
-      {isNew && <NoFiles />}
-      {isEmpty && !isNew && <p className="nothing-found">No file is called so.</p>}
-      {files.length > 0 && <FilesTable files={files} />}
-      {pages.hasNextPage && (
-        <p className="table-foot">
-          <button
-            type="button"
-            className="button"
-            disabled={pages.isFetchingNextPage}
-            onClick={() => pages.fetchNextPage()}
-          >
-            Show more
-          </button>
-        </p>
-      )}
+      <Listed
+        pages={pages}
+        one="file"
+        isFiltered={search !== undefined}
+        filters={
+          <div className="filters">
+            <SearchField value={search ?? ""} onSearch={find} label="Search files" placeholder="Name or id" />
+            <span className="grow" />
+            <span className="second small" role="status">
+              {pages.data && shown}
+            </span>
+          </div>
+        }
+        empty={<NoFiles />}
+      >
+        {(rows) => <FilesTable files={rows} />}
+      </Listed>
     </Page>
   );
 }

@@ -5,10 +5,12 @@ import { post } from "@/api/client";
 import type { Eval, EvalRun } from "@/api/types";
 import { Snippet } from "@/states/Snippet";
 import { Failure, Notice } from "@/states/States";
+import { CriterionFields } from "./CriterionFields";
+import { FIRST_CRITERION } from "./criteria";
 import { codesOf, type Requests, requestsOf, type Wish } from "./requests";
 import { KINDS, type LogsFilter } from "./search";
 
-const FIRST: Wish = { name: "Logged calls", operation: "ilike", reference: "", model: "" };
+const FIRST: Wish = { ...FIRST_CRITERION, name: "Logged calls", model: "" };
 
 /** From the calls in the list to an eval over them: graded as they are stored, or answered anew by another model. */
 export function GradeThese({ filter }: { filter: LogsFilter }) {
@@ -70,24 +72,7 @@ export function GradeThese({ filter }: { filter: LogsFilter }) {
               />
             </label>
           )}
-          <label>
-            An answer passes if it
-            <select
-              value={wish.operation}
-              onChange={(event) => change({ operation: event.target.value as Wish["operation"] })}
-            >
-              <option value="ilike">contains, whatever the case</option>
-              <option value="eq">is exactly</option>
-            </select>
-          </label>
-          <label>
-            Text
-            <input
-              value={wish.reference}
-              required
-              onChange={(event) => change({ reference: event.target.value })}
-            />
-          </label>
+          <CriterionFields wish={wish} onChange={change} />
           <div className="row">
             <span className="grow" />
             <button type="button" className="button" onClick={() => dialog.current?.close()}>

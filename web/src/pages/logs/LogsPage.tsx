@@ -6,7 +6,7 @@ import { count, counted } from "@/format/numbers";
 import { Page, PageHead } from "@/layout/Page";
 import { CopyLink } from "@/parts/CopyButton";
 import { Icon } from "@/parts/Icon";
-import { Failure, Skeleton } from "@/states/States";
+import { Listed, rowsOf } from "@/states/Listed";
 import { CallDrawer } from "./CallDrawer";
 import { CallsTable } from "./CallsTable";
 import { GradeThese } from "./GradeThese";
@@ -20,13 +20,13 @@ export function LogsPage() {
   const search = useSearch({ from: "/logs" });
   const queries = useQueryClient();
   const filter = useMemo(() => logsFilter(search), [search]);
-  const pages = useInfiniteQuery(callsQuery(asked(filter)));
+  const query = callsQuery(asked(filter));
+  const pages = useInfiniteQuery(query);
   const status = useQuery(logStatusQuery);
-  const calls = pages.data?.pages.flatMap((page) => page.data) ?? [];
-  const isEmpty = pages.data !== undefined && calls.length === 0;
-  const isNew = isEmpty && !isFiltered(filter);
+  const calls = rowsOf(pages.data);
   const again = () => {
-    queries.invalidateQueries({ queryKey: ["calls"] });
+    // From the newest, which may lie above the pages that are kept.
+    queries.resetQueries({ queryKey: query.queryKey });
     queries.invalidateQueries({ queryKey: logStatusQuery.queryKey });
   };
   return (
@@ -46,42 +46,47 @@ export function LogsPage() {
         }
       />
       {status.data && <NotStored status={status.data} />}
-      {!isNew && <h2 className="hidden-text">Calls</h2>}
-      {!isNew && <LogFilters filter={filter} />}
-      {pages.error && (
-        <Failure error={pages.error} onRetry={pages.refetch} staleSince={pages.data && pages.dataUpdatedAt} />
-      )}
-      {pages.isPending && <Skeleton lines={12} />}
-      {isNew && <NoCalls />}
-      {isEmpty && !isNew && (
-        <p className="nothing-found" role="status">
-          No call is like this. Remove a filter to see more.
-        </p>
-      )}
-      {calls.length > 0 && (
-        <div className={pages.isPlaceholderData ? "stale" : undefined}>
-          <CallsTable calls={calls} open={search.call} />
-          <div className="table-foot">
-            {pages.hasNextPage && (
-              <button
-                type="button"
-                className="button"
-                disabled={pages.isFetchingNextPage}
-                onClick={() => pages.fetchNextPage()}
-              >
-                Show more
-              </button>
+      <Listed
+        pages={pages}
+        one="call"
+        isFiltered={isFiltered(filter)}
+        filters={
+          <>
+            <h2 className="hidden-text">Calls</h2>
+            <LogFilters filter={filter} />
+          </>
+        }
+        empty={<NoCalls />}
+      >
+        {() => (
+          <>
+            {pages.hasPreviousPage && (
+              <p className="table-foot">
+                <button
+                  type="button"
+                  className="button"
+                  disabled={pages.isFetchingPreviousPage}
+                  onClick={() => pages.fetchPreviousPage()}
+                >
+                  Show newer ones
+                </button>
+              </p>
             )}
-            <span role="status">
-              {pages.hasNextPage ? `the newest ${count(calls.length)}` : counted(calls.length, "call")}
-            </span>
-            <span className="grow" />
-            <span className="keys wide-only">
-              <kbd>j</kbd> <kbd>k</kbd> move <kbd>Enter</kbd> open <kbd>?</kbd> all keys
-            </span>
-          </div>
-        </div>
-      )}
+            <CallsTable calls={calls} open={search.call} />
+            <div className="table-foot">
+              <span role="status">
+                {pages.hasPreviousPage || pages.hasNextPage
+                  ? `${pages.hasPreviousPage ? "" : "the newest "}${count(calls.length)}`
+                  : counted(calls.length, "call")}
+              </span>
+              <span className="grow" />
+              <span className="keys wide-only">
+                <kbd>j</kbd> <kbd>k</kbd> move <kbd>Enter</kbd> open <kbd>?</kbd> all keys
+              </span>
+            </div>
+          </>
+        )}
+      </Listed>
       {search.call !== undefined && <CallDrawer callId={search.call} filter={filter} calls={calls} />}
     </Page>
   );

@@ -1,11 +1,10 @@
 import { serverAddress } from "@/states/Snippet";
+import { type CriterionWish, criterionOf } from "./criteria";
 import { asked, type LogsFilter } from "./search";
 
 /** What is to become of the calls of a filter. */
-export type Wish = {
+export type Wish = CriterionWish & {
   name: string;
-  operation: "eq" | "ilike";
-  reference: string;
   /** The model that answers anew; empty to grade the answers that are stored. */
   model: string;
 };
@@ -31,15 +30,7 @@ export function requestsOf(filter: LogsFilter, wish: Wish): Requests {
     created: {
       name: wish.name,
       data_source_config: { type: "logs" },
-      testing_criteria: [
-        {
-          type: "string_check",
-          name: "answer",
-          input: "{{ sample.output_text }}",
-          operation: wish.operation,
-          reference: wish.reference,
-        },
-      ],
+      testing_criteria: [criterionOf(wish)],
     },
     run: {
       name: wish.model === "" ? "As stored" : `Replayed with ${wish.model}`,
@@ -64,9 +55,9 @@ ev = client.evals.create(**${written(created)})
 run = client.evals.runs.create(ev.id, **${written(run)})
 print(run.report_url)`,
     curl: `EVAL=$(curl -s ${address}/evals -H 'Content-Type: application/json' \\
-  -d ${quoted(created)} | jq -r .id)
+  -d ${quoted(created)} | sed -n 's/.*"id": *"\\(eval_[^"]*\\)".*/\\1/p')
 curl -s ${address}/evals/$EVAL/runs -H 'Content-Type: application/json' \\
-  -d ${quoted(run)} | jq -r .report_url`,
+  -d ${quoted(run)}`,
   };
 }
 

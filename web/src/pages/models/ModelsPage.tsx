@@ -5,12 +5,13 @@ import { Page, PageHead } from "@/layout/Page";
 import { Failure, Notice, Skeleton } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { EndpointSection } from "./EndpointSection";
-import { Examination } from "./Examination";
+import { ExamineButton, Findings, useExamination } from "./Examination";
 import { NoEndpoints } from "./NoEndpoints";
 
 /** The endpoints that models are asked at: whether they answer, their limits, their names and prices. */
 export function ModelsPage() {
   const models = useQuery(modelsQuery);
+  const examination = useExamination();
   const endpoints = models.data?.data ?? [];
   // The endpoint that answers by rules is always there.
   const isNew = models.data?.source === "";
@@ -33,6 +34,7 @@ export function ModelsPage() {
             </>
           )
         }
+        actions={endpoints.length > 0 && <ExamineButton examination={examination} />}
       />
       {models.error && (
         <Failure
@@ -48,7 +50,7 @@ export function ModelsPage() {
         </Notice>
       ))}
       {isNew && <NoEndpoints />}
-      {endpoints.length > 0 && <Examination />}
+      <Findings examination={examination} />
       {endpoints.map((each) => (
         <EndpointSection key={each.name} endpoint={each} />
       ))}

@@ -1,5 +1,6 @@
 import type { Report } from "@/api/types";
 import { count, counted } from "@/format/numbers";
+import { unitOf } from "@/format/words";
 import { Outcome } from "@/parts/Outcome";
 import { Name } from "@/text/SafeText";
 
@@ -11,7 +12,7 @@ export function ErrorGroups({ report }: { report: Report }) {
       <div className="section-head">
         <h2 id="errors">Errors</h2>
         <span className="aside">
-          {counted(report.errored, "item")} of {count(report.items)}, in no rate
+          {counted(report.errored, unitOf(report))} of {count(report.items)}, in no rate
         </span>
       </div>
       <table className="fixed errors-table">
@@ -23,7 +24,7 @@ export function ErrorGroups({ report }: { report: Report }) {
           <tr>
             <th scope="col">Message</th>
             <th scope="col" className="right">
-              Items
+              {unitOf(report) === "item" ? "Items" : "Samples"}
             </th>
           </tr>
         </thead>

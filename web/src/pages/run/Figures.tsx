@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 import type { Report, RunComparison } from "@/api/types";
 import { compact, count, dollars, limits, percent } from "@/format/numbers";
 import { duration } from "@/format/times";
+import { unitOf } from "@/format/words";
 import { Delta } from "@/parts/Delta";
 import { Icon } from "@/parts/Icon";
 
@@ -16,6 +17,7 @@ type Props = {
 export function Figures({ report, against, baseline, isPartial }: Props) {
   const { rate, criteria, latency_ms: latency, tokens } = report;
   const judged = report.passed + report.failed;
+  const unit = unitOf(report);
   return (
     <dl className="figures">
       <Figure
@@ -42,12 +44,12 @@ export function Figures({ report, against, baseline, isPartial }: Props) {
           {report.errored > 0 && <Icon name="error" className="error" />} {count(report.errored)}
           {report.errored > 0 && (
             <small>
-              {report.errored === 1 ? "item" : "items"}, {percent(report.errored / Math.max(1, report.items))}
-              %
+              {report.errored === 1 ? unit : `${unit}s`},{" "}
+              {percent(report.errored / Math.max(1, report.items))}%
             </small>
           )}
         </dd>
-        <dd>{report.errored > 0 ? "not counted as failed" : "every item has a result"}</dd>
+        <dd>{report.errored > 0 ? "not counted as failed" : `every ${unit} has a result`}</dd>
         {baseline && <dd>{moreOrFewer(report.errored - baseline.errored)}</dd>}
       </Figure>
       {latency && (
@@ -58,7 +60,7 @@ export function Figures({ report, against, baseline, isPartial }: Props) {
         </Figure>
       )}
       {tokens && (
-        <Figure title="Tokens an item, p50">
+        <Figure title={`Tokens ${unit === "item" ? "an item" : "a sample"}, p50`}>
           <dd className="value">{count(tokens.p50)}</dd>
           <dd>p95 {count(tokens.p95)}</dd>
           <dd>{compact(tokens.mean * tokens.items)} in all</dd>
@@ -67,7 +69,7 @@ export function Figures({ report, against, baseline, isPartial }: Props) {
       {report.cost !== null && (
         <Figure title="Cost">
           <dd className="value">{dollars(report.cost)}</dd>
-          <dd>{report.items > 0 && `${dollars((report.cost / report.items) * 1000)} per 1,000 items`}</dd>
+          <dd>{report.items > 0 && `${dollars((report.cost / report.items) * 1000)} per 1,000 ${unit}s`}</dd>
           {baseline?.cost != null && <dd>{dearer(report.cost - baseline.cost)}</dd>}
         </Figure>
       )}

@@ -70,6 +70,16 @@ function RunTabs({ run }: { run: RunById }) {
       >
         Items <span className="second">{count(run.result_counts.total)}</span>
       </Link>
+      <Link
+        to="/evals/$evalId/runs/$runId/configuration"
+        params={params}
+        activeProps={{ "aria-current": "page" }}
+      >
+        Configuration
+      </Link>
+      <Link to="/evals/$evalId/runs/$runId/events" params={params} activeProps={{ "aria-current": "page" }}>
+        Events
+      </Link>
       {!isUnderWay(run.status) && (
         <Link to="/compare" search={{ runs: run.id }}>
           Compare

@@ -28,7 +28,7 @@ export function Verdict({ baseline, comparison, margin }: Props) {
         </p>
         <p className="method">
           {paired_by === null ? (
-            <>Rates of {count(difference.items)} items. </>
+            <>Rates of {counted(difference.items, "item")}. </>
           ) : (
             <>
               Paired on {counted(difference.items, "item")}: {count(counts.fixed)} fixed,{" "}

@@ -2,6 +2,8 @@
 export type Flow = {
   endpoint?: string;
   model?: string;
+  /** The criterion that a judge grades by. */
+  criterion?: string;
   concurrency?: number;
   max_concurrency?: number;
   in_flight?: number;

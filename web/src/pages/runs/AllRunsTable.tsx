@@ -1,28 +1,17 @@
 import { Link } from "@tanstack/react-router";
 import type { RunOverview } from "@/api/types";
-import { RateScale } from "@/charts/Rate";
 import { useRowKeys } from "@/keyboard/useRowKeys";
 import { Scroll } from "@/layout/Page";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
-import {
-  RunCost,
-  RunCreated,
-  RunDuration,
-  RunErrors,
-  RunInterval,
-  RunName,
-  RunRate,
-  RunStanding,
-  RunTokens,
-} from "./cells";
+import { RateCells, RateHeads, RunModel, RunName, RunStanding, SpentCells, SpentHeads } from "./cells";
 
 export function AllRunsTable({ runs }: { runs: readonly RunOverview[] }) {
   const table = useRowKeys<HTMLTableElement>();
   return (
     <>
       <Scroll label="Table of runs">
-        <table ref={table} className="list runs-table">
+        <table ref={table} className="runs-table">
           <thead>
             <tr>
               <th scope="col" className="c-run">
@@ -31,27 +20,8 @@ export function AllRunsTable({ runs }: { runs: readonly RunOverview[] }) {
               <th scope="col">Eval</th>
               <th scope="col">Status</th>
               <th scope="col">Model</th>
-              <th scope="col" className="right">
-                Rate, %
-              </th>
-              <th scope="col" className="c-interval-column">
-                <RateScale middle="95% interval" />
-              </th>
-              <th scope="col" className="right">
-                Errors
-              </th>
-              <th scope="col" className="right">
-                Tokens
-              </th>
-              <th scope="col" className="right">
-                Cost
-              </th>
-              <th scope="col" className="right">
-                Duration
-              </th>
-              <th scope="col" className="right">
-                Created
-              </th>
+              <RateHeads />
+              <SpentHeads />
             </tr>
           </thead>
           <tbody>
@@ -86,30 +56,9 @@ function RunRow({ run }: { run: RunOverview }) {
       <td>
         <RunStanding run={run} />
       </td>
-      <td className="mono second c-model" title={visibleText(run.model)}>
-        {run.model === "" ? "–" : <Name text={run.model} />}
-      </td>
-      <td className="right">
-        <RunRate run={run} />
-      </td>
-      <td className="chart">
-        <RunInterval run={run} />
-      </td>
-      <td className="right">
-        <RunErrors run={run} />
-      </td>
-      <td className="right second">
-        <RunTokens run={run} />
-      </td>
-      <td className="right second">
-        <RunCost run={run} />
-      </td>
-      <td className="right second">
-        <RunDuration run={run} />
-      </td>
-      <td className="right second">
-        <RunCreated run={run} />
-      </td>
+      <RunModel run={run} />
+      <RateCells run={run} />
+      <SpentCells run={run} />
     </tr>
   );
 }

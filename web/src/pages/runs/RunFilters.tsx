@@ -1,6 +1,7 @@
-import { Link, useNavigate } from "@tanstack/react-router";
-import { type ReactNode, useCallback } from "react";
+import { useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
 import type { RunOverview } from "@/api/types";
+import { FilterChip, FilterLink } from "@/parts/FilterChip";
 import { Icon } from "@/parts/Icon";
 import { Menu } from "@/parts/Menu";
 import { SearchField } from "@/parts/SearchField";
@@ -41,7 +42,9 @@ export function RunFilters({ search, runs, shown }: Props) {
         models.length > 1 && (
           <Menu label="Model" isSlim>
             {models.map((model) => (
-              <MenuLink key={model} change={{ model }} text={model} />
+              <FilterLink key={model} change={{ model }}>
+                <Name text={model} />
+              </FilterLink>
             ))}
           </Menu>
         )
@@ -54,7 +57,9 @@ export function RunFilters({ search, runs, shown }: Props) {
         evals.size > 1 && (
           <Menu label="Eval" isSlim>
             {[...evals].map(([id, name]) => (
-              <MenuLink key={id} change={{ eval: id }} text={name} />
+              <FilterLink key={id} change={{ eval: id }}>
+                <Name text={name} />
+              </FilterLink>
             ))}
           </Menu>
         )
@@ -68,32 +73,5 @@ export function RunFilters({ search, runs, shown }: Props) {
         {shown}
       </span>
     </div>
-  );
-}
-
-type ChipProps = { isChosen: boolean; change: RunsSearch; children: ReactNode };
-
-function FilterChip({ isChosen, change, children }: ChipProps) {
-  return (
-    <Link
-      from="/runs"
-      to="."
-      className={isChosen ? "chip chosen" : "chip"}
-      aria-current={isChosen ? "true" : undefined}
-      search={(before) => ({ ...before, ...change })}
-      activeProps={{}}
-      replace
-    >
-      {children}
-      {isChosen && <Icon name="close" />}
-    </Link>
-  );
-}
-
-function MenuLink({ change, text }: { change: RunsSearch; text: string }) {
-  return (
-    <Link from="/runs" to="." search={(before) => ({ ...before, ...change })} replace>
-      <Name text={text} />
-    </Link>
   );
 }

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { RunOverview } from "@/api/types";
-import { RateBar } from "@/charts/Rate";
+import { RateBar, RateScale } from "@/charts/Rate";
 import { compact, count, counted, dollars, limits, percent } from "@/format/numbers";
 import { ago, duration, moment } from "@/format/times";
 import { isUnderWay, statusWord } from "@/format/words";
@@ -9,7 +9,7 @@ import { Outcome } from "@/parts/Outcome";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
 
-/** Cells of a row that stands for a run, wherever runs are listed. */
+/** Heads and cells of a table whose rows stand for runs, wherever runs are listed. */
 
 export function RunName({ run }: { run: RunOverview }) {
   return (
@@ -59,8 +59,43 @@ export function RunStanding({ run }: { run: RunOverview }) {
   );
 }
 
-export function RunRate({ run }: { run: RunOverview }) {
-  return <RateFigure rate={run.rate} isPartial={run.partial} />;
+export function RunModel({ run }: { run: RunOverview }) {
+  return (
+    <td className="mono second c-model" title={visibleText(run.model)}>
+      {run.model === "" ? "–" : <Name text={run.model} />}
+    </td>
+  );
+}
+
+export function RateHeads() {
+  return (
+    <>
+      <th scope="col" className="right">
+        Rate, %
+      </th>
+      <th scope="col" className="c-interval-column">
+        <RateScale middle="95% interval" />
+      </th>
+    </>
+  );
+}
+
+export function RateCells({ run }: { run: RunOverview }) {
+  return (
+    <>
+      <td className="right">
+        <RateFigure rate={run.rate} isPartial={run.partial} />
+      </td>
+      <td className="chart">
+        <RateBar
+          rate={run.rate}
+          label={visibleText(run.name || run.id)}
+          isPartial={run.partial}
+          hasShare={false}
+        />
+      </td>
+    </>
+  );
 }
 
 /** A rate with its size and interval as a title, where a column has no room for them. */
@@ -76,18 +111,37 @@ export function RateFigure({ rate, isPartial }: { rate: RunOverview["rate"]; isP
   );
 }
 
-export function RunInterval({ run }: { run: RunOverview }) {
+const SPENT = ["Errors", "Tokens", "Cost", "Duration", "Created"] as const;
+
+export function SpentHeads() {
   return (
-    <RateBar
-      rate={run.rate}
-      label={visibleText(run.name || run.id)}
-      isPartial={run.partial}
-      hasShare={false}
-    />
+    <>
+      {SPENT.map((each) => (
+        <th key={each} scope="col" className="right">
+          {each}
+        </th>
+      ))}
+    </>
   );
 }
 
-export function RunErrors({ run }: { run: RunOverview }) {
+export function SpentCells({ run }: { run: RunOverview }) {
+  return (
+    <>
+      <td className="right">
+        <RunErrors run={run} />
+      </td>
+      <td className="right second">{run.tokens.total === 0 ? "–" : compact(run.tokens.total)}</td>
+      <td className="right second">{dollars(run.cost)}</td>
+      <td className="right second">{took(run.duration_s)}</td>
+      <td className="right second" title={moment(run.created_at)}>
+        {ago(run.created_at)}
+      </td>
+    </>
+  );
+}
+
+function RunErrors({ run }: { run: RunOverview }) {
   if (run.errored === 0) return <>0</>;
   const kinds = Object.entries(run.errors).map(([code, number]) => `${visibleText(code)}: ${count(number)}`);
   return (
@@ -97,19 +151,7 @@ export function RunErrors({ run }: { run: RunOverview }) {
   );
 }
 
-export function RunTokens({ run }: { run: RunOverview }) {
-  return <>{run.tokens.total === 0 ? "–" : compact(run.tokens.total)}</>;
-}
-
-export function RunCost({ run }: { run: RunOverview }) {
-  return <>{dollars(run.cost)}</>;
-}
-
-export function RunDuration({ run }: { run: RunOverview }) {
-  if (run.duration_s === null) return <>–</>;
-  return <>{run.duration_s < 1 ? "< 1 s" : duration(run.duration_s)}</>;
-}
-
-export function RunCreated({ run }: { run: RunOverview }) {
-  return <span title={moment(run.created_at)}>{ago(run.created_at)}</span>;
+function took(seconds: number | null): string {
+  if (seconds === null) return "–";
+  return seconds < 1 ? "< 1 s" : duration(seconds);
 }

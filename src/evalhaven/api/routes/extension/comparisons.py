@@ -41,11 +41,6 @@ Margin = Annotated[
     float | None, Query(ge=0, le=1, description="How much worse a run may be, as a rate: 0.02 is two points.")
 ]
 Cluster = Annotated[str | None, Query(description="Field whose values make groups of items that are not independent.")]
-LeastChange = Annotated[float | None, Query(description="Lowest difference of the scores, run less baseline.")]
-MostChange = Annotated[float | None, Query(description="Highest difference of the scores, run less baseline.")]
-LeastScore = Annotated[float | None, Query(description="Lowest score in the run.")]
-MostScore = Annotated[float | None, Query(description="Highest score in the run.")]
-SearchedText = Annotated[str | None, Query(description="What the item or an answer contains, whatever the case.")]
 AfterItem = Annotated[int | None, Query(ge=0, description="`next` of the page before.")]
 
 
@@ -107,38 +102,23 @@ async def compare_runs(
     responses=_REFUSED,
     response_description="A page of items.",
 )
-async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the query
+async def list_compared_items(
     services: ServicesOf,
     scope: ScopeOf,
     asked: ComparedItemsOf,
     *,
-    least_change: LeastChange = None,
-    most_change: MostChange = None,
-    least_score: LeastScore = None,
-    most_score: MostScore = None,
-    text: SearchedText = None,
     after: AfterItem = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """List the items of a comparison, those without a partner included."""
-    from evalhaven.reports.compared_items import ItemFilter, read_page  # noqa: PLC0415 - loads numpy
-
-    wanted = ItemFilter(
-        asked.changes,
-        asked.criterion,
-        least_change,
-        most_change,
-        least_score,
-        most_score,
-        asked.group,
-        text or None,
-    )
+    from evalhaven.reports.compared_items import read_page  # noqa: PLC0415 - loads numpy
 
     async def read(tx: ReadTransaction) -> Response:
         pair = await _pair(services, tx, scope, asked)
-        page = await read_page(tx, pair, wanted, after or 0, min(limit, MAX_LIMIT))
+        page = await read_page(tx, pair, asked.wanted, after or 0, min(limit, MAX_LIMIT))
         rest = {
             "total": page.total,
+            "counts": None if page.counts is None else page.counts.model_dump(),
             "next": None if page.next is None else str(page.next),
             "has_more": page.next is not None,
             "cut": page.was_cut,
@@ -155,17 +135,18 @@ async def list_compared_items(  # noqa: PLR0913 - one for each parameter of the 
     responses={
         **_REFUSED,
         200: {
-            "description": "An item a line.",
+            "description": "An item a line. The answer breaks off after a whole line if one of the runs is deleted "
+            "meanwhile.",
             "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ComparedItem"}}},
         },
     },
 )
 async def export_compared_items(services: ServicesOf, scope: ScopeOf, asked: ComparedItemsOf) -> Response:
     """Export the items of a comparison as lines of JSON, each as in a page of them."""
-    from evalhaven.reports.compared_items import ItemFilter, choose_items  # noqa: PLC0415 - loads numpy
+    from evalhaven.reports.compared_items import choose_items  # noqa: PLC0415 - loads numpy
     from evalhaven.reports.compared_texts import read_items  # noqa: PLC0415
 
-    wanted = ItemFilter(asked.changes, asked.criterion, group=asked.group)
+    wanted, sought = asked.wanted, (asked.wanted.text or "").casefold()
 
     async def choose(tx: ReadTransaction) -> "tuple[PairedRuns, ChosenItems]":
         pair = await _pair(services, tx, scope, asked)
@@ -176,11 +157,15 @@ async def export_compared_items(services: ServicesOf, scope: ScopeOf, asked: Com
 
     async def lines() -> AsyncGenerator[bytes]:
         for start in range(0, len(chosen.changes), _EXPORTED_AT_ONCE):
-            part = range(start, min(start + _EXPORTED_AT_ONCE, len(chosen.changes)))
+            part = chosen.part(slice(start, start + _EXPORTED_AT_ONCE))
 
-            async def read(tx: ReadTransaction, part: range = part) -> bytes:
-                items = await read_items(tx, pair, chosen, part)
-                return "".join(f"{item.text(asked.criterion)}\n" for item in items).encode()
+            async def read(tx: ReadTransaction, part: "ChosenItems" = part) -> bytes:
+                for side in (pair.baseline, pair.candidate):
+                    # Nothing ends the body as if it were whole: if a run is deleted meanwhile, it is broken off.
+                    await get_run_by_id(tx, scope, side.run.id)
+                items = await read_items(tx, pair, part)
+                found = (item for item in items if item.contains(sought)) if sought else items
+                return "".join(f"{item.text(wanted.criterion)}\n" for item in found).encode()
 
             yield await services.database.fetch(read)
 

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
@@ -19,6 +20,7 @@ from evalhaven.storage.deaths import save_evaluation
 from evalhaven.storage.queue.jobs import count_workers, drop_queued_jobs, list_live_jobs, list_queued_runs, submit_plan
 from evalhaven.storage.queue.limits import forget_shares
 from evalhaven.storage.queue.workers import forget_grader_claims, leave_seat, may_reconcile, sweep_jobs
+from evalhaven.storage.run_history import append_events
 from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key, list_active_runs
 from evalhaven.storage.tables import is_active_run, runs
@@ -95,6 +97,8 @@ class Upkeep:
             run = await _get_run(tx, key)
             deaths = run.deaths + 1
             await save_evaluation(tx, run.scope, key, None, deaths)
+            at = int(self._engine.clock.now())
+            await append_events(tx, run.scope, key, [RunEvent("resumed", at, {"died": True})])
             self._log.warning("executor_died_in_run", run_id=run.id, deaths=deaths)
             if deaths >= _SUSPECTED_FROM:
                 await drop_queued_jobs(tx, EngineScope(), [key])

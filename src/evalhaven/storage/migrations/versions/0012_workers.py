@@ -1,13 +1,13 @@
 """The workers that share runs, their duties, their parts of limits and the calls of graders; in PostgreSQL only.
 
-Revision: 0011, after 0010
+Revision: 0012, after 0011
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

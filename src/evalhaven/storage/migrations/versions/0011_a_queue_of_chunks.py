@@ -1,14 +1,14 @@
 """The queue by which several workers share runs, in PostgreSQL; on SQLite one executor needs none.
 
-Revision: 0010, after 0009
+Revision: 0011, after 0010
 """
 
 from alembic import op
 
 from evalhaven.storage.queue.migrating import migrate_queue
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
