@@ -87,10 +87,10 @@ async def submit_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, 
         tx: Open write transaction.
         scope: Whose run.
         run_key: The run.
-        workers: How many workers there are; as many chunks wait, but at least two.
+        workers: How many workers there are; as many chunks wait, but at least two. 0: one chunk alone.
     """
     live = await list_live_jobs(tx, scope, run_key)
-    wanted = max(workers, _FEWEST_QUEUED) - live.queued
+    wanted = (max(workers, _FEWEST_QUEUED) if workers else 1) - live.queued
     pending = (
         select(chunks.c.number)
         .where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id, chunks.c.is_done.is_(False))
