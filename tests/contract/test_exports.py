@@ -233,6 +233,9 @@ def test_an_export_without_items_is_a_whole_file(http: httpx2.Client, run: dict[
         ({"columns": "results.none such.score"}, "columns", "results.same.score"),
         ({"columns": " , "}, "columns", "no column"),
         ({"status": "lost"}, "status", "pass"),
+        ({"failed": "no such criterion"}, "failed", "right, they say"),
+        ({"group": "no such field:x"}, "group", "no such field"),
+        ({"sort": "name"}, "sort", "position"),
     ],
 )
 def test_what_does_not_exist_is_refused(

@@ -108,6 +108,7 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.get(f"/api/runs/{api.run['id']}/items", params={"text": "x"}),
     ],
     "getRunItemPlace": [lambda api: api.client.get(f"/api/runs/{api.run['id']}/items/{_item_of(api)}")],
+    "listRunEvents": [lambda api: api.client.get(f"/api/runs/{api.run['id']}/events")],
     "findOutputItem": [lambda api: api.client.get(f"/api/output_items/{_item_of(api)}")],
     "watchRuns": [lambda api: api.client.get("/api/events", params={"runs": api.run["id"]})],
     "regradeRun": [

@@ -1,5 +1,6 @@
 """Facts about `GET /api/runs/{run_id}/items`, and the place of one of them, as a client sees them."""
 
+import json
 import time
 from typing import Any
 
@@ -115,11 +116,14 @@ def test_a_row_shows_an_item_at_a_glance(http: httpx2.Client, run: dict[str, Any
         ({"text": "topic"}, []),
     ],
 )
-def test_items_are_chosen_and_sorted(
+def test_items_are_chosen_and_sorted_and_exported_as_they_are_seen(
     http: httpx2.Client, run: dict[str, Any], query: dict[str, Any], found: list[int]
 ) -> None:
     page = page_of(http, run, **query)
     assert positions(page) == found
+    exported = http.get(f"/api/runs/{run['id']}/export", params=query)
+    assert exported.status_code == 200, exported.text
+    assert [json.loads(line)["datasource_item_id"] for line in exported.text.splitlines()] == found
     assert page["total"] == (None if "text" in query else len(found))
     if "text" not in query:
         assert [row["rank"] for row in page["data"]] == list(range(len(found)))

@@ -175,9 +175,9 @@ def test_errors_are_filtered_by_message_and_tried_again(page: Page, http: httpx2
 
 def test_columns_sort_and_the_address_keeps_it(page: Page, http: httpx2.Client, judged: Judged) -> None:
     page.goto(judged.items)
-    grid(page).get_by_role("columnheader", name="Tokens").get_by_role("link").click()
-    grid(page).get_by_role("columnheader", name="Tokens").get_by_role("link").click()
-    expect(grid(page).get_by_role("columnheader", name="Tokens")).to_have_attribute("aria-sort", "descending")
+    for order in ("ascending", "descending"):
+        grid(page).get_by_role("columnheader", name="Tokens").get_by_role("link").click()
+        expect(grid(page).get_by_role("columnheader", name="Tokens")).to_have_attribute("aria-sort", order)
     first = rows(http, judged, sort="tokens", order="desc", limit=1)["data"][0]
     expect(row_at(page, 1)).to_contain_text(first["input"])
 
@@ -257,6 +257,38 @@ def test_the_page_of_an_item_goes_through_the_filter_and_back(page: Page, http: 
     page.go_back()
     page.keyboard.press("Escape")
     expect(row_at(page, 2)).to_have_attribute("aria-selected", "true")
+
+
+def test_keys_that_are_pressed_before_the_neighbours_are_known_are_heard_when_they_are(
+    page: Page, http: httpx2.Client, judged: Judged
+) -> None:
+    listed = rows(http, judged, status="fail", limit=4)["data"]
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    def release() -> None:
+        while not held:
+            page.wait_for_timeout(10)
+        held.pop().continue_()
+
+    places = re.compile(r"/api/runs/[^/]+/items/outputitem_\w+\?")
+    page.route(places, hold)
+    for address, shown in (
+        (f"{judged.items}/{listed[0]['id']}?status=fail", page.get_by_role("main")),
+        (f"{judged.items}?status=fail&item={listed[0]['id']}", page.get_by_role("complementary")),
+    ):
+        page.goto(address)
+        for number, each in enumerate(listed[:3], start=1):
+            # The item is there, its place is not.
+            expect(shown.get_by_role("region", name="Conversation")).to_contain_text(each["input"])
+            expect(shown).not_to_contain_text(f"{number} of 237")
+            page.keyboard.press("]")
+            release()
+            expect(shown.get_by_role("region", name="Conversation")).to_contain_text(listed[number]["input"])
+        release()
+        expect(shown).to_contain_text("4 of 237")
 
 
 def test_images_of_an_item_are_shown_and_others_are_not_loaded(page: Page, http: httpx2.Client, judged: Judged) -> None:

@@ -1,6 +1,7 @@
 """What a run's page says before its figures: errors, where samples come from, what cannot be reached."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import Tickets, judge, picture
+from tests.dashboard.judged import ended
 from tests.server import Server
 
 
@@ -63,15 +65,18 @@ def test_items_and_the_report_are_downloaded(page: Page, http: httpx2.Client, ti
         assert tickets.second in download.value.suggested_filename
         return download.value.path().read_text()
 
-    page.goto(f"{tickets.run_page(tickets.second)}/items?status=fail")
+    page.goto(f"{tickets.run_page(tickets.second)}/items?status=fail&sort=score&order=desc&text=ACCOUNT")
     export = page.get_by_role("button", name="Export")
+    seen = {"status": "fail", "sort": "score", "order": "desc", "text": "account", "limit": 500}
+    rows = http.get(f"/api/runs/{tickets.second}/items", params=seen).json()["data"]
     lines: dict[str, list[str]] = {}
-    for name in ("Failed items JSONL", "All items JSONL", "Failed items CSV"):
+    for name in ("These items JSONL", "All items JSONL", "These items CSV"):
         export.click()
         lines[name] = downloaded(name).splitlines()
-    failed, every, table = lines.values()
-    assert {json.loads(line)["status"] for line in failed} == {"fail"}
-    assert (len(failed), len(every)) == (run["result_counts"]["failed"], run["result_counts"]["total"])
+    chosen, every, table = lines.values()
+    assert [json.loads(line)["id"] for line in chosen] == [row["id"] for row in rows]
+    assert 0 < len(chosen) < run["result_counts"]["failed"]
+    assert len(every) == run["result_counts"]["total"]
     assert "status" in table[0].split(",")
     export.click()
     judge(page)
@@ -88,9 +93,7 @@ def test_a_field_of_any_number_of_values_is_broken_down_with_progress_until_it_i
     rows += [{"item": {"a": "y", "id": 7}}, {"item": {"a": "y", "id": "7"}}]
     parent = created(http, "/v1/evals", eval_of(check))
     source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
-    run = created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Many values", "data_source": source})
-    while http.get(f"/api/runs/{run['id']}?rows=false").json()["status"] != "completed":
-        pass
+    run = ended(http, created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Many values", "data_source": source}))
     asked = "**/breakdown?*"
     page.route(asked, lambda _route: None)
     page.goto(f"/ui/evals/{parent['id']}/runs/{run['id']}?by=id")
@@ -105,6 +108,32 @@ def test_a_field_of_any_number_of_values_is_broken_down_with_progress_until_it_i
     expect(broken_down).to_contain_text("The 12 largest of 203 values.")
     expect(broken_down.get_by_role("progressbar")).to_have_count(0)
     picture(page, "run-breakdown")
+
+
+def test_groups_stand_in_the_order_of_their_values_and_scores_beside_what_they_need(
+    page: Page, http: httpx2.Client
+) -> None:
+    similar = {
+        "type": "text_similarity",
+        "name": "similar",
+        "input": "{{ item.a }}",
+        "reference": "abcdef",
+        "evaluation_metric": "fuzzy_match",
+        "pass_threshold": 0.7,
+    }
+    parent = created(http, "/v1/evals", eval_of(similar))
+    sizes = ["10", "10", "10", "9", "9", "2 or less", None]
+    rows = [{"item": {"a": "abcdef"[: place % 6 + 1], "size": size}} for place, size in enumerate(sizes)]
+    source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+    run = created(http, f"/v1/evals/{parent['id']}/runs", {"name": "Sizes", "data_source": source})
+    page.goto(f"/ui/evals/{parent['id']}/runs/{run['id']}?by=size")
+
+    groups = page.get_by_role("region", name="Rate by").get_by_role("rowheader")
+    expect(groups).to_have_text(["2 or less", "9", "10", "(none)"])
+    scores = page.get_by_role("region", name="Scores")
+    expect(scores.get_by_role("img")).to_have_accessible_name(re.compile("needs 0.7"))
+    page.goto(f"/ui/evals/{parent['id']}/runs/{run['id']}/items")
+    expect(page.get_by_role("columnheader", name="similar")).to_be_visible()
 
 
 @pytest.fixture

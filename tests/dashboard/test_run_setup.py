@@ -1,6 +1,9 @@
 """What a run was made of, and what happened to it, on tabs of their own."""
 
 import json
+import re
+import subprocess
+import sys
 from typing import Any
 
 import httpx2
@@ -9,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
 from tests.dashboard.judged import ended, sent
+from tests.dashboard.test_live_runs import address, cancel, start
 
 _LARGE_SEED = 2**63 + 1  # a JavaScript number cannot hold it
 _CRITERIA: list[dict[str, Any]] = [
@@ -55,22 +59,31 @@ def asked(prompt: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_the_configuration_of_a_run_reads_as_text_and_says_what_changed(
-    page: Page, look: Look, http: httpx2.Client, parent: str
-) -> None:
+def executed(snippet: str) -> str:
+    """Execute a Python snippet that prints the address of a run's page; return the run's id."""
+    done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().rpartition("/")[2]
+
+
+@pytest.fixture(scope="module")
+def pair(http: httpx2.Client, parent: str) -> tuple[str, str]:
+    """Two runs, the second of which has another prompt, other parameters and a file, and options."""
     first = run_of(http, parent, "First", asked("Solve it quickly.", sampling_params={"temperature": 0.5}))
-    uploaded = http.post(
-        "/v1/files",
-        files={"file": ("sums.jsonl", json.dumps({"item": {"question": "2 + 3", "expected": "5"}}))},
-        data={"purpose": "evals"},
-    ).json()["id"]
+    row = json.dumps({"item": {"question": "2 + 3", "expected": "5"}})
+    uploaded = http.post("/v1/files", files={"file": ("sums.jsonl", row)}, data={"purpose": "evals"}).json()["id"]
     tool = {"type": "function", "function": {"name": "calculator", "parameters": {"type": "object"}}}
     source = asked("Solve it carefully.", sampling_params={"temperature": 0, "seed": 7, "tools": [tool]})
     source["source"] = {"type": "file_id", "id": uploaded}
     extension = {"repeats": 2, "budget": {"tokens": 50_000}, "labels": ["nightly"]}
-    second = run_of(http, parent, "Second", source, metadata={"team": "maths"}, evalhaven=extension)
-    address = f"/ui/evals/{parent}/runs/{second}/configuration"
-    look(address, "configuration")
+    return first, run_of(http, parent, "Second", source, metadata={"team": "maths"}, evalhaven=extension)
+
+
+def test_the_configuration_of_a_run_reads_as_text_and_says_what_changed(
+    page: Page, look: Look, parent: str, pair: tuple[str, str]
+) -> None:
+    first, second = pair
+    look(f"/ui/evals/{parent}/runs/{second}/configuration", "configuration")
 
     changed = page.get_by_role("region", name="Since the run before")
     expect(changed).to_contain_text("What differs: the prompt, the sampling parameters and the items' source.")
@@ -87,7 +100,7 @@ def test_the_configuration_of_a_run_reads_as_text_and_says_what_changed(
     for words in ("modeltarget", "endpointrules", "APIchat completions", "temperature0", "seed7"):
         expect(model).to_contain_text(words)
     items = page.get_by_role("region", name="Items", exact=True)
-    assert items.get_by_role("link", name="sums.jsonl").get_attribute("href") == f"/ui/files/{uploaded}"
+    expect(items.get_by_role("link", name="sums.jsonl")).to_have_attribute("href", re.compile(r"^/ui/files/file-\w+$"))
     criteria = page.get_by_role("region", name="Criteria")
     for words in ("contains, whatever the case,", "Grade this from 1 to 5:", "from 4 on", f"{_LARGE_SEED}"):
         expect(criteria).to_contain_text(words)
@@ -103,10 +116,36 @@ def test_the_configuration_of_a_run_reads_as_text_and_says_what_changed(
     expect(page.get_by_text("This is the eval's first run.")).to_be_visible()
     expect(items).to_contain_text("1 row sent along")
     expect(page.get_by_role("region", name="Metadata")).to_contain_text("None was sent.")
+
+
+def test_the_code_of_a_run_makes_the_same_run_once_more(
+    page: Page, http: httpx2.Client, parent: str, pair: tuple[str, str]
+) -> None:
+    first, second = pair
+    again = page.get_by_role("region", name="Run it again")
+    python = page.get_by_role("region", name="Python snippet")
+    page.goto(f"/ui/evals/{parent}/runs/{second}/configuration")
+    made = http.get(f"/api/runs/{second}").json()
+    anew = http.get(f"/api/runs/{executed(python.text_content() or '')}").json()
+    for key in ("name", "data_source", "metadata"):
+        assert anew[key] == made[key]
+    for key in ("repeats", "budget", "labels", "cache"):
+        assert anew["evalhaven"][key] == made["evalhaven"][key]
+
+    visit(page, f"/ui/evals/{parent}/runs/{first}/configuration")
+    expect(python).to_contain_text("First")
+    by_python = executed(python.text_content() or "")
+    again.get_by_role("button", name="curl").click()
+    curl = page.get_by_role("region", name="curl snippet").text_content() or ""
+    done = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, timeout=60, check=True)
+    source = http.get(f"/api/runs/{first}").json()["data_source"]
+    for run_id in (by_python, json.loads(done.stdout)["id"]):
+        assert http.get(f"/api/runs/{run_id}").json()["data_source"] == source
+
     run_of(http, parent, "Third", asked("Solve it."))
     same = run_of(http, parent, "Fourth", asked("Solve it."))
     visit(page, f"/ui/evals/{parent}/runs/{same}/configuration")
-    expect(changed).to_contain_text("Nothing differs from Third.")
+    expect(page.get_by_role("region", name="Since the run before")).to_contain_text("Nothing differs from Third.")
 
 
 def test_rows_with_answers_logged_calls_and_runs_graded_again_say_where_their_items_come_from(
@@ -123,6 +162,9 @@ def test_rows_with_answers_logged_calls_and_runs_graded_again_say_where_their_it
     visit(page, f"/ui/evals/{parent}/runs/{again}/configuration")
     expect(page.get_by_text("the answers are those of another run")).to_be_visible()
     assert page.get_by_role("link", name="another run").get_attribute("href") == f"/ui/evals/{parent}/runs/{graded}"
+    python = page.get_by_role("region", name="Python snippet").text_content() or ""
+    anew = http.get(f"/api/runs/{executed(python)}").json()
+    assert (anew["name"], anew["evalhaven"]["regraded"]["run_id"]) == ("Graded again", graded)
 
     wanted = {"type": "stored_completions", "model": "gpt-5", "metadata": {"team": "maths"}, "created_after": 86_400}
     source = {"type": "completions", "source": wanted}
@@ -136,7 +178,7 @@ def test_rows_with_answers_logged_calls_and_runs_graded_again_say_where_their_it
     judge(page)
 
 
-@pytest.mark.parametrize("name", ["configuration"])
+@pytest.mark.parametrize("name", ["configuration", "events"])
 def test_tabs_of_a_run_are_usable_at_200_percent_and_print(page: Page, tickets: Tickets, name: str) -> None:
     page.set_viewport_size({"width": 640, "height": 500})
     page.goto(f"{tickets.run_page(tickets.second)}/{name}")
@@ -144,9 +186,36 @@ def test_tabs_of_a_run_are_usable_at_200_percent_and_print(page: Page, tickets: 
     settle(page)
     picture(page, f"{name}-200-percent")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # As narrow as beside an open item: tabs may come to stand below each other, but no word leaves its tab.
+    page.set_viewport_size({"width": 400, "height": 500})
+    tabs = page.get_by_role("navigation", name="Run").get_by_role("link")
+    assert tabs.evaluate_all("links => links.filter(each => each.scrollHeight > each.clientHeight + 1).length") == 0
 
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
     expect(page.get_by_text("Support ticket triage · Prompt 2 · printed")).to_be_visible()
     picture(page, f"{name}-print")
+
+
+def test_the_life_of_a_run_is_listed_and_goes_on_while_the_run_does(
+    page: Page, look: Look, http: httpx2.Client
+) -> None:
+    run = start(http, "Lived", 800)
+    page.goto(f"{address(run)}/events")
+    life = page.get_by_role("region", name="What happened to the run")
+    expect(life).to_contain_text("Planned the rows are checked: 800 items to come")
+    expect(life).not_to_contain_text("Canceled")
+    cancel(http, run)
+    expect(life).to_contain_text("Canceled items that had ended stay")
+    http.post(f"/api/runs/{run['id']}/retry", json={}).raise_for_status()
+    page.reload()
+    expect(life).to_contain_text(re.compile(r"Tried again \d+ items without a result"))
+    cancel(http, run)
+    expect(life.get_by_text("Canceled")).to_have_count(2)
+    look(f"{address(run)}/events", "events")
+
+    told = [each["type"] for each in http.get(f"/api/runs/{run['id']}/events").json()["data"]]
+    words = {"retried": "Tried again"}
+    shown = [each.inner_text() for each in life.get_by_role("row").locator("b").all()]
+    assert shown == [words.get(each, each.capitalize()) for each in told]

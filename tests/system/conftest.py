@@ -1,4 +1,4 @@
-"""Fixtures of the system tests: each has a server process of its own."""
+"""Fixtures of the system tests: each has a server process of its own, unless those of a module share one."""
 
 import shutil
 from collections.abc import Iterator
@@ -38,10 +38,21 @@ def stopped_server(
     shutil.rmtree(server.data_dir, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+    """Return a server for the tests of a module, which says with a fixture `stopped_server` that they share it."""
+    with temporary_database() as url:
+        server = Server(tmp_path_factory.mktemp("shared"), url)
+        yield server
+        server.stop()
+    shutil.rmtree(server.data_dir, ignore_errors=True)
+
+
 @pytest.fixture
 def server(stopped_server: Server) -> Server:
     """Return a server that is up."""
-    stopped_server.start()
+    if not stopped_server.is_up:
+        stopped_server.start()
     return stopped_server
 
 

@@ -5,6 +5,7 @@ import re
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.figures import Say
 from tests.importing.moving import an_eval
 from tests.server import CommandServer, Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
-from tests.system.commands import run_command
+from tests.system.commands import call_command, run_command
 from tests.system.inside import executor_of, executors_of, has_ended
 
 # The kernel kills an executor with its server, but one that waits for the disk ends when the disk answers; a new
@@ -25,8 +26,10 @@ _GONE_WITHIN_S = 5.0
 
 
 @pytest.fixture
-def server_class() -> type[Server]:
-    return CommandServer
+def command_server(tmp_path: Path) -> Iterator[Server]:
+    """Return a server that is the command itself."""
+    with CommandServer(tmp_path).running() as server:
+        yield server
 
 
 @pytest.mark.slow
@@ -47,7 +50,7 @@ def test_the_demo_shows_the_results_of_its_example_and_ends() -> None:
 
 
 def test_the_doctor_shows_every_setting_with_its_origin_and_is_content(tmp_path: Path) -> None:
-    doctor = run_command(
+    doctor = call_command(
         "doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_PORT="9876", EVALHAVEN_EXPOSE_WITHOUT_KEYS="true"
     )
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
@@ -65,7 +68,7 @@ def test_the_doctor_shows_every_setting_with_its_origin_and_is_content(tmp_path:
 
 
 def test_the_doctor_masks_what_is_secret(tmp_path: Path) -> None:
-    doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_API_KEY="sk-made-up")
+    doctor = call_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_API_KEY="sk-made-up")
     assert re.search(r"EVALHAVEN_API_KEY +\*{8} +environment", doctor.stdout)
     assert "made-up" not in doctor.stdout + doctor.stderr
 
@@ -84,25 +87,25 @@ def test_an_import_is_checked_against_the_server_of_the_data_directory_whatever_
     path = tmp_path / "eval.json"
     path.write_text(json.dumps({"eval": an_eval(), "runs": []}))
     # The shell does not know about the database.
-    checked = run_command("import", "langfuse", str(path), "--check", "--data-dir", str(server.data_dir))
+    checked = call_command("import", "langfuse", str(path), "--check", "--data-dir", str(server.data_dir))
 
     assert checked.returncode == 0, checked.stderr
     assert f"Checking against the server at {server.url}" in checked.stdout
 
 
 def test_the_version_is_printed() -> None:
-    assert run_command("--version").stdout == f"evalhaven {__version__}\n"
+    assert call_command("--version").stdout == f"evalhaven {__version__}\n"
 
 
 def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
-    doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_DATADIR="elsewhere")
+    doctor = call_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_DATADIR="elsewhere")
     assert doctor.returncode == 0
     assert "EVALHAVEN_DATADIR is not a setting of Evalhaven" in doctor.stderr
     assert re.search(r"EVALHAVEN_DATADIR +\? +environment; no such setting, ignored", doctor.stdout)
 
 
 def test_a_setting_with_a_wrong_value_is_named(tmp_path: Path) -> None:
-    doctor = run_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_PORT="many")
+    doctor = call_command("doctor", "--data-dir", str(tmp_path / "data"), EVALHAVEN_PORT="many")
     assert doctor.returncode == 1
     assert "EVALHAVEN_PORT" in doctor.stderr
     assert "'many'" in doctor.stderr
@@ -118,19 +121,18 @@ def test_a_port_in_use_is_an_error_without_a_traceback(server: Server, tmp_path:
     assert not executors_of(tmp_path / "other")
 
 
-@ON_SQLITE_ONLY
 # Ctrl-C ends with the status that tells a shell that its user interrupted.
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_server_that_is_told_to_stop_ends_with_its_executor(
-    server: Server, say: Say, end: signal.Signals, status: int
+    command_server: Server, say: Say, end: signal.Signals, status: int
 ) -> None:
-    executor = executor_of(server)
+    executor = executor_of(command_server)
     started = time.monotonic()
-    server.process.send_signal(end)
-    assert server.process.wait(60) == status
+    command_server.process.send_signal(end)
+    assert command_server.process.wait(60) == status
     say(f"stopped after {time.monotonic() - started:.2f} s")
     assert has_ended(executor)
-    assert "Traceback" not in server.log
+    assert "Traceback" not in command_server.log
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
@@ -147,12 +149,16 @@ def test_a_busy_executor_ends_with_its_server(
     say(f"executor gone {took_s:.2f} s after its server")
 
 
-def test_a_server_and_its_executor_may_open_more_files_than_the_shell_allowed(server: Server) -> None:
+def test_a_server_and_its_executor_may_open_more_files_than_the_shell_allowed(tmp_path: Path) -> None:
     usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    server = CommandServer(tmp_path)
     try:
-        server.restart()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+        server.start(wait_until_ready=False)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+        server.wait_until_ready()
+        assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[0] == most
+        assert resource.prlimit(executor_of(server).pid, resource.RLIMIT_NOFILE)[0] == most
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
-    assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[0] == most
-    assert resource.prlimit(executor_of(server).pid, resource.RLIMIT_NOFILE)[0] == most
+        server.stop()

@@ -1,5 +1,6 @@
 """Facts about the completion of commands in real shells."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -23,35 +24,50 @@ CASES = [
     ("evalhaven completion ", {"bash", "zsh", "fish"}, "csh"),
 ]
 
+# One shell is asked all of it, since each start of the command costs.
 BASH = """
 source <(evalhaven completion bash) || exit 3
-COMP_LINE="$1" COMP_POINT=${#1}
-read -ra COMP_WORDS <<< "$1"
-[[ "$1" == *" " ]] && COMP_WORDS+=("")
-COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
 complete -p evalhaven >/dev/null || exit 4
-_evalhaven_completion evalhaven
-printf '%s\\n' "${COMPREPLY[@]}"
+for typed; do
+    COMP_LINE="$typed" COMP_POINT=${#typed}
+    read -ra COMP_WORDS <<< "$typed"
+    [[ "$typed" == *" " ]] && COMP_WORDS+=("")
+    COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+    COMPREPLY=()
+    _evalhaven_completion evalhaven
+    printf '%s\\n' "${COMPREPLY[@]}" "<end>"
+done
 """
 # compadd, which is given the words in the end, prints them here.
 ZSH = """
 autoload -Uz compinit && compinit -u -D
 source <(evalhaven completion zsh) || exit 3
 _arguments() { print -r -- "$@" }
-words=(${(z)1}); [[ "$1" == *" " ]] && words+=("")
-CURRENT=${#words}
-_evalhaven_completion
+for typed; do
+    words=(${(z)typed}); [[ "$typed" == *" " ]] && words+=("")
+    CURRENT=${#words}
+    _evalhaven_completion
+    print "<end>"
+done
 """
-FISH = "evalhaven completion fish | source; complete --do-complete $argv[1]"
+FISH = """
+evalhaven completion fish | source
+for typed in $argv
+    complete --do-complete $typed
+    echo "<end>"
+end
+"""
 
 
-def offered(shell: str, script: str, typed: str) -> str:
-    """Return what a shell offers for what was typed."""
+@functools.cache
+def offered(shell: str, script: str) -> dict[str, str]:
+    """Return what a shell offers for each thing that is typed."""
     place = shutil.which(shell)
     if place is None:
         pytest.skip(f"there is no {shell} on this machine")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "_EVALHAVEN"))}
-    arguments = [script, "x", typed] if shell != "fish" else [script, typed]
+    typed = [typed for typed, _, _ in CASES]
+    arguments = [script, *typed] if shell == "fish" else [script, "x", *typed]
     done = subprocess.run(
         [place, *({"bash": ["--norc"], "zsh": ["-f"]}.get(shell) or ["--no-config"]), "-c", *arguments],
         env={**inherited, "PATH": f"{SCRIPTS}:{os.environ['PATH']}"},
@@ -62,12 +78,12 @@ def offered(shell: str, script: str, typed: str) -> str:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
+    return dict(zip(typed, done.stdout.split("<end>\n"), strict=False))
 
 
 @pytest.mark.parametrize(("typed", "wanted", "foreign"), CASES)
 def test_bash_offers_commands_options_and_values(typed: str, wanted: set[str], foreign: str) -> None:
-    found = set(offered("bash", BASH, typed).split())
+    found = set(offered("bash", BASH)[typed].split())
 
     assert wanted <= found
     assert foreign not in found
@@ -75,7 +91,7 @@ def test_bash_offers_commands_options_and_values(typed: str, wanted: set[str], f
 
 @pytest.mark.parametrize(("typed", "wanted", "foreign"), CASES)
 def test_zsh_offers_commands_options_and_values(typed: str, wanted: set[str], foreign: str) -> None:
-    found = offered("zsh", ZSH, typed)
+    found = offered("zsh", ZSH)[typed]
 
     assert all(f'"{word}"' in found for word in wanted), found
     assert f'"{foreign}"' not in found
@@ -83,7 +99,7 @@ def test_zsh_offers_commands_options_and_values(typed: str, wanted: set[str], fo
 
 @pytest.mark.parametrize(("typed", "wanted", "foreign"), CASES)
 def test_fish_offers_commands_options_and_values(typed: str, wanted: set[str], foreign: str) -> None:
-    found = {line.partition("\t")[0] for line in offered("fish", FISH, typed).splitlines()}
+    found = {line.partition("\t")[0] for line in offered("fish", FISH)[typed].splitlines()}
 
     assert wanted <= found
     assert foreign not in found

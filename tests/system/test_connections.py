@@ -13,7 +13,7 @@ import pytest
 
 from tests.server import Server, free_port
 from tests.system.client import PATIENCE_S, Client, wait_until
-from tests.system.commands import run_command
+from tests.system.commands import call_command, run_command
 
 _HALF_OPEN = 200
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the server must not do unasked
@@ -343,7 +343,7 @@ def test_an_address_beyond_this_machine_needs_a_flag_that_says_what_it_risks(tmp
     assert "read, change and delete" in message
     assert "--expose-without-keys" in message
     assert not data_dir.exists()
-    shown = run_command("serve", "--help").stdout
+    shown = call_command("serve", "--help").stdout
     assert re.search(r"--expose-without-keys.*Everybody", " ".join(shown.split()))
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.contract.conftest import eval_body, inline_source, items_of, wait_for_end
 from tests.server import Server
-from tests.system.commands import call_command, run_command
+from tests.system.commands import call_command
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def run(server: Server) -> dict[str, Any]:
 
 
 def test_lines_go_to_standard_output_and_nothing_else_does(server: Server, run: dict[str, Any]) -> None:
-    done = run_command("export", run["id"], "--url", server.url)
+    done = call_command("export", run["id"], "--url", server.url)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert [json.loads(line) for line in done.stdout.splitlines()] == run["items"]
@@ -59,13 +59,26 @@ def test_a_file_is_written_in_the_format_that_its_name_ends_in(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["items.csv", "items.parquet"]
 
 
+def test_the_filters_and_the_order_of_the_table_hold_for_an_export(server: Server, run: dict[str, Any]) -> None:
+    chosen = ("--where", "sort=position", "--where", "order=desc", "--where", "text=z", "--where", "most_score=0.5")
+    done = call_command("export", run["id"], "--url", server.url, *chosen, "--status", "fail", "--columns", "item.a")
+    assert (done.returncode, done.stdout) == (0, '{"item.a":"z"}\n')
+    document = httpx2.get(f"{server.url}/api/openapi.json").json()
+    offered = document["paths"]["/api/runs/{run_id}/export"]["get"]["parameters"]
+    names = [each["name"] for each in offered if each["in"] == "query" and each["name"] not in ("format", "columns")]
+    for wrong in ("colour=red", "text"):
+        refused = call_command("export", run["id"], "--url", server.url, "--where", wrong)
+        assert refused.returncode == 64
+        assert ", ".join(names) in " ".join(refused.stderr.replace("│", "").split())
+
+
 def test_without_a_server_the_data_directory_itself_is_read(tmp_path: Path) -> None:
     with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url) as http:
         parent = http.post("/v1/evals", json=eval_body()).json()
         made = http.post(f"/v1/evals/{parent['id']}/runs", json={"data_source": inline_source()}).json()
         wait_for_end(http, made)
         items = items_of(http, made)
-    done = run_command("export", made["id"], "--data-dir", str(server.data_dir))
+    done = call_command("export", made["id"], "--data-dir", str(server.data_dir))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert [json.loads(line) for line in done.stdout.splitlines()] == items

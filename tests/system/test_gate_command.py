@@ -15,7 +15,7 @@ import pytest
 
 from tests.contract.conftest import wait_for_end
 from tests.server import Server
-from tests.system.commands import call_command, run_command
+from tests.system.commands import call_command
 
 COUNT = 200
 HOSTILE = '</td>|<script>`x`\x1b[31m\x07 & "q"'
@@ -63,7 +63,7 @@ def runs(server: Server) -> dict[str, str]:
 
 def gate(server: Server, *arguments: str, summary: str = "") -> tuple[int, str, str]:
     """Return the exit status of a gate, and what it printed on both streams."""
-    done = run_command("gate", *arguments, "--url", server.url, GITHUB_STEP_SUMMARY=summary)
+    done = call_command("gate", *arguments, "--url", server.url, GITHUB_STEP_SUMMARY=summary)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -105,7 +105,7 @@ def test_wrong_use_has_a_status_of_its_own(server: Server, runs: dict[str, str],
 
 
 def test_a_server_that_is_not_there_is_a_failure_of_the_tool(runs: dict[str, str]) -> None:
-    done = run_command("gate", runs["same"], "--margin", "0.1", "--url", "http://127.0.0.1:9")
+    done = call_command("gate", runs["same"], "--margin", "0.1", "--url", "http://127.0.0.1:9")
 
     assert done.returncode == 70
     assert "does not answer" in done.stderr
@@ -154,6 +154,37 @@ def test_markdown_and_xml_hold_whatever_names_there_are(server: Server, runs: di
     assert "\x1b" not in gate(server, *arguments)[1]
 
 
+@pytest.mark.parametrize(
+    ("place", "run", "status"), [("/dev/full", "worse", 1), ("nowhere/summary.md", "same", 0), ("/", "same", 0)]
+)
+def test_a_summary_that_cannot_be_written_leaves_the_decision(
+    server: Server, runs: dict[str, str], place: str, run: str, status: int
+) -> None:
+    arguments = ("gate", runs[run], "--baseline", runs["base"], "--margin", "0.05", "--json", "--url", server.url)
+    done = call_command(*arguments, GITHUB_STEP_SUMMARY=place)
+
+    assert (done.returncode, json.loads(done.stdout)["exit_status"]) == (status, status)
+    assert done.stderr.startswith(
+        f"Warning: The summary of the job lacks this decision, which stands: {place!r} cannot be "
+    )
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "nowhere/junit.xml"])
+def test_xml_that_cannot_be_written_is_a_failure_that_says_so_after_the_decision(
+    server: Server, runs: dict[str, str], place: str, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary.md"
+    arguments = ("gate", runs["worse"], "--baseline", runs["base"], "--margin", "0.05", "--junit", place)
+    done = call_command(*arguments, "--url", server.url, GITHUB_STEP_SUMMARY=str(summary))
+
+    assert done.returncode == 70
+    assert done.stdout.startswith("worse fails: ")
+    assert done.stderr.startswith(
+        f"Error: The JUnit XML is missing, although it was asked for: {place!r} cannot be written: "
+    )
+    assert "worse fails" in summary.read_text()
+
+
 def test_json_is_what_the_api_answers(server: Server, runs: dict[str, str]) -> None:
     code, out, _ = gate(server, runs["worse"], "--baseline", runs["base"], "--margin", "0.05", "--json")
     decision = json.loads(out)
@@ -162,7 +193,7 @@ def test_json_is_what_the_api_answers(server: Server, runs: dict[str, str]) -> N
 
 
 def test_compare_shows_the_sentence_the_table_and_what_flipped(server: Server, runs: dict[str, str]) -> None:
-    done = run_command("compare", runs["base"], runs["worse"], "--url", server.url, "--items", "2")
+    done = call_command("compare", runs["base"], runs["worse"], "--url", server.url, "--items", "2")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "worse is worse than main: 30.0 points" in done.stdout
@@ -171,8 +202,8 @@ def test_compare_shows_the_sentence_the_table_and_what_flipped(server: Server, r
 
 
 def test_compare_prints_json_and_markdown(server: Server, runs: dict[str, str]) -> None:
-    told = run_command("compare", runs["base"], runs["worse"], "--url", server.url, "--json", "--items", "1")
-    shown = run_command("compare", runs["hostile base"], runs["hostile"], "--url", server.url, "--markdown")
+    told = call_command("compare", runs["base"], runs["worse"], "--url", server.url, "--json", "--items", "1")
+    shown = call_command("compare", runs["hostile base"], runs["hostile"], "--url", server.url, "--markdown")
 
     found = json.loads(told.stdout)
     assert found["comparisons"][0]["counts"]["regressed"] == 60
@@ -182,7 +213,7 @@ def test_compare_prints_json_and_markdown(server: Server, runs: dict[str, str]) 
 
 
 def test_compare_of_an_unknown_run_fails(server: Server, runs: dict[str, str]) -> None:
-    done = run_command("compare", runs["base"], "evalrun_00000000000000000000000000000000", "--url", server.url)
+    done = call_command("compare", runs["base"], "evalrun_00000000000000000000000000000000", "--url", server.url)
 
     assert done.returncode == 70
     assert "Run not found" in done.stderr

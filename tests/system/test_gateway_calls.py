@@ -210,7 +210,7 @@ def test_a_failure_that_is_too_long_is_named(http: httpx2.Client, upstream: Stre
 def test_an_endpoint_that_gives_no_answer_is_named_with_a_cure(
     http: httpx2.Client, model: str, status: int, code: str, cure: str
 ) -> None:
-    answer = http.post(CHAT, json=chat({"before_ms": 3000}, model=model))
+    answer = http.post(CHAT, json=chat({"before_ms": 60_000}, model=model))
     error = error_of(answer)
     assert (answer.status_code, error["code"], error["param"], error["type"]) == (status, code, "model", "server_error")
     assert f"'{model}'" in error["message"]
@@ -330,20 +330,10 @@ def test_what_a_client_sends_does_nothing_in_the_terminal_of_the_operator(server
 
 def test_beyond_loopback_calls_are_refused_until_they_are_allowed(tmp_path: Path) -> None:
     beyond = {"EVALHAVEN_HOST": "0.0.0.0", "EVALHAVEN_EXPOSE_WITHOUT_KEYS": "true"}  # noqa: S104
-    for number, (settings, status) in enumerate(
-        [
-            (beyond, 403),
-            (beyond | {"EVALHAVEN_GATEWAY": "off"}, 403),
-            (beyond | {"EVALHAVEN_GATEWAY": "on"}, 200),
-            ({"EVALHAVEN_GATEWAY": "off"}, 403),
-            ({"EVALHAVEN_GATEWAY": ""}, 200),
-        ]
-    ):
-        directory = tmp_path / str(number)
-        directory.mkdir()
-        with Server(directory, **{"EVALHAVEN_GATEWAY": "", **settings}).running() as server:
+    for gateway, status in (("", 403), ("on", 200)):
+        with Server(tmp_path, **beyond, EVALHAVEN_GATEWAY=gateway).running() as server:
             answer = httpx2.post(f"{server.url}{CHAT}", json=chat())
-            assert answer.status_code == status, settings
+            assert answer.status_code == status, gateway
             if status == 403:
                 assert error_of(answer)["code"] == "gateway_off"
                 assert "EVALHAVEN_GATEWAY=on" in error_of(answer)["message"]

@@ -187,6 +187,9 @@ def test_an_endpoint_that_is_not_there_is_named_at_once_everywhere(tmp_path: Pat
         assert reason in server.log
 
         client.post(f"/v1/evals/{eval_id}/runs/{run_id}")
+        life = client.get(f"/api/runs/{run_id}/events").json()["data"]
+        assert [each["type"] for each in life] == ["created", "started", "planned", "unreachable", "canceled"]
+        assert (life[3]["endpoint"], life[3]["reason"]) == ("odd", unreachable["reason"])
 
 
 class LockedEndpoint:

@@ -14,7 +14,7 @@ from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 from tests.system.calling import add_calls, log_status, stored_calls
 from tests.system.client import wait_until
-from tests.system.commands import run_command
+from tests.system.commands import call_command
 from tests.system.inside import has_ended, recorders_of
 
 PATTERN = r"\d{4}( ?\d{4}){3}"
@@ -103,11 +103,11 @@ def test_what_a_pattern_matches_is_not_stored_and_the_caller_gets_it(stopped_ser
 
 @ON_SQLITE_ONLY
 def test_a_command_tells_the_state_of_logging_with_and_without_a_server(server: Server) -> None:
-    served = run_command("logs", "status", "--data-dir", str(server.data_dir))
-    doctor = run_command("doctor", "--data-dir", str(server.data_dir))
+    served = call_command("logs", "status", "--data-dir", str(server.data_dir))
+    doctor = call_command("doctor", "--data-dir", str(server.data_dir))
     server.stop()
-    alone = run_command("logs", "status", "--data-dir", str(server.data_dir))
-    nowhere = run_command("logs", "status", "--data-dir", str(server.data_dir / "missing"))
+    alone = call_command("logs", "status", "--data-dir", str(server.data_dir))
+    nowhere = call_command("logs", "status", "--data-dir", str(server.data_dir / "missing"))
 
     assert (served.returncode, alone.returncode, nowhere.returncode) == (0, 0, 1)
     assert served.stdout == "Stored calls: 0 in 0.0 MB.\nWaiting to be stored: 0.\nLost: none.\nKept: 30 days.\n"

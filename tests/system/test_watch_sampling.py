@@ -8,7 +8,7 @@ import pytest
 
 from tests.server import Server
 from tests.system.client import Client
-from tests.system.commands import run_command
+from tests.system.commands import call_command
 
 ITEMS = 90
 BAD, BUSY = 6, 3
@@ -62,7 +62,7 @@ def test_watching_shows_tokens_cost_retries_limiter_and_errors_of_a_run_that_sam
     with Client(sampling_server.url) as client:
         eval_id = client.create_eval([{**check, "reference": "yes"}], {"type": "object"})
         run_id = client.post(f"/v1/evals/{eval_id}/runs", json=body).json()["id"]
-        watched = run_command(
+        watched = call_command(
             "watch", run_id, "--data-dir", str(sampling_server.data_dir), "--json", "--interval", "0.2"
         )
 

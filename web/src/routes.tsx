@@ -128,6 +128,12 @@ const configuration = createRoute({
   component: lazyRouteComponent(() => import("@/pages/configuration/ConfigurationPage"), "ConfigurationPage"),
 });
 
+const events = createRoute({
+  getParentRoute: () => run,
+  path: "/events",
+  component: lazyRouteComponent(() => import("@/pages/events/EventsPage"), "EventsPage"),
+});
+
 const item = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId/runs/$runId/items/$itemId",
@@ -147,7 +153,7 @@ export const router = createRouter({
     call,
     models,
     evalPages.addChildren([evalRuns, evalDefinition]),
-    run.addChildren([report, items, configuration]),
+    run.addChildren([report, items, configuration, events]),
     item,
   ]),
   basepath: `${PREFIX}/ui`,

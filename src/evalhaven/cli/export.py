@@ -14,6 +14,10 @@ EPILOG = (
     "Exit status: 0 the file is whole, 64 the command line is wrong, 70 it cannot be written, or the server refused or "
     "broke off, 130 interrupted. A file that is not whole is removed."
 )
+_FILTERS = (
+    "status", "passed", "failed", "errored", "criterion", "least_score", "most_score", "least_latency", "most_latency",
+    "least_tokens", "most_tokens", "error", "error_code", "group", "text", "sort", "order",
+)  # fmt: skip
 
 
 class ExportFormat(StrEnum):
@@ -56,6 +60,16 @@ def export(
     output: Output = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
+    *,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A filter or the order of the dashboard's table of items, such as failed=CRITERION, least_score=0.5, "
+            "text=refund or sort=score; may be repeated; default: all, in their order. The reference of the API has "
+            "the names.",
+        ),
+    ] = None,
 ) -> None:
     """Export the output items of a run as JSON lines, CSV or Parquet. A run that goes on gives what is stored."""
     from evalhaven.cli.downloads import download
@@ -64,9 +78,31 @@ def export(
     chosen = format_name or _format_of(output)
     if chosen is ExportFormat.PARQUET and output is None and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for terminals: name a file with -o.", param_hint="--format")
-    query = {"format": chosen.value, "columns": columns or None, "status": status}
+    filters = _filters_of(where)
+    if status is not None:
+        filters.setdefault("status", []).append(status)
+    query = {"format": chosen.value, "columns": columns or None, **filters}
     settings = settings_for(reference.server, url, data_dir)
     download(settings, f"/api/runs/{reference.id}/export", query, output)
+
+
+def _filters_of(pairs: list[str] | None) -> dict[str, list[str]]:
+    """Return the filters of the command line by name.
+
+    Raises:
+        typer.BadParameter: One is written in another way, or is none.
+    """
+    filters: dict[str, list[str]] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or name not in _FILTERS:
+            # A server ignores what it does not know, and all items would look like those that were asked for.
+            raise typer.BadParameter(
+                f"{pair!r} must be a name and its value with = between; the names are {', '.join(_FILTERS)}.",
+                param_hint="--where",
+            )
+        filters.setdefault(name, []).append(value)
+    return filters
 
 
 def _format_of(output: Path | None) -> ExportFormat:

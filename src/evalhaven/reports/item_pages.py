@@ -134,12 +134,7 @@ async def _page_in_order(
 ) -> RowPage:
     """Return a page in order of position, for a run without columns."""
     if not question.is_simple or (isinstance(place, int) and place > 0):
-        raise InvalidRequestError(
-            f"The items of run {run.id!r} are still being prepared for sorting and filtering. Until then ask for "
-            "'status', 'limit' and 'after' alone, or ask again in a moment.",
-            param="run_id",
-            code="items_not_ready",
-        ) from reason
+        raise not_ready(run) from reason
     statuses = question.wanted.statuses
     after = None if isinstance(place, int) else place
     found = await list_previews_after(tx, run.scope, run.key, after, statuses, limit + 1)
@@ -150,3 +145,13 @@ async def _page_in_order(
     last = shown[-1] if shown and len(found) > len(shown) else None
     then = None if last is None else f"{last.position}-{last.repeat}"
     return RowPage([maker.row(each, None) for each in shown], None, total, then)
+
+
+def not_ready(run: Run) -> InvalidRequestError:
+    """Return the refusal of a question that needs the columns of a run, which are not made yet."""
+    return InvalidRequestError(
+        f"The items of run {run.id!r} are still being prepared for sorting and filtering. Until then ask for 'status', "
+        "'limit' and 'after' alone, or ask again in a moment.",
+        param="run_id",
+        code="items_not_ready",
+    )

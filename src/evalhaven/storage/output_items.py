@@ -131,7 +131,7 @@ async def list_items_in_order(
     run_key: int,
     after: tuple[int, int] | None,
     size: tuple[int, int],
-    status: ItemStatus | None,
+    statuses: Sequence[ItemStatus],
 ) -> Page[OutputItem]:
     """Return the next output items of a run in the order of (position, repeat).
 
@@ -141,13 +141,13 @@ async def list_items_in_order(
         run_key: The run.
         after: Position and repeat of the last item seen; None to begin.
         size: The most items, and the number of characters after which the page ends.
-        status: Only items of this status.
+        statuses: Only items of these; empty for all.
     """
     limit, most_chars = size
     page = PageRequest(limit, "asc")
-    query = _page_in_order(is_first=after is None, has_status=status is not None)
+    query = _page_in_order(is_first=after is None, has_status=bool(statuses))
     of_page = {"run_key": run_key, "project_id": scope.project_id, **page_values(page, after)}
-    values = of_page if status is None else {**of_page, "status": status}
+    values = {**of_page, "statuses": [int(status) for status in statuses]} if statuses else of_page
     return await _read_page(tx, query, values, limit, most_chars)
 
 
@@ -173,8 +173,9 @@ def _page(order: Order, *, is_first: bool, has_status: bool) -> Query:
 
 @cache
 def _page_in_order(*, is_first: bool, has_status: bool) -> Query:
-    # A sum, so that the primary key is followed instead of sorting all items of the status for every page.
-    query = _OF_RUN.where(output_items.c.status + 0 == bindparam("status")) if has_status else _OF_RUN
+    # A sum, so that the primary key is followed instead of sorting all items of a status for every page.
+    is_wanted = (output_items.c.status + 0).in_(bindparam("statuses", expanding=True))
+    query = _OF_RUN.where(is_wanted) if has_status else _OF_RUN
     return page_of(query, _POSITION_KEY, "asc", is_first=is_first)
 
 

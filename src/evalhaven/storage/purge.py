@@ -19,6 +19,7 @@ from evalhaven.storage.tables import (
     output_items,
     run_column_heads,
     run_columns,
+    run_events,
     runs,
     upload_parts,
 )
@@ -81,8 +82,8 @@ async def purge_output_items(
 
 
 async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: int, at: int) -> None:
-    """Erase a run's documents, chunks and columns, once its output items are gone."""
-    for table in (chunks, run_columns, run_column_heads):
+    """Erase a run's documents, chunks, columns and events, once its output items are gone."""
+    for table in (chunks, run_columns, run_column_heads, run_events):
         await tx.execute(delete(table).where(table.c.run_key == run_key, table.c.project_id == scope.project_id))
     await tx.execute(
         update(runs)

@@ -7,12 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.run_events import RunEvent, RunEventType
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
 from evalhaven.storage.events import record_event
 from evalhaven.storage.imports import imported_text
+from evalhaven.storage.run_history import append_events
 from evalhaven.storage.run_rows import (
     choice_values,
     error_values,
@@ -25,6 +27,12 @@ from evalhaven.storage.run_secrets import forget_secrets
 from evalhaven.storage.runs import get_run_by_key
 from evalhaven.storage.tables import runs
 
+_RUN_EVENT_TYPES: dict[RunStatus, RunEventType] = {
+    RunStatus.IN_PROGRESS: "started",
+    RunStatus.COMPLETED: "completed",
+    RunStatus.FAILED: "failed",
+    RunStatus.CANCELED: "canceled",
+}
 _EVENT_TYPES = {
     RunStatus.COMPLETED: "eval.run.succeeded",
     RunStatus.FAILED: "eval.run.failed",
@@ -84,13 +92,18 @@ async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: in
     )
     if run.status.is_final:
         await forget_secrets(tx, scope, run.key)
-    if updated.rowcount and run.status in _EVENT_TYPES:
+    if not updated.rowcount:
+        return
+    if run.status in _RUN_EVENT_TYPES:
+        details: JsonObject = {} if run.error is None else {"code": run.error.code, "reason": run.error.message}
+        await append_events(tx, scope, run.key, [RunEvent(_RUN_EVENT_TYPES[run.status], at, details)])
+    if run.status in _EVENT_TYPES:
         await record_event(tx, scope, _EVENT_TYPES[run.status], run.id, at)
 
 
 async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
     """Write that a final run is queued again, with the options that hold from now on."""
-    await tx.execute(
+    updated = await tx.execute(
         update(runs)
         .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
         .values(
@@ -105,10 +118,14 @@ async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: 
             deaths=0,
         )
     )
+    missing = 0 if run.items_planned is None else run.items_planned - run.tally.total
+    details: JsonObject = {} if run.retry_choice is not None else {"items": run.tally.errored + missing}
+    if updated.rowcount:
+        await append_events(tx, scope, run.key, [RunEvent("retried", at, details)])
 
 
 async def save_plan(
-    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, cautions: Sequence[Caution] = ()
+    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, at: int, cautions: Sequence[Caution] = ()
 ) -> None:
     """Mark a run as planned: all of its chunks are stored.
 
@@ -117,10 +134,14 @@ async def save_plan(
         scope: Whose run.
         key: The run, locked.
         items_planned: Output items it will have.
+        at: Unix second.
         cautions: What to warn of beside what the run warns of already.
     """
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    await tx.execute(update(runs).where(of_run).values(items_planned=items_planned))
+    updated = await tx.execute(update(runs).where(of_run).values(items_planned=items_planned))
+    if not updated.rowcount:
+        return
+    await append_events(tx, scope, key, [RunEvent("planned", at, {"items": items_planned})])
     if cautions:
         known = (await get_run_by_key(tx, scope, key)).warnings
         await save_warnings(tx, scope, key, list(dict.fromkeys((*known, *cautions))))
@@ -157,10 +178,14 @@ async def note_items_changed(tx: AsyncConnection, scope: ProjectScope, key: int)
     await tx.execute(update(runs).where(of_run).values(items_version=runs.c.items_version + 1))
 
 
-async def save_flow(tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject) -> None:
-    """Write how a run's calls to models go; of a deleted run nothing is written."""
+async def save_flow(
+    tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject, happened: Sequence[RunEvent] = ()
+) -> None:
+    """Write how a run's calls to models go, and what happened to them; of a deleted run nothing is written."""
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id) & runs.c.deleted_at.is_(None)
-    await tx.execute(update(runs).where(of_run).values(flow=flow))
+    updated = await tx.execute(update(runs).where(of_run).values(flow=flow))
+    if updated.rowcount:
+        await append_events(tx, scope, key, happened)
 
 
 async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:

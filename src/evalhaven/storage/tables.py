@@ -288,6 +288,18 @@ run_column_heads = Table(
     Column("codes", Text, nullable=False),
 )
 
+# What happened to a run, in order: small, since only what a person would want to know of it is recorded.
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run_key", Key, ForeignKey("runs.key"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("happened_at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("details", JsonText, nullable=False),
+)
+
 # The run of an eval with which later ones are compared unless another is named.
 pinned_runs = Table(
     "pinned_runs",

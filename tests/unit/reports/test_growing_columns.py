@@ -67,7 +67,7 @@ async def begin_run(database: Database, positions: int) -> Run:
     async with database.write() as tx:
         if chunks:
             await insert_chunks(tx, SCOPE, run.key, chunks)
-        await save_plan(tx, SCOPE, run.key, positions)
+        await save_plan(tx, SCOPE, run.key, positions, 100)
     return run
 
 

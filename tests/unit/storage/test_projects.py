@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.imports import ImportedDocument
@@ -29,6 +30,8 @@ from evalhaven.storage import (
 )
 from evalhaven.storage.database import Database
 from evalhaven.storage.idempotency import claim_key
+from evalhaven.storage.run_history import read_history
+from evalhaven.storage.tables import run_events
 from tests.unit.storage.stored import (
     OTHER_PROJECT as OTHER,
 )
@@ -87,12 +90,15 @@ async def test_runs_of_another_project_are_not_changed(database: Database) -> No
     async with database.write() as tx:
         canceled = mine.to(RunStatus.CANCELED, 200, ItemError("c", "m"))
         await run_writes.save_status(tx, OTHER, canceled, 200)
-        await run_writes.save_plan(tx, OTHER, mine.key, 5)
+        await run_writes.save_plan(tx, OTHER, mine.key, 5, 200)
         await run_writes.save_tally(tx, OTHER, mine.key, Tally(passed=1))
         await run_writes.delete_run(tx, OTHER, mine.key, 200)
         await eval_writes.delete_eval(tx, OTHER, parent.key, 200)
         await purge.finish_run_purge(tx, OTHER, mine.key, 200)
         assert await runs.get_run(tx, FIRST, parent.id, mine.id) == mine
+    async with database.read() as tx:
+        assert [event.type for event in (await read_history(tx, FIRST, mine.key)).events] == []
+        assert (await tx.execute(select(run_events))).all() == []
 
 
 async def test_files_of_another_project_are_neither_found_nor_changed(database: Database) -> None:

@@ -27,7 +27,7 @@ from evalhaven.storage.purge import (
 )
 from evalhaven.storage.run_writes import delete_run, save_status
 from evalhaven.storage.runs import list_runs
-from evalhaven.storage.tables import chunks, evals, output_items, runs
+from evalhaven.storage.tables import chunks, evals, output_items, run_events, runs
 from tests.unit.storage.stored import make_item, make_run, store_active_run, store_eval, store_file, store_run
 
 ENGINE = EngineScope()
@@ -82,7 +82,7 @@ async def test_a_purged_run_leaves_only_its_id_and_times(database: Database) -> 
     async with database.write() as tx:
         await purge_output_items(tx, SCOPE, run.key, 100)
         await finish_run_purge(tx, SCOPE, run.key, 300)
-        for table in (output_items, chunks):
+        for table in (output_items, chunks, run_events):
             assert (await tx.execute(select(func.count()).select_from(table))).scalar_one() == 0
         row = (await tx.execute(select(runs))).one()
         assert (await list_runs(tx, SCOPE, run.eval_key, PageRequest(9, "asc", run.id), None)).objects == []

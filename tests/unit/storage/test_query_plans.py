@@ -12,6 +12,7 @@ from evalhaven.domain.errors import EvalhavenError
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import DEFAULT_PROJECT, EngineScope
 from evalhaven.domain.statuses import ItemStatus, RunStatus
+from evalhaven.storage.chosen_items import read_chosen_items
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import Database
 from evalhaven.storage.endpoint_states import list_flows
@@ -67,9 +68,10 @@ QUERIES: dict[str, Query] = {
     "a deleted file": lambda tx: find_deleted_file(tx, EngineScope()),
     "items": lambda tx: list_output_items(tx, DEFAULT_PROJECT, 1, PAGE, None),
     "items by status": lambda tx: list_output_items(tx, DEFAULT_PROJECT, 1, PAGE, ItemStatus.FAIL),
-    "items in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, None, (9, 99), None),
-    "more items in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, (5, 0), (9, 99), None),
-    "errors in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, (5, 0), (9, 99), ItemStatus.ERROR),
+    "items in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, None, (9, 99), ()),
+    "more items in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, (5, 0), (9, 99), ()),
+    "errors in order": lambda tx: list_items_in_order(tx, DEFAULT_PROJECT, 1, (5, 0), (9, 99), [ItemStatus.ERROR]),
+    "chosen items": lambda tx: read_chosen_items(tx, DEFAULT_PROJECT, 1, [(5, 0), (7, 1)], 99),
     "an item": lambda tx: get_output_item(tx, DEFAULT_PROJECT, 1, ITEM_ID),
     "stored ids": lambda tx: list_stored_ids(tx, DEFAULT_PROJECT, 1, [ITEM_ID]),
     "stored positions": lambda tx: list_stored_positions(tx, DEFAULT_PROJECT, 1, 0, 500),

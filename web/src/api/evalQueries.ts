@@ -1,6 +1,7 @@
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { isUnderWay } from "@/format/words";
 import { get } from "./client";
+import { previousOf } from "./previous";
 import { POLL_MS } from "./queries";
 import type { EvalOverview, RunOverview } from "./types";
 
@@ -29,12 +30,12 @@ export type RunsFilter = {
 /** Runs, the running ones first, page by page; asked again while one of them is under way. */
 export function runsQuery(filter: RunsFilter) {
   return infiniteQueryOptions({
-    queryKey: ["runs", filter],
+    queryKey: ["runs", filter.eval, filter],
     queryFn: ({ pageParam, signal }) =>
       get("/api/runs", { query: { ...filter, limit: PAGE, after: pageParam }, signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
-    placeholderData: keepPreviousData,
+    placeholderData: previousOf(filter.eval),
     refetchInterval: ({ state }) => (state.data?.pages.some(hasRunning) ? POLL_MS : false),
   });
 }

@@ -1,6 +1,7 @@
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import type { ItemsFilter } from "@/pages/items/search";
 import { get } from "./client";
+import { previousOf } from "./previous";
 import type { ItemRow, ItemRowList } from "./types";
 
 /** Questions for the items of a run. What was scrolled past is forgotten, so that a tab stays small. */
@@ -39,7 +40,7 @@ export function windowQuery(runId: string, filter: ItemsFilter, fields: Columns,
     },
     staleTime: FRESH_MS,
     gcTime: place === 0 ? undefined : FORGET_MS,
-    placeholderData: place === 0 ? keepPreviousData : undefined,
+    placeholderData: place === 0 ? previousOf(runId) : undefined,
   });
 }
 

@@ -1,5 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { get } from "./client";
+import type { EndpointOverview } from "./types";
 
 const POLL_MS = 5_000;
 
@@ -14,4 +15,10 @@ function isBusy(endpoint: { seen: { limiter: { in_flight?: unknown; waiting?: un
   return endpoint.seen.some(
     ({ limiter }) => Number(limiter.in_flight ?? 0) + Number(limiter.waiting ?? 0) > 0,
   );
+}
+
+/** Return a name that some model here answers to, so that a snippet works as it stands; patterns name none. */
+export function servedModel(endpoints: readonly EndpointOverview[]): string {
+  const names = endpoints.flatMap((each) => [...Object.keys(each.aliases), ...each.models]);
+  return names.find((name) => !name.includes("*")) ?? "gpt-5-mini";
 }

@@ -63,7 +63,6 @@ export function reportQuery(runId: string, isLive: boolean) {
   return queryOptions({
     queryKey: ["report", runId],
     queryFn: ({ signal }) => get("/api/runs/{run_id}/report", { path: { run_id: runId }, signal }),
-    placeholderData: keepPreviousData,
     refetchInterval: isLive ? LIST_POLL_MS : false,
   });
 }

@@ -26,6 +26,7 @@ export type EndpointOverview = FromExtension["EndpointOverview"];
 export type EndpointSeen = FromExtension["EndpointSeen"];
 export type ServerExamination = FromExtension["ServerExamination"];
 export type ServerSettings = FromExtension["ServerSettings"];
+export type RunLifeEvent = FromExtension["RunLifeEvent"];
 export type RunById = FromExtension["EvalRunById"];
 export type EvalOverview = FromExtension["EvalOverview"];
 export type RunOverview = FromExtension["RunOverview"];

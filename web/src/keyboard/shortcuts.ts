@@ -1,9 +1,9 @@
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useLayoutEffect, useRef, useSyncExternalStore } from "react";
 
 /** Keys as people press them one after the other: "/", "g e", "Escape", "Ctrl+K". */
 export type Shortcut = { keys: string; label: string; run: () => void };
 
-const PAUSE_MS = 1000;
+const PAUSE_MS = 2000;
 const STORED = "evalhaven.keys";
 
 /** Hears the keyboard for the whole page, and knows what every key does at the moment, for the help. */
@@ -53,11 +53,11 @@ class Shortcuts {
 /** The one keyboard of the page. */
 export const shortcuts = new Shortcuts();
 
-/** Bind keys while a component is shown. The label stands in the help (`?`). */
+/** Bind keys while a component is shown, from its first sight on. The label stands in the help (`?`). */
 export function useShortcut(keys: string, label: string, run: () => void): void {
   const latest = useRef(run);
   latest.current = run;
-  useEffect(() => shortcuts.add({ keys, label, run: () => latest.current() }), [keys, label]);
+  useLayoutEffect(() => shortcuts.add({ keys, label, run: () => latest.current() }), [keys, label]);
 }
 
 export function useShortcuts(): readonly Shortcut[] {

@@ -1,4 +1,6 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
+import { runningQuery } from "@/api/queries";
 import { useShortcut } from "@/keyboard/shortcuts";
 import { Brand, Icon } from "@/parts/Icon";
 import { PLACES } from "./places";
@@ -21,6 +23,12 @@ export function Rail() {
   );
 }
 
+/** How many runs are under way, beside where they are listed. */
+function RunningCount() {
+  const running = useQuery(runningQuery).data?.data.length ?? 0;
+  return running === 0 ? null : <span className="count">{running} running</span>;
+}
+
 function PlaceLink({ place }: { place: Place }) {
   const navigate = useNavigate();
   useShortcut(place.keys, `go to ${place.name}`, () => navigate({ to: place.to }));
@@ -28,6 +36,7 @@ function PlaceLink({ place }: { place: Place }) {
     <Link className="place" to={place.to} title={place.name} activeProps={{ "aria-current": "page" }}>
       <Icon name={place.icon} />
       <span className="word">{place.name}</span>
+      {place.to === "/runs" && <RunningCount />}
     </Link>
   );
 }

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useShortcut } from "@/keyboard/shortcuts";
 import { Icon } from "./Icon";
 
@@ -10,13 +10,26 @@ type Props = { value: string; onSearch: (text: string) => void; label: string; p
 export function SearchField({ value, onSearch, label, placeholder }: Props) {
   const [typed, setTyped] = useState(value);
   const input = useRef<HTMLInputElement>(null);
-  // The address changes by itself too: by the back button, or when a chip is removed.
-  useEffect(() => setTyped(value), [value]);
+  const sent = useRef<string[]>([]);
+  const search = useCallback(
+    (text: string) => {
+      sent.current.push(text);
+      onSearch(text);
+    },
+    [onSearch],
+  );
+  // The address changes by itself too: by the back button, or when a chip is removed. What it has from here comes
+  // back late, and more may have been typed meanwhile.
+  useEffect(() => {
+    const own = sent.current.indexOf(value);
+    if (own === -1) setTyped(value);
+    sent.current = sent.current.slice(own + 1);
+  }, [value]);
   useEffect(() => {
     if (typed === value) return;
-    const timer = setTimeout(() => onSearch(typed), PAUSE_MS);
+    const timer = setTimeout(() => search(typed), PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [typed, value, onSearch]);
+  }, [typed, value, search]);
   useShortcut("/", label, () => input.current?.focus());
   return (
     <label className="search">
@@ -29,10 +42,10 @@ export function SearchField({ value, onSearch, label, placeholder }: Props) {
         placeholder={placeholder}
         onChange={(event) => setTyped(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === "Enter") onSearch(typed);
+          if (event.key === "Enter") search(typed);
           if (event.key === "Escape") {
             setTyped("");
-            onSearch("");
+            search("");
             event.currentTarget.blur();
           }
         }}

@@ -7,16 +7,13 @@ from typing import Protocol
 
 import anyio.to_thread
 
+from evalhaven.api.exports.sources import ItemSource, Place
 from evalhaven.domain.output_items import OutputItem
-from evalhaven.domain.paging import Page
 from evalhaven.domain.runs import Run
-from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.database import Database
-from evalhaven.storage.output_items import list_items_in_order
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run_by_id
 
-_BATCH = (500, 4_000_000)  # items, and characters
 _LONGEST_NAME = 60
 _NOT_OF_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 
@@ -37,10 +34,8 @@ class ItemFormat(Protocol):
         ...
 
 
-async def stream_items(
-    database: Database, run: Run, written: ItemFormat, status: ItemStatus | None
-) -> AsyncGenerator[bytes]:
-    """Yield the bytes of an export, in the order of the items' positions and repeats.
+async def stream_items(database: Database, run: Run, written: ItemFormat, source: ItemSource) -> AsyncGenerator[bytes]:
+    """Yield the bytes of an export.
 
     Each batch is a transaction of its own, so that a slow client keeps nothing from being cleaned up. Each item that
     was stored before the first batch is there once. While the run goes on, of items stored since then some are there.
@@ -50,28 +45,26 @@ async def stream_items(
         database: Where they are.
         run: Whose items.
         written: The format.
-        status: Only items of this status.
+        source: Which of its items, in which order.
     """
     if head := written.begin():
         yield head
-    after: tuple[int, int] | None = None
+    place: Place | None = None
     has_more = True
     while has_more:
-        page = await database.fetch(partial(_read_batch, run=run, after=after, status=status))
-        has_more = page.has_more
-        if page.objects:
-            after = (page.objects[-1].position, page.objects[-1].repeat)
-            if part := await anyio.to_thread.run_sync(written.write, page.objects):
-                yield part
+        items, place = await database.fetch(partial(_read_batch, run=run, source=source, place=place))
+        has_more = place is not None
+        if items and (part := await anyio.to_thread.run_sync(written.write, items)):
+            yield part
     if tail := await anyio.to_thread.run_sync(written.end):
         yield tail
 
 
 async def _read_batch(
-    tx: ReadTransaction, *, run: Run, after: tuple[int, int] | None, status: ItemStatus | None
-) -> Page[OutputItem]:
+    tx: ReadTransaction, *, run: Run, source: ItemSource, place: Place | None
+) -> tuple[Sequence[OutputItem], Place | None]:
     await get_run_by_id(tx, run.scope, run.id)
-    return await list_items_in_order(tx, run.scope, run.key, after, _BATCH, status)
+    return await source.read(tx, place)
 
 
 def file_name(run: Run, ending: str) -> str:

@@ -11,6 +11,7 @@ from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.grader_parts import compares_embeddings
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import SANDBOX, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.schemas import ItemSchema
@@ -36,6 +37,7 @@ from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
+from evalhaven.storage.run_history import append_events
 from evalhaven.storage.run_secrets import find_secrets
 from evalhaven.storage.run_writes import save_flow, save_status, save_warnings
 from evalhaven.storage.runs import get_run_by_key
@@ -52,6 +54,7 @@ class RunConductor:
         self._turn = Turn(engine, self._stop_requested)
         self._guard: RunGuard | None = None
         self._times_retried: int | None = None
+        self._is_taken_up = False
         self._warned: list[Caution] = []
         self._log = structlog.get_logger("evalhaven.runs")
 
@@ -115,6 +118,7 @@ class RunConductor:
         if run.status.is_final:
             raise RunStoppedError
         source_of(engine, run)  # refused, where it has none, before it begins
+        await self._note_resumed(run)
         # Taken up again after the database was away, a run keeps its guard, which knows what was paid but not stored.
         guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
         limit = run.options.max_concurrency
@@ -190,6 +194,19 @@ class RunConductor:
             async with self._engine.database.write() as tx:
                 await save_flow(tx, run.scope, run.key, {**flow, **isolation})
         return isolation
+
+    async def _note_resumed(self, run: Run) -> None:
+        """Record, once, that this process goes on with a run, and whether the one before is known to have died."""
+        is_news = run.status is RunStatus.IN_PROGRESS and not self._is_taken_up
+        self._is_taken_up = True
+        if not is_news:
+            return
+        has_died = run.evaluated_by not in (None, self._engine.process)
+        event = RunEvent("resumed", int(self._engine.clock.now()), {"died": has_died})
+        async with self._engine.database.write() as tx:
+            current = await get_run_by_key(tx, self._scope, self._run_key, for_update=True)
+            if current.status is RunStatus.IN_PROGRESS:
+                await append_events(tx, self._scope, self._run_key, [event])
 
     async def _is_over(self) -> bool:
         async with self._engine.database.read() as tx:

@@ -5,10 +5,12 @@ from contextlib import AsyncExitStack
 import anyio
 
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.evaluating.judging import Callers
+from evalhaven.runs.executing.call_events import CallEvents
 from evalhaven.runs.executing.chunks import ChunkRunner, open_chunk_runner
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.window import ChunkWindow
@@ -58,6 +60,8 @@ class Handout:
         self._stop_requested = stop_requested
         self._isolation = isolation
         self._turn = turn
+        self._call_events = CallEvents(run.flow)
+        self._happened: list[RunEvent] = []
 
     async def run_chunks(self) -> None:
         """Execute the pending chunks in order, a few at once, and store the state of calls to models every second.
@@ -140,9 +144,12 @@ class Handout:
 
     async def _save_flow(self) -> None:
         """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
+        engine, run, flow = self._engine, self._run, self._callers.flow
+        self._happened += self._call_events.since_last(flow, engine.clock.now())
         try:
-            async with self._engine.database.write() as tx:
-                await save_flow(tx, self._run.scope, self._run.key, {**self._callers.flow, **self._isolation})
+            async with engine.database.write() as tx:
+                await save_flow(tx, run.scope, run.key, {**flow, **self._isolation}, self._happened)
+            self._happened = []
         except Exception as error:
             if not is_unavailable(error):
                 raise

@@ -53,7 +53,8 @@ class RunPlanner:
         await self._store(delete_chunks)
         for first in range(0, len(cut.chunks), self._chunks_a_transaction):
             await self._store(partial(insert_chunks, new=cut.chunks[first : first + self._chunks_a_transaction]))
-        await self._store(partial(save_plan, items_planned=items_planned, cautions=cut.cautions))
+        at = int(self._engine.clock.now())
+        await self._store(partial(save_plan, items_planned=items_planned, at=at, cautions=cut.cautions))
         return items_planned
 
     async def _store(self, write: Callable[[AsyncConnection, ProjectScope, int], Awaitable[None]]) -> None:

@@ -16,6 +16,7 @@ from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.deaths import note_evaluation, note_orderly_stop
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.sampling.transport.client import HttpReply
+from evalhaven.storage.run_history import read_history
 from evalhaven.storage.run_writes import save_reopened
 from tests.unit.runs.answering import Answering, calling, completion
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, row_of, stored_eval
@@ -99,6 +100,21 @@ async def test_a_run_in_which_three_processes_die_without_an_item_fails(sampling
     await RunConductor(sampling, run.scope, run.key).conduct_run()
     mended = await read_run(sampling, run)
     assert (mended.status, mended.tally.total, mended.deaths) == (RunStatus.COMPLETED, COUNT, 0)
+    async with sampling.database.read() as tx:
+        history = (await read_history(tx, run.scope, run.key)).events
+    # The first process is another one than the test's fixture stored the run for; a third death ends the run.
+    assert [(event.type, event.details.get("died")) for event in history] == [
+        ("started", None),
+        ("resumed", False),
+        ("planned", None),
+        ("resumed", True),
+        ("resumed", True),
+        ("failed", None),
+        ("retried", None),
+        ("started", None),
+        ("completed", None),
+    ]
+    assert history[6].details == {"items": COUNT - 7}
 
 
 async def test_a_run_that_stores_an_item_between_deaths_goes_on(sampling: Engine, model: Model) -> None:

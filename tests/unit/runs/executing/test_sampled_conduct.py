@@ -21,6 +21,7 @@ from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.patience import Patience
 from evalhaven.sampling.calls import outage
 from evalhaven.sampling.transport.client import HttpReply
+from evalhaven.storage.run_history import read_history
 from evalhaven.storage.run_writes import save_tally
 from tests.unit.runs.answering import AT_ONCE, Answering, Nobody, calling, completion, refusal
 from tests.unit.runs.executed import inline_run, lines, read_items, read_run, recount, row_of
@@ -188,6 +189,11 @@ async def test_a_run_whose_endpoint_is_not_there_says_so_at_once_and_ends_with_i
     assert (run.status, run.error and run.error.code) == (RunStatus.FAILED, "upstream_unreachable")
     assert run.error is not None
     assert run.error.message == "e: no connection to model.example:80: refused"
+    async with engine.database.read() as tx:
+        history = (await read_history(tx, run.scope, run.key)).events
+    lost = [event for event in history if event.type == "unreachable"]
+    assert [event.details for event in lost] == [{"endpoint": "e", "reason": run.error.message}]
+    assert history[-1].details == {"code": "upstream_unreachable", "reason": run.error.message}
 
 
 async def test_one_call_at_a_time_ends_such_a_run_as_soon(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import { Section } from "@/layout/Page";
 import { Criterion } from "@/pages/eval/Criterion";
 import { isObject } from "@/pages/eval/loose";
 import { Failure, Skeleton } from "@/states/States";
+import { Again } from "./Again";
 import { Metadata, Model, Options } from "./Options";
 import { Prompt } from "./Prompt";
 import { SinceBefore } from "./SinceBefore";
@@ -33,6 +34,7 @@ export function ConfigurationPage() {
           <Metadata run={run} />
         </div>
       </div>
+      <Again run={run} />
     </>
   );
 }

@@ -1,35 +1,50 @@
+import { useQuery } from "@tanstack/react-query";
+import { modelsQuery, servedModel } from "@/api/modelQueries";
+import { evalQuery } from "@/api/queries";
+import type { Eval } from "@/api/types";
+import { counted } from "@/format/numbers";
 import { Snippet, serverAddress } from "@/states/Snippet";
-import { Empty } from "@/states/States";
+import { Empty, Skeleton } from "@/states/States";
+import { Name } from "@/text/SafeText";
+import { firstSource } from "./firstRun";
+import { isObject, wordOf } from "./loose";
+import { runCodes } from "./repeating";
 
-/** The first run of an eval. */
+const NAMED = 2;
+
+/** The first run of an eval: code that fits its items and its criteria. */
 export function NoRuns({ evalId }: { evalId: string }) {
+  const parent = useQuery(evalQuery(evalId)).data;
+  const endpoints = useQuery(modelsQuery).data?.data;
+  if (parent === undefined || endpoints === undefined) return <Skeleton />;
+  const source = firstSource(parent, servedModel(endpoints));
   return (
-    <Empty title="No runs yet" snippet={<Snippet codes={firstRun(serverAddress(), evalId)} />}>
+    <Empty
+      title="No runs yet"
+      snippet={<Snippet codes={runCodes(serverAddress(), evalId, "First", source)} />}
+    >
       <p>
-        A run takes items, asks a model or takes answers that are there, and judges each by the criteria.
-        Upload your items as lines of JSON, each <code>{'{"item": {…}}'}</code>, and start one with the code
-        beside.
+        A run {source.type === "jsonl" ? "takes each item" : "takes each item, with the model's answer,"} and
+        judges it by <CriteriaNames parent={parent} />. Put your items into the code beside, or upload them as
+        lines of JSON, each <code>{'{"item": {…}}'}</code>, and name the file:{" "}
+        <code>{'"source": {"type": "file_id", "id": "file-…"}'}</code>.
       </p>
     </Empty>
   );
 }
 
-function firstRun(address: string, evalId: string): Record<string, string> {
-  return {
-    Python: `from openai import OpenAI
-
-client = OpenAI(base_url="${address}", api_key="anything")
-file = client.files.create(file=open("items.jsonl", "rb"), purpose="evals")
-run = client.evals.runs.create(
-    "${evalId}",
-    name="First",
-    data_source={"type": "jsonl", "source": {"type": "file_id", "id": file.id}},
-)
-print(run.report_url)`,
-    curl: `FILE=$(curl -s ${address}/files -F purpose=evals -F file=@items.jsonl | sed -n 's/.*"id": *"\\(file-[^"]*\\)".*/\\1/p')
-curl ${address}/evals/${evalId}/runs -H 'Content-Type: application/json' -d '{
-  "name": "First",
-  "data_source": {"type": "jsonl", "source": {"type": "file_id", "id": "'$FILE'"}}
-}'`,
-  };
+function CriteriaNames({ parent }: { parent: Eval }) {
+  const criteria: readonly unknown[] = parent.testing_criteria;
+  const names = criteria.slice(0, NAMED).map((each) => (isObject(each) ? wordOf(each.name) : ""));
+  const more = criteria.length - names.length;
+  return (
+    <>
+      {names.map((name, place) => (
+        <span key={place}>
+          {place > 0 && (more > 0 ? ", " : " and ")}“<Name text={name} />”
+        </span>
+      ))}
+      {more > 0 && ` and ${counted(more, "other")}`}
+    </>
+  );
 }

@@ -18,7 +18,7 @@ import {
 import { Outcome } from "@/parts/Outcome";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
-import { toggled } from "./search";
+import { selectedOf, toggled } from "./search";
 
 type Props = { runs: readonly RunOverview[]; selected: readonly string[] };
 
@@ -30,7 +30,7 @@ export function RunsTable({ runs, selected }: Props) {
   const toggle = (id: string) =>
     navigate({
       to: ".",
-      search: (before) => ({ ...before, selected: toggled(selected, id) }),
+      search: (before) => ({ ...before, selected: toggled(selectedOf(before), id) }),
       replace: true,
       resetScroll: false,
     });

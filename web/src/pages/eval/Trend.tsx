@@ -8,7 +8,7 @@ import { count, counted, limits, percent } from "@/format/numbers";
 import { moment } from "@/format/times";
 import { Section } from "@/layout/Page";
 import { visibleText } from "@/text/visible";
-import { inOrder, LANES, limitsOf, marksOf } from "./trend";
+import { inOrder, lanesOf, limitsOf, marksOf } from "./trend";
 
 type Props = { runs: readonly RunOverview[]; isWhole: boolean };
 
@@ -24,7 +24,9 @@ export function Trend({ runs, isWhole }: Props) {
       id="trend"
       title="Trend"
       aside={`pass rate, %, one point a run${isWhole ? "" : `, the newest ${count(shown.length)}`}`}
-      end={<TrendLegend hasPartial={shown.some((run) => run.partial)} />}
+      end={
+        <TrendLegend hasPartial={shown.some((run) => run.partial)} hasChanges={lanesOf(shown).length > 0} />
+      }
     >
       <ChartWithTable
         sentence={sentence}
@@ -44,7 +46,7 @@ export function Trend({ runs, isWhole }: Props) {
   );
 }
 
-function TrendLegend({ hasPartial }: { hasPartial: boolean }) {
+function TrendLegend({ hasPartial, hasChanges }: { hasPartial: boolean; hasChanges: boolean }) {
   return (
     <span className="legend">
       <span>
@@ -62,17 +64,18 @@ function TrendLegend({ hasPartial }: { hasPartial: boolean }) {
           partial
         </span>
       )}
-      <span>
-        <svg width="10" height="16" aria-hidden="true">
-          <path className="c-mark" d="M5 3.5 9.5 8 5 12.5.5 8z" />
-        </svg>
-        changed since the run before
-      </span>
+      {hasChanges && (
+        <span>
+          <svg width="10" height="16" aria-hidden="true">
+            <path className="c-mark" d="M5 3.5 9.5 8 5 12.5.5 8z" />
+          </svg>
+          changed since the run before
+        </span>
+      )}
     </span>
   );
 }
 
-const HEIGHT = 270;
 const LEFT = 60;
 const RIGHT = 24;
 const TOP = 12;
@@ -85,6 +88,7 @@ const DATE_WIDTH = 130;
 function TrendChart({ runs, said }: { runs: readonly RunOverview[]; said: string }) {
   const [frame, width] = useWidth(FIRST_WIDTH);
   const x = scaleLinear([0, runs.length - 1], [LEFT + 12, width - RIGHT]);
+  const lanes = lanesOf(runs);
   const y = scaleLinear(limitsOf(runs), [BOTTOM, TOP]).nice(4);
   const path = line<RunOverview>()
     .defined((run) => run.rate.value !== null)
@@ -93,7 +97,7 @@ function TrendChart({ runs, said }: { runs: readonly RunOverview[]; said: string
   const each = Math.max(1, Math.ceil(runs.length / Math.max(1, Math.floor((width - LEFT) / DATE_WIDTH))));
   return (
     <div ref={frame}>
-      <svg width="100%" height={HEIGHT} role="img" aria-label={said}>
+      <svg width="100%" height={FIRST_LANE - LANE / 2 + lanes.length * LANE} role="img" aria-label={said}>
         {y.ticks(4).map((tick) => (
           <g key={tick}>
             <line className="c-axis" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} opacity="0.5" />
@@ -114,7 +118,7 @@ function TrendChart({ runs, said }: { runs: readonly RunOverview[]; said: string
               </text>
             ),
         )}
-        {LANES.map((lane, number) => {
+        {lanes.map((lane, number) => {
           const at = FIRST_LANE + number * LANE;
           return (
             <g key={lane.name}>

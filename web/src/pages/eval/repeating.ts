@@ -9,8 +9,16 @@ export function repeating(
   run: RunById,
   example: unknown,
 ): Record<string, string> {
-  const source = withExample(run.data_source, example);
-  const name = run.name || "Again";
+  return runCodes(address, evalId, run.name || "Again", withExample(run.data_source, example));
+}
+
+/** Return code that runs an eval over a data source. */
+export function runCodes(
+  address: string,
+  evalId: string,
+  name: string,
+  source: unknown,
+): Record<string, string> {
   return {
     Python: `from openai import OpenAI
 
@@ -21,7 +29,7 @@ run = client.evals.runs.create(
     data_source=${pythonOf(source, "    ")},
 )
 print(run.report_url)`,
-    curl: `curl ${address}/evals/${evalId}/runs -H 'Content-Type: application/json' -d '${renderJson({ name, data_source: source }).replaceAll("'", "'\\''")}'`,
+    curl: `curl ${address}/evals/${evalId}/runs -H 'Content-Type: application/json' -d ${shellOf(renderJson({ name, data_source: source }))}`,
   };
 }
 
@@ -32,7 +40,7 @@ function withExample(dataSource: unknown, example: unknown): unknown {
 }
 
 /** Return a value of JSON as Python writes it. */
-function pythonOf(value: unknown, indent: string): string {
+export function pythonOf(value: unknown, indent: string): string {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value === "bigint") return value.toString();
@@ -46,4 +54,9 @@ function pythonOf(value: unknown, indent: string): string {
     ([key, each]) => `${indent}    ${JSON.stringify(key)}: ${pythonOf(each, `${indent}    `)},\n`,
   );
   return lines.length === 0 ? "{}" : `{\n${lines.join("")}${indent}}`;
+}
+
+/** Return a text as a shell takes it, whatever it holds. */
+export function shellOf(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }

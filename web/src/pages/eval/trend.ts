@@ -1,7 +1,7 @@
 import type { RunOverview } from "@/api/types";
 
 /** What is marked below the axis: the word on the lane, and the aspect of a run's setup that changed. */
-export const LANES = [
+const LANES = [
   { name: "Prompt", aspect: "prompt" },
   { name: "Criteria", aspect: "criteria" },
   { name: "Judge", aspect: "judge" },
@@ -12,6 +12,11 @@ export function inOrder(runs: readonly RunOverview[]): RunOverview[] {
   return runs
     .filter((run) => run.rate.value !== null || run.status === "failed")
     .sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));
+}
+
+/** Return the lanes on which there is something to mark. */
+export function lanesOf(runs: readonly RunOverview[]) {
+  return LANES.filter((lane) => runs.some((run) => run.changed.includes(lane.aspect)));
 }
 
 /** Return what changed at a run, as lanes name it. */

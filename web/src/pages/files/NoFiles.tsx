@@ -21,6 +21,7 @@ client = OpenAI(base_url="${address}", api_key="anything")
 lines = b'{"item": {"question": "Capital of France?", "right": "Paris"}}\\n'
 file = client.files.create(file=("capitals.jsonl", lines), purpose="evals")
 print(file.id)  # source={"type": "file_id", "id": file.id} of a run`,
-    curl: `curl ${address}/files -F purpose=evals -F file=@capitals.jsonl`,
+    curl: `echo '{"item": {"question": "Capital of France?", "right": "Paris"}}' |
+  curl ${address}/files -F purpose=evals -F 'file=@-;filename=capitals.jsonl'`,
   };
 }

@@ -24,13 +24,16 @@ export function Preview({ fileId }: { fileId: string }) {
           <Rows found={found} />
         </Section>
       )}
-      <Section
-        id="as-written"
-        title="As it is written"
-        aside={data.isWhole ? "the whole file" : "its beginning; the download has all of it"}
-      >
+      {/* Where the table shows the rows, the same once more is for those who ask. */}
+      <details className="section part" open={found === null}>
+        <summary>
+          <h2>As it is written</h2>
+          <span className="aside">
+            {data.isWhole ? "the whole file" : "its beginning; the download has all of it"}
+          </span>
+        </summary>
         {data.text === "" ? <p className="third">(empty)</p> : <Text text={data.text} className="code" />}
-      </Section>
+      </details>
     </>
   );
 }

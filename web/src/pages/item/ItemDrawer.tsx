@@ -3,6 +3,7 @@ import { useEffect } from "react";
 import type { ItemPlace } from "@/api/types";
 import { count } from "@/format/numbers";
 import { useShortcut } from "@/keyboard/shortcuts";
+import { useStepKeys } from "@/keyboard/useStepKeys";
 import { filterWords } from "@/pages/items/filterChips";
 import { ITEMS } from "@/pages/items/ItemFilters";
 import type { ItemsFilter } from "@/pages/items/search";
@@ -37,7 +38,7 @@ export function ItemDrawer({ params, filter, fields, row }: Props) {
     navigate({ search: (before) => ({ ...before, item: to, row: next }), replace: true, resetScroll: false });
   };
   useShortcut("Escape", "close the item", close);
-  useStepKeys(place, step);
+  useItemKeys(params.itemId, place, step);
   return (
     <aside ref={drawer} className="drawer item-drawer" aria-labelledby="item-title" tabIndex={-1}>
       <div className="drawer-head">
@@ -102,9 +103,8 @@ export function ItemDrawer({ params, filter, fields, row }: Props) {
 type Step = (to: string | null | undefined, by: number) => void;
 
 /** `[` and `]` lead through the filter. */
-export function useStepKeys(place: ItemPlace | undefined, step: Step): void {
-  useShortcut("[", "previous item", () => step(place?.previous, -1));
-  useShortcut("]", "next item", () => step(place?.next, 1));
+export function useItemKeys(itemId: string, place: ItemPlace | undefined, step: Step): void {
+  useStepKeys(itemId, "item", place !== undefined, (by) => step(by < 0 ? place?.previous : place?.next, by));
 }
 
 export function StepButtons({ place, onStep }: { place: ItemPlace | undefined; onStep: Step }) {

@@ -9,7 +9,7 @@ import { itemsFilter } from "@/pages/items/search";
 import { CopyButton, CopyLink } from "@/parts/CopyButton";
 import { Outcome } from "@/parts/Outcome";
 import { Failure, Skeleton } from "@/states/States";
-import { itemTitle, PlaceWords, StepButtons, useStepKeys } from "./ItemDrawer";
+import { itemTitle, PlaceWords, StepButtons, useItemKeys } from "./ItemDrawer";
 import { ItemView } from "./ItemView";
 import { useItem } from "./useItem";
 
@@ -28,7 +28,7 @@ export function ItemPage() {
   };
   const back = { evalId: params.evalId, runId: params.runId };
   const row = place?.rank ?? undefined;
-  useStepKeys(place, step);
+  useItemKeys(params.itemId, place, step);
   useShortcut("Escape", "back to the items", () =>
     navigate({ to: "/evals/$evalId/runs/$runId/items", params: back, search: { ...filter, row } }),
   );

@@ -1,29 +1,33 @@
 import { addressOf } from "@/api/client";
 import { Icon } from "@/parts/Icon";
 import { Menu } from "@/parts/Menu";
-import type { ItemStatus } from "./search";
+import { type ItemsFilter, isFiltered } from "./search";
 
 const FORMATS = ["jsonl", "csv"] as const;
-const WORDS: Record<ItemStatus, string> = { pass: "Passed", fail: "Failed", error: "Errored" };
 
-type Props = { runId: string; statuses: readonly ItemStatus[] };
+type Props = { runId: string; filter: ItemsFilter };
 
-/** Downloads of the items as the server writes them: all of them, and those of the statuses that are chosen. */
-export function ExportItems({ runId, statuses }: Props) {
+/** Downloads of the items as the server writes them: what the table shows, in its order, and all. */
+export function ExportItems({ runId, filter }: Props) {
+  const isChosen = isFiltered(filter) || filter.sort !== undefined || filter.order !== undefined;
+  const choices = [
+    ...(isChosen ? [{ label: isFiltered(filter) ? "These items" : "In this order", filter }] : []),
+    { label: "All items", filter: {} },
+  ];
   return (
     <Menu label="Export" isSlim>
-      {[...statuses, undefined].flatMap((status) =>
+      {choices.flatMap((choice) =>
         FORMATS.map((format) => (
           <a
-            key={`${status}-${format}`}
+            key={`${choice.label}-${format}`}
             href={addressOf("/api/runs/{run_id}/export", {
               path: { run_id: runId },
-              query: { format, status },
+              query: { ...choice.filter, format },
             })}
-            download={[runId, status, format].filter(Boolean).join(".")}
+            download={`${runId}.${format}`}
           >
             <Icon name="download" />
-            {status === undefined ? "All items" : `${WORDS[status]} items`}
+            {choice.label}
             <span className="key">{format.toUpperCase()}</span>
           </a>
         )),

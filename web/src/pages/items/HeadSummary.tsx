@@ -1,7 +1,6 @@
 import { max } from "d3-array";
 import type { Report, ReportCriterion } from "@/api/types";
 import { count, figure } from "@/format/numbers";
-import { seconds } from "@/format/times";
 import { visibleText } from "@/text/visible";
 
 const WIDTH = 56;
@@ -47,15 +46,17 @@ export function CriterionSummary({ criterion }: { criterion: ReportCriterion }) 
   );
 }
 
-/** How long answers took over the whole run. */
-export function LatencySummary({ report }: { report: Report | undefined }) {
-  const spread = report?.latency_ms;
-  if (!spread) return null;
-  return (
-    <span className="summary-text">
-      p50 {seconds(spread.p50)}, p95 {seconds(spread.p95)}
-    </span>
-  );
+type SpreadProps = {
+  spread: Report["latency_ms"] | undefined;
+  what: string;
+  format: (value: number) => string;
+};
+
+/** How latencies or tokens are spread over the whole run. */
+export function SpreadSummary({ spread, what, format }: SpreadProps) {
+  if (!spread?.histogram) return null;
+  const label = `${what} in the whole run: half of the items at most ${format(spread.p50)}, 95% at most ${format(spread.p95)}`;
+  return <Bars counts={spread.histogram.counts} label={label} />;
 }
 
 function Bars({ counts, label }: { counts: readonly number[]; label: string }) {

@@ -65,7 +65,7 @@ export function ItemFilters({ runId, search, list, report }: Props) {
       {isRanked && <AddFilter runId={runId} filter={filter} list={list} report={report} onChange={change} />}
       <span className="grow" />
       {report && report.fields.length > 0 && <Fields report={report} chosen={search.fields ?? []} />}
-      <ExportItems runId={runId} statuses={filter.status ?? []} />
+      <ExportItems runId={runId} filter={filter} />
       <CopyLink />
     </div>
   );

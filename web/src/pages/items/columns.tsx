@@ -5,7 +5,7 @@ import { seconds } from "@/format/times";
 import { Outcome } from "@/parts/Outcome";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
-import { CriterionSummary, LatencySummary } from "./HeadSummary";
+import { CriterionSummary, SpreadSummary } from "./HeadSummary";
 import type { Column } from "./ItemGrid";
 import { kindOf, ResultCell } from "./ResultCell";
 import type { ItemSort, ItemsFilter, ItemsSearch } from "./search";
@@ -126,7 +126,11 @@ export function columnsOf({ list, report, filter, fields, params, isBeside }: Gi
             head: (
               <>
                 <SortLink name="Latency, s" filter={filter} sort="latency" isSortable={list.ranked} />
-                <LatencySummary report={report} />
+                <SpreadSummary
+                  spread={report?.latency_ms}
+                  what="Latency"
+                  format={(ms) => `${seconds(ms)} s`}
+                />
               </>
             ),
             cell: (row: ItemRow) => (row.latency_ms === null ? <Missing /> : seconds(row.latency_ms)),
@@ -138,7 +142,12 @@ export function columnsOf({ list, report, filter, fields, params, isBeside }: Gi
       width: "66px",
       isRight: true,
       sorted: sortedBy(filter, "tokens"),
-      head: <SortLink name="Tokens" filter={filter} sort="tokens" isSortable={list.ranked} />,
+      head: (
+        <>
+          <SortLink name="Tokens" filter={filter} sort="tokens" isSortable={list.ranked} />
+          <SpreadSummary spread={report?.tokens} what="Tokens" format={count} />
+        </>
+      ),
       cell: (row) => (row.tokens === null ? <Missing /> : count(row.tokens)),
     },
   ];

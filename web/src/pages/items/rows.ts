@@ -1,6 +1,7 @@
-import { keepPreviousData, useInfiniteQuery, useQueries } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueries } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { type Columns, listedQuery, WINDOW, windowQuery } from "@/api/itemQueries";
+import { previousOf } from "@/api/previous";
 import type { ItemRow } from "@/api/types";
 import type { ItemsFilter } from "./search";
 
@@ -40,7 +41,7 @@ export function useRankedRows(
 export function useListedRows(runId: string, filter: ItemsFilter, fields: Columns, seen: Span) {
   const pages = useInfiniteQuery({
     ...listedQuery(runId, filter, fields),
-    placeholderData: keepPreviousData,
+    placeholderData: previousOf(runId),
   });
   const rows = pages.data?.pages.flatMap((page) => page.data) ?? [];
   const { hasNextPage, isFetching, isError, fetchNextPage } = pages;

@@ -2,7 +2,6 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { callQuery, callsQuery } from "@/api/logQueries";
-import { moment } from "@/format/times";
 import { shortId } from "@/format/words";
 import { useShortcut } from "@/keyboard/shortcuts";
 import { Page, PageHead } from "@/layout/Page";
@@ -32,12 +31,9 @@ export function CallPage() {
       <PageHead
         title="Call"
         facts={
-          <>
-            {call.data && <span>{moment(call.data.created_at)}</span>}
-            <span className="mono">
-              <Name text={callId} /> <CopyButton text={callId} label="Copy call id" />
-            </span>
-          </>
+          <span className="mono">
+            <Name text={callId} /> <CopyButton text={callId} label="Copy call id" />
+          </span>
         }
         actions={
           <>

@@ -1,10 +1,16 @@
+import { useQuery } from "@tanstack/react-query";
+import { modelsQuery, servedModel } from "@/api/modelQueries";
 import { Snippet, serverAddress } from "@/states/Snippet";
 import { Empty } from "@/states/States";
 
 /** How the first call comes to stand here. */
 export function NoCalls() {
+  const endpoints = useQuery(modelsQuery).data?.data ?? [];
   return (
-    <Empty title="No calls yet" snippet={<Snippet codes={firstCall(serverAddress())} />}>
+    <Empty
+      title="No calls yet"
+      snippet={<Snippet codes={firstCall(serverAddress(), servedModel(endpoints))} />}
+    >
       <p>
         Send your program's calls through this server with <code>store: true</code>: they are passed on to the
         model, and kept here with their metadata. What is kept can be graded, and replayed with another model.
@@ -16,20 +22,20 @@ export function NoCalls() {
   );
 }
 
-function firstCall(address: string): Record<string, string> {
+function firstCall(address: string, model: string): Record<string, string> {
   return {
     Python: `from openai import OpenAI
 
 client = OpenAI(base_url="${address}", api_key="anything")
 answer = client.chat.completions.create(
-    model="gpt-5-mini",
+    model=${JSON.stringify(model)},
     messages=[{"role": "user", "content": "What is the capital of France?"}],
     store=True,
     metadata={"app": "capitals"},
 )
 print(answer.id)`,
     curl: `curl ${address}/chat/completions -H 'Content-Type: application/json' -d '{
-  "model": "gpt-5-mini",
+  "model": ${JSON.stringify(model)},
   "messages": [{"role": "user", "content": "What is the capital of France?"}],
   "store": true,
   "metadata": {"app": "capitals"}

@@ -55,9 +55,9 @@ ev = client.evals.create(**${written(created)})
 run = client.evals.runs.create(ev.id, **${written(run)})
 print(run.report_url)`,
     curl: `EVAL=$(curl -s ${address}/evals -H 'Content-Type: application/json' \\
-  -d ${quoted(created)} | jq -r .id)
+  -d ${quoted(created)} | sed -n 's/.*"id": *"\\(eval_[^"]*\\)".*/\\1/p')
 curl -s ${address}/evals/$EVAL/runs -H 'Content-Type: application/json' \\
-  -d ${quoted(run)} | jq -r .report_url`,
+  -d ${quoted(run)}`,
   };
 }
 

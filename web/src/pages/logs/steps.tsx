@@ -1,20 +1,30 @@
 import type { LoggedCallRow } from "@/api/types";
-import { useShortcut } from "@/keyboard/shortcuts";
+import { useStepKeys } from "@/keyboard/useStepKeys";
 
-type Neighbours = { previous: string | undefined; next: string | undefined };
+type Neighbours = {
+  /** The call between them. */
+  of: string;
+  /** Whether the list is there that they are looked for in. */
+  areKnown: boolean;
+  previous: string | undefined;
+  next: string | undefined;
+};
 
 /** Return the calls above and below one in the list, as far as it was fetched. */
 export function neighboursOf(calls: readonly LoggedCallRow[], callId: string): Neighbours {
+  const found = { of: callId, areKnown: calls.length > 0 };
   const at = calls.findIndex((call) => call.id === callId);
-  if (at === -1) return { previous: undefined, next: undefined };
-  return { previous: calls[at - 1]?.id, next: calls[at + 1]?.id };
+  if (at === -1) return { ...found, previous: undefined, next: undefined };
+  return { ...found, previous: calls[at - 1]?.id, next: calls[at + 1]?.id };
 }
 
 /** `[` and `]`, as keys and as buttons. */
 export function CallSteps({ neighbours, onStep }: { neighbours: Neighbours; onStep: (id: string) => void }) {
   const { previous, next } = neighbours;
-  useShortcut("[", "previous call", () => previous && onStep(previous));
-  useShortcut("]", "next call", () => next && onStep(next));
+  useStepKeys(neighbours.of, "call", neighbours.areKnown, (step) => {
+    const to = step < 0 ? previous : next;
+    if (to !== undefined) onStep(to);
+  });
   return (
     <>
       <button

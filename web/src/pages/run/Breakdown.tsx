@@ -88,7 +88,7 @@ type Shown = {
 };
 
 function Groups({ breakdown }: { breakdown: Shown }) {
-  const shown = breakdown.groups.slice(0, SHOWN);
+  const shown = inOrder(breakdown);
   return (
     <>
       <table className="fixed breakdown-table">
@@ -136,6 +136,18 @@ function Groups({ breakdown }: { breakdown: Shown }) {
       </p>
     </>
   );
+}
+
+const BY_VALUE = new Intl.Collator("en", { numeric: true });
+
+/** Return the groups that are shown: all of them by their value, or the largest, the largest first. */
+function inOrder({ groups }: Shown): Shown["groups"] {
+  if (groups.length > SHOWN) return groups.slice(0, SHOWN);
+  return [...groups].sort((one, other) => {
+    if (one.value === null || other.value === null)
+      return Number(one.value === null) - Number(other.value === null);
+    return BY_VALUE.compare(valueText(one.value), valueText(other.value));
+  });
 }
 
 function valueText(value: string | number | boolean | null): string {

@@ -20,7 +20,7 @@ export function CriteriaTable({ report, against, isPartial }: Props) {
     <Section
       id="criteria"
       title="Criteria"
-      aside="share of graded items that passed"
+      aside={`share of graded items that passed${isPartial ? `; partial, ${partOf(report)}` : ""}`}
       end={<RateLegend hasBaseline={against !== undefined} />}
     >
       <Scroll label="Table of criteria">
@@ -120,4 +120,8 @@ function CriterionRow({ row, compared, isPartial, hasBaseline, isTotal = false }
       {hasBaseline && <td>{compared && <Delta difference={compared.difference} />}</td>}
     </tr>
   );
+}
+
+function partOf({ items, items_planned: planned }: Report): string {
+  return planned === null ? `${count(items)} so far` : `${count(items)} of ${count(planned)}`;
 }

@@ -2,9 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { isPreparing } from "@/api/client";
-import { comparisonQuery, reportQuery, runQuery } from "@/api/queries";
+import { comparisonQuery, evalQuery, reportQuery, runQuery } from "@/api/queries";
 import type { Report } from "@/api/types";
 import { isUnderWay } from "@/format/words";
+import { criteriaOf } from "@/pages/configuration/setup";
 import { Failure, Preparing, Skeleton } from "@/states/States";
 import { Breakdown } from "./Breakdown";
 import { CriteriaTable } from "./CriteriaTable";
@@ -19,9 +20,11 @@ import { Verdict } from "./Verdict";
 
 /** What a run comes to: the sentence against its baseline, the figures, the criteria, and what lies behind them. */
 export function ReportPage() {
-  const { runId } = useParams({ from: "/evals/$evalId/runs/$runId" });
+  const { evalId, runId } = useParams({ from: "/evals/$evalId/runs/$runId" });
   const { by } = useSearch({ from: "/evals/$evalId/runs/$runId/" });
   const run = useQuery(runQuery(runId));
+  const parent = useQuery(evalQuery(evalId));
+  const criteria = run.data && criteriaOf(run.data, parent.data);
   const isLive = run.data !== undefined && isUnderWay(run.data.status);
   const report = useQuery(reportQuery(runId, isLive));
   useFirstBreakdown(report.data, by);
@@ -57,7 +60,7 @@ export function ReportPage() {
         </div>
         <div className="stack">
           <ErrorGroups report={shown} />
-          <Scores report={shown} />
+          <Scores report={shown} criteria={criteria ?? []} />
         </div>
         <div className="stack">
           <Latency report={shown} />

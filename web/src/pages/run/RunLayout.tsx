@@ -77,6 +77,9 @@ function RunTabs({ run }: { run: RunById }) {
       >
         Configuration
       </Link>
+      <Link to="/evals/$evalId/runs/$runId/events" params={params} activeProps={{ "aria-current": "page" }}>
+        Events
+      </Link>
       {!isUnderWay(run.status) && (
         <Link to="/compare" search={{ runs: run.id }}>
           Compare

@@ -2,21 +2,19 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import Field
 
+from evalhaven.api.item_questions import Texts, item_question
 from evalhaven.api.lists import NextOf
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError
-from evalhaven.domain.paging import Order
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.domain.statuses import ITEM_STATUS_FILTERS
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.output_items import get_output_item
 from evalhaven.storage.reading import ReadTransaction
@@ -34,74 +32,6 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 _MOST_ROWS = 500
 _MOST_FIELDS = 50
 _AFTER = re.compile(r"(\d{1,15})(?:-(\d{1,6}))?", re.ASCII)
-
-Texts = list[Annotated[str, Field(max_length=2000)]]
-
-
-def _question(  # noqa: PLR0913, PLR0917 - one for each parameter of the query
-    status: Annotated[
-        list[Literal["pass", "fail", "error"]] | None, Query(description="How they ended; may be repeated.")
-    ] = None,
-    passed: Annotated[Texts | None, Query(description="Name of a criterion that passed; may be repeated.")] = None,
-    failed: Annotated[Texts | None, Query(description="Name of a criterion that failed; may be repeated.")] = None,
-    errored: Annotated[Texts | None, Query(description="Name of a criterion that erred; may be repeated.")] = None,
-    criterion: Annotated[
-        str | None, Query(description="The criterion that is meant by scores. Without it, the mean of all.")
-    ] = None,
-    least_score: Annotated[float | None, Query(description="Lowest score.")] = None,
-    most_score: Annotated[float | None, Query(description="Highest score.")] = None,
-    least_latency: Annotated[int | None, Query(ge=0, description="Fewest milliseconds.")] = None,
-    most_latency: Annotated[int | None, Query(ge=0, description="Most milliseconds.")] = None,
-    least_tokens: Annotated[int | None, Query(ge=0, description="Fewest tokens.")] = None,
-    most_tokens: Annotated[int | None, Query(ge=0, description="Most tokens.")] = None,
-    error: Annotated[
-        Texts | None, Query(description="Message of an error, as in the report; may be repeated: any of them.")
-    ] = None,
-    error_code: Annotated[Texts | None, Query(description="Code of an error; may be repeated: any of them.")] = None,
-    group: Annotated[
-        Texts | None, Query(description="A field and its value, such as `topic:billing`; may be repeated: all of them.")
-    ] = None,
-    text: Annotated[
-        str | None,
-        Query(description="What the item, the answer or the error contains, whatever the case.", max_length=2000),
-    ] = None,
-    sort: Annotated[
-        Literal["position", "score", "latency", "tokens"],
-        Query(description="By what they are sorted; those without such a value come last."),
-    ] = "position",
-    order: Annotated[Order, Query(description="`asc` has the lowest first.")] = "asc",
-) -> "ItemQuestion":
-    from evalhaven.reports.item_choice import RunItemFilter  # noqa: PLC0415 - loads numpy
-    from evalhaven.reports.item_pages import ItemQuestion  # noqa: PLC0415
-
-    wanted = RunItemFilter(
-        statuses=tuple(ITEM_STATUS_FILTERS[each] for each in dict.fromkeys(status or ())),
-        passed=tuple(passed or ()),
-        failed=tuple(failed or ()),
-        errored=tuple(errored or ()),
-        criterion=criterion,
-        least_score=least_score,
-        most_score=most_score,
-        least_latency=least_latency,
-        most_latency=most_latency,
-        least_tokens=least_tokens,
-        most_tokens=most_tokens,
-        errors=tuple(error or ()),
-        error_codes=tuple(error_code or ()),
-        groups=tuple(map(_group_of, group or ())),
-    )
-    return ItemQuestion(wanted, (sort, order), text or None)
-
-
-def _group_of(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise InvalidRequestError(
-            "'group' must be a field and its value with a colon between, such as topic:billing.",
-            param="group",
-            code="invalid_value",
-        )
-    return name, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +79,7 @@ async def list_run_items(
     run_id: PathRunId,
     services: ServicesOf,
     scope: ScopeOf,
-    question: Annotated[Any, Depends(_question)],
+    question: Annotated[Any, Depends(item_question)],
     window: Annotated[_Window, Depends(_window)],
 ) -> Response:
     """List the items of a run as rows of a table: any part of it, sorted and filtered, however many there are."""
@@ -205,7 +135,7 @@ async def get_item_place(
     output_item_id: Annotated[str, Path(description="Id of the output item.")],
     services: ServicesOf,
     scope: ScopeOf,
-    question: Annotated[Any, Depends(_question)],
+    question: Annotated[Any, Depends(item_question)],
     chars: Annotated[int, Query(ge=20, le=2000, description="Most characters of a preview.")] = 200,
 ) -> Response:
     """Tell where an item stands within a choice of items: its neighbours, and the same item in other runs.

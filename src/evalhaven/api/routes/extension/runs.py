@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from evalhaven.api.cursors import place_of, shown_place
 from evalhaven.api.lists import DEFAULT_LIMIT, Limit, NextOf
 from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.rendering.run_history import shown_history
 from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import PathRunId
 from evalhaven.api.services import ScopeOf, ServicesOf
@@ -17,9 +18,11 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.run_history import read_history
 from evalhaven.storage.run_overviews import Part, RunFilter
 from evalhaven.storage.runs import get_run_by_id
 from evalhaven.wire.overviews import RunOverviewList
+from evalhaven.wire.run_history import RunEventList
 from evalhaven.wire.runs import EvalRunStatus
 from evalhaven.wire.runs_by_id import EvalRunById
 
@@ -102,6 +105,27 @@ async def get_run(run_id: PathRunId, services: ServicesOf, scope: ScopeOf, *, ro
         parent = await get_eval(tx, scope, run.eval_id)
         renderer = RunRenderer(services.config.base_url, services.blobs)
         return renderer.run_response(run if rows else _without_rows(run), parent)
+
+    return await services.database.fetch(read)
+
+
+@router.get(
+    "/{run_id}/events",
+    operation_id="listRunEvents",
+    tags=["Runs"],
+    response_model=RunEventList,
+    response_description="What happened to it.",
+)
+async def list_run_events(run_id: PathRunId, services: ServicesOf, scope: ScopeOf) -> Response:
+    """List what happened to a run, from its creation on.
+
+    Of a run that was executed elsewhere, or before this was recorded, only creation, start and end are known.
+    """
+
+    async def read(tx: ReadTransaction) -> Response:
+        run = await get_run_by_id(tx, scope, run_id)
+        history = await read_history(tx, scope, run.key)
+        return json_response(jsontext.render(shown_history(run, history).model_dump()))
 
     return await services.database.fetch(read)
 
