@@ -69,7 +69,9 @@ export function Items({ shown, baseline }: Props) {
               shown={shown}
               baseline={baseline}
               where={
-                page.data?.total == null ? "" : `${count(start + place + 1)} of ${count(page.data.total)}`
+                page.isPlaceholderData || page.data?.total == null
+                  ? ""
+                  : `${count(start + place + 1)} of ${count(page.data.total)}`
               }
               onMove={go}
               onClose={() => show(false)}
@@ -169,9 +171,9 @@ function useMoves({ items, place, start, next, isStale }: Moves): (step: number)
   const choose = (change: CompareSearch) =>
     navigate({ search: (before) => ({ ...before, ...change }), replace: true, resetScroll: false });
   const go = (step: number) => {
-    // A step from a list that is about to go would lead to some other place of the next one.
-    if (isStale) return;
     const other = items[place + step];
+    // An item of a list that is about to go may have any place in the next one.
+    if (isStale && other !== undefined) return;
     if (other !== undefined) choose({ item: keyOf(other) });
     else if (step > 0 && next !== null) choose({ at: Number(next), item: undefined });
     else if (step < 0 && start > 0) choose({ at: start > PAGE ? start - PAGE : undefined, item: LAST });
