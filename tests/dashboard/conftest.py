@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx2
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from tests.dashboard.held import HeldAnswers
 from tests.dashboard.judged import CONFIG
@@ -22,6 +22,8 @@ from tests.server import SLOW_ENDPOINT, Server, show_server_logs
 pytest_runtest_makereport = show_server_logs
 
 _SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
+# What a test waits for comes later on a busy machine; only a test that fails takes so long.
+_PATIENCE_MS = 30_000
 _VIEWPORT: ViewportSize = {"width": 1280, "height": 1000}
 _AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _COLOUR_RULES = ["color-contrast", "link-in-text-block"]
@@ -59,6 +61,7 @@ def browser() -> Iterator[Browser]:
     found = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("there is no Chromium: apt install chromium")
+    expect.set_options(timeout=_PATIENCE_MS)
     options = ["--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
     if os.geteuid() == 0:
         options.append("--no-sandbox")
