@@ -50,20 +50,28 @@ class Tab:
     said: list[str]
 
 
+def find_chromium() -> str | None:
+    """Return the machine's Chromium; None if it has none."""
+    return os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def chromium_options() -> list[str]:
+    """Return with which options it shows the same on each machine."""
+    options = ["--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
+    return [*options, "--no-sandbox"] if os.geteuid() == 0 else options
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The machine's Chromium; nothing is downloaded.
 
     It ends with the last test here: until then its event loop runs in this thread, and no other test could have one.
     """
-    found = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
+    found = find_chromium()
     if found is None:
         pytest.skip("there is no Chromium: apt install chromium")
-    options = ["--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
-    if os.geteuid() == 0:
-        options.append("--no-sandbox")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=options)
+        opened = playwright.chromium.launch(executable_path=found, args=chromium_options())
         yield opened
         opened.close()
 
