@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.conftest import MakeEval, RunToEnd, Upload, file_source, string_check
 from tests.contract.test_gsm8k import QUESTIONS, answer_of
+from tests.contract.test_regrading import imported_copy
 
 SAYS = string_check(name="right", input="{{ sample.output_text }}", reference="{{ item.b }}")
 
@@ -84,6 +85,41 @@ def test_named_fields_pair_items_whose_content_differs(
     (paired,) = compare(http, other, base=base["id"], key="n")["comparisons"]
     assert (unpaired["paired_by"], unpaired["warnings"][0]["what"]) == (None, "not_paired")
     assert (paired["paired_by"], paired["counts"]["passed"], paired["counts"]["regressed"]) == ("fields", 1, 1)
+
+
+@pytest.mark.parametrize(("same", "by"), [(0, "position"), (1, "position"), (9, "position"), (10, "content")])
+def test_items_of_one_file_are_paired_by_position_where_few_contents_are_equal(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, upload: Upload, same: int, by: str
+) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    rows = [json.dumps(row) for row in rows_of("x" * 18 + "yy", "x" * 20)]
+    run = run_to_end(parent, data_source=file_source(upload("\n".join(rows).encode())))
+    copy = imported_copy(http, run, lambda item: item if item["n"] < same else {**item, "more": "x"})
+    (one,) = compare(http, copy, base=run["id"], margin=0.1)["comparisons"]
+    decided = http.post(f"/api/runs/{copy['id']}/gate", params={"baseline": run["id"]}, json={"margin": 0.1}).json()
+
+    assert (one["paired_by"], decided["paired_by"]) == (by, by)
+    if by == "position":
+        assert (one["counts"]["passed"], one["counts"]["failed"], one["counts"]["missing"]) == (18, 2, 0)
+        assert [each["what"] for each in one["warnings"]] == ["contents_differ"]
+        assert decided["warnings"] == [one["warnings"][0]["message"]]
+    else:
+        assert (one["counts"]["passed"], one["counts"]["missing"], one["counts"]["new"]) == (10, 10, 10)
+        assert [each["what"] for each in one["warnings"]] == ["rows_differ"]
+
+
+def test_few_equal_contents_of_two_files_are_told_of_with_a_cure(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    parent = make_eval(testing_criteria=[SAYS])
+    rows = rows_of("x" * 20, "x" * 20)
+    others = [{**row, "item": {**row["item"], **({"more": "x"} if row["item"]["n"] else {})}} for row in rows]
+    base, other = run_to_end(parent, rows), run_to_end(parent, others)
+    (one,) = compare(http, other, base=base["id"])["comparisons"]
+
+    assert one["paired_by"] == "content"
+    assert one["warnings"][0]["message"].startswith("19 items are in the baseline only, 19 in the other run only. If ")
+    assert compare(http, other, base=base["id"], key="n")["comparisons"][0]["warnings"] == []
 
 
 def test_the_baseline_unasked_is_the_most_comparable_earlier_run(

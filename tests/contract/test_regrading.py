@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -118,20 +118,31 @@ def test_samples_of_a_model_are_graded_again_without_a_call(
     ]
 
 
-def test_an_imported_run_is_graded_again(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
-    parent = make_eval()
-    source = run_to_end(parent, data_source=sampled(3))
+def imported_copy(
+    http: httpx2.Client, source: dict[str, Any], changed: Callable[[dict[str, Any]], Any] = lambda item: item
+) -> dict[str, Any]:
+    """Import a run with its items under other ids, as if it came from elsewhere, perhaps with changes; return it."""
     items = items_of(http, source)
     digits = source["id"].removeprefix("evalrun_")
     imported = {**source, "id": f"evalrun_{digits[::-1]}", "evalhaven": {}}
     moved = [
-        {**item, "id": f"outputitem_x{n}", "run_id": imported["id"], "evalhaven": {}} for n, item in enumerate(items)
+        {**item, "id": f"outputitem_{digits}{n}", "run_id": imported["id"], "evalhaven": {}}
+        | {"datasource_item": changed(item["datasource_item"])}
+        for n, item in enumerate(items)
     ]
-    at = f"/api/import/evals/{parent['id']}/runs"
+    at = f"/api/import/evals/{source['eval_id']}/runs"
     for path, documents in ((at, [imported]), (f"{at}/{imported['id']}/output_items", moved)):
         lines = "\n".join(json.dumps(document) for document in documents)
         answer = http.post(path, params={"origin": "elsewhere"}, content=lines.encode())
         assert (answer.status_code, answer.json()["refused"]) == (200, []), answer.text
+    return imported
+
+
+def test_an_imported_run_is_graded_again(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd) -> None:
+    parent = make_eval()
+    source = run_to_end(parent, data_source=sampled(3))
+    items = items_of(http, source)
+    imported = imported_copy(http, source)
 
     run = regrade(http, imported, testing_criteria=[string_check(input="{{ sample.output_text }}", reference="2")])
     assert run["evalhaven"]["regraded"]["imported_from"] == "elsewhere"

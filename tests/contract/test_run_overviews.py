@@ -5,8 +5,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, Upload, file_source, refusal_of
+from tests.contract.conftest import MakeEval, RunToEnd, Upload, file_source, refusal_of, wait_for_end
 from tests.contract.test_comparisons import SAYS, rows_of
+from tests.contract.test_regrading import imported_copy
+from tests.contract.test_report_gaps import sampled
 
 
 def page_of(http: httpx2.Client, **query: Any) -> dict[str, Any]:
@@ -133,3 +135,24 @@ def test_what_cannot_be_understood_is_refused(
     http: httpx2.Client, query: dict[str, Any], status: int, param: str
 ) -> None:
     assert refusal_of(http.get("/api/runs", params=query), status)["param"] == param
+
+
+def test_imported_samples_of_an_item_are_no_items(
+    http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
+) -> None:
+    parent = make_eval(name="for imports", testing_criteria=[SAYS])
+    made = run_to_end(parent, **sampled(12, repeats=4))
+    imported = imported_copy(http, made)
+    regraded = http.post(f"/api/runs/{imported['id']}/regrade", json={}).json()
+    wait_for_end(http, regraded)
+    shown = {each["id"]: each for each in page_of(http, eval=parent["id"])["data"]}
+    overview = next(each for each in http.get("/api/evals").json()["data"] if each["id"] == parent["id"])
+    points = {each["id"]: each for each in overview["recent"]}
+
+    assert shown[imported["id"]]["imported"] is True
+    for run_id in (made["id"], imported["id"], regraded["id"]):
+        assert shown[run_id]["repeats"] == 4
+        assert (shown[run_id]["rate"]["items"], shown[run_id]["rate"]["method"]) == (12, "wilson_effective_size")
+        assert shown[run_id]["rate"] == points[run_id]["rate"] == shown[made["id"]]["rate"]
+        assert shown[run_id]["criteria"][0]["rate"]["items"] == 12
+        assert http.get(f"/api/runs/{run_id}/report").json()["rate"]["items"] == 12

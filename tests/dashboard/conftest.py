@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx2
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from tests.dashboard.held import HeldAnswers
 from tests.dashboard.judged import CONFIG
@@ -195,6 +195,21 @@ def picture(page: Page, name: str) -> None:
     """Keep a picture of the page in a directory that git ignores."""
     _SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=_SCREENSHOTS / f"{re.sub(r'[^a-z0-9-]', '-', name)}.png")
+
+
+def enlarge_and_print(page: Page, name: str) -> None:
+    """Fail where a page is wider than a window at 200 %, or prints what only a screen needs; keep a picture of each."""
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 640, "height": 500})
+    picture(page, f"{name}-200-percent")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size(_VIEWPORT)
+    page.emulate_media(media="print")
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    expect(page.get_by_text(re.compile("^Evalhaven · .* printed "))).to_be_visible()
+    picture(page, f"{name}-print")
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="screen")
 
 
 def judge(page: Page, themes: Sequence[Theme] = ("light",)) -> None:

@@ -154,6 +154,37 @@ def test_markdown_and_xml_hold_whatever_names_there_are(server: Server, runs: di
     assert "\x1b" not in gate(server, *arguments)[1]
 
 
+@pytest.mark.parametrize(
+    ("place", "run", "status"), [("/dev/full", "worse", 1), ("nowhere/summary.md", "same", 0), ("/", "same", 0)]
+)
+def test_a_summary_that_cannot_be_written_leaves_the_decision(
+    server: Server, runs: dict[str, str], place: str, run: str, status: int
+) -> None:
+    arguments = ("gate", runs[run], "--baseline", runs["base"], "--margin", "0.05", "--json", "--url", server.url)
+    done = call_command(*arguments, GITHUB_STEP_SUMMARY=place)
+
+    assert (done.returncode, json.loads(done.stdout)["exit_status"]) == (status, status)
+    assert done.stderr.startswith(
+        f"Warning: The summary of the job lacks this decision, which stands: {place!r} cannot be "
+    )
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "nowhere/junit.xml"])
+def test_xml_that_cannot_be_written_is_a_failure_that_says_so_after_the_decision(
+    server: Server, runs: dict[str, str], place: str, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary.md"
+    arguments = ("gate", runs["worse"], "--baseline", runs["base"], "--margin", "0.05", "--junit", place)
+    done = call_command(*arguments, "--url", server.url, GITHUB_STEP_SUMMARY=str(summary))
+
+    assert done.returncode == 70
+    assert done.stdout.startswith("worse fails: ")
+    assert done.stderr.startswith(
+        f"Error: The JUnit XML is missing, although it was asked for: {place!r} cannot be written: "
+    )
+    assert "worse fails" in summary.read_text()
+
+
 def test_json_is_what_the_api_answers(server: Server, runs: dict[str, str]) -> None:
     code, out, _ = gate(server, runs["worse"], "--baseline", runs["base"], "--margin", "0.05", "--json")
     decision = json.loads(out)

@@ -1,17 +1,18 @@
 """How commands ask a server, or the API in this process, and what they say if it refuses."""
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, cast
 
 import anyio
 import httpx2
 
-from evalhaven.app.client import open_client
+from evalhaven.app.client import IN_PROCESS_URL, open_client
 from evalhaven.app.stores import StartError
 from evalhaven.cli.figure_texts import make_printable
-from evalhaven.cli.shell import EXIT_TOOL, EXIT_USAGE, fail
+from evalhaven.cli.shell import EXIT_TOOL, EXIT_USAGE, fail, print_note
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.settings import Settings
@@ -21,6 +22,12 @@ Answer = TypeVar("Answer")
 
 # What is asked for can never be answered, whoever asks: the command line has to be changed.
 _WRONG_USE = ("no_margin", "no_baseline", "invalid_value", "invalid_type", "invalid_json", "missing_required_parameter")
+
+
+# What is asked for will be there in a moment, as after the end of a large run.
+_NOT_READY = ("comparison_not_ready", "report_not_ready", "items_not_ready")
+_PATIENCE_S = 300.0
+_PAUSES_S = (0.2, 2.0)  # the first one, and the longest
 
 
 class AnswerError(Exception):
@@ -40,9 +47,15 @@ class AnswerError(Exception):
 class Asker:
     """Asks one server."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
-        """Ask by this client."""
+    def __init__(self, client: httpx2.AsyncClient, patience_s: float = _PATIENCE_S) -> None:
+        """Ask by this client.
+
+        Args:
+            client: Leads to the server.
+            patience_s: For how many seconds to ask again while the server still prepares what is asked for.
+        """
         self._client = client
+        self._patience_s = patience_s
 
     async def ask(
         self, method: str, path: str, query: Query | None = None, body: JsonObject | None = None
@@ -56,8 +69,11 @@ class Asker:
             body: Sent as JSON.
 
         Raises:
-            AnswerError: The server refused, or did not answer.
+            AnswerError: The server refused, or did not answer, or still prepares the answer after a long while.
         """
+        return await self._when_ready(lambda: self._ask_once(method, path, query, body))
+
+    async def _ask_once(self, method: str, path: str, query: Query | None, body: JsonObject | None) -> dict[str, Any]:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         content = None if body is None else jsontext.render(body).encode()
         headers = {} if body is None else {"content-type": "application/json"}
@@ -72,20 +88,54 @@ class Asker:
         """Yield an answer whose bytes are read as they come.
 
         Raises:
-            AnswerError: The server refused, did not answer, or broke off.
+            AnswerError: The server refused, did not answer, broke off, or still prepares the answer after a long while.
         """
         params = {name: value for name, value in (query or {}).items() if value is not None}
         has_begun = False
+
+        async def begin() -> httpx2.Response:
+            nonlocal has_begun
+            request = self._client.build_request("GET", path, params=params)
+            answer = await opened.enter_async_context(_closed_in_the_end(await self._client.send(request, stream=True)))
+            has_begun = True
+            if not answer.is_success:
+                await answer.aread()
+                _object_in(answer)
+            return answer
+
         try:
-            async with self._client.stream("GET", path, params=params) as answer:
-                has_begun = True
-                if not answer.is_success:
-                    await answer.aread()
-                    _object_in(answer)
+            async with AsyncExitStack() as opened:
+                answer = await self._when_ready(begin)
                 yield Streamed(answer.headers, answer.aiter_bytes())
         except httpx2.HTTPError as error:
             what = "The answer broke off" if has_begun else "The server does not answer"
             raise AnswerError(f"{what}: {str(error) or type(error).__name__}.") from error
+
+    async def _when_ready(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Return what an attempt returns; try again while the server says that it will be able to answer."""
+        until = time.monotonic() + self._patience_s
+        pause_s, longest_s = _PAUSES_S
+        is_told = False
+        while True:
+            try:
+                return await attempt()
+            except AnswerError as error:
+                if error.code not in _NOT_READY or time.monotonic() + pause_s > until:
+                    raise
+                if not is_told:
+                    message = make_printable(str(error)).removesuffix(" Ask again in a moment.")
+                    print_note(f"{message} Waiting for that, up to {self._patience_s:.0f} s …")
+                is_told = True
+            await anyio.sleep(pause_s)
+            pause_s = min(2 * pause_s, longest_s)
+
+
+@asynccontextmanager
+async def _closed_in_the_end(answer: httpx2.Response) -> AsyncGenerator[httpx2.Response]:
+    try:
+        yield answer
+    finally:
+        await answer.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +178,8 @@ async def open_asker(settings: Settings) -> AsyncGenerator[Asker]:
     """
     try:
         async with open_client(settings) as client:
-            yield Asker(client)
+            # Within this process, nothing prepares anything.
+            yield Asker(client, 0.0 if str(client.base_url).rstrip("/") == IN_PROCESS_URL else _PATIENCE_S)
     except StartError as error:
         raise AnswerError(str(error)) from error
 

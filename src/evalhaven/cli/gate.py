@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Exit status: 0 the run passes, 1 it has regressed or is below a threshold, 2 it cannot be told, 64 the command "
-    "line or the policy is wrong or has no margin, 70 the server does not answer."
+    "line or the policy is wrong or has no margin, 70 the server does not answer, or the JUnit "
+    "XML cannot be written."
 )
 
 
@@ -76,12 +77,8 @@ def gate(  # noqa: PLR0917 - typer calls it by name
         body["key"] = list(key)
     settings = settings_for(asked.server, url, data_dir)
     result = answer_of(settings, partial(_ask, run_id=asked.id, baseline=base, policy=body))
-    try:
-        if junit is not None:
-            junit.write_text(render_junit(result), encoding="utf-8")
-        add_to_summary(render_markdown(result))
-    except OSError as error:
-        fail(f"{error.filename!r} cannot be written: {error.strerror}.", EXIT_TOOL)
+    problem = None if junit is None else _write(junit, render_junit(result))
+    add_to_summary(render_markdown(result))
     with reader_may_leave():
         if as_json:
             print_json(result)
@@ -89,21 +86,34 @@ def gate(  # noqa: PLR0917 - typer calls it by name
             sys.stdout.write(render_markdown(result))
         else:
             print_decision(result)
+    if problem is not None:
+        fail(f"The JUnit XML is missing, although it was asked for: {problem}", EXIT_TOOL)
     raise typer.Exit(result["exit_status"])
 
 
 def add_to_summary(markdown: str) -> None:
     """Add a text to the summary of the job of GitHub Actions that this is part of, if it is.
 
-    Raises:
-        OSError: The summary cannot be written.
+    Nobody asked for it, so a summary that cannot be written is a warning, and the decision stands.
     """
     import os
 
+    from evalhaven.cli.shell import print_warning
+
     place = os.environ.get("GITHUB_STEP_SUMMARY")
-    if place:
-        with Path(place).open("a", encoding="utf-8") as summary:
-            summary.write(markdown + "\n")
+    problem = _write(Path(place), markdown + "\n", mode="a") if place else None
+    if problem is not None:
+        print_warning(f"The summary of the job lacks this decision, which stands: {problem}")
+
+
+def _write(path: Path, text: str, mode: Literal["a", "w"] = "w") -> str | None:
+    """Write a text to a file; return why that is not possible, else None."""
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        return f"{str(path)!r} cannot be written: {error.strerror}."
+    return None
 
 
 async def _ask(asker: "Asker", run_id: str, baseline: str, policy: dict[str, Any]) -> dict[str, Any]:

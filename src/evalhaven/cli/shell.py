@@ -70,6 +70,16 @@ def print_error(message: str) -> None:
     _errors().print(f"Error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
+def print_warning(message: str) -> None:
+    """Print what went wrong and changes nothing."""
+    _errors().print(f"Warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_note(message: str) -> None:
+    """Print what is going on."""
+    _errors().print(message, highlight=False, markup=False, soft_wrap=True)
+
+
 @cache
 def _errors() -> "Console":
     from rich.console import Console

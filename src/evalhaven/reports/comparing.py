@@ -17,7 +17,7 @@ from evalhaven.reports.columns.form import PART_BYTES, PART_ITEMS
 from evalhaven.reports.columns.loading import NoColumnsError, load_columns
 from evalhaven.reports.comparison import ComparedSide, PairedRuns
 from evalhaven.reports.fields import Field, MissingFieldError
-from evalhaven.reports.pairing import PairedBy, RunItems, items_of, pair_items
+from evalhaven.reports.pairing import FEW_PAIRS, Pairing, RunItems, items_of, pair_items
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.pins import find_pinned_run, list_completed_before
 from evalhaven.storage.reading import ReadTransaction
@@ -153,11 +153,17 @@ async def _pair(tx: ReadTransaction, baseline: Run, candidate: Run, how: HowToPa
             param="cluster",
             code="invalid_value",
         )
-    by: PairedBy = "fields" if how.fields else "content"
-    pairing = pair_items(before.items, after.items, by)
-    if not len(pairing.baseline) and not how.fields and _read_one_file(baseline, candidate):
-        pairing = pair_items(before.items, after.items, "position")
+    pairing = _pairing(before, after, how)
     return PairedRuns(before, after, pairing if len(pairing.baseline) else None, how.cluster)
+
+
+def _pairing(before: ComparedSide, after: ComparedSide, how: HowToPair) -> Pairing:
+    """Pair items by named fields or by content; by position if few have a partner of equal content, but one file."""
+    found = pair_items(before.items, after.items, "fields" if how.fields else "content")
+    if how.fields or found.share >= FEW_PAIRS or not _read_one_file(before.run, after.run):
+        return found
+    by_position = pair_items(before.items, after.items, "position")
+    return by_position if by_position.share > found.share else found
 
 
 async def _items(tx: ReadTransaction, run: Run, parent: Eval, how: HowToPair, role: str) -> RunItems:

@@ -11,7 +11,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.wording import counted, in_points, listed
 from evalhaven.reports.columns.loading import Numbers
 from evalhaven.reports.figures import MOST_EXACT, shown_rate, sums_by_cluster, sums_of
-from evalhaven.reports.pairing import Pairing, RunItems
+from evalhaven.reports.pairing import FEW_PAIRS, Pairing, RunItems
 from evalhaven.stats.comparisons import (
     Comparison,
     compare_pairs,
@@ -360,12 +360,8 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
     def warn(what: str, message: str) -> None:
         found.append(ComparisonWarning(what=what, message=message))
 
-    if pair.pairing is None:
-        warn("not_paired", "The runs have no items in common, so their rates were compared: that shows far less.")
-    elif len(pair.pairing.baseline_only) or len(pair.pairing.candidate_only):
-        only = len(pair.pairing.baseline_only), len(pair.pairing.candidate_only)
-        alone = counted(only[0], "item is", "items are")
-        warn("rows_differ", f"{alone} in the baseline only, {only[1]:,} in the other run only.")
+    if of_pairing := _pairing_warning(pair.pairing):
+        warn(*of_pairing)
     theirs = {each.name: each for each in baseline.criteria(pair.baseline.parent)}
     ours = {each.name: each for each in candidate.criteria(pair.candidate.parent)}
     differing = [name for name in ours if name in theirs and _essence(ours[name].json) != _essence(theirs[name].json)]
@@ -384,6 +380,23 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
         elif run.status.value != "completed":
             warn("not_completed", f"The {role} ended as {run.status}.")
     return found
+
+
+def _pairing_warning(pairing: Pairing | None) -> tuple[str, str] | None:
+    if pairing is None:
+        return "not_paired", "The runs have no items in common, so their rates were compared: that shows far less."
+    if pairing.by == "position":
+        return (
+            "contents_differ",
+            "Hardly any items have the same content in both runs, so they were paired by their position in the file.",
+        )
+    only = len(pairing.baseline_only), len(pairing.candidate_only)
+    if not any(only):
+        return None
+    told = f"{counted(only[0], 'item is', 'items are')} in the baseline only, {only[1]:,} in the other run only."
+    if pairing.by == "content" and pairing.share < FEW_PAIRS:
+        told += " If they are the same items with other content, name the fields that tell which is which ('key')."
+    return "rows_differ", told
 
 
 def _criteria(names: list[str]) -> str:

@@ -76,7 +76,7 @@ def rate_of_point(row: Row[Any]) -> Rate:
 def repeats_of(row: Row[Any]) -> int:
     """Return how many samples each item of a run has; repeats of a run that neither samples nor regrades are void."""
     has_repeats = bool(row.options) and (bool(row.model) or row.source_run_key is not None)
-    return row.options["repeats"] if has_repeats else 1
+    return max(row.options["repeats"] if has_repeats else 1, row.samples_found or 1)
 
 
 def point_values(row: Row[Any]) -> dict[str, Any]:

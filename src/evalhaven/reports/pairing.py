@@ -16,6 +16,9 @@ from evalhaven.reports.columns.making import FAILED, PASSED
 
 PairedBy = Literal["content", "fields", "position"]
 
+FEW_PAIRS = 0.5
+"""Where a smaller share of the items has a partner of equal content, this may be chance: rows may be alike."""
+
 # Odd numbers, by which a key is mixed with the count of equal keys before it.
 _MIX_KEY = np.uint64(0x9E3779B97F4A7C15)
 _MIX_COUNT = np.uint64(0xC2B2AE3D27D4EB4F)

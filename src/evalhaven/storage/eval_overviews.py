@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, String, bindparam, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, String, bindparam, case, func, literal, select, tuple_
 
 from evalhaven.domain.evals import DataSourceConfig
 from evalhaven.domain.jsontext import JsonObject
@@ -13,7 +13,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.evals import EVAL_COLUMNS
 from evalhaven.storage.keyset import Query
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.tables import evals, run_columns, runs
+from evalhaven.storage.tables import evals, output_items, run_columns, runs
 
 EvalSort = Literal["last_run", "created", "updated"]
 """By what evals are sorted."""
@@ -25,8 +25,17 @@ RECENT_RUNS = 20
 _IN_PARTS = {"yield_per": 100}
 _FEW_AT_ONCE = {"yield_per": 8}  # criteria may hold megabytes
 _NEVER = -1
+_FIRST_SAMPLES = 100
 _others = runs.alias("others")
 _of_eval = (_others.c.eval_key == evals.c.key) & _others.c.deleted_at.is_(None)
+_first_samples = (
+    select(output_items.c.repeat)
+    .where(output_items.c.run_key == runs.c.key)
+    .order_by(output_items.c.position, output_items.c.repeat)
+    .limit(_FIRST_SAMPLES)
+    .correlate(runs)
+    .subquery()
+)
 RUN_POINT_COLUMNS = (
     runs.c.key,
     runs.c.eval_key,
@@ -45,6 +54,13 @@ RUN_POINT_COLUMNS = (
     runs.c.source_run_key,
     runs.c.items_version,
     runs.c.columns_version,
+    # How many samples an item has is not known of an imported run, nor of one that grades its samples again.
+    case(
+        (
+            runs.c.imported_at.is_not(None) | runs.c.source_run_key.is_not(None),
+            select(func.max(_first_samples.c.repeat) + 1).scalar_subquery(),
+        )
+    ).label("samples_found"),
 )
 
 

@@ -5,23 +5,31 @@ import io
 import json
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 import pytest
+from starlette.responses import StreamingResponse
 
 from evalhaven.api.exports.columns import KnownColumns
 from evalhaven.api.exports.parquet import ParquetRows, require_pyarrow
 from evalhaven.api.exports.sources import ItemsInOrder
 from evalhaven.api.exports.streaming import stream_items
 from evalhaven.api.exports.texts import CsvRows, OutputItemLines, safe_text
+from evalhaven.api.routes.extension.compared import ComparedItems
+from evalhaven.api.routes.extension.comparisons import export_compared_items
+from evalhaven.api.routes.extension.reports import break_down
+from evalhaven.api.services import Services
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import DataSourceConfig
+from evalhaven.domain.ids import RunId
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.reports.compared_items import ItemFilter
 from evalhaven.storage.database import Database
+from evalhaven.storage.evals import get_eval
 from evalhaven.storage.output_item_writes import insert_output_items
 from evalhaven.storage.run_writes import delete_run
 from tests.unit.storage.stored import database, make_eval, make_item, store_active_run
@@ -121,6 +129,37 @@ async def test_the_export_of_a_run_that_is_deleted_meanwhile_breaks_off(database
 
     with pytest.raises(NotFoundError):
         await anext(export)
+
+
+async def test_the_export_of_a_comparison_breaks_off_after_a_whole_line(services: Services, run: Run) -> None:
+    database = services.database
+    parent = await database.fetch(lambda tx: get_eval(tx, DEFAULT_PROJECT, run.eval_id))
+    other = await store_active_run(database, parent, id=RunId(f"evalrun_{2:032x}"))
+    await store_items(database, other, range(100, 1300))
+    asked = ComparedItems(other.id, run.id, (), ItemFilter())
+    answer = await export_compared_items(services, DEFAULT_PROJECT, asked)
+    export = cast("AsyncGenerator[bytes]", cast("StreamingResponse", answer).body_iterator)
+    lines = (await anext(export)).splitlines(keepends=True)
+    assert len(lines) == 500
+    assert all(json.loads(line)["baseline"] and line.endswith(b"\n") for line in lines)
+    async with database.write() as tx:
+        await delete_run(tx, DEFAULT_PROJECT, run.key, 200)
+
+    with pytest.raises(NotFoundError):
+        await anext(export)
+
+
+async def test_a_breakdown_breaks_off_after_an_error(services: Services, run: Run) -> None:
+    await store_items(services.database, run, range(2000, 4000))
+    answer = await break_down(run.id, services, DEFAULT_PROJECT, "item.a")
+    lines = cast("AsyncGenerator[str]", cast("StreamingResponse", answer).body_iterator)
+    assert json.loads(await anext(lines))["object"] == "run.breakdown.progress"
+    async with services.database.write() as tx:
+        await delete_run(tx, DEFAULT_PROJECT, run.key, 200)
+
+    assert json.loads(await anext(lines))["error"]["param"] == "run_id"
+    with pytest.raises(NotFoundError):
+        await anext(lines)
 
 
 def test_without_pyarrow_parquet_is_refused_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,8 @@ async def list_compared_items(
     responses={
         **_REFUSED,
         200: {
-            "description": "An item a line.",
+            "description": "An item a line. The answer breaks off after a whole line if one of the runs is deleted "
+            "meanwhile.",
             "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/ComparedItem"}}},
         },
     },
@@ -159,6 +160,9 @@ async def export_compared_items(services: ServicesOf, scope: ScopeOf, asked: Com
             part = chosen.part(slice(start, start + _EXPORTED_AT_ONCE))
 
             async def read(tx: ReadTransaction, part: "ChosenItems" = part) -> bytes:
+                for side in (pair.baseline, pair.candidate):
+                    # Nothing ends the body as if it were whole: if a run is deleted meanwhile, it is broken off.
+                    await get_run_by_id(tx, scope, side.run.id)
                 items = await read_items(tx, pair, part)
                 found = (item for item in items if item.contains(sought)) if sought else items
                 return "".join(f"{item.text(wanted.criterion)}\n" for item in found).encode()

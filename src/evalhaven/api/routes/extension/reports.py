@@ -87,7 +87,8 @@ MostGroups = Annotated[int, Query(ge=1, le=10_000, description="Most groups, the
     response_class=Response,
     responses={
         200: {
-            "description": "Progress every half second, then the groups, the largest first, then the end.",
+            "description": "Progress every half second, then the groups, the largest first, then the end. If the "
+            "run is deleted meanwhile, the last line is an error, and the answer breaks off.",
             "content": {_LINES: {"schema": {"$ref": "#/components/schemas/BreakdownLine"}}},
         },
     },
@@ -119,6 +120,8 @@ async def break_down(
             yield f"{jsontext.render({'object': 'run.breakdown', **told, **end})}\n"
         except NotFoundError as error:
             yield f"{bytes(error_response(404, str(error), param=error.param).body).decode()}\n"
+            # The connection is closed without the end of the body, so that nobody takes the part for all.
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(breakdown.close)
