@@ -36,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: $(INSTALLED) $(WEB) ## Make .venv with Evalhaven, its hash-pinned dependencies and its dashboard
@@ -72,6 +72,10 @@ lint: $(INSTALLED_DEV) ## Check style, format, types and layers, of the dashboar
 types: $(INSTALLED_DEV) ## Make the dashboard's types from the OpenAPI documents
 	@$(BIN)/python -m tests.dashboard.documents web/types
 	@$(BIN)/python hatch_build.py --npm run --silent types
+
+.PHONY: pictures
+pictures: $(INSTALLED_DEV) $(WEB) ## Take the README's pictures anew (needs Chromium)
+	@$(BIN)/python -m tests.dashboard.pictures
 
 .PHONY: check
 check: ## Everything a change must pass: lint, then all tests

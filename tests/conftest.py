@@ -1,7 +1,9 @@
 """Fixtures and rules for all tests."""
 
 import gc
+import os
 import signal
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +21,10 @@ pytest_plugins = [
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Each of the hundreds of processes that tests start would compile all of Evalhaven again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The one profile: of several, the one loaded last would rule all tests of a process.
 hypothesis.settings.register_profile(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx2
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from tests.dashboard.held import HeldAnswers
 from tests.dashboard.judged import CONFIG
@@ -50,20 +50,28 @@ class Tab:
     said: list[str]
 
 
+def find_chromium() -> str | None:
+    """Return the machine's Chromium; None if it has none."""
+    return os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def chromium_options() -> list[str]:
+    """Return with which options it shows the same on each machine."""
+    options = ["--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
+    return [*options, "--no-sandbox"] if os.geteuid() == 0 else options
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The machine's Chromium; nothing is downloaded.
 
     It ends with the last test here: until then its event loop runs in this thread, and no other test could have one.
     """
-    found = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
+    found = find_chromium()
     if found is None:
         pytest.skip("there is no Chromium: apt install chromium")
-    options = ["--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
-    if os.geteuid() == 0:
-        options.append("--no-sandbox")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=options)
+        opened = playwright.chromium.launch(executable_path=found, args=chromium_options())
         yield opened
         opened.close()
 
@@ -187,6 +195,21 @@ def picture(page: Page, name: str) -> None:
     """Keep a picture of the page in a directory that git ignores."""
     _SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=_SCREENSHOTS / f"{re.sub(r'[^a-z0-9-]', '-', name)}.png")
+
+
+def enlarge_and_print(page: Page, name: str) -> None:
+    """Fail where a page is wider than a window at 200 %, or prints what only a screen needs; keep a picture of each."""
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 640, "height": 500})
+    picture(page, f"{name}-200-percent")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size(_VIEWPORT)
+    page.emulate_media(media="print")
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    expect(page.get_by_text(re.compile("^Evalhaven · .* printed "))).to_be_visible()
+    picture(page, f"{name}-print")
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="screen")
 
 
 def judge(page: Page, themes: Sequence[Theme] = ("light",)) -> None:

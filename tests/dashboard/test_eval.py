@@ -6,10 +6,9 @@ import subprocess
 from typing import Any
 
 import httpx2
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
+from tests.dashboard.conftest import Look, Tickets, enlarge_and_print, judge, picture, settle, visit
 from tests.dashboard.judged import ended, sent
 from tests.server import SLOW_MODEL, Server
 
@@ -98,18 +97,11 @@ def test_an_eval_without_runs_says_how_to_start_one_and_an_unknown_one_that_ther
     judge(page)
 
 
-@pytest.mark.parametrize("media", ["screen", "print"])
-def test_the_page_of_an_eval_is_usable_at_200_percent_and_prints(page: Page, tickets: Tickets, media: str) -> None:
-    if media == "screen":
-        page.set_viewport_size({"width": 640, "height": 500})
+def test_the_page_of_an_eval_is_usable_at_200_percent_and_prints(page: Page, tickets: Tickets) -> None:
     page.goto(f"/ui/evals/{tickets.eval_id}")
     page.get_by_role("region", name="Trend").wait_for()
     settle(page)
-    if media == "print":
-        page.emulate_media(media="print")
-        expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
-    picture(page, f"eval-{media}")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    enlarge_and_print(page, "eval")
 
 
 def test_the_definition_of_an_eval_reads_as_text_and_repeats_its_last_run(
@@ -156,6 +148,7 @@ def test_the_definition_of_an_eval_reads_as_text_and_repeats_its_last_run(
     source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
     http.post(f"/v1/evals/{parent}/runs", json={"name": "Run's", "data_source": source}).raise_for_status()
     look(f"/ui/evals/{parent}/definition", "eval-definition")
+    enlarge_and_print(page, "eval-definition")
 
     criteria = page.get_by_role("region", name="Criteria")
     for words in (

@@ -8,9 +8,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import THEMES, Look, judge, picture, settle, visit
+from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, settle, visit
 from tests.dashboard.judged import sent
-from tests.dashboard.test_hostile_texts import HOSTILE_TEXTS, joined, shown
 from tests.server import Server
 
 _ROWS = [{"item": {"question": f"What is {number} + 1?", "right": str(number + 1)}} for number in range(3000)]
@@ -104,33 +103,7 @@ def test_the_keyboard_alone_leads_to_a_file_and_the_run_that_read_it(
     expect(page.get_by_role("heading", level=1)).to_have_text("Files")
     look("/ui/files", "files")
     look(f"/ui/files/{file_id}", "file")
+    enlarge_and_print(page, "file")
     visit(page, "/ui/files/file-none")
     expect(page.get_by_role("alert")).to_contain_text("file-none")
     judge(page)
-
-
-def test_no_name_and_no_content_of_a_file_is_executed_and_each_is_shown(fresh_page: Page, http: httpx2.Client) -> None:
-    seen: list[str] = []
-    fresh_page.expose_function("hit", lambda: seen.append("executed"))
-    ids: list[str] = []
-    sent = [text for text in HOSTILE_TEXTS if len(text) < 200 and "\ud800" not in text]
-    unsendable = [text for text in sent if _is_unsendable(text)]
-    texts = [*joined([text for text in sent if text not in unsendable]), *unsendable]
-    for text in texts:
-        lines = json.dumps({"item": {"a": text, text: "field"}}).encode() + b"\n"
-        ids.append(upload(http, "hostile.jsonl" if _is_unsendable(text) else text, lines))
-    fresh_page.goto("/ui/files?search=hit")
-    expect(fresh_page.get_by_role("rowheader").first).to_be_visible()
-    for text, file_id in zip(texts, ids, strict=True):
-        visit(fresh_page, f"/ui/files/{file_id}")
-        name = http.get(f"/v1/files/{file_id}").json()["filename"]
-        expect(fresh_page.get_by_role("heading", level=1)).to_have_text(shown(name))
-        cells = fresh_page.get_by_role("region", name="Table of rows").locator("td")
-        expect(cells.first).to_have_text(shown(text))
-        expect(fresh_page.get_by_role("columnheader").nth(2)).to_have_text(shown(text))
-    assert seen == []
-
-
-def _is_unsendable(text: str) -> bool:
-    """Whether no form can carry a text as a name."""
-    return any(ord(character) < 0x20 for character in text)

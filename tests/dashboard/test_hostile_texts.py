@@ -1,108 +1,22 @@
 """What users and models wrote is shown, letter by letter, and none of it is executed."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import httpx2
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
 from tests.dashboard.conftest import Tab, settle, visit
-from tests.dashboard.judged import CONFIG, make_eval, run_items
+from tests.dashboard.hostile import HOSTILE_TEXTS, TEXTS, joined, shown
+from tests.dashboard.judged import CONFIG, ended, make_eval, run_items, sent
+from tests.dashboard.test_files import upload
+from tests.dashboard.test_logs import chat, send
 from tests.server import Server
 
-HOSTILE_TEXTS = (
-    "<script>hit()</script>",
-    "<img src=x onerror=hit()>",
-    "<svg onload=hit()>",
-    "<svg><script>hit()</script></svg>",
-    "<iframe srcdoc='<script>parent.hit()</script>'>",
-    "<iframe src=javascript:hit()>",
-    "<a href=javascript:hit()>x</a>",
-    "[x](javascript:hit())",
-    "![x](javascript:hit())",
-    "![x](x onerror=hit())",
-    "javascript:hit()",
-    "data:text/html,<script>hit()</script>",
-    "'-hit()-'",
-    '"-hit()-"',
-    '" autofocus onfocus=hit() x="',
-    "' onmouseover=hit() x='",
-    "`${hit()}`",
-    "${hit()}",
-    "{{hit()}}",
-    "{{constructor.constructor('hit()')()}}",
-    "<%= hit() %>",
-    "]]><script>hit()</script>",
-    "<!--><script>hit()</script>-->",
-    "</title><script>hit()</script>",
-    "</style><script>hit()</script>",
-    "</script><script>hit()</script>",
-    "</textarea><script>hit()</script>",
-    "<style>@import 'x';*{background:url(javascript:hit())}</style>",
-    "<link rel=stylesheet href=javascript:hit()>",
-    "<base href=javascript:hit()//>",
-    "<meta http-equiv=refresh content='0;url=javascript:hit()'>",
-    "<form action=javascript:hit()><button autofocus>x</form>",
-    "<details open ontoggle=hit()>",
-    "<video><source onerror=hit()></video>",
-    "<audio src=x onerror=hit()>",
-    "<object data=javascript:hit()>",
-    "<embed src=javascript:hit()>",
-    "<math><mtext></form><form><mglyph><style></math><img src onerror=hit()>",
-    "<marquee onstart=hit()>",
-    "<body onload=hit()>",
-    "<input autofocus onfocus=hit()>",
-    "<xss style=animation-name:x onanimationstart=hit()>",
-    "&lt;script&gt;hit()&lt;/script&gt;",
-    "\\u003cscript\\u003ehit()\\u003c/script\\u003e",
-    "%3Cscript%3Ehit()%3C/script%3E",
-    "\uff1cscript\uff1ehit()\uff1c/script\uff1e",
-    "\u202egnirts desrever",
-    "\u2066hidden\u2069",
-    "a\u200bb\ufeffc",
-    "\x1b[31mred\x1b[0m",
-    "bell\x07 and null\x00",
-    "\ud800 alone",
-    "Z̷͎͝a̵͔͗l̶͚̓g̸̞͛o̶͉͝",
-    "x" * 4000,
-    "../../../etc/passwd",
-    "=cmd|' /C calc'!A0",
-    "__proto__",
-    "constructor",
-)
-# What means something only where nothing stands beside it: as a key, an address, a path, a cell or the whole of a line.
-_ALONE = (
-    "javascript:hit()",
-    "data:text/html,<script>hit()</script>",
-    "x" * 4000,
-    "../../../etc/passwd",
-    "=cmd|' /C calc'!A0",
-    "__proto__",
-    "constructor",
-)
-_SIDE_BY_SIDE = 6
-_SHOWN = {
-    "\u202egnirts desrever": "U+202Egnirts desrever",
-    "\u2066hidden\u2069": "U+2066hiddenU+2069",
-    "a\u200bb\ufeffc": "aU+200BbU+FEFFc",
-    "\x1b[31mred\x1b[0m": "␛[31mred␛[0m",
-    "bell\x07 and null\x00": "bell␇ and null␀",
-    "\ud800 alone": "U+D800 alone",
-}
-
-
-def joined(texts: Sequence[str]) -> list[str]:
-    """Return all the texts in fewer, some side by side, since every page that is opened costs."""
-    others = [text for text in texts if text not in _ALONE]
-    starts = range(0, len(others), _SIDE_BY_SIDE)
-    return [
-        *(" ".join(others[start : start + _SIDE_BY_SIDE]) for start in starts),
-        *(text for text in texts if text in _ALONE),
-    ]
-
-
-TEXTS = joined(HOSTILE_TEXTS)
+# What can name a model: a configuration speaks Unicode, and its names of models may be patterns.
+_OF_MODELS = [text for text in HOSTILE_TEXTS if "\ud800" not in text and not set("*?[") & set(text)]
+_NAMES = joined(_OF_MODELS)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +24,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of these tests' own, so that other pages do not list all of this."""
     directory = tmp_path_factory.mktemp("hostile")
     config = directory / "evalhaven.toml"
-    config.write_text(CONFIG)
-    with Server(directory, EVALHAVEN_CONFIG=str(config)).running() as running:
+    endpoints = (
+        f"""
+[endpoints.e{number}]
+scripted = true
+models = ["m{number}"]
+aliases = {{ {json.dumps(text)} = "m{number}" }}
+prices = [{{ model = {json.dumps(text)}, input = 1.0, output = 1.0 }}]
+"""
+        for number, text in enumerate(_NAMES)
+    )
+    config.write_text(CONFIG + "".join(endpoints))
+    with Server(directory, EVALHAVEN_CONFIG=str(config), EVALHAVEN_LOG_DAYS="3650").running() as running:
         yield running
         assert "Traceback" not in running.log
 
@@ -167,12 +91,6 @@ def seen(tab: Tab) -> list[str]:
     page.on("popup", lambda _popup: seen.append("popup"))
     page.on("request", lambda request: None if request.url.startswith("http://127.0.0.1") else seen.append(request.url))
     return seen
-
-
-def shown(text: str) -> str:
-    for raw, told in _SHOWN.items():
-        text = text.replace(raw, told)
-    return text
 
 
 def test_no_name_in_the_list_of_evals_is_executed_and_each_is_shown(
@@ -231,6 +149,7 @@ def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_show
         for text in texts
     ]
     run = run_items(http, parent, "Hostile", items)
+    other = run_items(http, parent, HOSTILE_TEXTS[0], items)
     listed = http.get(f"/api/runs/{run}/items", params={"limit": 500, "sort": "position"}).json()["data"]
     assert [each["status"] for each in listed].count("error") == 0
 
@@ -249,6 +168,107 @@ def test_no_text_of_an_item_its_answer_or_its_judge_is_executed_and_each_is_show
         page.keyboard.press("r")
         expect(drawer.get_by_text('"object": "eval.run.output_item"')).to_be_visible()
         page.keyboard.press("]")
+
+    visit(page, f"/ui/evals/{parent}/runs/{run}/items")
+    grid = page.get_by_role("grid")
+    expect(grid.get_by_role("row").nth(1)).to_contain_text(shown(texts[0]))
+    visit(page, f"/ui/compare?runs={run},{other}&change=all")
+    for number, text in enumerate(texts):
+        detail = page.get_by_role("region", name=f"Item {number}", exact=True)
+        expect(detail.get_by_role("heading", name=f"New: {HOSTILE_TEXTS[0]}")).to_be_visible()
+        # The answers of both, and what their judge said.
+        told = shown(text)
+        sides = detail.locator(".side-by-side > div")
+        expect(sides).to_contain_text([told, told])
+        expect(sides.get_by_role("heading", name="Judge of clear reasoning")).to_have_count(2)
+        page.keyboard.press("]")
+    assert seen == []
+
+
+def test_no_text_on_the_pages_of_models_and_of_a_run_s_setup_is_executed_and_each_is_shown(
+    page: Page, http: httpx2.Client, seen: list[str]
+) -> None:
+    assert len(_OF_MODELS) >= 50
+    runs: list[str] = []
+    for number, text in enumerate(_NAMES):
+        judged = {
+            "type": "score_model",
+            "name": text,
+            "model": f"m{number}",
+            "input": [{"role": "user", "content": "ANSWER: 1"}],
+        }
+        config = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+        parent = sent(http, "/v1/evals", {"data_source_config": config, "testing_criteria": [judged]})["id"]
+        source = {
+            "type": "completions",
+            "model": text,
+            "input_messages": {"type": "template", "template": [{"role": "user", "content": text}]},
+            "source": {"type": "file_content", "content": [{"item": {}}]},
+        }
+        body = {"name": text, "metadata": {"note": text[:500]}, "data_source": source}
+        run = ended(http, sent(http, f"/v1/evals/{parent}/runs", body))
+        runs.append(f"/ui/evals/{parent}/runs/{run['id']}")
+
+    page.goto("/ui/models")
+    for number, text in enumerate(_NAMES):
+        endpoint = page.get_by_role("region", name=f"e{number}", exact=True)
+        told = shown(text)
+        expect(endpoint.locator(".tag")).to_have_text([f"m{number}", f"{told} → m{number}"])
+        prices = endpoint.get_by_role("region", name=f"Prices of e{number}", exact=True)
+        expect(prices.get_by_role("rowheader")).to_have_text(told)
+        calls = endpoint.get_by_role("region", name=f"Recent calls to e{number}", exact=True)
+        expect(calls.get_by_role("rowheader")).to_have_text([told, told])
+        expect(calls.locator(".c-for")).to_have_text([told, f"judge of {told}"])
+        assert calls.get_by_role("link").first.get_attribute("href") == runs[number]
+    for text, address in zip(_NAMES, runs, strict=True):
+        visit(page, f"{address}/configuration")
+        expect(page.get_by_role("region", name="Model", exact=True)).to_contain_text(shown(text))
+        expect(page.get_by_role("region", name="Metadata")).to_contain_text(shown(text[:500]))
+        expect(page.get_by_role("region", name="Prompt")).to_contain_text(shown(text))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("hit()")
+    options = page.get_by_role("dialog", name="Search").get_by_role("option")
+    expect(options.filter(has_text="run of").first).to_contain_text("hit()")
+    page.keyboard.press("Escape")
+    assert seen == []
+
+
+def test_no_name_and_no_content_of_a_file_is_executed_and_each_is_shown(
+    page: Page, http: httpx2.Client, seen: list[str]
+) -> None:
+    sendable = [text for text in HOSTILE_TEXTS if len(text) < 200 and "\ud800" not in text]
+    # A form carries no control characters in a name.
+    plain = [text for text in sendable if any(ord(character) < 0x20 for character in text)]
+    texts = [*joined([text for text in sendable if text not in plain]), *plain]
+    ids: list[str] = []
+    for text in texts:
+        lines = json.dumps({"item": {"a": text, text: "field"}}).encode() + b"\n"
+        ids.append(upload(http, "hostile.jsonl" if text in plain else text, lines))
+    page.goto("/ui/files?search=hit")
+    expect(page.get_by_role("rowheader").first).to_be_visible()
+    for text, file_id in zip(texts, ids, strict=True):
+        visit(page, f"/ui/files/{file_id}")
+        name = http.get(f"/v1/files/{file_id}").json()["filename"]
+        expect(page.get_by_role("heading", level=1)).to_have_text(shown(name))
+        cells = page.get_by_role("region", name="Table of rows").locator("td")
+        expect(cells.first).to_have_text(shown(text))
+        expect(page.get_by_role("columnheader").nth(2)).to_have_text(shown(text))
+    assert seen == []
+
+
+def test_no_text_of_a_call_is_executed_and_each_is_shown(page: Page, http: httpx2.Client, seen: list[str]) -> None:
+    texts = joined([text for text in HOSTILE_TEXTS if "\ud800" not in text and "\x00" not in text])
+    send(http, [chat(number, text, text, metadata={"hostile": text[:500]}) for number, text in enumerate(texts)])
+    page.goto("/ui/logs?metadata=%5B%22hostile%3D__proto__%22%5D")
+    table = page.get_by_role("region", name="Table of calls")
+    expect(table.locator("tbody tr")).to_have_count(1)
+    visit(page, "/ui/logs")
+    expect(table.locator("tbody tr")).to_have_count(len(texts))
+    for number, text in enumerate(texts):
+        visit(page, f"/ui/logs/chatcmpl-{number}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("region", name="Conversation")).to_contain_text(shown(text))
+        expect(page.get_by_role("region", name="Metadata")).to_contain_text(shown(text[:500]))
     assert seen == []
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.dashboard.conftest import THEMES, Look, judge, picture, settle, visit
+from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, settle
 from tests.dashboard.judged import ELSEWHERE, PIXEL
-from tests.dashboard.test_hostile_texts import HOSTILE_TEXTS, shown
 from tests.server import Server
 
 _CALLS = 60
@@ -175,6 +174,7 @@ def test_calls_are_listed_newest_first_and_filtered_in_the_address(
 
 def test_a_call_is_shown_whole(page: Page, look: Look, logged: None) -> None:
     look("/ui/logs/resp_agent", "call")
+    enlarge_and_print(page, "call")
 
     conversation = page.get_by_role("region", name="Conversation")
     for told in ("Use the tool.", "Shall I take an umbrella?", "weather(", "Bath", "rain all day", "Take one."):
@@ -316,27 +316,3 @@ def test_however_far_somebody_goes_back_so_many_calls_are_kept(page: Page, http:
 
 def counts_of(http: httpx2.Client, page: Page) -> dict[str, int]:
     return http.get(f"/api/runs/{page.url.rsplit('/', 1)[1]}").json()["result_counts"]
-
-
-def test_no_text_of_a_call_is_executed_and_each_is_shown(fresh_page: Page, http: httpx2.Client, logged: None) -> None:
-    seen: list[str] = []
-    fresh_page.expose_function("hit", lambda: seen.append("executed"))
-
-    def dismiss(dialog: Dialog) -> None:
-        seen.append("dialog")
-        dialog.dismiss()
-
-    fresh_page.on("dialog", dismiss)
-    texts = [text for text in HOSTILE_TEXTS if "\ud800" not in text and "\x00" not in text]
-    calls = [chat(1000 + number, text, text, metadata={"hostile": text[:500]}) for number, text in enumerate(texts)]
-    send(http, calls)
-    fresh_page.goto("/ui/logs?metadata=%5B%22hostile%3D__proto__%22%5D")
-    expect(rows(fresh_page)).to_have_count(1)
-    visit(fresh_page, "/ui/logs")
-    expect(rows(fresh_page)).to_have_count(50)
-    for number, text in enumerate(texts):
-        visit(fresh_page, f"/ui/logs/chatcmpl-{1000 + number}")
-        expect(fresh_page.get_by_role("heading", level=1)).to_be_visible()
-        expect(fresh_page.get_by_role("region", name="Conversation")).to_contain_text(shown(text))
-        expect(fresh_page.get_by_role("region", name="Metadata")).to_contain_text(shown(text[:500]))
-    assert seen == []

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import Look, Tickets, judge, picture, settle
+from tests.dashboard.conftest import Look, Tickets, enlarge_and_print, judge, picture, settle
 
 
 def test_the_list_of_evals_leads_to_an_eval(page: Page, look: Look, tickets: Tickets) -> None:
@@ -151,16 +151,11 @@ def test_the_theme_is_kept_and_no_script_of_the_page_is_inline(page: Page, ticke
 
 
 def test_a_page_is_usable_at_200_percent_and_prints(page: Page, tickets: Tickets) -> None:
-    page.set_viewport_size({"width": 640, "height": 500})
     page.goto(tickets.run_page(tickets.second))
     expect(page.get_by_role("region", name="Verdict")).to_be_visible()
     settle(page)
-    picture(page, "run-200-percent")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-    page.set_viewport_size({"width": 1280, "height": 1000})
+    enlarge_and_print(page, "run")
+    printed = page.get_by_text("Evalhaven · Evals · Support ticket triage · Prompt 2 · printed")
+    expect(printed).to_be_hidden()
     page.emulate_media(media="print")
-    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
-    expect(page.get_by_text("Evalhaven · Evals · Support ticket triage · Prompt 2 · printed")).to_be_visible()
-    picture(page, "run-print")
-    assert page.pdf().startswith(b"%PDF")
+    expect(printed).to_be_visible()

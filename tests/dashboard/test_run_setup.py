@@ -186,6 +186,10 @@ def test_tabs_of_a_run_are_usable_at_200_percent_and_print(page: Page, tickets: 
     settle(page)
     picture(page, f"{name}-200-percent")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # As narrow as beside an open item: tabs may come to stand below each other, but no word leaves its tab.
+    page.set_viewport_size({"width": 400, "height": 500})
+    tabs = page.get_by_role("navigation", name="Run").get_by_role("link")
+    assert tabs.evaluate_all("links => links.filter(each => each.scrollHeight > each.clientHeight + 1).length") == 0
 
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.emulate_media(media="print")

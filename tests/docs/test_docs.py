@@ -188,6 +188,22 @@ def test_every_make_target_is_explained(repository: Path) -> None:
     assert [target for target in make_targets(repository) if f"`make {target}`" not in readme] == []
 
 
+def test_the_pictures_are_there_for_both_themes_small_and_described(repository: Path) -> None:
+    readme = read(repository, "README.md")
+    shown = re.findall(r'srcset="([^"]+)">\s*<img alt="([^"]{20,})" src="([^"]+)"', readme)
+
+    assert len(shown) == readme.count("<picture>") > 0
+    for dark, _, light in shown:
+        assert dark == light.replace("-light.png", "-dark.png") != light
+        for name in (dark, light):
+            content = (repository / name).read_bytes()
+            assert content.startswith(b"\x89PNG")
+            assert len(content) < 200_000
+    assert {path.name for path in (repository / "docs" / "pictures").iterdir()} == {
+        Path(name).name for dark, _, light in shown for name in (dark, light)
+    }
+
+
 def test_every_link_leads_somewhere(repository: Path) -> None:
     broken: list[str] = []
     for page in pages(repository):

@@ -48,6 +48,7 @@ def test_every_block_of_a_page_does_what_it_says(name: str, tmp_path: Path, requ
             page.work_through(block)
 
 
+@pytest.mark.slow
 def test_the_tutorial_leads_from_nothing_to_two_runs_with_the_figures_it_shows(tmp_path: Path) -> None:
     blocks = blocks_of(TUTORIAL)
     with PageRun(tmp_path, REPOSITORY).open() as page:

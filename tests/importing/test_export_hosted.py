@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -263,10 +264,11 @@ def test_page_size_is_halved_where_pages_take_too_long(tmp_path: Path, small_acc
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_export_keeps_its_state(tmp_path: Path, small_account: Account, end: signal.Signals) -> None:
     with HostedStandin(server_url(small_account), hang_s=30) as hosted:
+        is_interrupted = threading.Event()
 
         def hold_up(seen: Seen, body: bytes) -> bytes:
             if seen.path.endswith("/output_items") and "after" in seen.query:
-                time.sleep(0.5)
+                is_interrupted.wait(30)
             return body
 
         hosted.rewrite = hold_up
@@ -275,6 +277,7 @@ def test_interrupted_export_keeps_its_state(tmp_path: Path, small_account: Accou
             time.sleep(0.01)
         process.send_signal(end)
         output, _ = process.communicate(timeout=30)
+        is_interrupted.set()
 
         assert process.returncode == INTERRUPTED, output
         assert "The export has not ended" in output
@@ -287,12 +290,14 @@ def test_interrupted_export_keeps_its_state(tmp_path: Path, small_account: Accou
 def test_second_process_and_other_accounts_are_kept_out(tmp_path: Path, small_account: Account) -> None:
     url = server_url(small_account)
     with HostedStandin(url, hang_s=30) as hosted, HostedStandin(url) as other:
-        hosted.rewrite = lambda _seen, body: (time.sleep(0.2), body)[1]
         process = start_export(hosted.base_url, tmp_path)
         while not (tmp_path / "manifest.json").exists():
-            time.sleep(0.01)
+            time.sleep(0.001)
+        # It goes on once the second one was refused.
+        process.send_signal(signal.SIGSTOP)
         output = export(hosted.base_url, tmp_path, status=1)
         assert "Another export is writing" in output
+        process.send_signal(signal.SIGCONT)
         process.communicate()
         assert process.returncode == 0
         assert "choose another directory" in export(other.base_url, tmp_path, status=1)

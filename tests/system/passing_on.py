@@ -38,7 +38,7 @@ models = ["gone"]
 [endpoints.late]
 base_url = "{url}"
 models = ["late"]
-timeout_s = 0.5
+timeout_s = 2
 
 [endpoints.rules]
 scripted = true

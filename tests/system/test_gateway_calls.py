@@ -210,7 +210,7 @@ def test_a_failure_that_is_too_long_is_named(http: httpx2.Client, upstream: Stre
 def test_an_endpoint_that_gives_no_answer_is_named_with_a_cure(
     http: httpx2.Client, model: str, status: int, code: str, cure: str
 ) -> None:
-    answer = http.post(CHAT, json=chat({"before_ms": 3000}, model=model))
+    answer = http.post(CHAT, json=chat({"before_ms": 60_000}, model=model))
     error = error_of(answer)
     assert (answer.status_code, error["code"], error["param"], error["type"]) == (status, code, "model", "server_error")
     assert f"'{model}'" in error["message"]

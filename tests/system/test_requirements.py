@@ -146,6 +146,7 @@ def test_every_lock_of_the_repository_is_installed(repository: Path, installs: l
     assert named == {path.relative_to(repository) for path in (repository / "requirements").rglob("*.txt")}
 
 
+@pytest.mark.slow
 def test_what_is_installed_is_the_lock_however_old_pip_is_and_whatever_is_newer(
     repository: Path, tmp_path: Path, installs: list[Install]
 ) -> None:

@@ -20,10 +20,14 @@ from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 from tests.system.client import PATIENCE_S, Client, item_rows, wait_until, write_rows
 from tests.system.commands import call_command, run_command
+from tests.system.inside import stop_outside_transactions
+from tests.system.watch import watch_of
 from tests.unit.cli.watching import LIMITER, SAMPLED, STARTED_AT, run_object
 
 Answer = tuple[int, Any]
 ROWS = 300
+# More than are ever done while a command starts, however slow the machine is.
+MANY_ROWS = 4_000
 LIVELY: dict[str, Any] = {
     **SAMPLED,
     "limiter": LIMITER,
@@ -143,8 +147,12 @@ def test_watching_goes_on_when_its_server_is_killed_and_comes_back(
     server: Server, client: Client, tmp_path: Path
 ) -> None:
     eval_id, run_id = start_run(client, tmp_path)
+    client.wait_for_items(eval_id, run_id)
+    with watch_of(server) as looked:
+        executor = stop_outside_transactions(server, looked)
     with watching(run_id, "--data-dir", str(server.data_dir), "--interval", "0.2") as watched:
         watched.wait_for(lambda output: "in_progress" in output, "the run")
+        executor.resume()
         server.kill()
         watched.wait_for(lambda output: "no answer for 0:0" in output, "the loss")
         server.restart()
@@ -188,7 +196,7 @@ def test_a_run_that_stands_still_is_watched_until_a_server_takes_it_up(
 
 @ON_SQLITE_ONLY
 def test_a_run_that_is_deleted_cannot_be_watched_any_more(server: Server, client: Client, tmp_path: Path) -> None:
-    eval_id, run_id = start_run(client, tmp_path)
+    eval_id, run_id = start_run(client, tmp_path, MANY_ROWS)
     with watching(run_id, "--url", server.url, "--interval", "0.2") as watched:
         watched.wait_for(lambda output: "in_progress" in output, "the run")
         assert client.delete(f"/v1/evals/{eval_id}/runs/{run_id}").is_success

@@ -1,7 +1,7 @@
 """Worker processes end with the executor that started them, even if it is killed; the run goes on unharmed."""
 
+import contextlib
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from tests.server import Server
 from tests.system.client import wait_until
 from tests.system.inside import executor_of, has_ended
 
-_GONE_WITHIN_S = 1.0
+# Of computing, which a busy machine does not make longer; to the end of its item it would be many times as much.
+_MOST_AFTER_KILL_S = 1.0
+_MOST_AFTER_CANCELING_S = 2.0
 CRITERION: dict[str, Any] = {
     "type": "text_similarity",
     "name": "alike",
@@ -39,10 +41,30 @@ def workers_of(executor: psutil.Process) -> list[psutil.Process]:
     return [child for child in executor.children() if "evalhaven.graders.worker_main" in child.cmdline()]
 
 
+def computed_s(worker: psutil.Process) -> float:
+    return sum(worker.cpu_times()[:2])
+
+
+def computed_to_the_end_s(workers: list[psutil.Process]) -> float:
+    """Return how many seconds workers compute from now on, once all of them have ended."""
+    first: dict[psutil.Process, float] = {}
+    last: dict[psutil.Process, float] = {}
+
+    def are_gone() -> bool:
+        for worker in workers:
+            with contextlib.suppress(psutil.Error):
+                last[worker] = computed_s(worker)
+                first.setdefault(worker, last[worker])
+        return all(has_ended(worker) for worker in workers)
+
+    wait_until(are_gone, "the workers are gone")
+    return sum(last[worker] - first[worker] for worker in last)
+
+
 def busy_workers(server: Server) -> list[psutil.Process]:
     """Return the workers of a server once one of them is busy."""
     executor = executor_of(server)
-    wait_until(lambda: any(sum(worker.cpu_times()[:2]) > 0.5 for worker in workers_of(executor)), "a worker computes")
+    wait_until(lambda: any(computed_s(worker) > 0.5 for worker in workers_of(executor)), "a worker computes")
     return workers_of(executor)
 
 
@@ -55,12 +77,9 @@ def test_no_worker_is_left_after_a_kill(tmp_path: Path, victim: str) -> None:
             server.kill()
         else:
             executor_of(server).kill()
-        deadline = time.monotonic() + _GONE_WITHIN_S
-        while not all(has_ended(worker) for worker in workers) and time.monotonic() < deadline:
-            time.sleep(0.01)
 
         assert workers
-        assert [worker for worker in workers if not has_ended(worker)] == []
+        assert computed_to_the_end_s(workers) < _MOST_AFTER_KILL_S
 
 
 def test_cancelling_a_run_ends_what_its_workers_compute(tmp_path: Path) -> None:
@@ -69,9 +88,9 @@ def test_cancelling_a_run_ends_what_its_workers_compute(tmp_path: Path) -> None:
         workers = busy_workers(server)
         path = f"/v1/evals/{run['eval_id']}/runs/{run['id']}"
         canceled = http.post(path).json()
-        took_s = wait_until(lambda: all(has_ended(worker) for worker in workers), "the workers are gone", 10.0)
+        computed_s = computed_to_the_end_s(workers)
 
         assert canceled["status"] == http.get(path).json()["status"] == "canceled"
         assert http.get(path).json()["result_counts"]["total"] == 0
-        assert took_s < 2.0
+        assert computed_s < _MOST_AFTER_CANCELING_S
         assert "Traceback" not in server.log

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _POLL_S = 0.05
+_ORPHANS_S = 30.0  # for children of a killed server to notice, if they had just been started on a busy machine
 _FILE = "lock"
 
 
@@ -55,21 +56,26 @@ class DataDirectoryLock:
 
 
 def lock_data_directory(directory: Path, wait_s: float = 5.0) -> DataDirectoryLock:
-    """Lock a data directory, waiting a little for a server that is shutting down.
+    """Lock a data directory, waiting a little for a server that is shutting down, and longer for what one left behind.
+
+    Args:
+        directory: An existing directory.
+        wait_s: How long to wait for a server; 0 to wait for nothing at all.
 
     Raises:
         DataDirectoryInUseError: Another server still holds it; the message names its process.
     """
     descriptor = os.open(directory / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + wait_s
+    began_at = time.monotonic()
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            if time.monotonic() < deadline:
+            holder = _read_holder(descriptor)
+            longest_s = _ORPHANS_S if wait_s > 0 and _has_ended(holder.process) else wait_s
+            if time.monotonic() - began_at < longest_s:
                 time.sleep(_POLL_S)
                 continue
-            holder = _read_holder(descriptor)
             os.close(descriptor)
             raise DataDirectoryInUseError(
                 f"The data directory {str(directory)!r} is in use by another Evalhaven server "
@@ -95,6 +101,17 @@ def find_holder(directory: Path) -> Holder | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def _has_ended(process: str) -> bool:
+    """Tell whether the process that took the lock is known to be gone, so that only its children can hold it."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, PermissionError):
+        return False
+    return False
 
 
 def _read_holder(descriptor: int) -> Holder:

@@ -37,6 +37,28 @@ def test_a_lock_is_waited_for_a_little(tmp_path: Path) -> None:
         lock_data_directory(tmp_path, wait_s=20).release()
 
 
+def test_what_a_killed_server_left_behind_is_waited_for_beyond_that(tmp_path: Path) -> None:
+    holder = lock_data_directory(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        pass
+    os.pwrite(holder.descriptor, f"{killed.pid}\n".encode().ljust(20), 0)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"], pass_fds=(holder.descriptor,)):
+        holder.release()
+        with pytest.raises(DataDirectoryInUseError, match=f"process {killed.pid}"):
+            lock_data_directory(tmp_path, wait_s=0)
+        lock_data_directory(tmp_path, wait_s=0.01).release()
+
+
+@pytest.mark.parametrize("written", ["", "unknown", "-", "9" * 30, str(os.getppid())])
+def test_a_holder_that_may_be_there_is_not_taken_for_gone(tmp_path: Path, written: str) -> None:
+    holder = lock_data_directory(tmp_path)
+    os.ftruncate(holder.descriptor, 0)
+    os.pwrite(holder.descriptor, f"{written}\n".encode(), 0)
+    with pytest.raises(DataDirectoryInUseError):
+        lock_data_directory(tmp_path, wait_s=0.01)
+    holder.release()
+
+
 def test_a_child_that_inherits_the_lock_keeps_it(tmp_path: Path) -> None:
     holder = lock_data_directory(tmp_path)
     with subprocess.Popen(
