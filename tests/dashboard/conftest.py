@@ -22,6 +22,8 @@ from tests.server import SLOW_ENDPOINT, Server, show_server_logs
 pytest_runtest_makereport = show_server_logs
 
 _SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
+# What a test waits for comes later on a busy machine; only a test that fails takes so long.
+_PATIENCE_MS = 30_000
 _VIEWPORT: ViewportSize = {"width": 1280, "height": 1000}
 _AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _COLOUR_RULES = ["color-contrast", "link-in-text-block"]
@@ -70,6 +72,7 @@ def browser() -> Iterator[Browser]:
     found = find_chromium()
     if found is None:
         pytest.skip("there is no Chromium: apt install chromium")
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=found, args=chromium_options())
         yield opened

@@ -201,16 +201,16 @@ def test_tabs_of_a_run_are_usable_at_200_percent_and_print(page: Page, tickets: 
 def test_the_life_of_a_run_is_listed_and_goes_on_while_the_run_does(
     page: Page, look: Look, http: httpx2.Client
 ) -> None:
-    run = start(http, "Lived", 800)
+    run = start(http, "Lived", 4_000)
     page.goto(f"{address(run)}/events")
     life = page.get_by_role("region", name="What happened to the run")
-    expect(life).to_contain_text("Planned the rows are checked: 800 items to come")
+    expect(life).to_contain_text("Planned the rows are checked: 4,000 items to come")
     expect(life).not_to_contain_text("Canceled")
     cancel(http, run)
     expect(life).to_contain_text("Canceled items that had ended stay")
     http.post(f"/api/runs/{run['id']}/retry", json={}).raise_for_status()
     page.reload()
-    expect(life).to_contain_text(re.compile(r"Tried again \d+ items without a result"))
+    expect(life).to_contain_text(re.compile(r"Tried again [\d,]+ items without a result"))
     cancel(http, run)
     expect(life.get_by_text("Canceled")).to_have_count(2)
     look(f"{address(run)}/events", "events")
