@@ -109,6 +109,10 @@ def test_the_drawer_shows_an_errored_item_beside_the_table(
     expect(drawer).to_contain_text("6 of 240")
     expect(drawer).to_contain_text("counts neither as passed nor as failed")
     expect(drawer.get_by_role("region", name="Grades")).to_contain_text("I cannot say")
+    # The tabs of the run keep to their lines in what room is left.
+    tabs = page.locator(".tabs a")
+    expect(tabs.first).to_be_visible()
+    assert tabs.evaluate_all("links => links.every(link => link.scrollHeight <= link.clientHeight)")
     # The table beside it goes to the row, and stays usable.
     expect(row_at(page, 6)).to_have_attribute("aria-selected", "true")
     row_at(page, 1).click()

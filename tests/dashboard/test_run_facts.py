@@ -165,4 +165,7 @@ def test_an_endpoint_that_cannot_be_reached_is_named_at_once(browser: Browser, l
     expect(alert).to_contain_text("cannot be reached since", timeout=30_000)
     expect(alert).to_contain_text("no connection to 127.0.0.1")
     expect(alert).to_contain_text("none of those that wait is counted as an error")
+    page.get_by_role("link", name="Events").click()
+    life = page.get_by_role("region", name="What happened to the run")
+    expect(life.get_by_role("row").last).to_contain_text(re.compile("cannot be reached .*no connection to 127.0.0.1"))
     context.close()
