@@ -12,18 +12,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
-from tests.dashboard.judged import ended, sent
+from tests.dashboard.judged import RIGHT_ANSWER, ended, sent
 from tests.dashboard.test_live_runs import address, cancel, start
 
 _LARGE_SEED = 2**63 + 1  # a JavaScript number cannot hold it
 _CRITERIA: list[dict[str, Any]] = [
-    {
-        "type": "string_check",
-        "name": "right answer",
-        "input": "{{ sample.output_text }}",
-        "reference": "{{ item.expected }}",
-        "operation": "ilike",
-    },
+    RIGHT_ANSWER,
     {
         "type": "score_model",
         "name": "clear reasoning",
