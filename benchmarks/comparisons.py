@@ -41,6 +41,8 @@ _FILTERS: dict[str, dict[str, Any]] = {
     "change of the score": {"least_change": 0.5},
     "score of one criterion": {"criterion": "exact", "least_score": 0.2, "most_score": 0.9},
     "group": {"group": "ideal:Hardware", "change": "regressed"},
+    "nothing, sorted by change": {"sort": "change"},
+    "a group, sorted by change": {"group": "ideal:Hardware", "sort": "change", "order": "desc"},
 }
 _FORGET = ("DELETE FROM run_columns", "DELETE FROM run_column_heads", "UPDATE runs SET columns_version = -1")
 

@@ -62,6 +62,7 @@ class _Trial:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
         _hold_migrated_file(list(items.values()))
+        gc.unfreeze()  # what tests/conftest.py has frozen is not among the objects otherwise
         self._functions = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
         gc.freeze()  # children leave these objects' pages shared
         measured = self._measure(items)

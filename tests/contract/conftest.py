@@ -58,7 +58,7 @@ def server(database_kind: str, request: pytest.FixtureRequest) -> Server:
 @pytest.fixture(scope="session")
 def document(server: Server) -> dict[str, Any]:
     """The server's OpenAPI document of the contract."""
-    answer = httpx2.get(f"{server.url}/openapi.json")
+    answer = httpx2.get(f"{server.url}/openapi.json", timeout=60)
     assert answer.status_code == 200
     return answer.json()
 
@@ -66,7 +66,7 @@ def document(server: Server) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def extension_document(server: Server) -> dict[str, Any]:
     """The server's OpenAPI document of what is below `/api/`."""
-    answer = httpx2.get(f"{server.url}/api/openapi.json")
+    answer = httpx2.get(f"{server.url}/api/openapi.json", timeout=60)
     assert answer.status_code == 200
     return answer.json()
 

@@ -22,6 +22,8 @@ from tests.server import SLOW_ENDPOINT, Server, show_server_logs
 pytest_runtest_makereport = show_server_logs
 
 _SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
+# What a test waits for comes later on a busy machine; only a test that fails takes so long.
+_PATIENCE_MS = 30_000
 _VIEWPORT: ViewportSize = {"width": 1280, "height": 1000}
 _AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _COLOUR_RULES = ["color-contrast", "link-in-text-block"]
@@ -70,6 +72,7 @@ def browser() -> Iterator[Browser]:
     found = find_chromium()
     if found is None:
         pytest.skip("there is no Chromium: apt install chromium")
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=found, args=chromium_options())
         yield opened
@@ -88,12 +91,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, held: HeldAnswers) -> Itera
 
     Its runs are those of whatever was tested before: a test that counts them starts a server of its own.
     """
-    directory = tmp_path_factory.mktemp("dashboard")
-    config = directory / "evalhaven.toml"
-    config.write_text(CONFIG + SLOW_ENDPOINT + held.config)
-    with Server(directory, EVALHAVEN_CONFIG=str(config)).running() as running:
+    config = CONFIG + SLOW_ENDPOINT + held.config
+    with running_server(tmp_path_factory.mktemp("dashboard"), config) as running:
         yield running
-        assert "Traceback" not in running.log
 
 
 @pytest.fixture(scope="module")
@@ -147,15 +147,29 @@ def opened_tab(browser: Browser, server: Server) -> Generator[Tab]:
         yield opened
 
 
-@pytest.fixture(scope="package")
+@contextlib.contextmanager
+def running_server(directory: Path, config: str | None = None, **environment: str) -> Generator[Server]:
+    """Run a server; a failure that it did not expect is in its log, and fails whoever used it."""
+    if config is not None:
+        path = directory / "evalhaven.toml"
+        path.write_text(config, encoding="utf-8")
+        environment["EVALHAVEN_CONFIG"] = str(path)
+    with Server(directory, **environment).running() as running:
+        yield running
+        assert "Traceback" not in running.log
+
+
+@pytest.fixture(scope="module")
 def http(server: Server) -> Iterator[httpx2.Client]:
+    """A client of the server of all tests here, or of the one that a module has instead."""
     with httpx2.Client(base_url=server.url, timeout=60) as opened:
         yield opened
 
 
 @pytest.fixture(scope="package")
-def tickets(http: httpx2.Client) -> Tickets:
-    return Tickets(*make_tickets(http))
+def tickets(server: Server) -> Tickets:
+    with httpx2.Client(base_url=server.url, timeout=60) as opened:
+        return Tickets(*make_tickets(opened))
 
 
 Look = Callable[[str, str], None]

@@ -41,14 +41,15 @@ answer = "{{1}}"
 model = "judge"
 answer = '{{"steps":[{{"description":"{REASON}","conclusion":"The area is wrong."}}],"result":2}}'
 """
+RIGHT_ANSWER: dict[str, Any] = {
+    "type": "string_check",
+    "name": "right answer",
+    "input": "{{ sample.output_text }}",
+    "reference": "{{ item.expected }}",
+    "operation": "ilike",
+}
 _CRITERIA: list[dict[str, Any]] = [
-    {
-        "type": "string_check",
-        "name": "right answer",
-        "input": "{{ sample.output_text }}",
-        "reference": "{{ item.expected }}",
-        "operation": "ilike",
-    },
+    RIGHT_ANSWER,
     {
         "type": "score_model",
         "name": "clear reasoning",

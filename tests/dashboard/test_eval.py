@@ -9,7 +9,7 @@ import httpx2
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, enlarge_and_print, judge, picture, settle, visit
-from tests.dashboard.judged import ended, sent
+from tests.dashboard.judged import ended, make_eval, run_items, sent
 from tests.server import SLOW_MODEL, Server
 
 
@@ -182,8 +182,11 @@ def test_the_definition_of_an_eval_reads_as_text_and_repeats_its_last_run(
 
 
 def test_all_runs_are_listed_filtered_in_the_address_and_opened_by_keyboard(
-    page: Page, look: Look, tickets: Tickets
+    page: Page, look: Look, http: httpx2.Client, tickets: Tickets
 ) -> None:
+    # What is cut off of its name must not lie over the link beside it.
+    item = {"question": "What is 2 + 3?", "expected": "5", "verdict": ""}
+    run_items(http, make_eval(http, "Short"), "A name that is longer by some words than its column", [item])
     look("/ui/runs", "runs")
     page.goto("/ui/evals")
     page.get_by_role("rowheader").first.wait_for()

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, settle, visit
+from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, running_server, settle, visit
 from tests.dashboard.judged import sent
 from tests.server import Server
 
@@ -19,15 +19,8 @@ _LINES = "".join(json.dumps(row) + "\n" for row in _ROWS).encode()
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of these tests' own, since they count its files."""
-    with Server(tmp_path_factory.mktemp("files")).running() as running:
+    with running_server(tmp_path_factory.mktemp("files")) as running:
         yield running
-        assert "Traceback" not in running.log
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
 
 
 def upload(http: httpx2.Client, name: str, lines: bytes) -> str:

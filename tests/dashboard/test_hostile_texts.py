@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.dashboard.conftest import Tab, settle, visit
+from tests.dashboard.conftest import Tab, running_server, settle, visit
 from tests.dashboard.hostile import HOSTILE_TEXTS, TEXTS, joined, shown
 from tests.dashboard.judged import CONFIG, ended, make_eval, run_items, sent
 from tests.dashboard.test_files import upload
@@ -22,8 +22,6 @@ _NAMES = joined(_OF_MODELS)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of these tests' own, so that other pages do not list all of this."""
-    directory = tmp_path_factory.mktemp("hostile")
-    config = directory / "evalhaven.toml"
     endpoints = (
         f"""
 [endpoints.e{number}]
@@ -34,16 +32,9 @@ prices = [{{ model = {json.dumps(text)}, input = 1.0, output = 1.0 }}]
 """
         for number, text in enumerate(_NAMES)
     )
-    config.write_text(CONFIG + "".join(endpoints))
-    with Server(directory, EVALHAVEN_CONFIG=str(config), EVALHAVEN_LOG_DAYS="3650").running() as running:
+    config = CONFIG + "".join(endpoints)
+    with running_server(tmp_path_factory.mktemp("hostile"), config, EVALHAVEN_LOG_DAYS="3650") as running:
         yield running
-        assert "Traceback" not in running.log
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -226,9 +217,10 @@ def test_no_text_on_the_pages_of_models_and_of_a_run_s_setup_is_executed_and_eac
         expect(page.get_by_role("region", name="Metadata")).to_contain_text(shown(text[:500]))
         expect(page.get_by_role("region", name="Prompt")).to_contain_text(shown(text))
     page.keyboard.press("Control+k")
-    page.keyboard.type("hit()")
-    options = page.get_by_role("dialog", name="Search").get_by_role("option")
-    expect(options.filter(has_text="run of").first).to_contain_text("hit()")
+    palette = page.get_by_role("dialog", name="Search")
+    expect(palette.get_by_role("combobox")).to_be_focused()
+    palette.get_by_role("combobox").fill("hit()")
+    expect(palette.get_by_role("option").filter(has_text="run of").first).to_contain_text("hit()", timeout=30_000)
     page.keyboard.press("Escape")
     assert seen == []
 

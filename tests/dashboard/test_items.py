@@ -108,7 +108,17 @@ def test_the_drawer_shows_an_errored_item_beside_the_table(
     drawer = page.get_by_role("complementary", name="Item 5")
     expect(drawer).to_contain_text("6 of 240")
     expect(drawer).to_contain_text("counts neither as passed nor as failed")
+    # The table beside it has no more columns than there is room for: what tells rows apart.
+    grid = page.get_by_role("grid")
+    expect(grid.get_by_role("columnheader", name="Input")).to_be_in_viewport(ratio=0.99)
+    expect(grid.get_by_role("columnheader", name="Output")).to_have_count(0)
+    assert grid.evaluate("grid => grid.scrollWidth <= grid.clientWidth")
+    assert grid.evaluate("grid => grid.clientWidth") > 420
     expect(drawer.get_by_role("region", name="Grades")).to_contain_text("I cannot say")
+    # The tabs of the run keep to their lines in what room is left.
+    tabs = page.locator(".tabs a")
+    expect(tabs.first).to_be_visible()
+    assert tabs.evaluate_all("links => links.every(link => link.scrollHeight <= link.clientHeight)")
     # The table beside it goes to the row, and stays usable.
     expect(row_at(page, 6)).to_have_attribute("aria-selected", "true")
     row_at(page, 1).click()

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, settle
+from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, running_server, settle
 from tests.dashboard.judged import ELSEWHERE, PIXEL
 from tests.server import Server
 
@@ -19,15 +19,8 @@ _FIRST = 1_780_000_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of these tests' own, since they count its calls."""
-    with Server(tmp_path_factory.mktemp("logs"), EVALHAVEN_LOG_DAYS="3650").running() as running:
+    with running_server(tmp_path_factory.mktemp("logs"), EVALHAVEN_LOG_DAYS="3650") as running:
         yield running
-        assert "Traceback" not in running.log
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
 
 
 def chat(number: int, question: str, answer: str, **call: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import THEMES, enlarge_and_print, judge, picture
+from tests.dashboard.conftest import THEMES, enlarge_and_print, judge, picture, running_server
 from tests.server import Server
 from tests.system.commands import run_command
 
@@ -28,10 +28,7 @@ models = ["elsewhere-*"]
 
 @pytest.fixture(scope="module")
 def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory: Path = tmp_path_factory.mktemp("models")
-    config = directory / "evalhaven.toml"
-    config.write_text(_CONFIG, encoding="utf-8")
-    with Server(directory, EVALHAVEN_CONFIG=str(config)).running() as running:
+    with running_server(tmp_path_factory.mktemp("models"), _CONFIG) as running:
         yield running
 
 

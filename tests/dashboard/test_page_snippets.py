@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.dashboard.conftest import running_server, visit
 from tests.dashboard.judged import ended, sent
 from tests.dashboard.test_logs import chat, send
 from tests.server import SLOW_MODEL, Server
@@ -23,15 +24,8 @@ _FIELDS = {"type": "object", "properties": {"a": {"type": "string"}}, "required"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of these tests' own: it has nothing yet, and passes calls on."""
     directory = tmp_path_factory.mktemp("snippets")
-    with Server(directory, EVALHAVEN_GATEWAY="on", EVALHAVEN_LOG_DAYS="3650").running() as running:
+    with running_server(directory, EVALHAVEN_GATEWAY="on", EVALHAVEN_LOG_DAYS="3650") as running:
         yield running
-        assert "Traceback" not in running.log
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
 
 
 def executed(shown: Page | Locator) -> tuple[str, str]:
@@ -55,8 +49,12 @@ def runs_of(http: httpx2.Client, eval_id: str) -> list[dict[str, Any]]:
 
 
 def test_the_snippets_of_empty_lists_put_something_there(page: Page, http: httpx2.Client, server: Server) -> None:
-    page.goto("/ui/evals")
+    page.goto("/ui/runs")
+    expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
+    first = page.get_by_role("region", name="Python snippet").inner_text()
+    visit(page, "/ui/evals")
     expect(page.get_by_role("heading", name="No evals yet")).to_be_visible()
+    assert page.get_by_role("region", name="Python snippet").inner_text() == first
     python, _ = executed(page)
     made = http.get("/v1/evals", params={"order": "asc"}).json()["data"]
     assert [each["name"] for each in made] == ["Capitals", "Capitals"]

@@ -117,13 +117,17 @@ def test_the_palette_finds_everything_by_its_id_and_goes_at_once_to_what_is_past
     search = page.get_by_role("combobox", name="Name or id")
     for wanted, place in places.items():
         settle(page)
+        title = page.title()
         page.keyboard.press("Control+k")
+        expect(search).to_be_focused()
         search.fill(f"{wanted}")
         page.keyboard.press("Control+a")
         page.keyboard.press("Control+x")
         page.keyboard.press("Control+v")
         expect(page).to_have_url(re.compile(f"{re.escape(place)}(?:$|[?])"))
         expect(search).to_be_hidden()
+        # The address changes before the page does, and each page has a palette of its own.
+        expect(page).not_to_have_title(title)
 
     # What is typed is offered, and Enter opens it.
     page.keyboard.press("Control+k")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import Tickets, judge, picture
-from tests.dashboard.judged import ended
+from tests.dashboard.judged import ended, make_eval, run_items
 from tests.server import Server
 
 
@@ -45,15 +45,15 @@ def test_a_run_with_errors_never_looks_clean(page: Page, http: httpx2.Client) ->
     judge(page)
 
 
-def test_a_regraded_run_leads_to_the_run_whose_samples_it_grades(
-    page: Page, http: httpx2.Client, tickets: Tickets
-) -> None:
-    run = created(http, f"/api/runs/{tickets.first}/regrade", {"name": "Graded again"})
-    page.goto(tickets.run_page(run["id"]))
+def test_a_regraded_run_leads_to_the_run_whose_samples_it_grades(page: Page, http: httpx2.Client) -> None:
+    parent = make_eval(http, "Regraded")
+    first = run_items(http, parent, "Before", [{"question": "What is 2 + 3?", "expected": "5", "verdict": ""}])
+    run = created(http, f"/api/runs/{first}/regrade", {"name": "Graded again"})
+    page.goto(f"/ui/evals/{parent}/runs/{run['id']}")
     expect(page.get_by_text("graded by the eval's criteria")).to_be_visible()
     page.locator(".facts-line").get_by_role("link").click()
 
-    expect(page.get_by_role("heading", level=1)).to_have_text("Prompt 1")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Before")
 
 
 def test_items_and_the_report_are_downloaded(page: Page, http: httpx2.Client, tickets: Tickets) -> None:
@@ -165,4 +165,7 @@ def test_an_endpoint_that_cannot_be_reached_is_named_at_once(browser: Browser, l
     expect(alert).to_contain_text("cannot be reached since", timeout=30_000)
     expect(alert).to_contain_text("no connection to 127.0.0.1")
     expect(alert).to_contain_text("none of those that wait is counted as an error")
+    page.get_by_role("link", name="Events").click()
+    life = page.get_by_role("region", name="What happened to the run")
+    expect(life.get_by_role("row").last).to_contain_text(re.compile("cannot be reached .*no connection to 127.0.0.1"))
     context.close()

@@ -1,9 +1,10 @@
 """What a run was made of, and what happened to it, on tabs of their own."""
 
+import contextlib
+import io
 import json
 import re
 import subprocess
-import sys
 from typing import Any
 
 import httpx2
@@ -11,18 +12,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, judge, picture, settle, visit
-from tests.dashboard.judged import ended, sent
+from tests.dashboard.judged import RIGHT_ANSWER, ended, sent
 from tests.dashboard.test_live_runs import address, cancel, start
 
 _LARGE_SEED = 2**63 + 1  # a JavaScript number cannot hold it
 _CRITERIA: list[dict[str, Any]] = [
-    {
-        "type": "string_check",
-        "name": "right answer",
-        "input": "{{ sample.output_text }}",
-        "reference": "{{ item.expected }}",
-        "operation": "ilike",
-    },
+    RIGHT_ANSWER,
     {
         "type": "score_model",
         "name": "clear reasoning",
@@ -61,9 +56,10 @@ def asked(prompt: str, **more: Any) -> dict[str, Any]:
 
 def executed(snippet: str) -> str:
     """Execute a Python snippet that prints the address of a run's page; return the run's id."""
-    done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().rpartition("/")[2]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(snippet, "snippet", "exec"), {})  # noqa: S102 - our own page
+    return said.getvalue().strip().rpartition("/")[2]
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +120,10 @@ def test_the_code_of_a_run_makes_the_same_run_once_more(
     first, second = pair
     again = page.get_by_role("region", name="Run it again")
     python = page.get_by_role("region", name="Python snippet")
-    page.goto(f"/ui/evals/{parent}/runs/{second}/configuration")
+    page.goto(f"/ui/evals/{parent}/runs/{second}")
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("link", name="Run it again, as code").click()
+    expect(again).to_be_in_viewport()
     made = http.get(f"/api/runs/{second}").json()
     anew = http.get(f"/api/runs/{executed(python.text_content() or '')}").json()
     for key in ("name", "data_source", "metadata"):
@@ -201,16 +200,16 @@ def test_tabs_of_a_run_are_usable_at_200_percent_and_print(page: Page, tickets: 
 def test_the_life_of_a_run_is_listed_and_goes_on_while_the_run_does(
     page: Page, look: Look, http: httpx2.Client
 ) -> None:
-    run = start(http, "Lived", 800)
+    run = start(http, "Lived", 4_000)
     page.goto(f"{address(run)}/events")
     life = page.get_by_role("region", name="What happened to the run")
-    expect(life).to_contain_text("Planned the rows are checked: 800 items to come")
+    expect(life).to_contain_text("Planned the rows are checked: 4,000 items to come")
     expect(life).not_to_contain_text("Canceled")
     cancel(http, run)
     expect(life).to_contain_text("Canceled items that had ended stay")
     http.post(f"/api/runs/{run['id']}/retry", json={}).raise_for_status()
     page.reload()
-    expect(life).to_contain_text(re.compile(r"Tried again \d+ items without a result"))
+    expect(life).to_contain_text(re.compile(r"Tried again [\d,]+ items without a result"))
     cancel(http, run)
     expect(life.get_by_text("Canceled")).to_have_count(2)
     look(f"{address(run)}/events", "events")
@@ -219,3 +218,27 @@ def test_the_life_of_a_run_is_listed_and_goes_on_while_the_run_does(
     words = {"retried": "Tried again"}
     shown = [each.inner_text() for each in life.get_by_role("row").locator("b").all()]
     assert shown == [words.get(each, each.capitalize()) for each in told]
+
+
+def test_runs_that_failed_or_were_imported_say_so_and_that_nothing_else_is_known(
+    page: Page, http: httpx2.Client, parent: str, pair: tuple[str, str]
+) -> None:
+    uploaded = http.post("/v1/files", files={"file": ("bad.jsonl", "no JSON")}, data={"purpose": "evals"}).json()["id"]
+    source = {"type": "jsonl", "source": {"type": "file_id", "id": uploaded}}
+    failed = run_of(http, parent, "Bad rows", source)
+    page.goto(f"/ui/evals/{parent}/runs/{failed}/events")
+    life = page.get_by_role("region", name="What happened to the run")
+    expect(life.get_by_role("row").last).to_contain_text("Failed")
+    expect(life.get_by_role("row").last).to_contain_text("invalid_data_source")
+    expect(page.get_by_text("Nothing else is recorded of this run")).to_be_visible()
+
+    made = http.get(f"/api/runs/{pair[0]}").json()
+    moved = {**made, "id": f"evalrun_{made['id'].removeprefix('evalrun_')[::-1]}", "evalhaven": {}}
+    answer = http.post(f"/api/import/evals/{parent}/runs?origin=elsewhere", content=json.dumps(moved))
+    assert answer.json()["refused"] == []
+    visit(page, f"/ui/evals/{parent}/runs/{moved['id']}/events")
+    expect(life).to_contain_text("Imported it was executed elsewhere")
+    expect(page.get_by_text("Nothing else is recorded of this run")).to_be_visible()
+    visit(page, f"/ui/evals/{parent}/runs/{moved['id']}/configuration")
+    expect(page.get_by_role("region", name="Prompt", exact=True)).to_contain_text("Solve it quickly.")
+    judge(page)

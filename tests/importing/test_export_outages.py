@@ -105,7 +105,7 @@ def test_page_that_does_not_come_in_time_is_said_to_be_asked_for_in_parts(
         first = process.stdout.readline()
         process.communicate(timeout=60)
 
-    assert " s for fewer objects at once (0 of 1 tries failed)" in first
+    assert " s for fewer objects at once (0 of 1 try failed)" in first
 
 
 def test_server_that_dies_on_the_way_ends_the_export_and_a_later_one_goes_on(

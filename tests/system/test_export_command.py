@@ -63,7 +63,7 @@ def test_the_filters_and_the_order_of_the_table_hold_for_an_export(server: Serve
     chosen = ("--where", "sort=position", "--where", "order=desc", "--where", "text=z", "--where", "most_score=0.5")
     done = call_command("export", run["id"], "--url", server.url, *chosen, "--status", "fail", "--columns", "item.a")
     assert (done.returncode, done.stdout) == (0, '{"item.a":"z"}\n')
-    document = httpx2.get(f"{server.url}/api/openapi.json").json()
+    document = httpx2.get(f"{server.url}/api/openapi.json", timeout=60).json()
     offered = document["paths"]["/api/runs/{run_id}/export"]["get"]["parameters"]
     names = [each["name"] for each in offered if each["in"] == "query" and each["name"] not in ("format", "columns")]
     for wrong in ("colour=red", "text"):
@@ -139,6 +139,8 @@ def test_a_place_that_cannot_be_written_is_named(server: Server, run: dict[str, 
 
 def test_a_report_is_a_file_that_shows_the_run(server: Server, run: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "report.html"
+    figures = call_command("report", run["id"], "--json", "--url", server.url)
+    assert (figures.returncode, json.loads(figures.stdout)["object"]) == (0, "run.report")
     done = call_command("report", run["id"], "-o", str(file), "--examples", "1", "--url", server.url)
     page = file.read_text()
 

@@ -197,6 +197,7 @@ def test_compare_shows_the_sentence_the_table_and_what_flipped(server: Server, r
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "worse is worse than main: 30.0 points" in done.stdout
+    assert done.stdout.splitlines()[1] == "60 regressed, 140 passed"
     assert "Regressed (2 of 60):" in done.stdout
     assert "    A: x\n    B: y\n" in done.stdout
 

@@ -63,6 +63,7 @@ def _blobs(server: Server, directory: str) -> set[str]:
 
 @pytest.mark.proof
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_kills_lose_no_accepted_part_and_leave_no_blob_without_an_owner(server: Server, client: Client) -> None:
     chance = random.Random(SEED)
     file_ids: set[str] = set()

@@ -136,6 +136,8 @@ _TESTS = """
 def test_the_command_tells_what_tests_notice_and_what_they_no_longer_notice(tmp_path: Path, repository: Path) -> None:
     _write(tmp_path, _SOURCE)
     (tmp_path / "test_sums.py").write_text(textwrap.dedent(_TESTS))
+    # As tests/conftest.py does it.
+    (tmp_path / "conftest.py").write_text("import gc\n\ndef pytest_collection_finish(): gc.freeze()\n")
     command = [sys.executable, "-m", "tests.mutants", "test_sums.py", "--write"]
     environment = os.environ | {"PYTHONPATH": str(repository)}
 

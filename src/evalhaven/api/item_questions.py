@@ -67,12 +67,17 @@ def item_question(  # noqa: PLR0913, PLR0917 - one for each parameter of the que
         most_tokens=most_tokens,
         errors=tuple(error or ()),
         error_codes=tuple(error_code or ()),
-        groups=tuple(map(_group_of, group or ())),
+        groups=tuple(map(group_of, group or ())),
     )
     return ItemQuestion(wanted, (sort, order), text or None)
 
 
-def _group_of(text: str) -> tuple[str, str]:
+def group_of(text: str) -> tuple[str, str]:
+    """Return the field and the value that a group is named by.
+
+    Raises:
+        InvalidRequestError: There is no colon between them.
+    """
     name, colon, value = text.partition(":")
     if not colon:
         raise InvalidRequestError(

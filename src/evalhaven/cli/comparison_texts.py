@@ -7,7 +7,7 @@ from evalhaven.cli.gate_texts import escape_markdown
 from evalhaven.cli.tables import Column, print_table
 from evalhaven.cli.terminal import escape_text, plain_console, print_text
 from evalhaven.domain import jsontext
-from evalhaven.domain.wording import counted
+from evalhaven.domain.wording import counted, signed_points
 
 _SHOWN_CHARS = 300
 # So that usual figures fit a terminal of 80 columns.
@@ -20,6 +20,7 @@ _COLUMNS = (
     Column("regressed", is_figure=True),
     Column("verdict"),
 )
+_CHANGES = ("fixed", "regressed", "passed", "failed", "errored", "missing", "new")
 _TITLES = {"regressed": "Regressed", "fixed": "Fixed"}
 
 
@@ -32,7 +33,8 @@ def print_comparison(found: dict[str, Any]) -> None:
     )
     print_text(console, make_printable(one["sentence"]), style=style)
     counts = one["counts"]
-    print_text(console, ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no items")
+    told = [f"{counts[name]:,} {name}" for name in _CHANGES if counts[name]]
+    print_text(console, ", ".join(told) or "no items")
     print_table(console, _COLUMNS, _rows(one))
     print_text(console, _footnote(one))
     for warning in one["warnings"]:
@@ -106,10 +108,10 @@ def _percent(value: float | None) -> str:
 
 
 def _points(difference: dict[str, Any]) -> str:
-    shown = f"{100 * difference['value']:+.1f}"
+    shown = signed_points(difference["value"])
     if difference["low"] is None:
         return shown
-    return f"{shown} ({100 * difference['low']:+.1f} to {100 * difference['high']:+.1f})"
+    return f"{shown} ({signed_points(difference['low'])} to {signed_points(difference['high'])})"
 
 
 def _of_count(change: str, shown: int, count: int) -> str:

@@ -90,7 +90,7 @@ def _filters_of(pairs: list[str] | None) -> dict[str, list[str]]:
     """Return the filters of the command line by name.
 
     Raises:
-        typer.BadParameter: One is written in another way, or is none.
+        typer.BadParameter: One is not written as NAME=VALUE, or names no filter.
     """
     filters: dict[str, list[str]] = {}
     for pair in pairs or ():

@@ -1,15 +1,20 @@
 """What the gate decided: in a terminal, as Markdown for a pull request and as JUnit XML for a CI system."""
 
+import re
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.tables import Column, print_table
 from evalhaven.cli.terminal import plain_console, print_text
-from evalhaven.domain.wording import counted, in_points
+from evalhaven.domain.wording import counted, in_points, signed_points
 
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
-_ESCAPED = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]#|!~"}, "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+_ESCAPED = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]#|!~$"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+# What hosts make links, mentions and pictures of, even where signs are escaped: a space without width comes between.
+_BEGINS_LINK = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=:)(?=[\w+-]+:)", re.IGNORECASE)
+_BEGINS_BLOCK = re.compile(r"(?:[-+]|\d+[.)])(?=\s|$)|---+$")
+_NOTHING = "\N{ZERO WIDTH SPACE}"
 _WORDS = {
     "better": "better",
     "no_regression": "no regression",
@@ -92,8 +97,10 @@ def render_junit(result: dict[str, Any]) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return a text that Markdown shows as it is, on one line: names and answers come from anybody."""
-    flat = make_printable(" ".join(text.split()))
-    return "".join(_ESCAPED.get(sign, sign) for sign in flat)
+    flat = _BEGINS_LINK.sub(_NOTHING, make_printable(" ".join(text.split())))
+    shown = "".join(_ESCAPED.get(sign, sign) for sign in flat)
+    begin = _BEGINS_BLOCK.match(shown)
+    return shown if begin is None else f"{shown[: begin.end() - 1]}\\{shown[begin.end() - 1 :]}"
 
 
 def _row(check: dict[str, Any]) -> str:
@@ -115,7 +122,7 @@ def asked_of(check: dict[str, Any]) -> str:
 def found_of(check: dict[str, Any]) -> str:
     """Return the difference or the rate that a check found."""
     if check["difference"] is not None:
-        return f"{100 * check['difference']['value']:+.1f} points"
+        return f"{signed_points(check['difference']['value'])} points"
     value = check["rate"]["value"]
     return "no result" if value is None else f"{100 * value:.1f} %"
 
@@ -125,8 +132,9 @@ def limits_of(check: dict[str, Any]) -> str:
     shown = check["difference"] or check["rate"]
     if shown["low"] is None:
         return "no interval"
-    sign = "+" if check["difference"] is not None else ""
-    return f"{100 * shown['low']:{sign}.1f} to {100 * shown['high']:{sign}.1f}"
+    if check["difference"] is not None:
+        return f"{signed_points(shown['low'])} to {signed_points(shown['high'])}"
+    return f"{100 * shown['low']:.1f} to {100 * shown['high']:.1f}"
 
 
 def _runs_of(result: dict[str, Any]) -> str:

@@ -29,10 +29,17 @@ def report(
     ] = 10,
     url: Url = None,
     data_dir: ServedDataDir = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the figures as JSON instead, as the API answers them.")
+    ] = False,
 ) -> None:
     """Write the report of a run as one HTML file, to be printed, kept or passed on: no network, no script."""
     from evalhaven.cli.downloads import download
 
     reference = parse_run(run)
     settings = settings_for(reference.server, url, data_dir)
-    download(settings, f"/api/runs/{reference.id}/report.html", {"by": by or None, "examples": examples}, output)
+    if as_json:
+        download(settings, f"/api/runs/{reference.id}/report", {"by": by or None}, output)
+    else:
+        download(settings, f"/api/runs/{reference.id}/report.html", {"by": by or None, "examples": examples}, output)

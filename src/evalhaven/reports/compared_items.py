@@ -12,7 +12,7 @@ from evalhaven.domain.paging import Order
 from evalhaven.reports.columns.loading import Numbers, load_columns
 from evalhaven.reports.compared_texts import ChosenItems, read_items
 from evalhaven.reports.comparison import CHANGES, MISSING, NEW, ComparedSide, PairedRuns, counts_of
-from evalhaven.reports.fields import is_written
+from evalhaven.reports.fields import places_of
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.comparisons import ComparedCounts
 
@@ -210,5 +210,5 @@ async def _in_group(tx: ReadTransaction, side: ComparedSide, group: tuple[str, s
         raise InvalidRequestError(
             f"The items have no field {name!r} with at most 200 different values.", param="group", code="invalid_value"
         )
-    codes = [code for code, value in enumerate(columns.fields[name], 1) if is_written(value, text)]
+    codes = places_of(columns.fields[name], text)
     return np.isin(columns.field(name)[side.items.starts], codes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
-from evalhaven.domain.wording import counted, in_points, listed
+from evalhaven.domain.wording import counted, in_points, listed, signed_points
 from evalhaven.reports.columns.loading import Numbers
 from evalhaven.reports.figures import MOST_EXACT, shown_rate, sums_by_cluster, sums_of
 from evalhaven.reports.pairing import FEW_PAIRS, Pairing, RunItems
@@ -232,7 +232,8 @@ def _told(comparison: Comparison, margin: float | None, candidate: str, baseline
     if differs and comparison.has_enough:
         word = "better" if interval.low > 0 else "worse"
         return f"{candidate} is {word} than {baseline}: {points:.1f} points, likely {low:.1f} to {high:.1f}."
-    shown = f"{100 * comparison.difference:+.1f} points, likely {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+    likely = f"likely {signed_points(interval.low)} to {signed_points(interval.high)}"
+    shown = f"{signed_points(comparison.difference)} points, {likely}"
     if margin is not None:
         judgement = judge_difference(comparison, margin)
         if judgement.verdict.passes:

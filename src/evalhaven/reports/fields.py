@@ -1,5 +1,7 @@
 """Fields of items by the names that people give them."""
 
+from collections.abc import Sequence
+
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.templates import Placeholder, parse_template
@@ -40,19 +42,25 @@ class Field:
         raise MissingFieldError(self.name)
 
 
-def is_written(value: JsonValue, text: str) -> bool:
-    """Tell whether a text is how a value is named in an address: a string as it is, anything else as JSON.
+def places_of(values: Sequence[JsonValue], text: str) -> list[int]:
+    """Return the 1-based places of the values that a text names: a string as it is, anything else as JSON.
 
-    JavaScript writes 1.0 as 1, and 1e21 as 1e+21: numbers with a fraction are compared as such.
+    JavaScript writes 1.0 as 1, and 1e21 as 1e+21: where nothing is written like that, numbers with a fraction are
+    compared as numbers.
     """
-    if isinstance(value, str):
-        return value == text
-    if isinstance(value, float):
-        try:
-            return float(text) == value
-        except ValueError:
-            return False
-    return jsontext.render(value) == text
+    exact = [place for place, value in enumerate(values, 1) if text == _as_written(value)]
+    return exact or [place for place, value in enumerate(values, 1) if isinstance(value, float) and _means(text, value)]
+
+
+def _as_written(value: JsonValue) -> str:
+    return value if isinstance(value, str) else jsontext.render(value)
+
+
+def _means(text: str, value: float) -> bool:
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
 
 
 def _named(value: JsonValue, name: str) -> JsonValue:

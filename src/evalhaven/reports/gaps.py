@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.wording import counted, listed
+from evalhaven.reports.columns.making import MOST_LABELS
 from evalhaven.stats.rates import FEWEST_CLUSTERS
 from evalhaven.wire.reports import ReportAgreement, ReportBreakdown, ReportGap, ReportRate, ReportRepeat, RunReport
 
@@ -65,6 +66,12 @@ def _criteria(report: RunReport, unit: str) -> Iterator[ReportGap]:
             f"{_TOO_FEW}: the {'rate' if len(few) == 1 else 'rates'} of {listed(few)} "
             f"{'has no interval' if len(few) == 1 else 'have no intervals'}.",
         )
+    for each in report.criteria:
+        unlisted = each.passed + each.failed - sum(label.items for label in each.labels)
+        if each.labels and unlisted:
+            told = counted(unlisted, "result has", "results have")
+            beyond = f"one beyond the first {MOST_LABELS:,} different ones" if len(each.labels) >= MOST_LABELS else ""
+            yield _gap("criteria.labels", f"{told} no label of {each.name!r}{f', or {beyond}' if beyond else ''}.")
     wild: list[str] = []
     scarce: list[str] = []
     for each in report.criteria:

@@ -7,7 +7,7 @@ import numpy as np
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.wording import counted, in_points
+from evalhaven.domain.wording import counted, in_points, signed_points
 from evalhaven.reports.comparing import Chosen
 from evalhaven.reports.comparison import (
     ComparedSide,
@@ -235,10 +235,10 @@ def _of_check(result: CheckResult, pair: PairedRuns | None) -> str:
         )
         said = {Verdict.REACHED: "reach", Verdict.BELOW: "are below"}.get(result.judgement.verdict, "are about at")
         return f"{what} {said} {100 * check.threshold:g} % ({shown})"
-    difference, interval = 100 * check.complete.difference, check.complete.interval
+    difference, interval = check.complete.difference, check.complete.interval
     baseline = "the baseline" if pair is None else (pair.baseline.run.name or pair.baseline.run.id)
-    shown = f"{difference:+.1f} points" + (
-        "" if interval is None else f", likely {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+    shown = f"{signed_points(difference)} points" + (
+        "" if interval is None else f", likely {signed_points(interval.low)} to {signed_points(interval.high)}"
     )
     where = "" if what == "items" else f"by {what} "
     verdict = result.judgement.verdict

@@ -18,7 +18,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.reports.columns.loading import SMALL_RUN_ITEMS, Numbers, RunColumns, load_columns
 from evalhaven.reports.columns.making import ERRORED, FAILED, PASSED
-from evalhaven.reports.fields import is_written
+from evalhaven.reports.fields import places_of
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_columns import find_items_version
 
@@ -306,7 +306,7 @@ def _in_group(run: _Run, name: str, text: str) -> Numbers:
             param="group",
             code="invalid_value",
         )
-    return np.isin(codes, [code for code, value in enumerate(columns.fields[name], 1) if is_written(value, text)])
+    return np.isin(codes, places_of(columns.fields[name], text))
 
 
 def _in_order(run: _Run, by: ItemSort, criterion: str | None, order: Order, names: Sequence[str]) -> Numbers:

@@ -70,7 +70,7 @@ def ask(llama_server: LlamaServer) -> Iterator[Ask]:
 @contextmanager
 def sdk_of(server: Server) -> "Generator[openai.OpenAI]":
     """Open the SDK; every answer is checked against the server's OpenAPI document."""
-    checker = AnswerChecker(httpx2.get(f"{server.url}/openapi.json").raise_for_status().json())
+    checker = AnswerChecker(httpx2.get(f"{server.url}/openapi.json", timeout=60).raise_for_status().json())
     with (
         httpx2.Client(event_hooks={"response": [checker.check]}, timeout=_TIMEOUT_S) as transport,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="anything", max_retries=0, http_client=transport) as opened,

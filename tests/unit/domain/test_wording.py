@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalhaven.domain.wording import counted, in_points, listed
+from evalhaven.domain.wording import counted, in_points, listed, signed_points
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,14 @@ def test_a_plural_may_have_a_verb() -> None:
 )
 def test_a_rate_in_points(rate: float, told: str) -> None:
     assert in_points(rate) == told
+
+
+@pytest.mark.parametrize(
+    ("difference", "told"),
+    [(0.215, "+21.5"), (-0.0029, "-0.3"), (0, "+0.0"), (0.0005, "+0.1"), (-0.00038, "-0.04"), (0.0000384, "+0.004")],
+)
+def test_a_small_difference_is_not_rounded_to_nothing(difference: float, told: str) -> None:
+    assert signed_points(difference) == told
 
 
 def test_of_many_names_the_first_ones_are_listed() -> None:

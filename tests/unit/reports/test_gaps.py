@@ -67,6 +67,21 @@ def test_labels_that_nobody_gave_or_wanted_have_no_precision_or_recall() -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1000, "20 results have no label of 'judge', or one beyond the first 1,000 different ones."),
+        (99, "1 result has no label of 'judge'."),
+        (100, None),
+    ],
+)
+def test_labels_that_are_not_listed_are_counted(count: int, told: str | None) -> None:
+    graded = {"passed": count, "failed": {1000: 20, 99: 1, 100: 0}[count]}
+    labels = [{"label": f"{n}", "items": 1} for n in range(count)]
+
+    assert why(criteria=[criterion("judge", labels=labels, **graded)]) == ([] if told is None else [told])
+
+
 def test_groups_without_a_result_are_counted() -> None:
     group = {"value": "a", "items": 4, "passed": 2, "failed": 2, "errored": 0, "rate": RATE}
     breakdown = {"field": "topic", "values": 3, "groups": [group, {**group, "value": "b", "rate": NO_RATE}]}

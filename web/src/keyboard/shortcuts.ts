@@ -31,6 +31,8 @@ class Shortcuts {
     const isSingle = !key.startsWith("Ctrl+");
     if (event.defaultPrevented || event.isComposing) return;
     if (isSingle && (isTyping(event.target) || !areSingleKeysOn() || isBehindDialog(event.target))) return;
+    // What lies above the page is closed by the browser itself.
+    if (key === "Escape" && document.querySelector("dialog:modal, :popover-open") !== null) return;
     const isSequel = this.begun !== "" && event.timeStamp - this.begunAt < PAUSE_MS;
     const pressed = isSequel ? `${this.begun} ${key}` : key;
     const found = this.bound.findLast((each) => each.keys === pressed);

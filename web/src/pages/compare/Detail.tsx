@@ -97,6 +97,7 @@ export function Detail({ item, shown, baseline, where, onMove, onClose }: Props)
       </div>
       <ItemFields item={item} />
       {repeats > 1 && <Repeats count={repeats} chosen={repeat} onChoose={setRepeat} />}
+      {texts && texts[0] === texts[1] && <p className="second same-answer">Both answers are the same.</p>}
       {texts && view === "one" && (
         <div className="one-text-of">
           <WordDiff left={texts[0]} right={texts[1]} side="both" />

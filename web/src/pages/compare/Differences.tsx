@@ -8,7 +8,7 @@ import { Scroll, Section } from "@/layout/Page";
 import { Delta } from "@/parts/Delta";
 import { Name } from "@/text/SafeText";
 import { METHODS } from "./CompareVerdict";
-import { type CompareSearch, FROM_THE_START } from "./search";
+import { type CompareSearch, FROM_THE_START, ONLY_HERE } from "./search";
 
 type Row = {
   key: string;
@@ -196,6 +196,7 @@ export function ItemsLink({ change, isCurrent = false, children }: LinkProps) {
       search={(before) => ({ ...before, ...FROM_THE_START, ...change })}
       resetScroll={false}
       activeProps={{}}
+      activeOptions={ONLY_HERE}
       aria-current={isCurrent ? "true" : undefined}
     >
       {children}

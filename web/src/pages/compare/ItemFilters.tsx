@@ -8,7 +8,15 @@ import { SearchField } from "@/parts/SearchField";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
 import { FilterForm } from "./FilterForm";
-import { BOUNDS, type Bound, type CompareSearch, FROM_THE_START, type Mode, NO_FILTERS } from "./search";
+import {
+  BOUNDS,
+  type Bound,
+  type CompareSearch,
+  FROM_THE_START,
+  type Mode,
+  NO_FILTERS,
+  ONLY_HERE,
+} from "./search";
 
 const CHIPS: Record<Bound, string> = {
   least_change: "change of score ≥",
@@ -132,6 +140,7 @@ function FilterChip({ word, value, without }: { word: string; value: string; wit
       className="chip chosen"
       search={(before) => ({ ...before, ...FROM_THE_START, ...without })}
       activeProps={{}}
+      activeOptions={ONLY_HERE}
       aria-label={`Remove filter: ${word} ${visibleText(value)}`}
       resetScroll={false}
     >

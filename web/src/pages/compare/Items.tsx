@@ -35,7 +35,7 @@ export function Items({ shown, baseline }: Props) {
   const place = placeOf(items, search.item);
   const chosen = items[place];
   const next = page.data?.next ?? null;
-  const go = useMoves({ items, place, start, next });
+  const go = useMoves({ items, place, start, next, isStale: page.isPlaceholderData });
   const { split, show } = usePane();
   return (
     <Section id="items" title="Items" aside={<Shown page={page.data} start={start} />}>
@@ -69,7 +69,9 @@ export function Items({ shown, baseline }: Props) {
               shown={shown}
               baseline={baseline}
               where={
-                page.data?.total == null ? "" : `${count(start + place + 1)} of ${count(page.data.total)}`
+                page.isPlaceholderData || page.data?.total == null
+                  ? ""
+                  : `${count(start + place + 1)} of ${count(page.data.total)}`
               }
               onMove={go}
               onClose={() => show(false)}
@@ -149,21 +151,29 @@ function usePane() {
       replace: true,
       resetScroll: false,
     });
-    split.current?.querySelector<HTMLElement>("a[aria-current]")?.focus();
+    split.current?.querySelector<HTMLElement>("tr.current a")?.focus();
   };
   useShortcut("o", "open the item", () => show(true));
   return { split, show };
 }
 
-type Moves = { items: readonly ComparedItem[]; place: number; start: number; next: string | null };
+type Moves = {
+  items: readonly ComparedItem[];
+  place: number;
+  start: number;
+  next: string | null;
+  isStale: boolean;
+};
 
 /** Return what steps to another item, over the ends of the page too. */
-function useMoves({ items, place, start, next }: Moves): (step: number) => void {
+function useMoves({ items, place, start, next, isStale }: Moves): (step: number) => void {
   const navigate = useNavigate({ from: "/compare" });
   const choose = (change: CompareSearch) =>
     navigate({ search: (before) => ({ ...before, ...change }), replace: true, resetScroll: false });
   const go = (step: number) => {
     const other = items[place + step];
+    // An item of a list that is about to go may have any place in the next one.
+    if (isStale && other !== undefined) return;
     if (other !== undefined) choose({ item: keyOf(other) });
     else if (step > 0 && next !== null) choose({ at: Number(next), item: undefined });
     else if (step < 0 && start > 0) choose({ at: start > PAGE ? start - PAGE : undefined, item: LAST });

@@ -7,7 +7,7 @@ import { Outcome, type OutcomeKind } from "@/parts/Outcome";
 import { Name } from "@/text/SafeText";
 import { keyOf } from "./Items";
 import { previewOf } from "./itemTexts";
-import { FROM_THE_START, type Mode } from "./search";
+import { FROM_THE_START, type Mode, ONLY_HERE } from "./search";
 
 type Props = {
   items: readonly ComparedItem[];
@@ -26,7 +26,7 @@ export function ItemsTable({ items, place, criterion, mode, isAlone }: Props) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another row is chosen
   useEffect(() => {
     if (document.activeElement?.closest("tbody")?.parentElement !== table.current) return;
-    table.current?.querySelector<HTMLElement>("a[aria-current]")?.focus();
+    table.current?.querySelector<HTMLElement>("tr.current a")?.focus();
   }, [place, items]);
   return (
     <Scroll label="Compared items">
@@ -65,6 +65,7 @@ export function ItemsTable({ items, place, criterion, mode, isAlone }: Props) {
                   to="."
                   search={(before) => ({ ...before, item: keyOf(each), pane: undefined })}
                   activeProps={{}}
+                  activeOptions={ONLY_HERE}
                   aria-current={row === place ? "true" : undefined}
                   resetScroll={false}
                   replace
@@ -122,6 +123,7 @@ function SortHead({ name, sort, mode }: { name: string; sort?: "change"; mode: M
         className="sort"
         search={(before) => ({ ...before, ...FROM_THE_START, sort, order })}
         activeProps={{}}
+        activeOptions={ONLY_HERE}
         resetScroll={false}
         replace
         title={sort === "change" ? "Sort by change of score" : "Sort by position"}

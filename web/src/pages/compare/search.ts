@@ -48,6 +48,9 @@ export type CompareSearch = {
 /** What is no longer true once other items are asked for. */
 export const FROM_THE_START = { at: undefined, item: undefined } as const;
 
+/** A link is the current one only where it leads to this very address: one with fewer filters is another. */
+export const ONLY_HERE = { exact: true, explicitUndefined: true } as const;
+
 /** No filter but the mode and the criterion. */
 export const NO_FILTERS = {
   group: undefined,

@@ -4,13 +4,18 @@ import { Empty } from "@/states/States";
 /** The first step on a new server. */
 export function NoEvals() {
   return (
-    <Empty title="No evals yet" snippet={<Snippet codes={firstSteps(serverAddress())} />}>
+    <Empty title="No evals yet" snippet={<FirstSteps />}>
       <p>
         An eval says what your data looks like and how answers are judged. Any OpenAI SDK creates one: only
         the address differs. The code beside makes an eval and its first run.
       </p>
     </Empty>
   );
+}
+
+/** Code that makes an eval and its first run. */
+export function FirstSteps() {
+  return <Snippet codes={firstSteps(serverAddress())} />;
 }
 
 function firstSteps(address: string): Record<string, string> {

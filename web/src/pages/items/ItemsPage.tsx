@@ -44,9 +44,10 @@ export function ItemsPage() {
       }),
     [navigate, search.item],
   );
+  const isBeside = search.item !== undefined;
   const columns = useMemo(
-    () => list.data && columnsOf({ list: list.data, report: report.data, filter, fields, params }),
-    [list.data, report.data, filter, fields, params],
+    () => list.data && columnsOf({ list: list.data, report: report.data, filter, fields, params, isBeside }),
+    [list.data, report.data, filter, fields, params, isBeside],
   );
   const shared = { runId: params.runId, filter, fields, search, onOpen: open };
   const isListed = list.data && (!list.data.ranked || filter.text !== undefined);

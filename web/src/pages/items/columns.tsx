@@ -19,14 +19,16 @@ type Given = {
   filter: ItemsFilter;
   fields: readonly string[];
   params: { evalId: string; runId: string };
+  /** Whether an item is open beside the table: what that shows anyway is left out here. */
+  isBeside: boolean;
 };
 
 /** The columns of the table of items: what each criterion said, then texts, then figures. */
-export function columnsOf({ list, report, filter, fields, params }: Given): Column[] {
+export function columnsOf({ list, report, filter, fields, params, isBeside }: Given): Column[] {
   const criteria = list.criteria.slice(0, MOST_CRITERIA);
   const hasExpected = list.expected_field !== null || list.data.some((row) => row.expected !== null);
   const hasLatency = report?.latency_ms != null || list.data.some((row) => row.latency_ms !== null);
-  return [
+  const first: Column[] = [
     {
       key: "position",
       width: `${16 + 8 * String(list.items_planned ?? list.items).length}px`,
@@ -45,7 +47,7 @@ export function columnsOf({ list, report, filter, fields, params }: Given): Colu
       const told = report?.criteria[place];
       return {
         key: `criterion ${place}`,
-        width: "minmax(78px, 0.45fr)",
+        width: isBeside ? "62px" : "minmax(78px, 0.45fr)",
         sorted: filter.criterion === criterion.name ? sortedBy(filter, "score") : undefined,
         head: (
           <>
@@ -87,6 +89,10 @@ export function columnsOf({ list, report, filter, fields, params }: Given): Colu
         cell: (row) => <OptionalText text={row.fields[field]} />,
       }),
     ),
+  ];
+  if (isBeside) return first;
+  return [
+    ...first,
     {
       key: "output",
       width: "minmax(120px, 2fr)",

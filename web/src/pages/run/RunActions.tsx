@@ -1,4 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { addressOf, post } from "@/api/client";
 import { comparisonQuery } from "@/api/queries";
 import type { RunById } from "@/api/types";
@@ -53,6 +54,14 @@ export function RunActions({ run }: { run: RunById }) {
               <Icon name="pin" />
               Compare later runs with this one
             </button>
+            <Link
+              to="/evals/$evalId/runs/$runId/configuration"
+              params={{ evalId: run.eval_id, runId: run.id }}
+              hash="again"
+            >
+              <Icon name="again" />
+              Run it again, as code
+            </Link>
             <a
               href={addressOf("/api/runs/{run_id}/report.html", { path: { run_id: run.id } })}
               download={`report-${run.id}.html`}

@@ -3,6 +3,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { runsQuery } from "@/api/evalQueries";
 import { counted } from "@/format/numbers";
 import { Page, PageHead } from "@/layout/Page";
+import { FirstSteps } from "@/pages/evals/NoEvals";
 import { Listed, rowsOf } from "@/states/Listed";
 import { Empty } from "@/states/States";
 import { AllRunsTable } from "./AllRunsTable";
@@ -23,10 +24,10 @@ export function AllRunsPage() {
         isFiltered={Object.values(search).some((each) => each !== undefined)}
         filters={<RunFilters search={search} runs={runs} shown={pages.data && shown} />}
         empty={
-          <Empty title="No runs yet">
+          <Empty title="No runs yet" snippet={<FirstSteps />}>
             <p>
-              A run applies an eval to items. Open one of <Link to="/evals">your evals</Link>: its page has
-              the code that starts a run.
+              A run applies an eval to items. The page of each of <Link to="/evals">your evals</Link> has the
+              code that starts one; the code beside makes an eval and its first run.
             </p>
           </Empty>
         }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Depends, Query
 
-from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.api.item_questions import group_of
 from evalhaven.domain.paging import Order
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _compared_items(  # noqa: PLR0913 - one for each parameter of the query
         most_change=most_change,
         least_score=least_score,
         most_score=most_score,
-        group=_group_of(group),
+        group=None if group is None else group_of(group),
         text=text or None,
         sort=sort,
         order=order,
@@ -97,16 +97,3 @@ def _compared_items(  # noqa: PLR0913 - one for each parameter of the query
 
 
 ComparedItemsOf = Annotated[ComparedItems, Depends(_compared_items)]
-
-
-def _group_of(text: str | None) -> tuple[str, str] | None:
-    if text is None:
-        return None
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise InvalidRequestError(
-            "'group' must be a field and its value with a colon between, such as topic:billing.",
-            param="group",
-            code="invalid_value",
-        )
-    return name, value
