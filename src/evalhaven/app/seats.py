@@ -26,6 +26,11 @@ def seat_of_directory(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
+def seat_beside(seat: str, number: int) -> str:
+    """Return the seat of another worker that the same holder supervises; number 0 sits on the seat itself."""
+    return f"{seat}-{number + 1}" if number else seat
+
+
 async def leave_seat_in_order(database: Database, seat: str) -> None:
     """Hand back what a worker had that was told to stop; call it once its process is gone.
 
