@@ -1,6 +1,7 @@
 """Writes of output items, both of runs and imported ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,8 +21,6 @@ async def insert_output_items(
     scope: ProjectScope,
     run_key: int,
     items: Sequence[OutputItem],
-    *,
-    may_be_stored: bool = True,
 ) -> Sequence[OutputItem]:
     """Store items of a run and return those that were new.
 
@@ -34,15 +33,17 @@ async def insert_output_items(
         scope: Whose run.
         run_key: The run.
         items: Of any positions.
-        may_be_stored: Whether to look first; without that it is an error if one is stored.
-
-    Raises:
-        StoredBeforeError: An item is stored though none may be.
     """
-    if not may_be_stored:
-        if await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in items]) != len(items):
-            raise StoredBeforeError
-        return items
+    new = await find_new_items(tx, scope, run_key, items)
+    if new:
+        await insert_item_rows(tx, [item_values(scope, run_key, item) for item in new])
+    return new
+
+
+async def find_new_items(
+    tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
+) -> Sequence[OutputItem]:
+    """Return the items that are not stored yet, each (position, repeat) once; call it with the run locked."""
     positions = [item.position for item in items]
     first = min(positions)
     stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
@@ -51,6 +52,14 @@ async def insert_output_items(
         if (item.position, item.repeat) not in stored:
             stored.add((item.position, item.repeat))
             new.append(item)
-    if new and await insert_new(tx, output_items, [item_values(scope, run_key, item) for item in new]) != len(new):
-        raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
     return new
+
+
+async def insert_item_rows(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store items in the form of their rows, with the run locked.
+
+    Raises:
+        StoredBeforeError: An item is stored though none may be.
+    """
+    if await insert_new(tx, output_items, rows) != len(rows):
+        raise StoredBeforeError

@@ -4,64 +4,23 @@ Only positions without an output item are executed; items are stored in durable 
 they add to. So a chunk that is interrupted at any point and run again leaves the same rows and the same counts.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
 
 import anyio
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
-from evalhaven.domain.samples import Sample
-from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import Tally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing.batches import Batch, BatchLimits, Outbox
+from evalhaven.runs.executing.finished import finish_items
 from evalhaven.runs.executing.pool import ItemPool
+from evalhaven.runs.executing.writing import ALONE, InTransaction, RunWriter
 from evalhaven.runs.sources.choice import open_missing_rows, source_of
-from evalhaven.storage.chunks import mark_chunks_done
-from evalhaven.storage.output_item_writes import StoredBeforeError, insert_output_items
-from evalhaven.storage.regrading import replace_mended_items
-from evalhaven.storage.run_writes import save_tally
-from evalhaven.storage.runs import lock_tally
-from evalhaven.storage.sample_cache import remember_samples
 
 
 class ChunkHandedBackError(Exception):
     """Not all items of a chunk were evaluated here; the others are executed elsewhere, or later."""
-
-
-async def _always(_tx: AsyncConnection) -> bool:
-    return True
-
-
-async def _nothing(_tx: AsyncConnection) -> None:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class InTransaction:
-    """What else belongs to the transactions that store a run's items, where several processes execute it.
-
-    Attributes:
-        may_store: Tells whether this process may still store items of the run, which is locked.
-        after_chunks: Called when chunks were marked as done.
-        on_tally: Told what all items of the run add up to, and the new ones among them.
-        may_begin: Tells, outside of transactions, whether another item may be begun.
-        save_flow: Stores how the run's calls go at all processes; None where only one makes any.
-    """
-
-    may_store: Callable[[AsyncConnection], Awaitable[bool]] = _always
-    after_chunks: Callable[[AsyncConnection], Awaitable[None]] = _nothing
-    on_tally: Callable[[Tally, Sequence[OutputItem]], None] | None = None
-    may_begin: Callable[[], bool] | None = None
-    save_flow: Callable[[AsyncConnection], Awaitable[None]] | None = None
-
-
-_ALONE = InTransaction()
 
 
 @asynccontextmanager
@@ -86,8 +45,8 @@ async def open_chunk_runner(
         in_transaction: What else belongs to the transactions that store items; None: nothing.
     """
     stop_requested = stop_requested or anyio.Event()
-    alone_or_not = in_transaction or _ALONE
-    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits(), alone_or_not)
+    around = in_transaction or ALONE
+    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits(), around)
     async with anyio.create_task_group() as helpers:
         await helpers.start(runner.pool.serve)
         helpers.start_soon(runner.outbox.store_batches)
@@ -109,8 +68,9 @@ class ChunkRunner:
         in_transaction: InTransaction,
     ) -> None:
         self._engine = engine
-        self._in_transaction = in_transaction
         self._run = run
+        writer = RunWriter(engine, run, evaluator.criteria_count, in_transaction)
+        self._store_items = in_transaction.store_elsewhere or writer.store
         self._source = source_of(engine, run)
         self._evaluator = evaluator
         self._stop_requested = stop_requested
@@ -138,46 +98,8 @@ class ChunkRunner:
             raise RunStoppedError
 
     async def _store(self, batch: Batch) -> bool:
-        stored = await self._engine.patience.persist(partial(self._record, batch))
-        if not stored:
+        finished = finish_items(self._run, batch.items, self._evaluator.criteria_count)
+        if await self._store_items(finished, batch.finished_chunks) is None:
             self._stop_requested.set()
-        return stored
-
-    async def _record(self, batch: Batch) -> bool:
-        """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
-        try:
-            # If the run is retried, its errored items are stored already.
-            return await self._record_items(batch, may_be_stored=self._run.times_retried > 0)
-        except StoredBeforeError:
-            # The answer to a commit was lost, and the batch is sent again.
-            return await self._record_items(batch, may_be_stored=True)
-
-    async def _record_items(self, batch: Batch, *, may_be_stored: bool) -> bool:
-        run = self._run
-        async with self._engine.database.write() as tx:
-            status, tally = await lock_tally(tx, run.scope, run.key)
-            if status is not RunStatus.IN_PROGRESS or not await self._in_transaction.may_store(tx):
-                return False
-            new: Sequence[OutputItem] = ()
-            if batch.items:
-                new = await insert_output_items(tx, run.scope, run.key, batch.items, may_be_stored=may_be_stored)
-                if run.times_retried:
-                    mended = await replace_mended_items(tx, run.scope, run.key, batch.items)
-                    tally = tally.without([older for older, _ in mended], self._evaluator.criteria_count)
-                    new = [*new, *[item for _, item in mended]]
-                tally = tally.fold(new, self._evaluator.criteria_count)
-                await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new))
-                await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))
-            if batch.finished_chunks:
-                await mark_chunks_done(tx, run.scope, run.key, batch.finished_chunks)
-                await self._in_transaction.after_chunks(tx)
-        if self._in_transaction.on_tally is not None:
-            self._in_transaction.on_tally(tally, new)
+            return False
         return True
-
-
-def _answers(items: Sequence[OutputItem]) -> dict[bytes, Sample]:
-    """Return the answers in new items that are to be remembered."""
-    samples = [item.sample for item in items]
-    samples += [call for item in items for grade in item.grades for call in grade.calls]
-    return {sample.request_hash: sample for sample in samples if sample.request_hash and sample.is_whole}

@@ -8,11 +8,12 @@ from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Chunk
 from evalhaven.runs.engine import RunStoppedError
 from evalhaven.runs.executing.call_events import CallEvents
-from evalhaven.runs.executing.chunks import ChunkHandedBackError, ChunkRunner, InTransaction, open_chunk_runner
+from evalhaven.runs.executing.chunks import ChunkHandedBackError, ChunkRunner, open_chunk_runner
 from evalhaven.runs.executing.feeds import CHUNKS_AT_A_TIME, ChunkFeed
 from evalhaven.runs.executing.opening import OpenRun
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.window import ChunkWindow
+from evalhaven.runs.executing.writing import InTransaction
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.run_writes import save_flow

@@ -1,6 +1,6 @@
 """What one worker executes of one run: it is opened with the first chunk, and closed when no more come."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
@@ -8,14 +8,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.evals import Eval
-from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import NOTHING, Tally
+from evalhaven.domain.tallies import Tally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
-from evalhaven.runs.executing.chunks import InTransaction
 from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
@@ -24,6 +22,7 @@ from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.shared.flows import SharedFlow
 from evalhaven.runs.executing.shared.lending import RunLimit
 from evalhaven.runs.executing.shared.progress import count_retries, go_on
+from evalhaven.runs.executing.writing import InTransaction
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.runs import get_run_by_key
@@ -164,9 +163,9 @@ class RunShare:
                 await flow.save(tx)
             is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
-        def on_tally(tally: Tally, new: Sequence[OutputItem]) -> None:
+        def on_tally(tally: Tally, part: Tally) -> None:
             # All that is stored, this worker's own part included, is what the budget is compared with.
-            guard.settle(tally.spending, NOTHING.fold(new, opened.evaluator.criteria_count).spending)
+            guard.settle(tally.spending, part.spending)
             if is_completed and not self._is_draining:
                 self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
                 self.drain()
