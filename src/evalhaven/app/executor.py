@@ -4,34 +4,28 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
 from evalhaven import __version__
-from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
+from evalhaven.app.engine import Later, open_engine
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
-from evalhaven.app.python_graders import grader_environments, isolation_choice
+from evalhaven.app.sampler import start_sampler
 from evalhaven.app.server_link import beat, follow_parent
-from evalhaven.app.stores import blob_store, database_url, log_store, vault
-from evalhaven.domain.clock import Clock
-from evalhaven.domain.ids import IdFactory
-from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.python.execution import PythonExecution
+from evalhaven.app.stores import database_url
 from evalhaven.graders.workers import WorkerPool
 from evalhaven.reports.columns.keeper import ColumnsKeeper
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
-from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.executing.shared.fence import Fence
-from evalhaven.runs.patience import Patience
+from evalhaven.runs.executing.spread.team import Team
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.configuration.loading import find_config
-from evalhaven.sampling.embeddings.embedder import open_embedder
 from evalhaven.sandbox.inside.parent import die_with_parent
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import Settings
@@ -77,38 +71,24 @@ def execute_runs(settings: Settings, parent_pid: int, seat: str | None = None, c
 
 
 async def _execute_runs(settings: Settings, seat: str | None, concurrency: int | None) -> None:
-    catalog = open_catalog(settings)
     database = open_database(database_url(settings), is_worker=seat is not None)
-    blobs = blob_store(settings)
-    clock = Clock()
-    patience = Patience()
     fence = None if seat is None else Fence(settings.worker_lease_s)
     may_call = None if fence is None else lambda: fence.is_open
-    want_slots = _Later()
+    want_slots = Later()
+    samplers = settings.processes if seat is None else 1
+    shares_limits = fence is not None or samplers > 1
     async with (
-        WorkerPool() as workers,
         WorkerPool(1) as column_workers,
-        ModelCaller(may_call=may_call, on_want=None if fence is None else want_slots) as caller,
-        open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
+        ModelCaller(may_call=may_call, on_want=want_slots if shares_limits else None) as caller,
+        open_engine(settings, database, caller) as (engine, python),
     ):
-        python = PythonExecution(isolation_choice(settings), grader_environments(settings), hosts=os.cpu_count() or 1)
-        engine = Engine(
-            database,
-            blobs,
-            IdFactory(clock),
-            clock,
-            patience,
-            chunk_slots=anyio.CapacityLimiter(CHUNKS_AT_ONCE),
-            large_chunk=anyio.Lock(),
-            catalog=catalog,
-            caller=caller,
-            vault=vault(settings),
-            log_store=log_store(settings, database),
-            facilities=Facilities(workers, embedder, installed_wordnet(), python=python),
-        )
-        purger = Purger(database, blobs, clock, patience)
-        columns = ColumnsKeeper(database, column_workers, patience)
-        executor: Executor | SharedExecutor = Executor(engine, purger)
+        purger = Purger(database, engine.blobs, engine.clock, engine.patience)
+        columns = ColumnsKeeper(database, column_workers, engine.patience)
+        team: Team | None = None
+        if samplers > 1:
+            team = Team(partial(start_sampler, settings, samplers), samplers, caller)
+            want_slots.does = team.want_slots
+        executor: Executor | SharedExecutor = Executor(engine, purger, team)
         if fence is not None and seat is not None:
             executor = _open_shared(engine, purger, fence, seat, concurrency)
             purger.is_on_duty = columns.is_on_duty = executor.has_duty
@@ -139,14 +119,3 @@ def _open_shared(engine: Engine, purger: Purger, fence: Fence, seat: str, concur
     facts = WorkerFacts(seat, socket.gethostname(), os.getpid(), __version__)
     limits = WorkerLimits() if concurrency is None else WorkerLimits(concurrency)
     return SharedExecutor(engine, purger, facts, fence, limits)
-
-
-class _Later:
-    """Something to call that is known only when others who call it have been made."""
-
-    def __init__(self) -> None:
-        self.does: Callable[[], None] | None = None
-
-    def __call__(self) -> None:
-        if self.does is not None:
-            self.does()

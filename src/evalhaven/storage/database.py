@@ -120,12 +120,13 @@ class Database:
         self._threads.close()
 
 
-def open_database(url: URL, *, is_worker: bool = False) -> Database:
+def open_database(url: URL, *, is_worker: bool = False, is_reader: bool = False) -> Database:
     """Open a migrated database.
 
     Args:
         url: Where it is.
         is_worker: Whether it is opened by one of several workers that wait for each other.
+        is_reader: Whether SQLite refuses to write to it.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {
@@ -145,6 +146,8 @@ def open_database(url: URL, *, is_worker: bool = False) -> Database:
             _prepare_postgresql(each, _WORKER_SESSION if is_worker else _POSTGRESQL_SESSION)
     if is_sqlite:
         event.listen(blocking, "connect", _refuse_writes)
+        if is_reader:
+            event.listen(engine.sync_engine, "connect", _refuse_writes)
     return Database(engine, blocking, reading)
 
 

@@ -16,6 +16,7 @@ from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.feeds import PendingChunks
 from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
+from evalhaven.runs.executing.spread.team import Team
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.runs.sources.choice import source_of
@@ -27,8 +28,17 @@ from evalhaven.storage.runs import get_run_by_key
 class RunConductor:
     """Conducts one run; after a kill, conducting it again continues from the stored state."""
 
-    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int) -> None:
+    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int, team: Team | None = None) -> None:
+        """Conduct nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            scope: Whose run.
+            run_key: The run.
+            team: The processes that evaluate its items; None: this one does.
+        """
         self._engine = engine
+        self._team = team
         self._scope = scope
         self._run_key = run_key
         self._stop_requested = anyio.Event()
@@ -95,7 +105,10 @@ class RunConductor:
         errored = run.tally.errored if run.times_retried else 0
         guard.expect_calls(items_planned - run.tally.total + errored)
         feed = PendingChunks(engine, run)
-        await Handout(opened, feed, self._stop_requested, self._turn).run_chunks()
+        if self._team is None:
+            await Handout(opened, feed, self._stop_requested, self._turn).run_chunks()
+        else:
+            await self._team.execute(opened, feed, self._stop_requested, guard)
 
     async def _note_resumed(self, run: Run) -> None:
         """Record, once, that this process goes on with a run, and whether the one before is known to have died."""

@@ -31,15 +31,21 @@ async def count_death(engine: Engine, run: Run) -> ItemError | None:
     """
     deaths = run.deaths
     if run.evaluated_by not in (None, engine.process):
-        async with engine.database.write() as tx:
-            current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
-            # A run with everything stored had nothing left that could have killed the process.
-            is_counted = current.items_missing or (current.times_retried > 0 and current.tally.errored > 0)
-            deaths = current.deaths + is_counted
-            await save_evaluation(tx, run.scope, run.key, None, deaths)
-        if is_counted:
-            structlog.get_logger("evalhaven.runs").warning("executor_died_in_run", run_id=run.id, deaths=deaths)
+        deaths = await record_death(engine, run)
     return None if deaths < DEATHS_AT_MOST else deadly_error(run, deaths)
+
+
+async def record_death(engine: Engine, run: Run) -> int:
+    """Count the death of a process that evaluated items of a run; return how many died in a row."""
+    async with engine.database.write() as tx:
+        current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
+        # A run with everything stored had nothing left that could have killed the process.
+        is_counted = current.items_missing or (current.times_retried > 0 and current.tally.errored > 0)
+        deaths = current.deaths + is_counted
+        await save_evaluation(tx, run.scope, run.key, None, deaths)
+    if is_counted:
+        structlog.get_logger("evalhaven.runs").warning("executor_died_in_run", run_id=run.id, deaths=deaths)
+    return deaths
 
 
 def deadly_error(run: Run, deaths: int) -> ItemError:

@@ -38,6 +38,7 @@ class Handout:
         stop_requested: anyio.Event,
         turn: Turn | None = None,
         in_transaction: InTransaction | None = None,
+        processes: int = 1,
     ) -> None:
         """Hand out nothing yet.
 
@@ -47,6 +48,7 @@ class Handout:
             stop_requested: Set when the run was canceled or deleted, or its guard has a verdict.
             turn: Tells when the first chunk may be evaluated; None: at once.
             in_transaction: What else belongs to the transactions that store its items.
+            processes: How many processes hand out chunks of the run beside each other.
         """
         self._engine = opened.engine
         self._opened = opened
@@ -59,7 +61,7 @@ class Handout:
         self._in_transaction = in_transaction
         self._call_events = CallEvents(opened.run.flow)
         self._happened: list[RunEvent] = []
-        self.window = self._window()
+        self.window = self._window(processes)
         self.runner: ChunkRunner | None = None
 
     @property
@@ -147,7 +149,11 @@ class Handout:
 
     async def _save_flow(self) -> None:
         """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
-        shared = None if self._in_transaction is None else self._in_transaction.save_flow
+        around = self._in_transaction
+        if around is not None and around.tell_flow is not None:
+            around.tell_flow(self._opened.flow)
+            return
+        shared = None if around is None else around.save_flow
         try:
             if shared is None:
                 await self._save_own_flow()
@@ -165,9 +171,9 @@ class Handout:
             await save_flow(tx, run.scope, run.key, flow, self._happened)
         self._happened = []
 
-    def _window(self) -> ChunkWindow:
+    def _window(self, processes: int) -> ChunkWindow:
         if not self._callers.has_answers:
             return ChunkWindow(CHUNKS_OF_A_RUN, CHUNKS_OF_A_RUN * CHUNK_ROWS, CHUNKS_OF_A_RUN * LARGE_CHUNK_BYTES)
         # One chunk more than needed, so that the number of calls under way does not drop at the end of each chunk.
-        rows = self._evaluator.most_at_once // self._evaluator.repeats + CHUNK_ROWS
+        rows = self._evaluator.most_at_once // self._evaluator.repeats // processes + CHUNK_ROWS
         return ChunkWindow(SAMPLED_CHUNKS_OF_A_RUN, rows, _WINDOW_BYTES)

@@ -6,6 +6,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
@@ -27,7 +28,20 @@ async def _nothing(_tx: AsyncConnection) -> None:
     pass
 
 
-StoreItems = Callable[[FinishedItems, Sequence[int]], Awaitable[Tally | None]]
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of items.
+
+    Attributes:
+        tally: What all items of the run add up to.
+        part: What those add up to that were new.
+    """
+
+    tally: Tally
+    part: Tally
+
+
+StoreItems = Callable[[FinishedItems, Sequence[int]], Awaitable[Stored | None]]
 """Stores finished items and marks chunks as done, as `RunWriter.store` does."""
 
 
@@ -38,18 +52,20 @@ class InTransaction:
     Attributes:
         may_store: Tells whether this process may still store items of the run, which is locked.
         after_chunks: Called when chunks were marked as done.
-        on_tally: Told what all items of the run add up to, and the new ones among them.
+        on_stored: Told what became of items.
         may_begin: Tells, outside of transactions, whether another item may be begun.
         save_flow: Stores how the run's calls go at all processes; None where only one makes any.
         store_elsewhere: Has another process store them; None: this one does.
+        tell_flow: Tells that process how calls go here.
     """
 
     may_store: Callable[[AsyncConnection], Awaitable[bool]] = _always
     after_chunks: Callable[[AsyncConnection], Awaitable[None]] = _nothing
-    on_tally: Callable[[Tally, Tally], None] | None = None
+    on_stored: Callable[[Stored], None] | None = None
     may_begin: Callable[[], bool] | None = None
     save_flow: Callable[[AsyncConnection], Awaitable[None]] | None = None
     store_elsewhere: StoreItems | None = None
+    tell_flow: Callable[[JsonObject], None] | None = None
 
 
 ALONE = InTransaction()
@@ -74,7 +90,7 @@ class RunWriter:
         self._criteria_count = criteria_count
         self._in_transaction = in_transaction or ALONE
 
-    async def store(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Tally | None:
+    async def store(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Stored | None:
         """Store items, fold the new ones into the tally, and mark chunks as done, in one transaction.
 
         Args:
@@ -82,14 +98,14 @@ class RunWriter:
             finished_chunks: Chunks of which all items are stored with these or before them.
 
         Returns:
-            What all items of the run add up to; None: the run was stopped, and nothing was stored.
+            What became of them; None: the run was stopped, and nothing was stored.
 
         Raises:
             StoredBeforeError: Some are stored already, and only the items themselves tell what the others add up to.
         """
         return await self._engine.patience.persist(partial(self._record, finished, finished_chunks))
 
-    async def _record(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Tally | None:
+    async def _record(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Stored | None:
         try:
             # If the run is retried, its errored items are stored already.
             is_retried = self._run.times_retried > 0
@@ -100,7 +116,7 @@ class RunWriter:
 
     async def _record_items(
         self, finished: FinishedItems, finished_chunks: Sequence[int], *, may_be_stored: bool
-    ) -> Tally | None:
+    ) -> Stored | None:
         run = self._run
         async with self._engine.database.write() as tx:
             status, tally = await lock_tally(tx, run.scope, run.key)
@@ -121,9 +137,10 @@ class RunWriter:
             if finished_chunks:
                 await mark_chunks_done(tx, run.scope, run.key, finished_chunks)
                 await self._in_transaction.after_chunks(tx)
-        if self._in_transaction.on_tally is not None:
-            self._in_transaction.on_tally(tally, new.part)
-        return tally
+        stored = Stored(tally, new.part)
+        if self._in_transaction.on_stored is not None:
+            self._in_transaction.on_stored(stored)
+        return stored
 
     async def _find_new(self, tx: AsyncConnection, finished: FinishedItems) -> FinishedItems:
         if finished.items is None:

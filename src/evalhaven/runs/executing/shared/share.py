@@ -11,7 +11,6 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import Tally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.ending import RunEnding
@@ -22,7 +21,7 @@ from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.shared.flows import SharedFlow
 from evalhaven.runs.executing.shared.lending import RunLimit
 from evalhaven.runs.executing.shared.progress import count_retries, go_on
-from evalhaven.runs.executing.writing import InTransaction
+from evalhaven.runs.executing.writing import InTransaction, Stored
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.runs import get_run_by_key
@@ -163,14 +162,14 @@ class RunShare:
                 await flow.save(tx)
             is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
-        def on_tally(tally: Tally, part: Tally) -> None:
+        def on_stored(stored: Stored) -> None:
             # All that is stored, this worker's own part included, is what the budget is compared with.
-            guard.settle(tally.spending, part.spending)
+            guard.settle(stored.tally.spending, stored.part.spending)
             if is_completed and not self._is_draining:
                 self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
                 self.drain()
 
-        shared = InTransaction(may_store, after_chunks, on_tally, self._may_begin, flow.save)
+        shared = InTransaction(may_store, after_chunks, on_stored, self._may_begin, flow.save)
         handout = Handout(opened, self._feed, self._stop_requested, in_transaction=shared)
         handout.window.on_room = self._around.on_room
         self._handout = handout
