@@ -44,11 +44,13 @@ class Surroundings:
         processes: How many sampling processes there are.
         send: Tells the executor.
         on_chunk_ended: Called when there may be room for chunks of other runs.
+        want_slots: Called when there is a limit of which this process has no slots yet.
     """
 
     processes: int
     send: Callable[[OfPart], None]
     on_chunk_ended: Callable[[], None]
+    want_slots: Callable[[], None]
 
 
 class RunPart:
@@ -111,15 +113,23 @@ class RunPart:
 
     async def serve(self) -> None:
         """Evaluate chunks until closed or stopped, and tell the executor how that ended."""
-        try:
-            failure = await self._serve()
-        except Exception as error:
-            if not is_unavailable(error):
-                structlog.get_logger("evalhaven.runs").exception("run_abandoned", run_key=self._key.run_key)
-            failure = None
-        finally:
-            self._feed.abandon()
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(self._close_when_stopped)
+            try:
+                failure = await self._serve()
+            except Exception as error:
+                if not is_unavailable(error):
+                    structlog.get_logger("evalhaven.runs").exception("run_abandoned", run_key=self._key.run_key)
+                failure = None
+            finally:
+                self._feed.abandon()
+            watching.cancel_scope.cancel()
         self._end(failure)
+
+    async def _close_when_stopped(self) -> None:
+        """Wait for no more chunks once the guard has a verdict."""
+        await self._stop_requested.wait()
+        self.close()
 
     def _end(self, failure: ItemError | None) -> None:
         if not self._is_over:
@@ -141,6 +151,7 @@ class RunPart:
         most = run.options.max_concurrency
         if most is not None:
             self.run_limit = RunLimit(run.key, most)
+            self._around.want_slots()
         limiter = None if self.run_limit is None else self.run_limit.limiter
         async with open_run(self._engine, run, parent, guard, limiter) as opened:
             errored = run.tally.errored if run.times_retried else 0

@@ -42,7 +42,7 @@ class SamplingProcess:
         """
         self._engine = engine
         self._channel = channel
-        self._around = Surroundings(processes, channel.send, self._tell_room)
+        self._around = Surroundings(processes, channel.send, self._tell_room, self.want_slots)
         self._parts: dict[PartKey, RunPart] = {}
         self._asker = SlotAsker(engine.caller, self._run_limits, self._ask_for_slots)
         self._lent: asyncio.Future[Mapping[str, int]] | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 
 from evalhaven.runs.executing.shared.lending import fair_part
 from evalhaven.runs.executing.spread.messages import LimitUse
@@ -30,7 +31,14 @@ class SlotTable:
     slots, and who is gone holds none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int) -> None:
+        """Lend nothing yet.
+
+        Args:
+            processes: How many will ask: the first time, nobody gets more than an even part, since others who are
+                about to ask would have to wait until it is given back.
+        """
+        self._processes = processes
         self._held: dict[str, dict[object, _Held]] = {}
 
     def ask(self, holder: object, limits: Mapping[str, LimitUse]) -> dict[str, int]:
@@ -57,12 +65,14 @@ class SlotTable:
     def _lend(self, holder: object, name: str, use: LimitUse) -> int:
         holders = self._held.setdefault(name, {})
         others = [held for other, held in holders.items() if other is not holder]
-        before = holders[holder].lent if holder in holders else 0
+        own = holders.get(holder)
         wanted = min(use.wanted, use.most)
         free = use.most - sum(held.bound for held in others)
         part = min(fair_part(use.most, wanted, [held.wanted for held in others]), free)
         lent = max(part, 0)
-        holders[holder] = _Held(lent, max(lent, before, use.in_use), wanted)
+        if own is None:
+            lent = min(lent, ceil(use.most / self._processes))
+        holders[holder] = _Held(lent, max(lent, 0 if own is None else own.lent, use.in_use), wanted)
         return lent
 
     def _drop(self, name: str, holder: object) -> None:

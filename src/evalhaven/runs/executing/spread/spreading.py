@@ -267,7 +267,9 @@ class SpreadRun:
         self._flows.pop(member, None)
         if part.chunks and not self._stop_requested.is_set():
             try:
-                deaths = await self._engine.patience.persist(partial(record_death, self._engine, self.run))
+                deaths = await self._engine.patience.persist(
+                    partial(record_death, self._engine, self.run, of_sampler=True)
+                )
             except Exception as error:
                 self._fail(error)
             else:

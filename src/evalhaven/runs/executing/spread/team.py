@@ -51,7 +51,7 @@ class Team:
         """
         self._start = start
         self.size = size
-        self._slots = SlotTable()
+        self._slots = SlotTable(size)
         self._own = SlotAsker(caller, dict, self._lend_own)
         self._runs: dict[int, SpreadRun] = {}
         self._up_at = time.monotonic()
