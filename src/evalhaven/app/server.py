@@ -29,7 +29,7 @@ from evalhaven.app.logs import Logs, open_logs
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.python_graders import isolation_choice
-from evalhaven.app.seats import leave_seat_in_order, seat_of_directory
+from evalhaven.app.seats import seat_of_directory
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor
@@ -133,6 +133,8 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
 def _executing_child(settings: Settings, database: Database) -> Child:
     if settings.database_url is None:
         return Child("executor", "executes runs", executor_command(settings), partial(note_orderly_stop, database))
+    from evalhaven.runs.executing.shared.leaving import leave_seat_in_order  # noqa: PLC0415 - not needed with SQLite
+
     seat = seat_of_directory(settings.data_dir)
     return Child(
         "executor", "executes runs", executor_command(settings, seat), lambda: leave_seat_in_order(database, seat)

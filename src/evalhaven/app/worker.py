@@ -9,10 +9,11 @@ import structlog
 
 from evalhaven.app.executor import executor_command
 from evalhaven.app.neighbours import close_to_neighbours
-from evalhaven.app.seats import leave_seat_in_order, new_seat
+from evalhaven.app.seats import new_seat
 from evalhaven.app.stores import StartError, make_data_directory
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.runs.executing.shared.leaving import leave_seat_in_order
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
