@@ -7,14 +7,17 @@ import sys
 import anyio
 import structlog
 
-from evalhaven.app.executor import executor_command
+from evalhaven.app.executor import LEAVES_WITHIN_S, WorkerSeat, executor_command
 from evalhaven.app.neighbours import close_to_neighbours
-from evalhaven.app.seats import leave_seat_in_order, new_seat
+from evalhaven.app.seats import new_seat
 from evalhaven.app.stores import StartError, make_data_directory
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.runs.executing.shared.leaving import leave_seat_in_order
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
+
+_FINISHES_WITHIN_S = 10.0
 
 
 def work(settings: Settings, concurrency: int | None) -> None:
@@ -37,18 +40,33 @@ def work(settings: Settings, concurrency: int | None) -> None:
     url = upgraded_database(settings)
     # Nobody else sits there, as nobody else knows it; the next child of this process does.
     seat = new_seat()
-    database = open_database(url)
-    command = executor_command(settings, seat, concurrency)
-    child = Child("worker", "executes runs", command, lambda: leave_seat_in_order(database, seat))
+    database = open_database(url, is_worker=True)
+    command = executor_command(settings, WorkerSeat(seat, concurrency, _FINISHES_WITHIN_S))
+    child = Child(
+        "worker",
+        "executes runs",
+        command,
+        lambda: leave_seat_in_order(database, seat),
+        ends_within_s=_FINISHES_WITHIN_S + LEAVES_WITHIN_S,
+    )
     structlog.get_logger("evalhaven").info("working", process=os.getpid(), data_dir=str(settings.stored_dir))
     anyio.run(_supervise, Supervisor(child, None))
     sys.exit(0)
 
 
 async def _supervise(supervisor: Supervisor) -> None:
+    """Keep the child alive until the first signal, then let it finish; the second one ends it at once."""
+    until_told = anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(supervisor.supervise)
+
+        async def supervise() -> None:
+            with until_told:
+                await supervisor.supervise()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(supervise)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
-                tasks.cancel_scope.cancel()
-                return
+                if until_told.cancel_called:
+                    supervisor.kill()
+                until_told.cancel()
