@@ -79,6 +79,12 @@ class RunShare:
         return self._handout is not None and self._handout.has_room
 
     @property
+    def items_under_way(self) -> int:
+        """Return how many items are being evaluated."""
+        runner = None if self._handout is None else self._handout.runner
+        return 0 if runner is None else runner.pool.under_way
+
+    @property
     def idle_s(self) -> float:
         """Return for how long it has had no chunk."""
         return 0.0 if self.count else anyio.current_time() - self._feed.idle_since
