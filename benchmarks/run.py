@@ -27,10 +27,12 @@ from benchmarks.peers import SIZES as PEER_SIZES
 from benchmarks.peers_report import compare_peers, print_peers
 from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.reads import measure_reads, print_reads
+from benchmarks.run_sizes import TIMES, measure_run_sizes, print_run_sizes
 from benchmarks.sampling_report import measure_sampling, print_sampling
 from benchmarks.schemes import measure_schemes, print_schemes
 from benchmarks.server import BenchmarkError
 from benchmarks.similarity import compare_metrics, print_comparisons
+from benchmarks.workers import measure_workers, print_workers
 
 SIZES = (10_000, 1_000_000)
 SMALL_ITEMS = 50_000  # a run of up to this many items takes only seconds, so it is measured three times
@@ -40,6 +42,7 @@ READ_ROUNDS = 7
 READS = 300  # of each kind in a round
 LARGE, MILLION = 100_000, 1_000_000
 LOGGED_CALLS, LOGGED_DAYS = 1_000_000, 10
+WORKERS, WORKER_ITEMS, WORKER_CALLS = (1, 2, 4), 20_000, 200
 
 Document = dict[str, Any]
 
@@ -104,6 +107,14 @@ def _measure_dashboard(arguments: argparse.Namespace, console: Console) -> Docum
     return {"dashboard": asdict(found)}
 
 
+def _measure_run_sizes(arguments: argparse.Namespace, console: Console) -> Document:
+    settings = {"EVALHAVEN_DATABASE_URL": arguments.database_url} if arguments.database_url else {}
+    with scratch() as directory:
+        found = measure_run_sizes(arguments.large_items, directory, settings, console)
+    print_run_sizes(found, console)
+    return {"run_sizes": asdict(found)}
+
+
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
     schemes = measure_schemes(arguments.against, console)
     print_schemes(schemes, console)
@@ -119,6 +130,14 @@ def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
     report = compare_peers(peers, missing, (small, large), arguments.peer_rounds, console)
     print_peers(report, console)
     return {"peers": report.document()}
+
+
+def _measure_workers(arguments: argparse.Namespace, console: Console) -> Document:
+    each, in_flight = arguments.worker_items, arguments.worker_calls
+    with scratch() as directory:
+        found = measure_workers(arguments.workers, each, in_flight, arguments.huge_items, directory, console)
+    print_workers(found, console)
+    return {"workers": asdict(found)}
 
 
 def _measure_gateway(arguments: argparse.Namespace, console: Console) -> Document:
@@ -144,17 +163,18 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "reads": _measure_reads,
     "comparisons": _measure_comparisons,
     "dashboard": _measure_dashboard,
+    "run-sizes": _measure_run_sizes,
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
+    "workers": _measure_workers,
     "gateway": _measure_gateway,
     "logs": _measure_logs,
     "peers": _compare_peers,
 }
 
 
-def main() -> None:
-    """Measure what the command line asks for."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     only = f"what to measure: {', '.join(_PARTS)} (all)"
     parser.add_argument("--only", nargs="+", choices=tuple(_PARTS), default=list(_PARTS), metavar="PART", help=only)
@@ -162,7 +182,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=list(SIZES), metavar="N", help=sizes)
     probe = "how long to ask the API while runs are executed; 0 leaves it out (30)"
     parser.add_argument("--probe-seconds", type=float, default=PROBE_SECONDS, metavar="S", help=probe)
-    database = "an empty PostgreSQL database for what is read, logged and compared, instead of SQLite"
+    database = "an empty PostgreSQL database for what is read, logged, compared and sized, instead of SQLite"
     parser.add_argument("--database-url", metavar="URL", help=database)
     calls = "how many logged calls are kept (1000000); 10000000 over 100 days is the size of a soak"
     parser.add_argument("--log-calls", type=int, default=LOGGED_CALLS, metavar="N", help=calls)
@@ -175,6 +195,16 @@ def main() -> None:
     parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
     shown = f"items of the run that is shown in the dashboard ({MILLION})"
     parser.add_argument("--dashboard-items", type=int, default=MILLION, metavar="N", help=shown)
+    sized = f"items of a run whose reads are compared with those of one with {TIMES} times fewer ({MILLION})"
+    parser.add_argument("--large-items", type=int, default=MILLION, metavar="N", help=sized)
+    workers = f"how many workers share a run in PostgreSQL, ascending ({' '.join(map(str, WORKERS))})"
+    parser.add_argument("--workers", type=int, nargs="+", default=list(WORKERS), metavar="N", help=workers)
+    shared = f"how many items each of them gets ({WORKER_ITEMS})"
+    parser.add_argument("--worker-items", type=int, default=WORKER_ITEMS, metavar="N", help=shared)
+    called = f"how many calls each of them has in flight ({WORKER_CALLS})"
+    parser.add_argument("--worker-calls", type=int, default=WORKER_CALLS, metavar="N", help=called)
+    huge = f"items of the run behind which a short one starts ({MILLION})"
+    parser.add_argument("--huge-items", type=int, default=MILLION, metavar="N", help=huge)
     kept = "where the two runs are kept for another measurement, which then need not execute them"
     parser.add_argument("--comparison-directory", type=Path, metavar="DIR", help=kept)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")
@@ -187,6 +217,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
     against = "another checkout, whose sampled runs are measured in turn with ours, over HTTP and HTTPS"
     parser.add_argument("--against", type=Path, metavar="DIR", help=against)
+    return parser
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = _parser()
     arguments = parser.parse_args()
     few, many = arguments.peer_items
     if not 0 < few < many or arguments.peer_rounds < 1:

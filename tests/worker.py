@@ -76,6 +76,11 @@ class Worker:
         if self._process is not None:
             self._process.wait(_STOP_TIMEOUT_S)
 
+    def terminate(self) -> None:
+        """Tell it to end, as a service manager does."""
+        assert self._process is not None
+        self._process.terminate()
+
     def stop(self) -> int | None:
         """End it as a service manager does, and return its exit status."""
         if self._process is None:

@@ -27,6 +27,11 @@ class Crew:
         for supervisor in self._supervisors:
             supervisor.wake()
 
+    def kill(self) -> None:
+        """End all at once, whatever they are doing."""
+        for supervisor in self._supervisors:
+            supervisor.kill()
+
     async def supervise(self) -> None:
         """Keep all children alive until canceled, then stop them."""
         async with anyio.create_task_group() as tasks:

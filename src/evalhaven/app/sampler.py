@@ -64,7 +64,7 @@ async def _sample(settings: Settings, processes: int) -> None:
     end = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     end.setblocking(False)
     async with (
-        ModelCaller(on_want=want_slots) as caller,
+        ModelCaller(on_want=want_slots, shares_outages=False) as caller,
         open_engine(settings, database, caller, processes) as (engine, python),
         open_channel(end) as channel,
         anyio.create_task_group() as tasks,

@@ -8,14 +8,17 @@ import anyio
 import structlog
 
 from evalhaven.app.crew import Crew
-from evalhaven.app.executor import executor_command
+from evalhaven.app.executor import LEAVES_WITHIN_S, WorkerSeat, executor_command
 from evalhaven.app.neighbours import close_to_neighbours
-from evalhaven.app.seats import leave_seat_in_order, new_seat
+from evalhaven.app.seats import new_seat
 from evalhaven.app.stores import StartError, make_data_directory
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.runs.executing.shared.leaving import leave_seat_in_order
 from evalhaven.settings import Settings
 from evalhaven.storage.database import Database, open_database
+
+_FINISHES_WITHIN_S = 10.0
 
 
 def work(settings: Settings, concurrency: int | None, processes: int | None = None) -> None:
@@ -37,7 +40,7 @@ def work(settings: Settings, concurrency: int | None, processes: int | None = No
     close_to_neighbours()
     make_data_directory(settings.stored_dir)
     url = upgraded_database(settings)
-    database = open_database(url)
+    database = open_database(url, is_worker=True)
     crew = Crew([_supervisor(settings, database, concurrency) for _ in range(processes or settings.processes)])
     structlog.get_logger("evalhaven").info("working", process=os.getpid(), data_dir=str(settings.stored_dir))
     anyio.run(_supervise, crew)
@@ -47,14 +50,29 @@ def work(settings: Settings, concurrency: int | None, processes: int | None = No
 def _supervisor(settings: Settings, database: Database, concurrency: int | None) -> Supervisor:
     # Nobody else sits there, as nobody else knows it; the next child of this supervisor does.
     seat = new_seat()
-    command = executor_command(settings, seat, concurrency)
-    return Supervisor(Child("worker", "executes runs", command, lambda: leave_seat_in_order(database, seat)), None)
+    child = Child(
+        "worker",
+        "executes runs",
+        executor_command(settings, WorkerSeat(seat, concurrency, _FINISHES_WITHIN_S)),
+        lambda: leave_seat_in_order(database, seat),
+        ends_within_s=_FINISHES_WITHIN_S + LEAVES_WITHIN_S,
+    )
+    return Supervisor(child, None)
 
 
 async def _supervise(crew: Crew) -> None:
+    """Keep the children alive until the first signal, then let them finish; the second one ends them at once."""
+    until_told = anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(crew.supervise)
+
+        async def supervise() -> None:
+            with until_told:
+                await crew.supervise()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(supervise)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
-                tasks.cancel_scope.cancel()
-                return
+                if until_told.cancel_called:
+                    crew.kill()
+                until_told.cancel()

@@ -192,16 +192,19 @@ def executor(
     concurrency: Annotated[
         int | None, typer.Option(metavar="N", help="Most chunks that are executed at once; default: 64.")
     ] = None,
+    finish: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For what is under way when it is told to end; default: 0.")
+    ] = 0.0,
 ) -> None:
     """Run the executor of a server; `serve` and `worker` start it."""
-    from evalhaven.app.executor import execute_runs
+    from evalhaven.app.executor import WorkerSeat, execute_runs
     from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging
 
     settings = read_settings(data_dir=data_dir, config=config)
     configure_logging(settings.log_level, settings.log_format)
     try:
-        execute_runs(settings, parent, seat, concurrency)
+        execute_runs(settings, parent, None if seat is None else WorkerSeat(seat, concurrency, finish))
     except StartError as error:
         fail(str(error))
 

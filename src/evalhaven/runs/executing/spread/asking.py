@@ -1,18 +1,16 @@
 """The slots of limits that a process shares with others: asked for again and again while calls are made."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 
 import anyio
 
-from evalhaven.runs.executing.shared.lending import SharedLimit
+from evalhaven.runs.executing.shared.limits import SharedLimit
 from evalhaven.runs.executing.spread.messages import LimitUse
 from evalhaven.sampling.calls.caller import ModelCaller
 
 _AGAIN_S = 0.1
 _SOONEST_S = 0.02
-_LONG_S = 24 * 3600.0  # what is lent stays until less is
 
 AskForSlots = Callable[[Mapping[str, LimitUse]], Awaitable[Mapping[str, int]]]
 """Tells how limits are used, and returns how many slots of each are this process's."""
@@ -47,9 +45,9 @@ class SlotAsker:
             of_runs = self._run_limits()
             limits = {**self._model_limits(), **of_runs}
             uses = {name: LimitUse(each.most, each.wanted, each.in_use) for name, each in limits.items()}
-            until = asyncio.get_running_loop().time() + _LONG_S
             for name, slots in (await self._ask(uses)).items():
-                limits[name].lend(slots, until, slots / limits[name].most)
+                # What is lent stays until less is.
+                limits[name].lend(slots, inf, slots / limits[name].most)
             # A call that waits for its run's limit wakes nobody.
             is_idle = not of_runs and not any(use.wanted for use in uses.values())
             await anyio.sleep(_SOONEST_S)
@@ -58,6 +56,8 @@ class SlotAsker:
 
     def _model_limits(self) -> dict[str, SharedLimit]:
         return {
-            f"model {model} at {endpoint}": SharedLimit(most, limiter.wanted, limiter.in_flight, limiter.lend)
+            f"model {model} at {endpoint}": SharedLimit(
+                most, limiter.wanted, limiter.in_flight, limiter.shrink, limiter.lend
+            )
             for (endpoint, model), (limiter, most) in self._caller.limiters.items()
         }

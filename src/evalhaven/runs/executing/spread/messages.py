@@ -11,6 +11,7 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Chunk
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.runs.evaluating.guard import Happened
 from evalhaven.runs.executing.finished import FinishedItems
 from evalhaven.runs.executing.writing import Stored
 
@@ -81,9 +82,15 @@ class FlowKnown:
 
 @dataclass(frozen=True, slots=True)
 class SlotsLent:
-    """To a sampling process: how many slots of each limit are its own from now on."""
+    """To a sampling process: what is its own from now on.
+
+    Attributes:
+        slots: How many slots of each limit.
+        known: What happened to the calls of each run at all processes.
+    """
 
     slots: Mapping[str, int]
+    known: Mapping[PartKey, Happened]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +136,15 @@ class PartEnded:
 
 @dataclass(frozen=True, slots=True)
 class SlotsAsked:
-    """From a sampling process: how it uses its limits, by name."""
+    """From a sampling process: how it uses its limits.
+
+    Attributes:
+        limits: By their names.
+        happened: What happened to the calls of each run since it asked last.
+    """
 
     limits: Mapping[str, "LimitUse"]
+    happened: Mapping[PartKey, Happened]
 
 
 @dataclass(frozen=True, slots=True)

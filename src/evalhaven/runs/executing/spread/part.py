@@ -14,13 +14,14 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.evaluating.guard import Happened, RunGuard
 from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.finished import FinishedItems
 from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
 from evalhaven.runs.executing.shared.feed import ClaimedChunks
-from evalhaven.runs.executing.shared.lending import RunLimit
+from evalhaven.runs.executing.shared.guards import budget_limits, purse_of
+from evalhaven.runs.executing.shared.limits import RunLimit, SharedLimit
 from evalhaven.runs.executing.spread.messages import (
     FlowTold,
     ItemsFinished,
@@ -71,7 +72,29 @@ class RunPart:
         self._is_over = False
         self._answer: ItemsStored | None = None
         self._has_answer = anyio.Event()
-        self.run_limit: RunLimit | None = None
+        self._run: Run | None = None
+        self._run_limit: RunLimit | None = None
+        self._known_cost, self._known_tokens = 0.0, 0
+
+    @property
+    def limits(self) -> dict[str, SharedLimit]:
+        """Return the limits of the run's calls, and what is left of its budget."""
+        if self._run is None or self._guard is None:
+            return {}
+        limits = budget_limits(self._run, self._guard, self._known_cost, self._known_tokens)
+        if self._run_limit is not None:
+            limits[self._run_limit.name] = self._run_limit.shared
+        return limits
+
+    def take_happened(self) -> Happened | None:
+        """Return what happened to the run's calls since the last time; None before there are any."""
+        return None if self._guard is None else self._guard.take()
+
+    def learn_happened(self, known: Happened) -> None:
+        """Note what happened to the run's calls at all processes."""
+        if self._guard is not None:
+            self._known_cost, self._known_tokens = known.cost, known.tokens
+            self._guard.learn(known)
 
     def give(self, chunk: Chunk, tasks: TaskGroup) -> None:
         """Evaluate a chunk."""
@@ -115,12 +138,12 @@ class RunPart:
         """Evaluate chunks until closed or stopped, and tell the executor how that ended."""
         async with anyio.create_task_group() as watching:
             watching.start_soon(self._close_when_stopped)
+            failure: ItemError | None = None
             try:
                 failure = await self._serve()
             except Exception as error:
                 if not is_unavailable(error):
                     structlog.get_logger("evalhaven.runs").exception("run_abandoned", run_key=self._key.run_key)
-                failure = None
             finally:
                 self._feed.abandon()
             watching.cancel_scope.cancel()
@@ -140,7 +163,10 @@ class RunPart:
         async with self._engine.database.read() as tx:
             run = await get_run_by_key(tx, self._scope, self._key.run_key)
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
-        guard = self._guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
+        purse, spent = purse_of(run, self._around.want_slots), run.tally.spending
+        guard = RunGuard(run.options.budget, spent, self._stop_requested, purse)
+        self._run, self._guard = run, guard
+        self._known_cost, self._known_tokens = spent.priced_cost, spent.tokens
         try:
             await self._execute(run, parent, guard)
         except Exception as error:
@@ -150,10 +176,10 @@ class RunPart:
     async def _execute(self, run: Run, parent: Eval, guard: RunGuard) -> None:
         most = run.options.max_concurrency
         if most is not None:
-            self.run_limit = RunLimit(run.key, most)
+            self._run_limit = RunLimit(run.key, most)
             self._around.want_slots()
-        limiter = None if self.run_limit is None else self.run_limit.limiter
-        async with open_run(self._engine, run, parent, guard, limiter) as opened:
+        slots = None if self._run_limit is None else self._run_limit.slots
+        async with open_run(self._engine, run, parent, guard, slots) as opened:
             errored = run.tally.errored if run.times_retried else 0
             guard.expect_calls((run.items_planned or 0) - run.tally.total + errored)
             self._opened = opened
@@ -184,8 +210,4 @@ class RunPart:
             if answer is None or not answer.needs_items:
                 break
             sent = finished
-        stored = None if answer is None else answer.stored
-        if stored is not None and self._guard is not None:
-            # All that is stored, this process's own part included, is what the budget is compared with.
-            self._guard.settle(stored.tally.spending, stored.part.spending)
-        return stored
+        return None if answer is None else answer.stored

@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.executing.shared.lending import SharedLimit
+from evalhaven.runs.executing.shared.limits import SharedLimit
 from evalhaven.runs.executing.spread.asking import SlotAsker
 from evalhaven.runs.executing.spread.channel import Channel
 from evalhaven.runs.executing.spread.messages import (
@@ -45,7 +45,7 @@ class SamplingProcess:
         self._around = Surroundings(processes, channel.send, self._tell_room, self.want_slots)
         self._parts: dict[PartKey, RunPart] = {}
         self._asker = SlotAsker(engine.caller, self._run_limits, self._ask_for_slots)
-        self._lent: asyncio.Future[Mapping[str, int]] | None = None
+        self._lent: asyncio.Future[SlotsLent] | None = None
 
     def want_slots(self) -> None:
         """Ask for slots now: a call waits for one."""
@@ -67,7 +67,7 @@ class SamplingProcess:
                 tasks.start_soon(self._serve_part, message.key, part)
             case SlotsLent():
                 if self._lent is not None and not self._lent.done():
-                    self._lent.set_result(message.slots)
+                    self._lent.set_result(message)
             case _:
                 # What is said about a part that has ended crossed its last message.
                 if (part := self._parts.get(message.key)) is not None:
@@ -84,13 +84,17 @@ class SamplingProcess:
             part.tell_room()
 
     def _run_limits(self) -> dict[str, SharedLimit]:
-        limits = [part.run_limit for part in self._parts.values() if part.run_limit is not None]
-        return {limit.name: limit.shared for limit in limits}
+        return {name: limit for part in self._parts.values() for name, limit in part.limits.items()}
 
     async def _ask_for_slots(self, limits: Mapping[str, LimitUse]) -> Mapping[str, int]:
         self._lent = asyncio.get_running_loop().create_future()
-        self._channel.send(SlotsAsked(limits))
-        return await self._lent
+        taken = {key: part.take_happened() for key, part in self._parts.items()}
+        self._channel.send(SlotsAsked(limits, {key: each for key, each in taken.items() if each is not None}))
+        lent = await self._lent
+        for key, known in lent.known.items():
+            if (part := self._parts.get(key)) is not None:
+                part.learn_happened(known)
+        return lent.slots
 
 
 def _tell(part: RunPart, message: ToPart, tasks: TaskGroup) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from evalhaven.runs.executing.shared.lending import fair_part
+from evalhaven.runs.executing.shared.limits import fair_part
 from evalhaven.runs.executing.spread.messages import LimitUse
 
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import assert_never
 
 import anyio
@@ -13,8 +14,9 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Chunk
 from evalhaven.domain.samples import ItemError
+from evalhaven.domain.spending import Spending
 from evalhaven.runs.engine import RunStoppedError
-from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.evaluating.guard import Happened, RunGuard
 from evalhaven.runs.executing.call_events import CallEvents
 from evalhaven.runs.executing.deaths import DEATHS_AT_MOST, deadly_error, record_death
 from evalhaven.runs.executing.feeds import ChunkFeed
@@ -37,6 +39,7 @@ from evalhaven.runs.executing.spread.messages import (
 )
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.writing import RunWriter
+from evalhaven.sampling.calls.failure_watch import Calls
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.output_item_writes import StoredBeforeError
 from evalhaven.storage.run_writes import save_flow
@@ -115,6 +118,8 @@ class SpreadRun:
         self._with_room: deque[Member] = deque()
         self._changed = anyio.Event()
         self._error: Exception | None = None
+        spent = opened.run.tally.spending
+        self._known = Happened([], spent.priced_cost, spent.tokens)
         self._rests_until = 0.0
         self._flow = opened.run.flow
         self._flows: dict[Member, JsonObject] = {}
@@ -153,6 +158,13 @@ class SpreadRun:
     def has_part(self, member: Member) -> bool:
         """Tell whether a process takes part in the run."""
         return member in self._parts
+
+    def share(self, happened: Happened) -> Happened:
+        """Take what happened to calls at one process; return what happened to those of all."""
+        before = self._known
+        calls = [each.after(earlier) for each, earlier in zip_longest(happened.calls, before.calls, fillvalue=Calls())]
+        self._known = Happened(calls, before.cost + happened.cost, before.tokens + happened.tokens)
+        return self._known
 
     def take(self, member: Member, message: OfPart) -> bool:
         """Take a message of a sampling process about a part of this run; False: it has no such part."""
@@ -239,12 +251,19 @@ class SpreadRun:
             if stored is None:
                 self._stop_requested.set()
             else:
+                self._note_spending(stored.tally.spending)
                 for number in sent.finished_chunks:
                     part.chunks.pop(number, None)
         finally:
             part.end_storing()
         member.send(answer)
         self.note_change()
+
+    def _note_spending(self, stored: Spending) -> None:
+        """Count what is stored: of it, a process that died had not told everything."""
+        known = self._known
+        cost, tokens = max(known.cost, stored.priced_cost), max(known.tokens, stored.tokens)
+        self._known = Happened(known.calls, cost, tokens)
 
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error

@@ -148,7 +148,9 @@ class Team:
                 for run in self._runs.values():
                     run.note_change()
             case SlotsAsked():
-                member.send(SlotsLent(self._slots.ask(member, message.limits)))
+                shared = {key: self._runs.get(key.run_key) for key in message.happened}
+                known = {key: run.share(message.happened[key]) for key, run in shared.items() if run is not None}
+                member.send(SlotsLent(self._slots.ask(member, message.limits), known))
             case _:
                 run = self._runs.get(message.key.run_key)
                 if run is None or not run.take(member, message):

@@ -1,4 +1,4 @@
-"""The workers that share runs, their duties, their parts of limits and the calls of graders; in PostgreSQL only.
+"""Which runs a release can execute; and in PostgreSQL the workers that share them, with duties and parts of limits.
 
 Revision: 0012, after 0011
 """
@@ -16,6 +16,7 @@ _SCHEMA = "evalhaven_queue"
 
 def upgrade() -> None:
     """Apply the step."""
+    op.add_column("runs", sa.Column("format", sa.Integer(), server_default=sa.text("1"), nullable=False))
     if op.get_context().dialect.name != "postgresql":
         return
     time = sa.DateTime(timezone=True)
@@ -26,6 +27,7 @@ def upgrade() -> None:
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("process", sa.Integer(), nullable=False),
         sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("run_format", sa.Integer(), nullable=False),
         sa.Column("started_at", time, server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
         schema=_SCHEMA,
@@ -51,8 +53,8 @@ def upgrade() -> None:
         "limit_shares",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("worker_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("slots", sa.Integer(), nullable=False),
-        sa.Column("wanted", sa.Integer(), nullable=False),
+        sa.Column("slots", sa.BigInteger(), nullable=False),
+        sa.Column("wanted", sa.BigInteger(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("name", "worker_id", name="pk_limit_shares"),
         schema=_SCHEMA,
@@ -64,5 +66,27 @@ def upgrade() -> None:
         sa.Column("flow", sa.Text(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("run_key", "worker_id", name="pk_run_flows"),
+        schema=_SCHEMA,
+    )
+    op.create_table(
+        "run_guards",
+        sa.Column("run_key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("times_retried", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("watches", sa.Text(), nullable=False),
+        sa.Column("cost", sa.Float(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run_key", "times_retried", name="pk_run_guards"),
+        schema=_SCHEMA,
+    )
+    op.create_table(
+        "outages",
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("since", time, nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("is_unreached", sa.Boolean(), nullable=False),
+        sa.Column("next_probe_at", time, nullable=False),
+        sa.Column("probe_every_s", sa.Float(), nullable=False),
+        sa.Column("held_until", time, nullable=False),
+        sa.PrimaryKeyConstraint("endpoint", name="pk_outages"),
         schema=_SCHEMA,
     )
