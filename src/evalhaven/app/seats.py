@@ -20,3 +20,8 @@ def seat_of_directory(data_dir: Path) -> str:
         part.write_text(f"{new_seat()}\n")
         part.rename(path)
     return path.read_text().strip()
+
+
+def seat_beside(seat: str, number: int) -> str:
+    """Return the seat of another worker that the same holder supervises; number 0 sits on the seat itself."""
+    return f"{seat}-{number + 1}" if number else seat
