@@ -79,7 +79,11 @@ def test_others_write_while_a_long_transaction_holds_up_the_upgrade_which_is_mad
 ) -> None:
     refusals = Refusals(enough=3)
     logger = structlog.wrap_logger(structlog.ReturnLogger(), [refusals, drop])
-    monkeypatch.setattr(structlog, "get_logger", lambda _name: logger)
+
+    def get_logger(_name: str) -> structlog.typing.WrappedLogger:
+        return logger
+
+    monkeypatch.setattr(structlog, "get_logger", get_logger)
     with (
         psycopg.connect(older) as long,
         # Behind a statement that waits for a lock without limit, this one would give up.
