@@ -22,6 +22,7 @@ from benchmarks.latency import measure_latency, print_latencies
 from benchmarks.logs import measure_logs, print_logs
 from benchmarks.machine import machine_facts
 from benchmarks.measure import Measurement, measure, scratch
+from benchmarks.one_machine import checkouts, measure_one_machine, print_one_machine
 from benchmarks.peers import ROUNDS, find_peers
 from benchmarks.peers import SIZES as PEER_SIZES
 from benchmarks.peers_report import compare_peers, print_peers
@@ -113,6 +114,14 @@ def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Docume
     return {"sampling": report.document(), "schemes": [asdict(each) for each in schemes]}
 
 
+def _measure_one_machine(arguments: argparse.Namespace, console: Console) -> Document:
+    sizes = (SIZES[0], LARGE, *((MILLION,) if arguments.million else ()))
+    pythons = checkouts(arguments.against)
+    found = measure_one_machine(pythons, arguments.rounds, sizes, arguments.database_url, console)
+    print_one_machine(found, console)
+    return {"one_machine": found.document()}
+
+
 def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
     small, large = arguments.peer_items
     peers, missing = find_peers(arguments.promptfoo, arguments.lm_eval)
@@ -147,6 +156,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
+    "one-machine": _measure_one_machine,
     "gateway": _measure_gateway,
     "logs": _measure_logs,
     "peers": _compare_peers,
@@ -171,6 +181,8 @@ def main() -> None:
     parser.add_argument("--log-directory", type=Path, metavar="DIR", help=place)
     large = f"let the largest sampled run have {MILLION:,} items instead of {LARGE:,}"
     parser.add_argument("--million", action="store_true", help=large)
+    rounds = "how many times client, limit and runs of one machine are measured in turn (5)"
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help=rounds)
     compared = f"items of each of two runs that are compared ({MILLION})"
     parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
     shown = f"items of the run that is shown in the dashboard ({MILLION})"
