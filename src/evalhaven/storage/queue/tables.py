@@ -2,6 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
 
+from evalhaven.storage.tables import JsonText
+
 SCHEMA = "evalhaven_queue"
 WAKE_CHANNEL = "evalhaven_wake"
 """On which workers are told that something was created, canceled or deleted."""
@@ -30,6 +32,15 @@ jobs = Table(
     Column("worker_id", BigInteger),
 )
 
+job_events = Table(
+    "procrastinate_events",
+    procrastinate,
+    Column("id", BigInteger, primary_key=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("type", Text),  # an enumeration, compared as text
+    Column("at", DateTime(timezone=True)),
+)
+
 # Procrastinate keeps no record of which of its migrations a database has had.
 applied_migrations = Table(
     "applied_migrations",
@@ -48,6 +59,7 @@ workers = Table(
     Column("host", Text, nullable=False),
     Column("process", Integer, nullable=False),
     Column("release", Text, nullable=False),
+    Column("run_format", Integer, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 Index(None, workers.c.seat)
@@ -78,5 +90,15 @@ limit_shares = Table(
     Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
     Column("slots", Integer, nullable=False),
     Column("wanted", Integer, nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
+)
+
+# How the calls of a run go at each worker that executes a part of it.
+run_flows = Table(
+    "run_flows",
+    queue_metadata,
+    Column("run_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("flow", JsonText, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
 )
