@@ -173,8 +173,8 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
 }
 
 
-def main() -> None:
-    """Measure what the command line asks for."""
+def _parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     only = f"what to measure: {', '.join(_PARTS)} (all)"
     parser.add_argument("--only", nargs="+", choices=tuple(_PARTS), default=list(_PARTS), metavar="PART", help=only)
@@ -191,8 +191,6 @@ def main() -> None:
     parser.add_argument("--log-directory", type=Path, metavar="DIR", help=place)
     large = f"let the largest sampled run have {MILLION:,} items instead of {LARGE:,}"
     parser.add_argument("--million", action="store_true", help=large)
-    rounds = "how many times client, limit and runs of one machine are measured in turn (5)"
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help=rounds)
     compared = f"items of each of two runs that are compared ({MILLION})"
     parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
     shown = f"items of the run that is shown in the dashboard ({MILLION})"
@@ -207,10 +205,17 @@ def main() -> None:
     sizes = f"two numbers of items for other programs, whose difference counts ({' '.join(map(str, PEER_SIZES))})"
     parser.add_argument("--peer-items", type=int, nargs=2, default=PEER_SIZES, metavar="N", help=sizes)
     rounds = f"how many times each of them is measured ({ROUNDS})"
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of --only one-machine (5)")
     parser.add_argument("--peer-rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
     against = "another checkout, whose sampled runs are measured in turn with ours, over HTTP and HTTPS"
     parser.add_argument("--against", type=Path, metavar="DIR", help=against)
+    return parser
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = _parser()
     arguments = parser.parse_args()
     few, many = arguments.peer_items
     if not 0 < few < many or arguments.peer_rounds < 1:
