@@ -123,7 +123,7 @@ def test_a_sampling_process_that_is_killed_costs_no_item_and_is_started_again(
     assert_complete(server, run)
     assert not has_ended(executor)
     died = [event for event in client.get(f"/api/runs/{run['id']}/events").json()["data"] if event["type"] == "resumed"]
-    assert len(died) == 2
+    assert died
     assert all(event["died"] for event in died)
 
 

@@ -1,14 +1,12 @@
 """Writes of output items, both of runs and imported ones."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from collections.abc import Sequence
 
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.database import insert_new
-from evalhaven.storage.output_items import item_values, list_stored_positions
+from evalhaven.storage.output_items import ItemRow, item_values, list_stored_positions
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.tables import output_items
 
 
@@ -17,10 +15,7 @@ class StoredBeforeError(Exception):
 
 
 async def insert_output_items(
-    tx: AsyncConnection,
-    scope: ProjectScope,
-    run_key: int,
-    items: Sequence[OutputItem],
+    tx: WriteTransaction, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
 ) -> Sequence[OutputItem]:
     """Store items of a run and return those that were new.
 
@@ -34,32 +29,36 @@ async def insert_output_items(
         run_key: The run.
         items: Of any positions.
     """
-    new = await find_new_items(tx, scope, run_key, items)
-    if new:
-        await insert_item_rows(tx, [item_values(scope, run_key, item) for item in new])
-    return new
+    rows = [item_values(scope, run_key, item) for item in items]
+    new = await find_new_items(tx, scope, run_key, rows)
+    await insert_item_rows(tx, [rows[number] for number in new])
+    return [items[number] for number in new]
 
 
 async def find_new_items(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
-) -> Sequence[OutputItem]:
-    """Return the items that are not stored yet, each (position, repeat) once; call it with the run locked."""
-    positions = [item.position for item in items]
+    tx: WriteTransaction, scope: ProjectScope, run_key: int, rows: Sequence[ItemRow]
+) -> Sequence[int]:
+    """Return which rows, by their index, are of items that are not stored yet, each position and repeat once.
+
+    Call it with the run locked.
+    """
+    positions = [row["position"] for row in rows]
     first = min(positions)
     stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
-    new: list[OutputItem] = []
-    for item in items:
-        if (item.position, item.repeat) not in stored:
-            stored.add((item.position, item.repeat))
-            new.append(item)
+    new: list[int] = []
+    for number, row in enumerate(rows):
+        key = (row["position"], row["repeat"])
+        if key not in stored:
+            stored.add(key)
+            new.append(number)
     return new
 
 
-async def insert_item_rows(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+async def insert_item_rows(tx: WriteTransaction, rows: Sequence[ItemRow]) -> None:
     """Store items in the form of their rows, with the run locked.
 
     Raises:
         StoredBeforeError: An item is stored though none may be.
     """
-    if await insert_new(tx, output_items, rows) != len(rows):
+    if rows and await insert_new(tx, output_items, rows) != len(rows):
         raise StoredBeforeError

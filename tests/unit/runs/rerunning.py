@@ -15,11 +15,11 @@ from evalhaven.domain.ids import RunId
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
 from evalhaven.domain.runs import RetryChoice, Run
-from evalhaven.domain.tallies import NOTHING, Tally
+from evalhaven.domain.tallies import NOTHING
 from evalhaven.runs.accepting.reruns import regraded_run, reopened_run
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
-from evalhaven.runs.executing.writing import RunWriter
+from evalhaven.runs.executing.writing import RunWriter, Stored
 from evalhaven.sampling.catalog import Price
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.chunks import reopen_chunks
@@ -88,14 +88,14 @@ async def conduct_in_pieces(engine: Engine, run: Run, patch: pytest.MonkeyPatch)
     """Conduct a run that is interrupted again and again, before a batch is stored or just after; return it."""
     record, batches = RunWriter._record, 0
 
-    async def record_some(writer: RunWriter, *arguments: Any) -> Tally | None:
+    async def record_some(writer: RunWriter, *arguments: Any) -> Stored | None:
         nonlocal batches
         batches += 1
         if batches % 4 == 1:
             return None
         # The third of four is stored, but the answer is lost.
-        tally = await record(writer, *arguments)
-        return None if batches % 4 == 3 else tally
+        stored = await record(writer, *arguments)
+        return None if batches % 4 == 3 else stored
 
     patch.setattr(RunWriter, "_record", record_some)
     for _ in range(50):

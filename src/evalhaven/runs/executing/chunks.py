@@ -15,7 +15,7 @@ from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.executing.batches import Batch, BatchLimits, Outbox
 from evalhaven.runs.executing.finished import finish_items
 from evalhaven.runs.executing.pool import ItemPool
-from evalhaven.runs.executing.writing import ALONE, InTransaction, RunWriter
+from evalhaven.runs.executing.writing import Elsewhere, InTransaction, RunWriter
 from evalhaven.runs.sources.choice import open_missing_rows, source_of
 
 
@@ -31,7 +31,7 @@ async def open_chunk_runner(
     stop_requested: anyio.Event | None = None,
     on_item: Callable[[Chunk], None] | None = None,
     limits: BatchLimits | None = None,
-    in_transaction: InTransaction | None = None,
+    storing: InTransaction | Elsewhere | None = None,
 ) -> AsyncGenerator["ChunkRunner"]:
     """Open the runner of a run's chunks: its tasks and the outbox that stores their items.
 
@@ -42,11 +42,10 @@ async def open_chunk_runner(
         stop_requested: Set when the run was canceled or deleted: items under way are dropped then.
         on_item: Called for each item that is finished.
         limits: When a batch of items is full; None: the default.
-        in_transaction: What else belongs to the transactions that store items; None: nothing.
+        storing: What else belongs to the transactions that store items, or who stores them; None: this process alone.
     """
     stop_requested = stop_requested or anyio.Event()
-    around = in_transaction or ALONE
-    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits(), around)
+    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits(), storing)
     async with anyio.create_task_group() as helpers:
         await helpers.start(runner.pool.serve)
         helpers.start_soon(runner.outbox.store_batches)
@@ -65,17 +64,21 @@ class ChunkRunner:
         stop_requested: anyio.Event,
         on_item: Callable[[Chunk], None] | None,
         limits: BatchLimits,
-        in_transaction: InTransaction,
+        storing: InTransaction | Elsewhere | None,
     ) -> None:
         self._engine = engine
         self._run = run
-        writer = RunWriter(engine, run, evaluator.criteria_count, in_transaction)
-        self._store_items = in_transaction.store_elsewhere or writer.store
+        may_begin = None
+        if isinstance(storing, Elsewhere):
+            self._store_items = storing.store
+        else:
+            self._store_items = RunWriter(engine, run, evaluator.criteria_count, storing).store
+            may_begin = None if storing is None else storing.may_begin
         self._source = source_of(engine, run)
         self._evaluator = evaluator
         self._stop_requested = stop_requested
         self.outbox = Outbox(self._store, limits)
-        self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item, in_transaction.may_begin)
+        self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item, may_begin)
 
     async def run_chunk(self, chunk: Chunk) -> None:
         """Execute the missing items of a chunk and mark it as done.
@@ -98,6 +101,7 @@ class ChunkRunner:
             raise RunStoppedError
 
     async def _store(self, batch: Batch) -> bool:
+        # Rows are made before the transaction, during which nobody else can write to SQLite, and once.
         finished = finish_items(self._run, batch.items, self._evaluator.criteria_count)
         if await self._store_items(finished, batch.finished_chunks) is None:
             self._stop_requested.set()

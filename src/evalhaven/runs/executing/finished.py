@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import Sample
 from evalhaven.domain.tallies import NOTHING, Tally
-from evalhaven.storage.output_items import item_values
+from evalhaven.storage.output_items import ItemRow, item_values
 from evalhaven.storage.samples import sample_text
 
 
@@ -23,7 +22,7 @@ class FinishedItems:
         items: The items themselves; None where they are needed only if some turn out to be stored already.
     """
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[ItemRow]
     part: Tally
     answers: Mapping[bytes, str | None]
     items: Sequence[OutputItem] | None

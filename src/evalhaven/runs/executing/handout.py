@@ -13,7 +13,7 @@ from evalhaven.runs.executing.feeds import CHUNKS_AT_A_TIME, ChunkFeed
 from evalhaven.runs.executing.opening import OpenRun
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.window import ChunkWindow
-from evalhaven.runs.executing.writing import InTransaction
+from evalhaven.runs.executing.writing import Elsewhere, InTransaction
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.run_writes import save_flow
@@ -37,7 +37,7 @@ class Handout:
         feed: ChunkFeed,
         stop_requested: anyio.Event,
         turn: Turn | None = None,
-        in_transaction: InTransaction | None = None,
+        storing: InTransaction | Elsewhere | None = None,
         processes: int = 1,
     ) -> None:
         """Hand out nothing yet.
@@ -47,7 +47,7 @@ class Handout:
             feed: Where its chunks come from.
             stop_requested: Set when the run was canceled or deleted, or its guard has a verdict.
             turn: Tells when the first chunk may be evaluated; None: at once.
-            in_transaction: What else belongs to the transactions that store its items.
+            storing: What else belongs to the transactions that store its items, or who stores them.
             processes: How many processes hand out chunks of the run beside each other.
         """
         self._engine = opened.engine
@@ -58,7 +58,7 @@ class Handout:
         self._feed = feed
         self._stop_requested = stop_requested
         self._turn = turn
-        self._in_transaction = in_transaction
+        self._storing = storing
         self._call_events = CallEvents(opened.run.flow)
         self._happened: list[RunEvent] = []
         self.window = self._window(processes)
@@ -96,7 +96,7 @@ class Handout:
             window.finish(chunk, row)
 
         async with open_chunk_runner(
-            self._engine, self._run, self._evaluator, self._stop_requested, finish, in_transaction=self._in_transaction
+            self._engine, self._run, self._evaluator, self._stop_requested, finish, storing=self._storing
         ) as self.runner:
             await self._run_within(window, self.runner)
 
@@ -149,11 +149,10 @@ class Handout:
 
     async def _save_flow(self) -> None:
         """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
-        around = self._in_transaction
-        if around is not None and around.tell_flow is not None:
-            around.tell_flow(self._opened.flow)
+        if isinstance(self._storing, Elsewhere):
+            self._storing.tell_flow(self._opened.flow)
             return
-        shared = None if around is None else around.save_flow
+        shared = None if self._storing is None else self._storing.save_flow
         try:
             if shared is None:
                 await self._save_own_flow()

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,18 +15,13 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.finished import FinishedItems, finish_items
 from evalhaven.storage.chunks import mark_chunks_done
 from evalhaven.storage.output_item_writes import StoredBeforeError, find_new_items, insert_item_rows
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.regrading import replace_mended_items
 from evalhaven.storage.run_writes import save_tally
 from evalhaven.storage.runs import lock_tally
 from evalhaven.storage.sample_cache import remember_samples
 
-
-async def _always(_tx: AsyncConnection) -> bool:
-    return True
-
-
-async def _nothing(_tx: AsyncConnection) -> None:
-    pass
+Transaction = TypeVar("Transaction", bound=WriteTransaction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +51,26 @@ class InTransaction:
         on_stored: Told what became of items.
         may_begin: Tells, outside of transactions, whether another item may be begun.
         save_flow: Stores how the run's calls go at all processes; None where only one makes any.
-        store_elsewhere: Has another process store them; None: this one does.
-        tell_flow: Tells that process how calls go here.
     """
 
-    may_store: Callable[[AsyncConnection], Awaitable[bool]] = _always
-    after_chunks: Callable[[AsyncConnection], Awaitable[None]] = _nothing
-    on_stored: Callable[[Stored], None] | None = None
-    may_begin: Callable[[], bool] | None = None
+    may_store: Callable[[AsyncConnection], Awaitable[bool]]
+    after_chunks: Callable[[AsyncConnection], Awaitable[None]]
+    on_stored: Callable[[Stored], None]
+    may_begin: Callable[[], bool]
     save_flow: Callable[[AsyncConnection], Awaitable[None]] | None = None
-    store_elsewhere: StoreItems | None = None
-    tell_flow: Callable[[JsonObject], None] | None = None
 
 
-ALONE = InTransaction()
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another process that stores what this one evaluates.
+
+    Attributes:
+        store: Has it store items.
+        tell_flow: Tells it how calls go here.
+    """
+
+    store: StoreItems
+    tell_flow: Callable[[JsonObject], None]
 
 
 class RunWriter:
@@ -88,7 +90,7 @@ class RunWriter:
         self._engine = engine
         self._run = run
         self._criteria_count = criteria_count
-        self._in_transaction = in_transaction or ALONE
+        self._in_transaction = in_transaction
 
     async def store(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Stored | None:
         """Store items, fold the new ones into the tally, and mark chunks as done, in one transaction.
@@ -117,33 +119,60 @@ class RunWriter:
     async def _record_items(
         self, finished: FinishedItems, finished_chunks: Sequence[int], *, may_be_stored: bool
     ) -> Stored | None:
-        run = self._run
+        add = partial(self._add, finished=finished, finished_chunks=finished_chunks, may_be_stored=may_be_stored)
+        shared = self._in_transaction
+        if shared is None:
+            return await self._engine.database.store(add)
         async with self._engine.database.write() as tx:
-            status, tally = await lock_tally(tx, run.scope, run.key)
-            if status is not RunStatus.IN_PROGRESS or not await self._in_transaction.may_store(tx):
-                return None
-            new = finished
-            if finished.rows:
-                new = await self._find_new(tx, finished) if may_be_stored else finished
-                if new.rows:
-                    await insert_item_rows(tx, new.rows)
-                if run.times_retried and finished.items is not None:
-                    mended = await replace_mended_items(tx, run.scope, run.key, finished.items)
-                    tally = tally.without([older for older, _ in mended], self._criteria_count)
-                    new = finish_items(run, [*(new.items or ()), *[item for _, item in mended]], self._criteria_count)
-                tally = tally.plus(new.part)
-                await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new.rows))
-                await remember_samples(tx, run.scope, new.answers, int(self._engine.clock.now()))
-            if finished_chunks:
-                await mark_chunks_done(tx, run.scope, run.key, finished_chunks)
-                await self._in_transaction.after_chunks(tx)
-        stored = Stored(tally, new.part)
-        if self._in_transaction.on_stored is not None:
-            self._in_transaction.on_stored(stored)
+            stored = await add(tx, shared.may_store)
+            if stored is not None and finished_chunks:
+                await shared.after_chunks(tx)
+        if stored is not None:
+            shared.on_stored(stored)
         return stored
 
-    async def _find_new(self, tx: AsyncConnection, finished: FinishedItems) -> FinishedItems:
+    async def _add(
+        self,
+        tx: Transaction,
+        may_store: Callable[[Transaction], Awaitable[bool]] | None = None,
+        *,
+        finished: FinishedItems,
+        finished_chunks: Sequence[int],
+        may_be_stored: bool,
+    ) -> Stored | None:
+        """Do what `store` does in a transaction.
+
+        Args:
+            tx: Open write transaction.
+            may_store: Tells whether this process may still store items of the run, which is locked; None: it may.
+            finished: The items.
+            finished_chunks: Chunks that are done.
+            may_be_stored: Whether some of the items may be stored already.
+        """
+        run = self._run
+        status, tally = await lock_tally(tx, run.scope, run.key)
+        if status is not RunStatus.IN_PROGRESS or not (may_store is None or await may_store(tx)):
+            return None
+        new = finished
+        if finished.rows:
+            if may_be_stored:
+                new = await self._find_new(tx, finished)
+            await insert_item_rows(tx, new.rows)
+            if run.times_retried and finished.items is not None:
+                mended = await replace_mended_items(tx, run.scope, run.key, finished.items)
+                tally = tally.without([older for older, _ in mended], self._criteria_count)
+                new = finish_items(run, [*(new.items or ()), *[item for _, item in mended]], self._criteria_count)
+            tally = tally.plus(new.part)
+            await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new.rows))
+            await remember_samples(tx, run.scope, new.answers, int(self._engine.clock.now()))
+        if finished_chunks:
+            await mark_chunks_done(tx, run.scope, run.key, finished_chunks)
+        return Stored(tally, new.part)
+
+    async def _find_new(self, tx: WriteTransaction, finished: FinishedItems) -> FinishedItems:
         if finished.items is None:
             raise StoredBeforeError
-        new = await find_new_items(tx, self._run.scope, self._run.key, finished.items)
-        return finished if len(new) == len(finished.items) else finish_items(self._run, new, self._criteria_count)
+        new = await find_new_items(tx, self._run.scope, self._run.key, finished.rows)
+        if len(new) == len(finished.items):
+            return finished
+        return finish_items(self._run, [finished.items[number] for number in new], self._criteria_count)

@@ -187,7 +187,7 @@ class RunShare:
                 self.drain()
 
         within = InTransaction(may_store, after_chunks, on_stored, self._may_begin, flow.save)
-        handout = Handout(opened, self._feed, self._stop_requested, in_transaction=within)
+        handout = Handout(opened, self._feed, self._stop_requested, storing=within)
         handout.window.on_room = self._around.on_room
         self._handout = handout
         self._around.on_room()

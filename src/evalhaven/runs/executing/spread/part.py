@@ -31,7 +31,7 @@ from evalhaven.runs.executing.spread.messages import (
     PartKey,
     RoomLeft,
 )
-from evalhaven.runs.executing.writing import InTransaction, Stored
+from evalhaven.runs.executing.writing import Elsewhere, Stored
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.runs import get_run_by_key
@@ -136,9 +136,9 @@ class RunPart:
 
     async def serve(self) -> None:
         """Evaluate chunks until closed or stopped, and tell the executor how that ended."""
+        failure: ItemError | None = None
         async with anyio.create_task_group() as watching:
             watching.start_soon(self._close_when_stopped)
-            failure: ItemError | None = None
             try:
                 failure = await self._serve()
             except Exception as error:
@@ -164,7 +164,7 @@ class RunPart:
             run = await get_run_by_key(tx, self._scope, self._key.run_key)
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
         purse, spent = purse_of(run, self._around.want_slots), run.tally.spending
-        guard = RunGuard(run.options.budget, spent, self._stop_requested, purse)
+        guard = RunGuard(run.options.budget, spent, self._stop_requested, purse, self._around.want_slots)
         self._run, self._guard = run, guard
         self._known_cost, self._known_tokens = spent.priced_cost, spent.tokens
         try:
@@ -186,7 +186,7 @@ class RunPart:
             if opened.callers:
                 # Retries that are counted from here on are this process's own.
                 self._around.send(FlowTold(self._key, opened.flow))
-            elsewhere = InTransaction(store_elsewhere=partial(self._store, run), tell_flow=self._tell_flow)
+            elsewhere = Elsewhere(partial(self._store, run), self._tell_flow)
             handout = Handout(opened, self._feed, self._stop_requested, None, elsewhere, self._around.processes)
             handout.window.on_room = self.tell_room
             self._handout = handout
