@@ -44,12 +44,17 @@ class SlotAsker:
             self._wake = anyio.Event()
             of_runs = self._run_limits()
             limits = {**self._model_limits(), **of_runs}
+            # A call that waits for its run's limit wakes nobody.
+            is_idle = not of_runs and not any(each.wanted for each in limits.values())
+            if is_idle:
+                # Before it asks again, others may need what it has.
+                for each in limits.values():
+                    each.lend(0, inf, 0.0)
+                limits.clear()
             uses = {name: LimitUse(each.most, each.wanted, each.in_use) for name, each in limits.items()}
             for name, slots in (await self._ask(uses)).items():
                 # What is lent stays until less is.
                 limits[name].lend(slots, inf, slots / limits[name].most)
-            # A call that waits for its run's limit wakes nobody.
-            is_idle = not of_runs and not any(use.wanted for use in uses.values())
             await anyio.sleep(_SOONEST_S)
             with anyio.move_on_after(inf if is_idle else _AGAIN_S - _SOONEST_S):
                 await self._wake.wait()
