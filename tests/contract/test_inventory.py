@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import file_source, refusal_of, string_check, wait_for_end
+from tests.contract.conftest import NewServer, file_source, refusal_of, string_check, wait_for_end
 from tests.databases import TemporaryDatabase
 from tests.server import Server
 
@@ -34,13 +34,15 @@ SAYS = string_check(name="right", input="{{ sample.output_text }}", reference="{
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, new_server: NewServer
+) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("inventory")
     config = directory / "evalhaven.toml"
     config.write_text(CONFIG)
     with (
         temporary_database() as database_url,
-        Server(
+        new_server(
             directory, database_url, EVALHAVEN_CONFIG=str(config), GONE_KEY="s3cret", EVALHAVEN_LOG_DAYS="3650"
         ).running() as running,
     ):

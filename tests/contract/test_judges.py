@@ -8,8 +8,9 @@ from typing import Any
 import openai
 import pytest
 
+from tests.contract.conftest import ON_ONE_DATABASE, NewServer
 from tests.contract.llama.conftest import Run, counts, extension_of, runner_of, sdk_of
-from tests.databases import ON_SQLITE_ONLY, TemporaryDatabase
+from tests.databases import TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
 from tests.recorded import read_recorded
 from tests.server import Server
@@ -113,7 +114,10 @@ def listener() -> Iterator[ListeningEndpoint]:
 
 @pytest.fixture(scope="module")
 def judging_server(
-    tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, listener: ListeningEndpoint
+    tmp_path_factory: pytest.TempPathFactory,
+    temporary_database: TemporaryDatabase,
+    new_server: NewServer,
+    listener: ListeningEndpoint,
 ) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("judging")
     config = directory / "evalhaven.toml"
@@ -124,7 +128,7 @@ def judging_server(
     config.write_text(CONFIG + "".join(places))
     with (
         temporary_database() as database_url,
-        Server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as server,
+        new_server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as server,
     ):
         yield server
         for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
@@ -410,7 +414,7 @@ def test_a_judge_whose_calls_all_fail_alike_ends_the_run_though_its_model_answer
     assert ended.result_counts.total == ended.result_counts.errored < 600
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_judge_nobody_serves_or_prices_is_refused_when_a_run_is_made(sdk: openai.OpenAI, run: Run) -> None:
     with pytest.raises(openai.BadRequestError) as unknown:
         run(jsonl({"q": "q"}), score_model("sure"), score_model("gpt-9"))

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import refusal_of, string_check, wait_for_end
+from tests.contract.conftest import NewServer, refusal_of, string_check, wait_for_end
 from tests.databases import TemporaryDatabase
 from tests.server import Server
 
@@ -36,13 +36,15 @@ class Event:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, new_server: NewServer
+) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("events")
     config = directory / "evalhaven.toml"
     config.write_text(CONFIG)
     with (
         temporary_database() as database_url,
-        Server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as running,
+        new_server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as running,
     ):
         yield running
         for sign in ("request_failed_unexpectedly", "feed_failed", "Traceback", "Cancel "):

@@ -1,4 +1,4 @@
-"""The workers that share runs, their duties, their parts of limits and the calls of graders; in PostgreSQL only.
+"""The workers that share runs, what they hold for a while, and the servers beside each other; in PostgreSQL only.
 
 Revision: 0012, after 0011
 """
@@ -55,5 +55,20 @@ def upgrade() -> None:
         sa.Column("wanted", sa.Integer(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("name", "worker_id", name="pk_limit_shares"),
+        schema=_SCHEMA,
+    )
+    counts = ("pending", "in_question", "overflow", "killed", "unreadable", "failed")
+    op.create_table(
+        "servers",
+        sa.Column("seat", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("heard_at", time, nullable=False),
+        sa.Column("is_up", sa.Boolean(), nullable=False),
+        sa.Column("recorder", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in counts),
+        sa.PrimaryKeyConstraint("seat", name="pk_servers"),
         schema=_SCHEMA,
     )
