@@ -18,17 +18,19 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Worker:
-    """One worker, a process and its child, beside a server of a PostgreSQL database."""
+    """One worker, a process and its children, beside a server of a PostgreSQL database."""
 
-    def __init__(self, server: Server, log_path: Path, **environment: str) -> None:
+    def __init__(self, server: Server, log_path: Path, *arguments: str, **environment: str) -> None:
         """Choose whose runs it executes.
 
         Args:
             server: Whose database, files and endpoints it uses.
             log_path: Where its log goes.
+            arguments: Options of the command.
             environment: Variables beyond those of the server.
         """
         self._server = server
+        self._arguments = arguments
         self._environment = environment
         self.log_path = log_path
         self._process: ForkedServer | subprocess.Popen[bytes] | None = None
@@ -53,7 +55,7 @@ class Worker:
             name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))
         }
         environment = {**inherited, **self._server.environment, **self._environment}
-        arguments = ["worker", "--data-dir", str(self._server.data_dir)]
+        arguments = ["worker", "--data-dir", str(self._server.data_dir), *self._arguments]
         if not IS_SOAK:
             self._process = ForkedServer(arguments, self.log_path, environment)
             return self
@@ -78,6 +80,11 @@ class Worker:
         self.send_signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait(_STOP_TIMEOUT_S)
+
+    def terminate(self) -> None:
+        """Tell it to end, as a service manager does."""
+        assert self._process is not None
+        self._process.terminate()
 
     def stop(self) -> int | None:
         """End it as a service manager does, and return its exit status."""

@@ -2,7 +2,8 @@
 
 A page is worked through from top to bottom in a directory of its own. Its blocks are treated by language:
 
-- `sh` is executed by bash. `evalhaven serve` stays in the background until the next one, or until the page ends.
+- `sh` is executed by bash. `evalhaven serve` stays in the background until the next one, or until the page ends;
+  `evalhaven worker`, too.
 - `python` is executed in one namespace for the whole page. A block that goes on with `client`, `evaluation` and `run`
   before any block has made them is given a client, an eval and a finished run.
 - `ts` is executed by Node with the npm SDK.
@@ -58,15 +59,19 @@ _EVAL: dict[str, Any] = {
         }
     ],
 }
-# `serve` would never return: it is left running, and the next `serve` or the end of the page stops it.
+# `serve` and `worker` would never return: they are left running, and the next one or the end of the page stops them.
 _SHIM = """#!/bin/sh
-if [ "$1" != serve ]; then exec '{python}' -m evalhaven "$@"; fi
-if [ -f server.pid ]; then
-    kill "$(cat server.pid)" 2>/dev/null
-    while kill -0 "$(cat server.pid)" 2>/dev/null; do sleep 0.05; done
+case "$1" in
+    serve) name=server; set -- "$@" --port {port} ;;
+    worker) name=worker ;;
+    *) exec '{python}' -m evalhaven "$@" ;;
+esac
+if [ -f $name.pid ]; then
+    kill "$(cat $name.pid)" 2>/dev/null
+    while kill -0 "$(cat $name.pid)" 2>/dev/null; do sleep 0.05; done
 fi
-'{python}' -m evalhaven "$@" --port {port} </dev/null >>server.log 2>&1 &
-echo $! >server.pid
+'{python}' -m evalhaven "$@" </dev/null >>$name.log 2>&1 &
+echo $! >$name.pid
 """
 
 
@@ -153,7 +158,8 @@ class PageRun:
             for each in self.names.values():
                 if isinstance(each, openai.OpenAI):
                     each.close()
-            self._stop_server()
+            self._stop("worker")
+            self._stop("server")
 
     def work_through(self, block: Block) -> None:
         """Execute or check a block.
@@ -189,6 +195,8 @@ class PageRun:
         self._run(["bash", "-euo", "pipefail", "-c", text], **ids)
         if re.search(r"\bevalhaven serve\b", text):
             self._wait_until_ready()
+        if re.search(r"\bevalhaven worker\b", text):
+            self._wait_for("worker", lambda: "worker_registered" in (self._directory / "worker.log").read_text())
 
     def _python(self, text: str) -> None:
         self._start_server()
@@ -262,28 +270,35 @@ class PageRun:
             self._printed = printed
 
     def _wait_until_ready(self) -> None:
-        process_id = int((self._directory / "server.pid").read_text())
+        def is_ready() -> bool:
+            with contextlib.suppress(httpx2.TransportError):
+                return httpx2.get(f"http://{self._replaced[ADDRESS]}/readyz").status_code == 200
+            return False
+
+        self._wait_for("server", is_ready)
+
+    def _wait_for(self, name: str, is_up: "Callable[[], bool]") -> None:
+        process_id = int((self._directory / f"{name}.pid").read_text())
         deadline = time.monotonic() + _TIMEOUT_S
         while time.monotonic() < deadline:
-            with contextlib.suppress(httpx2.TransportError):
-                if httpx2.get(f"http://{self._replaced[ADDRESS]}/readyz").status_code == 200:
-                    return
+            if is_up():
+                return
             time.sleep(0.02)
             try:
                 os.kill(process_id, 0)
             except ProcessLookupError:
                 break
-        raise SnippetError((self._directory / "server.log").read_text())
+        raise SnippetError((self._directory / f"{name}.log").read_text())
 
-    def _stop_server(self) -> None:
+    def _stop(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            process_id = int((self._directory / "server.pid").read_text())
+            process_id = int((self._directory / f"{name}.pid").read_text())
             os.kill(process_id, signal.SIGTERM)
             deadline = time.monotonic() + _TIMEOUT_S
             while time.monotonic() < deadline:
                 os.kill(process_id, 0)
                 time.sleep(0.02)
-            raise SnippetError("the server of a page does not end")
+            raise SnippetError(f"the {name} of a page does not end")
 
     def _make_run(self) -> None:
         """Give the page a client, an eval and a finished run, if it has not made them itself."""

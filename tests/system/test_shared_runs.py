@@ -1,8 +1,8 @@
 """Several workers share runs in PostgreSQL: each item is stored and counted once, whatever dies."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from tests.databases import PostgresServer
 from tests.server import CommandServer, Server
 from tests.system.client import Client, JsonObject, item_rows, wait_until, write_rows
-from tests.system.faulty import faulty_upstream
+from tests.system.faulty import FaultyUpstream, faulty_upstream
 from tests.system.watch import watch_of
 from tests.worker import Worker
 
@@ -29,6 +29,8 @@ rules = [{ answer = "Yes.", latency_ms = 30 }]
 
 
 _MOST = 8
+_MANY = 40
+_CHUNKS_OF = "SELECT count(DISTINCT worker_id) FROM evalhaven_queue.procrastinate_jobs WHERE status = 'doing'"
 _CALLED = """
 [endpoints.called]
 base_url = "{url}"
@@ -41,19 +43,27 @@ start_concurrency = {most}
 class Topology:
     """A server without a worker of its own, and workers."""
 
-    def __init__(self, directory: Path, url: str, stack: ExitStack, endpoint: str = _ENDPOINT) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        url: str,
+        stack: ExitStack,
+        endpoint: str = _ENDPOINT,
+        lease_s: int = _LEASE_S,
+        *arguments: str,
+    ) -> None:
         config = directory / "evalhaven.toml"
         config.write_text(endpoint)
         self.url = url
         self._directory = directory
         self._stack = stack
         self.server = Server(
-            directory, url, "--no-worker", EVALHAVEN_CONFIG=str(config), EVALHAVEN_WORKER_LEASE_S=str(_LEASE_S)
+            directory, url, *arguments, EVALHAVEN_CONFIG=str(config), EVALHAVEN_WORKER_LEASE_S=str(lease_s)
         )
         self.workers: list[Worker] = []
 
-    def add_worker(self) -> Worker:
-        worker = Worker(self.server, self._directory / f"worker-{len(self.workers)}.log")
+    def add_worker(self, *arguments: str) -> Worker:
+        worker = Worker(self.server, self._directory / f"worker-{len(self.workers)}.log", *arguments)
         self.workers.append(worker)
         self._stack.enter_context(worker.running())
         return worker
@@ -75,7 +85,7 @@ class Topology:
 @pytest.fixture
 def topology(tmp_path: Path, postgres: PostgresServer) -> Iterator[Topology]:
     with postgres.temporary_database() as url, ExitStack() as stack:
-        topology = Topology(tmp_path, url, stack)
+        topology = Topology(tmp_path, url, stack, _ENDPOINT, _LEASE_S, "--no-worker")
         stack.enter_context(topology.server.running())
         yield topology
 
@@ -86,10 +96,10 @@ def client(topology: Topology) -> Iterator[Client]:
         yield client
 
 
-def start_run(client: Client, tmp_path: Path, count: int = _ITEMS) -> tuple[str, str]:
+def start_run(client: Client, tmp_path: Path, count: int = _ITEMS, asked: str = "answer") -> tuple[str, str]:
     eval_id = client.create_eval()
     file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(count)))
-    messages = {"type": "template", "template": [{"role": "user", "content": "{{ item.answer }}"}]}
+    messages = {"type": "template", "template": [{"role": "user", "content": f"{{{{ item.{asked} }}}}"}]}
     source = {"type": "completions", "source": {"type": "file_id", "id": file_id}, "input_messages": messages}
     answer = client.post(f"/v1/evals/{eval_id}/runs", json={"data_source": {**source, "model": "quick"}})
     assert answer.is_success, answer.text
@@ -114,8 +124,7 @@ def test_workers_share_a_run_and_one_that_is_killed_is_replaced_by_the_others(
     first, _second = topology.add_worker(), topology.add_worker()
     topology.wait_for_workers(2)
     ids = start_run(client, tmp_path)
-    doing = "SELECT count(DISTINCT worker_id) FROM evalhaven_queue.procrastinate_jobs WHERE status = 'doing'"
-    wait_until(lambda: topology.query(doing) == [(2,)], "both execute chunks")
+    wait_until(lambda: topology.query(_CHUNKS_OF) == [(2,)], "both execute chunks")
     client.wait_for_items(*ids, 500)
     first.kill()
     assert_complete(topology, client.wait_for_end(*ids))
@@ -125,6 +134,41 @@ def test_workers_share_a_run_and_one_that_is_killed_is_replaced_by_the_others(
     asked = {"grader": {**grader, "reference": "yes"}, "model_sample": "yes"}
     answer = client.post("/v1/fine_tuning/alpha/graders/run", json=asked)
     assert (answer.status_code, answer.json()["reward"]) == (200, 1.0)
+
+
+def test_the_processes_of_one_worker_share_a_run_and_one_that_is_killed_is_started_again(
+    topology: Topology, client: Client, tmp_path: Path
+) -> None:
+    worker = topology.add_worker("--processes", "2")
+    topology.wait_for_workers(2)
+    ids = start_run(client, tmp_path)
+    doing = "SELECT count(DISTINCT worker_id) FROM evalhaven_queue.procrastinate_jobs WHERE status = 'doing'"
+    wait_until(lambda: topology.query(doing) == [(2,)], "both execute chunks")
+    victim = list(worker.processes)[1]
+    victim.kill()
+    # Who takes its seat knows that it is dead: nothing waits for its lease.
+    seats = "SELECT count(DISTINCT seat), bool_or(process = {}) FROM evalhaven_queue.workers"
+    wait_until(lambda: topology.query(seats.format(victim.pid)) == [(2, False)], "its successor sits there")
+    assert_complete(topology, client.wait_for_end(*ids))
+    assert worker.stop() == 0
+    assert topology.query("SELECT 1 FROM evalhaven_queue.workers") == []
+
+
+def test_a_server_on_postgresql_has_as_many_workers_as_the_setting_says(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with postgres.temporary_database() as url:
+        server = Server(tmp_path, url, EVALHAVEN_SAMPLING_PROCESSES="2")
+        with server.running(), psycopg.connect(url, autocommit=True) as connection:
+
+            def seats() -> list[tuple[Any, ...]]:
+                return connection.execute("SELECT seat FROM evalhaven_queue.workers ORDER BY seat").fetchall()
+
+            wait_until(lambda: len(seats()) == 2, "both have registered")
+            first, second = seats()
+            assert second == (f"{first[0]}-2",)
+            server.stop()
+            assert seats() == [], "an orderly stop leaves all seats"
 
 
 def test_a_run_goes_on_after_a_worker_stood_still_and_after_all_were_killed(
@@ -174,7 +218,7 @@ def test_a_limit_of_a_model_holds_for_all_workers_together(tmp_path: Path, postg
         postgres.temporary_database() as url,
         ExitStack() as stack,
     ):
-        topology = Topology(tmp_path, url, stack, _CALLED.format(url=upstream.url, most=_MOST))
+        topology = Topology(tmp_path, url, stack, _CALLED.format(url=upstream.url, most=_MOST), _LEASE_S, "--no-worker")
         stack.enter_context(topology.server.running())
         workers = [topology.add_worker() for _ in range(2)]
         topology.wait_for_workers(2)
@@ -186,6 +230,83 @@ def test_a_limit_of_a_model_holds_for_all_workers_together(tmp_path: Path, postg
             workers[0].kill()
             assert_complete(topology, client.wait_for_end(*ids))
         assert 2 < upstream.stats()["most_in_flight"] <= _MOST
+
+
+@contextmanager
+def called_topology(
+    tmp_path: Path, postgres: PostgresServer, latency_ms: float, *arguments: str, most: int = _MOST
+) -> Generator[tuple[Topology, FaultyUpstream]]:
+    """Run a server whose model is asked over HTTP, and whose workers count as dead only long after a test."""
+    with (
+        faulty_upstream(latency_ms=latency_ms) as upstream,
+        postgres.temporary_database() as url,
+        ExitStack() as stack,
+    ):
+        topology = Topology(tmp_path, url, stack, _CALLED.format(url=upstream.url, most=most), 300, *arguments)
+        stack.enter_context(topology.server.running())
+        yield topology, upstream
+
+
+def test_a_worker_that_is_told_to_end_finishes_what_is_under_way_and_hands_back_the_rest(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with called_topology(tmp_path, postgres, 200, "--no-worker", most=_MANY) as (topology, upstream):
+        first, _second = topology.add_worker(), topology.add_worker()
+        topology.wait_for_workers(2)
+        with Client(topology.server.url) as client:
+            ids = start_run(client, tmp_path, 1200, "n")
+            wait_until(lambda: topology.query(_CHUNKS_OF) == [(2,)], "both execute chunks", pause_s=0.1)
+            client.wait_for_items(*ids, 100)
+            assert first.stop() == 0
+            # It has left, and what it had is another's: nobody waits for its lease.
+            topology.wait_for_workers(1)
+            assert "worker_drained" in first.log
+            assert client.get_run(*ids)["status"] == "in_progress"
+            assert_complete(topology, client.wait_for_end(*ids), 1200)
+            assert topology.query("SELECT deaths FROM runs") == [(0,)]
+        stats = upstream.stats()
+        assert (stats["requests"], stats["answered_times"]) == (1200, {"1": 1200})
+
+
+def test_a_second_signal_ends_a_worker_at_once_and_nothing_is_lost(tmp_path: Path, postgres: PostgresServer) -> None:
+    with called_topology(tmp_path, postgres, 10, "--no-worker") as (topology, upstream):
+        first = topology.add_worker()
+        topology.wait_for_workers(1)
+        upstream.change(hold_after=60)
+        with Client(topology.server.url) as client:
+            ids = start_run(client, tmp_path, 200, "n")
+            client.wait_for_items(*ids, 60)
+            wait_until(lambda: upstream.stats()["in_flight"] == _MOST, "calls are held")
+            first.terminate()
+            wait_until(lambda: "worker_drains" in first.log, "it finishes what it has")
+            assert first.stop() == 0
+            assert "worker_drained" not in first.log
+            topology.add_worker()
+            upstream.change(hold_after=0)
+            assert_complete(topology, client.wait_for_end(*ids), 200)
+            assert topology.query("SELECT deaths FROM runs") == [(0,)]
+
+
+def test_a_server_that_ends_drops_what_takes_long_and_others_evaluate_it(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with called_topology(tmp_path, postgres, 10) as (topology, upstream):
+        upstream.change(hold_after=60)
+        with Client(topology.server.url) as client:
+            ids = start_run(client, tmp_path, 200, "n")
+            client.wait_for_items(*ids, 60)
+            wait_until(lambda: upstream.stats()["in_flight"] == _MOST, "calls are held")
+        assert topology.server.stop() == 0
+        assert f"items_dropped={_MOST}" in topology.server.log
+        assert topology.query("SELECT 1 FROM evalhaven_queue.workers") == []
+        worker = topology.add_worker()
+        upstream.change(hold_after=0)
+        wait_until(lambda: topology.query("SELECT status FROM runs") == [("completed",)], "the run ends", pause_s=0.1)
+        assert worker.stop() == 0
+        with watch_of(topology.server) as watch:
+            assert watch.recount(watch.run_key(ids[1])).positions == set(range(200))
+            assert watch.value("SELECT passed + failed FROM runs") == 200
+        assert topology.query("SELECT deaths FROM runs") == [(0,)]
 
 
 def test_a_server_without_a_worker_needs_a_database_that_others_reach(tmp_path: Path) -> None:

@@ -28,14 +28,18 @@ from tests.unit.written import criteria_of
 CLOSED = {"type": "object", "properties": {f"field{n}": {} for n in range(5000)}, "additionalProperties": False}
 
 
+def settings_of(data_dir: Path) -> Settings:
+    return Settings.model_validate({"data_dir": data_dir})
+
+
 def test_files_without_their_database_are_not_taken_for_orphans(tmp_path: Path) -> None:
-    blobs = blob_store(tmp_path)
+    blobs = blob_store(settings_of(tmp_path))
     with blobs.writer() as writer:
         writer.write(b"{}\n")
         writer.commit(DEFAULT_PROJECT, "file-abc")
 
     with pytest.raises(StartError, match="holds files but no database"):
-        upgraded_database(Settings.model_validate({"data_dir": tmp_path}))
+        upgraded_database(settings_of(tmp_path))
 
     assert blob_path(blobs, "file-abc").exists()
     assert not (tmp_path / "evalhaven.db").exists()
@@ -43,8 +47,8 @@ def test_files_without_their_database_are_not_taken_for_orphans(tmp_path: Path) 
 
 @pytest.mark.parametrize("left", [b"", b"\0" * 4096])
 def test_an_emptied_database_does_not_cost_the_files(tmp_path: Path, left: bytes) -> None:
-    blobs = blob_store(tmp_path)
-    settings = Settings.model_validate({"data_dir": tmp_path})
+    blobs = blob_store(settings_of(tmp_path))
+    settings = settings_of(tmp_path)
     upgraded_database(settings)
     add_blob(blobs, "file-abc")
     (tmp_path / "evalhaven.db").write_bytes(left)
@@ -57,8 +61,8 @@ def test_an_emptied_database_does_not_cost_the_files(tmp_path: Path, left: bytes
 
 
 def test_a_database_made_anew_beside_old_files_is_refused(tmp_path: Path) -> None:
-    blobs = blob_store(tmp_path)
-    settings = Settings.model_validate({"data_dir": tmp_path})
+    blobs = blob_store(settings_of(tmp_path))
+    settings = settings_of(tmp_path)
     upgraded_database(settings)
     add_blob(blobs, "file-abc")
     other = tmp_path / "other"
@@ -79,13 +83,13 @@ def test_a_database_made_anew_beside_old_files_is_refused(tmp_path: Path) -> Non
 
 
 async def test_a_database_of_the_release_before_is_paired_with_the_files_beside_it(tmp_path: Path) -> None:
-    blobs = blob_store(tmp_path)
+    blobs = blob_store(settings_of(tmp_path))
     url = sqlite_url(tmp_path / "evalhaven.db")
     upgrade_database(url)
     async with opened(url) as database:
         file = await store_file(database)
     add_blob(blobs, file.id)
-    settings = Settings.model_validate({"data_dir": tmp_path})
+    settings = settings_of(tmp_path)
     upgraded_database(settings)
     identity = blobs.identity()
     upgraded_database(settings)
@@ -98,8 +102,8 @@ async def test_a_database_of_the_release_before_is_paired_with_the_files_beside_
 async def test_files_of_a_release_without_projects_are_found_at_the_next_start(
     tmp_path: Path, is_killed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blobs = blob_store(tmp_path)
-    settings = Settings.model_validate({"data_dir": tmp_path})
+    blobs = blob_store(settings_of(tmp_path))
+    settings = settings_of(tmp_path)
     async with opened(upgraded_database(settings)) as database:
         file = await store_file(database)
     (blobs.directory / file.id).write_bytes(b"{}\n")
@@ -122,8 +126,8 @@ def dying_move(_blobs: BlobStore) -> list[str]:
 
 
 def test_a_file_whose_new_place_is_taken_is_left_and_reported(tmp_path: Path) -> None:
-    blobs = blob_store(tmp_path)
-    settings = Settings.model_validate({"data_dir": tmp_path})
+    blobs = blob_store(settings_of(tmp_path))
+    settings = settings_of(tmp_path)
     upgraded_database(settings)
     add_blob(blobs, "file-abc")
     (blobs.directory / "file-abc").write_bytes(b"other")
@@ -143,9 +147,9 @@ def add_blob(blobs: BlobStore, name: str) -> None:
 
 
 def test_a_new_data_directory_needs_no_database(tmp_path: Path) -> None:
-    blob_store(tmp_path)
+    blob_store(settings_of(tmp_path))
 
-    assert upgraded_database(Settings.model_validate({"data_dir": tmp_path})).database == str(tmp_path / "evalhaven.db")
+    assert upgraded_database(settings_of(tmp_path)).database == str(tmp_path / "evalhaven.db")
 
 
 def test_a_template_that_repeats_a_large_value_is_not_rendered() -> None:

@@ -18,6 +18,7 @@ from evalhaven.storage.queue.servers import (
 from evalhaven.storage.reading import ReadTransaction
 
 _BETWEEN_REPORTS_S = 3.0
+_LEAVES_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Replicas:
     async def leave(self) -> None:
         """Tell the others that this server ends, and what it leaves."""
         if self._report is not None:
-            await self._tell(replace(self._report(), is_up=False))
+            with anyio.move_on_after(_LEAVES_WITHIN_S):
+                await self._tell(replace(self._report(), is_up=False))
 
     async def _tell(self, report: ServerReport) -> None:
         """Tell the others; if the database is away, they hear nothing."""

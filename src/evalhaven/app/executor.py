@@ -2,13 +2,16 @@
 
 import gc
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from evalhaven import __version__
 from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
@@ -40,43 +43,60 @@ from evalhaven.storage.database import open_database
 if TYPE_CHECKING:
     from evalhaven.runs.executing.shared.worker import SharedExecutor
 
+_LOOK_S = 1.0
+LEAVES_WITHIN_S = 10.0
+"""How long a worker may take, beyond the time for what is under way, to store that and to hand back the rest."""
 
-def executor_command(settings: Settings, seat: str | None = None, concurrency: int | None = None) -> list[str]:
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeat:
+    """An executor's place among several workers.
+
+    Attributes:
+        name: Nobody else takes it.
+        concurrency: How many chunks it executes at once, at most; None: the default.
+        finishes_within_s: How long it may finish what is under way once it was told to end.
+    """
+
+    name: str
+    concurrency: int | None = None
+    finishes_within_s: float = 0.0
+
+
+def executor_command(settings: Settings, seat: WorkerSeat | None = None) -> list[str]:
     """Return how to start an executor as a child of this process.
 
     Args:
         settings: Those of this process; the child has the same environment.
-        seat: Where it sits among several workers; None where it is the only one.
-        concurrency: How many chunks a worker executes at once, at most; None: the default.
+        seat: Its place among several workers; None where it is the only one.
     """
     config = find_config(settings.config)
     return [
         *(sys.executable, "-m", "evalhaven", "executor"),
         *("--data-dir", str(settings.data_dir), "--parent", str(os.getpid())),
         *([] if config is None else ["--config", str(config.absolute())]),
-        *([] if seat is None else ["--seat", seat]),
-        *([] if concurrency is None else ["--concurrency", str(concurrency)]),
+        *([] if seat is None else ["--seat", seat.name, "--finish", str(seat.finishes_within_s)]),
+        *([] if seat is None or seat.concurrency is None else ["--concurrency", str(seat.concurrency)]),
     ]
 
 
-def execute_runs(settings: Settings, parent_pid: int, seat: str | None = None, concurrency: int | None = None) -> None:
+def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = None) -> None:
     """Act as the executor: conduct runs until the parent is gone, then end this process.
 
     Args:
         settings: Those of the parent.
         parent_pid: Its number.
-        seat: Where this worker sits; None with SQLite, where it is the only one.
-        concurrency: How many chunks a worker executes at once, at most; None: the default.
+        seat: This worker's; None with SQLite, where it is the only one.
     """
     die_with_parent(parent_pid)
     close_to_neighbours()
     allow_many_connections()
     gc.freeze()  # imported modules stay for the life of the process
     uses_uvloop = sys.platform != "win32"
-    anyio.run(_execute_runs, settings, seat, concurrency, backend_options={"use_uvloop": uses_uvloop})
+    anyio.run(_execute_runs, settings, seat, backend_options={"use_uvloop": uses_uvloop})
 
 
-async def _execute_runs(settings: Settings, seat: str | None, concurrency: int | None) -> None:
+async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
     catalog = open_catalog(settings)
     database = open_database(database_url(settings), is_worker=seat is not None)
     blobs = blob_store(settings)
@@ -109,10 +129,11 @@ async def _execute_runs(settings: Settings, seat: str | None, concurrency: int |
         purger = Purger(database, blobs, clock, patience)
         columns = ColumnsKeeper(database, column_workers, patience)
         executor: Executor | SharedExecutor = Executor(engine, purger)
+        shared: SharedExecutor | None = None
         if fence is not None and seat is not None:
-            executor = _open_shared(engine, purger, fence, seat, concurrency)
-            purger.is_on_duty = columns.is_on_duty = executor.has_duty
-            want_slots.does = executor.want_slots
+            executor = shared = _open_shared(engine, purger, fence, seat)
+            purger.is_on_duty = columns.is_on_duty = shared.has_duty
+            want_slots.does = shared.want_slots
 
         def wake() -> None:
             executor.wake()
@@ -125,19 +146,44 @@ async def _execute_runs(settings: Settings, seat: str | None, concurrency: int |
             tasks.start_soon(executor.execute_forever)
             tasks.start_soon(columns.keep_forever)
             tasks.start_soon(beat, lambda: executor.problem)
+            if shared is not None and seat is not None:
+                tasks.start_soon(_end_when_told, shared, seat.finishes_within_s)
+                tasks.start_soon(end_when_stuck, lambda: shared.is_stuck)
             await follow_parent(wake)
             # Ends as if by SIGKILL, which the kernel may be slow to send. Closing SQLite's last connection would remove
             # its log, and a start on a full disk could not create it again.
             os._exit(1)
 
 
-def _open_shared(engine: Engine, purger: Purger, fence: Fence, seat: str, concurrency: int | None) -> "SharedExecutor":
+async def _end_when_told(executor: "SharedExecutor", finishes_within_s: float) -> None:
+    """End this process after a signal, when what is under way is finished.
+
+    A service manager may send its signal to the parent and to the child, and the parent tells the child again: so more
+    than one says no more than the first.
+    """
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            break
+        await executor.drain(finishes_within_s)
+        os._exit(0)
+
+
+async def end_when_stuck(is_stuck: Callable[[], bool]) -> None:
+    """End this process once nothing but another one will help; its parent starts that."""
+    while True:
+        await anyio.sleep(_LOOK_S)
+        if is_stuck():
+            structlog.get_logger("evalhaven.workers").error("worker_stuck", effect="another process takes its place")
+            os._exit(1)
+
+
+def _open_shared(engine: Engine, purger: Purger, fence: Fence, seat: WorkerSeat) -> "SharedExecutor":
     """Return what executes those parts of runs that this worker gets."""
     from evalhaven.runs.executing.shared.worker import SharedExecutor, WorkerLimits  # noqa: PLC0415 - loads a queue
     from evalhaven.storage.queue.workers import WorkerFacts  # noqa: PLC0415
 
-    facts = WorkerFacts(seat, socket.gethostname(), os.getpid(), __version__)
-    limits = WorkerLimits() if concurrency is None else WorkerLimits(concurrency)
+    facts = WorkerFacts(seat.name, socket.gethostname(), os.getpid(), __version__)
+    limits = WorkerLimits() if seat.concurrency is None else WorkerLimits(seat.concurrency)
     return SharedExecutor(engine, purger, facts, fence, limits)
 
 

@@ -23,7 +23,6 @@ from evalhaven.app.heartbeats import Heartbeats
 
 _FIRST_PAUSE_S = 0.1
 _HEALTHY_AFTER_S = 30.0
-_STOP_TIMEOUT_S = 5.0
 _TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGINT)
 # glibc keeps the memory of large rows unless told to return it at once: that saves a third with rows of 8 MB.
 _LEAN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_ARENA_MAX": "2"}
@@ -41,6 +40,7 @@ class Child:
         serve: Works with it over a socket of their own, until the process at the other end is gone. The command gets
             the number of its end as one more argument.
         longest_pause_s: How long to wait at most before it is started again, however often it has died.
+        ends_within_s: How long it may take to end once it was told to.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Child:
     on_orderly_stop: Callable[[], Awaitable[None]] | None = None
     serve: Callable[[socket.socket], Coroutine[Any, Any, None]] | None = None
     longest_pause_s: float = 10.0
+    ends_within_s: float = 5.0
 
 
 class Supervisor:
@@ -81,6 +82,11 @@ class Supervisor:
             with suppress(OSError):
                 self._link.send(b"\n")
 
+    def kill(self) -> None:
+        """End the child at once, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+
     async def wait_until_up(self, within_s: float) -> None:
         """Wait until a child has reported for the first time, or the time is over."""
         with anyio.move_on_after(within_s):
@@ -103,11 +109,11 @@ class Supervisor:
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, self._child.longest_pause_s)
         finally:
-            was_up = self._process is not None and self._process.poll() is None
-            self._stop()
-            self._close()
-            if self._process is not None and (was_up or self._process.returncode in _TOLD_TO_END):
-                with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):
+                was_up = self._process is not None and self._process.poll() is None
+                await self._stop()
+                self._close()
+                if self._process is not None and (was_up or self._process.returncode in _TOLD_TO_END):
                     await self._note_orderly_stop()
 
     async def _live_with(
@@ -164,17 +170,16 @@ class Supervisor:
         if self._child.on_orderly_stop is not None:
             await self._child.on_orderly_stop()
 
-    def _stop(self) -> None:
+    async def _stop(self) -> None:
         """End the child: nothing needs a clean shutdown, but the lock must be released."""
         process = self._process
         if process is None or process.poll() is not None:
             return
         process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with anyio.move_on_after(self._child.ends_within_s):
+            await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+        process.kill()
+        process.wait()
 
 
 def _socket_pair(ours: ExitStack, childs: ExitStack) -> tuple[socket.socket, socket.socket]:

@@ -51,12 +51,13 @@ def test_a_kill_between_the_two_sides_is_made_up_for(postgresql_database_url: UR
 
 
 def test_an_empty_database_does_not_sweep_the_files_of_another(postgres: PostgresServer, tmp_path: Path) -> None:
-    blobs = blob_store(tmp_path)
-    add_blob(blobs, "file-1")
     address = postgres.new_database()
+    settings = settings_of(tmp_path, address)
+    blobs = blob_store(settings)
+    add_blob(blobs, "file-1")
 
     with pytest.raises(StartError, match="the database knows none of them"):
-        upgraded_database(settings_of(tmp_path, address))
+        upgraded_database(settings)
     assert blob_path(blobs, "file-1").exists()
 
 

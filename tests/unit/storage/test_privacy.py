@@ -42,7 +42,7 @@ async def use(data_dir: Path) -> None:
     lock = hold_data_directory(data_dir, wait_s=0)
     settings = Settings.model_validate({"data_dir": data_dir})
     database = open_database(upgraded_database(settings))
-    blobs = blob_store(data_dir)
+    blobs = blob_store(settings)
     with blobs.writer() as writer:
         writer.write(b"x")
         writer.commit(DEFAULT_PROJECT, "file-1")

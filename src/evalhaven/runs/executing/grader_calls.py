@@ -53,6 +53,11 @@ class GraderCalls:
         self._wake = anyio.Event()
         self._log = structlog.get_logger("evalhaven.graders")
 
+    @property
+    def under_way(self) -> int:
+        """Return how many are being answered."""
+        return len(self._under_way)
+
     def wake(self) -> None:
         """Look now: a request has arrived."""
         self._wake.set()

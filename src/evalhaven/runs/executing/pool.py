@@ -75,6 +75,11 @@ class ItemPool:
         for feed in self._unended:
             feed.ended.set()
 
+    @property
+    def under_way(self) -> int:
+        """Return how many items are being evaluated."""
+        return self._running
+
     def drain(self) -> None:
         """Begin no more items; those under way are finished."""
         self._is_draining = True

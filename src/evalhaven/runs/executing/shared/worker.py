@@ -31,6 +31,9 @@ _MOST_CHUNKS = 64
 _IDLE_S = 10.0
 _PAUSE_S = 1.0
 _SETTLES_WITHIN_S = 5.0
+_STORES_WITHIN_S = 2.0
+_LEAVES_WITHIN_S = 3.0
+_LOOK_S = 0.05
 _HOUSEKEEPING = "housekeeping"
 
 
@@ -79,6 +82,8 @@ class SharedExecutor:
         self._tasks: TaskGroup | None = None
         self._wake = anyio.Event()
         self._share_ended = anyio.Event()
+        self._is_draining = False
+        self._has_left = anyio.Event()
         self._looked_at = time.monotonic()
         self._duty_until = 0.0
         self._log = structlog.get_logger("evalhaven.workers")
@@ -126,7 +131,7 @@ class SharedExecutor:
 
     async def _serve_queue(self) -> None:
         """Be a worker of the queue, and begin anew as another one whenever the others may think this one dead."""
-        while True:
+        while not self._is_draining:
             try:
                 await self._queue.serve()
             except Exception as error:
@@ -135,14 +140,59 @@ class SharedExecutor:
                 else:
                     self._log.exception("queue_failed_unexpectedly")
             await self._settle()
-            await anyio.sleep(_PAUSE_S)
+            await anyio.sleep(0 if self._is_draining else _PAUSE_S)
+        self._has_left.set()
 
-    async def _settle(self) -> None:
-        """Return once nothing is under way any more that was begun before the fence was shut."""
+    async def drain(self, within_s: float) -> None:
+        """Claim nothing more, finish and store what is under way, and hand back the rest; then the process may end.
+
+        Args:
+            within_s: How long what is under way may take; what takes longer is dropped, and others begin it again.
+        """
+        self._is_draining = True
+        began_at = time.monotonic()
+        self._log.info("worker_drains", items=self._items_under_way, within_s=within_s)
+        with anyio.move_on_after(within_s):
+            await self._finish()
+        dropped = self._items_under_way
+        for share in self._shares.values():
+            share.give_up()
+        with anyio.move_on_after(_STORES_WITHIN_S):
+            await self._wait_for_shares()
+        self._queue.leave()
+        with anyio.move_on_after(_LEAVES_WITHIN_S):
+            await self._has_left.wait()
+        try:
+            await self._upkeep.leave_in_order(self._facts.seat)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            self._log.warning("worker_left_without_notice", reason=str(error.__cause__ or error))
+        took_s = round(time.monotonic() - began_at, 1)
+        self._log.info("worker_drained", took_s=took_s, items_dropped=dropped)
+
+    async def _finish(self) -> None:
+        """Return once nothing is under way any more."""
+        self._stop_beginning()
+        await self._wait_for_shares()
+        while True:
+            if not self._preparations and not self._grader_calls.under_way:
+                return
+            await anyio.sleep(_LOOK_S)
+
+    def _stop_beginning(self) -> None:
         for preparation in self._preparations.values():
             preparation.request_stop()
         for share in self._shares.values():
             share.drain()
+
+    @property
+    def _items_under_way(self) -> int:
+        return sum(share.items_under_way for share in self._shares.values())
+
+    async def _settle(self) -> None:
+        """Return once nothing is under way any more that was begun before the fence was shut."""
+        self._stop_beginning()
         with anyio.move_on_after(_SETTLES_WITHIN_S):
             await self._wait_for_shares()
         # Calls that may not be made wait to be dropped.
@@ -152,7 +202,6 @@ class SharedExecutor:
 
     async def _wait_for_shares(self) -> None:
         while self._shares:
-            self._share_ended = anyio.Event()
             await self._share_ended.wait()
 
     async def _register(self, worker_id: int) -> None:
@@ -194,7 +243,7 @@ class SharedExecutor:
         return {limit.name: limit.shared for limit in limits}
 
     def _queues_with_room(self) -> Sequence[str]:
-        if sum(share.count for share in self._shares.values()) >= self._limits.most_chunks:
+        if self._is_draining or sum(share.count for share in self._shares.values()) >= self._limits.most_chunks:
             return []
         room = [key for key in self._active if key not in self._shares or self._shares[key].has_room]
         return [queue_of(key) for key in room]
@@ -202,11 +251,12 @@ class SharedExecutor:
     async def _execute(self, run_key: int, number: int) -> None:
         """Execute a chunk; what goes wrong is not the queue's affair."""
         run = self._active.get(run_key)
-        if run is None or not self._fence.is_open or self._tasks is None:
+        worker_id = self._queue.worker_id
+        if run is None or self._is_draining or not self._fence.is_open or self._tasks is None or worker_id is None:
             return
         share = self._shares.get(run_key)
         if share is None:
-            share = self._shares[run_key] = RunShare(self._engine, run.scope, run_key, self._around)
+            share = self._shares[run_key] = RunShare(self._engine, run.scope, run_key, self._around, worker_id)
             self._tasks.start_soon(self._serve_share, run_key, share)
         await share.execute(number)
         self._queue.wake()
@@ -221,12 +271,13 @@ class SharedExecutor:
             await anyio.sleep(_PAUSE_S)
         finally:
             del self._shares[run_key]
-            self._share_ended.set()
+            ended, self._share_ended = self._share_ended, anyio.Event()
+            ended.set()
         self._wake.set()
 
     async def _prepare(self, run_key: int, job_id: int) -> None:
         run = self._active.get(run_key)
-        if run is None or run_key in self._preparations:
+        if run is None or self._is_draining or run_key in self._preparations:
             return
         preparation = RunPreparation(self._engine, run.scope, run_key, job_id, lambda: self._fence.is_open)
         self._preparations[run_key] = preparation
@@ -272,7 +323,7 @@ class SharedExecutor:
         worker_id = self._queue.worker_id
         async with self._engine.database.read() as tx:
             waiting = await list_waiting_calls(tx, EngineScope(), 8 * CALLS_AT_ONCE)
-        if not waiting or worker_id is None or not self._fence.is_open:
+        if not waiting or worker_id is None or self._is_draining or not self._fence.is_open:
             return []
         keys = [call.key for call in waiting]
         async with self._engine.database.write() as tx:
