@@ -44,8 +44,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Leave most tests on replicas to the soak."""
     parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
     is_on_replicas = parameters.get("database_kind") == "replicas"
-    if is_on_replicas and not _ARE_ALL_ON_REPLICAS and item.path.name not in _ALWAYS_ON_REPLICAS:
-        item.add_marker(pytest.mark.soak)
+    if is_on_replicas:
+        is_always_run = _ARE_ALL_ON_REPLICAS or item.path.name in _ALWAYS_ON_REPLICAS
+        item.add_marker(pytest.mark.proof if is_always_run else pytest.mark.soak)
 
 
 @pytest.fixture(scope="session", params=[*KINDS, "replicas"])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.conftest import NewServer, file_source, refusal_of, string_check, wait_for_end
 from tests.databases import TemporaryDatabase
+from tests.replicas import Replicas
 from tests.server import Server
 
 CONFIG = """
@@ -36,7 +37,7 @@ SAYS = string_check(name="right", input="{{ sample.output_text }}", reference="{
 @pytest.fixture(scope="module")
 def server(
     tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, new_server: NewServer
-) -> Iterator[Server]:
+) -> Iterator[Server | Replicas]:
     directory = tmp_path_factory.mktemp("inventory")
     config = directory / "evalhaven.toml"
     config.write_text(CONFIG)
@@ -52,7 +53,7 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
+def http(server: Server | Replicas) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.url, timeout=60) as opened:
         yield opened
 

@@ -13,6 +13,7 @@ from tests.contract.llama.conftest import Run, counts, extension_of, runner_of, 
 from tests.databases import TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
 from tests.recorded import read_recorded
+from tests.replicas import Replicas
 from tests.server import Server
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
@@ -118,7 +119,7 @@ def judging_server(
     temporary_database: TemporaryDatabase,
     new_server: NewServer,
     listener: ListeningEndpoint,
-) -> Iterator[Server]:
+) -> Iterator[Server | Replicas]:
     directory = tmp_path_factory.mktemp("judging")
     config = directory / "evalhaven.toml"
     places = [
@@ -136,7 +137,7 @@ def judging_server(
 
 
 @pytest.fixture(scope="module")
-def sdk(judging_server: Server) -> Iterator[openai.OpenAI]:
+def sdk(judging_server: Server | Replicas) -> Iterator[openai.OpenAI]:
     with sdk_of(judging_server) as opened:
         yield opened
 

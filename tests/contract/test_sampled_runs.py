@@ -10,6 +10,7 @@ import pytest
 from tests.contract.conftest import ON_ONE_DATABASE, NewServer, items_of, refusal_of, wait_for_end
 from tests.databases import TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
+from tests.replicas import Replicas
 from tests.server import Server
 
 CONFIG = """
@@ -85,7 +86,7 @@ def sampling_server(
     temporary_database: TemporaryDatabase,
     new_server: NewServer,
     listener: ListeningEndpoint,
-) -> Iterator[Server]:
+) -> Iterator[Server | Replicas]:
     directory = tmp_path_factory.mktemp("sampling")
     config = directory / "evalhaven.toml"
     config.write_text(CONFIG.replace("{url}", listener.url))
@@ -99,7 +100,7 @@ def sampling_server(
 
 
 @pytest.fixture(scope="module")
-def http(sampling_server: Server) -> Iterator[httpx2.Client]:
+def http(sampling_server: Server | Replicas) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=sampling_server.url, timeout=30) as opened:
         yield opened
 

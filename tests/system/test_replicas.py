@@ -102,7 +102,7 @@ def recorder_stopped(server: Server) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def recorder_late(server: Server, late_s: float = 0.4) -> Generator[None]:
+def recorder_late(server: Server, late_s: float = 0.15) -> Generator[None]:
     """Have a server's calls stored a while after the block has begun."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(recorder_stopped(server))
@@ -275,8 +275,9 @@ def test_what_a_killed_server_was_writing_is_sent_again_to_the_other_and_swept(
     sent = second.post("/v1/files", files={"file": ("f", b'{"item": {"a": 1}}\n')}, data={"purpose": "evals"})
     assert sent.status_code == 200
     assert left <= set(pair.parts)
+    long_ago = time.time() - _TWO_HOURS_S
     for each in left:
-        os.utime(each, (time.time() - _TWO_HOURS_S,) * 2)
+        os.utime(each, (long_ago, long_ago))
     pair.first.start()
     assert not left & set(pair.parts)
     with httpx2.Client(base_url=pair.first.url, timeout=30) as first:
