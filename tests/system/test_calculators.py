@@ -84,7 +84,7 @@ def test_no_calculator_is_left_after_a_kill(tmp_path: Path, victim: str) -> None
         assert computed_to_the_end_s(calculators) < _MOST_AFTER_KILL_S
 
 
-def test_cancelling_a_run_ends_what_its_workers_compute(tmp_path: Path) -> None:
+def test_cancelling_a_run_ends_what_its_calculators_compute(tmp_path: Path) -> None:
     with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url, timeout=30) as http:
         run = start_long_run(http)
         calculators = busy_calculators(server)

@@ -50,14 +50,14 @@ async def test_a_call_returns_what_the_function_returns(pool: CalculatorPool) ->
     assert await pool.call(fuzzy_match, "x" * 2_000_000, "x") < 0.01
 
 
-async def test_a_worker_is_another_process_and_is_used_again(pool: CalculatorPool) -> None:
+async def test_a_calculator_is_another_process_and_is_used_again(pool: CalculatorPool) -> None:
     first, second = await pool.call(process_id), await pool.call(process_id)
 
     assert first == second != os.getpid()
     assert await pool.call(thread_count) == "1"
 
 
-async def test_calls_beyond_the_number_of_workers_wait(pool: CalculatorPool) -> None:
+async def test_calls_beyond_the_number_of_calculators_wait(pool: CalculatorPool) -> None:
     used: list[int] = []
 
     async def call() -> None:
@@ -71,7 +71,7 @@ async def test_calls_beyond_the_number_of_workers_wait(pool: CalculatorPool) -> 
     assert len(set(used)) == 2
 
 
-async def test_an_exception_in_a_worker_is_reported_and_the_worker_lives_on(pool: CalculatorPool) -> None:
+async def test_an_exception_in_a_calculator_is_reported_and_the_calculator_lives_on(pool: CalculatorPool) -> None:
     before = await pool.call(process_id)
     with pytest.raises(CalculatorError, match=r"failed with LookupError: no such thing") as failure:
         await pool.call(fail, "no such thing")
@@ -80,7 +80,7 @@ async def test_an_exception_in_a_worker_is_reported_and_the_worker_lives_on(pool
     assert await pool.call(process_id) == before
 
 
-async def test_a_call_that_takes_too_long_is_ended_with_its_worker() -> None:
+async def test_a_call_that_takes_too_long_is_ended_with_its_calculator() -> None:
     async with CalculatorPool(1, timeout_s=0.5) as pool:
         started = time.monotonic()
         with pytest.raises(CalculatorError, match=r"took longer than 0\.5 seconds") as failure:
@@ -91,13 +91,13 @@ async def test_a_call_that_takes_too_long_is_ended_with_its_worker() -> None:
         assert await pool.call(add, 1, 1) == 2
 
 
-async def test_waiting_for_a_free_worker_is_no_part_of_the_limit() -> None:
+async def test_waiting_for_a_free_calculator_is_no_part_of_the_limit() -> None:
     async with CalculatorPool(1, timeout_s=2) as pool, anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(pool.call, wait, 1.0)
 
 
-async def test_a_worker_that_dies_is_reported_and_replaced(pool: CalculatorPool) -> None:
+async def test_a_calculator_that_dies_is_reported_and_replaced(pool: CalculatorPool) -> None:
     with pytest.raises(CalculatorError, match="its process died") as failure:
         await pool.call(die)
     assert (failure.value.code, failure.value.retryable) == ("grader_died", True)
@@ -118,7 +118,7 @@ async def test_memory_is_limited(pool: CalculatorPool) -> None:
     assert await pool.call(fill_memory, 1 << 20) == 1 << 20
 
 
-async def test_a_canceled_call_ends_its_worker(tmp_path: Path) -> None:
+async def test_a_canceled_call_ends_its_calculator(tmp_path: Path) -> None:
     told = tmp_path / "pid"
     async with CalculatorPool(1) as pool:
         async with anyio.create_task_group() as tasks:
@@ -140,7 +140,7 @@ async def test_nothing_is_left_when_the_pool_is_closed() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 @pytest.mark.parametrize("seconds", [0, 60], ids=["idle", "busy"])
-def test_no_worker_outlives_a_parent_that_was_killed(tmp_path: Path, repository: Path, seconds: int) -> None:
+def test_no_calculator_outlives_a_parent_that_was_killed(tmp_path: Path, repository: Path, seconds: int) -> None:
     told = tmp_path / "pid"
     code = PARENT.format(seconds=seconds, told=str(told))
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=repository)
