@@ -11,9 +11,9 @@ from evalhaven.app.python_graders import grader_environments, isolation_choice
 from evalhaven.app.stores import blob_store, log_store, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
-from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.patience import Patience
@@ -41,14 +41,14 @@ async def open_engine(
     """
     catalog = open_catalog(settings)
     clock = Clock()
-    workers_at_most = max(1, (os.cpu_count() or 1) // processes)
+    at_once = max(1, (os.cpu_count() or 1) // processes)
     async with (
-        WorkerPool(workers_at_most) as workers,
+        CalculatorPool(at_once) as calculators,
         open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
     ):
         limits = Limits(hosts=max(1, Limits().hosts // processes))
         python = PythonExecution(
-            isolation_choice(settings), grader_environments(settings), hosts=workers_at_most, limits=limits
+            isolation_choice(settings), grader_environments(settings), hosts=at_once, limits=limits
         )
         engine = Engine(
             database,
@@ -62,7 +62,7 @@ async def open_engine(
             caller=caller,
             vault=vault(settings),
             log_store=log_store(settings, database),
-            facilities=Facilities(workers, embedder, installed_wordnet(), python=python),
+            facilities=Facilities(calculators, embedder, installed_wordnet(), python=python),
         )
         yield engine, python
 

@@ -21,9 +21,10 @@ from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.sampler import start_sampler
 from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import database_url
-from evalhaven.graders.workers import WorkerPool
+from evalhaven.graders.calculators import CalculatorPool
+from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
-from evalhaven.reports.keeping import LARGE_RUN_ITEMS, keep_report_elsewhere
+from evalhaven.reports.keeping import keep_report_elsewhere
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
@@ -100,7 +101,7 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
     samplers = settings.processes if seat is None else 1
     shares_limits = fence is not None or samplers > 1
     async with (
-        WorkerPool(1) as column_workers,
+        CalculatorPool(1) as column_calculators,
         ModelCaller(
             may_call=may_call, on_want=want_slots if shares_limits else None, shares_outages=fence is not None
         ) as caller,
@@ -108,7 +109,7 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
     ):
         purger = Purger(database, engine.blobs, engine.clock, engine.patience)
         columns = ColumnsKeeper(
-            database, column_workers, engine.patience, reports=KeptReports(LARGE_RUN_ITEMS, keep_report_elsewhere)
+            database, column_calculators, engine.patience, reports=KeptReports(LARGE_RUN_ITEMS, keep_report_elsewhere)
         )
         team: Team | None = None
         if samplers > 1:
