@@ -1,7 +1,7 @@
 """What one sampling process evaluates of one run: opened with its first chunk, closed when no more come."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
@@ -82,6 +82,9 @@ class RunPart:
         if self._run is None or self._guard is None:
             return {}
         limits = budget_limits(self._run, self._guard, self._known_cost, self._known_tokens)
+        if self._feed.count:
+            # A call that waits for a slot needs its part of the budget when it gets one.
+            limits = {name: replace(limit, wanted=limit.most) for name, limit in limits.items()}
         if self._run_limit is not None:
             limits[self._run_limit.name] = self._run_limit.shared
         return limits

@@ -71,8 +71,22 @@ class _Part:
         self.key = key
         self.chunks: dict[int, Chunk] = {}
         self.has_told_flow = False
+        self._untold_cost, self._untold_tokens = 0.0, 0
         self._storing = 0
         self._is_idle = anyio.Event()
+
+    def note_told(self, happened: Happened) -> None:
+        self._untold_cost -= happened.cost
+        self._untold_tokens -= happened.tokens
+
+    def note_stored(self, spent: Spending) -> None:
+        self._untold_cost += spent.priced_cost
+        self._untold_tokens += spent.tokens
+
+    @property
+    def untold(self) -> Happened:
+        """What its stored items cost beyond what it has told; if it is dead, it will not."""
+        return Happened([], max(0.0, self._untold_cost), max(0, self._untold_tokens))
 
     def begin_storing(self) -> None:
         self._storing += 1
@@ -159,12 +173,18 @@ class SpreadRun:
         """Tell whether a process takes part in the run."""
         return member in self._parts
 
-    def share(self, happened: Happened) -> Happened:
+    def share(self, member: Member, happened: Happened) -> Happened:
         """Take what happened to calls at one process; return what happened to those of all."""
+        part = self._parts.get(member)
+        if part is not None:
+            part.note_told(happened)
+        self._add_happened(happened)
+        return self._known
+
+    def _add_happened(self, happened: Happened) -> None:
         before = self._known
         calls = [each.after(earlier) for each, earlier in zip_longest(happened.calls, before.calls, fillvalue=Calls())]
         self._known = Happened(calls, before.cost + happened.cost, before.tokens + happened.tokens)
-        return self._known
 
     def take(self, member: Member, message: OfPart) -> bool:
         """Take a message of a sampling process about a part of this run; False: it has no such part."""
@@ -251,19 +271,13 @@ class SpreadRun:
             if stored is None:
                 self._stop_requested.set()
             else:
-                self._note_spending(stored.tally.spending)
+                part.note_stored(stored.part.spending)
                 for number in sent.finished_chunks:
                     part.chunks.pop(number, None)
         finally:
             part.end_storing()
         member.send(answer)
         self.note_change()
-
-    def _note_spending(self, stored: Spending) -> None:
-        """Count what is stored: of it, a process that died had not told everything."""
-        known = self._known
-        cost, tokens = max(known.cost, stored.priced_cost), max(known.tokens, stored.tokens)
-        self._known = Happened(known.calls, cost, tokens)
 
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error
@@ -284,6 +298,7 @@ class SpreadRun:
         """Take back what a dead process did not finish, and count its death."""
         await part.wait_until_stored()
         self._flows.pop(member, None)
+        self._add_happened(part.untold)
         if part.chunks and not self._stop_requested.is_set():
             try:
                 deaths = await self._engine.patience.persist(

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.evaluating.guard import Happened, RunGuard
 from evalhaven.runs.executing.feeds import ChunkFeed
 from evalhaven.runs.executing.opening import OpenRun
 from evalhaven.runs.executing.spread.asking import SlotAsker
@@ -21,6 +21,7 @@ from evalhaven.runs.executing.spread.messages import (
     FromSampler,
     ItemsStored,
     LimitUse,
+    PartKey,
     Ready,
     RunStopped,
     SlotsAsked,
@@ -149,13 +150,19 @@ class Team:
                     run.note_change()
             case SlotsAsked():
                 shared = {key: self._runs.get(key.run_key) for key in message.happened}
-                known = {key: run.share(message.happened[key]) for key, run in shared.items() if run is not None}
+                known = {
+                    key: run.share(member, message.happened[key]) for key, run in shared.items() if run is not None
+                }
                 member.send(SlotsLent(self._slots.ask(member, message.limits), known))
             case _:
                 run = self._runs.get(message.key.run_key)
                 if run is None or not run.take(member, message):
                     member.send(RunStopped(message.key))
                     member.send(ItemsStored(message.key, None))
+
+    def _share(self, member: Member, happened: Mapping[PartKey, Happened]) -> dict[PartKey, Happened]:
+        runs = {key: self._runs.get(key.run_key) for key in happened}
+        return {key: run.share(member, happened[key]) for key, run in runs.items() if run is not None}
 
     async def _lend_own(self, limits: Mapping[str, LimitUse]) -> Mapping[str, int]:
         return self._slots.ask(self, limits)
