@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 
-import anyio
-
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
@@ -19,7 +17,7 @@ from evalhaven.runs.evaluating.attached_files import AttachedFiles, FileNotLoade
 from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
 from evalhaven.runs.evaluating.guard import CallGuard
 from evalhaven.runs.tool_secrets import without_secrets
-from evalhaven.sampling.calls.caller import Asker, CallFailedError
+from evalhaven.sampling.calls.caller import Asker, CallFailedError, CallLimit
 from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
 from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.replies import read_reply
@@ -77,7 +75,7 @@ class Sampler:
         options: RunOptions,
         guard: CallGuard,
         question: Question,
-        run_limit: anyio.CapacityLimiter | None = None,
+        run_limit: CallLimit | None = None,
         known_flow: JsonValue = None,
     ) -> None:
         """Ask nothing yet.

@@ -21,6 +21,7 @@ from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.evaluating.judging import Callers, RunJudges
 from evalhaven.runs.evaluating.regrading import StoredItemEvaluator
 from evalhaven.runs.evaluating.sampler import Sampler, sampling_question
+from evalhaven.sampling.calls.caller import CallLimit
 from evalhaven.storage.run_secrets import find_secrets
 from evalhaven.storage.run_writes import save_flow, save_warnings
 from evalhaven.storage.runs import get_run_by_key
@@ -87,7 +88,7 @@ class OpenRun:
 
 @asynccontextmanager
 async def open_run(
-    engine: Engine, run: Run, parent: Eval, guard: RunGuard, run_limit: anyio.CapacityLimiter | None = None
+    engine: Engine, run: Run, parent: Eval, guard: RunGuard, run_limit: CallLimit | None = None
 ) -> AsyncGenerator[OpenRun]:
     """Open a run's graders, and the samplers of the models that it asks.
 
@@ -117,7 +118,7 @@ async def open_run(
         yield OpenRun(engine, run, parent, graders, evaluator, Callers(sampler, judges, embedder))
 
 
-async def _sampler(engine: Engine, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> Sampler:
+async def _sampler(engine: Engine, run: Run, guard: RunGuard, run_limit: CallLimit | None) -> Sampler:
     """Return the sampler that asks the run's model."""
     async with engine.database.read() as tx:
         sealed = await find_secrets(tx, run.scope, run.key)

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
 
@@ -25,7 +26,7 @@ from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.scripted.endpoint import ScriptedTransport
 from evalhaven.sampling.transport.interface import Transport
 
-__all__ = ["Asker", "CallFailedError", "Called", "ModelCaller"]
+__all__ = ["Asker", "CallFailedError", "CallLimit", "Called", "ModelCaller"]
 
 T = TypeVar("T")
 OpenTransport = Callable[[Endpoint], AbstractAsyncContextManager[Transport]]
@@ -46,18 +47,34 @@ class Called(Generic[T]):
     latency_ms: int
 
 
+class CallLimit(Protocol):
+    """How many calls of a run may be under way: a limiter of anyio, or one whose places are lent for a time."""
+
+    def acquire_on_behalf_of_nowait(self, borrower: object, /) -> None:
+        """Take a place; raise WouldBlock if there is none."""
+        ...
+
+    async def acquire_on_behalf_of(self, borrower: object, /) -> None:
+        """Take a place, waiting for it."""
+        ...
+
+    def release_on_behalf_of(self, borrower: object, /) -> None:
+        """Give a place back."""
+        ...
+
+
 @dataclass(slots=True)
 class Asker:
     """On whose behalf a model is called: a run, or one of its judges.
 
     Attributes:
-        limit: How many calls its run may have under way; a place is held only during an attempt.
+        limit: Admits as many calls as its run may have under way; a place is held only during an attempt.
         on_retry: Told why an attempt failed, before the next one.
         was_answered: Whether it has ever received an answer.
         is_over: Tells whether no more calls may be made on its behalf; one that waited until then waits to be canceled.
     """
 
-    limit: anyio.CapacityLimiter | None = None
+    limit: CallLimit | None = None
     on_retry: Callable[[FailureKind], None] | None = None
     was_answered: bool = False
     is_over: Callable[[], bool] | None = None
@@ -87,7 +104,7 @@ class ModelCaller:
         """
         self._may_call = may_call
         self._on_want = on_want
-        self._open_endpoint = open_endpoint or _open_endpoint
+        self._open_endpoint = open_endpoint or partial(_open_endpoint, may_send=may_call)
         self._clock = clock or Clock()
         self._lines: dict[tuple[str, str], Line] = {}
         self._most: dict[tuple[str, str], int] = {}
@@ -230,7 +247,7 @@ class ModelCaller:
 
 
 @asynccontextmanager
-async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
+async def _open_endpoint(endpoint: Endpoint, may_send: Callable[[], bool] | None) -> AsyncGenerator[Transport]:
     """Open a transport to an endpoint, or to its script."""
     if endpoint.script is not None:
         yield ScriptedTransport(endpoint.script)
@@ -238,11 +255,11 @@ async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
     # It loads slowly, and a script needs none of it.
     from evalhaven.sampling.transport.client import open_transport  # noqa: PLC0415
 
-    async with open_transport(endpoint.transport) as transport:
+    async with open_transport(endpoint.transport, may_send) as transport:
         yield transport
 
 
-async def _acquire(run_limit: anyio.CapacityLimiter) -> object:
+async def _acquire(run_limit: CallLimit) -> object:
     """Wait for a place among a run's calls; return its holder."""
     borrower = object()
     try:

@@ -6,7 +6,6 @@ a dead worker held is free as soon as its time is over.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -133,26 +132,49 @@ class LimitLender:
 
 
 class RunLimit:
-    """How many calls of one run this worker may have under way."""
+    """How many calls of one run this worker may have under way; see `CallLimit`.
 
-    def __init__(self, run_key: int, most: int) -> None:
+    Whoever takes a place compares the time: a timer would be late in a process that stood still.
+    """
+
+    def __init__(self, run_key: int, most: int, now: Callable[[], float] | None = None) -> None:
         self.name = f"run {run_key}"
-        self.limiter = anyio.CapacityLimiter(0)
+        self._limiter = anyio.CapacityLimiter(0)
         self._most = most
-        self._until: asyncio.TimerHandle | None = None
+        self._now = now or asyncio.get_running_loop().time
+        self._until = 0.0
 
     @property
     def shared(self) -> SharedLimit:
         """Return the limit as it is now."""
-        state = self.limiter.statistics()
+        state = self._limiter.statistics()
         return SharedLimit(self._most, state.borrowed_tokens + state.tasks_waiting, state.borrowed_tokens, self._lend)
 
-    def _lend(self, slots: int, until: float, _fraction: float) -> None:
-        if self._until is not None:
-            self._until.cancel()
-        self.limiter.total_tokens = slots
-        self._until = asyncio.get_running_loop().call_at(until, self._end)
+    def acquire_on_behalf_of_nowait(self, borrower: object, /) -> None:
+        """Take a place; raise WouldBlock if there is none."""
+        self._end_late()
+        self._limiter.acquire_on_behalf_of_nowait(borrower)
 
-    def _end(self) -> None:
-        with suppress(RuntimeError):
-            self.limiter.total_tokens = 0
+    async def acquire_on_behalf_of(self, borrower: object, /) -> None:
+        """Take a place, waiting for it."""
+        while True:
+            self._end_late()
+            await self._limiter.acquire_on_behalf_of(borrower)
+            if self._now() < self._until:
+                return
+            # It was given back and taken before anybody looked at the time.
+            self._limiter.total_tokens = 0
+            self._limiter.release_on_behalf_of(borrower)
+
+    def release_on_behalf_of(self, borrower: object, /) -> None:
+        """Give a place back."""
+        self._end_late()
+        self._limiter.release_on_behalf_of(borrower)
+
+    def _lend(self, slots: int, until: float, _fraction: float) -> None:
+        self._until = until
+        self._limiter.total_tokens = slots
+
+    def _end_late(self) -> None:
+        if self._now() >= self._until:
+            self._limiter.total_tokens = 0

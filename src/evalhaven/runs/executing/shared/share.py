@@ -144,8 +144,7 @@ class RunShare:
         most = run.options.max_concurrency
         if most is not None:
             self.run_limit = RunLimit(run.key, most)
-        limiter = None if self.run_limit is None else self.run_limit.limiter
-        async with open_run(self._engine, run, parent, guard, limiter) as opened:
+        async with open_run(self._engine, run, parent, guard, self.run_limit) as opened:
             guard.expect_calls(run.items_planned - run.tally.total + errored)
             await opened.tell_isolation()
             await self._run_chunks(opened, guard)
