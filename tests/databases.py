@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import URL
@@ -97,6 +98,15 @@ class PostgresServer:
         """End the server: SIGINT ends sessions in good order, SIGQUIT without writing anything more."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
+            self._process.wait(_STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """Kill the server and its sessions with SIGKILL."""
+        if self._process is not None:
+            family = psutil.Process(self._process.pid)
+            for process in (family, *family.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             self._process.wait(_STOP_TIMEOUT_S)
 
     @property
