@@ -16,17 +16,19 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Worker:
-    """One worker, a process and its child, beside a server of a PostgreSQL database."""
+    """One worker, a process and its children, beside a server of a PostgreSQL database."""
 
-    def __init__(self, server: Server, log_path: Path, **environment: str) -> None:
+    def __init__(self, server: Server, log_path: Path, *arguments: str, **environment: str) -> None:
         """Choose whose runs it executes.
 
         Args:
             server: Whose database, files and endpoints it uses.
             log_path: Where its log goes.
+            arguments: Options of the command.
             environment: Variables beyond those of the server.
         """
         self._server = server
+        self._arguments = arguments
         self._environment = environment
         self.log_path = log_path
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,8 +54,9 @@ class Worker:
         }
         environment = {**inherited, **self._server.environment, **self._environment}
         with self.log_path.open("ab") as log:
+            command = [sys.executable, "-m", "evalhaven", "worker", "--data-dir", str(self._server.data_dir)]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "evalhaven", "worker", "--data-dir", str(self._server.data_dir)],
+                [*command, *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from evalhaven.sampling.configuration.keys import InvalidValueError, checked_bas
 
 PREFIX = "EVALHAVEN_"
 _KEY_BYTES = 32
+_FEW_PROCESSORS, _MOST_BY_DEFAULT = 3, 4
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -46,6 +48,14 @@ class Settings(BaseSettings):
         le=600,
         description="Seconds of silence after which a worker on PostgreSQL counts as dead, and what it executed is "
         "handed out again. All servers and workers of a database need the same.",
+    )
+    sampling_processes: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Processes of a server or worker that ask models and grade beside each other: each uses one "
+        "processor. With 1, the executor does so itself. Without it, 1 where the server may use up to 3 processors, "
+        "else half of them, at most 4.",
     )
     public_url: str | None = Field(
         None,
@@ -208,7 +218,14 @@ class Settings(BaseSettings):
         return SecretStr(text)
 
     @field_validator(
-        "config", "shared_dir", "gateway", "log_max_gb", "grader_sandbox", "grader_environments", mode="before"
+        "config",
+        "shared_dir",
+        "sampling_processes",
+        "gateway",
+        "log_max_gb",
+        "grader_sandbox",
+        "grader_environments",
+        mode="before",
     )
     @classmethod
     def _check_named(cls, value: object) -> object:
@@ -254,6 +271,11 @@ class Settings(BaseSettings):
         return self.shared_dir or self.data_dir
 
     @property
+    def processes(self) -> int:
+        """Return how many processes ask models and grade."""
+        return self.sampling_processes or default_processes(_count_processors())
+
+    @property
     def environments_dir(self) -> Path:
         """Return the directory of the libraries for python graders."""
         return self.grader_environments or self.data_dir / "grader-environments"
@@ -284,6 +306,18 @@ class Settings(BaseSettings):
     def is_loopback(self) -> bool:
         """Tell whether only this machine reaches the listener."""
         return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+
+
+def default_processes(processors: int) -> int:
+    """Return how many processes ask models and grade where so many processors can be used.
+
+    The server, the recorder and the one that stores items need some, too, and the latter keeps up with a few only.
+    """
+    return 1 if processors <= _FEW_PROCESSORS else min(processors // 2, _MOST_BY_DEFAULT)
+
+
+def _count_processors() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def origin_of(address: str) -> str:

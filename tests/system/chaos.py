@@ -81,6 +81,7 @@ class Chaos:
                 "EVALHAVEN_CONFIG": str(config),
                 "EVALHAVEN_SHARED_DIR": str(shared),
                 "EVALHAVEN_WORKER_LEASE_S": str(LEASE_S),
+                "EVALHAVEN_SAMPLING_PROCESSES": "1",
                 "CHAOS_KEY": "of-no-worker",
             }
             for number in range(SERVERS):

@@ -62,8 +62,8 @@ class Topology:
         )
         self.workers: list[Worker] = []
 
-    def add_worker(self) -> Worker:
-        worker = Worker(self.server, self._directory / f"worker-{len(self.workers)}.log")
+    def add_worker(self, *arguments: str) -> Worker:
+        worker = Worker(self.server, self._directory / f"worker-{len(self.workers)}.log", *arguments)
         self.workers.append(worker)
         self._stack.enter_context(worker.running())
         return worker
@@ -134,6 +134,41 @@ def test_workers_share_a_run_and_one_that_is_killed_is_replaced_by_the_others(
     asked = {"grader": {**grader, "reference": "yes"}, "model_sample": "yes"}
     answer = client.post("/v1/fine_tuning/alpha/graders/run", json=asked)
     assert (answer.status_code, answer.json()["reward"]) == (200, 1.0)
+
+
+def test_the_processes_of_one_worker_share_a_run_and_one_that_is_killed_is_started_again(
+    topology: Topology, client: Client, tmp_path: Path
+) -> None:
+    worker = topology.add_worker("--processes", "2")
+    topology.wait_for_workers(2)
+    ids = start_run(client, tmp_path)
+    doing = "SELECT count(DISTINCT worker_id) FROM evalhaven_queue.procrastinate_jobs WHERE status = 'doing'"
+    wait_until(lambda: topology.query(doing) == [(2,)], "both execute chunks")
+    victim = list(worker.processes)[1]
+    victim.kill()
+    # Who takes its seat knows that it is dead: nothing waits for its lease.
+    seats = "SELECT count(DISTINCT seat), bool_or(process = {}) FROM evalhaven_queue.workers"
+    wait_until(lambda: topology.query(seats.format(victim.pid)) == [(2, False)], "its successor sits there")
+    assert_complete(topology, client.wait_for_end(*ids))
+    assert worker.stop() == 0
+    assert topology.query("SELECT 1 FROM evalhaven_queue.workers") == []
+
+
+def test_a_server_on_postgresql_has_as_many_workers_as_the_setting_says(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with postgres.temporary_database() as url:
+        server = Server(tmp_path, url, EVALHAVEN_SAMPLING_PROCESSES="2")
+        with server.running(), psycopg.connect(url, autocommit=True) as connection:
+
+            def seats() -> list[tuple[Any, ...]]:
+                return connection.execute("SELECT seat FROM evalhaven_queue.workers ORDER BY seat").fetchall()
+
+            wait_until(lambda: len(seats()) == 2, "both have registered")
+            first, second = seats()
+            assert second == (f"{first[0]}-2",)
+            server.stop()
+            assert seats() == [], "an orderly stop leaves all seats"
 
 
 def test_a_run_goes_on_after_a_worker_stood_still_and_after_all_were_killed(

@@ -3,6 +3,7 @@
 import pytest
 
 from evalhaven.cli.shell import read_settings
+from evalhaven.settings import default_processes
 
 BEYOND = {"EVALHAVEN_HOST": "0.0.0.0", "EVALHAVEN_EXPOSE_WITHOUT_KEYS": "true"}  # noqa: S104 - nobody listens
 
@@ -27,3 +28,15 @@ def test_calls_are_passed_on_beyond_loopback_only_where_that_is_allowed(
         monkeypatch.setenv(name, value)
 
     assert read_settings().passes_calls_on is passes
+
+
+@pytest.mark.parametrize(("processors", "processes"), [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (8, 4), (64, 4)])
+def test_sampling_processes_follow_the_processors_and_leave_some_to_the_others(processors: int, processes: int) -> None:
+    assert default_processes(processors) == processes
+
+
+def test_the_setting_wins_over_the_number_of_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVALHAVEN_SAMPLING_PROCESSES", "3")
+    assert read_settings().processes == 3
+    monkeypatch.setenv("EVALHAVEN_SAMPLING_PROCESSES", "")
+    assert read_settings().sampling_processes is None

@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import structlog
-
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
-from evalhaven.domain.scopes import EngineScope
-from evalhaven.storage.database import Database, is_unavailable
 
 
 def new_seat() -> str:
@@ -26,17 +22,6 @@ def seat_of_directory(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-async def leave_seat_in_order(database: Database, seat: str) -> None:
-    """Hand back what a worker had that was told to stop; call it once its process is gone.
-
-    If the database is away, the worker counts as dead: its chunks are handed out after its lease.
-    """
-    from evalhaven.storage.queue.workers import leave_seat  # noqa: PLC0415 - not needed with SQLite
-
-    try:
-        async with database.write() as tx:
-            await leave_seat(tx, EngineScope(), seat)
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
-        structlog.get_logger("evalhaven.workers").warning("orderly_stop_not_noted", reason=str(error.__cause__))
+def seat_beside(seat: str, number: int) -> str:
+    """Return the seat of another worker that the same holder supervises; number 0 sits on the seat itself."""
+    return f"{seat}-{number + 1}" if number else seat

@@ -23,6 +23,7 @@ from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
+from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
 from evalhaven.app.executor import LEAVES_WITHIN_S, WorkerSeat, executor_command
@@ -30,7 +31,7 @@ from evalhaven.app.logs import Logs, open_logs
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.python_graders import isolation_choice
-from evalhaven.app.seats import leave_seat_in_order, seat_of_directory
+from evalhaven.app.seats import seat_beside, seat_of_directory
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor
@@ -110,7 +111,8 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
     database = open_database(url)
-    executor = Supervisor(_executing_child(settings, database), lock.descriptor) if has_worker else None
+    executing = _executing_children(settings, database) if has_worker else []
+    executor = Crew([Supervisor(child, lock.descriptor) for child in executing]) if executing else None
     logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor)
     application = build_server_application(settings, database, executor, logs, catalog)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
@@ -132,12 +134,19 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
     server.run(sockets=[listener])
 
 
-def _executing_child(settings: Settings, database: Database) -> Child:
+def _executing_children(settings: Settings, database: Database) -> list[Child]:
+    """Return what executes runs: on SQLite one executor, on PostgreSQL as many workers as the settings say."""
     if settings.database_url is None:
-        return Child("executor", "executes runs", executor_command(settings), partial(note_orderly_stop, database))
-    seat = seat_of_directory(settings.data_dir)
+        return [Child("executor", "executes runs", executor_command(settings), partial(note_orderly_stop, database))]
+    first = seat_of_directory(settings.data_dir)
     # One that waits for a database only as long as a worker does: the end of the server must not.
     leaving = open_database(database.url, is_worker=True)
+    return [_worker_child(settings, leaving, seat_beside(first, number)) for number in range(settings.processes)]
+
+
+def _worker_child(settings: Settings, leaving: Database, seat: str) -> Child:
+    from evalhaven.runs.executing.shared.leaving import leave_seat_in_order  # noqa: PLC0415 - not needed with SQLite
+
     return Child(
         "executor",
         "executes runs",
@@ -150,7 +159,7 @@ def _executing_child(settings: Settings, database: Database) -> Child:
 class _Listener(uvicorn.Server):
     """Listens until a signal comes; the second one ends what the first has left under way."""
 
-    def __init__(self, config: uvicorn.Config, executor: Supervisor | None) -> None:
+    def __init__(self, config: uvicorn.Config, executor: Crew | None) -> None:
         super().__init__(config)
         self._executor = executor
 
@@ -177,14 +186,14 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def build_server_application(
-    settings: Settings, database: Database, executor: Supervisor | None, logs: Logs, catalog: Catalog
+    settings: Settings, database: Database, executor: Crew | None, logs: Logs, catalog: Catalog
 ) -> FastAPI:
     """Return the API over an open database; it keeps executor and recorder alive for as long as it is served.
 
     Args:
         settings: Those of the server.
         database: Open.
-        executor: Keeps the executor alive; None if only others execute runs.
+        executor: Keeps the executor, or several workers, alive; None if only others execute runs.
         logs: Keeps the recorder alive.
         catalog: Which endpoint serves which model.
     """

@@ -7,24 +7,27 @@ import sys
 import anyio
 import structlog
 
+from evalhaven.app.crew import Crew
 from evalhaven.app.executor import LEAVES_WITHIN_S, WorkerSeat, executor_command
 from evalhaven.app.neighbours import close_to_neighbours
-from evalhaven.app.seats import leave_seat_in_order, new_seat
+from evalhaven.app.seats import new_seat
 from evalhaven.app.stores import StartError, make_data_directory
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.runs.executing.shared.leaving import leave_seat_in_order
 from evalhaven.settings import Settings
-from evalhaven.storage.database import open_database
+from evalhaven.storage.database import Database, open_database
 
 _FINISHES_WITHIN_S = 10.0
 
 
-def work(settings: Settings, concurrency: int | None) -> None:
+def work(settings: Settings, concurrency: int | None, processes: int | None = None) -> None:
     """Execute chunks of runs until told to stop.
 
     Args:
         settings: Where the database and the files of runs are.
-        concurrency: How many chunks to execute at once, at most; None: the default.
+        concurrency: How many chunks each process executes at once, at most; None: the default.
+        processes: How many do so beside each other, each a worker of its own; None: as the settings say.
 
     Raises:
         StartError: There is nothing to take part in, or it cannot be reached.
@@ -37,35 +40,39 @@ def work(settings: Settings, concurrency: int | None) -> None:
     close_to_neighbours()
     make_data_directory(settings.stored_dir)
     url = upgraded_database(settings)
-    # Nobody else sits there, as nobody else knows it; the next child of this process does.
-    seat = new_seat()
     database = open_database(url, is_worker=True)
-    command = executor_command(settings, WorkerSeat(seat, concurrency, _FINISHES_WITHIN_S))
-    child = Child(
-        "worker",
-        "executes runs",
-        command,
-        lambda: leave_seat_in_order(database, seat),
-        ends_within_s=_FINISHES_WITHIN_S + LEAVES_WITHIN_S,
-    )
+    crew = Crew([_supervisor(settings, database, concurrency) for _ in range(processes or settings.processes)])
     structlog.get_logger("evalhaven").info("working", process=os.getpid(), data_dir=str(settings.stored_dir))
-    anyio.run(_supervise, Supervisor(child, None))
+    anyio.run(_supervise, crew)
     sys.exit(0)
 
 
-async def _supervise(supervisor: Supervisor) -> None:
-    """Keep the child alive until the first signal, then let it finish; the second one ends it at once."""
+def _supervisor(settings: Settings, database: Database, concurrency: int | None) -> Supervisor:
+    # Nobody else sits there, as nobody else knows it; the next child of this supervisor does.
+    seat = new_seat()
+    child = Child(
+        "worker",
+        "executes runs",
+        executor_command(settings, WorkerSeat(seat, concurrency, _FINISHES_WITHIN_S)),
+        lambda: leave_seat_in_order(database, seat),
+        ends_within_s=_FINISHES_WITHIN_S + LEAVES_WITHIN_S,
+    )
+    return Supervisor(child, None)
+
+
+async def _supervise(crew: Crew) -> None:
+    """Keep the children alive until the first signal, then let them finish; the second one ends them at once."""
     until_told = anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
 
         async def supervise() -> None:
             with until_told:
-                await supervisor.supervise()
+                await crew.supervise()
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(supervise)
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
                 if until_told.cancel_called:
-                    supervisor.kill()
+                    crew.kill()
                 until_told.cancel()

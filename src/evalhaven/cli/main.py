@@ -154,7 +154,17 @@ def worker(
     config: Config = None,
     concurrency: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Most chunks of runs that are executed at once; default: 64."),
+        typer.Option(metavar="N", min=1, help="Most chunks of runs that each process executes at once; default: 64."),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=64,
+            help="Processes that execute chunks beside each other, each a worker of its own "
+            "(EVALHAVEN_SAMPLING_PROCESSES); default: by the number of processors.",
+        ),
     ] = None,
 ) -> None:
     """Execute parts of runs, beside the server and other workers, on any machine (PostgreSQL only)."""
@@ -165,7 +175,7 @@ def worker(
     settings = read_settings(data_dir=data_dir, config=config)
     configure_logging(settings.log_level, settings.log_format)
     try:
-        work(settings, concurrency)
+        work(settings, concurrency, processes)
     except StartError as error:
         fail(str(error))
 

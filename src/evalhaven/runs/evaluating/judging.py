@@ -86,6 +86,12 @@ class RunJudges:
         """Return for each judge whether its endpoint is unreachable now."""
         return [judge.sampler.is_unreachable for _, judge in self._opened]
 
+    def learn(self, flows: JsonValue) -> None:
+        """Note what is known of the judges' calls at all processes."""
+        known = flows if isinstance(flows, list) else []
+        for (_, judge), flow in zip(self._opened, known, strict=False):
+            judge.sampler.learn(flow)
+
     def _known_flow(self, number: int) -> JsonValue:
         known = self._flow_before.get("judges")
         return known[number] if isinstance(known, list) and number < len(known) else None
@@ -120,6 +126,12 @@ class Callers:
         own = [] if self.sampler is None else [self.sampler.is_unreachable]
         embeddings = [] if self.embedder is None else [self.embedder.unreachable is not None]
         return [*own, *self.judges.unreachable, *embeddings]
+
+    def learn(self, flow: JsonObject) -> None:
+        """Note what is known of the run's calls at all processes."""
+        if self.sampler is not None:
+            self.sampler.learn(flow)
+        self.judges.learn(flow.get("judges"))
 
     @property
     def flow(self) -> JsonObject:

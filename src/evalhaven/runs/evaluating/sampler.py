@@ -134,6 +134,11 @@ class Sampler:
             "changes": [asdict(change) for change in changes[-_SHOWN_CHANGES:]],
         }
 
+    def learn(self, flow: JsonValue) -> None:
+        """Note whether the model has answered the run at any process."""
+        if isinstance(flow, dict) and flow.get("answered") is True:
+            self._asker.was_answered = True
+
     async def sample_item(self, namespaces: Mapping[str, JsonValue], repeat: int) -> Sample:
         """Return the sample of an item; if anything fails, the sample has the error.
 

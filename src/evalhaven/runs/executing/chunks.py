@@ -51,12 +51,14 @@ class InTransaction:
         after_chunks: Called when chunks were marked as done.
         on_tally: Told what all items of the run add up to, and the new ones among them.
         may_begin: Tells, outside of transactions, whether another item may be begun.
+        save_flow: Stores how the run's calls go at all processes; None where only one makes any.
     """
 
     may_store: Callable[[AsyncConnection], Awaitable[bool]] = _always
     after_chunks: Callable[[AsyncConnection], Awaitable[None]] = _nothing
     on_tally: Callable[[Tally, Sequence[OutputItem]], None] | None = None
     may_begin: Callable[[], bool] | None = None
+    save_flow: Callable[[AsyncConnection], Awaitable[None]] | None = None
 
 
 _ALONE = InTransaction()

@@ -146,15 +146,23 @@ class Handout:
 
     async def _save_flow(self) -> None:
         """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
-        engine, run, flow = self._engine, self._run, self._opened.flow
-        self._happened += self._call_events.since_last(flow, engine.clock.now())
+        shared = None if self._in_transaction is None else self._in_transaction.save_flow
         try:
-            async with engine.database.write() as tx:
-                await save_flow(tx, run.scope, run.key, flow, self._happened)
-            self._happened = []
+            if shared is None:
+                await self._save_own_flow()
+            else:
+                async with self._engine.database.write() as tx:
+                    await shared(tx)
         except Exception as error:
             if not is_unavailable(error):
                 raise
+
+    async def _save_own_flow(self) -> None:
+        engine, run, flow = self._engine, self._run, self._opened.flow
+        self._happened += self._call_events.since_last(flow, engine.clock.now())
+        async with engine.database.write() as tx:
+            await save_flow(tx, run.scope, run.key, flow, self._happened)
+        self._happened = []
 
     def _window(self) -> ChunkWindow:
         if not self._callers.has_answers:

@@ -203,12 +203,13 @@ class AdaptiveLimiter:
     def state(self) -> LimiterState:
         """The present state of the limiter."""
         left_s = self._paused_until - self._loop.time()
+        limit = self._concurrency.limit if self._on_want is None else min(self._concurrency.limit, self._lent)
         return LimiterState(
-            concurrency=self._concurrency.limit,
+            concurrency=limit,
             max_concurrency=self._concurrency.maximum,
             in_flight=self._in_flight,
             waiting=len(self._queue),
-            is_limit_reached=self._in_flight >= self._concurrency.limit,
+            is_limit_reached=self._in_flight >= limit,
             episodes=self._concurrency.episodes,
             paused_until=self._clock.now() + left_s if left_s > 0 else None,
             paused_s=self._paused_s,

@@ -2,6 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
 
+from evalhaven.storage.tables import JsonText
+
 SCHEMA = "evalhaven_queue"
 WAKE_CHANNEL = "evalhaven_wake"
 """On which workers are told that something was created, canceled or deleted."""
@@ -78,5 +80,15 @@ limit_shares = Table(
     Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
     Column("slots", Integer, nullable=False),
     Column("wanted", Integer, nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
+)
+
+# How the calls of a run go at each worker that executes a part of it.
+run_flows = Table(
+    "run_flows",
+    queue_metadata,
+    Column("run_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("flow", JsonText, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
 )

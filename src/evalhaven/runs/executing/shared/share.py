@@ -21,11 +21,11 @@ from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
 from evalhaven.runs.executing.shared.feed import ClaimedChunks
 from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.flows import SharedFlow
 from evalhaven.runs.executing.shared.lending import RunLimit
 from evalhaven.runs.executing.shared.progress import count_retries, go_on
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
-from evalhaven.storage.run_writes import save_flow
 from evalhaven.storage.runs import get_run_by_key
 
 
@@ -47,8 +47,9 @@ class Surroundings:
 class RunShare:
     """Executes chunks of one run that this worker has claimed."""
 
-    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int, around: Surroundings) -> None:
+    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int, around: Surroundings, worker_id: int) -> None:
         self._engine = engine
+        self._worker_id = worker_id
         self._scope = scope
         self._run_key = run_key
         self._around = around
@@ -147,9 +148,13 @@ class RunShare:
         async with open_run(self._engine, run, parent, guard, self.run_limit) as opened:
             guard.expect_calls(run.items_planned - run.tally.total + errored)
             await opened.tell_isolation()
-            await self._run_chunks(opened, guard)
+            flow = SharedFlow(run, self._worker_id, lambda: opened.flow, opened.callers.learn, self._engine.clock)
+            if opened.callers:
+                async with self._engine.database.write() as tx:
+                    await flow.begin(tx)
+            await self._run_chunks(opened, guard, flow)
 
-    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> None:
+    async def _run_chunks(self, opened: OpenRun, guard: RunGuard, flow: SharedFlow) -> None:
         run = opened.run
         is_completed = False
 
@@ -161,7 +166,7 @@ class RunShare:
             await opened.warn_in(tx)
             if opened.callers:
                 # The final status comes with the state of the calls that led to it.
-                await save_flow(tx, run.scope, run.key, opened.flow)
+                await flow.save(tx)
             is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
         def on_tally(tally: Tally, new: Sequence[OutputItem]) -> None:
@@ -171,7 +176,7 @@ class RunShare:
                 self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
                 self.drain()
 
-        shared = InTransaction(may_store, after_chunks, on_tally, lambda: self._around.fence.is_open)
+        shared = InTransaction(may_store, after_chunks, on_tally, self._may_begin, flow.save)
         handout = Handout(opened, self._feed, self._stop_requested, in_transaction=shared)
         handout.window.on_room = self._around.on_room
         self._handout = handout
@@ -179,6 +184,9 @@ class RunShare:
         if self._is_draining:
             self._feed.close()
         await handout.run_chunks()
+
+    def _may_begin(self) -> bool:
+        return self._around.fence.is_open
 
     async def _find_chunk(self, number: int) -> Chunk | None:
         async with self._engine.database.read() as tx:

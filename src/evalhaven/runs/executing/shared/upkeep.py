@@ -17,6 +17,7 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.deaths import DEATHS_AT_MOST, deadly_error
 from evalhaven.runs.executing.shared.progress import go_on
 from evalhaven.storage.deaths import save_evaluation
+from evalhaven.storage.queue.flows import forget_flows
 from evalhaven.storage.queue.jobs import count_workers, drop_queued_jobs, list_live_jobs, list_queued_runs, submit_plan
 from evalhaven.storage.queue.limits import forget_shares
 from evalhaven.storage.queue.workers import forget_grader_claims, leave_seat, may_reconcile, sweep_jobs
@@ -82,6 +83,7 @@ class Upkeep:
             keys = await sweep_jobs(tx, EngineScope(), self._lease_s)
             await forget_grader_claims(tx, EngineScope())
             await forget_shares(tx, EngineScope())
+            await forget_flows(tx, EngineScope())
             await self._count_deaths(tx, keys)
 
     async def take_seat(self, tx: AsyncConnection, seat: str) -> None:

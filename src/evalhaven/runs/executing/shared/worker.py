@@ -251,11 +251,12 @@ class SharedExecutor:
     async def _execute(self, run_key: int, number: int) -> None:
         """Execute a chunk; what goes wrong is not the queue's affair."""
         run = self._active.get(run_key)
-        if run is None or self._is_draining or not self._fence.is_open or self._tasks is None:
+        worker_id = self._queue.worker_id
+        if run is None or self._is_draining or not self._fence.is_open or self._tasks is None or worker_id is None:
             return
         share = self._shares.get(run_key)
         if share is None:
-            share = self._shares[run_key] = RunShare(self._engine, run.scope, run_key, self._around)
+            share = self._shares[run_key] = RunShare(self._engine, run.scope, run_key, self._around, worker_id)
             self._tasks.start_soon(self._serve_share, run_key, share)
         await share.execute(number)
         self._queue.wake()

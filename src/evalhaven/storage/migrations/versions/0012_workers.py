@@ -57,3 +57,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "worker_id", name="pk_limit_shares"),
         schema=_SCHEMA,
     )
+    op.create_table(
+        "run_flows",
+        sa.Column("run_key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("worker_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("flow", sa.Text(), nullable=False),
+        sa.Column("held_until", time, nullable=False),
+        sa.PrimaryKeyConstraint("run_key", "worker_id", name="pk_run_flows"),
+        schema=_SCHEMA,
+    )
