@@ -30,7 +30,7 @@ _ROUNDS = 40
 _STOPS = 500  # places where the table is stopped on its way to the last row, which takes longer than pages are kept
 _STOP_MS = 150
 _KB, _MB = 1024, 1024 * 1024
-_QUESTIONS: dict[str, dict[str, Any]] = {
+ITEM_QUESTIONS: dict[str, dict[str, Any]] = {
     "the first page": {},
     "a page in the middle": {"from": 0.5},
     "the last page": {"from": 0.9999},
@@ -44,6 +44,7 @@ _QUESTIONS: dict[str, dict[str, Any]] = {
     "most tokens first": {"sort": "tokens", "order": "desc"},
     "slowest first": {"sort": "latency", "order": "desc"},
 }
+"""Parameters of `/api/runs/{id}/items`; `from` as a share of the run's items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def measure_dashboard(items: int, directory: Path, console: Console) -> Dashboar
     with started_server(directory / "data", {"EVALHAVEN_MAX_FILE_MB": "2048"}) as server:
         console.print(f"executing a run of {items:,} items …")
         eval_id, run_id = _prepare(server, items, directory / "rows.jsonl")
-        pages = {name: _page_ms(server, run_id, items, question) for name, question in _QUESTIONS.items()}
+        pages = {name: _page_ms(server, run_id, items, question) for name, question in ITEM_QUESTIONS.items()}
         console.print("looking at it in a browser …")
         with _opened_browser() as browser:
             first_load_kb, ready_ms = _load(browser, server, "/ui/evals", "table tbody tr")

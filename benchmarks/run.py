@@ -27,6 +27,7 @@ from benchmarks.peers import SIZES as PEER_SIZES
 from benchmarks.peers_report import compare_peers, print_peers
 from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.reads import measure_reads, print_reads
+from benchmarks.run_sizes import TIMES, measure_run_sizes, print_run_sizes
 from benchmarks.sampling_report import measure_sampling, print_sampling
 from benchmarks.schemes import measure_schemes, print_schemes
 from benchmarks.server import BenchmarkError
@@ -104,6 +105,14 @@ def _measure_dashboard(arguments: argparse.Namespace, console: Console) -> Docum
     return {"dashboard": asdict(found)}
 
 
+def _measure_run_sizes(arguments: argparse.Namespace, console: Console) -> Document:
+    settings = {"EVALHAVEN_DATABASE_URL": arguments.database_url} if arguments.database_url else {}
+    with scratch() as directory:
+        found = measure_run_sizes(arguments.large_items, directory, settings, console)
+    print_run_sizes(found, console)
+    return {"run_sizes": asdict(found)}
+
+
 def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Document:
     schemes = measure_schemes(arguments.against, console)
     print_schemes(schemes, console)
@@ -144,6 +153,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "reads": _measure_reads,
     "comparisons": _measure_comparisons,
     "dashboard": _measure_dashboard,
+    "run-sizes": _measure_run_sizes,
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
@@ -162,7 +172,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=list(SIZES), metavar="N", help=sizes)
     probe = "how long to ask the API while runs are executed; 0 leaves it out (30)"
     parser.add_argument("--probe-seconds", type=float, default=PROBE_SECONDS, metavar="S", help=probe)
-    database = "an empty PostgreSQL database for what is read, logged and compared, instead of SQLite"
+    database = "an empty PostgreSQL database for what is read, logged, compared and sized, instead of SQLite"
     parser.add_argument("--database-url", metavar="URL", help=database)
     calls = "how many logged calls are kept (1000000); 10000000 over 100 days is the size of a soak"
     parser.add_argument("--log-calls", type=int, default=LOGGED_CALLS, metavar="N", help=calls)
@@ -175,6 +185,8 @@ def main() -> None:
     parser.add_argument("--compared-items", type=int, default=MILLION, metavar="N", help=compared)
     shown = f"items of the run that is shown in the dashboard ({MILLION})"
     parser.add_argument("--dashboard-items", type=int, default=MILLION, metavar="N", help=shown)
+    sized = f"items of a run whose reads are compared with those of one with {TIMES} times fewer ({MILLION})"
+    parser.add_argument("--large-items", type=int, default=MILLION, metavar="N", help=sized)
     kept = "where the two runs are kept for another measurement, which then need not execute them"
     parser.add_argument("--comparison-directory", type=Path, metavar="DIR", help=kept)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")

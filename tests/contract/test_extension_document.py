@@ -80,6 +80,7 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getExtensionDocument": [lambda api: api.client.get("/api/openapi.json")],
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
+    "listWorkers": [lambda api: api.client.get("/api/workers")],
     "getLogStatus": [lambda api: api.client.get("/api/logs")],
     "listEndpointOverviews": [lambda api: api.client.get("/api/models")],
     "listFileOverviews": [lambda api: api.client.get("/api/files")],

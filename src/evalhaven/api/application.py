@@ -28,6 +28,7 @@ from evalhaven.api.routes.extension import (
     reruns,
     run_items,
     server,
+    workers,
 )
 from evalhaven.api.routes.extension import evals as eval_overviews
 from evalhaven.api.routes.extension import runs as runs_by_id
@@ -81,6 +82,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(gates.router)
     application.include_router(plans.router)
     application.include_router(server.router)
+    application.include_router(workers.router)
     application.include_router(logs.router)
     application.include_router(logged_calls.router)
     application.include_router(traces.router)

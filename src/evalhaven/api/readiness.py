@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.reports.worker_overviews import Watcher, read_wait
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
 from evalhaven.storage.projects import check_project, try_to_write
@@ -46,7 +47,7 @@ class ProcessState:
         reason: Why it does no work now; "" if it does.
     """
 
-    name: Literal["ok", "starting", "down", "not_responding", "crash_looping", "paused"]
+    name: Literal["ok", "elsewhere", "starting", "down", "not_responding", "crash_looping", "paused"]
     reason: str = ""
 
     @property
@@ -57,12 +58,13 @@ class ProcessState:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What `/readyz` answers: a word for each part, and why a part is not ok."""
+    """What `/readyz` answers: a word for each part, why a part is not ok, and what is worth knowing beside."""
 
     database: str = "ok"
     disk: str = "ok"
     executor: str = "ok"
     reasons: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 class _Trial:
@@ -113,12 +115,28 @@ class Readiness:
     """
 
     def __init__(
-        self, database: Database, blobs: BlobStore, clock: Clock, executor_state: Callable[[], ProcessState]
+        self,
+        database: Database,
+        blobs: BlobStore,
+        clock: Clock,
+        executor_state: Callable[[], ProcessState],
+        watcher: Callable[[], Watcher] | None = None,
     ) -> None:
+        """Find out nothing yet.
+
+        Args:
+            database: Where requests read and write.
+            blobs: Where files are.
+            clock: Tells the time.
+            executor_state: Tells the state of this server's executor.
+            watcher: Tells who looks at workers; None if others execute no runs of this server.
+        """
         self._database = database
         self._blobs = blobs
         self._clock = clock
         self._executor_state = executor_state
+        self._watcher = watcher
+        self._wait = ""
         self.limits = ReadinessLimits()
         self._reads = _Trial(self._find_read_problem)
         self._writes = _Trial(self._find_write_problem)
@@ -139,6 +157,8 @@ class Readiness:
             disk="unavailable" if disk else "ok",
             executor=executor.name,
             reasons=[each for each in (database, disk, executor.reason) if each],
+            # It mends itself when a worker comes, and until then requests are served: no reason to send them elsewhere.
+            notes=[self._wait] if self._wait else [],
         )
 
     async def _latest_read_problem(self) -> str | None:
@@ -152,6 +172,9 @@ class Readiness:
         try:
             async with self._database.read() as tx:
                 await check_project(tx, DEFAULT_PROJECT)
+                if self._watcher is not None:
+                    now = int(self._clock.now())
+                    self._wait = await read_wait(tx, DEFAULT_PROJECT, self._watcher(), now)
         except SQLAlchemyError as error:
             return f"The database cannot be read: {error.__cause__ or type(error).__name__}."
         return None

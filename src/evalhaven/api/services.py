@@ -19,6 +19,7 @@ from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.store import LogStore
+from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -69,6 +70,7 @@ class Services:
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether the executor is up and answers.
         readiness: Tells whether the server can work now.
+        watcher: Tells who looks at workers.
         examine: Asks the endpoints whether they answer.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
@@ -97,6 +99,7 @@ class Services:
     wake_executor: Callable[[], None]
     is_executor_running: Callable[[], bool]
     readiness: Readiness
+    watcher: Callable[[], Watcher]
     examine: Callable[[], Awaitable[Sequence[Finding]]]
     settings: ServerSettings
     catalog: Catalog

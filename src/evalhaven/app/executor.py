@@ -25,7 +25,8 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.graders.workers import WorkerPool
-from evalhaven.reports.columns.keeper import ColumnsKeeper
+from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
+from evalhaven.reports.keeping import LARGE_RUN_ITEMS, keep_report_elsewhere
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
@@ -127,7 +128,9 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
             facilities=Facilities(workers, embedder, installed_wordnet(), python=python),
         )
         purger = Purger(database, blobs, clock, patience)
-        columns = ColumnsKeeper(database, column_workers, patience)
+        columns = ColumnsKeeper(
+            database, column_workers, patience, reports=KeptReports(LARGE_RUN_ITEMS, keep_report_elsewhere)
+        )
         executor: Executor | SharedExecutor = Executor(engine, purger)
         shared: SharedExecutor | None = None
         if fence is not None and seat is not None:

@@ -49,6 +49,17 @@ class Heartbeats:
             self._problem = lines[-1].decode(errors="replace")
 
     @property
+    def age_s(self) -> float | None:
+        """Return how long ago the process was started; None while there is none."""
+        return None if self._started_at is None else self._now() - self._started_at
+
+    @property
+    def silent_s(self) -> float:
+        """Return how long ago the process told something, or was started if it has told nothing yet."""
+        heard_at = self._beat_at or self._started_at
+        return 0.0 if heard_at is None else self._now() - heard_at
+
+    @property
     def state(self) -> ProcessState:
         """Return the executor's state now."""
         if self._deaths >= _DEATHS_IN_A_ROW and not self._is_settled():

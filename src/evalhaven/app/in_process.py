@@ -11,6 +11,7 @@ from evalhaven.app.endpoints import open_catalog
 from evalhaven.app.logs import logs_without_calls
 from evalhaven.app.server import build_services
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.app.worker_watch import watcher_of
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.settings import Settings
@@ -27,7 +28,8 @@ async def open_application(settings: Settings) -> AsyncGenerator[FastAPI]:
     database = open_database(upgraded_database(settings))
     logs = logs_without_calls(settings, database, IdFactory(Clock()))
     state = ProcessState("down")
-    services = build_services(settings, database, open_catalog(settings), logs, lambda: None, lambda: state)
+    watcher = watcher_of(settings, None)
+    services = build_services(settings, database, open_catalog(settings), logs, lambda: None, lambda: state, watcher)
     try:
         yield build_application(services, _no_lifespan)
     finally:

@@ -37,10 +37,12 @@ from evalhaven.app.stores import StartError, blob_store, hold_data_directory, va
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.app.wake_ups import WorkerBell
+from evalhaven.app.worker_watch import watcher_of
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -201,7 +203,8 @@ def build_server_application(
     bell = None if settings.database_url is None else WorkerBell(database, wake_own)
     wake = wake_own if bell is None else bell.ring
     state = _is_elsewhere if executor is None else lambda: executor.state
-    services = build_services(settings, database, catalog, logs, wake, state)
+    watcher = watcher_of(settings, None if executor is None else executor.first)
+    services = build_services(settings, database, catalog, logs, wake, state, watcher)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
@@ -236,7 +239,7 @@ def _wake_nobody() -> None:
 
 
 def _is_elsewhere() -> ProcessState:
-    return ProcessState("ok")
+    return ProcessState("elsewhere")
 
 
 def build_services(
@@ -246,6 +249,7 @@ def build_services(
     logs: Logs,
     wake_executor: Callable[[], None],
     executor_state: Callable[[], ProcessState],
+    watcher: Callable[[], Watcher],
 ) -> Services:
     """Return what the routes work with."""
     clock = Clock()
@@ -261,7 +265,10 @@ def build_services(
         clock=clock,
         wake_executor=wake_executor,
         is_executor_running=lambda: executor_state().is_up,
-        readiness=Readiness(database, blobs, clock, executor_state),
+        readiness=Readiness(
+            database, blobs, clock, executor_state, watcher if executor_state().name == "elsewhere" else None
+        ),
+        watcher=watcher,
         examine=partial(examine_parts, settings, catalog),
         settings=shown_settings(settings),
         catalog=catalog,

@@ -76,6 +76,21 @@ class Supervisor:
         """Return the child's state."""
         return self._heartbeats.state
 
+    @property
+    def process(self) -> int | None:
+        """Return the number of the child's process; None while there is none."""
+        return None if self._process is None or self._heartbeats.age_s is None else self._process.pid
+
+    @property
+    def age_s(self) -> float:
+        """Return how long ago the child was started."""
+        return self._heartbeats.age_s or 0.0
+
+    @property
+    def silent_s(self) -> float:
+        """Return how long ago the child told something."""
+        return self._heartbeats.silent_s
+
     def wake(self) -> None:
         """Tell the child that there is work; it also looks every second by itself."""
         if self._link is not None:

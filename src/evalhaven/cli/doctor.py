@@ -22,6 +22,7 @@ from evalhaven.app.stores import InUseError, StartError, database_path, database
 from evalhaven.cli.grader_report import choose, is_pinned_in_vain, isolation_note, library_note, pinned_problem
 from evalhaven.cli.log_status import log_notes
 from evalhaven.cli.running_server import NoTalkError, RunningServer, ask_server, examine_at
+from evalhaven.cli.worker_notes import served_worker_notes, stored_worker_notes
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.settings import PREFIX, Settings
 from evalhaven.storage.database import sqlite_url
@@ -54,7 +55,8 @@ def examine(settings: Settings, console: Console, *, has_own_config: bool) -> in
     else:
         notes.append("Its data directory is on another machine: database, disk and python graders are not checked.")
     if running is not None:
-        notes += log_notes(settings.model_copy(update={"url": settings.url or running.url}), problems)
+        asked = settings.model_copy(update={"url": settings.url or running.url})
+        notes += [*served_worker_notes(asked, problems), *log_notes(asked, problems)]
     notes += [*_part_notes(settings, running, problems, has_own_config=has_own_config), *_release_notes()]
     if running is None or running.is_here:
         notes += _python_notes(settings if running is None else running.settings, problems)
@@ -120,7 +122,8 @@ def _postgresql_notes(settings: Settings, problems: list[str]) -> list[str]:
         problems.append(f"The database cannot be opened: {str(error.orig).strip()}")
         return []
     shown = url.render_as_string(hide_password=True)
-    return [f"Database: PostgreSQL, {shown}, revision {current or 'none'}.", *_revision_notes(current, wanted)]
+    notes = [f"Database: PostgreSQL, {shown}, revision {current or 'none'}.", *_revision_notes(current, wanted)]
+    return notes if current != wanted else [*notes, *stored_worker_notes(settings, problems)]
 
 
 def _sqlite_notes(settings: Settings, problems: list[str]) -> list[str]:

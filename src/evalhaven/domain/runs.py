@@ -10,6 +10,7 @@ from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.ids import EvalId, FileId, RunId
 from evalhaven.domain.imports import ImportedDocument
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.run_formats import FIRST_FORMAT
 from evalhaven.domain.run_options import DEFAULT_OPTIONS, RunOptions
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import ProjectScope
@@ -76,6 +77,7 @@ class Run:
         evaluated_by: The process that evaluates its chunks, or that died while it did.
         deaths: How many such processes died in a row with no item of the run stored in between.
         retry_choice: Which errored items its last retry executes again; None for all of them, and those missing.
+        format: What a worker has to know to execute it.
     """
 
     id: RunId
@@ -107,6 +109,7 @@ class Run:
     evaluated_by: str | None = None
     deaths: int = 0
     retry_choice: RetryChoice | None = None
+    format: int = FIRST_FORMAT
 
     @property
     def is_sampled(self) -> bool:

@@ -26,6 +26,7 @@ ItemSort = Literal["position", "score", "latency", "tokens"]
 """By what items are sorted."""
 
 _KEPT_BYTES = 48 * 1024 * 1024
+_KEPT_BYTES_AN_ITEM = 40  # of the largest run: with less, each page of one that is very large would choose anew
 _MANY_CRITERIA = 20
 _ALL = ("position", "repeat", "status", "score", "latency", "tokens", "error", "outcome", "criterion_score")
 
@@ -117,19 +118,21 @@ class _Run:
     def size(self) -> int:
         kept = [*self.arrays.values(), *(order for order, _ in self.orders.values())]
         kept += [each.numbers for each in self.chosen.values() if each.numbers is not None]
-        return sum(each.nbytes for each in kept)
+        return sum(each.nbytes for each in kept if any(each.strides))
 
 
 class ItemChooser:
     """Chooses items of runs; it keeps what it has chosen last."""
 
-    def __init__(self, kept_bytes: int = _KEPT_BYTES) -> None:
+    def __init__(self, kept_bytes: int = _KEPT_BYTES, kept_bytes_an_item: int = _KEPT_BYTES_AN_ITEM) -> None:
         """Keep nothing yet.
 
         Args:
             kept_bytes: Most memory that is used for what was chosen before.
+            kept_bytes_an_item: The same for each item of the largest run that was asked for, if that is more.
         """
         self._kept_bytes = kept_bytes
+        self._kept_bytes_an_item = kept_bytes_an_item
         self._kept: OrderedDict[tuple[int, ...], _Run] = OrderedDict()
         self._lock, self._loading = Lock(), Lock()
 
@@ -198,7 +201,9 @@ class ItemChooser:
 
     def _forget(self, current: tuple[int, ...]) -> None:
         """Drop what was not asked for lately, the current choice never."""
-        while sum(run.size for run in self._kept.values()) > self._kept_bytes:
+        largest = max(run.columns.count for run in self._kept.values())
+        most = max(self._kept_bytes, self._kept_bytes_an_item * largest)
+        while sum(run.size for run in self._kept.values()) > most:
             oldest = next(iter(self._kept))
             run = self._kept[oldest]
             if oldest != current:
@@ -210,7 +215,9 @@ class ItemChooser:
 
 
 def _narrowed(values: Numbers) -> Numbers:
-    """Return whole numbers in half of the memory, if they fit."""
+    """Return whole numbers in half of the memory, if they fit, and in none if all are 0, as most repeats are."""
+    if values.dtype.kind in "iu" and not values.any():
+        return np.broadcast_to(values.dtype.type(0), values.shape)
     if values.dtype != np.int64 or (len(values) and int(np.abs(values).max()) > np.iinfo(np.int32).max):
         return values
     return values.astype(np.int32)

@@ -57,8 +57,8 @@ class ReportQuestion:
     reference: str | None = None
 
 
-async def read_report(tx: ReadTransaction, run: Run, parent: Eval, question: ReportQuestion) -> RunReport:
-    """Return the report of a run.
+async def compute_report(tx: ReadTransaction, run: Run, parent: Eval, question: ReportQuestion) -> RunReport:
+    """Compute the report of a run from all of its items.
 
     Args:
         tx: Open transaction.
@@ -338,21 +338,29 @@ def _without_columns(run: Run, parent: Eval) -> RunReport:
 
 def _report_of(run: Run, parent: Eval, *, counts: tuple[int, int, int], rate: Rate, **more: Any) -> RunReport:
     passed, failed, errored = counts
-    spending = run.tally.spending
     return RunReport(
         object="run.report",
         run_id=run.id,
         eval_id=parent.id,
-        name=run.name,
-        model=run.model,
-        status=run.status.value,
         items=passed + failed + errored,
-        items_planned=run.items_planned,
         passed=passed,
         failed=failed,
         errored=errored,
         rate=shown_rate(rate),
-        usage=[
+        **told_by_run(run),
+        **more,
+    )
+
+
+def told_by_run(run: Run) -> dict[str, Any]:
+    """Return what the run itself says of a report, without its items."""
+    spending = run.tally.spending
+    return {
+        "name": run.name,
+        "model": run.model,
+        "status": run.status.value,
+        "items_planned": run.items_planned,
+        "usage": [
             ReportUsage(
                 model=usage.model,
                 role=usage.role,
@@ -364,9 +372,8 @@ def _report_of(run: Run, parent: Eval, *, counts: tuple[int, int, int], rate: Ra
             )
             for usage in spending.usage
         ],
-        cost=spending.cost() if spending.usage else None,
-        **more,
-    )
+        "cost": spending.cost() if spending.usage else None,
+    }
 
 
 def _counts(status: Numbers) -> tuple[int, int, int]:

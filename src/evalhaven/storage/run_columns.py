@@ -6,7 +6,7 @@ stays as it is, and the rest once it has ended. Complete, they show one version 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Row, bindparam, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,6 +52,7 @@ _TEXTS: Query = (
     .limit(bindparam("rows"))
 )
 _NEXT_TEXTS = _TEXTS.where(tuple_(*_KEY) > tuple_(bindparam("position"), bindparam("repeat")))
+_KEPT_REPORT = "report"  # stands among the columns, all in part 0
 _STORED = runs.c.passed + runs.c.failed + runs.c.errored
 
 Key = tuple[int, int]
@@ -112,6 +113,21 @@ class ColumnsHead:
     items: int
     last: Key
     codes: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """A report that was computed once.
+
+    Attributes:
+        items_version: The version of the run's items that it is about.
+        form: The form of its document.
+        document: The report as JSON.
+    """
+
+    items_version: int
+    form: int
+    document: str
 
 
 async def list_outdated_runs(tx: ReadTransaction, _scope: EngineScope, limit: int) -> list[OutdatedRun]:
@@ -305,6 +321,21 @@ async def finish_columns(tx: AsyncConnection, scope: ProjectScope, run_key: int,
         .values(columns_version=items_version)
     )
     return done.rowcount == 1
+
+
+async def store_kept_report(tx: AsyncConnection, scope: ProjectScope, run_key: int, kept: KeptReport) -> None:
+    """Store a run's report beside its columns, instead of an earlier one."""
+    table = run_columns
+    of_run = {"run_key": run_key, "project_id": scope.project_id, "name": _KEPT_REPORT}
+    await tx.execute(delete(table).where(*(table.c[name] == value for name, value in of_run.items())))
+    data = jsontext.render([kept.items_version, kept.form, kept.document]).encode()
+    await tx.execute(insert(table).values(**of_run, part=0, data=data))
+
+
+async def find_kept_report(tx: ReadTransaction, scope: ProjectScope, run_key: int) -> KeptReport | None:
+    """Return the report that is kept of a run, of whatever version of its items; None if there is none."""
+    found = (await read_columns(tx, scope, run_key, [_KEPT_REPORT]))[_KEPT_REPORT]
+    return KeptReport(*cast("list[Any]", jsontext.parse(found[0].decode()))) if found else None
 
 
 async def mark_other_forms_outdated(tx: AsyncConnection, _scope: EngineScope, form: int) -> None:

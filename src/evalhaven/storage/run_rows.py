@@ -139,4 +139,5 @@ def run_of(row: Row[Any]) -> Run:
         evaluated_by=row.evaluated_by,
         deaths=row.deaths,
         retry_choice=_choice(row.retry_choice),
+        format=row.format,
     )

@@ -71,6 +71,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             regrading=regrading_values(new.regrading),
             testing_criteria=None if new.own_criteria is None else new.own_criteria.text,
             source_bytes=new.source_bytes,
+            format=new.format,
         )
     )
     return inserted.scalar_one()

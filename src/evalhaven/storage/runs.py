@@ -9,6 +9,7 @@ from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.ids import RUN_PREFIXES, RunId, is_id_text
 from evalhaven.domain.paging import PAGE_BYTES, Order, Page, PageRequest
+from evalhaven.domain.run_formats import NEWEST_FORMAT
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
@@ -159,9 +160,15 @@ def _page(order: Order, *, is_first: bool, has_status: bool) -> Query:
 
 
 async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[Run]:
-    """Return the runs that are queued or in progress, oldest first."""
-    query = _RUN.where(is_active_run).order_by(runs.c.key).limit(limit)
+    """Return the runs that are queued or in progress and that this release can execute, oldest first."""
+    query = _RUN.where(is_active_run, runs.c.format <= NEWEST_FORMAT).order_by(runs.c.key).limit(limit)
     return [run_of(row) for row in (await tx.execute(query)).all()]
+
+
+async def list_newer_runs(tx: AsyncConnection, _scope: EngineScope) -> set[int]:
+    """Return the runs under way that only a newer release can execute."""
+    query = select(runs.c.key).where(is_active_run, runs.c.format > NEWEST_FORMAT)
+    return set((await tx.execute(query)).scalars())
 
 
 async def lock_active_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: int) -> list[Run]:

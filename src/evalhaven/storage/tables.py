@@ -201,6 +201,7 @@ runs = Table(
     Column("items_version", BigInteger, nullable=False, server_default=text("0")),  # how often its items changed
     Column("columns_version", BigInteger, nullable=False, server_default=text("-1")),  # the version its columns show
     Column("retry_choice", JsonText),  # which errored items a retry executes again; NULL: all, and what is missing
+    Column("format", Integer, nullable=False, server_default=text("1")),  # what a worker has to know to execute it
     UniqueConstraint("project_id", "public_id"),
 )
 # Without the project, or SQLite would use it to find the runs of an eval. It is for the few newest runs of all.

@@ -27,6 +27,7 @@ from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.reports.comparing import Comparer
 from evalhaven.reports.item_choice import ItemChooser
+from evalhaven.reports.worker_overviews import OwnExecutor, Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
@@ -79,6 +80,7 @@ def services(database: Database, tmp_path: Path) -> Services:
         wake_executor=lambda: None,
         is_executor_running=lambda: True,
         readiness=Readiness(database, blobs, clock, lambda: ProcessState("ok")),
+        watcher=lambda: Watcher("0", 30.0, OwnExecutor("here", 1, 0, 0.0, is_up=True)),
         examine=_examine,
         settings=shown_settings(Settings.model_validate({"data_dir": tmp_path})),
         catalog=catalog,

@@ -13,11 +13,15 @@ from sqlalchemy import select
 from evalhaven.api import readiness
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.services import Services
+from evalhaven.domain.scopes import EngineScope
+from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.storage.database import Database
+from evalhaven.storage.queue.workers import WorkerFacts, enter_worker
 from evalhaven.storage.tables import projects
+from tests.databases import ON_POSTGRESQL_ONLY
 from tests.unit.api.conftest import calling
 from tests.unit.domain.still_clock import StillClock
-from tests.unit.storage.stored import blob_path
+from tests.unit.storage.stored import blob_path, store_active_run
 
 _REFUSAL = {
     "sqlite": ["CREATE TRIGGER refuse BEFORE UPDATE ON projects BEGIN SELECT RAISE(ABORT, 'no room'); END"],
@@ -174,3 +178,22 @@ async def test_files_whose_directory_is_gone_are_reported(served: httpx2.AsyncCl
 
     assert (status, body["disk"]) == (503, "unavailable")
     assert "cannot be used: No such file or directory" in body["reasons"][0]
+
+
+@ON_POSTGRESQL_ONLY
+async def test_a_server_without_a_worker_of_its_own_says_that_runs_wait_and_stays_ready(services: Services) -> None:
+    state, watcher = ProcessState("elsewhere"), Watcher("0", 30.0)
+    made = Readiness(services.database, services.blobs, StillClock(), lambda: state, lambda: watcher)
+    async with anyio.create_task_group() as tasks, calling(replace(services, readiness=made)) as client:
+        tasks.start_soon(made.serve)
+        status, body = await ask(client)
+        assert (status, body["status"], body["executor"], body["notes"]) == (200, "ok", "elsewhere", [])
+        await store_active_run(services.database)
+        status, body = await ask(client)
+        assert (status, body["status"], body["reasons"]) == (200, "ok", [])
+        assert [note.partition(",")[0] for note in body["notes"]] == ["1 run waits"]
+        async with services.database.write() as tx:
+            await tx.exec_driver_sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
+            await enter_worker(tx, EngineScope(), 1, WorkerFacts("", "here", 1, "0"))
+        assert (await ask(client))[1]["notes"] == []
+        tasks.cancel_scope.cancel()

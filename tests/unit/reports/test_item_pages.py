@@ -131,11 +131,21 @@ async def test_a_run_that_changes_is_read_anew(database: Database) -> None:
 
 async def test_little_is_kept(database: Database) -> None:
     run = await store_ended_run(database, *[item_with(n, "{}", grades=[PASSED]) for n in range(50)])
-    chooser = ItemChooser(kept_bytes=1)
+    chooser = ItemChooser(kept_bytes=1, kept_bytes_an_item=0)
     for most in range(3):
         await page_of(database, run, chooser, ItemQuestion(RunItemFilter(most_score=float(most))))
     (kept,) = chooser._kept.values()
     assert len(kept.chosen) == 1
+
+
+async def test_more_is_kept_of_a_very_large_run(database: Database) -> None:
+    run = await store_ended_run(database, *[item_with(n, "{}", grades=[PASSED]) for n in range(50)])
+    chooser = ItemChooser(kept_bytes=1, kept_bytes_an_item=40)
+    for most in range(3):
+        await page_of(database, run, chooser, ItemQuestion(RunItemFilter(most_score=float(most))))
+    (kept,) = chooser._kept.values()
+    assert len(kept.chosen) == 3
+    assert kept.arrays["repeat"].strides == (0,)  # a single 0 stands for all
 
 
 CRITERION = {"id": "right-1", "name": "right", "type": "string_check"}

@@ -6,18 +6,21 @@ process of their own, which takes no time from the runs; only those of small run
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
 import structlog
+from sqlalchemy import URL
 
-from evalhaven.domain.scopes import EngineScope
+from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.graders.workers import WorkerError, WorkerPool
 from evalhaven.reports.columns.form import FORM, PART_ITEMS
 from evalhaven.reports.columns.preparing import PreparedPart, is_part_due, prepare_part, prepare_part_elsewhere
 from evalhaven.runs.patience import Patience
 from evalhaven.storage.database import Database
 from evalhaven.storage.run_columns import (
+    KeptReport,
     OutdatedRun,
     finish_columns,
     list_growing_runs,
@@ -25,6 +28,7 @@ from evalhaven.storage.run_columns import (
     lock_live_run,
     mark_other_forms_outdated,
     store_columns_part,
+    store_kept_report,
 )
 
 _LOOK_AGAIN_S = 2.0
@@ -35,11 +39,30 @@ _ENDED_A_ROUND = 8
 _MADE_HERE_ITEMS = 2_000
 
 
+@dataclass(frozen=True, slots=True)
+class KeptReports:
+    """Which runs have their report kept once their columns are complete.
+
+    Attributes:
+        least_items: From how many items on.
+        compute: Computes what is kept, in a process of its own: given the database, the scope and the run; returns
+            None if the database is away.
+    """
+
+    least_items: int
+    compute: Callable[[URL, ProjectScope, int], KeptReport | None]
+
+
 class ColumnsKeeper:
     """Works through the runs whose columns are outdated: those that go on, then the newest that have ended."""
 
     def __init__(
-        self, database: Database, workers: WorkerPool, patience: Patience, part_items: int = PART_ITEMS
+        self,
+        database: Database,
+        workers: WorkerPool,
+        patience: Patience,
+        part_items: int = PART_ITEMS,
+        reports: KeptReports | None = None,
     ) -> None:
         """Begin nothing yet.
 
@@ -48,7 +71,9 @@ class ColumnsKeeper:
             workers: Makes the parts of larger runs.
             patience: Waits where the database is away.
             part_items: Most items in a part.
+            reports: Which reports are kept; None for none.
         """
+        self._reports = reports
         self.is_on_duty: Callable[[], bool] = lambda: True  # where there are several workers, one of them makes columns
         self._database = database
         self._workers = workers
@@ -121,9 +146,29 @@ class ColumnsKeeper:
                 return False
             if prepared.head is not None:
                 await store_columns_part(tx, run.scope, run.key, prepared.number, prepared.columns, prepared.head)
-            if prepared.is_last:
+            if prepared.is_last and not self._keeps_report(run):
                 return await finish_columns(tx, run.scope, run.key, prepared.items_version)
+        if prepared.is_last:
+            return await self._finish_with_report(run, prepared.items_version)
         return True
+
+    def _keeps_report(self, run: OutdatedRun) -> bool:
+        return self._reports is not None and run.items >= self._reports.least_items
+
+    async def _finish_with_report(self, run: OutdatedRun, items_version: int) -> bool:
+        """Mark the columns of a run as complete together with its report, which is computed from them."""
+        kept = None
+        try:
+            if self._reports is not None:
+                kept = await self._workers.call(self._reports.compute, self._database.url, run.scope, run.key)
+        except WorkerError:
+            # It is computed whenever it is asked for, then.
+            self._log.exception("report_not_kept", run_key=run.key)
+        async with self._database.write() as tx:
+            is_finished = await finish_columns(tx, run.scope, run.key, items_version)
+            if is_finished and kept is not None and kept.items_version == items_version:
+                await store_kept_report(tx, run.scope, run.key, kept)
+        return is_finished
 
     async def _prepare(self, run: OutdatedRun) -> PreparedPart | None:
         arguments = (run.scope, run.key, self._part_items)

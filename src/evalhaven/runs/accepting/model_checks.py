@@ -6,6 +6,7 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.grader_parts import compares_embeddings, walk_criteria
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.run_formats import format_of
 from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.graders.judges.grader import prompt_of
@@ -24,14 +25,26 @@ _ANY_FORMAT: JsonObject = {
 
 
 def checked_run(run: Run, parent: Eval, catalog: Catalog, asked: RunOptions) -> Run:
-    """Return a run with what its author has to be told of its models and of the options that were asked for.
+    """Return a run with what its author has to be told of its models and options, and what its workers have to know.
 
     Raises:
         InvalidRequestError: One of its models cannot be asked.
     """
     is_judged = refuse_unanswerable(run, parent, catalog)
     unused = option_cautions(asked, is_sampled=run.is_sampled, is_judged=is_judged)
-    return replace(run, warnings=[*run.warnings, *unused, *sampling_cautions(run, catalog)])
+    warnings = [*run.warnings, *unused, *sampling_cautions(run, catalog)]
+    return replace(run, warnings=warnings, format=_format_of(run, parent))
+
+
+def _format_of(run: Run, parent: Eval) -> int:
+    source = run.data_source.json.get("source")
+    graders = [placed.grader.type for placed in walk_criteria(run.criteria(parent).parsed)]
+    return format_of(
+        run.options,
+        str(run.data_source.json.get("type")),
+        str(source.get("type") if isinstance(source, dict) else None),
+        graders,
+    )
 
 
 def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:

@@ -22,7 +22,7 @@ from evalhaven.storage.tables import chunks
 
 PLAN_TASK = "plan"
 CHUNK_TASK = "chunk"
-_LIVE = ("todo", "doing")
+LIVE_STATUSES = ("todo", "doing")
 _QUEUE = "run:"
 _FEWEST_QUEUED = 2
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -59,6 +59,12 @@ def lock_of(run_key: int, chunk: int | None) -> str:
     return f"{run_key}" if chunk is None else f"{run_key}:{chunk}"
 
 
+def run_and_chunk_of(lock: str) -> tuple[int, int | None]:
+    """Return whose job is known by this, and the number of the chunk; None for the plan."""
+    run_key, _, chunk = lock.partition(":")
+    return int(run_key), int(chunk) if chunk else None
+
+
 async def count_workers(tx: AsyncConnection, _scope: EngineScope, lease_s: float) -> int:
     """Return how many workers were heard within a lease."""
     heard = heartbeats.c.last_heartbeat >= func.now() - func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
@@ -68,7 +74,7 @@ async def count_workers(tx: AsyncConnection, _scope: EngineScope, lease_s: float
 async def list_live_jobs(tx: AsyncConnection, _scope: ProjectScope, run_key: int) -> LiveJobs:
     """Return the jobs of a run that wait or are executed."""
     query = select(jobs.c.queueing_lock, _status.label("status")).where(
-        jobs.c.queue_name == queue_of(run_key), _status.in_(_LIVE)
+        jobs.c.queue_name == queue_of(run_key), _status.in_(LIVE_STATUSES)
     )
     rows = (await tx.execute(query)).all()
     numbers = [row.queueing_lock.partition(":")[2] for row in rows]

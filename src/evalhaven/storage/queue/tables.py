@@ -33,6 +33,15 @@ jobs = Table(
     Column("priority", Integer, nullable=False),
 )
 
+job_events = Table(
+    "procrastinate_events",
+    procrastinate,
+    Column("id", BigInteger, primary_key=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("type", Text),  # an enumeration, compared as text
+    Column("at", DateTime(timezone=True)),
+)
+
 # Procrastinate keeps no record of which of its migrations a database has had.
 applied_migrations = Table(
     "applied_migrations",
@@ -51,6 +60,7 @@ workers = Table(
     Column("host", Text, nullable=False),
     Column("process", Integer, nullable=False),
     Column("release", Text, nullable=False),
+    Column("run_format", Integer, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 Index(None, workers.c.seat)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Text, cast, delete, exists, func, insert, 
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.run_formats import NEWEST_FORMAT
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.storage.queue.jobs import CHUNK_TASK, queue_of
 from evalhaven.storage.queue.tables import duties, grader_claims, heartbeats, jobs, workers
@@ -26,19 +27,26 @@ class WorkerFacts:
         host: The machine's name.
         process: The process's number on it.
         release: Of Evalhaven.
+        run_format: The highest format of runs that the worker executes.
     """
 
     seat: str
     host: str
     process: int
     release: str
+    run_format: int = NEWEST_FORMAT
 
 
 async def enter_worker(tx: AsyncConnection, _scope: EngineScope, worker_id: int, facts: WorkerFacts) -> None:
     """Store who a worker is that Procrastinate has registered."""
     await tx.execute(
         insert(workers).values(
-            id=worker_id, seat=facts.seat, host=facts.host, process=facts.process, release=facts.release
+            id=worker_id,
+            seat=facts.seat,
+            host=facts.host,
+            process=facts.process,
+            release=facts.release,
+            run_format=facts.run_format,
         )
     )
 

@@ -73,7 +73,8 @@ async def get_report_page(  # noqa: PLR0913 - one for each parameter of the quer
     Without `by`, it is broken down by up to three fields that have a few values.
     """
     # Loads numpy, which a server that is asked for no report does not need.
-    from evalhaven.reports.report import ReportQuestion, read_report  # noqa: PLC0415
+    from evalhaven.reports.kept_reports import read_report  # noqa: PLC0415
+    from evalhaven.reports.report import ReportQuestion  # noqa: PLC0415
 
     async def read(tx: ReadTransaction) -> ReportedRun:
         run = await get_run_by_id(tx, scope, run_id)

@@ -59,7 +59,8 @@ async def get_report(
 ) -> Response:
     """Get what the items of a run add up to: rates with intervals, scores, errors, latencies, tokens and cost."""
     # Loads numpy, which a server that is asked for no report does not need.
-    from evalhaven.reports.report import ReportQuestion, read_report  # noqa: PLC0415
+    from evalhaven.reports.kept_reports import read_report  # noqa: PLC0415
+    from evalhaven.reports.report import ReportQuestion  # noqa: PLC0415
 
     question = ReportQuestion(tuple(by or ()), tuple(k or ()), criterion, reference)
 

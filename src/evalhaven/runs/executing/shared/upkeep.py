@@ -23,7 +23,7 @@ from evalhaven.storage.queue.limits import forget_shares
 from evalhaven.storage.queue.workers import excuse_jobs, forget_grader_claims, leave_seat, may_reconcile, sweep_jobs
 from evalhaven.storage.run_history import append_events
 from evalhaven.storage.run_writes import save_status
-from evalhaven.storage.runs import get_run_by_key, list_active_runs
+from evalhaven.storage.runs import get_run_by_key, list_active_runs, list_newer_runs
 from evalhaven.storage.tables import is_active_run, runs
 
 _SUSPECTED_FROM = DEATHS_AT_MOST - 1
@@ -55,6 +55,8 @@ class Upkeep:
             active = await list_active_runs(tx, EngineScope(), self._most_runs)
             over = await list_queued_runs(tx, EngineScope()) - {run.key for run in active}
             if over:
+                # Those of a newer release are for its workers to judge.
+                over -= await list_newer_runs(tx, EngineScope())
                 await drop_queued_jobs(tx, EngineScope(), sorted(over))
             suspects = [run.key for run in active if run.deaths >= _SUSPECTED_FROM]
             for run in active:

@@ -1,4 +1,4 @@
-"""The workers that share runs, their duties, their parts of limits and the calls of graders; in PostgreSQL only.
+"""Which runs a release can execute; and in PostgreSQL the workers that share them, with duties and parts of limits.
 
 Revision: 0012, after 0011
 """
@@ -16,6 +16,7 @@ _SCHEMA = "evalhaven_queue"
 
 def upgrade() -> None:
     """Apply the step."""
+    op.add_column("runs", sa.Column("format", sa.Integer(), server_default=sa.text("1"), nullable=False))
     if op.get_context().dialect.name != "postgresql":
         return
     time = sa.DateTime(timezone=True)
@@ -26,6 +27,7 @@ def upgrade() -> None:
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("process", sa.Integer(), nullable=False),
         sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("run_format", sa.Integer(), nullable=False),
         sa.Column("started_at", time, server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
         schema=_SCHEMA,

@@ -1,0 +1,22 @@
+"""`/api/workers`: who executes runs, and what waits for them."""
+
+from fastapi import APIRouter, Response
+
+from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.services import ScopeOf, ServicesOf
+from evalhaven.domain import jsontext
+from evalhaven.reports.worker_overviews import read_workers
+from evalhaven.wire.workers import WorkerOverviewList
+
+router = APIRouter(prefix="/api", tags=["Server"])
+
+
+@router.get(
+    "/workers", operation_id="listWorkers", response_model=WorkerOverviewList, response_description="The workers."
+)
+async def list_workers(services: ServicesOf, scope: ScopeOf) -> Response:
+    """List the workers with what they execute, the runs under way with what of them waits, and shared limits."""
+    watcher = services.watcher()
+    page = await services.database.fetch(lambda tx: read_workers(tx, scope, watcher, services.now()))
+    # Not with pydantic's own writer: a name may hold lone surrogates.
+    return json_response(jsontext.render(page.model_dump()))
