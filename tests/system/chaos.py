@@ -26,6 +26,7 @@ from tests.worker import Worker
 
 SERVERS, WORKERS = 2, 4
 LEASE_S = 6
+_GIVEN_UP_S = 1.5 * LEASE_S  # a beat may be under way for a moment
 _STUCK_S = 60.0
 _LOOK_S = 0.25
 _MOST_CALLS = 60
@@ -170,10 +171,14 @@ class Chaos:
             for number, worker in enumerate(self.workers)
             for pid in re.findall(r"worker_started\s+pid=(\d+)", worker.log)
         }
-        heard = defaultdict[str, list[float]](list)
-        query = "SELECT process, extract(epoch FROM at) FROM chaos.heard JOIN chaos.known USING (worker) ORDER BY at"
-        for process, at in self.query(query):
-            heard[processes[process]].append(float(at))
+        heard, last = defaultdict[str, list[float]](list), dict[int, float]()
+        query = "SELECT worker, process, extract(epoch FROM at) FROM chaos.heard JOIN chaos.known USING (worker)"
+        for worker, process, said_at in self.query(f"{query} ORDER BY at"):
+            at = float(said_at)
+            # What speaks again after a long silence has been given up: only another registration makes it a worker.
+            if at - last.setdefault(worker, at) < _GIVEN_UP_S:
+                last[worker] = at
+                heard[processes[process]].append(at)
         return heard
 
     def _calls(self) -> dict[str, list[float]]:
