@@ -18,7 +18,7 @@ class Crew:
 
     @property
     def first(self) -> Supervisor:
-        """Return the first of them, which on SQLite is the only one."""
+        """Return the supervisor of the first child; with SQLite it is the only one."""
         return self._supervisors[0]
 
     @property

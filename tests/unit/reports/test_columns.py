@@ -5,6 +5,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING
-from evalhaven.graders.workers import WorkerPool
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.reports.columns import keeper
 from evalhaven.reports.columns.keeper import ColumnsKeeper
 from evalhaven.reports.columns.loading import NoColumnsError, RunColumns, load_columns
@@ -36,7 +37,8 @@ ERROR = ItemError("upstream_unreachable", "Nothing listens there.", "sampling")
 
 def item_with(position: int, text: str, **more: object) -> OutputItem:
     """Return an output item with this JSON text as its item."""
-    return replace(make_item(position), item_text=text, item_hash=sha256(text.encode()).digest(), **more)  # pyright: ignore[reportArgumentType]
+    item_hash = sha256(text.encode()).digest()
+    return msgspec.structs.replace(make_item(position), item_text=text, item_hash=item_hash, **more)
 
 
 async def store_ended_run(database: Database, *items: OutputItem, criteria: int = 1) -> Run:
@@ -77,7 +79,7 @@ async def load(database: Database, run: Run, criteria: int = 1, fields: tuple[st
 
 def keeper_of(database: Database, part_items: int = 16_384) -> ColumnsKeeper:
     """Return a keeper for a database."""
-    return ColumnsKeeper(database, WorkerPool(), Patience(), part_items)
+    return ColumnsKeeper(database, CalculatorPool(), Patience(), part_items)
 
 
 async def until_killed(database: Database, monkeypatch: pytest.MonkeyPatch, part_items: int, parts: int) -> list[int]:

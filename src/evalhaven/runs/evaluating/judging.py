@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.scopes import ProjectScope
@@ -211,7 +213,7 @@ class _OpenedJudge:
             attempts += sample.attempts
             lacks = less | self._known.lacks_of(self._target)
         if attempts:
-            sample = replace(sample, attempts=sample.attempts + attempts)
+            sample = msgspec.structs.replace(sample, attempts=sample.attempts + attempts)
             if sample.error is None:
                 self._known.learn(self._target, lacks)
         return Answer(sample, form.asked_for)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
+import msgspec
 
 from evalhaven.domain.clock import Clock
 from evalhaven.sampling.calls.failures import (
@@ -32,8 +33,7 @@ T = TypeVar("T")
 OpenTransport = Callable[[Endpoint], AbstractAsyncContextManager[Transport]]
 
 
-@dataclass(frozen=True, slots=True)
-class Called(Generic[T]):
+class Called(msgspec.Struct, Generic[T], frozen=True):
     """An answer.
 
     Attributes:

@@ -154,6 +154,7 @@ class ChunkQueue:
             self._is_leaving = True
             self._room.set()
             working.cancel()
+            working.add_done_callback(_forget_error)
             # On a stalled connection it would take longer, and what it still wants to say has lost its meaning.
             await asyncio.wait([working], timeout=_LEAVES_WITHIN_S)
             self._fence.shut()
@@ -184,6 +185,12 @@ class ChunkQueue:
 
     async def _execute(self, run: int, chunk: int) -> None:
         await self._duties.execute(run, chunk)
+
+
+def _forget_error(ended: asyncio.Task[None]) -> None:
+    """Do not complain of a task that took too long to end, and then failed for lack of a connection."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 class _Jobs(JobManager):
