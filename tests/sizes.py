@@ -143,7 +143,7 @@ REDUCED = Sizes(
     log_pause_s=2.0,
     streams=40,
     stream_parts=60,
-    chaos_rounds=4,
+    chaos_rounds=3,
     chaos_items=2_500,
     releases=4_000,
 )

@@ -29,6 +29,7 @@ def chaos(tmp_path: Path, chance: random.Random) -> Iterator[Chaos]:
         yield chaos
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(120 * SIZES.chaos_rounds)
 def test_every_item_is_stored_once_whatever_happens(
     chaos: Chaos, chance: random.Random, say: Callable[[str], None]
