@@ -110,6 +110,12 @@ class PostgresServer:
             self._process.wait(_STOP_TIMEOUT_S)
 
     @property
+    def process(self) -> psutil.Process:
+        """The process whose children are the sessions."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    @property
     def log(self) -> str:
         """Everything the server said."""
         return (self.directory / "postgresql.log").read_text(errors="replace")

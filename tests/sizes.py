@@ -59,6 +59,8 @@ class Sizes:
         chaos_rounds: Rounds of faults among servers, workers and their database.
         chaos_items: Items of the run of each round.
         releases: Simulated releases of each kind that the gate judges.
+        shared_limit: Calls that four workers may have under way at once.
+        shared_limit_items: Items of their run.
     """
 
     kill_items: int
@@ -102,6 +104,8 @@ class Sizes:
     chaos_rounds: int
     chaos_items: int
     releases: int
+    shared_limit: int
+    shared_limit_items: int
 
 
 REDUCED = Sizes(
@@ -146,6 +150,8 @@ REDUCED = Sizes(
     chaos_rounds=3,
     chaos_items=2_500,
     releases=4_000,
+    shared_limit=30,
+    shared_limit_items=8_000,
 )
 
 FULL = Sizes(
@@ -190,6 +196,8 @@ FULL = Sizes(
     chaos_rounds=100,
     chaos_items=5_000,
     releases=40_000,
+    shared_limit=300,
+    shared_limit_items=100_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED
