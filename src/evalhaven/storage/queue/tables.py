@@ -1,6 +1,6 @@
 """The queue's own tables, beside those that Procrastinate brings along."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text, func
 
 from evalhaven.storage.tables import JsonText
 
@@ -101,4 +101,25 @@ run_flows = Table(
     Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
     Column("flow", JsonText, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
+)
+
+# The servers of this database, by the seats of their data directories, with what became of the calls that each was to
+# store. A server that has ended stays for a while, since its losses count.
+servers = Table(
+    "servers",
+    queue_metadata,
+    Column("seat", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("heard_at", DateTime(timezone=True), nullable=False),
+    Column("is_up", Boolean, nullable=False),
+    Column("recorder", Text),
+    Column("problem", Text, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("in_question", BigInteger, nullable=False),
+    Column("overflow", BigInteger, nullable=False),
+    Column("killed", BigInteger, nullable=False),
+    Column("unreadable", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
 )

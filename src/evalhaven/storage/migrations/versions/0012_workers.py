@@ -1,4 +1,4 @@
-"""Which runs a release can execute; and in PostgreSQL the workers that share them, with duties and parts of limits.
+"""Which runs and databases a release can use; in PostgreSQL the workers and servers that share them, too.
 
 Revision: 0012, after 0011
 """
@@ -16,9 +16,19 @@ _SCHEMA = "evalhaven_queue"
 
 def upgrade() -> None:
     """Apply the step."""
+    if op.get_context().dialect.name == "postgresql":
+        _make_queue_tables()
+    compatibility = op.create_table(
+        "compatibility",
+        sa.Column("oldest_revision", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("oldest_revision", name="pk_compatibility"),
+    )
+    op.bulk_insert(compatibility, [{"oldest_revision": revision}])
+    # Last, since nobody can use the table until the step is committed.
     op.add_column("runs", sa.Column("format", sa.Integer(), server_default=sa.text("1"), nullable=False))
-    if op.get_context().dialect.name != "postgresql":
-        return
+
+
+def _make_queue_tables() -> None:
     time = sa.DateTime(timezone=True)
     op.create_table(
         "workers",
@@ -66,5 +76,20 @@ def upgrade() -> None:
         sa.Column("flow", sa.Text(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("run_key", "worker_id", name="pk_run_flows"),
+        schema=_SCHEMA,
+    )
+    counts = ("pending", "in_question", "overflow", "killed", "unreadable", "failed")
+    op.create_table(
+        "servers",
+        sa.Column("seat", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("heard_at", time, nullable=False),
+        sa.Column("is_up", sa.Boolean(), nullable=False),
+        sa.Column("recorder", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in counts),
+        sa.PrimaryKeyConstraint("seat", name="pk_servers"),
         schema=_SCHEMA,
     )
