@@ -45,6 +45,11 @@ class FaultyUpstream:
         """Forget what was counted."""
         httpx2.get(f"{self._control_url}/stats/reset", trust_env=False).raise_for_status()
 
+    def calls(self) -> list[tuple[float, str]]:
+        """Return when each request came, and with which key, if `keep_calls` was set."""
+        got = httpx2.get(f"{self._control_url}/stats/calls", trust_env=False, timeout=30).json()
+        return [(at, key) for at, key in got]
+
     def change(self, **behaviour: float) -> None:
         """Change its behaviour from now on."""
         httpx2.get(f"{self._control_url}/config", params=behaviour, trust_env=False).raise_for_status()

@@ -94,7 +94,7 @@ def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = 
 
 
 async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
-    database = open_database(database_url(settings), is_worker=seat is not None)
+    database = open_database(database_url(settings), gives_way=True, is_worker=seat is not None)
     fence = None if seat is None else Fence(settings.worker_lease_s)
     may_call = None if fence is None else lambda: fence.is_open
     want_slots = Later()

@@ -90,12 +90,16 @@ class RunConductor:
                 raise RunStoppedError
             await opened.warn()
             await opened.tell_isolation()
-            await self._run_chunks(opened, guard)
+            handout = await self._run_chunks(opened, guard)
             await opened.warn()  # of what turned out meanwhile
-            await ending.end(RunStatus.COMPLETED)
+            await ending.end(RunStatus.COMPLETED, also=None if handout is None else handout.flow_writer())
 
-    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> None:
-        """Plan the run, if it is not planned, and execute its chunks."""
+    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> Handout | None:
+        """Plan the run, if it is not planned, and execute its chunks.
+
+        Returns:
+            What handed them out; None: sampling processes did, and how their calls went is stored.
+        """
         engine, run = self._engine, opened.run
         items_planned = run.items_planned
         if items_planned is None:
@@ -105,10 +109,12 @@ class RunConductor:
         errored = run.tally.errored if run.times_retried else 0
         guard.expect_calls(items_planned - run.tally.total + errored)
         feed = PendingChunks(engine, run)
-        if self._team is None:
-            await Handout(opened, feed, self._stop_requested, self._turn).run_chunks()
-        else:
+        if self._team is not None:
             await self._team.execute(opened, feed, self._stop_requested, guard)
+            return None
+        handout = Handout(opened, feed, self._stop_requested, self._turn)
+        await handout.run_chunks()
+        return handout
 
     async def _note_resumed(self, run: Run) -> None:
         """Record, once, that this process goes on with a run, and whether the one before is known to have died."""

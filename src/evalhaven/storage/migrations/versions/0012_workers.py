@@ -78,6 +78,21 @@ def _make_queue_tables() -> None:
         sa.PrimaryKeyConstraint("run_key", "worker_id", name="pk_run_flows"),
         schema=_SCHEMA,
     )
+    counts = ("pending", "in_question", "overflow", "killed", "unreadable", "failed")
+    op.create_table(
+        "servers",
+        sa.Column("seat", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("heard_at", time, nullable=False),
+        sa.Column("is_up", sa.Boolean(), nullable=False),
+        sa.Column("recorder", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in counts),
+        sa.PrimaryKeyConstraint("seat", name="pk_servers"),
+        schema=_SCHEMA,
+    )
     op.create_table(
         "run_guards",
         sa.Column("run_key", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -98,20 +113,5 @@ def _make_queue_tables() -> None:
         sa.Column("probe_every_s", sa.Float(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("endpoint", name="pk_outages"),
-        schema=_SCHEMA,
-    )
-    counts = ("pending", "in_question", "overflow", "killed", "unreadable", "failed")
-    op.create_table(
-        "servers",
-        sa.Column("seat", sa.Text(), nullable=False),
-        sa.Column("host", sa.Text(), nullable=False),
-        sa.Column("process", sa.Integer(), nullable=False),
-        sa.Column("release", sa.Text(), nullable=False),
-        sa.Column("heard_at", time, nullable=False),
-        sa.Column("is_up", sa.Boolean(), nullable=False),
-        sa.Column("recorder", sa.Text(), nullable=True),
-        sa.Column("problem", sa.Text(), nullable=False),
-        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in counts),
-        sa.PrimaryKeyConstraint("seat", name="pk_servers"),
         schema=_SCHEMA,
     )
