@@ -57,6 +57,8 @@ _POSTGRESQL_CONNECTION = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+# A worker tries again soon: what it waits for may stand on a connection that answers no more.
+_WORKER_CONNECTION = {"connect_timeout": "5"}
 # Procrastinate's functions name its tables without their schema.
 _POSTGRESQL_PATH = f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)"
 _POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'; " + _POSTGRESQL_PATH
@@ -176,15 +178,19 @@ def open_database(url: URL, *, gives_way: bool | None = None, is_worker: bool = 
         is_worker: Whether it is opened by one of several workers that wait for each other.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
+    connect_args: dict[str, Any] = {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url, is_worker)
     options: dict[str, Any] = {
         "hide_parameters": True,  # they hold prompts and items, which an error would carry into the log
         "pool_size": _POOLED,
         "max_overflow": _CONNECTIONS - _POOLED,
         "pool_pre_ping": not is_sqlite,  # connections to a server that was restarted are replaced unnoticed
-        "connect_args": {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url),
     }
-    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
-    blocking = create_engine(_blocking_url(url), poolclass=QueuePool, **options)
+    if is_worker:
+        engine, blocking = _punctual_engines(url, connect_args, options)
+    else:
+        options["connect_args"] = connect_args
+        engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
+        blocking = create_engine(_blocking_url(url), poolclass=QueuePool, **options)
     writing = create_engine(_blocking_url(url), poolclass=QueuePool, **options) if is_sqlite else None
     reading = _SQLITE_READING if is_sqlite else _POSTGRESQL_READING
     for each in (engine.sync_engine, blocking, *([] if writing is None else [writing])):
@@ -197,6 +203,28 @@ def open_database(url: URL, *, gives_way: bool | None = None, is_worker: bool = 
     path = url.database if is_sqlite and gives_way is not None else None
     turns = None if path is None or gives_way is None else WriteTurns(turns_path(Path(path)), gives_way=gives_way)
     return Database(engine, blocking, reading, writing, turns)
+
+
+def _punctual_engines(
+    url: URL, connect_args: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[AsyncEngine, Engine]:
+    """Return engines for which a server that says nothing is gone."""
+    from evalhaven.storage.punctual import (  # noqa: PLC0415 - loads slowly, and SQLite needs none of it
+        PunctualBlockingConnection,
+        PunctualConnection,
+    )
+
+    connect = PunctualConnection.connect
+    engine = create_async_engine(
+        url, poolclass=AsyncAdaptedQueuePool, connect_args={**connect_args, "async_creator_fn": connect}, **options
+    )
+    blocking = create_engine(_blocking_url(url), poolclass=QueuePool, connect_args=connect_args, **options)
+
+    @event.listens_for(blocking, "do_connect")
+    def connect_blocking(_dialect: object, _record: object, _parts: object, parameters: dict[str, Any]) -> object:  # pyright: ignore[reportUnusedFunction]
+        return PunctualBlockingConnection.connect(**parameters)
+
+    return engine, blocking
 
 
 def sqlite_url(path: Path) -> URL:
@@ -226,8 +254,9 @@ def postgresql_url(text: str) -> URL:
     return url.set(drivername=_POSTGRESQL_DRIVER)
 
 
-def _connect_args(url: URL) -> dict[str, str]:
-    return {name: value for name, value in _POSTGRESQL_CONNECTION.items() if name not in url.query}
+def _connect_args(url: URL, is_worker: bool = False) -> dict[str, str]:
+    ours = {**_POSTGRESQL_CONNECTION, **(_WORKER_CONNECTION if is_worker else {})}
+    return {name: value for name, value in ours.items() if name not in url.query}
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -350,7 +379,7 @@ class PostgresqlConnection:
 def postgresql_connection(url: URL) -> PostgresqlConnection:
     """Return how a worker connects to a PostgreSQL database, as `open_database` does."""
     conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return PostgresqlConnection(conninfo, _connect_args(url), _WORKER_SESSION)
+    return PostgresqlConnection(conninfo, _connect_args(url, is_worker=True), _WORKER_SESSION)
 
 
 def sync_engine(url: URL) -> Engine:
