@@ -182,11 +182,16 @@ def measure_limit(module: str, rows: Path, items: int, database: Path, *argument
 def _check(server: Server, eval_id: str, run_id: str, items: int) -> dict[str, Any]:
     """Check that every item has the expected result; return the figures of the run's calls."""
     run = server.get_run(eval_id, run_id)
+    expect_passes(run, items)
+    return run["evalhaven"]["limiter"] or {}
+
+
+def expect_passes(run: dict[str, Any], items: int) -> None:
+    """Check that a run ended as it should: with every item, and with the passes that its rows have."""
     counts = run["result_counts"]
     passes = expected_passes(items)
     if run["status"] != "completed" or counts["total"] != items or counts["passed"] != passes:
         raise BenchmarkError(f"The run ended {run['status']} with {counts}; {passes} of {items} should have passed.")
-    return run["evalhaven"]["limiter"] or {}
 
 
 def _page_ms(server: Server, eval_id: str, run_id: str) -> float:

@@ -22,6 +22,7 @@ from benchmarks.latency import measure_latency, print_latencies
 from benchmarks.logs import measure_logs, print_logs
 from benchmarks.machine import machine_facts
 from benchmarks.measure import Measurement, measure, scratch
+from benchmarks.one_machine import checkouts, measure_one_machine, print_one_machine
 from benchmarks.peers import ROUNDS, find_peers
 from benchmarks.peers import SIZES as PEER_SIZES
 from benchmarks.peers_report import compare_peers, print_peers
@@ -122,6 +123,14 @@ def _measure_sampling(arguments: argparse.Namespace, console: Console) -> Docume
     return {"sampling": report.document(), "schemes": [asdict(each) for each in schemes]}
 
 
+def _measure_one_machine(arguments: argparse.Namespace, console: Console) -> Document:
+    sizes = (SIZES[0], LARGE, *((MILLION,) if arguments.million else ()))
+    pythons = checkouts(arguments.against)
+    found = measure_one_machine(pythons, arguments.rounds, sizes, arguments.database_url, console)
+    print_one_machine(found, console)
+    return {"one_machine": found.document()}
+
+
 def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
     small, large = arguments.peer_items
     peers, missing = find_peers(arguments.promptfoo, arguments.lm_eval)
@@ -157,14 +166,15 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "similarity": _compare_metrics,
     "python": _measure_python,
     "sampling": _measure_sampling,
+    "one-machine": _measure_one_machine,
     "gateway": _measure_gateway,
     "logs": _measure_logs,
     "peers": _compare_peers,
 }
 
 
-def main() -> None:
-    """Measure what the command line asks for."""
+def _parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     only = f"what to measure: {', '.join(_PARTS)} (all)"
     parser.add_argument("--only", nargs="+", choices=tuple(_PARTS), default=list(_PARTS), metavar="PART", help=only)
@@ -195,10 +205,17 @@ def main() -> None:
     sizes = f"two numbers of items for other programs, whose difference counts ({' '.join(map(str, PEER_SIZES))})"
     parser.add_argument("--peer-items", type=int, nargs=2, default=PEER_SIZES, metavar="N", help=sizes)
     rounds = f"how many times each of them is measured ({ROUNDS})"
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of --only one-machine (5)")
     parser.add_argument("--peer-rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
     against = "another checkout, whose sampled runs are measured in turn with ours, over HTTP and HTTPS"
     parser.add_argument("--against", type=Path, metavar="DIR", help=against)
+    return parser
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = _parser()
     arguments = parser.parse_args()
     few, many = arguments.peer_items
     if not 0 < few < many or arguments.peer_rounds < 1:

@@ -34,10 +34,11 @@ CREATE TABLE output_items (
 """
 _INSERT = "INSERT INTO output_items VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PLACEHOLDER = re.compile(r"\{\{ item\.(\w+) \}\}")
-_HEADERS = {"content-type": "application/json"}
-_TIMEOUT_S = 60.0
+HEADERS = {"content-type": "application/json"}
+TIMEOUT_S = 60.0
 
 Stored = tuple[Any, ...]
+Contents = list[tuple[str, Callable[[dict[str, Any]], str]]]
 
 
 class _Row(msgspec.Struct):
@@ -75,7 +76,7 @@ class _Job:
         self._url = url
         self._batch: list[Stored] = []
         self._writing = asyncio.Lock()
-        self._contents = [(message["role"], _compile(message["content"])) for message in QUESTION]
+        self._contents = compile_messages()
         self._decode_row = msgspec.json.Decoder(_Row).decode
         self._decode_reply = msgspec.json.Decoder(_Reply).decode
         self.passed = 0
@@ -97,11 +98,9 @@ class _Job:
     async def _evaluate(self, position: int, line: bytes) -> Stored:
         raw_item = self._decode_row(line).item
         item = msgspec.json.decode(raw_item)
-        messages = [{"role": role, "content": render(item)} for role, render in self._contents]
-        shown = msgspec.json.encode(messages)
-        body = b'{"model":"%s","messages":%s}' % (MODEL.encode(), shown)
+        body, shown = body_of(self._contents, item)
         began_at = time.monotonic()
-        received = await self._transport.post(self._url, _HEADERS, body, _TIMEOUT_S)
+        received = await self._transport.post(self._url, HEADERS, body, TIMEOUT_S)
         latency_ms = round(1000 * (time.monotonic() - began_at))
         if received.status != 200:
             raise RuntimeError(f"the endpoint answered {received.status}")
@@ -129,6 +128,17 @@ class _Job:
             msgspec.json.encode(sample).decode(),
             msgspec.json.encode([[float(passed), passed]]).decode(),
         )
+
+
+def compile_messages() -> Contents:
+    """Return role and renderer of each message of the question."""
+    return [(message["role"], _compile(message["content"])) for message in QUESTION]
+
+
+def body_of(contents: Contents, item: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Return the request about an item, and its messages alone."""
+    shown = msgspec.json.encode([{"role": role, "content": render(item)} for role, render in contents])
+    return b'{"model":"%s","messages":%s}' % (MODEL.encode(), shown), shown
 
 
 def _compile(template: str) -> Callable[[dict[str, Any]], str]:

@@ -21,6 +21,7 @@ DATABASE = "evalhaven.db"
 _READY_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
 _WATCH_S = 0.005
+_POLL_S = 0.005
 
 
 class BenchmarkError(Exception):
@@ -77,6 +78,12 @@ class Server:
     def get_run(self, eval_id: str, run_id: str) -> dict[str, Any]:
         """Return a run as the API shows it."""
         return answer_of(self.client.get(f"/v1/evals/{eval_id}/runs/{run_id}"))
+
+    def watch_run(self, eval_id: str, run_id: str) -> float:
+        """Ask for a run again and again, as a client does; return the clock when it was seen to have ended."""
+        while self.get_run(eval_id, run_id)["status"] in ("queued", "in_progress"):
+            time.sleep(_POLL_S)
+        return time.perf_counter()
 
     def list_runs(self, eval_id: str) -> list[dict[str, Any]]:
         """Return the newest runs of an eval as the API shows them."""

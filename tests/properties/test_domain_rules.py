@@ -37,8 +37,15 @@ from tests.unit.written import criteria_of
 
 CRITERIA = 3
 ERROR = ItemError("c", "m")
+
+
+def grade_of(score: float, passed: bool, unresolved: tuple[str, ...], error: ItemError | None) -> Grade:
+    """Return a grade."""
+    return Grade(score, passed, unresolved, error)
+
+
 GRADES = st.builds(
-    Grade,
+    grade_of,
     score=st.floats(0, 1),
     passed=st.booleans(),
     unresolved=st.just(()) | st.just(("item.x",)),

@@ -62,6 +62,12 @@ const models = createRoute({
   component: lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
 });
 
+const workers = createRoute({
+  getParentRoute: () => root,
+  path: "/workers",
+  component: lazyRouteComponent(() => import("@/pages/workers/WorkersPage"), "WorkersPage"),
+});
+
 const evalPages = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId",
@@ -152,6 +158,7 @@ export const router = createRouter({
     logs,
     call,
     models,
+    workers,
     evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items, configuration, events]),
     item,

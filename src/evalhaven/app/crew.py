@@ -17,6 +17,11 @@ class Crew:
         self._supervisors = supervisors
 
     @property
+    def first(self) -> Supervisor:
+        """Return the supervisor of the first child; with SQLite it is the only one."""
+        return self._supervisors[0]
+
+    @property
     def state(self) -> ProcessState:
         """Return the state of the child that is best off."""
         states = [supervisor.state for supervisor in self._supervisors]

@@ -13,7 +13,12 @@ from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.local_blobs import LocalBlobStore
 from evalhaven.storage.pairing import PairingError, pair_blob_store
-from evalhaven.storage.revisions import NewerDatabaseError, UnusableDatabaseError, schema_revisions
+from evalhaven.storage.revisions import (
+    NewerDatabaseError,
+    UnusableDatabaseError,
+    is_usable_though_newer,
+    schema_revisions,
+)
 
 _DATABASE_WAIT_S = 30.0
 _DATABASE_POLL_S = 0.5
@@ -55,10 +60,17 @@ def upgraded_database(settings: Settings) -> URL:
 
 def _upgrade(url: URL) -> None:
     current, wanted = schema_revisions(url)
-    if current != wanted:
-        from evalhaven.storage.schema import upgrade_database  # noqa: PLC0415 - loads Alembic
+    if current == wanted:
+        return
+    from evalhaven.storage.schema import upgrade_database  # noqa: PLC0415 - loads Alembic
 
+    try:
         upgrade_database(url)
+    except NewerDatabaseError:
+        # Of the next release, whose servers and workers may be at work beside those of this one during an upgrade.
+        if not is_usable_though_newer(url):
+            raise
+        structlog.get_logger("evalhaven").warning("newer_database", revision=current, own_revision=wanted)
 
 
 def _move_blobs(blobs: LocalBlobStore) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from evalhaven import __version__
+from evalhaven.app.crew import Crew
 from evalhaven.app.stores import database_url
 from evalhaven.app.supervisor import Supervisor
 from evalhaven.domain.scopes import DEFAULT_PROJECT
@@ -14,17 +15,17 @@ from evalhaven.storage.database import open_database
 from evalhaven.wire.workers import WorkerOverviewList
 
 
-def watcher_of(settings: Settings, executor: Supervisor | None) -> Callable[[], Watcher]:
+def watcher_of(settings: Settings, executor: Crew | None) -> Callable[[], Watcher]:
     """Return what tells who looks at workers.
 
     Args:
         settings: Those of the server.
-        executor: Keeps the executor alive; None if this process has none.
+        executor: Keeps the executor, or several workers, alive; None if this process has none.
     """
     host = socket.gethostname()
 
     def watcher() -> Watcher:
-        own = None if settings.database_url is not None else _own(host, executor)
+        own = None if settings.database_url is not None else _own(host, executor and executor.first)
         return Watcher(__version__, settings.worker_lease_s, own)
 
     return watcher

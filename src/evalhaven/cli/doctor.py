@@ -26,7 +26,7 @@ from evalhaven.cli.worker_notes import served_worker_notes, stored_worker_notes
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.settings import PREFIX, Settings
 from evalhaven.storage.database import sqlite_url
-from evalhaven.storage.revisions import schema_revisions
+from evalhaven.storage.revisions import is_usable_though_newer, schema_revisions
 from evalhaven.wire.server import ServerSettings
 
 _LOW_DISK_BYTES = 1 << 30
@@ -122,8 +122,10 @@ def _postgresql_notes(settings: Settings, problems: list[str]) -> list[str]:
         problems.append(f"The database cannot be opened: {str(error.orig).strip()}")
         return []
     shown = url.render_as_string(hide_password=True)
-    notes = [f"Database: PostgreSQL, {shown}, revision {current or 'none'}.", *_revision_notes(current, wanted)]
-    return notes if current != wanted else [*notes, *stored_worker_notes(settings, problems)]
+    notes = [f"Database: PostgreSQL, {shown}, revision {current or 'none'}."]
+    if current != wanted and not (current and is_usable_though_newer(url)):
+        return [*notes, *_revision_notes(current, wanted)]
+    return [*notes, *_newer_notes(current, wanted), *stored_worker_notes(settings, problems)]
 
 
 def _sqlite_notes(settings: Settings, problems: list[str]) -> list[str]:
@@ -140,6 +142,12 @@ def _sqlite_notes(settings: Settings, problems: list[str]) -> list[str]:
         problems.append(f"The database is damaged: {found}. Restore a backup.")
     size_mb = path.stat().st_size / 1e6
     return [f"Database: SQLite, {path}, {size_mb:,.1f} MB, revision {current}.", *_revision_notes(current, wanted)]
+
+
+def _newer_notes(current: str | None, wanted: str) -> list[str]:
+    if current == wanted:
+        return []
+    return [f"The database is of a newer release, which this one (revision {wanted}) can use: finish the upgrade."]
 
 
 def _revision_notes(current: str | None, wanted: str | None) -> list[str]:

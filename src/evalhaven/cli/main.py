@@ -270,9 +270,11 @@ def upgrade(data_dir: DataDir = None) -> None:
         lock = hold_data_directory(settings.data_dir, wait_s=0)
         before, wanted = schema_revisions(database_url(settings))
         upgraded_database(settings)
+        after, _ = schema_revisions(database_url(settings))
     except StartError as error:
         fail(str(error))
     except DBAPIError as error:
         fail(f"The database cannot be opened: {str(error.orig).strip()}")
     lock.release()
-    print(f"The database is at revision {wanted} (it was at {before or 'none'}).")
+    newer = "" if after == wanted else f"; this release made {wanted}, and can use it"
+    print(f"The database is at revision {after} (it was at {before or 'none'}){newer}.")

@@ -1,7 +1,8 @@
 """Output items and grades: the result of one item of a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from evalhaven.domain.ids import OutputItemId
 from evalhaven.domain.jsontext import JsonObject
@@ -11,8 +12,7 @@ from evalhaven.domain.statuses import ItemStatus
 _NO_SAMPLE_ERRORS = 1 << 30  # more than an item can have grades
 
 
-@dataclass(frozen=True, slots=True)
-class Grade:
+class Grade(msgspec.Struct, frozen=True):
     """One grader's conclusion on one sample.
 
     Attributes:
@@ -43,8 +43,7 @@ class Grade:
     output: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputItem:
+class OutputItem(msgspec.Struct, frozen=True):
     """One item with its sample and grades.
 
     Attributes:

@@ -1,19 +1,21 @@
 """The sample: what a model was asked and what it answered, for one item."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
+
+import msgspec
 
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_received, render
 from evalhaven.domain.sample_forms import DERIVED, completion_of, text_of
 
-_MAX_TOKENS = 1 << 62
+MAX_TOKENS = 1 << 62
 _COUNT = re.compile(r"\s*[0-9]{1,19}(?:\.[0-9]{0,19})?\s*", re.ASCII)
+_PLAIN_KEYS = frozenset({"role", "content"})
 _JSON_STARTS = frozenset('{["-0123456789tfn')
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens of one or more model calls."""
 
     prompt_tokens: int = 0
@@ -52,8 +54,7 @@ class ItemError:
     retryable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """Model input and output of one item.
 
     Attributes:
@@ -76,8 +77,8 @@ class Sample:
         notes: Short names for peculiarities of the answer, such as reasoning without text.
     """
 
-    input: list[JsonValue] = field(default_factory=list[JsonValue])
-    output: list[JsonValue] = field(default_factory=list[JsonValue])
+    input: list[JsonValue] = []
+    output: list[JsonValue] = []
     finish_reason: str = ""
     model: str = ""
     usage: Usage = NO_USAGE
@@ -179,6 +180,8 @@ def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) ->
     """
     messages = [message for message in output if isinstance(message, dict)]
     first = messages[0] if messages else {}
+    if len(messages) == 1 and first.keys() == _PLAIN_KEYS and isinstance(said := first["content"], str):
+        return _plain_namespace(first, said, finish_reason, model)
     text = text_of(first) or ""
     audio = first.get("audio")
     if not text and isinstance(audio, dict):
@@ -193,6 +196,15 @@ def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) ->
     _add_output_json(namespace, text)
     if isinstance(audio, dict):
         namespace["output_audio"] = {"data": audio.get("data"), "transcript": audio.get("transcript")}
+    return namespace
+
+
+def _plain_namespace(message: JsonObject, text: str, finish_reason: str, model: str) -> JsonObject:
+    """Return what `sample_namespace` does for a single message of one text, which most answers are."""
+    said: JsonObject = {"role": message["role"], "content": text, "refusal": None}
+    choice: JsonObject = {"index": 0, "message": said, "finish_reason": finish_reason}
+    namespace: JsonObject = {"model": model, "choices": [choice], "output_text": text, "output_tools": []}
+    _add_output_json(namespace, text)
     return namespace
 
 
@@ -286,9 +298,9 @@ def _either(usage: JsonObject, name: str, other: str) -> JsonValue:
 def token_count(value: JsonValue) -> int:
     """Return a number of tokens, or 0 if the value is not one; some servers send floats, or numbers as texts."""
     if type(value) is int:
-        return value if 0 <= value < _MAX_TOKENS else 0
+        return value if 0 <= value < MAX_TOKENS else 0
     if isinstance(value, float):
-        return int(value) if 0 <= value < _MAX_TOKENS and value.is_integer() else 0
+        return int(value) if 0 <= value < MAX_TOKENS and value.is_integer() else 0
     if isinstance(value, str) and _COUNT.fullmatch(value):
         return token_count(float(value) if "." in value else int(value))
     return 0

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from evalhaven.domain.jsontext import InvalidJsonError, JsonValue, parse, parse_received
 
@@ -71,8 +71,7 @@ class Placeholder:
         return cast("JsonValue", value)
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """The text of a template for one item, and the placeholders that had no value (empty: all resolved)."""
 
     text: str
@@ -111,11 +110,12 @@ class Template:
             value = _resolve(part, namespaces)
             if value is _MISSING:
                 unresolved.append(part.text)
-            else:
-                texts.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-                length += len(texts[-1])
-                if length > MAX_RENDERED_CHARS:
-                    raise TemplateTooLargeError
+                continue
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            length += len(text)
+            if length > MAX_RENDERED_CHARS:
+                raise TemplateTooLargeError
+            texts.append(text)
         return Rendered("".join(texts), tuple(unresolved))
 
 
@@ -163,18 +163,19 @@ def _in_double_quotes(found: re.Match[str]) -> str:
 
 def _resolve(placeholder: Placeholder, namespaces: Mapping[str, JsonValue]) -> object:
     """Return the value that a placeholder names, or `_MISSING`; paths walk through JSON strings."""
-    if placeholder.path is None or placeholder.root not in namespaces:
+    value: object = namespaces.get(placeholder.root, _MISSING)
+    if placeholder.path is None:
         return _MISSING
-    value: object = namespaces[placeholder.root]
     for step in placeholder.path:
+        if type(value) is dict:  # the usual case: its keys are texts, so that an index finds nothing
+            value = cast("dict[Step, object]", value).get(step, _MISSING)
+            continue
         if isinstance(value, str):
             try:
                 value = parse_received(value)
             except InvalidJsonError:
                 return _MISSING
         value = _step_into(value, step)
-        if value is _MISSING:
-            return _MISSING
     return value
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import replace
 from typing import Self
 
 import anyio
+import msgspec
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.formulas import FormulaError, FormulaValueError, parse_formula
@@ -86,8 +86,8 @@ class Multi:
         grade = self._conclude(grades)
         # Calls are listed on the whole grade, so that each is counted once.
         calls = tuple(call for part in grades.values() for call in part.calls)
-        parts = tuple((name, replace(part, calls=())) for name, part in grades.items())
-        return replace(grade, calls=calls, parts=parts)
+        parts = tuple((name, msgspec.structs.replace(part, calls=())) for name, part in grades.items())
+        return msgspec.structs.replace(grade, calls=calls, parts=parts)
 
     def _conclude(self, grades: Mapping[str, Grade]) -> Grade:
         unresolved = tuple(dict.fromkeys(text for grade in grades.values() for text in grade.unresolved))

@@ -1,7 +1,8 @@
 """Turns wire documents of another server into our objects; what cannot come over is refused with the reason."""
 
-from dataclasses import replace
 from typing import cast
+
+import msgspec
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.criteria import Criteria
@@ -129,7 +130,9 @@ def output_item_of(raw: bytes, document: JsonObject) -> OutputItem:
         imported_text=f"{{{rest}}}",
     )
     # The first server's status counts: it may have failed an item that has no results at all.
-    return replace(made, imported_status=ITEM_STATUS_FILTERS.get(_text(document.get("status")), made.status))
+    return msgspec.structs.replace(
+        made, imported_status=ITEM_STATUS_FILTERS.get(_text(document.get("status")), made.status)
+    )
 
 
 def file_of(document: JsonObject, origin: str, size_bytes: int) -> StoredFile:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio.to_thread
+import msgspec
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -198,7 +199,7 @@ class Intake:
         for item in items:
             repeat = next_repeat.get(item.position, 0)
             next_repeat[item.position] = repeat + 1
-            numbered.append(replace(item, repeat=repeat))
+            numbered.append(msgspec.structs.replace(item, repeat=repeat))
         return numbered
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Chunk
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.tables import chunks
 
 
@@ -70,7 +70,7 @@ async def find_first_pending_position(tx: ReadTransaction, scope: ProjectScope, 
     return (await tx.execute(query)).scalar_one_or_none()
 
 
-async def mark_chunks_done(tx: AsyncConnection, scope: ProjectScope, run_key: int, numbers: Sequence[int]) -> None:
+async def mark_chunks_done(tx: WriteTransaction, scope: ProjectScope, run_key: int, numbers: Sequence[int]) -> None:
     """Mark chunks as done; call it in or after the transaction that stored their last items."""
     await tx.execute(
         update(chunks)

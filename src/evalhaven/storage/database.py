@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from evalhaven.storage.queue.tables import SCHEMA
-from evalhaven.storage.reading import ReadingThreads, ReadTransaction
+from evalhaven.storage.reading import ReadingThreads, ReadTransaction, WriteTransaction, WritingThreads
 
 T = TypeVar("T")
 
@@ -69,14 +69,18 @@ _FOR_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM
 class Database:
     """An open database."""
 
-    def __init__(self, engine: AsyncEngine, blocking: Engine, reading: dict[str, Any]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, blocking: Engine, reading: dict[str, Any], writing: Engine | None = None
+    ) -> None:
         """Wrap engines.
 
         Args:
             engine: Connections for writing, and for reading between other things.
             blocking: Connections for reading in one go.
             reading: Execution options that make a transaction a read transaction.
+            writing: Connections for writing in one go; None: that is done between other things, too.
         """
+        self._writing = None if writing is None else WritingThreads(writing)
         self._engine = engine
         self._reader = engine.execution_options(**reading)
         self._threads = ReadingThreads(blocking.execution_options(**reading), _READING_THREADS)
@@ -114,10 +118,27 @@ class Database:
                 async with connection.begin():
                     yield connection
 
+    async def store(self, work: Callable[[WriteTransaction], Coroutine[Any, Any, T]]) -> T:
+        """Return what a piece of work returns that writes in a transaction like that of `write`.
+
+        SQLite's lock is held without a pause in between: in `write`, each statement waits for its turn in the event
+        loop, and so do all others who want to write.
+
+        Args:
+            work: It must await nothing but its transaction.
+        """
+        if self._writing is None:
+            async with self.write() as tx:
+                return await work(tx)
+        async with self._writers:
+            return await self._writing.execute(work)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
         self._threads.close()
+        if self._writing is not None:
+            self._writing.close()
 
 
 def open_database(url: URL, *, is_worker: bool = False) -> Database:
@@ -137,15 +158,16 @@ def open_database(url: URL, *, is_worker: bool = False) -> Database:
     }
     engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
     blocking = create_engine(_blocking_url(url), poolclass=QueuePool, **options)
+    writing = create_engine(_blocking_url(url), poolclass=QueuePool, **options) if is_sqlite else None
     reading = _SQLITE_READING if is_sqlite else _POSTGRESQL_READING
-    for each in (engine.sync_engine, blocking):
+    for each in (engine.sync_engine, blocking, *([] if writing is None else [writing])):
         if is_sqlite:
             _prepare_sqlite(each)
         else:
             _prepare_postgresql(each, _WORKER_SESSION if is_worker else _POSTGRESQL_SESSION)
     if is_sqlite:
         event.listen(blocking, "connect", _refuse_writes)
-    return Database(engine, blocking, reading)
+    return Database(engine, blocking, reading, writing)
 
 
 def sqlite_url(path: Path) -> URL:
@@ -209,7 +231,7 @@ def _prepare_postgresql(engine: Engine, session: str) -> None:
         connection.commit()
 
 
-async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+async def insert_new(tx: WriteTransaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert rows, skipping those that break a unique key, and return how many were inserted.
 
     Args:
@@ -230,7 +252,7 @@ async def insert_new(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[s
     return (await tx.execute(statement, values, execution_options={"preserve_rowcount": True})).rowcount
 
 
-async def _insert_new_sqlite(tx: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+async def _insert_new_sqlite(tx: WriteTransaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert rows, many per statement.
 
     A statement runs without Python's lock and then waits to take the lock again. With one statement per row, this

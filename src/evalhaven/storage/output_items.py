@@ -56,7 +56,7 @@ _ITEM = _OF_RUN.where(output_items.c.public_id == bindparam("public_id"))
 
 
 async def list_stored_positions(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, first: int, count: int
+    tx: ReadTransaction, scope: ProjectScope, run_key: int, first: int, count: int
 ) -> set[tuple[int, int]]:
     """Return the (position, repeat) of each item already stored in a range of positions of a run."""
     query = select(output_items.c.position, output_items.c.repeat).where(
@@ -186,7 +186,11 @@ async def _find_row(tx: ReadTransaction, scope: ProjectScope, run_key: int, item
     return (await tx.execute(_ITEM, values)).one_or_none()
 
 
-def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> dict[str, Any]:
+ItemRow = dict[str, Any]
+"""The column values of an output item."""
+
+
+def item_values(scope: ProjectScope, run_key: int, item: OutputItem) -> ItemRow:
     """Return the column values of an output item."""
     sample = item.sample
     return {

@@ -1,18 +1,18 @@
-"""Read transactions that run in one go: in a thread, on a blocking connection.
+"""Transactions that run in one go: in a thread, on a blocking connection.
 
 The database itself needs some tens of microseconds for a page or an object. Passing each step to another
 thread and waiting for it (begin, execute, fetch, close, commit) takes many times as much, so a whole transaction is
-passed on at once. The functions that read are the same as elsewhere: they await what `ReadTransaction` offers, and
-here that is finished by the time they await it.
+passed on at once. The functions that read and write are the same as elsewhere: they await what a transaction offers,
+and here that is finished by the time they await it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
-from sqlalchemy import Connection, Engine, Executable, Row
+from sqlalchemy import Connection, Dialect, Engine, Executable, Row
 from sqlalchemy.engine import CursorResult
 
 T = TypeVar("T")
@@ -31,6 +31,32 @@ class ReadTransaction(Protocol):
         self, statement: Executable, parameters: Mapping[str, Any] | None = None, /, *, execution_options: Any = None
     ) -> AbstractAsyncContextManager[AsyncIterable[Row[*tuple[Any, ...]]]]:
         """Execute a statement and read its rows a few at a time."""
+        ...
+
+
+class WriteTransaction(ReadTransaction, Protocol):
+    """What functions that store items need from a transaction; every one that writes has it."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The database's dialect."""
+        ...
+
+    async def execute(
+        self,
+        statement: Executable,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        /,
+        *,
+        execution_options: Any = None,
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Execute a statement, once or for several sets of values."""
+        ...
+
+    async def exec_driver_sql(
+        self, statement: str, parameters: tuple[Any, ...] | None = None, /
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Execute the text of a statement."""
         ...
 
 
@@ -61,16 +87,54 @@ class ReadingThreads:
             return _run_through(work(_InThread(connection)))
 
 
+class WritingThreads:
+    """Executes write transactions in threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Wrap an engine.
+
+        Args:
+            engine: Connections for writing.
+        """
+        self._engine = engine
+
+    async def execute(self, work: Callable[[WriteTransaction], Coroutine[Any, Any, T]]) -> T:
+        """Commit what a piece of work writes, and return its result; a task canceled meanwhile learns of it then."""
+        return await anyio.to_thread.run_sync(self._run, work)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _run(self, work: Callable[[WriteTransaction], Coroutine[Any, Any, T]]) -> T:
+        with self._engine.begin() as connection:
+            return _run_through(work(_InThread(connection)))
+
+
 class _InThread:
     """A transaction in this thread."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def dialect(self) -> Dialect:
+        return self._connection.dialect
+
     async def execute(
-        self, statement: Executable, parameters: Mapping[str, Any] | None = None, /
+        self,
+        statement: Executable,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        /,
+        *,
+        execution_options: Any = None,
     ) -> CursorResult[*tuple[Any, ...]]:
-        return self._connection.execute(statement, parameters)
+        return self._connection.execute(statement, parameters, execution_options=execution_options)
+
+    async def exec_driver_sql(
+        self, statement: str, parameters: tuple[Any, ...] | None = None, /
+    ) -> CursorResult[*tuple[Any, ...]]:
+        return self._connection.exec_driver_sql(statement, parameters)
 
     @asynccontextmanager
     async def stream(
@@ -91,4 +155,4 @@ def _run_through(work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as ended:
         return ended.value
     work.close()
-    raise RuntimeError("a read waited for something else than its transaction")
+    raise RuntimeError("a piece of work waited for something else than its transaction")

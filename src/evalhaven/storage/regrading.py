@@ -12,7 +12,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.storage.keyset import text_length
 from evalhaven.storage.output_items import ITEM_COLUMNS, item_values, output_item_of
-from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.samples import shown_message
 from evalhaven.storage.tables import output_items
 
@@ -21,7 +21,7 @@ _IS_ERRORED = output_items.c.status + 0 == ItemStatus.ERROR.value
 
 
 async def replace_mended_items(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
+    tx: WriteTransaction, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
 ) -> list[tuple[OutputItem, OutputItem]]:
     """Write the items that mend an errored one at the same position and repeat; return these pairs, older item first.
 

@@ -31,6 +31,21 @@ def schema_revisions(url: URL) -> tuple[str | None, str]:
     return current, newest_revision()
 
 
+def is_usable_though_newer(url: URL) -> bool:
+    """Tell whether a database of a newer release can be used by this one, as it can while one follows the other."""
+    engine = sync_engine(url)
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("compatibility"):
+                return False
+            oldest: str | None = connection.exec_driver_sql(
+                "SELECT oldest_revision FROM compatibility"
+            ).scalar_one_or_none()
+    finally:
+        engine.dispose()
+    return oldest is not None and oldest <= newest_revision()
+
+
 def newest_revision() -> str:
     """Return the revision of the newest migration: the names of their modules begin with it."""
     modules = (package_files("evalhaven.storage") / "migrations" / "versions").iterdir()

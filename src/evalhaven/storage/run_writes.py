@@ -14,6 +14,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
 from evalhaven.storage.events import record_event
 from evalhaven.storage.imports import imported_text
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.run_history import append_events
 from evalhaven.storage.run_rows import (
     choice_values,
@@ -155,7 +156,7 @@ async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warn
 
 
 async def save_tally(
-    tx: AsyncConnection, scope: ProjectScope, key: int, tally: Tally, *, is_progress: bool = True
+    tx: WriteTransaction, scope: ProjectScope, key: int, tally: Tally, *, is_progress: bool = True
 ) -> None:
     """Write a run's tally; call it with the run locked, in the transaction that stored the items.
 

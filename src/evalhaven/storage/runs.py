@@ -16,7 +16,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
 from evalhaven.storage.evals import EVAL_COLUMNS, eval_of, get_eval
 from evalhaven.storage.keyset import Query, find_position, page_of, page_values, text_length
-from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.run_rows import (
     run_of,
     tally_of,
@@ -103,7 +103,7 @@ async def get_run_by_key(tx: ReadTransaction, scope: ProjectScope, key: int, *, 
     return run_of((await tx.execute(query)).one())
 
 
-async def lock_tally(tx: AsyncConnection, scope: ProjectScope, key: int) -> tuple[RunStatus, Tally]:
+async def lock_tally(tx: WriteTransaction, scope: ProjectScope, key: int) -> tuple[RunStatus, Tally]:
     """Return a run's status and tally, kept from being changed by others until the transaction ends."""
     query = (
         select(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.samples import Sample
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.storage.database import insert_new
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.samples import sample_text, stored_sample
 from evalhaven.storage.tables import sample_cache
 
@@ -24,7 +25,7 @@ async def find_cached(tx: AsyncConnection, scope: ProjectScope, request_hash: by
     return None if text is None else stored_sample(text)
 
 
-async def remember_samples(tx: AsyncConnection, scope: ProjectScope, answers: Mapping[bytes, Sample], at: int) -> None:
+async def remember_samples(tx: WriteTransaction, scope: ProjectScope, answers: Mapping[bytes, Sample], at: int) -> None:
     """Keep answers by the hash of their request; the first answer to a request stays.
 
     Args:

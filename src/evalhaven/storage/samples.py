@@ -1,7 +1,8 @@
 """The stored form of samples: what a model answered, or what came with a row of the data source."""
 
-from dataclasses import replace
 from typing import Any, cast
+
+import msgspec
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonValue
@@ -49,7 +50,7 @@ def stored_sample(text: str, input_text: str | None = None, latency_ms: int | No
     if "recorded" in stored:
         sample = sample_of_row(stored["recorded"], text[len(_RECORDED) : -1])
         is_alone = input_text is None and latency_ms is None
-        return sample if is_alone else replace(sample, **_beside(input_text, latency_ms))
+        return sample if is_alone else msgspec.structs.replace(sample, **_beside(input_text, latency_ms))
     return Sample(
         **_beside(input_text, latency_ms),
         output=stored["output"],

@@ -66,6 +66,9 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else jsontext.parse(value)
 
 
+# The oldest revision whose release can still use this database, beside newer ones: one row.
+compatibility = Table("compatibility", metadata, Column("oldest_revision", Text, primary_key=True))
+
 projects = Table(
     "projects",
     metadata,

@@ -1,10 +1,10 @@
 """Facts about what a run's calls come to."""
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from evalhaven.domain.ids import OutputItemId
 from evalhaven.domain.output_items import Grade, OutputItem
@@ -62,7 +62,10 @@ def test_calls_to_judges_are_counted_apart_by_role() -> None:
     judged = Grade(1.0, passed=True, calls=(answer("judge", attempts=3), answer("judge", is_cached=True, attempts=0)))
     failed = Grade(0.0, passed=False, error=ItemError("late", "no", "judge"), calls=(Sample(attempts=2),))
     row = Sample(model="theirs", recorded_text="{}", usage=Usage(1, 1, 2))
-    items = [replace(item_of(row), grades=[judged, failed]), replace(item_of(answer("judge"), 1), grades=[judged])]
+    items = [
+        replace(item_of(row), grades=[judged, failed]),
+        replace(item_of(answer("judge"), 1), grades=[judged]),
+    ]
     spending = NOTHING.fold(items, 2).spending
 
     assert {

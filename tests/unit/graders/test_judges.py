@@ -1,8 +1,8 @@
 """Facts about judges: what they ask for, what an answer comes to, and that nothing that went wrong is a score."""
 
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from evalhaven.domain.criteria import Criterion
@@ -135,13 +135,13 @@ async def test_an_error_of_the_prompt_keeps_its_origin() -> None:
 
 
 async def test_a_judge_is_asked_without_what_has_no_value_and_its_grade_names_it() -> None:
-    grade = await graded(replace(said('{"result":0.75}'), unresolved=("item.b",)), score_model())
+    grade = await graded(msgspec.structs.replace(said('{"result":0.75}'), unresolved=("item.b",)), score_model())
 
     assert (grade.score, grade.passed, grade.unresolved, grade.error) == (0.75, True, ("item.b",), None)
 
 
 async def test_a_judge_that_errs_names_what_had_no_value_too() -> None:
-    grade = await graded(replace(said("Rather good."), unresolved=("item.b",)), score_model())
+    grade = await graded(msgspec.structs.replace(said("Rather good."), unresolved=("item.b",)), score_model())
 
     assert grade.error is not None
     assert (grade.error.code, grade.unresolved) == ("judge_unparsable", ("item.b",))
@@ -149,7 +149,7 @@ async def test_a_judge_that_errs_names_what_had_no_value_too() -> None:
 
 def thought(text: str, finish_reason: str = "stop", **message: Any) -> Sample:
     """Return an answer without content, whose reasoning is this."""
-    return replace(said("", finish_reason, **message), reasoning=text)
+    return msgspec.structs.replace(said("", finish_reason, **message), reasoning=text)
 
 
 async def test_a_verdict_that_stands_in_the_reasoning_is_read_and_can_be_read_back() -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -36,7 +37,8 @@ ERROR = ItemError("upstream_unreachable", "Nothing listens there.", "sampling")
 
 def item_with(position: int, text: str, **more: object) -> OutputItem:
     """Return an output item with this JSON text as its item."""
-    return replace(make_item(position), item_text=text, item_hash=sha256(text.encode()).digest(), **more)  # pyright: ignore[reportArgumentType]
+    item_hash = sha256(text.encode()).digest()
+    return msgspec.structs.replace(make_item(position), item_text=text, item_hash=item_hash, **more)
 
 
 async def store_ended_run(database: Database, *items: OutputItem, criteria: int = 1) -> Run:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import URL, insert, select
 
@@ -120,7 +121,7 @@ def make_item(
         sample=sample,
         grades=list(grades),
     )
-    return replace(item, **more)
+    return msgspec.structs.replace(item, **more)
 
 
 async def store_eval(database: Database, new: Eval | None = None, scope: ProjectScope = DEFAULT_PROJECT) -> Eval:

@@ -52,7 +52,7 @@ def test_clustered_tables_have_no_row_ids(migrated_file: Path) -> None:
 def test_every_table_belongs_to_a_project_but_what_all_projects_share() -> None:
     without = [name for name, table in metadata.tables.items() if "project_id" not in table.c]
 
-    assert without == ["projects", "model_limits", "model_shares"]
+    assert without == ["compatibility", "projects", "model_limits", "model_shares"]
 
 
 async def test_a_fresh_database_has_the_default_project(database: Database) -> None:

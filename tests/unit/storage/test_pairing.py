@@ -85,6 +85,7 @@ def test_a_database_of_a_newer_release_is_named_without_its_password(postgres: P
     upgrade_database(postgresql_url(address))
     with postgres.connected(address) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE compatibility SET oldest_revision = '9999'")
 
     with pytest.raises(StartError, match="newer release") as refused:
         upgraded_database(settings_of(tmp_path, address))

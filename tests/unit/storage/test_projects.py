@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -256,7 +257,7 @@ async def test_answers_are_remembered_for_each_project(database: Database) -> No
     async with database.write() as tx:
         await sample_cache.remember_samples(tx, FIRST, {b"h": answer}, 100)
         assert await sample_cache.find_cached(tx, OTHER, b"h") is None
-        await sample_cache.remember_samples(tx, OTHER, {b"h": replace(answer, model="n")}, 100)
+        await sample_cache.remember_samples(tx, OTHER, {b"h": msgspec.structs.replace(answer, model="n")}, 100)
         mine = await sample_cache.find_cached(tx, FIRST, b"h")
         theirs = await sample_cache.find_cached(tx, OTHER, b"h")
 

@@ -1,8 +1,7 @@
 """Facts about stored runs and output items."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError

@@ -1,9 +1,9 @@
 """Facts about items that are shown beside others: they say what the whole items say."""
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue, render
 from evalhaven.domain.output_items import Grade

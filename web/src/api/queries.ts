@@ -6,7 +6,7 @@ import { ApiError, get } from "./client";
 
 /** How often a run is asked for where its events do not come through. */
 export const POLL_MS = 2_000;
-const LIST_POLL_MS = 5_000;
+export const LIST_POLL_MS = 5_000;
 const IDLE_POLL_MS = 30_000;
 const PAGE = 100;
 

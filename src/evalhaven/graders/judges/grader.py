@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+import msgspec
+
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample
@@ -81,7 +83,7 @@ class Judge:
             return self._errored(answer, problem or self._unreadable(text))
         # The cached answer has no reasoning.
         said = [{**message, "reasoning_content": sample.reasoning} for message in _messages(sample)[:1]]
-        sample = replace(sample, request_hash=None, output=list[JsonValue](said))
+        sample = msgspec.structs.replace(sample, request_hash=None, output=list[JsonValue](said))
         return self._concluded(replace(answer, sample=sample), reading)
 
     def _concluded(self, answer: Answer, reading: Reading) -> Grade:
@@ -112,7 +114,7 @@ class Judge:
             sample=shown_call(sample, self._params, error),
             notes=_NOTES[answer.asked_for],
             # An unusable answer must not be served from the cache to the next attempt.
-            calls=(replace(sample, request_hash=None),),
+            calls=(msgspec.structs.replace(sample, request_hash=None),),
             judge={"asked_for": answer.asked_for, "result": None, "read_from": None},
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import anyio
+import msgspec
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.run_options import RunOptions
@@ -212,7 +213,7 @@ class _OpenedJudge:
             attempts += sample.attempts
             lacks = less | self._known.lacks_of(self._target)
         if attempts:
-            sample = replace(sample, attempts=sample.attempts + attempts)
+            sample = msgspec.structs.replace(sample, attempts=sample.attempts + attempts)
             if sample.error is None:
                 self._known.learn(self._target, lacks)
         return Answer(sample, form.asked_for)

@@ -1,6 +1,6 @@
 """Output items evaluated again: another run's are graded anew, the run's own errored ones are mended."""
 
-from dataclasses import replace
+import msgspec
 
 from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.output_items import OutputItem
@@ -53,11 +53,11 @@ class StoredItemEvaluator(ItemEvaluator):
             for index, grade in zip(erred, mended, strict=True):
                 grades[index] = grade if grade.error is None else grades[index]
         # Its id and time stay, so that a client paging through the items sees each of them once.
-        return replace(stored, sample=sample, grades=grades)
+        return msgspec.structs.replace(stored, sample=sample, grades=grades)
 
 
 def _reused(sample: Sample) -> Sample:
     """Return a sample marked as costing nothing here."""
     if sample is NO_SAMPLE or sample.recorded_text is not None:
         return sample
-    return replace(sample, is_reused=True)
+    return msgspec.structs.replace(sample, is_reused=True)

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import sha256
 
 import anyio
+import msgspec
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.run_options import RunOptions
@@ -194,7 +195,7 @@ class Sampler:
             found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
             if found is not None:
                 namespace = sample_namespace(found.output, found.finish_reason, found.model)
-                return replace(
+                return msgspec.structs.replace(
                     found,
                     input=request.shown,
                     cost=0.0,

@@ -1,5 +1,7 @@
 """Batches of output items, on their way from evaluation to storage."""
 
+import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -35,9 +37,9 @@ class Batch:
         items: Of any chunks of a run.
         size_bytes: Their approximate size.
         finished_chunks: Numbers of the chunks of which all items are stored with this batch or before it.
+        is_full: Whether it must be stored before anything is added.
         is_wanted: Set when there is anything in the batch.
         is_urgent: Set when it is full, or a task waits for it.
-        is_taken: Set when nothing more can be added.
         is_stored: Set when it is stored, or refused.
     """
 
@@ -45,15 +47,10 @@ class Batch:
     items: list[OutputItem] = field(default_factory=list[OutputItem])
     size_bytes: int = 0
     finished_chunks: list[int] = field(default_factory=list[int])
+    is_full: bool = False
     is_wanted: anyio.Event = field(default_factory=anyio.Event)
     is_urgent: anyio.Event = field(default_factory=anyio.Event)
-    is_taken: anyio.Event = field(default_factory=anyio.Event)
     is_stored: anyio.Event = field(default_factory=anyio.Event)
-
-    @property
-    def is_full(self) -> bool:
-        """Tell whether the batch must be stored before anything is added."""
-        return len(self.items) >= self.limits.items or self.size_bytes >= self.limits.size_bytes
 
     def add(self, item: OutputItem) -> None:
         """Add an item."""
@@ -64,6 +61,7 @@ class Batch:
         for grade in item.grades:
             if grade.calls:
                 self.size_bytes += sum(_length_of(call.input) + _length_of(call.output) for call in grade.calls)
+        self.is_full = len(self.items) >= self.limits.items or self.size_bytes >= self.limits.size_bytes
 
 
 def _length_of(messages: Sequence[JsonValue]) -> int:
@@ -91,6 +89,7 @@ class Outbox:
         self._store = store
         self._limits = limits
         self._batch = Batch(limits)
+        self._line: deque[tuple[OutputItem, asyncio.Future[None]]] = deque()
         self.is_refused = False
 
     def add(self, item: OutputItem) -> bool:
@@ -105,10 +104,22 @@ class Outbox:
             batch.is_urgent.set()
         return True
 
-    async def wait_for_room(self) -> None:
-        """Wait until it makes sense to try adding an item again."""
-        if self._batch.is_full:
-            await self._batch.is_taken.wait()
+    async def add_in_turn(self, item: OutputItem) -> None:
+        """Add an item as soon as there is room, after those that wait already.
+
+        A thousand tasks may wait for the same batch. Woken all at once, all but those that fit would wait again.
+        """
+        added = asyncio.get_running_loop().create_future()
+        self._line.append((item, added))
+        await added
+
+    def _add_waiting(self) -> None:
+        """Add the items that wait, as far as there is room."""
+        while self._line and not self._batch.is_full:
+            item, added = self._line.popleft()
+            if not added.done():  # else its task was canceled
+                self.add(item)
+                added.set_result(None)
 
     async def store_now(self, finished_chunk: int | None = None) -> None:
         """Return once everything added so far is stored or refused.
@@ -131,7 +142,7 @@ class Outbox:
             with anyio.move_on_after(_FLUSH_S):
                 await batch.is_urgent.wait()
             self._batch = Batch(self._limits)
-            batch.is_taken.set()
+            self._add_waiting()
             if not self.is_refused:
                 self.is_refused = not await self._store(batch)
             batch.is_stored.set()

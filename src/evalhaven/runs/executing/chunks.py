@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import anyio
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,8 @@ from evalhaven.runs.executing.pool import ItemPool
 from evalhaven.runs.sources.choice import open_missing_rows, source_of
 from evalhaven.storage.chunks import mark_chunks_done
 from evalhaven.storage.output_item_writes import StoredBeforeError, insert_output_items
+from evalhaven.storage.output_items import ItemRow, item_values
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.regrading import replace_mended_items
 from evalhaven.storage.run_writes import save_tally
 from evalhaven.storage.runs import lock_tally
@@ -34,12 +37,8 @@ class ChunkHandedBackError(Exception):
     """Not all items of a chunk were evaluated here; the others are executed elsewhere, or later."""
 
 
-async def _always(_tx: AsyncConnection) -> bool:
-    return True
-
-
-async def _nothing(_tx: AsyncConnection) -> None:
-    pass
+Transaction = TypeVar("Transaction", bound=WriteTransaction)
+Added = tuple[Tally, Sequence[OutputItem]]  # what all items of the run add up to, and the new ones among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +53,11 @@ class InTransaction:
         save_flow: Stores how the run's calls go at all processes; None where only one makes any.
     """
 
-    may_store: Callable[[AsyncConnection], Awaitable[bool]] = _always
-    after_chunks: Callable[[AsyncConnection], Awaitable[None]] = _nothing
-    on_tally: Callable[[Tally, Sequence[OutputItem]], None] | None = None
-    may_begin: Callable[[], bool] | None = None
+    may_store: Callable[[AsyncConnection], Awaitable[bool]]
+    after_chunks: Callable[[AsyncConnection], Awaitable[None]]
+    on_tally: Callable[[Tally, Sequence[OutputItem]], None]
+    may_begin: Callable[[], bool]
     save_flow: Callable[[AsyncConnection], Awaitable[None]] | None = None
-
-
-_ALONE = InTransaction()
 
 
 @asynccontextmanager
@@ -86,8 +82,7 @@ async def open_chunk_runner(
         in_transaction: What else belongs to the transactions that store items; None: nothing.
     """
     stop_requested = stop_requested or anyio.Event()
-    alone_or_not = in_transaction or _ALONE
-    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits(), alone_or_not)
+    runner = ChunkRunner(engine, run, evaluator, stop_requested, on_item, limits or BatchLimits(), in_transaction)
     async with anyio.create_task_group() as helpers:
         await helpers.start(runner.pool.serve)
         helpers.start_soon(runner.outbox.store_batches)
@@ -106,7 +101,7 @@ class ChunkRunner:
         stop_requested: anyio.Event,
         on_item: Callable[[Chunk], None] | None,
         limits: BatchLimits,
-        in_transaction: InTransaction,
+        in_transaction: InTransaction | None,
     ) -> None:
         self._engine = engine
         self._in_transaction = in_transaction
@@ -115,7 +110,8 @@ class ChunkRunner:
         self._evaluator = evaluator
         self._stop_requested = stop_requested
         self.outbox = Outbox(self._store, limits)
-        self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item, in_transaction.may_begin)
+        may_begin = None if in_transaction is None else in_transaction.may_begin
+        self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item, may_begin)
 
     async def run_chunk(self, chunk: Chunk) -> None:
         """Execute the missing items of a chunk and mark it as done.
@@ -138,42 +134,70 @@ class ChunkRunner:
             raise RunStoppedError
 
     async def _store(self, batch: Batch) -> bool:
-        stored = await self._engine.patience.persist(partial(self._record, batch))
+        # Rows are made before the transaction, during which nobody else can write to SQLite, and once.
+        rows = [item_values(self._run.scope, self._run.key, item) for item in batch.items]
+        stored = await self._engine.patience.persist(partial(self._record, batch, rows))
         if not stored:
             self._stop_requested.set()
         return stored
 
-    async def _record(self, batch: Batch) -> bool:
+    async def _record(self, batch: Batch, rows: Sequence[ItemRow]) -> bool:
         """Store items and fold the new ones into the tally, in one transaction; False: the run was stopped."""
         try:
             # If the run is retried, its errored items are stored already.
-            return await self._record_items(batch, may_be_stored=self._run.times_retried > 0)
+            return await self._record_items(batch, rows, may_be_stored=self._run.times_retried > 0)
         except StoredBeforeError:
             # The answer to a commit was lost, and the batch is sent again.
-            return await self._record_items(batch, may_be_stored=True)
+            return await self._record_items(batch, rows, may_be_stored=True)
 
-    async def _record_items(self, batch: Batch, *, may_be_stored: bool) -> bool:
-        run = self._run
+    async def _record_items(self, batch: Batch, rows: Sequence[ItemRow], *, may_be_stored: bool) -> bool:
+        add = partial(self._add, batch=batch, rows=rows, may_be_stored=may_be_stored)
+        shared = self._in_transaction
+        if shared is None:
+            return await self._engine.database.store(add) is not None
         async with self._engine.database.write() as tx:
-            status, tally = await lock_tally(tx, run.scope, run.key)
-            if status is not RunStatus.IN_PROGRESS or not await self._in_transaction.may_store(tx):
-                return False
-            new: Sequence[OutputItem] = ()
-            if batch.items:
-                new = await insert_output_items(tx, run.scope, run.key, batch.items, may_be_stored=may_be_stored)
-                if run.times_retried:
-                    mended = await replace_mended_items(tx, run.scope, run.key, batch.items)
-                    tally = tally.without([older for older, _ in mended], self._evaluator.criteria_count)
-                    new = [*new, *[item for _, item in mended]]
-                tally = tally.fold(new, self._evaluator.criteria_count)
-                await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new))
-                await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))
-            if batch.finished_chunks:
-                await mark_chunks_done(tx, run.scope, run.key, batch.finished_chunks)
-                await self._in_transaction.after_chunks(tx)
-        if self._in_transaction.on_tally is not None:
-            self._in_transaction.on_tally(tally, new)
-        return True
+            added = await add(tx, shared.may_store)
+            if added is not None and batch.finished_chunks:
+                await shared.after_chunks(tx)
+        if added is not None:
+            shared.on_tally(*added)
+        return added is not None
+
+    async def _add(
+        self,
+        tx: Transaction,
+        may_store: Callable[[Transaction], Awaitable[bool]] | None = None,
+        *,
+        batch: Batch,
+        rows: Sequence[ItemRow],
+        may_be_stored: bool,
+    ) -> Added | None:
+        """Store the items of a batch, and mark its chunks as done, unless the run was stopped.
+
+        Args:
+            tx: Open write transaction.
+            may_store: Tells whether this process may still store items of the run, which is locked; None: it may.
+            batch: What is to be stored.
+            rows: The rows of its items.
+            may_be_stored: Whether some of them may be stored already.
+        """
+        run = self._run
+        status, tally = await lock_tally(tx, run.scope, run.key)
+        if status is not RunStatus.IN_PROGRESS or not (may_store is None or await may_store(tx)):
+            return None
+        new: Sequence[OutputItem] = ()
+        if batch.items:
+            new = await insert_output_items(tx, run.scope, run.key, batch.items, rows=rows, may_be_stored=may_be_stored)
+            if run.times_retried:
+                mended = await replace_mended_items(tx, run.scope, run.key, batch.items)
+                tally = tally.without([older for older, _ in mended], self._evaluator.criteria_count)
+                new = [*new, *[item for _, item in mended]]
+            tally = tally.fold(new, self._evaluator.criteria_count)
+            await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new))
+            await remember_samples(tx, run.scope, _answers(new), int(self._engine.clock.now()))
+        if batch.finished_chunks:
+            await mark_chunks_done(tx, run.scope, run.key, batch.finished_chunks)
+        return tally, new
 
 
 def _answers(items: Sequence[OutputItem]) -> dict[bytes, Sample]:

@@ -138,8 +138,8 @@ class ItemPool:
                 if self._rows_taken != rows_taken:
                     # The task waited for something, so others had their turn.
                     resumed_at = time.monotonic()
-                while not self._outbox.add(item):
-                    await self._outbox.wait_for_room()
+                if not self._outbox.add(item):
+                    await self._outbox.add_in_turn(item)
                 if self._on_item is not None:
                     self._on_item(feed.chunk)
                 feed.under_way -= 1

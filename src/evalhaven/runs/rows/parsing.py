@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 
@@ -27,8 +26,7 @@ class _RawRow(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_RawRow)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One parsed row.
 
     Attributes:
@@ -51,8 +49,7 @@ class Row:
         return NO_SAMPLE if self.recorded is None else sample_of_row(self.recorded, self.recorded_text)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A line of a JSONL file that holds a row.
 
     Attributes:

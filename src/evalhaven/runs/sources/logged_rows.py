@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
 import anyio
+import msgspec
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
@@ -38,20 +38,19 @@ _GONE = ItemError(
 _SHOWN_AS = Dialect("chat")
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedRow(Row):
+class LoggedRow(Row, frozen=True):
     """A logged call as a row.
 
     Attributes:
         asked: What was asked, as output items show it.
     """
 
-    asked: list[JsonValue] = field(default_factory=list[JsonValue])
+    asked: list[JsonValue] = msgspec.field(default_factory=list[JsonValue])
 
     @property
     def sample(self) -> Sample:
         """Return the reply."""
-        return replace(sample_of_row(self.recorded or {}, self.recorded_text), input=self.asked)
+        return msgspec.structs.replace(sample_of_row(self.recorded or {}, self.recorded_text), input=self.asked)
 
 
 def logged_row(call: LoggedCall | None) -> Row:

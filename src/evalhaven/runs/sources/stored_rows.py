@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, cast
 
 import anyio
 import anyio.lowlevel
+import msgspec
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRowsError
@@ -31,8 +32,7 @@ _ERRED_ELSEWHERE = ItemError(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow(Row):
+class StoredRow(Row, frozen=True):
     """An output item as a row.
 
     Attributes:
@@ -173,8 +173,10 @@ def readable_sample(item: OutputItem) -> Sample:
         return sample
     if item.imported_text is not None and not _says_something(sample):
         # Graded again, it would get a 0 that no grader gave.
-        return replace(sample, error=_ERRED_ELSEWHERE) if item.status is ItemStatus.ERROR else NO_SAMPLE
-    return replace(sample, namespace=sample_namespace(sample.output, sample.finish_reason, sample.model))
+        return msgspec.structs.replace(sample, error=_ERRED_ELSEWHERE) if item.status is ItemStatus.ERROR else NO_SAMPLE
+    return msgspec.structs.replace(
+        sample, namespace=sample_namespace(sample.output, sample.finish_reason, sample.model)
+    )
 
 
 def _says_something(sample: Sample) -> bool:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 import anyio
+import msgspec
 
 from evalhaven.domain.clock import Clock
 from evalhaven.sampling.calls.failures import (
@@ -31,8 +32,7 @@ T = TypeVar("T")
 OpenTransport = Callable[[Endpoint], AbstractAsyncContextManager[Transport]]
 
 
-@dataclass(frozen=True, slots=True)
-class Called(Generic[T]):
+class Called(msgspec.Struct, Generic[T], frozen=True):
     """An answer.
 
     Attributes:

@@ -1,8 +1,9 @@
 """What is asked of a model: requests, those that make them, and why there may be none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.samples import ItemError
@@ -66,8 +67,7 @@ class FileContents(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
+class ModelRequest(msgspec.Struct, frozen=True):
     """A request that is ready to be sent.
 
     Attributes:

@@ -4,6 +4,7 @@ from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.domain.samples import Sample
 from evalhaven.sampling.messages.making import CHAT_PATH
 from evalhaven.sampling.protocols.chat_replies import completion_sample
+from evalhaven.sampling.protocols.plain_chat import find_plain_sample
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, shortened
 from evalhaven.sampling.protocols.response_replies import response_sample
 
@@ -20,6 +21,8 @@ def read_reply(path: str, body: bytes) -> Sample:
     Raises:
         UnusableReplyError: The body is not a reply of that protocol, or reports a failure.
     """
+    if path == CHAT_PATH and (plain := find_plain_sample(body)) is not None:
+        return plain
     try:
         reply = parse_reply(body)
     except InvalidJsonError as error:

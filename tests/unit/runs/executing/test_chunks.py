@@ -1,13 +1,12 @@
 """Facts about the chunk runner: executed again, it stores only what is missing."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.statuses import RunStatus
@@ -20,6 +19,7 @@ from evalhaven.runs.patience import Patience
 from evalhaven.runs.rows.parsing import parse_row
 from evalhaven.storage.chunks import insert_chunks
 from evalhaven.storage.output_item_writes import insert_output_items
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.run_writes import save_tally
 from tests.unit.runs.executed import (
     WatchedEvaluator,
@@ -119,18 +119,17 @@ async def test_a_batch_is_counted_once_when_the_answer_to_its_commit_is_lost(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, chunk = await chunked_run(engine)
-    write = engine.database.write
+    store = engine.database.store
     lost: list[int] = []
 
-    @asynccontextmanager
-    async def write_and_lose_answers() -> AsyncGenerator[AsyncConnection]:
-        async with write() as tx:
-            yield tx
+    async def store_and_lose_answers(work: Callable[[WriteTransaction], Coroutine[Any, Any, Any]]) -> Any:
+        stored = await store(work)
         if len(lost) < 3:
             lost.append(len(await read_items(engine, run)))
             raise OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
+        return stored
 
-    monkeypatch.setattr(engine.database, "write", write_and_lose_answers)
+    monkeypatch.setattr(engine.database, "store", store_and_lose_answers)
     await run_chunk(replace(engine, patience=Patience(first_wait_s=0.0)), run, chunk, WatchedEvaluator(engine))
 
     assert lost == [7, 7, 7]

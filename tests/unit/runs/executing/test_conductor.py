@@ -163,19 +163,27 @@ async def test_a_database_that_is_away_for_a_while_only_delays_a_run(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await inline_run(engine, ROWS, status=RunStatus.QUEUED)
-    write, calls = Database.write, 0
+    write, store, calls = Database.write, Database.store, 0
 
-    def failing_write(database: Database) -> Any:
+    def fail_at_times() -> None:
         nonlocal calls
         calls += 1
         if calls in {1, 3, 7, 10, 11, 14}:
             raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    def failing_write(database: Database) -> Any:
+        fail_at_times()
         return write(database)
+
+    async def failing_store(database: Database, work: Any) -> Any:
+        fail_at_times()
+        return await store(database, work)
 
     async def sleep(_delay: float) -> None:
         return
 
     monkeypatch.setattr(Database, "write", failing_write)
+    monkeypatch.setattr(Database, "store", failing_store)
     monkeypatch.setattr("evalhaven.runs.patience.anyio.sleep", sleep)
     finished = await conduct(engine, run)
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from evalhaven.domain.errors import InvalidRequestError
@@ -119,7 +120,7 @@ async def test_an_item_that_erred_elsewhere_stays_errored_and_one_without_a_samp
         make_item(0, sample=said("1"), imported_text=text, imported_status=ItemStatus.ERROR),
         make_item(1, sample=silent, imported_text=text, imported_status=ItemStatus.ERROR),
         make_item(2, sample=silent, imported_text=text, imported_status=ItemStatus.FAIL),
-        make_item(3, sample=replace(silent, error=ItemError("timeout", "x")), imported_text=text),
+        make_item(3, sample=msgspec.structs.replace(silent, error=ItemError("timeout", "x")), imported_text=text),
         make_item(4, sample=NO_SAMPLE),
     ]
     run = await conduct(engine, await regrade(engine, await finished_run(engine, items), [SAYS_1]))

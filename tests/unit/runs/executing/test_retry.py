@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from evalhaven.domain.data_sources import DataSource
@@ -211,12 +212,16 @@ async def test_of_an_item_with_a_sample_only_the_grades_that_erred_are_made_agai
 ) -> None:
     run = await conduct(sampling, await sampled_run(sampling, 5))
     items = await assert_recounted(sampling, run)
-    erring = replace(
-        items[2], grades=[items[2].grades[0], replace(items[2].grades[1], error=ItemError("judge", "x", "judge"))]
+    erring = msgspec.structs.replace(
+        items[2],
+        grades=[
+            items[2].grades[0],
+            msgspec.structs.replace(items[2].grades[1], error=ItemError("judge", "x", "judge")),
+        ],
     )
-    other = replace(items[2].grades[0], score=0.25)
+    other = msgspec.structs.replace(items[2].grades[0], score=0.25)
     async with sampling.database.write() as tx:
-        stored = replace(erring, grades=[other, erring.grades[1]])
+        stored = msgspec.structs.replace(erring, grades=[other, erring.grades[1]])
         values = item_values(run.scope, run.key, stored)
         of_item = (output_items.c.run_key == run.key) & (output_items.c.position == 2)
         await tx.execute(output_items.update().where(of_item).values(values))
@@ -235,7 +240,7 @@ async def test_a_batch_that_is_written_twice_mends_once(sampling: Engine, model:
     model.refuses = lambda prompt: prompt == "3"
     run = await conduct(sampling, await sampled_run(sampling, 5))
     items = await assert_recounted(sampling, run)
-    mended = [replace(item, sample=items[0].sample, grades=items[0].grades) for item in items]
+    mended = [msgspec.structs.replace(item, sample=items[0].sample, grades=items[0].grades) for item in items]
     async with sampling.database.write() as tx:
         first = await replace_mended_items(tx, run.scope, run.key, [*mended, mended[3]])
         second = await replace_mended_items(tx, run.scope, run.key, mended)

@@ -118,18 +118,23 @@ async def test_a_run_that_is_stopped_begins_no_further_call(sampling: Engine, mo
 async def test_a_database_that_is_away_costs_no_call_and_no_answer(
     sampling: Engine, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = sampling.database.write
+    write, store = sampling.database.write, sampling.database.store
 
     @asynccontextmanager
     async def no_write() -> AsyncGenerator[AsyncConnection]:
         raise OperationalError("UPDATE", None, Exception("disk is full"))
         yield  # it is a generator all the same
 
+    async def store_nothing(_work: object) -> None:
+        raise OperationalError("UPDATE", None, Exception("disk is full"))
+
     async def go_away_for_a_while() -> None:
         await model.has_answered_some.wait()
         monkeypatch.setattr(sampling.database, "write", no_write)
+        monkeypatch.setattr(sampling.database, "store", store_nothing)
         await anyio.sleep(0.5)
         monkeypatch.setattr(sampling.database, "write", write)
+        monkeypatch.setattr(sampling.database, "store", store)
 
     monkeypatch.setattr(handout, "_FLOW_S", 0.01)
     hasty = replace(sampling, patience=Patience(first_wait_s=0.01))

@@ -8,6 +8,7 @@ import { Notice } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { LiveFigures } from "./LiveFigures";
 import { Unreachable } from "./Unreachable";
+import { WaitsForWorker } from "./WaitsForWorker";
 
 /** How far a run is while it goes on, what ended one that did not complete, and what its author should know. */
 export function RunProgress({ run, live }: { run: RunById; live: Live }) {
@@ -22,6 +23,7 @@ export function RunProgress({ run, live }: { run: RunById; live: Live }) {
     <>
       {isLive && (
         <>
+          <WaitsForWorker runId={run.id} />
           <Unreachable limiter={limiter ?? null} left={planned === null ? null : planned - total} />
           <section className="section" aria-label="Progress">
             <Progress passed={passed} failed={failed} errored={errored} planned={planned} />

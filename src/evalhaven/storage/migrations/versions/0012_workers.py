@@ -1,4 +1,4 @@
-"""Which runs a release can execute; and in PostgreSQL the workers that share them, what they hold, and the servers.
+"""Which runs and databases a release can use; in PostgreSQL the workers that share them, what they hold, and servers.
 
 Revision: 0012, after 0011
 """
@@ -16,9 +16,19 @@ _SCHEMA = "evalhaven_queue"
 
 def upgrade() -> None:
     """Apply the step."""
+    if op.get_context().dialect.name == "postgresql":
+        _make_queue_tables()
+    compatibility = op.create_table(
+        "compatibility",
+        sa.Column("oldest_revision", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("oldest_revision", name="pk_compatibility"),
+    )
+    op.bulk_insert(compatibility, [{"oldest_revision": revision}])
+    # Last, since nobody can use the table until the step is committed.
     op.add_column("runs", sa.Column("format", sa.Integer(), server_default=sa.text("1"), nullable=False))
-    if op.get_context().dialect.name != "postgresql":
-        return
+
+
+def _make_queue_tables() -> None:
     time = sa.DateTime(timezone=True)
     op.create_table(
         "workers",
