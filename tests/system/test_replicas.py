@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -38,6 +39,7 @@ class Pair:
         config = directory / "evalhaven.toml"
         config.write_text(_ENDPOINT.format(url=upstream_url))
         self.shared_dir = directory / "shared"
+        self.shared_dir.mkdir(mode=0o755)
         self.servers: list[Server] = []
         for name, arguments in (("first", ()), ("second", ("--no-worker",))):
             home = directory / name
@@ -134,6 +136,11 @@ def complete(client: httpx2.Client, said: str, **more: Any) -> dict[str, Any]:
 
 def status_of(client: httpx2.Client, path: str, method: str = "GET", **request: Any) -> int:
     return client.request(method, path, **request).status_code
+
+
+def test_the_shared_directory_is_for_its_owner_alone(pair: Pair) -> None:
+    assert (pair.shared_dir / "blobs").is_dir()
+    assert stat.S_IMODE(pair.shared_dir.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("tail", ["", "/input_items"])
