@@ -1,4 +1,4 @@
-"""`text_similarity` through the official SDK: every metric, over workers and a real embeddings endpoint."""
+"""`text_similarity` through the official SDK: every metric, over calculators and a real embeddings endpoint."""
 
 import re
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_many_items_of_several_metrics_are_each_counted_once(
         assert (counts["passed"], counts["failed"], counts["errored"]) == (passed, 700 - passed, 0)
 
 
-def test_a_long_comparison_goes_to_a_worker_and_other_items_are_not_kept(
+def test_a_long_comparison_goes_to_a_calculator_and_other_items_are_not_kept(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:
     parent = make_eval(testing_criteria=[similarity("fuzzy_match"), similarity("rouge_2")])

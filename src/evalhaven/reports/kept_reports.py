@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.gaps import gaps_of
-from evalhaven.reports.keeping import LARGE_RUN_ITEMS
 from evalhaven.reports.report import ReportQuestion, compute_report, told_by_run
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.reading import ReadTransaction
