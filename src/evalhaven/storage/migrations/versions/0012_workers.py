@@ -1,4 +1,4 @@
-"""Which runs and databases a release can use; in PostgreSQL the workers and servers that share them, too.
+"""Which runs and databases a release can use; in PostgreSQL the workers that share them, what they hold, and servers.
 
 Revision: 0012, after 0011
 """
