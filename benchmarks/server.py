@@ -46,10 +46,10 @@ class Server:
         children = {child.cmdline()[3]: child for child in self.process.children()}
         if "executor" not in children:
             raise BenchmarkError("The server has no executor.")
-        workers = children["executor"].children(recursive=True)
-        if len(workers) > 1:
-            raise BenchmarkError(f"The executor has {len(workers)} child processes; one for columns was expected.")
-        return {"server": self.process, **children, **dict(zip(("columns",), workers, strict=False))}
+        calculators = children["executor"].children(recursive=True)
+        if len(calculators) > 1:
+            raise BenchmarkError(f"The executor has {len(calculators)} child processes; one for columns was expected.")
+        return {"server": self.process, **children, **dict(zip(("columns",), calculators, strict=False))}
 
     def upload_rows(self, rows: Path) -> str:
         """Upload a file of rows; return its id."""

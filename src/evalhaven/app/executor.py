@@ -22,11 +22,12 @@ from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import blob_store, database_url, log_store, vault
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
-from evalhaven.graders.workers import WorkerPool
+from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
-from evalhaven.reports.keeping import LARGE_RUN_ITEMS, keep_report_elsewhere
+from evalhaven.reports.keeping import keep_report_elsewhere
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
@@ -99,7 +100,7 @@ def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = 
 
 async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
     catalog = open_catalog(settings)
-    database = open_database(database_url(settings), is_worker=seat is not None)
+    database = open_database(database_url(settings), gives_way=True, is_worker=seat is not None)
     blobs = blob_store(settings)
     clock = Clock()
     patience = Patience()
@@ -107,8 +108,8 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
     may_call = None if fence is None else lambda: fence.is_open
     want_slots = _Later()
     async with (
-        WorkerPool() as workers,
-        WorkerPool(1) as column_workers,
+        CalculatorPool() as calculators,
+        CalculatorPool(1) as column_calculators,
         ModelCaller(may_call=may_call, on_want=None if fence is None else want_slots) as caller,
         open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
     ):
@@ -125,11 +126,11 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
             caller=caller,
             vault=vault(settings),
             log_store=log_store(settings, database),
-            facilities=Facilities(workers, embedder, installed_wordnet(), python=python),
+            facilities=Facilities(calculators, embedder, installed_wordnet(), python=python),
         )
         purger = Purger(database, blobs, clock, patience)
         columns = ColumnsKeeper(
-            database, column_workers, patience, reports=KeptReports(LARGE_RUN_ITEMS, keep_report_elsewhere)
+            database, column_calculators, patience, reports=KeptReports(LARGE_RUN_ITEMS, keep_report_elsewhere)
         )
         executor: Executor | SharedExecutor = Executor(engine, purger)
         shared: SharedExecutor | None = None

@@ -8,8 +8,8 @@ import anyio
 
 from evalhaven.domain.samples import ItemError
 from evalhaven.graders.asking import OpenJudge
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.python.execution import PythonExecution
-from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.embeddings.embedder import Embedder
 
 
@@ -30,7 +30,7 @@ class Facilities:
     """The parts that graders are built with.
 
     Attributes:
-        workers: Where long computations go.
+        calculators: Where long computations go.
         embedder: The endpoint of the metric `cosine`; None if none is configured.
         watch: Told of embeddings; None if no run asks for them.
         wordnet: The directory or archive of WordNet; None if it was not found.
@@ -39,7 +39,7 @@ class Facilities:
         large_texts: Held while large texts are graded, one grade at a time, which bounds memory.
     """
 
-    workers: WorkerPool = field(default_factory=WorkerPool)
+    calculators: CalculatorPool = field(default_factory=CalculatorPool)
     embedder: Embedder | None = None
     watch: EmbeddingWatch | None = field(default=None, kw_only=True)
     wordnet: Path | None = None

@@ -6,19 +6,19 @@ from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.samples import ItemError, Sample, Usage
 from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.graders.calculators import CalculatorError
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.pairs import parse_pair
 from evalhaven.graders.similarity.cosine import cosine
 from evalhaven.graders.similarity.meteor import WITHOUT_WORDNET, meteor
 from evalhaven.graders.similarity.metrics import METRICS
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
-from evalhaven.graders.workers import WorkerError
 from evalhaven.sampling.embeddings.embedder import Embedder, EmbeddingError
 from evalhaven.wire.graders import EvalGraderTextSimilarity
 
 LONGEST_INLINE_US = 1000.0
 LARGE_CHARS = 256 * 1024
-_WAITING = 64  # items at once if each waits for an endpoint or a worker
+_WAITING = 64  # items at once if each waits for an endpoint or a calculator
 _SOMETIMES_WAITING = 16
 
 
@@ -81,7 +81,7 @@ class TextSimilarity:
             return await self._compare_embeddings(text, reference)
         try:
             score = await self._score(text, reference) if text and reference else float(text == reference)
-        except WorkerError as error:
+        except CalculatorError as error:
             what = f"{self._metric} of texts of {len(text):,} and {len(reference):,} characters {error}"
             return _errored(ItemError(error.code, f"Computing {what}.", "sandbox", error.retryable))
         return Grade(score=score, passed=score >= self._threshold, notes=self._notes)
@@ -107,11 +107,11 @@ class TextSimilarity:
 
     async def _score(self, text: str, reference: str) -> float:
         if self._metric == "meteor":
-            return await self._facilities.workers.call(meteor, text, reference, self._facilities.wordnet)
+            return await self._facilities.calculators.call(meteor, text, reference, self._facilities.wordnet)
         metric = METRICS[self._metric]
         if metric.cost_us(text, reference) <= LONGEST_INLINE_US:
             return metric.score(text, reference)
-        return await self._facilities.workers.call(metric.score, text, reference)
+        return await self._facilities.calculators.call(metric.score, text, reference)
 
 
 def _configured(embedder: Embedder | None, name: str) -> Embedder:

@@ -1,4 +1,4 @@
-"""What workers are asked to compute in tests."""
+"""What calculators are asked to compute in tests."""
 
 import os
 import time

@@ -12,11 +12,11 @@ import pytest
 from evalhaven.domain.criteria import Criterion
 from evalhaven.domain.output_items import Grade
 from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.registry import build_grader
 from evalhaven.graders.similarity.metrics import METRICS
 from evalhaven.graders.text_similarity import LARGE_CHARS
-from evalhaven.graders.workers import WorkerPool
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.catalog import Endpoint
 from evalhaven.sampling.embeddings.embedder import serving
@@ -44,8 +44,8 @@ async def grade(facilities: Facilities, metric: str, a: str, b: str, **changes: 
 
 
 @pytest.fixture
-async def workers() -> AsyncIterator[WorkerPool]:
-    async with WorkerPool(1, timeout_s=20) as pool:
+async def calculators() -> AsyncIterator[CalculatorPool]:
+    async with CalculatorPool(1, timeout_s=20) as pool:
         yield pool
 
 
@@ -56,10 +56,10 @@ async def endpoint() -> AsyncIterator[EmbeddingsEndpoint]:
 
 
 @pytest.fixture
-async def facilities(workers: WorkerPool, endpoint: EmbeddingsEndpoint) -> AsyncIterator[Facilities]:
+async def facilities(calculators: CalculatorPool, endpoint: EmbeddingsEndpoint) -> AsyncIterator[Facilities]:
     target = Endpoint("made-up", endpoint.url, retry_for_s=0.0).target("made-up")
     async with ModelCaller() as caller, serving(caller, target) as embedder:
-        yield Facilities(workers, embedder)
+        yield Facilities(calculators, embedder)
 
 
 @pytest.mark.parametrize("metric", ALL_METRICS)
@@ -130,8 +130,8 @@ def test_an_imported_criterion_without_threshold_is_refused_by_name() -> None:
         build_grader(Criterion(incomplete), Facilities())
 
 
-async def test_meteor_without_wordnet_says_so_in_every_grade_and_to_the_run(workers: WorkerPool) -> None:
-    without = build_grader(Criterion(criterion("meteor")), Facilities(workers))
+async def test_meteor_without_wordnet_says_so_in_every_grade_and_to_the_run(calculators: CalculatorPool) -> None:
+    without = build_grader(Criterion(criterion("meteor")), Facilities(calculators))
     graded = await without.grade({"item": {"a": TEXT, "b": REFERENCE}})
 
     assert graded.score > 0.5
@@ -141,14 +141,14 @@ async def test_meteor_without_wordnet_says_so_in_every_grade_and_to_the_run(work
     assert "NLTK_DATA" in without.caution
 
 
-async def test_meteor_with_wordnet_has_nothing_to_say(workers: WorkerPool, wordnet_place: Path) -> None:
-    grader = build_grader(Criterion(criterion("meteor")), Facilities(workers, wordnet=wordnet_place))
+async def test_meteor_with_wordnet_has_nothing_to_say(calculators: CalculatorPool, wordnet_place: Path) -> None:
+    grader = build_grader(Criterion(criterion("meteor")), Facilities(calculators, wordnet=wordnet_place))
     graded = await grader.grade({"item": {"a": "a car", "b": "an auto"}})
 
     assert (graded.score, graded.notes, grader.caution) == (0.25, (), None)
 
 
-class RecordingPool(WorkerPool):
+class RecordingPool(CalculatorPool):
     """Computes in this process and remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ class RecordingPool(WorkerPool):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-async def test_short_texts_are_compared_at_once_and_long_ones_in_a_worker(metric: str) -> None:
+async def test_short_texts_are_compared_at_once_and_long_ones_in_a_calculator(metric: str) -> None:
     pool = RecordingPool()
     facilities = Facilities(pool)
     await grade(facilities, metric, TEXT, REFERENCE)
@@ -194,7 +194,7 @@ async def test_the_loop_is_not_held_up_by_long_texts(facilities: Facilities) -> 
 
 
 async def test_a_comparison_that_takes_too_long_is_an_error_that_names_metric_and_sizes() -> None:
-    async with WorkerPool(1, timeout_s=0.3) as pool:
+    async with CalculatorPool(1, timeout_s=0.3) as pool:
         graded = await grade(Facilities(pool), "fuzzy_match", "ab" * 300_000, "ba" * 300_000)
 
     assert graded.error is not None
@@ -207,7 +207,7 @@ async def test_a_comparison_that_takes_too_long_is_an_error_that_names_metric_an
 async def test_large_texts_are_compared_one_after_the_other() -> None:
     at_once = most = 0
 
-    class SlowPool(WorkerPool):
+    class SlowPool(CalculatorPool):
         async def call(self, function: Callable[..., Any], *arguments: object) -> Any:
             nonlocal at_once, most
             at_once += 1
@@ -230,7 +230,7 @@ async def test_large_texts_are_compared_one_after_the_other() -> None:
 
 
 async def test_pools_are_as_large_as_the_machine_by_default() -> None:
-    async with WorkerPool() as pool:
+    async with CalculatorPool() as pool:
         assert pool._slots.total_tokens == os.cpu_count()
 
 

@@ -16,7 +16,7 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import NOTHING
-from evalhaven.graders.workers import WorkerPool
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.reports.columns import keeper
 from evalhaven.reports.columns.keeper import ColumnsKeeper
 from evalhaven.reports.columns.loading import NoColumnsError, RunColumns, load_columns
@@ -79,7 +79,7 @@ async def load(database: Database, run: Run, criteria: int = 1, fields: tuple[st
 
 def keeper_of(database: Database, part_items: int = 16_384) -> ColumnsKeeper:
     """Return a keeper for a database."""
-    return ColumnsKeeper(database, WorkerPool(), Patience(), part_items)
+    return ColumnsKeeper(database, CalculatorPool(), Patience(), part_items)
 
 
 async def until_killed(database: Database, monkeypatch: pytest.MonkeyPatch, part_items: int, parts: int) -> list[int]:

@@ -14,7 +14,7 @@ from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.samples import ItemError, Sample
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.graders.workers import WorkerPool
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.reports.columns import keeper, loading
 from evalhaven.reports.columns.keeper import ColumnsKeeper
 from evalhaven.reports.columns.loading import NoColumnsError
@@ -325,13 +325,13 @@ async def test_runs_under_way_and_a_few_that_have_ended_have_their_turns_for_a_p
     assert sorted(turns[18:]) == sorted(2 * oldest)
 
 
-class DyingWorkers(WorkerPool):
-    """Workers of which the first dies before it has a result."""
+class DyingCalculators(CalculatorPool):
+    """Calculators of which the first dies before it has a result."""
 
     calls = 0
 
     async def call(self, function: Callable[..., Any], *arguments: object) -> Any:
-        """Call a function in a worker."""
+        """Call a function in a calculator."""
         self.calls += 1
         if self.calls == 1:
             return await super().call(die)
@@ -344,13 +344,13 @@ async def test_parts_of_a_larger_run_are_made_in_another_process_and_again_if_th
     await store_batch(database, run, items, range(401))
     made_at_once = await shown(database, run)
     await end_run(database, run)
-    async with DyingWorkers(1) as workers:
-        keeper = ColumnsKeeper(database, workers, Patience(), part_items=1_500)
+    async with DyingCalculators(1) as calculators:
+        keeper = ColumnsKeeper(database, calculators, Patience(), part_items=1_500)
         await keeper.keep_once()
         after_the_death = await parts_of(database, run)
         await keeper.keep_once()
 
-    assert (after_the_death, await parts_of(database, run), workers.calls) == (0, 2, 3)
+    assert (after_the_death, await parts_of(database, run), calculators.calls) == (0, 2, 3)
     assert await shown(database, run) == made_at_once
 
 

@@ -10,9 +10,10 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import Sample
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.graders.workers import WorkerPool
+from evalhaven.graders.calculators import CalculatorPool
+from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
-from evalhaven.reports.keeping import LARGE_RUN_ITEMS, keep_report_elsewhere
+from evalhaven.reports.keeping import keep_report_elsewhere
 from evalhaven.reports.kept_reports import read_report
 from evalhaven.reports.report import ReportQuestion, compute_report
 from evalhaven.runs.patience import Patience
@@ -44,8 +45,8 @@ async def store_run(database: Database) -> Run:
 
 async def keep(database: Database, reports: KeptReports) -> None:
     """Make all columns that are due."""
-    async with WorkerPool(1) as workers:
-        await ColumnsKeeper(database, workers, Patience(), reports=reports).keep_once()
+    async with CalculatorPool(1) as calculators:
+        await ColumnsKeeper(database, calculators, Patience(), reports=reports).keep_once()
 
 
 async def ask(database: Database, run: Run, question: ReportQuestion) -> dict[str, Any]:
@@ -150,7 +151,7 @@ async def test_columns_are_complete_without_a_report_too(database: Database, com
 async def test_a_kill_before_the_report_is_kept_leaves_it_to_the_next_keeper(database: Database) -> None:
     run = await store_run(database)
 
-    class Killed(WorkerPool):
+    class Killed(CalculatorPool):
         """Dies when the report is asked for."""
 
         async def call(self, function: object, *arguments: object) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import URL
 
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.graders.workers import WorkerError, WorkerPool
+from evalhaven.graders.calculators import CalculatorError, CalculatorPool
 from evalhaven.reports.columns.form import FORM, PART_ITEMS
 from evalhaven.reports.columns.preparing import PreparedPart, is_part_due, prepare_part, prepare_part_elsewhere
 from evalhaven.runs.patience import Patience
@@ -59,7 +59,7 @@ class ColumnsKeeper:
     def __init__(
         self,
         database: Database,
-        workers: WorkerPool,
+        calculators: CalculatorPool,
         patience: Patience,
         part_items: int = PART_ITEMS,
         reports: KeptReports | None = None,
@@ -68,7 +68,7 @@ class ColumnsKeeper:
 
         Args:
             database: Where the runs are.
-            workers: Makes the parts of larger runs.
+            calculators: Makes the parts of larger runs.
             patience: Waits where the database is away.
             part_items: Most items in a part.
             reports: Which reports are kept; None for none.
@@ -76,7 +76,7 @@ class ColumnsKeeper:
         self._reports = reports
         self.is_on_duty: Callable[[], bool] = lambda: True  # where there are several workers, one of them makes columns
         self._database = database
-        self._workers = workers
+        self._calculators = calculators
         self._patience = patience
         self._part_items = part_items
         self._wake = anyio.Event()
@@ -96,7 +96,7 @@ class ColumnsKeeper:
             self._wake = anyio.Event()
             if self.is_on_duty():
                 await self._patience.persist(self.keep_once)
-            await self._workers.end_idle()
+            await self._calculators.end_idle()
             follows = anyio.current_time() - self._followed_at < _FOLLOWED_FOR_S
             with anyio.move_on_after(_FOLLOW_S if follows else _LOOK_AGAIN_S):
                 await self._wake.wait()
@@ -133,9 +133,9 @@ class ColumnsKeeper:
         """Make the next part of a run, if it is due; return whether anything was stored."""
         try:
             prepared = await self._prepare(run)
-        except (ValueError, TypeError, LookupError, WorkerError) as error:
+        except (ValueError, TypeError, LookupError, CalculatorError) as error:
             # Rows that cannot be read must not keep the columns of other runs from being made.
-            if not (isinstance(error, WorkerError) and error.retryable):
+            if not (isinstance(error, CalculatorError) and error.retryable):
                 self._failed.add(_attempt(run))
             self._log.exception("columns_not_made", run_key=run.key)
             return False
@@ -160,8 +160,8 @@ class ColumnsKeeper:
         kept = None
         try:
             if self._reports is not None:
-                kept = await self._workers.call(self._reports.compute, self._database.url, run.scope, run.key)
-        except WorkerError:
+                kept = await self._calculators.call(self._reports.compute, self._database.url, run.scope, run.key)
+        except CalculatorError:
             # It is computed whenever it is asked for, then.
             self._log.exception("report_not_kept", run_key=run.key)
         async with self._database.write() as tx:
@@ -176,7 +176,7 @@ class ColumnsKeeper:
             return await self._database.fetch(lambda tx: prepare_part(tx, *arguments))
         if not run.has_ended and not await self._database.fetch(lambda tx: is_part_due(tx, *arguments)):
             return None
-        return await self._workers.call(prepare_part_elsewhere, self._database.url, *arguments)
+        return await self._calculators.call(prepare_part_elsewhere, self._database.url, *arguments)
 
     async def _mark_other_forms(self) -> None:
         async with self._database.write() as tx:

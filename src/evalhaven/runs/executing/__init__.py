@@ -15,7 +15,7 @@ writes the final status and an event.
 
 A retried run goes through all of its chunks: missing items are executed, errored items are mended.
 
-Graders that are asked for one sample, without a run, are executed here too: the executor alone has workers, judges and
-sandboxes. The server leaves the request in the table `grader_calls`, wakes the executor and looks for the answer there,
-so if an executor is killed, its successor answers. If the client hangs up, the request is removed.
+Graders that are asked for one sample, without a run, are executed here too: the executor alone has calculators, judges
+and sandboxes. The server leaves the request in the table `grader_calls`, wakes the executor and looks for the answer
+there, so if an executor is killed, its successor answers. If the client hangs up, the request is removed.
 """

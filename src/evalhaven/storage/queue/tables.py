@@ -30,6 +30,7 @@ jobs = Table(
     Column("queueing_lock", Text),
     Column("status", Text, nullable=False),  # an enumeration, compared as text
     Column("worker_id", BigInteger),
+    Column("priority", Integer, nullable=False),
 )
 
 job_events = Table(
@@ -102,6 +103,27 @@ run_flows = Table(
     Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
     Column("flow", JsonText, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
+)
+
+# The servers of this database, by the seats of their data directories, with what became of the calls that each was to
+# store. A server that has ended stays for a while, since its losses count.
+servers = Table(
+    "servers",
+    queue_metadata,
+    Column("seat", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("heard_at", DateTime(timezone=True), nullable=False),
+    Column("is_up", Boolean, nullable=False),
+    Column("recorder", Text),
+    Column("problem", Text, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("in_question", BigInteger, nullable=False),
+    Column("overflow", BigInteger, nullable=False),
+    Column("killed", BigInteger, nullable=False),
+    Column("unreadable", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
 )
 
 # What the guards of all workers know of a run together: how its calls failed lately, and what they have cost.

@@ -12,8 +12,8 @@ from evalhaven.domain.run_options import DEFAULT_OPTIONS, Budget
 from evalhaven.domain.runs import Run
 from evalhaven.domain.statuses import ItemStatus, RunStatus
 from evalhaven.domain.tallies import CriterionTally
+from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.workers import WorkerPool
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.sampling.calls.caller import ModelCaller
@@ -37,16 +37,16 @@ def similarity(metric: str) -> dict[str, Any]:
 
 @pytest.fixture
 async def equipped(engine: Engine) -> AsyncIterator[Engine]:
-    """Return an engine with a worker and without WordNet."""
-    async with WorkerPool(1) as workers:
-        yield replace(engine, facilities=Facilities(workers))
+    """Return an engine with a calculator and without WordNet."""
+    async with CalculatorPool(1) as calculators:
+        yield replace(engine, facilities=Facilities(calculators))
 
 
 @pytest.fixture
 async def impatient(engine: Engine) -> AsyncIterator[Engine]:
-    """Return an engine with a worker that is given two seconds for a call."""
-    async with WorkerPool(1, timeout_s=2) as workers:
-        yield replace(engine, facilities=Facilities(workers))
+    """Return an engine with a calculator that is given two seconds for a call."""
+    async with CalculatorPool(1, timeout_s=2) as calculators:
+        yield replace(engine, facilities=Facilities(calculators))
 
 
 async def conduct(engine: Engine, run: Run) -> Run:
@@ -130,8 +130,8 @@ def endpoint() -> Iterator[EmbeddingsEndpoint]:
 async def embedding(engine: Engine, endpoint: EmbeddingsEndpoint) -> AsyncIterator[Engine]:
     """Return an engine with a priced endpoint of embeddings."""
     target = Endpoint("priced", endpoint.url, prices=PRICES, retry_for_s=0.0).target("made-up")
-    async with WorkerPool(1) as workers, ModelCaller() as caller, serving(caller, target) as embedder:
-        yield replace(engine, facilities=Facilities(workers, embedder))
+    async with CalculatorPool(1) as calculators, ModelCaller() as caller, serving(caller, target) as embedder:
+        yield replace(engine, facilities=Facilities(calculators, embedder))
 
 
 async def test_tokens_and_dollars_of_embeddings_are_the_runs(embedding: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Which runs and databases a release can use; in PostgreSQL the workers that share them, with duties and limits too.
+"""Which runs and databases a release can use; in PostgreSQL the workers and servers that share them, too.
 
 Revision: 0012, after 0011
 """
@@ -76,6 +76,21 @@ def _make_queue_tables() -> None:
         sa.Column("flow", sa.Text(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("run_key", "worker_id", name="pk_run_flows"),
+        schema=_SCHEMA,
+    )
+    counts = ("pending", "in_question", "overflow", "killed", "unreadable", "failed")
+    op.create_table(
+        "servers",
+        sa.Column("seat", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("heard_at", time, nullable=False),
+        sa.Column("is_up", sa.Boolean(), nullable=False),
+        sa.Column("recorder", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in counts),
+        sa.PrimaryKeyConstraint("seat", name="pk_servers"),
         schema=_SCHEMA,
     )
     op.create_table(

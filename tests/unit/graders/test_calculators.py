@@ -1,4 +1,4 @@
-"""Facts about worker processes: they compute, and never outlive what they are for."""
+"""Facts about calculator processes: they compute, and never outlive what they are for."""
 
 import os
 import signal
@@ -12,19 +12,19 @@ import anyio
 import psutil
 import pytest
 
+from evalhaven.graders.calculators import CalculatorError, CalculatorPool
 from evalhaven.graders.similarity.fuzzy import fuzzy_match
-from evalhaven.graders.workers import WorkerError, WorkerPool
 from tests.system.inside import has_ended
 from tests.unit.graders.computed import add, die, fail, fill_memory, process_id, thread_count, wait
 
 GONE_WITHIN_S = 1.0
 PARENT = """
 import anyio
-from evalhaven.graders.workers import WorkerPool
+from evalhaven.graders.calculators import CalculatorPool
 from tests.unit.graders.computed import wait
 
 async def main():
-    async with WorkerPool(1) as pool:
+    async with CalculatorPool(1) as pool:
         await pool.call(wait, {seconds}, {told!r})
         await anyio.sleep(60)
 
@@ -33,31 +33,43 @@ anyio.run(main, backend_options={{"use_uvloop": True}})
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[WorkerPool]:
-    async with WorkerPool(2, timeout_s=20, memory_bytes=256 << 20) as opened:
+async def pool() -> AsyncIterator[CalculatorPool]:
+    async with CalculatorPool(2, timeout_s=20, memory_bytes=256 << 20) as opened:
         yield opened
 
 
-def workers() -> list[psutil.Process]:
-    """Return the live workers that this process started."""
+def calculators() -> list[psutil.Process]:
+    """Return the live calculators that this process started."""
     live = [child for child in psutil.Process().children() if not has_ended(child)]
-    return [child for child in live if "evalhaven.graders.worker_main" in child.cmdline()]
+    return [child for child in live if "evalhaven.graders.calculator_main" in child.cmdline()]
 
 
-async def test_a_call_returns_what_the_function_returns(pool: WorkerPool) -> None:
+async def test_a_call_returns_what_the_function_returns(pool: CalculatorPool) -> None:
     assert await pool.call(add, 2, 3) == 5
     assert await pool.call(fuzzy_match, "\ud800 lone", "\ud800 lone") == 1.0
     assert await pool.call(fuzzy_match, "x" * 2_000_000, "x") < 0.01
 
 
-async def test_a_worker_is_another_process_and_is_used_again(pool: WorkerPool) -> None:
+async def test_a_calculator_is_another_process_and_is_used_again(pool: CalculatorPool) -> None:
     first, second = await pool.call(process_id), await pool.call(process_id)
 
     assert first == second != os.getpid()
     assert await pool.call(thread_count) == "1"
 
 
-async def test_calls_beyond_the_number_of_workers_wait(pool: WorkerPool) -> None:
+async def test_a_signal_to_all_processes_of_a_service_ends_no_call(pool: CalculatorPool, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.call, wait, 0.5, str(began))
+        while not began.exists():  # noqa: ASYNC110 - another process makes it
+            await anyio.sleep(0.01)
+        for calculator in calculators():
+            calculator.terminate()
+            calculator.send_signal(signal.SIGINT)
+    assert await pool.call(process_id) == int(began.read_text(encoding="utf-8"))
+
+
+async def test_calls_beyond_the_number_of_calculators_wait(pool: CalculatorPool) -> None:
     used: list[int] = []
 
     async def call() -> None:
@@ -71,34 +83,34 @@ async def test_calls_beyond_the_number_of_workers_wait(pool: WorkerPool) -> None
     assert len(set(used)) == 2
 
 
-async def test_an_exception_in_a_worker_is_reported_and_the_worker_lives_on(pool: WorkerPool) -> None:
+async def test_an_exception_in_a_calculator_is_reported_and_the_calculator_lives_on(pool: CalculatorPool) -> None:
     before = await pool.call(process_id)
-    with pytest.raises(WorkerError, match=r"failed with LookupError: no such thing") as failure:
+    with pytest.raises(CalculatorError, match=r"failed with LookupError: no such thing") as failure:
         await pool.call(fail, "no such thing")
 
     assert (failure.value.code, failure.value.retryable) == ("grader_failed", False)
     assert await pool.call(process_id) == before
 
 
-async def test_a_call_that_takes_too_long_is_ended_with_its_worker() -> None:
-    async with WorkerPool(1, timeout_s=0.5) as pool:
+async def test_a_call_that_takes_too_long_is_ended_with_its_calculator() -> None:
+    async with CalculatorPool(1, timeout_s=0.5) as pool:
         started = time.monotonic()
-        with pytest.raises(WorkerError, match=r"took longer than 0\.5 seconds") as failure:
+        with pytest.raises(CalculatorError, match=r"took longer than 0\.5 seconds") as failure:
             await pool.call(wait, 60)
         assert time.monotonic() - started < 5
-        assert workers() == []
+        assert calculators() == []
         assert (failure.value.code, failure.value.retryable) == ("grader_timeout", False)
         assert await pool.call(add, 1, 1) == 2
 
 
-async def test_waiting_for_a_free_worker_is_no_part_of_the_limit() -> None:
-    async with WorkerPool(1, timeout_s=2) as pool, anyio.create_task_group() as tasks:
+async def test_waiting_for_a_free_calculator_is_no_part_of_the_limit() -> None:
+    async with CalculatorPool(1, timeout_s=2) as pool, anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(pool.call, wait, 1.0)
 
 
-async def test_a_worker_that_dies_is_reported_and_replaced(pool: WorkerPool) -> None:
-    with pytest.raises(WorkerError, match="its process died") as failure:
+async def test_a_calculator_that_dies_is_reported_and_replaced(pool: CalculatorPool) -> None:
+    with pytest.raises(CalculatorError, match="its process died") as failure:
         await pool.call(die)
     assert (failure.value.code, failure.value.retryable) == ("grader_died", True)
     idle = await pool.call(process_id)
@@ -110,37 +122,37 @@ async def test_a_worker_that_dies_is_reported_and_replaced(pool: WorkerPool) -> 
     assert await pool.call(add, 1, 1) == 2
 
 
-async def test_memory_is_limited(pool: WorkerPool) -> None:
-    with pytest.raises(WorkerError, match="needed more than 256 MB of memory") as failure:
+async def test_memory_is_limited(pool: CalculatorPool) -> None:
+    with pytest.raises(CalculatorError, match="needed more than 256 MB of memory") as failure:
         await pool.call(fill_memory, 512 << 20)
 
     assert failure.value.code == "grader_out_of_memory"
     assert await pool.call(fill_memory, 1 << 20) == 1 << 20
 
 
-async def test_a_canceled_call_ends_its_worker(tmp_path: Path) -> None:
+async def test_a_canceled_call_ends_its_calculator(tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    async with WorkerPool(1) as pool:
+    async with CalculatorPool(1) as pool:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pool.call, wait, 60, str(told))
             while not (told.exists() and told.read_text()):  # noqa: ASYNC110 - another process writes it
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
 
-        assert workers() == []
+        assert calculators() == []
 
 
 async def test_nothing_is_left_when_the_pool_is_closed() -> None:
-    async with WorkerPool(2) as pool:
+    async with CalculatorPool(2) as pool:
         await pool.call(add, 1, 1)
-        assert len(workers()) == 1
+        assert len(calculators()) == 1
 
-    assert workers() == []
+    assert calculators() == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 @pytest.mark.parametrize("seconds", [0, 60], ids=["idle", "busy"])
-def test_no_worker_outlives_a_parent_that_was_killed(tmp_path: Path, repository: Path, seconds: int) -> None:
+def test_no_calculator_outlives_a_parent_that_was_killed(tmp_path: Path, repository: Path, seconds: int) -> None:
     told = tmp_path / "pid"
     code = PARENT.format(seconds=seconds, told=str(told))
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=repository)
@@ -149,15 +161,15 @@ def test_no_worker_outlives_a_parent_that_was_killed(tmp_path: Path, repository:
         while not (told.exists() and told.read_text()):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        worker = psutil.Process(int(told.read_text()))
-        assert worker.ppid() == parent.pid
+        calculator = psutil.Process(int(told.read_text()))
+        assert calculator.ppid() == parent.pid
         parent.kill()
         parent.wait()
         deadline = time.monotonic() + GONE_WITHIN_S
-        while not has_ended(worker) and time.monotonic() < deadline:
+        while not has_ended(calculator) and time.monotonic() < deadline:
             time.sleep(0.01)
     finally:
         parent.kill()
         parent.wait()
 
-    assert has_ended(worker)
+    assert has_ended(calculator)

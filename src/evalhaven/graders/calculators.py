@@ -1,4 +1,4 @@
-"""Worker processes: for computations that would hold up everything else, or read files."""
+"""Calculator processes: for computations that would hold up everything else, or read files."""
 
 import os
 import pickle
@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from evalhaven.graders.worker_main import LENGTH
+from evalhaven.graders.calculator_main import LENGTH
 
 T = TypeVar("T")
 
@@ -25,8 +25,8 @@ _MB = 1 << 20
 _BROKEN_PIPE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead)
 
 
-class WorkerError(Exception):
-    """A worker gave no result; the message follows the name of what was computed.
+class CalculatorError(Exception):
+    """A calculator gave no result; the message follows the name of what was computed.
 
     Attributes:
         code: The error's short, stable name.
@@ -40,7 +40,7 @@ class WorkerError(Exception):
 
 
 @dataclass(slots=True)
-class _Worker:
+class _Calculator:
     process: Process
     answers: BufferedByteReceiveStream
     idle_since: float = 0.0
@@ -59,10 +59,10 @@ class _Worker:
             await self.process.aclose()
 
 
-class WorkerPool:
-    """Calls functions in worker processes, a limited number at once; a context manager, which ends them.
+class CalculatorPool:
+    """Calls functions in calculator processes, a limited number at once; a context manager, which ends them.
 
-    Workers are started when needed, reused, and ended after a minute without work.
+    Calculators are started when needed, reused, and ended after a minute without work.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class WorkerPool:
         """Start nothing yet.
 
         Args:
-            size: Workers at once; None for one per processor.
-            timeout_s: Longest time of a call; after it the worker is killed.
-            memory_bytes: Most memory of a worker.
+            size: Calculators at once; None for one per processor.
+            timeout_s: Longest time of a call; after it the calculator is killed.
+            memory_bytes: Most memory of a calculator.
         """
         self._slots = anyio.CapacityLimiter(size or os.cpu_count() or 1)
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
-        self._idle: list[_Worker] = []
+        self._idle: list[_Calculator] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,62 +88,62 @@ class WorkerPool:
             await self._idle.pop().end()
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
-        """Call a function in a worker and return its result.
+        """Call a function in a calculator and return its result.
 
         Args:
             function: A function that can be imported, or a partial of one.
             arguments: What it is called with.
 
         Raises:
-            WorkerError: The function raised an exception, took too long or too much memory, or the worker died.
+            CalculatorError: The function raised an exception, took too long or too much memory, or the calculator died.
         """
         call = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
-        async with self._slots, self._worker() as worker:
+        async with self._slots, self._calculator() as calculator:
             try:
                 with anyio.fail_after(self._timeout_s):
-                    is_good, result = await worker.ask(call)
+                    is_good, result = await calculator.ask(call)
             except TimeoutError as error:
                 message = f"took longer than {self._timeout_s:g} seconds"
-                raise WorkerError("grader_timeout", message, retryable=False) from error
+                raise CalculatorError("grader_timeout", message, retryable=False) from error
             except (*_BROKEN_PIPE, OSError) as error:
                 message = "was cut short: its process died"
-                raise WorkerError("grader_died", message, retryable=True) from error
+                raise CalculatorError("grader_died", message, retryable=True) from error
         if is_good:
             return result  # pyright: ignore[reportReturnType] - what the function returned there
         if result == "MemoryError":
             message = f"needed more than {self._memory_bytes // _MB} MB of memory"
-            raise WorkerError("grader_out_of_memory", message, retryable=False)
-        raise WorkerError("grader_failed", f"failed with {result}", retryable=False)
+            raise CalculatorError("grader_out_of_memory", message, retryable=False)
+        raise CalculatorError("grader_failed", f"failed with {result}", retryable=False)
 
     @asynccontextmanager
-    async def _worker(self) -> AsyncGenerator[_Worker]:
-        """Lend a worker; after an exception, cancellation included, it may be busy and is ended."""
-        worker = await self._take()
+    async def _calculator(self) -> AsyncGenerator[_Calculator]:
+        """Lend a calculator; after an exception, cancellation included, it may be busy and is ended."""
+        calculator = await self._take()
         try:
-            yield worker
+            yield calculator
         except BaseException:
-            await worker.end()
+            await calculator.end()
             raise
-        worker.idle_since = time.monotonic()
-        self._idle.append(worker)
+        calculator.idle_since = time.monotonic()
+        self._idle.append(calculator)
 
     async def end_idle(self) -> None:
-        """End the workers that have been idle for a while; every call does so, too."""
+        """End the calculators that have been idle for a while; every call does so, too."""
         while self._idle and self._idle[0].idle_since < time.monotonic() - _IDLE_S:
             await self._idle.pop(0).end()
 
-    async def _take(self) -> _Worker:
-        """Return the worker that was used last, or a new one."""
+    async def _take(self) -> _Calculator:
+        """Return the calculator that was used last, or a new one."""
         await self.end_idle()
         while self._idle:
-            worker = self._idle.pop()
-            if worker.process.returncode is None:
-                return worker
-            await worker.end()
+            calculator = self._idle.pop()
+            if calculator.process.returncode is None:
+                return calculator
+            await calculator.end()
         return await self._start()
 
-    async def _start(self) -> _Worker:
-        command = [sys.executable, "-m", "evalhaven.graders.worker_main", str(os.getpid()), str(self._memory_bytes)]
+    async def _start(self) -> _Calculator:
+        command = [sys.executable, "-m", "evalhaven.graders.calculator_main", str(os.getpid()), str(self._memory_bytes)]
         process: Process | None = None
         # A cancellation in between would leave a process that nobody tracks.
         with anyio.CancelScope(shield=True):
@@ -151,5 +151,5 @@ class WorkerPool:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
         if process is None or process.stdout is None:
-            raise WorkerError("grader_died", "was not begun: its process has no output", retryable=True)
-        return _Worker(process, BufferedByteReceiveStream(process.stdout))
+            raise CalculatorError("grader_died", "was not begun: its process has no output", retryable=True)
+        return _Calculator(process, BufferedByteReceiveStream(process.stdout))
