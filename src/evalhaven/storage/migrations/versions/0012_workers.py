@@ -66,6 +66,7 @@ def _make_queue_tables() -> None:
         sa.Column("slots", sa.BigInteger(), nullable=False),
         sa.Column("wanted", sa.BigInteger(), nullable=False),
         sa.Column("held_until", time, nullable=False),
+        sa.Column("paused_until", time, nullable=True),
         sa.PrimaryKeyConstraint("name", "worker_id", name="pk_limit_shares"),
         schema=_SCHEMA,
     )
