@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import anyio
 import structlog
 
-from evalhaven.domain.scopes import EngineScope
 from evalhaven.storage.database import Database, is_unavailable
 from evalhaven.storage.queue.servers import (
     ServerReport,
@@ -60,8 +59,8 @@ class Replicas:
         """Tell the others; if the database is away, they hear nothing."""
         try:
             async with self._database.write() as tx:
-                await tell_of_server(tx, EngineScope(), report)
-                await forget_servers(tx, EngineScope())
+                await tell_of_server(tx, report)
+                await forget_servers(tx)
         except Exception as error:
             if not is_unavailable(error):
                 structlog.get_logger("evalhaven.replicas").exception("servers_not_told")
@@ -73,7 +72,7 @@ class Replicas:
         seat = self._report().seat
 
         async def read(tx: ReadTransaction) -> Sequence[OtherServer]:
-            return [OtherServer(*each) for each in await list_other_servers(tx, EngineScope(), seat)]
+            return [OtherServer(*each) for each in await list_other_servers(tx, seat)]
 
         return await self._database.fetch(read)
 
@@ -84,6 +83,6 @@ class Replicas:
         seat = self._report().seat
 
         async def read(tx: ReadTransaction) -> bool:
-            return await are_others_recording(tx, EngineScope(), seat)
+            return await are_others_recording(tx, seat)
 
         return await self._database.fetch(read)

@@ -8,7 +8,7 @@ order to decide what it writes, it locks. The code that opens a transaction comm
 import errno
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from evalhaven.storage.queue.tables import SCHEMA
 from evalhaven.storage.reading import ReadingThreads, ReadTransaction, WriteTransaction, WritingThreads
+from evalhaven.storage.turns import WriteTurns, turns_path
 
 T = TypeVar("T")
 
@@ -72,7 +73,12 @@ class Database:
     """An open database."""
 
     def __init__(
-        self, engine: AsyncEngine, blocking: Engine, reading: dict[str, Any], writing: Engine | None = None
+        self,
+        engine: AsyncEngine,
+        blocking: Engine,
+        reading: dict[str, Any],
+        writing: Engine | None = None,
+        turns: WriteTurns | None = None,
     ) -> None:
         """Wrap engines.
 
@@ -81,13 +87,16 @@ class Database:
             blocking: Connections for reading in one go.
             reading: Execution options that make a transaction a read transaction.
             writing: Connections for writing in one go; None: that is done between other things, too.
+            turns: Whose turn it is to write; None: whoever gets the lock.
         """
+        self._turns = turns
         self._writing = None if writing is None else WritingThreads(writing)
         self._engine = engine
         self._reader = engine.execution_options(**reading)
         self._threads = ReadingThreads(blocking.execution_options(**reading), _READING_THREADS)
-        # Writers that wait for each other must not use up the connections that readers need.
-        self._writers = anyio.Semaphore(_WRITERS)
+        # Writers that wait for each other must not use up the connections that readers need. Where this process gives
+        # way to another, those who have already given way must not come all at once.
+        self._writers = anyio.Semaphore(1 if turns is not None and turns.gives_way else _WRITERS)
 
     @property
     def url(self) -> URL:
@@ -115,10 +124,12 @@ class Database:
         It is shielded from cancellation: a task canceled meanwhile learns of it after the commit. A transaction that is
         dropped would keep its locks until its connection is found dead.
         """
-        async with self._writers, self._engine.connect() as connection:
-            with anyio.CancelScope(shield=True):
-                async with connection.begin():
-                    yield connection
+        async with AsyncExitStack() as held:
+            async with self._line(held):
+                connection = await held.enter_async_context(self._engine.connect())
+                held.enter_context(anyio.CancelScope(shield=True))
+                await held.enter_async_context(connection.begin())
+            yield connection
 
     async def store(self, work: Callable[[WriteTransaction], Coroutine[Any, Any, T]]) -> T:
         """Return what a piece of work returns that writes in a transaction like that of `write`.
@@ -132,8 +143,21 @@ class Database:
         if self._writing is None:
             async with self.write() as tx:
                 return await work(tx)
-        async with self._writers:
+        async with AsyncExitStack() as held, self._line(held):
             return await self._writing.execute(work)
+
+    @asynccontextmanager
+    async def _line(self, held: AsyncExitStack) -> AsyncGenerator[None]:
+        """Wait in line with this process's other writers and then, if it gives way, for those of others.
+
+        Args:
+            held: Keeps the place in line.
+        """
+        with nullcontext() if self._turns is None else self._turns.ask():
+            await held.enter_async_context(self._writers)
+            if self._turns is not None:
+                await self._turns.wait()
+            yield
 
     async def close(self) -> None:
         """Close all connections."""
@@ -141,13 +165,16 @@ class Database:
         self._threads.close()
         if self._writing is not None:
             self._writing.close()
+        if self._turns is not None:
+            self._turns.close()
 
 
-def open_database(url: URL, *, is_worker: bool = False) -> Database:
+def open_database(url: URL, *, gives_way: bool | None = None, is_worker: bool = False) -> Database:
     """Open a migrated database.
 
     Args:
         url: Where it is.
+        gives_way: Whether this process lets others write to SQLite first; False: it asks to go first; None: neither.
         is_worker: Whether it is opened by one of several workers that wait for each other.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
@@ -173,7 +200,9 @@ def open_database(url: URL, *, is_worker: bool = False) -> Database:
             _prepare_postgresql(each, _WORKER_SESSION if is_worker else _POSTGRESQL_SESSION)
     if is_sqlite:
         event.listen(blocking, "connect", _refuse_writes)
-    return Database(engine, blocking, reading, writing)
+    path = url.database if is_sqlite and gives_way is not None else None
+    turns = None if path is None or gives_way is None else WriteTurns(turns_path(Path(path)), gives_way=gives_way)
+    return Database(engine, blocking, reading, writing, turns)
 
 
 def _punctual_engines(

@@ -7,7 +7,6 @@ from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.domain.scopes import EngineScope
 from evalhaven.storage.queue.tables import servers
 from evalhaven.storage.reading import ReadTransaction
 
@@ -52,7 +51,7 @@ class ServerReport:
     failed: int
 
 
-async def tell_of_server(tx: AsyncConnection, _scope: EngineScope, report: ServerReport) -> None:
+async def tell_of_server(tx: AsyncConnection, report: ServerReport) -> None:
     """Store what a server tells of itself, instead of what it told before."""
     values = asdict(report)
     new = insert_or_update(servers).values(**values, heard_at=func.now())
@@ -60,15 +59,13 @@ async def tell_of_server(tx: AsyncConnection, _scope: EngineScope, report: Serve
     await tx.execute(new.on_conflict_do_update(index_elements=[servers.c.seat], set_=changed))
 
 
-async def forget_servers(tx: AsyncConnection, _scope: EngineScope) -> None:
+async def forget_servers(tx: AsyncConnection) -> None:
     """Delete those that were heard for the last time weeks ago; what they lost counts no longer."""
     old = servers.c.heard_at < func.now() - func.make_interval(0, 0, 0, _KEPT_DAYS)
     await tx.execute(delete(servers).where(old))
 
 
-async def list_other_servers(
-    tx: ReadTransaction, _scope: EngineScope, own_seat: str
-) -> Sequence[tuple[ServerReport, bool]]:
+async def list_other_servers(tx: ReadTransaction, own_seat: str) -> Sequence[tuple[ServerReport, bool]]:
     """Return what the others told last, and whether each of them is still there."""
     columns = [servers.c[name] for name in ServerReport.__dataclass_fields__]
     query = select(*columns, _is_heard().label("is_heard")).where(servers.c.seat != own_seat).order_by(servers.c.seat)
@@ -76,7 +73,7 @@ async def list_other_servers(
     return [(ServerReport(*row[:-1]), row.is_heard) for row in rows]
 
 
-async def are_others_recording(tx: ReadTransaction, _scope: EngineScope, own_seat: str) -> bool:
+async def are_others_recording(tx: ReadTransaction, own_seat: str) -> bool:
     """Tell whether other servers may be about to store calls."""
     others = exists().where(servers.c.seat != own_seat, servers.c.recorder.is_not(None), _is_heard())
     return (await tx.execute(select(others))).scalar_one()

@@ -45,7 +45,7 @@ class Duties:
         queues_with_room: Returns the queues from which a job is wanted now.
         plan: Executes the plan of a run, whose key and job are given.
         execute: Executes a chunk of a run.
-        on_notification: Called with the channel of each notification.
+        on_notification: Called with the channel of each notification, except of those about jobs.
     """
 
     register: Callable[[int], Awaitable[None]]
@@ -114,8 +114,9 @@ class ChunkQueue:
         async def tell(*, channel: str, payload: str) -> None:
             del payload
             if channel == _JOBS_CHANNEL:
-                self.wake()
-            self._duties.on_notification(channel)
+                self.wake()  # whoever submitted the job was told of its run as this worker was
+            else:
+                self._duties.on_notification(channel)
 
         while True:
             # It says nothing for as long as there is nothing to say.

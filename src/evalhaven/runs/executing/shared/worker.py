@@ -227,8 +227,7 @@ class SharedExecutor:
                 await self._wake.wait()
 
     async def _active_runs(self) -> list[Run]:
-        async with self._engine.database.read() as tx:
-            return await list_active_runs(tx, EngineScope(), RUNS_AT_ONCE)
+        return await self._engine.database.fetch(lambda tx: list_active_runs(tx, EngineScope(), RUNS_AT_ONCE))
 
     def _compare(self, active: list[Run]) -> None:
         """Drop what belongs to runs that are over, or were retried since, and ask for jobs of the others."""
