@@ -88,6 +88,10 @@ soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run every proof at full si
 	@EVALHAVEN_SOAK=1 $(BIN)/python -m pytest -m 'soak or proof' --timeout=14400 -rA \
 		--numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
+.PHONY: replicas
+replicas: $(INSTALLED_DEV) $(WEB) ## Run the contract's tests against two servers and four workers behind a front
+	@EVALHAVEN_REPLICAS=1 $(BIN)/python -m pytest tests/contract -k replicas $(ARGS)
+
 .PHONY: bench
 bench: $(INSTALLED_DEV) ## Measure speed, CPU, memory and bytes an item
 	@$(BIN)/python -m benchmarks.run $(ARGS)

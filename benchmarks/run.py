@@ -33,6 +33,7 @@ from benchmarks.sampling_report import measure_sampling, print_sampling
 from benchmarks.schemes import measure_schemes, print_schemes
 from benchmarks.server import BenchmarkError
 from benchmarks.similarity import compare_metrics, print_comparisons
+from benchmarks.workers import measure_workers, print_workers
 
 SIZES = (10_000, 1_000_000)
 SMALL_ITEMS = 50_000  # a run of up to this many items takes only seconds, so it is measured three times
@@ -42,6 +43,7 @@ READ_ROUNDS = 7
 READS = 300  # of each kind in a round
 LARGE, MILLION = 100_000, 1_000_000
 LOGGED_CALLS, LOGGED_DAYS = 1_000_000, 10
+WORKERS, WORKER_ITEMS, WORKER_CALLS = (1, 2, 4), 20_000, 200
 
 Document = dict[str, Any]
 
@@ -139,6 +141,14 @@ def _compare_peers(arguments: argparse.Namespace, console: Console) -> Document:
     return {"peers": report.document()}
 
 
+def _measure_workers(arguments: argparse.Namespace, console: Console) -> Document:
+    each, in_flight = arguments.worker_items, arguments.worker_calls
+    with scratch() as directory:
+        found = measure_workers(arguments.workers, each, in_flight, arguments.huge_items, directory, console)
+    print_workers(found, console)
+    return {"workers": asdict(found)}
+
+
 def _measure_gateway(arguments: argparse.Namespace, console: Console) -> Document:
     console.print("calling a model through the gateway and directly …")
     with scratch() as directory:
@@ -167,6 +177,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "python": _measure_python,
     "sampling": _measure_sampling,
     "one-machine": _measure_one_machine,
+    "workers": _measure_workers,
     "gateway": _measure_gateway,
     "logs": _measure_logs,
     "peers": _compare_peers,
@@ -197,6 +208,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dashboard-items", type=int, default=MILLION, metavar="N", help=shown)
     sized = f"items of a run whose reads are compared with those of one with {TIMES} times fewer ({MILLION})"
     parser.add_argument("--large-items", type=int, default=MILLION, metavar="N", help=sized)
+    workers = f"how many workers share a run in PostgreSQL, ascending ({' '.join(map(str, WORKERS))})"
+    parser.add_argument("--workers", type=int, nargs="+", default=list(WORKERS), metavar="N", help=workers)
+    shared = f"how many items each of them gets ({WORKER_ITEMS})"
+    parser.add_argument("--worker-items", type=int, default=WORKER_ITEMS, metavar="N", help=shared)
+    called = f"how many calls each of them has in flight ({WORKER_CALLS})"
+    parser.add_argument("--worker-calls", type=int, default=WORKER_CALLS, metavar="N", help=called)
+    huge = f"items of the run behind which a short one starts ({MILLION})"
+    parser.add_argument("--huge-items", type=int, default=MILLION, metavar="N", help=huge)
     kept = "where the two runs are kept for another measurement, which then need not execute them"
     parser.add_argument("--comparison-directory", type=Path, metavar="DIR", help=kept)
     parser.add_argument("--promptfoo", metavar="COMMAND", help="promptfoo, if it is not on the path")

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def started_server(
-    data_dir: Path, settings: Mapping[str, str] | None = None, python: str = sys.executable
+    data_dir: Path,
+    settings: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    arguments: Sequence[str] = (),
 ) -> Generator[Server]:
     """Start a server on a free port; it is stopped at the end of the block.
 
@@ -135,9 +138,10 @@ def started_server(
         data_dir: Its data directory, which it creates.
         settings: Its variables `EVALHAVEN_…`; it gets no others of that prefix.
         python: The interpreter that executes it, with Evalhaven installed.
+        arguments: Further options of `serve`.
     """
     port = free_port()
-    command = [python, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir)]
+    command = [python, "-m", "evalhaven", "serve", "--port", str(port), "--data-dir", str(data_dir), *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EVALHAVEN_")}
     child = subprocess.Popen(command, env={**environment, "EVALHAVEN_LOG_LEVEL": "warning", **(settings or {})})
     try:

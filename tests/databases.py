@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import URL
@@ -98,6 +99,12 @@ class PostgresServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait(_STOP_TIMEOUT_S)
+
+    @property
+    def process(self) -> psutil.Process:
+        """The process whose children are the sessions."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
 
     @property
     def log(self) -> str:

@@ -105,6 +105,21 @@ class Server:
         """The variables that it gets beyond those of the tests' own process."""
         return dict(self._environment)
 
+    def set_default(self, **environment: str) -> None:
+        """Give it variables from its next start on, except for those that it was made with."""
+        for name, value in environment.items():
+            self._environment.setdefault(name, value)
+
+    @property
+    def data_dirs(self) -> list[Path]:
+        """Every directory in which it keeps anything."""
+        return [self.data_dir]
+
+    @property
+    def servers(self) -> "list[Server]":
+        """The server itself; `Replicas` are several."""
+        return [self]
+
     @property
     def is_up(self) -> bool:
         """Whether it was started and its process has not ended."""

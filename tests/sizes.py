@@ -57,6 +57,8 @@ class Sizes:
         streams: Streams of answers through the gateway at once.
         stream_parts: Parts of each, 20 a second.
         releases: Simulated releases of each kind that the gate judges.
+        shared_limit: Calls that four workers may have under way at once.
+        shared_limit_items: Items of their run.
     """
 
     kill_items: int
@@ -98,6 +100,8 @@ class Sizes:
     streams: int
     stream_parts: int
     releases: int
+    shared_limit: int
+    shared_limit_items: int
 
 
 REDUCED = Sizes(
@@ -140,6 +144,8 @@ REDUCED = Sizes(
     streams=40,
     stream_parts=60,
     releases=4_000,
+    shared_limit=30,
+    shared_limit_items=8_000,
 )
 
 FULL = Sizes(
@@ -182,6 +188,8 @@ FULL = Sizes(
     streams=200,
     stream_parts=1_200,
     releases=40_000,
+    shared_limit=300,
+    shared_limit_items=100_000,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

@@ -18,6 +18,7 @@ import pytest
 _OPTION = "--tier"
 _REST = ("clients", "generated", "hostile")
 _REST_MARKS = ("proof", "slow")
+_ON_POSTGRESQL = ("postgresql", "replicas")
 _POSTGRESQL_FIXTURES = frozenset({"postgres", "durable_postgres", "postgresql_database_url"})
 _TESTS = Path(__file__).parent
 _REST_DIRECTORIES = tuple(_TESTS / name for name in _REST)
@@ -65,4 +66,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _runs_on_postgresql(item: pytest.Item) -> bool:
     parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
     fixtures: list[str] = getattr(item, "fixturenames", [])
-    return parameters.get("database_kind") == "postgresql" or not _POSTGRESQL_FIXTURES.isdisjoint(fixtures)
+    return parameters.get("database_kind") in _ON_POSTGRESQL or not _POSTGRESQL_FIXTURES.isdisjoint(fixtures)

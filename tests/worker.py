@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.forked import ForkedServer
 from tests.server import Server
+from tests.sizes import IS_SOAK
 
 _STOP_TIMEOUT_S = 30.0
 
@@ -31,7 +33,7 @@ class Worker:
         self._arguments = arguments
         self._environment = environment
         self.log_path = log_path
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedServer | subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> str:
@@ -53,10 +55,13 @@ class Worker:
             name: value for name, value in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))
         }
         environment = {**inherited, **self._server.environment, **self._environment}
+        arguments = ["worker", "--data-dir", str(self._server.data_dir), *self._arguments]
+        if not IS_SOAK:
+            self._process = ForkedServer(arguments, self.log_path, environment)
+            return self
         with self.log_path.open("ab") as log:
-            command = [sys.executable, "-m", "evalhaven", "worker", "--data-dir", str(self._server.data_dir)]
             self._process = subprocess.Popen(
-                [*command, *self._arguments],
+                [sys.executable, "-m", "evalhaven", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

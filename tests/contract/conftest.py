@@ -1,6 +1,12 @@
-"""One server for the whole suite; every JSON answer is checked against the server's own OpenAPI documents."""
+"""One server for the whole suite; every JSON answer is checked against the server's own OpenAPI documents.
+
+The suite runs on three of them: on SQLite, on PostgreSQL, and as `replicas`, which are two servers and four workers
+behind a front that sends each request to the other server. For these, `make check` runs a few files, and `make soak`
+and `make replicas` run all of them.
+"""
 
 import json
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -12,7 +18,8 @@ import openai
 import pytest
 
 from tests.contract.document import AnswerChecker
-from tests.databases import PASSWORD, PostgresServer
+from tests.databases import KINDS, PASSWORD, PostgresServer
+from tests.replicas import Replicas
 from tests.server import Server, show_server_logs
 
 pytest_runtest_makereport = show_server_logs
@@ -23,40 +30,97 @@ MakeEval = Callable[..., dict[str, Any]]
 MakeRun = Callable[..., dict[str, Any]]
 Upload = Callable[..., str]
 RunToEnd = Callable[..., dict[str, Any]]
+NewServer = Callable[..., Server | Replicas]
+# For facts that do not depend on what is stored, but must hold wherever requests are answered.
+ON_ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite", "replicas"], indirect=True)
+
+
+# Files whose facts are about what one process could keep to itself: bytes, runs of workers, calls on their way.
+_ALWAYS_ON_REPLICAS = ("test_uploads.py",)
+_ARE_ALL_ON_REPLICAS = bool(os.environ.get("EVALHAVEN_REPLICAS"))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave most tests on replicas to the soak."""
+    parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    is_on_replicas = parameters.get("database_kind") == "replicas"
+    if is_on_replicas:
+        is_always_run = _ARE_ALL_ON_REPLICAS or item.path.name in _ALWAYS_ON_REPLICAS
+        item.add_marker(pytest.mark.proof if is_always_run else pytest.mark.soak)
+
+
+@pytest.fixture(scope="session", params=[*KINDS, "replicas"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Name what a test runs on."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture(scope="session")
+def new_server(database_kind: str) -> NewServer:
+    """Return what makes a server of this kind, to be started."""
+
+    def make(directory: Path, database_url: str | None, **environment: str) -> Server | Replicas:
+        if database_kind != "replicas":
+            return Server(directory, database_url, **environment)
+        assert database_url is not None
+        return Replicas(directory, database_url, **environment)
+
+    return make
 
 
 @contextmanager
-def _watched(directory: Path, database_url: str | None) -> Generator[Server]:
-    with Server(directory, database_url, EVALHAVEN_GATEWAY="on", EVALHAVEN_MAX_BODY_MB="16").running() as running:
-        process_id = running.process.pid
+def _watched(server: Server | Replicas) -> Generator[Server | Replicas]:
+    with server.running() as running:
+        processes = [each.process.pid for each in running.servers]
         yield running
-        assert (running.process.pid, running.process.poll()) == (process_id, None), "the server lived through it all"
+        assert all(each.is_up for each in running.servers), "the server lived through it all"
+        assert [each.process.pid for each in running.servers] == processes
         assert PASSWORD not in running.log
         for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
             assert sign not in running.log
 
 
+_SETTINGS = {"EVALHAVEN_GATEWAY": "on", "EVALHAVEN_MAX_BODY_MB": "16"}
+
+
 @pytest.fixture(scope="session")
-def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with _watched(tmp_path_factory.mktemp("server"), None) as running:
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server | Replicas]:
+    with _watched(Server(tmp_path_factory.mktemp("server"), None, **_SETTINGS)) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Server]:
-    with postgres.temporary_database() as url, _watched(tmp_path_factory.mktemp("server"), url) as running:
+def postgresql_server(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> Iterator[Server | Replicas]:
+    with (
+        postgres.temporary_database() as url,
+        _watched(Server(tmp_path_factory.mktemp("server"), url, **_SETTINGS)) as running,
+    ):
         yield running
 
 
 @pytest.fixture(scope="session")
-def server(database_kind: str, request: pytest.FixtureRequest) -> Server:
-    """Return the server of each database in turn; both stay up, so that switching costs nothing."""
-    found: Server = request.getfixturevalue(f"{database_kind}_server")
+def replicas_server(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Server | Replicas]:
+    with (
+        postgres.temporary_database() as url,
+        _watched(Replicas(tmp_path_factory.mktemp("server"), url, **_SETTINGS)) as running,
+    ):
+        yield running
+        for each in running.servers:
+            assert "status=200" in each.log, "each of them has answered"
+
+
+@pytest.fixture(scope="session")
+def server(database_kind: str, request: pytest.FixtureRequest) -> Server | Replicas:
+    """Return the server of each kind in turn; all stay up, so that switching costs nothing."""
+    found: Server | Replicas = request.getfixturevalue(f"{database_kind}_server")
     return found
 
 
 @pytest.fixture(scope="session")
-def document(server: Server) -> dict[str, Any]:
+def document(server: Server | Replicas) -> dict[str, Any]:
     """The server's OpenAPI document of the contract."""
     answer = httpx2.get(f"{server.url}/openapi.json", timeout=60)
     assert answer.status_code == 200
@@ -64,7 +128,7 @@ def document(server: Server) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def extension_document(server: Server) -> dict[str, Any]:
+def extension_document(server: Server | Replicas) -> dict[str, Any]:
     """The server's OpenAPI document of what is below `/api/`."""
     answer = httpx2.get(f"{server.url}/api/openapi.json", timeout=60)
     assert answer.status_code == 200
@@ -77,14 +141,16 @@ def checker(document: dict[str, Any]) -> AnswerChecker:
 
 
 @pytest.fixture(scope="session")
-def http(server: Server, checker: AnswerChecker, extension_document: dict[str, Any]) -> Iterator[httpx2.Client]:
+def http(
+    server: Server | Replicas, checker: AnswerChecker, extension_document: dict[str, Any]
+) -> Iterator[httpx2.Client]:
     hooks = {"response": [checker.check, AnswerChecker(extension_document).check]}
     with httpx2.Client(base_url=server.url, timeout=30, event_hooks=hooks) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def client(server: Server, checker: AnswerChecker) -> Iterator[openai.OpenAI]:
+def client(server: Server | Replicas, checker: AnswerChecker) -> Iterator[openai.OpenAI]:
     transport = httpx2.Client(event_hooks={"response": [checker.check]})
     with openai.OpenAI(
         base_url=f"{server.url}/v1", api_key="anything", max_retries=0, timeout=30, http_client=transport

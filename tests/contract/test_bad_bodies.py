@@ -9,8 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, refusal_of
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, eval_body, inline_source, refusal_of
 from tests.server import Server
 
 DEEP = 100_000
@@ -64,7 +63,7 @@ def _state(http: httpx2.Client, parent: str) -> list[Any]:
     return [newest, http.get(f"/v1/evals/{parent}").json(), http.get(f"/v1/evals/{parent}/runs").json()]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", NOT_JSON)
 def test_a_body_that_is_no_json_is_refused(http: httpx2.Client, parent: str, name: str) -> None:
     for path in _paths(parent):
@@ -73,7 +72,7 @@ def test_a_body_that_is_no_json_is_refused(http: httpx2.Client, parent: str, nam
         assert "JSON" in error["message"] or "nested" in error["message"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", NO_OBJECT)
 def test_a_body_that_is_no_object_is_refused(http: httpx2.Client, parent: str, name: str) -> None:
     for path in _paths(parent):
@@ -81,7 +80,7 @@ def test_a_body_that_is_no_object_is_refused(http: httpx2.Client, parent: str, n
         assert re.search("must be an? (JSON )?object", error["message"])
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
@@ -118,7 +117,7 @@ def test_values_of_a_wrong_kind_are_refused_by_name(
         assert param.rpartition(".")[2] in error["message"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("missing", ["data_source_config", "testing_criteria"])
 def test_required_keys_are_named(http: httpx2.Client, parent: str, missing: str) -> None:
     body = {key: value for key, value in eval_body().items() if key != missing}
@@ -176,7 +175,7 @@ def test_a_run_over_a_file_that_is_not_there_is_refused(http: httpx2.Client, par
     assert error["param"] == "data_source.source.id"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("path", ["/v1/evals", "runs"])
 def test_strict_must_be_a_truth_value(http: httpx2.Client, parent: str, path: str) -> None:
     url = f"/v1/evals/{parent}/runs" if path == "runs" else path
@@ -187,7 +186,7 @@ def test_a_limit_of_many_digits_is_refused_or_lowered(http: httpx2.Client) -> No
     assert http.get(f"/v1/evals?limit={'9' * 5000}").status_code in {200, 400}
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("length", ["-1", "x", "9" * 40, "1, 2"])
 def test_a_nonsense_content_length_does_no_harm(server: Server, length: str) -> None:
     head = f"POST /v1/evals HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
@@ -197,7 +196,7 @@ def test_a_nonsense_content_length_does_no_harm(server: Server, length: str) -> 
     assert re.match(rb"HTTP/1.1 4\d\d ", answer)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_very_long_address_is_refused(http: httpx2.Client, server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"GET /v1/evals/" + b"x" * 200_000 + b" HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import (
+    ON_ONE_DATABASE,
     MakeEval,
     RunToEnd,
     Upload,
@@ -17,7 +18,6 @@ from tests.contract.conftest import (
     items_of,
     refusal_of,
 )
-from tests.databases import ON_SQLITE_ONLY
 
 SCHEMA = {
     "type": "object",
@@ -73,7 +73,7 @@ BROKEN: dict[str, tuple[str, str]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_inline_row_that_cannot_be_is_refused_by_its_index(
     http: httpx2.Client, parent: dict[str, Any], name: str
@@ -139,7 +139,7 @@ def test_a_broken_line_far_down_fails_the_run_before_anything_is_graded(
     assert message.count("line 7") == 1
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("content", ["[]", "[ ]"])
 def test_inline_rows_must_be_some(http: httpx2.Client, parent: dict[str, Any], content: str) -> None:
     assert "empty" in _refused(http, parent, content)
@@ -178,7 +178,7 @@ BAD_SCHEMAS: dict[str, tuple[Any, str]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", BAD_SCHEMAS)
 def test_a_schema_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     schema, cure = BAD_SCHEMAS[name]
@@ -216,7 +216,7 @@ GOOD_SCHEMAS: dict[str, tuple[dict[str, Any], Any, Any]] = {
 }  # fmt: skip
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", GOOD_SCHEMAS)
 def test_a_schema_is_applied_to_rows(http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str) -> None:
     schema, good, bad = GOOD_SCHEMAS[name]
@@ -226,7 +226,7 @@ def test_a_schema_is_applied_to_rows(http: httpx2.Client, make_eval: MakeEval, r
     assert "row 0: " in _refused(http, parent, json.dumps([{"item": bad}]))
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*\\1$", "^(?=(a+)+$)a", "(x+x+)+y"])
 def test_a_pattern_cannot_hold_the_server_up(http: httpx2.Client, make_eval: MakeEval, pattern: str) -> None:
     schema = {"properties": {"a": {"pattern": pattern}}}
@@ -245,7 +245,7 @@ def test_the_envelope_of_the_sample_is_not_held_against_rows(make_eval: MakeEval
     assert run_to_end(parent, rows)["result_counts"]["total"] == 2
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_rows_of_a_sampling_run_are_checked_first(http: httpx2.Client, parent: dict[str, Any]) -> None:
     source = {
         **inline_source([{"item": {"n": "x"}}]),

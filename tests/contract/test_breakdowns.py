@@ -6,8 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, refusal_of, string_check
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, refusal_of, string_check
 
 
 def breakdown_of(http: httpx2.Client, run: dict[str, Any], field: str, **query: Any) -> list[dict[str, Any]]:
@@ -191,7 +190,7 @@ def test_a_run_that_is_not_there_has_no_breakdown(http: httpx2.Client) -> None:
     assert answer.json()["error"]["param"] == "run_id"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("query", "param"), [("", "field"), ("field=a&limit=0", "limit"), ("field=a&limit=x", "limit")]
 )

@@ -6,8 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, MakeRun, refusal_of
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, MakeRun, refusal_of
 
 ROW = {"item": {"a": "x", "b": "x", "m": []}}
 INLINE = {"type": "file_content", "content": [ROW]}
@@ -154,7 +153,7 @@ def test_both_forms_of_messages_are_echoed(
     assert _echo(make_run, parent, sent) == {**sent, "sampling_params": None}
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("name", CONTENTS)
 def test_content_keeps_its_form_and_the_message_gets_its_type(
@@ -197,7 +196,7 @@ def test_whole_temperatures_are_echoed_as_floats(http: httpx2.Client, parent: di
     assert '"sampling_params":{"temperature":1.0,"top_p":0.0,"seed":1}' in answer.text
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("form", [{"type": "text"}, {"type": "json_object"}, {"type": "grammar", "grammar": "g"}])
 def test_every_response_format_is_echoed(make_run: MakeRun, parent: dict[str, Any], form: dict[str, Any]) -> None:
     chat = sampled(sampling_params={"response_format": form})
@@ -326,7 +325,7 @@ REFUSED = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_data_source_that_cannot_be_is_refused_by_name(
     http: httpx2.Client, parent: dict[str, Any], name: str

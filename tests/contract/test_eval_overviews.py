@@ -6,9 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, refusal_of
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, refusal_of
 from tests.contract.test_comparisons import SAYS, rows_of
-from tests.databases import ON_SQLITE_ONLY
 
 TEAM = "overviews of evals"
 
@@ -111,7 +110,7 @@ def test_an_update_moves_an_eval(http: httpx2.Client, make_eval: MakeEval) -> No
     assert all(each["updated_at"] >= each["created_at"] for each in found)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("query", "param"),
     [

@@ -10,8 +10,15 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, eval_body, inline_source, refusal_of, string_check, wait_for_end
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import (
+    ON_ONE_DATABASE,
+    MakeEval,
+    eval_body,
+    inline_source,
+    refusal_of,
+    string_check,
+    wait_for_end,
+)
 
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 MIXED = {"n": 1.0, "b": True, "0": None, "l": ["x", {"y": []}]}
@@ -189,7 +196,7 @@ UNRESOLVABLE = [
 ]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(("template", "cure"), UNRESOLVABLE)
 def test_what_can_never_resolve_is_warned_of_and_refused_where_asked(
     http: httpx2.Client, template: str, cure: str
@@ -212,7 +219,7 @@ def test_what_can_never_resolve_is_warned_of_and_refused_where_asked(
     assert http.get("/v1/evals?limit=1").json()["first_id"] == before, "nothing was created"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("template", ["{x}", "{{ x }}", "}}}}", "{{ item.a }}", '{{item["a"]}}', "\\frac{{a}}{b}", ""])
 def test_other_braces_are_literal_text_and_no_reason_to_warn(http: httpx2.Client, template: str) -> None:
     answer = http.post("/v1/evals?strict=true", json=eval_body(testing_criteria=[string_check(reference=template)]))

@@ -9,8 +9,7 @@ import httpx2
 import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 
-from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, items_of, refusal_of, string_check
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, MakeRun, RunToEnd, items_of, refusal_of, string_check
 
 SCHEMA = {
     "type": "object",
@@ -224,7 +223,7 @@ def test_an_export_without_items_is_a_whole_file(http: httpx2.Client, run: dict[
         assert table_of(answer).num_rows == 0
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("query", "param", "told"),
     [

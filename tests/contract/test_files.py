@@ -10,8 +10,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, MakeRun, Upload, file_source, refusal_of, wait_for_end
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, MakeRun, Upload, file_source, refusal_of, wait_for_end
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
@@ -43,7 +42,7 @@ def test_every_purpose_can_be_uploaded_and_listed(http: httpx2.Client, purpose: 
     assert {each["purpose"] for each in listed} == {purpose}
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("purpose", ["assistants_output", "batch_output", "fine-tune-results"])
 def test_a_purpose_of_the_servers_own_files_can_be_listed_but_not_uploaded(http: httpx2.Client, purpose: str) -> None:
     assert http.get("/v1/files", params={"purpose": purpose}).json()["data"] == []
@@ -83,7 +82,7 @@ def test_a_part_of_a_file_can_be_asked_for(
     assert content is None or answer.content == content
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("asked", ["bytes", "bytes=", "bytes=x-y", "bytes=2-1", "lines=1-2", "=", "bytes=-"])
 def test_a_range_that_makes_no_sense_is_ignored(http: httpx2.Client, upload: Upload, asked: str) -> None:
     answer = http.get(f"/v1/files/{upload(b'0123')}/content", headers={"range": asked})
@@ -163,7 +162,7 @@ BAD_EXPIRIES: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", BAD_EXPIRIES)
 def test_an_expiry_out_of_bounds_is_refused(http: httpx2.Client, name: str) -> None:
     fields, param = BAD_EXPIRIES[name]
@@ -209,7 +208,7 @@ BAD_FORMS: dict[str, tuple[dict[str, Any], str | None]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", BAD_FORMS)
 def test_a_form_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     request, param = BAD_FORMS[name]

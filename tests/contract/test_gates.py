@@ -5,9 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, refusal_of, string_check
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, refusal_of, string_check
 from tests.contract.test_comparisons import SAYS, rows_of
-from tests.databases import ON_SQLITE_ONLY
 
 COUNT = 400
 
@@ -107,7 +106,7 @@ def test_items_without_a_result_can_turn_a_decision(
     ]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("policy", "param", "code"),
     [

@@ -9,8 +9,7 @@ import openai
 import pytest
 
 from evalhaven.wire.graders import CRITERION_TYPES
-from tests.contract.conftest import refusal_of, string_check
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, refusal_of, string_check
 
 RUN, VALIDATE = "/v1/fine_tuning/alpha/graders/run", "/v1/fine_tuning/alpha/graders/validate"
 SAYS_YES = string_check(name="yes", input="{{ sample.output_text }}", reference="{{ item.answer }}")
@@ -60,7 +59,7 @@ def test_the_sdk_runs_and_validates_a_grader(client: openai.OpenAI) -> None:
     assert validated.grader.to_dict() == grader
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_an_answer_has_the_keys_of_the_recorded_one_in_their_order(http: httpx2.Client, shared_dir: Any) -> None:
     recorded = json.loads((shared_dir / "spec" / "recorded" / "grader_run_python__2025-late.json").read_text())
     answer = run(http, SAYS_YES)
@@ -72,7 +71,7 @@ def test_an_answer_has_the_keys_of_the_recorded_one_in_their_order(http: httpx2.
     assert {**answer, "metadata": {}, "reward": 0} == {**recorded, "metadata": {}, "reward": 0}
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_grader_without_a_name_is_given_one(http: httpx2.Client) -> None:
     for nameless in ({key: value for key, value in SAYS_YES.items() if key != "name"}, {**SAYS_YES, "name": None}):
         validated = http.post(VALIDATE, json={"grader": nameless}).json()["grader"]
@@ -81,13 +80,13 @@ def test_a_grader_without_a_name_is_given_one(http: httpx2.Client) -> None:
         assert re.fullmatch(r"grader-[0-9A-Za-z]{12}", run(http, nameless)["metadata"]["name"])
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_text_similarity_needs_no_threshold_and_json_is_read(http: httpx2.Client) -> None:
     assert run(http, ALIKE, '{"said": "yes"}')["reward"] == 1.0
     assert run(http, ALIKE, '{"said": "yet"}')["reward"] == pytest.approx(2 / 3)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_formula_shows_the_scores_of_its_parts(http: httpx2.Client) -> None:
     answer = run(http, multi("0.25 * yes + alike / 2", yes=SAYS_YES, alike={**ALIKE, "input": "yet"}))
     assert answer["reward"] == pytest.approx(0.25 + 1 / 3)
@@ -107,7 +106,7 @@ def test_a_judge_shows_its_model_and_its_tokens(http: httpx2.Client) -> None:
         assert usage["total_tokens"] > 0
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("grader", "said", "flags"),
     [
@@ -145,12 +144,12 @@ def test_a_judge_answers_its_reward_though_a_variable_has_no_value(http: httpx2.
         assert answer["evalhaven"]["unresolved"] == ["item.no", "sample.output_json.x"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_the_item_may_be_absent(http: httpx2.Client) -> None:
     assert http.post(RUN, json={"grader": SAYS_YES | {"reference": "x"}, "model_sample": "x"}).json()["reward"] == 1.0
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("formula", ["", "yes +", "nobody", "__import__('os')", "yes.real", "(" * 3000, "9" * 5000])
 @pytest.mark.parametrize("path", [RUN, VALIDATE])
 def test_what_is_no_formula_is_refused_with_its_column(http: httpx2.Client, path: str, formula: str) -> None:
@@ -159,7 +158,7 @@ def test_what_is_no_formula_is_refused_with_its_column(http: httpx2.Client, path
     assert "column" in error["message"] or not formula
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_what_is_no_grader_is_refused_by_name(http: httpx2.Client) -> None:
     for body, param in (
         ({"model_sample": "x"}, "grader"),
@@ -172,7 +171,7 @@ def test_what_is_no_grader_is_refused_by_name(http: httpx2.Client) -> None:
         assert refusal_of(http.post(RUN, json=body))["param"] == param
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_every_type_is_executed_or_refused_by_name(http: httpx2.Client) -> None:
     messages = JUDGE["input"]
     documents: dict[str, dict[str, Any]] = {

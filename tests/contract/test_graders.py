@@ -5,8 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, eval_body, refusal_of, string_check
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, eval_body, refusal_of, string_check
 
 
 def part_of(grader: dict[str, Any], *left_out: str) -> dict[str, Any]:
@@ -102,14 +101,14 @@ def test_a_criterion_is_echoed_as_sent_with_its_id(http: httpx2.Client, make_eva
     assert http.get(f"/v1/evals/{made['id']}").json()["testing_criteria"] == [echoed]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("metric", [*METRICS, "rouge_l"])
 def test_every_metric_is_accepted(make_eval: MakeEval, metric: str) -> None:
     [echoed] = make_eval(testing_criteria=[{**SIMILARITY, "evaluation_metric": metric}])["testing_criteria"]
     assert echoed["evaluation_metric"] == metric
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("operation", ["eq", "ne", "neq", "like", "ilike"])
 def test_every_operation_is_accepted_as_spelt(make_eval: MakeEval, operation: str) -> None:
     assert (
@@ -135,7 +134,7 @@ def test_messages_of_graders_inside_multi_get_their_type_too(make_eval: MakeEval
         assert part["input"] == [{"role": "user", "content": "x", "type": "message"}]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("role", ["user", "assistant", "system", "developer", "tool", "critic"])
 def test_roles_are_open(make_eval: MakeEval, role: str) -> None:
     make_eval(testing_criteria=[{**SCORE, "input": [{"role": role, "content": "x"}]}])
@@ -216,7 +215,7 @@ REFUSED = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_criterion_that_cannot_be_is_refused_by_name(http: httpx2.Client, name: str) -> None:
     criterion, param, cure = REFUSED[name]

@@ -11,8 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, items_of, refusal_of
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, eval_body, inline_source, items_of, refusal_of
 from tests.server import Server
 
 
@@ -33,7 +32,7 @@ def test_every_answer_has_an_id_and_a_time(http: httpx2.Client, make_eval: MakeE
     assert all(answer.headers["content-type"] == "application/json" for answer in answers)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/", "/v2/evals", "/evals", "/openai/evals/x/y/z", "/v1/evals/", "/%00"]
 )
@@ -42,7 +41,7 @@ def test_an_unknown_url_is_not_found(http: httpx2.Client, path: str) -> None:
     assert error["code"] in {"unknown_url", "method_not_allowed", "not_found"}
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
@@ -64,7 +63,7 @@ def test_an_address_put_together_wrongly_is_told_with_its_cure(http: httpx2.Clie
         assert hint in refusal_of(http.request(method, path), 404)["message"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("path", ["/nowhere", "/v1/evalsx", "/v1/audio/speech", "/v2/evals", "/v1/"])
 def test_an_unknown_address_that_resembles_none_gets_no_hint(http: httpx2.Client, path: str) -> None:
     assert refusal_of(http.get(path), 404)["message"] == f"Unknown URL: GET {path}."
@@ -89,7 +88,7 @@ ALLOWED = [
 ]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(("path", "allowed"), ALLOWED)
 def test_another_method_is_refused_naming_all_that_the_path_takes(http: httpx2.Client, path: str, allowed: str) -> None:
     methods = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"} - {*allowed.split(", ")}
@@ -102,7 +101,7 @@ def test_another_method_is_refused_naming_all_that_the_path_takes(http: httpx2.C
     assert (options.status_code, options.headers["allow"], options.content) == (204, allowed, b"")
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_options_of_an_unknown_url_are_not_found(http: httpx2.Client) -> None:
     assert refusal_of(http.options("/v1/nowhere"), 404)["code"] == "unknown_url"
 
@@ -189,12 +188,12 @@ def test_the_sdks_headers_of_every_kind_are_accepted(server: Server, http: httpx
         assert azure.evals.retrieve(made.id).name == "azure"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_foreign_host_is_refused(http: httpx2.Client) -> None:
     refusal_of(http.get("/v1/evals", headers={"host": "evil.example"}), 421)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"])
 def test_a_page_of_another_local_port_may_not_write(http: httpx2.Client, content_type: str) -> None:
     headers = {"origin": "http://localhost:3000", "content-type": content_type}
@@ -202,7 +201,7 @@ def test_a_page_of_another_local_port_may_not_write(http: httpx2.Client, content
     assert "EVALHAVEN_ALLOWED_ORIGINS" in refused["message"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity"])
 def test_a_compressed_body_is_refused_naming_the_header(http: httpx2.Client, coding: str) -> None:
     for path, content in (
@@ -222,7 +221,7 @@ def test_a_body_that_is_called_encoded_and_is_plain_is_taken(http: httpx2.Client
     assert http.post("/v1/evals", content=body, headers={"content-encoding": coding}).status_code == 201
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"GET /v1/evals HTTP/1.1\r\nhost: 127.0.0.1\r\nno colon\r\n\r\n"])
 def test_what_is_no_http_request_is_refused_in_the_envelope(server: Server, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:

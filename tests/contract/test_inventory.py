@@ -7,8 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import file_source, refusal_of, string_check, wait_for_end
+from tests.contract.conftest import NewServer, file_source, refusal_of, string_check, wait_for_end
 from tests.databases import TemporaryDatabase
+from tests.replicas import Replicas
 from tests.server import Server
 
 CONFIG = """
@@ -34,13 +35,15 @@ SAYS = string_check(name="right", input="{{ sample.output_text }}", reference="{
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, new_server: NewServer
+) -> Iterator[Server | Replicas]:
     directory = tmp_path_factory.mktemp("inventory")
     config = directory / "evalhaven.toml"
     config.write_text(CONFIG)
     with (
         temporary_database() as database_url,
-        Server(
+        new_server(
             directory, database_url, EVALHAVEN_CONFIG=str(config), GONE_KEY="s3cret", EVALHAVEN_LOG_DAYS="3650"
         ).running() as running,
     ):
@@ -50,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: Tempora
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
+def http(server: Server | Replicas) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.url, timeout=60) as opened:
         yield opened
 

@@ -8,10 +8,12 @@ from typing import Any
 import openai
 import pytest
 
+from tests.contract.conftest import ON_ONE_DATABASE, NewServer
 from tests.contract.llama.conftest import Run, counts, extension_of, runner_of, sdk_of
-from tests.databases import ON_SQLITE_ONLY, TemporaryDatabase
+from tests.databases import TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
 from tests.recorded import read_recorded
+from tests.replicas import Replicas
 from tests.server import Server
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
@@ -113,8 +115,11 @@ def listener() -> Iterator[ListeningEndpoint]:
 
 @pytest.fixture(scope="module")
 def judging_server(
-    tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, listener: ListeningEndpoint
-) -> Iterator[Server]:
+    tmp_path_factory: pytest.TempPathFactory,
+    temporary_database: TemporaryDatabase,
+    new_server: NewServer,
+    listener: ListeningEndpoint,
+) -> Iterator[Server | Replicas]:
     directory = tmp_path_factory.mktemp("judging")
     config = directory / "evalhaven.toml"
     places = [
@@ -124,7 +129,7 @@ def judging_server(
     config.write_text(CONFIG + "".join(places))
     with (
         temporary_database() as database_url,
-        Server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as server,
+        new_server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as server,
     ):
         yield server
         for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
@@ -132,7 +137,7 @@ def judging_server(
 
 
 @pytest.fixture(scope="module")
-def sdk(judging_server: Server) -> Iterator[openai.OpenAI]:
+def sdk(judging_server: Server | Replicas) -> Iterator[openai.OpenAI]:
     with sdk_of(judging_server) as opened:
         yield opened
 
@@ -410,7 +415,7 @@ def test_a_judge_whose_calls_all_fail_alike_ends_the_run_though_its_model_answer
     assert ended.result_counts.total == ended.result_counts.errored < 600
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_judge_nobody_serves_or_prices_is_refused_when_a_run_is_made(sdk: openai.OpenAI, run: Run) -> None:
     with pytest.raises(openai.BadRequestError) as unknown:
         run(jsonl({"q": "q"}), score_model("sure"), score_model("gpt-9"))

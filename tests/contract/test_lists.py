@@ -8,8 +8,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
 from tests.server import Server
 
 OBJECTS = 7
@@ -93,7 +92,7 @@ def test_a_limit_above_the_maximum_is_lowered(http: httpx2.Client, lists: Any, n
     assert len(_ids(http.get(path, params={"limit": limit}))) >= OBJECTS
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("limit", ["0", "-1", "ten", "1.5", "", "NaN", "1e2", "\u0663", "null"])
 def test_a_limit_below_one_or_no_number_is_refused(http: httpx2.Client, lists: Any, name: str, limit: str) -> None:
@@ -144,14 +143,14 @@ def test_a_cursor_of_another_parent_is_refused(
     assert refusal_of(http.get(lists["output_items"][0], params={"after": item}))["param"] == "after"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("query", ["order=up", "order=", "order=DESC"])
 def test_an_unknown_order_is_refused(http: httpx2.Client, lists: Any, name: str, query: str) -> None:
     assert refusal_of(http.get(f"{lists[name][0]}?{query}"))["param"] == "order"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("name", "query", "param"),
     [

@@ -27,9 +27,12 @@ def says_yes() -> dict[str, Any]:
 def ask(client: openai.OpenAI, suite: str, answer: str, **metadata: str) -> str:
     """Have a chat completion stored and return its id."""
     messages: Any = [{"role": "developer", "content": "Judge."}, {"role": "user", "content": f"So? ANSWER: {answer}"}]
-    return client.chat.completions.create(
+    made = client.chat.completions.create(
         model="scripted", messages=messages, store=True, metadata={"suite": suite, **metadata}
-    ).id
+    )
+    # Another server finds it only once it is stored, so that calls are stored in the order in which they were made.
+    client.chat.completions.retrieve(made.id)
+    return made.id
 
 
 @pytest.mark.parametrize("config", ["logs", "stored_completions"])

@@ -8,9 +8,8 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import refusal_of
+from tests.contract.conftest import ON_ONE_DATABASE, refusal_of
 from tests.contract.document import AnswerChecker
-from tests.databases import ON_SQLITE_ONLY
 from tests.listening_endpoint import ListeningEndpoint
 from tests.server import Server, show_server_logs
 from tests.system.commands import call_command, run_command
@@ -50,7 +49,7 @@ def models(configured: Server, checker: AnswerChecker) -> Iterator[openai.OpenAI
         yield opened
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_names_and_aliases_are_listed_with_their_endpoint(models: openai.OpenAI) -> None:
     page = models.models.list()
 
@@ -71,7 +70,7 @@ def test_names_and_aliases_are_listed_with_their_endpoint(models: openai.OpenAI)
     }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("model", "endpoint"),
     [
@@ -90,7 +89,7 @@ def test_a_model_is_found_by_name_alias_and_pattern(models: openai.OpenAI, model
     assert (found.id, found.owned_by) == (model, endpoint)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("model", ["claude-9", "vendor/other", "ü", "x" * 3000])
 def test_a_model_that_nobody_serves_is_not_found_and_the_patterns_are_named(models: openai.OpenAI, model: str) -> None:
     with pytest.raises(openai.NotFoundError) as refusal:
@@ -129,7 +128,7 @@ def test_a_server_with_a_broken_configuration_does_not_start(tmp_path: Path) -> 
     assert not (tmp_path / "data").exists()
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_request_that_comes_from_evalhaven_is_a_loop(server: Server) -> None:
     answer = httpx2.post(f"{server.url}/v1/chat/completions", headers={"x-evalhaven-hop": "1"}, content=b"{}")
 
@@ -137,7 +136,7 @@ def test_a_request_that_comes_from_evalhaven_is_a_loop(server: Server) -> None:
     assert answer.json()["error"]["code"] == "loop_detected"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_the_doctor_examines_each_endpoint_and_shows_no_key(tmp_path: Path, server: Server) -> None:
     with ListeningEndpoint() as listening:
         listening.answers["/v1/models"] = (200, {"data": [{"id": "a"}]})

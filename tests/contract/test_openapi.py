@@ -10,11 +10,10 @@ import jsonschema_rs
 import pytest
 
 from evalhaven.api.documented_calls import CALL_BODIES
-from tests.contract.conftest import MakeEval, eval_body, inline_source
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, eval_body, inline_source
 from tests.contract.document import AnswerChecker
-from tests.databases import ON_SQLITE_ONLY
 
-pytestmark = ON_SQLITE_ONLY
+pytestmark = ON_ONE_DATABASE
 
 METHODS = {"get", "post", "delete", "put", "patch"}
 _PATH, _METHOD, _OPERATION = (

@@ -10,8 +10,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, items_of, refusal_of, string_check
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, MakeRun, RunToEnd, items_of, refusal_of, string_check
 
 ROWS = [{"item": {"a": str(number), "b": "1"}} for number in range(4)]
 TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"symbols": ["A"]}'}}
@@ -185,7 +184,7 @@ VARIABLES: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", VARIABLES)
 def test_templates_see_of_the_rows_sample(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
@@ -210,7 +209,7 @@ UNRESOLVED: dict[str, tuple[Any, str]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", UNRESOLVED)
 def test_a_placeholder_without_value_fails_the_item_and_is_named(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, name: str
@@ -292,7 +291,7 @@ OPERATIONS = [
 ]  # fmt: skip
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("operation", ["eq", "ne", "neq", "like", "ilike"])
 def test_string_check_compares_text(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd, operation: str

@@ -5,9 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, refusal_of
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, refusal_of
 from tests.contract.test_comparisons import SAYS, rows_of
-from tests.databases import ON_SQLITE_ONLY
 
 
 def plan(http: httpx2.Client, parent: dict[str, Any], **query: Any) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def test_nothing_asked_is_answered_by_what_the_items_show(
     assert "200 items show" in plan(http, parent)["sentence"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("query", [{"difference": 0}, {"margin": -0.1}, {"threshold": 2}, {"criteria": 0}])
 def test_a_question_out_of_range_is_refused(http: httpx2.Client, make_eval: MakeEval, query: dict[str, Any]) -> None:
     answer = http.get(f"/api/evals/{make_eval()['id']}/plan", params=query)

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.contract.conftest import (
+    ON_ONE_DATABASE,
     MakeEval,
     MakeRun,
     RunToEnd,
@@ -18,7 +19,6 @@ from tests.contract.conftest import (
     refusal_of,
     wait_for_end,
 )
-from tests.databases import ON_SQLITE_ONLY
 from tests.python_graders import python_check
 
 GRADE = "def grade(sample, item):\n"
@@ -212,7 +212,7 @@ def test_a_run_warns_of_an_image_that_is_not_installed(grade_rows: Any) -> None:
     assert "'2025-05-08' is not installed here, so the grader has the standard library alone" in warning["message"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -248,7 +248,7 @@ def test_a_source_inside_a_multi_grader_is_checked_too(http: httpx2.Client, grad
     assert error["param"] == param
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_broken_source_is_refused_in_the_same_words_alone_and_as_the_one_part_of_a_formula(
     http: httpx2.Client,
 ) -> None:
@@ -304,7 +304,7 @@ def test_an_exception_is_a_flag_of_the_grader_endpoint_beside_a_reward_of_0(http
     assert "KeyError: 'no'" in errors["python_grader_runtime_error_details"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("path", [RUN_GRADER, "/v1/fine_tuning/alpha/graders/validate"])
 def test_the_grader_endpoints_refuse_a_source_that_is_no_grader(http: httpx2.Client, path: str) -> None:
     body = {"grader": lone_grader("def grade(sample):\n    return 1"), "model_sample": "x"}

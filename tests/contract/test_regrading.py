@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.contract.conftest import (
+    ON_ONE_DATABASE,
     MakeEval,
     MakeRun,
     RunToEnd,
@@ -19,7 +20,6 @@ from tests.contract.conftest import (
     string_check,
     wait_for_end,
 )
-from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 
 ROWS: list[dict[str, Any]] = [
@@ -164,7 +164,7 @@ def test_a_regrading_is_made_once_for_an_idempotency_key(
     assert refusal_of(other)["param"] == "Idempotency-Key"
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("body", "param"),
     [

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.contract.conftest import (
+    ON_ONE_DATABASE,
     MakeEval,
     RunToEnd,
     Upload,
@@ -18,7 +19,6 @@ from tests.contract.conftest import (
     wait_for_end,
 )
 from tests.contract.test_regrading import regrade
-from tests.databases import ON_SQLITE_ONLY
 
 LEAVES = {
     "type": "object",
@@ -75,7 +75,7 @@ def test_scalars_for_declared_strings_are_graded_as_they_are_and_told_of(
     assert [item["datasource_item"] for item in items_of(http, run)] == [row["item"] for row in rows]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @BOTH
 def test_other_faults_are_refused_though_scalars_for_strings_are_not(
     http: httpx2.Client, parent: dict[str, Any], run_to_end: RunToEnd, upload: Upload, kind: str
@@ -127,7 +127,7 @@ def test_rows_without_item_or_sample_are_the_items(
     assert [item["datasource_item"] for item in items_of(http, again)] == rows
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @BOTH
 @pytest.mark.parametrize(
     "odd", [{"item": {"query": "q"}}, {"query": "q", "sample": {"output_text": "x"}}, {"sample": {}}]
@@ -193,7 +193,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @BOTH
 @pytest.mark.parametrize("name", FORMS)
 def test_an_answer_is_read_from_each_form_of_our_own(

@@ -9,8 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import refusal_of, string_check, wait_for_end
+from tests.contract.conftest import NewServer, refusal_of, string_check, wait_for_end
 from tests.databases import TemporaryDatabase
+from tests.replicas import Replicas
 from tests.server import Server
 
 CONFIG = """
@@ -36,13 +37,15 @@ class Event:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, new_server: NewServer
+) -> Iterator[Server | Replicas]:
     directory = tmp_path_factory.mktemp("events")
     config = directory / "evalhaven.toml"
     config.write_text(CONFIG)
     with (
         temporary_database() as database_url,
-        Server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as running,
+        new_server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as running,
     ):
         yield running
         for sign in ("request_failed_unexpectedly", "feed_failed", "Traceback", "Cancel "):
@@ -50,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, temporary_database: Tempora
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
+def http(server: Server | Replicas) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.url, timeout=60) as opened:
         yield opened
 
@@ -138,7 +141,7 @@ def test_a_deleted_run_ends_its_stream(http: httpx2.Client, parent: str) -> None
     assert (last.name, last.data["status"]) == ("end", "deleted")
 
 
-def test_a_stream_goes_on_after_a_restart(http: httpx2.Client, server: Server, parent: str) -> None:
+def test_a_stream_goes_on_after_a_restart(http: httpx2.Client, server: Server | Replicas, parent: str) -> None:
     run = start(http, parent, "a", "wait")
     with httpx2.Client(base_url=server.url, timeout=60) as watching:
         with watching.stream("GET", "/api/events", params={"runs": run["id"]}) as answer:
@@ -155,7 +158,7 @@ def test_a_stream_goes_on_after_a_restart(http: httpx2.Client, server: Server, p
     http.post(f"/v1/evals/{parent}/runs/{run['id']}")
 
 
-def test_many_streams_cost_one_look(http: httpx2.Client, server: Server, parent: str) -> None:
+def test_many_streams_cost_one_look(http: httpx2.Client, server: Server | Replicas, parent: str) -> None:
     run = start(http, parent, "wait")
     told: list[str] = []
 

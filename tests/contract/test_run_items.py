@@ -7,8 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, items_of, refusal_of, string_check
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, items_of, refusal_of, string_check
 
 RIGHT = string_check(name="right", input="{{ sample.output_text }}", reference="{{ item.b }}")
 SHORT = string_check(name="short", input="{{ sample.output_text }}", reference="yy", operation="ne")
@@ -207,7 +206,7 @@ def test_the_same_item_is_found_in_other_runs(http: httpx2.Client, make_eval: Ma
     assert (sample["status"], sample["output"], sample["score"]) == ("fail", "y", 0.0)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("query", "param"),
     [

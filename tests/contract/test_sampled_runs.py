@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.contract.conftest import items_of, refusal_of, wait_for_end
-from tests.databases import ON_SQLITE_ONLY, TemporaryDatabase
+from tests.contract.conftest import ON_ONE_DATABASE, NewServer, items_of, refusal_of, wait_for_end
+from tests.databases import TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
+from tests.replicas import Replicas
 from tests.server import Server
 
 CONFIG = """
@@ -82,14 +82,17 @@ def listener() -> Iterator[ListeningEndpoint]:
 
 @pytest.fixture(scope="module")
 def sampling_server(
-    tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase, listener: ListeningEndpoint
-) -> Iterator[Server]:
+    tmp_path_factory: pytest.TempPathFactory,
+    temporary_database: TemporaryDatabase,
+    new_server: NewServer,
+    listener: ListeningEndpoint,
+) -> Iterator[Server | Replicas]:
     directory = tmp_path_factory.mktemp("sampling")
     config = directory / "evalhaven.toml"
     config.write_text(CONFIG.replace("{url}", listener.url))
     with (
         temporary_database() as database_url,
-        Server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as server,
+        new_server(directory, database_url, EVALHAVEN_CONFIG=str(config)).running() as server,
     ):
         yield server
         for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
@@ -97,7 +100,7 @@ def sampling_server(
 
 
 @pytest.fixture(scope="module")
-def http(sampling_server: Server) -> Iterator[httpx2.Client]:
+def http(sampling_server: Server | Replicas) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=sampling_server.url, timeout=30) as opened:
         yield opened
 
@@ -301,7 +304,7 @@ def test_a_budget_of_tokens_holds_without_prices(run_sampled: RunSampled) -> Non
     assert 50 <= run["per_model_usage"][0]["total_tokens"] <= 70
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_budget_in_dollars_needs_a_price(create: Callable[..., httpx2.Response]) -> None:
     error = refusal_of(create(rows(1), options={"budget": {"cost": 1.0}}), 400)
 
@@ -309,7 +312,7 @@ def test_a_budget_in_dollars_needs_a_price(create: Callable[..., httpx2.Response
     assert "price" in error["message"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Callable[..., httpx2.Response]) -> None:
     error = refusal_of(create(rows(1), "gpt-9"), 400)
 
@@ -318,7 +321,7 @@ def test_a_model_that_nobody_serves_is_refused_with_what_is_served(create: Calla
     assert "listen*" in error["message"]
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("changes", "param", "said"),
     [
@@ -532,6 +535,6 @@ def test_secrets_in_tools_are_sent_to_the_model_alone_and_erased(
     for shown in (made.json(), run):
         assert shown["data_source"]["sampling_params"]["tools"] == [masked]
     assert "s3cr3t" not in sampling_server.log
-    for path in Path(sampling_server.data_dir).rglob("*"):
+    for path in (found for each in sampling_server.data_dirs for found in each.rglob("*")):
         if path.is_file():
             assert b"s3cr3t" not in path.read_bytes(), path

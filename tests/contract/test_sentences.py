@@ -5,13 +5,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd
 from tests.contract.test_comparisons import SAYS, compare, rows_of
 from tests.contract.test_gates import gate
 from tests.contract.test_html_reports import Seen, page_of
-from tests.databases import ON_SQLITE_ONLY
 
-pytestmark = ON_SQLITE_ONLY
+pytestmark = ON_ONE_DATABASE
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import refusal_of
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, refusal_of
 
 INPUT: Any = [
     {"role": "developer", "content": "Be brief."},
@@ -128,7 +127,7 @@ def test_pages_of_input_items_joined_are_all_of_them(
     assert found == (whole if order == "asc" else whole[::-1])
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("form", "param"),
     [("limit=0", "limit"), ("order=up", "order"), ("after=msg_nonsense", "after"), ("include=x", "include")],

@@ -11,8 +11,15 @@ import pytest
 
 from evalhaven.graders.similarity.metrics import METRICS
 from evalhaven.graders.similarity.wordnet import DEBIAN_DIRECTORY, find_wordnet
-from tests.contract.conftest import MakeEval, RunToEnd, eval_body, inline_source, items_of, wait_for_end
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import (
+    ON_ONE_DATABASE,
+    MakeEval,
+    RunToEnd,
+    eval_body,
+    inline_source,
+    items_of,
+    wait_for_end,
+)
 from tests.embeddings_endpoint import EmbeddingsEndpoint, Fault, cosine_of
 from tests.server import Server
 from tests.system.commands import call_command
@@ -50,7 +57,7 @@ def row(ideal: str, answer: str) -> dict[str, Any]:
     return {"item": {"ideal": ideal}, "sample": {"output_text": answer}}
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("metric", SCORES)
 def test_every_metric_scores_as_its_library(client: openai.OpenAI, http: httpx2.Client, metric: str) -> None:
     made = client.evals.create(**eval_body(testing_criteria=[similarity(metric)]))

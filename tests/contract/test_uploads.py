@@ -12,8 +12,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.contract.conftest import MakeEval, RunToEnd, file_source, refusal_of
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, RunToEnd, file_source, refusal_of
 
 PARTS = (b'{"item": {"a": "x", ', b'"b": "x"}}\n{"item": {"a"', b': "x", "b": "y"}}\n')
 CONTENT = b"".join(PARTS)
@@ -207,14 +206,14 @@ BAD_BODIES: dict[str, tuple[dict[str, Any], str | None]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_an_upload_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     changes, param = BAD_BODIES[name]
     assert refusal_of(http.post("/v1/uploads", json=_body(**changes)))["param"] == param
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("left_out", ["bytes", "filename", "mime_type", "purpose"])
 def test_what_an_upload_needs_is_asked_for(http: httpx2.Client, left_out: str) -> None:
     body = {key: value for key, value in _body().items() if key != left_out}
@@ -243,7 +242,7 @@ BAD_FORMS: dict[str, tuple[dict[str, Any], int, str | None]] = {
 }
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", BAD_FORMS)
 def test_a_part_that_cannot_be_is_refused(http: httpx2.Client, name: str) -> None:
     request, status, param = BAD_FORMS[name]

@@ -6,8 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contract.conftest import MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
-from tests.databases import ON_SQLITE_ONLY
+from tests.contract.conftest import ON_ONE_DATABASE, MakeEval, MakeRun, RunToEnd, Upload, file_source, refusal_of
 from tests.server import SLOW_MODEL, Server
 from tests.system.commands import call_command
 
@@ -94,7 +93,7 @@ def test_a_deleted_run_is_not_found(http: httpx2.Client, make_eval: MakeEval, ru
     refusal_of(http.get(f"/api/runs/{with_its_eval['id']}"), 404)
 
 
-@ON_SQLITE_ONLY
+@ON_ONE_DATABASE
 def test_an_invalid_choice_about_rows_is_refused(
     http: httpx2.Client, make_eval: MakeEval, run_to_end: RunToEnd
 ) -> None:

@@ -29,19 +29,16 @@ async def get_call(services: Services, scope: ProjectScope, kind: CallKind, call
     Raises:
         NotFoundError: There is none.
     """
-    pending = services.log_sender.pending(scope, kind, call_id)
-    if pending is not None:
-        return pending, True
-    found = await services.log_store.find(scope, kind, call_id)
+    found = await services.call_finder.find(scope, (kind,), call_id)
     if found is None:
         raise not_found(kind, call_id)
-    return found, False
+    return found.call, found.is_pending
 
 
 async def change_call(
     services: Services, scope: ProjectScope, kind: CallKind, call_id: str, change: Callable[[], Awaitable[T | None]]
 ) -> T:
-    """Return what a change of a stored call returns; one that is still on its way is waited for.
+    """Return what a change of a stored call returns; one that is still on its way, from here or not, is waited for.
 
     Args:
         services: The parts behind the API.
@@ -57,6 +54,8 @@ async def change_call(
     if services.log_sender.pending(scope, kind, call_id) is not None:
         await services.log_sender.settle()
     changed = await change()
+    if not changed and await services.call_finder.find(scope, (kind,), call_id) is not None:
+        changed = await change()
     if changed:
         return changed
     if services.log_sender.pending(scope, kind, call_id) is not None:

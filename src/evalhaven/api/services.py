@@ -10,12 +10,14 @@ from fastapi import Depends, Request
 from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
+from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
+from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.store import LogStore
@@ -78,6 +80,8 @@ class Services:
         log_sender: The way of calls to this store, with copies of those that have not arrived.
         log_intake: Stores calls that come from elsewhere.
         recorder_state: Tells the state of the process that stores calls; None if none is needed.
+        call_finder: Finds logged calls by their ids.
+        replicas: The servers beside this one.
         dashboard: The pages for people.
         gateway: Passes calls to models on.
         isolation: How python graders are isolated here.
@@ -107,6 +111,8 @@ class Services:
     log_sender: LogSender
     log_intake: CallIntake
     recorder_state: Callable[[], ProcessState | None]
+    call_finder: CallFinder
+    replicas: Replicas
     config: ApiConfig
     dashboard: Dashboard
     gateway: Gateway

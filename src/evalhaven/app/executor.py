@@ -25,8 +25,9 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
+from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
-from evalhaven.reports.keeping import LARGE_RUN_ITEMS, keep_report_elsewhere
+from evalhaven.reports.keeping import keep_report_elsewhere
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor

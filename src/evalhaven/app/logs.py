@@ -1,13 +1,17 @@
 """Logged calls in the server: the store, the way to it, and the recorder that stores them."""
 
 import os
+import socket
 import sys
 from dataclasses import dataclass
 
 import anyio
 
+from evalhaven import __version__
 from evalhaven.api.readiness import ProcessState
+from evalhaven.api.replicas import Replicas
 from evalhaven.app.retention import drop_old_calls
+from evalhaven.app.seats import seat_of_directory
 from evalhaven.app.stores import log_ledger_path, log_store
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.domain.clock import Clock
@@ -18,6 +22,7 @@ from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.logs.store import LogStore
 from evalhaven.settings import Settings
 from evalhaven.storage.database import Database
+from evalhaven.storage.queue.servers import ServerReport
 
 _MB = 1024 * 1024
 _UP_WITHIN_S = 5.0
@@ -84,6 +89,33 @@ def logs_without_calls(settings: Settings, database: Database, ids: IdFactory) -
     store = log_store(settings, database)
     ledger = Ledger.in_memory(ids.new_sender_name(), 1, log_ledger_path(settings.data_dir))
     return Logs(settings, store, _sender(settings, store, ledger), None)
+
+
+def open_replicas(settings: Settings, database: Database, logs: Logs) -> Replicas:
+    """Open what a server needs to know of others; the caller holds the data directory."""
+    if settings.database_url is None:
+        return Replicas(database, None)
+    seat, host = seat_of_directory(settings.data_dir), socket.gethostname()
+
+    def report() -> ServerReport:
+        counts, recorder = logs.sender.counts, logs.recorder_state()
+        return ServerReport(
+            seat=seat,
+            host=host,
+            process=os.getpid(),
+            release=__version__,
+            is_up=True,
+            recorder=None if recorder is None else recorder.name,
+            problem="" if recorder is None else recorder.reason,
+            pending=counts.pending,
+            in_question=counts.in_question,
+            overflow=counts.losses.overflow,
+            killed=counts.losses.killed,
+            unreadable=counts.losses.unreadable,
+            failed=counts.losses.failed,
+        )
+
+    return Replicas(database, report)
 
 
 def recorder_command(settings: Settings) -> list[str]:

@@ -25,5 +25,5 @@ def isolation_choice(settings: Settings) -> IsolationChoice:
 def _canaries(settings: Settings) -> list[Path]:
     """Return files that no grader may open: if one can, the isolation is worth nothing."""
     config = find_config(settings.config)
-    named = [database_path(settings.data_dir), settings.data_dir / "secret.key", settings.data_dir / "lock"]
+    named = [database_path(settings.data_dir), settings.stored_dir / "secret.key", settings.data_dir / "lock"]
     return [path.absolute() for path in (*named, *([] if config is None else [config])) if path.exists()]

@@ -27,7 +27,7 @@ from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
 from evalhaven.app.executor import LEAVES_WITHIN_S, WorkerSeat, executor_command
-from evalhaven.app.logs import Logs, open_logs
+from evalhaven.app.logs import Logs, open_logs, open_replicas
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.python_graders import isolation_choice
@@ -40,6 +40,7 @@ from evalhaven.app.wake_ups import WorkerBell
 from evalhaven.app.worker_watch import watcher_of
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.reports.worker_overviews import Watcher
@@ -48,7 +49,7 @@ from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
 from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
-from evalhaven.runs.ending.purge import sweep_blobs
+from evalhaven.runs.ending.purge import sweep_blobs, sweep_hourly
 from evalhaven.runs.executing.deaths import note_orderly_stop
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sandbox.scratch import sweep_scratch
@@ -208,15 +209,17 @@ def build_server_application(
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
         sweep_scratch()
-        # What another server is just writing has no row yet either.
-        spared_s = 0.0 if settings.shared_dir is None else _WRITTEN_WITHIN_S
+        # What other servers and workers are just writing has no row yet either.
+        spared_s = 0.0 if settings.database_url is None else _WRITTEN_WITHIN_S
         await sweep_blobs(database, services.blobs, spared_s=spared_s)
         async with services.gateway, anyio.create_task_group() as tasks:
             if executor is not None:
                 tasks.start_soon(executor.supervise)
             if bell is not None:
                 tasks.start_soon(bell.serve)
+                tasks.start_soon(sweep_hourly, database, services.blobs, spared_s)
             tasks.start_soon(logs.serve)
+            tasks.start_soon(services.replicas.serve)
             tasks.start_soon(services.readiness.serve)
             tasks.start_soon(services.run_feed.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
@@ -224,6 +227,7 @@ def build_server_application(
             await logs.wait_until_up()
             yield
             await logs.drain()
+            await services.replicas.leave()
             tasks.cancel_scope.cancel()
         # The executor is gone by now, and its hosts with it; it was not asked to clean up.
         sweep_scratch()
@@ -255,6 +259,8 @@ def build_services(
     blobs = blob_store(settings)
     ids = IdFactory(clock)
     isolation = isolation_choice(settings)
+    replicas = open_replicas(settings, database, logs)
+    finder = CallFinder(logs.sender, logs.store, replicas.are_recording)
     python, sealer = PythonChecks(isolation), vault(settings)
     return Services(
         database=database,
@@ -275,6 +281,8 @@ def build_services(
         log_sender=logs.sender,
         log_intake=CallIntake(logs.store, Redaction.of(settings.log_redact), clock, settings.log_days),
         recorder_state=logs.recorder_state,
+        call_finder=finder,
+        replicas=replicas,
         config=ApiConfig(
             base_url=settings.base_url,
             list_order=settings.list_order,
@@ -292,7 +300,7 @@ def build_services(
             ids,
             clock,
             logs.sender,
-            logs.store,
+            finder,
         ),
         isolation=isolation,
         python_checks=python,

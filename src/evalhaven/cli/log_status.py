@@ -67,6 +67,7 @@ def lines_of(status: LogStatus) -> list[str]:
         lost_line(status),
         f"Kept: {counted(retention.days, 'day')}{most}.",
         *(["Recorder: none is running."] if status.recorder is None else []),
+        *([f"Servers that share the database: {status.servers}."] if status.servers > 1 else []),
     ]
 
 

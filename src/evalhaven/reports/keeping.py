@@ -1,4 +1,4 @@
-"""Which runs have their report kept, and how it is computed; apart from the reports, which load numpy."""
+"""Where a report that is kept is computed; apart from the reports, which load numpy."""
 
 from functools import partial
 
@@ -8,9 +8,6 @@ from sqlalchemy import URL
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.database import is_unavailable, open_database
 from evalhaven.storage.run_columns import KeptReport
-
-LARGE_RUN_ITEMS = 200_000
-"""From how many items on a report is kept."""
 
 
 def keep_report_elsewhere(url: URL, scope: ProjectScope, run_key: int) -> KeptReport | None:

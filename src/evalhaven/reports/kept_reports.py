@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
+from evalhaven.reports.columns.loading import load_columns
 from evalhaven.reports.gaps import gaps_of
-from evalhaven.reports.keeping import LARGE_RUN_ITEMS
 from evalhaven.reports.report import ReportQuestion, compute_report, told_by_run
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.reading import ReadTransaction
@@ -61,14 +62,13 @@ async def compute_kept_report(tx: ReadTransaction, scope: ProjectScope, run_key:
     state = await find_items_state(tx, scope, run_key)
     run = await get_run_by_key(tx, scope, run_key)
     parent = await get_eval_by_key(tx, scope, run.eval_key)
-    report = await compute_report(tx, run, parent, ReportQuestion())
+    fields = (await load_columns(tx, run, len(run.criteria(parent)), ())).fields
     by, groups = list[str](), 0
-    for field in report.fields:
-        if field.values is not None and groups + field.values <= _MOST_GROUPS:
-            by.append(field.name)
-            groups += field.values
-    if by:
-        report = await compute_report(tx, run, parent, ReportQuestion(by))
+    for name, values in fields.items():
+        if groups + len(values) <= _MOST_GROUPS:
+            by.append(name)
+            groups += len(values)
+    report = await compute_report(tx, run, parent, ReportQuestion(by), is_piecemeal=True)
     return KeptReport(state.items_version, _FORM, report.model_dump_json())
 
 

@@ -1,6 +1,6 @@
 """The report of a run, computed from its columns and its tally."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -30,11 +30,14 @@ from evalhaven.wire.reports import (
     ReportLabel,
     ReportRepeat,
     ReportRepeats,
+    ReportSpread,
     ReportUsage,
     RunReport,
 )
 
-_NAMES = ("position", "status", "latency", "tokens", "error", "outcome", "criterion_score", "label")
+_ALWAYS = ("position", "status")
+_NAMES = (*_ALWAYS, "latency", "tokens", "error", "outcome", "criterion_score", "label")
+_Loading = Callable[..., Awaitable[RunColumns]]
 _MOST_ERRORS = 100
 _MOST_UNSTABLE = 100
 _DEFAULT_KS = (1, 5, 10)
@@ -57,7 +60,9 @@ class ReportQuestion:
     reference: str | None = None
 
 
-async def compute_report(tx: ReadTransaction, run: Run, parent: Eval, question: ReportQuestion) -> RunReport:
+async def compute_report(
+    tx: ReadTransaction, run: Run, parent: Eval, question: ReportQuestion, *, is_piecemeal: bool = False
+) -> RunReport:
     """Compute the report of a run from all of its items.
 
     Args:
@@ -65,18 +70,23 @@ async def compute_report(tx: ReadTransaction, run: Run, parent: Eval, question: 
         run: The run.
         parent: Its eval.
         question: What is asked for.
+        is_piecemeal: Whether to read the columns one after another, for a run whose columns together are too large.
 
     Raises:
         InvalidRequestError: A field or criterion that is named does not exist or cannot be used so.
     """
-    criteria = run.criteria(parent)
+    count = len(run.criteria(parent))
     fields = [*question.by, *([] if question.reference is None else [question.reference])]
     try:
-        columns = await load_columns(tx, run, len(criteria), _NAMES, fields)
+        columns = await load_columns(tx, run, count, _ALWAYS if is_piecemeal else _NAMES, fields)
     except NoColumnsError:
         _refuse_without_columns(question)
         return _without_columns(run, parent)
-    return _Reporter(run, parent, columns, question).report()
+
+    async def load(*names: str) -> RunColumns:
+        return await load_columns(tx, run, count, names) if is_piecemeal else columns
+
+    return await _Reporter(run, parent, columns, question, load).report()
 
 
 def _refuse_without_columns(question: ReportQuestion) -> None:
@@ -90,35 +100,35 @@ def _refuse_without_columns(question: ReportQuestion) -> None:
 
 
 class _Reporter:
-    """Computes one report."""
+    """Computes one report; columns that it needs only once are loaded then."""
 
-    def __init__(self, run: Run, parent: Eval, columns: RunColumns, question: ReportQuestion) -> None:
+    def __init__(self, run: Run, parent: Eval, columns: RunColumns, question: ReportQuestion, load: _Loading) -> None:
         self._run = run
         self._parent = parent
         self._columns = columns
         self._question = question
+        self._load = load
         self._status = columns.array("status")
         self._position = columns.array("position")
         # An imported run does not say how many samples its items have.
         self._is_repeated = run.samples_of_item > 1 or not np.diff(self._position).all()
 
-    def report(self) -> RunReport:
+    async def report(self) -> RunReport:
         """Return the report."""
         passed, failed, errored = _counts(self._status)
         repeats, rate = self._repeats(), rate_of_counts(passed, passed + failed)
         if self._is_repeated:
             rate = rate_of_repeats(self._by_item().get(0, {}))
-        latency = self._columns.array("latency")
-        tokens = self._columns.array("tokens")
+        criteria = [await self._criterion(number) for number in range(len(self._run.criteria(self._parent)))]
         report = _report_of(
             self._run,
             self._parent,
             counts=(passed, failed, errored),
             rate=rate,
-            criteria=[self._criterion(number) for number in range(len(self._run.criteria(self._parent)))],
-            errors=self._errors(),
-            latency_ms=shown_spread(latency[latency >= 0]),
-            tokens=shown_spread(tokens[tokens > 0]),
+            criteria=criteria,
+            errors=await self._errors(),
+            latency_ms=await self._spread("latency", 0),
+            tokens=await self._spread("tokens", 1),
             repeats=repeats,
             fields=self._fields(),
             breakdowns=[self._breakdown(name) for name in self._question.by],
@@ -126,16 +136,21 @@ class _Reporter:
         )
         return report.model_copy(update={"gaps": gaps_of(self._run, report, is_repeated=self._is_repeated)})
 
-    def _criterion(self, number: int) -> ReportCriterion:
+    async def _spread(self, name: str, least: int) -> ReportSpread | None:
+        values = (await self._load(name)).array(name)
+        return shown_spread(values[values >= least])
+
+    async def _criterion(self, number: int) -> ReportCriterion:
         criterion = self._run.criteria(self._parent)[number]
-        outcome = self._columns.outcome(number)
+        columns = await self._load(*(f"{kind}:{number}" for kind in ("outcome", "criterion_score", "label")))
+        outcome = columns.outcome(number)
         counts = np.bincount(outcome, minlength=ERRORED + 1)
         passed, failed = int(counts[PASSED]), int(counts[FAILED])
         rate = rate_of_counts(passed, passed + failed)
         if self._is_repeated:
             rate = rate_of_repeats(self._by_item(outcome).get(0, {}))
-        known = self._columns.labels.get(number, ())
-        labels = np.bincount(self._columns.label(number), minlength=len(known) + 1) if known else ()
+        known = columns.labels.get(number, ())
+        labels = np.bincount(columns.label(number), minlength=len(known) + 1) if known else ()
         shown = [ReportLabel(label=label, items=int(count)) for label, count in zip(known, labels[1:], strict=True)]
         return ReportCriterion(
             name=criterion.name,
@@ -144,16 +159,16 @@ class _Reporter:
             failed=failed,
             errored=int(counts[ERRORED]),
             rate=shown_rate(rate),
-            scores=shown_scores(self._columns.criterion_score(number), self._position if self._is_repeated else None),
+            scores=shown_scores(columns.criterion_score(number), self._position if self._is_repeated else None),
             labels=sorted(shown, key=lambda each: -each.items),
-            agreement=self._agreement(number, criterion.name),
+            agreement=self._agreement(columns, number, criterion.name),
         )
 
-    def _agreement(self, number: int, name: str) -> ReportAgreement | None:
+    def _agreement(self, columns: RunColumns, number: int, name: str) -> ReportAgreement | None:
         field = self._question.reference
         if field is None or self._question.criterion not in (None, name):
             return None
-        given = self._columns.labels.get(number)
+        given = columns.labels.get(number)
         if given is None:
             if self._question.criterion is not None:
                 raise InvalidRequestError(
@@ -166,12 +181,12 @@ class _Reporter:
         return agreement_of(
             field,
             (self._columns.fields[field], self._columns.field(field)),
-            (given, self._columns.label(number)),
+            (given, columns.label(number)),
             self._position if self._is_repeated else None,
         )
 
-    def _errors(self) -> list[ReportError]:
-        numbers = self._columns.array("error")
+    async def _errors(self) -> list[ReportError]:
+        numbers = (await self._load("error")).array("error")
         counts = np.bincount(numbers, minlength=len(self._columns.errors) + 1)
         found: list[ReportError] = []
         for number in np.argsort(-counts[1:], kind="stable")[:_MOST_ERRORS] + 1:

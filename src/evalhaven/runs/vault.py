@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -59,11 +60,11 @@ class Vault:
             raise VaultError("the key is not 32 bytes in URL-safe base64") from None
 
     def _make_key(self) -> None:
-        # Two processes may get here at once: the first to link its key wins.
-        part = self._key_file.with_name(f"{self._key_file.name}.{os.getpid()}")
-        part.touch(mode=0o600)
+        # Two processes may get here at once, on two machines even: the first to link its key wins.
+        descriptor, name = tempfile.mkstemp(dir=self._key_file.parent, prefix=f"{self._key_file.name}.")
+        part = Path(name)
         try:
-            with part.open("wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(Fernet.generate_key())
                 file.flush()
                 # The values it opens are durable, so the key must be too.

@@ -137,7 +137,7 @@ class BlobStore(Protocol):
 
     @abstractmethod
     def drop_parts(self, spared_s: float = 0.0) -> None:
-        """Drop what interrupted uploads left behind; call it while nothing writes.
+        """Drop what interrupted uploads left behind; without `spared_s`, call it while nothing writes.
 
         Args:
             spared_s: What was written to within so many seconds stays.

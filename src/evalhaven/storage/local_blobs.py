@@ -6,7 +6,7 @@ A blob is written in `parts/`, made durable, then renamed into place. `unnamed/`
 import contextlib
 import os
 import secrets
-import time
+import tempfile
 from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -138,8 +138,9 @@ class LocalBlobStore(BlobStore):
             spared_s: Those marked within so many seconds are left out.
         """
         # Marks are removed while they are iterated over.
+        before = self._time_before(spared_s)
         for scope, names in list(_names_by_project(self._marks, at_once)):
-            yield scope, [name for name in names if not _is_younger(self.mark_path(scope, name), spared_s)]
+            yield scope, [name for name in names if not _is_younger(self.mark_path(scope, name), before)]
 
     def is_empty(self) -> bool:
         """Tell whether there is no blob at all, counting those of a release without projects."""
@@ -161,13 +162,14 @@ class LocalBlobStore(BlobStore):
         return None
 
     def drop_parts(self, spared_s: float = 0.0) -> None:
-        """Drop what interrupted uploads left behind; call it while nothing writes.
+        """Drop what interrupted uploads left behind; without `spared_s`, call it while nothing writes.
 
         Args:
             spared_s: What was written to within so many seconds stays.
         """
+        before = self._time_before(spared_s)
         for part in self._parts.iterdir():
-            if not _is_younger(part, spared_s):
+            if not _is_younger(part, before):
                 part.unlink(missing_ok=True)
 
     def move_into_projects(self) -> list[str]:
@@ -188,11 +190,23 @@ class LocalBlobStore(BlobStore):
                 if (own / name).exists():
                     left.append(name)
                 else:
-                    (flat / name).rename(own / name)
+                    # Another server that starts may have moved it.
+                    with contextlib.suppress(FileNotFoundError):
+                        (flat / name).rename(own / name)
             if names:
                 _sync_directory(own)
                 _sync_directory(flat)
         return left
+
+    def _time_before(self, seconds: float) -> float | None:
+        """Return when it was so many seconds ago by the clock that gives files their times; None for no seconds.
+
+        Where several machines share the directory, that need not be the clock of this one.
+        """
+        if not seconds:
+            return None
+        with tempfile.TemporaryFile(dir=self.directory) as now:
+            return os.fstat(now.fileno()).st_mtime - seconds
 
     @staticmethod
     def _flat_names(directory: Path) -> list[str]:
@@ -210,9 +224,9 @@ def _names_by_project(directory: Path, at_once: int) -> Iterator[tuple[ProjectSc
                 yield ProjectScope(project_id), batch
 
 
-def _is_younger(path: Path, seconds: float) -> bool:
+def _is_younger(path: Path, than: float | None) -> bool:
     with contextlib.suppress(FileNotFoundError):
-        return seconds > 0 and time.time() - path.stat().st_mtime < seconds
+        return than is not None and path.stat().st_mtime > than
     return False
 
 

@@ -27,6 +27,7 @@ from evalhaven.storage.tables import (
 )
 
 _IN_PARTS = {"yield_per": 256}
+_FEW_AT_ONCE = {"yield_per": 32}
 _FINAL = [status for status in RunStatus if status.is_final]
 _KEY = (output_items.c.position, output_items.c.repeat)
 _ITEMS: Query = (
@@ -353,6 +354,8 @@ async def read_columns(
         table.c.run_key == run_key, table.c.project_id == scope.project_id, table.c.name.in_(names)
     )
     found: dict[str, dict[int, bytes]] = {name: {} for name in names}
-    for row in (await tx.execute(query)).all():
-        found[row.name][row.part] = row.data
+    # As a whole, the driver's form of them would take a multiple of the memory.
+    async with tx.stream(query, {}, execution_options=_FEW_AT_ONCE) as rows:
+        async for row in rows:
+            found[row.name][row.part] = row.data
     return found

@@ -14,7 +14,7 @@ class StoredCalls(OpenObject):
 
 
 class LostCalls(OpenObject):
-    """Show how many calls were to be stored and are not, since the data directory was made."""
+    """Show how many calls were to be stored and are not, since the data directories were made."""
 
     overflow: int = Field(description="Those that found the queue full.")
     killed: int = Field(description="Those that were under way when a server ended.")
@@ -30,7 +30,7 @@ class CallRetention(OpenObject):
 
 
 class LogStatus(OpenObject):
-    """Show what became of the calls that were to be stored."""
+    """Show what became of the calls that were to be stored, by all servers that share the database."""
 
     stored: StoredCalls | None = Field(description="What is stored; null if the store does not answer.")
     pending: int = Field(description="Calls that wait to be stored.")
@@ -40,9 +40,13 @@ class LogStatus(OpenObject):
     )
     lost: LostCalls = Field(description="Calls that are not stored, by reason.")
     recorder: str | None = Field(
-        description="State of the process that stores calls, `ok` if it is at work; null if there are none to store."
+        description="State of the process that stores this server's calls, `ok` if it is at work; null if there are "
+        "none to store."
     )
-    problem: str | None = Field(description="What keeps calls from being stored; null if nothing does.")
+    problem: str | None = Field(
+        description="What keeps calls from being stored, here or at another server; null if nothing does."
+    )
+    servers: int = Field(default=1, description="How many servers share the database now. Numbers are those of all.")
     retention: CallRetention = Field(description="How long calls are kept.")
 
 

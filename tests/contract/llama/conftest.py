@@ -19,6 +19,7 @@ from tests.contract.conftest import FINAL, string_check
 from tests.contract.document import AnswerChecker
 from tests.databases import TemporaryDatabase
 from tests.llama.server import MODEL, LlamaServer
+from tests.replicas import Replicas
 from tests.server import Server
 
 Ended = tuple[RunRetrieveResponse, list[OutputItemListResponse]]
@@ -68,7 +69,7 @@ def ask(llama_server: LlamaServer) -> Iterator[Ask]:
 
 
 @contextmanager
-def sdk_of(server: Server) -> "Generator[openai.OpenAI]":
+def sdk_of(server: Server | Replicas) -> "Generator[openai.OpenAI]":
     """Open the SDK; every answer is checked against the server's OpenAPI document."""
     checker = AnswerChecker(httpx2.get(f"{server.url}/openapi.json", timeout=60).raise_for_status().json())
     with (

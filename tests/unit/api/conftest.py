@@ -13,6 +13,7 @@ from evalhaven.api.application import build_application
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
+from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.app.shown_settings import shown_settings
@@ -21,6 +22,7 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.graders.python.environments import Environments
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.day_files.store import DayFileStore
+from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.ledger import Ledger
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
@@ -70,6 +72,8 @@ def services(database: Database, tmp_path: Path) -> Services:
     isolation = IsolationChoice(None, Environments(tmp_path / "environments"), [])
     logs = DayFileStore(tmp_path / "logs", clock)
     sender = LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024)
+    replicas = Replicas(database, None)
+    finder = CallFinder(sender, logs, replicas.are_recording)
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
@@ -88,9 +92,11 @@ def services(database: Database, tmp_path: Path) -> Services:
         log_intake=CallIntake(logs, Redaction(), clock, 30),
         log_sender=sender,
         recorder_state=lambda: None,
+        call_finder=finder,
+        replicas=replicas,
         config=CONFIG,
         dashboard=Dashboard(BUILT_PAGES),
-        gateway=Gateway(GatewayConfig(True, "asked", CONFIG.max_body_bytes), catalog, ids, clock, sender, logs),
+        gateway=Gateway(GatewayConfig(True, "asked", CONFIG.max_body_bytes), catalog, ids, clock, sender, finder),
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),

@@ -21,6 +21,7 @@ from evalhaven.domain.logged_calls import CallKind, LoggedCall
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.exchanges import Exchange
+from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.ledger import Ledger
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.reading.calls import read_reply
@@ -97,6 +98,10 @@ def log_calls() -> LogCalls:
     return "asked"
 
 
+async def nobody() -> bool:
+    return False
+
+
 @pytest.fixture
 async def kept(log_calls: LogCalls, tmp_path: Path) -> AsyncIterator[Kept]:
     clock = StillClock()
@@ -110,7 +115,12 @@ async def kept(log_calls: LogCalls, tmp_path: Path) -> AsyncIterator[Kept]:
             Endpoint("up", upstream.url, aliases={"short": "long"}),
         )
         gateway = Gateway(
-            GatewayConfig(True, log_calls, 1_000_000), Catalog(endpoints), IdFactory(clock), clock, sender, store
+            GatewayConfig(True, log_calls, 1_000_000),
+            Catalog(endpoints),
+            IdFactory(clock),
+            clock,
+            sender,
+            CallFinder(sender, store, nobody),
         )
         await stack.enter_async_context(gateway)
         yield Kept(gateway, sender, store, upstream)

@@ -11,8 +11,9 @@ from evalhaven.domain.samples import Sample
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.graders.calculators import CalculatorPool
+from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
-from evalhaven.reports.keeping import LARGE_RUN_ITEMS, keep_report_elsewhere
+from evalhaven.reports.keeping import keep_report_elsewhere
 from evalhaven.reports.kept_reports import read_report
 from evalhaven.reports.report import ReportQuestion, compute_report
 from evalhaven.runs.patience import Patience

@@ -1,5 +1,6 @@
 """Facts about the encryption of the secrets of tools."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def test_what_was_sealed_is_opened_by_the_next_process(tmp_path: Path) -> None:
     assert Vault(key_file).open(sealed) == TOOLS
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_a_key_that_another_machine_is_making_is_left_alone(tmp_path: Path) -> None:
+    # Containers often have the same numbers of processes.
+    others = tmp_path / f"secret.key.{os.getpid()}"
+    others.write_bytes(b"the key of the other")
+    Vault(tmp_path / "secret.key").seal(TOOLS)
+
+    assert others.read_bytes() == b"the key of the other"
 
 
 def test_a_key_that_is_given_needs_no_file(tmp_path: Path) -> None:

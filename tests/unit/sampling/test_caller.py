@@ -13,6 +13,7 @@ import pytest
 
 from evalhaven.domain.samples import Sample, Usage
 from evalhaven.sampling.calls.caller import Asker, CallFailedError, ModelCaller
+from evalhaven.sampling.calls.slots import Slots
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 from evalhaven.sampling.scripted.endpoint import Rule, Script
@@ -347,7 +348,7 @@ async def test_an_endpoint_that_refuses_everything_is_given_up(stage: Stage, ask
 
 async def test_a_call_that_sleeps_holds_no_slot_and_no_place_of_its_run(stage: Stage, caller: ModelCaller) -> None:
     asked = Asked(caller, replace(ENDPOINT, max_concurrency=1))
-    asked.asker.limit = anyio.CapacityLimiter(1)
+    asked.asker.limit = Slots(1)
     stage.answers = [refusal(503, retry_after="30")]
     began_at = anyio.current_time()
     async with anyio.create_task_group() as tasks:
@@ -362,11 +363,11 @@ async def test_a_call_that_sleeps_holds_no_slot_and_no_place_of_its_run(stage: S
 
 
 async def test_no_more_calls_of_a_run_are_under_way_than_it_may(stage: Stage, asked: Asked) -> None:
-    asked.asker.limit = anyio.CapacityLimiter(3)
+    asked.asker.limit = Slots(3)
     await asked.call_all([b"{}"] * 60, tasks=30)
 
     assert stage.most_in_flight == 3
-    assert asked.asker.limit.borrowed_tokens == 0
+    assert asked.asker.limit.in_use == 0
 
 
 async def test_an_upstream_gone_for_a_minute_costs_no_item_and_is_not_hammered(stage: Stage, asked: Asked) -> None:
@@ -475,7 +476,7 @@ async def test_a_canceled_call_ends_at_once_and_leaves_its_slot(
     stage: Stage, caller: ModelCaller, answer: Answer
 ) -> None:
     asked = Asked(caller, replace(ENDPOINT, max_concurrency=1))
-    asked.asker.limit = anyio.CapacityLimiter(2)
+    asked.asker.limit = Slots(2)
     stage.answers = [answer]
     began_at = anyio.current_time()
     async with anyio.create_task_group() as tasks:
@@ -488,7 +489,7 @@ async def test_a_canceled_call_ends_at_once_and_leaves_its_slot(
     assert anyio.current_time() - began_at == pytest.approx(0.01)
     state = caller.find_state(asked.target)
     assert state is not None
-    assert (state.in_flight, state.waiting, stage.in_flight, asked.asker.limit.borrowed_tokens) == (0, 0, 0, 0)
+    assert (state.in_flight, state.waiting, stage.in_flight, asked.asker.limit.in_use) == (0, 0, 0, 0)
     assert (await asked.call()).value == "yes"
 
 

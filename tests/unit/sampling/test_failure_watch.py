@@ -1,9 +1,13 @@
 """Facts about the watch of a run's failures: when going on makes no sense."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evalhaven.domain.samples import ItemError
-from evalhaven.sampling.calls.failure_watch import FailureWatch
+from evalhaven.sampling.calls.failure_watch import Calls, FailureWatch, calls_of
 
 KEY_INVALID = ItemError("invalid_api_key", "Incorrect API key.", "sampling", retryable=True)
 UNKNOWN = ItemError("model_not_found", "No such model.", "sampling", retryable=True)
@@ -119,3 +123,55 @@ def test_refusals_in_other_words_or_after_a_success_are_the_items_own() -> None:
     for _ in range(500):
         watch.note_failure(ItemError("invalid_image_url", "Image is none", "sampling"), is_fatal=False)
     assert watch.verdict is None
+
+
+def test_where_others_call_too_there_is_no_verdict_before_they_are_heard() -> None:
+    asked: list[None] = []
+    watch = FailureWatch(lambda: asked.append(None))
+    fail(watch, 10)
+    assert (watch.verdict, len(asked)) == (None, 1)
+
+    taken = watch.take()
+    assert taken.fatal.count == 10
+    assert watch.take().fatal.count == 0
+    watch.learn(taken)
+    assert watch.verdict == KEY_INVALID
+
+
+def test_what_is_told_reads_as_it_was() -> None:
+    watch = FailureWatch()
+    fail(watch, 2)
+    watch.note_failure(replace(UNKNOWN, retryable=False), is_fatal=False)
+    fail(watch, 3)
+    told = watch.take()
+    read = calls_of(told.to_json())
+    assert (read.has_succeeded, read.fatal.count, read.fatal.error) == (False, 3, KEY_INVALID)
+    assert (read.worded.what, read.worded.count) == (UNKNOWN.message, 1)
+    assert calls_of(None) == Calls()
+
+
+@given(st.lists(st.sampled_from(["good", "fatal", "other", "worded", "own"]), max_size=30), st.data())
+def test_parts_of_a_history_add_up_to_it(history: list[str], data: st.DataObject) -> None:
+    whole, parted = FailureWatch(), FailureWatch()
+    known = Calls()
+    for step in history:
+        for watch in (whole, parted):
+            do_step(watch, step)
+        if data.draw(st.booleans()):
+            known = calls_of(parted.take().after(known).to_json())
+    known = parted.take().after(known)
+    expected = whole.take()
+    assert known.to_json() == expected.to_json()
+
+
+def do_step(watch: FailureWatch, step: str) -> None:
+    if step == "good":
+        watch.note_success()
+        return
+    error = {
+        "fatal": KEY_INVALID,
+        "other": UNKNOWN,
+        "worded": replace(LOST, retryable=False),
+        "own": TOO_LONG,
+    }[step]
+    watch.note_failure(error, is_fatal=step in ("fatal", "other"))

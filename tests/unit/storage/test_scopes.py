@@ -17,7 +17,7 @@ EXEMPT = {
     "keyset.py",  # completes a query that is scoped already
     "reading.py",  # opens transactions
 }
-_TRANSACTIONS = (["AsyncConnection"], ["ReadTransaction"])
+_TRANSACTIONS = (["AsyncConnection"], ["ReadTransaction"], ["WriteTransaction"])
 
 
 def storage_functions(repository: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef]]:

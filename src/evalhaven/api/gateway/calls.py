@@ -38,8 +38,8 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.logs.exchanges import Exchange
+from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
-from evalhaven.logs.store import LogStore
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import CHAT_PATH, RESPONSES_PATH
 from evalhaven.sampling.transport.replies import StreamedReply, TransportError
@@ -94,7 +94,7 @@ class Gateway:
         ids: IdFactory,
         clock: Clock,
         sender: LogSender,
-        store: LogStore,
+        finder: CallFinder,
     ) -> None:
         """Open nothing yet.
 
@@ -104,14 +104,14 @@ class Gateway:
             ids: Makes the ids of translated responses.
             clock: The time.
             sender: Takes the calls that are kept.
-            store: Where they are found again.
+            finder: Finds them again.
         """
         self._config = config
         self._catalog = catalog
         self._ids = ids
         self._clock = clock
         self._sender = sender
-        self._conversations = Conversations(sender, store)
+        self._conversations = Conversations(finder)
         self._endpoints = GatewayEndpoints()
         self._log = structlog.get_logger("evalhaven.gateway")
 

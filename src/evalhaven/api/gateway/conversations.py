@@ -1,7 +1,5 @@
 """Responses that continue earlier ones: `previous_response_id` replaced by the conversation that it names."""
 
-import asyncio
-
 from evalhaven.api.gateway.requests import parse_object
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError
@@ -9,19 +7,18 @@ from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.logged_calls import CallKind, LoggedCall
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.tool_calls import is_call
-from evalhaven.logs.handover.sender import LogSender
-from evalhaven.logs.store import LogStore
+from evalhaven.logs.finder import CallFinder
 
-_SECOND_LOOK_S = 0.25
+# A client may use an id that it read in a stream whose end has not arrived here yet.
+_ENDS_WITHIN_S = 0.25
 
 
 class Conversations:
     """Finds earlier responses, also those that are on their way to the store."""
 
-    def __init__(self, sender: LogSender, store: LogStore) -> None:
-        """Find what is in either."""
-        self._sender = sender
-        self._store = store
+    def __init__(self, finder: CallFinder) -> None:
+        """Find what this finds."""
+        self._finder = finder
 
     async def continued(self, scope: ProjectScope, body: bytes, previous_id: str) -> JsonObject:
         """Return a request with the whole conversation in its `input`; the `previous_response_id` stays in it.
@@ -35,11 +32,7 @@ class Conversations:
             InvalidRequestError: There is no such response, or the input is none.
         """
         request = parse_object(body)
-        previous = await self._find(scope, previous_id)
-        if previous is None:
-            # A client may use an id that it read in a stream whose end has not arrived here yet.
-            await asyncio.sleep(_SECOND_LOOK_S)
-            previous = await self._find(scope, previous_id)
+        previous = await self._finder.find(scope, (CallKind.RESPONSE,), previous_id, within_s=_ENDS_WITHIN_S)
         if previous is None:
             raise InvalidRequestError(
                 f"Previous response with id {previous_id!r} not found: it was never kept here, or is deleted or older "
@@ -48,12 +41,8 @@ class Conversations:
                 param="previous_response_id",
                 code="previous_response_not_found",
             )
-        request["input"] = [*_conversation_of(previous), *input_items(request.get("input"))]
+        request["input"] = [*_conversation_of(previous.call), *input_items(request.get("input"))]
         return request
-
-    async def _find(self, scope: ProjectScope, previous_id: str) -> LoggedCall | None:
-        pending = self._sender.pending(scope, CallKind.RESPONSE, previous_id)
-        return pending or await self._store.find(scope, CallKind.RESPONSE, previous_id)
 
 
 def input_items(given: JsonValue) -> list[JsonValue]:

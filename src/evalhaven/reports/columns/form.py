@@ -8,3 +8,6 @@ PART_ITEMS = 16_384
 
 PART_BYTES = 32 * 1024 * 1024
 """After how much text of its items a part ends."""
+
+LARGE_RUN_ITEMS = 200_000
+"""From how many items on a run's report is kept beside its columns."""

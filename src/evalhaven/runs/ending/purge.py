@@ -10,7 +10,7 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.runs.patience import Patience
 from evalhaven.storage.blobs import BlobStore
-from evalhaven.storage.database import Database
+from evalhaven.storage.database import Database, is_unavailable
 from evalhaven.storage.events import forget_events
 from evalhaven.storage.files import expire_files
 from evalhaven.storage.grader_calls import forget_grader_calls
@@ -37,6 +37,8 @@ from evalhaven.storage.uploads import (
 _LARGEST_BATCH = 256  # items deleted in one transaction
 _LONGEST_BATCH_S = 0.05
 _IDLE_S = 5.0
+_BETWEEN_SWEEPS_S = 3600.0
+_SWEPT_AT_ONCE = 500
 
 
 class Purger:
@@ -133,7 +135,7 @@ class Purger:
 
 
 async def sweep_blobs(
-    database: Database, blobs: BlobStore, at_once: int = 500, most_shown: int = 10, spared_s: float = 0.0
+    database: Database, blobs: BlobStore, at_once: int = _SWEPT_AT_ONCE, most_shown: int = 10, spared_s: float = 0.0
 ) -> None:
     """Remove the blobs of which a kill prevented the row, and log the others that no row names.
 
@@ -144,25 +146,44 @@ async def sweep_blobs(
         blobs: The blobs.
         at_once: How many names are looked for in one query.
         most_shown: How many of the unknown names are logged.
-        spared_s: What was written within so many seconds stays: other servers may be writing it.
+        spared_s: What was written within so many seconds stays: others may be writing it.
     """
-    log = structlog.get_logger("evalhaven.purge")
+    await _sweep_unnamed(database, blobs, at_once, spared_s)
+    being_written = {(scope, name) for scope, names in blobs.unnamed(at_once) for name in names}
+    count, shown = 0, list[str]()
+    for scope, names in blobs.names(at_once=at_once):
+        unknown = {name for name in names if (scope, name) not in being_written}
+        unknown -= await _owned(database, scope, names)
+        count += len(unknown)
+        shown += [f"{scope.project_id}/{name}" for name in sorted(unknown)[: most_shown - len(shown)]]
+    if count:
+        # Their rows may be in a newer copy of the database: only the operator can know.
+        structlog.get_logger("evalhaven.purge").warning(
+            "unknown_blobs_kept", count=count, such_as=", ".join(shown), directory=blobs.place
+        )
+
+
+async def sweep_hourly(database: Database, blobs: BlobStore, spared_s: float) -> None:
+    """Remove blobs without rows that others leave who die while this server runs, until canceled."""
+    while True:
+        await anyio.sleep(_BETWEEN_SWEEPS_S)
+        try:
+            await _sweep_unnamed(database, blobs, _SWEPT_AT_ONCE, spared_s)
+        except Exception as error:
+            if not (isinstance(error, OSError) or is_unavailable(error)):
+                raise
+            structlog.get_logger("evalhaven.purge").warning("blobs_not_swept", reason=str(error.__cause__ or error))
+
+
+async def _sweep_unnamed(database: Database, blobs: BlobStore, at_once: int, spared_s: float) -> None:
     blobs.drop_parts(spared_s)
     for scope, names in blobs.unnamed(at_once, spared_s):
         owned = await _owned(database, scope, names)
         for name in names:
             if name not in owned:
                 blobs.delete(scope, name)
-                log.info("orphan_blob_removed", project=scope.project_id, blob=name)
+                structlog.get_logger("evalhaven.purge").info("orphan_blob_removed", project=scope.project_id, blob=name)
             blobs.confirm(scope, name)
-    count, shown = 0, list[str]()
-    for scope, names in blobs.names(at_once=at_once):
-        unknown = set(names) - await _owned(database, scope, names)
-        count += len(unknown)
-        shown += [f"{scope.project_id}/{name}" for name in sorted(unknown)[: most_shown - len(shown)]]
-    if count:
-        # Their rows may be in a newer copy of the database: only the operator can know.
-        log.warning("unknown_blobs_kept", count=count, such_as=", ".join(shown), directory=blobs.place)
 
 
 async def _owned(database: Database, scope: ProjectScope, names: Sequence[str]) -> set[str]:

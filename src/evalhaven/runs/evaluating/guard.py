@@ -1,7 +1,7 @@
 """What ends a run early: all calls fail alike, or the budget is spent."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import anyio
@@ -9,7 +9,8 @@ import anyio
 from evalhaven.domain.run_options import Budget
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.spending import Spending
-from evalhaven.sampling.calls.failure_watch import FailureWatch
+from evalhaven.sampling.calls.failure_watch import Calls, FailureWatch
+from evalhaven.sampling.calls.purse import Purse
 
 
 class CallGuard(Protocol):
@@ -18,6 +19,11 @@ class CallGuard(Protocol):
     @property
     def is_spent(self) -> bool:
         """Tell whether the budget is spent, so that no further call may be made."""
+        ...
+
+    @property
+    def purse(self) -> Purse | None:
+        """Return what this process may spend of a budget that it shares with others; None if it shares none."""
         ...
 
     def note_answer(self, cost: float | None, tokens: int) -> None:
@@ -33,22 +39,52 @@ class CallGuard(Protocol):
         ...
 
 
-class RunGuard:
-    """Watches the calls of one run as they end, before their items are stored."""
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What processes that execute one run tell each other of its calls.
 
-    def __init__(self, budget: Budget | None, spent: Spending, stop: anyio.Event) -> None:
+    Attributes:
+        calls: What the run's own watch saw, and that of each judge.
+        cost: US dollars.
+        tokens: Tokens.
+    """
+
+    calls: Sequence[Calls]
+    cost: float
+    tokens: int
+
+
+class RunGuard:
+    """Watches the calls of one run as they end, before their items are stored.
+
+    Where several processes execute the run, each guard tells the others what happened to it (`take`), and hears what
+    that comes to for all (`learn`). The first verdict of any of them ends the run.
+    """
+
+    def __init__(
+        self,
+        budget: Budget | None,
+        spent: Spending,
+        stop: anyio.Event,
+        purse: Purse | None = None,
+        ask_others: Callable[[], None] | None = None,
+    ) -> None:
         """Begin with what was spent before.
 
         Args:
             budget: What the run may spend; None without a limit.
             spent: What its stored items cost.
             stop: Set once there is a verdict.
+            purse: What this process may spend before it hears of the others; None where there is no other, or no limit.
+            ask_others: Called when the others are to be heard because all calls seem to fail; None: there are none.
         """
+        self._ask_others = ask_others
+        self.purse = purse
         self._budget = budget
         self._cost = spent.priced_cost
         self._tokens = spent.tokens
-        self._settled_cost, self._settled_tokens = self._cost, self._tokens
-        self._failures = FailureWatch()
+        self._new_cost, self._new_tokens = 0.0, 0  # not told yet
+        self._failures = FailureWatch(ask_others)
         self._judges: list[JudgeGuard] = []
         self._stop = stop
         self.verdict: ItemError | None = None
@@ -69,7 +105,7 @@ class RunGuard:
 
     def watch_judge(self) -> "JudgeGuard":
         """Return what watches the calls of one judge."""
-        judge = JudgeGuard(self)
+        judge = JudgeGuard(self, FailureWatch(self._ask_others))
         self._judges.append(judge)
         return judge
 
@@ -87,20 +123,47 @@ class RunGuard:
         """Count the cost of a call against the budget."""
         self._cost += cost or 0.0
         self._tokens += tokens
+        if self.purse is not None:
+            self._new_cost += cost or 0.0
+            self._new_tokens += tokens
+            self.purse.spend("cost", cost or 0.0)
+            self.purse.spend("tokens", tokens)
         self._check_budget()
 
-    def settle(self, stored: Spending, own: Spending) -> None:
-        """Learn what other processes have spent on the run.
+    @property
+    def has_streak(self) -> bool:
+        """Tell whether calls failed alike lately, so that those of others may make a verdict of it."""
+        return any(watch.has_streak for watch in self._watches)
 
-        Args:
-            stored: What all its stored items cost.
-            own: What those of them cost that were stored by this process since the last time.
-        """
-        others_cost = max(0.0, stored.priced_cost - self._settled_cost - own.priced_cost)
-        others_tokens = max(0, stored.tokens - self._settled_tokens - own.tokens)
-        self._settled_cost, self._settled_tokens = stored.priced_cost, stored.tokens
-        if others_tokens or others_cost:
-            self.spend(others_cost, others_tokens)
+    def take(self) -> Happened:
+        """Return what happened since the last time, for others to be told, or to be `put_back`."""
+        cost, tokens, self._new_cost, self._new_tokens = self._new_cost, self._new_tokens, 0.0, 0
+        return Happened([watch.take() for watch in self._watches], cost, tokens)
+
+    def untold(self, limit: str) -> float:
+        """Return how much of the cost or the tokens was not taken to be told yet."""
+        return self._new_cost if limit == "cost" else self._new_tokens
+
+    def put_back(self, taken: Happened) -> None:
+        """Note that the others could not be told."""
+        self._new_cost += taken.cost
+        self._new_tokens += taken.tokens
+        for watch, calls in zip(self._watches, taken.calls, strict=True):
+            watch.put_back(calls)
+
+    def learn(self, known: Happened) -> None:
+        """Note what happened at all processes, what was taken here included."""
+        self._cost, self._tokens = known.cost + self._new_cost, known.tokens + self._new_tokens
+        for watch, calls in zip(self._watches, known.calls, strict=False):
+            watch.learn(calls)
+        self._end_by_watch()
+        for judge in self._judges:
+            judge.end_by_watch()
+        self._check_budget()
+
+    @property
+    def _watches(self) -> list[FailureWatch]:
+        return [self._failures, *(judge.failures for judge in self._judges)]
 
     def _check_budget(self) -> None:
         budget = self._budget
@@ -123,6 +186,9 @@ class RunGuard:
             is_fatal: Whether every other call of the run is likely to fail for the same reason.
         """
         self._failures.note_failure(error, is_fatal=is_fatal)
+        self._end_by_watch()
+
+    def _end_by_watch(self) -> None:
         if self._failures.verdict is not None:
             self.end(self._failures.verdict)
 
@@ -143,7 +209,7 @@ class JudgeGuard:
     def __init__(
         self,
         guard: RunGuard,
-        failures: FailureWatch | None = None,
+        failures: FailureWatch,
         leads_on: Callable[[ItemError], bool] | None = None,
     ) -> None:
         """Begin with nothing counted.
@@ -154,7 +220,7 @@ class JudgeGuard:
             leads_on: Tells whether the judge is asked again in another way after a failure; if so, it is not counted.
         """
         self._guard = guard
-        self._failures = failures or FailureWatch()
+        self.failures = failures
         self._leads_on = leads_on
 
     @property
@@ -162,26 +228,35 @@ class JudgeGuard:
         """Tell whether the run's budget is spent."""
         return self._guard.is_spent
 
+    @property
+    def purse(self) -> Purse | None:
+        """Return what this process may spend of the run's budget."""
+        return self._guard.purse
+
     def passing(self, leads_on: Callable[[ItemError], bool]) -> "JudgeGuard":
         """Return a guard that counts the same calls, except failures after which the judge is asked in another way."""
-        return JudgeGuard(self._guard, self._failures, leads_on)
+        return JudgeGuard(self._guard, self.failures, leads_on)
 
     def expect_calls(self, count: int) -> None:
         """Note how many items are left, as a run's guard does."""
-        self._failures.expect_calls(count)
+        self.failures.expect_calls(count)
 
     def note_answer(self, cost: float | None, tokens: int) -> None:
         """Count a call that was answered, as a run's guard does."""
-        self._failures.note_success()
+        self.failures.note_success()
         self._guard.spend(cost, tokens)
 
     def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
         """Count a call that failed for good, as a run's guard does."""
         if self._leads_on is not None and self._leads_on(error):
             return
-        self._failures.note_failure(error, is_fatal=is_fatal)
-        if self._failures.verdict is not None:
-            self._guard.end(replace(self._failures.verdict, origin="judge"))
+        self.failures.note_failure(error, is_fatal=is_fatal)
+        self.end_by_watch()
+
+    def end_by_watch(self) -> None:
+        """End the run if all calls fail alike."""
+        if self.failures.verdict is not None:
+            self._guard.end(replace(self.failures.verdict, origin="judge"))
 
     def note_unreachable(self, error: ItemError) -> None:
         """End the run, as a run's guard does."""

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import anyio
 import msgspec
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
@@ -15,6 +14,7 @@ from evalhaven.runs.answer_forms import AnswerForms, Lacks, asked_for, find_less
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.sampler import Question, Sampler, known_retries
+from evalhaven.sampling.calls.slots import Slots
 from evalhaven.sampling.catalog import Target
 from evalhaven.sampling.embeddings.embedder import Embedder
 from evalhaven.sampling.protocols.requests import compile_judge
@@ -31,7 +31,7 @@ class RunJudges:
         scope: ProjectScope,
         options: RunOptions,
         guard: RunGuard,
-        run_limit: anyio.CapacityLimiter | None = None,
+        run_limit: Slots | None = None,
         known_flow: JsonObject | None = None,
     ) -> None:
         """Open none yet.

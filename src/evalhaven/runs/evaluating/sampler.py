@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import sha256
 
-import anyio
 import msgspec
 
 from evalhaven.domain.jsontext import JsonObject, JsonValue
@@ -21,6 +20,7 @@ from evalhaven.runs.evaluating.byte_allowance import ByteAllowance
 from evalhaven.runs.evaluating.guard import CallGuard
 from evalhaven.runs.tool_secrets import without_secrets
 from evalhaven.sampling.calls.caller import Asker, CallFailedError
+from evalhaven.sampling.calls.slots import Slots
 from evalhaven.sampling.catalog import Catalog, Endpoint, Price, Target
 from evalhaven.sampling.messages.making import ModelRequest, RequestError, RequestMaker
 from evalhaven.sampling.protocols.replies import read_reply
@@ -78,7 +78,7 @@ class Sampler:
         options: RunOptions,
         guard: CallGuard,
         question: Question,
-        run_limit: anyio.CapacityLimiter | None = None,
+        run_limit: Slots | None = None,
         known_flow: JsonValue = None,
     ) -> None:
         """Ask nothing yet.
@@ -108,7 +108,7 @@ class Sampler:
         # A run that is taken up again continues its counts.
         self._retries = Counter(known_retries(known_flow))
         was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
-        self._asker = Asker(run_limit, self._note_retry, was_answered, lambda: guard.is_spent)
+        self._asker = Asker(run_limit, self._note_retry, was_answered, lambda: guard.is_spent, guard.purse)
 
     @property
     def concurrency(self) -> int:

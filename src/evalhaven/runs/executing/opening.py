@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-import anyio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.evals import Caution, Eval
@@ -21,6 +20,7 @@ from evalhaven.runs.evaluating.items import ItemEvaluator
 from evalhaven.runs.evaluating.judging import Callers, RunJudges
 from evalhaven.runs.evaluating.regrading import StoredItemEvaluator
 from evalhaven.runs.evaluating.sampler import Sampler, sampling_question
+from evalhaven.sampling.calls.slots import Slots
 from evalhaven.storage.run_secrets import find_secrets
 from evalhaven.storage.run_writes import save_flow, save_warnings
 from evalhaven.storage.runs import get_run_by_key
@@ -87,7 +87,7 @@ class OpenRun:
 
 @asynccontextmanager
 async def open_run(
-    engine: Engine, run: Run, parent: Eval, guard: RunGuard, run_limit: anyio.CapacityLimiter | None = None
+    engine: Engine, run: Run, parent: Eval, guard: RunGuard, run_limit: Slots | None = None
 ) -> AsyncGenerator[OpenRun]:
     """Open a run's graders, and the samplers of the models that it asks.
 
@@ -106,7 +106,7 @@ async def open_run(
     """
     limit = run.options.max_concurrency
     if run_limit is None and limit is not None:
-        run_limit = anyio.CapacityLimiter(limit)
+        run_limit = Slots(limit)
     judges = RunJudges(engine, run.scope, run.options, guard, run_limit, run.flow)
     facilities = replace(engine.facilities, open_judge=judges.open, watch=guard.watch_judge())
     async with open_graders(run.criteria(parent), facilities) as graders:
@@ -117,7 +117,7 @@ async def open_run(
         yield OpenRun(engine, run, parent, graders, evaluator, Callers(sampler, judges, embedder))
 
 
-async def _sampler(engine: Engine, run: Run, guard: RunGuard, run_limit: anyio.CapacityLimiter | None) -> Sampler:
+async def _sampler(engine: Engine, run: Run, guard: RunGuard, run_limit: Slots | None) -> Sampler:
     """Return the sampler that asks the run's model."""
     async with engine.database.read() as tx:
         sealed = await find_secrets(tx, run.scope, run.key)

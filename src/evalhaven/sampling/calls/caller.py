@@ -21,7 +21,9 @@ from evalhaven.sampling.calls.limiter import AdaptiveLimiter
 from evalhaven.sampling.calls.limits import LimitChange, LimiterState, Limits
 from evalhaven.sampling.calls.line import Line
 from evalhaven.sampling.calls.outage import Reachability, Unreachable, Waiter
+from evalhaven.sampling.calls.purse import Purse
 from evalhaven.sampling.calls.repetition import Repetition
+from evalhaven.sampling.calls.slots import Slots
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.scripted.endpoint import ScriptedTransport
 from evalhaven.sampling.transport.interface import Transport
@@ -55,12 +57,21 @@ class Asker:
         on_retry: Told why an attempt failed, before the next one.
         was_answered: Whether it has ever received an answer.
         is_over: Tells whether no more calls may be made on its behalf; one that waited until then waits to be canceled.
+        purse: What this process may spend on its behalf; None where that is all that its budget leaves.
     """
 
-    limit: anyio.CapacityLimiter | None = None
+    limit: Slots | None = None
     on_retry: Callable[[FailureKind], None] | None = None
     was_answered: bool = False
     is_over: Callable[[], bool] | None = None
+    purse: Purse | None = None
+
+    @property
+    def is_held_up(self) -> bool:
+        """Tell whether what was lent for its calls is used up, or its time is over."""
+        return (self.purse is not None and not self.purse.is_open) or (
+            self.limit is not None and not self.limit.is_open
+        )
 
 
 class ModelCaller:
@@ -83,7 +94,7 @@ class ModelCaller:
             clock: The time shown with changes of limits.
             may_call: Tells whether this process may still call anybody; None: always. A call that may not be made waits
                 to be canceled.
-            on_want: Called when a call waits for slots that several processes share; None: they are not shared.
+            on_want: Called when a call waits for something that several processes share; None: they are not shared.
         """
         self._may_call = may_call
         self._on_want = on_want
@@ -133,26 +144,27 @@ class ModelCaller:
         url = line.urls.get(path) or line.add_url(path)
         repetition: Repetition | None = None
         asker = asker or Asker()
-        run_limit = asker.limit
+        run_limit, purse = asker.limit, asker.purse
         began_at = line.now()
         arrived_at: float | None = None
         attempts = 0
         while True:
             is_probe = False
+            if purse is not None:
+                await purse.wait()
             if line.reachability.is_down:
                 arrived_at = line.now() if arrived_at is None else arrived_at
                 is_probe = await line.wait_for_turn(Waiter(began_at, arrived_at, asker.was_answered), attempts)
-            borrower = None if run_limit is None else await _acquire(run_limit)
+            if run_limit is not None:
+                await run_limit.acquire()
             try:
                 permit = await line.limiter.acquire(expected_tokens)
                 try:
-                    if line.reachability.is_down and not is_probe:
-                        # The endpoint went down while this call waited.
+                    if (line.reachability.is_down and not is_probe) or asker.is_held_up or not line.limiter.is_open:
+                        # The endpoint went down while this call waited, or others have its place by now.
                         line.limiter.note_unsent(expected_tokens)
                         continue
-                    if (asker.is_over is not None and asker.is_over()) or not (
-                        self._may_call is None or self._may_call()
-                    ):
+                    if self._is_over(asker):
                         line.limiter.note_unsent(expected_tokens)
                         await anyio.sleep_forever()
                     attempts += 1
@@ -163,7 +175,7 @@ class ModelCaller:
                     line.limiter.release()
             finally:
                 if run_limit is not None:
-                    run_limit.release_on_behalf_of(borrower)
+                    run_limit.release()
             if not isinstance(answer, Failure):
                 asker.was_answered = True
                 return Called(answer, attempts, round(took_s * 1000))
@@ -176,10 +188,18 @@ class ModelCaller:
                 asker.on_retry(answer.kind)
             await anyio.sleep(pause_s)
 
+    def _is_over(self, asker: Asker) -> bool:
+        return (asker.is_over is not None and asker.is_over()) or not (self._may_call is None or self._may_call())
+
     @property
     def limiters(self) -> Mapping[tuple[str, str], tuple[AdaptiveLimiter, int]]:
         """Return the limiter of each model at each endpoint, with the most calls that may be under way there."""
         return {key: (line.limiter, self._most[key]) for key, line in self._lines.items()}
+
+    @property
+    def reachabilities(self) -> Mapping[str, Reachability]:
+        """Return whether each endpoint answers, by its name."""
+        return self._reachabilities
 
     def find_state(self, target: Target) -> LimiterState | None:
         """Return the state of a model's limiter; None before the first call."""
@@ -214,7 +234,7 @@ class ModelCaller:
                 reachability = self._reachabilities.get(endpoint.name)
                 if reachability is None:
                     reachability = Reachability(
-                        endpoint.name, endpoint.retry_for_s, loop, endpoint.strange_for_s, self._clock
+                        endpoint.name, endpoint.retry_for_s, loop, endpoint.strange_for_s, self._clock, self._on_want
                     )
                     self._reachabilities[endpoint.name] = reachability
                 limits = Limits(
@@ -240,14 +260,3 @@ async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
 
     async with open_transport(endpoint.transport) as transport:
         yield transport
-
-
-async def _acquire(run_limit: anyio.CapacityLimiter) -> object:
-    """Wait for a place among a run's calls; return its holder."""
-    borrower = object()
-    try:
-        # A free place is taken without a turn of the event loop.
-        run_limit.acquire_on_behalf_of_nowait(borrower)
-    except anyio.WouldBlock:
-        await run_limit.acquire_on_behalf_of(borrower)
-    return borrower

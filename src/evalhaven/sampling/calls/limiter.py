@@ -6,6 +6,7 @@ while somebody waits for a time. All methods belong to one event loop.
 """
 
 import asyncio
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,8 +67,8 @@ class AdaptiveLimiter:
             limits: What is configured.
             loop: Its time, timers and futures are used.
             clock: The time shown with changes.
-            on_want: Called when a call waits for slots that `lend` lends, because several processes share them; None:
-                all slots are this limiter's.
+            on_want: Called when a call waits and nothing is left of what `lend` lends, as processes share slots;
+                None: all slots are this limiter's.
         """
         self._on_want = on_want
         self._lent = 0
@@ -108,12 +109,16 @@ class AdaptiveLimiter:
             self._grant(tokens)
         return concurrency.epoch
 
+    def shrink(self, slots: int) -> None:
+        """Let no more calls than so many begin; those under way stay."""
+        self._lent = min(self._lent, slots)
+
     def lend(self, slots: int, until: float, fraction: float) -> None:
         """Let so many calls be under way at once, for some time.
 
         Args:
             slots: How many of all slots are this limiter's; calls under way stay, even if they are more.
-            until: When that ends, on the loop's clock.
+            until: When that ends, by `time.monotonic`: the loop's clock stands still while the loop does something.
             fraction: Which part of the allowances per minute is this limiter's.
         """
         self._lent, self._lent_until = slots, until
@@ -134,8 +139,13 @@ class AdaptiveLimiter:
         """Return how many calls are under way."""
         return self._in_flight
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether a slot that was granted may still be used: the process may have stood still since."""
+        return self._on_want is None or time.monotonic() < self._lent_until
+
     def _has_lent_slot(self) -> bool:
-        return self._in_flight < self._lent and self._loop.time() < self._lent_until
+        return self._in_flight < self._lent and time.monotonic() < self._lent_until
 
     def release(self) -> None:
         """Give a slot back."""
@@ -264,7 +274,9 @@ class AdaptiveLimiter:
         queue = self._queue
         while queue and self._in_flight < self._concurrency.limit:
             if self._on_want is not None and not self._has_lent_slot():
-                self._on_want()
+                if self._in_flight == 0 or not self.is_open:
+                    # Who has slots waits for its turn: workers look for more twice a second anyway.
+                    self._on_want()
                 return
             place, tokens = next(iter(queue.items()))
             if place.done():

@@ -31,9 +31,13 @@ class LimitShare:
     wanted: int
 
 
-async def lock_shares(tx: AsyncConnection, _scope: EngineScope, names: Sequence[str]) -> list[LimitShare]:
-    """Return all parts of limits that are held now; until the transaction ends nobody else takes any."""
+async def lock_limits(tx: AsyncConnection, _scope: EngineScope) -> None:
+    """Wait until no other worker changes what is shared; until the transaction ends none will."""
     await tx.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
+async def list_shares(tx: AsyncConnection, _scope: EngineScope, names: Sequence[str]) -> list[LimitShare]:
+    """Return all parts of limits that are held now; what is shared is locked."""
     query = select(limit_shares).where(
         limit_shares.c.name.in_(names),
         # The transaction may have begun long before it got the lock.

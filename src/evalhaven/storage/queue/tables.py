@@ -1,6 +1,6 @@
 """The queue's own tables, beside those that Procrastinate brings along."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Float, Index, Integer, MetaData, Table, Text, func
 
 from evalhaven.storage.tables import JsonText
 
@@ -83,13 +83,14 @@ grader_claims = Table(
 )
 
 # How many of the slots of a limit, such as that of a model at an endpoint, each worker has, and how many it would use.
+# The tokens or millionths of a dollar that are left of a run's budget are lent in the same way.
 limit_shares = Table(
     "limit_shares",
     queue_metadata,
     Column("name", Text, primary_key=True),
     Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("slots", Integer, nullable=False),
-    Column("wanted", Integer, nullable=False),
+    Column("slots", BigInteger, nullable=False),
+    Column("wanted", BigInteger, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
 )
 
@@ -100,5 +101,50 @@ run_flows = Table(
     Column("run_key", BigInteger, primary_key=True, autoincrement=False),
     Column("worker_id", BigInteger, primary_key=True, autoincrement=False),
     Column("flow", JsonText, nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
+)
+
+# The servers of this database, by the seats of their data directories, with what became of the calls that each was to
+# store. A server that has ended stays for a while, since its losses count.
+servers = Table(
+    "servers",
+    queue_metadata,
+    Column("seat", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("heard_at", DateTime(timezone=True), nullable=False),
+    Column("is_up", Boolean, nullable=False),
+    Column("recorder", Text),
+    Column("problem", Text, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("in_question", BigInteger, nullable=False),
+    Column("overflow", BigInteger, nullable=False),
+    Column("killed", BigInteger, nullable=False),
+    Column("unreadable", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+)
+
+# What the guards of all workers know of a run together: how its calls failed lately, and what they have cost.
+run_guards = Table(
+    "run_guards",
+    queue_metadata,
+    Column("run_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("times_retried", Integer, primary_key=True, autoincrement=False),
+    Column("watches", JsonText, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+)
+
+# Endpoints that are gone. The row is deleted by whoever has an answer; one that nobody holds any more says nothing.
+outages = Table(
+    "outages",
+    queue_metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("error", JsonText, nullable=False),
+    Column("is_unreached", Boolean, nullable=False),
+    Column("next_probe_at", DateTime(timezone=True), nullable=False),
+    Column("probe_every_s", Float, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
 )

@@ -1,5 +1,9 @@
 """Facts about the purger and the sweep of blobs."""
 
+import os
+import time
+
+import anyio
 import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
@@ -8,7 +12,7 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.ending import purge
-from evalhaven.runs.ending.purge import Purger, sweep_blobs
+from evalhaven.runs.ending.purge import Purger, sweep_blobs, sweep_hourly
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.storage.eval_writes import delete_eval
@@ -164,3 +168,35 @@ async def test_nothing_is_said_where_every_blob_is_known(engine: Engine) -> None
         await sweep_blobs(engine.database, engine.blobs)
 
     assert logs == []
+
+
+async def test_the_sweep_leaves_alone_what_others_may_be_writing(engine: Engine) -> None:
+    run = await inline_run(engine, ROWS)
+    parts = blob_path(engine.blobs, "x").parent.parent / "parts"
+    marks = parts.parent / "unnamed" / str(SCOPE.project_id)
+    for age in ("young", "old"):
+        commit_blob(engine, f"file-{age}")
+        (parts / age).write_bytes(b"x")
+    long_ago = time.time() - 7200
+    for path in (marks / "file-old", parts / "old"):
+        os.utime(path, (long_ago, long_ago))
+    with capture_logs() as logs:
+        await sweep_blobs(engine.database, engine.blobs, spared_s=3600)
+
+    assert {name for _, batch in engine.blobs.names(at_once=9) for name in batch} == {run.id, "file-young"}
+    assert [path.name for path in parts.iterdir()] == ["young"]
+    assert [names for _, names in engine.blobs.unnamed(9)] == [["file-young"]]
+    # What is being written is not unknown.
+    assert [each["event"] for each in logs] == ["orphan_blob_removed"]
+
+
+async def test_what_is_left_without_a_start_is_swept_later(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "_BETWEEN_SWEEPS_S", 0.01)
+    commit_blob(engine, "file-stray")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sweep_hourly, engine.database, engine.blobs, 0.0)
+        while [*engine.blobs.unnamed(9)]:  # noqa: ASYNC110 - nobody tells of a sweep
+            await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+
+    assert [*engine.blobs.names(at_once=9)] == []

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from evalhaven.api.lists import Limit, NextOf
-from evalhaven.api.logged_calls import get_call
 from evalhaven.api.metadata_filters import metadata_filter, metadata_parameter
 from evalhaven.api.rendering.inventory import KINDS, call_row
 from evalhaven.api.rendering.json_texts import json_response
@@ -82,17 +81,13 @@ async def get_logged_call(
     call_id: Annotated[str, Path(description="Id of the call.")], services: ServicesOf, scope: ScopeOf
 ) -> Response:
     """Get a logged call whole, whichever API it was made with."""
-    try:
-        call, is_pending = await get_call(services, scope, CallKind.CHAT, call_id)
-    except NotFoundError:
-        try:
-            call, is_pending = await get_call(services, scope, CallKind.RESPONSE, call_id)
-        except NotFoundError:
-            raise NotFoundError("Logged call", call_id, "call_id") from None
+    found = await services.call_finder.find(scope, (CallKind.CHAT, CallKind.RESPONSE), call_id)
+    if found is None:
+        raise NotFoundError("Logged call", call_id, "call_id")
     shown: JsonObject = {
-        **call_row(call),
-        "request": request_of(call),
-        "reply": reply_of(call),
-        "pending": is_pending,
+        **call_row(found.call),
+        "request": request_of(found.call),
+        "reply": reply_of(found.call),
+        "pending": found.is_pending,
     }
     return json_response(jsontext.render(shown))

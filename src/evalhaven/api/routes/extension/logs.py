@@ -40,6 +40,7 @@ async def get_log_status(services: ServicesOf) -> Response:
         services.log_store,
         services.log_sender,
         services.recorder_state(),
+        services.replicas,
         days=config.log_days,
         max_gb=config.log_max_gb,
     )

@@ -1,21 +1,25 @@
-"""Limits that all workers share: how many calls a model may be asked at once, and how many a run may make at once.
+"""What all workers share while they call models: limits, budgets, what they know of failures and of outages.
 
 Each worker holds a part of each limit for a second and a half, and begins no call beyond it, nor after that time. What
-a dead worker held is free as soon as its time is over.
+a dead worker held is free as soon as its time is over. In the same transaction workers tell each other how calls fail,
+what they have cost, and which endpoints are gone.
 """
 
-import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.guards import SharedGuard
+from evalhaven.runs.executing.shared.limits import RunLimit, SharedLimit, fair_part
+from evalhaven.runs.executing.shared.outages import exchange_outages
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.storage.database import Database, is_unavailable
-from evalhaven.storage.queue.limits import LimitShare, hold_shares, lock_shares
+from evalhaven.storage.queue.limits import LimitShare, hold_shares, list_shares, lock_limits
 
 LEASE_S = 1.5
 _AGAIN_S = 0.5
@@ -23,44 +27,20 @@ _SOONEST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class SharedLimit:
-    """A limit as one worker sees it.
+class CallingRun:
+    """What workers that call models on behalf of one run share.
 
     Attributes:
-        most: How many slots there are for all workers.
-        wanted: How many this worker would use.
-        in_use: How many it uses.
-        lend: Gives the worker slots until a moment of the loop's clock, and the fraction of all that they are.
+        guard: What ends the run early.
+        limit: How many calls it may have under way; None leaves that to the endpoints.
     """
 
-    most: int
-    wanted: int
-    in_use: int
-    lend: Callable[[int, float, float], None]
-
-
-def fair_part(most: int, wanted: int, others: Sequence[int]) -> int:
-    """Return how many slots are one worker's part: nobody gets more than it wants while another wants for slots.
-
-    What nobody wants is divided evenly, so that a call that comes next need not wait for slots.
-
-    Args:
-        most: How many slots there are.
-        wanted: How many the worker would use.
-        others: How many each of the others would use.
-    """
-    wishes = sorted([wanted, *others])
-    left, waiting = most, len(wishes)
-    for wish in wishes:
-        if wish * waiting > left:
-            # Who wants more than an even part gets that; what cannot be divided is for who comes first.
-            return min(wanted, left // waiting + (left % waiting > 0))
-        left, waiting = left - wish, waiting - 1
-    return wanted + left // len(wishes)
+    guard: SharedGuard
+    limit: RunLimit | None
 
 
 class LimitLender:
-    """Holds this worker's parts of all limits that it uses."""
+    """Holds this worker's parts of all limits that it uses, and exchanges what workers know of calls."""
 
     def __init__(
         self,
@@ -68,7 +48,7 @@ class LimitLender:
         caller: ModelCaller,
         fence: Fence,
         find_worker: Callable[[], int | None],
-        run_limits: Callable[[], Mapping[str, SharedLimit]],
+        list_runs: Callable[[], Sequence[CallingRun]],
     ) -> None:
         """Hold nothing yet.
 
@@ -77,82 +57,100 @@ class LimitLender:
             caller: Whose limiters are lent slots.
             fence: The worker's.
             find_worker: Returns the worker's number; None while it has none.
-            run_limits: Returns the limits of the runs that it takes part in.
+            list_runs: Returns the runs that it takes part in.
         """
         self._database = database
         self._caller = caller
         self._fence = fence
         self._find_worker = find_worker
-        self._run_limits = run_limits
+        self._list_runs = list_runs
         self._wake = anyio.Event()
 
     def wake(self) -> None:
-        """Look now: a call waits for a slot."""
+        """Look now: a call waits for a slot, or an endpoint was lost or found."""
         self._wake.set()
 
     async def serve(self) -> None:
         """Hold parts until canceled."""
+        was_woken = False
         while True:
             self._wake = anyio.Event()
             worker_id = self._find_worker()
             if worker_id is not None and self._fence.is_open:
                 try:
-                    await self._hold(worker_id)
+                    await self.exchange(worker_id)
                 except Exception as error:
                     if not is_unavailable(error):
                         raise
-            await anyio.sleep(_SOONEST_S)
-            with anyio.move_on_after(_AGAIN_S - _SOONEST_S):
+            # Who was woken and found nothing is not helped by asking on and on.
+            soonest_s = _AGAIN_S if was_woken else _SOONEST_S
+            await anyio.sleep(soonest_s)
+            with anyio.move_on_after(_AGAIN_S - soonest_s) as waiting:
                 await self._wake.wait()
+            was_woken = not waiting.cancelled_caught and not was_woken
 
-    async def _hold(self, worker_id: int) -> None:
-        limits = {**self._model_limits(), **self._run_limits()}
-        if not limits:
+    async def exchange(self, worker_id: int) -> None:
+        """Tell the other workers what they are to know of this one, and act on what they know."""
+        runs, reachabilities = self._list_runs(), self._caller.reachabilities
+        if not runs and not self._caller.limiters:
             return
-        sent_at = asyncio.get_running_loop().time()
-        async with self._database.write() as tx:
-            held = await lock_shares(tx, EngineScope(), sorted(limits))
-            parts: list[LimitShare] = []
-            for name, limit in sorted(limits.items()):
-                others = [share for share in held if share.name == name and share.worker_id != worker_id]
-                free = limit.most - sum(share.slots for share in others)
-                wanted = min(limit.wanted, limit.most)
-                part = min(fair_part(limit.most, wanted, [share.wanted for share in others]), free)
-                # Calls under way use their slots until they end, whatever others want.
-                parts.append(LimitShare(name, worker_id, max(part, limit.in_use, 0), wanted))
-            await hold_shares(tx, EngineScope(), parts, LEASE_S)
-        for part in parts:
-            limit = limits[part.name]
-            limit.lend(part.slots, sent_at + LEASE_S, part.slots / limit.most)
+        sent_at = time.monotonic()
+        lent: list[tuple[SharedLimit, int]] = []
+        try:
+            async with self._database.write() as tx:
+                await lock_limits(tx, EngineScope())
+                effects = await exchange_outages(tx, reachabilities)
+                for run in runs:
+                    await run.guard.exchange(tx)
+                lent = await _hold(tx, worker_id, lambda: {**self._model_limits(), **_limits_of(runs)})
+        except BaseException:
+            for run in runs:
+                run.guard.put_back()
+            raise
+        for effect in effects:
+            effect()
+        for run in runs:
+            run.guard.settle()
+        for limit, slots in lent:
+            limit.lend(slots, sent_at + LEASE_S, slots / limit.most)
 
     def _model_limits(self) -> dict[str, SharedLimit]:
         return {
-            f"model {model} at {endpoint}": SharedLimit(most, limiter.wanted, limiter.in_flight, limiter.lend)
+            f"model {model} at {endpoint}": SharedLimit(
+                most, limiter.wanted, limiter.in_flight, limiter.shrink, limiter.lend
+            )
             for (endpoint, model), (limiter, most) in self._caller.limiters.items()
         }
 
 
-class RunLimit:
-    """How many calls of one run this worker may have under way."""
+def _limits_of(runs: Sequence[CallingRun]) -> dict[str, SharedLimit]:
+    limits = {run.limit.name: run.limit.shared for run in runs if run.limit is not None}
+    for run in runs:
+        limits |= run.guard.limits
+    return limits
 
-    def __init__(self, run_key: int, most: int) -> None:
-        self.name = f"run {run_key}"
-        self.limiter = anyio.CapacityLimiter(0)
-        self._most = most
-        self._until: asyncio.TimerHandle | None = None
 
-    @property
-    def shared(self) -> SharedLimit:
-        """Return the limit as it is now."""
-        state = self.limiter.statistics()
-        return SharedLimit(self._most, state.borrowed_tokens + state.tasks_waiting, state.borrowed_tokens, self._lend)
-
-    def _lend(self, slots: int, until: float, _fraction: float) -> None:
-        if self._until is not None:
-            self._until.cancel()
-        self.limiter.total_tokens = slots
-        self._until = asyncio.get_running_loop().call_at(until, self._end)
-
-    def _end(self) -> None:
-        with suppress(RuntimeError):
-            self.limiter.total_tokens = 0
+async def _hold(
+    tx: AsyncConnection, worker_id: int, find_limits: Callable[[], Mapping[str, SharedLimit]]
+) -> list[tuple[SharedLimit, int]]:
+    """Take this worker's part of each limit; return how many slots that lets it use once it is committed."""
+    names = sorted(find_limits())
+    if not names:
+        return []
+    held = await list_shares(tx, EngineScope(), names)
+    limits = find_limits()
+    parts: list[LimitShare] = []
+    lent: list[tuple[SharedLimit, int]] = []
+    for name in names:
+        limit = limits[name]
+        others = [share for share in held if share.name == name and share.worker_id != worker_id]
+        free = limit.most - sum(share.slots for share in others)
+        wanted = min(limit.wanted, limit.most)
+        part = max(min(fair_part(limit.most, wanted, [share.wanted for share in others]), free), 0)
+        # What the others will see as free must not be used any more when they do.
+        limit.shrink(part)
+        lent.append((limit, part))
+        # Calls under way occupy their slots until they end, whatever others want; no other takes their places.
+        parts.append(LimitShare(name, worker_id, max(part, limit.in_use), wanted))
+    await hold_shares(tx, EngineScope(), parts, LEASE_S)
+    return lent

@@ -12,7 +12,7 @@ from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import NOTHING, Tally
+from evalhaven.domain.tallies import Tally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.chunks import InTransaction
@@ -22,7 +22,9 @@ from evalhaven.runs.executing.opening import OpenRun, open_run
 from evalhaven.runs.executing.shared.feed import ClaimedChunks
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.shared.flows import SharedFlow
-from evalhaven.runs.executing.shared.lending import RunLimit
+from evalhaven.runs.executing.shared.guards import SharedGuard, purse_of
+from evalhaven.runs.executing.shared.lending import CallingRun
+from evalhaven.runs.executing.shared.limits import RunLimit
 from evalhaven.runs.executing.shared.progress import count_retries, go_on
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
@@ -37,11 +39,13 @@ class Surroundings:
         fence: Whether anything may begin.
         count_workers: Returns how many workers there are.
         on_room: Called when there may be room for a chunk.
+        on_want: Called when a call waits for a part of what workers share.
     """
 
     fence: Fence
     count_workers: Callable[[], int]
     on_room: Callable[[], None]
+    on_want: Callable[[], None]
 
 
 class RunShare:
@@ -60,7 +64,7 @@ class RunShare:
         self._is_draining = False
         self._log = structlog.get_logger("evalhaven.runs")
         self.times_retried: int | None = None
-        self.run_limit: RunLimit | None = None
+        self.calling: CallingRun | None = None
 
     @property
     def count(self) -> int:
@@ -131,7 +135,8 @@ class RunShare:
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
         self._log = self._log.bind(run_id=run.id)
         self.times_retried = run.times_retried
-        guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
+        purse = purse_of(run, self._around.on_want)
+        guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested, purse, self._around.on_want)
         ending = RunEnding(engine, run)
         try:
             await self._execute(run, parent, guard)
@@ -143,19 +148,22 @@ class RunShare:
             raise RunStoppedError
         errored = run.tally.errored if run.times_retried else 0
         most = run.options.max_concurrency
-        if most is not None:
-            self.run_limit = RunLimit(run.key, most)
-        limiter = None if self.run_limit is None else self.run_limit.limiter
-        async with open_run(self._engine, run, parent, guard, limiter) as opened:
+        limit = None if most is None else RunLimit(run.key, most)
+        shared = SharedGuard(run, guard)
+        async with open_run(self._engine, run, parent, guard, None if limit is None else limit.slots) as opened:
             guard.expect_calls(run.items_planned - run.tally.total + errored)
             await opened.tell_isolation()
+            if opened.callers:
+                async with self._engine.database.read() as tx:
+                    await shared.look(tx)
+                self.calling = CallingRun(shared, limit)
             flow = SharedFlow(run, self._worker_id, lambda: opened.flow, opened.callers.learn, self._engine.clock)
             if opened.callers:
                 async with self._engine.database.write() as tx:
                     await flow.begin(tx)
-            await self._run_chunks(opened, guard, flow)
+            await self._run_chunks(opened, guard, flow, shared)
 
-    async def _run_chunks(self, opened: OpenRun, guard: RunGuard, flow: SharedFlow) -> None:
+    async def _run_chunks(self, opened: OpenRun, guard: RunGuard, flow: SharedFlow, shared: SharedGuard) -> None:
         run = opened.run
         is_completed = False
 
@@ -168,17 +176,20 @@ class RunShare:
             if opened.callers:
                 # The final status comes with the state of the calls that led to it.
                 await flow.save(tx)
+            if guard.has_streak:
+                # The run may be about to end as completed, although all its calls failed, each few of them elsewhere.
+                await shared.look(tx)
+            if guard.verdict is not None:
+                return
             is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
-        def on_tally(tally: Tally, new: Sequence[OutputItem]) -> None:
-            # All that is stored, this worker's own part included, is what the budget is compared with.
-            guard.settle(tally.spending, NOTHING.fold(new, opened.evaluator.criteria_count).spending)
+        def on_tally(_tally: Tally, _new: Sequence[OutputItem]) -> None:
             if is_completed and not self._is_draining:
                 self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
                 self.drain()
 
-        shared = InTransaction(may_store, after_chunks, on_tally, self._may_begin, flow.save)
-        handout = Handout(opened, self._feed, self._stop_requested, in_transaction=shared)
+        within = InTransaction(may_store, after_chunks, on_tally, self._may_begin, flow.save)
+        handout = Handout(opened, self._feed, self._stop_requested, in_transaction=within)
         handout.window.on_room = self._around.on_room
         self._handout = handout
         self._around.on_room()

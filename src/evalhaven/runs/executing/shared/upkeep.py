@@ -18,8 +18,10 @@ from evalhaven.runs.executing.deaths import DEATHS_AT_MOST, deadly_error
 from evalhaven.runs.executing.shared.progress import go_on
 from evalhaven.storage.deaths import save_evaluation
 from evalhaven.storage.queue.flows import forget_flows
+from evalhaven.storage.queue.guards import forget_guard_states
 from evalhaven.storage.queue.jobs import count_workers, drop_queued_jobs, list_live_jobs, list_queued_runs, submit_plan
 from evalhaven.storage.queue.limits import forget_shares
+from evalhaven.storage.queue.outages import forget_outages
 from evalhaven.storage.queue.workers import forget_grader_claims, leave_seat, may_reconcile, sweep_jobs
 from evalhaven.storage.run_history import append_events
 from evalhaven.storage.run_writes import save_status
@@ -86,6 +88,8 @@ class Upkeep:
             await forget_grader_claims(tx, EngineScope())
             await forget_shares(tx, EngineScope())
             await forget_flows(tx, EngineScope())
+            await forget_guard_states(tx, EngineScope())
+            await forget_outages(tx, EngineScope())
             await self._count_deaths(tx, keys)
 
     async def take_seat(self, tx: AsyncConnection, seat: str) -> None:

@@ -16,7 +16,7 @@ from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
 from evalhaven.runs.executing.grader_calls import CALLS_AT_ONCE, GraderCalls
 from evalhaven.runs.executing.shared.fence import Fence
-from evalhaven.runs.executing.shared.lending import LimitLender, SharedLimit
+from evalhaven.runs.executing.shared.lending import CallingRun, LimitLender
 from evalhaven.runs.executing.shared.preparing import RunPreparation
 from evalhaven.runs.executing.shared.queue import ChunkQueue, Duties
 from evalhaven.runs.executing.shared.share import RunShare, Surroundings
@@ -73,9 +73,9 @@ class SharedExecutor:
         duties = Duties(self._register, self._queues_with_room, self._prepare, self._execute, self._on_notification)
         self._queue = ChunkQueue(engine.database, fence, duties, self._limits.most_chunks)
         self._lender = LimitLender(
-            engine.database, engine.caller, fence, lambda: self._queue.worker_id, self._run_limits
+            engine.database, engine.caller, fence, lambda: self._queue.worker_id, self._calling_runs
         )
-        self._around = Surroundings(fence, lambda: self._upkeep.workers, self._queue.wake)
+        self._around = Surroundings(fence, lambda: self._upkeep.workers, self._queue.wake, self._lender.wake)
         self._active: dict[int, Run] = {}
         self._shares: dict[int, RunShare] = {}
         self._preparations: dict[int, RunPreparation] = {}
@@ -238,9 +238,8 @@ class SharedExecutor:
                 share.drain()
         self._queue.wake()
 
-    def _run_limits(self) -> dict[str, SharedLimit]:
-        limits = [share.run_limit for share in self._shares.values() if share.run_limit is not None]
-        return {limit.name: limit.shared for limit in limits}
+    def _calling_runs(self) -> list[CallingRun]:
+        return [share.calling for share in self._shares.values() if share.calling is not None]
 
     def _queues_with_room(self) -> Sequence[str]:
         if self._is_draining or sum(share.count for share in self._shares.values()) >= self._limits.most_chunks:

@@ -1,4 +1,4 @@
-"""Which runs and databases a release can use; in PostgreSQL the workers that share them, with duties and limits too.
+"""Which runs and databases a release can use; in PostgreSQL the workers and servers that share them, too.
 
 Revision: 0012, after 0011
 """
@@ -63,8 +63,8 @@ def _make_queue_tables() -> None:
         "limit_shares",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("worker_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("slots", sa.Integer(), nullable=False),
-        sa.Column("wanted", sa.Integer(), nullable=False),
+        sa.Column("slots", sa.BigInteger(), nullable=False),
+        sa.Column("wanted", sa.BigInteger(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("name", "worker_id", name="pk_limit_shares"),
         schema=_SCHEMA,
@@ -76,5 +76,42 @@ def _make_queue_tables() -> None:
         sa.Column("flow", sa.Text(), nullable=False),
         sa.Column("held_until", time, nullable=False),
         sa.PrimaryKeyConstraint("run_key", "worker_id", name="pk_run_flows"),
+        schema=_SCHEMA,
+    )
+    counts = ("pending", "in_question", "overflow", "killed", "unreadable", "failed")
+    op.create_table(
+        "servers",
+        sa.Column("seat", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("heard_at", time, nullable=False),
+        sa.Column("is_up", sa.Boolean(), nullable=False),
+        sa.Column("recorder", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in counts),
+        sa.PrimaryKeyConstraint("seat", name="pk_servers"),
+        schema=_SCHEMA,
+    )
+    op.create_table(
+        "run_guards",
+        sa.Column("run_key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("times_retried", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("watches", sa.Text(), nullable=False),
+        sa.Column("cost", sa.Float(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run_key", "times_retried", name="pk_run_guards"),
+        schema=_SCHEMA,
+    )
+    op.create_table(
+        "outages",
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("since", time, nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("is_unreached", sa.Boolean(), nullable=False),
+        sa.Column("next_probe_at", time, nullable=False),
+        sa.Column("probe_every_s", sa.Float(), nullable=False),
+        sa.Column("held_until", time, nullable=False),
+        sa.PrimaryKeyConstraint("endpoint", name="pk_outages"),
         schema=_SCHEMA,
     )

@@ -1,19 +1,28 @@
 """Facts about limits that workers share: together they never have more slots than there are, and none lie idle."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from evalhaven.domain.scopes import EngineScope
-from evalhaven.runs.executing.shared.lending import fair_part
+from evalhaven.domain.spending import NO_SPENDING
+from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.guards import SharedGuard
+from evalhaven.runs.executing.shared.lending import CallingRun, LimitLender
+from evalhaven.runs.executing.shared.limits import RunLimit, fair_part
+from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.calls.limiter import AdaptiveLimiter
 from evalhaven.sampling.calls.limits import Limits
 from evalhaven.storage.database import Database
-from evalhaven.storage.queue.limits import LimitShare, hold_shares, lock_shares
+from evalhaven.storage.queue.limits import LimitShare, hold_shares, list_shares
+from tests.unit.storage.stored import make_eval, make_run
 
 
 @given(most=st.integers(1, 500), wishes=st.lists(st.integers(0, 600), min_size=1, max_size=8))
@@ -52,19 +61,18 @@ async def limiter() -> AsyncGenerator[AdaptiveLimiter]:
 
 
 async def test_no_call_is_made_beyond_the_slots_that_were_lent(limiter: AdaptiveLimiter) -> None:
-    loop = asyncio.get_running_loop()
     calls = [asyncio.ensure_future(limiter.acquire()) for _ in range(5)]
     await asyncio.sleep(0)
     assert (limiter.in_flight, limiter.wanted) == (0, 5)
 
-    limiter.lend(2, loop.time() + 60, 0.2)
+    limiter.lend(2, time.monotonic() + 60, 0.2)
     await asyncio.sleep(0)
     assert [call.done() for call in calls] == [True, True, False, False, False]
-    limiter.lend(4, loop.time() + 60, 0.4)
+    limiter.lend(4, time.monotonic() + 60, 0.4)
     await asyncio.sleep(0)
     assert limiter.in_flight == 4
     # Calls under way stay, but no other takes their places.
-    limiter.lend(1, loop.time() + 60, 0.1)
+    limiter.lend(1, time.monotonic() + 60, 0.1)
     for _ in range(3):
         limiter.release()
     await asyncio.sleep(0)
@@ -75,7 +83,7 @@ async def test_no_call_is_made_beyond_the_slots_that_were_lent(limiter: Adaptive
 
 
 async def test_slots_that_were_not_lent_again_are_gone(limiter: AdaptiveLimiter) -> None:
-    limiter.lend(10, asyncio.get_running_loop().time(), 1.0)
+    limiter.lend(10, time.monotonic(), 1.0)
     call = asyncio.ensure_future(limiter.acquire())
     await asyncio.sleep(0)
     assert not call.done()
@@ -85,13 +93,101 @@ async def test_slots_that_were_not_lent_again_are_gone(limiter: AdaptiveLimiter)
 async def test_parts_are_held_by_name_and_worker_until_their_time_is_over(postgresql_database: Database) -> None:
     scope = EngineScope()
     async with postgresql_database.write() as tx:
-        assert await lock_shares(tx, scope, ["a"]) == []
+        assert await list_shares(tx, scope, ["a"]) == []
         await hold_shares(tx, scope, [LimitShare("a", 1, 5, 9), LimitShare("b", 1, 1, 1)], 60)
         await hold_shares(tx, scope, [LimitShare("a", 2, 3, 3)], 60)
         await hold_shares(tx, scope, [LimitShare("a", 1, 4, 8)], 60)
     async with postgresql_database.write() as tx:
-        held = await lock_shares(tx, scope, ["a"])
+        held = await list_shares(tx, scope, ["a"])
         assert sorted(held, key=lambda share: share.worker_id) == [LimitShare("a", 1, 4, 8), LimitShare("a", 2, 3, 3)]
         past = "UPDATE evalhaven_queue.limit_shares SET held_until = now() - interval '1 ms' WHERE worker_id = 2"
         await tx.execute(text(past))
-        assert await lock_shares(tx, scope, ["a"]) == [LimitShare("a", 1, 4, 8)]
+        assert await list_shares(tx, scope, ["a"]) == [LimitShare("a", 1, 4, 8)]
+
+
+class Worker:
+    """What one worker holds of a limit of a run."""
+
+    def __init__(self, database: Database, number: int, caller: ModelCaller, most: int) -> None:
+        self.limit = RunLimit(7, most)
+        self._number = number
+        guard = SharedGuard(make_run(make_eval()), RunGuard(None, NO_SPENDING, anyio.Event()))
+        calling = CallingRun(guard, self.limit)
+        self._lender = LimitLender(database, caller, Fence(60), lambda: number, lambda: [calling])
+        self.calls: list[asyncio.Task[None]] = []
+
+    async def exchange(self) -> None:
+        await self._lender.exchange(self._number)
+        await asyncio.sleep(0)
+
+    async def want(self, count: int) -> None:
+        self.calls += [asyncio.create_task(self.limit.slots.acquire()) for _ in range(count)]
+        await asyncio.sleep(0)
+
+    async def finish(self, count: int) -> None:
+        for _ in range(count):
+            self.limit.slots.release()
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        for call in self.calls:
+            call.cancel()
+        await asyncio.gather(*self.calls, return_exceptions=True)
+
+
+@pytest.fixture
+async def two_workers(postgresql_database: Database) -> AsyncGenerator[list[Worker]]:
+    async with ModelCaller() as caller:
+        workers = [Worker(postgresql_database, number, caller, most=10) for number in (1, 2)]
+        yield workers
+        for worker in workers:
+            await worker.close()
+
+
+async def test_who_comes_late_gets_its_part_as_calls_of_the_other_end(two_workers: list[Worker]) -> None:
+    first, second = two_workers
+    await first.want(30)
+    await first.exchange()
+    assert first.limit.slots.in_use == 10
+    await second.want(30)
+    for _ in range(2):
+        for worker in (second, first):
+            await worker.exchange()
+    assert (first.limit.slots.in_use, second.limit.slots.in_use) == (10, 0)
+
+    for _ in range(4):
+        await first.finish(min(4, first.limit.slots.in_use))
+        for worker in (first, second):
+            await worker.exchange()
+        assert first.limit.slots.in_use + second.limit.slots.in_use <= 10
+    assert (first.limit.slots.in_use, second.limit.slots.in_use) == (5, 5)
+
+
+async def test_what_is_given_up_is_not_used_while_that_is_committed(
+    two_workers: list[Worker], postgresql_database: Database
+) -> None:
+    first, second = two_workers
+    await first.exchange()
+    assert first.limit.slots.total == 10
+    await second.want(10)
+    await second.exchange()
+    async with postgresql_database.write() as tx:
+        # What the first is about to write waits for this transaction.
+        await tx.execute(text("UPDATE limit_shares SET wanted = 0 WHERE worker_id = 1"))
+        giving_up = asyncio.create_task(first.exchange())
+        while first.limit.slots.total == 10:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+        await first.want(10)
+        assert first.limit.slots.in_use == 0
+    await giving_up
+    await second.exchange()
+    assert first.limit.slots.in_use + second.limit.slots.in_use <= 10
+
+
+async def test_a_worker_that_stood_still_uses_nothing_of_what_it_had(two_workers: list[Worker]) -> None:
+    first, _second = two_workers
+    await first.exchange()
+    assert first.limit.slots.is_open
+    first.limit.slots.lend(10, time.monotonic())
+    await first.want(1)
+    assert (first.limit.slots.is_open, first.limit.slots.in_use) == (False, 0)

@@ -1,0 +1,198 @@
+"""Facts about the guards of a run at several workers: failures and spending are counted together."""
+
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from sqlalchemy import text
+
+from evalhaven.domain.run_options import Budget
+from evalhaven.domain.runs import Run
+from evalhaven.domain.samples import ItemError
+from evalhaven.domain.scopes import EngineScope
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.evaluating.guard import RunGuard
+from evalhaven.runs.executing.shared.fence import Fence
+from evalhaven.runs.executing.shared.guards import SharedGuard, purse_of
+from evalhaven.runs.executing.shared.lending import CallingRun, LimitLender
+from evalhaven.storage.queue.guards import forget_guard_states
+from tests.databases import ON_POSTGRESQL_ONLY
+from tests.unit.runs.executed import cancel, inline_run, lines, read_run, row_of
+
+pytestmark = ON_POSTGRESQL_ONLY
+KEY_INVALID = ItemError("invalid_api_key", "Incorrect API key.", "sampling", retryable=True)
+UNKNOWN = ItemError("model_not_found", "No such model.", "sampling", retryable=True)
+REFUSED = ItemError("made_up", "Not today.", "sampling", retryable=False)
+
+
+class Worker:
+    """One worker's guard of a run, with what lends it parts of the budget."""
+
+    def __init__(self, engine: Engine, run: Run, number: int) -> None:
+        self.number = number
+        self.stop = anyio.Event()
+        self.wanted = 0
+        self.purse = purse_of(run, self._want)
+        self.guard = RunGuard(run.options.budget, run.tally.spending, self.stop, self.purse, self._want)
+        self.guard.expect_calls(1000)
+        self.judge = self.guard.watch_judge()
+        self.shared = SharedGuard(run, self.guard)
+        calling = CallingRun(self.shared, None)
+        self._lender = LimitLender(engine.database, engine.caller, Fence(60), lambda: number, lambda: [calling])
+
+    def _want(self) -> None:
+        self.wanted += 1
+
+    async def wait(self) -> None:
+        assert self.purse is not None
+        await self.purse.wait()
+
+    async def exchange(self) -> None:
+        await self._lender.exchange(self.number)
+
+    def fail(self, count: int, error: ItemError = KEY_INVALID, *, is_fatal: bool = True) -> None:
+        for _ in range(count):
+            self.guard.note_failure(error, is_fatal=is_fatal)
+
+
+async def workers_of(engine: Engine, count: int, **options: Any) -> tuple[Run, list[Worker]]:
+    run = await inline_run(engine, lines([row_of(0)]))
+    run = replace(run, options=replace(run.options, **options))
+    return run, [Worker(engine, run, number) for number in range(1, count + 1)]
+
+
+async def test_failures_are_counted_over_all_workers(engine: Engine) -> None:
+    _run, workers = await workers_of(engine, 4)
+    for worker in workers[:3]:
+        worker.fail(3)
+        await worker.exchange()
+    assert not any(worker.stop.is_set() for worker in workers)
+    workers[3].fail(1)
+    assert workers[3].guard.verdict is None
+    await workers[3].exchange()
+    assert workers[3].guard.verdict == KEY_INVALID
+    await workers[0].exchange()
+    assert workers[0].guard.verdict == KEY_INVALID
+
+
+async def test_an_answer_at_one_worker_ends_the_streak_of_all(engine: Engine) -> None:
+    _run, (first, second) = await workers_of(engine, 2)
+    first.fail(9)
+    await first.exchange()
+    second.guard.note_answer(None, 1)
+    await second.exchange()
+    await first.exchange()
+    # From now on it takes fifty.
+    for worker in (first, second):
+        worker.fail(24)
+        await worker.exchange()
+    assert second.guard.verdict is None
+    second.fail(1, UNKNOWN)
+    await second.exchange()
+    first.fail(49)
+    assert first.wanted > 0, "the others are asked at once"
+    await first.exchange()
+    assert first.guard.verdict is None, "another failure ended the streak"
+    first.fail(1)
+    await first.exchange()
+    assert first.guard.verdict == KEY_INVALID
+
+
+async def test_refusals_in_the_same_words_are_counted_over_all_workers(engine: Engine) -> None:
+    _run, (first, second) = await workers_of(engine, 2)
+    for worker in (first, second):
+        worker.fail(50, REFUSED, is_fatal=False)
+        await worker.exchange()
+    assert (first.guard.verdict, second.guard.verdict) == (None, REFUSED)
+
+
+async def test_the_failures_of_a_judge_are_those_of_the_same_judge_elsewhere(engine: Engine) -> None:
+    _run, (first, second) = await workers_of(engine, 2)
+    for worker in (first, second):
+        worker.guard.note_answer(None, 1)
+        for _ in range(5):
+            worker.judge.note_failure(KEY_INVALID, is_fatal=True)
+        await worker.exchange()
+    assert second.guard.verdict == replace(KEY_INVALID, origin="judge")
+
+
+async def exchange_in_vain(engine: Engine, worker: Worker) -> None:
+    async with engine.database.write() as tx:
+        await worker.shared.exchange(tx)
+        raise RuntimeError("rolled back")
+
+
+async def test_what_could_not_be_told_is_told_the_next_time(engine: Engine) -> None:
+    _run, (first, second) = await workers_of(engine, 2, budget=Budget(tokens=1000))
+    first.fail(5)
+    first.guard.note_answer(None, 100)
+    first.fail(5)
+    with pytest.raises(RuntimeError, match="rolled back"):
+        await exchange_in_vain(engine, first)
+    first.shared.put_back()
+    for worker in (first, second):
+        await worker.exchange()
+    second.guard.note_answer(None, 899)
+    assert second.guard.verdict is None
+    second.guard.note_answer(None, 1)
+    assert second.guard.is_spent
+
+
+async def test_a_budget_is_lent_by_parts_and_spent_by_all_together(engine: Engine) -> None:
+    run, (first, second) = await workers_of(engine, 2, budget=Budget(cost=0.001, tokens=1000))
+    assert run.tally.spending.tokens == 0
+    assert first.purse is not None
+    assert second.purse is not None
+    waiting = [purse for purse in (first.purse, second.purse) if not purse.is_open]
+    assert len(waiting) == 2, "nothing is spent before the others are known"
+    async with anyio.create_task_group() as tasks:
+        for worker in (first, second):
+            tasks.start_soon(worker.wait)
+        await anyio.lowlevel.checkpoint()
+        # Whoever comes first has all, until the other says that it needs some.
+        for worker in (first, second, first, second):
+            await worker.exchange()
+
+    spent = 0
+    while first.guard.verdict is None or second.guard.verdict is None:
+        for worker in (first, second):
+            while worker.purse is not None and worker.purse.is_open and not worker.stop.is_set():
+                worker.guard.note_answer(0.0000001, 7)
+                spent += 7
+        for worker in (first, second):
+            await worker.exchange()
+    # Each exceeds its last part by the one call that was under way.
+    assert 1000 <= spent < 1000 + 2 * 7
+    assert first.guard.verdict.code == second.guard.verdict.code == "budget_exceeded"
+
+
+async def test_what_is_known_begins_anew_with_a_retry_and_goes_with_the_run(engine: Engine) -> None:
+    run, (first,) = await workers_of(engine, 1)
+    first.fail(9)
+    await first.exchange()
+    again = Worker(engine, replace(run, times_retried=1), 2)
+    again.fail(1)
+    await again.exchange()
+    assert again.guard.verdict is None
+
+    async def count() -> int:
+        async with engine.database.write() as tx:
+            await forget_guard_states(tx, EngineScope())
+            return (await tx.execute(text("SELECT count(*) FROM run_guards"))).scalar_one()
+
+    assert await count() == 2
+    await cancel(engine, await read_run(engine, run))
+    assert await count() == 0
+
+
+async def test_calls_that_are_answered_cost_no_write_after_the_first(engine: Engine) -> None:
+    _run, (worker,) = await workers_of(engine, 1)
+    versions: set[str] = set()
+    for _ in range(3):
+        worker.guard.note_answer(None, 1)
+        await worker.exchange()
+        async with engine.database.write() as tx:
+            versions.add((await tx.execute(text("SELECT CAST(xmin AS text) FROM run_guards"))).scalar_one())
+    assert len(versions) == 1
