@@ -100,6 +100,15 @@ class PostgresServer:
             self._process.send_signal(how)
             self._process.wait(_STOP_TIMEOUT_S)
 
+    def kill(self) -> None:
+        """Kill the server and its sessions with SIGKILL."""
+        if self._process is not None:
+            family = psutil.Process(self._process.pid)
+            for process in (family, *family.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            self._process.wait(_STOP_TIMEOUT_S)
+
     @property
     def process(self) -> psutil.Process:
         """The process whose children are the sessions."""

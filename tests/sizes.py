@@ -56,6 +56,8 @@ class Sizes:
         log_pause_s: Seconds for which its recorder is stopped.
         streams: Streams of answers through the gateway at once.
         stream_parts: Parts of each, 20 a second.
+        chaos_rounds: Rounds of faults among servers, workers and their database.
+        chaos_items: Items of the run of each round.
         releases: Simulated releases of each kind that the gate judges.
         shared_limit: Calls that four workers may have under way at once.
         shared_limit_items: Items of their run.
@@ -99,6 +101,8 @@ class Sizes:
     log_pause_s: float
     streams: int
     stream_parts: int
+    chaos_rounds: int
+    chaos_items: int
     releases: int
     shared_limit: int
     shared_limit_items: int
@@ -143,6 +147,8 @@ REDUCED = Sizes(
     log_pause_s=2.0,
     streams=40,
     stream_parts=60,
+    chaos_rounds=3,
+    chaos_items=2_500,
     releases=4_000,
     shared_limit=30,
     shared_limit_items=8_000,
@@ -187,6 +193,8 @@ FULL = Sizes(
     log_pause_s=5.0,
     streams=200,
     stream_parts=1_200,
+    chaos_rounds=100,
+    chaos_items=5_000,
     releases=40_000,
     shared_limit=300,
     shared_limit_items=100_000,

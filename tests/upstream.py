@@ -20,6 +20,7 @@ import random
 import socket
 import struct
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -68,6 +69,7 @@ class Upstream:
         self.in_flight = 0
         self.most_in_flight = 0
         self.keys = set[str]()
+        self.calls: list[tuple[float, str]] = []
 
     def stats(self) -> dict[str, Any]:
         """Return what was counted; `by_status` has the faults without a status by their names."""
@@ -199,6 +201,8 @@ class _Connection(asyncio.Protocol):
         upstream = self._upstream
         if parts.path == "/stats/prompts":
             self._send_json(200, dict(upstream.prompts))
+        elif parts.path == "/stats/calls":
+            self._send_json(200, upstream.calls)
         elif parts.path == "/stats/reset":
             upstream.reset()
             self._send_json(200, {})
@@ -228,6 +232,8 @@ class _Connection(asyncio.Protocol):
             self._send_json(200, {"object": "list", "data": [{"id": "faulty-1", "object": "model", "created": 1}]})
             return
         upstream.keys.add(self._key)
+        if upstream.behaviour.keep_calls:
+            upstream.calls.append((time.time(), self._key))
         upstream.note_request()
         self._is_under_way = True
         fault = upstream.behaviour.draw_fault(upstream.chance, upstream.requests, upstream.in_flight)

@@ -25,6 +25,7 @@ class Behaviour:
         refuse: A status such as 401 that every request gets; 0 for none.
         refuse_after: Requests after which `refuse` holds.
         hold_after: Different prompts answered after which new ones wait, until this is changed; 0 for never.
+        keep_calls: 1 to remember when each request came, and with which key: `/stats/calls`.
         seed: Of all chance.
     """
 
@@ -43,6 +44,7 @@ class Behaviour:
     refuse: int = 0
     refuse_after: int = 0
     hold_after: int = 0
+    keep_calls: int = 0
     seed: int = 1
 
     def change(self, query: str) -> None:

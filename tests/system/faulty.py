@@ -41,6 +41,11 @@ class FaultyUpstream:
         """Return how many times each prompt was answered."""
         return httpx2.get(f"{self._control_url}/stats/prompts", trust_env=False, timeout=30).json()
 
+    def calls(self) -> list[tuple[float, str]]:
+        """Return when each request came, and with which key, if `keep_calls` was set."""
+        got = httpx2.get(f"{self._control_url}/stats/calls", trust_env=False, timeout=30).json()
+        return [(at, key) for at, key in got]
+
     def change(self, **behaviour: float) -> None:
         """Change its behaviour from now on."""
         httpx2.get(f"{self._control_url}/config", params=behaviour, trust_env=False).raise_for_status()

@@ -100,7 +100,7 @@ def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = 
 
 async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
     catalog = open_catalog(settings)
-    database = open_database(database_url(settings), is_worker=seat is not None)
+    database = open_database(database_url(settings), gives_way=True, is_worker=seat is not None)
     blobs = blob_store(settings)
     clock = Clock()
     patience = Patience()

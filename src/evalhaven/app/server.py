@@ -113,7 +113,7 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
     lock = hold_data_directory(settings.data_dir)
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
-    database = open_database(url)
+    database = open_database(url, gives_way=False)
     executing = _executing_children(settings, database) if has_worker else []
     executor = Crew([Supervisor(child, lock.descriptor) for child in executing]) if executing else None
     logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor)

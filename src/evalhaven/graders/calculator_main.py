@@ -7,6 +7,7 @@ with its length before it. It ends when its input ends, and on Linux with its pa
 import contextlib
 import os
 import pickle
+import signal
 import sys
 from struct import Struct
 from typing import BinaryIO
@@ -23,6 +24,9 @@ def main() -> None:
     """Answer calls until there are no more; the arguments are the parent's process id and a limit on memory."""
     parent_pid, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent_pid)
+    # A service manager may tell all processes to end at once, and their parent still needs the answers.
+    for told_to_end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told_to_end, signal.SIG_IGN)
     _limit_memory(memory_bytes)
     # Each thread of a library would take memory, and the parent starts a calculator for each processor anyway.
     os.environ.update(dict.fromkeys(_LIBRARY_THREADS, "1"))

@@ -11,7 +11,7 @@ from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.tables import chunks
 
 
-async def insert_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, new: Sequence[Chunk]) -> None:
+async def insert_chunks(tx: WriteTransaction, scope: ProjectScope, run_key: int, new: Sequence[Chunk]) -> None:
     """Store chunks of a run that is being planned."""
     rows = [
         {
@@ -29,13 +29,13 @@ async def insert_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, 
     await tx.execute(insert(chunks), rows)
 
 
-async def delete_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:
+async def delete_chunks(tx: WriteTransaction, scope: ProjectScope, run_key: int) -> None:
     """Delete the chunks of a run: an interrupted plan left them, or they are no longer needed."""
     await tx.execute(delete(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id))
 
 
 async def list_pending_chunks(
-    tx: AsyncConnection, scope: ProjectScope, run_key: int, above: int, limit: int
+    tx: ReadTransaction, scope: ProjectScope, run_key: int, above: int, limit: int
 ) -> list[Chunk]:
     """Return the next chunks of a run that are not done, in order.
 

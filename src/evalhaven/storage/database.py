@@ -8,7 +8,7 @@ order to decide what it writes, it locks. The code that opens a transaction comm
 import errno
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from evalhaven.storage.queue.tables import SCHEMA
 from evalhaven.storage.reading import ReadingThreads, ReadTransaction, WriteTransaction, WritingThreads
+from evalhaven.storage.turns import WriteTurns, turns_path
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ _POSTGRESQL_CONNECTION = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+# A worker tries again soon: what it waits for may stand on a connection that answers no more.
+_WORKER_CONNECTION = {"connect_timeout": "5"}
 # Procrastinate's functions name its tables without their schema.
 _POSTGRESQL_PATH = f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)"
 _POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'; " + _POSTGRESQL_PATH
@@ -70,7 +73,12 @@ class Database:
     """An open database."""
 
     def __init__(
-        self, engine: AsyncEngine, blocking: Engine, reading: dict[str, Any], writing: Engine | None = None
+        self,
+        engine: AsyncEngine,
+        blocking: Engine,
+        reading: dict[str, Any],
+        writing: Engine | None = None,
+        turns: WriteTurns | None = None,
     ) -> None:
         """Wrap engines.
 
@@ -79,13 +87,16 @@ class Database:
             blocking: Connections for reading in one go.
             reading: Execution options that make a transaction a read transaction.
             writing: Connections for writing in one go; None: that is done between other things, too.
+            turns: Whose turn it is to write; None: whoever gets the lock.
         """
+        self._turns = turns
         self._writing = None if writing is None else WritingThreads(writing)
         self._engine = engine
         self._reader = engine.execution_options(**reading)
         self._threads = ReadingThreads(blocking.execution_options(**reading), _READING_THREADS)
-        # Writers that wait for each other must not use up the connections that readers need.
-        self._writers = anyio.Semaphore(_WRITERS)
+        # Writers that wait for each other must not use up the connections that readers need. Where this process gives
+        # way to another, those who have already given way must not come all at once.
+        self._writers = anyio.Semaphore(1 if turns is not None and turns.gives_way else _WRITERS)
 
     @property
     def url(self) -> URL:
@@ -113,10 +124,12 @@ class Database:
         It is shielded from cancellation: a task canceled meanwhile learns of it after the commit. A transaction that is
         dropped would keep its locks until its connection is found dead.
         """
-        async with self._writers, self._engine.connect() as connection:
-            with anyio.CancelScope(shield=True):
-                async with connection.begin():
-                    yield connection
+        async with AsyncExitStack() as held:
+            async with self._line(held):
+                connection = await held.enter_async_context(self._engine.connect())
+                held.enter_context(anyio.CancelScope(shield=True))
+                await held.enter_async_context(connection.begin())
+            yield connection
 
     async def store(self, work: Callable[[WriteTransaction], Coroutine[Any, Any, T]]) -> T:
         """Return what a piece of work returns that writes in a transaction like that of `write`.
@@ -130,8 +143,21 @@ class Database:
         if self._writing is None:
             async with self.write() as tx:
                 return await work(tx)
-        async with self._writers:
+        async with AsyncExitStack() as held, self._line(held):
             return await self._writing.execute(work)
+
+    @asynccontextmanager
+    async def _line(self, held: AsyncExitStack) -> AsyncGenerator[None]:
+        """Wait in line with this process's other writers and then, if it gives way, for those of others.
+
+        Args:
+            held: Keeps the place in line.
+        """
+        with nullcontext() if self._turns is None else self._turns.ask():
+            await held.enter_async_context(self._writers)
+            if self._turns is not None:
+                await self._turns.wait()
+            yield
 
     async def close(self) -> None:
         """Close all connections."""
@@ -139,25 +165,32 @@ class Database:
         self._threads.close()
         if self._writing is not None:
             self._writing.close()
+        if self._turns is not None:
+            self._turns.close()
 
 
-def open_database(url: URL, *, is_worker: bool = False) -> Database:
+def open_database(url: URL, *, gives_way: bool | None = None, is_worker: bool = False) -> Database:
     """Open a migrated database.
 
     Args:
         url: Where it is.
+        gives_way: Whether this process lets others write to SQLite first; False: it asks to go first; None: neither.
         is_worker: Whether it is opened by one of several workers that wait for each other.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
+    connect_args: dict[str, Any] = {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url, is_worker)
     options: dict[str, Any] = {
         "hide_parameters": True,  # they hold prompts and items, which an error would carry into the log
         "pool_size": _POOLED,
         "max_overflow": _CONNECTIONS - _POOLED,
         "pool_pre_ping": not is_sqlite,  # connections to a server that was restarted are replaced unnoticed
-        "connect_args": {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url),
     }
-    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
-    blocking = create_engine(_blocking_url(url), poolclass=QueuePool, **options)
+    if is_worker:
+        engine, blocking = _punctual_engines(url, connect_args, options)
+    else:
+        options["connect_args"] = connect_args
+        engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, **options)
+        blocking = create_engine(_blocking_url(url), poolclass=QueuePool, **options)
     writing = create_engine(_blocking_url(url), poolclass=QueuePool, **options) if is_sqlite else None
     reading = _SQLITE_READING if is_sqlite else _POSTGRESQL_READING
     for each in (engine.sync_engine, blocking, *([] if writing is None else [writing])):
@@ -167,7 +200,31 @@ def open_database(url: URL, *, is_worker: bool = False) -> Database:
             _prepare_postgresql(each, _WORKER_SESSION if is_worker else _POSTGRESQL_SESSION)
     if is_sqlite:
         event.listen(blocking, "connect", _refuse_writes)
-    return Database(engine, blocking, reading, writing)
+    path = url.database if is_sqlite and gives_way is not None else None
+    turns = None if path is None or gives_way is None else WriteTurns(turns_path(Path(path)), gives_way=gives_way)
+    return Database(engine, blocking, reading, writing, turns)
+
+
+def _punctual_engines(
+    url: URL, connect_args: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[AsyncEngine, Engine]:
+    """Return engines for which a server that says nothing is gone."""
+    from evalhaven.storage.punctual import (  # noqa: PLC0415 - loads slowly, and SQLite needs none of it
+        PunctualBlockingConnection,
+        PunctualConnection,
+    )
+
+    connect = PunctualConnection.connect
+    engine = create_async_engine(
+        url, poolclass=AsyncAdaptedQueuePool, connect_args={**connect_args, "async_creator_fn": connect}, **options
+    )
+    blocking = create_engine(_blocking_url(url), poolclass=QueuePool, connect_args=connect_args, **options)
+
+    @event.listens_for(blocking, "do_connect")
+    def connect_blocking(_dialect: object, _record: object, _parts: object, parameters: dict[str, Any]) -> object:  # pyright: ignore[reportUnusedFunction]
+        return PunctualBlockingConnection.connect(**parameters)
+
+    return engine, blocking
 
 
 def sqlite_url(path: Path) -> URL:
@@ -197,8 +254,9 @@ def postgresql_url(text: str) -> URL:
     return url.set(drivername=_POSTGRESQL_DRIVER)
 
 
-def _connect_args(url: URL) -> dict[str, str]:
-    return {name: value for name, value in _POSTGRESQL_CONNECTION.items() if name not in url.query}
+def _connect_args(url: URL, is_worker: bool = False) -> dict[str, str]:
+    ours = {**_POSTGRESQL_CONNECTION, **(_WORKER_CONNECTION if is_worker else {})}
+    return {name: value for name, value in ours.items() if name not in url.query}
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -321,7 +379,7 @@ class PostgresqlConnection:
 def postgresql_connection(url: URL) -> PostgresqlConnection:
     """Return how a worker connects to a PostgreSQL database, as `open_database` does."""
     conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return PostgresqlConnection(conninfo, _connect_args(url), _WORKER_SESSION)
+    return PostgresqlConnection(conninfo, _connect_args(url, is_worker=True), _WORKER_SESSION)
 
 
 def sync_engine(url: URL) -> Engine:

@@ -4,11 +4,12 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.tables import is_active_run, runs
 
 
 async def save_evaluation(
-    tx: AsyncConnection, scope: ProjectScope, key: int, evaluated_by: str | None, deaths: int | None = None
+    tx: WriteTransaction, scope: ProjectScope, key: int, evaluated_by: str | None, deaths: int | None = None
 ) -> None:
     """Record which process evaluates chunks of a run.
 
@@ -24,7 +25,7 @@ async def save_evaluation(
     await tx.execute(update(runs).where(of_run).values(values))
 
 
-async def lock_suspects(tx: AsyncConnection, _scope: EngineScope, deaths: int) -> dict[int, str | None]:
+async def lock_suspects(tx: ReadTransaction, _scope: EngineScope, deaths: int) -> dict[int, str | None]:
     """Lock the active runs of which at least this many processes died; return, by run key, the process evaluating each.
 
     Runs are locked in a fixed order, so that concurrent callers wait for each other and see what the first one wrote.

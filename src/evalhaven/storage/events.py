@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, exists, insert, select,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.tables import deliveries, events, subscribers
 
 KEPT_S = 30 * 24 * 3600
@@ -53,7 +54,7 @@ _DELIVERY = select(deliveries, events.c.type, events.c.object_id, events.c.creat
 )
 
 
-async def record_event(tx: AsyncConnection, scope: ProjectScope, event_type: str, object_id: str, at: int) -> None:
+async def record_event(tx: WriteTransaction, scope: ProjectScope, event_type: str, object_id: str, at: int) -> None:
     """Record the event of a change, in the transaction that makes the change; every present subscriber will be told."""
     values = {"project_id": scope.project_id, "created_at": at, "type": event_type, "object_id": object_id}
     key = (await tx.execute(insert(events).returning(events.c.key).values(values))).scalar_one()

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.tables import run_events, runs
 
 _MOST_OF_CALLS = 500
@@ -33,7 +32,7 @@ class RunHistory:
     imported_at: int | None
 
 
-async def append_events(tx: AsyncConnection, scope: ProjectScope, run_key: int, new: Sequence[RunEvent]) -> None:
+async def append_events(tx: WriteTransaction, scope: ProjectScope, run_key: int, new: Sequence[RunEvent]) -> None:
     """Record what happened to a run, whose row this transaction has written or locked."""
     if not new:
         return

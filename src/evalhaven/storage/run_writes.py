@@ -78,7 +78,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
     return inserted.scalar_one()
 
 
-async def save_status(tx: AsyncConnection, scope: ProjectScope, run: Run, at: int) -> None:
+async def save_status(tx: WriteTransaction, scope: ProjectScope, run: Run, at: int) -> None:
     """Write a run's status, times and error; a final status is also told to the outbox of events."""
     updated = await tx.execute(
         update(runs)
@@ -127,7 +127,7 @@ async def save_reopened(tx: AsyncConnection, scope: ProjectScope, run: Run, at: 
 
 
 async def save_plan(
-    tx: AsyncConnection, scope: ProjectScope, key: int, items_planned: int, at: int, cautions: Sequence[Caution] = ()
+    tx: WriteTransaction, scope: ProjectScope, key: int, items_planned: int, at: int, cautions: Sequence[Caution] = ()
 ) -> None:
     """Mark a run as planned: all of its chunks are stored.
 
@@ -149,7 +149,7 @@ async def save_plan(
         await save_warnings(tx, scope, key, list(dict.fromkeys((*known, *cautions))))
 
 
-async def save_warnings(tx: AsyncConnection, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:
+async def save_warnings(tx: WriteTransaction, scope: ProjectScope, key: int, warnings: Sequence[Caution]) -> None:
     """Write what a run warns of."""
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
     await tx.execute(update(runs).where(of_run).values(warnings=warning_values(warnings)))
@@ -181,7 +181,7 @@ async def note_items_changed(tx: AsyncConnection, scope: ProjectScope, key: int)
 
 
 async def save_flow(
-    tx: AsyncConnection, scope: ProjectScope, key: int, flow: JsonObject, happened: Sequence[RunEvent] = ()
+    tx: WriteTransaction, scope: ProjectScope, key: int, flow: JsonObject, happened: Sequence[RunEvent] = ()
 ) -> None:
     """Write how a run's calls to models go, and what happened to them; of a deleted run nothing is written."""
     of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id) & runs.c.deleted_at.is_(None)

@@ -159,7 +159,7 @@ def _page(order: Order, *, is_first: bool, has_status: bool) -> Query:
     return page_of(query.add_columns(length), _KEY, order, is_first=is_first)
 
 
-async def list_active_runs(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[Run]:
+async def list_active_runs(tx: ReadTransaction, _scope: EngineScope, limit: int) -> list[Run]:
     """Return the runs that are queued or in progress and that this release can execute, oldest first."""
     query = _RUN.where(is_active_run, runs.c.format <= NEWEST_FORMAT).order_by(runs.c.key).limit(limit)
     return [run_of(row) for row in (await tx.execute(query)).all()]

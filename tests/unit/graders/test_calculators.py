@@ -57,6 +57,18 @@ async def test_a_calculator_is_another_process_and_is_used_again(pool: Calculato
     assert await pool.call(thread_count) == "1"
 
 
+async def test_a_signal_to_all_processes_of_a_service_ends_no_call(pool: CalculatorPool, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.call, wait, 0.5, str(began))
+        while not began.exists():  # noqa: ASYNC110 - another process makes it
+            await anyio.sleep(0.01)
+        for calculator in calculators():
+            calculator.terminate()
+            calculator.send_signal(signal.SIGINT)
+    assert await pool.call(process_id) == int(began.read_text(encoding="utf-8"))
+
+
 async def test_calls_beyond_the_number_of_calculators_wait(pool: CalculatorPool) -> None:
     used: list[int] = []
 

@@ -37,6 +37,7 @@ from evalhaven.storage.uploads import (
 _LARGEST_BATCH = 256  # items deleted in one transaction
 _LONGEST_BATCH_S = 0.05
 _IDLE_S = 5.0
+_PAUSE_S = 0.25
 _BETWEEN_SWEEPS_S = 3600.0
 _SWEPT_AT_ONCE = 500
 
@@ -54,16 +55,20 @@ class Purger:
         self._log = structlog.get_logger("evalhaven.purge")
 
     async def purge_forever(self) -> None:
-        """Purge what is deleted, then look again every few seconds and when woken."""
+        """Purge what is deleted, then look again every few seconds and soon after being woken.
+
+        Most wake-ups tell of a new run, which must not wait for the transactions of a purge.
+        """
         while True:
             self._wake = anyio.Event()
             if self.is_on_duty():
                 await self._patience.persist(self.purge_once)
             with anyio.move_on_after(_IDLE_S):
                 await self._wake.wait()
+                await anyio.sleep(_PAUSE_S)
 
     def wake(self) -> None:
-        """Look now: something was deleted."""
+        """Look soon: something may have been deleted."""
         self._wake.set()
 
     async def purge_once(self) -> None:

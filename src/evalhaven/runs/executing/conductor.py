@@ -80,12 +80,12 @@ class RunConductor:
                 raise RunStoppedError
             await opened.warn()
             await opened.tell_isolation()
-            await self._run_chunks(opened, guard)
+            handout = await self._run_chunks(opened, guard)
             await opened.warn()  # of what turned out meanwhile
-            await ending.end(RunStatus.COMPLETED)
+            await ending.end(RunStatus.COMPLETED, also=handout.flow_writer())
 
-    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> None:
-        """Plan the run, if it is not planned, and execute its chunks."""
+    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> Handout:
+        """Plan the run, if it is not planned, and execute its chunks; return what handed them out."""
         engine, run = self._engine, opened.run
         items_planned = run.items_planned
         if items_planned is None:
@@ -94,8 +94,9 @@ class RunConductor:
             self._log.info("run_planned", items=items_planned)
         errored = run.tally.errored if run.times_retried else 0
         guard.expect_calls(items_planned - run.tally.total + errored)
-        feed = PendingChunks(engine, run)
-        await Handout(opened, feed, self._stop_requested, self._turn).run_chunks()
+        handout = Handout(opened, PendingChunks(engine, run), self._stop_requested, self._turn)
+        await handout.run_chunks()
+        return handout
 
     async def _note_resumed(self, run: Run) -> None:
         """Record, once, that this process goes on with a run, and whether the one before is known to have died."""

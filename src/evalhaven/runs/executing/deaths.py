@@ -17,6 +17,7 @@ from evalhaven.storage.deaths import (
     lock_suspects,
     save_evaluation,
 )
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.runs import get_run_by_key
 
 DEATHS_AT_MOST = 3
@@ -58,12 +59,15 @@ async def note_evaluation(engine: Engine, run: Run) -> bool:
     Runs that one more death would end are evaluated one at a time, until each has stored an item: otherwise
     the run that kills the process would end the others with it.
     """
-    async with engine.database.write() as tx:
+
+    async def note(tx: WriteTransaction) -> bool:
         suspects = await lock_suspects(tx, EngineScope(), DEATHS_AT_MOST - 1)
         if run.key in suspects and engine.process in (suspects[key] for key in suspects if key != run.key):
             return False
         await save_evaluation(tx, run.scope, run.key, engine.process)
         return True
+
+    return await engine.database.store(note)
 
 
 async def note_orderly_stop(database: Database) -> None:

@@ -1,5 +1,8 @@
 """The status of a run while it is executed: how it moves, and which errors end it."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 import structlog
 
 from evalhaven.domain.errors import InvalidRowsError
@@ -13,8 +16,11 @@ from evalhaven.runs.vault import VaultError
 from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError
 from evalhaven.storage.database import is_unavailable
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key
+
+Write = Callable[[WriteTransaction], Awaitable[None]]
 
 
 class RunEnding:
@@ -31,29 +37,36 @@ class RunEnding:
         self._run = run
         self._log = structlog.get_logger("evalhaven.runs").bind(run_id=run.id)
 
-    async def end(self, status: RunStatus, error: ItemError | None = None) -> None:
-        """Give the run its final status, unless it has one."""
-        if await self.move(status, error):
+    async def end(self, status: RunStatus, error: ItemError | None = None, also: Write | None = None) -> None:
+        """Give the run its final status, unless it has one.
+
+        Args:
+            status: A final one.
+            error: Why it failed.
+            also: Writes, in the same transaction, what belongs to its end.
+        """
+        if await self.move(status, error, also):
             self._log.info("run_ended", status=status, code=None if error is None else error.code)
 
-    async def move(self, status: RunStatus, error: ItemError | None = None) -> bool:
+    async def move(self, status: RunStatus, error: ItemError | None = None, also: Write | None = None) -> bool:
         """Move the run to a status unless it was ended before; return whether it was moved."""
         engine, run = self._engine, self._run
 
-        async def move() -> bool:
-            async with engine.database.write() as tx:
-                current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
-                if current.times_retried != run.times_retried:
-                    return False  # ended by another transaction, and queued again since
-                if current.status is status:
-                    return True  # moved by an earlier attempt, the answer to whose commit was lost
-                if not current.status.can_become(status):
-                    return False
-                at = int(engine.clock.now())
-                await save_status(tx, run.scope, current.to(status, at, error), at)
-                return True
+        async def move(tx: WriteTransaction) -> bool:
+            current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
+            if current.times_retried != run.times_retried:
+                return False  # ended by another transaction, and queued again since
+            if current.status is status:
+                return True  # moved by an earlier attempt, the answer to whose commit was lost
+            if not current.status.can_become(status):
+                return False
+            at = int(engine.clock.now())
+            await save_status(tx, run.scope, current.to(status, at, error), at)
+            if also is not None:
+                await also(tx)
+            return True
 
-        return await engine.patience.persist(move)
+        return await engine.patience.persist(partial(engine.database.store, move))
 
     async def end_by(self, error: Exception, verdict: ItemError | None) -> None:
         """End the run as an error demands.

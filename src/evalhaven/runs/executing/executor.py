@@ -67,8 +67,7 @@ class Executor:
                 await self._wake.wait()
 
     async def _active_runs(self) -> list[Run]:
-        async with self._engine.database.read() as tx:
-            return await list_active_runs(tx, EngineScope(), RUNS_AT_ONCE)
+        return await self._engine.database.fetch(lambda tx: list_active_runs(tx, EngineScope(), RUNS_AT_ONCE))
 
     def _reconcile(self, active: list[Run], tasks: TaskGroup) -> None:
         """Start runs that are not conducted yet, and drop conducted runs that are no longer active."""

@@ -40,7 +40,7 @@ class PendingChunks:
         """Do nothing: what is done is in the database."""
 
     async def _list_next(self) -> list[Chunk]:
-        async with self._engine.database.read() as tx:
-            return await list_pending_chunks(
-                tx, self._run.scope, self._run.key, above=self._last, limit=CHUNKS_AT_A_TIME
-            )
+        place = (self._run.scope, self._run.key)
+        return await self._engine.database.fetch(
+            lambda tx: list_pending_chunks(tx, *place, above=self._last, limit=CHUNKS_AT_A_TIME)
+        )

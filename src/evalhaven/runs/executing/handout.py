@@ -1,6 +1,8 @@
 """The pending chunks of a run, handed out a few at once, and the state of its calls to models meanwhile."""
 
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 import anyio
 
@@ -15,6 +17,7 @@ from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.window import ChunkWindow
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.database import is_unavailable
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.run_writes import save_flow
 
 CHUNKS_OF_A_RUN = 2  # under way at once, so that a short run starts at once behind a huge one
@@ -69,17 +72,21 @@ class Handout:
     async def run_chunks(self) -> None:
         """Execute the pending chunks in order, a few at once, and store the state of calls to models every second.
 
+        The last state is for `flow_writer` where this process completes the run.
+
         Raises:
             RunStoppedError: The run was canceled or deleted meanwhile, or its guard has a verdict.
         """
+        is_over = False
         try:
             async with anyio.create_task_group() as helpers:
                 if self._callers:
                     helpers.start_soon(self._save_flow_regularly)
                 await self._run_pending_chunks()
                 helpers.cancel_scope.cancel()
+            is_over = self._in_transaction is None and not self._stop_requested.is_set()
         finally:
-            if self._callers:
+            if self._callers and not is_over:
                 with anyio.move_on_after(_LAST_FLOW_S, shield=True):
                     await self._save_flow()
         if self._stop_requested.is_set():
@@ -158,11 +165,23 @@ class Handout:
                 raise
 
     async def _save_own_flow(self) -> None:
-        engine, run, flow = self._engine, self._run, self._opened.flow
-        self._happened += self._call_events.since_last(flow, engine.clock.now())
-        async with engine.database.write() as tx:
-            await save_flow(tx, run.scope, run.key, flow, self._happened)
-        self._happened = []
+        write = self.flow_writer()
+        if write is not None:
+            await self._engine.database.store(write)
+            self._happened = []
+
+    def flow_writer(self) -> Callable[[WriteTransaction], Coroutine[Any, Any, None]] | None:
+        """Return what writes how calls go now, and what happened to them since that was last written; None without."""
+        if not self._callers:
+            return None
+        run, flow = self._run, self._opened.flow
+        self._happened += self._call_events.since_last(flow, self._engine.clock.now())
+        happened = list(self._happened)
+
+        async def write(tx: WriteTransaction) -> None:
+            await save_flow(tx, run.scope, run.key, flow, happened)
+
+        return write
 
     def _window(self) -> ChunkWindow:
         if not self._callers.has_answers:

@@ -4,20 +4,21 @@ Planning starts over after a kill: the chunks of an interrupted plan are deleted
 counts as planned only once `items_planned` is committed, after all of its chunks are stored.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.domain.evals import Caution
-from evalhaven.domain.runs import Run
+from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.schemas import ItemSchema
-from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.sources.choice import source_of
+from evalhaven.runs.sources.source import Cut
 from evalhaven.storage.chunks import delete_chunks, insert_chunks
+from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.run_writes import save_plan
 from evalhaven.storage.runs import lock_tally
 
@@ -71,32 +72,48 @@ class RunPlanner:
             RunStoppedError: The run was canceled or deleted meanwhile.
         """
         cut = await self._source.cut(schema, self._is_stopped)
-        items_planned = sum(chunk.row_count for chunk in cut.chunks) * self._run.repeats
-        await self._store(delete_chunks)
-        for first in range(0, len(cut.chunks), self._chunks_a_transaction):
-            await self._store(partial(insert_chunks, new=cut.chunks[first : first + self._chunks_a_transaction]))
-        at = int(self._engine.clock.now())
-        await self._store(partial(self._finish, items_planned=items_planned, at=at, cautions=cut.cautions))
-        return items_planned
+        size = self._chunks_a_transaction
+        parts = [cut.chunks[first : first + size] for first in range(0, len(cut.chunks), size)] or [[]]
+        for number, chunks in enumerate(parts):
+            planned = cut if number == len(parts) - 1 else None
+            write = partial(self._write, chunks=chunks, is_first=number == 0, planned=planned)
+            await self._store(write, is_last=planned is not None)
+        return self._count_items(cut)
 
-    async def _finish(
-        self,
-        tx: AsyncConnection,
-        scope: ProjectScope,
-        run_key: int,
-        items_planned: int,
-        at: int,
-        cautions: Sequence[Caution],
+    def _count_items(self, cut: Cut) -> int:
+        return sum(chunk.row_count for chunk in cut.chunks) * self._run.repeats
+
+    async def _write(
+        self, tx: WriteTransaction, *, chunks: Sequence[Chunk], is_first: bool, planned: Cut | None
     ) -> None:
-        await save_plan(tx, scope, run_key, items_planned, at, cautions)
-        if self._claim is not None:
-            await self._claim.on_planned(tx)
+        """Store some of the chunks, and with the last ones that the run is planned: a short run takes one transaction.
 
-    async def _store(self, write: Callable[[AsyncConnection, ProjectScope, int], Awaitable[None]]) -> None:
+        Args:
+            tx: Open write transaction.
+            chunks: Those to be stored.
+            is_first: Whether they are the first; then an interrupted plan is deleted before.
+            planned: The whole plan, with the last chunks.
+        """
+        scope, key = self._run.scope, self._run.key
+        status, _ = await lock_tally(tx, scope, key)
+        if status is not RunStatus.IN_PROGRESS:
+            raise RunStoppedError
+        if is_first:
+            await delete_chunks(tx, scope, key)
+        if chunks:
+            await insert_chunks(tx, scope, key, chunks)
+        if planned is not None:
+            at = int(self._engine.clock.now())
+            await save_plan(tx, scope, key, self._count_items(planned), at, planned.cautions)
+
+    async def _store(self, write: Callable[[WriteTransaction], Coroutine[Any, Any, None]], *, is_last: bool) -> None:
+        claim = self._claim
+        if claim is None:
+            await self._engine.database.store(write)
+            return
         async with self._engine.database.write() as tx:
-            status, _ = await lock_tally(tx, self._run.scope, self._run.key)
-            if status is not RunStatus.IN_PROGRESS:
+            await write(tx)
+            if not await claim.is_held(tx):
                 raise RunStoppedError
-            if self._claim is not None and not await self._claim.is_held(tx):
-                raise RunStoppedError
-            await write(tx, self._run.scope, self._run.key)
+            if is_last:
+                await claim.on_planned(tx)

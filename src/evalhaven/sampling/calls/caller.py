@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -98,7 +99,7 @@ class ModelCaller:
         """
         self._may_call = may_call
         self._on_want = on_want
-        self._open_endpoint = open_endpoint or _open_endpoint
+        self._open_endpoint = open_endpoint or partial(_open_endpoint, may_send=may_call)
         self._clock = clock or Clock()
         self._lines: dict[tuple[str, str], Line] = {}
         self._most: dict[tuple[str, str], int] = {}
@@ -250,7 +251,7 @@ class ModelCaller:
 
 
 @asynccontextmanager
-async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
+async def _open_endpoint(endpoint: Endpoint, may_send: Callable[[], bool] | None) -> AsyncGenerator[Transport]:
     """Open a transport to an endpoint, or to its script."""
     if endpoint.script is not None:
         yield ScriptedTransport(endpoint.script)
@@ -258,5 +259,5 @@ async def _open_endpoint(endpoint: Endpoint) -> AsyncGenerator[Transport]:
     # It loads slowly, and a script needs none of it.
     from evalhaven.sampling.transport.client import open_transport  # noqa: PLC0415
 
-    async with open_transport(endpoint.transport) as transport:
+    async with open_transport(endpoint.transport, may_send) as transport:
         yield transport

@@ -8,7 +8,7 @@ aiohttp's session is left out: it costs twice what the rest does, and knows redi
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self
 
@@ -31,21 +31,29 @@ _CLOSING_S = 1.0
 _MAX_ROUTES = 1000
 
 
-def open_transport(options: TransportOptions) -> AbstractAsyncContextManager["HttpTransport"]:
+def open_transport(
+    options: TransportOptions, may_send: Callable[[], bool] | None = None
+) -> AbstractAsyncContextManager["HttpTransport"]:
     """Return a transport that is open while the context is entered; leaving it ends what is under way.
+
+    Args:
+        options: How servers are reached.
+        may_send: Tells whether a request may be sent still, once there is a connection for it; one that may not waits
+            to be canceled. None: always.
 
     Raises:
         ValueError: The proxy or the file of certificates cannot be used. The message shows no password.
     """
-    return HttpTransport(options)
+    return HttpTransport(options, may_send)
 
 
 class HttpTransport:
     """A transport that streams as well."""
 
-    def __init__(self, options: TransportOptions) -> None:
+    def __init__(self, options: TransportOptions, may_send: Callable[[], bool] | None = None) -> None:
         """Open nothing yet; see `open_transport`."""
         self._options = options
+        self._may_send = may_send
         self._proxy = proxy_at(options.proxy) if options.proxy else None
         # An unreadable certificate file is noticed here, not by the first request.
         self._tls: ssl.SSLContext | None = tls_context(options.ca_file) if options.ca_file else None
@@ -170,6 +178,8 @@ class HttpTransport:
                 exchange.abort()  # The server has closed an old connection.
                 continue
             try:
+                if self._may_send is not None and not self._may_send():
+                    await asyncio.get_running_loop().create_future()
                 await exchange.send(head, body)
             except UnansweredError:
                 exchange.abort()

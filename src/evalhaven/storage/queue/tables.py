@@ -30,6 +30,7 @@ jobs = Table(
     Column("queueing_lock", Text),
     Column("status", Text, nullable=False),  # an enumeration, compared as text
     Column("worker_id", BigInteger),
+    Column("priority", Integer, nullable=False),
 )
 
 job_events = Table(

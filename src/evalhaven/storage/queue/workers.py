@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Text, cast, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.run_formats import NEWEST_FORMAT
 from evalhaven.domain.scopes import EngineScope
-from evalhaven.storage.queue.jobs import CHUNK_TASK
+from evalhaven.storage.queue.jobs import CHUNK_TASK, queue_of
 from evalhaven.storage.queue.tables import duties, grader_claims, heartbeats, jobs, workers
 
 _RECONCILER_LOCK = 0x65_76_61_6D  # of PostgreSQL's advisory locks, beside that of upgrades
+_EXCUSED = -1
 _doing = cast(jobs.c.status, Text) == "doing"
 
 
@@ -51,7 +52,7 @@ async def enter_worker(tx: AsyncConnection, _scope: EngineScope, worker_id: int,
 
 
 async def leave_seat(tx: AsyncConnection, _scope: EngineScope, seat: str) -> list[int]:
-    """Remove the workers that sat on a seat and are dead; return the runs of which they executed chunks."""
+    """Remove the workers that sat on a seat and are dead; return the runs that may have killed them."""
     gone = select(workers.c.id).where(workers.c.seat == seat)
     runs = await _drop_jobs(tx, jobs.c.worker_id.in_(gone))
     await tx.execute(delete(heartbeats).where(heartbeats.c.id.in_(gone)))
@@ -60,7 +61,7 @@ async def leave_seat(tx: AsyncConnection, _scope: EngineScope, seat: str) -> lis
 
 
 async def sweep_jobs(tx: AsyncConnection, _scope: EngineScope, lease_s: float) -> list[int]:
-    """Delete the jobs of workers that are gone or silent for a lease; return the runs of which they executed chunks."""
+    """Delete the jobs of workers that are gone or silent for a lease; return the runs that may have killed them."""
     heard = heartbeats.c.last_heartbeat >= func.now() - func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
     runs = await _drop_jobs(tx, ~exists().where(heartbeats.c.id == jobs.c.worker_id, heard))
     await tx.execute(delete(workers).where(~exists().where(heartbeats.c.id == workers.c.id)))
@@ -69,10 +70,19 @@ async def sweep_jobs(tx: AsyncConnection, _scope: EngineScope, lease_s: float) -
 
 async def _drop_jobs(tx: AsyncConnection, of_the_dead: ColumnElement[bool]) -> list[int]:
     dropped = await tx.execute(
-        delete(jobs).where(_doing, of_the_dead).returning(jobs.c.task_name, jobs.c.queueing_lock)
+        delete(jobs).where(_doing, of_the_dead).returning(jobs.c.task_name, jobs.c.queueing_lock, jobs.c.priority)
     )
-    keys = {int(row.queueing_lock.partition(":")[0]) for row in dropped if row.task_name == CHUNK_TASK}
-    return sorted(keys)
+    suspects = [row for row in dropped if row.task_name == CHUNK_TASK and row.priority != _EXCUSED]
+    return sorted({int(row.queueing_lock.partition(":")[0]) for row in suspects})
+
+
+async def excuse_jobs(tx: AsyncConnection, _scope: EngineScope, run_key: int) -> None:
+    """Note that a death was counted for a run: that of others who had begun its chunks by then says nothing more.
+
+    All workers of a machine may die at once. A run that kills them has each death begin with a chunk handed out anew.
+    """
+    # Its priority matters only while a job waits.
+    await tx.execute(update(jobs).where(jobs.c.queue_name == queue_of(run_key), _doing).values(priority=_EXCUSED))
 
 
 async def may_reconcile(tx: AsyncConnection, _scope: EngineScope) -> bool:

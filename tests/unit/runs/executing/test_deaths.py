@@ -185,7 +185,7 @@ async def test_a_death_after_the_last_item_does_not_count(engine: Engine, monkey
     run = await inline_run(engine, lines([row_of(number) for number in range(COUNT)]))
     moved: list[RunStatus] = []
 
-    async def die(_ending: RunEnding, status: RunStatus, _error: Any = None) -> bool:
+    async def die(_ending: RunEnding, status: RunStatus, *_more: Any) -> bool:
         moved.append(status)
         return False
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy import Engine as SqlEngine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -71,7 +73,7 @@ async def sampling(engine: Engine, model: Model) -> AsyncGenerator[Engine]:
         yield calls
 
 
-async def sampled_run(engine: Engine, count: int, **options: Any) -> Run:
+async def sampled_run(engine: Engine, count: int, status: RunStatus = RunStatus.IN_PROGRESS, **options: Any) -> Run:
     """Store a run that asks the model about this many rows."""
     source: Any = {
         "type": "completions",
@@ -80,7 +82,8 @@ async def sampled_run(engine: Engine, count: int, **options: Any) -> Run:
         "source": {"type": "file_content", "content": []},
     }
     content = lines([row_of(number) for number in range(count)])
-    return await inline_run(engine, content, data_source=source, model="m", options=RunOptions(**options))
+    more: Any = {"data_source": source, "model": "m", "options": RunOptions(**options)}
+    return await inline_run(engine, content, status=status, **more)
 
 
 async def conduct(engine: Engine, run: Run) -> Run:
@@ -145,6 +148,24 @@ async def test_a_database_that_is_away_costs_no_call_and_no_answer(
 
     assert (run.status, run.tally.total, model.calls) == (RunStatus.COMPLETED, 1500, 1500)
     assert run.tally == await recount(sampling, run)
+
+
+async def test_a_run_of_one_item_takes_five_write_transactions(sampling: Engine) -> None:
+    run = await sampled_run(sampling, 1, status=RunStatus.QUEUED)
+    begun: list[Connection] = []
+
+    def on_begin(connection: Connection) -> None:
+        if not {"evalhaven_read_only", "postgresql_readonly"} & connection.get_execution_options().keys():
+            begun.append(connection)
+
+    event.listen(SqlEngine, "begin", on_begin)
+    try:
+        run = await conduct(sampling, run)
+    finally:
+        event.remove(SqlEngine, "begin", on_begin)
+    assert run.status is RunStatus.COMPLETED
+    # Taken up, planned, noted as being evaluated, stored, completed: each waits for the disk.
+    assert len(begun) == 5
 
 
 async def test_a_budget_ends_a_run_after_the_calls_under_way(sampling: Engine, model: Model) -> None:

@@ -111,3 +111,19 @@ async def test_closing_the_transport_ends_requests_and_connections() -> None:
         assert server.connections == 1
     assert caught.value.kind == "broken"
     gc.collect()  # An unclosed socket would warn now, and warnings are errors.
+
+
+async def test_what_may_no_longer_be_sent_once_there_is_a_connection_is_not_sent() -> None:
+    may_send = True
+    async with (
+        serving(keep_answering) as server,
+        open_transport(TransportOptions(connect_timeout_s=2), lambda: may_send) as transport,
+    ):
+        await transport.post(server.url, {}, b"first", 10)
+        may_send = False
+        for timeout_s in (0.05, 0.05):  # on the kept connection, then on a new one
+            with pytest.raises(TransportError):
+                await transport.post(server.url, {}, b"second", timeout_s)
+        may_send = True
+        await transport.post(server.url, {}, b"third", 10)
+    assert [request.body for request in server.requests] == [b"first", b"third"]

@@ -21,6 +21,7 @@ from psycopg_pool import PoolTimeout
 
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.storage.database import Database, PostgresqlConnection, postgresql_connection
+from evalhaven.storage.punctual import PunctualConnection
 from evalhaven.storage.queue.jobs import CHUNK_TASK, PLAN_TASK
 from evalhaven.storage.queue.tables import WAKE_CHANNEL
 
@@ -44,7 +45,7 @@ class Duties:
         queues_with_room: Returns the queues from which a job is wanted now.
         plan: Executes the plan of a run, whose key and job are given.
         execute: Executes a chunk of a run.
-        on_notification: Called with the channel of each notification.
+        on_notification: Called with the channel of each notification, except of those about jobs.
     """
 
     register: Callable[[int], Awaitable[None]]
@@ -91,9 +92,9 @@ class ChunkQueue:
             ConnectorException: The database is away.
         """
         self._is_leaving = False
-        connector = _connector(self._connection, _CONNECTIONS)
+        connector = _connector(self._connection, _CONNECTIONS, PunctualConnection)
         app = App(connector=connector)
-        app.job_manager = _Jobs(connector, self._fence, self)
+        jobs = app.job_manager = _Jobs(connector, self._fence, self)
         app.task(name=PLAN_TASK, pass_context=True)(self._plan)
         app.task(name=CHUNK_TASK)(self._execute)
         try:
@@ -102,6 +103,7 @@ class ChunkQueue:
             await self._work(app)
         finally:
             self.worker_id = None
+            jobs.is_over = True
             with suppress(*_GONE):
                 async with asyncio.timeout(_LEAVES_WITHIN_S):
                     await connector.close_async()
@@ -112,11 +114,13 @@ class ChunkQueue:
         async def tell(*, channel: str, payload: str) -> None:
             del payload
             if channel == _JOBS_CHANNEL:
-                self.wake()
-            self._duties.on_notification(channel)
+                self.wake()  # whoever submitted the job was told of its run as this worker was
+            else:
+                self._duties.on_notification(channel)
 
         while True:
-            connector = _connector(self._connection, 1)
+            # It says nothing for as long as there is nothing to say.
+            connector = _connector(self._connection, 1, psycopg.AsyncConnection)
             with suppress(*_GONE):
                 try:
                     async with asyncio.timeout(_ANSWERS_WITHIN_S):
@@ -151,6 +155,7 @@ class ChunkQueue:
             self._is_leaving = True
             self._room.set()
             working.cancel()
+            working.add_done_callback(_forget_error)
             # On a stalled connection it would take longer, and what it still wants to say has lost its meaning.
             await asyncio.wait([working], timeout=_LEAVES_WITHIN_S)
             self._fence.shut()
@@ -183,6 +188,12 @@ class ChunkQueue:
         await self._duties.execute(run, chunk)
 
 
+def _forget_error(ended: asyncio.Task[None]) -> None:
+    """Do not complain of a task that took too long to end, and then failed for lack of a connection."""
+    if not ended.cancelled():
+        ended.exception()
+
+
 class _Jobs(JobManager):
     """What Procrastinate's worker asks of the database, repeated while the worker may live."""
 
@@ -190,6 +201,12 @@ class _Jobs(JobManager):
         super().__init__(connector)
         self._fence = fence
         self._queue = queue
+        self.is_over = False
+
+    @property
+    def _may_repeat(self) -> bool:
+        # The fence may be open again for the next registration, while a task of this one is still about.
+        return self._fence.is_open and not self.is_over
 
     async def register_worker(self) -> int:
         sent_at = time.monotonic()
@@ -198,7 +215,7 @@ class _Jobs(JobManager):
         return worker_id
 
     async def update_heartbeat(self, worker_id: int) -> None:
-        while self._fence.is_open:
+        while self._may_repeat:
             sent_at = time.monotonic()
             with suppress(*_GONE):
                 async with asyncio.timeout(_ANSWERS_WITHIN_S):
@@ -223,7 +240,7 @@ class _Jobs(JobManager):
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         # A job that stayed would be this worker's for as long as it lives, and its chunk would wait for it.
-        while self._fence.is_open:
+        while self._may_repeat:
             try:
                 async with asyncio.timeout(_ANSWERS_WITHIN_S):
                     return await super().finish_job(job, status, delete_job)
@@ -234,7 +251,9 @@ class _Jobs(JobManager):
         return None
 
 
-def _connector(connection: PostgresqlConnection, most: int) -> PsycopgConnector:
+def _connector(
+    connection: PostgresqlConnection, most: int, connection_class: type[psycopg.AsyncConnection]
+) -> PsycopgConnector:
     async def prepare(raw: psycopg.AsyncConnection) -> None:
         await raw.execute(connection.session.encode())
         if not raw.autocommit:
@@ -243,6 +262,7 @@ def _connector(connection: PostgresqlConnection, most: int) -> PsycopgConnector:
     return PsycopgConnector(
         conninfo=connection.conninfo,
         kwargs=connection.options,
+        connection_class=connection_class,
         configure=prepare,
         min_size=1,
         max_size=most,

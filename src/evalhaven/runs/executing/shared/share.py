@@ -104,6 +104,7 @@ class RunShare:
 
     def give_up(self) -> None:
         """Drop the items under way, store those that are finished, and close."""
+        self._is_draining = True
         self._feed.close()
         self._stop_requested.set()
 
@@ -141,6 +142,8 @@ class RunShare:
         try:
             await self._execute(run, parent, guard)
         except Exception as error:
+            if isinstance(error, RunStoppedError) and self._is_draining and guard.verdict is None:
+                return  # only here: others go on with the run
             await ending.end_by(error, guard.verdict)
 
     async def _execute(self, run: Run, parent: Eval, guard: RunGuard) -> None:

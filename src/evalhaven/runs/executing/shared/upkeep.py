@@ -22,7 +22,7 @@ from evalhaven.storage.queue.guards import forget_guard_states
 from evalhaven.storage.queue.jobs import count_workers, drop_queued_jobs, list_live_jobs, list_queued_runs, submit_plan
 from evalhaven.storage.queue.limits import forget_shares
 from evalhaven.storage.queue.outages import forget_outages
-from evalhaven.storage.queue.workers import forget_grader_claims, leave_seat, may_reconcile, sweep_jobs
+from evalhaven.storage.queue.workers import excuse_jobs, forget_grader_claims, leave_seat, may_reconcile, sweep_jobs
 from evalhaven.storage.run_history import append_events
 from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key, list_active_runs, list_newer_runs
@@ -103,7 +103,7 @@ class Upkeep:
         await self.reconcile()
 
     async def _count_deaths(self, tx: AsyncConnection, keys: Sequence[int]) -> None:
-        """Count the death of a worker for each run of which it executed chunks."""
+        """Count the death of a worker for each run that may have killed it."""
         for key in keys:
             scope_of = select(runs.c.key).where(runs.c.key == key, is_active_run).with_for_update()
             if (await tx.execute(scope_of)).scalar_one_or_none() is None:
@@ -111,6 +111,7 @@ class Upkeep:
             run = await _get_run(tx, key)
             deaths = run.deaths + 1
             await save_evaluation(tx, run.scope, key, None, deaths)
+            await excuse_jobs(tx, EngineScope(), key)
             at = int(self._engine.clock.now())
             await append_events(tx, run.scope, key, [RunEvent("resumed", at, {"died": True})])
             self._log.warning("executor_died_in_run", run_id=run.id, deaths=deaths)

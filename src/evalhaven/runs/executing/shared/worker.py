@@ -83,6 +83,7 @@ class SharedExecutor:
         self._wake = anyio.Event()
         self._share_ended = anyio.Event()
         self._is_draining = False
+        self._is_given_up = False
         self._has_left = anyio.Event()
         self._looked_at = time.monotonic()
         self._duty_until = 0.0
@@ -104,6 +105,8 @@ class SharedExecutor:
         since_s = time.monotonic() - self._looked_at
         if not self._engine.patience.problem and since_s > LONGEST_LOOK_S:
             return f"The database has not answered the worker for {since_s:.0f} s."
+        if not self._engine.patience.problem and self._is_given_up:
+            return "This worker could not tell in time that it lives, so others execute what it had; it begins anew."
         return self._engine.patience.problem
 
     @property
@@ -139,6 +142,7 @@ class SharedExecutor:
                     self._log.warning("queue_unavailable", reason=str(error.__cause__ or error))
                 else:
                     self._log.exception("queue_failed_unexpectedly")
+            self._is_given_up = not self._is_draining
             await self._settle()
             await anyio.sleep(0 if self._is_draining else _PAUSE_S)
         self._has_left.set()
@@ -208,6 +212,7 @@ class SharedExecutor:
         async with self._engine.database.write() as tx:
             await self._upkeep.take_seat(tx, self._facts.seat)
             await enter_worker(tx, EngineScope(), worker_id, self._facts)
+        self._is_given_up = False
         self._wake.set()
 
     async def _looks(self) -> AsyncIterator[list[Run]]:
@@ -222,8 +227,7 @@ class SharedExecutor:
                 await self._wake.wait()
 
     async def _active_runs(self) -> list[Run]:
-        async with self._engine.database.read() as tx:
-            return await list_active_runs(tx, EngineScope(), RUNS_AT_ONCE)
+        return await self._engine.database.fetch(lambda tx: list_active_runs(tx, EngineScope(), RUNS_AT_ONCE))
 
     def _compare(self, active: list[Run]) -> None:
         """Drop what belongs to runs that are over, or were retried since, and ask for jobs of the others."""

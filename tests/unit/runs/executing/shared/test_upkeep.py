@@ -150,6 +150,25 @@ async def test_whoever_takes_a_seat_drops_at_once_what_its_predecessor_had(engin
     assert await query(engine, "SELECT id FROM procrastinate_workers") == []
 
 
+async def test_workers_that_die_together_count_as_one_death(engine: Engine) -> None:
+    run = await planned_run(engine, chunks=3)
+    upkeep = upkeep_of(engine)
+    await upkeep.reconcile()
+    for seat in ("first", "second"):
+        await take_job(engine, await new_worker(engine, seat))
+    for seat in ("first", "second"):
+        async with engine.database.write() as tx:
+            await upkeep.take_seat(tx, seat)
+    assert (await read_run(engine, run)).deaths == 1
+
+    # What is handed out anew may kill again.
+    await upkeep.reconcile()
+    await take_job(engine, await new_worker(engine, "first"))
+    async with engine.database.write() as tx:
+        await upkeep.take_seat(tx, "first")
+    assert (await read_run(engine, run)).deaths == 2
+
+
 async def test_of_runs_that_may_kill_their_workers_one_has_a_chunk_at_a_time(engine: Engine) -> None:
     parent = await stored_eval(engine)
     first, second = [await planned_run(engine, 3, number, parent) for number in (1, 2)]
