@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
-from evalhaven.domain.scopes import EngineScope
 from evalhaven.storage.database import Database
 from evalhaven.storage.queue.servers import (
     ServerReport,
@@ -19,14 +18,13 @@ from tests.unit.storage.stored import database
 __all__ = ["database"]
 
 pytestmark = ON_POSTGRESQL_ONLY
-EVERYONE = EngineScope()
 OTHER = ServerReport("b", "there", 2, "0.18", True, "ok", "", 1, 2, 3, 4, 5, 6)
 
 
 async def tell(database: Database, *reports: ServerReport) -> None:
     async with database.write() as tx:
         for report in reports:
-            await tell_of_server(tx, EVERYONE, report)
+            await tell_of_server(tx, report)
 
 
 async def silent_for(database: Database, days: float) -> None:
@@ -36,12 +34,12 @@ async def silent_for(database: Database, days: float) -> None:
 
 async def others(database: Database) -> list[tuple[ServerReport, bool]]:
     async with database.read() as tx:
-        return [*await list_other_servers(tx, EVERYONE, "a")]
+        return [*await list_other_servers(tx, "a")]
 
 
 async def is_waited_for(database: Database) -> bool:
     async with database.read() as tx:
-        return await are_others_recording(tx, EVERYONE, "a")
+        return await are_others_recording(tx, "a")
 
 
 async def test_a_server_hears_of_the_others_and_not_of_itself(database: Database) -> None:
@@ -71,5 +69,5 @@ async def test_a_server_that_is_silent_for_weeks_is_forgotten(database: Database
         await tell(database, OTHER)
         await silent_for(database, days)
         async with database.write() as tx:
-            await forget_servers(tx, EVERYONE)
+            await forget_servers(tx)
         assert [report for report, _ in await others(database)] == found

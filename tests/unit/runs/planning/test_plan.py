@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -82,13 +83,15 @@ async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(en
     planned_before: list[int | None] = []
 
     class WatchedPlanner(RunPlanner):
-        async def _store(self, write: object) -> None:
+        async def _store(self, write: Any, *, is_last: bool) -> None:
             planned_before.append((await read_run(engine, run)).items_planned)
-            await super()._store(write)  # pyright: ignore[reportArgumentType]
+            await super()._store(write, is_last=is_last)
 
     await WatchedPlanner(engine, run, lambda: False, chunks_a_transaction=1).plan_run(NUMBERED)
 
-    assert planned_before == [None] * 5
+    # One for each chunk; what was there before is deleted with the first, and the last one plans the run.
+    assert planned_before == [None] * 3
+    assert (await read_run(engine, run)).items_planned == 1200
 
 
 @ON_SQLITE_ONLY
