@@ -29,6 +29,7 @@ from benchmarks.peers_report import compare_peers, print_peers
 from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.reads import measure_reads, print_reads
 from benchmarks.run_sizes import TIMES, measure_run_sizes, print_run_sizes
+from benchmarks.sampling_processes import measure_processes, print_processes
 from benchmarks.sampling_report import measure_sampling, print_sampling
 from benchmarks.schemes import measure_schemes, print_schemes
 from benchmarks.server import BenchmarkError
@@ -43,6 +44,7 @@ READ_ROUNDS = 7
 READS = 300  # of each kind in a round
 LARGE, MILLION = 100_000, 1_000_000
 LOGGED_CALLS, LOGGED_DAYS = 1_000_000, 10
+PROCESSES, PROCESS_ITEMS, PROCESS_CALLS = (1, 2), 20_000, 400
 WORKERS, WORKER_ITEMS, WORKER_CALLS = (1, 2, 4), 20_000, 200
 
 Document = dict[str, Any]
@@ -149,6 +151,15 @@ def _measure_workers(arguments: argparse.Namespace, console: Console) -> Documen
     return {"workers": asdict(found)}
 
 
+def _measure_processes(arguments: argparse.Namespace, console: Console) -> Document:
+    with scratch() as directory:
+        found = measure_processes(
+            arguments.processes, arguments.rounds, PROCESS_ITEMS, PROCESS_CALLS, directory, console
+        )
+    print_processes(found, console)
+    return {"sampling_processes": [asdict(each) for each in found]}
+
+
 def _measure_gateway(arguments: argparse.Namespace, console: Console) -> Document:
     console.print("calling a model through the gateway and directly …")
     with scratch() as directory:
@@ -178,6 +189,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "sampling": _measure_sampling,
     "one-machine": _measure_one_machine,
     "workers": _measure_workers,
+    "sampling-processes": _measure_processes,
     "gateway": _measure_gateway,
     "logs": _measure_logs,
     "peers": _compare_peers,
@@ -208,6 +220,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dashboard-items", type=int, default=MILLION, metavar="N", help=shown)
     sized = f"items of a run whose reads are compared with those of one with {TIMES} times fewer ({MILLION})"
     parser.add_argument("--large-items", type=int, default=MILLION, metavar="N", help=sized)
+    processes = f"how many sampling processes an executor has, ascending ({' '.join(map(str, PROCESSES))})"
+    parser.add_argument("--processes", type=int, nargs="+", default=list(PROCESSES), metavar="N", help=processes)
     workers = f"how many workers share a run in PostgreSQL, ascending ({' '.join(map(str, WORKERS))})"
     parser.add_argument("--workers", type=int, nargs="+", default=list(WORKERS), metavar="N", help=workers)
     shared = f"how many items each of them gets ({WORKER_ITEMS})"
@@ -224,7 +238,9 @@ def _parser() -> argparse.ArgumentParser:
     sizes = f"two numbers of items for other programs, whose difference counts ({' '.join(map(str, PEER_SIZES))})"
     parser.add_argument("--peer-items", type=int, nargs=2, default=PEER_SIZES, metavar="N", help=sizes)
     rounds = f"how many times each of them is measured ({ROUNDS})"
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of --only one-machine (5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="turns of one-machine and sampling-processes (5)"
+    )
     parser.add_argument("--peer-rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to a JSON file")
     against = "another checkout, whose sampled runs are measured in turn with ours, over HTTP and HTTPS"

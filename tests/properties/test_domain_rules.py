@@ -122,13 +122,15 @@ def recounted(items: list[OutputItem]) -> Tally:
 
 @given(st.lists(st.lists(ITEMS, max_size=5), max_size=5))
 def test_tallies_folded_in_any_batches_equal_a_recount(batches: list[list[OutputItem]]) -> None:
-    tally = NOTHING
+    tally = added = NOTHING
     for batch in batches:
         tally = tally.fold(batch, CRITERIA)
+        added = added.plus(NOTHING.fold(batch, CRITERIA))
     items = [item for batch in batches for item in batch]
 
     whole = NOTHING.fold(items, CRITERIA)
     assert tally == whole
+    assert added == whole
     assert replace(whole, spending=NO_SPENDING) == recounted(items)
     assert whole.spending.errors == Counter(item.error_code for item in items if item.error_code is not None)
     assert tally.total == len(items)

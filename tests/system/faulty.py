@@ -41,6 +41,10 @@ class FaultyUpstream:
         """Return how many times each prompt was answered."""
         return httpx2.get(f"{self._control_url}/stats/prompts", trust_env=False, timeout=30).json()
 
+    def reset(self) -> None:
+        """Forget what was counted."""
+        httpx2.get(f"{self._control_url}/stats/reset", trust_env=False).raise_for_status()
+
     def calls(self) -> list[tuple[float, str]]:
         """Return when each request came, and with which key, if `keep_calls` was set."""
         got = httpx2.get(f"{self._control_url}/stats/calls", trust_env=False, timeout=30).json()

@@ -20,6 +20,11 @@ def recorders_of(data_dir: Path) -> list[psutil.Process]:
     return _children_of(data_dir, "recorder")
 
 
+def samplers_of(data_dir: Path) -> list[psutil.Process]:
+    """Return every live sampling process of a data directory, whoever started it."""
+    return _children_of(data_dir, "sampler")
+
+
 def _children_of(data_dir: Path, command_name: str) -> list[psutil.Process]:
     """Return every live process of a command on a data directory.
 

@@ -12,7 +12,7 @@ import pytest
 from tests.databases import ON_SQLITE_ONLY, TemporaryDatabase
 from tests.server import Server
 from tests.system.client import Client, item_rows, wait_until, write_rows
-from tests.system.inside import executor_of, executors_of
+from tests.system.inside import executor_of, executors_of, samplers_of
 
 _ITEMS = 40
 _ANSWERED = 10
@@ -32,6 +32,7 @@ class Killer:
         self.is_deadly = True
         self.deaths = 0
         self.data_dir = Path()
+        self.find_victims = executors_of
         self.url = ""
 
     @contextmanager
@@ -71,8 +72,8 @@ class Killer:
             server.server_close()
 
     def kill(self) -> None:
-        """Kill the executor, as a grader that uses up all memory would."""
-        for process in executors_of(self.data_dir):
+        """Kill who evaluates the item, as a grader that uses up all memory would."""
+        for process in self.find_victims(self.data_dir):
             process.kill()
             self.deaths += 1
 
@@ -110,6 +111,29 @@ def test_a_run_that_kills_the_executor_each_time_fails_and_is_taken_up_by_a_retr
         assert client.post(f"/api/runs/{failed['id']}/retry").status_code == 200
         mended = client.wait_for_end(eval_id, failed["id"])
         assert (mended["status"], mended["result_counts"]["passed"]) == ("completed", _ITEMS)
+
+
+@ON_SQLITE_ONLY
+def test_a_run_that_kills_its_sampling_processes_each_time_fails_and_the_executor_lives_on(
+    killer: Killer, tmp_path: Path, temporary_database: TemporaryDatabase
+) -> None:
+    settings = {"EVALHAVEN_UPSTREAM_MAX_CONCURRENCY": "1", "EVALHAVEN_SAMPLING_PROCESSES": "2"}
+    with temporary_database() as url:
+        server = Server(tmp_path, url, EVALHAVEN_UPSTREAM_BASE_URL=killer.url, **settings)
+        killer.data_dir, killer.find_victims = server.data_dir, samplers_of
+        with server.running(), Client(server.url) as client:
+            executor = executor_of(server)
+            eval_id = client.create_eval([_JUDGE])
+            file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(_ITEMS)))
+            failed = client.wait_for_end(eval_id, client.start_run(eval_id, file_id))
+
+            assert (failed["status"], failed["error"]["code"]) == ("failed", "run_kills_executor")
+            assert failed["result_counts"]["passed"] == failed["result_counts"]["total"] <= _ANSWERED
+            assert executors_of(server.data_dir) == [executor]
+            killer.is_deadly = False
+            assert client.post(f"/api/runs/{failed['id']}/retry").status_code == 200
+            mended = client.wait_for_end(eval_id, failed["id"])
+            assert (mended["status"], mended["result_counts"]["passed"]) == ("completed", _ITEMS)
 
 
 @ON_SQLITE_ONLY

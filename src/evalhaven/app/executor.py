@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,29 +15,23 @@ import anyio.to_thread
 import structlog
 
 from evalhaven import __version__
-from evalhaven.app.endpoints import embeddings_target, installed_wordnet, open_catalog
+from evalhaven.app.engine import Later, open_engine
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
-from evalhaven.app.python_graders import grader_environments, isolation_choice
+from evalhaven.app.sampler import start_sampler
 from evalhaven.app.server_link import beat, follow_parent
-from evalhaven.app.stores import blob_store, database_url, log_store, vault
-from evalhaven.domain.clock import Clock
-from evalhaven.domain.ids import IdFactory
+from evalhaven.app.stores import database_url
 from evalhaven.graders.calculators import CalculatorPool
-from evalhaven.graders.facilities import Facilities
-from evalhaven.graders.python.execution import PythonExecution
 from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
 from evalhaven.reports.keeping import keep_report_elsewhere
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.executor import Executor
-from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.executing.shared.fence import Fence
-from evalhaven.runs.patience import Patience
+from evalhaven.runs.executing.spread.team import Team
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.configuration.loading import find_config
-from evalhaven.sampling.embeddings.embedder import open_embedder
 from evalhaven.sandbox.inside.parent import die_with_parent
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import Settings
@@ -99,40 +94,28 @@ def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = 
 
 
 async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
-    catalog = open_catalog(settings)
     database = open_database(database_url(settings), gives_way=True, is_worker=seat is not None)
-    blobs = blob_store(settings)
-    clock = Clock()
-    patience = Patience()
     fence = None if seat is None else Fence(settings.worker_lease_s)
     may_call = None if fence is None else lambda: fence.is_open
-    want_slots = _Later()
+    want_slots = Later()
+    samplers = settings.processes if seat is None else 1
+    shares_limits = fence is not None or samplers > 1
     async with (
-        CalculatorPool() as calculators,
         CalculatorPool(1) as column_calculators,
-        ModelCaller(may_call=may_call, on_want=None if fence is None else want_slots) as caller,
-        open_embedder(caller, embeddings_target(settings, catalog)) as embedder,
+        ModelCaller(
+            may_call=may_call, on_want=want_slots if shares_limits else None, shares_outages=fence is not None
+        ) as caller,
+        open_engine(settings, database, caller) as (engine, python),
     ):
-        python = PythonExecution(isolation_choice(settings), grader_environments(settings), hosts=os.cpu_count() or 1)
-        engine = Engine(
-            database,
-            blobs,
-            IdFactory(clock),
-            clock,
-            patience,
-            chunk_slots=anyio.CapacityLimiter(CHUNKS_AT_ONCE),
-            large_chunk=anyio.Lock(),
-            catalog=catalog,
-            caller=caller,
-            vault=vault(settings),
-            log_store=log_store(settings, database),
-            facilities=Facilities(calculators, embedder, installed_wordnet(), python=python),
-        )
-        purger = Purger(database, blobs, clock, patience)
+        purger = Purger(database, engine.blobs, engine.clock, engine.patience)
         columns = ColumnsKeeper(
-            database, column_calculators, patience, reports=KeptReports(LARGE_RUN_ITEMS, keep_report_elsewhere)
+            database, column_calculators, engine.patience, reports=KeptReports(LARGE_RUN_ITEMS, keep_report_elsewhere)
         )
-        executor: Executor | SharedExecutor = Executor(engine, purger)
+        team: Team | None = None
+        if samplers > 1:
+            team = Team(partial(start_sampler, settings, samplers), samplers, caller)
+            want_slots.does = team.want_slots
+        executor: Executor | SharedExecutor = Executor(engine, purger, team)
         shared: SharedExecutor | None = None
         if fence is not None and seat is not None:
             executor = shared = _open_shared(engine, purger, fence, seat)
@@ -189,14 +172,3 @@ def _open_shared(engine: Engine, purger: Purger, fence: Fence, seat: WorkerSeat)
     facts = WorkerFacts(seat.name, socket.gethostname(), os.getpid(), __version__)
     limits = WorkerLimits() if seat.concurrency is None else WorkerLimits(seat.concurrency)
     return SharedExecutor(engine, purger, facts, fence, limits)
-
-
-class _Later:
-    """Something to call that is known only when others who call it have been made."""
-
-    def __init__(self) -> None:
-        self.does: Callable[[], None] | None = None
-
-    def __call__(self) -> None:
-        if self.does is not None:
-            self.does()

@@ -217,6 +217,26 @@ def executor(
 
 
 @application.command(hidden=True)
+def sampler(
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
+    parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the executor's process.")],
+    processes: Annotated[int, typer.Option(metavar="N", help="Sampling processes that the executor has.")],
+    config: Config = None,
+) -> None:
+    """Run a sampling process of an executor, which starts it."""
+    from evalhaven.app.sampler import sample
+    from evalhaven.app.stores import StartError
+    from evalhaven.telemetry import configure_logging
+
+    settings = read_settings(data_dir=data_dir, config=config)
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        sample(settings, parent, processes)
+    except StartError as error:
+        fail(str(error))
+
+
+@application.command(hidden=True)
 def recorder(
     data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
     parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the server's process.")],

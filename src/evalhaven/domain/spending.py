@@ -1,6 +1,7 @@
 """What a run's calls add up to: tokens and dollars by model, latencies, retries, errors by kind."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -11,6 +12,12 @@ K = TypeVar("K", str, int)
 
 Role = Literal["target", "judge"]
 """Why a model was called: to be evaluated or to grade."""
+
+MOST_NAMES = 100
+"""How many models and errors are counted by their names, which come from outside."""
+
+OTHER = "other"
+"""The name of all others."""
 
 _STEP = math.log(1.05)
 
@@ -56,6 +63,21 @@ class ModelUsage:
             self.reasoning_tokens + usage.reasoning_tokens,
             self.priced_cost + (cost or 0.0),
             self.unpriced_calls + (calls if cost is None else 0),
+        )
+
+    def joined_by(self, other: "ModelUsage") -> "ModelUsage":
+        """Return the usage with that of other calls added."""
+        return ModelUsage(
+            self.model,
+            self.role,
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.total_tokens + other.total_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.priced_cost + other.priced_cost,
+            self.unpriced_calls + other.unpriced_calls,
         )
 
     def minus(self, part: "ModelUsage") -> "ModelUsage":
@@ -153,6 +175,27 @@ class Spending:
         """Return the cost in US dollars of all calls, or of those in one role; None if any of them has no price."""
         costs = [usage.cost for usage in self.usage if role in (None, usage.role)]
         return None if None in costs else math.fsum(cost for cost in costs if cost is not None)
+
+    def plus(self, part: "Spending") -> "Spending":
+        """Return it with the spending of other items added."""
+        usage = {(each.model, each.role): each for each in self.usage}
+        for added in part.usage:
+            is_named = (added.model, added.role) in usage or len(usage) < MOST_NAMES
+            key = (added.model if is_named else OTHER, added.role)
+            usage[key] = usage.get(key, ModelUsage(*key)).joined_by(added)
+        errors = dict(self.errors)
+        for code, count in part.errors.items():
+            name = code if code in errors or len(errors) < MOST_NAMES else OTHER
+            errors[name] = errors.get(name, 0) + count
+        buckets = Counter(self.latencies.counts)
+        buckets.update(part.latencies.counts)
+        return Spending(
+            tuple(usage.values()),
+            Latencies(dict(buckets), self.latencies.total_ms + part.latencies.total_ms),
+            errors,
+            self.retries + part.retries,
+            self.cache_hits + part.cache_hits,
+        )
 
     def minus(self, part: "Spending") -> "Spending":
         """Return it without a part of it.

@@ -6,11 +6,17 @@ from dataclasses import dataclass, replace
 
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.samples import NO_SAMPLE, Sample, Usage
-from evalhaven.domain.spending import NO_SPENDING, Latencies, ModelUsage, Role, Spending, latency_bucket
+from evalhaven.domain.spending import (
+    MOST_NAMES,
+    NO_SPENDING,
+    OTHER,
+    Latencies,
+    ModelUsage,
+    Role,
+    Spending,
+    latency_bucket,
+)
 from evalhaven.domain.statuses import ItemStatus
-
-_MOST_NAMES = 100
-OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,23 @@ class Tally:
             spending=spent.spending,
         )
 
+    def plus(self, part: "Tally") -> "Tally":
+        """Return the tally with another one added; each item must be counted in one of them only."""
+        if not part.total:
+            return self
+        before = self.criteria or tuple(CriterionTally() for _ in part.criteria or ())
+        return Tally(
+            passed=self.passed + part.passed,
+            failed=self.failed + part.failed,
+            errored=self.errored + part.errored,
+            unresolved=self.unresolved + part.unresolved,
+            criteria=tuple(
+                CriterionTally(all_.passed + its.passed, all_.failed + its.failed, all_.errored + its.errored)
+                for all_, its in zip(before, part.criteria or (), strict=True)
+            ),
+            spending=self.spending.plus(part.spending),
+        )
+
     def without(self, items: Sequence[OutputItem], criteria_count: int) -> "Tally":
         """Return the tally with these items removed; each must have been counted.
 
@@ -123,7 +146,7 @@ class SpendingCounter:
         code = item.error_code
         if code is not None:
             # Codes and names of models come from outside, so the number of different ones that a run counts is limited.
-            self._errors[code if code in self._errors or len(self._errors) < _MOST_NAMES else OTHER] += 1
+            self._errors[code if code in self._errors or len(self._errors) < MOST_NAMES else OTHER] += 1
             self._has_news = True
         sample = item.sample
         if sample.recorded_text is not None or sample is NO_SAMPLE or sample.is_reused:
@@ -148,7 +171,7 @@ class SpendingCounter:
                 self._add_call(call.model, "judge", call.usage, call.cost)
 
     def _add_call(self, model: str, role: Role, usage: Usage, cost: float | None) -> None:
-        if (model, role) not in self._usage and len(self._usage) >= _MOST_NAMES:
+        if (model, role) not in self._usage and len(self._usage) >= MOST_NAMES:
             model = OTHER
         # Sums in a list: a new ModelUsage for each item would cost more than everything else here.
         sums = self._added.get((model, role, cost is not None))

@@ -169,13 +169,16 @@ class Database:
             self._turns.close()
 
 
-def open_database(url: URL, *, gives_way: bool | None = None, is_worker: bool = False) -> Database:
+def open_database(
+    url: URL, *, gives_way: bool | None = None, is_worker: bool = False, is_reader: bool = False
+) -> Database:
     """Open a migrated database.
 
     Args:
         url: Where it is.
         gives_way: Whether this process lets others write to SQLite first; False: it asks to go first; None: neither.
         is_worker: Whether it is opened by one of several workers that wait for each other.
+        is_reader: Whether SQLite refuses to write to it.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     connect_args: dict[str, Any] = {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url, is_worker)
@@ -200,6 +203,8 @@ def open_database(url: URL, *, gives_way: bool | None = None, is_worker: bool = 
             _prepare_postgresql(each, _WORKER_SESSION if is_worker else _POSTGRESQL_SESSION)
     if is_sqlite:
         event.listen(blocking, "connect", _refuse_writes)
+        if is_reader:
+            event.listen(engine.sync_engine, "connect", _refuse_writes)
     path = url.database if is_sqlite and gives_way is not None else None
     turns = None if path is None or gives_way is None else WriteTurns(turns_path(Path(path)), gives_way=gives_way)
     return Database(engine, blocking, reading, writing, turns)

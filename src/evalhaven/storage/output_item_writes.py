@@ -15,13 +15,7 @@ class StoredBeforeError(Exception):
 
 
 async def insert_output_items(
-    tx: WriteTransaction,
-    scope: ProjectScope,
-    run_key: int,
-    items: Sequence[OutputItem],
-    *,
-    rows: Sequence[ItemRow] | None = None,
-    may_be_stored: bool = True,
+    tx: WriteTransaction, scope: ProjectScope, run_key: int, items: Sequence[OutputItem]
 ) -> Sequence[OutputItem]:
     """Store items of a run and return those that were new.
 
@@ -34,28 +28,37 @@ async def insert_output_items(
         scope: Whose run.
         run_key: The run.
         items: Of any positions.
-        rows: What `item_values` returns for each of them; None: they are made here, while the transaction is open.
-        may_be_stored: Whether to look first; without that it is an error if one is stored.
+    """
+    rows = [item_values(scope, run_key, item) for item in items]
+    new = await find_new_items(tx, scope, run_key, rows)
+    await insert_item_rows(tx, [rows[number] for number in new])
+    return [items[number] for number in new]
+
+
+async def find_new_items(
+    tx: WriteTransaction, scope: ProjectScope, run_key: int, rows: Sequence[ItemRow]
+) -> Sequence[int]:
+    """Return which rows, by their index, are of items that are not stored yet, each position and repeat once.
+
+    Call it with the run locked.
+    """
+    positions = [row["position"] for row in rows]
+    first = min(positions)
+    stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
+    new: list[int] = []
+    for number, row in enumerate(rows):
+        key = (row["position"], row["repeat"])
+        if key not in stored:
+            stored.add(key)
+            new.append(number)
+    return new
+
+
+async def insert_item_rows(tx: WriteTransaction, rows: Sequence[ItemRow]) -> None:
+    """Store items in the form of their rows, with the run locked.
 
     Raises:
         StoredBeforeError: An item is stored though none may be.
     """
-    if rows is None:
-        rows = [item_values(scope, run_key, item) for item in items]
-    if not may_be_stored:
-        if await insert_new(tx, output_items, rows) != len(items):
-            raise StoredBeforeError
-        return items
-    positions = [item.position for item in items]
-    first = min(positions)
-    stored = await list_stored_positions(tx, scope, run_key, first, max(positions) - first + 1)
-    new: list[OutputItem] = []
-    new_rows: list[ItemRow] = []
-    for item, row in zip(items, rows, strict=True):
-        if (item.position, item.repeat) not in stored:
-            stored.add((item.position, item.repeat))
-            new.append(item)
-            new_rows.append(row)
-    if new and await insert_new(tx, output_items, new_rows) != len(new):
-        raise RuntimeError("output items were stored by somebody else meanwhile: the run was not locked")
-    return new
+    if rows and await insert_new(tx, output_items, rows) != len(rows):
+        raise StoredBeforeError

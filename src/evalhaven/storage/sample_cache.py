@@ -9,7 +9,7 @@ from evalhaven.domain.samples import Sample
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.storage.database import insert_new
 from evalhaven.storage.reading import WriteTransaction
-from evalhaven.storage.samples import sample_text, stored_sample
+from evalhaven.storage.samples import stored_sample
 from evalhaven.storage.tables import sample_cache
 
 KEPT_S = 30 * 24 * 3600
@@ -25,13 +25,15 @@ async def find_cached(tx: AsyncConnection, scope: ProjectScope, request_hash: by
     return None if text is None else stored_sample(text)
 
 
-async def remember_samples(tx: WriteTransaction, scope: ProjectScope, answers: Mapping[bytes, Sample], at: int) -> None:
+async def remember_samples(
+    tx: WriteTransaction, scope: ProjectScope, answers: Mapping[bytes, str | None], at: int
+) -> None:
     """Keep answers by the hash of their request; the first answer to a request stays.
 
     Args:
         tx: Open write transaction.
         scope: Whose answers.
-        answers: None of them an error.
+        answers: In their stored form; none of them an error.
         at: Unix second.
     """
     if answers:
@@ -40,9 +42,9 @@ async def remember_samples(tx: WriteTransaction, scope: ProjectScope, answers: M
                 "project_id": scope.project_id,
                 "request_hash": request_hash,
                 "created_at": at,
-                "sample": sample_text(sample),
+                "sample": text,
             }
-            for request_hash, sample in answers.items()
+            for request_hash, text in answers.items()
         ]
         await insert_new(tx, sample_cache, rows)
 

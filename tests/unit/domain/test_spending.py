@@ -10,7 +10,7 @@ from evalhaven.domain.ids import OutputItemId
 from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.run_options import Budget
 from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage
-from evalhaven.domain.spending import Latencies, ModelUsage, Spending, latency_bucket
+from evalhaven.domain.spending import MOST_NAMES, Latencies, ModelUsage, Spending, latency_bucket
 from evalhaven.domain.tallies import NOTHING
 from evalhaven.storage.spending import spending_of, spending_values
 
@@ -95,6 +95,21 @@ def test_batches_add_up_and_survive_being_stored() -> None:
 
     assert parts.spending == whole
     assert spending_of(spending_values(whole)) == whole
+
+
+def test_parts_add_up_like_their_items_however_many_models_and_errors_they_name() -> None:
+    names = [f"model-{number}" for number in range(MOST_NAMES + 20)]
+    items = [item_of(answer(name, cost=None if number % 3 else 0.5), number) for number, name in enumerate(names)]
+    errors = [replace(FAILED, error=ItemError(name, "no", "sampling")) for name in names]
+    items += [item_of(error, len(names) + number) for number, error in enumerate(errors)]
+    folded = added = NOTHING
+    for first in range(0, len(items), 10):
+        folded = folded.fold(items[first : first + 10], 1)
+        added = added.plus(NOTHING.fold(items[first : first + 10], 1))
+
+    assert added == folded
+    assert sum(added.spending.errors.values()) == len(names)
+    assert added.plus(NOTHING) is added
 
 
 def test_without_a_part_what_the_others_cost_is_left() -> None:

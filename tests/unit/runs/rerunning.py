@@ -18,8 +18,8 @@ from evalhaven.domain.runs import RetryChoice, Run
 from evalhaven.domain.tallies import NOTHING
 from evalhaven.runs.accepting.reruns import regraded_run, reopened_run
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.executing.chunks import ChunkRunner
 from evalhaven.runs.executing.conductor import RunConductor
+from evalhaven.runs.executing.writing import RunWriter, Stored
 from evalhaven.sampling.catalog import Price
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.chunks import reopen_chunks
@@ -86,17 +86,18 @@ async def conduct(engine: Engine, run: Run) -> Run:
 
 async def conduct_in_pieces(engine: Engine, run: Run, patch: pytest.MonkeyPatch) -> Run:
     """Conduct a run that is interrupted again and again, before a batch is stored or just after; return it."""
-    record, batches = ChunkRunner._record, 0
+    record, batches = RunWriter._record, 0
 
-    async def record_some(runner: ChunkRunner, *arguments: Any) -> bool:
+    async def record_some(writer: RunWriter, *arguments: Any) -> Stored | None:
         nonlocal batches
         batches += 1
         if batches % 4 == 1:
-            return False
+            return None
         # The third of four is stored, but the answer is lost.
-        return await record(runner, *arguments) and batches % 4 != 3
+        stored = await record(writer, *arguments)
+        return None if batches % 4 == 3 else stored
 
-    patch.setattr(ChunkRunner, "_record", record_some)
+    patch.setattr(RunWriter, "_record", record_some)
     for _ in range(50):
         run = await conduct(engine, run)
         if run.status.is_final:

@@ -32,6 +32,7 @@ from evalhaven.storage import (
 from evalhaven.storage.database import Database
 from evalhaven.storage.idempotency import claim_key
 from evalhaven.storage.run_history import read_history
+from evalhaven.storage.samples import sample_text
 from evalhaven.storage.tables import run_events
 from tests.unit.storage.stored import (
     OTHER_PROJECT as OTHER,
@@ -255,9 +256,11 @@ async def test_answers_are_remembered_for_each_project(database: Database) -> No
     await add_project(database)
     answer = Sample(output=[{"role": "assistant", "content": "mine"}], finish_reason="stop", model="m")
     async with database.write() as tx:
-        await sample_cache.remember_samples(tx, FIRST, {b"h": answer}, 100)
+        await sample_cache.remember_samples(tx, FIRST, {b"h": sample_text(answer)}, 100)
         assert await sample_cache.find_cached(tx, OTHER, b"h") is None
-        await sample_cache.remember_samples(tx, OTHER, {b"h": msgspec.structs.replace(answer, model="n")}, 100)
+        await sample_cache.remember_samples(
+            tx, OTHER, {b"h": sample_text(msgspec.structs.replace(answer, model="n"))}, 100
+        )
         mine = await sample_cache.find_cached(tx, FIRST, b"h")
         theirs = await sample_cache.find_cached(tx, OTHER, b"h")
 

@@ -16,6 +16,7 @@ from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.feeds import PendingChunks
 from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
+from evalhaven.runs.executing.spread.team import Team
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.runs.sources.choice import source_of
@@ -27,8 +28,17 @@ from evalhaven.storage.runs import get_run_by_key
 class RunConductor:
     """Conducts one run; after a kill, conducting it again continues from the stored state."""
 
-    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int) -> None:
+    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int, team: Team | None = None) -> None:
+        """Conduct nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            scope: Whose run.
+            run_key: The run.
+            team: The processes that evaluate its items; None: this one does.
+        """
         self._engine = engine
+        self._team = team
         self._scope = scope
         self._run_key = run_key
         self._stop_requested = anyio.Event()
@@ -82,10 +92,14 @@ class RunConductor:
             await opened.tell_isolation()
             handout = await self._run_chunks(opened, guard)
             await opened.warn()  # of what turned out meanwhile
-            await ending.end(RunStatus.COMPLETED, also=handout.flow_writer())
+            await ending.end(RunStatus.COMPLETED, also=None if handout is None else handout.flow_writer())
 
-    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> Handout:
-        """Plan the run, if it is not planned, and execute its chunks; return what handed them out."""
+    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> Handout | None:
+        """Plan the run, if it is not planned, and execute its chunks.
+
+        Returns:
+            What handed them out; None: sampling processes did, and how their calls went is stored.
+        """
         engine, run = self._engine, opened.run
         items_planned = run.items_planned
         if items_planned is None:
@@ -94,7 +108,11 @@ class RunConductor:
             self._log.info("run_planned", items=items_planned)
         errored = run.tally.errored if run.times_retried else 0
         guard.expect_calls(items_planned - run.tally.total + errored)
-        handout = Handout(opened, PendingChunks(engine, run), self._stop_requested, self._turn)
+        feed = PendingChunks(engine, run)
+        if self._team is not None:
+            await self._team.execute(opened, feed, self._stop_requested, guard)
+            return None
+        handout = Handout(opened, feed, self._stop_requested, self._turn)
         await handout.run_chunks()
         return handout
 

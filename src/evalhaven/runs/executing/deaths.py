@@ -6,9 +6,11 @@ run up and finds another name there knows that the named process died: an orderl
 
 import structlog
 
+from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.scopes import EngineScope
+from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine
 from evalhaven.storage.database import Database, is_unavailable
 from evalhaven.storage.deaths import (
@@ -18,6 +20,7 @@ from evalhaven.storage.deaths import (
     save_evaluation,
 )
 from evalhaven.storage.reading import WriteTransaction
+from evalhaven.storage.run_history import append_events
 from evalhaven.storage.runs import get_run_by_key
 
 DEATHS_AT_MOST = 3
@@ -32,15 +35,30 @@ async def count_death(engine: Engine, run: Run) -> ItemError | None:
     """
     deaths = run.deaths
     if run.evaluated_by not in (None, engine.process):
-        async with engine.database.write() as tx:
-            current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
-            # A run with everything stored had nothing left that could have killed the process.
-            is_counted = current.items_missing or (current.times_retried > 0 and current.tally.errored > 0)
-            deaths = current.deaths + is_counted
-            await save_evaluation(tx, run.scope, run.key, None, deaths)
-        if is_counted:
-            structlog.get_logger("evalhaven.runs").warning("executor_died_in_run", run_id=run.id, deaths=deaths)
+        deaths = await record_death(engine, run)
     return None if deaths < DEATHS_AT_MOST else deadly_error(run, deaths)
+
+
+async def record_death(engine: Engine, run: Run, *, of_sampler: bool = False) -> int:
+    """Count the death of a process that evaluated items of a run; return how many died in a row.
+
+    Args:
+        engine: What runs are executed with.
+        run: The run.
+        of_sampler: Whether it was one of several, so that the run goes on under the same executor.
+    """
+    async with engine.database.write() as tx:
+        current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
+        # A run with everything stored had nothing left that could have killed the process.
+        is_counted = current.items_missing or (current.times_retried > 0 and current.tally.errored > 0)
+        deaths = current.deaths + is_counted
+        await save_evaluation(tx, run.scope, run.key, None, deaths)
+        if is_counted and current.status is RunStatus.IN_PROGRESS and of_sampler:
+            happened = RunEvent("resumed", int(engine.clock.now()), {"died": True})
+            await append_events(tx, run.scope, run.key, [happened])
+    if is_counted:
+        structlog.get_logger("evalhaven.runs").warning("executor_died_in_run", run_id=run.id, deaths=deaths)
+    return deaths
 
 
 def deadly_error(run: Run, deaths: int) -> ItemError:

@@ -75,21 +75,23 @@ class RunEnding:
             error: What was raised while the run was executed; raised again if the database is away.
             verdict: The guard's, if it has one.
         """
-        failure = _failure_of(error)
-        if failure is not None:
-            await self.end(RunStatus.FAILED, failure)
-        elif isinstance(error, RunStoppedError):
-            if verdict is None:
-                self._log.info("run_stopped")
-            else:
-                await self.end(RunStatus.FAILED, verdict)
-        elif is_unavailable(error):
-            raise error
-        elif await self._is_over():
-            # Its file may be gone already: a run that has ended no longer keeps it.
+        failure = await self.find_failure(error, verdict)
+        if failure is None:
             self._log.info("run_stopped")
         else:
-            await self.end(RunStatus.FAILED, self._failure_of_unexpected(error))
+            await self.end(RunStatus.FAILED, failure)
+
+    async def find_failure(self, error: Exception, verdict: ItemError | None) -> ItemError | None:
+        """Return what ends the run after an error; None: it was ended already. Arguments are those of `end_by`."""
+        failure = _failure_of(error)
+        if failure is not None:
+            return failure
+        if isinstance(error, RunStoppedError):
+            return verdict
+        if is_unavailable(error):
+            raise error
+        # Its file may be gone already: a run that has ended no longer keeps it.
+        return None if await self._is_over() else self._failure_of_unexpected(error)
 
     def _failure_of_unexpected(self, error: Exception) -> ItemError:
         damage = damage_of(error, self._run)

@@ -16,18 +16,24 @@ from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.grader_calls import GraderCalls
+from evalhaven.runs.executing.looks import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
+from evalhaven.runs.executing.spread.team import Team
 from evalhaven.storage.runs import list_active_runs
-
-RUNS_AT_ONCE = 64
-LOOK_AGAIN_S = 1.0  # in case a wake-up was lost
-LONGEST_LOOK_S = 30.0
 
 
 class Executor:
     """Takes runs up as they appear and drops those that were canceled or deleted."""
 
-    def __init__(self, engine: Engine, purger: Purger) -> None:
+    def __init__(self, engine: Engine, purger: Purger, team: Team | None = None) -> None:
+        """Execute nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            purger: Purges what was deleted.
+            team: The processes that evaluate items; None: this one does.
+        """
         self._engine = engine
+        self._team = team
         self._purger = purger
         self._grader_calls = GraderCalls(engine)
         self._conducted: dict[int, RunConductor] = {}
@@ -47,13 +53,15 @@ class Executor:
         since_s = time.monotonic() - self._looked_at
         if not self._engine.patience.problem and since_s > LONGEST_LOOK_S:
             return f"The database has not answered the executor for {since_s:.0f} s."
-        return self._engine.patience.problem
+        return self._engine.patience.problem or ("" if self._team is None else self._team.problem)
 
     async def execute_forever(self) -> None:
         """Work until canceled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._purger.purge_forever)
             tasks.start_soon(self._grader_calls.answer_forever)
+            if self._team is not None:
+                tasks.start_soon(self._team.serve)
             async for active in self._looks():
                 self._reconcile(active, tasks)
 
@@ -79,7 +87,7 @@ class Executor:
                 # The run ended and is retried; its previous conductor has to stop first.
                 conductor.request_stop()
             if conductor is None:
-                self._conducted[run.key] = RunConductor(self._engine, run.scope, run.key)
+                self._conducted[run.key] = RunConductor(self._engine, run.scope, run.key, self._team)
                 tasks.start_soon(self._conduct, run.key)
 
     async def _conduct(self, key: int) -> None:

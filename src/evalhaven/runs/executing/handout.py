@@ -10,11 +10,12 @@ from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Chunk
 from evalhaven.runs.engine import RunStoppedError
 from evalhaven.runs.executing.call_events import CallEvents
-from evalhaven.runs.executing.chunks import ChunkHandedBackError, ChunkRunner, InTransaction, open_chunk_runner
+from evalhaven.runs.executing.chunks import ChunkHandedBackError, ChunkRunner, open_chunk_runner
 from evalhaven.runs.executing.feeds import CHUNKS_AT_A_TIME, ChunkFeed
 from evalhaven.runs.executing.opening import OpenRun
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.executing.window import ChunkWindow
+from evalhaven.runs.executing.writing import Elsewhere, InTransaction
 from evalhaven.runs.sources.source import CHUNK_ROWS
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.reading import WriteTransaction
@@ -39,7 +40,8 @@ class Handout:
         feed: ChunkFeed,
         stop_requested: anyio.Event,
         turn: Turn | None = None,
-        in_transaction: InTransaction | None = None,
+        storing: InTransaction | Elsewhere | None = None,
+        processes: int = 1,
     ) -> None:
         """Hand out nothing yet.
 
@@ -48,7 +50,8 @@ class Handout:
             feed: Where its chunks come from.
             stop_requested: Set when the run was canceled or deleted, or its guard has a verdict.
             turn: Tells when the first chunk may be evaluated; None: at once.
-            in_transaction: What else belongs to the transactions that store its items.
+            storing: What else belongs to the transactions that store its items, or who stores them.
+            processes: How many processes hand out chunks of the run beside each other.
         """
         self._engine = opened.engine
         self._opened = opened
@@ -58,10 +61,10 @@ class Handout:
         self._feed = feed
         self._stop_requested = stop_requested
         self._turn = turn
-        self._in_transaction = in_transaction
+        self._storing = storing
         self._call_events = CallEvents(opened.run.flow)
         self._happened: list[RunEvent] = []
-        self.window = self._window()
+        self.window = self._window(processes)
         self.runner: ChunkRunner | None = None
 
     @property
@@ -84,7 +87,7 @@ class Handout:
                     helpers.start_soon(self._save_flow_regularly)
                 await self._run_pending_chunks()
                 helpers.cancel_scope.cancel()
-            is_over = self._in_transaction is None and not self._stop_requested.is_set()
+            is_over = self._storing is None and not self._stop_requested.is_set()
         finally:
             if self._callers and not is_over:
                 with anyio.move_on_after(_LAST_FLOW_S, shield=True):
@@ -100,7 +103,7 @@ class Handout:
             window.finish(chunk, row)
 
         async with open_chunk_runner(
-            self._engine, self._run, self._evaluator, self._stop_requested, finish, in_transaction=self._in_transaction
+            self._engine, self._run, self._evaluator, self._stop_requested, finish, storing=self._storing
         ) as self.runner:
             await self._run_within(window, self.runner)
 
@@ -153,7 +156,10 @@ class Handout:
 
     async def _save_flow(self) -> None:
         """Store how calls go, unless the database is away: the tasks that store items wait for it already."""
-        shared = None if self._in_transaction is None else self._in_transaction.save_flow
+        if isinstance(self._storing, Elsewhere):
+            self._storing.tell_flow(self._opened.flow)
+            return
+        shared = None if self._storing is None else self._storing.save_flow
         try:
             if shared is None:
                 await self._save_own_flow()
@@ -183,9 +189,9 @@ class Handout:
 
         return write
 
-    def _window(self) -> ChunkWindow:
+    def _window(self, processes: int) -> ChunkWindow:
         if not self._callers.has_answers:
             return ChunkWindow(CHUNKS_OF_A_RUN, CHUNKS_OF_A_RUN * CHUNK_ROWS, CHUNKS_OF_A_RUN * LARGE_CHUNK_BYTES)
         # One chunk more than needed, so that the number of calls under way does not drop at the end of each chunk.
-        rows = self._evaluator.most_at_once // self._evaluator.repeats + CHUNK_ROWS
+        rows = self._evaluator.most_at_once // self._evaluator.repeats // processes + CHUNK_ROWS
         return ChunkWindow(SAMPLED_CHUNKS_OF_A_RUN, rows, _WINDOW_BYTES)

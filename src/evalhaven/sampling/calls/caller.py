@@ -87,6 +87,8 @@ class ModelCaller:
         clock: Clock | None = None,
         may_call: Callable[[], bool] | None = None,
         on_want: Callable[[], None] | None = None,
+        *,
+        shares_outages: bool = True,
     ) -> None:
         """Open nothing yet.
 
@@ -96,9 +98,11 @@ class ModelCaller:
             may_call: Tells whether this process may still call anybody; None: always. A call that may not be made waits
                 to be canceled.
             on_want: Called when a call waits for something that several processes share; None: they are not shared.
+            shares_outages: Whether these processes share what they know of outages, too.
         """
         self._may_call = may_call
         self._on_want = on_want
+        self._on_outage = on_want if shares_outages else None
         self._open_endpoint = open_endpoint or partial(_open_endpoint, may_send=may_call)
         self._clock = clock or Clock()
         self._lines: dict[tuple[str, str], Line] = {}
@@ -235,7 +239,7 @@ class ModelCaller:
                 reachability = self._reachabilities.get(endpoint.name)
                 if reachability is None:
                     reachability = Reachability(
-                        endpoint.name, endpoint.retry_for_s, loop, endpoint.strange_for_s, self._clock, self._on_want
+                        endpoint.name, endpoint.retry_for_s, loop, endpoint.strange_for_s, self._clock, self._on_outage
                     )
                     self._reachabilities[endpoint.name] = reachability
                 limits = Limits(

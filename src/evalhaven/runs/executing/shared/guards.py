@@ -75,27 +75,41 @@ class SharedGuard:
     @property
     def limits(self) -> dict[str, SharedLimit]:
         """Return what is left of the run's budget, to be lent to its workers."""
-        purse = self._guard.purse
-        if purse is None:
-            return {}
-        spent = {"cost": self._known.cost, "tokens": self._known.tokens}
-        limits: dict[str, SharedLimit] = {}
-        for name, most in _limits_of(self._run).items():
-            left = math.ceil((most - spent[name]) * _UNITS[name])
-            if left > 0:
-                # Who needs none leaves it to the others.
-                wanted = left if purse.waiting or purse.was_used else 0
-                limits[f"{name} of run {self._run.key}"] = SharedLimit(
-                    left, wanted, 0, partial(self._shrink, purse, name), partial(self._fill, purse, name)
-                )
-        return limits
+        return budget_limits(self._run, self._guard, self._known.cost, self._known.tokens)
 
-    def _shrink(self, purse: Purse, name: str, units: int) -> None:
-        purse.shrink(name, units / _UNITS[name] - self._guard.untold(name))
 
-    def _fill(self, purse: Purse, name: str, units: int, until: float, _fraction: float) -> None:
-        # What was spent while the transaction was under way is not among what the others know.
-        purse.fill(name, units / _UNITS[name] - self._guard.untold(name), until)
+def budget_limits(run: Run, guard: RunGuard, cost: float, tokens: int) -> dict[str, SharedLimit]:
+    """Return what is left of a run's budget, to be lent to the processes that execute it.
+
+    Args:
+        run: The run.
+        guard: One process's.
+        cost: US dollars that are known to be spent.
+        tokens: Tokens that are.
+    """
+    purse = guard.purse
+    if purse is None:
+        return {}
+    spent = {"cost": cost, "tokens": tokens}
+    limits: dict[str, SharedLimit] = {}
+    for name, most in _limits_of(run).items():
+        left = math.ceil((most - spent[name]) * _UNITS[name])
+        if left > 0:
+            # Who needs none leaves it to the others.
+            wanted = left if purse.waiting or purse.was_used else 0
+            limits[f"{name} of run {run.key}"] = SharedLimit(
+                left, wanted, 0, partial(_shrink, guard, purse, name), partial(_fill, guard, purse, name)
+            )
+    return limits
+
+
+def _shrink(guard: RunGuard, purse: Purse, name: str, units: int) -> None:
+    purse.shrink(name, units / _UNITS[name] - guard.untold(name))
+
+
+def _fill(guard: RunGuard, purse: Purse, name: str, units: int, until: float, _fraction: float) -> None:
+    # What was spent while the others were told is not among what they know.
+    purse.fill(name, units / _UNITS[name] - guard.untold(name), until)
 
 
 def _limits_of(run: Run) -> dict[str, float]:

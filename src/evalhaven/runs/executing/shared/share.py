@@ -1,6 +1,6 @@
 """What one worker executes of one run: it is opened with the first chunk, and closed when no more come."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
@@ -8,14 +8,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.evals import Eval
-from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.domain.tallies import Tally
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
-from evalhaven.runs.executing.chunks import InTransaction
 from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
@@ -26,6 +23,7 @@ from evalhaven.runs.executing.shared.guards import SharedGuard, purse_of
 from evalhaven.runs.executing.shared.lending import CallingRun
 from evalhaven.runs.executing.shared.limits import RunLimit
 from evalhaven.runs.executing.shared.progress import count_retries, go_on
+from evalhaven.runs.executing.writing import InTransaction, Stored
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.runs import get_run_by_key
@@ -186,13 +184,13 @@ class RunShare:
                 return
             is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
-        def on_tally(_tally: Tally, _new: Sequence[OutputItem]) -> None:
+        def on_stored(_stored: Stored) -> None:
             if is_completed and not self._is_draining:
                 self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
                 self.drain()
 
-        within = InTransaction(may_store, after_chunks, on_tally, self._may_begin, flow.save)
-        handout = Handout(opened, self._feed, self._stop_requested, in_transaction=within)
+        within = InTransaction(may_store, after_chunks, on_stored, self._may_begin, flow.save)
+        handout = Handout(opened, self._feed, self._stop_requested, storing=within)
         handout.window.on_room = self._around.on_room
         self._handout = handout
         self._around.on_room()

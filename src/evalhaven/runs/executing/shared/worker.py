@@ -14,8 +14,8 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
-from evalhaven.runs.executing.executor import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
 from evalhaven.runs.executing.grader_calls import CALLS_AT_ONCE, GraderCalls
+from evalhaven.runs.executing.looks import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.shared.lending import CallingRun, LimitLender
 from evalhaven.runs.executing.shared.preparing import RunPreparation

@@ -1,0 +1,5 @@
+"""How what executes runs looks for them, whether it does so alone or beside others."""
+
+RUNS_AT_ONCE = 64
+LOOK_AGAIN_S = 1.0  # in case a wake-up was lost
+LONGEST_LOOK_S = 30.0

@@ -1,0 +1,178 @@
+"""The writer of a run: stores finished items together with the tally that they add to."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.domain.jsontext import JsonObject
+from evalhaven.domain.runs import Run
+from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.tallies import Tally
+from evalhaven.runs.engine import Engine
+from evalhaven.runs.executing.finished import FinishedItems, finish_items
+from evalhaven.storage.chunks import mark_chunks_done
+from evalhaven.storage.output_item_writes import StoredBeforeError, find_new_items, insert_item_rows
+from evalhaven.storage.reading import WriteTransaction
+from evalhaven.storage.regrading import replace_mended_items
+from evalhaven.storage.run_writes import save_tally
+from evalhaven.storage.runs import lock_tally
+from evalhaven.storage.sample_cache import remember_samples
+
+Transaction = TypeVar("Transaction", bound=WriteTransaction)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of items.
+
+    Attributes:
+        tally: What all items of the run add up to.
+        part: What those add up to that were new.
+    """
+
+    tally: Tally
+    part: Tally
+
+
+StoreItems = Callable[[FinishedItems, Sequence[int]], Awaitable[Stored | None]]
+"""Stores finished items and marks chunks as done, as `RunWriter.store` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class InTransaction:
+    """What else belongs to the transactions that store a run's items, where several processes execute it.
+
+    Attributes:
+        may_store: Tells whether this process may still store items of the run, which is locked.
+        after_chunks: Called when chunks were marked as done.
+        on_stored: Told what became of items.
+        may_begin: Tells, outside of transactions, whether another item may be begun.
+        save_flow: Stores how the run's calls go at all processes; None where only one makes any.
+    """
+
+    may_store: Callable[[AsyncConnection], Awaitable[bool]]
+    after_chunks: Callable[[AsyncConnection], Awaitable[None]]
+    on_stored: Callable[[Stored], None]
+    may_begin: Callable[[], bool]
+    save_flow: Callable[[AsyncConnection], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another process that stores what this one evaluates.
+
+    Attributes:
+        store: Has it store items.
+        tell_flow: Tells it how calls go here.
+    """
+
+    store: StoreItems
+    tell_flow: Callable[[JsonObject], None]
+
+
+class RunWriter:
+    """Stores the items of one run."""
+
+    def __init__(
+        self, engine: Engine, run: Run, criteria_count: int, in_transaction: InTransaction | None = None
+    ) -> None:
+        """Store nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            run: The run.
+            criteria_count: Number of its testing criteria.
+            in_transaction: What else belongs to its transactions; None: nothing.
+        """
+        self._engine = engine
+        self._run = run
+        self._criteria_count = criteria_count
+        self._in_transaction = in_transaction
+
+    async def store(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Stored | None:
+        """Store items, fold the new ones into the tally, and mark chunks as done, in one transaction.
+
+        Args:
+            finished: The items.
+            finished_chunks: Chunks of which all items are stored with these or before them.
+
+        Returns:
+            What became of them; None: the run was stopped, and nothing was stored.
+
+        Raises:
+            StoredBeforeError: Some are stored already, and only the items themselves tell what the others add up to.
+        """
+        return await self._engine.patience.persist(partial(self._record, finished, finished_chunks))
+
+    async def _record(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Stored | None:
+        try:
+            # If the run is retried, its errored items are stored already.
+            is_retried = self._run.times_retried > 0
+            return await self._record_items(finished, finished_chunks, may_be_stored=is_retried)
+        except StoredBeforeError:
+            # The answer to a commit was lost, and the batch is sent again.
+            return await self._record_items(finished, finished_chunks, may_be_stored=True)
+
+    async def _record_items(
+        self, finished: FinishedItems, finished_chunks: Sequence[int], *, may_be_stored: bool
+    ) -> Stored | None:
+        add = partial(self._add, finished=finished, finished_chunks=finished_chunks, may_be_stored=may_be_stored)
+        shared = self._in_transaction
+        if shared is None:
+            return await self._engine.database.store(add)
+        async with self._engine.database.write() as tx:
+            stored = await add(tx, shared.may_store)
+            if stored is not None and finished_chunks:
+                await shared.after_chunks(tx)
+        if stored is not None:
+            shared.on_stored(stored)
+        return stored
+
+    async def _add(
+        self,
+        tx: Transaction,
+        may_store: Callable[[Transaction], Awaitable[bool]] | None = None,
+        *,
+        finished: FinishedItems,
+        finished_chunks: Sequence[int],
+        may_be_stored: bool,
+    ) -> Stored | None:
+        """Do what `store` does in a transaction.
+
+        Args:
+            tx: Open write transaction.
+            may_store: Tells whether this process may still store items of the run, which is locked; None: it may.
+            finished: The items.
+            finished_chunks: Chunks that are done.
+            may_be_stored: Whether some of the items may be stored already.
+        """
+        run = self._run
+        status, tally = await lock_tally(tx, run.scope, run.key)
+        if status is not RunStatus.IN_PROGRESS or not (may_store is None or await may_store(tx)):
+            return None
+        new = finished
+        if finished.rows:
+            if may_be_stored:
+                new = await self._find_new(tx, finished)
+            await insert_item_rows(tx, new.rows)
+            if run.times_retried and finished.items is not None:
+                mended = await replace_mended_items(tx, run.scope, run.key, finished.items)
+                tally = tally.without([older for older, _ in mended], self._criteria_count)
+                new = finish_items(run, [*(new.items or ()), *[item for _, item in mended]], self._criteria_count)
+            tally = tally.plus(new.part)
+            await save_tally(tx, run.scope, run.key, tally, is_progress=bool(new.rows))
+            await remember_samples(tx, run.scope, new.answers, int(self._engine.clock.now()))
+        if finished_chunks:
+            await mark_chunks_done(tx, run.scope, run.key, finished_chunks)
+        return Stored(tally, new.part)
+
+    async def _find_new(self, tx: WriteTransaction, finished: FinishedItems) -> FinishedItems:
+        if finished.items is None:
+            raise StoredBeforeError
+        new = await find_new_items(tx, self._run.scope, self._run.key, finished.rows)
+        if len(new) == len(finished.items):
+            return finished
+        return finish_items(self._run, [finished.items[number] for number in new], self._criteria_count)
