@@ -255,6 +255,8 @@ def main() -> None:
     few, many = arguments.peer_items
     if not 0 < few < many or arguments.peer_rounds < 1:
         parser.error("--peer-items takes two numbers, the smaller one first, and --peer-rounds one from 1 up")
+    if arguments.workers != sorted(arguments.workers) or arguments.workers[0] < 1 or arguments.workers[-1] < 2:
+        parser.error("--workers takes ascending numbers, the last of them 2 or more: one worker is killed")
     console = Console(width=100, highlight=False)
     facts = machine_facts()
     for name, fact in facts.items():

@@ -169,7 +169,11 @@ def measure_workers(
         for count in counts:
             console.print(f"{count} workers, {in_flight} calls in flight each …")
             with _place(database, directory / f"data-{count}", count, in_flight) as place:
-                shares.append(_measure_share(place, rows, count * items))
+                shares.append(share := _measure_share(place, rows, count * items))
+            cost_us = 1e6 * share.cpu_s["database"] / share.items
+            console.print(
+                f"{share.items_a_second:,.0f} items/s, database CPU {cost_us:.0f} µs an item; full: {share.full}"
+            )
         count = counts[-1]
         console.print(f"a short run behind one of {huge_items:,} items, {count} workers …")
         with _place(database, directory / "data-huge", count, in_flight) as place:

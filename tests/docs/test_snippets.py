@@ -38,6 +38,7 @@ def database_url(blocks: list[Block], request: pytest.FixtureRequest) -> str | N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)  # a page may start half a dozen servers and workers, one after another
 @pytest.mark.parametrize("name", [each for each in NAMES if blocks_of(each) and each != TUTORIAL])
 def test_every_block_of_a_page_does_what_it_says(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     blocks = blocks_of(name)

@@ -4,9 +4,11 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import threading
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.databases import PostgresServer
 from tests.server import Server
 from tests.system.calling import log_status
 from tests.system.client import wait_until
+from tests.system.commands import call_command
 from tests.system.faulty import faulty_upstream
 from tests.system.inside import recorders_of
 
@@ -36,6 +39,7 @@ class Pair:
         config = directory / "evalhaven.toml"
         config.write_text(_ENDPOINT.format(url=upstream_url))
         self.shared_dir = directory / "shared"
+        self.shared_dir.mkdir(mode=0o755)
         self.servers: list[Server] = []
         for name, arguments in (("first", ()), ("second", ("--no-worker",))):
             home = directory / name
@@ -57,6 +61,11 @@ class Pair:
     @property
     def second(self) -> Server:
         return self.servers[1]
+
+    @property
+    def blobs(self) -> list[str]:
+        """Names of what is stored for the project."""
+        return [path.name for path in self.shared_dir.glob("blobs/1/*")]
 
     @property
     def parts(self) -> list[Path]:
@@ -127,6 +136,11 @@ def complete(client: httpx2.Client, said: str, **more: Any) -> dict[str, Any]:
 
 def status_of(client: httpx2.Client, path: str, method: str = "GET", **request: Any) -> int:
     return client.request(method, path, **request).status_code
+
+
+def test_the_shared_directory_is_for_its_owner_alone(pair: Pair) -> None:
+    assert (pair.shared_dir / "blobs").is_dir()
+    assert stat.S_IMODE(pair.shared_dir.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("tail", ["", "/input_items"])
@@ -231,6 +245,9 @@ def test_any_server_tells_what_both_have_lost_and_how_many_they_are(
     with recorder_stopped(pair.first):
         complete(first, "What?")
         wait_until(lambda: log_status(pair.second)["pending"] == 1, "what waits at the other is told here")
+        said = call_command("logs", "status", "--url", pair.second.url).stdout
+        assert "Waiting to be stored: 1." in said
+        assert "Servers that share the database: 2." in said
         pair.first.kill()
     pair.first.start()
     wait_until(lambda: log_status(pair.second)["lost"]["killed"] == 1, "what the other has lost is told here")
@@ -239,6 +256,35 @@ def test_any_server_tells_what_both_have_lost_and_how_many_they_are(
     after = log_status(pair.second)
     pair.first.start()
     assert (after["servers"], after["pending"], after["lost"]["killed"]) == (1, 0, 1)
+
+
+def test_a_creation_sent_to_both_servers_at_once_makes_one_object(pair: Pair, first: httpx2.Client) -> None:
+    criterion = {"type": "string_check", "name": "n", "operation": "eq", "input": "{{ item.a }}", "reference": "1"}
+    config = {"type": "custom", "item_schema": {"type": "object"}}
+    body = {"data_source_config": config, "testing_criteria": [criterion]}
+    [eval_id] = set(at_once(pair, "/v1/evals", body))
+    rows = {"type": "file_content", "content": [{"item": {"a": "1"}}]}
+    before = set(pair.blobs)
+    [run_id] = set(at_once(pair, f"/v1/evals/{eval_id}/runs", {"data_source": {"type": "jsonl", "source": rows}}))
+    assert set(pair.blobs) - before == {run_id}
+    path = f"/v1/evals/{eval_id}/runs/{run_id}"
+    wait_until(lambda: first.get(path).json()["status"] == "completed", "the run ends")
+    assert first.get(path).json()["result_counts"]["passed"] == 1
+
+
+def at_once(pair: Pair, path: str, body: dict[str, Any]) -> list[str]:
+    """Send the same creation to each server four times at once; return the ids of what it made."""
+    barrier = threading.Barrier(8)
+
+    def create(server: Server) -> str:
+        with httpx2.Client(base_url=server.url, timeout=30) as client:
+            barrier.wait()
+            answer = client.post(path, json=body, headers={"idempotency-key": f"at once {path}"})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    with ThreadPoolExecutor(8) as threads:
+        return [*threads.map(create, pair.servers * 4)]
 
 
 @contextlib.contextmanager

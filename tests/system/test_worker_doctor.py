@@ -1,6 +1,7 @@
 """`evalhaven doctor` and `/api/workers` about workers: who is there, and what waits for whom."""
 
 import httpx2
+import psycopg
 
 from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
@@ -51,6 +52,29 @@ def test_doctor_says_who_is_there_and_that_runs_wait(topology: Topology, client:
         ),
         "its silence is noticed",
     )
+
+
+def test_a_worker_of_an_older_release_leaves_a_run_of_the_next_one_and_executes_the_others(
+    topology: Topology, client: Client
+) -> None:
+    directory = topology.server.data_dir.parent
+    newer = start_run(client, directory, 20)
+    # As a server of the next release stores a run that uses something new.
+    with psycopg.connect(topology.url, autocommit=True) as connection:
+        connection.execute("UPDATE runs SET format = format + 1")
+    topology.add_worker()
+    topology.wait_for_workers(1)
+    other = start_run(client, directory, 20)
+    assert client.wait_for_end(*other)["status"] == "completed"
+    (queue,) = client.get("/api/workers").json()["runs"]
+    assert (queue["run_id"], queue["status"], queue["waits_for"]) == (newer[1], "queued", "newer_worker")
+    doctor = call_command("doctor", "--data-dir", str(topology.server.data_dir))
+    assert doctor.returncode == 1
+    assert f"do not know what a run under way uses ({newer[1]})" in doctor.stdout
+
+    with psycopg.connect(topology.url, autocommit=True) as connection:
+        connection.execute("UPDATE runs SET format = format - 1 WHERE status = 'queued'")
+    assert client.wait_for_end(*newer)["status"] == "completed"
 
 
 @ON_SQLITE_ONLY

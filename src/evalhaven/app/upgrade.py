@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
-from evalhaven.app.stores import StartError, blob_store, database_path, database_url
+from evalhaven.app.stores import StartError, blob_store, database_path, database_url, make_data_directory
 from evalhaven.settings import Settings
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import is_unavailable
@@ -32,6 +32,8 @@ def upgraded_database(settings: Settings) -> URL:
         StartError: The database is damaged, of a newer release, not writable, or does not belong to these files.
     """
     url = database_url(settings)
+    if settings.shared_dir is not None:
+        make_data_directory(settings.shared_dir)
     blobs = blob_store(settings)
     is_sqlite = settings.database_url is None
     shown = str(database_path(settings.data_dir)) if is_sqlite else url.render_as_string(hide_password=True)

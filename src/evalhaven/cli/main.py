@@ -120,7 +120,9 @@ def serve(
     no_worker: Annotated[
         bool,
         typer.Option(
-            "--no-worker", help="Leave runs to the workers that are started with `evalhaven worker` (PostgreSQL only)."
+            "--no-worker",
+            help="Leave runs to the workers that are started with `evalhaven worker` (PostgreSQL only); default: the "
+            "server executes runs, too, beside any workers.",
         ),
     ] = False,
 ) -> None:
@@ -147,8 +149,8 @@ def worker(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Directory of the uploaded files and inline rows, that of the server or a copy that is kept the same "
-            "(EVALHAVEN_DATA_DIR); default: ./evalhaven-data.",
+            help="Directory of the uploaded files and inline rows, which is the server's (EVALHAVEN_DATA_DIR; "
+            "EVALHAVEN_SHARED_DIR wins); default: ./evalhaven-data.",
         ),
     ] = None,
     config: Config = None,
@@ -167,7 +169,12 @@ def worker(
         ),
     ] = None,
 ) -> None:
-    """Execute parts of runs, beside the server and other workers, on any machine (PostgreSQL only)."""
+    """Execute parts of runs, beside the server and other workers, on any machine (PostgreSQL only).
+
+    EVALHAVEN_DATABASE_URL names the database. Files, endpoints and EVALHAVEN_WORKER_LEASE_S have to be the servers'.
+
+    SIGTERM or Ctrl-C: it finishes what is under way for 10 seconds, and hands back the rest. A second one: at once.
+    """
     from evalhaven.app.stores import StartError
     from evalhaven.app.worker import work
     from evalhaven.telemetry import configure_logging
@@ -278,7 +285,10 @@ def doctor(url: Url = None, data_dir: ServedDataDir = None, config: Config = Non
 
 @database_commands.command("upgrade")
 def upgrade(data_dir: DataDir = None) -> None:
-    """Upgrade the database to this release. `serve` does so by itself."""
+    """Upgrade the database to this release. `serve` and `worker` do so by themselves.
+
+    On PostgreSQL, servers and workers of the release before may be at work meanwhile, and go on afterwards.
+    """
     from sqlalchemy.exc import DBAPIError
 
     from evalhaven.app.stores import StartError, database_url, hold_data_directory

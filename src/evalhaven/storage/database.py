@@ -61,7 +61,7 @@ _POSTGRESQL_CONNECTION = {
 _WORKER_CONNECTION = {"connect_timeout": "5"}
 # Procrastinate's functions name its tables without their schema.
 _POSTGRESQL_PATH = f"SELECT set_config('search_path', current_setting('search_path') || ', {SCHEMA}', false)"
-_POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'; " + _POSTGRESQL_PATH
+_POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'; " + _POSTGRESQL_PATH
 # Of several workers, one that stands still while it holds a run's row must not stop that run for the others.
 _WORKER_SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'; " + _POSTGRESQL_PATH
 # A write to a standby, and a transaction that the server closed: psycopg calls both internal errors.

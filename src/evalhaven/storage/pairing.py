@@ -40,8 +40,9 @@ def _pair(connection: Connection, blobs: BlobStore) -> None:
         return
     if wanted is not None:
         raise PairingError(
-            f"The database belongs to another data directory, not to {blobs.place}: start with that one, or "
-            f"restore its blobs/. If its files are lost for good, write {wanted} into {blobs.identity_place}."
+            f"The database belongs to another data directory, not to {blobs.place}: start with that one, "
+            f"move its blobs/ here, or restore them. If its files are lost for good, write {wanted} into "
+            f"{blobs.identity_place}."
         )
     known = or_(select(files.c.key).exists(), select(runs.c.key).exists())
     names_blobs: bool = connection.execute(select(known)).scalar_one()

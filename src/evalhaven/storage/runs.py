@@ -1,8 +1,10 @@
 """Queries on runs; what writes them is in `run_writes`."""
 
+from collections.abc import Iterable
 from functools import cache
+from itertools import islice, zip_longest
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
@@ -35,6 +37,7 @@ _VISIBLE_RUN = _RUN.where(
 _RUN_OF_EVAL = _VISIBLE_RUN.where(evals.c.public_id == bindparam("eval_id"))
 _RUN_WITH_EVAL = _RUN_OF_EVAL.add_columns(*EVAL_COLUMNS)
 _KEY = (runs.c.created_at, runs.c.public_id)
+_CAN_BE_EXECUTED = is_active_run & (runs.c.format <= NEWEST_FORMAT)
 
 
 async def get_run(
@@ -160,9 +163,29 @@ def _page(order: Order, *, is_first: bool, has_status: bool) -> Query:
 
 
 async def list_active_runs(tx: ReadTransaction, _scope: EngineScope, limit: int) -> list[Run]:
-    """Return the runs that are queued or in progress and that this release can execute, oldest first."""
-    query = _RUN.where(is_active_run, runs.c.format <= NEWEST_FORMAT).order_by(runs.c.key).limit(limit)
-    return [run_of(row) for row in (await tx.execute(query)).all()]
+    """Return the runs that are queued or in progress and that this release can execute, oldest first.
+
+    If there are more than the limit, each project has its share: its oldest ones.
+    """
+    query = _RUN.where(_CAN_BE_EXECUTED).order_by(runs.c.key)
+    rows = (await tx.execute(query.limit(limit))).all()
+    if len(rows) == limit:
+        known = select(runs.c.key, runs.c.project_id).where(_CAN_BE_EXECUTED).order_by(runs.c.key)
+        keys = _shared_out((await tx.execute(known)).all(), limit)
+        rows = (await tx.execute(query.where(runs.c.key.in_(keys)))).all()
+    return [run_of(row) for row in rows]
+
+
+def _shared_out(known: Iterable[Row[int, int]], limit: int) -> list[int]:
+    """Return the keys of so many runs, given with their projects, oldest first: as many of each project as there are.
+
+    A project that has fewer than its share leaves the rest to the others.
+    """
+    of_project: dict[int, list[int]] = {}
+    for key, project in known:
+        of_project.setdefault(project, []).append(key)
+    in_turn = (key for turn in zip_longest(*of_project.values()) for key in turn if key is not None)
+    return list(islice(in_turn, limit))
 
 
 async def list_newer_runs(tx: AsyncConnection, _scope: EngineScope) -> set[int]:

@@ -397,7 +397,7 @@ grader_calls = Table(
     Column("answer", JsonText),
 )
 
-# Limits of endpoints, which all projects share; the keys are those of a process's limiters.
+# Nothing has ever used these two: workers hold limits in `limit_shares`. A step that may remove something drops them.
 model_limits = Table(
     "model_limits",
     metadata,

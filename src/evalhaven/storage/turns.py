@@ -88,4 +88,4 @@ class WriteTurns:
 
 def turns_path(database: Path) -> Path:
     """Return the path of the file for a SQLite database."""
-    return database.with_name(f"{database.name}-turns")
+    return database.with_name("write-turns")

@@ -114,7 +114,7 @@ async def test_sqlite_is_durable_and_checks_references(sqlite_database: Database
         ("transaction_isolation", "repeatable read", "read committed"),
         ("transaction_read_only", "on", "off"),
         ("lock_timeout", "30s", "30s"),
-        ("idle_in_transaction_session_timeout", "5min", "5min"),
+        ("idle_in_transaction_session_timeout", "30s", "30s"),
     ],
 )
 async def test_postgresql_gives_readers_one_view_and_waits_for_nobody_forever(

@@ -267,3 +267,15 @@ async def test_answers_are_remembered_for_each_project(database: Database) -> No
     assert mine is not None
     assert theirs is not None
     assert (mine.model, theirs.model) == ("m", "n")
+
+
+async def test_each_project_has_its_share_of_the_runs_that_are_executed_at_once(database: Database) -> None:
+    parent = await store_eval(database)
+    mine = [await store_active_run(database, parent, id=f"evalrun_{n:032}") for n in range(5)]
+    await add_project(database)
+    elsewhere = await store_eval(database, scope=OTHER)
+    theirs = [await store_active_run(database, elsewhere, id=f"evalrun_{n:032}", scope=OTHER) for n in range(2)]
+    async with database.read() as tx:
+        found = await runs.list_active_runs(tx, EngineScope(), 4)
+        assert [run.key for run in found] == [run.key for run in (*mine[:2], *theirs)]
+        assert len(await runs.list_active_runs(tx, EngineScope(), 9)) == 7

@@ -34,6 +34,7 @@ class AdaptiveLimiter:
     """
 
     __slots__ = (
+        "_asked_until",
         "_changes",
         "_clock",
         "_concurrency",
@@ -84,6 +85,7 @@ class AdaptiveLimiter:
         self._in_flight = 0
         self._queue: OrderedDict[asyncio.Future[None], int] = OrderedDict()
         self._paused_until = 0.0
+        self._asked_until = 0.0  # of that, what the endpoint asked of this limiter
         self._paused_s = 0.0
         self._refused_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -178,10 +180,22 @@ class AdaptiveLimiter:
         until = now + asked_s
         added_s = until - max(now, self._paused_until)
         if added_s > 0:
-            self._paused_until = until
+            self._paused_until = self._asked_until = until
             self._paused_s += added_s
             self._is_timed = True
             self._note_change("paused", self._concurrency.limit, self._concurrency.limit, added_s)
+
+    @property
+    def asked_pause_s(self) -> float:
+        """Return for how long nobody may call, as far as calls of this limiter were told so."""
+        return max(0.0, self._asked_until - self._loop.time())
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody call for some time, because the endpoint asked another process for that."""
+        until = self._loop.time() + seconds
+        if seconds > 0 and until > self._paused_until:
+            self._paused_until = until
+            self._is_timed = True
 
     def is_paused_for(self, seconds: float) -> bool:
         """Tell whether nobody may call for about this long."""

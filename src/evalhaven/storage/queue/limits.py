@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,12 +24,14 @@ class LimitShare:
         worker_id: The worker.
         slots: How many of the slots are the worker's.
         wanted: How many it would use.
+        pause_s: For how long the endpoint has asked it to wait; 0.0 if it has not.
     """
 
     name: str
     worker_id: int
     slots: int
     wanted: int
+    pause_s: float = 0.0
 
 
 async def lock_limits(tx: AsyncConnection, _scope: EngineScope) -> None:
@@ -38,24 +41,34 @@ async def lock_limits(tx: AsyncConnection, _scope: EngineScope) -> None:
 
 async def list_shares(tx: AsyncConnection, _scope: EngineScope, names: Sequence[str]) -> list[LimitShare]:
     """Return all parts of limits that are held now; what is shared is locked."""
-    query = select(limit_shares).where(
+    pause_s = func.extract("epoch", limit_shares.c.paused_until - func.clock_timestamp()).label("pause_s")
+    query = select(limit_shares, pause_s).where(
         limit_shares.c.name.in_(names),
         # The transaction may have begun long before it got the lock.
         limit_shares.c.held_until >= func.clock_timestamp(),
     )
-    return [LimitShare(row.name, row.worker_id, row.slots, row.wanted) for row in (await tx.execute(query)).all()]
+    return [
+        LimitShare(row.name, row.worker_id, row.slots, row.wanted, max(0.0, float(row.pause_s or 0)))
+        for row in (await tx.execute(query)).all()
+    ]
 
 
 async def hold_shares(tx: AsyncConnection, _scope: EngineScope, shares: Sequence[LimitShare], lease_s: float) -> None:
     """Hold parts of limits for some seconds, instead of those that the worker held before."""
-    until = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
     values = [
-        {"name": s.name, "worker_id": s.worker_id, "slots": s.slots, "wanted": s.wanted, "held_until": until}
-        for s in shares
+        {
+            "name": share.name,
+            "worker_id": share.worker_id,
+            "slots": share.slots,
+            "wanted": share.wanted,
+            "held_until": _in(lease_s),
+            "paused_until": _in(share.pause_s) if share.pause_s else None,
+        }
+        for share in shares
     ]
     new = insert(limit_shares).values(values)
     columns = [limit_shares.c.name, limit_shares.c.worker_id]
-    changed = {name: new.excluded[name] for name in ("slots", "wanted", "held_until")}
+    changed = {name: new.excluded[name] for name in ("slots", "wanted", "held_until", "paused_until")}
     await tx.execute(new.on_conflict_do_update(index_elements=columns, set_=changed))
 
 
@@ -63,3 +76,7 @@ async def forget_shares(tx: AsyncConnection, _scope: EngineScope) -> None:
     """Delete the parts that nobody has held for a minute."""
     old = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, _FORGOTTEN_AFTER_S)
     await tx.execute(delete(limit_shares).where(limit_shares.c.held_until < old))
+
+
+def _in(seconds: float) -> ColumnElement[Any]:
+    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)

@@ -93,6 +93,7 @@ limit_shares = Table(
     Column("slots", BigInteger, nullable=False),
     Column("wanted", BigInteger, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
+    Column("paused_until", DateTime(timezone=True)),  # as the endpoint asked this worker
 )
 
 # How the calls of a run go at each worker that executes a part of it.

@@ -117,7 +117,13 @@ class LimitLender:
     def _model_limits(self) -> dict[str, SharedLimit]:
         return {
             f"model {model} at {endpoint}": SharedLimit(
-                most, limiter.wanted, limiter.in_flight, limiter.shrink, limiter.lend
+                most,
+                limiter.wanted,
+                limiter.in_flight,
+                limiter.shrink,
+                limiter.lend,
+                limiter.asked_pause_s,
+                limiter.pause,
             )
             for (endpoint, model), (limiter, most) in self._caller.limiters.items()
         }
@@ -149,8 +155,10 @@ async def _hold(
         part = max(min(fair_part(limit.most, wanted, [share.wanted for share in others]), free), 0)
         # What the others will see as free must not be used any more when they do.
         limit.shrink(part)
+        if limit.pause is not None:
+            limit.pause(max((share.pause_s for share in others), default=0.0))
         lent.append((limit, part))
         # Calls under way occupy their slots until they end, whatever others want; no other takes their places.
-        parts.append(LimitShare(name, worker_id, max(part, limit.in_use), wanted))
+        parts.append(LimitShare(name, worker_id, max(part, limit.in_use), wanted, limit.pause_s))
     await hold_shares(tx, EngineScope(), parts, LEASE_S)
     return lent

@@ -16,6 +16,8 @@ class SharedLimit:
         in_use: How many it uses.
         shrink: Takes back what the worker has beyond so many; those in use stay.
         lend: Gives the worker slots until a moment of `time.monotonic`, and the fraction of all that they are.
+        pause_s: For how long the endpoint has asked this worker to wait.
+        pause: Lets this worker's calls wait because another was asked to; None where nobody is asked.
     """
 
     most: int
@@ -23,6 +25,8 @@ class SharedLimit:
     in_use: int
     shrink: Callable[[int], None]
     lend: Callable[[int, float, float], None]
+    pause_s: float = 0.0
+    pause: Callable[[float], None] | None = None
 
 
 def fair_part(most: int, wanted: int, others: Sequence[int]) -> int:

@@ -42,14 +42,15 @@ class Duties:
 
     Attributes:
         register: Called with the number of a worker that was registered, before it gets jobs.
-        queues_with_room: Returns the queues from which a job is wanted now.
+        queues_with_room: Returns the queues from which a job is wanted now; those of a group are asked together, and
+            the next group only if they have none.
         plan: Executes the plan of a run, whose key and job are given.
         execute: Executes a chunk of a run.
         on_notification: Called with the channel of each notification, except of those about jobs.
     """
 
     register: Callable[[int], Awaitable[None]]
-    queues_with_room: Callable[[], Sequence[str]]
+    queues_with_room: Callable[[], Sequence[Sequence[str]]]
     plan: Callable[[int, int], Awaitable[None]]
     execute: Callable[[int, int], Awaitable[None]]
     on_notification: Callable[[str], None]
@@ -166,9 +167,9 @@ class ChunkQueue:
         """Return the next job of a run that there is room for, waiting for it; None: it is time to leave."""
         while not self._is_leaving and self._fence.is_open:
             self._room.clear()
-            names = self._duties.queues_with_room()
-            if names and (job := await fetch(names)) is not None:
-                return job
+            for names in self._duties.queues_with_room():
+                if (job := await fetch(names)) is not None:
+                    return job
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ASK_AGAIN_S):
                     await self._room.wait()

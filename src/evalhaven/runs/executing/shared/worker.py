@@ -1,7 +1,8 @@
 """A worker: executes chunks of all runs as the queue hands them out, and does its part of what runs need beside."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -235,21 +236,26 @@ class SharedExecutor:
         for part in (self._shares, self._preparations):
             for key, each in part.items():
                 run = self._active.get(key)
-                if run is None or each.times_retried not in (None, run.times_retried):
+                if run is not None and each.times_retried in (None, run.times_retried):
+                    continue
+                if run is not None or len(active) < RUNS_AT_ONCE:
                     each.request_stop()
-        for share in self._shares.values():
-            if share.idle_s > _IDLE_S:
+        for key, share in self._shares.items():
+            # Of very many runs, those of other projects may have taken the place of one that goes on.
+            if share.idle_s > _IDLE_S or key not in self._active:
                 share.drain()
         self._queue.wake()
 
     def _calling_runs(self) -> list[CallingRun]:
         return [share.calling for share in self._shares.values() if share.calling is not None]
 
-    def _queues_with_room(self) -> Sequence[str]:
+    def _queues_with_room(self) -> Sequence[Sequence[str]]:
+        """Return the queues to ask, those of the project first that has the fewest chunks here."""
         if self._is_draining or sum(share.count for share in self._shares.values()) >= self._limits.most_chunks:
             return []
-        room = [key for key in self._active if key not in self._shares or self._shares[key].has_room]
-        return [queue_of(key) for key in room]
+        counts = {key: share.count for key, share in self._shares.items()}
+        full = {key for key, share in self._shares.items() if not share.has_room}
+        return queues_in_turn(self._active.values(), counts, full)
 
     async def _execute(self, run_key: int, number: int) -> None:
         """Execute a chunk; what goes wrong is not the queue's affair."""
@@ -332,3 +338,20 @@ class SharedExecutor:
         async with self._engine.database.write() as tx:
             mine = await claim_grader_calls(tx, EngineScope(), worker_id, keys, self._fence.lease_s)
         return [call for call in waiting if call.key in mine]
+
+
+def queues_in_turn(active: Iterable[Run], chunks: Mapping[int, int], full: Container[int]) -> list[list[str]]:
+    """Return the queues that a worker may ask, by project: that with the fewest chunks under way here comes first.
+
+    Args:
+        active: The runs that go on.
+        chunks: How many chunks of each run are under way here, by its key.
+        full: The keys of runs that have no room here.
+    """
+    under_way, queues = Counter[int](), dict[int, list[str]]()
+    for run in active:
+        project = run.scope.project_id
+        under_way[project] += chunks.get(run.key, 0)
+        if run.key not in full:
+            queues.setdefault(project, []).append(queue_of(run.key))
+    return [queues[project] for project in sorted(queues, key=lambda each: under_way[each])]

@@ -1,4 +1,4 @@
-"""Which runs and databases a release can use; in PostgreSQL the workers and servers that share them, too.
+"""Which runs and databases a release can use; in PostgreSQL the workers that share them, what they hold, and servers.
 
 Revision: 0012, after 0011
 """
@@ -66,6 +66,7 @@ def _make_queue_tables() -> None:
         sa.Column("slots", sa.BigInteger(), nullable=False),
         sa.Column("wanted", sa.BigInteger(), nullable=False),
         sa.Column("held_until", time, nullable=False),
+        sa.Column("paused_until", time, nullable=True),
         sa.PrimaryKeyConstraint("name", "worker_id", name="pk_limit_shares"),
         schema=_SCHEMA,
     )

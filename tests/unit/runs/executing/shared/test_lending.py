@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 import anyio
 import pytest
@@ -191,3 +191,36 @@ async def test_a_worker_that_stood_still_uses_nothing_of_what_it_had(two_workers
     first.limit.slots.lend(10, time.monotonic())
     await first.want(1)
     assert (first.limit.slots.is_open, first.limit.slots.in_use) == (False, 0)
+
+
+class OneModel(ModelCaller):
+    """A caller that has a limiter before any call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limiter = AdaptiveLimiter(Limits(10, 10), asyncio.get_running_loop(), on_want=lambda: None)
+
+    @property
+    def limiters(self) -> Mapping[tuple[str, str], tuple[AdaptiveLimiter, int]]:
+        return {("lab", "quick"): (self.limiter, 10)}
+
+
+async def test_a_pause_that_one_worker_is_asked_for_is_kept_by_all_and_not_prolonged(
+    postgresql_database: Database,
+) -> None:
+    async with OneModel() as asked, OneModel() as other:
+        lenders = [
+            LimitLender(postgresql_database, caller, Fence(60), lambda: 1, list[CallingRun])
+            for caller in (asked, other)
+        ]
+        asked.limiter.note_refused(0, 600.0)
+        for _ in range(3):
+            for number, lender in enumerate(lenders, 1):
+                await lender.exchange(number)
+        assert other.limiter.is_paused_for(500)
+        assert other.limiter.asked_pause_s == 0.0, "what it was told is not told on"
+        call = asyncio.create_task(other.limiter.acquire())
+        await asyncio.sleep(0)
+        assert not call.done()
+        call.cancel()
+        assert asked.limiter.state.paused_s == 600.0
