@@ -31,7 +31,7 @@ async def insert_output_items(
     """
     rows = [item_values(scope, run_key, item) for item in items]
     new = await find_new_items(tx, scope, run_key, rows)
-    await insert_item_rows(tx, [rows[number] for number in new])
+    await insert_item_rows(tx, scope, [rows[number] for number in new])
     return [items[number] for number in new]
 
 
@@ -54,11 +54,14 @@ async def find_new_items(
     return new
 
 
-async def insert_item_rows(tx: WriteTransaction, rows: Sequence[ItemRow]) -> None:
+async def insert_item_rows(tx: WriteTransaction, scope: ProjectScope, rows: Sequence[ItemRow]) -> None:
     """Store items in the form of their rows, with the run locked.
 
     Raises:
         StoredBeforeError: An item is stored though none may be.
+        ValueError: A row is one of another project.
     """
+    if any(row["project_id"] != scope.project_id for row in rows):
+        raise ValueError("A row of another project cannot be stored here.")
     if rows and await insert_new(tx, output_items, rows) != len(rows):
         raise StoredBeforeError

@@ -279,3 +279,13 @@ async def test_each_project_has_its_share_of_the_runs_that_are_executed_at_once(
         found = await runs.list_active_runs(tx, EngineScope(), 4)
         assert [run.key for run in found] == [run.key for run in (*mine[:2], *theirs)]
         assert len(await runs.list_active_runs(tx, EngineScope(), 9)) == 7
+
+
+async def test_rows_of_another_project_are_not_stored(database: Database) -> None:
+    run = await store_active_run(database)
+    rows = [output_items.item_values(OTHER, run.key, make_item(0))]
+    async with database.write() as tx:
+        with pytest.raises(ValueError, match="another project"):
+            await output_item_writes.insert_item_rows(tx, FIRST, rows)
+    async with database.read() as tx:
+        assert (await output_items.list_output_items(tx, FIRST, run.key, PAGE, None)).objects == []

@@ -157,7 +157,7 @@ class RunWriter:
         if finished.rows:
             if may_be_stored:
                 new = await self._find_new(tx, finished)
-            await insert_item_rows(tx, new.rows)
+            await insert_item_rows(tx, run.scope, new.rows)
             if run.times_retried and finished.items is not None:
                 mended = await replace_mended_items(tx, run.scope, run.key, finished.items)
                 tally = tally.without([older for older, _ in mended], self._criteria_count)
