@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from evalhaven.app.engine import Later, open_engine
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.sampler import start_sampler
+from evalhaven.app.seats import WorkerSeat
 from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import database_url
 from evalhaven.graders.calculators import CalculatorPool
@@ -31,7 +31,6 @@ from evalhaven.runs.executing.executor import Executor
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.spread.team import Team
 from evalhaven.sampling.calls.caller import ModelCaller
-from evalhaven.sampling.configuration.loading import find_config
 from evalhaven.sandbox.inside.parent import die_with_parent
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import Settings
@@ -41,40 +40,6 @@ if TYPE_CHECKING:
     from evalhaven.runs.executing.shared.worker import SharedExecutor
 
 _LOOK_S = 1.0
-LEAVES_WITHIN_S = 10.0
-"""How long a worker may take, beyond the time for what is under way, to store that and to hand back the rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSeat:
-    """An executor's place among several workers.
-
-    Attributes:
-        name: Nobody else takes it.
-        concurrency: How many chunks it executes at once, at most; None: the default.
-        finishes_within_s: How long it may finish what is under way once it was told to end.
-    """
-
-    name: str
-    concurrency: int | None = None
-    finishes_within_s: float = 0.0
-
-
-def executor_command(settings: Settings, seat: WorkerSeat | None = None) -> list[str]:
-    """Return how to start an executor as a child of this process.
-
-    Args:
-        settings: Those of this process; the child has the same environment.
-        seat: Its place among several workers; None where it is the only one.
-    """
-    config = find_config(settings.config)
-    return [
-        *(sys.executable, "-m", "evalhaven", "executor"),
-        *("--data-dir", str(settings.data_dir), "--parent", str(os.getpid())),
-        *([] if config is None else ["--config", str(config.absolute())]),
-        *([] if seat is None else ["--seat", seat.name, "--finish", str(seat.finishes_within_s)]),
-        *([] if seat is None or seat.concurrency is None else ["--concurrency", str(seat.concurrency)]),
-    ]
 
 
 def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = None) -> None:

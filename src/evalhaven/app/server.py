@@ -26,12 +26,11 @@ from evalhaven.api.services import ApiConfig, Services
 from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
-from evalhaven.app.executor import LEAVES_WITHIN_S, WorkerSeat, executor_command
 from evalhaven.app.logs import Logs, open_logs, open_replicas
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.python_graders import isolation_choice
-from evalhaven.app.seats import seat_beside, seat_of_directory
+from evalhaven.app.seats import LEAVES_WITHIN_S, WorkerSeat, executor_command, seat_beside, seat_of_directory
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor

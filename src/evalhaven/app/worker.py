@@ -8,9 +8,8 @@ import anyio
 import structlog
 
 from evalhaven.app.crew import Crew
-from evalhaven.app.executor import LEAVES_WITHIN_S, WorkerSeat, executor_command
 from evalhaven.app.neighbours import close_to_neighbours
-from evalhaven.app.seats import new_seat
+from evalhaven.app.seats import LEAVES_WITHIN_S, WorkerSeat, executor_command, new_seat
 from evalhaven.app.stores import StartError, make_data_directory
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database

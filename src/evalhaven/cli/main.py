@@ -204,7 +204,8 @@ def executor(
     ] = 0.0,
 ) -> None:
     """Run the executor of a server; `serve` and `worker` start it."""
-    from evalhaven.app.executor import WorkerSeat, execute_runs
+    from evalhaven.app.executor import execute_runs
+    from evalhaven.app.seats import WorkerSeat
     from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging
 

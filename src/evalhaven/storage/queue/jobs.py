@@ -17,13 +17,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import EngineScope, ProjectScope
+from evalhaven.storage.queue.names import CHUNK_TASK, LIVE_STATUSES, PLAN_TASK, lock_of, queue_of, run_of_queue
 from evalhaven.storage.queue.tables import heartbeats, jobs
 from evalhaven.storage.tables import chunks
 
-PLAN_TASK = "plan"
-CHUNK_TASK = "chunk"
-LIVE_STATUSES = ("todo", "doing")
-_QUEUE = "run:"
 _FEWEST_QUEUED = 2
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 _status = cast(jobs.c.status, Text)
@@ -47,22 +44,6 @@ class LiveJobs:
     def any(self) -> bool:
         """Tell whether there are any."""
         return self.plans or bool(self.chunks)
-
-
-def queue_of(run_key: int) -> str:
-    """Return the queue of a run: each has its own, so that workers ask only for runs they have room for."""
-    return f"{_QUEUE}{run_key}"
-
-
-def lock_of(run_key: int, chunk: int | None) -> str:
-    """Return what a job is known by: its payload."""
-    return f"{run_key}" if chunk is None else f"{run_key}:{chunk}"
-
-
-def run_and_chunk_of(lock: str) -> tuple[int, int | None]:
-    """Return whose job is known by this, and the number of the chunk; None for the plan."""
-    run_key, _, chunk = lock.partition(":")
-    return int(run_key), int(chunk) if chunk else None
 
 
 async def count_workers(tx: AsyncConnection, _scope: EngineScope, lease_s: float) -> int:
@@ -128,7 +109,7 @@ async def list_queued_runs(tx: AsyncConnection, _scope: EngineScope) -> set[int]
     """Return the runs of which jobs wait for workers."""
     waits = _status == "todo"
     names = (await tx.execute(select(jobs.c.queue_name).where(waits).distinct())).scalars()
-    return {int(name.removeprefix(_QUEUE)) for name in names}
+    return {run_of_queue(name) for name in names}
 
 
 async def _submit(tx: AsyncConnection, run_key: int, task: str, numbers: Sequence[int | None]) -> None:

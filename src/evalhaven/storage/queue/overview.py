@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Text, and_, cast, extract, func, select
 
 from evalhaven.domain.scopes import EngineScope
-from evalhaven.storage.queue.jobs import LIVE_STATUSES, run_and_chunk_of
 from evalhaven.storage.queue.limits import LimitShare
+from evalhaven.storage.queue.names import LIVE_STATUSES, run_and_chunk_of
 from evalhaven.storage.queue.tables import heartbeats, job_events, jobs, limit_shares, workers
 from evalhaven.storage.reading import ReadTransaction
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.run_formats import NEWEST_FORMAT
 from evalhaven.domain.scopes import EngineScope
-from evalhaven.storage.queue.jobs import CHUNK_TASK, queue_of
+from evalhaven.storage.queue.names import CHUNK_TASK, queue_of
 from evalhaven.storage.queue.tables import duties, grader_claims, heartbeats, jobs, workers
 
 _RECONCILER_LOCK = 0x65_76_61_6D  # of PostgreSQL's advisory locks, beside that of upgrades

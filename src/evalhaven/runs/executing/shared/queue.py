@@ -22,7 +22,7 @@ from psycopg_pool import PoolTimeout
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.storage.database import Database, PostgresqlConnection, postgresql_connection
 from evalhaven.storage.punctual import PunctualConnection
-from evalhaven.storage.queue.jobs import CHUNK_TASK, PLAN_TASK
+from evalhaven.storage.queue.names import CHUNK_TASK, PLAN_TASK
 from evalhaven.storage.queue.tables import WAKE_CHANNEL
 
 _JOBS_CHANNEL = "procrastinate_any_queue_v1"

@@ -24,7 +24,7 @@ from evalhaven.runs.executing.shared.share import RunShare, Surroundings
 from evalhaven.runs.executing.shared.upkeep import Upkeep
 from evalhaven.storage.database import is_unavailable
 from evalhaven.storage.grader_calls import GraderCall, list_waiting_calls
-from evalhaven.storage.queue.jobs import queue_of
+from evalhaven.storage.queue.names import queue_of
 from evalhaven.storage.queue.workers import WorkerFacts, claim_grader_calls, enter_worker, hold_duty
 from evalhaven.storage.runs import list_active_runs
 
