@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evalhaven.importers.archive import Manifest, Unit, UnitKind, file_sha256, unit_file, write_manifest
+from evalhaven.storage.tables import runs
 from tests.server import Server
 from tests.system.commands import call_command
 from tests.system.watch import watch_of
@@ -108,8 +109,8 @@ def canonical(document: Json) -> str:
     return json.dumps(rest, sort_keys=True)
 
 
-_COMPARED_OF_RUNS = -2
-"""All columns of runs but `items_version` and `columns_version`, the last ones."""
+# How many times items changed, and what was made of them since, depends on how they came in.
+_LEFT_OUT_OF_RUNS = ("items_version", "columns_version")
 
 
 def stored_rows(server: Server) -> dict[str, tuple[int, str]]:
@@ -118,9 +119,10 @@ def stored_rows(server: Server) -> dict[str, tuple[int, str]]:
     with watch_of(server) as watch:
         for table, order in _TABLES.items():
             digest, count = sha256(), 0
-            for row in watch.iterate(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - names from above
-                # How many times items changed, and what was made of them since, depends on how they came in.
-                digest.update(repr(tuple(row)[: _COMPARED_OF_RUNS if table == "runs" else None]).encode())
+            compared = ", ".join(each.name for each in runs.c if each.name not in _LEFT_OUT_OF_RUNS)
+            columns = compared if table == "runs" else "*"
+            for row in watch.iterate(f"SELECT {columns} FROM {table} ORDER BY {order}"):  # noqa: S608 - names from above
+                digest.update(repr(tuple(row)).encode())
                 count += 1
             found[table] = (count, digest.hexdigest())
     return found

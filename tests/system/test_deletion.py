@@ -11,7 +11,7 @@ import pytest
 from tests.figures import Say
 from tests.server import Server
 from tests.sizes import IS_SOAK, SIZES
-from tests.system.client import Client, item_rows, wait_until, write_rows
+from tests.system.client import Client, age_leftovers, item_rows, wait_until, write_rows
 from tests.system.inside import executor_of, stop_outside_transactions
 from tests.system.watch import Watch, watch_of
 
@@ -212,6 +212,7 @@ def test_what_a_kill_left_of_uploads_is_swept_at_the_start(server: Server, clien
     for name in (orphan, stranger):
         (server.data_dir / "blobs" / "1" / name).write_bytes(b"orphan")
     (server.data_dir / "blobs" / "unnamed" / "1" / orphan).touch()
+    age_leftovers(server.data_dir)
     server.restart()
     assert not list(parts.iterdir())
     assert not list((server.data_dir / "blobs" / "unnamed" / "1").iterdir())

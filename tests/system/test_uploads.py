@@ -9,7 +9,7 @@ import pytest
 
 from tests.server import Server
 from tests.sizes import SEED
-from tests.system.client import Client, wait_until
+from tests.system.client import Client, age_leftovers, wait_until
 
 _ROUNDS = 4
 _PARTS = 30
@@ -53,6 +53,7 @@ def _kill_after(server: Server, thread: threading.Thread, delay_s: float) -> Non
     time.sleep(delay_s)
     server.kill()
     thread.join()
+    age_leftovers(server.data_dir)
     server.restart()
 
 
