@@ -168,6 +168,13 @@ class Killer:
         if phase in (Phase.VALIDATING, Phase.PLANNING):
             # Only an executor that reads the file validates it: a new one must get that far first.
             wait_until(lambda: self._reads_file() or phase.is_over(self.state), f"{phase.value} begins")
+        if phase is Phase.PLANNING:
+            # There is but a moment between the transactions of a plan.
+            with self.watch.asking_to_write():
+                return self._step_to(phase)
+        return self._step_to(phase)
+
+    def _step_to(self, phase: Phase) -> bool:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             version = self.watch.version()

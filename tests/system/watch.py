@@ -14,6 +14,7 @@ from typing import Any, Self
 import psutil
 import psycopg
 
+from evalhaven.storage.turns import WriteTurns, turns_path
 from tests.server import Server
 
 
@@ -68,6 +69,10 @@ class Watch(ABC):
     @abstractmethod
     def unlock(self) -> None:
         """Release the lock without writing anything."""
+
+    @abstractmethod
+    def asking_to_write(self) -> contextlib.AbstractContextManager[None]:
+        """Have an executor wait before each of its transactions, as for a server that wants to write."""
 
     @abstractmethod
     def change(self, statement: str, *values: object) -> None:
@@ -145,9 +150,11 @@ class SqliteWatch(Watch):
         super().__init__(server)
         # Nothing here ever waits for the lock; callers ask again.
         self._database = sqlite3.connect(server.database_path, isolation_level=None, timeout=0)
+        self._turns = WriteTurns(turns_path(server.database_path), gives_way=False)
 
     def close(self) -> None:
         self._database.close()
+        self._turns.close()
 
     def iterate(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         yield from self._database.execute(query, values)
@@ -164,6 +171,9 @@ class SqliteWatch(Watch):
 
     def unlock(self) -> None:
         self._database.execute("ROLLBACK")
+
+    def asking_to_write(self) -> contextlib.AbstractContextManager[None]:
+        return self._turns.ask()
 
     def change(self, statement: str, *values: object) -> None:
         self._lock()
@@ -224,6 +234,9 @@ class PostgresqlWatch(Watch):
 
     def unlock(self) -> None:
         self._database.execute("ROLLBACK")
+
+    def asking_to_write(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()  # who waits for a lock gets it before those who come later
 
     def change(self, statement: str, *values: object) -> None:
         self._database.execute(statement.replace("?", "%s").encode(), values)
