@@ -127,9 +127,14 @@ def test_refusals_in_other_words_or_after_a_success_are_the_items_own() -> None:
 
 def test_where_others_call_too_there_is_no_verdict_before_they_are_heard() -> None:
     asked: list[None] = []
-    watch = FailureWatch(lambda: asked.append(None))
+
+    def ask() -> bool:
+        asked.append(None)
+        return True
+
+    watch = FailureWatch(ask)
     fail(watch, 10)
-    assert (watch.verdict, len(asked)) == (None, 1)
+    assert (watch.verdict, watch.is_suspected, len(asked)) == (None, True, 1)
 
     taken = watch.take()
     assert taken.fatal.count == 10

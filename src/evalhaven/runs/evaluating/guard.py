@@ -26,6 +26,11 @@ class CallGuard(Protocol):
         """Return what this process may spend of a budget that it shares with others; None if it shares none."""
         ...
 
+    @property
+    def failures(self) -> FailureWatch:
+        """Return what the calls have come to so far."""
+        ...
+
     def note_answer(self, cost: float | None, tokens: int) -> None:
         """Count a call that was answered."""
         ...
@@ -67,7 +72,7 @@ class RunGuard:
         spent: Spending,
         stop: anyio.Event,
         purse: Purse | None = None,
-        ask_others: Callable[[], None] | None = None,
+        ask_others: Callable[[], bool] | None = None,
     ) -> None:
         """Begin with what was spent before.
 
@@ -76,7 +81,8 @@ class RunGuard:
             spent: What its stored items cost.
             stop: Set once there is a verdict.
             purse: What this process may spend before it hears of the others; None where there is no other, or no limit.
-            ask_others: Called when the others are to be heard because all calls seem to fail; None: there are none.
+            ask_others: Called when the others are to be heard because all calls seem to fail; returns whether there are
+                any now. None: there never are.
         """
         self._ask_others = ask_others
         self.purse = purse
@@ -84,7 +90,7 @@ class RunGuard:
         self._cost = spent.priced_cost
         self._tokens = spent.tokens
         self._new_cost, self._new_tokens = 0.0, 0  # not told yet
-        self._failures = FailureWatch(ask_others)
+        self.failures = FailureWatch(ask_others)
         self._judges: list[JudgeGuard] = []
         self._stop = stop
         self.verdict: ItemError | None = None
@@ -99,7 +105,7 @@ class RunGuard:
 
     def expect_calls(self, count: int) -> None:
         """Note how many items are left: fewer failures are enough to end a short run."""
-        self._failures.expect_calls(count)
+        self.failures.expect_calls(count)
         for judge in self._judges:
             judge.expect_calls(count)
 
@@ -116,7 +122,7 @@ class RunGuard:
             cost: US dollars; None where no price is known.
             tokens: Those of request and answer.
         """
-        self._failures.note_success()
+        self.failures.note_success()
         self.spend(cost, tokens)
 
     def spend(self, cost: float | None, tokens: int) -> None:
@@ -151,11 +157,16 @@ class RunGuard:
         for watch, calls in zip(self._watches, taken.calls, strict=True):
             watch.put_back(calls)
 
-    def learn(self, known: Happened) -> None:
-        """Note what happened at all processes, what was taken here included."""
+    def learn(self, known: Happened, *, is_all: bool = True) -> None:
+        """Note what happened at all processes.
+
+        Args:
+            known: What is known of it.
+            is_all: Whether what was taken here is included.
+        """
         self._cost, self._tokens = known.cost + self._new_cost, known.tokens + self._new_tokens
         for watch, calls in zip(self._watches, known.calls, strict=False):
-            watch.learn(calls)
+            watch.learn(calls, is_all=is_all)
         self._end_by_watch()
         for judge in self._judges:
             judge.end_by_watch()
@@ -163,7 +174,7 @@ class RunGuard:
 
     @property
     def _watches(self) -> list[FailureWatch]:
-        return [self._failures, *(judge.failures for judge in self._judges)]
+        return [self.failures, *(judge.failures for judge in self._judges)]
 
     def _check_budget(self) -> None:
         budget = self._budget
@@ -185,12 +196,12 @@ class RunGuard:
             error: Why.
             is_fatal: Whether every other call of the run is likely to fail for the same reason.
         """
-        self._failures.note_failure(error, is_fatal=is_fatal)
+        self.failures.note_failure(error, is_fatal=is_fatal)
         self._end_by_watch()
 
     def _end_by_watch(self) -> None:
-        if self._failures.verdict is not None:
-            self.end(self._failures.verdict)
+        if self.failures.verdict is not None:
+            self.end(self.failures.verdict)
 
     def note_unreachable(self, error: ItemError) -> None:
         """End the run: everything else that waits for this endpoint waits in vain."""

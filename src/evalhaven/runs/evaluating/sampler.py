@@ -108,7 +108,9 @@ class Sampler:
         # A run that is taken up again continues its counts.
         self._retries = Counter(known_retries(known_flow))
         was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
-        self._asker = Asker(run_limit, self._note_retry, was_answered, lambda: guard.is_spent, guard.purse)
+        self._asker = Asker(
+            run_limit, self._note_retry, was_answered, lambda: guard.is_spent, guard.purse, guard.failures
+        )
 
     @property
     def concurrency(self) -> int:

@@ -12,6 +12,7 @@ import anyio
 import msgspec
 
 from evalhaven.domain.clock import Clock
+from evalhaven.sampling.calls.failure_watch import FailureWatch
 from evalhaven.sampling.calls.failures import (
     CallFailedError,
     Failure,
@@ -59,6 +60,7 @@ class Asker:
         was_answered: Whether it has ever received an answer.
         is_over: Tells whether no more calls may be made on its behalf; one that waited until then waits to be canceled.
         purse: What this process may spend on its behalf; None where that is all that its budget leaves.
+        watch: Whether its calls all fail; while that is suspected, none is begun. None: nobody watches.
     """
 
     limit: Slots | None = None
@@ -66,13 +68,23 @@ class Asker:
     was_answered: bool = False
     is_over: Callable[[], bool] | None = None
     purse: Purse | None = None
+    watch: FailureWatch | None = None
 
     @property
     def is_held_up(self) -> bool:
-        """Tell whether what was lent for its calls is used up, or its time is over."""
-        return (self.purse is not None and not self.purse.is_open) or (
-            self.limit is not None and not self.limit.is_open
+        """Tell whether what was lent for its calls is used up, or its time is over, or whether all seem to fail."""
+        return (
+            (self.purse is not None and not self.purse.is_open)
+            or (self.limit is not None and not self.limit.is_open)
+            or (self.watch is not None and self.watch.is_suspected)
         )
+
+    async def wait(self) -> None:
+        """Return when another call may be begun, as far as its failures and its budget are concerned."""
+        if self.watch is not None:
+            await self.watch.wait()
+        if self.purse is not None:
+            await self.purse.wait()
 
 
 class ModelCaller:
@@ -149,14 +161,14 @@ class ModelCaller:
         url = line.urls.get(path) or line.add_url(path)
         repetition: Repetition | None = None
         asker = asker or Asker()
-        run_limit, purse = asker.limit, asker.purse
+        run_limit = asker.limit
         began_at = line.now()
         arrived_at: float | None = None
         attempts = 0
         while True:
             is_probe = False
-            if purse is not None:
-                await purse.wait()
+            if asker.is_held_up:
+                await asker.wait()
             if line.reachability.is_down:
                 arrived_at = line.now() if arrived_at is None else arrived_at
                 is_probe = await line.wait_for_turn(Waiter(began_at, arrived_at, asker.was_answered), attempts)

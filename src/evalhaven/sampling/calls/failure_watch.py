@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+import anyio
+
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.samples import ItemError
 
@@ -109,18 +111,30 @@ class FailureWatch:
     The verdict is final. Every method is one step of the event loop.
     Where several processes execute a run, each `take`s what happened to it since the last time, and `learn`s what
     that comes to together with the calls of the others; only then is there a verdict, for an answer that another has
-    had meanwhile may speak against it.
+    had meanwhile may speak against it. Until they are heard it `is_suspected`, and further calls wait.
     """
 
-    __slots__ = ("_all", "_ask_others", "_is_quiet", "_needed_at_first", "_new", "verdict")
+    __slots__ = (
+        "_all",
+        "_ask_others",
+        "_is_quiet",
+        "_needed_at_first",
+        "_new",
+        "_was_resolved",
+        "is_suspected",
+        "verdict",
+    )
 
-    def __init__(self, ask_others: Callable[[], None] | None = None) -> None:
+    def __init__(self, ask_others: Callable[[], bool] | None = None) -> None:
         """Start without a verdict.
 
         Args:
-            ask_others: Called when other processes are to be heard, since there may be a verdict; None: there are none.
+            ask_others: Called when other processes are to be heard, since there may be a verdict; returns whether there
+                are any now. None: there never are.
         """
         self._ask_others = ask_others
+        self.is_suspected = False
+        self._was_resolved: anyio.Event | None = None  # while calls wait
         self.verdict: ItemError | None = None
         self._needed_at_first = _FIRST_CALLS
         self._all = Calls()
@@ -145,6 +159,7 @@ class FailureWatch:
             calls.fatal.cut()
             calls.worded.cut()
         self._is_quiet = True
+        self._resolve()
 
     def note_failure(self, error: ItemError, *, is_fatal: bool) -> None:
         """Count a call that failed.
@@ -165,7 +180,11 @@ class FailureWatch:
             if self._ask_others is None:
                 self._judge()
             elif self.verdict is None and self._find_verdict() is not None:
-                self._ask_others()
+                if self._ask_others():
+                    self.is_suspected = True
+                else:
+                    self._judge()
+                    self._resolve()
 
     def take(self) -> Calls:
         """Return what happened since the last time; it is the taker's to tell, or to `put_back`."""
@@ -178,10 +197,29 @@ class FailureWatch:
         """Note that what was taken could not be told."""
         self._new = self._new.after(taken)
 
-    def learn(self, known: Calls) -> None:
-        """Note what the calls of all processes have come to, those that were taken here included."""
+    def learn(self, known: Calls, *, is_all: bool = True) -> None:
+        """Note what the calls of all processes have come to.
+
+        Args:
+            known: What is known of them.
+            is_all: Whether those that were taken here are included; if not, what is suspected stays so.
+        """
         self._all = self._new.after(known)
         self._judge()
+        if is_all:
+            self._resolve()
+
+    async def wait(self) -> None:
+        """Return when another call may be begun: once the others were heard, or a call was answered."""
+        while self.is_suspected:
+            self._was_resolved = self._was_resolved or anyio.Event()
+            await self._was_resolved.wait()
+
+    def _resolve(self) -> None:
+        self.is_suspected = False
+        resolved, self._was_resolved = self._was_resolved, None
+        if resolved is not None:
+            resolved.set()
 
     def _judge(self) -> None:
         if self.verdict is None:

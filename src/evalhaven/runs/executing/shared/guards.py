@@ -48,7 +48,8 @@ class SharedGuard:
         """Learn what is known by now."""
         state = await find_guard_state(tx, _SCOPE, self._try)
         if state is not None:
-            self._guard.learn(_happened(state))
+            # What the others are being told of this worker may be missing.
+            self._guard.learn(_happened(state), is_all=self._taken is None)
 
     async def exchange(self, tx: AsyncConnection) -> None:
         """Tell the others what happened since the last time; `settle` or `put_back` says how the transaction ended."""

@@ -135,7 +135,7 @@ class RunShare:
         self._log = self._log.bind(run_id=run.id)
         self.times_retried = run.times_retried
         purse = purse_of(run, self._around.on_want)
-        guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested, purse, self._around.on_want)
+        guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested, purse, self._ask_others)
         ending = RunEnding(engine, run)
         try:
             await self._execute(run, parent, guard)
@@ -197,6 +197,10 @@ class RunShare:
         if self._is_draining:
             self._feed.close()
         await handout.run_chunks()
+
+    def _ask_others(self) -> bool:
+        self._around.on_want()
+        return self._around.count_workers() > 1
 
     def _may_begin(self) -> bool:
         return self._around.fence.is_open

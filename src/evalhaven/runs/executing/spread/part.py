@@ -167,7 +167,7 @@ class RunPart:
             run = await get_run_by_key(tx, self._scope, self._key.run_key)
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
         purse, spent = purse_of(run, self._around.want_slots), run.tally.spending
-        guard = RunGuard(run.options.budget, spent, self._stop_requested, purse, self._around.want_slots)
+        guard = RunGuard(run.options.budget, spent, self._stop_requested, purse, self._ask_others)
         self._run, self._guard = run, guard
         self._known_cost, self._known_tokens = spent.priced_cost, spent.tokens
         try:
@@ -197,6 +197,10 @@ class RunPart:
             if guard.verdict is None:
                 # Everything is stored: closing graders keeps nobody waiting.
                 self._end(None)
+
+    def _ask_others(self) -> bool:
+        self._around.want_slots()
+        return True
 
     def _tell_flow(self, flow: JsonObject) -> None:
         self._around.send(FlowTold(self._key, flow))

@@ -32,10 +32,11 @@ class Worker:
 
     def __init__(self, engine: Engine, run: Run, number: int) -> None:
         self.number = number
+        self.is_alone = False
         self.stop = anyio.Event()
         self.wanted = 0
         self.purse = purse_of(run, self._want)
-        self.guard = RunGuard(run.options.budget, run.tally.spending, self.stop, self.purse, self._want)
+        self.guard = RunGuard(run.options.budget, run.tally.spending, self.stop, self.purse, self._ask)
         self.guard.expect_calls(1000)
         self.judge = self.guard.watch_judge()
         self.shared = SharedGuard(run, self.guard)
@@ -44,6 +45,10 @@ class Worker:
 
     def _want(self) -> None:
         self.wanted += 1
+
+    def _ask(self) -> bool:
+        self.wanted += 1
+        return not self.is_alone
 
     async def wait(self) -> None:
         assert self.purse is not None
@@ -75,6 +80,42 @@ async def test_failures_are_counted_over_all_workers(engine: Engine) -> None:
     assert workers[3].guard.verdict == KEY_INVALID
     await workers[0].exchange()
     assert workers[0].guard.verdict == KEY_INVALID
+
+
+async def test_no_call_is_begun_while_all_seem_to_fail_and_the_others_were_not_heard(engine: Engine) -> None:
+    _run, (first, second) = await workers_of(engine, 2)
+    second.guard.note_answer(None, 1)
+    await second.exchange()
+    first.fail(9)
+    assert not first.guard.failures.is_suspected
+    first.fail(1)
+    assert first.guard.failures.is_suspected
+    assert not first.judge.failures.is_suspected
+    begun: list[None] = []
+
+    async def begin_call() -> None:
+        await first.guard.failures.wait()
+        begun.append(None)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(begin_call)
+        with pytest.raises(RuntimeError, match="rolled back"):
+            await exchange_in_vain(engine, first, look=True)
+        first.shared.put_back()
+        await anyio.lowlevel.checkpoint()
+        assert first.guard.failures.is_suspected, "nobody was heard"
+        assert not begun
+        await first.exchange()
+    assert len(begun) == 1
+    assert first.guard.verdict is None, "another worker has had an answer"
+
+
+async def test_a_worker_that_is_alone_ends_its_run_at_once(engine: Engine) -> None:
+    _run, (worker,) = await workers_of(engine, 1)
+    worker.is_alone = True
+    worker.fail(10)
+    assert worker.guard.verdict == KEY_INVALID
+    assert not worker.guard.failures.is_suspected
 
 
 async def test_an_answer_at_one_worker_ends_the_streak_of_all(engine: Engine) -> None:
@@ -118,9 +159,13 @@ async def test_the_failures_of_a_judge_are_those_of_the_same_judge_elsewhere(eng
     assert second.guard.verdict == replace(KEY_INVALID, origin="judge")
 
 
-async def exchange_in_vain(engine: Engine, worker: Worker) -> None:
+async def exchange_in_vain(engine: Engine, worker: Worker, *, look: bool = False) -> None:
+    """Tell the others in vain; if `look`, learn meanwhile what they know, as when items are stored."""
     async with engine.database.write() as tx:
         await worker.shared.exchange(tx)
+        if look:
+            async with engine.database.read() as other:
+                await worker.shared.look(other)
         raise RuntimeError("rolled back")
 
 
