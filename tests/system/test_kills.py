@@ -1,8 +1,9 @@
 """A run survives SIGKILL of its server, or of the executor alone, at any time, and counts every item once.
 
-Nothing in the product helps the test to hit a phase. The test opens the database itself and takes the write lock at a
-moment when the run is in the wanted phase; the executor can commit nothing until the lock is released, and the kill
-comes before that. What is stored afterwards says whether the kill hit the phase.
+Nothing in the product is made to help the test to hit a phase. The test opens the database itself and takes the write
+lock at a moment when the run is in the wanted phase; with SQLite it asks to go first, as a server does. The executor
+can commit nothing until the lock is released, and the kill comes before that. What is stored afterwards says whether
+the kill hit the phase.
 """
 
 import random
