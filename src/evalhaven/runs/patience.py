@@ -26,6 +26,7 @@ class Patience:
         self._log = structlog.get_logger("evalhaven.database")
         self._waiting = False
         self._reason = ""
+        self._recoveries = 0
 
     @property
     def problem(self) -> str:
@@ -41,12 +42,14 @@ class Patience:
         wait_s = self._first_wait_s
         has_waited = False
         while True:
+            recoveries = self._recoveries
             try:
                 result = await transaction()
             except Exception as error:
                 if not is_unavailable(error):
                     raise
-                if not self._waiting:
+                # What began before the last outage was over may have failed in that one, and hear of it only now.
+                if not self._waiting and recoveries == self._recoveries:
                     self._waiting = True
                     self._reason = str(error.__cause__ or error)
                     self._log.error("database_unavailable", reason=self._reason, effect="runs pause")
@@ -57,5 +60,6 @@ class Patience:
                 # Reads keep succeeding while a disk is full: only a write that waited can tell that it is over.
                 if has_waited and self._waiting:
                     self._waiting = False
+                    self._recoveries += 1
                     self._log.warning("database_available", effect="runs go on")
                 return result
