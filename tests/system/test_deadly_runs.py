@@ -143,9 +143,10 @@ def test_servers_stopped_in_good_order_are_no_deaths(server: Server, client: Cli
     run_id = client.start_slow_run(eval_id, file_id)
     for stop in (server.stop, lambda: executor_of(server).terminate()) * 2:
         client.wait_for_items(eval_id, run_id)
+        executor = executor_of(server)
         stop()
         if server.is_up:
-            wait_until(lambda: "exit_code=-15" in server.log, "the executor ended")
+            wait_until(lambda gone=executor: not gone.is_running(), "the executor ended")
         else:
             server.start()
     executor_of(server)
