@@ -2,11 +2,10 @@
 
 from functools import partial
 
-import anyio
 from sqlalchemy import URL
 
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.storage.database import is_unavailable, open_database
+from evalhaven.reports.elsewhere import read_elsewhere
 from evalhaven.storage.run_columns import KeptReport
 
 
@@ -20,15 +19,4 @@ def keep_report_elsewhere(url: URL, scope: ProjectScope, run_key: int) -> KeptRe
     """
     from evalhaven.reports.kept_reports import compute_kept_report  # noqa: PLC0415 - loads numpy
 
-    async def compute() -> KeptReport | None:
-        database = open_database(url)
-        try:
-            return await database.fetch(partial(compute_kept_report, scope=scope, run_key=run_key))
-        except Exception as error:
-            if is_unavailable(error):
-                return None
-            raise
-        finally:
-            await database.close()
-
-    return anyio.run(compute)
+    return read_elsewhere(url, partial(compute_kept_report, scope=scope, run_key=run_key))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import anyio
 from sqlalchemy import URL
 
 from evalhaven.domain.runs import Run
@@ -12,8 +11,8 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.reports.columns.form import PART_BYTES
 from evalhaven.reports.columns.parts import KnownParts, Part, Stretch, head_of, known_parts
+from evalhaven.reports.elsewhere import read_elsewhere
 from evalhaven.storage.chunks import find_first_pending_position
-from evalhaven.storage.database import is_unavailable, open_database
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_columns import (
@@ -120,19 +119,7 @@ def prepare_part_elsewhere(url: URL, scope: ProjectScope, run_key: int, part_ite
         run_key: The run.
         part_items: As for `prepare_part`.
     """
-
-    async def prepare() -> PreparedPart | None:
-        database = open_database(url)
-        try:
-            return await database.fetch(partial(prepare_part, scope=scope, run_key=run_key, part_items=part_items))
-        except Exception as error:
-            if is_unavailable(error):
-                return None
-            raise
-        finally:
-            await database.close()
-
-    return anyio.run(prepare)
+    return read_elsewhere(url, partial(prepare_part, scope=scope, run_key=run_key, part_items=part_items))
 
 
 async def _find_due(tx: ReadTransaction, scope: ProjectScope, run_key: int, part_items: int) -> _Due | None:
