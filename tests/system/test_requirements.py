@@ -95,12 +95,17 @@ def make_wheel(index: Path, installed: Distribution, version: str) -> str:
     wheel = directory / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in files.items():
-            archive.writestr(path, text)
+            archive.writestr(_entry(path), text)
         record = [f"{path},sha256={_urlsafe_digest(text)},{len(text.encode())}" for path, text in files.items()]
-        archive.writestr(f"{stem}.dist-info/RECORD", "\n".join([*record, f"{stem}.dist-info/RECORD,,", ""]))
+        archive.writestr(_entry(f"{stem}.dist-info/RECORD"), "\n".join([*record, f"{stem}.dist-info/RECORD,,", ""]))
     links = "".join(f'<a href="{each.name}">{each.name}</a>\n' for each in sorted(directory.glob("*.whl")))
     (directory / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def _entry(path: str) -> zipfile.ZipInfo:
+    """Return an entry that is the same whenever it is made: two locks of one install may name the same package."""
+    return zipfile.ZipInfo(path, date_time=(2026, 1, 1, 0, 0, 0))
 
 
 def _urlsafe_digest(text: str) -> str:
