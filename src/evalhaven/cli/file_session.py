@@ -18,7 +18,6 @@ from evalhaven.cli.call_texts import Report, write_report
 from evalhaven.cli.demo import end_like_ctrl_c
 from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.file_call import CallSettings, call_file, refuse_unfinished
-from evalhaven.cli.run_file import print_problems, read_file
 from evalhaven.cli.shell import EXIT_INTERRUPTED, EXIT_TOOL, EXIT_USAGE, fail, print_error, print_note
 from evalhaven.cli.watched_run import WatchError
 from evalhaven.domain.ids import RUN_PREFIXES
@@ -57,10 +56,9 @@ class Wishes:
 
 def execute(wishes: Wishes, settings: Settings) -> int:
     """Run a file; return the exit status."""
-    file = read_file(wishes.path)
-    _refuse_record(file, wishes.record)
     try:
-        file = _with_baseline(file, wishes.baseline)
+        file = _with_baseline(read_eval_file(wishes.path), wishes.baseline)
+        _refuse_record(file, wishes.record)
         with end_like_ctrl_c(), _server(wishes, settings, file) as (reached, own):
             if not wishes.watch:
                 return _call(wishes, reached, own, file)
@@ -68,7 +66,7 @@ def execute(wishes: Wishes, settings: Settings) -> int:
     except CallError as error:
         fail(_shown(error), EXIT_USAGE)
     except EvalFileError as error:
-        print_problems(error)
+        _print_problems(error)
         return EXIT_USAGE
     except RefusedError as error:
         fail(_shown(error), EXIT_USAGE if error.status == _WRONG_USE else EXIT_TOOL)
@@ -77,6 +75,11 @@ def execute(wishes: Wishes, settings: Settings) -> int:
     except KeyboardInterrupt:
         print_note(f"\nInterrupted. `evalhaven run {make_printable(str(wishes.path))} --resume` goes on with its runs.")
         return EXIT_INTERRUPTED
+
+
+def _print_problems(error: EvalFileError) -> None:
+    for problem in error.problems:
+        print_error(make_printable(str(problem)))
 
 
 def _shown(error: Exception) -> str:
@@ -110,7 +113,7 @@ def _call_again_and_again(wishes: Wishes, settings: Settings, own: OwnServer | N
                 paths, seen = current.read_paths, _times_of(current.read_paths)
             _call(wishes, settings, own, current, restart=not is_first)
         except EvalFileError as error:
-            print_problems(error)
+            _print_problems(error)
         except (CallError, RefusedError) as error:
             if is_first:
                 raise

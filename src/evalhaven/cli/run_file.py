@@ -2,15 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from evalhaven.cli.common_options import AsMarkdown, Config, Url, prefer_command_line
 from evalhaven.cli.references import parse_run
-
-if TYPE_CHECKING:
-    from evalhaven.eval_files.format import EvalFile
 
 EPILOG = (
     "Exit status: 0 every run passes (without a policy: has completed without errors), 1 one fails, 2 it cannot be "
@@ -121,28 +118,6 @@ def run(  # noqa: PLR0917 - typer calls it by name
         form="json" if as_json else "markdown" if as_markdown else "text",
     )
     sys.exit(execute(wishes, settings))
-
-
-def read_file(path: Path) -> "EvalFile":
-    """Return an eval file; the command ends with all that is wrong with it if it cannot be used."""
-    from evalhaven.cli.shell import EXIT_USAGE
-    from evalhaven.eval_files.problems import EvalFileError
-    from evalhaven.eval_files.reading import read_eval_file
-
-    try:
-        return read_eval_file(path)
-    except EvalFileError as error:
-        print_problems(error)
-        sys.exit(EXIT_USAGE)
-
-
-def print_problems(error: "Exception") -> None:
-    """Print what is wrong with a file, a line each."""
-    from evalhaven.cli.figure_texts import make_printable
-    from evalhaven.cli.shell import print_error
-
-    for line in str(error).splitlines():
-        print_error(make_printable(line))
 
 
 def _refuse_contradictions(*pairs: dict[str, bool]) -> None:
