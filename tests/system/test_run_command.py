@@ -95,6 +95,11 @@ def runs_of(client: httpx2.Client, eval_id: str) -> list[dict[str, Any]]:
     return client.get("/api/runs", params={"eval": eval_id}).json()["data"]
 
 
+def eval_of(client: httpx2.Client, of_test: EvalOfTest) -> str:
+    """Return the id of the eval of a test."""
+    return client.get("/api/evals", params={"search": of_test.name}).json()["data"][0]["id"]
+
+
 def figures_of(called: dict[str, Any]) -> dict[str, tuple[int, int]]:
     """Return of each variant how many items passed and failed."""
     return {run["variant"]: (run["passed"], run["failed"]) for run in called["runs"]}
@@ -253,6 +258,7 @@ def test_errors_of_items_are_no_success(of_test: EvalOfTest) -> None:
         (("--record", "a.jsonl"), "such as a-{variant}.jsonl"),
         (("--baseline", "rigt"), "There is no baseline 'rigt'"),
         (("--baseline", "evalrun_0"), "no run on this server has this id"),
+        (("--filter-failing", "evalrun_0"), "--filter-failing: no run on this server has the id 'evalrun_0'"),
         (("--baseline", "pinned"), "No run of this eval is pinned"),
         (("--resume",), "There is nothing to take up"),
     ],
@@ -266,12 +272,50 @@ def test_a_wrong_command_line_says_so_before_anything_is_run(
     assert client.get("/api/evals", params={"search": of_test.name}).json()["data"] == []
 
 
+def test_rows_without_answers_are_no_baseline(of_test: EvalOfTest, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    done = of_test.run("--baseline", str(tmp_path / "rows.jsonl"))
+    assert (done.returncode, "rows.jsonl:1: This row is no recorded answer" in done.stderr) == (64, True), done.stderr
+
+
 def test_a_wrong_file_is_refused_with_every_place(of_test: EvalOfTest) -> None:
     of_test.write(polcy={}, testing_criteria=[{**CRITERION, "reference": "{{ item.anser }}"}])
     done = of_test.run()
     assert done.returncode == 64
     assert "Did you mean 'policy'?" in done.stderr
     assert "the item schema has no field 'anser'" in done.stderr
+
+
+def test_a_call_that_is_refused_in_the_middle_leaves_nothing_to_take_up(
+    of_test: EvalOfTest, client: httpx2.Client
+) -> None:
+    of_test.write(models=[SLOW_MODEL, {"model": "scripted", "name": "long" * 200}])
+    done = of_test.run()
+    assert (done.returncode, "'metadata.evalhaven_variant'" in done.stderr) == (64, True), done.stderr
+    assert {run["status"] for run in runs_of(client, eval_of(client, of_test))} == {"canceled"}
+    of_test.write()
+    of_test.run_json()
+
+
+def test_a_model_that_is_no_application_needs_prompts(of_test: EvalOfTest) -> None:
+    of_test.write(prompts=None)
+    done = of_test.run()
+    assert (done.returncode, "'scripted' has to be asked something: add 'prompts'" in done.stderr) == (64, True)
+
+
+def test_answers_that_cannot_be_written_do_not_lose_the_decision(of_test: EvalOfTest, tmp_path: Path) -> None:
+    of_test.write(policy={"threshold": 0.5})
+    called = of_test.run_json("--record", str(tmp_path / "nowhere" / "{variant}.jsonl"), status=70)
+    assert outcomes_of(called) == {"right": "pass", "wrong": "fail"}
+
+
+def test_the_progress_need_not_be_read(of_test: EvalOfTest) -> None:
+    of_test.write(policy={"threshold": 0.5}, data=ROWS * 3)
+    with of_test.started() as call:
+        assert call.stdout is not None
+        call.stdout.readline()
+        call.stdout.close()
+        assert (call.wait(60), call.stderr.read() if call.stderr else "") == (1, "")
 
 
 def test_a_call_that_has_not_ended_is_taken_up_or_started_anew(of_test: EvalOfTest, client: httpx2.Client) -> None:

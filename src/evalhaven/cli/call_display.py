@@ -12,6 +12,7 @@ from rich.text import Text
 from evalhaven.cli.figure_texts import format_duration, make_printable
 from evalhaven.cli.run_drawing import draw_block, draw_line
 from evalhaven.cli.run_figures import Figures
+from evalhaven.cli.shell import reader_may_leave
 
 _MOST_NAME_CHARS = 40
 
@@ -77,7 +78,9 @@ class CallDisplay(AbstractContextManager["CallDisplay"]):
 
     def _print(self, name: str, text: str) -> None:
         begin = "" if len(self._names) == 1 else f"{make_printable(name)}: "
-        print(f"{begin}{text}", file=self._stream, flush=True)
+        # Whoever has read enough of the progress still wants the runs to be decided.
+        with reader_may_leave():
+            print(f"{begin}{text}", file=self._stream, flush=True)
 
     def _draw(self) -> None:
         lines: list[Text] = []

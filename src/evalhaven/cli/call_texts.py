@@ -88,6 +88,7 @@ class Report:
 
     Attributes:
         recorded: The files to which answers were written, with their number.
+        unrecorded: Which of them could not be written, and why.
     """
 
     file: EvalFile
@@ -96,6 +97,7 @@ class Report:
     selection: Selection
     runs: list[RunReport]
     recorded: list[tuple[Path, int]] = field(default_factory=list[tuple[Path, int]])
+    unrecorded: list[str] = field(default_factory=list[str])
 
     @property
     def exit_status(self) -> int:
@@ -125,10 +127,11 @@ def write_report(
             sys.stdout.write(markdown)
         else:
             _print_report(report, own_directory)
+    for each in report.unrecorded:
+        print_error(f"Answers are missing, although they were asked for: {make_printable(each)}")
     if problem is not None:
         print_error(f"The JUnit XML is missing, although it was asked for: {problem}")
-        return EXIT_TOOL
-    return report.exit_status
+    return EXIT_TOOL if problem is not None or report.unrecorded else report.exit_status
 
 
 def call_document(report: Report) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from evalhaven.cli.call_texts import Report, RunReport
 from evalhaven.cli.run_document import RunDocument
 from evalhaven.cli.run_watcher import follow_run
 from evalhaven.cli.shell import print_warning
-from evalhaven.cli.watched_run import WatchedRun
+from evalhaven.cli.watched_run import LostError, WatchedRun, WatchError
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.statuses import RunStatus
@@ -37,12 +37,14 @@ from evalhaven.eval_files.format import EvalFile
 from evalhaven.eval_files.origins import origin_of
 from evalhaven.eval_files.recording import find_failing_items, record_outputs
 from evalhaven.eval_files.selecting import Selection, selection_of
-from evalhaven.eval_files.talking import Talker
+from evalhaven.eval_files.talking import RefusedError, Talker
 from evalhaven.eval_files.upserting import DEFINITION, PlacedEval, definition_of, digest_of, find_versions, upsert_eval
 from evalhaven.eval_files.variants import variants_of
 from evalhaven.settings import Settings
 
+_NOT_FOUND = 404
 _FIRST_PAUSE_S, _PAUSES_GROW = 0.05, 1.3
+_PATIENCE_S = 300.0  # for a server that is started anew, on another machine too
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class CallSettings:
     resume: bool
     restart: bool
     is_for_people: bool
+
+
+_GOES_ON = "Once it does, the same command with --resume goes on with its runs."
 
 
 async def refuse_unfinished(client: httpx2.AsyncClient, file: EvalFile) -> None:
@@ -93,7 +98,7 @@ async def call_file(settings: Settings, own: OwnServer | None, file: EvalFile, a
         )
         selection = asked.selection if placed is None or last is None else selection_of(last.part)
         if selection.failing is not None:
-            selection = replace(selection, of_items=await find_failing_items(talker, selection.failing))
+            selection = replace(selection, of_items=await _failing_items(talker, selection.failing))
         if placed is None and last is not None and not last.is_finished:
             if not asked.restart:
                 raise _unfinished(file, last)
@@ -112,8 +117,17 @@ async def call_file(settings: Settings, own: OwnServer | None, file: EvalFile, a
             call = await create_runs(talker, file, placed.id, call_id, planned, selection)
         documents = await _follow(settings, own, call, is_for_people=asked.is_for_people)
         runs = [await _judged(talker, file, run, documents[run.id], call, baselines, selection) for run in call.runs]
-        recorded = await _record(talker, call, asked.record)
-        return Report(file, placed, call, selection, runs, recorded)
+        recorded, unrecorded = await _record(talker, call, asked.record)
+        return Report(file, placed, call, selection, runs, recorded, unrecorded)
+
+
+async def _failing_items(talker: Talker, run_id: str) -> frozenset[bytes]:
+    try:
+        return await find_failing_items(talker, run_id)
+    except RefusedError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        raise CallError(f"--filter-failing: no run on this server has the id {run_id!r}.") from error
 
 
 def _eval_of(file: EvalFile, last: Call | None, versions: list[tuple[str, dict[str, str]]]) -> PlacedEval:
@@ -138,20 +152,31 @@ async def _follow(
 ) -> dict[str, RunDocument]:
     """Show the runs of a call until all have ended; return them by id."""
     ended: dict[str, RunDocument] = {}
-    problem: str | None = None
+    problems: list[Exception] = []
 
     async def follow(run: CalledRun) -> None:
-        async with WatchedRun(settings, run.id) as watched:
-            ended[run.id] = await follow_run(
-                watched, display.of(run.variant), display.interval_s, is_once=False, sleep=_growing_pauses()
-            )
-        if len(ended) == len(call.runs):
+        # The first problem ends all, as itself and not in a group.
+        try:
+            async with WatchedRun(settings, run.id) as watched:
+                ended[run.id] = await follow_run(
+                    watched,
+                    display.of(run.variant),
+                    display.interval_s,
+                    is_once=False,
+                    patience_s=_PATIENCE_S,
+                    sleep=_growing_pauses(),
+                )
+        except LostError:
+            lost = f"The server has not answered for {_PATIENCE_S / 60:.0f} minutes. {_GOES_ON}"
+            problems.append(WatchError(lost))
+        except (WatchError, OSError) as error:
+            problems.append(error)
+        if problems or len(ended) == len(call.runs):
             tasks.cancel_scope.cancel()
 
     async def look_after(server: OwnServer) -> None:
-        nonlocal problem
         await anyio.to_thread.run_sync(server.process.wait, abandon_on_cancel=True)
-        problem = server.problem()
+        problems.append(StartError(server.problem() or ""))
         tasks.cancel_scope.cancel()
 
     with CallDisplay([run.variant for run in call.runs], is_for_people=is_for_people) as display:
@@ -160,8 +185,8 @@ async def _follow(
                 tasks.start_soon(follow, run)
             if own is not None:
                 tasks.start_soon(look_after, own)
-    if problem is not None:
-        raise StartError(problem)
+    if problems:
+        raise problems[0]
     return ended
 
 
@@ -196,13 +221,17 @@ async def _judged(
     return RunReport(run, document, baseline, decision, comparison)
 
 
-async def _record(talker: Talker, call: Call, path: Path | None) -> list[tuple[Path, int]]:
-    """Write the answers of each variant to a file of its own."""
+async def _record(talker: Talker, call: Call, path: Path | None) -> tuple[list[tuple[Path, int]], list[str]]:
+    """Write the answers of each variant to a file of its own; return also which files could not be written, and why."""
     written: list[tuple[Path, int]] = []
+    problems: list[str] = []
     for run in call.runs if path is not None else ():
         if run.role:
             continue
         name = "".join(each if each.isalnum() or each in "-_." else "-" for each in run.variant)
         to = Path(str(path).replace("{variant}", name))
-        written.append((to, await record_outputs(talker, run.eval_id, run.id, to)))
-    return written
+        try:
+            written.append((to, await record_outputs(talker, run.eval_id, run.id, to)))
+        except OSError as error:
+            problems.append(f"{str(to)!r} cannot be written: {error.strerror or error}.")
+    return written, problems

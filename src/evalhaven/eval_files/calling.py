@@ -9,10 +9,12 @@ from urllib.parse import quote
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.eval_files.format import EvalFile
+from evalhaven.eval_files.located import is_file_there
 from evalhaven.eval_files.origins import commit_metadata, origin_of
-from evalhaven.eval_files.rows import normal_rows, read_data_file
+from evalhaven.eval_files.problems import EvalFileError
+from evalhaven.eval_files.rows import read_data_file
 from evalhaven.eval_files.selecting import Selection, selected_rows
-from evalhaven.eval_files.talking import Talker
+from evalhaven.eval_files.talking import RefusedError, Talker
 from evalhaven.eval_files.uploading import upload_rows
 from evalhaven.eval_files.upserting import digest_of
 from evalhaven.eval_files.variants import Variant, variants_of
@@ -23,8 +25,13 @@ SETUP, PART, ORIGIN, ROLE = "evalhaven_setup", "evalhaven_part", "evalhaven_orig
 RECORDED = "recorded"
 """The role of a run that grades recorded answers, with which others are compared."""
 
+_CANCELED = str(RunStatus.CANCELED)
 _FINAL = tuple(str(status) for status in RunStatus if status.is_final)
 _RECORDED_NAME = "recorded answers"
+_REFUSALS = range(400, 500)
+_NO_ANSWER = "This row is no recorded answer: each has the objects 'item' and 'sample', as --record writes them."
+_MESSAGES = "data_source.input_messages.template"
+_NO_MESSAGES: JsonObject = {"type": "template", "template": []}
 
 
 class CallError(Exception):
@@ -89,8 +96,9 @@ class Call:
 
     @property
     def is_finished(self) -> bool:
-        """Tell whether nothing is left to be done."""
-        return len(self.runs) >= self.size and all(run.is_final for run in self.runs)
+        """Tell whether nothing is left to be done: of a call that was canceled, no further runs are created."""
+        is_whole = len(self.runs) >= self.size or any(run.status == _CANCELED for run in self.runs)
+        return is_whole and all(run.is_final for run in self.runs)
 
     @property
     def part(self) -> str | None:
@@ -137,7 +145,7 @@ def recorded_answers_of(file: EvalFile) -> Path | None:
     if word in {each.name for each in variants_of(file)}:
         return None
     path = file.path.parent / word
-    return path if path.is_file() else None
+    return path if is_file_there(path) else None
 
 
 async def create_runs(
@@ -164,7 +172,17 @@ async def create_runs(
     shared = {CALL: call_id, RUNS: str(len(planned)), ORIGIN: origin_of(file.path), **commit_metadata(file.path.parent)}
     if selection.text is not None:
         shared[PART] = selection.text
-    return Call(call_id, tuple([await create_run(talker, eval_id, each, shared) for each in planned]), len(planned))
+    runs: list[CalledRun] = []
+    try:
+        for each in planned:
+            run = await create_run(talker, eval_id, each, shared)
+            runs.append(run)
+    except RefusedError as error:
+        if error.status in _REFUSALS:
+            # What is refused now is refused again: nobody is to pay for the others of a call that cannot be made.
+            await cancel_call(talker, Call(call_id, tuple(runs), len(planned)))
+        raise
+    return Call(call_id, tuple(runs), len(planned))
 
 
 async def create_run(talker: Talker, eval_id: str, planned: PlannedRun, shared: dict[str, str]) -> CalledRun:
@@ -185,7 +203,16 @@ async def create_run(talker: Talker, eval_id: str, planned: PlannedRun, shared: 
     body: JsonObject = {**planned.body, "metadata": metadata}
     path = f"/v1/evals/{quote(eval_id, safe='')}/runs"
     key = f"{shared[CALL]}-{planned.setup}"
-    return _called(await talker.ask("POST", path, {"strict": "true"}, body, idempotency_key=key), eval_id)
+    try:
+        return _called(await talker.ask("POST", path, {"strict": "true"}, body, idempotency_key=key), eval_id)
+    except RefusedError as error:
+        source = cast("JsonObject", planned.body["data_source"])
+        if error.param != _MESSAGES or source.get("input_messages") != _NO_MESSAGES:
+            raise
+        message = (
+            f"The model {source['model']!r} has to be asked something: add 'prompts'. Only applications need none."
+        )
+        raise RefusedError(message, error.code, error.status) from error
 
 
 async def find_call(talker: Talker, versions: Sequence[dict[str, Any]], origin: str | None) -> Call | None:
@@ -262,8 +289,9 @@ def _options_of(file: EvalFile) -> JsonObject:
 
 def _data_source(file: EvalFile, variant: Variant, file_id: str) -> JsonObject:
     made: JsonObject = {"type": file.data_source_type, "source": _source(file_id)}
-    if variant.model is not None and variant.prompt is not None:
-        made |= {"model": variant.model, "input_messages": file.input_messages[variant.prompt]}
+    if variant.model is not None:
+        messages = _NO_MESSAGES if variant.prompt is None else file.input_messages[variant.prompt]
+        made |= {"model": variant.model, "input_messages": messages}
         made |= {} if variant.sampling_params is None else {"sampling_params": variant.sampling_params}
     return made
 
@@ -275,7 +303,9 @@ def _source(file_id: str) -> JsonObject:
 def _recorded_rows(path: Path, of_rows: list[JsonObject] | None) -> Iterator[JsonObject]:
     """Yield recorded answers; only those to the items of some rows, if there are any."""
     items = None if of_rows is None else {digest_of(row["item"]) for row in of_rows}
-    for row in normal_rows(read_data_file(path)):
+    for number, row in read_data_file(path):
+        if not isinstance(row.get("item"), dict) or not isinstance(row.get("sample"), dict):
+            raise EvalFileError.at(path, number, _NO_ANSWER)
         if items is None or digest_of(row["item"]) in items:
             yield row
 

@@ -13,7 +13,7 @@ from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.template_checks import criteria_cautions, input_message_cautions
 from evalhaven.eval_files.format import BASELINE_WORDS, EvalFile, ModelOfFile
 from evalhaven.eval_files.item_schemas import derive_item_schema
-from evalhaven.eval_files.located import Located, Place
+from evalhaven.eval_files.located import Located, Place, is_file_there
 from evalhaven.eval_files.problems import EvalFileError, Problem
 from evalhaven.eval_files.rows import is_bare, normal_rows, numbered_rows
 from evalhaven.eval_files.variants import variants_of
@@ -76,7 +76,7 @@ def _checked_items(
         for number, row in numbered_rows(file):
             if are_bare is None:
                 are_bare, first = is_bare(row), number
-            problem = _problem_of_row(row, are_bare, first)
+            problem = _problem_of_row(row, are_bare, f"{_unit_of(file)} {first}")
             item = row if are_bare else row.get("item")
             if problem is None and isinstance(item, dict):
                 if schema is not None and not schema.is_valid(item):
@@ -93,16 +93,24 @@ def _checked_items(
         found.append(document.problem(("data",), message) if path is None else Problem(path, None, message))
 
 
-def _problem_of_row(row: JsonObject, are_bare: bool, first: int) -> str | None:
+def _unit_of(file: EvalFile) -> str:
+    """Return what the numbers of rows count."""
+    return "row" if file.data_path is None or file.data_path.suffix.lower() == ".parquet" else "line"
+
+
+def _problem_of_row(row: JsonObject, are_bare: bool, first: str) -> str | None:
     if are_bare != is_bare(row):
         here, there = (
             ("is an item", "has the key 'item'") if is_bare(row) else ("has the key 'item' or 'sample'", "does not")
         )
-        return f"This row {here}, while the first (line {first}) {there}; write all rows alike."
+        return f"This row {here}, while the first ({first}) {there}; write all rows alike."
     if are_bare:
         return None
     if not isinstance(row.get("item"), dict):
-        return "A row with a sample must have the item, an object, as 'item'."
+        return (
+            "A row with the key 'item' or 'sample' must have the item, an object, as 'item'. If that is a field of the "
+            "item, call it otherwise."
+        )
     if not isinstance(row.get("sample", {}), dict | None):
         return "The 'sample' of a row must be an object or absent."
     return None
@@ -196,7 +204,12 @@ def _problems_of_variants(file: EvalFile, document: Located) -> Iterator[Problem
             message = f"Two variants are called {variant.name!r}; give one of the models a 'name' of its own."
             yield document.problem(("models", index // prompts), message)
     word = file.baseline_word
-    if word in BASELINE_WORDS or word in names or word.startswith(RUN_PREFIXES) or (file.path.parent / word).is_file():
+    if (
+        word in BASELINE_WORDS
+        or word in names
+        or word.startswith(RUN_PREFIXES)
+        or is_file_there(file.path.parent / word)
+    ):
         return
     known = [*BASELINE_WORDS, *(names if len(names) > 1 else [])]
     near = get_close_matches(word, known, 1)
@@ -207,7 +220,9 @@ def _problems_of_variants(file: EvalFile, document: Located) -> Iterator[Problem
 def _problems_of_policy(file: EvalFile, document: Located) -> Iterator[Problem]:
     if file.policy is None:
         return
-    if file.policy.margin is None and file.policy.threshold is None and not file.policy.criteria:
+    # With an unknown key, it asks for what that was meant to be.
+    asks = [file.policy.margin, file.policy.threshold, file.policy.criteria or None, file.policy.model_extra or None]
+    if all(each is None for each in asks):
         message = "The policy asks for nothing: give it a 'margin', a 'threshold' or 'criteria'."
         yield document.problem(("policy",), message)
     names = [each.name for each in file.testing_criteria]

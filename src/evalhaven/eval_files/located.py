@@ -16,6 +16,9 @@ _TAG = "tag:yaml.org,2002:"
 _MOST_VALUES = 1_000_000
 _TEMPLATE = 'A text that contains {{ … }} must stand in quotes, such as "{{ item.question }}", or in a block after |.'
 _BINARY, _OCTAL, _HEXADECIMAL = 2, 8, 16
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SHOWN_CHARS = 40
 
 
 @dataclass(slots=True)
@@ -58,7 +61,15 @@ def read_text(path: Path, shown: Path | None = None) -> str:
     except OSError as error:
         raise EvalFileError.at(shown or path, None, f"The file cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise EvalFileError.at(shown or path, None, f"The file is not UTF-8: byte {error.start} is none.") from error
+        raise EvalFileError.at(shown or path, *_why_not_utf_8(error)) from error
+
+
+def _why_not_utf_8(error: UnicodeDecodeError) -> tuple[int | None, str]:
+    """Return the line, if there are lines, and what is wrong."""
+    raw = error.object
+    if raw.startswith(_UTF_16_MARKS):
+        return None, "The file is UTF-16; save it as UTF-8."
+    return raw.count(b"\n", 0, error.start) + 1, "This line is not UTF-8; save the file as UTF-8."
 
 
 def parse_document(path: Path, text: str) -> Located:
@@ -80,7 +91,13 @@ def parse_document(path: Path, text: str) -> Located:
             found = re.search(r" at line (\d+)", str(error))
             line = int(found[1]) if found else _line_of_byte(text, str(error))
             raise EvalFileError.at(path, line, f"This is not valid JSON: {error}.") from error
-    root = _compose(path, text)
+    try:
+        root = _compose(path, text)
+    except EvalFileError:
+        if not is_json:
+            raise
+        # JSON that YAML cannot read, such as one with very long keys: what it says is known, only not its lines.
+        return Located(path, value, {})
     document = Located(path, None)
     if root is not None:
         reader = _Reader(document)
@@ -101,6 +118,7 @@ def _compose(path: Path, text: str) -> Any:
     # Commands that read no such file start without it.
     from ruamel.yaml import YAML  # noqa: PLC0415
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+    from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
 
     loader: Any = YAML(typ="safe", pure=True)
     try:
@@ -110,6 +128,11 @@ def _compose(path: Path, text: str) -> Any:
         mark = marked.problem_mark or marked.context_mark
         line = mark.line + 1 if mark else None
         raise EvalFileError.at(path, line, f"This is not valid YAML: {_what_is_wrong(marked)}.") from error
+    except ReaderError as error:
+        found: Any = error
+        line = text.count("\n", 0, found.position) + 1
+        message = f"U+{found.character:04X} stands here, which YAML does not allow. Is the file UTF-8?"
+        raise EvalFileError.at(path, line, message) from error
     except (YAMLError, RecursionError) as error:
         what = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise EvalFileError.at(path, None, f"This is not valid YAML: {what}.") from error
@@ -156,7 +179,7 @@ class _Reader:
                 return [self.read(each, (*place, index)) for index, each in enumerate(node.value)]
         finally:
             self._under_way.discard(id(node))
-        self.problems.append(self._document.problem(place, f"The tag {node.tag} has no meaning here; leave it out."))
+        self.problems.append(self._document.problem(place, f"The tag !!{kind} has no meaning here; leave it out."))
         return None
 
     def _mapping(self, node: Any, place: Place) -> JsonObject:
@@ -174,13 +197,14 @@ class _Reader:
             if key.tag == f"{_TAG}merge":
                 merged += value.value if value.tag == f"{_TAG}seq" else [value]
                 continue
-            at = (*place, key.value)
-            if key.value in members:
+            name = self._whole_text(key.value, place)
+            at = (*place, name)
+            if name in members:
                 first = self._document.line_of(at)
-                message = f"The key {key.value!r} stands here twice, first in line {first}; keep one."
+                message = f"The key {name!r} stands here twice, first in line {first}; keep one."
                 self.problems.append(Problem(self._document.path, line, message))
                 continue
-            members[key.value] = self.read(value, at, line)
+            members[name] = self.read(value, at, line)
         for each in merged:
             if each.tag != f"{_TAG}map":
                 self.problems.append(self._document.problem(place, "'<<' must have an object, or a list of objects."))
@@ -198,14 +222,27 @@ class _Reader:
             try:
                 return _number(kind, text)
             except ValueError:
-                message = f"{text} is not a number that JSON has; put it in quotes if it is a text."
+                shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+                message = f"{shown} is not a number that JSON has; put it in quotes if it is a text."
                 self.problems.append(self._document.problem(place, message))
                 return None
         if kind not in ("str", "timestamp", "merge", "value"):
             self.problems.append(
                 self._document.problem(place, f"The tag !{kind.lstrip('!')} has no meaning here; leave it out.")
             )
-        return text
+        return self._whole_text(text, place)
+
+    def _whole_text(self, text: str, place: Place) -> str:
+        """Return a text in which the two halves that JSON writes for some characters are the character."""
+        found = _SURROGATE.search(text)
+        if found is None:
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            message = f"\\u{ord(found[0]):04x} is half of a character; write the whole one."
+            self.problems.append(self._document.problem(place, message))
+            return text.encode("utf-8", "replace").decode()
 
 
 def _number(kind: str, text: str) -> int | float:
@@ -223,6 +260,14 @@ def _number(kind: str, text: str) -> int | float:
 def _json_float(text: str) -> str:
     number = float(text)  # which raises ValueError for .inf and .nan, written with a dot
     return repr(number)
+
+
+def is_file_there(path: Path) -> bool:
+    """Tell whether a path, which somebody may have mistaken for something else, is that of a file."""
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or a directory may not be searched
+        return False
 
 
 def walk(value: JsonValue, place: Place = ()) -> Iterator[tuple[Place, JsonValue]]:

@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.eval_files.checks import check_file
 from evalhaven.eval_files.format import EvalFile, FileReference
-from evalhaven.eval_files.located import Located, Place, parse_document, read_text
+from evalhaven.eval_files.located import Located, Place, is_file_there, parse_document, read_text
 from evalhaven.eval_files.problems import EvalFileError, Problem
+from evalhaven.eval_files.unknown_keys import find_unknown_beside
 from evalhaven.wire.graders import TestingCriterion
 from evalhaven.wire.messages import EvalItem, InputMessagesItemReference
 from evalhaven.wire.requests import Fault, find_faults, find_unknown
@@ -25,7 +26,7 @@ _MESSAGES = TypeAdapter(list[EvalItem])
 _TEXTS, _DOCUMENTS = (".md", ".txt"), (".yaml", ".yml", ".json")
 _CRITERIA, _PROMPTS = "testing_criteria", "prompts"
 _NEEDED: JsonObject = {"name": "none", "data": [{}]}
-_SHOWN_KEYS = 12
+_SHOWN_KEYS, _SHOWN_NAME = 12, 80
 
 
 def read_eval_file(path: Path) -> EvalFile:
@@ -77,6 +78,8 @@ class _Reader:
             faults = [each for each in faults if each.path[:1] != (_CRITERIA,) or len(each.path) == 1]
             faults += list(self._faults_of_criteria(cast("list[JsonValue]", resolved[_CRITERIA])))
         self.problems += [self._problem_of(each) for each in faults]
+        for each in find_unknown_beside(resolved, faults):
+            self._note_unknown(each.path, each.known)
         usable = _usable_part(resolved, faults) if faults else resolved
         if find_faults(_FILE, usable):
             return None, frozenset()
@@ -149,12 +152,13 @@ class _Reader:
     def _path_at(self, name: str, place: Place) -> Path | None:
         """Return a file that is named relative to this one, and note that it is read; None if there is none."""
         path = self._document.path.parent / name
-        if not path.is_file():
-            what = "is a directory" if path.is_dir() else "does not exist"
+        if not is_file_there(path):
             near = get_close_matches(path.name, _names_in(path.parent), 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = f" Did you mean {near[0]!r}?" if near and near[0] != path.name else ""
             where = "Paths begin at the directory of the eval file."
-            self.problems.append(self._document.problem(place, f"The file {name!r} {what}.{hint} {where}"))
+            shown = name if len(name) <= _SHOWN_NAME else f"{name[:_SHOWN_NAME]}…"
+            message = f"The file {shown!r} {_why_no_file(path)}.{hint} {where}"
+            self.problems.append(self._document.problem(place, message))
             return None
         self._read_paths.append(path)
         return path
@@ -204,7 +208,10 @@ class _Reader:
         path = self._path_at(file.data, ("data",))
         if path is not None and path.suffix.lower() not in (".jsonl", ".csv", ".parquet"):
             message = f"The name of a data file must end in .jsonl, .csv or .parquet, but it is {file.data!r}."
+            if path.suffix.lower() == ".json":
+                message += " In JSONL each line is one object."
             self.problems.append(self._document.problem(("data",), message))
+            return None
         return path
 
 
@@ -222,7 +229,7 @@ def _usable_part(resolved: JsonObject, faults: list[Fault]) -> JsonObject:
         usable[_CRITERIA] = [_harmless(each) if find_faults(_CRITERION, each) else each for each in criteria]
     else:
         usable[_CRITERIA] = [_harmless({})]
-    if not {"models", _PROMPTS} <= usable.keys():
+    if "models" not in usable:
         for key in ("models", _PROMPTS, "type", "sampling_params", "extra_body"):
             usable.pop(key, None)
     return usable
@@ -245,6 +252,13 @@ def unknown_key_message(key: str, known: tuple[str, ...]) -> str:
 
 def _template(messages: list[JsonObject]) -> JsonObject:
     return {"type": "template", "template": cast("list[JsonValue]", messages)}
+
+
+def _why_no_file(path: Path) -> str:
+    try:
+        return "is a directory" if path.is_dir() else "is no file" if path.exists() else "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _names_in(directory: Path) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
+from evalhaven.domain.wording import counted
 from evalhaven.eval_files.format import EvalFile
 from evalhaven.eval_files.problems import EvalFileError
 
@@ -88,7 +89,9 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, JsonObject]]:
             try:
                 row = jsontext.parse_received(text)
             except jsontext.InvalidJsonError as error:
-                raise EvalFileError.at(path, number, f"This line is not valid JSON: {error}.") from error
+                what = str(error).replace(" at line 1, column", " at column")
+                message = f"This line is not valid JSON: {what}. In JSONL each line is one object."
+                raise EvalFileError.at(path, number, message) from error
             if not isinstance(row, dict):
                 raise EvalFileError.at(path, number, "This line must be a JSON object: an item, or {item, sample}.")
             yield number, row
@@ -109,7 +112,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, JsonObject]]:
             line = reader.line_num + 1
             for cells in reader:
                 if len(cells) > len(names):
-                    message = f"This row has {len(cells)} cells, but there are {len(names)} columns."
+                    found, expected = counted(len(cells), "cell"), counted(len(names), "column")
+                    message = f"This row has {found}, but the table has {expected}."
                     raise EvalFileError.at(path, line, message)
                 if cells:
                     yield line, dict(zip(names, [*cells, *[""] * (len(names) - len(cells))], strict=True))
@@ -127,9 +131,13 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, JsonObject]]:
     invalid: Any = import_module("pyarrow").ArrowException
     try:
         table = reader.ParquetFile(path)
+        names: list[str] = table.schema_arrow.names
+        doubled = next((name for index, name in enumerate(names) if name in names[:index]), None)
+        if doubled is not None:
+            raise EvalFileError.at(path, None, f"Two columns are called {doubled!r}; rename one.")
         number = 0
         for batch in table.iter_batches(batch_size=_BATCH):
-            for row in batch.to_pylist():
+            for row in batch.to_pylist(maps_as_pydicts="strict"):
                 number += 1
                 yield number, {name: _json_of(value, path, number, name) for name, value in row.items()}
     except invalid as error:
@@ -150,8 +158,8 @@ def _json_of(value: object, path: Path, number: int, name: str) -> JsonValue:
         case list():
             return [_json_of(each, path, number, name) for each in cast("list[object]", value)]
         case dict():
-            members = cast("dict[str, object]", value)
-            return {key: _json_of(each, path, number, name) for key, each in members.items()}
+            members = cast("dict[object, object]", value)
+            return {str(key): _json_of(each, path, number, name) for key, each in members.items()}
         case _:
             message = f"Row {number} has a {type(value).__name__} in the column {name!r}, for which JSON has no form."
             raise EvalFileError.at(path, None, message)

@@ -26,12 +26,14 @@ class RefusedError(Exception):
     Attributes:
         code: The code of the error; None if there was no answer.
         status: The status of the answer; 0 without one.
+        param: The parameter that is wrong; None if it is none.
     """
 
-    def __init__(self, message: str, code: str | None = None, status: int = 0) -> None:
+    def __init__(self, message: str, code: str | None = None, status: int = 0, param: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        self.param = param
 
 
 class Talker:
@@ -116,9 +118,13 @@ class Talker:
                 return await self._client.request(method, path, **request)
             except httpx2.TransportError as error:
                 if number + 1 == tries:
-                    raise RefusedError(f"The server does not answer: {str(error) or type(error).__name__}.") from error
+                    raise RefusedError(f"The server does not answer: {_reason(error)}.") from error
             await anyio.sleep(_RETRY_PAUSE_S)
         raise AssertionError
+
+
+def _reason(error: httpx2.TransportError) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def object_in(answer: httpx2.Response) -> dict[str, Any]:
@@ -138,4 +144,5 @@ def object_in(answer: httpx2.Response) -> dict[str, Any]:
         return cast("dict[str, Any]", found)
     error = found.get("error")
     told = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
-    raise RefusedError(str(told.get("message") or answer.status_code), told.get("code"), answer.status_code)
+    message = str(told.get("message") or answer.status_code)
+    raise RefusedError(message, told.get("code"), answer.status_code, told.get("param"))

@@ -1,5 +1,6 @@
 """Facts about how eval files are read, and about what is wrong with them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from evalhaven.eval_files.problems import EvalFileError
 from evalhaven.eval_files.reading import read_eval_file
 from evalhaven.eval_files.variants import variants_of
-from tests.unit.eval_files.written_files import CRITERION, ROWS, write, write_json
+from tests.unit.eval_files.written_files import CRITERION, ROWS, document, write, write_json
 
 WHOLE = """\
 name: Capitals
@@ -190,14 +191,21 @@ def test_json_is_read_with_lines_and_to_the_last_digit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"prompts": None}, "'prompts' is required together with 'models'"),
         ({"models": None}, "'models' is required together with 'prompts'"),
         ({"type": "jsonl"}, "'models' has no effect where 'type' is jsonl"),
         ({"metadata": {"evalhaven_x": "1"}}, "is a key that Evalhaven writes"),
         ({"metadata": {str(n): "1" for n in range(13)}}, "must have at most 12 pairs"),
         ({"data": "rows.txt"}, "does not exist"),
+        ({"data": "/dev/null"}, "is no file"),
+        ({"data": "eval.json"}, "must end in .jsonl, .csv or .parquet, but it is 'eval.json'. In JSONL each line is"),
+        ({"data": '{"question": "?"}\n' * 20}, "File name too long"),
+        ({"baseline": "b" * 300}, "There is no baseline"),
+        ({"name": "\ud800"}, r"\ud800 is half of a character"),
+        ({"models": [{"modle": "m"}]}, "Unknown key 'modle'. Did you mean 'model'?"),
+        ({"prompts": {"p": {"pth": "p.md"}}}, "Unknown key 'pth'. Did you mean 'path'?"),
+        ({"prompts": {"p": [{"rol": "user", "content": "?"}]}}, "Unknown key 'rol'. Did you mean 'role'?"),
         ({"data": []}, "'data' must have at least 1 entry"),
-        ({"data": [*ROWS, {"item": {}}]}, "This row has the key 'item' or 'sample', while the first (line 1) does not"),
+        ({"data": [*ROWS, {"item": {}}]}, "This row has the key 'item' or 'sample', while the first (row 1) does not"),
         ({"data": [{"item": 1}]}, "must have the item, an object, as 'item'"),
         ({"item_schema": {"type": "objekt"}}, "'item_schema' is not a valid JSON Schema"),
         ({"item_schema": {"type": "object", "required": ["id"]}}, "The item does not match 'item_schema'"),
@@ -216,6 +224,55 @@ def test_json_is_read_with_lines_and_to_the_last_digit(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_cannot_work_is_refused_with_the_cure(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
     assert any(expected in each for each in problems_of(write_json(tmp_path, **changes)))
+
+
+def test_a_misspelt_key_of_a_criterion_is_told_beside_the_one_that_is_missing(tmp_path: Path) -> None:
+    part = {"type": "string_check", "input": "a", "reference": "a", "opration": "eq"}
+    multi = {"type": "multi", "name": "both", "graders": {"a": part}, "calculate_output": "a"}
+    found = problems_of(write_json(tmp_path, testing_criteria=[{**part, "name": "misspelt"}, multi]))
+    assert [each.split(": ", 1)[1] for each in found] == [
+        "'testing_criteria[0].operation' is required but missing.",
+        "Unknown key 'opration'. Did you mean 'operation'?",
+        "'testing_criteria[1].graders.a.operation' is required but missing.",
+        "Unknown key 'opration'. Did you mean 'operation'?",
+    ]
+
+
+def test_a_policy_with_a_misspelt_key_is_not_said_to_ask_for_nothing(tmp_path: Path) -> None:
+    assert only_problem(write_json(tmp_path, policy={"margn": 0})).endswith("Did you mean 'margin'?")
+
+
+def test_models_need_no_prompts_where_they_are_applications(tmp_path: Path) -> None:
+    file = read_eval_file(write_json(tmp_path, models=["app", "other"], prompts=None))
+    assert [(each.name, each.prompt) for each in variants_of(file)] == [("app", None), ("other", None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("name: a".encode("utf-16"), "eval.yaml:None: The file is UTF-16; save it as UTF-8."),
+        ("name: a\ndata: ä".encode("latin-1"), "eval.yaml:2: This line is not UTF-8; save the file as UTF-8."),
+        (b"name: a\ndata: \0", "eval.yaml:2: U+0000 stands here, which YAML does not allow."),
+        (b'name: "\\ud800"', r"eval.yaml:1: \ud800 is half of a character; write the whole one."),
+    ],
+)
+def test_what_is_no_utf_8_is_told_with_the_cure(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "eval.yaml"
+    path.write_bytes(content)
+    assert problems_of(path)[0].startswith(expected)
+
+
+def test_the_two_halves_of_a_character_as_json_writes_it_are_the_character_in_yaml_too(tmp_path: Path) -> None:
+    criterion = "{type: string_check, name: n, input: a, operation: eq, reference: a}"
+    text = f'name: "\\ud83d\\ude00"\ndata: [{{a: 1}}]\ntesting_criteria: [{criterion}]\n'
+    assert read_eval_file(write(tmp_path, "eval.yaml", text)).name == "\U0001f600"
+
+
+def test_json_that_yaml_cannot_read_is_read(tmp_path: Path) -> None:
+    rows = [{"k" * 2000: 1, "answer": "a\x7f"}]
+    path = write_json(tmp_path)
+    path.write_text(json.dumps(document(data=rows, models=None, prompts=None), ensure_ascii=False))
+    assert read_eval_file(path).data == rows
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_csv_has_strings_only(tmp_path: Path) -> None:
     ]
 
 
+def test_parquet_may_have_maps_and_each_column_once(tmp_path: Path) -> None:
+    maps = pa.array([[(1, "a")]], type=pa.map_(pa.int64(), pa.string()))
+    pq.write_table(pa.table([*[[each] for each in ROWS[0].values()], maps], [*ROWS[0], "m"]), tmp_path / "rows.parquet")
+    assert rows_of(tmp_path, "rows.parquet") == [{"item": {**ROWS[0], "m": {"1": "a"}}}]
+
+    pq.write_table(pa.table([["a"], ["b"]], ["answer", "answer"]), tmp_path / "rows.parquet")
+    assert "rows.parquet: Two columns are called 'answer'; rename one." in problems_of(tmp_path, "rows.parquet")
+
+
 def test_parquet_keeps_types_and_writes_dates_as_text(tmp_path: Path) -> None:
     rows = [{**ROWS[0], "n": 1, "day": date(2026, 1, 2), "price": Decimal("1.10"), "tags": ["a"], "nan": float("nan")}]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
@@ -67,7 +76,7 @@ def test_what_is_wrong_with_data_names_its_line(tmp_path: Path) -> None:
         "rows.jsonl:1: This line must be a JSON object: an item, or {item, sample}."
     )
     write(tmp_path, "rows.csv", 'question,answer\n"a\nb",c\nd,e,f\n')
-    assert problems_of(tmp_path, "rows.csv") == "rows.csv:4: This row has 3 cells, but there are 2 columns."
+    assert problems_of(tmp_path, "rows.csv") == "rows.csv:4: This row has 3 cells, but the table has 2 columns."
     write(tmp_path, "rows.csv", "question,question\n")
     assert "Two columns are called 'question'" in problems_of(tmp_path, "rows.csv")
     write(tmp_path, "rows.parquet", "no parquet")
