@@ -327,7 +327,7 @@ def test_a_call_that_has_not_ended_is_taken_up_or_started_anew(of_test: EvalOfTe
         call.send_signal(signal.SIGINT)
         _, said = call.communicate(timeout=60)
     assert call.returncode == 130
-    assert "--resume` goes on" in said
+    assert f"`evalhaven run {of_test.path} --url {of_test.url} --resume` goes on" in said
 
     refused = of_test.run()
     assert refused.returncode == 64

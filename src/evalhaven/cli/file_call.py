@@ -58,7 +58,7 @@ class CallSettings:
     is_for_people: bool
 
 
-_GOES_ON = "Once it does, the same command with --resume goes on with its runs."
+_GOES_ON = "Once it does, --resume goes on with its runs."
 
 
 async def refuse_unfinished(client: httpx2.AsyncClient, file: EvalFile) -> None:

@@ -1,6 +1,7 @@
 """`evalhaven run` from the file to its exit status: the server, the call, and what follows its end."""
 
 import os
+import shlex
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -73,8 +74,20 @@ def execute(wishes: Wishes, settings: Settings) -> int:
     except (StartError, WatchError, OSError, httpx2.InvalidURL) as error:
         fail(_shown(error), EXIT_TOOL)
     except KeyboardInterrupt:
-        print_note(f"\nInterrupted. `evalhaven run {make_printable(str(wishes.path))} --resume` goes on with its runs.")
+        print_note(f"\nInterrupted. `{make_printable(_resuming(wishes, settings))}` goes on with its runs.")
         return EXIT_INTERRUPTED
+
+
+def _resuming(wishes: Wishes, settings: Settings) -> str:
+    """Return the command that goes on with the runs of the last call."""
+    words = ["evalhaven", "run", str(wishes.path)]
+    if settings.url is not None:
+        words += ["--url", settings.url]
+    elif settings.data_dir != Settings.model_fields["data_dir"].default:
+        words += ["--data-dir", str(settings.data_dir)]
+    words += [] if wishes.config is None else ["--config", str(wishes.config)]
+    words += [] if wishes.baseline is None else ["--baseline", wishes.baseline]
+    return shlex.join([*words, "--resume"])
 
 
 def _print_problems(error: EvalFileError) -> None:

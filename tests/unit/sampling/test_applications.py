@@ -16,6 +16,8 @@ import psutil
 import pytest
 
 from evalhaven.domain.samples import ItemError, Sample
+from evalhaven.sampling.applications.command import Command
+from evalhaven.sampling.applications.commands import open_command
 from evalhaven.sampling.calls.caller import CallFailedError, ModelCaller
 from evalhaven.sampling.catalog import Catalog, Endpoint
 from evalhaven.sampling.configuration.loading import Upstream, load_catalog
@@ -229,6 +231,30 @@ async def test_a_command_that_reads_nothing_may_answer_all_the_same(tmp_path: Pa
     sample = await sample_of(command(tmp_path, "print('yes')"), {"long": "x" * 1_000_000})
 
     assert text_of(sample) == "yes"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("output", ["None", "subprocess.DEVNULL"], ids=["which_keeps_the_output_open", "silently"])
+async def test_what_a_command_leaves_running_is_ended_and_its_answer_stands(tmp_path: Path, output: str) -> None:
+    program = f"""import pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], stdout={output}, stderr={output})
+pathlib.Path("child").write_text(str(child.pid))
+print("yes")
+"""
+    (tmp_path / "app.py").write_text(program)
+    async with open_command(Command((sys.executable, "-S", "app.py"), tmp_path)) as transport:
+        for _ in range(2):
+            reply = await transport.post("", {}, b"{}", 60.0)
+            assert (reply.status, reply.body) == (200, b"yes\n")
+            assert _ends(int((tmp_path / "child").read_text()))
+
+
+@pytest.mark.anyio
+async def test_a_command_that_writes_nothing_is_told_by_what_it_said(tmp_path: Path) -> None:
+    error = await error_of(command(tmp_path, "import sys\nprint('No such customer.', file=sys.stderr)"))
+
+    said = "the command ended with status 0 but wrote no answer to its standard output: No such customer."
+    assert error == ItemError("command_failed", said, "sampling")
 
 
 def test_commands_end_with_the_process_that_started_them_even_if_it_is_killed(tmp_path: Path) -> None:

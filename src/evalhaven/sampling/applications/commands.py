@@ -37,6 +37,7 @@ _ERROR_BYTES = 16 * 1024
 _SHOWN_CHARS = 400
 _SHORTEST_SECRET = 6
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.001, 0.05
+_LOOK_BESIDE_S, _LAST_WORDS_S = 0.25, 1.0
 _MB = 1024 * 1024
 
 
@@ -108,12 +109,14 @@ class CommandTransport(Transport):
             with anyio.move_on_after(timeout_s):
                 call = _Call(await self._start(group), self._command.max_reply_bytes)
                 await call.exchange(body)
-                is_whole = True
+                is_whole = not call.has_left_others
                 return _reply_of(call, self._secrets)
             return _failure(408, COMMAND_TIMEOUT, f"the command did not end within {timeout_s:g} seconds")
         finally:
             self._busy.discard(group)
             if is_whole:
+                # What the command has left running would add up, item by item.
+                group.end_others()
                 self._idle.append(group)
             else:
                 with anyio.CancelScope(shield=True):
@@ -204,9 +207,12 @@ class _Call:
     most_bytes: int
     output: bytearray = field(default_factory=bytearray)
     errors: bytearray = field(default_factory=bytearray)
+    has_left_others: bool = False
 
     async def exchange(self, body: bytes) -> None:
         """Send a request, and return when the process has ended.
+
+        What it started may go on and keep its output open; that is waited for only briefly.
 
         Raises:
             TransportError: It wrote too much.
@@ -218,21 +224,34 @@ class _Call:
         try:
             for pipe in pipes:
                 os.set_blocking(pipe.fileno(), False)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_send, requests, body)
-                tasks.start_soon(self._keep_errors, errors)
-                is_too_large = not await self._keep_output(replies)
-                if is_too_large:
-                    tasks.cancel_scope.cancel()
+            async with anyio.create_task_group() as whole:
+                whole.start_soon(self._notice_end, whole.cancel_scope)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_send, requests, body)
+                    tasks.start_soon(self._keep_errors, errors)
+                    is_too_large = not await self._keep_output(replies)
+                    if is_too_large:
+                        tasks.cancel_scope.cancel()
+                whole.cancel_scope.cancel()
         finally:
             for pipe in pipes:
                 pipe.close()
         if is_too_large:
             raise TransportError("too_large", f"the command wrote more than {self.most_bytes // _MB} MB")
+        await self._wait(_LONGEST_LOOK_S)
+
+    async def _wait(self, longest_look_s: float) -> None:
         look_s = _FIRST_LOOK_S
-        while process.poll() is None:
+        while self.process.poll() is None:
             await anyio.sleep(look_s)
-            look_s = min(2 * look_s, _LONGEST_LOOK_S)
+            look_s = min(2 * look_s, longest_look_s)
+
+    async def _notice_end(self, scope: anyio.CancelScope) -> None:
+        """Give up the pipes if others keep them open after the process has ended."""
+        await self._wait(_LOOK_BESIDE_S)
+        await anyio.sleep(_LAST_WORDS_S)
+        self.has_left_others = True
+        scope.cancel()
 
     async def _keep_output(self, pipe: IO[bytes]) -> bool:
         """Read the reply; return whether it is within the limit."""
@@ -271,9 +290,11 @@ async def _send(pipe: IO[bytes], body: bytes) -> None:
 
 def _reply_of(call: _Call, secrets: Secrets) -> HttpReply:
     status, output = call.process.returncode, bytes(call.output)
-    if status == 0 or find_reported(output) is not None:
+    if (status == 0 and output.strip()) or find_reported(output) is not None:
         return HttpReply(200, {}, output)
     how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    if status == 0:
+        how += " but wrote no answer to its standard output"
     said = _last_lines(secrets.hide(call.errors.decode("utf-8", "replace")))
     return _failure(422, COMMAND_FAILED, f"the command {how}{f': {said}' if said else ' and said nothing'}")
 
