@@ -31,6 +31,7 @@ from evalhaven.cli.report import report
 from evalhaven.cli.run_actions import EPILOG as ACTION_EPILOG
 from evalhaven.cli.run_actions import pin, regrade, retry, unpin
 from evalhaven.cli.run_commands import run_commands
+from evalhaven.cli.schema import schema
 from evalhaven.cli.shell import EXIT_INTERRUPTED, EXIT_TOOL, fail, read_settings, reader_may_leave
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -64,6 +65,7 @@ application.command("retry", epilog=ACTION_EPILOG)(retry)
 application.command("regrade", epilog=ACTION_EPILOG)(regrade)
 application.command("pin", epilog=ACTION_EPILOG)(pin)
 application.command("unpin", epilog=ACTION_EPILOG)(unpin)
+application.command("schema")(schema)
 application.command("completion")(completion)
 
 _COLLECT_AFTER = (50_000, 20, 50)

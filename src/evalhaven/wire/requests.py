@@ -64,6 +64,37 @@ class RequestError(ValueError):
         super().__init__(self.message)
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """Name a key that no model knows.
+
+    Attributes:
+        path: The keys and indexes that lead to it, itself included.
+        known: The keys that its object may have.
+    """
+
+    path: tuple[str | int, ...]
+    known: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Say what is wrong with a document.
+
+    Attributes:
+        path: The keys and indexes that lead to the place.
+        complaint: What is wrong with it: a sentence without its subject.
+    """
+
+    path: tuple[str | int, ...]
+    complaint: str
+
+    @property
+    def message(self) -> str:
+        """Return the sentence, whose subject is the path."""
+        return _refuse(self.path, self.complaint).message
+
+
 @dataclass(frozen=True)
 class ParsedRequest(Generic[M]):
     """Hold an accepted request document.
@@ -114,6 +145,20 @@ def parse_part(kind: TypeAdapter[T], document: object) -> T:
         raise _explain(error.errors(include_url=False)[0], document) from None
 
 
+def find_faults(kind: TypeAdapter[T], document: object) -> list[Fault]:
+    """Return all that keeps a document from being read: of each list that is checked to its first fault, that one.
+
+    Args:
+        kind: The models that the document may have.
+        document: What a JSON decoder returned.
+    """
+    try:
+        kind.validate_python(document)
+    except ValidationError as error:
+        return [_fault_of(each, document) for each in error.errors(include_url=False)]
+    return []
+
+
 def find_unknown_keys(body: BaseModel, pointer: str = "") -> Iterator[str]:
     """Yield the JSON Pointer of every key in a parsed document that its models do not know.
 
@@ -121,29 +166,41 @@ def find_unknown_keys(body: BaseModel, pointer: str = "") -> Iterator[str]:
         body: The parsed document or a part of it.
         pointer: The place of that part, "" for the document itself.
     """
+    for each in find_unknown(body):
+        yield pointer + "".join(f"/{_escape_pointer(str(step))}" for step in each.path)
+
+
+def find_unknown(body: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[UnknownKey]:
+    """Yield every key in a parsed document that its models do not know.
+
+    Args:
+        body: The parsed document or a part of it.
+        path: The place of that part.
+    """
+    fields = type(body).model_fields
     is_open = isinstance(body, WireModel) and body.open_object
-    if not is_open:
-        for key in body.model_extra or {}:
-            yield f"{pointer}/{_escape_pointer(key)}"
-    for name, field in type(body).model_fields.items():
+    if not is_open and body.model_extra:
+        known = tuple(field.alias or name for name, field in fields.items())
+        for key in body.model_extra:
+            yield UnknownKey((*path, key), known)
+    for name, field in fields.items():
         if name in body.model_fields_set:
-            step = _escape_pointer(field.alias or name)
-            yield from _find_in_value(getattr(body, name), f"{pointer}/{step}")
+            yield from _find_in_value(getattr(body, name), (*path, field.alias or name))
 
 
-def _find_in_value(value: object, pointer: str) -> Iterator[str]:
+def _find_in_value(value: object, path: tuple[str | int, ...]) -> Iterator[UnknownKey]:
     # Plain dicts and lists hold models only where a model declares it, so free JSON costs
     # one look at each of its direct members and no descent.
     if isinstance(value, BaseModel):
-        yield from find_unknown_keys(value, pointer)
+        yield from find_unknown(value, path)
     elif isinstance(value, list):
         for index, entry in enumerate(cast("list[object]", value)):
             if isinstance(entry, BaseModel):
-                yield from find_unknown_keys(entry, f"{pointer}/{index}")
+                yield from find_unknown(entry, (*path, index))
     elif isinstance(value, dict):
         for key, entry in cast("dict[str, object]", value).items():
             if isinstance(entry, BaseModel):
-                yield from find_unknown_keys(entry, f"{pointer}/{_escape_pointer(key)}")
+                yield from find_unknown(entry, (*path, key))
 
 
 def format_param(path: tuple[str | int, ...]) -> str | None:
@@ -158,19 +215,23 @@ def format_param(path: tuple[str | int, ...]) -> str | None:
 
 
 def _explain(error: ErrorDetails, document: object) -> RequestError:
+    found = _fault_of(error, document)
+    return _refuse(found.path, found.complaint)
+
+
+def _fault_of(error: ErrorDetails, document: object) -> Fault:
     path = _drop_tags(error["loc"], document)
     context: Mapping[str, object] = error.get("ctx", {})
     kind, given = error["type"], cast("object", error["input"])
     if kind == FAULT:
-        path += cast("tuple[str | int, ...]", context["at"])
-        return _refuse(path, str(context["message"]))
+        return Fault(path + cast("tuple[str | int, ...]", context["at"]), str(context["message"]))
     if kind == UNKNOWN_CHOICE:
         return _explain_choice(path, given, str(context["key"]), str(context["cure"]))
     if kind == "missing":
-        return _refuse(path, "is required but missing")
+        return Fault(path, "is required but missing")
     if kind == "string_unicode":
-        return _refuse(path, f"holds text that is not valid Unicode, {_describe(given)}")
-    return _refuse(path, _describe_rule(kind, given, context))
+        return Fault(path, f"holds text that is not valid Unicode, {_describe(given)}")
+    return Fault(path, _describe_rule(kind, given, context))
 
 
 def _describe_rule(kind: str, given: object, context: Mapping[str, object]) -> str:
@@ -183,16 +244,16 @@ def _describe_rule(kind: str, given: object, context: Mapping[str, object]) -> s
     return f"has an invalid value, {_describe(given)}"
 
 
-def _explain_choice(path: tuple[str | int, ...], given: object, key: str, cure: str) -> RequestError:
+def _explain_choice(path: tuple[str | int, ...], given: object, key: str, cure: str) -> Fault:
     if not key:
-        return _refuse(path, f"must be {cure}, but is {_describe(given)}")
+        return Fault(path, f"must be {cure}, but is {_describe(given)}")
     if not isinstance(given, Mapping):
-        return _refuse(path, f"must be an object whose '{key}' is {cure}, but is {_describe(given)}")
+        return Fault(path, f"must be an object whose '{key}' is {cure}, but is {_describe(given)}")
     chosen = cast("Mapping[str, object]", given)
     path += (key,)
     if chosen.get(key) is None:
-        return _refuse(path, f"is required and must be {cure}")
-    return _refuse(path, f"must be {cure}, but is {_describe(chosen[key])}")
+        return Fault(path, f"is required and must be {cure}")
+    return Fault(path, f"must be {cure}, but is {_describe(chosen[key])}")
 
 
 def _refuse(path: tuple[str | int, ...], complaint: str) -> RequestError:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.docs.reference.api import render_api
 from tests.docs.reference.cli import render_cli
 from tests.docs.reference.configuration import render_configuration
+from tests.docs.reference.eval_files import render_eval_files, render_schema
 
 DIRECTORY = Path(__file__).resolve().parents[3] / "docs" / "reference"
 
@@ -13,4 +14,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "api.md": render_api,
     "cli.md": render_cli,
     "configuration.md": render_configuration,
+    "eval-files.md": render_eval_files,
+    "eval-file.schema.json": render_schema,
 }

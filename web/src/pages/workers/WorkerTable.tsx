@@ -31,7 +31,7 @@ export function WorkerTable({ workers }: { workers: readonly WorkerOverview[] })
               <th scope="col" className="right">
                 Rows in them
               </th>
-              <th scope="col">Of</th>
+              <th scope="col">Runs</th>
             </tr>
           </thead>
           <tbody>
