@@ -42,7 +42,7 @@ LIST = Path(__file__).parent / "snippets.toml"
 ADDRESS = "127.0.0.1:8765"
 DATABASE = "postgresql://user:password@host:5432/name"
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-_VARIABLE = re.compile(r'(?:env|api_key_env) = "(\w+)"')
+_VARIABLE = re.compile(r'(?:env|api_key_env) = \[?"(\w+)"')
 _TOKEN_FILE = re.compile(r'(?:\bfile|api_key_file) = "([\w.-]+)"')
 _TIMEOUT_S = 60
 _ANSWERS = ("Paris", "Rome", "Zurich")

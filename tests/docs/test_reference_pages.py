@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from evalhaven.api.openapi import build_extension_document
 from evalhaven.app.shown_settings import OTHER_VARIABLES
-from evalhaven.sampling.configuration.tables import AnyText, EndpointTable, PriceTable, Table
+from evalhaven.sampling.configuration.tables import AnyText, PriceTable, Table
 from evalhaven.settings import PREFIX, Settings
 from tests.docs.compatibility_page import own_application
 from tests.docs.reference.cli import shown_commands
@@ -32,9 +32,9 @@ def tables(kind: type[Table] = Table) -> Iterator[type[Table]]:
 
 
 def own_keys(table: type[Table]) -> set[str]:
-    """Return the keys of a table without those that every endpoint has."""
-    inherited = EndpointTable.model_fields.keys() if table is not EndpointTable else set[str]()
-    return table.model_fields.keys() - (inherited if issubclass(table, EndpointTable) else set[str]())
+    """Return the keys of a table without those that it has in common with others."""
+    inherited = {name for each in table.__bases__ if issubclass(each, Table) for name in each.model_fields}
+    return table.model_fields.keys() - inherited
 
 
 @pytest.mark.parametrize("name", PAGES)

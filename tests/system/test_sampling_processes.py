@@ -1,6 +1,7 @@
 """Several sampling processes of one executor, on SQLite: each item is stored and counted once, whatever dies."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +38,24 @@ max_concurrency = 40
 start_concurrency = 40
 rules = [{{ answer = "Yes.", latency_ms = 30 }}]
 
+[endpoints.app]
+protocol = "item"
+command = ["{python}", "-S", "app.py"]
+max_concurrency = 4
+
 [endpoints.refusing]
 scripted = true
 models = ["refusing"]
 rules = [{{ status = 401, latency_ms = 10 }}]
+"""
+# The first calls do not end by themselves.
+_PROGRAM = """import json, os, pathlib, sys, time
+answer = json.load(sys.stdin)["item"]["answer"]
+with open("pids", "a") as pids:
+    pids.write(f"{os.getpid()}\\n")
+if not pathlib.Path("killed").exists():
+    time.sleep(600)
+print(answer)
 """
 
 
@@ -54,7 +69,8 @@ def upstream() -> Iterator[FaultyUpstream]:
 def shared_server(tmp_path_factory: pytest.TempPathFactory, upstream: FaultyUpstream) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("sampling")
     config = directory / "evalhaven.toml"
-    config.write_text(_CONFIG.format(url=upstream.url, most=_MOST))
+    (directory / "app.py").write_text(_PROGRAM)
+    config.write_text(_CONFIG.format(url=upstream.url, most=_MOST, python=sys.executable))
     with Server(directory, EVALHAVEN_CONFIG=str(config), EVALHAVEN_SAMPLING_PROCESSES="2").running() as server:
         yield server
 
@@ -137,6 +153,22 @@ def test_sampling_processes_end_with_their_executor_and_the_next_one_goes_on(
     wait_until(lambda: all(has_ended(each) for each in samplers), "no orphan is left")
     assert_complete(server, client.wait_for_end(*ids))
     assert not {each.pid for each in samplers} & {each.pid for each in samplers_of(server.data_dir)}
+
+
+def test_applications_end_with_the_sampling_processes_that_started_them(
+    server: Server, client: Client, tmp_path: Path
+) -> None:
+    directory = Path(server.environment["EVALHAVEN_CONFIG"]).parent
+    ids = start_run(client, tmp_path, 12, "app")
+    wait_until((directory / "pids").exists, "an application is at work")
+    executor = executor_of(server)
+    wait_until(lambda: len((directory / "pids").read_text().split()) == 4, "as many as may run at once")
+    started = [psutil.Process(int(each)) for each in (directory / "pids").read_text().split()]
+    (directory / "killed").touch()
+    executor.kill()
+    wait_until(lambda: all(has_ended(each) for each in started), "no orphan is left")
+    assert_complete(server, client.wait_for_end(*ids), 12)
+    assert len((directory / "pids").read_text().split()) == 4 + 12
 
 
 def test_a_canceled_run_is_dropped_by_all_sampling_processes(

@@ -86,7 +86,7 @@ def embeddings_target(settings: Settings, catalog: Catalog) -> Target | None:
 
 def _names(endpoint: Endpoint, model: str) -> bool:
     """Tell whether an endpoint serves a model by name: a pattern says nothing about embeddings."""
-    return not endpoint.is_scripted and (
+    return not (endpoint.is_scripted or endpoint.is_application) and (
         model in endpoint.aliases or any(is_exact(name) and name == model for name in endpoint.models)
     )
 

@@ -75,6 +75,7 @@ class Sample(msgspec.Struct, frozen=True):
         unresolved: Placeholders in the request that had no value.
         reasoning: The model's reasoning, if it answered with nothing else. Judges look into it.
         notes: Short names for peculiarities of the answer, such as reasoning without text.
+        extras: What an application answered besides, which templates and graders see in `sample` too; None: nothing.
     """
 
     input: list[JsonValue] = []
@@ -94,6 +95,7 @@ class Sample(msgspec.Struct, frozen=True):
     unresolved: tuple[str, ...] = ()
     reasoning: str = ""
     notes: tuple[str, ...] = ()
+    extras: JsonObject | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -197,6 +199,12 @@ def sample_namespace(output: list[JsonValue], finish_reason: str, model: str) ->
     if isinstance(audio, dict):
         namespace["output_audio"] = {"data": audio.get("data"), "transcript": audio.get("transcript")}
     return namespace
+
+
+def namespace_of(sample: Sample) -> JsonObject:
+    """Return what templates and graders see of a sample that a model or an application answered."""
+    namespace = sample_namespace(sample.output, sample.finish_reason, sample.model)
+    return namespace if sample.extras is None else namespace | sample.extras
 
 
 def _plain_namespace(message: JsonObject, text: str, finish_reason: str, model: str) -> JsonObject:

@@ -6,10 +6,12 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.sampling.applications.command import Command
 from evalhaven.sampling.scripted.endpoint import Script
 from evalhaven.sampling.transport.interface import TransportOptions
 
 ChatOrResponses = Literal["chat", "responses"]
+Protocol = Literal["chat", "responses", "item"]
 Ability = Literal[
     "developer_role",
     "json_mode",
@@ -60,9 +62,10 @@ class Endpoint:
 
     Attributes:
         name: Its name in the configuration.
-        base_url: What stands before `/chat/completions`, without a slash at the end; "" for a scripted one.
+        base_url: What stands before `/chat/completions`, without a slash at the end; the whole address of an
+            application; "" for a scripted one and for a command.
         headers: Sent unchanged with every request, authentication included; lower-case names.
-        protocols: What it understands.
+        protocols: What it understands: `item` alone for an application.
         models: Patterns of the names it serves.
         aliases: Names that users may write, and the name sent instead of each.
         max_concurrency: Most requests under way at once, of one model.
@@ -79,12 +82,13 @@ class Endpoint:
         query: Follows each address after a question mark, such as "api-version=2024-10-21".
         lists_models: Whether `/models` may be requested to check that the endpoint is there.
         script: What a scripted endpoint answers; None for a real one.
+        command: How an application is started; None for an endpoint that is reached otherwise.
     """
 
     name: str
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
-    protocols: frozenset[ChatOrResponses] = frozenset({"chat", "responses"})
+    protocols: frozenset[Protocol] = frozenset({"chat", "responses"})
     models: tuple[str, ...] = ("*",)
     aliases: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY
@@ -100,11 +104,17 @@ class Endpoint:
     query: str = field(default="", repr=False)
     lists_models: bool = True
     script: Script | None = field(default=None, repr=False, hash=False)
+    command: Command | None = None
 
     @property
     def is_scripted(self) -> bool:
         """Tell whether its answers come from rules instead of a network."""
         return self.script is not None
+
+    @property
+    def is_application(self) -> bool:
+        """Tell whether it is a user's own code, which is sent items and answers samples."""
+        return "item" in self.protocols
 
     def url_of(self, path: str) -> str:
         """Return the address of a path such as `/chat/completions`."""

@@ -9,6 +9,7 @@ import msgspec
 
 from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.domain.wording import counted
+from evalhaven.sampling.applications.commands import find_program
 from evalhaven.sampling.catalog import Endpoint, is_exact
 from evalhaven.sampling.secrets import secrets_of
 from evalhaven.sampling.transport.replies import HttpReply, TransportError
@@ -17,6 +18,7 @@ _OK = 200
 _SERVER_FAULT = 500
 _KEY_REFUSED = (401, 403)
 _NOT_FOUND = 404
+_UNIMPLEMENTED = 501  # of GET: Python's own server says so
 _LOOP = 508
 _AUTHENTICATION = ("authorization", "api-key", "x-api-key")
 _SHOWN_NAMES = 5
@@ -58,21 +60,18 @@ async def examine_endpoints(endpoints: Sequence[Endpoint], timeout_s: float = 5.
 
 async def _examine(endpoint: Endpoint, timeout_s: float) -> Finding:
     serves = f"It serves {', '.join([*endpoint.aliases, *endpoint.models])}."
-    if endpoint.script is not None:
-        rules = len(endpoint.script.rules)
-        return Finding(
-            f"answers offline, by {counted(rules, 'rule') if rules else 'no rules'} and the default. {serves}"
-        )
-    if not endpoint.lists_models:
-        return Finding(f'{endpoint.base_url} is not asked (`check = "none"`). {serves}')
+    unasked = _find_unasked(endpoint)
+    if unasked is not None:
+        return unasked if unasked.is_problem else replace(unasked, text=f"{unasked.text} {serves}")
     # It loads slowly, and is needed only once an endpoint is asked.
     from evalhaven.sampling.transport.client import open_transport  # noqa: PLC0415
 
     started = perf_counter()
+    url = endpoint.url_of("" if endpoint.is_application else "/models")
     try:
         with anyio.fail_after(timeout_s):
             async with open_transport(replace(endpoint.transport, connect_timeout_s=timeout_s)) as transport:
-                reply = await transport.get(endpoint.url_of("/models"), endpoint.headers, timeout_s)
+                reply = await transport.get(url, endpoint.headers, timeout_s)
     except TimeoutError:
         return Finding(f"{endpoint.base_url} did not answer within {timeout_s:g} s.", is_problem=True)
     except (TransportError, ValueError, OSError) as error:
@@ -81,6 +80,24 @@ async def _examine(endpoint: Endpoint, timeout_s: float) -> Finding:
         return Finding(f"{endpoint.base_url} cannot be reached: {said}.", is_problem=True)
     finding = _judge(endpoint, reply, round((perf_counter() - started) * 1000))
     return finding if finding.is_problem else replace(finding, text=f"{finding.text} {serves}")
+
+
+def _find_unasked(endpoint: Endpoint) -> Finding | None:
+    """Return what is known of an endpoint that is not asked; None: it is asked."""
+    command = endpoint.command
+    if endpoint.script is not None:
+        rules = len(endpoint.script.rules)
+        return Finding(f"answers offline, by {counted(rules, 'rule') if rules else 'no rules'} and the default.")
+    if command is not None:
+        program = find_program(command)
+        if not command.directory.is_dir():
+            return Finding(f"its directory {command.directory} is not there.", is_problem=True)
+        if program is None:
+            return Finding(f"there is no program {command.arguments[0]!r} that can be executed.", is_problem=True)
+        return Finding(f"starts {program} for each call, and was not tried.")
+    if not endpoint.lists_models and not endpoint.is_application:
+        return Finding(f'{endpoint.base_url} is not asked (`check = "none"`).')
+    return None
 
 
 def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
@@ -92,12 +109,20 @@ def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
         return Finding(f"{url} {reason} ({status}).", is_problem=True)
     if status == _LOOP:
         return Finding(f"{url} is Evalhaven itself, not a server of models.", is_problem=True)
-    if status >= _SERVER_FAULT:
+    if status >= _SERVER_FAULT and not (endpoint.is_application and status == _UNIMPLEMENTED):
         return Finding(f"{url} answers {status}.", is_problem=True)
-    if status != _OK:
-        hint = "" if url.endswith("/v1") else ", perhaps its address must end in /v1"
-        cause = f" (not found{hint})" if status == _NOT_FOUND else _redirection(endpoint, reply)
-        return Finding(f"{url} answers {status}{cause} and lists no models; calls may work all the same.")
+    if endpoint.is_application:
+        # It is asked by POST, which would make it work; any answer to GET says that it is there.
+        return Finding(f"the application at {url} answers in {took_ms} ms ({status} to GET).")
+    if status == _OK:
+        return _judge_list(endpoint, reply, took_ms)
+    hint = "" if url.endswith("/v1") else ", perhaps its address must end in /v1"
+    cause = f" (not found{hint})" if status == _NOT_FOUND else _redirection(endpoint, reply)
+    return Finding(f"{url} answers {status}{cause} and lists no models; calls may work all the same.")
+
+
+def _judge_list(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
+    url = endpoint.base_url
     try:
         # Gemini lists its names after "models/", but they are sent without it.
         names = {listed.id.removeprefix("models/") for listed in _read_list(reply.body).data}

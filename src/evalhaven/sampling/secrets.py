@@ -1,4 +1,4 @@
-"""What an endpoint's configuration must not show: keys, headers, values of the query, a proxy's password."""
+"""What an endpoint's configuration must not show: keys, headers, values of the query and variables, passwords."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 def secrets_of(endpoint: Endpoint) -> Secrets:
     """Return everything that an endpoint is sent, or reached by, and that must not be repeated."""
-    sent = (*endpoint.headers.items(), *parse_qsl(endpoint.query))
+    sent = _sent_to(endpoint)
     return Secrets.of([*_sent_secrets(sent), *_proxy_secrets(endpoint.transport)])
 
 
@@ -31,12 +31,18 @@ def keys_of(endpoint: Endpoint) -> Secrets:
     The values of other headers may be words of an answer, which must stay as it is.
     """
     found: list[str] = []
-    for name, value in (*endpoint.headers.items(), *parse_qsl(endpoint.query)):
+    for name, value in _sent_to(endpoint):
         is_named = any(part in name.lower() for part in _SECRET_NAMES)
         shortest = _SHORTEST_KEY if is_named else _SHORTEST_UNNAMED_KEY
         texts = _sent_secrets([(name, value)])
         found += [text for text in texts if len(text) >= shortest and not any(map(str.isspace, text))]
     return Secrets.of(found)
+
+
+def _sent_to(endpoint: Endpoint) -> list[tuple[str, str]]:
+    """Return headers, values of the query and variables of the environment, with their names."""
+    variables = () if endpoint.command is None else endpoint.command.variables.items()
+    return [*endpoint.headers.items(), *parse_qsl(endpoint.query), *variables]
 
 
 def _sent_secrets(sent: Iterable[tuple[str, str]]) -> Iterator[str]:

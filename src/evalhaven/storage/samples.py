@@ -35,6 +35,8 @@ def sample_text(sample: Sample) -> str | None:
         values["is_reused"] = True
     if sample.notes:
         values["notes"] = sample.notes
+    if sample.extras is not None:
+        values["extras"] = sample.extras
     return jsontext.render(values)
 
 
@@ -63,6 +65,7 @@ def stored_sample(text: str, input_text: str | None = None, latency_ms: int | No
         is_cached=stored.get("is_cached", False),
         is_reused=stored.get("is_reused", False),
         notes=tuple(stored.get("notes", ())),
+        extras=stored.get("extras"),
     )
 
 

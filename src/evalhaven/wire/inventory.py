@@ -46,9 +46,10 @@ class EndpointOverview(OpenObject):
     """Show an endpoint of models. Nothing is asked of it: `POST /api/examination` does that."""
 
     name: str = Field(description="Its name in the configuration.")
-    base_url: str = Field(description="Where it is; empty for one that answers by rules.")
+    base_url: str = Field(description="Where it is; empty for one that answers by rules, and for a command.")
     scripted: bool = Field(description="Whether it answers by rules instead of a network.")
-    protocols: list[str] = Field(description="What it understands: `chat`, `responses`.")
+    program: str | None = Field(description="The program that is started for each call. Null unless it is a command.")
+    protocols: list[str] = Field(description="What it understands: `chat`, `responses`; `item` for an application.")
     models: list[str] = Field(description="Patterns of the names that it serves.")
     aliases: dict[str, str] = Field(description="Names that users may write, and the name sent instead.")
     limits: EndpointLimits = Field(description="Its limits.")

@@ -14,9 +14,12 @@ from pydantic_core import PydanticUndefined
 
 from evalhaven.app.shown_settings import OTHER_VARIABLES
 from evalhaven.sampling.configuration.tables import (
+    ApplicationTable,
+    CommandTable,
     EndpointTable,
     HttpTable,
     PriceTable,
+    ReachedTable,
     RuleTable,
     ScriptedTable,
     Table,
@@ -46,13 +49,25 @@ _SECTIONS: dict[type[Table], tuple[str, str]] = {
         "Every endpoint: `[endpoints.NAME]`",
         "The name has letters, digits, `-`, `_` and `.`.",
     ),
-    HttpTable: (
+    ReachedTable: (
         "An endpoint that is reached over HTTP",
-        "These keys stand in the same table. [Endpoints](endpoints.md#what-an-endpoint-lacks) explains `lacks`.",
+        "These keys stand in the same table.",
+    ),
+    HttpTable: (
+        "An endpoint of models",
+        "It is reached over HTTP. [Endpoints](endpoints.md#what-an-endpoint-lacks) explains `lacks`.",
     ),
     ScriptedTable: (
         "A scripted endpoint",
         "These keys replace those for HTTP. The endpoint [answers by rules](../how-to/work-offline.md).",
+    ),
+    ApplicationTable: (
+        "An application at an address",
+        "It is reached over HTTP. [Endpoints](endpoints.md#applications) says what it is sent and may answer.",
+    ),
+    CommandTable: (
+        "An application that is a command",
+        "These keys replace those for HTTP. It is started for each call.",
     ),
     PriceTable: ("A price: `[[endpoints.NAME.prices]]`", "Prices are in US dollars per million tokens."),
     RuleTable: ("A rule: `[[endpoints.NAME.rules]]`", "Rules belong to scripted endpoints."),
@@ -82,10 +97,9 @@ def render_configuration() -> str:
     parts = ["## Settings", _SETTINGS, _settings(), "Other variables count too:", _others()]
     parts += ["## `evalhaven.toml`", _FILE, _TEXT]
     for model, (heading, intro) in _SECTIONS.items():
-        inherited = EndpointTable.model_fields if issubclass(model, EndpointTable) else {}
-        fields = {
-            name: field for name, field in model.model_fields.items() if model is EndpointTable or name not in inherited
-        }
+        shown = [each for each in _SECTIONS if issubclass(model, each) and each is not model]
+        inherited = {name for each in shown for name in each.model_fields}
+        fields = {name: field for name, field in model.model_fields.items() if name not in inherited}
         parts += [f"### {heading}", intro, _fields(fields)]
     return page("Configuration reference", parts)
 

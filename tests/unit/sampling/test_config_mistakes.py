@@ -20,8 +20,15 @@ Faults = Callable[..., list[str]]
     [
         ("max_concurency = 4", "[endpoints.a] max_concurency: is unknown; did you mean `max_concurrency`?"),
         ("zzz = 4", "[endpoints.a] zzz: is unknown; there are aliases, api_key_env, "),
-        ("url = 'x'", "[endpoints.a] url: is unknown; did you mean `base_url`?"),
-        ("protocol = 'chatt'", "[endpoints.a] protocol: should be 'chat', 'responses' or 'both'."),
+        (
+            "url = 'x'",
+            '[endpoints.a] url: is the way to an application; add `protocol = "item"`, or write `base_url` for models.',
+        ),
+        ("command = ['x']", '[endpoints.a] command: is the way to an application; add `protocol = "item"`.'),
+        (
+            "protocol = 'chatt'",
+            "[endpoints.a] protocol: should be 'chat', 'responses' or 'both', or 'item' for an application of yours.",
+        ),
         ("max_concurrency = 0", "[endpoints.a] max_concurrency: should be greater than or equal to 1."),
         ("max_concurrency = '4'", "[endpoints.a] max_concurrency: should be a valid integer."),
         (

@@ -269,6 +269,13 @@ def _require_protocol(kind: CallKind | None, target: Target) -> None:
         InvalidRequestError: It cannot.
     """
     endpoint = target.endpoint
+    if endpoint.is_application:
+        raise InvalidRequestError(
+            f"Endpoint {endpoint.name!r} is an application, which answers the items of runs. Name a model of another "
+            "endpoint.",
+            param="model",
+            code="unsupported_model",
+        )
     if kind is None and endpoint.is_scripted:
         raise InvalidRequestError(
             f"Endpoint {endpoint.name!r} answers by rules, and has no embeddings. Name a model of another endpoint.",

@@ -33,6 +33,7 @@ def endpoint_overview(endpoint: Endpoint, seen: Sequence[EndpointSeen]) -> Endpo
         name=endpoint.name,
         base_url=endpoint.base_url,
         scripted=endpoint.is_scripted,
+        program=None if endpoint.command is None else endpoint.command.arguments[0],
         protocols=sorted(endpoint.protocols),
         models=list(endpoint.models),
         aliases=dict(endpoint.aliases),

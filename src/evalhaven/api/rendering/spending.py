@@ -50,6 +50,8 @@ def item_extension(item: OutputItem) -> JsonObject:
         told["reused"] = True
     if sample.notes:
         told["notes"] = list(sample.notes)
+    if sample.extras is not None:
+        told["sample"] = sample.extras
     return told
 
 

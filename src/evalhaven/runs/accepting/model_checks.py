@@ -23,6 +23,12 @@ _ANY_FORMAT: JsonObject = {
     "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True},
 }
 
+_OR_ZERO = " (of 0 if the application reports its `cost`)"
+_OLD_CODE = (
+    "{0!r} is an application: an answer that it gave to the same item is taken again even if its code has changed "
+    "since. Leave `cache` out to try new code."
+)
+
 
 def checked_run(run: Run, parent: Eval, catalog: Catalog, asked: RunOptions) -> Run:
     """Return a run with what its author has to be told of its models and options, and what its workers have to know.
@@ -62,7 +68,10 @@ def sampling_cautions(run: Run, catalog: Catalog) -> list[Caution]:
     except UnsupportedRequestError as error:
         raise InvalidRequestError(str(error), param=_param_of(error), code="unsupported") from error
     _require_price(run, target)
-    return [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+    cautions = [Caution("/data_source/sampling_params", sentence) for sentence in maker.adaptations]
+    if run.options.cache and target.endpoint.is_application:
+        cautions.append(Caution("/evalhaven/cache", _OLD_CODE.format(run.model)))
+    return cautions
 
 
 def refuse_unanswerable(run: Run, parent: Eval, catalog: Catalog) -> bool:
@@ -109,8 +118,9 @@ def _require_price(run: Run, target: Target) -> None:
     """
     budget = run.options.budget
     if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
+        entry = f"one{_OR_ZERO}" if target.endpoint.is_application else "one"
         raise InvalidRequestError(
             f"'evalhaven.budget.cost' cannot be enforced: the endpoint {target.endpoint.name!r} states no price for "
-            f"{target.model!r}. Add one to its table 'prices', or limit 'tokens'.",
+            f"{target.model!r}. Add {entry} to its table 'prices', or limit 'tokens'.",
             param="evalhaven.budget.cost",
         )

@@ -11,7 +11,7 @@ import msgspec
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.run_options import RunOptions
 from evalhaven.domain.runs import Run
-from evalhaven.domain.samples import Sample, Usage, sample_namespace, unsampled
+from evalhaven.domain.samples import Sample, Usage, namespace_of, unsampled
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.tool_secrets import secrets_of
 from evalhaven.runs.engine import Engine
@@ -196,14 +196,13 @@ class Sampler:
         if request_hash is not None:
             found = await self._engine.patience.persist(partial(self._find_cached, request_hash))
             if found is not None:
-                namespace = sample_namespace(found.output, found.finish_reason, found.model)
                 return msgspec.structs.replace(
                     found,
                     input=request.shown,
                     cost=0.0,
                     attempts=0,
                     is_cached=True,
-                    namespace=namespace,
+                    namespace=namespace_of(found),
                     unresolved=request.unresolved,
                 )
         return await self._ask(request, request_hash)
@@ -230,7 +229,9 @@ class Sampler:
                 self._guard.note_unreachable(error)
             return unsampled(error, request.shown, failed.attempts, request.unresolved)
         answer = called.value
-        cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
+        cost = answer.cost  # of an application that says what it spent
+        if cost is None:
+            cost = _cost_of(answer.usage, self._target.endpoint.price_of(self._target.model))
         self._guard.note_answer(cost, answer.usage.total_tokens)
         return Sample(  # dataclasses.replace would cost twice as much
             input=request.shown,
@@ -246,6 +247,7 @@ class Sampler:
             unresolved=request.unresolved,
             reasoning=answer.reasoning,
             notes=answer.notes,
+            extras=answer.extras,
         )
 
     def _note_retry(self, kind: str) -> None:
@@ -264,7 +266,8 @@ class Sampler:
 def _identity_of(endpoint: Endpoint, path: str) -> bytes:
     """Return what distinguishes an endpoint from others, its key aside, which does not change its answers."""
     headers = sorted((name, value) for name, value in endpoint.headers.items() if name not in _KEY_HEADERS)
-    return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{endpoint.script!r}\n".encode()
+    way = f"{endpoint.script!r}" if endpoint.command is None else f"{endpoint.command!r}"
+    return f"{endpoint.name}\n{endpoint.url_of(path)}\n{headers!r}\n{way}\n".encode()
 
 
 def _cost_of(usage: Usage, price: Price | None) -> float | None:

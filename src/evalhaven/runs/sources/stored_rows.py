@@ -15,7 +15,7 @@ from evalhaven.domain.errors import InvalidRowsError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.runs import Chunk, Regrading, Run
-from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, sample_namespace
+from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, namespace_of
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.statuses import ItemStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
@@ -174,9 +174,7 @@ def readable_sample(item: OutputItem) -> Sample:
     if item.imported_text is not None and not _says_something(sample):
         # Graded again, it would get a 0 that no grader gave.
         return msgspec.structs.replace(sample, error=_ERRED_ELSEWHERE) if item.status is ItemStatus.ERROR else NO_SAMPLE
-    return msgspec.structs.replace(
-        sample, namespace=sample_namespace(sample.output, sample.finish_reason, sample.model)
-    )
+    return msgspec.structs.replace(sample, namespace=namespace_of(sample))
 
 
 def _says_something(sample: Sample) -> bool:

@@ -12,6 +12,8 @@ import anyio
 import msgspec
 
 from evalhaven.domain.clock import Clock
+from evalhaven.sampling.applications.commands import open_command
+from evalhaven.sampling.applications.reported import ApplicationTransport
 from evalhaven.sampling.calls.failure_watch import FailureWatch
 from evalhaven.sampling.calls.failures import (
     CallFailedError,
@@ -148,7 +150,7 @@ class ModelCaller:
 
         Args:
             target: The model.
-            path: `/chat/completions`, `/responses` or `/embeddings`.
+            path: `/chat/completions`, `/responses` or `/embeddings`; "" for an application.
             body: The request, JSON.
             parse: Reads the answer's body; if it raises an UnusableReplyError, the call is repeated.
             expected_tokens: About how many tokens per minute it will use up; a Sample's usage is charged later.
@@ -238,7 +240,8 @@ class ModelCaller:
         key = (endpoint.name, target.model)
         async with self._opening:
             if key not in self._lines:
-                way: object = endpoint.name if endpoint.is_scripted else endpoint.transport
+                is_apart = endpoint.is_scripted or endpoint.is_application
+                way: object = endpoint.name if is_apart else endpoint.transport
                 try:
                     transport = self._transports.get(way) or await self._stack.enter_async_context(
                         self._open_endpoint(endpoint)
@@ -268,12 +271,16 @@ class ModelCaller:
 
 @asynccontextmanager
 async def _open_endpoint(endpoint: Endpoint, may_send: Callable[[], bool] | None) -> AsyncGenerator[Transport]:
-    """Open a transport to an endpoint, or to its script."""
+    """Open a transport to an endpoint, to its script or to its command."""
     if endpoint.script is not None:
         yield ScriptedTransport(endpoint.script)
+        return
+    if endpoint.command is not None:
+        async with open_command(endpoint.command, may_send) as commands:
+            yield ApplicationTransport(commands)
         return
     # It loads slowly, and a script needs none of it.
     from evalhaven.sampling.transport.client import open_transport  # noqa: PLC0415
 
     async with open_transport(endpoint.transport, may_send) as transport:
-        yield transport
+        yield ApplicationTransport(transport) if endpoint.is_application else transport

@@ -1,5 +1,6 @@
 """Reading `evalhaven.toml`: a catalogue, or everything that is wrong with it at once."""
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -10,19 +11,31 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
+from evalhaven.sampling.applications.command import Command
 from evalhaven.sampling.catalog import (
+    DEFAULT_MAX_CONCURRENCY,
     DEFAULT_START_CONCURRENCY,
     DEFAULT_STRANGE_FOR_S,
     HOP_HEADER,
     Ability,
     CatalogError,
-    ChatOrResponses,
     Endpoint,
     Price,
+    Protocol,
 )
-from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
+from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key, checked_url
 from evalhaven.sampling.configuration.problems import at, explain, unknown_key
-from evalhaven.sampling.configuration.tables import EndpointTable, HttpTable, RuleTable, ScriptedTable, Text
+from evalhaven.sampling.configuration.tables import (
+    ApplicationTable,
+    CommandTable,
+    EndpointTable,
+    HttpTable,
+    ReachedTable,
+    RuleTable,
+    ScriptedTable,
+    Table,
+    Text,
+)
 from evalhaven.sampling.configuration.values import TextReader, checked_header, checked_proxy
 from evalhaven.sampling.scripted.endpoint import Rule, RuleError, Script, When
 from evalhaven.sampling.scripted.replies import Tokens
@@ -30,11 +43,12 @@ from evalhaven.sampling.transport.interface import TransportOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MB = 1024 * 1024
-_PROTOCOLS: dict[str, frozenset[ChatOrResponses]] = {
+_PROTOCOLS: dict[str, frozenset[Protocol]] = {
     "chat": frozenset({"chat"}),
     "responses": frozenset({"responses"}),
     "both": frozenset({"chat", "responses"}),
 }
+_APPLICATION: frozenset[Protocol] = frozenset({"item"})
 
 
 def own_headers() -> dict[str, str]:
@@ -58,19 +72,28 @@ def read_endpoints(path: Path, environment: Mapping[str, str]) -> list[Endpoint]
     """
     problems: list[str] = []
     endpoints: list[Endpoint] = []
-    reader = TextReader(path.absolute().parent, environment)
+    directory = path.absolute().parent
+    reader = TextReader(directory, environment)
     for name, table in _tables(path, problems).items():
         try:
-            endpoints.append(_EndpointMaker(name, reader).make(table))
+            endpoints.append(_EndpointMaker(name, reader, directory).make(table))
         except ValidationError as error:
-            is_scripted = "scripted" in table
-            problems += explain(name, ScriptedTable if is_scripted else HttpTable, error)
+            problems += explain(name, _kind_of(table), error)
         except _ProblemsError as error:
             problems += error.problems
     problems += _shared_aliases(endpoints)
     if problems:
         raise CatalogError("\n".join(f"{path}: {_ended(problem)}" for problem in problems))
     return endpoints
+
+
+def _kind_of(table: Mapping[str, Any]) -> type[Table]:
+    """Return what the table of an endpoint is read as."""
+    if "scripted" in table:
+        return ScriptedTable
+    if table.get("protocol") == "item":
+        return CommandTable if "command" in table else ApplicationTable
+    return HttpTable
 
 
 def _ended(sentence: str) -> str:
@@ -120,9 +143,10 @@ class _ProblemsError(Exception):
 class _EndpointMaker:
     """Makes one endpoint from its table."""
 
-    def __init__(self, name: str, reader: TextReader) -> None:
+    def __init__(self, name: str, reader: TextReader, directory: Path) -> None:
         self._name = name
         self._reader = reader
+        self._directory = directory
         self._problems: list[str] = []
 
     def make(self, document: dict[str, Any]) -> Endpoint:
@@ -132,10 +156,15 @@ class _EndpointMaker:
             ValidationError: The table has wrong keys or types.
             _ProblemsError: Its values cannot be used.
         """
-        if "scripted" in document:
-            endpoint = self._scripted(ScriptedTable.model_validate(document))
+        table = _kind_of(document).model_validate(document)
+        if isinstance(table, ScriptedTable):
+            endpoint = self._scripted(table)
+        elif isinstance(table, HttpTable):
+            endpoint = self._reached(table)
+        elif isinstance(table, ApplicationTable):
+            endpoint = self._application(table)
         else:
-            endpoint = self._reached(HttpTable.model_validate(document))
+            endpoint = self._started(cast("CommandTable", table))
         if self._problems:
             raise _ProblemsError(self._problems)
         return endpoint
@@ -147,10 +176,58 @@ class _EndpointMaker:
             headers=self._headers(table),
             transport=self._transport(table),
             lacks=frozenset[Ability](table.lacks),
-            query=urlencode({name: self._text(f"query.{name}", text) for name, text in table.query.items()}),
+            query=self._query(table),
             lists_models=table.check == "models",
+            protocols=_PROTOCOLS[table.protocol],
+            models=tuple(table.models),
             **_limits(table),
         )
+
+    def _application(self, table: ApplicationTable) -> Endpoint:
+        return Endpoint(
+            name=self._name,
+            base_url=self._text("url", table.url, checked_url),
+            headers=self._headers(table),
+            transport=self._transport(table),
+            query=self._query(table),
+            lists_models=False,
+            protocols=_APPLICATION,
+            models=self._own_models(table),
+            **_limits(table),
+        )
+
+    def _started(self, table: CommandTable) -> Endpoint:
+        command = Command(tuple(table.command), self._directory, self._variables(table.env), table.max_reply_mb * _MB)
+        limits = _limits(table)
+        if table.max_concurrency is None:
+            limits["max_concurrency"] = os.cpu_count() or 1
+        most = limits["max_concurrency"]
+        limits["start_concurrency"] = min(table.start_concurrency or most, most)
+        return Endpoint(
+            name=self._name,
+            base_url="",
+            lists_models=False,
+            protocols=_APPLICATION,
+            models=self._own_models(table),
+            command=command,
+            **limits,
+        )
+
+    def _own_models(self, table: EndpointTable) -> tuple[str, ...]:
+        """Return what an application serves: it must not take the name of any model that nobody else serves."""
+        return tuple(table.models) if "models" in table.model_fields_set else (self._name,)
+
+    def _variables(self, names: list[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name in names:
+            try:
+                found[name] = self._reader.variable(name)
+            except InvalidValueError as error:
+                self._problems.append(f"{at(self._name, 'env')}: {error}")
+        return found
+
+    def _query(self, table: ReachedTable) -> str:
+        return urlencode({name: self._text(f"query.{name}", text) for name, text in table.query.items()})
 
     def _scripted(self, table: ScriptedTable) -> Endpoint:
         rules: list[Rule] = []
@@ -159,9 +236,16 @@ class _EndpointMaker:
                 rules.append(_rule(rule))
             except RuleError as error:
                 self._problems.append(f"[[endpoints.{self._name}.rules]] number {number} {error}")
-        return Endpoint(name=self._name, base_url="", script=Script(tuple(rules)), **_limits(table))
+        return Endpoint(
+            name=self._name,
+            base_url="",
+            script=Script(tuple(rules)),
+            protocols=_PROTOCOLS[table.protocol],
+            models=tuple(table.models),
+            **_limits(table),
+        )
 
-    def _headers(self, table: HttpTable) -> dict[str, str]:
+    def _headers(self, table: ReachedTable) -> dict[str, str]:
         headers = own_headers()
         key = self._key(table)
         if key is not None:
@@ -173,7 +257,7 @@ class _EndpointMaker:
             headers[name.lower()] = self._text(f"headers.{name}", text, partial(checked_header, name, text.kind))
         return headers
 
-    def _key(self, table: HttpTable) -> str | None:
+    def _key(self, table: ReachedTable) -> str | None:
         try:
             if table.api_key_env is not None:
                 value = self._reader.variable(table.api_key_env)
@@ -185,7 +269,7 @@ class _EndpointMaker:
             self._problems.append(f"{at(self._name, key)}: {error}")
         return None
 
-    def _transport(self, table: HttpTable) -> TransportOptions:
+    def _transport(self, table: ReachedTable) -> TransportOptions:
         proxy = None if table.proxy is None else self._text("proxy", table.proxy, checked_proxy)
         ca_file: Path | None = None
         try:
@@ -231,8 +315,6 @@ def _rule(table: RuleTable) -> Rule:
 
 
 class _Limits(TypedDict):
-    protocols: frozenset[ChatOrResponses]
-    models: tuple[str, ...]
     aliases: dict[str, str]
     max_concurrency: int
     start_concurrency: int
@@ -246,12 +328,11 @@ class _Limits(TypedDict):
 
 def _limits(table: EndpointTable) -> _Limits:
     """Return what all kinds of endpoints have in common."""
+    most = table.max_concurrency or DEFAULT_MAX_CONCURRENCY
     return {
-        "protocols": _PROTOCOLS[table.protocol],
-        "models": tuple(table.models),
         "aliases": dict(table.aliases),
-        "max_concurrency": table.max_concurrency,
-        "start_concurrency": table.start_concurrency or min(DEFAULT_START_CONCURRENCY, table.max_concurrency),
+        "max_concurrency": most,
+        "start_concurrency": table.start_concurrency or min(DEFAULT_START_CONCURRENCY, most),
         "requests_per_minute": table.requests_per_minute,
         "tokens_per_minute": table.tokens_per_minute,
         "timeout_s": table.timeout_s,

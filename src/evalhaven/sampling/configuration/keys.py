@@ -16,17 +16,30 @@ def checked_base_url(url: str) -> str:
     Raises:
         InvalidValueError: The text is not an address.
     """
+    base = checked_url(url, "https://api.openai.com/v1").rstrip("/")
+    for path in ("/chat/completions", "/responses", "/models"):
+        base = base.removesuffix(path)
+    return base
+
+
+def checked_url(url: str, example: str = "http://localhost:9000/answer") -> str:
+    """Return an address without a query.
+
+    Args:
+        url: The address.
+        example: What one looks like.
+
+    Raises:
+        InvalidValueError: The text is not an address.
+    """
     if not _is_address(url):
-        raise InvalidValueError("must be an address such as https://api.openai.com/v1")
+        raise InvalidValueError(f"must be an address such as {example}")
     parts = urlsplit(url)
     if parts.username is not None:
         raise InvalidValueError("must not hold a user name or password; a key is given apart")
     if parts.query or parts.fragment or url.endswith(("?", "#")):
         raise InvalidValueError('must end before the question mark; give what follows as `query = { name = "value" }`')
-    base = url.rstrip("/")
-    for path in ("/chat/completions", "/responses", "/models"):
-        base = base.removesuffix(path)
-    return base
+    return url
 
 
 def checked_key(value: str, place: str) -> str:

@@ -6,11 +6,22 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from evalhaven.sampling.configuration.tables import HttpTable, PriceTable, RuleTable, ScriptedTable, Table, UsageTable
+from evalhaven.sampling.configuration.tables import (
+    ApplicationTable,
+    CommandTable,
+    HttpTable,
+    PriceTable,
+    RuleTable,
+    ScriptedTable,
+    Table,
+    UsageTable,
+)
 
 _KEY_NAMES = frozenset({"api_key", "apikey", "key", "token", "api_token", "secret", "password"})
 _LEAST_LIKENESS = 0.5
 _SHOWN = 10
+_OR_BASE_URL = ", or write `base_url` for models"
+_OR_URL = "; write the whole address as `url`"
 
 
 def explain(name: str, table: type[Table], error: ValidationError) -> list[str]:
@@ -51,12 +62,22 @@ def _sentence(name: str, table: type[Table], error: ErrorDetails) -> str:
         reason = unknown_key(inner, table.model_fields)
         if table is HttpTable and inner == "rules":
             reason = "belongs to scripted endpoints; add `scripted = true`"
+        elif table is HttpTable and inner in ("command", "url"):
+            reason = f'is the way to an application; add `protocol = "item"`{_OR_BASE_URL if inner == "url" else ""}'
         elif table is ScriptedTable and inner in HttpTable.model_fields:
             reason = "has no meaning with `scripted = true`; remove one of the two"
+        elif table is CommandTable and inner in ApplicationTable.model_fields:
+            reason = "has no meaning with `command`; remove one of the two"
+        elif table in (ApplicationTable, CommandTable) and inner in HttpTable.model_fields:
+            reason = f'has no meaning with `protocol = "item"`{_OR_URL if inner == "base_url" else ""}'
     elif error["type"] == "missing":
         reason = "is missing"
         if inner == "base_url":
             reason = 'is missing; add `base_url = "https://…/v1"`, or `scripted = true` for one that answers by rules'
+        elif inner == "url":
+            reason = 'is missing; add `url = "http://…"`, or `command = ["python", "app.py"]`'
+    elif table is HttpTable and inner == "protocol":
+        reason += ", or 'item' for an application of yours"
     return f"{place}: {reason}"
 
 

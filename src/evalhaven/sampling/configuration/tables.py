@@ -67,6 +67,14 @@ Variable = Annotated[str, BeforeValidator(lambda name: _variable(name) if isinst
 Pattern = Annotated[
     str, Field(min_length=1), BeforeValidator(lambda name: _pattern(name) if isinstance(name, str) else name)
 ]
+Argument = Annotated[str, Field(min_length=1)]
+OwnProtocol = Annotated[
+    Protocol,
+    Field(
+        description="Which API it has: `chat` (chat completions), `responses` or `both`. A run of the other type is "
+        "translated if nothing is lost. Otherwise it is refused.",
+    ),
+]
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=_DAY_S, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -141,27 +149,24 @@ class RuleTable(Table):
 class EndpointTable(Table):
     """The keys that every endpoint may have."""
 
-    protocol: Protocol = Field(
-        "both",
-        description="Which API it has: `chat` (chat completions), `responses` or `both`. A run of the other type is "
-        "translated if nothing is lost. Otherwise it is refused.",
-    )
     models: list[Pattern] = Field(
-        ["*"], min_length=1, description="The models that it serves: names, and patterns such as `gpt-*`."
+        ["*"],
+        min_length=1,
+        description="The models that it serves: names, and patterns such as `gpt-*`. Without it, an application serves "
+        "the name of its endpoint.",
     )
     aliases: dict[Pattern, Pattern] = Field(
         {}, description='Other names for models: `{ "my-judge" = "gpt-4.1-mini" }` sends `gpt-4.1-mini`.'
     )
-    max_concurrency: int = Field(
-        DEFAULT_MAX_CONCURRENCY,
-        ge=1,
-        le=_MAX_CONCURRENCY,
-        description="Most requests under way at once, counted for each model.",
+    max_concurrency: Annotated[int, Field(ge=1, le=_MAX_CONCURRENCY)] | None = Field(
+        None,
+        description="Most requests under way at once, counted for each model. Without it, "
+        f"{DEFAULT_MAX_CONCURRENCY}, or the number of processors for a command.",
     )
     start_concurrency: Count | None = Field(
         None,
         description="Requests under way at once in the beginning. The number grows until the endpoint answers 429. "
-        f"Without it, {DEFAULT_START_CONCURRENCY}, or `max_concurrency` if that is less.",
+        f"Without it, {DEFAULT_START_CONCURRENCY}, or `max_concurrency` if that is less or a command is started.",
     )
     requests_per_minute: Count | None = Field(
         None, description="Most requests within a minute, counted for each model. Without it, there is no limit."
@@ -193,15 +198,15 @@ class EndpointTable(Table):
 
     @model_validator(mode="after")
     def _check_start(self) -> "EndpointTable":
-        if self.start_concurrency is not None and self.start_concurrency > self.max_concurrency:
+        most = self.max_concurrency or DEFAULT_MAX_CONCURRENCY
+        if self.start_concurrency is not None and self.start_concurrency > most:
             raise ValueError("`start_concurrency` is greater than `max_concurrency`")
         return self
 
 
-class HttpTable(EndpointTable):
+class ReachedTable(EndpointTable):
     """`[endpoints.NAME]`: an endpoint that is reached over HTTP."""
 
-    base_url: AnyText = Field(description="What stands before `/chat/completions` and `/responses` in its addresses.")
     api_key_env: Variable | None = Field(None, description="The environment variable that holds the key.")
     api_key_file: Annotated[str, Field(min_length=1)] | None = Field(None, description="The file that holds the key.")
     auth: AuthForm = Field(
@@ -213,7 +218,6 @@ class HttpTable(EndpointTable):
     query: dict[str, AnyText] = Field(
         {}, description='What follows a question mark at the end of each address: `{ name = "value" }`.'
     )
-    lacks: list[Ability] = Field([], description="What it does not understand. Requests are adapted to it.")
     connect_timeout_s: Seconds = Field(
         10.0, description="Seconds that a connection may take, with all addresses of a name, the proxy and TLS."
     )
@@ -227,12 +231,9 @@ class HttpTable(EndpointTable):
     ca_file: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="File of certificates (PEM) that are trusted besides those of the system."
     )
-    check: Literal["models", "none"] = Field(
-        "models", description="What `evalhaven doctor` asks for: the list of models (`models`), or nothing (`none`)."
-    )
 
     @model_validator(mode="after")
-    def _check_key(self) -> "HttpTable":
+    def _check_key(self) -> "ReachedTable":
         has_key = self.api_key_env is not None or self.api_key_file is not None
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError("give `api_key_env` or `api_key_file`, not both")
@@ -243,9 +244,45 @@ class HttpTable(EndpointTable):
         return self
 
 
+class HttpTable(ReachedTable):
+    """`[endpoints.NAME]`: an endpoint of models that is reached over HTTP."""
+
+    protocol: OwnProtocol = "both"
+    base_url: AnyText = Field(description="What stands before `/chat/completions` and `/responses` in its addresses.")
+    lacks: list[Ability] = Field([], description="What it does not understand. Requests are adapted to it.")
+    check: Literal["models", "none"] = Field(
+        "models", description="What `evalhaven doctor` asks for: the list of models (`models`), or nothing (`none`)."
+    )
+
+
+class ApplicationTable(ReachedTable):
+    """`[endpoints.NAME]` with `protocol = "item"`: an application that is reached over HTTP."""
+
+    protocol: Literal["item"] = Field(description="Must be `item`.")
+    url: AnyText = Field(description="The whole address to which each item is sent by POST.")
+
+
+class CommandTable(EndpointTable):
+    """`[endpoints.NAME]` with `protocol = "item"`: an application that is started for each call."""
+
+    protocol: Literal["item"] = Field(description="Must be `item`.")
+    command: list[Argument] = Field(
+        min_length=1,
+        description='The program and its arguments: `["python", "app.py"]`. No shell reads them. It works in the '
+        "directory of this file.",
+    )
+    env: list[Variable] = Field(
+        [],
+        description="The environment variables that it gets besides `PATH`, `HOME` and others that every program "
+        "needs. Their values are hidden in errors.",
+    )
+    max_reply_mb: int = Field(64, ge=1, le=4096, description="Largest reply in MB.")
+
+
 class ScriptedTable(EndpointTable):
     """`[endpoints.NAME]` with `scripted = true`: an endpoint that answers by rules, offline."""
 
+    protocol: OwnProtocol = "both"
     scripted: bool = Field(description="Must be `true`.")
     rules: list[RuleTable] = Field([], description="The rules by which it answers. The first one that matches decides.")
 

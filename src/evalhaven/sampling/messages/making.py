@@ -10,6 +10,7 @@ from evalhaven.domain.samples import ItemError
 
 CHAT_PATH = "/chat/completions"
 RESPONSES_PATH = "/responses"
+ITEM_PATH = ""  # an application has one address
 
 
 Path = tuple[str | int, ...]
@@ -85,7 +86,7 @@ class RequestMaker(Protocol):
     """Makes the requests of one run or one judge; compiled once.
 
     Attributes:
-        path: `/chat/completions` or `/responses`.
+        path: `/chat/completions` or `/responses`; "" for an application.
         adaptations: Sentences that say what is sent differently from the request because of the endpoint.
     """
 

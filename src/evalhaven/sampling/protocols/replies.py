@@ -2,8 +2,9 @@
 
 from evalhaven.domain.jsontext import InvalidJsonError, parse_reply
 from evalhaven.domain.samples import Sample
-from evalhaven.sampling.messages.making import CHAT_PATH
+from evalhaven.sampling.messages.making import CHAT_PATH, ITEM_PATH
 from evalhaven.sampling.protocols.chat_replies import completion_sample
+from evalhaven.sampling.protocols.item_replies import item_sample
 from evalhaven.sampling.protocols.plain_chat import find_plain_sample
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError, shortened
 from evalhaven.sampling.protocols.response_replies import response_sample
@@ -15,7 +16,7 @@ def read_reply(path: str, body: bytes) -> Sample:
     """Return the sample that a reply is; refusals, truncation and filters are part of it.
 
     Args:
-        path: The path that was asked, `/chat/completions` or `/responses`.
+        path: The path that was asked, `/chat/completions` or `/responses`; "" for an application.
         body: The reply's body.
 
     Raises:
@@ -23,6 +24,8 @@ def read_reply(path: str, body: bytes) -> Sample:
     """
     if path == CHAT_PATH and (plain := find_plain_sample(body)) is not None:
         return plain
+    if path == ITEM_PATH:
+        return item_sample(body)
     try:
         reply = parse_reply(body)
     except InvalidJsonError as error:

@@ -9,6 +9,7 @@ from evalhaven.sampling.messages.contents import parts_lost_in_chat, parts_lost_
 from evalhaven.sampling.messages.gaps import encode_json
 from evalhaven.sampling.messages.making import (
     CHAT_PATH,
+    ITEM_PATH,
     RESPONSES_PATH,
     FileContents,
     ModelRequest,
@@ -42,6 +43,10 @@ _NEVER = {
 }
 
 
+_OF_ITEMS = ("model", "item", "messages", "sampling_params")
+_CHAT = Dialect("chat", takes_audio=True, takes_developers=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Maker:
     """Makes requests that differ in their messages only."""
@@ -57,6 +62,25 @@ class _Maker:
         return ModelRequest(b"".join((self._head, messages, b"}")), shown, unresolved)
 
 
+@dataclass(frozen=True, slots=True)
+class _ItemMaker:
+    """Makes the requests to an application: the whole item, with the messages if the run has any."""
+
+    adaptations: tuple[str, ...]
+    _head: bytes
+    _prompt: Prompt | None
+    path: str = ITEM_PATH
+
+    def make(self, namespaces: Mapping[str, JsonValue], files: FileContents) -> ModelRequest:
+        """Return the request for one item."""
+        item = encode_json(namespaces["item"])
+        if self._prompt is None:
+            return ModelRequest(b"".join((self._head, b',"item":', item, b"}")), [])
+        messages, shown, unresolved = self._prompt.render(namespaces, files)
+        body = b"".join((self._head, b',"item":', item, b',"messages":', messages, b"}"))
+        return ModelRequest(body, shown, unresolved)
+
+
 def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonObject | None) -> RequestMaker:
     """Return what makes the requests of a run.
 
@@ -68,6 +92,8 @@ def compile_sampling(data_source: JsonObject, target: Target, extra_body: JsonOb
     Raises:
         UnsupportedRequestError: The request cannot be sent to this endpoint.
     """
+    if target.endpoint.is_application:
+        return _compile_items(data_source, target, extra_body or {})
     wants_responses = data_source.get("type") == "responses"
     wanted = (
         responses_wanted(data_source.get("sampling_params")) if wants_responses else completions_wanted(data_source)
@@ -97,10 +123,37 @@ def compile_judge(
     Raises:
         UnsupportedRequestError: The request cannot be sent to this endpoint.
     """
+    if target.endpoint.is_application:
+        raise UnsupportedRequestError(
+            f"{target.model!r} is an application (endpoint {target.endpoint.name!r}), which answers items. Judges ask "
+            "models: name one.",
+            "model",
+        )
     messages: JsonValue = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     protocol: ChatOrResponses = "chat" if "chat" in target.endpoint.protocols else "responses"
     template: JsonObject = {"type": "template", "template": messages}
     return _compile(template, judge_wanted(params, answer_format), protocol, target, {}, is_judge=True)
+
+
+def _compile_items(data_source: JsonObject, target: Target, extra_body: JsonObject) -> RequestMaker:
+    endpoint = target.endpoint
+    input_messages = data_source.get("input_messages")
+    prompt: Prompt | None = None
+    if not (isinstance(input_messages, dict) and input_messages.get("template") == []):
+        prompt, _ = _prompt(input_messages, _CHAT, None, endpoint.name, leaves_out=False)
+    body: JsonObject = {"model": target.model}
+    params = data_source.get("sampling_params")
+    given: JsonObject = (
+        {key: each for key, each in params.items() if each is not None} if isinstance(params, dict) else {}
+    )
+    if given:
+        body["sampling_params"] = given
+    for key in extra_body:
+        if key in _OF_ITEMS:
+            raise UnsupportedRequestError(
+                f"`extra_body` may not set {key!r}, which every application is sent; leave it out.", "extra_body", key
+            )
+    return _ItemMaker((), encode_json({**body, **extra_body})[:-1], prompt)
 
 
 def _compile(

@@ -16,9 +16,9 @@ export function EndpointSection({ endpoint }: { endpoint: EndpointOverview }) {
       title={endpoint.name}
       aside={
         <>
-          {endpoint.scripted ? "answers by rules, without a network" : <Name text={endpoint.base_url} />}
+          <Place endpoint={endpoint} />
           {" · "}
-          {endpoint.protocols.join(" and ")}
+          {endpoint.protocols.includes("item") ? "an application" : endpoint.protocols.join(" and ")}
         </>
       }
     >
@@ -58,6 +58,16 @@ export function EndpointSection({ endpoint }: { endpoint: EndpointOverview }) {
         <RecentCalls endpoint={endpoint} />
       </div>
     </Section>
+  );
+}
+
+function Place({ endpoint }: { endpoint: EndpointOverview }) {
+  if (endpoint.scripted) return <>answers by rules, without a network</>;
+  if (endpoint.program === null) return <Name text={endpoint.base_url} />;
+  return (
+    <>
+      starts <Name text={endpoint.program} /> for each call
+    </>
   );
 }
 
