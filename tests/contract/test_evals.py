@@ -54,7 +54,7 @@ def test_an_eval_answers_as_the_hosted_one_was_recorded(http: httpx2.Client, sha
     )
     assert answer.status_code == 201
     made = answer.json()
-    assert made.pop("evalhaven") == {"warnings": []}
+    assert made.pop("evalhaven") == {"warnings": [], "version": 1, "follows": None}
     assert re.fullmatch(rf"Match output to human label-{UUID4}", made["testing_criteria"][0]["id"])
     assert re.fullmatch(r"eval_[0-9a-f]{12}819[01][0-9a-f]{16}", made["id"])
     assert int(made["id"][5:13], 16) == made["created_at"]

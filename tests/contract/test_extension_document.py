@@ -100,6 +100,7 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.get("/api/evals"),
         lambda api: api.client.get("/api/evals", params={"sort": "created", "limit": 1}),
     ],
+    "listEvalVersions": [lambda api: api.client.get(f"/api/evals/{api.run['eval_id']}/versions")],
     "listRunOverviews": [
         lambda api: api.client.get("/api/runs"),
         lambda api: api.client.get("/api/runs", params={"eval": api.run["eval_id"], "limit": 1}),

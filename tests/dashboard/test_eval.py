@@ -9,7 +9,7 @@ import httpx2
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import Look, Tickets, enlarge_and_print, judge, picture, settle, visit
-from tests.dashboard.judged import ended, make_eval, run_items, sent
+from tests.dashboard.judged import RIGHT_ANSWER, ended, make_eval, run_items, sent
 from tests.server import SLOW_MODEL, Server
 
 
@@ -265,3 +265,64 @@ def test_what_goes_on_is_followed_what_is_partial_is_hollow_and_what_changed_is_
     trend.get_by_role("button", name="Show as table").click()
     expect(trend.get_by_role("row", name="2. Second")).to_contain_text("Prompt")
     expect(trend.get_by_role("row", name="3. Third")).to_contain_text("partial")
+
+
+def test_the_trend_goes_over_the_versions_of_an_eval_and_says_what_each_changed(
+    page: Page, look: Look, http: httpx2.Client
+) -> None:
+    criterion = {**RIGHT_ANSWER, "name": "right"}
+    config = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+
+    def version(criteria: list[dict[str, Any]], follows: str | None) -> str:
+        body = {"name": "Capitals", "data_source_config": config, "testing_criteria": criteria}
+        return sent(http, "/v1/evals", body | {"evalhaven": {"follows": follows}})["id"]
+
+    def run(parent: str, name: str, right: int) -> str:
+        rows = [
+            {"item": {"n": n, "expected": "yes"}, "sample": {"output_text": "yes" if n < right else "no"}}
+            for n in range(40)
+        ]
+        source = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+        return ended(http, sent(http, f"/v1/evals/{parent}/runs", {"name": name, "data_source": source}))["id"]
+
+    first = version([criterion], None)
+    old = [run(first, f"first {n}", 20 + 2 * n) for n in range(3)][-1]
+    second = version([{**criterion, "operation": "eq"}], first)
+    for n in range(2):
+        run(second, f"second {n}", 28 + 3 * n)
+    third = version([{**criterion, "operation": "eq"}, {**criterion, "name": "also"}], second)
+    new = run(third, "third", 36)
+    look(f"/ui/evals/{third}", "eval-versions")
+
+    expect(page.get_by_text("version 3, follows version 2")).to_be_visible()
+    trend = page.get_by_role("region", name="Trend")
+    chart = trend.get_by_role("img", name="Pass rate of 6 runs over 3 versions")
+    expect(chart.locator("circle.c-dot")).to_have_count(6)
+    expect(chart.locator("[data-version]")).to_have_count(2)
+    expect(chart.locator("[data-lane=Criteria]")).to_have_count(2)
+    expect(trend.get_by_role("list", name="What the versions changed").get_by_role("listitem")).to_have_text(
+        [
+            "Version 3 changed: criterion 'also' is new",
+            "Version 2 changed: criterion 'right' differs in 'operation'",
+            "Version 1 is the first one",
+        ]
+    )
+    expect(page.get_by_role("region", name="Table of runs").get_by_role("rowheader")).to_have_text(["third"])
+    trend.get_by_role("button", name="Show as table").click()
+    expect(trend.get_by_role("row", name="6. third")).to_contain_text("Criteria")
+
+    page.goto(f"/ui/evals/{third}/runs/{new}/configuration")
+    page.get_by_role("link", name="second 1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("second 1")
+
+    page.goto(f"/ui/evals/{first}")
+    trend = page.get_by_role("region", name="Trend")
+    expect(trend.get_by_role("img", name="Pass rate of 3 runs,")).to_be_visible()
+    expect(trend.locator("[data-version]")).to_have_count(0)
+    http.delete(f"/v1/evals/{second}").raise_for_status()
+    page.goto(f"/ui/evals/{third}")
+    expect(page.get_by_text("version 3, follows one that was deleted")).to_be_visible()
+    expect(page.get_by_role("img", name="Pass rate of 4 runs over 2 versions")).to_be_visible()
+    page.goto(f"/ui/compare?runs={new}")
+    expect(page.get_by_role("main")).to_contain_text("The baseline is of version 1 of the eval")
+    assert old in (page.get_by_role("main").inner_html())

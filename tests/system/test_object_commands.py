@@ -108,6 +108,31 @@ def test_an_eval_is_shown_with_fields_criteria_and_runs(server: Server, objects:
     assert json.loads(call(server, "evals", "show", objects.eval_id, "--json").stdout)["object"] == "eval"
 
 
+def test_a_version_of_an_eval_is_shown_with_what_it_changed_and_what_follows_it(tmp_path: Path) -> None:
+    criterion = {"type": "string_check", "name": "right", "input": "{{ item.a }}", "reference": "x", "operation": "eq"}
+    body = {"data_source_config": {"type": "custom", "item_schema": {}}, "testing_criteria": [criterion]}
+    changed = {**body, "testing_criteria": [{**criterion, "operation": "ne"}]}
+    with Server(tmp_path).running() as server, httpx2.Client(base_url=server.url, timeout=60) as client:
+        first = client.post("/v1/evals", json=body).json()["id"]
+        second, same = (
+            client.post("/v1/evals", json={**each, "evalhaven": {"follows": first}}).json()["id"]
+            for each in (changed, body)
+        )
+        listed = words(call(server, "evals").stdout)
+        shown = {each: call(server, "evals", "show", each).stdout for each in (first, second, same)}
+        client.delete(f"/v1/evals/{first}")
+        orphan = call(server, "evals", "show", second).stdout
+
+    assert listed[0][:2] == ["eval", "version"]
+    assert sorted(line[:2] for line in listed[1:]) == sorted([[first, "1"], [second, "2"], [same, "2"]])
+    assert ["followed", "by", same, "(version", "2),", second, "(version", "2)"] in words(shown[first])
+    assert "version  " not in shown[first]
+    assert ["version", "2,", "follows", first] in words(shown[second])
+    assert ["changed", "criterion", "'right'", "differs", "in", "'operation'"] in words(shown[second])
+    assert ["changed", "neither", "the", "criteria", "nor", "the", "items"] in words(shown[same])
+    assert ["changed", "unknown:", "the", "eval", "that", "it", "follows", "was", "deleted"] in words(orphan)
+
+
 def test_runs_of_all_evals_and_of_one_are_listed(server: Server, objects: Objects) -> None:
     everything = call(server, "runs")
     of_eval = call(server, "runs", "list", "--eval", objects.eval_id, "--status", "completed", "--limit", "1")

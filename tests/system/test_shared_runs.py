@@ -195,7 +195,12 @@ def test_a_run_goes_on_after_a_worker_stood_still_and_after_all_were_killed(
     assert_complete(topology, run)
 
 
-def test_a_canceled_run_is_dropped_by_all_workers(topology: Topology, client: Client, tmp_path: Path) -> None:
+def test_a_run_waits_for_workers_and_a_canceled_one_is_dropped_by_all(
+    topology: Topology, client: Client, tmp_path: Path
+) -> None:
+    first = start_run(client, tmp_path, 600)
+    waiting = "SELECT task_name, CAST(status AS text) FROM evalhaven_queue.procrastinate_jobs"
+    assert topology.query(waiting) == [("plan", "todo")]
     for _ in range(2):
         topology.add_worker()
     topology.wait_for_workers(2)
@@ -209,6 +214,7 @@ def test_a_canceled_run_is_dropped_by_all_workers(topology: Topology, client: Cl
     assert after["result_counts"] == canceled["result_counts"]
     with watch_of(topology.server) as watch:
         assert watch.count_items(watch.run_key(run_id)) == canceled["result_counts"]["total"]
+    assert_complete(topology, client.wait_for_end(*first), 600)
     assert_complete(topology, client.wait_for_end(*start_run(client, tmp_path, 600)), 600)
 
 

@@ -59,7 +59,7 @@ def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = 
 
 
 async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
-    database = open_database(database_url(settings), gives_way=True, is_worker=seat is not None)
+    database = open_database(database_url(settings), gives_way=True, is_worker=seat is not None, is_patient=True)
     fence = None if seat is None else Fence(settings.worker_lease_s)
     may_call = None if fence is None else lambda: fence.is_open
     want_slots = Later()
@@ -86,6 +86,8 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
             executor = shared = _open_shared(engine, purger, fence, seat)
             purger.is_on_duty = columns.is_on_duty = shared.has_duty
             want_slots.does = shared.want_slots
+
+        executor.tell_news = columns.wake
 
         def wake() -> None:
             executor.wake()

@@ -4,7 +4,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from types import FrameType
@@ -15,6 +15,7 @@ import anyio
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
@@ -261,6 +262,8 @@ def build_services(
     replicas = open_replicas(settings, database, logs)
     finder = CallFinder(logs.sender, logs.store, replicas.are_recording)
     python, sealer = PythonChecks(isolation), vault(settings)
+    settle_logs = logs.sender.settle
+    submit_plan = None if settings.database_url is None else _plan_submitter()
     return Services(
         database=database,
         blobs=blobs,
@@ -304,13 +307,21 @@ def build_services(
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
-        runs=RunAcceptance(database, blobs, ids, clock, catalog, sealer, python, wake_executor, logs.sender.settle),
+        runs=RunAcceptance(
+            database, blobs, ids, clock, catalog, sealer, python, wake_executor, settle_logs, submit_plan
+        ),
         reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
         lifecycle=Lifecycle(database, clock, wake_executor),
         comparer=cache(_comparer),
         item_chooser=cache(_item_chooser),
         run_feed=RunFeed(database, clock),
     )
+
+
+def _plan_submitter() -> Callable[[AsyncConnection, int], Awaitable[None]]:
+    from evalhaven.storage.queue.jobs import submit_plan  # noqa: PLC0415 - loads a queue
+
+    return submit_plan
 
 
 def _comparer() -> "Comparer":

@@ -53,7 +53,7 @@ class Child:
 
 
 class Supervisor:
-    """Starts a child, wakes it, and starts it again when it dies."""
+    """Starts a child, wakes it, and starts it again when it is gone."""
 
     def __init__(self, child: Child, lock_descriptor: int | None) -> None:
         """Remember how to start the child.
@@ -92,7 +92,7 @@ class Supervisor:
         return self._heartbeats.silent_s
 
     def wake(self) -> None:
-        """Tell the child that there is work; it also looks every second by itself."""
+        """Tell the child that there is work; it also looks every few seconds by itself."""
         if self._link is not None:
             with suppress(OSError):
                 self._link.send(b"\n")
@@ -120,7 +120,11 @@ class Supervisor:
                     await self._note_orderly_stop()
                 if time.monotonic() - started > _HEALTHY_AFTER_S:
                     pause_s = _FIRST_PAUSE_S
-                self._log.error(f"{self._child.name}_died", exit_code=code, restart_in_s=pause_s)
+                if code == 0:
+                    # Somebody else told it to end, and it has handed back what it had.
+                    self._log.info(f"{self._child.name}_ended", restart_in_s=pause_s)
+                else:
+                    self._log.error(f"{self._child.name}_died", exit_code=code, restart_in_s=pause_s)
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, self._child.longest_pause_s)
         finally:

@@ -88,13 +88,15 @@ def show_eval(
     from evalhaven.cli.terminal import print_json
 
     asked = parse_eval(evaluation)
-    shown, runs = answer_of(settings_for(asked.server, url, data_dir), partial(_ask, eval_id=asked.id))
+    shown, versions, runs = answer_of(settings_for(asked.server, url, data_dir), partial(_ask, eval_id=asked.id))
     if as_json:
         print_json(shown)
     else:
-        print_eval(shown, runs)
+        print_eval(shown, versions, runs)
 
 
-async def _ask(asker: "Asker", eval_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    shown = await asker.ask("GET", f"/v1/evals/{quote(eval_id, safe='')}")
-    return shown, await asker.ask("GET", "/api/runs", {"eval": eval_id, "limit": 5})
+async def _ask(asker: "Asker", eval_id: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    named = quote(eval_id, safe="")
+    shown = await asker.ask("GET", f"/v1/evals/{named}")
+    versions = await asker.ask("GET", f"/api/evals/{named}/versions")
+    return shown, versions, await asker.ask("GET", "/api/runs", {"eval": eval_id, "limit": 5})

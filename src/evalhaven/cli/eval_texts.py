@@ -8,8 +8,10 @@ from evalhaven.cli.run_texts import RUN_COLUMNS, run_row
 from evalhaven.cli.tables import Column, print_table
 from evalhaven.cli.terminal import plain_console, print_hint, print_nothing
 
+_VERSION = Column("version", is_figure=True)
 _COLUMNS = (
     Column("eval"),
+    _VERSION,
     Column("runs", is_figure=True),
     Column("passed %", is_figure=True),
     Column("last run (UTC)"),
@@ -33,15 +35,18 @@ def print_evals(found: dict[str, Any], limit: int, *, is_filtered: bool) -> None
     if not found["data"]:
         print_nothing("No eval matches. `evalhaven evals` lists all of them." if is_filtered else _NO_EVALS)
         return
-    print_table(console, _COLUMNS, [_row(each) for each in found["data"]])
+    has_versions = any(each["version"] > 1 for each in found["data"])
+    columns = _COLUMNS if has_versions else [each for each in _COLUMNS if each is not _VERSION]
+    print_table(console, columns, [_row(each, has_versions=has_versions) for each in found["data"]])
     print_more(console, found, limit)
 
 
-def print_eval(shown: dict[str, Any], runs: dict[str, Any]) -> None:
+def print_eval(shown: dict[str, Any], versions: dict[str, Any], runs: dict[str, Any]) -> None:
     """Print an eval.
 
     Args:
         shown: The answer of `GET /v1/evals/{eval_id}`.
+        versions: The answer of `GET /api/evals/{eval_id}/versions`.
         runs: Its last runs, as `GET /api/runs` answers them.
     """
     console = plain_console()
@@ -51,6 +56,7 @@ def print_eval(shown: dict[str, Any], runs: dict[str, Any]) -> None:
         console,
         {
             "id": shown["id"],
+            **_version(versions),
             "created": f"{shown_time(shown['created_at'])} UTC",
             "data source": config["type"],
             "metadata": shown_metadata(shown["metadata"]),
@@ -73,15 +79,32 @@ def print_eval(shown: dict[str, Any], runs: dict[str, Any]) -> None:
         print_hint(console, f"All of them: evalhaven runs --eval {make_printable(shown['id'])}")
 
 
-def _row(each: dict[str, Any]) -> list[str]:
+def _row(each: dict[str, Any], *, has_versions: bool) -> list[str]:
     last_rate, last_run = each["last_rate"], each["last_run"]
     return [
         each["id"],
+        *([str(each["version"])] if has_versions else []),
         f"{each['runs']:,}",
         shown_rate(last_rate and last_rate["rate"]),
         shown_time(last_run and last_run["created_at"]),
         each["name"],
     ]
+
+
+def _version(versions: dict[str, Any]) -> dict[str, str]:
+    """Return what is told of an eval that is one of several versions."""
+    told: dict[str, str] = {}
+    this = versions["data"][0]
+    if this["follows"] is not None:
+        told["version"] = f"{this['version']}, follows {this['follows']}"
+        if this["changes"] is None:
+            told["changed"] = "unknown: the eval that it follows was deleted"
+        else:
+            told["changed"] = "; ".join(this["changes"]) or "neither the criteria nor the items"
+    if followers := versions["followers"]:
+        newer = [f"{each['id']} (version {each['version']})" for each in followers]
+        told["followed by"] = ", ".join(newer)
+    return told
 
 
 def _fields(config: dict[str, Any]) -> list[list[str]]:

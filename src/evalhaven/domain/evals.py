@@ -53,6 +53,8 @@ class Eval:
         created_at: Unix second.
         updated_at: Unix second of the last update by a user.
         imported: The eval as its first server answered it; None for one made here.
+        version: 1, or one more than that of the eval that it follows.
+        follows: The eval of which it is the next version; it may be deleted.
     """
 
     id: EvalId
@@ -64,6 +66,8 @@ class Eval:
     testing_criteria: Criteria
     warnings: Sequence[Caution] = ()
     imported: ImportedDocument | None = None
+    version: int = 1
+    follows: EvalId | None = None
     key: int = 0
 
     def renamed(self, name: str | None, metadata: dict[str, str] | None, at: int) -> "Eval":

@@ -34,17 +34,18 @@ class RunSetup:
     criteria: bytes | None
     judges: frozenset[str]
 
-    def changed_since(self, earlier: "RunSetup", of_eval: bytes) -> list[str]:
-        """Return what differs from an earlier run of the same eval.
+    def changed_since(self, earlier: "RunSetup", of_eval: bytes, of_earlier_eval: bytes) -> list[str]:
+        """Return what differs from an earlier run of the same eval, or of one that it follows.
 
         Args:
             earlier: The earlier run.
             of_eval: Digest of the criteria of the eval.
+            of_earlier_eval: The same of the earlier run's eval.
         """
         changed = [
             name for name in ("prompt", "parameters", "model", "data") if getattr(self, name) != getattr(earlier, name)
         ]
-        if (self.criteria or of_eval) != (earlier.criteria or of_eval):
+        if (self.criteria or of_eval) != (earlier.criteria or of_earlier_eval):
             changed.append("criteria")
         # Of a run that has not come to its judges nothing is known.
         if self.judges and earlier.judges and self.judges != earlier.judges:

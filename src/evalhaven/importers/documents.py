@@ -20,6 +20,7 @@ from evalhaven.domain.statuses import ITEM_STATUS_FILTERS, RunStatus
 from evalhaven.domain.tallies import CriterionTally, Tally
 
 _LARGEST_INTEGER = (1 << 63) - 1
+_MOST_VERSIONS = (1 << 31) - 1
 _LATEST_TIME = 253_402_300_799  # the last second of the year 9999
 _FINAL = frozenset(status.value for status in RunStatus if status.is_final)
 
@@ -53,6 +54,7 @@ def eval_of(document: JsonObject, origin: str) -> Eval:
     config = _object(document, "data_source_config")
     if not isinstance(config.get("type"), str):
         raise ImportRefusedError("its 'data_source_config' has no 'type'")
+    version, follows = _version(document)
     return Eval(
         id=EvalId(_id(document)),
         created_at=created_at,
@@ -62,6 +64,8 @@ def eval_of(document: JsonObject, origin: str) -> Eval:
         data_source_config=DataSourceConfig({"schema": {}, **config}),
         testing_criteria=Criteria([_criterion(each) for each in _list(document, "testing_criteria")]),
         imported=ImportedDocument(origin, document),
+        version=version,
+        follows=follows,
     )
 
 
@@ -219,6 +223,18 @@ def _text(value: JsonValue) -> str:
 def _metadata(document: JsonObject) -> dict[str, str]:
     metadata = document.get("metadata")
     return cast("dict[str, str]", metadata) if isinstance(metadata, dict) else {}
+
+
+def _version(document: JsonObject) -> tuple[int, EvalId | None]:
+    """Return an eval's version and the eval that it follows, as another Evalhaven answered them."""
+    extension = document.get("evalhaven")
+    told: JsonObject = extension if isinstance(extension, dict) else {}
+    version, follows = told.get("version"), told.get("follows")
+    if not isinstance(follows, str) or not is_importable_id(follows):
+        return 1, None
+    if not isinstance(version, int) or not 1 < version <= _MOST_VERSIONS:
+        version = 2
+    return version, EvalId(follows)
 
 
 def _criterion(value: JsonValue) -> JsonObject:

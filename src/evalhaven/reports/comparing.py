@@ -23,6 +23,7 @@ from evalhaven.storage.pins import find_pinned_run, list_completed_before
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_columns import find_items_version, list_items_for_columns
 from evalhaven.storage.runs import get_run_by_id
+from evalhaven.storage.versions import list_line
 
 Chosen = Literal["named", "pinned", "earlier", "none"]
 """How a baseline was chosen."""
@@ -110,6 +111,8 @@ class Comparer:
     ) -> tuple[str | None, Chosen]:
         """Return the run that another is compared with unasked: the pinned one, else the most comparable earlier one.
 
+        Runs of the evals that its eval follows count, too.
+
         Args:
             tx: Open transaction.
             scope: Whose runs.
@@ -121,11 +124,12 @@ class Comparer:
             InvalidRequestError: Its items, or those of an earlier run, are not ready.
         """
         run = await get_run_by_id(tx, scope, run_id)
-        pinned = await find_pinned_run(tx, scope, run.eval_key)
+        line = await list_line(tx, scope, run.eval_key)
+        pinned = await find_pinned_run(tx, scope, line)
         if pinned is not None and pinned.key != run.key:
             return pinned.id, "pinned"
         best, best_share = None, _MOST_OF
-        for earlier in await list_completed_before(tx, scope, run, _EARLIER):
+        for earlier in await list_completed_before(tx, scope, line, run, _EARLIER):
             try:
                 pairing = (await self.pair(tx, scope, earlier.id, run.id, how)).pairing
             except InvalidRequestError as error:

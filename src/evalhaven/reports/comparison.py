@@ -363,6 +363,8 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
 
     if of_pairing := _pairing_warning(pair.pairing):
         warn(*of_pairing)
+    if of_evals := _evals_warning(pair.baseline.parent, pair.candidate.parent):
+        warn("evals_differ", of_evals)
     theirs = {each.name: each for each in baseline.criteria(pair.baseline.parent)}
     ours = {each.name: each for each in candidate.criteria(pair.candidate.parent)}
     differing = [name for name in ours if name in theirs and _essence(ours[name].json) != _essence(theirs[name].json)]
@@ -381,6 +383,14 @@ def compared_warnings(pair: PairedRuns) -> list[ComparisonWarning]:
         elif run.status.value != "completed":
             warn("not_completed", f"The {role} ended as {run.status}.")
     return found
+
+
+def _evals_warning(before: Eval, after: Eval) -> str | None:
+    if before.id == after.id:
+        return None
+    if after.version != before.version and after.name == before.name:
+        return f"The baseline is of version {before.version} of the eval, and the run of version {after.version}."
+    return f"The runs are of two evals, {listed([before.name or before.id, after.name or after.id])}."
 
 
 def _pairing_warning(pairing: Pairing | None) -> tuple[str, str] | None:

@@ -125,6 +125,8 @@ def _overview(parent: Eval, run_count: int, recent: Sequence[Row[Any]], items: M
         created_at=parent.created_at,
         updated_at=parent.updated_at,
         imported=parent.imported is not None,
+        version=parent.version,
+        follows=parent.follows,
         criteria=[CriterionName(name=each.name, type=each.type) for each in criteria[:_SHOWN_CRITERIA]],
         criteria_count=len(criteria),
         runs=run_count,

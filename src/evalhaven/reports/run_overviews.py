@@ -17,8 +17,16 @@ from evalhaven.reports.overviews import point_values, repeats_of
 from evalhaven.stats.rates import rate_of_repeated_counts
 from evalhaven.storage.evals import list_criteria
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.run_overviews import Part, RunFilter, can_have, read_setups, take_runs
+from evalhaven.storage.run_overviews import (
+    Part,
+    RunFilter,
+    can_have,
+    find_last_run_before,
+    read_setups,
+    take_runs,
+)
 from evalhaven.storage.spending import spending_of
+from evalhaven.storage.versions import list_line
 from evalhaven.wire.overviews import RunCriterion, RunOverview, RunTokens
 
 PARTS: tuple[Part, ...] = ("active", "ended")
@@ -36,6 +44,13 @@ class _Found:
     own_criteria: Criteria | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    id: str
+    eval_key: int
+    setup: RunSetup
+
+
 async def read_run_overviews(
     tx: ReadTransaction, scope: ProjectScope, wanted: RunFilter, place: Place, limit: int, now: int
 ) -> tuple[list[RunOverview], Place | None]:
@@ -51,29 +66,46 @@ async def read_run_overviews(
     """
     found, has_more = await _find(tx, scope, wanted, place, limit)
     on_page = {each.row.key: each.setup for each in found}
-    previous = {each.row.previous_key for each in found if each.row.previous_key is not None}
+    before_it = {each.row.key: await _previous_key(tx, scope, each.row) for each in found}
+    previous = {key for key in before_it.values() if key is not None}
+    parents = {each.row.key: int(each.row.eval_key) for each in found}
     names = {each.row.key: each.row.public_id for each in found}
-    earlier: dict[int, tuple[str, RunSetup]] = {key: (names[key], on_page[key]) for key in previous & on_page.keys()}
+    earlier = {key: _Earlier(names[key], parents[key], on_page[key]) for key in previous & on_page.keys()}
     if rest := sorted(previous - on_page.keys()):
-        earlier |= await read_setups(tx, scope, rest, lambda row: (str(row.public_id), _setup(row)))
-    of_evals = await list_criteria(tx, scope, {each.row.eval_key for each in found})
+        earlier |= await read_setups(
+            tx, scope, rest, lambda row: _Earlier(str(row.public_id), int(row.eval_key), _setup(row))
+        )
+    of_evals = await list_criteria(
+        tx, scope, {*(each.row.eval_key for each in found), *(each.eval_key for each in earlier.values())}
+    )
     digests = {key: criteria_digest(criteria) for key, criteria in of_evals.items()}
     shown: list[RunOverview] = []
     for each in found:
-        before = earlier.get(each.row.previous_key)
-        changed = [] if before is None else each.setup.changed_since(before[1], digests[each.row.eval_key])
+        previous_key = before_it[each.row.key]
+        before = None if previous_key is None else earlier.get(previous_key)
+        changed: list[str] = []
+        if before is not None:
+            changed = each.setup.changed_since(before.setup, digests[each.row.eval_key], digests[before.eval_key])
         criteria = each.own_criteria or of_evals[each.row.eval_key]
         shown.append(
             RunOverview(
                 **point_values(each.row),
                 **_more_values(each, now),
                 criteria=_criteria(each.row, criteria),
-                previous_run=None if before is None else before[0],
+                previous_run=None if before is None else before.id,
                 changed=changed,  # pyright: ignore[reportArgumentType] - checked by the model
             )
         )
     last = found[-1] if found and has_more else None
     return shown, None if last is None else (last.part, (last.row.created_at, last.row.public_id))
+
+
+async def _previous_key(tx: ReadTransaction, scope: ProjectScope, row: Row[Any]) -> int | None:
+    """Return the run before; before an eval's first one that is the last of the evals that it follows."""
+    if row.previous_key is not None or row.eval_follows is None:
+        return row.previous_key
+    line = await list_line(tx, scope, row.eval_key)
+    return await find_last_run_before(tx, scope, line[1:], (row.created_at, row.public_id))
 
 
 async def _find(
@@ -121,6 +153,7 @@ def _more_values(found: _Found, now: int) -> dict[str, Any]:
     return {
         "eval_id": row.eval_id,
         "eval_name": row.eval_name,
+        "eval_version": row.eval_version,
         "metadata": row.metadata,
         "data_source": str(found.source.json.get("type")),
         "source": kind if isinstance(kind, str) else None,

@@ -170,7 +170,12 @@ class Database:
 
 
 def open_database(
-    url: URL, *, gives_way: bool | None = None, is_worker: bool = False, is_reader: bool = False
+    url: URL,
+    *,
+    gives_way: bool | None = None,
+    is_worker: bool = False,
+    is_reader: bool = False,
+    is_patient: bool = False,
 ) -> Database:
     """Open a migrated database.
 
@@ -179,6 +184,7 @@ def open_database(
         gives_way: Whether this process lets others write to SQLite first; False: it asks to go first; None: neither.
         is_worker: Whether it is opened by one of several workers that wait for each other.
         is_reader: Whether SQLite refuses to write to it.
+        is_patient: Whether what fails for lack of a connection is done again, so that none is tried before it is used.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     connect_args: dict[str, Any] = {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url, is_worker)
@@ -186,7 +192,8 @@ def open_database(
         "hide_parameters": True,  # they hold prompts and items, which an error would carry into the log
         "pool_size": _POOLED,
         "max_overflow": _CONNECTIONS - _POOLED,
-        "pool_pre_ping": not is_sqlite,  # connections to a server that was restarted are replaced unnoticed
+        # Connections to a server that was restarted are replaced unnoticed.
+        "pool_pre_ping": not (is_sqlite or is_patient),
     }
     if is_worker:
         engine, blocking = _punctual_engines(url, connect_args, options)

@@ -29,6 +29,8 @@ EVAL_COLUMNS = (
     evals.c.testing_criteria,
     evals.c.warnings,
     evals.c.imported_document,
+    evals.c.version,
+    evals.c.follows,
 )
 # Statements that are executed again and again are built once: building one takes longer than executing it.
 _EVAL = select(*EVAL_COLUMNS).where(
@@ -116,7 +118,7 @@ def _key(*, by_update: bool) -> KeyColumns:
 
 def eval_of(row: Sequence[Any]) -> Eval:
     """Return the eval from values of `EVAL_COLUMNS`."""
-    key, public_id, created_at, updated_at, name, metadata, config, criteria, warnings, imported = row
+    key, public_id, created_at, updated_at, name, metadata, config, criteria, warnings, imported, version, follows = row
     return Eval(
         id=EvalId(public_id),
         created_at=created_at,
@@ -127,5 +129,7 @@ def eval_of(row: Sequence[Any]) -> Eval:
         testing_criteria=Criteria(criteria),
         warnings=[Caution(*pair) for pair in warnings],
         imported=imported_document(imported),
+        version=version,
+        follows=None if follows is None else EvalId(follows),
         key=key,
     )

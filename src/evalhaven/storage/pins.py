@@ -1,8 +1,8 @@
 """Queries on baselines: the run that is pinned for an eval, and earlier runs that could be one."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Select, delete, insert, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Run
@@ -38,37 +38,43 @@ async def unpin_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: int, ru
     return (await tx.execute(delete(pinned_runs).where(of_eval))).rowcount > 0
 
 
-async def find_pinned_run(tx: ReadTransaction, scope: ProjectScope, eval_key: int) -> Run | None:
-    """Return the run that is pinned for an eval; None if none is, or it was deleted."""
+async def find_pinned_run(tx: ReadTransaction, scope: ProjectScope, eval_keys: Sequence[int]) -> Run | None:
+    """Return the run that is pinned for the first of some evals that has one; None if none is, or it was deleted."""
     query = _RUN.join(pinned_runs, pinned_runs.c.run_key == runs.c.key).where(
-        pinned_runs.c.eval_key == eval_key,
+        pinned_runs.c.eval_key.in_(eval_keys),
         pinned_runs.c.project_id == scope.project_id,
         runs.c.deleted_at.is_(None),
     )
-    row = (await tx.execute(query)).one_or_none()
+    found = {row.eval_key: row for row in (await tx.execute(query)).all()}
+    row = next((found[key] for key in eval_keys if key in found), None)
     return None if row is None else run_of(row)
 
 
-async def list_completed_before(tx: ReadTransaction, scope: ProjectScope, run: Run, limit: int) -> list[Run]:
-    """Return completed runs of the same eval that were created before this one, the newest first."""
-    query = (
-        _completed(scope, run.eval_key)
-        .where(tuple_(*_AGE) < (run.created_at, run.id))
-        .order_by(*(column.desc() for column in _AGE))
+async def list_completed_before(
+    tx: ReadTransaction, scope: ProjectScope, eval_keys: Sequence[int], run: Run, limit: int
+) -> list[Run]:
+    """Return completed runs of some evals that were created before a run, the newest first."""
+    newest = tuple(column.desc() for column in _AGE)
+    # Chosen first and read then: what is sorted are ids, not documents.
+    chosen = (
+        select(runs.c.key)
+        .where(_is_completed(scope, eval_keys), tuple_(*_AGE) < (run.created_at, run.id))
+        .order_by(*newest)
         .limit(limit)
     )
+    query = _RUN.where(runs.c.key.in_(chosen)).order_by(*newest)
     return [run_of(row) for row in (await tx.execute(query)).all()]
 
 
 async def list_completed_runs(tx: ReadTransaction, scope: ProjectScope, eval_key: int, limit: int) -> list[Run]:
     """Return completed runs of an eval, the newest first."""
-    query = _completed(scope, eval_key).order_by(*(column.desc() for column in _AGE)).limit(limit)
+    query = _RUN.where(_is_completed(scope, [eval_key])).order_by(*(column.desc() for column in _AGE)).limit(limit)
     return [run_of(row) for row in (await tx.execute(query)).all()]
 
 
-def _completed(scope: ProjectScope, eval_key: int) -> Select[*tuple[Any, ...]]:
-    return _RUN.where(
-        runs.c.eval_key == eval_key,
+def _is_completed(scope: ProjectScope, eval_keys: Sequence[int]) -> ColumnElement[bool]:
+    return and_(
+        runs.c.eval_key.in_(eval_keys),
         runs.c.project_id == scope.project_id,
         runs.c.status == RunStatus.COMPLETED.value,
         runs.c.deleted_at.is_(None),

@@ -34,6 +34,7 @@ _PREVIOUS = (
 )
 SETUP_COLUMNS = (
     runs.c.key,
+    runs.c.eval_key,
     runs.c.public_id,
     runs.c.model,
     runs.c.data_source,
@@ -57,6 +58,8 @@ _OVERVIEW: Query = (
         runs.c.imported_at,
         evals.c.public_id.label("eval_id"),
         evals.c.name.label("eval_name"),
+        evals.c.version.label("eval_version"),
+        evals.c.follows.label("eval_follows"),
         pinned_runs.c.pinned_at,
         _PREVIOUS.label("previous_key"),
     )
@@ -71,13 +74,13 @@ class RunFilter:
     """Which runs are wanted: those for which everything that is given holds.
 
     Attributes:
-        eval_key: Internal number of the eval that they belong to.
+        eval_keys: Internal numbers of the evals that they belong to; None for all.
         statuses: Their status; empty for all.
         model: The model that they sample.
         search: Part of the name, the id or the model, whatever the case.
     """
 
-    eval_key: int | None = None
+    eval_keys: Sequence[int] | None = None
     statuses: Sequence[str] = ()
     model: str | None = None
     search: str | None = None
@@ -107,8 +110,8 @@ async def take_runs(
         evals.c.deleted_at.is_(None),
         is_active_run if part == "active" else runs.c.status.not_in(ACTIVE_RUN_STATUSES),
     )
-    if wanted.eval_key is not None:
-        query = query.where(runs.c.eval_key == wanted.eval_key)
+    if wanted.eval_keys is not None:
+        query = query.where(runs.c.eval_key.in_(wanted.eval_keys))
     if wanted.statuses:
         query = query.where(runs.c.status.in_(wanted.statuses))
     if wanted.model is not None:
@@ -144,6 +147,24 @@ async def read_setups(
     query = select(*SETUP_COLUMNS).where(runs.c.key.in_(keys), runs.c.project_id == scope.project_id)
     async with tx.stream(query, execution_options=_IN_PARTS) as rows:
         return {row.key: read(row) async for row in rows}
+
+
+async def find_last_run_before(
+    tx: ReadTransaction, scope: ProjectScope, eval_keys: Sequence[int], age: tuple[int, str]
+) -> int | None:
+    """Return the internal number of the last run of some evals that was created before another one."""
+    query = (
+        select(runs.c.key)
+        .where(
+            runs.c.eval_key.in_(eval_keys),
+            runs.c.project_id == scope.project_id,
+            runs.c.deleted_at.is_(None),
+            tuple_(*_AGE) < tuple_(literal(age[0]), literal(age[1], String())),
+        )
+        .order_by(*(column.desc() for column in _AGE))
+        .limit(1)
+    )
+    return (await tx.execute(query)).scalar_one_or_none()
 
 
 def _contains(row: Row[Any], sought: str) -> bool:

@@ -97,11 +97,22 @@ evals = Table(
     Column("testing_criteria", Text, nullable=False),
     Column("warnings", JsonText, nullable=False),
     Column("imported_document", Text),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("follows", Id),  # the public id of the eval of which this one is the next version
     UniqueConstraint("project_id", "public_id"),
 )
 Index(None, evals.c.project_id, evals.c.created_at, evals.c.public_id)
 Index(None, evals.c.project_id, evals.c.updated_at, evals.c.public_id)
 _index_where("ix_evals_to_purge", evals.c.key, "deleted_at IS NOT NULL AND purged_at IS NULL")
+
+# Which evals follow another one: found without reading all evals, whose rows may be long.
+eval_followers = Table(
+    "eval_followers",
+    metadata,
+    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True),
+    Column("follows", Id, primary_key=True),
+    Column("eval_key", Key, ForeignKey("evals.key"), primary_key=True),
+)
 
 files = Table(
     "files",

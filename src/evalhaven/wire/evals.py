@@ -6,7 +6,7 @@ from pydantic import Field
 
 from evalhaven.wire.contract import UnixTime, WireModel
 from evalhaven.wire.data_source_configs import CreateEvalDataSourceConfig, EvalDataSourceConfig
-from evalhaven.wire.extension import EvalExtension
+from evalhaven.wire.extension import CreateEvalExtension, EvalExtension
 from evalhaven.wire.graders import TestingCriterion
 from evalhaven.wire.metadata import Metadata
 
@@ -21,6 +21,7 @@ class CreateEvalRequest(WireModel):
     testing_criteria: Annotated[list[TestingCriterion], Field(fail_fast=True, max_length=MAX_CRITERIA)]
     name: str | None = None
     metadata: Metadata = None
+    evalhaven: CreateEvalExtension | None = None
 
 
 class UpdateEvalRequest(WireModel):

@@ -22,6 +22,20 @@ class EvalExtension(OpenObject):
     """Hold what Evalhaven tells of an eval beyond the published contract."""
 
     warnings: list[DocumentWarning] = Field(description="What has no effect in the eval, or cannot work.")
+    version: int = Field(description="1, or one more than that of the eval that it follows.")
+    follows: str | None = Field(
+        description="The eval of which it is the next version; it may have been deleted. Null for a first version."
+    )
+
+
+class CreateEvalExtension(WireModel):
+    """Ask of Evalhaven what the published contract has no word for."""
+
+    follows: NonEmptyStr | None = Field(
+        default=None,
+        description="An eval of which the new one is the next version: trends and comparisons go on across both. "
+        "Several evals may follow the same one.",
+    )
 
 
 class RunBudget(WireModel):

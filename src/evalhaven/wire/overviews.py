@@ -74,6 +74,8 @@ class EvalOverview(OpenObject):
     created_at: int = Field(description="When it was created, in Unix seconds.")
     updated_at: int = Field(description="When a user last changed it, in Unix seconds.")
     imported: bool = Field(description="Whether it was imported.")
+    version: int = Field(description="1, or one more than that of the eval that it follows.")
+    follows: str | None = Field(description="The eval of which it is the next version. Null for a first version.")
     criteria: list[CriterionName] = Field(description="Its first 20 criteria.")
     criteria_count: int = Field(description="How many criteria it has.")
     runs: int = Field(description="How many runs it has.")
@@ -118,6 +120,7 @@ class RunOverview(RunPoint):
 
     eval_id: str = Field(description="Its eval.")
     eval_name: str = Field(description="Name of its eval.")
+    eval_version: int = Field(description="Version of its eval.")
     metadata: dict[str, str] = Field(description="Its metadata.")
     data_source: str = Field(description="Type of its data source.")
     source: str | None = Field(description="Where its rows stand: type of the source. Null if it does not say.")
@@ -135,7 +138,10 @@ class RunOverview(RunPoint):
     cost_target: float | None = Field(description="The same of the calls for samples.")
     cost_judge: float | None = Field(description="The same of the calls for grades.")
     errors: dict[str, int] = Field(description="Errored items by the code of their error.")
-    previous_run: str | None = Field(description="The run of the eval that was created before it. Null for the first.")
+    previous_run: str | None = Field(
+        description="The run of the eval that was created before it; before the first one, the last run of the evals "
+        "that the eval follows. Null without any."
+    )
     changed: list[Aspect] = Field(
         description="What differs from the run before: `prompt` (messages, tools, form of the answer), `parameters` of "
         "sampling, `model`, `data` (inline rows are told apart by their length alone), `criteria`, or `judge` (the "
@@ -150,3 +156,39 @@ class RunOverviewList(OpenObject):
     data: list[RunOverview] = Field(description="The runs.")
     has_more: bool = Field(description="Whether another page follows.")
     next: str | None = Field(description="What to send as `after` for the next page. Null on the last one.")
+
+
+class EvalVersion(OpenObject):
+    """Show one version of an eval."""
+
+    id: str = Field(description="The eval.")
+    name: str = Field(description="Its name.")
+    version: int = Field(description="Its number, from 1.")
+    follows: str | None = Field(description="The eval of which it is the next version. Null for a first version.")
+    created_at: int = Field(description="When it was created, in Unix seconds.")
+    runs: int = Field(description="How many runs it has.")
+    changes: list[str] | None = Field(
+        description="What differs from the eval that it follows, a clause each: its criteria and its item schema are "
+        "compared. Null for a first version, and if the other one was deleted."
+    )
+
+
+class EvalFollower(OpenObject):
+    """Name an eval that follows another one."""
+
+    id: str = Field(description="The eval.")
+    name: str = Field(description="Its name.")
+    version: int = Field(description="Its number.")
+
+
+class EvalVersionList(OpenObject):
+    """Show an eval and those that it follows."""
+
+    object: Literal["list"] = Field(description="Always `list`.")
+    data: list[EvalVersion] = Field(
+        description="The eval first, then the one that it follows, and so on; deleted ones are left out, and so are "
+        "those beyond the 200 nearest."
+    )
+    followers: list[EvalFollower] = Field(
+        description="The evals that follow it directly, the newest first, at most 20."
+    )

@@ -100,7 +100,7 @@ QUERIES: dict[str, Query] = {
     "runs of all evals": lambda tx: take_runs(tx, DEFAULT_PROJECT, RunFilter(), ("ended", (5, "evalrun_1")), bool),
     "runs under way of all evals": lambda tx: take_runs(tx, DEFAULT_PROJECT, RunFilter(), ("active", None), bool),
     "runs of one eval at a glance": lambda tx: take_runs(
-        tx, DEFAULT_PROJECT, RunFilter(eval_key=1), ("ended", None), bool
+        tx, DEFAULT_PROJECT, RunFilter(eval_keys=[1]), ("ended", None), bool
     ),
     "last runs of evals": lambda tx: list_recent_runs(tx, DEFAULT_PROJECT, [1, 2]),
     "number of runs": lambda tx: count_runs(tx, DEFAULT_PROJECT, [1, 2]),

@@ -20,8 +20,18 @@ export function overviewQuery(evalId: string) {
   });
 }
 
+/** An eval with those that it follows, and what each of them changed. */
+export function versionsQuery(evalId: string) {
+  return queryOptions({
+    queryKey: ["eval-versions", evalId],
+    queryFn: ({ signal }) => get("/api/evals/{eval_id}/versions", { path: { eval_id: evalId }, signal }),
+  });
+}
+
 export type RunsFilter = {
   eval?: string | undefined;
+  /** Whether runs of the evals that it follows are wanted, too. */
+  versions?: boolean | undefined;
   status?: ("queued" | "in_progress" | "completed" | "canceled" | "failed")[] | undefined;
   model?: string | undefined;
   search?: string | undefined;

@@ -18,6 +18,10 @@ def eval_text(found: Eval) -> str:
             "name": found.name,
             "created_at": found.created_at,
             "metadata": found.metadata,
-            "evalhaven": {"warnings": shown_warnings(found.warnings)},
+            "evalhaven": {
+                "warnings": shown_warnings(found.warnings),
+                "version": found.version,
+                "follows": found.follows,
+            },
         }
     )

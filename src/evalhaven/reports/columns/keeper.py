@@ -31,7 +31,9 @@ from evalhaven.storage.run_columns import (
     store_kept_report,
 )
 
-_LOOK_AGAIN_S = 2.0
+_LOOK_AGAIN_S = 5.0  # in case a wake-up was lost
+_SETTLES_S = 2.0
+_PAUSE_S = 0.25
 _FOLLOW_S = 0.5  # a run that goes on quickly must not have too long a tail when it ends
 _FOLLOWED_FOR_S = 10.0
 _RUNS_A_LOOK = 100
@@ -86,20 +88,29 @@ class ColumnsKeeper:
         self._log = structlog.get_logger("evalhaven.columns")
 
     def wake(self) -> None:
-        """Look now: something has happened."""
+        """Look soon: something has happened."""
         self._wake.set()
 
     async def keep_forever(self) -> None:
-        """Make outdated columns, then look again every few seconds and when woken."""
+        """Make outdated columns, then look again every few seconds and soon after being woken.
+
+        Most wake-ups tell of a new run, which must not wait for this.
+        """
         await self._patience.persist(self._mark_other_forms)
         while True:
             self._wake = anyio.Event()
             if self.is_on_duty():
                 await self._patience.persist(self.keep_once)
             await self._calculators.end_idle()
-            follows = anyio.current_time() - self._followed_at < _FOLLOWED_FOR_S
-            with anyio.move_on_after(_FOLLOW_S if follows else _LOOK_AGAIN_S):
+            with anyio.move_on_after(self._look_again_s):
                 await self._wake.wait()
+                await anyio.sleep(_PAUSE_S)
+
+    @property
+    def _look_again_s(self) -> float:
+        if anyio.current_time() - self._followed_at < _FOLLOWED_FOR_S:
+            return _FOLLOW_S
+        return _SETTLES_S if self._seen else _LOOK_AGAIN_S
 
     async def keep_once(self) -> None:
         """Make all parts that are due."""

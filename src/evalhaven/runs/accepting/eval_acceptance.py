@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from evalhaven.domain.clock import Clock
+from evalhaven.domain.errors import InvalidRequestError, NotFoundError
 from evalhaven.domain.evals import UNTITLED, Eval, answered_config, identified_criteria
 from evalhaven.domain.ids import IdFactory, created_at_of
 from evalhaven.domain.jsontext import JsonValue
@@ -69,6 +72,8 @@ class EvalAcceptance:
         async with self.database.write() as tx:
             repeated = await claim.find_repeated(tx, scope, new.id, self._now())
             if repeated is None:
+                if parsed.body.evalhaven is not None and parsed.body.evalhaven.follows is not None:
+                    new = await _following(tx, scope, new, parsed.body.evalhaven.follows)
                 await insert_eval(tx, scope, new)
             else:
                 with made_before():
@@ -96,3 +101,17 @@ class EvalAcceptance:
 
     def _now(self) -> int:
         return int(self.clock.now())
+
+
+async def _following(tx: AsyncConnection, scope: ProjectScope, new: Eval, followed_id: str) -> Eval:
+    """Return a new eval as the next version of another one."""
+    try:
+        followed = await get_eval(tx, scope, followed_id, for_share=True)
+    except NotFoundError as error:
+        raise InvalidRequestError(
+            f"'evalhaven.follows' must name an eval of this project, but there is none with id {followed_id!r}. "
+            "Without it the new eval is a first version.",
+            param="evalhaven.follows",
+            code="invalid_value",
+        ) from error
+    return replace(new, version=followed.version + 1, follows=followed.id)

@@ -66,6 +66,7 @@ class RunAcceptance:
         python: Checks Python graders.
         wake_executor: Tells the executor that a run is queued.
         settle_logs: Returns once the calls that were made so far are stored, or cannot be for now.
+        submit_plan: Has a stored run planned, in its transaction; None: whoever executes runs finds it by itself.
     """
 
     database: Database
@@ -77,6 +78,7 @@ class RunAcceptance:
     python: PythonChecks
     wake_executor: Callable[[], None]
     settle_logs: Callable[[], Awaitable[None]]
+    submit_plan: Callable[[AsyncConnection, int], Awaitable[None]] | None = None
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
         """Return the eval of a run that is to be created; call it before the body, which may be large, is received.
@@ -185,6 +187,8 @@ class RunAcceptance:
         key = await insert_run(tx, scope, run)
         if prepared.sealed is not None:
             await insert_secrets(tx, scope, key, prepared.sealed)
+        if self.submit_plan is not None:
+            await self.submit_plan(tx, key)
 
     def _now(self) -> int:
         return int(self.clock.now())

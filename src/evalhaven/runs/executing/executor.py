@@ -4,7 +4,7 @@ It keeps no state that matters: the database says what is to be done, and a kill
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import structlog
@@ -36,6 +36,7 @@ class Executor:
         self._team = team
         self._purger = purger
         self._grader_calls = GraderCalls(engine)
+        self.tell_news: Callable[[], None] = lambda: None  # called when a run has ended
         self._conducted: dict[int, RunConductor] = {}
         self._wake = anyio.Event()
         self._looked_at = time.monotonic()
@@ -101,3 +102,4 @@ class Executor:
             del self._conducted[key]
         # A free place may let the next run start.
         self._wake.set()
+        self.tell_news()

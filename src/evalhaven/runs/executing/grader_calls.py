@@ -20,6 +20,7 @@ from evalhaven.graders.registry import as_criterion, open_graders
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.evaluating.judging import RunJudges
+from evalhaven.runs.executing.looks import IDLE_LOOK_S, LOOK_AGAIN_S
 from evalhaven.runs.sources.source_file import DAMAGED
 from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError
@@ -34,7 +35,6 @@ from evalhaven.wire.grader_endpoints import RunGraderRequest
 from evalhaven.wire.requests import parse_request
 
 CALLS_AT_ONCE = 32
-_LOOK_AGAIN_S = 1.0
 
 
 class GraderCalls:
@@ -68,7 +68,8 @@ class GraderCalls:
             while True:
                 self._wake = anyio.Event()
                 await self._engine.patience.persist(lambda: self._look(tasks))
-                with anyio.move_on_after(_LOOK_AGAIN_S):
+                # Those under way are dropped soon after their clients have gone; of a new one there is a wake-up.
+                with anyio.move_on_after(LOOK_AGAIN_S if self._under_way else IDLE_LOOK_S):
                     await self._wake.wait()
 
     async def _look(self, tasks: TaskGroup) -> None:

@@ -119,7 +119,9 @@ async def open_run(
 
 async def _sampler(engine: Engine, run: Run, guard: RunGuard, run_limit: Slots | None) -> Sampler:
     """Return the sampler that asks the run's model."""
-    sealed = await engine.database.fetch(lambda tx: find_secrets(tx, run.scope, run.key))
+    sealed = None
+    if run.data_source.tools:
+        sealed = await engine.database.fetch(lambda tx: find_secrets(tx, run.scope, run.key))
     tools = None if sealed is None else cast("list[JsonValue]", engine.vault.open(sealed))
     question = sampling_question(run, engine.catalog, tools)
     return Sampler(engine, run.scope, run.options, guard, question, run_limit, run.flow)

@@ -29,11 +29,11 @@ class PlanClaim:
 
     Attributes:
         is_held: Tells, with the run locked, whether the plan is still this planner's to make.
-        on_planned: Called in the transaction that marks the run as planned.
+        on_planned: Called with all chunks in the transaction that marks the run as planned.
     """
 
     is_held: Callable[[AsyncConnection], Awaitable[bool]]
-    on_planned: Callable[[AsyncConnection], Awaitable[None]]
+    on_planned: Callable[[AsyncConnection, Sequence[Chunk]], Awaitable[None]]
 
 
 class RunPlanner:
@@ -77,7 +77,7 @@ class RunPlanner:
         for number, chunks in enumerate(parts):
             planned = cut if number == len(parts) - 1 else None
             write = partial(self._write, chunks=chunks, is_first=number == 0, planned=planned)
-            await self._store(write, is_last=planned is not None)
+            await self._store(write, planned)
         return self._count_items(cut)
 
     def _count_items(self, cut: Cut) -> int:
@@ -106,7 +106,7 @@ class RunPlanner:
             at = int(self._engine.clock.now())
             await save_plan(tx, scope, key, self._count_items(planned), at, planned.cautions)
 
-    async def _store(self, write: Callable[[WriteTransaction], Coroutine[Any, Any, None]], *, is_last: bool) -> None:
+    async def _store(self, write: Callable[[WriteTransaction], Coroutine[Any, Any, None]], planned: Cut | None) -> None:
         claim = self._claim
         if claim is None:
             await self._engine.database.store(write)
@@ -115,5 +115,5 @@ class RunPlanner:
             await write(tx)
             if not await claim.is_held(tx):
                 raise RunStoppedError
-            if is_last:
-                await claim.on_planned(tx)
+            if planned is not None:
+                await claim.on_planned(tx, planned.chunks)

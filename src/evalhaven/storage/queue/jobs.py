@@ -12,7 +12,7 @@ from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
-from sqlalchemy import Text, cast, delete, func, select
+from sqlalchemy import Text, cast, delete, func, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -96,6 +96,13 @@ async def has_job(tx: AsyncConnection, _scope: EngineScope, job_id: int) -> bool
     """Tell whether a job that a worker executes is still its own: not if it was thought dead meanwhile."""
     query = select(jobs.c.id).where(jobs.c.id == job_id, _status == "doing")
     return (await tx.execute(query)).scalar_one_or_none() is not None
+
+
+async def make_chunk_job(tx: AsyncConnection, _scope: EngineScope, job_id: int, run_key: int, number: int) -> bool:
+    """Let the job of a run's plan stand for one of its chunks from now on; False: the worker has the job no more."""
+    mine = update(jobs).where(jobs.c.id == job_id, _status == "doing")
+    made = mine.values(task_name=CHUNK_TASK, queueing_lock=lock_of(run_key, number)).returning(jobs.c.id)
+    return (await tx.execute(made)).scalar_one_or_none() is not None
 
 
 async def drop_queued_jobs(tx: AsyncConnection, _scope: EngineScope, run_keys: Sequence[int]) -> None:

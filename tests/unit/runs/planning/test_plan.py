@@ -14,7 +14,7 @@ from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.planning.plan import RunPlanner
 from evalhaven.runs.rows.parsing import MAX_ROW_BYTES
 from evalhaven.runs.sources.file_rows import FileRows
-from evalhaven.runs.sources.source import CHUNK_ROWS
+from evalhaven.runs.sources.source import CHUNK_ROWS, Cut
 from evalhaven.runs.sources.source_file import source_blob
 from evalhaven.storage.chunks import insert_chunks
 from tests.databases import ON_SQLITE_ONLY
@@ -83,9 +83,9 @@ async def test_a_run_counts_as_planned_only_when_all_of_its_chunks_are_stored(en
     planned_before: list[int | None] = []
 
     class WatchedPlanner(RunPlanner):
-        async def _store(self, write: Any, *, is_last: bool) -> None:
+        async def _store(self, write: Any, planned: Cut | None) -> None:
             planned_before.append((await read_run(engine, run)).items_planned)
-            await super()._store(write, is_last=is_last)
+            await super()._store(write, planned)
 
     await WatchedPlanner(engine, run, lambda: False, chunks_a_transaction=1).plan_run(NUMBERED)
 

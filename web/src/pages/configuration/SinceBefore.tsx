@@ -39,7 +39,7 @@ export function SinceBefore({ run }: { run: RunById }) {
         {changed.length === 0
           ? "Nothing differs from "
           : `What differs: ${listed(changed)}. The run before was `}
-        <Link to="/evals/$evalId/runs/$runId" params={{ evalId: run.eval_id, runId: beforeId }}>
+        <Link to="/evals/$evalId/runs/$runId" params={{ evalId: before.data.eval_id, runId: beforeId }}>
           <Name text={before.data.name || beforeId} />
         </Link>
         .

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useParams } from "@tanstack/react-router";
-import { overviewQuery } from "@/api/evalQueries";
+import { overviewQuery, versionsQuery } from "@/api/evalQueries";
 import { evalQuery } from "@/api/queries";
 import type { Eval } from "@/api/types";
 import { count, counted } from "@/format/numbers";
@@ -44,12 +44,45 @@ function EvalFacts({ shown }: { shown: Eval }) {
       <span>{TYPES[type as EvalType] ?? type}</span>
       <span>{counted(shown.testing_criteria.length, "criterion", "criteria")}</span>
       <span>created {moment(shown.created_at)}</span>
+      <VersionFact evalId={shown.id} />
       <span className="mono">
         {shortId(shown.id)} <CopyButton text={shown.id} label="Copy eval id" />
       </span>
       {Object.entries(shown.metadata ?? {}).map(([key, value]) => (
         <span key={key} className="tag metadata">
           <Name text={key} />: <Name text={String(value)} />
+        </span>
+      ))}
+    </>
+  );
+}
+
+/** Which version of an eval this is, with links to the ones before and after; nothing for the only one. */
+function VersionFact({ evalId }: { evalId: string }) {
+  const found = useQuery(versionsQuery(evalId)).data;
+  const [shown, older] = found?.data ?? [];
+  if (found === undefined || shown === undefined) return null;
+  const isFollowed = older !== undefined && older.id === shown.follows;
+  return (
+    <>
+      {shown.follows !== null && (
+        <span>
+          version {count(shown.version)}, follows{" "}
+          {isFollowed ? (
+            <Link to="/evals/$evalId" params={{ evalId: older.id }}>
+              version {count(older.version)}
+            </Link>
+          ) : (
+            "one that was deleted"
+          )}
+        </span>
+      )}
+      {found.followers.map((each) => (
+        <span key={each.id}>
+          followed by{" "}
+          <Link to="/evals/$evalId" params={{ evalId: each.id }}>
+            version {count(each.version)}
+          </Link>
         </span>
       ))}
     </>

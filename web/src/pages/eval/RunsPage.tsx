@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useParams, useSearch } from "@tanstack/react-router";
-import { overviewQuery, runsQuery } from "@/api/evalQueries";
+import { overviewQuery, runsQuery, versionsQuery } from "@/api/evalQueries";
 import { counted } from "@/format/numbers";
 import { Section } from "@/layout/Page";
 import { Listed, rowsOf } from "@/states/Listed";
@@ -17,7 +17,11 @@ export function RunsPage() {
   const selected = selectedOf(useSearch({ from: "/evals/$evalId/" }));
   const overview = useQuery(overviewQuery(evalId));
   const pages = useInfiniteQuery(runsQuery({ eval: evalId }));
+  const versions = useQuery(versionsQuery(evalId)).data?.data ?? [];
+  const hasOlder = versions.length > 1;
+  const allPages = useInfiniteQuery({ ...runsQuery({ eval: evalId, versions: true }), enabled: hasOlder });
   const runs = rowsOf(pages.data);
+  const trend = hasOlder ? allPages : pages;
   const shown = `${pages.hasNextPage ? "the first " : ""}${counted(runs.length, "run")}, running ones first, then the newest`;
   return (
     <>
@@ -25,7 +29,7 @@ export function RunsPage() {
         {() => (
           <>
             {overview.data?.change && <LastChange overview={overview.data} change={overview.data.change} />}
-            <Trend runs={runs} isWhole={!pages.hasNextPage} />
+            <Trend runs={rowsOf(trend.data)} isWhole={!trend.hasNextPage} versions={versions} />
             <Section id="runs" title="Runs" aside={shown}>
               <RunsTable runs={runs} selected={selected} />
             </Section>

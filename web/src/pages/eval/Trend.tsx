@@ -1,24 +1,28 @@
 import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
 
-import type { RunOverview } from "@/api/types";
+import type { EvalVersion, RunOverview } from "@/api/types";
 import { ChartWithTable } from "@/charts/ChartWithTable";
 import { useWidth } from "@/charts/useWidth";
 import { count, counted, limits, percent } from "@/format/numbers";
 import { moment } from "@/format/times";
 import { Section } from "@/layout/Page";
 import { visibleText } from "@/text/visible";
-import { inOrder, lanesOf, limitsOf, marksOf } from "./trend";
+import { VersionNotes, VersionRules } from "./TrendVersions";
+import { inOrder, lanesOf, limitsOf, marksOf, versionStarts } from "./trend";
 
-type Props = { runs: readonly RunOverview[]; isWhole: boolean };
+type Props = { runs: readonly RunOverview[]; isWhole: boolean; versions: readonly EvalVersion[] };
 
-/** How the rate went from run to run, and where the setup changed. */
-export function Trend({ runs, isWhole }: Props) {
+/** How the rate went from run to run, over the versions of the eval, and where the setup changed. */
+export function Trend({ runs, isWhole, versions }: Props) {
   const shown = inOrder(runs);
   if (shown.length < 2) return null;
   const rated = shown.filter((run) => run.rate.value !== null);
   const [first, last] = [rated.at(0)?.rate.value, rated.at(-1)?.rate.value];
-  const sentence = `Pass rate of ${counted(shown.length, "run")}, from ${percent(first)} to ${percent(last)} percent`;
+  const starts = versionStarts(shown);
+  const over =
+    starts.length === 0 ? "" : ` over ${count(new Set(shown.map((run) => run.eval_id)).size)} versions`;
+  const sentence = `Pass rate of ${counted(shown.length, "run")}${over}, from ${percent(first)} to ${percent(last)} percent`;
   return (
     <Section
       id="trend"
@@ -30,9 +34,10 @@ export function Trend({ runs, isWhole }: Props) {
     >
       <ChartWithTable
         sentence={sentence}
-        head={["Run", "Created", "Rate, %", "95% interval", "Items", "Changed"]}
+        head={["Run", "Version", "Created", "Rate, %", "95% interval", "Items", "Changed"]}
         rows={shown.map((run, place) => [
           `${place + 1}. ${visibleText(run.name || run.id)}`,
+          count(run.eval_version),
           moment(run.created_at),
           run.rate.value === null ? "–" : `${percent(run.rate.value)}${run.partial ? ", partial" : ""}`,
           run.rate.low === null || run.rate.high === null ? "–" : limits(run.rate.low, run.rate.high),
@@ -42,6 +47,7 @@ export function Trend({ runs, isWhole }: Props) {
       >
         {(said) => <TrendChart runs={shown} said={said} />}
       </ChartWithTable>
+      {starts.length > 0 && <VersionNotes runs={shown} versions={versions} />}
     </Section>
   );
 }
@@ -106,6 +112,7 @@ function TrendChart({ runs, said }: { runs: readonly RunOverview[]; said: string
             </text>
           </g>
         ))}
+        <VersionRules runs={runs} x={x} top={TOP} bottom={BOTTOM} />
         <path className="c-line" d={path ?? ""} />
         {runs.map((run, place) => (
           <TrendPoint key={run.id} run={run} x={x(place)} y={y} />

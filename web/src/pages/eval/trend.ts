@@ -1,4 +1,4 @@
-import type { RunOverview } from "@/api/types";
+import type { EvalVersion, RunOverview } from "@/api/types";
 
 /** What is marked below the axis: the word on the lane, and the aspect of a run's setup that changed. */
 const LANES = [
@@ -22,6 +22,23 @@ export function lanesOf(runs: readonly RunOverview[]) {
 /** Return what changed at a run, as lanes name it. */
 export function marksOf(run: RunOverview): string[] {
   return LANES.filter((lane) => run.changed.includes(lane.aspect)).map((lane) => lane.name);
+}
+
+export type VersionStart = { place: number; evalId: string; version: number };
+
+/** Return at which runs a version of the eval begins, or comes again; nothing as long as there is but one. */
+export function versionStarts(runs: readonly RunOverview[]): VersionStart[] {
+  return runs.flatMap((run, place) =>
+    place > 0 && runs[place - 1]?.eval_id !== run.eval_id
+      ? [{ place, evalId: run.eval_id, version: run.eval_version }]
+      : [],
+  );
+}
+
+/** Return in words what a version changed. */
+export function changesOf(version: EvalVersion): string {
+  if (version.changes === null) return "the version before it was deleted, so nobody knows what it changed";
+  return version.changes.join("; ") || "neither the criteria nor the items";
 }
 
 /** Return limits that hold every interval, at least 10 points apart so that noise stays flat. */

@@ -90,6 +90,7 @@ function EvalRow({ shown }: { shown: EvalOverview }) {
         <Link data-row to="/evals/$evalId" params={{ evalId: shown.id }}>
           <Name text={name || shown.id} />
         </Link>
+        {shown.follows !== null && <span className="tag">version {count(shown.version)}</span>}
       </th>
       <td className="second c-data">{TYPES[shown.data_source as EvalType] ?? shown.data_source}</td>
       <td className="right second wide-only">

@@ -8,12 +8,15 @@ from evalhaven.api.cursors import place_of, shown_place
 from evalhaven.api.lists import DEFAULT_LIMIT, Limit, NextOf
 from evalhaven.api.metadata_filters import metadata_filter, metadata_parameter
 from evalhaven.api.rendering.json_texts import json_response
+from evalhaven.api.requests import PathEvalId
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.paging import Order
+from evalhaven.reports.versions import read_versions
 from evalhaven.storage.eval_overviews import EvalFilter, EvalSort
+from evalhaven.storage.evals import get_eval
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.wire.overviews import EvalOverviewList
+from evalhaven.wire.overviews import EvalOverviewList, EvalVersionList
 
 router = APIRouter(prefix="/api/evals", tags=["Overviews"])
 
@@ -70,5 +73,21 @@ async def list_eval_overviews(  # noqa: PLR0913 - one for each parameter of the 
         )
         # Not with pydantic's own writer: a name may hold lone surrogates.
         return json_response(jsontext.render(page.model_dump()))
+
+    return await services.database.fetch(read)
+
+
+@router.get(
+    "/{eval_id}/versions",
+    operation_id="listEvalVersions",
+    response_model=EvalVersionList,
+    response_description="The eval and those that it follows.",
+)
+async def list_eval_versions(eval_id: PathEvalId, services: ServicesOf, scope: ScopeOf) -> Response:
+    """List the versions of an eval, itself first, with what each of them changed."""
+
+    async def read(tx: ReadTransaction) -> Response:
+        shown = await read_versions(tx, scope, await get_eval(tx, scope, eval_id))
+        return json_response(jsontext.render(shown.model_dump()))
 
     return await services.database.fetch(read)

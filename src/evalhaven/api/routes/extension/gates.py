@@ -61,7 +61,7 @@ async def gate_run(
             base, chosen = await comparer.find_baseline(tx, scope, run_id, how)
             if baseline == "pinned" and chosen != "pinned":
                 raise InvalidRequestError(
-                    "No run of this eval is pinned; pin one, or name the baseline.",
+                    "No run of this eval, or of one that it follows, is pinned; pin one, or name the baseline.",
                     param="baseline",
                     code="no_baseline",
                 )

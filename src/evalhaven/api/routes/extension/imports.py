@@ -84,7 +84,10 @@ async def import_runs(
             if not check:
                 raise
             parent = Eval(EvalId(eval_id), 0, 0, "", {}, DataSourceConfig({}), Criteria())
-    return _answer(await _intake(services, scope, origin, check=check).take_runs(parent, lines))
+    outcome = await _intake(services, scope, origin, check=check).take_runs(parent, lines)
+    if outcome.created:
+        services.wake_executor()  # their columns are made once their items have stopped coming
+    return _answer(outcome)
 
 
 @router.post(

@@ -21,6 +21,7 @@ from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_history import read_history
 from evalhaven.storage.run_overviews import Part, RunFilter
 from evalhaven.storage.runs import get_run_by_id
+from evalhaven.storage.versions import list_line
 from evalhaven.wire.overviews import RunOverviewList
 from evalhaven.wire.run_history import RunEventList
 from evalhaven.wire.runs import EvalRunStatus
@@ -35,6 +36,7 @@ _MOST = 100
 _PARTS = {"active": "a", "ended": "e"}
 
 OfEval = Annotated[str | None, Query(description="Id of the eval that they belong to.")]
+Versions = Annotated[bool, Query(description="With `eval`: whether runs of the evals that it follows are listed, too.")]
 Status = Annotated[list[EvalRunStatus] | None, Query(description="Status; may be repeated.")]
 ModelOf = Annotated[str | None, Query(description="The model that they sample.")]
 Search = Annotated[str | None, Query(description="Part of the name, the id or the model, whatever the case.")]
@@ -53,6 +55,7 @@ async def list_run_overviews(  # noqa: PLR0913 - one for each parameter of the q
     scope: ScopeOf,
     *,
     eval: OfEval = None,  # noqa: A002 - the name in the query
+    versions: Versions = False,
     status: Status = None,
     model: ModelOf = None,
     search: Search = None,
@@ -68,7 +71,10 @@ async def list_run_overviews(  # noqa: PLR0913 - one for each parameter of the q
 
     async def read(tx: ReadTransaction) -> Response:
         parent = await get_eval(tx, scope, eval) if eval else None
-        of_eval = wanted if parent is None else replace(wanted, eval_key=parent.key)
+        of_eval = wanted
+        if parent is not None:
+            keys = await list_line(tx, scope, parent.key) if versions else [parent.key]
+            of_eval = replace(wanted, eval_keys=keys)
         shown, then = await read_run_overviews(tx, scope, of_eval, place, min(limit, _MOST), services.now())
         page = RunOverviewList(
             object="list", data=shown, has_more=then is not None, next=None if then is None else _shown_place(*then)

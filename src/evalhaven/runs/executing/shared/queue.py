@@ -46,14 +46,16 @@ class Duties:
             the next group only if they have none.
         plan: Executes the plan of a run, whose key and job are given.
         execute: Executes a chunk of a run.
-        on_notification: Called with the channel of each notification, except of those about jobs.
+        on_job: Called when a job was submitted.
+        on_news: Called when something was created, canceled or deleted.
     """
 
     register: Callable[[int], Awaitable[None]]
     queues_with_room: Callable[[], Sequence[Sequence[str]]]
     plan: Callable[[int, int], Awaitable[None]]
     execute: Callable[[int, int], Awaitable[None]]
-    on_notification: Callable[[str], None]
+    on_job: Callable[[], None]
+    on_news: Callable[[], None]
 
 
 class ChunkQueue:
@@ -115,9 +117,9 @@ class ChunkQueue:
         async def tell(*, channel: str, payload: str) -> None:
             del payload
             if channel == _JOBS_CHANNEL:
-                self.wake()  # whoever submitted the job was told of its run as this worker was
+                self._duties.on_job()
             else:
-                self._duties.on_notification(channel)
+                self._duties.on_news()
 
         while True:
             # It says nothing for as long as there is nothing to say.

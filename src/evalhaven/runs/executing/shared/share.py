@@ -1,4 +1,4 @@
-"""What one worker executes of one run: it is opened with the first chunk, and closed when no more come."""
+"""What one worker executes of one run: it is opened with the plan or a chunk, and closed when no more chunks come."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +22,10 @@ from evalhaven.runs.executing.shared.flows import SharedFlow
 from evalhaven.runs.executing.shared.guards import SharedGuard, purse_of
 from evalhaven.runs.executing.shared.lending import CallingRun
 from evalhaven.runs.executing.shared.limits import RunLimit
+from evalhaven.runs.executing.shared.preparing import RunPreparation
 from evalhaven.runs.executing.shared.progress import count_retries, go_on
 from evalhaven.runs.executing.writing import InTransaction, Stored
+from evalhaven.runs.sources.choice import source_of
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
 from evalhaven.storage.runs import get_run_by_key
@@ -47,9 +49,30 @@ class Surroundings:
 
 
 class RunShare:
-    """Executes chunks of one run that this worker has claimed."""
+    """Executes chunks of one run that this worker has claimed, and plans it before, if it has the job to."""
 
-    def __init__(self, engine: Engine, scope: ProjectScope, run_key: int, around: Surroundings, worker_id: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        scope: ProjectScope,
+        run_key: int,
+        around: Surroundings,
+        worker_id: int,
+        plan_job: int | None = None,
+    ) -> None:
+        """Begin nothing yet.
+
+        Args:
+            engine: What runs are executed with.
+            scope: Whose run.
+            run_key: The run.
+            around: What it needs to know of its worker.
+            worker_id: The worker.
+            plan_job: The job to plan the run; None: it is planned.
+        """
+        self._plan_job = plan_job
+        self._is_prepared = anyio.Event()  # set, too, when it never will be
+        self._first: Chunk | None = None
         self._engine = engine
         self._worker_id = worker_id
         self._scope = scope
@@ -57,7 +80,7 @@ class RunShare:
         self._around = around
         self._stop_requested = anyio.Event()
         self._feed = ClaimedChunks(around.on_room)
-        self._coming = 0  # chunks that were claimed and are looked up
+        self._coming = 0  # chunks that were claimed and are looked up or planned
         self._handout: Handout | None = None
         self._is_draining = False
         self._log = structlog.get_logger("evalhaven.runs")
@@ -89,7 +112,7 @@ class RunShare:
 
     def request_stop(self) -> None:
         """Drop everything: the run is over."""
-        if self._feed.count:
+        if self.count:
             self._stop_requested.set()
         self._feed.close()
 
@@ -105,6 +128,16 @@ class RunShare:
         self._is_draining = True
         self._feed.close()
         self._stop_requested.set()
+
+    async def prepare(self) -> None:
+        """Return once the run is planned and its first chunk is done, or neither is done here."""
+        self._coming += 1
+        try:
+            await self._is_prepared.wait()
+        finally:
+            self._coming -= 1
+        if self._first is not None:
+            await self._feed.execute(self._first)
 
     async def execute(self, number: int) -> None:
         """Return once a chunk is done, or is not executed here."""
@@ -126,6 +159,7 @@ class RunShare:
             await self._serve()
         finally:
             self._feed.abandon()
+            self._is_prepared.set()
 
     async def _serve(self) -> None:
         engine = self._engine
@@ -138,30 +172,44 @@ class RunShare:
         guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested, purse, self._ask_others)
         ending = RunEnding(engine, run)
         try:
-            await self._execute(run, parent, guard)
+            await self._execute(run, parent, guard, ending)
         except Exception as error:
             if isinstance(error, RunStoppedError) and self._is_draining and guard.verdict is None:
                 return  # only here: others go on with the run
             await ending.end_by(error, guard.verdict)
 
-    async def _execute(self, run: Run, parent: Eval, guard: RunGuard) -> None:
-        if run.status is not RunStatus.IN_PROGRESS or run.items_planned is None:
+    async def _execute(self, run: Run, parent: Eval, guard: RunGuard, ending: RunEnding) -> None:
+        is_planned = run.status is RunStatus.IN_PROGRESS and run.items_planned is not None
+        if run.status.is_final or not (is_planned or self._plan_job is not None):
             raise RunStoppedError
+        source_of(self._engine, run)  # refused, where it has none, before it begins
         errored = run.tally.errored if run.times_retried else 0
         most = run.options.max_concurrency
         limit = None if most is None else RunLimit(run.key, most)
         shared = SharedGuard(run, guard)
         async with open_run(self._engine, run, parent, guard, None if limit is None else limit.slots) as opened:
-            guard.expect_calls(run.items_planned - run.tally.total + errored)
-            await opened.tell_isolation()
-            if opened.callers:
-                async with self._engine.database.read() as tx:
-                    await shared.look(tx)
-                self.calling = CallingRun(shared, limit)
             flow = SharedFlow(run, self._worker_id, lambda: opened.flow, opened.callers.learn, self._engine.clock)
-            if opened.callers:
-                async with self._engine.database.write() as tx:
+
+            async def begin(tx: AsyncConnection) -> None:
+                if opened.callers:
                     await flow.begin(tx)
+
+            if opened.callers:
+                self.calling = CallingRun(shared, limit)
+                self._around.on_want()  # a first call soon
+            items_planned = run.items_planned or 0
+            if self._plan_job is not None:
+                workers = self._around.count_workers()
+                preparation = RunPreparation(opened, ending, self._plan_job, self._may_not_plan, workers)
+                items_planned, self._first = await preparation.prepare(begin)
+            guard.expect_calls(items_planned - run.tally.total + errored)
+            if self._plan_job is None:
+                await opened.tell_isolation()
+                if opened.callers:
+                    async with self._engine.database.write() as tx:
+                        await shared.look(tx)
+                        await begin(tx)
+            self._is_prepared.set()
             await self._run_chunks(opened, guard, flow, shared)
 
     async def _run_chunks(self, opened: OpenRun, guard: RunGuard, flow: SharedFlow, shared: SharedGuard) -> None:
@@ -201,6 +249,9 @@ class RunShare:
     def _ask_others(self) -> bool:
         self._around.on_want()
         return self._around.count_workers() > 1
+
+    def _may_not_plan(self) -> bool:
+        return self._stop_requested.is_set() or self._is_draining or not self._may_begin()
 
     def _may_begin(self) -> bool:
         return self._around.fence.is_open

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -15,10 +15,9 @@ from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.ending.purge import Purger
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.grader_calls import CALLS_AT_ONCE, GraderCalls
-from evalhaven.runs.executing.looks import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
+from evalhaven.runs.executing.looks import IDLE_LOOK_S, LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.shared.lending import CallingRun, LimitLender
-from evalhaven.runs.executing.shared.preparing import RunPreparation
 from evalhaven.runs.executing.shared.queue import ChunkQueue, Duties
 from evalhaven.runs.executing.shared.share import RunShare, Surroundings
 from evalhaven.runs.executing.shared.upkeep import Upkeep
@@ -35,6 +34,8 @@ _SETTLES_WITHIN_S = 5.0
 _STORES_WITHIN_S = 2.0
 _LEAVES_WITHIN_S = 3.0
 _LOOK_S = 0.05
+_LOOKS_APART_S = 0.05  # the same news may come twice, from the server and from the database
+_UNTIL_JOBS_S = 0.1  # what is new has a job already, and is not to wait for a look at those of all
 _HOUSEKEEPING = "housekeeping"
 
 
@@ -71,17 +72,20 @@ class SharedExecutor:
         self._limits = limits or WorkerLimits()
         self._upkeep = Upkeep(engine, fence.lease_s, RUNS_AT_ONCE)
         self._grader_calls = GraderCalls(engine, self._claim_calls)
-        duties = Duties(self._register, self._queues_with_room, self._prepare, self._execute, self._on_notification)
+        duties = Duties(
+            self._register, self._queues_with_room, self._prepare, self._execute, self._on_job, self._on_news
+        )
         self._queue = ChunkQueue(engine.database, fence, duties, self._limits.most_chunks)
         self._lender = LimitLender(
             engine.database, engine.caller, fence, lambda: self._queue.worker_id, self._calling_runs
         )
         self._around = Surroundings(fence, lambda: self._upkeep.workers, self._queue.wake, self._lender.wake)
+        self.tell_news: Callable[[], None] = lambda: None  # called when a run has ended, and when others say so
         self._active: dict[int, Run] = {}
         self._shares: dict[int, RunShare] = {}
-        self._preparations: dict[int, RunPreparation] = {}
         self._tasks: TaskGroup | None = None
         self._wake = anyio.Event()
+        self._has_news = anyio.Event()
         self._share_ended = anyio.Event()
         self._is_draining = False
         self._is_given_up = False
@@ -92,7 +96,7 @@ class SharedExecutor:
 
     def wake(self) -> None:
         """Look now: something was created, canceled or deleted."""
-        self._wake.set()
+        self._look_now()
         self._purger.wake()
         self._grader_calls.wake()
 
@@ -130,6 +134,7 @@ class SharedExecutor:
             self._tasks.start_soon(self._hold_duty)
             self._tasks.start_soon(self._lender.serve)
             self._tasks.start_soon(self._serve_queue)
+            self._tasks.start_soon(self._reconcile_forever)
             async for active in self._looks():
                 self._compare(active)
 
@@ -181,13 +186,11 @@ class SharedExecutor:
         self._stop_beginning()
         await self._wait_for_shares()
         while True:
-            if not self._preparations and not self._grader_calls.under_way:
+            if not self._grader_calls.under_way:
                 return
             await anyio.sleep(_LOOK_S)
 
     def _stop_beginning(self) -> None:
-        for preparation in self._preparations.values():
-            preparation.request_stop()
         for share in self._shares.values():
             share.drain()
 
@@ -214,7 +217,11 @@ class SharedExecutor:
             await self._upkeep.take_seat(tx, self._facts.seat)
             await enter_worker(tx, EngineScope(), worker_id, self._facts)
         self._is_given_up = False
+        self._look_now()
+
+    def _look_now(self) -> None:
         self._wake.set()
+        self._has_news.set()
 
     async def _looks(self) -> AsyncIterator[list[Run]]:
         while True:
@@ -222,29 +229,43 @@ class SharedExecutor:
             active = await self._engine.patience.persist(self._active_runs)
             self._looked_at = time.monotonic()
             yield active
+            await anyio.sleep(_LOOKS_APART_S)
+            with anyio.move_on_after(self._look_again_s - _LOOKS_APART_S):
+                await self._wake.wait()
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            self._has_news = anyio.Event()
             if self._fence.is_open:
                 await self._engine.patience.persist(self._upkeep.reconcile)
-            with anyio.move_on_after(LOOK_AGAIN_S):
-                await self._wake.wait()
+            with anyio.move_on_after(self._look_again_s):
+                await self._has_news.wait()
+                await anyio.sleep(_UNTIL_JOBS_S)
+
+    @property
+    def _look_again_s(self) -> float:
+        return LOOK_AGAIN_S if self._active or self._shares else IDLE_LOOK_S
 
     async def _active_runs(self) -> list[Run]:
         return await self._engine.database.fetch(lambda tx: list_active_runs(tx, EngineScope(), RUNS_AT_ONCE))
 
     def _compare(self, active: list[Run]) -> None:
         """Drop what belongs to runs that are over, or were retried since, and ask for jobs of the others."""
-        self._active = {run.key: run for run in active}
-        for part in (self._shares, self._preparations):
-            for key, each in part.items():
-                run = self._active.get(key)
-                if run is not None and each.times_retried in (None, run.times_retried):
-                    continue
-                if run is not None or len(active) < RUNS_AT_ONCE:
-                    each.request_stop()
+        before, self._active = self._active, {run.key: run for run in active}
+        if before.keys() - self._active.keys():
+            self.tell_news()
         for key, share in self._shares.items():
+            if not self._is_current(key, share) and (key in self._active or len(active) < RUNS_AT_ONCE):
+                share.request_stop()
             # Of very many runs, those of other projects may have taken the place of one that goes on.
             if share.idle_s > _IDLE_S or key not in self._active:
                 share.drain()
         self._queue.wake()
+
+    def _is_current(self, run_key: int, share: RunShare) -> bool:
+        """Tell whether the run of a share goes on, and was not retried since."""
+        run = self._active.get(run_key)
+        return run is not None and share.times_retried in (None, run.times_retried)
 
     def _calling_runs(self) -> list[CallingRun]:
         return [share.calling for share in self._shares.values() if share.calling is not None]
@@ -259,16 +280,36 @@ class SharedExecutor:
 
     async def _execute(self, run_key: int, number: int) -> None:
         """Execute a chunk; what goes wrong is not the queue's affair."""
+        share = self._shares.get(run_key) or self._open_share(run_key)
+        if share is not None and self._may_begin:
+            await share.execute(number)
+            self._queue.wake()
+
+    async def _prepare(self, run_key: int, job_id: int) -> None:
+        """Plan a run and execute its first chunk."""
+        while (former := self._shares.get(run_key)) is not None:
+            if former.count and self._is_current(run_key, former):
+                return  # it was planned meanwhile
+            former.request_stop()
+            await self._share_ended.wait()
+        share = self._open_share(run_key, job_id)
+        if share is not None:
+            await share.prepare()
+            self._queue.wake()
+
+    @property
+    def _may_begin(self) -> bool:
+        return not self._is_draining and self._fence.is_open
+
+    def _open_share(self, run_key: int, plan_job: int | None = None) -> RunShare | None:
         run = self._active.get(run_key)
         worker_id = self._queue.worker_id
-        if run is None or self._is_draining or not self._fence.is_open or self._tasks is None or worker_id is None:
-            return
-        share = self._shares.get(run_key)
-        if share is None:
-            share = self._shares[run_key] = RunShare(self._engine, run.scope, run_key, self._around, worker_id)
-            self._tasks.start_soon(self._serve_share, run_key, share)
-        await share.execute(number)
-        self._queue.wake()
+        if run is None or not self._may_begin or self._tasks is None or worker_id is None:
+            return None
+        share = RunShare(self._engine, run.scope, run_key, self._around, worker_id, plan_job)
+        self._shares[run_key] = share
+        self._tasks.start_soon(self._serve_share, run_key, share)
+        return share
 
     async def _serve_share(self, run_key: int, share: RunShare) -> None:
         try:
@@ -282,26 +323,16 @@ class SharedExecutor:
             del self._shares[run_key]
             ended, self._share_ended = self._share_ended, anyio.Event()
             ended.set()
-        self._wake.set()
+        self._look_now()
 
-    async def _prepare(self, run_key: int, job_id: int) -> None:
-        run = self._active.get(run_key)
-        if run is None or self._is_draining or run_key in self._preparations:
-            return
-        preparation = RunPreparation(self._engine, run.scope, run_key, job_id, lambda: self._fence.is_open)
-        self._preparations[run_key] = preparation
-        try:
-            await preparation.prepare(lambda: self._upkeep.workers)
-        except Exception as error:
-            if not is_unavailable(error):
-                self._log.exception("run_abandoned", run_key=run_key)
-            await anyio.sleep(_PAUSE_S)
-        finally:
-            del self._preparations[run_key]
+    def _on_job(self) -> None:
+        self._queue.wake()
+        if not self._active:
+            self._look_now()
 
-    def _on_notification(self, channel: str) -> None:
-        del channel
+    def _on_news(self) -> None:
         self.wake()
+        self.tell_news()
 
     async def _keep_up(self) -> None:
         """Drop the jobs of silent workers, but only when this one was heard all the time: else all seem silent."""
