@@ -135,7 +135,7 @@ def test_a_changed_definition_is_a_new_eval_that_follows_the_last(of_test: EvalO
     first = of_test.run_json("--limit", "2")
     of_test.write(testing_criteria=[{**CRITERION, "operation": "ilike"}], policy={"margin": 0.5})
     done = of_test.run("--limit", "2")
-    assert "The eval has changed: this is a new version" in done.stdout
+    assert "The eval has changed: this is its next version" in done.stdout
     of_test.write(testing_criteria=[{**CRITERION, "operation": "like"}], policy={"margin": 0.5})
     third = of_test.run_json("--limit", "2", status=2)
 

@@ -73,7 +73,7 @@ def run_own_server(settings: Settings, config: Path | None) -> Generator[OwnServ
     try:
         yield OwnServer(process, _url_when_ready(process, directory, log), log)
     finally:
-        _stop(process)
+        stop_server(process)
 
 
 def end_with_parent(parent: int) -> None:
@@ -117,7 +117,12 @@ def _end_of(log: Path) -> str:
     return ""
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop_server(process: subprocess.Popen[bytes]) -> None:
+    """Ask a server to stop; kill it and its children if it takes too long or Ctrl-C is pressed again.
+
+    Args:
+        process: It leads a session of its own.
+    """
     process.terminate()
     try:
         with suppress(subprocess.TimeoutExpired):

@@ -226,7 +226,7 @@ def _print_report(report: Report, own_directory: Path | None) -> None:
     console = plain_console()
     console.print()
     if report.placed.follows is not None:
-        print_text(console, "The eval has changed: this is a new version of it, and earlier runs belong to another.")
+        print_text(console, "The eval has changed: this is its next version. Trends and comparisons go on across both.")
     print_table(console, _COLUMNS, [[make_printable(cell) for cell in _row(each)] for each in report.runs])
     if report.selection.failing is not None:
         print_text(console, _CHOSEN)

@@ -72,7 +72,7 @@ class Talker:
             tries = _TRIES if method == "GET" or idempotency_key is not None else 1
             answer = await self._send(method, path, params=params, content=content, headers=headers, tries=tries)
             try:
-                return _object_in(answer)
+                return object_in(answer)
             except RefusedError as error:
                 if error.code not in _NOT_READY or time.monotonic() > until:
                     raise
@@ -86,7 +86,7 @@ class Talker:
         """
         files = {"file": (name, content, "application/jsonl")}
         answer = await self._send("POST", "/v1/files", data={"purpose": "evals"}, files=files, tries=1)
-        return str(_object_in(answer)["id"])
+        return str(object_in(answer)["id"])
 
     async def pages(self, path: str, query: Query | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield each object of a list of the contract, page by page."""
@@ -121,7 +121,12 @@ class Talker:
         raise AssertionError
 
 
-def _object_in(answer: httpx2.Response) -> dict[str, Any]:
+def object_in(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the object that is the body of an answer.
+
+    Raises:
+        RefusedError: It is a refusal, or no JSON object.
+    """
     try:
         found = jsontext.parse(answer.content)
     except jsontext.InvalidJsonError:

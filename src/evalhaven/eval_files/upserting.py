@@ -8,8 +8,6 @@ from evalhaven.eval_files.format import EvalFile
 from evalhaven.eval_files.talking import Talker
 
 DEFINITION = "evalhaven_definition"
-FOLLOWS = "evalhaven_follows"
-_OWN = (DEFINITION, FOLLOWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +69,12 @@ async def upsert_eval(talker: Talker, file: EvalFile, idempotency_key: str) -> P
         if each["metadata"][DEFINITION] != digest:
             continue
         metadata = cast("dict[str, str]", each["metadata"])
-        if {key: value for key, value in metadata.items() if key not in _OWN} != wanted:
-            own = {key: value for key, value in metadata.items() if key in _OWN}
-            await talker.ask("POST", f"/v1/evals/{each['id']}", body={"metadata": {**wanted, **own}})
+        if metadata != {**wanted, DEFINITION: digest}:
+            await talker.ask("POST", f"/v1/evals/{each['id']}", body={"metadata": {**wanted, DEFINITION: digest}})
         return PlacedEval(each["id"], is_new=False)
     follows = versions[0]["id"] if versions else None
-    metadata = {**wanted, DEFINITION: digest, **({} if follows is None else {FOLLOWS: follows})}
-    body: JsonObject = {"name": file.name, "metadata": metadata, **definition}
+    body: JsonObject = {"name": file.name, "metadata": {**wanted, DEFINITION: digest}, **definition}
+    body |= {} if follows is None else {"evalhaven": {"follows": follows}}
     made = await talker.ask("POST", "/v1/evals", {"strict": "true"}, body, idempotency_key=idempotency_key)
     told = made.get("evalhaven", {}).get("warnings", [])
     return PlacedEval(made["id"], True, follows, tuple(str(each["message"]) for each in told))
