@@ -62,6 +62,8 @@ class Sizes:
         releases: Simulated releases of each kind that the gate judges.
         shared_limit: Calls that four workers may have under way at once.
         shared_limit_items: Items of their run.
+        file_kill_items: Items of the data of an eval file whose call is killed, for each of two variants.
+        file_kills: SIGKILLs of the call, with its own server.
     """
 
     kill_items: int
@@ -107,6 +109,8 @@ class Sizes:
     releases: int
     shared_limit: int
     shared_limit_items: int
+    file_kill_items: int
+    file_kills: int
 
 
 REDUCED = Sizes(
@@ -153,6 +157,8 @@ REDUCED = Sizes(
     releases=4_000,
     shared_limit=30,
     shared_limit_items=8_000,
+    file_kill_items=400,
+    file_kills=3,
 )
 
 FULL = Sizes(
@@ -199,6 +205,8 @@ FULL = Sizes(
     releases=40_000,
     shared_limit=300,
     shared_limit_items=100_000,
+    file_kill_items=3_000,
+    file_kills=20,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

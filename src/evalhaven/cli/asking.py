@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 import httpx2
@@ -15,6 +15,8 @@ from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.shell import EXIT_TOOL, EXIT_USAGE, fail, print_note
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject
+from evalhaven.eval_files.talking import RefusedError as AnswerError
+from evalhaven.eval_files.talking import object_in
 from evalhaven.settings import Settings
 
 Query = Mapping[str, str | int | float | Sequence[str] | None]
@@ -28,20 +30,6 @@ _WRONG_USE = ("no_margin", "no_baseline", "invalid_value", "invalid_type", "inva
 _NOT_READY = ("comparison_not_ready", "report_not_ready", "items_not_ready")
 _PATIENCE_S = 300.0
 _PAUSES_S = (0.2, 2.0)  # the first one, and the longest
-
-
-class AnswerError(Exception):
-    """The server did not do what was asked; the message says why.
-
-    Attributes:
-        code: The code of the error; None if there was no answer.
-        status: The status of the answer; 0 without one.
-    """
-
-    def __init__(self, message: str, code: str | None = None, status: int = 0) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
 
 
 class Asker:
@@ -81,7 +69,7 @@ class Asker:
             answer = await self._client.request(method, path, params=params, content=content, headers=headers)
         except httpx2.HTTPError as error:
             raise AnswerError(f"The server does not answer: {str(error) or type(error).__name__}.") from error
-        return _object_in(answer)
+        return object_in(answer)
 
     @asynccontextmanager
     async def stream(self, path: str, query: Query | None = None) -> AsyncGenerator["Streamed"]:
@@ -100,7 +88,7 @@ class Asker:
             has_begun = True
             if not answer.is_success:
                 await answer.aread()
-                _object_in(answer)
+                object_in(answer)
             return answer
 
         try:
@@ -182,19 +170,3 @@ async def open_asker(settings: Settings) -> AsyncGenerator[Asker]:
             yield Asker(client, 0.0 if str(client.base_url).rstrip("/") == IN_PROCESS_URL else _PATIENCE_S)
     except StartError as error:
         raise AnswerError(str(error)) from error
-
-
-def _object_in(answer: httpx2.Response) -> dict[str, Any]:
-    try:
-        found = jsontext.parse(answer.content)
-    except jsontext.InvalidJsonError:
-        found = None
-    if not isinstance(found, dict):
-        raise AnswerError(
-            f"What answers there is not Evalhaven (status {answer.status_code}).", None, answer.status_code
-        )
-    if answer.is_success:
-        return cast("dict[str, Any]", found)
-    error = found.get("error")
-    told = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
-    raise AnswerError(str(told.get("message") or answer.status_code), told.get("code"), answer.status_code)

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from evalhaven.app.own_server import stop_server
 from evalhaven.cli.shell import EXIT_INTERRUPTED
 from evalhaven.stats.intervals import wilson_interval
 
@@ -36,7 +37,6 @@ NO_EXAMPLE = "The demo's example is not in the installed package: clone the repo
 HOST = "127.0.0.1"
 READY_TIMEOUT_S = 30.0
 RUN_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.1
 LOG_TAIL_LINES = 20
@@ -150,18 +150,6 @@ def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def stop_server(child: subprocess.Popen[bytes]) -> None:
-    """Ask the server to stop; kill it and its children if it takes too long or Ctrl-C is pressed again."""
-    child.terminate()
-    try:
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(STOP_TIMEOUT_S)
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
 
 
 def give_tour(server: DemoServer, console: Console) -> None:

@@ -77,7 +77,7 @@ def gate(  # noqa: PLR0917 - typer calls it by name
         body["key"] = list(key)
     settings = settings_for(asked.server, url, data_dir)
     result = answer_of(settings, partial(_ask, run_id=asked.id, baseline=base, policy=body))
-    problem = None if junit is None else _write(junit, render_junit(result))
+    problem = None if junit is None else write_text(junit, render_junit(result))
     add_to_summary(render_markdown(result))
     with reader_may_leave():
         if as_json:
@@ -101,12 +101,12 @@ def add_to_summary(markdown: str) -> None:
     from evalhaven.cli.shell import print_warning
 
     place = os.environ.get("GITHUB_STEP_SUMMARY")
-    problem = _write(Path(place), markdown + "\n", mode="a") if place else None
+    problem = write_text(Path(place), markdown + "\n", mode="a") if place else None
     if problem is not None:
         print_warning(f"The summary of the job lacks this decision, which stands: {problem}")
 
 
-def _write(path: Path, text: str, mode: Literal["a", "w"] = "w") -> str | None:
+def write_text(path: Path, text: str, mode: Literal["a", "w"] = "w") -> str | None:
     """Write a text to a file; return why that is not possible, else None."""
     try:
         with path.open(mode, encoding="utf-8") as file:

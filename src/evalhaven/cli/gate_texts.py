@@ -67,12 +67,23 @@ def render_junit(result: dict[str, Any]) -> str:
     Args:
         result: The answer of `POST /api/runs/{run_id}/gate`.
     """
-    suite = Element("testsuite", name=_clean(f"evalhaven gate {result['run']['name'] or result['run']['run_id']}"))
+    suite = junit_suite(result)
+    indent(suite)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suite, encoding="unicode")}\n'
+
+
+def junit_suite(result: dict[str, Any]) -> Element:
+    """Return the suite of a decision.
+
+    Args:
+        result: The answer of `POST /api/runs/{run_id}/gate`.
+    """
+    suite = Element("testsuite", name=clean_xml(f"evalhaven gate {result['run']['name'] or result['run']['run_id']}"))
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for check in result["checks"]:
         counts["tests"] += 1
-        case = SubElement(suite, "testcase", classname=result["run"]["run_id"], name=_clean(check["name"]))
-        message = _clean(f"{asked_of(check)}: {found_of(check)}, {limits_of(check)}")
+        case = SubElement(suite, "testcase", classname=result["run"]["run_id"], name=clean_xml(check["name"]))
+        message = clean_xml(f"{asked_of(check)}: {found_of(check)}, {limits_of(check)}")
         if check["tier"] == "advisory":
             counts["skipped"] += 1
             SubElement(case, "skipped", message=f"advisory; {message}")
@@ -87,12 +98,11 @@ def render_junit(result: dict[str, Any]) -> str:
         counts["tests"] += 1
         counts["errors"] += 1
         case = SubElement(suite, "testcase", classname=result["run"]["run_id"], name="decision")
-        SubElement(case, "error", message=_clean(result["sentence"]), type="inconclusive")
+        SubElement(case, "error", message=clean_xml(result["sentence"]), type="inconclusive")
     for name, count in counts.items():
         suite.set(name, str(count))
-    SubElement(suite, "system-out").text = _clean(result["sentence"])
-    indent(suite)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suite, encoding="unicode")}\n'
+    SubElement(suite, "system-out").text = clean_xml(result["sentence"])
+    return suite
 
 
 def escape_markdown(text: str) -> str:
@@ -147,7 +157,7 @@ def _runs_of(result: dict[str, Any]) -> str:
     return f"{told}, compared with `{baseline['run_id']}` ({counted(baseline['items'], 'item')}; {chosen})."
 
 
-def _clean(text: str) -> str:
+def clean_xml(text: str) -> str:
     """Return a text without the characters that XML cannot hold."""
     return (
         "".join(each if each >= " " or each in "\t\n\r" else "\ufffd" for each in text)

@@ -32,6 +32,8 @@ from evalhaven.cli.report import report
 from evalhaven.cli.run_actions import EPILOG as ACTION_EPILOG
 from evalhaven.cli.run_actions import pin, regrade, retry, unpin
 from evalhaven.cli.run_commands import run_commands
+from evalhaven.cli.run_file import EPILOG as RUN_EPILOG
+from evalhaven.cli.run_file import run
 from evalhaven.cli.schema import schema
 from evalhaven.cli.shell import EXIT_INTERRUPTED, EXIT_TOOL, fail, read_settings, reader_may_leave
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
@@ -67,6 +69,7 @@ application.command("retry", epilog=ACTION_EPILOG)(retry)
 application.command("regrade", epilog=ACTION_EPILOG)(regrade)
 application.command("pin", epilog=ACTION_EPILOG)(pin)
 application.command("unpin", epilog=ACTION_EPILOG)(unpin)
+application.command("run", epilog=RUN_EPILOG)(run)
 application.command("schema")(schema)
 application.command("completion")(completion)
 
@@ -187,6 +190,27 @@ def worker(
     configure_logging(settings.log_level, settings.log_format)
     try:
         work(settings, concurrency, processes)
+    except StartError as error:
+        fail(str(error))
+
+
+@application.command("own-server", hidden=True)
+def own_server(
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the database and files.")],
+    parent: Annotated[int, typer.Option(metavar="PROCESS", help="Number of the command's process.")],
+    config: Config = None,
+) -> None:
+    """Run the server of a single command, with which it ends; `run` starts it."""
+    from evalhaven.app.own_server import end_with_parent
+    from evalhaven.app.server import serve as run_server
+    from evalhaven.app.stores import StartError
+    from evalhaven.telemetry import configure_logging
+
+    end_with_parent(parent)
+    settings = read_settings(host="127.0.0.1", port=0, data_dir=data_dir, config=config)
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        run_server(settings)
     except StartError as error:
         fail(str(error))
 

@@ -12,8 +12,9 @@ from evalhaven.wire.gates import CriterionPolicy, GatePolicy
 from tests.docs.reference.markdown import code, page, table
 
 _INTRO = (
-    "An eval file describes an eval, its data and its runs. It is YAML 1.2, or JSON if its name ends in `.json`. Its "
-    "words are those of the API wherever the API has one."
+    "An eval file describes an eval, its data and its runs; `evalhaven run FILE` executes it. It is YAML 1.2, or JSON "
+    "if its name ends in `.json`. Its words are those of the API wherever the API has one: "
+    "[Keep evals as files](../how-to/keep-evals-as-files.md) explains it by examples."
 )
 _STRICT = (
     "A key that is not listed here is refused, as is one of a grader, a message or the sampling parameters that the "

@@ -20,6 +20,10 @@ class ChunkFeed(Protocol):
         """Note that a chunk is done, or was given up."""
         ...
 
+    def close(self) -> None:
+        """Pass on no more: whoever waits for chunks gets none."""
+        ...
+
 
 class PendingChunks:
     """All chunks that are not done, in order."""
@@ -38,6 +42,9 @@ class PendingChunks:
 
     def finish(self, chunk: Chunk) -> None:
         """Do nothing: what is done is in the database."""
+
+    def close(self) -> None:
+        """Do nothing: nobody waits for chunks that may never come."""
 
     async def _list_next(self) -> list[Chunk]:
         place = (self._run.scope, self._run.key)

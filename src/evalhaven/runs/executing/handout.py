@@ -85,6 +85,7 @@ class Handout:
             async with anyio.create_task_group() as helpers:
                 if self._callers:
                     helpers.start_soon(self._save_flow_regularly)
+                helpers.start_soon(self._close_feed_when_stopped)
                 await self._run_pending_chunks()
                 helpers.cancel_scope.cancel()
             is_over = self._storing is None and not self._stop_requested.is_set()
@@ -94,6 +95,10 @@ class Handout:
                     await self._save_flow()
         if self._stop_requested.is_set():
             raise RunStoppedError
+
+    async def _close_feed_when_stopped(self) -> None:
+        await self._stop_requested.wait()
+        self._feed.close()
 
     async def _run_pending_chunks(self) -> None:
         window = self.window

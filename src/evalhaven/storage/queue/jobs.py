@@ -83,13 +83,11 @@ async def submit_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, 
         .where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id, chunks.c.is_done.is_(False))
         .order_by(chunks.c.number)
     )
-    idle = pending.where(chunks.c.number.not_in(live.chunks)) if live.chunks else pending
-    numbers = (await tx.execute(idle.limit(max(wanted, 1)))).scalars().all()
-    if not numbers:
-        return (await tx.execute(pending.limit(1))).scalar_one_or_none() is not None
-    if wanted > 0:
-        await _submit(tx, run_key, CHUNK_TASK, numbers)
-    return True
+    numbers = (await tx.execute(pending.limit(len(live.chunks) + max(wanted, 1)))).scalars().all()
+    idle = [number for number in numbers if number not in live.chunks]
+    if idle and wanted > 0:
+        await _submit(tx, run_key, CHUNK_TASK, idle[:wanted])
+    return bool(numbers)
 
 
 async def has_job(tx: AsyncConnection, _scope: EngineScope, job_id: int) -> bool:
