@@ -22,10 +22,21 @@ CAPITALS = PEERS / "promptfoo_verdicts"
 RELEASE = "promptfoo@0.121.20"
 
 
+def recorded_model() -> str:
+    """Return an endpoint that answers the two prompts as the model did that promptfoo asked."""
+    lines = ["[endpoints.recorded]", "scripted = true", 'models = ["small"]']
+    for each in json.loads((CAPITALS / "verdicts.json").read_text()):
+        asked = f"{'C' if each['prompt'] == 0 else 'c'}apital of {each['country']}"
+        lines += ["[[endpoints.recorded.rules]]", f'when = "{asked}"', f"answer = {json.dumps(each['output'])}"]
+    return "\n".join(lines)
+
+
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    directory = tmp_path_factory.mktemp("server")
+    (directory / "recorded.toml").write_text(recorded_model())
     with (
-        Server(tmp_path_factory.mktemp("server")).running() as server,
+        Server(directory, EVALHAVEN_CONFIG=str(directory / "recorded.toml")).running() as server,
         httpx2.Client(base_url=server.url, timeout=30) as opened,
     ):
         yield opened
@@ -54,19 +65,23 @@ def test_a_configuration_of_three_assertions_and_two_prompts_gives_the_verdicts_
     http: httpx2.Client, tmp_path: Path
 ) -> None:
     made = tmp_path / "eval.yaml"
-    done = call_command(
-        "convert", "promptfoo", str(CAPITALS / "promptfooconfig.yaml"), "--model", "small", "-o", str(made)
-    )
+    config = str(CAPITALS / "promptfooconfig.yaml")
+    done = call_command("convert", "promptfoo", config, "--model", "small", "-o", str(made))
+    ran = call_command("run", str(made), "--url", str(http.base_url), directory=tmp_path)
+    (parent,) = [each for each in http.get("/v1/evals").json()["data"] if each["name"] == "Capitals, three ways"]
+    runs = http.get(f"/v1/evals/{parent['id']}/runs").json()["data"]
     recorded: list[Json] = json.loads((CAPITALS / "verdicts.json").read_text())
-    of_prompts = [[each for each in recorded if each["prompt"] == prompt] for prompt in (0, 1)]
-    found = run_answered(http, made, *([each["output"] for each in rows] for rows in of_prompts))
+    names = ["short", "What is the capital of {{country}}?"]
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert list(read_eval_file(made).prompts or ()) == [
-        "short",
-        '[{"role": "system", "content": "Answer in a sentence."}, {"r',
-    ]
-    assert found == [["pass" if each["success"] else "fail" for each in rows] for rows in of_prompts]
+    assert ran.returncode == 0, ran.stderr
+    assert sorted(run["name"] for run in runs) == sorted(names)
+    for run in runs:
+        told = [each for each in recorded if names[each["prompt"]] == run["name"]]
+        items = items_of(http, run)
+        assert [item["sample"]["output"][0]["content"] for item in items] == [each["output"] for each in told]
+        assert [item["status"] for item in items] == ["pass" if each["success"] else "fail" for each in told]
+        assert [[result["passed"] for result in item["results"]] for item in items] == [each["passes"] for each in told]
 
 
 def test_an_eval_of_oaieval_gives_its_verdicts(http: httpx2.Client, tmp_path: Path) -> None:
@@ -101,6 +116,19 @@ def test_what_is_left_out_is_said_beside_the_file_and_in_it(tmp_path: Path) -> N
     assert f"Warning: not converted: {said}" in done.stderr
     assert f"# - {said}" in done.stdout
     assert [each.name for each in read_eval_file(tmp_path / "made.yaml").testing_criteria] == ["contains"]
+
+
+def test_many_items_stand_in_a_file_beside_the_eval(tmp_path: Path) -> None:
+    tests = [{"vars": {"q": f"{number}\u2028"}} for number in range(101)]
+    asserted = {"assert": [{"type": "contains", "value": "{{q}}"}]}
+    config = tmp_path / "promptfooconfig.json"
+    config.write_text(json.dumps({"prompts": ["{{q}}"], "defaultTest": asserted, "tests": tests}))
+    done = call_command("convert", "promptfoo", str(config), "--model", "m", "-o", str(tmp_path / "eval.yaml"))
+    rows: list[Json] = [*read_rows(read_eval_file(tmp_path / "eval.yaml"))]
+
+    assert done.returncode == 0
+    assert done.stderr == f"101 items are in {tmp_path / 'eval.jsonl'}.\n"
+    assert [row["item"] for row in rows] == [test["vars"] for test in tests]
 
 
 @pytest.mark.parametrize(

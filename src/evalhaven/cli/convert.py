@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from evalhaven.importers.conversion.made import Conversion
 
 EXIT_LEFT_OUT = 2
+MOST_INLINE_ITEMS = 100
 DEFAULT_MODEL = "gpt-4.1-mini"
 _EPILOG = (
     "What has no equal here is said on standard error and in comments of the file, with its place and the reason.\n\n"
@@ -23,7 +24,13 @@ convert_commands = typer.Typer(
 )
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Where to write the eval file; default: standard output."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to write the eval file; more than 100 items "
+        "are written beside it, as .jsonl. Default: standard output.",
+    ),
 ]
 Judge = Annotated[
     str | None,
@@ -93,7 +100,12 @@ def _write(convert: "Callable[[], Conversion]", output: Path | None) -> int:
     if output is None:
         sys.stdout.write(made.text())
     else:
+        beside = output.with_suffix(".jsonl")
+        lines = made.move_items(beside.name) if made.item_count > MOST_INLINE_ITEMS else []
         try:
+            if lines:
+                beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                print_note(f"{len(lines):,} items are in {beside}.")
             output.write_text(made.text(), encoding="utf-8")
         except OSError as error:
             fail(f"{output} cannot be written: {error.strerror}.", EXIT_USAGE)

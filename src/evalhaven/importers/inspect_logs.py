@@ -76,6 +76,7 @@ class InspectLog:
                 f"{path} is not an eval log of Inspect with samples. `inspect eval` writes logs into ./logs; one that "
                 "was made with --no-log-samples holds no results of items."
             )
+        self._samples = spans["samples"]
         status = _text(head.get("status"))
         if status not in _STATUSES:
             raise SourceError(f"{path} is the log of an eval that has not ended: its status is {status!r}.")
@@ -119,11 +120,10 @@ class InspectLog:
     def rows(self, run: str | None, damage: Damage) -> Iterator[Row]:
         """Yield the samples."""
         number = 0
-        with mapped_file(self._content) as (raw, whole):
+        with mapped_file(self._content) as (raw, _):
             line_of = LineCounter(raw)
             try:
-                samples = jsontext.members(raw, whole, may_be_cut=True)["samples"]
-                for start, end in jsontext.elements(raw, samples, may_be_cut=True):
+                for start, end in jsontext.elements(raw, self._samples, may_be_cut=True):
                     number += 1
                     try:
                         yield self._row(_object(jsontext.parse_received(raw[start:end])))

@@ -4,7 +4,7 @@ Each pair of a provider and a prompt is a run, and each repetition of a test a r
 same metric, or of the same type, are one criterion: tests may have different ones.
 """
 
-import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ _OLDEST_VERSION = 3
 _ERROR = 2  # the `failureReason` of a test that could not be carried out
 _MAX_POSITION = 20_000_000
 _LONGEST_NAME = 100
-_PROMPT_INDEX = re.compile(rb'"promptIdx"\s*:\s*(\d{1,9})')
 _JUDGED = frozenset(
     {
         "agent-rubric",
@@ -69,12 +68,13 @@ class PromptfooFile:
         self.path = path
         self.left_out: list[str] = [_LEFT_OUT]
         self._names: dict[str, tuple[str, str]] = {}
+        self._results: Span | None = None  # None if each line is a result
+        self._places: dict[str, array[int]] = {}  # where the results of each run begin and end, once all were read
         self._repeats = 1
         with mapped_file(path) as (raw, span):
             try:
                 head = _members(raw, span) if jsontext.starts_with(raw, span, b"{") else {}
-                self._is_lines = "results" not in head
-                said = self._lines_head(raw, span) if self._is_lines else self._head(raw, head)
+                said = self._head(raw, head) if "results" in head else self._lines_head(raw, span)
             except InvalidJsonError as error:
                 raise SourceError(f"{path} is damaged: {error}.") from error
         self._key, self.created_at, description = said
@@ -100,28 +100,37 @@ class PromptfooFile:
 
     def rows(self, run: str | None, damage: Damage) -> Iterator[Row]:
         """Yield the results of a run, or of all."""
+        if run is not None and run in self._places:
+            yield from self._known_rows(self._places[run])
+            return
+        places: dict[str, array[int]] = {}
         number = 0
         with mapped_file(self.path) as (raw, whole):
             line_of = LineCounter(raw)
             try:
                 for start, end in self._spans(raw, whole):
                     number += 1
-                    if run is not None and _is_surely_not_of(run, raw, (start, end)):
-                        continue
                     try:
                         found = self._row(raw[start:end])
                     except (_RowRefusedError, InvalidJsonError) as error:
                         damage.add(f"{self.path}, line {line_of(start)}, result {number}: {error}.")
                         continue
+                    places.setdefault(found.run, array("Q")).extend((start, end))
                     if run is None or found.run == run:
                         yield found
             except InvalidJsonError as error:
                 damage.add(f"{self.path} is damaged after result {number}: {error}. What follows cannot be read.")
+        self._places = places
+
+    def _known_rows(self, places: Sequence[int]) -> Iterator[Row]:
+        with mapped_file(self.path) as (raw, _):
+            for start, end in zip(places[::2], places[1::2], strict=True):
+                yield self._row(raw[start:end])
 
     def _spans(self, raw: RawJson, whole: Span) -> Iterator[Span]:
-        if self._is_lines:
+        if self._results is None:
             return record_spans(raw, whole)
-        return jsontext.elements(raw, _members(raw, _members(raw, whole)["results"])["results"], may_be_cut=True)
+        return jsontext.elements(raw, self._results, may_be_cut=True)
 
     def _head(self, raw: RawJson, head: Mapping[str, Span]) -> tuple[str, int, str]:
         inner = _members(raw, head["results"]) if jsontext.starts_with(raw, head["results"], b"{") else {}
@@ -133,6 +142,7 @@ class PromptfooFile:
                 f"{self.path} holds promptfoo results of version {version}, and {_OLDEST_VERSION} is the oldest that "
                 "can be read. Write them with a newer promptfoo: `promptfoo export eval EVAL_ID -o results.json`."
             )
+        self._results = inner["results"]
         said = {
             key: jsontext.parse(raw[slice(*span)])
             for spans, key in ((head, "evalId"), (head, "config"), (head, "runtimeOptions"), (inner, "timestamp"))
@@ -267,12 +277,6 @@ def _more(document: JsonObject, grading: JsonObject) -> JsonObject:
         "namedScores": document.get("namedScores"),
     }
     return {key: value for key, value in said.items() if value not in (None, "", {})}
-
-
-def _is_surely_not_of(run: str, raw: RawJson, span: Span) -> bool:
-    """Tell without parsing that a result is of another run: no number under the key is the run's."""
-    found = _PROMPT_INDEX.findall(raw[slice(*span)])
-    return bool(found) and all(number != run.encode() for number in found)
 
 
 def _members(raw: RawJson, span: Span) -> dict[str, Span]:

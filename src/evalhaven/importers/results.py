@@ -1,8 +1,8 @@
 """Results of other tools as an import: files whose rows are an item, what was answered, and what was said of it.
 
 A module a tool reads its files and yields rows; here they become an eval, its runs and their output items. A file is
-read once to count, and once for each of its runs. Memory holds the runs and the names of the criteria, never the rows.
-Ids depend on what the file says alone, so that a second import finds everything already there.
+read once to count, and once for each of its runs. Memory holds the runs, the names of the criteria, and at most where
+each row stands. Ids depend on what the file says alone, so that a second import finds everything already there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

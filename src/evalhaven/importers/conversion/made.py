@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
+from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 
 _WIDTH = 110
@@ -43,6 +44,18 @@ class Conversion:
         note = f"{place}: {text}"
         if note not in self.notes:
             self.notes.append(note)
+
+    @property
+    def item_count(self) -> int:
+        """Return how many items stand in the file."""
+        items = self.document.get("data")
+        return len(items) if isinstance(items, list) else 0
+
+    def move_items(self, name: str) -> list[str]:
+        """Take the items out of the file, which names another one in their place; return its lines."""
+        items = self.document["data"]
+        self.document["data"] = name
+        return [jsontext.render(item) for item in items] if isinstance(items, list) else []
 
     def text(self) -> str:
         """Return the eval file as YAML, what it leaves out as comments at its beginning."""

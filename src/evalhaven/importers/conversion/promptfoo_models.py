@@ -23,6 +23,7 @@ _PARAMETERS = {
     "tools": "tools",
 }
 _REASONING = re.compile(r"o\d|gpt-5")
+_ITEM_FIELD = re.compile(r"\{\{ item\.(.*?) \}\}")
 _LONGEST_NAME = 60
 
 
@@ -45,7 +46,7 @@ class PromptReader:
             except ConversionError as error:
                 self._source.leave_out(place, f"the prompt: {error}")
                 continue
-            name = " ".join((label or text).split())[:_LONGEST_NAME]
+            name = " ".join((label or _last_words(messages)).split())[:_LONGEST_NAME]
             number = 2
             while name in made:
                 name = f"{name.removesuffix(f' {number - 1}')} {number}"
@@ -153,6 +154,13 @@ def _messages(text: str, items: Sequence[JsonObject]) -> JsonValue:
         if isinstance(parsed, list) and all(isinstance(each, dict) and "role" in each for each in parsed):
             return [_message(object_of(each), items) for each in parsed]
     return _template(text, items)
+
+
+def _last_words(messages: JsonValue) -> str:
+    """Return what names a prompt without a label: its text, or that of its last message."""
+    last = messages[-1] if isinstance(messages, list) else messages
+    words = object_of(last).get("content", last)
+    return _ITEM_FIELD.sub(r"{{\1}}", words) if isinstance(words, str) else ""
 
 
 def _message(message: JsonObject, items: Sequence[JsonObject]) -> JsonObject:
