@@ -22,6 +22,8 @@ from evalhaven.cli.gate import gate
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.groups import AllCommands
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.init import EPILOG as INIT_EPILOG
+from evalhaven.cli.init import init
 from evalhaven.cli.item_commands import item_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
@@ -67,6 +69,7 @@ application.command("retry", epilog=ACTION_EPILOG)(retry)
 application.command("regrade", epilog=ACTION_EPILOG)(regrade)
 application.command("pin", epilog=ACTION_EPILOG)(pin)
 application.command("unpin", epilog=ACTION_EPILOG)(unpin)
+application.command("init", epilog=INIT_EPILOG)(init)
 application.command("run", epilog=RUN_EPILOG)(run)
 application.command("schema")(schema)
 application.command("completion")(completion)
