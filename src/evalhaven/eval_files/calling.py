@@ -262,8 +262,10 @@ def _options_of(file: EvalFile) -> JsonObject:
 
 def _data_source(file: EvalFile, variant: Variant, file_id: str) -> JsonObject:
     made: JsonObject = {"type": file.data_source_type, "source": _source(file_id)}
-    if variant.model is not None and variant.prompt is not None:
-        made |= {"model": variant.model, "input_messages": file.input_messages[variant.prompt]}
+    if variant.model is not None:
+        nothing: JsonObject = {"type": "template", "template": []}
+        messages = nothing if variant.prompt is None else file.input_messages[variant.prompt]
+        made |= {"model": variant.model, "input_messages": messages}
         made |= {} if variant.sampling_params is None else {"sampling_params": variant.sampling_params}
     return made
 

@@ -130,7 +130,8 @@ class EvalFile(WireModel):
     prompts: Annotated[dict[str, Prompt], Field(min_length=1)] | None = Field(
         default=None,
         description="By name, what models are asked: a list of messages, a text (one message of the user), or "
-        "`{path: FILE}` with a text (.md, .txt) or messages (.yaml, .json). Each is rendered for each item.",
+        "`{path: FILE}` with a text (.md, .txt) or messages (.yaml, .json). Each is rendered for each item. "
+        "Applications need none: they are sent the item.",
     )
     sampling_params: AnySamplingParams | None = Field(
         default=None, description="Sampling parameters of all models, such as `temperature`."
@@ -169,14 +170,12 @@ class EvalFile(WireModel):
     _messages: dict[str, JsonObject] = PrivateAttr(default_factory=dict[str, JsonObject])
 
     @model_validator(mode="after")
-    def _require_models_and_prompts_together(self) -> Self:
+    def _require_models(self) -> Self:
         if self.type == "jsonl":
             for name in ("models", "prompts", "sampling_params", "extra_body"):
                 if getattr(self, name) is not None:
                     raise fault("has no effect where 'type' is jsonl: nothing is sampled; leave one of both out", name)
             return self
-        if self.models is not None and self.prompts is None:
-            raise fault("is required together with 'models': it says what they are asked", "prompts")
         if self.prompts is not None and self.models is None:
             raise fault("is required together with 'prompts': it says who is asked", "models")
         if self.type is not None and self.models is None:

@@ -222,8 +222,8 @@ def _usable_part(resolved: JsonObject, faults: list[Fault]) -> JsonObject:
         usable[_CRITERIA] = [_harmless(each) if find_faults(_CRITERION, each) else each for each in criteria]
     else:
         usable[_CRITERIA] = [_harmless({})]
-    if not {"models", _PROMPTS} <= usable.keys():
-        for key in ("models", _PROMPTS, "type", "sampling_params", "extra_body"):
+    if "models" not in usable:
+        for key in (_PROMPTS, "type", "sampling_params", "extra_body"):
             usable.pop(key, None)
     return usable
 

@@ -190,7 +190,6 @@ def test_json_is_read_with_lines_and_to_the_last_digit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"prompts": None}, "'prompts' is required together with 'models'"),
         ({"models": None}, "'models' is required together with 'prompts'"),
         ({"type": "jsonl"}, "'models' has no effect where 'type' is jsonl"),
         ({"metadata": {"evalhaven_x": "1"}}, "is a key that Evalhaven writes"),
