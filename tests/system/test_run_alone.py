@@ -123,6 +123,7 @@ def test_a_server_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None
     assert "base_ur" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_watched_file_is_run_again_when_it_changes(tmp_path: Path) -> None:
     alone = Alone(tmp_path)
     alone.write(3)
