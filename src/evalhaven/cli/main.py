@@ -13,6 +13,7 @@ from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, pr
 from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
 from evalhaven.cli.completion import completion, prepare_completion
+from evalhaven.cli.convert import convert_commands
 from evalhaven.cli.eval_commands import eval_commands
 from evalhaven.cli.export import EPILOG as EXPORT_EPILOG
 from evalhaven.cli.export import export
@@ -54,6 +55,7 @@ database_commands = typer.Typer(help="Manage the database.", no_args_is_help=Tru
 application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
+application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)

@@ -59,7 +59,8 @@ class ExportedItem:
 
     def grade(self, number: int) -> Grade | None:
         """Return the grade of a criterion; None if there is none."""
-        return self.item.grades[number] if number < len(self.item.grades) else None
+        grade = self.item.grades[number] if number < len(self.item.grades) else None
+        return None if grade is None or grade.is_absent else grade
 
 
 @dataclass(frozen=True, slots=True)
