@@ -1,7 +1,9 @@
 """Runs whose model is an application: its items, its errors, what it spends, and what refuses to call it."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -12,6 +14,7 @@ from tests.databases import TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
 from tests.replicas import Replicas
 from tests.server import Server
+from tests.system.commands import call_command
 
 CONFIG = """
 [endpoints.app]
@@ -173,6 +176,26 @@ def test_the_gateway_passes_nothing_to_an_application(http: httpx2.Client, path:
 
     assert (error["param"], error["code"]) == ("model", "unsupported_model")
     assert error["message"].startswith("Endpoint 'app' is an application, which answers the items of runs.")
+
+
+def test_an_eval_file_names_an_application_and_needs_no_prompt(http: httpx2.Client, tmp_path: Path) -> None:
+    file = tmp_path / "eval.json"
+    document = {"name": "of a file", "data": ITEMS[:2], "models": ["app", "service"], "testing_criteria": CRITERIA[:1]}
+    file.write_text(json.dumps(document))
+    done = call_command("run", str(file), "--json", EVALHAVEN_URL=str(http.base_url))
+    variants = {each["variant"]: each["passed"] for each in json.loads(done.stdout)["runs"]}
+
+    assert variants == {"app": 1, "service": 1}
+
+
+def test_a_model_is_not_asked_without_messages(http: httpx2.Client, tmp_path: Path) -> None:
+    file = tmp_path / "eval.json"
+    document = {"name": "of a model", "data": ITEMS, "models": ["scripted"], "testing_criteria": CRITERIA[:1]}
+    file.write_text(json.dumps(document))
+    done = call_command("run", str(file), EVALHAVEN_URL=str(http.base_url))
+
+    assert done.returncode == 64
+    assert "Only an application is sent the item without them." in " ".join(done.stderr.split())
 
 
 def test_the_list_of_endpoints_names_the_program_and_no_argument(http: httpx2.Client) -> None:

@@ -134,6 +134,16 @@ def test_parquet_has_types_that_follow_from_the_item_schema(http: httpx2.Client,
     assert [json.loads(text) for text in table["item"].to_pylist()] == ITEMS
 
 
+def test_a_star_stands_for_the_usual_columns(http: httpx2.Client, run: dict[str, Any]) -> None:
+    heads = export(http, run, format="csv").text.splitlines()[0].split(",")
+    usual = [json.loads(line) for line in export(http, run, columns="*").text.splitlines()]
+    more = json.loads(export(http, run, columns="repeat,*,item.nowhere").text.splitlines()[0])
+
+    assert [",".join(each) for each in usual] == [",".join(usual[0])] * len(usual)
+    assert {"datasource_item_id", "status", "score", "output_text", "latency_ms"} <= usual[0].keys() & set(heads)
+    assert more == usual[0] | {"repeat": more["repeat"], "item.nowhere": None}
+
+
 def test_columns_and_status_are_chosen(http: httpx2.Client, run: dict[str, Any]) -> None:
     chosen = {"columns": "item.more,item.nowhere,datasource_item_id", "status": "failed"}
     rows = csv_rows(export(http, run, format="csv", **chosen))

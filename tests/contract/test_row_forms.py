@@ -226,3 +226,18 @@ def test_a_sample_that_cannot_be_read_is_told_of(
     (message,) = warnings_of(run)
     assert message.startswith("1 row has a 'sample' in which no model's answer is found")
     assert ("row 1" if kind == "inline" else "line 2") in message
+
+
+def test_a_row_whose_sample_has_an_error_is_errored_with_it(
+    http: httpx2.Client, answered: dict[str, Any], run_to_end: RunToEnd
+) -> None:
+    error = {"code": "upstream_timeout", "message": "It took too long."}
+    failed = {"output": [{"role": "assistant", "content": ""}], "error": error}
+    rows = [{"item": {}, "sample": failed}, {"item": {}, "sample": {"output_text": "Paris", "error": None}}]
+    run = run_to_end(answered, rows)
+
+    assert run["result_counts"] == {"total": 2, "errored": 1, "failed": 0, "passed": 1}
+    assert warnings_of(run) == []
+    assert items_of(http, run)[0]["sample"]["error"] == error
+    again = regrade(http, run)
+    assert again["result_counts"] == run["result_counts"]

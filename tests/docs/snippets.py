@@ -143,7 +143,9 @@ class PageRun:
         binaries = directory / ".venv" / "bin"
         binaries.mkdir(parents=True)
         (binaries / "evalhaven").write_text(_SHIM.format(python=sys.executable, port=port))
-        (binaries / "evalhaven").chmod(0o755)
+        (binaries / "pytest").write_text(f"#!/bin/sh\nexec '{sys.executable}' -m pytest \"$@\"\n")
+        for name in ("evalhaven", "pytest"):
+            (binaries / name).chmod(0o755)
         inherited = {name: text for name, text in os.environ.items() if not name.startswith(("EVALHAVEN_", "OPENAI_"))}
         self._environment = {**inherited, "PATH": f"{binaries}:{inherited['PATH']}"}
         self.names: dict[str, Any] = {"__name__": "__main__"}

@@ -15,6 +15,7 @@ import yaml
 
 from tests.contract.conftest import wait_for_end
 from tests.server import Server
+from tests.system.commands import call_command
 
 _TIMEOUT_S = 300
 CRITERION = {"type": "string_check", "name": "right", "input": "{{ sample.output_text }}", "reference": "x",
@@ -108,3 +109,58 @@ def test_the_script_for_gitlab_decides_and_leaves_markdown_and_junit(
     assert says in (checkout / "gate.md").read_text()
     [junit] = [job["artifacts"]["reports"]["junit"]]
     assert ET.parse(checkout / junit).getroot().attrib["failures"] == str(status)  # noqa: S314 - our own file
+
+
+@pytest.fixture
+def first_eval(tmp_path: Path) -> Path:
+    """A repository as `evalhaven init` begins it."""
+    directory = tmp_path / "origin"
+    for ci in ("github", "gitlab"):
+        assert call_command("init", str(directory), "--ci", ci).returncode == 0
+    git(directory, "init", "--quiet")
+    return directory
+
+
+def git(directory: Path, *arguments: str) -> None:
+    """Execute git as somebody."""
+    identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+    subprocess.run(["git", "-C", str(directory), *identity, *arguments], check=True, timeout=_TIMEOUT_S)
+
+
+def clone_of(directory: Path, name: str) -> Path:
+    """Commit all of a repository, and return a clean clone of it."""
+    git(directory, "add", "--all")
+    git(directory, "commit", "--quiet", "--allow-empty", "--message", name)
+    clone = directory.with_name(name)
+    git(directory.parent, "clone", "--quiet", str(directory), str(clone))
+    return clone
+
+
+@pytest.mark.slow
+def test_a_clean_clone_gates_without_a_server(first_eval: Path) -> None:
+    """It passes, fails, and is inconclusive where it should; all by the step that `evalhaven init` writes."""
+    job = yaml.safe_load((first_eval / ".github" / "workflows" / "evals.yml").read_text())["jobs"]["gate"]
+    [step] = [each["run"] for each in job["steps"] if each.get("name") == "Run and decide"]
+    [*_, script] = yaml.safe_load((first_eval / ".gitlab-ci.yml").read_text())["evals"]["script"]
+    path = first_eval / "evals" / "tickets.yaml"
+    text = path.read_text()
+    changes = {
+        "passes": text,
+        "fails": text.replace("{{ item.stand_in }}", "bug"),
+        "cannot be told": text.replace("threshold: 0.7", "margin: 0.02"),
+    }
+    statuses: dict[str, int] = {}
+    for name, changed in changes.items():
+        path.write_text(changed)
+        clone = clone_of(first_eval, name.replace(" ", "-"))
+        shell = ("bash", "-eo", "pipefail")
+        statuses[name] = execute(step, clone, {"GITHUB_STEP_SUMMARY": str(clone / "summary.md")}, shell)
+        assert "Support tickets" in (clone / "summary.md").read_text()
+        ET.parse(clone / "evals.xml")  # noqa: S314 - our own file
+        assert not subprocess.run(
+            ["git", "-C", str(clone), "status", "--short", "evals"], capture_output=True, check=True
+        ).stdout
+
+    assert statuses == {"passes": 0, "fails": 1, "cannot be told": 2}
+    assert execute(f"set -eo pipefail\n{script}", clone_of(first_eval, "gitlab"), {}, ("bash",)) == 2
+    assert "| inconclusive |" in (first_eval.with_name("gitlab") / "evals.md").read_text()

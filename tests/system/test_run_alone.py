@@ -25,8 +25,9 @@ from tests.system.commands import run_command
 from tests.system.faulty import FaultyUpstream, faulty_upstream
 
 IN_FLIGHT = 20
-# What one executor may have answered but not yet stored.
-UNSTORED = 2 * 256
+# Answers that an executor may have, but not yet stored: a few times what is stored at once at this pace. A call that
+# began anew after each kill would pay for more than that.
+UNSTORED = 150
 CONFIG = """
 [endpoints.faulty]
 base_url = "{url}"
@@ -123,6 +124,7 @@ def test_a_server_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None
     assert "base_ur" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_watched_file_is_run_again_when_it_changes(tmp_path: Path) -> None:
     alone = Alone(tmp_path)
     alone.write(3)
@@ -174,7 +176,7 @@ def test_a_killed_call_is_taken_up_and_pays_twice_only_for_what_was_under_way(tm
         assert list(database.execute("SELECT count(*) FROM runs")) == [(2,)]
     paid_twice = sum(answered.values()) - 2 * count
     assert set(answered) == {f"{word}. ANSWER: a{n}" for word in ("One", "Two") for n in range(count)}
-    assert paid_twice <= kills * (2 * IN_FLIGHT + UNSTORED)
+    assert paid_twice <= kills * (IN_FLIGHT + UNSTORED)
     say(f"seed {SEED}: {2 * count:,} items, killed {dict(whom)}, {paid_twice:,} calls paid twice")
 
 

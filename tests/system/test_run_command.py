@@ -360,3 +360,29 @@ def test_a_call_that_was_killed_before_it_had_all_runs_creates_the_others(
     assert (refused.returncode, "(1 of 2 runs are left)" in refused.stderr) == (64, True), refused.stderr
     assert figures_of(of_test.run_json("--resume")) == {"right": (3, 0), "wrong": (0, 3)}
     assert len(runs_of(client, eval_id)) == 2
+
+
+def test_what_init_writes_runs_at_once_and_is_never_overwritten(of_test: EvalOfTest) -> None:
+    first = call_command("init", directory=of_test.directory)
+    done = call_command("run", "evals/tickets.yaml", "--url", of_test.url, directory=of_test.directory)
+    assert (done.returncode, first.returncode) == (0, 0), done.stderr
+    assert "28       2        0  93.3 %  pass" in done.stdout
+
+    (of_test.directory / "evals" / "tickets.yaml").write_text("mine")
+    (of_test.directory / ".gitignore").write_text("/dist/\n")
+    again = call_command("init", "--ci", "gitlab", directory=of_test.directory)
+    assert "kept  evals/tickets.yaml, which was there before" in again.stdout
+    assert "wrote .gitlab-ci.yml" in again.stdout
+    assert "Add /evalhaven-data/ to .gitignore" in again.stderr
+    assert (of_test.directory / "evals" / "tickets.yaml").read_text() == "mine"
+
+
+def test_with_a_key_no_model_stands_in(tmp_path: Path) -> None:
+    done = call_command("init", str(tmp_path / "new"), "--ci", "none", OPENAI_API_KEY="key")
+    assert "stands in" not in done.stdout
+    file = read_eval_file(tmp_path / "new" / "evals" / "tickets.yaml")
+    assert file.models == ["gpt-4.1-mini"]
+    assert "ANSWER" not in file.path.read_text()
+    assert set(file.schema_of_items["properties"]) == {"ticket", "label"}  # type: ignore[arg-type]
+    (tmp_path / "file").touch()
+    assert call_command("init", str(tmp_path / "file")).returncode == 64

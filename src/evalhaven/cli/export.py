@@ -50,7 +50,7 @@ def export(
         typer.Option(
             metavar="NAMES",
             help="Columns with commas between, such as item.FIELD, output_text or results.CRITERION.score; may be "
-            "repeated; default: the usual ones, in jsonl whole output items.",
+            "repeated; * stands for the usual ones; default: the usual ones, in jsonl whole output items.",
         ),
     ] = None,
     status: Annotated[

@@ -1,5 +1,6 @@
 """`evalhaven import …`: the commands; what they do is in `imports`."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,10 @@ ArchiveDir = Annotated[
 Name = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Name of the eval that each file becomes; default: the file's name."),
+]
+ToolName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name of the eval; default: the name that the file says, else the file's own."),
 ]
 
 
@@ -156,6 +161,127 @@ def import_langfuse(
 
     settings = _settings(data_dir, url)
     raise typer.Exit(open_and_import(lambda: LangfuseSource.open(paths), settings, is_check=check))
+
+
+@import_commands.command("promptfoo", epilog=_EPILOG)
+def import_promptfoo(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Files that promptfoo wrote with `-o`, as .json or .jsonl."),
+    ],
+    name: ToolName = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    *,
+    check: Check = False,
+) -> None:
+    """Import results of promptfoo: of `promptfoo eval -o results.json`, or `promptfoo export eval ID -o results.json`.
+
+    Each file becomes an eval. Each pair of a provider and a prompt becomes a run of it, and each assertion a criterion;
+    assertions with the same metric, or of the same type, are one.
+    """
+    from evalhaven.cli.imports import import_results
+    from evalhaven.importers.promptfoo import PromptfooFile
+
+    settings = _settings(data_dir, url)
+    raise typer.Exit(
+        import_results(lambda: nullcontext([PromptfooFile(path, name) for path in files]), settings, is_check=check)
+    )
+
+
+@import_commands.command("inspect", epilog=_EPILOG)
+def import_inspect(
+    logs: Annotated[
+        list[Path],
+        typer.Argument(metavar="LOG...", help="Eval logs (.eval or .json), or directories of them."),
+    ],
+    pass_from: Annotated[
+        float, typer.Option(metavar="SCORE", help="The lowest score that passes; Inspect's logs do not say it.")
+    ] = 1.0,
+    name: ToolName = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    *,
+    check: Check = False,
+) -> None:
+    """Import eval logs of Inspect.
+
+    Logs of the same task with the same scorers become runs of one eval. Each score of a scorer becomes a criterion,
+    and each epoch a repeat. A .eval file is converted by the `inspect` command, which has to be installed; .json files
+    need nothing.
+    """
+    from evalhaven.cli.imports import import_results
+    from evalhaven.importers.inspect_logs import opened_logs
+
+    settings = _settings(data_dir, url)
+    raise typer.Exit(import_results(lambda: opened_logs(logs, pass_from, name), settings, is_check=check))
+
+
+@import_commands.command("csv", epilog=_EPILOG)
+def import_csv(  # noqa: PLR0917 - typer makes options of them, never positional
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV files with a header, in UTF-8.")],
+    output: Annotated[str, typer.Option(metavar="COLUMN", help="Column of what was answered.")] = "output",
+    model: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column of the model that answered; each model becomes a run.")
+    ] = "",
+    row_id: Annotated[
+        str,
+        typer.Option(
+            "--id", metavar="COLUMN", help="Column that names the item: the same in another run, or as a repeat."
+        ),
+    ] = "",
+    score: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN[=PASS_FROM]",
+            help="Column of scores, which becomes a criterion, and the lowest score that passes (default: 0.5). May be "
+            "repeated.",
+        ),
+    ] = None,
+    passed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass", metavar="COLUMN", help="Column of yes or no, which becomes a criterion. May be repeated."
+        ),
+    ] = None,
+    error: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column that says why there is no answer; empty where there is one.")
+    ] = "",
+    delimiter: Annotated[
+        str | None,
+        typer.Option(metavar="CHARACTER", help="What stands between cells; default: what the header has most of."),
+    ] = None,
+    name: Name = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    *,
+    check: Check = False,
+) -> None:
+    """Import a table of outputs. All columns that no option names are the item.
+
+    Each file becomes an eval with a run for each model. What has only outputs can be graded here: by a run that grades
+    the samples of the imported one.
+    """
+    from evalhaven.cli.imports import import_results
+    from evalhaven.cli.shell import EXIT_USAGE, fail
+    from evalhaven.importers.tables import DEFAULT_PASS_FROM, Columns, Table
+
+    if delimiter is not None and len(delimiter) != 1:
+        fail(f"--delimiter is one character, not {delimiter!r}.", EXIT_USAGE)
+    scores: dict[str, float] = {}
+    for each in score or ():
+        column, sign, number = each.rpartition("=")
+        try:
+            scores[column if sign else each] = float(number) if sign else DEFAULT_PASS_FROM
+        except ValueError:
+            scores[each] = DEFAULT_PASS_FROM
+    columns = Columns(output, model, row_id, error, scores, passed or ())
+    settings = _settings(data_dir, url)
+    raise typer.Exit(
+        import_results(
+            lambda: nullcontext([Table(path, columns, name, delimiter) for path in files]), settings, is_check=check
+        )
+    )
 
 
 def _settings(data_dir: Path | None, url: str | None) -> "Settings":

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from rich.table import Table
 from evalhaven.app.client import IN_PROCESS_URL, find_server, open_client
 from evalhaven.app.stores import StartError, database_path
 from evalhaven.cli.shell import EXIT_INTERRUPTED, print_error
+from evalhaven.importers.results import ResultsFile, ResultsSource
 from evalhaven.importers.source import ImportSource, SourceError
 from evalhaven.importers.transfer import Transfer, TransferError, TransferReport
 from evalhaven.settings import Settings
@@ -112,6 +113,22 @@ def open_and_import(open_source: Callable[[], ImportSource], settings: Settings,
         print_error(str(error))
         return EXIT_FAILED
     return run_import(source, settings, is_check=is_check)
+
+
+def import_results(
+    open_files: Callable[[], AbstractContextManager[Sequence[ResultsFile]]], settings: Settings, *, is_check: bool
+) -> int:
+    """Import results of another tool, and say what of them there is no place for; return the exit status."""
+    try:
+        with open_files() as files:
+            source = ResultsSource(files)
+            status = run_import(source, settings, is_check=is_check)
+    except SourceError as error:
+        print_error(str(error))
+        return EXIT_FAILED
+    if status in (EXIT_COMPLETE, EXIT_INCOMPLETE):
+        _print_lines(Console(), "Not taken over", source.left_out)
+    return status
 
 
 async def _transfer(source: ImportSource, settings: Settings, target: str, is_check: bool) -> TransferReport:

@@ -13,6 +13,7 @@ from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, pr
 from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
 from evalhaven.cli.completion import completion, prepare_completion
+from evalhaven.cli.convert import convert_commands
 from evalhaven.cli.eval_commands import eval_commands
 from evalhaven.cli.export import EPILOG as EXPORT_EPILOG
 from evalhaven.cli.export import export
@@ -22,6 +23,8 @@ from evalhaven.cli.gate import gate
 from evalhaven.cli.grader_commands import grader_commands
 from evalhaven.cli.groups import AllCommands
 from evalhaven.cli.import_commands import import_commands
+from evalhaven.cli.init import EPILOG as INIT_EPILOG
+from evalhaven.cli.init import init
 from evalhaven.cli.item_commands import item_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
@@ -52,6 +55,7 @@ database_commands = typer.Typer(help="Manage the database.", no_args_is_help=Tru
 application.add_typer(database_commands, name="db")
 application.command("export-hosted")(export_hosted)
 application.add_typer(import_commands, name="import")
+application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
@@ -67,6 +71,7 @@ application.command("retry", epilog=ACTION_EPILOG)(retry)
 application.command("regrade", epilog=ACTION_EPILOG)(regrade)
 application.command("pin", epilog=ACTION_EPILOG)(pin)
 application.command("unpin", epilog=ACTION_EPILOG)(unpin)
+application.command("init", epilog=INIT_EPILOG)(init)
 application.command("run", epilog=RUN_EPILOG)(run)
 application.command("schema")(schema)
 application.command("completion")(completion)

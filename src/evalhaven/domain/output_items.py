@@ -28,6 +28,8 @@ class Grade(msgspec.Struct, frozen=True):
         fault: What the user's own code did instead of returning a score; such a grade is 0 and failed.
         output: What the user's code printed.
         parts: The grades that a formula's score was computed from, by name.
+        is_absent: Whether the criterion says nothing about this item, as it may be in an imported run whose items were
+            not all graded alike; such a grade counts as neither passed nor failed, and has no score.
     """
 
     score: float
@@ -41,6 +43,7 @@ class Grade(msgspec.Struct, frozen=True):
     judge: JsonObject | None = None
     fault: ItemError | None = None
     output: str = ""
+    is_absent: bool = False
 
 
 class OutputItem(msgspec.Struct, frozen=True):
@@ -83,7 +86,7 @@ class OutputItem(msgspec.Struct, frozen=True):
         for grade in self.grades:
             if grade.error is not None:
                 return ItemStatus.ERROR
-            if not grade.passed:
+            if not grade.passed and not grade.is_absent:
                 status = ItemStatus.FAIL
         return status
 
@@ -92,7 +95,8 @@ class OutputItem(msgspec.Struct, frozen=True):
         """Return the mean of the grades' scores; None if there are no grades or there is an error."""
         if not self.grades or self.status is ItemStatus.ERROR:
             return None
-        return sum(grade.score for grade in self.grades) / len(self.grades)
+        scores = [grade.score for grade in self.grades if not grade.is_absent]
+        return sum(scores) / len(scores) if scores else None
 
     @property
     def error_code(self) -> str | None:

@@ -37,10 +37,21 @@ def completion_of(recorded: JsonObject) -> JsonObject | None:
 
 
 def is_readable(recorded: JsonObject) -> bool:
-    """Tell whether a row's `sample` holds a model's answer in a known form."""
-    if isinstance(recorded.get("output_text"), str) or completion_of(recorded) is not None:
+    """Tell whether a row's `sample` holds a model's answer in a known form, or says why there is none."""
+    if isinstance(recorded.get("output_text"), str) or find_error(recorded) is not None:
+        return True
+    if completion_of(recorded) is not None:
         return True
     return any(recorded.get(name) is not None for name in DERIVED if name != "output_text")
+
+
+def find_error(recorded: JsonObject) -> tuple[str, str] | None:
+    """Return code and message of the error that a row's `sample` has instead of an answer; None if it has none."""
+    error = recorded.get("error")
+    if not isinstance(error, dict):
+        return None
+    code, message = _text(error.get("code")), _text(error.get("message"))
+    return (code, message) if code or message else None
 
 
 def text_of(message: JsonObject) -> str | None:

@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from evalhaven.domain.jsontext import InvalidJsonError, JsonObject, JsonValue, parse_received, render
-from evalhaven.domain.sample_forms import DERIVED, completion_of, text_of
+from evalhaven.domain.sample_forms import DERIVED, completion_of, find_error, text_of
 
 MAX_TOKENS = 1 << 62
 _COUNT = re.compile(r"\s*[0-9]{1,19}(?:\.[0-9]{0,19})?\s*", re.ASCII)
@@ -157,9 +157,19 @@ def sample_of_row(recorded: JsonObject, recorded_text: str) -> Sample:
         finish_reason=_text_or_empty(choice.get("finish_reason")),
         model=_text_or_empty(completion.get("model")),
         usage=usage_of(completion.get("usage")),
+        error=error_of_row(recorded),
         namespace=namespace,
         recorded_text=recorded_text,
     )
+
+
+def error_of_row(recorded: JsonObject) -> ItemError | None:
+    """Return why a row has no answer, if its `sample` says so, as those of exported output items do; else None."""
+    found = find_error(recorded)
+    if found is None:
+        return None
+    code, message = found
+    return ItemError(code or "recorded_error", message or code, "data_source")
 
 
 def text_of_row(recorded: JsonObject) -> str | None:

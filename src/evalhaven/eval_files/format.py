@@ -170,7 +170,7 @@ class EvalFile(WireModel):
     _messages: dict[str, JsonObject] = PrivateAttr(default_factory=dict[str, JsonObject])
 
     @model_validator(mode="after")
-    def _require_models_for_what_is_asked(self) -> Self:
+    def _require_models(self) -> Self:
         if self.type == "jsonl":
             for name in ("models", "prompts", "sampling_params", "extra_body"):
                 if getattr(self, name) is not None:

@@ -230,7 +230,7 @@ def _usable_part(resolved: JsonObject, faults: list[Fault]) -> JsonObject:
     else:
         usable[_CRITERIA] = [_harmless({})]
     if "models" not in usable:
-        for key in ("models", _PROMPTS, "type", "sampling_params", "extra_body"):
+        for key in (_PROMPTS, "type", "sampling_params", "extra_body"):
             usable.pop(key, None)
     return usable
 

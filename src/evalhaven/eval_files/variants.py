@@ -16,7 +16,7 @@ class Variant:
     Attributes:
         name: What its run is called.
         model: The model; None if nothing is sampled.
-        prompt: Name of the prompt; None if there is none, as where applications are sent the item alone.
+        prompt: Name of the prompt; None if nothing is sampled, or the item alone is sent.
         sampling_params: Those of the file and, before them, those of the model.
     """
 
@@ -28,7 +28,9 @@ class Variant:
 
 def variants_of(file: EvalFile) -> list[Variant]:
     """Return the variants of a file, by models and then by prompts."""
-    models, prompts = file.models or [], list(file.prompts or {}) or [None]
+    models = file.models or []
+    # An application is sent the item, and needs no prompt.
+    prompts: list[str | None] = list(file.prompts or [None])
     if not models:
         return [Variant(file.name)]
     found: list[Variant] = []
@@ -39,7 +41,7 @@ def variants_of(file: EvalFile) -> list[Variant]:
         params = {**shared, **cast("JsonObject", own or {})}
         for prompt in prompts:
             parts = [called] if len(models) > 1 else []
-            parts += [prompt] if prompt is not None and len(prompts) > 1 else []
+            parts += [prompt] if len(prompts) > 1 and prompt is not None else []
             found.append(Variant(SEPARATOR.join(parts) or file.name, model, prompt, params or None))
     return found
 

@@ -1,5 +1,6 @@
 """Turns wire documents of another server into our objects; what cannot come over is refused with the reason."""
 
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -16,12 +17,16 @@ from evalhaven.domain.output_items import Grade, OutputItem
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError, Sample, Usage
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.spending import ModelUsage, Role, Spending
 from evalhaven.domain.statuses import ITEM_STATUS_FILTERS, RunStatus
 from evalhaven.domain.tallies import CriterionTally, Tally
 
 _LARGEST_INTEGER = (1 << 63) - 1
 _MOST_VERSIONS = (1 << 31) - 1
 _LATEST_TIME = 253_402_300_799  # the last second of the year 9999
+_ROLES: tuple[Role, ...] = ("target", "judge")
+_ABSENT = Grade(score=0.0, passed=False, is_absent=True)
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
 _FINAL = frozenset(status.value for status in RunStatus if status.is_final)
 
 
@@ -106,12 +111,13 @@ def run_of(document: JsonObject, parent: Eval, scope: ProjectScope, origin: str)
     )
 
 
-def output_item_of(raw: bytes, document: JsonObject) -> OutputItem:
+def output_item_of(raw: bytes, document: JsonObject, criteria: Sequence[str] = ()) -> OutputItem:
     """Return an output item from its document; its repeat is set when it is stored.
 
     Args:
         raw: The JSON text of the document.
         document: The same, parsed.
+        criteria: Ids of the eval's criteria, if they are known. Results that name them are put in their order.
 
     Raises:
         ImportRefusedError: A field that every output item needs is missing or of the wrong type.
@@ -129,8 +135,8 @@ def output_item_of(raw: bytes, document: JsonObject) -> OutputItem:
         created_at=created_at,
         item_text=item_text,
         item_hash=jsontext.canonical_hash(item),
-        sample=_sample(sample if isinstance(sample, dict) else {}),
-        grades=[_grade(each) for each in results if isinstance(each, dict)] if isinstance(results, list) else [],
+        sample=_sample(sample if isinstance(sample, dict) else {}, _extension(document)),
+        grades=_grades(results if isinstance(results, list) else [], criteria),
         imported_text=f"{{{rest}}}",
     )
     # The first server's status counts: it may have failed an item that has no results at all.
@@ -169,8 +175,7 @@ def file_id_of(run: JsonObject) -> str | None:
 
 def is_recovered(imported: ImportedDocument | None) -> bool:
     """Tell whether a file was rebuilt from output items because the real one was not available."""
-    extension = None if imported is None else imported.document.get("evalhaven")
-    return isinstance(extension, dict) and "recovered" in extension
+    return imported is not None and "recovered" in _extension(imported.document)
 
 
 def shown_id(document: JsonObject) -> str:
@@ -259,7 +264,20 @@ def _tally(document: JsonObject, parent: Eval) -> Tally:
         failed=_count(counts, "failed"),
         errored=_count(counts, "errored"),
         criteria=criteria if found else None,
+        spending=Spending(usage=tuple(_usage_split(_extension(document)))),
     )
+
+
+def _usage_split(extension: JsonObject) -> Iterator[ModelUsage]:
+    """Yield what the calls of a run used, as `evalhaven.usage_split` of a run says it."""
+    split = extension.get("usage_split")
+    for role in _ROLES:
+        rows = split.get(role) if isinstance(split, dict) else None
+        for row in rows if isinstance(rows, list) else []:
+            if isinstance(row, dict):
+                calls, cost = _count(row, "invocation_count"), _cost(row)
+                usage = Usage(*(_count(row, key) for key in _TOKENS))
+                yield ModelUsage(_text(row.get("model_name")), role).plus(usage, cost, calls)
 
 
 def _count(counts: JsonObject, key: str) -> int:
@@ -273,7 +291,12 @@ def _error(value: JsonValue) -> ItemError | None:
     return ItemError(_text(value.get("code")) or "unknown", _text(value.get("message")))
 
 
-def _sample(sample: JsonObject) -> Sample:
+def _extension(document: JsonObject) -> JsonObject:
+    extension = document.get("evalhaven")
+    return extension if isinstance(extension, dict) else {}
+
+
+def _sample(sample: JsonObject, extension: JsonObject) -> Sample:
     usage = sample.get("usage")
     counts: JsonObject = usage if isinstance(usage, dict) else {}
     messages, output = sample.get("input"), sample.get("output")
@@ -289,9 +312,34 @@ def _sample(sample: JsonObject) -> Sample:
             _count(counts, "cached_tokens"),
         ),
         error=_error(sample.get("error")),
+        latency_ms=_count(extension, "latency_ms") if "latency_ms" in extension else None,
+        cost=_cost(extension),
     )
+
+
+def _cost(document: JsonObject) -> float | None:
+    cost = document.get("cost")
+    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
+
+
+def _grades(results: list[JsonValue], criteria: Sequence[str]) -> list[Grade]:
+    """Return the grades of results in the order of the criteria, with gaps; in their own if they name others."""
+    given = [each for each in results if isinstance(each, dict)]
+    by_name = {_text(each.get("name")): each for each in given}
+    if len(by_name) < len(given) or not by_name or not by_name.keys() <= set(criteria):
+        return [_grade(each) for each in given]
+    return [_grade(by_name[name]) if name in by_name else _ABSENT for name in criteria]
 
 
 def _grade(result: JsonObject) -> Grade:
     score = result.get("score")
-    return Grade(score=float(score) if isinstance(score, int | float) else 0.0, passed=result.get("passed") is True)
+    said = _extension(result).get("error")
+    error = _error(said)
+    # What the user's own code did wrong is a score of 0, and no error.
+    is_fault = isinstance(said, dict) and said.get("origin") == "user_code"
+    return Grade(
+        score=float(score) if isinstance(score, int | float) else 0.0,
+        passed=result.get("passed") is True,
+        error=None if is_fault else error,
+        fault=error if is_fault else None,
+    )

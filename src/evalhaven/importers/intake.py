@@ -120,10 +120,20 @@ class Intake:
         await self._store(runs, rest, insert, outcome)
         return outcome
 
-    async def take_output_items(self, run: Run | None, raws: Sequence[bytes]) -> Outcome:
-        """Take in output items of an imported run; in a check the run need not be here yet."""
+    async def take_output_items(self, run: Run | None, raws: Sequence[bytes], criteria: Sequence[str] = ()) -> Outcome:
+        """Take in output items of an imported run; in a check the run need not be here yet.
+
+        Args:
+            run: The run.
+            raws: Documents of its items.
+            criteria: Ids of the criteria of its eval.
+        """
         outcome = Outcome()
-        found = await _built(raws, output_item_of, outcome)
+
+        def build(raw: bytes, document: JsonObject) -> OutputItem:
+            return output_item_of(raw, document, criteria)
+
+        found = await _built(raws, build, outcome)
         run_key = _NO_RUN if run is None else run.key
         async with self._transaction() as tx:
             if run is not None and not self.is_check:

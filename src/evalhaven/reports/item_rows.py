@@ -105,14 +105,17 @@ class RowMaker:
         """Return what each criterion said, and the first error among that."""
         results: list[JsonValue] = []
         fault: JsonObject | None = None
+        missing: JsonObject = {"passed": None, "score": None, "error": None}
         for score, passed, *rest in cast("list[Any]", jsontext.parse(text))[: self._count]:
+            if rest and "absent" in rest[0]:
+                results.append(missing)
+                continue
             error = rest[0].get("error") if rest else None
             if error is None:
                 results.append({"passed": passed, "score": score, "error": None})
                 continue
             fault = fault or _shown_error(error[0], error[1])
             results.append({"passed": None, "score": None, "error": error[0]})
-        missing: JsonObject = {"passed": None, "score": None, "error": None}
         results += [missing] * (self._count - len(results))
         return results, fault
 

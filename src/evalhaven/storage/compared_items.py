@@ -36,7 +36,7 @@ _BETWEEN = _OF_RUN.where(output_items.c.position.between(bindparam("first"), bin
 
 @dataclass(frozen=True, slots=True)
 class ShortGrade:
-    """What a criterion said; without a score if it erred."""
+    """What a criterion said; without a score if it erred, or if it says nothing of the item."""
 
     score: float | None
     passed: bool | None
@@ -93,5 +93,7 @@ def _item_of(row: Sequence[Any]) -> ShortItem:
 
 
 def _grade_of(score: float, passed: bool, more: Mapping[str, Any] | None = None) -> ShortGrade:
+    if more is not None and "absent" in more:
+        return ShortGrade(None, None, None)
     error = None if more is None else error_of(more.get("error"))
     return ShortGrade(score, passed, None) if error is None else ShortGrade(None, None, error)

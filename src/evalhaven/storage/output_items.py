@@ -236,6 +236,8 @@ def grade_values(grade: Grade) -> list[Any]:
         more["fault"] = error_values(grade.fault)
     if grade.output:
         more["output"] = grade.output
+    if grade.is_absent:
+        more["absent"] = True
     return [*values, more] if more else values
 
 
@@ -255,6 +257,7 @@ def grade_of(score: float, passed: bool, more: dict[str, Any] | None = None) -> 
         judge=more.get("judge"),
         fault=error_of(more.get("fault")),
         output=more.get("output", ""),
+        is_absent=more.get("absent", False),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 from evalhaven.domain import jsontext
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.sample_forms import text_of
-from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, sample_of_row, text_of_row
+from evalhaven.domain.samples import NO_SAMPLE, ItemError, Sample, Usage, error_of_row, sample_of_row, text_of_row
 
 _RECORDED = '{"recorded":'
 
@@ -73,7 +73,7 @@ def said_in(text: str) -> tuple[str | None, ItemError | None]:
     """Return the text of the first message of a stored sample, and its error, without reading anything else of it."""
     stored = cast("dict[str, Any]", jsontext.parse(text))
     if "recorded" in stored:
-        return text_of_row(stored["recorded"]), None
+        return text_of_row(stored["recorded"]), error_of_row(stored["recorded"])
     output = cast("list[JsonValue]", stored["output"])
     first = next((each for each in output if isinstance(each, dict)), None)
     return None if first is None else text_of(first), error_of(stored.get("error"))
@@ -115,9 +115,9 @@ def shown_message(sample: str | None, grades: str) -> str:
         grades: The stored text of its grades.
     """
     if sample is not None and '"error"' in sample:
-        values = cast("dict[str, Any]", jsontext.parse(sample)).get("error")
-        if values and values[1]:
-            return str(values[1])[:LONGEST_MESSAGE]
+        error = said_in(sample)[1]
+        if error is not None and error.message:
+            return error.message[:LONGEST_MESSAGE]
     for values in cast("list[list[Any]]", jsontext.parse(grades)):
         if len(values) > 2 and "error" in values[2]:  # noqa: PLR2004 - score, passed, more
             return str(values[2]["error"][1])[:LONGEST_MESSAGE]

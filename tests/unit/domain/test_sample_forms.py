@@ -109,7 +109,7 @@ def test_a_text_is_found_in_each_form(recorded: dict[str, Any]) -> None:
     [
         {"answer": "x"},
         {"output": []},
-        {"output": None, "error": {"code": "x"}},
+        {"output": None, "error": {"code": None}},
         {"output": 5},
         {"output": [{"type": "reasoning", "summary": []}]},
         {"output": {"score": 1}},
@@ -124,6 +124,28 @@ def test_a_text_is_found_in_each_form(recorded: dict[str, Any]) -> None:
 def test_what_says_nothing_is_no_answer(recorded: dict[str, Any]) -> None:
     assert not is_readable(recorded)
     assert "output_text" not in namespace_of(recorded)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ({"code": "x", "message": "No."}, "x", "No."),
+        ({"message": "No."}, "recorded_error", "No."),
+        ({"code": "x"}, "x", "x"),
+    ],
+)
+def test_an_error_is_that_of_the_item(error: dict[str, Any], code: str, message: str) -> None:
+    recorded = {"output": [{"role": "assistant", "content": ""}], "error": error}
+    found = derive(recorded).error
+
+    assert is_readable({"error": error})
+    assert found is not None
+    assert (found.code, found.message) == (code, message)
+
+
+@pytest.mark.parametrize("error", [None, {}, "no", {"code": None, "message": ""}])
+def test_an_error_that_says_nothing_is_none(error: object) -> None:
+    assert derive({"output_text": "x", "error": error}).error is None
 
 
 @pytest.mark.parametrize("recorded", [{"output_json": {}}, {"output_tools": [CALL]}, {"refusal": "no"}])

@@ -17,6 +17,9 @@ Kind = Literal["text", "integer", "number", "boolean", "any"]
 """What the values of a column are, None apart; `any` where they may be anything."""
 
 ITEM = "item"
+USUAL = "*"
+"""Stands for the columns of an export that names none."""
+
 _OF_ITEM = "item."
 _OF_RESULT = "results."
 _LABELLING = "label_model"
@@ -59,7 +62,8 @@ class ExportedItem:
 
     def grade(self, number: int) -> Grade | None:
         """Return the grade of a criterion; None if there is none."""
-        return self.item.grades[number] if number < len(self.item.grades) else None
+        grade = self.item.grades[number] if number < len(self.item.grades) else None
+        return None if grade is None or grade.is_absent else grade
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +152,12 @@ class KnownColumns:
         ]
         return [self._get(name) for name in names]
 
-    def named(self, given: Sequence[str]) -> list[Column]:
+    def named(self, given: Sequence[str], usual: Sequence[Column] = ()) -> list[Column]:
         """Return the columns of these names; a text may hold some with commas between.
+
+        Args:
+            given: The names.
+            usual: What `*` stands for.
 
         Raises:
             InvalidRequestError: There is no such column.
@@ -157,7 +165,10 @@ class KnownColumns:
         found: dict[str, Column] = {}
         for text in given:
             whole = self._find(text.strip())
-            parts = [self._get(name.strip()) for name in text.split(",") if name.strip()] if whole is None else [whole]
+            names = [name.strip() for name in text.split(",") if name.strip()]
+            parts = [whole] if whole is not None else [self._get(name) for name in names if name != USUAL]
+            if whole is None and USUAL in names:
+                parts = [*usual, *parts]
             found.update({column.name: column for column in parts})
         if not found:
             raise InvalidRequestError("'columns' names no column.", param="columns", code="invalid_value")

@@ -23,7 +23,8 @@ def example(item: OutputItem, criteria: Criteria) -> Markup:
         told["error"] = together(
             element("code", {}, exported.error.code), ": ", shortened(exported.error.message, LONGEST_TEXT)
         )
-    grades = [_grade(grade, criterion.name) for grade, criterion in zip(item.grades, criteria, strict=False)]
+    pairs = zip(item.grades, criteria, strict=False)
+    grades = [_grade(grade, criterion.name) for grade, criterion in pairs if not grade.is_absent]
     if grades:
         told["criteria"] = together(*(element("div", {}, grade) for grade in grades))
     repeat = f", sample {item.repeat + 1}" if item.repeat else ""

@@ -130,6 +130,8 @@ class ColumnMaker:
             for number, (score, passed, *rest) in zip(self._criteria, cast("list[Any]", parse(text)), strict=False):
                 if rest:
                     more = cast("dict[str, Any]", rest[0])
+                    if "absent" in more:
+                        continue
                     if "error" in more:
                         outcomes[number][row] = ERRORED
                         continue

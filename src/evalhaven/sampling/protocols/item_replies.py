@@ -53,7 +53,7 @@ def _said(text: str) -> Sample:
 
 
 def _sample_of(answer: JsonObject) -> Sample:
-    if not is_readable(answer):
+    if not is_readable({**answer, "error": None}):
         raise UnusableReplyError(
             "it is a JSON object without an answer; write the answer as `output_text`, as `output_json`, or in another "
             "form of a `sample`"

@@ -209,7 +209,11 @@ def _prompt(
     documents = given.get("template")
     messages = template_messages(documents) if isinstance(documents, list) else []
     if not messages:
-        raise UnsupportedRequestError("The input messages are empty: a model has to be asked something.", "messages")
+        raise UnsupportedRequestError(
+            "The input messages are empty: a model has to be asked something. Only an application is sent the item "
+            "without them.",
+            "messages",
+        )
     try:
         prompt = TemplatePrompt(checked_items(list[JsonValue](messages)), dialect, leaves_out=leaves_out)
         if instruction is not None:

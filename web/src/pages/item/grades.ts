@@ -104,8 +104,10 @@ export function judgeAnswer(grade: Grade): string | null {
   return Array.isArray(output) ? answerOf(output) : null;
 }
 
-/** Return the reasons in a judge's answer, if it is JSON with steps as the hosted API asks for. */
+/** Return the reason that came with an imported grade, or those in a judge's answer, if it is JSON with steps. */
 export function reasonsOf(grade: Grade): Step[] {
+  const imported = grade.result.evalhaven?.reason;
+  if (typeof imported === "string" && imported !== "") return [{ description: "", conclusion: imported }];
   const answer = answerJson(grade);
   if (!isObject(answer)) return [];
   const steps = Array.isArray(answer.steps) ? answer.steps.filter(isObject) : [];

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import StreamingResponse
 
-from evalhaven.api.exports.columns import Column, KnownColumns
+from evalhaven.api.exports.columns import USUAL, Column, KnownColumns
 from evalhaven.api.exports.parquet import ParquetRows, require_pyarrow
 from evalhaven.api.exports.sources import ChosenByFilter, ItemsInOrder, ItemSource
 from evalhaven.api.exports.streaming import ItemFormat, file_name, stream_items
@@ -63,8 +63,8 @@ Columns = Annotated[
     list[str] | None,
     Query(
         description="Columns, such as `datasource_item_id`, `status`, `item.FIELD`, `output_text` or "
-        "`results.CRITERION.score`; may be repeated, or hold some with commas between. Without it, CSV and Parquet "
-        "have the usual ones."
+        "`results.CRITERION.score`; may be repeated, or hold some with commas between; `*` stands for the usual ones. "
+        "Without it, CSV and Parquet have the usual ones."
     ),
 ]
 
@@ -88,12 +88,13 @@ async def export_run(
         parent = await get_eval(tx, scope, run.eval_id)
         source = await _source(tx, services, (run, parent), question)
         known = KnownColumns(run.criteria(parent), parent)
-        if columns is not None:
-            return run, parent, source, known.named(columns)
-        if format == "jsonl":
+        if columns is None and format == "jsonl":
             return run, parent, source, None
-        fields = known.schema_fields or await _fields_seen(tx, run)
-        return run, parent, source, known.usual(fields, with_item=format == "parquet")
+        usual: list[Column] = []
+        if columns is None or any(USUAL in text for text in columns):
+            fields = known.schema_fields or await _fields_seen(tx, run)
+            usual = known.usual(fields, with_item=format == "parquet")
+        return run, parent, source, usual if columns is None else known.named(columns, usual)
 
     # What is wrong is told before anything is sent.
     run, parent, source, chosen = await services.database.fetch(choose)

@@ -113,15 +113,17 @@ async def import_output_items(
     """
     lines = await _lines(request, services)
     run: Run | None = None
+    criteria: list[str] = []
     async with services.database.read() as tx:
         try:
             run = await get_run(tx, scope, eval_id, run_id)
+            criteria = [each.id for each in (await get_eval(tx, scope, eval_id)).testing_criteria]
         except NotFoundError:
             if not check:
                 raise
     # A run that was executed here has its own items: it can be read, not added to.
     is_check = check or run is None or run.imported is None
-    outcome = await _intake(services, scope, origin, check=is_check).take_output_items(run, lines)
+    outcome = await _intake(services, scope, origin, check=is_check).take_output_items(run, lines, criteria)
     if run is not None and run.imported is None and outcome.created:
         raise InvalidRequestError(f"Run {run_id!r} was executed on this server; no items can be imported into it.")
     return _answer(outcome)
