@@ -14,12 +14,13 @@ from pathlib import Path
 import httpx2
 
 from evalhaven.app.stores import StartError, make_data_directory
+from evalhaven.domain import jsontext
 from evalhaven.sandbox.inside.parent import die_with_parent
 from evalhaven.settings import PREFIX, Settings
 from evalhaven.storage.lock import find_holder
 
 _READY_WITHIN_S = 120.0
-_POLL_S = 0.05
+_POLL_S, _LONGEST_POLL_S = 0.05, 0.5
 _STOPS_WITHIN_S = 15.0
 _LOOKS_EACH_S = 0.5
 _LOG_LINES = 15
@@ -97,6 +98,7 @@ def end_with_parent(parent: int) -> None:
 
 def _url_when_ready(process: subprocess.Popen[bytes], directory: Path, log: Path) -> str:
     until = time.monotonic() + _READY_WITHIN_S
+    pause_s, reasons = _POLL_S, ""
     with httpx2.Client(timeout=5.0, trust_env=False, verify=False) as client:
         while time.monotonic() < until:
             if process.poll() is not None:
@@ -104,10 +106,32 @@ def _url_when_ready(process: subprocess.Popen[bytes], directory: Path, log: Path
             holder = find_holder(directory)
             if holder is not None and holder.url is not None and holder.process == str(process.pid):
                 with suppress(httpx2.TransportError):
-                    if client.get(f"{holder.url}/readyz").is_success:
+                    answer = client.get(f"{holder.url}/readyz")
+                    if answer.is_success:
                         return holder.url
-            time.sleep(_POLL_S)
-    raise StartError(f"The server of this command was not ready within {_READY_WITHIN_S:.0f} s.{_end_of(log)}")
+                    reasons, passes = why_not_ready(answer.content)
+                    if not passes:
+                        raise StartError(f"The server of this command cannot work: {reasons}")
+                    pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
+            time.sleep(pause_s)
+    why = f" {reasons}" if reasons else _end_of(log)
+    raise StartError(f"The server of this command was not ready within {_READY_WITHIN_S:.0f} s.{why}")
+
+
+def why_not_ready(body: bytes) -> tuple[str, bool]:
+    """Return the reasons that a server gives for not being ready, and whether they may pass while it starts.
+
+    Args:
+        body: The answer to `/readyz`.
+    """
+    try:
+        said = jsontext.parse(body)
+    except jsontext.InvalidJsonError:
+        said = None
+    given = said.get("reasons") if isinstance(said, dict) else None
+    reasons = " ".join(str(each) for each in given) if isinstance(given, list) else ""
+    # Nobody frees a disk meanwhile.
+    return reasons, not (isinstance(said, dict) and said.get("disk") == "unavailable")
 
 
 def _end_of(log: Path) -> str:
