@@ -210,7 +210,8 @@ async def create_run(talker: Talker, eval_id: str, planned: PlannedRun, shared: 
         if error.param != _MESSAGES or source.get("input_messages") != _NO_MESSAGES:
             raise
         message = (
-            f"The model {source['model']!r} has to be asked something: add 'prompts'. Only applications need none."
+            f"The model {source['model']!r} has to be asked something: add 'prompts'. Only an application is sent the "
+            "item without them."
         )
         raise RefusedError(message, error.code, error.status) from error
 
