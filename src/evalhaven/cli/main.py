@@ -37,7 +37,14 @@ from evalhaven.cli.run_commands import run_commands
 from evalhaven.cli.run_file import EPILOG as RUN_EPILOG
 from evalhaven.cli.run_file import run
 from evalhaven.cli.schema import schema
-from evalhaven.cli.shell import EXIT_INTERRUPTED, EXIT_TOOL, fail, read_settings, reader_may_leave
+from evalhaven.cli.shell import (
+    EXIT_INTERRUPTED,
+    EXIT_TOOL,
+    fail,
+    mistakes_decide_nothing,
+    read_settings,
+    reader_may_leave,
+)
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
 
@@ -98,7 +105,7 @@ def main() -> None:
     prepare_completion()
     # A shell may have closed it (`>&-`).
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
-    with reader_may_leave(EXIT_TOOL):
+    with mistakes_decide_nothing(), reader_may_leave(EXIT_TOOL):
         application()
 
 

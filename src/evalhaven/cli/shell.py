@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -63,6 +64,16 @@ def reader_may_leave(status: int | None = None) -> Generator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if status is not None:
             sys.exit(status)
+
+
+@contextmanager
+def mistakes_decide_nothing() -> Generator[None]:
+    """Give a mistake of ours an exit status of its own: the interpreter's is 1, which says that a run fails."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+        sys.exit(EXIT_TOOL)
 
 
 def print_error(message: str) -> None:
