@@ -23,7 +23,7 @@ _NO_DEFINITION = """\
 # This criterion came with results of {tool}, which hold what it found but not how to find it.
 # Items graded before keep their results. To grade new runs, create an eval with the real criterion.
 def grade(sample, item) -> float:
-    raise NotImplementedError("The results did not contain the definition of this criterion.")
+    raise LookupError("The results did not contain the definition of this criterion.")
 """
 
 
