@@ -55,7 +55,9 @@ async def get_eval(
     Raises:
         NotFoundError: The eval does not exist or is deleted.
     """
-    query = _EVAL.with_for_update(read=for_share) if for_share or for_update else _EVAL
+    # The key stays as it is. Whoever holds a run and updates it twice checks that key, and must not have to wait here.
+    locked = _EVAL.with_for_update(read=for_share, key_share=not for_share)
+    query = locked if for_share or for_update else _EVAL
     values = {"eval_id": eval_id, "project_id": scope.project_id}
     row = (await tx.execute(query, values)).one_or_none() if is_id_text(eval_id) else None
     if row is None:

@@ -15,8 +15,8 @@ from evalhaven.storage.database import Database
 from evalhaven.storage.eval_writes import delete_eval, update_eval
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.files import delete_file, get_file
-from evalhaven.storage.run_writes import insert_run, save_status
-from evalhaven.storage.runs import get_run_by_key, lock_active_runs
+from evalhaven.storage.run_writes import insert_run, save_status, save_tally
+from evalhaven.storage.runs import get_run_by_key, lock_active_runs, lock_tally
 from tests.unit.storage.stored import make_run, store_active_run, store_eval, store_file
 
 Step = Callable[[AsyncConnection], Awaitable[None]]
@@ -130,3 +130,16 @@ async def test_runs_of_one_eval_are_created_side_by_side(postgresql_database: Da
                 await get_eval(tx, SCOPE, parent.id, for_share=True)
             await insert_run(second, SCOPE, make_run(parent, 2))
             await insert_run(first, SCOPE, make_run(parent, 1))
+
+
+async def test_a_run_ends_while_its_eval_waits_to_delete_it(postgresql_database: Database) -> None:
+    parent = await store_eval(postgresql_database)
+    run = await store_active_run(postgresql_database, parent)
+    async with postgresql_database.write() as deletion:
+        await get_eval(deletion, SCOPE, parent.id, for_update=True)
+        with anyio.fail_after(10):
+            async with postgresql_database.write() as tx:
+                await lock_tally(tx, SCOPE, run.key)
+                await save_tally(tx, SCOPE, run.key, run.tally)
+                await save_status(tx, SCOPE, run.to(RunStatus.COMPLETED, 200), 200)
+        assert await lock_active_runs(deletion, SCOPE, run.eval_key) == []
