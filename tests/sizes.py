@@ -64,6 +64,7 @@ class Sizes:
         shared_limit_items: Items of their run.
         file_kill_items: Items of the data of an eval file whose call is killed, for each of two variants.
         file_kills: SIGKILLs of the call, with its own server.
+        upgrade_cuts_apart: Statements from one place where an upgrade is cut short to the next.
     """
 
     kill_items: int
@@ -111,6 +112,7 @@ class Sizes:
     shared_limit_items: int
     file_kill_items: int
     file_kills: int
+    upgrade_cuts_apart: int
 
 
 REDUCED = Sizes(
@@ -158,7 +160,8 @@ REDUCED = Sizes(
     shared_limit=30,
     shared_limit_items=8_000,
     file_kill_items=400,
-    file_kills=3,
+    file_kills=2,
+    upgrade_cuts_apart=4,
 )
 
 FULL = Sizes(
@@ -207,6 +210,7 @@ FULL = Sizes(
     shared_limit_items=100_000,
     file_kill_items=3_000,
     file_kills=20,
+    upgrade_cuts_apart=1,
 )
 
 SIZES = FULL if IS_SOAK else REDUCED

@@ -147,7 +147,6 @@ def test_a_clean_clone_gates_without_a_server(first_eval: Path) -> None:
     changes = {
         "passes": text,
         "fails": text.replace("{{ item.stand_in }}", "bug"),
-        "cannot be told": text.replace("threshold: 0.7", "margin: 0.02"),
     }
     statuses: dict[str, int] = {}
     for name, changed in changes.items():
@@ -161,6 +160,7 @@ def test_a_clean_clone_gates_without_a_server(first_eval: Path) -> None:
             ["git", "-C", str(clone), "status", "--short", "evals"], capture_output=True, check=True
         ).stdout
 
-    assert statuses == {"passes": 0, "fails": 1, "cannot be told": 2}
+    assert statuses == {"passes": 0, "fails": 1}
+    path.write_text(text.replace("threshold: 0.7", "margin: 0.02"))  # there is nothing to compare with
     assert execute(f"set -eo pipefail\n{script}", clone_of(first_eval, "gitlab"), {}, ("bash",)) == 2
     assert "| inconclusive |" in (first_eval.with_name("gitlab") / "evals.md").read_text()

@@ -21,6 +21,7 @@ from evalhaven.storage.revisions import schema_revisions
 from evalhaven.storage.runs import get_run
 from evalhaven.storage.schema import _alembic_config, upgrade_database
 from tests.databases import PostgresServer
+from tests.sizes import SEED, SIZES
 from tests.unit.storage.stored import OTHER_PROJECT as OTHER
 from tests.unit.storage.stored import add_project, opened, store_eval, store_file, store_run
 
@@ -265,15 +266,15 @@ def upgrade_cut_short(url: URL, after: int) -> bool:
     return False
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)  # about 200 databases are made and upgraded
+@pytest.mark.proof
+@pytest.mark.timeout(600)  # whole, about 200 databases are made and upgraded
 def test_an_upgrade_that_is_cut_short_anywhere_changes_nothing_and_is_made_again(
     new_url: Callable[[], URL], database_kind: str
 ) -> None:
     # PostgreSQL's transactions always included schema changes, and it takes long to make a new database.
-    step = 1 if database_kind == "sqlite" else 9
+    step = SIZES.upgrade_cuts_apart if database_kind == "sqlite" else 9
     states = {revision: state_at(new_url(), revision) for revision in REVISIONS}
-    after, found = 0, set[str | None]()
+    after, found = SEED % step, set[str | None]()
     while True:
         url = new_url()
         if not upgrade_cut_short(url, after):
