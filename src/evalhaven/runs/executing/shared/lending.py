@@ -18,7 +18,6 @@ from evalhaven.runs.executing.shared.guards import SharedGuard
 from evalhaven.runs.executing.shared.limits import RunLimit, SharedLimit, fair_part
 from evalhaven.runs.executing.shared.outages import exchange_outages
 from evalhaven.sampling.calls.caller import ModelCaller
-from evalhaven.sampling.calls.limiter import AdaptiveLimiter
 from evalhaven.storage.database import Database, is_unavailable
 from evalhaven.storage.queue.limits import LimitShare, hold_shares, list_shares, lock_limits
 
@@ -93,7 +92,7 @@ class LimitLender:
     async def exchange(self, worker_id: int) -> None:
         """Tell the other workers what they are to know of this one, and act on what they know."""
         runs, reachabilities = self._list_runs(), self._caller.reachabilities
-        if not runs and not any(_is_used(limiter) for limiter, _ in self._caller.limiters.values()):
+        if not runs and not self._caller.limiters:
             return
         sent_at = time.monotonic()
         lent: list[tuple[SharedLimit, int]] = []
@@ -128,11 +127,6 @@ class LimitLender:
             )
             for (endpoint, model), (limiter, most) in self._caller.limiters.items()
         }
-
-
-def _is_used(limiter: AdaptiveLimiter) -> bool:
-    """Tell whether the others have to know of a limiter; what was lent to it lapses by itself."""
-    return limiter.wanted > 0 or limiter.asked_pause_s > 0
 
 
 def _limits_of(runs: Sequence[CallingRun]) -> dict[str, SharedLimit]:

@@ -224,20 +224,3 @@ async def test_a_pause_that_one_worker_is_asked_for_is_kept_by_all_and_not_prolo
         assert not call.done()
         call.cancel()
         assert asked.limiter.state.paused_s == 600.0
-
-
-async def test_a_limit_that_nobody_uses_costs_nothing_and_its_slots_are_free_for_others(
-    postgresql_database: Database,
-) -> None:
-    async with OneModel() as idle:
-        lender = LimitLender(postgresql_database, idle, Fence(60), lambda: 1, list[CallingRun])
-        await lender.exchange(1)
-        async with postgresql_database.write() as tx:
-            assert await list_shares(tx, EngineScope(), ["model quick at lab"]) == []
-        call = asyncio.create_task(idle.limiter.acquire())
-        await asyncio.sleep(0)
-        await lender.exchange(1)
-        await call
-        async with postgresql_database.write() as tx:
-            (share,) = await list_shares(tx, EngineScope(), ["model quick at lab"])
-        assert share.slots == 10
