@@ -39,6 +39,7 @@ def own_application() -> FastAPI:
             ids=IdFactory(Clock()),
             config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()),
             gateway=SimpleNamespace(answer=None),
+            door=None,
         ),
     )
     return build_application(services, lifespan)
