@@ -41,6 +41,7 @@ def own_application() -> FastAPI:
                 allowed_hosts=frozenset(), allowed_origins=frozenset(), trusted_proxies=None, has_own_https_host=False
             ),
             gateway=SimpleNamespace(answer=None),
+            door=None,
         ),
     )
     return build_application(services, lifespan)
