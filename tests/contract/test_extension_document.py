@@ -88,6 +88,12 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.post("/api/keys", json={"name": "one"}),
         lambda api: api.client.post("/api/keys", json={"name": "two", "scopes": ["read"], "expires_at": 4_000_000_000}),
     ],
+    "changeKey": [
+        lambda api: api.client.post(f"/api/keys/{_new_key(api, 'keys')}", json={"requests_per_minute": 1_000_000}),
+        lambda api: api.client.post(f"/api/keys/{_new_key(api, 'keys')}", json={"requests_per_minute": None}),
+    ],
+    "getLimits": [lambda api: api.client.get("/api/limits")],
+    "setLimits": [lambda api: api.client.post("/api/limits", json={"run_cost": 1e6, "stored_bytes": None})],
     "revokeKey": [lambda api: api.client.delete(f"/api/keys/{_new_key(api, 'keys')}")],
     "listAdminKeys": [lambda api: api.client.get("/api/admin_keys")],
     "createAdminKey": [lambda api: api.client.post("/api/admin_keys", json={"name": "three"})],

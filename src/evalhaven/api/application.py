@@ -24,6 +24,7 @@ from evalhaven.api.routes.extension import (
     imports,
     inventory,
     keys,
+    limits,
     logged_calls,
     logs,
     plans,
@@ -86,6 +87,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(gates.router)
     application.include_router(plans.router)
     application.include_router(keys.router)
+    application.include_router(limits.router)
     application.include_router(server.router)
     application.include_router(workers.router)
     application.include_router(logs.router)

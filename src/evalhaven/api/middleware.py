@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from evalhaven.api.access.allowances import allowance_headers
 from evalhaven.api.errors import error_response
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.sampling.catalog import HOP_HEADER
@@ -153,6 +154,7 @@ class RequestRecord:
             await self._app(scope, receive, send)
             return
         request_id = self._new_request_id()
+        state = scope.setdefault("state", {})
         started = time.perf_counter()
         status = 0
 
@@ -165,6 +167,8 @@ class RequestRecord:
                 # The gateway passes these on from the endpoint, if it says them.
                 headers.setdefault("openai-processing-ms", str(round((time.perf_counter() - started) * 1000)))
                 headers.setdefault("openai-version", "2020-10-01")
+                for name, value in allowance_headers(state):
+                    headers[name] = value
                 if self._is_https_only:
                     # Browsers heed it only where it came over HTTPS.
                     headers["strict-transport-security"] = f"max-age={_HTTPS_ONLY_S}"

@@ -27,6 +27,7 @@ from evalhaven.cli.init import EPILOG as INIT_EPILOG
 from evalhaven.cli.init import init
 from evalhaven.cli.item_commands import item_commands
 from evalhaven.cli.key_commands import key_commands
+from evalhaven.cli.limit_commands import limit_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
@@ -68,6 +69,7 @@ application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.add_typer(key_commands, name="keys")
+application.add_typer(limit_commands, name="limits")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("export", epilog=EXPORT_EPILOG)(export)
