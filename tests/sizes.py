@@ -65,6 +65,7 @@ class Sizes:
         file_kill_items: Items of the data of an eval file whose call is killed, for each of two variants.
         file_kills: SIGKILLs of the call, with its own server.
         proxied_bytes: Size of the file that is uploaded through a proxy.
+        slow_connections: Connections at once that send a byte now and then.
         upgrade_cuts_apart: Statements from one place where an upgrade is cut short to the next.
     """
 
@@ -114,6 +115,7 @@ class Sizes:
     file_kill_items: int
     file_kills: int
     proxied_bytes: int
+    slow_connections: int
     upgrade_cuts_apart: int
 
 
@@ -164,6 +166,7 @@ REDUCED = Sizes(
     file_kill_items=400,
     file_kills=2,
     proxied_bytes=20_000_000,
+    slow_connections=1_000,
     upgrade_cuts_apart=4,
 )
 
@@ -214,6 +217,7 @@ FULL = Sizes(
     file_kill_items=3_000,
     file_kills=20,
     proxied_bytes=1_000_000_000,
+    slow_connections=10_000,
     upgrade_cuts_apart=1,
 )
 

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     body_grace_s: float = Field(
         30.0, gt=0, description="Seconds that a body may take beyond the time it needs at 4 kB a second."
     )
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        description="Most connections at once; those beyond are closed at once. Without it, 512 fewer than the files "
+        "that the process may have open (`ulimit -Hn`).",
+    )
     config: Path | None = Field(
         None,
         description="File that describes the endpoints of models. Without it, `evalhaven.toml` in the working "
@@ -239,7 +245,7 @@ class Settings(BaseSettings):
     def _check_named(cls, value: object) -> object:
         return value or None
 
-    @field_validator("upstream_max_concurrency", mode="before")
+    @field_validator("upstream_max_concurrency", "max_connections", mode="before")
     @classmethod
     def _check_upstream_max_concurrency(cls, value: object) -> object:
         return None if value == "" else value

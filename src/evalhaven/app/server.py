@@ -34,7 +34,7 @@ from evalhaven.app.first_key import make_first_key
 from evalhaven.app.local_token import write_local_token
 from evalhaven.app.logs import Logs, open_logs, open_replicas
 from evalhaven.app.neighbours import close_to_neighbours
-from evalhaven.app.open_files import allow_many_connections
+from evalhaven.app.open_files import allow_many_connections, most_connections
 from evalhaven.app.python_graders import isolation_choice
 from evalhaven.app.seats import LEAVES_WITHIN_S, WorkerSeat, executor_command, seat_beside, seat_of_directory
 from evalhaven.app.shown_settings import shown_settings
@@ -108,7 +108,11 @@ def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bo
     write_local_token(settings.data_dir, token)
     application = build_server_application(settings, database, executor, logs, catalog, show_key)
     application.state.services.door.trust_token(token)
-    limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
+    limits = ConnectionLimits(
+        header_timeout_s=settings.header_timeout_s,
+        body_grace_s=settings.body_grace_s,
+        most=settings.max_connections or most_connections(),
+    )
     config = uvicorn.Config(
         application,
         http=guarded_protocol(limits, IdFactory(Clock()).new_request_id),
