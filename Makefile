@@ -96,6 +96,14 @@ replicas: $(INSTALLED_DEV) $(WEB) ## Run the contract's tests against two server
 bench: $(INSTALLED_DEV) ## Measure speed, CPU, memory and bytes an item
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+.PHONY: sbom
+sbom: $(INSTALLED_DEV) ## Write a bill of materials of all pinned packages (ARGS=FILE)
+	@$(BIN)/python -m tests.supply.sbom $(ARGS)
+
+.PHONY: audit
+audit: $(INSTALLED_DEV) ## Compare pinned packages with advisories of osv.dev, offline (ARGS=DIRECTORY)
+	@$(BIN)/python -m tests.supply.audit $(ARGS)
+
 .PHONY: mutants
 mutants: $(INSTALLED_DEV) ## Count small mistakes in the source that the unit tests notice (ARGS="--against FILE")
 	@$(BIN)/python -m tests.mutants $(ARGS)
