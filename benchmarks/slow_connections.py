@@ -54,7 +54,7 @@ class _SlowConnection(asyncio.Protocol):
         self._slow.open_now += 1
         self._slow.most = max(self._slow.most, self._slow.open_now)
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own classes derive from none of asyncio's
-        transport.write(self._begins)
+        self._transport.write(self._begins)
         self._timer = asyncio.get_running_loop().call_later(BYTE_EVERY_S, self._send)
 
     def data_received(self, data: bytes) -> None:

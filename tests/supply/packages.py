@@ -66,7 +66,7 @@ def installed_license(name: str) -> str | None:
         metadata = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-    said = metadata.get("License-Expression") or metadata.get("License") or ""
+    said = next((metadata[key] for key in ("License-Expression", "License") if key in metadata), "")
     if not said or "\n" in said:
         classifiers = [each.rpartition(" :: ")[2] for each in metadata.get_all("Classifier") or []]
         said = next((each for each in classifiers if each in _SPDX), "")
