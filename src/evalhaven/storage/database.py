@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_S = 30
 _WRITERS = 6
-_ROWS_A_STATEMENT = (64, 16, 4, 1)  # only a few sizes, since each connection keeps a prepared statement for each
+_ROWS_A_STATEMENT = (256, 64, 16, 4, 1)  # only a few sizes, since each connection keeps a prepared statement for each
 _POOLED, _CONNECTIONS = 4, 16  # connections kept open, and the most there can be
 # A read that finds all connections taken is refused after a while, even if the database hangs; so it needs a thread.
 _READING_THREADS = 4 * _CONNECTIONS

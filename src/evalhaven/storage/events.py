@@ -7,7 +7,7 @@ subscribed, in whatever order transactions end, and a subscriber that cannot be 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import EngineScope, ProjectScope
@@ -52,15 +52,20 @@ class Delivery:
 _DELIVERY = select(deliveries, events.c.type, events.c.object_id, events.c.created_at.label("happened_at")).join(
     events, deliveries.c.event_key == events.c.key
 )
+_RECORD = insert(events).returning(events.c.key)
+# Locked, so that no subscriber is removed before the transaction commits.
+_TOLD = (
+    select(subscribers.c.key)
+    .where(subscribers.c.project_id == bindparam("of_project"))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 async def record_event(tx: WriteTransaction, scope: ProjectScope, event_type: str, object_id: str, at: int) -> None:
     """Record the event of a change, in the transaction that makes the change; every present subscriber will be told."""
     values = {"project_id": scope.project_id, "created_at": at, "type": event_type, "object_id": object_id}
-    key = (await tx.execute(insert(events).returning(events.c.key).values(values))).scalar_one()
-    # Locked, so that no subscriber is removed before this commits.
-    told = select(subscribers.c.key).where(subscribers.c.project_id == scope.project_id)
-    keys = (await tx.execute(told.with_for_update(read=True, key_share=True))).scalars().all()
+    key = (await tx.execute(_RECORD, values)).scalar_one()
+    keys = (await tx.execute(_TOLD, {"of_project": scope.project_id})).scalars().all()
     if keys:
         due = {"event_key": key, "project_id": scope.project_id, "due_at": at}
         await tx.execute(insert(deliveries), [{"subscriber_key": each, **due} for each in keys])

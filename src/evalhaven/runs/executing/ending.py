@@ -21,6 +21,7 @@ from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key
 
 Write = Callable[[WriteTransaction], Awaitable[None]]
+Begin = Callable[[WriteTransaction], Awaitable[bool]]
 
 
 class RunEnding:
@@ -50,23 +51,48 @@ class RunEnding:
 
     async def move(self, status: RunStatus, error: ItemError | None = None, also: Write | None = None) -> bool:
         """Move the run to a status unless it was ended before; return whether it was moved."""
-        engine, run = self._engine, self._run
+        engine = self._engine
 
         async def move(tx: WriteTransaction) -> bool:
-            current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
-            if current.times_retried != run.times_retried:
-                return False  # ended by another transaction, and queued again since
-            if current.status is status:
-                return True  # moved by an earlier attempt, the answer to whose commit was lost
-            if not current.status.can_become(status):
-                return False
-            at = int(engine.clock.now())
-            await save_status(tx, run.scope, current.to(status, at, error), at)
-            if also is not None:
-                await also(tx)
-            return True
+            return await self.move_in(tx, status, error, also)
 
         return await engine.patience.persist(partial(engine.database.store, move))
+
+    async def move_in(
+        self, tx: WriteTransaction, status: RunStatus, error: ItemError | None = None, also: Write | None = None
+    ) -> bool:
+        """Do what `move` does in a transaction, which holds the run from here on."""
+        run = self._run
+        current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
+        if current.times_retried != run.times_retried:
+            return False  # ended by another transaction, and queued again since
+        if current.status is status:
+            return True  # moved by an earlier attempt, the answer to whose commit was lost
+        if not current.status.can_become(status):
+            return False
+        at = int(self._engine.clock.now())
+        await save_status(tx, run.scope, current.to(status, at, error), at)
+        if also is not None:
+            await also(tx)
+        return True
+
+    async def begin(self) -> "Begin | None":
+        """Move a queued run to `in_progress`, so that everybody sees it; not yet if it is planned in a moment.
+
+        Returns:
+            What moves it, for the transaction that stores its first chunks; None: it is moved.
+
+        Raises:
+            RunStoppedError: It was ended meanwhile.
+        """
+        run = self._run
+        if run.status is not RunStatus.QUEUED:
+            return None
+        if run.items_planned is None and run.has_inline_rows:
+            return partial(self.move_in, status=RunStatus.IN_PROGRESS)
+        if not await self.move(RunStatus.IN_PROGRESS):
+            raise RunStoppedError
+        return None
 
     async def end_by(self, error: Exception, verdict: ItemError | None) -> None:
         """End the run as an error demands.

@@ -1,6 +1,5 @@
 """How a run goes on from one chunk to the next, in the transactions that hold its row."""
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Run
@@ -9,13 +8,6 @@ from evalhaven.runs.engine import Engine
 from evalhaven.storage.queue.jobs import submit_chunks
 from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key
-from evalhaven.storage.tables import runs
-
-
-async def count_retries(tx: AsyncConnection, run: Run) -> int:
-    """Return how many times a run has been retried by now."""
-    query = select(runs.c.times_retried).where(runs.c.key == run.key, runs.c.project_id == run.scope.project_id)
-    return (await tx.execute(query)).scalar_one()
 
 
 async def go_on(engine: Engine, tx: AsyncConnection, run: Run, workers: int) -> bool:
