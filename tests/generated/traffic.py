@@ -297,7 +297,8 @@ def _file_source(body: Any) -> Json | None:
 def _strategies(published: Json) -> Iterator[tuple[st.SearchStrategy[AnyCase], int]]:
     for found in schemathesis.openapi.from_dict(published).get_all_operations():
         operation = cast("Any", found).ok()
-        if operation.definition.raw["operationId"] in PASSED_ON:
+        # What manages access makes keys, and the first one would close the server to all other requests.
+        if operation.definition.raw["operationId"] in PASSED_ON or operation.path.startswith("/organization/"):
             continue
         valid, broken = ROUND[operation.definition.raw["operationId"]]
         for mode, count in ((GenerationMode.POSITIVE, valid), (GenerationMode.NEGATIVE, broken)):

@@ -29,6 +29,9 @@ UNKNOWN = {
     "response_id": "resp_unknown",
     "call_id": "chatcmpl-unknown",
     "key_id": "key_unknown",
+    "project_id": "proj_unknown",
+    "api_key_id": "key_unknown",
+    "service_account_id": "svc_acct_unknown",
     "model:path": "no-such-model",
     "path:path": "evals",
 }
