@@ -60,7 +60,7 @@ _PUBLIC = frozenset({"getServer", "getExtensionDocument"})
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request cannot be accepted.",
-    "401": "The API key is missing or not valid.",
+    "401": "No valid API key was sent.",
     "403": "The API key lacks the scope.",
     "404": "There is no such object.",
     "413": "The body is over this server's limit.",
@@ -69,7 +69,7 @@ _ERRORS = {
 }
 _EXTENSION_ERRORS = {
     "400": "The request cannot be accepted: `invalid_value`.",
-    "401": "The API key is missing or not valid, or opens another project: `invalid_api_key`, `mismatched_project`.",
+    "401": "No valid API key was sent, or one of another project: `invalid_api_key`, `mismatched_project`.",
     "403": "The API key lacks the scope: `insufficient_permissions`; or a web page of another origin may not write: "
     "`foreign_origin`.",
     "404": "There is no such object: `not_found`.",
