@@ -18,6 +18,7 @@ from benchmarks.comparisons import measure_comparison, print_comparison
 from benchmarks.dashboard import measure_dashboard, print_dashboard
 from benchmarks.gateway import gateway_document, measure_gateway, print_gateway
 from benchmarks.graded_report import graded_document, print_graded
+from benchmarks.keys import measure_keys, print_keys
 from benchmarks.latency import measure_latency, print_latencies
 from benchmarks.logs import measure_logs, print_logs
 from benchmarks.machine import machine_facts
@@ -94,6 +95,12 @@ def _compare_metrics(_arguments: argparse.Namespace, console: Console) -> Docume
     comparisons = compare_metrics()
     print_comparisons(comparisons, console)
     return {"similarity": [{**asdict(each), "ratio": each.ratio} for each in comparisons]}
+
+
+def _measure_keys(_arguments: argparse.Namespace, console: Console) -> Document:
+    costs = measure_keys()
+    print_keys(costs, console)
+    return {"keys": [asdict(each) for each in costs]}
 
 
 def _measure_python(_arguments: argparse.Namespace, console: Console) -> Document:
@@ -195,6 +202,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "dashboard": _measure_dashboard,
     "run-sizes": _measure_run_sizes,
     "similarity": _compare_metrics,
+    "keys": _measure_keys,
     "python": _measure_python,
     "sampling": _measure_sampling,
     "one-machine": _measure_one_machine,

@@ -52,6 +52,8 @@ class Sizes:
         history_steps: Steps of each history.
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
+        project_requests: Fewest requests generated for two projects of one server.
+        project_round: Share of a round of requests that is sent at a time.
         grader_calls: Calls of a user's grader that crashes again and again.
         log_kills: SIGKILLs of a server that logs calls, and as many of its recorder.
         log_pause_s: Seconds for which its recorder is stopped.
@@ -101,6 +103,8 @@ class Sizes:
     histories: int
     history_steps: int
     generated_requests: int
+    project_requests: int
+    project_round: float
     python_items: int
     grader_calls: int
     log_kills: int
@@ -152,6 +156,8 @@ REDUCED = Sizes(
     histories=1,
     history_steps=12,
     generated_requests=250,
+    project_requests=200,
+    project_round=0.15,
     python_items=5_000,
     grader_calls=10_000,
     log_kills=3,
@@ -203,6 +209,8 @@ FULL = Sizes(
     histories=8,
     history_steps=100,
     generated_requests=51_000,
+    project_requests=100_000,
+    project_round=1.0,
     python_items=100_000,
     grader_calls=100_000,
     log_kills=20,

@@ -40,6 +40,8 @@ from evalhaven.api.routes.v1 import (
     files,
     graders,
     models,
+    organization_keys,
+    organization_projects,
     output_items,
     responses,
     runs,
@@ -71,6 +73,8 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.router.route_class = GuardedRoute
     for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
         application.include_router(routes.router)
+    application.include_router(organization_projects.router)
+    application.include_router(organization_keys.router)
     application.include_router(imports.router)
     application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)

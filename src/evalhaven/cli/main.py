@@ -30,6 +30,7 @@ from evalhaven.cli.key_commands import key_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
+from evalhaven.cli.project_commands import project_commands
 from evalhaven.cli.report import EPILOG as REPORT_EPILOG
 from evalhaven.cli.report import report
 from evalhaven.cli.run_actions import EPILOG as ACTION_EPILOG
@@ -68,6 +69,7 @@ application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.add_typer(key_commands, name="keys")
+application.add_typer(project_commands, name="projects")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("export", epilog=EXPORT_EPILOG)(export)
