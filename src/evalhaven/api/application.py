@@ -32,6 +32,7 @@ from evalhaven.api.routes.extension import (
 )
 from evalhaven.api.routes.extension import evals as eval_overviews
 from evalhaven.api.routes.extension import runs as runs_by_id
+from evalhaven.api.routes.extension import webhooks as deliveries
 from evalhaven.api.routes.v1 import (
     evals,
     files,
@@ -42,6 +43,7 @@ from evalhaven.api.routes.v1 import (
     runs,
     stored_completions,
     uploads,
+    webhooks,
 )
 from evalhaven.api.services import Services
 
@@ -65,7 +67,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
         redoc_url=None,
     )
     application.state.services = services
-    for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
+    for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses, webhooks):
         application.include_router(routes.router, prefix="/v1")
     application.include_router(imports.router)
     application.include_router(eval_overviews.router)
@@ -85,6 +87,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(workers.router)
     application.include_router(logs.router)
     application.include_router(logged_calls.router)
+    application.include_router(deliveries.router)
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(dashboard.router)

@@ -15,6 +15,7 @@ _CONTRACT = "[the contract](../compatibility.md#every-field)"
 _TAGS = {
     "Overviews": "Overviews",
     "Runs": "Runs",
+    "Webhooks": "Webhooks",
     "Reports": "Reports and comparisons",
     "Logs": "Logged calls",
     "Server": "The server",
