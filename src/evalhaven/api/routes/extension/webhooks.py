@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit
 from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.rendering.webhooks import delivery_text
@@ -15,7 +16,7 @@ from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.webhooks import get_webhook
 from evalhaven.wire.webhooks import ResentDeliveries, WebhookDelivery, WebhookDeliveryList
 
-router = APIRouter(prefix="/api/webhook_endpoints/{webhook_endpoint_id}", tags=["Webhooks"])
+router = APIRouter(prefix="/api/webhook_endpoints/{webhook_endpoint_id}", tags=["Webhooks"], route_class=GuardedRoute)
 
 _MOST = 100
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, page_request
 from evalhaven.api.rendering.json_texts import json_response, list_text
@@ -15,7 +16,7 @@ from evalhaven.storage import webhooks as store
 from evalhaven.wire import webhooks as wire
 from evalhaven.wire.requests import parse_request
 
-router = APIRouter(tags=["Webhooks"])
+router = APIRouter(prefix="/v1", tags=["Webhooks"], route_class=GuardedRoute)
 
 WebhookIdOf = Annotated[str, Path(description="Id of the webhook endpoint.")]
 
