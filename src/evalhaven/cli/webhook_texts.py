@@ -89,7 +89,7 @@ def _webhook_row(each: dict[str, Any]) -> list[str]:
 
 
 def _delivery_row(each: dict[str, Any]) -> list[str]:
-    last = each["attempts"][-1] if each["attempts"] else {}
+    last: dict[str, Any] = each["attempts"][-1] if each["attempts"] else {}
     status = last.get("status_code")
     answered = "-" if status is None else f"{status} in {last['latency_ms']} ms"
     event = each["event"]

@@ -21,7 +21,8 @@ BASE = "https://evals.example.org"
 def facts_of(**changes: Any) -> RunFacts:
     parent = make_eval(name="Tickets <!channel> *now* [x](https://evil.example)")
     tally = Tally(passed=84, failed=16, errored=2)
-    run: Run = make_run(parent, **{"name": "Nightly", "model": "small", "tally": tally, **changes})
+    values: dict[str, Any] = {"name": "Nightly", "model": "small", "tally": tally, **changes}
+    run: Run = make_run(parent, **values)
     return RunFacts(run, parent)
 
 

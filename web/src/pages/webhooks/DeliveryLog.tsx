@@ -84,7 +84,7 @@ export function DeliveryLog({ webhook }: { webhook: Webhook }) {
         empty={<p className="second">Nothing yet: no run has ended that this webhook is told of.</p>}
       >
         {(rows) => (
-          <Scroll label="Deliveries">
+          <Scroll label="Log">
             <table className="deliveries">
               <thead>
                 <tr>
