@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from evalhaven.api.trusted_proxies import InvalidProxyError, checked_proxy
 from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
 from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
+from evalhaven.sampling.transport.proxies import proxy_at
+from evalhaven.webhooks.addresses import parse_networks
 
 PREFIX = "EVALHAVEN_"
 _KEY_BYTES = 32
@@ -173,6 +175,16 @@ class Settings(BaseSettings):
         description="Key that encrypts the credentials of a run's tools until the run ends: 32 bytes in URL-safe "
         "base64. Without it, the file `secret.key` in the data directory, which is created when first needed.",
     )
+    webhook_allow_private: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Networks that are not public and may be told by webhooks, such as `10.1.0.0/16, 127.0.0.1`, "
+        "separated by commas. Only these may be told without TLS.",
+    )
+    webhook_proxy: SecretStr | None = Field(
+        None,
+        description="HTTP proxy through which webhooks are told, such as `http://proxy.example.org:3128`. The proxy "
+        "decides what they may reach. Without it, they are told directly; the environment's proxies never count.",
+    )
     url: str | None = Field(
         None,
         description="For commands: the server to work with. Without it, the one that holds the data directory.",
@@ -261,6 +273,22 @@ class Settings(BaseSettings):
         except InvalidPatternError as error:
             raise ValueError(f"must be regular expressions, one a line: {error}") from error
         return patterns
+
+    @field_validator("webhook_allow_private", mode="before")
+    @classmethod
+    def _check_webhook_allow_private(cls, value: object) -> object:
+        return tuple(map(str, parse_networks(value))) if isinstance(value, str) else value
+
+    @field_validator("webhook_proxy")
+    @classmethod
+    def _check_webhook_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        try:
+            proxy_at(value.get_secret_value())
+        except ValueError as error:
+            raise ValueError(str(error)) from error
+        return value
 
     @field_validator("public_url")
     @classmethod

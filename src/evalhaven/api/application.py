@@ -35,6 +35,7 @@ from evalhaven.api.routes.extension import (
 )
 from evalhaven.api.routes.extension import evals as eval_overviews
 from evalhaven.api.routes.extension import runs as runs_by_id
+from evalhaven.api.routes.extension import webhooks as deliveries
 from evalhaven.api.routes.v1 import (
     evals,
     files,
@@ -47,6 +48,7 @@ from evalhaven.api.routes.v1 import (
     runs,
     stored_completions,
     uploads,
+    webhooks,
 )
 from evalhaven.api.services import Services
 
@@ -71,7 +73,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     )
     application.state.services = services
     application.router.route_class = GuardedRoute
-    for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
+    for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses, webhooks):
         application.include_router(routes.router)
     application.include_router(organization_projects.router)
     application.include_router(organization_keys.router)
@@ -94,6 +96,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(workers.router)
     application.include_router(logs.router)
     application.include_router(logged_calls.router)
+    application.include_router(deliveries.router)
     application.include_router(traces.router)
     application.include_router(health.router)
     application.include_router(dashboard.router)

@@ -28,6 +28,12 @@ from evalhaven.wire.run_events import RunProgress
 from evalhaven.wire.runs import CreateEvalRunRequest
 from evalhaven.wire.stored_completions import UpdateChatCompletionRequest
 from evalhaven.wire.uploads import CompleteUploadRequest, CreateUploadRequest
+from evalhaven.wire.webhooks import (
+    PublicCreateEndpointBody,
+    PublicUpdateEndpointBody,
+    RotateSecretBody,
+    TestEndpointBody,
+)
 
 EXTENSION_PATH = "/api/"
 """Prefix of every path that is not part of the contract."""
@@ -47,6 +53,10 @@ _BODIES: dict[str, type[BaseModel]] = {
     "create-project-service-account": organization.ProjectServiceAccountCreateRequest,
     "update-project-service-account": organization.UpdateProjectServiceAccountBody,
     "CreateanAPIkeyforaserviceaccount": organization.CreateProjectServiceAccountApiKeyBody,
+    "createWebhookEndpoint": PublicCreateEndpointBody,
+    "updateWebhookEndpoint": PublicUpdateEndpointBody,
+    "rotateWebhookEndpointSecret": RotateSecretBody,
+    "testWebhookEndpoint": TestEndpointBody,
 }
 _EXTENSION_BODIES: dict[str, type[BaseModel]] = {
     "regradeRun": RegradeRunRequest,

@@ -1,9 +1,9 @@
 """What the routes work with, supplied by `app`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 
@@ -35,6 +35,7 @@ from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.webhooks.endpoints import Webhooks
 from evalhaven.wire.server import ServerSettings
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Services:
         comparer: Returns what compares runs, which is made when it is first needed.
         item_chooser: Returns what chooses items of runs, which is made when it is first needed.
         run_feed: Tells how runs go on.
+        webhooks: Makes and changes webhooks.
+        deliver: Tells webhooks of what happened, until canceled.
     """
 
     database: Database
@@ -135,6 +138,8 @@ class Services:
     comparer: Callable[[], "Comparer"]
     item_chooser: Callable[[], "ItemChooser"]
     run_feed: RunFeed
+    webhooks: Webhooks
+    deliver: Callable[[], Coroutine[Any, Any, None]]
 
     def now(self) -> int:
         """Return the Unix second."""

@@ -60,6 +60,10 @@ from evalhaven.sampling.catalog import Catalog
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
+from evalhaven.webhooks.addresses import rules_of
+from evalhaven.webhooks.deliverer import Deliverer
+from evalhaven.webhooks.endpoints import Webhooks
+from evalhaven.webhooks.sender import Sender, SenderOptions
 
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
@@ -224,6 +228,7 @@ def build_server_application(
             tasks.start_soon(services.replicas.serve)
             tasks.start_soon(services.readiness.serve)
             tasks.start_soon(services.run_feed.serve)
+            tasks.start_soon(services.deliver)
             tasks.start_soon(services.door.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
@@ -280,6 +285,10 @@ def build_services(
     finder = CallFinder(logs.sender, logs.store, replicas.are_recording)
     python, sealer = PythonChecks(isolation), vault(settings)
     settle_logs = logs.sender.settle
+    rules = rules_of(settings.webhook_allow_private)
+    proxy = None if settings.webhook_proxy is None else settings.webhook_proxy.get_secret_value()
+    webhook_sender = Sender(SenderOptions(rules, proxy), sealer, clock)
+    deliverer = Deliverer(database, webhook_sender, clock, settings.base_url)
     submit_plan = None if settings.database_url is None else _plan_submitter()
     return Services(
         database=database,
@@ -335,6 +344,8 @@ def build_services(
         comparer=cache(_comparer),
         item_chooser=cache(_item_chooser),
         run_feed=RunFeed(database, clock),
+        webhooks=Webhooks(database, ids, clock, sealer, rules, webhook_sender, deliverer.wake),
+        deliver=deliverer.serve,
     )
 
 

@@ -50,6 +50,7 @@ from evalhaven.cli.shell import (
 )
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
+from evalhaven.cli.webhook_commands import webhook_commands
 
 application = typer.Typer(
     name="evalhaven",
@@ -70,6 +71,7 @@ application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.add_typer(key_commands, name="keys")
 application.add_typer(project_commands, name="projects")
+application.add_typer(webhook_commands, name="webhooks")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("export", epilog=EXPORT_EPILOG)(export)

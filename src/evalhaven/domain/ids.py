@@ -4,6 +4,7 @@ An id of 32 hex digits holds: 1-8 the Unix second of creation, 9-12 a fraction o
 17-32 random. So ids of one process sort by creation, and an id decodes to its `created_at`.
 """
 
+import base64
 import os
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ OutputItemId = NewType("OutputItemId", str)
 FileId = NewType("FileId", str)
 UploadId = NewType("UploadId", str)
 PartId = NewType("PartId", str)
+WebhookId = NewType("WebhookId", str)
 
 EVAL_PREFIXES = ("eval_", "egroup_")
 RUN_PREFIXES = ("evalrun_", "erun_")
@@ -91,6 +93,14 @@ class IdFactory:
     def new_part_id(self) -> PartId:
         """Return `part_` and 32 hex digits."""
         return PartId(f"part_{self._next_hex()}")
+
+    def new_webhook_id(self) -> WebhookId:
+        """Return `whe_` and 32 hex digits."""
+        return WebhookId(f"whe_{self._next_hex()}")
+
+    def new_signing_secret(self) -> str:
+        """Return `whsec_` and 32 random bytes in base64, as Standard Webhooks has them."""
+        return f"whsec_{base64.b64encode(self._random_bits(256).to_bytes(32)).decode()}"
 
     def new_request_id(self) -> str:
         """Return `req_` and 32 hex digits, by which a user and the log name a request."""

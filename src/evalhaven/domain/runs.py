@@ -203,3 +203,13 @@ class Chunk:
     def size_bytes(self) -> int:
         """Return the length of its rows in the source."""
         return self.byte_end - self.byte_start
+
+
+def report_url(base_url: str, run: Run) -> str:
+    """Return the address of a run's page.
+
+    Args:
+        base_url: Where users reach this server.
+        run: The run.
+    """
+    return f"{base_url}/ui/evals/{run.eval_id}/runs/{run.id}"

@@ -1,4 +1,4 @@
-"""The secrets of a run's tools: encrypted with this installation's key while the run needs them."""
+"""Secrets that have to be used again: encrypted with this installation's key for as long as they are needed."""
 
 import contextlib
 import os
@@ -48,7 +48,7 @@ class Vault:
         try:
             return jsontext.parse(self._fernet().decrypt(sealed).decode())
         except InvalidToken:
-            raise VaultError("the secrets of the run's tools were encrypted with another key") from None
+            raise VaultError("the secrets were encrypted with another key") from None
         except OSError as error:
             raise VaultError(f"the key {self._key_file} cannot be read: {error.strerror}") from error
 
