@@ -11,7 +11,8 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import dashboard, health, traces
+from evalhaven.api.request_meters import RequestMeters, patterns_of
+from evalhaven.api.routes import dashboard, health, metrics, traces
 from evalhaven.api.routes.extension import (
     comparisons,
     events,
@@ -87,16 +88,18 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(logged_calls.router)
     application.include_router(traces.router)
     application.include_router(health.router)
+    application.include_router(metrics.router)
     application.include_router(dashboard.router)
     # First, so that nothing is searched through for them.
     application.router.routes[:0] = gateway_routes(services.gateway)
     install_error_handlers(application)
     install_documents(application)
+    meters = RequestMeters(services.board, patterns_of(application))
     # The last middleware added is the outermost.
     application.add_middleware(HeadRequests)
     application.add_middleware(PathAliases)
     application.add_middleware(OriginGuard, allowed_origins=services.config.allowed_origins)
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
     application.add_middleware(LoopGuard)
-    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id)
+    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id, meters=meters)
     return application

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evalhaven.api.errors import error_response
+from evalhaven.api.request_meters import RequestMeters, is_event_stream
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.sampling.catalog import HOP_HEADER
 
@@ -34,7 +35,12 @@ class PathAliases:
         if scope["type"] == "http":
             path = _ALIAS.sub("/v1", scope["path"])
             if path != scope["path"]:
-                scope = {**scope, "path": path, "raw_path": path.encode()}
+                rewritten = {**scope, "path": path, "raw_path": path.encode()}
+                try:
+                    await self._app(rewritten, receive, send)
+                finally:
+                    _tell_route(rewritten, scope)
+                return
         await self._app(scope, receive, send)
 
 
@@ -55,7 +61,7 @@ class HeadRequests:
         async def send_without_body(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
-                if Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream"):
+                if is_event_stream(message):
                     # Its body would not end by itself. When the answer is complete, the stream is told of a disconnect.
                     await send({"type": "http.response.body", "body": b""})
                     is_over.append(True)
@@ -68,7 +74,17 @@ class HeadRequests:
         headers = [(name, value) for name, value in scope["headers"] if name not in (b"range", b"if-range")]
         extensions: dict[str, Any] = {"http.response.pathsend": {}}
         asked: Scope = {**scope, "method": "GET", "headers": headers, "extensions": extensions}
-        await self._app(asked, receive, send_without_body)
+        try:
+            await self._app(asked, receive, send_without_body)
+        finally:
+            _tell_route(asked, scope)
+
+
+def _tell_route(rewritten: Scope, scope: Scope) -> None:
+    """Note in the scope of a request which route answered a rewritten copy of it."""
+    for key in ("route", "endpoint"):
+        if key in rewritten:
+            scope[key] = rewritten[key]
 
 
 class HostGuard:
@@ -134,8 +150,9 @@ class LoopGuard:
 class RequestRecord:
     """Give each response `x-request-id` and `openai-processing-ms`, and each request one line in the log."""
 
-    def __init__(self, app: ASGIApp, new_request_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, new_request_id: Callable[[], str], meters: RequestMeters | None = None) -> None:
         self._app = app
+        self._meters = meters
         self._new_request_id = new_request_id
         self._log = structlog.get_logger("evalhaven.api")
 
@@ -147,11 +164,13 @@ class RequestRecord:
         request_id = self._new_request_id()
         started = time.perf_counter()
         status = 0
+        is_stream = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
+                is_stream = is_event_stream(message)
                 headers = MutableHeaders(raw=message["headers"])
                 headers["x-request-id"] = request_id
                 # The gateway passes these on from the endpoint, if it says them.
@@ -159,6 +178,8 @@ class RequestRecord:
                 headers.setdefault("openai-version", "2020-10-01")
             await send(message)
 
+        if self._meters is not None:
+            self._meters.begin()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
@@ -175,10 +196,13 @@ class RequestRecord:
                 message = "The server had an internal error; its log has the details."
                 await error_response(500, message, code="internal_error")(scope, receive, send_with_headers)
             finally:
+                took_s = time.perf_counter() - started
+                if self._meters is not None:
+                    self._meters.end(scope, status, took_s, is_stream=is_stream)
                 self._log.info(
                     "request",
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
-                    ms=round((time.perf_counter() - started) * 1000, 1),
+                    ms=round(took_s * 1000, 1),
                 )

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
+from pydantic import SecretStr
 
 from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
+from evalhaven.api.work_meters import WorkMeters
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
@@ -21,6 +23,7 @@ from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.store import LogStore
+from evalhaven.meters.board import Board
 from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -51,6 +54,7 @@ class ApiConfig:
         max_file_bytes: Largest uploaded file.
         log_days: Days for which logged calls are kept.
         log_max_gb: Most that logged calls may take; None for no limit.
+        metrics_token: What scrapers of metrics have to send; None: nothing.
     """
 
     base_url: str
@@ -61,6 +65,7 @@ class ApiConfig:
     max_file_bytes: int
     log_days: int
     log_max_gb: float | None
+    metrics_token: SecretStr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class Services:
         comparer: Returns what compares runs, which is made when it is first needed.
         item_chooser: Returns what chooses items of runs, which is made when it is first needed.
         run_feed: Tells how runs go on.
+        board: Shows what this server and its processes do.
+        work_meters: Reads, for the board, what is left to do.
     """
 
     database: Database
@@ -125,6 +132,8 @@ class Services:
     comparer: Callable[[], "Comparer"]
     item_chooser: Callable[[], "ItemChooser"]
     run_feed: RunFeed
+    board: Board
+    work_meters: WorkMeters
 
     def now(self) -> int:
         """Return the Unix second."""

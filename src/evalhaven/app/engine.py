@@ -14,6 +14,7 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
+from evalhaven.meters.board import Board
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.patience import Patience
@@ -26,7 +27,7 @@ from evalhaven.storage.database import Database
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, database: Database, caller: ModelCaller, processes: int = 1
+    settings: Settings, database: Database, caller: ModelCaller, board: Board, processes: int = 1
 ) -> AsyncGenerator[tuple[Engine, PythonExecution]]:
     """Open what runs are executed with.
 
@@ -34,6 +35,7 @@ async def open_engine(
         settings: Those of this process.
         database: Open.
         caller: Calls models.
+        board: Shows how runs go.
         processes: How many processes beside each other divide the machine's processors among their graders.
 
     Yields:
@@ -50,6 +52,7 @@ async def open_engine(
         python = PythonExecution(
             isolation_choice(settings), grader_environments(settings), hosts=at_once, limits=limits
         )
+        board.read_from(python.read_meters)
         engine = Engine(
             database,
             blob_store(settings),
@@ -63,6 +66,7 @@ async def open_engine(
             vault=vault(settings),
             log_store=log_store(settings, database),
             facilities=Facilities(calculators, embedder, installed_wordnet(), python=python),
+            board=board,
         )
         yield engine, python
 

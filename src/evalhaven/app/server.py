@@ -24,10 +24,12 @@ from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
+from evalhaven.api.work_meters import WorkMeters
 from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
 from evalhaven.app.logs import Logs, open_logs, open_replicas
+from evalhaven.app.metrics_port import show_build
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.python_graders import isolation_choice
@@ -43,6 +45,7 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.meters.board import Board
 from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -113,11 +116,13 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
     lock = hold_data_directory(settings.data_dir)
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
-    database = open_database(url, gives_way=False)
+    board = Board()
+    show_build(board)
+    database = open_database(url, gives_way=False, board=board)
     executing = _executing_children(settings, database) if has_worker else []
-    executor = Crew([Supervisor(child, lock.descriptor) for child in executing]) if executing else None
-    logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor)
-    application = build_server_application(settings, database, executor, logs, catalog)
+    executor = Crew([Supervisor(child, lock.descriptor, board) for child in executing]) if executing else None
+    logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor, board)
+    application = build_server_application(settings, database, executor, logs, catalog, board)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,
@@ -189,7 +194,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def build_server_application(
-    settings: Settings, database: Database, executor: Crew | None, logs: Logs, catalog: Catalog
+    settings: Settings, database: Database, executor: Crew | None, logs: Logs, catalog: Catalog, board: Board
 ) -> FastAPI:
     """Return the API over an open database; it keeps executor and recorder alive for as long as it is served.
 
@@ -199,12 +204,13 @@ def build_server_application(
         executor: Keeps the executor, or several workers, alive; None if only others execute runs.
         logs: Keeps the recorder alive.
         catalog: Which endpoint serves which model.
+        board: Shows what the server and its processes do.
     """
     wake_own = _wake_nobody if executor is None else executor.wake
     bell = None if settings.database_url is None else WorkerBell(database, wake_own)
     wake = wake_own if bell is None else bell.ring
     state = _is_elsewhere if executor is None else lambda: executor.state
-    services = build_services(settings, database, catalog, logs, wake, state, watcher_of(settings, executor))
+    services = build_services(settings, database, catalog, logs, wake, state, watcher_of(settings, executor), board)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
@@ -221,6 +227,7 @@ def build_server_application(
             tasks.start_soon(logs.serve)
             tasks.start_soon(services.replicas.serve)
             tasks.start_soon(services.readiness.serve)
+            tasks.start_soon(services.work_meters.serve)
             tasks.start_soon(services.run_feed.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
@@ -245,7 +252,7 @@ def _is_elsewhere() -> ProcessState:
     return ProcessState("elsewhere")
 
 
-def build_services(
+def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of callers have differently
     settings: Settings,
     database: Database,
     catalog: Catalog,
@@ -253,6 +260,7 @@ def build_services(
     wake_executor: Callable[[], None],
     executor_state: Callable[[], ProcessState],
     watcher: Callable[[], Watcher],
+    board: Board,
 ) -> Services:
     """Return what the routes work with."""
     clock = Clock()
@@ -294,6 +302,7 @@ def build_services(
             max_file_bytes=settings.max_file_mb * _MB,
             log_days=settings.log_days,
             log_max_gb=settings.log_max_gb,
+            metrics_token=settings.metrics_token,
         ),
         dashboard=Dashboard(BUILT_PAGES),
         gateway=Gateway(
@@ -303,6 +312,7 @@ def build_services(
             clock,
             logs.sender,
             finder,
+            board,
         ),
         isolation=isolation,
         python_checks=python,
@@ -311,10 +321,12 @@ def build_services(
             database, blobs, ids, clock, catalog, sealer, python, wake_executor, settle_logs, submit_plan
         ),
         reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
-        lifecycle=Lifecycle(database, clock, wake_executor),
+        lifecycle=Lifecycle(database, clock, wake_executor, board),
         comparer=cache(_comparer),
         item_chooser=cache(_item_chooser),
         run_feed=RunFeed(database, clock),
+        board=board,
+        work_meters=WorkMeters(database, clock, board, settings.worker_lease_s),
     )
 
 

@@ -9,6 +9,7 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
 from evalhaven.logs.store import LogStore
+from evalhaven.meters.board import Board
 from evalhaven.runs.answer_forms import AnswerForms
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.vault import Vault
@@ -32,6 +33,7 @@ class Engine:
         facilities: What graders work with.
         answer_forms: The forms of answer that endpoints turned out not to support.
         process: A name for this process that no earlier process had.
+        board: Shows what became of runs and items.
     """
 
     database: Database
@@ -48,6 +50,7 @@ class Engine:
     facilities: Facilities = field(default_factory=Facilities)
     answer_forms: AnswerForms = field(default_factory=AnswerForms)
     process: str = field(default_factory=lambda: secrets.token_hex(8))
+    board: Board = field(default_factory=Board)
 
 
 class RunStoppedError(Exception):

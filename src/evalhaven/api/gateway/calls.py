@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -33,6 +34,7 @@ from evalhaven.domain.errors import (
     ModelNotServedError,
     UnansweredError,
     UpstreamFailedError,
+    UpstreamLateError,
 )
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.logged_calls import CallKind
@@ -40,6 +42,8 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from evalhaven.logs.exchanges import Exchange
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
+from evalhaven.meters.board import Board
+from evalhaven.sampling.calls.meters import CallMeters
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import CHAT_PATH, RESPONSES_PATH
 from evalhaven.sampling.transport.replies import StreamedReply, TransportError
@@ -95,6 +99,7 @@ class Gateway:
         clock: Clock,
         sender: LogSender,
         finder: CallFinder,
+        board: Board,
     ) -> None:
         """Open nothing yet.
 
@@ -105,7 +110,9 @@ class Gateway:
             clock: The time.
             sender: Takes the calls that are kept.
             finder: Finds them again.
+            board: Shows how calls go.
         """
+        self._board = board
         self._config = config
         self._catalog = catalog
         self._ids = ids
@@ -152,6 +159,8 @@ class Gateway:
         is_kept = wants_keeping(kind, asked.store, self._config.log_calls)
         async with WhileConnected(receive) as client:
             call = await self._prepare(DEFAULT_PROJECT, kind, asked, target, body)
+            meters = CallMeters(self._board, "gateway", target)
+            asked_at = perf_counter()
             delivery = Delivery(
                 scope,
                 send,
@@ -163,12 +172,21 @@ class Gateway:
             try:
                 async with self._endpoints.ask(target.endpoint, call.path, headers, call.sent) as reply:
                     await self._pass_back(target, call, reply, delivery)
+                _count(meters, reply.status, perf_counter() - asked_at)
+            except (UpstreamFailedError, UpstreamLateError) as error:
+                meters.note_failure("timeout" if isinstance(error, UpstreamLateError) else "connection")
+                raise
             except TransportError as error:
+                meters.note_failure("timeout" if error.kind == "timeout" else "connection")
                 reason = self._endpoints.secrets_of(target.endpoint).hide(str(error))
                 self._log.warning("gateway_reply_cut", endpoint=target.endpoint.name, reason=reason)
                 await delivery.cut()
             except asyncio.CancelledError:
                 if client.is_gone:
+                    if delivery.is_whole():
+                        meters.note_answer(perf_counter() - asked_at)
+                    else:
+                        meters.note_failure("hung_up")
                     raise
                 if delivery.has_begun:
                     await delivery.cut()
@@ -260,6 +278,16 @@ class Gateway:
                 latency_ms=round((ended_at - arrived_at) * 1000),
             )
         )
+
+
+def _count(meters: CallMeters, status: int, took_s: float) -> None:
+    """Count a call that has ended with a whole reply."""
+    if status in _SUCCESSES:
+        meters.note_answer(took_s)
+    elif status == HTTPStatus.TOO_MANY_REQUESTS:
+        meters.note_failure("rate_limit")
+    else:
+        meters.note_failure("server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "final")
 
 
 def _require_protocol(kind: CallKind | None, target: Target) -> None:

@@ -10,6 +10,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.graders.base import UnsupportedGraderError
+from evalhaven.meters.declared import RUNS_ENDED
 from evalhaven.runs.engine import Engine, RunStoppedError, UnsupportedRunError
 from evalhaven.runs.sources.source_file import damage_of
 from evalhaven.runs.vault import VaultError
@@ -46,6 +47,7 @@ class RunEnding:
             also: Writes, in the same transaction, what belongs to its end.
         """
         if await self.move(status, error, also):
+            self._engine.board.add(RUNS_ENDED, status)
             self._log.info("run_ended", status=status, code=None if error is None else error.code)
 
     async def move(self, status: RunStatus, error: ItemError | None = None, also: Write | None = None) -> bool:

@@ -16,6 +16,7 @@ from evalhaven.sampling.calls.failures import (
     failure_of_unusable,
 )
 from evalhaven.sampling.calls.limiter import AdaptiveLimiter
+from evalhaven.sampling.calls.meters import CallMeters
 from evalhaven.sampling.calls.outage import EndpointDownError, Reachability, Waiter
 from evalhaven.sampling.calls.repetition import Repetition
 from evalhaven.sampling.catalog import HOP_HEADER, Endpoint
@@ -36,6 +37,7 @@ class Line:
         "_endpoint",
         "_headers",
         "_keys",
+        "_meters",
         "_secrets",
         "_timeout_s",
         "_transport",
@@ -53,7 +55,9 @@ class Line:
         limiter: AdaptiveLimiter,
         reachability: Reachability,
         loop: asyncio.AbstractEventLoop,
+        meters: CallMeters | None = None,
     ) -> None:
+        self._meters = meters
         self._endpoint = endpoint
         self._headers: Mapping[str, str] = {HOP_HEADER: "1", **endpoint.headers, "content-type": "application/json"}
         self._secrets = secrets_of(endpoint)
@@ -115,6 +119,15 @@ class Line:
         if isinstance(value, Sample) and value.usage.total_tokens:
             self.limiter.note_tokens(expected_tokens, value.usage.total_tokens)
         return value
+
+    def count(self, answer: object, took_s: float) -> None:
+        """Count an attempt: its answer, or the failure that `ask` returned."""
+        if self._meters is None:
+            return
+        if isinstance(answer, Failure):
+            self._meters.note_failure(answer.kind)
+        else:
+            self._meters.note_answer(took_s)
 
     def find_pause_s(self, repetition: Repetition, failure: Failure, took_s: float) -> float | None:
         """Return the pause before the next attempt; None if there is no next attempt."""

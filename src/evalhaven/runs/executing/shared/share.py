@@ -11,6 +11,7 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.meters.declared import RUNS_ENDED
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.ending import RunEnding
@@ -234,6 +235,7 @@ class RunShare:
 
         def on_stored(_stored: Stored) -> None:
             if is_completed and not self._is_draining:
+                self._engine.board.add(RUNS_ENDED, RunStatus.COMPLETED)
                 self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
                 self.drain()
 
