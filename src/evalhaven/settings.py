@@ -70,8 +70,9 @@ class Settings(BaseSettings):
     )
     expose_without_keys: bool = Field(
         False,
-        description="Whether to allow an address other than loopback. Everybody who reaches it can read, change and "
-        "delete everything.",
+        description="Whether to leave an address other than loopback open if there are no API keys. Everybody who "
+        "reaches it can read, change and delete everything. Without it, the first start there makes an admin key and "
+        "shows it once.",
     )
     list_order: Literal["asc", "desc"] = Field(
         "desc",
@@ -104,8 +105,8 @@ class Settings(BaseSettings):
     gateway: bool | None = Field(
         None,
         description="Whether calls to models (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`) are passed on "
-        "to the endpoints: `on` or `off`. Without it, only while the server listens on loopback, since the calls cost "
-        "what the endpoints cost.",
+        "to the endpoints: `on` or `off`. Without it, they are, except where other machines reach a server that is "
+        "exposed without keys, since the calls cost what the endpoints cost.",
     )
     log_calls: Literal["asked", "all", "none"] = Field(
         "asked",
@@ -167,8 +168,8 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="For commands: the key that is sent to this server.")
     metrics_token: SecretStr | None = Field(
         None,
-        description="What scrapers of `/metrics` have to send, as `Authorization: Bearer …`. Without it, whoever "
-        "reaches the server may read metrics.",
+        description="What scrapers of `/metrics` send, as `Authorization: Bearer …`. Without it, they need a key with "
+        "the permission `operate` once there are keys, and nothing before.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["text", "json"] = Field(
@@ -296,7 +297,7 @@ class Settings(BaseSettings):
     @property
     def passes_calls_on(self) -> bool:
         """Tell whether calls to models are passed on to the endpoints."""
-        return self.is_loopback if self.gateway is None else self.gateway
+        return self.is_loopback or not self.expose_without_keys if self.gateway is None else self.gateway
 
     @property
     def records_calls(self) -> bool:

@@ -41,6 +41,7 @@ def own_application() -> FastAPI:
             config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()),
             gateway=SimpleNamespace(answer=None),
             board=Board(),
+            door=None,
         ),
     )
     return build_application(services, lifespan)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI
 
 from evalhaven import __version__
+from evalhaven.api.access.routes import GuardedRoute, guard_routes
 from evalhaven.api.errors import install_error_handlers
 from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
@@ -22,6 +23,7 @@ from evalhaven.api.routes.extension import (
     html_reports,
     imports,
     inventory,
+    keys,
     logged_calls,
     logs,
     plans,
@@ -66,8 +68,9 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
         redoc_url=None,
     )
     application.state.services = services
+    application.router.route_class = GuardedRoute
     for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
-        application.include_router(routes.router, prefix="/v1")
+        application.include_router(routes.router)
     application.include_router(imports.router)
     application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)
@@ -82,6 +85,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)
+    application.include_router(keys.router)
     application.include_router(server.router)
     application.include_router(workers.router)
     application.include_router(logs.router)
@@ -95,6 +99,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     install_error_handlers(application)
     install_documents(application)
     meters = RequestMeters(services.board, patterns_of(application))
+    guard_routes(application, services.door)
     # The last middleware added is the outermost.
     application.add_middleware(HeadRequests)
     application.add_middleware(PathAliases)

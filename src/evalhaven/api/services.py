@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
+from evalhaven.access.callers import Caller
+from evalhaven.api.access.door import Door
+from evalhaven.api.access.routes import caller_of
 from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
@@ -17,7 +20,7 @@ from evalhaven.api.work_meters import WorkMeters
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
-from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
@@ -73,6 +76,7 @@ class Services:
     """The parts behind the API.
 
     Attributes:
+        door: Lets requests in.
         spool_dir: Where large bodies are kept while they are read.
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether the executor is up and answers.
@@ -103,6 +107,7 @@ class Services:
     """
 
     database: Database
+    door: Door
     blobs: BlobStore
     spool_dir: Path
     ids: IdFactory
@@ -145,10 +150,16 @@ async def get_services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-async def get_scope() -> ProjectScope:
-    """Return the project of the caller; as there are no keys, there is only one."""
-    return DEFAULT_PROJECT
+async def get_caller(request: Request) -> Caller:
+    """Return who sent a request, as the door has found out."""
+    return caller_of(request.scope)
+
+
+async def get_scope(request: Request) -> ProjectScope:
+    """Return the project in which the caller acts: no route has another one."""
+    return caller_of(request.scope).scope
 
 
 ServicesOf = Annotated[Services, Depends(get_services)]
+CallerOf = Annotated[Caller, Depends(get_caller)]
 ScopeOf = Annotated[ProjectScope, Depends(get_scope)]

@@ -14,7 +14,7 @@ from evalhaven.domain import jsontext
 from evalhaven.sampling.examination import Finding
 from evalhaven.settings import Settings
 from evalhaven.storage.lock import find_holder
-from evalhaven.wire.server import ServerExamination, ServerSettings
+from evalhaven.wire.server import ServerExamination, ServerSettings, ServerState
 
 _TIMEOUT_S = 5.0
 _EXAMINATION_TIMEOUT_S = 30.0  # longer than the server waits for any of its endpoints
@@ -45,6 +45,7 @@ class RunningServer:
     readiness: str
     is_ready: bool
     is_here: bool
+    needs_keys: bool
 
 
 def ask_server(settings: Settings) -> RunningServer | None:
@@ -94,6 +95,7 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
             answer = await client.get("/api/settings", timeout=_TIMEOUT_S)
             told = _read(answer, ServerSettings, shown_url)
             ready = await client.get("/readyz", timeout=_TIMEOUT_S)
+            state = _read(await client.get("/api/server", timeout=_TIMEOUT_S), ServerState, shown_url)
     except httpx2.HTTPError as error:
         raise _silence(shown_url, error) from error
     try:
@@ -102,7 +104,13 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
         raise NoTalkError(f"The server at {shown_url} runs release {told.version}, whose settings differ.") from error
     holder = _holder_of(taken)
     return RunningServer(
-        shown_url, told, taken, _readiness(ready), ready.is_success, is_here=holder == str(told.process)
+        shown_url,
+        told,
+        taken,
+        _readiness(ready),
+        ready.is_success,
+        is_here=holder == str(told.process),
+        needs_keys=state.access == "keys",
     )
 
 

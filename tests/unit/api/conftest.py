@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from evalhaven.api.access.door import Door
 from evalhaven.api.application import build_application
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
@@ -80,6 +81,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
+        door=Door(database, clock),
         blobs=blobs,
         spool_dir=tmp_path,
         ids=ids,
