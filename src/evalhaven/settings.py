@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from evalhaven.api.trusted_proxies import InvalidProxyError, checked_proxy
 from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
 from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
 
@@ -67,6 +68,12 @@ class Settings(BaseSettings):
         None,
         description="Web pages that may read and write here besides the server's own: their origins, such as "
         "`http://localhost:3000`, separated by commas.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses and networks of the proxies in front of the server, such as `127.0.0.1` or "
+        "`10.0.0.0/8`, separated by commas. Only what comes from them is believed about the client's address, its "
+        "scheme and the host it asked for (`X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host`).",
     )
     expose_without_keys: bool = Field(
         False,
@@ -266,6 +273,16 @@ class Settings(BaseSettings):
         if wrong := [each for each in origins if not _ORIGIN.fullmatch(each)]:
             raise ValueError(f"must be origins such as http://localhost:3000, separated by commas, not {wrong[0]!r}")
         return origins or None
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _check_trusted_proxies(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(checked_proxy(each.strip()) for each in value.split(",") if each.strip())
+        except InvalidProxyError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def stored_dir(self) -> Path:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from evalhaven import __version__
 from evalhaven.api.access.routes import GuardedRoute, guard_routes
 from evalhaven.api.errors import install_error_handlers
+from evalhaven.api.forwarding import ForwardedHeaders
 from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
@@ -98,7 +99,6 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.router.routes[:0] = gateway_routes(services.gateway)
     install_error_handlers(application)
     install_documents(application)
-    meters = RequestMeters(services.board, patterns_of(application))
     guard_routes(application, services.door)
     # The last middleware added is the outermost.
     application.add_middleware(HeadRequests)
@@ -106,5 +106,12 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.add_middleware(OriginGuard, allowed_origins=services.config.allowed_origins)
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
     application.add_middleware(LoopGuard)
-    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id, meters=meters)
+    is_https_only = services.config.has_own_https_host
+    application.add_middleware(
+        RequestRecord,
+        new_request_id=services.ids.new_request_id,
+        meters=RequestMeters(services.board, patterns_of(application)),
+        is_https_only=is_https_only,
+    )
+    application.add_middleware(ForwardedHeaders, trusted=services.config.trusted_proxies)
     return application

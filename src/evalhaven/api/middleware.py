@@ -15,6 +15,7 @@ from evalhaven.api.request_meters import RequestMeters, is_event_stream
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.sampling.catalog import HOP_HEADER
 
+_HTTPS_ONLY_S = 365 * 24 * 3600
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
     r"^/openai(?:/v1|/deployments/.+?(?=/(?:chat/completions|embeddings)$))?"
@@ -148,12 +149,27 @@ class LoopGuard:
 
 
 class RequestRecord:
-    """Give each response `x-request-id` and `openai-processing-ms`, and each request one line in the log."""
+    """Give each response `x-request-id` and the headers of all responses, and each request one line in the log.
 
-    def __init__(self, app: ASGIApp, new_request_id: Callable[[], str], meters: RequestMeters | None = None) -> None:
+    Args:
+        app: What answers.
+        new_request_id: Makes ids.
+        meters: Counts requests; None: nobody does.
+        is_https_only: Whether browsers shall never ask this host without HTTPS again.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        new_request_id: Callable[[], str],
+        meters: RequestMeters | None = None,
+        *,
+        is_https_only: bool = False,
+    ) -> None:
         self._app = app
         self._meters = meters
         self._new_request_id = new_request_id
+        self._is_https_only = is_https_only
         self._log = structlog.get_logger("evalhaven.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,6 +192,9 @@ class RequestRecord:
                 # The gateway passes these on from the endpoint, if it says them.
                 headers.setdefault("openai-processing-ms", str(round((time.perf_counter() - started) * 1000)))
                 headers.setdefault("openai-version", "2020-10-01")
+                if self._is_https_only:
+                    # Browsers heed it only where it came over HTTPS.
+                    headers["strict-transport-security"] = f"max-age={_HTTPS_ONLY_S}"
             await send(message)
 
         if self._meters is not None:
@@ -204,5 +223,6 @@ class RequestRecord:
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
+                    client=scope["client"][0] if scope.get("client") else None,
                     ms=round(took_s * 1000, 1),
                 )

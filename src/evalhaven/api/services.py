@@ -16,6 +16,7 @@ from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
+from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.api.work_meters import WorkMeters
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
@@ -53,6 +54,8 @@ class ApiConfig:
         list_order: Order of lists when a request names none.
         allowed_hosts: Names under which the server may be addressed, in lower case and without a port.
         allowed_origins: Origins whose pages may write, as browsers write them.
+        trusted_proxies: Who is believed about a request's client.
+        has_own_https_host: Whether users reach the server over HTTPS, at a host that is nobody else's.
         max_body_bytes: Largest JSON body.
         max_file_bytes: Largest uploaded file.
         log_days: Days for which logged calls are kept.
@@ -64,6 +67,8 @@ class ApiConfig:
     list_order: Order
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[str]
+    trusted_proxies: TrustedProxies
+    has_own_https_host: bool
     max_body_bytes: int
     max_file_bytes: int
     log_days: int

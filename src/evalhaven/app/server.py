@@ -26,6 +26,7 @@ from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
+from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.api.work_meters import WorkMeters
 from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
@@ -121,6 +122,7 @@ def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bo
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # it would believe every process of this machine; api/forwarding.py asks who says it
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
@@ -311,6 +313,8 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
             list_order=settings.list_order,
             allowed_hosts=allowed_hosts(settings),
             allowed_origins=allowed_origins(settings),
+            trusted_proxies=TrustedProxies(settings.trusted_proxies),
+            has_own_https_host=has_own_https_host(settings),
             max_body_bytes=settings.max_body_mb * _MB,
             max_file_bytes=settings.max_file_mb * _MB,
             log_days=settings.log_days,
@@ -378,3 +382,9 @@ def allowed_origins(settings: Settings) -> frozenset[str]:
     if settings.public_url is not None:
         own.add(origin_of(settings.public_url))
     return frozenset(own).union(settings.allowed_origins or ())
+
+
+def has_own_https_host(settings: Settings) -> bool:
+    """Tell whether the public URL is HTTPS and has no path: below a path, the host has other pages, too."""
+    parts = urlsplit(settings.public_url or "")
+    return parts.scheme == "https" and not parts.path

@@ -37,6 +37,7 @@ class RunningServer:
         readiness: What it says about its own state.
         is_ready: Whether it serves requests and executes runs.
         is_here: Whether its data directory is the one of that name on this machine.
+        needs_keys: Whether every request needs a key; None if it does not say so.
     """
 
     url: str
@@ -45,7 +46,7 @@ class RunningServer:
     readiness: str
     is_ready: bool
     is_here: bool
-    needs_keys: bool
+    needs_keys: bool | None
 
 
 def ask_server(settings: Settings) -> RunningServer | None:
@@ -95,7 +96,7 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
             answer = await client.get("/api/settings", timeout=_TIMEOUT_S)
             told = _read(answer, ServerSettings, shown_url)
             ready = await client.get("/readyz", timeout=_TIMEOUT_S)
-            state = _read(await client.get("/api/server", timeout=_TIMEOUT_S), ServerState, shown_url)
+            state = await client.get("/api/server", timeout=_TIMEOUT_S)
     except httpx2.HTTPError as error:
         raise _silence(shown_url, error) from error
     try:
@@ -110,7 +111,7 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
         _readiness(ready),
         ready.is_success,
         is_here=holder == str(told.process),
-        needs_keys=state.access == "keys",
+        needs_keys=_read(state, ServerState, shown_url).access == "keys" if state.is_success else None,
     )
 
 

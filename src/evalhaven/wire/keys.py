@@ -68,4 +68,4 @@ class ApiKeyList(OpenObject):
     """List keys, newest first, revoked ones included."""
 
     object: Literal["list"]
-    data: list[ApiKey]
+    data: list[ApiKey] = Field(description="All of them.")

@@ -17,6 +17,7 @@ from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services, get_scope
+from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.api.work_meters import WorkMeters
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
@@ -54,6 +55,8 @@ CONFIG = ApiConfig(
     list_order="desc",
     allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]", "::1", "evals.example.org"}),
     allowed_origins=frozenset({"http://127.0.0.1:8765", "http://localhost:3000"}),
+    trusted_proxies=TrustedProxies(),
+    has_own_https_host=False,
     max_body_bytes=1024 * 1024,
     max_file_bytes=1024 * 1024,
     log_days=30,
