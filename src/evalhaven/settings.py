@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         description="For commands: the server to work with. Without it, the one that holds the data directory.",
     )
     api_key: SecretStr | None = Field(None, description="For commands: the key that is sent to this server.")
+    traces: Literal["off", "on", "content"] = Field(
+        "off",
+        description="Whether traces are sent to OpenTelemetry, as its own variables `OTEL_…` say: `on`, or `content` "
+        "if spans may show what models were asked and answered. Needs `pip install 'evalhaven[otel]'`.",
+    )
     metrics_token: SecretStr | None = Field(
         None,
         description="What scrapers of `/metrics` send, as `Authorization: Bearer …`. Without it, they need a key with "

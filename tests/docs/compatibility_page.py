@@ -43,6 +43,7 @@ def own_application() -> FastAPI:
             ),
             gateway=SimpleNamespace(answer=None),
             board=Board(),
+            tracing=None,
             door=None,
         ),
     )

@@ -111,6 +111,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
         RequestRecord,
         new_request_id=services.ids.new_request_id,
         meters=RequestMeters(services.board, patterns_of(application)),
+        tracing=services.tracing,
         is_https_only=is_https_only,
     )
     application.add_middleware(ForwardedHeaders, trusted=services.config.trusted_proxies)

@@ -3,19 +3,23 @@
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from evalhaven.access.callers import Caller, CallerKind
 from evalhaven.api.errors import error_response
 from evalhaven.api.request_meters import RequestMeters, is_event_stream
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.sampling.catalog import HOP_HEADER
 
 _HTTPS_ONLY_S = 365 * 24 * 3600
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
+
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
     r"^/openai(?:/v1|/deployments/.+?(?=/(?:chat/completions|embeddings)$))?"
@@ -148,6 +152,12 @@ class LoopGuard:
         await self._app(scope, receive, send)
 
 
+def _sender(scope: Scope) -> dict[str, str]:
+    """Return who sent a request, as its log line says: the id of a key or person, and nothing if it was anyone."""
+    caller: Caller | None = scope["state"].get("caller")
+    return {} if caller is None or caller.kind is CallerKind.ANYONE else {"caller": caller.id}
+
+
 class RequestRecord:
     """Give each response `x-request-id` and the headers of all responses, and each request one line in the log.
 
@@ -155,6 +165,7 @@ class RequestRecord:
         app: What answers.
         new_request_id: Makes ids.
         meters: Counts requests; None: nobody does.
+        tracing: Traces them; None if traces are off.
         is_https_only: Whether browsers shall never ask this host without HTTPS again.
     """
 
@@ -163,11 +174,13 @@ class RequestRecord:
         app: ASGIApp,
         new_request_id: Callable[[], str],
         meters: RequestMeters | None = None,
+        tracing: "Tracing | None" = None,
         *,
         is_https_only: bool = False,
     ) -> None:
         self._app = app
         self._meters = meters
+        self._tracing = tracing
         self._new_request_id = new_request_id
         self._is_https_only = is_https_only
         self._log = structlog.get_logger("evalhaven.api")
@@ -176,11 +189,23 @@ class RequestRecord:
         """Pass the request on and record it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif self._tracing is None:
+            await self._record(scope, receive, send)
+        else:
+            with self._tracing.request(scope["method"], Headers(scope=scope)) as span:
+                trace_id = f"{span.get_span_context().trace_id:032x}"
+                with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+                    status = await self._record(scope, receive, send)
+                route = self._meters.route_of(scope) if self._meters is not None else scope["path"]
+                self._tracing.note_request(span, scope["method"], route, status)
+
+    async def _record(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Pass a request on and record it; return the status of the answer."""
         request_id = self._new_request_id()
         started = time.perf_counter()
         status = 0
         is_stream = False
+        scope.setdefault("state", {})  # one for all copies of the scope: the door notes there who sent the request
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status, is_stream
@@ -208,7 +233,7 @@ class RequestRecord:
                 if status and isinstance(error.__cause__ or error, NotFoundError):
                     # Deleted while it was sent. The server closes the connection, so nobody takes the part for all.
                     self._log.warning("response_broken_off", path=scope["path"], why=str(error.__cause__ or error))
-                    return
+                    return status
                 self._log.exception("request_failed_unexpectedly", path=scope["path"])
                 if status:
                     raise
@@ -225,4 +250,6 @@ class RequestRecord:
                     status=status,
                     client=scope["client"][0] if scope.get("client") else None,
                     ms=round(took_s * 1000, 1),
+                    **_sender(scope),
                 )
+        return status

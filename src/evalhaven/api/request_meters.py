@@ -56,11 +56,15 @@ class RequestMeters:
             is_stream: Whether the answer was a stream of events, which takes as long as its client stays.
         """
         self._under_way -= 1
-        route = self._patterns.get(scope.get("endpoint"), _UNKNOWN)
+        route = self.route_of(scope)
         method: str = scope["method"]
         self._board.add(REQUESTS, method if method in _METHODS else _OTHER, route, str(status))
         if not is_stream:
             self._board.observe(REQUEST_SECONDS, took_s, route)
+
+    def route_of(self, scope: Scope) -> str:
+        """Return the pattern of the path that a request was routed by."""
+        return self._patterns.get(scope.get("endpoint"), _UNKNOWN)
 
     def _read(self) -> Reading:
         yield REQUESTS_UNDER_WAY, (), self._under_way

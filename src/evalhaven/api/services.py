@@ -43,6 +43,7 @@ from evalhaven.wire.server import ServerSettings
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
     from evalhaven.reports.item_choice import ItemChooser
+    from evalhaven.tracing.tracer import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Services:
         run_feed: Tells how runs go on.
         board: Shows what this server and its processes do.
         work_meters: Reads, for the board, what is left to do.
+        tracing: Traces requests; None if traces are off.
     """
 
     database: Database
@@ -144,6 +146,7 @@ class Services:
     run_feed: RunFeed
     board: Board
     work_meters: WorkMeters
+    tracing: "Tracing | None" = None
 
     def now(self) -> int:
         """Return the Unix second."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -18,16 +19,25 @@ from evalhaven.meters.board import Board
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.patience import Patience
+from evalhaven.runs.telling import Teller
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.embeddings.embedder import open_embedder
 from evalhaven.sandbox.limits import Limits
 from evalhaven.settings import Settings
 from evalhaven.storage.database import Database
 
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
+
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, database: Database, caller: ModelCaller, board: Board, processes: int = 1
+    settings: Settings,
+    database: Database,
+    caller: ModelCaller,
+    board: Board,
+    tracing: "Tracing | None",
+    processes: int = 1,
 ) -> AsyncGenerator[tuple[Engine, PythonExecution]]:
     """Open what runs are executed with.
 
@@ -36,6 +46,7 @@ async def open_engine(
         database: Open.
         caller: Calls models.
         board: Shows how runs go.
+        tracing: Traces them; None if traces are off.
         processes: How many processes beside each other divide the machine's processors among their graders.
 
     Yields:
@@ -67,6 +78,8 @@ async def open_engine(
             log_store=log_store(settings, database),
             facilities=Facilities(calculators, embedder, installed_wordnet(), python=python),
             board=board,
+            teller=Teller(board, tracing),
+            tracing=tracing,
         )
         yield engine, python
 

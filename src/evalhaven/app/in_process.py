@@ -14,7 +14,7 @@ from evalhaven.app.upgrade import upgraded_database
 from evalhaven.app.worker_watch import watcher_of
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
-from evalhaven.meters.board import Board
+from evalhaven.runs.telling import Teller
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
@@ -31,7 +31,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[FastAPI]:
     state = ProcessState("down")
     watcher = watcher_of(settings, None)
     catalog = open_catalog(settings)
-    services = build_services(settings, database, catalog, logs, lambda: None, lambda: state, watcher, Board())
+    services = build_services(settings, database, catalog, logs, lambda: None, lambda: state, watcher, Teller())
     services.door.trust_everybody()  # who can open the database is the only one to ask
     try:
         yield build_application(services, _no_lifespan)

@@ -42,6 +42,7 @@ from evalhaven.app.seats import LEAVES_WITHIN_S, WorkerSeat, executor_command, s
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor
+from evalhaven.app.tracing import open_tracing
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.app.wake_ups import WorkerBell
 from evalhaven.app.worker_watch import watcher_of
@@ -59,6 +60,7 @@ from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.ending.purge import sweep_blobs, sweep_hourly
 from evalhaven.runs.executing.deaths import note_orderly_stop
+from evalhaven.runs.telling import Teller, untraced
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
 _FINISHES_WITHIN_S = 3.0  # what runs have under way, on PostgreSQL
+_SPANS_WITHIN_S = 2.0
 _MB = 1024 * 1024
 _WRITTEN_WITHIN_S = 3600.0
 
@@ -95,7 +98,7 @@ def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bo
             "Without a worker nothing would execute runs: others take part only in those of a PostgreSQL database. "
             "Name one in EVALHAVEN_DATABASE_URL, or leave out --no-worker."
         )
-    catalog = open_catalog(settings)
+    catalog, tracing = open_catalog(settings), open_tracing(settings)
     log_catalog(catalog)
     listener = listen(settings)
     if settings.port == 0:
@@ -111,7 +114,9 @@ def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bo
     logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor, board)
     token = IdFactory(Clock()).new_secret(LOCAL_PREFIX)
     write_local_token(settings.data_dir, token)
-    application = build_server_application(settings, database, executor, logs, catalog, board, show_key)
+    application = build_server_application(
+        settings, database, executor, logs, catalog, Teller(board, tracing), show_key
+    )
     application.state.services.door.trust_token(token)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
@@ -190,7 +195,7 @@ def build_server_application(
     executor: Crew | None,
     logs: Logs,
     catalog: Catalog,
-    board: Board,
+    teller: Teller,
     show_key: Callable[[str], None],
 ) -> FastAPI:
     """Return the API over an open database; it keeps executor and recorder alive for as long as it is served.
@@ -201,14 +206,15 @@ def build_server_application(
         executor: Keeps the executor, or several workers, alive; None if only others execute runs.
         logs: Keeps the recorder alive.
         catalog: Which endpoint serves which model.
-        board: Shows what the server and its processes do.
+        teller: Tells those who watch what the server does.
         show_key: Shows a key that is made at this start.
     """
     wake_own = _wake_nobody if executor is None else executor.wake
     bell = None if settings.database_url is None else WorkerBell(database, wake_own)
     wake = wake_own if bell is None else bell.ring
     state = _is_elsewhere if executor is None else lambda: executor.state
-    services = build_services(settings, database, catalog, logs, wake, state, watcher_of(settings, executor), board)
+    watcher = watcher_of(settings, executor)
+    services = build_services(settings, database, catalog, logs, wake, state, watcher, teller)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
@@ -235,6 +241,8 @@ def build_server_application(
             yield
             await logs.drain()
             await services.replicas.leave()
+            if teller.tracing is not None:
+                await anyio.to_thread.run_sync(teller.tracing.flush, _SPANS_WITHIN_S)
             await services.door.note_uses()
             tasks.cancel_scope.cancel()
         # The executor is gone by now, and its hosts with it; it was not asked to clean up.
@@ -274,7 +282,7 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
     wake_executor: Callable[[], None],
     executor_state: Callable[[], ProcessState],
     watcher: Callable[[], Watcher],
-    board: Board,
+    teller: Teller,
 ) -> Services:
     """Return what the routes work with."""
     clock = Clock()
@@ -285,6 +293,8 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
     finder = CallFinder(logs.sender, logs.store, replicas.are_recording)
     python, sealer = PythonChecks(isolation), vault(settings)
     settle_logs = logs.sender.settle
+    board, tracing = teller.board, teller.tracing
+    find_trace = untraced if tracing is None else tracing.current_traceparent
     submit_plan = None if settings.database_url is None else _plan_submitter()
     return Services(
         database=database,
@@ -329,20 +339,21 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
             clock,
             logs.sender,
             finder,
-            board,
+            teller,
         ),
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
         runs=RunAcceptance(
-            database, blobs, ids, clock, catalog, sealer, python, wake_executor, settle_logs, submit_plan
+            database, blobs, ids, clock, catalog, sealer, python, wake_executor, settle_logs, submit_plan, find_trace
         ),
-        reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
-        lifecycle=Lifecycle(database, clock, wake_executor, board),
+        reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor, find_trace),
+        lifecycle=Lifecycle(database, clock, wake_executor, teller),
         comparer=cache(_comparer),
         item_chooser=cache(_item_chooser),
         run_feed=RunFeed(database, clock),
         board=board,
+        tracing=tracing,
         work_meters=WorkMeters(database, clock, board, settings.worker_lease_s),
     )
 

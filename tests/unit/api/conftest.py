@@ -39,6 +39,7 @@ from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
 from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
+from evalhaven.runs.telling import Teller
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
@@ -104,13 +105,13 @@ def services(database: Database, tmp_path: Path) -> Services:
         replicas=replicas,
         config=CONFIG,
         dashboard=Dashboard(BUILT_PAGES),
-        gateway=Gateway(gateway_config, catalog, ids, clock, sender, finder, board),
+        gateway=Gateway(gateway_config, catalog, ids, clock, sender, finder, Teller(board)),
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
         runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None, sender.settle),
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
-        lifecycle=Lifecycle(database, clock, lambda: None, board),
+        lifecycle=Lifecycle(database, clock, lambda: None, Teller(board)),
         comparer=cache(Comparer),
         item_chooser=cache(ItemChooser),
         run_feed=RunFeed(database, clock),

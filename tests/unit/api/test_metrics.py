@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from evalhaven.access.permissions import OF_ROLES, Role
 from evalhaven.api.access.making import make_admin_key, make_key
@@ -86,6 +87,10 @@ async def test_with_keys_the_token_still_opens_metrics_and_nothing_else(services
         await insert_key(tx, DEFAULT_PROJECT, editor)
     guarded = replace(services, config=replace(services.config, metrics_token=SecretStr("scrape-me")))
     async with calling(guarded) as client:
+        with capture_logs() as lines:
+            await client.get("/openai/v1/evals", headers={"authorization": f"Bearer {other}"})
+        (line,) = (each for each in lines if each["event"] == "request")
+        assert (line["caller"], other in str(lines)) == (editor.id, False)
         statuses = {
             sent: (await client.get(path, headers={"authorization": f"Bearer {sent}"})).status_code
             for sent, path in (("scrape-me", "/metrics"), (secret, "/metrics"), (other, "/metrics"))

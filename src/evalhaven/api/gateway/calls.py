@@ -1,6 +1,8 @@
 """One call through the gateway: from its request to the end of its answer, and what is kept of it."""
 
 import asyncio
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import perf_counter
@@ -43,7 +45,7 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.exchanges import Exchange
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
-from evalhaven.meters.board import Board
+from evalhaven.runs.telling import Teller
 from evalhaven.sampling.calls.meters import CallMeters
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import CHAT_PATH, RESPONSES_PATH
@@ -100,7 +102,7 @@ class Gateway:
         clock: Clock,
         sender: LogSender,
         finder: CallFinder,
-        board: Board,
+        teller: Teller,
     ) -> None:
         """Open nothing yet.
 
@@ -111,9 +113,9 @@ class Gateway:
             clock: The time.
             sender: Takes the calls that are kept.
             finder: Finds them again.
-            board: Shows how calls go.
+            teller: Tells those who watch how calls go.
         """
-        self._board = board
+        self._board, self._tracing = teller.board, teller.tracing
         self._config = config
         self._catalog = catalog
         self._ids = ids
@@ -173,8 +175,11 @@ class Gateway:
                 on_whole=lambda: self._keep(project, kind, call, delivery, started_at, arrived_at),
             )
             try:
-                async with self._endpoints.ask(target.endpoint, call.path, headers, call.sent) as reply:
-                    await self._pass_back(target, call, reply, delivery)
+                with self._traced(target, call, headers) as (note_failure, told):
+                    async with self._endpoints.ask(target.endpoint, call.path, told, call.sent) as reply:
+                        await self._pass_back(target, call, reply, delivery)
+                    if reply.status not in _SUCCESSES:
+                        note_failure(str(reply.status))
                 _count(meters, reply.status, perf_counter() - asked_at)
             except (UpstreamFailedError, UpstreamLateError) as error:
                 meters.note_failure("timeout" if isinstance(error, UpstreamLateError) else "connection")
@@ -199,6 +204,19 @@ class Gateway:
             finally:
                 if delivery.is_whole():
                     delivery.tell_whole()
+
+    @contextmanager
+    def _traced(
+        self, target: Target, call: _Call, headers: Mapping[str, str]
+    ) -> Generator[tuple[Callable[[str], None], Mapping[str, str]]]:
+        """Trace a call, if traces are on; yield what notes a failure, and the headers for the endpoint."""
+        tracing = self._tracing
+        if tracing is None:
+            yield (lambda _kind: None), headers
+            return
+        operation = "embeddings" if call.path == _EMBEDDINGS_PATH else "chat"
+        with tracing.call(operation, target.endpoint.name, target.model, call.sent) as (span, own):
+            yield (lambda kind: tracing.note_failure(span, kind)), {**headers, **own}
 
     def _find(self, model: str) -> Target:
         try:

@@ -10,8 +10,7 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.meters.board import Board
-from evalhaven.meters.declared import RUNS_ENDED
+from evalhaven.runs.telling import Teller
 from evalhaven.storage import eval_writes, run_writes
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import get_eval
@@ -26,13 +25,13 @@ class Lifecycle:
 
     Attributes:
         wake_executor: Tells the executor that a run was canceled or deleted.
-        board: Shows what became of runs.
+        teller: Tells of runs that have ended.
     """
 
     database: Database
     clock: Clock
     wake_executor: Callable[[], None]
-    board: Board = field(default_factory=Board)
+    teller: Teller = field(default_factory=Teller)
 
     async def cancel_run(self, scope: ProjectScope, eval_id: str, run_id: str) -> tuple[Run, Eval]:
         """Cancel a run: finished items stay. A run that has ended is returned unchanged."""
@@ -67,7 +66,7 @@ class Lifecycle:
         canceled = run.to(RunStatus.CANCELED, self._now())
         await run_writes.save_status(tx, scope, canceled, self._now())
         # Before the commit, which hardly ever fails.
-        self.board.add(RUNS_ENDED, RunStatus.CANCELED)
+        self.teller.tell_end(canceled)
         return canceled
 
     def _now(self) -> int:

@@ -10,7 +10,6 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.graders.base import UnsupportedGraderError
-from evalhaven.meters.declared import RUNS_ENDED
 from evalhaven.runs.engine import Engine, RunStoppedError, UnsupportedRunError
 from evalhaven.runs.sources.source_file import damage_of
 from evalhaven.runs.vault import VaultError
@@ -46,27 +45,32 @@ class RunEnding:
             error: Why it failed.
             also: Writes, in the same transaction, what belongs to its end.
         """
-        if await self.move(status, error, also):
-            self._engine.board.add(RUNS_ENDED, status)
-            self._log.info("run_ended", status=status, code=None if error is None else error.code)
+        moved = await self._move(status, error, also)
+        if moved is not None:
+            self._engine.teller.tell_end(moved)
 
     async def move(self, status: RunStatus, error: ItemError | None = None, also: Write | None = None) -> bool:
         """Move the run to a status unless it was ended before; return whether it was moved."""
+        return await self._move(status, error, also) is not None
+
+    async def _move(self, status: RunStatus, error: ItemError | None, also: Write | None) -> Run | None:
+        """Do what `move` does; return the run in its new status."""
         engine, run = self._engine, self._run
 
-        async def move(tx: WriteTransaction) -> bool:
+        async def move(tx: WriteTransaction) -> Run | None:
             current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
             if current.times_retried != run.times_retried:
-                return False  # ended by another transaction, and queued again since
+                return None  # ended by another transaction, and queued again since
             if current.status is status:
-                return True  # moved by an earlier attempt, the answer to whose commit was lost
+                return current  # moved by an earlier attempt, the answer to whose commit was lost
             if not current.status.can_become(status):
-                return False
+                return None
             at = int(engine.clock.now())
-            await save_status(tx, run.scope, current.to(status, at, error), at)
+            moved = current.to(status, at, error)
+            await save_status(tx, run.scope, moved, at)
             if also is not None:
                 await also(tx)
-            return True
+            return moved
 
         return await engine.patience.persist(partial(engine.database.store, move))
 

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 import msgspec
@@ -34,6 +34,9 @@ from evalhaven.sampling.calls.slots import Slots
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.scripted.endpoint import ScriptedTransport
 from evalhaven.sampling.transport.interface import Transport
+
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
 
 __all__ = ["Asker", "CallFailedError", "Called", "ModelCaller"]
 
@@ -107,6 +110,7 @@ class ModelCaller:
         *,
         shares_outages: bool = True,
         board: Board | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         """Open nothing yet.
 
@@ -118,7 +122,9 @@ class ModelCaller:
             on_want: Called when a call waits for something that several processes share; None: they are not shared.
             shares_outages: Whether these processes share what they know of outages, too.
             board: Shows how calls go; None: nobody asks.
+            tracing: Traces attempts; None: nobody asks.
         """
+        self._tracing = tracing
         self._board = board
         if board is not None:
             board.read_from(self._read_limiters)
@@ -284,7 +290,7 @@ class ModelCaller:
                 limiter = AdaptiveLimiter(limits, loop, self._clock, self._on_want)
                 self._most[key] = endpoint.max_concurrency
                 meters = None if self._board is None else CallMeters(self._board, "run", target)
-                self._lines[key] = Line(endpoint, transport, limiter, reachability, loop, meters)
+                self._lines[key] = Line(target, transport, limiter, reachability, loop, meters, self._tracing)
         return self._lines[key]
 
 

@@ -69,7 +69,7 @@ class RunPreparation:
             if chunks and not await make_chunk_job(tx, EngineScope(), self._job_id, run.key, chunks[0].number):
                 raise RunStoppedError
             await begin(tx)
-            await go_on(opened.engine, tx, run, self._workers)
+            await self._go_on(tx)
 
         planner = RunPlanner(opened.engine, run, self._is_stopped, claim=PlanClaim(self._has_job, go))
         items_planned = await planner.plan_run(ItemSchema(opened.parent.item_schema))
@@ -83,7 +83,14 @@ class RunPreparation:
             if status is not RunStatus.IN_PROGRESS or await count_retries(tx, run) != run.times_retried:
                 raise RunStoppedError
             await begin(tx)
-            await go_on(engine, tx, run, self._workers)
+            await self._go_on(tx)
+
+    async def _go_on(self, tx: AsyncConnection) -> None:
+        """Submit the next chunks of the run; one that has none is completed."""
+        engine = self._opened.engine
+        completed = await go_on(engine, tx, self._run, self._workers)
+        if completed is not None:
+            engine.teller.tell_end(completed)
 
     async def _has_job(self, tx: AsyncConnection) -> bool:
         return await has_job(tx, EngineScope(), self._job_id)
