@@ -172,8 +172,9 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="Key that encrypts the credentials of a run's tools until the run ends: 32 bytes in URL-safe "
-        "base64. Without it, the file `secret.key` in the data directory, which is created when first needed.",
+        description="Key that encrypts stored secrets, such as the credentials of a run's tools until the run ends: "
+        "32 bytes in URL-safe base64. Of several, separated by commas, the first encrypts and all decrypt. Without it, "
+        "the file `secret.key` in the data directory, which is created when first needed.",
     )
     webhook_allow_private: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -190,6 +191,16 @@ class Settings(BaseSettings):
         description="For commands: the server to work with. Without it, the one that holds the data directory.",
     )
     api_key: SecretStr | None = Field(None, description="For commands: the key that is sent to this server.")
+    traces: Literal["off", "on", "content"] = Field(
+        "off",
+        description="Whether traces are sent to OpenTelemetry, as its own variables `OTEL_…` say: `on`, or `content` "
+        "if spans may show what models were asked and answered. Needs `pip install 'evalhaven[otel]'`.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="What scrapers of `/metrics` send, as `Authorization: Bearer …`. Without it, they need a key with "
+        "the permission `operate` once there are keys, and nothing before.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["text", "json"] = Field(
         "text", description="Form of log lines: `text`, or `json` for one object a line."
@@ -216,7 +227,7 @@ class Settings(BaseSettings):
         except InvalidValueError as error:
             raise ValueError(str(error)) from error
 
-    @field_validator("upstream_api_key", "embeddings_api_key")
+    @field_validator("upstream_api_key", "embeddings_api_key", "metrics_token")
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None or not value.get_secret_value().strip():
@@ -229,19 +240,14 @@ class Settings(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _check_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
-        text = "" if value is None else value.get_secret_value().strip()
-        if not text:
-            return None
-        try:
-            is_key = len(base64.urlsafe_b64decode(text)) == _KEY_BYTES
-        except ValueError:
-            is_key = False
-        if not is_key:
+        texts = [] if value is None else value.get_secret_value().split(",")
+        keys = [text.strip() for text in texts if text.strip()]
+        if not all(map(_is_secret_key, keys)):
             raise ValueError(
-                "must be 32 bytes in URL-safe base64; make one with: "
+                "must be 32 bytes in URL-safe base64, or several of them separated by commas; make one with: "
                 "python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
             )
-        return SecretStr(text)
+        return SecretStr(",".join(keys)) if keys else None
 
     @field_validator(
         "config",
@@ -357,7 +363,19 @@ class Settings(BaseSettings):
     @property
     def is_loopback(self) -> bool:
         """Tell whether only this machine reaches the listener."""
-        return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    return host in LOOPBACK_HOSTS or host.startswith("127.")
+
+
+def _is_secret_key(text: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(text)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 def default_processes(processors: int) -> int:

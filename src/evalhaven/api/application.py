@@ -13,7 +13,8 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import dashboard, health, traces
+from evalhaven.api.request_meters import RequestMeters, patterns_of
+from evalhaven.api.routes import dashboard, health, metrics, traces
 from evalhaven.api.routes.extension import (
     comparisons,
     events,
@@ -99,6 +100,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(deliveries.router)
     application.include_router(traces.router)
     application.include_router(health.router)
+    application.include_router(metrics.router)
     application.include_router(dashboard.router)
     # First, so that nothing is searched through for them.
     application.router.routes[:0] = gateway_routes(services.gateway)
@@ -112,6 +114,12 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
     application.add_middleware(LoopGuard)
     is_https_only = services.config.has_own_https_host
-    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id, is_https_only=is_https_only)
+    application.add_middleware(
+        RequestRecord,
+        new_request_id=services.ids.new_request_id,
+        meters=RequestMeters(services.board, patterns_of(application)),
+        tracing=services.tracing,
+        is_https_only=is_https_only,
+    )
     application.add_middleware(ForwardedHeaders, trusted=services.config.trusted_proxies)
     return application

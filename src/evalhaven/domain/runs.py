@@ -78,6 +78,7 @@ class Run:
         deaths: How many such processes died in a row with no item of the run stored in between.
         retry_choice: Which errored items its last retry executes again; None for all of them, and those missing.
         format: What a worker has to know to execute it.
+        traceparent: What names the span of the request that made it; None if that was not traced.
     """
 
     id: RunId
@@ -110,6 +111,7 @@ class Run:
     deaths: int = 0
     retry_choice: RetryChoice | None = None
     format: int = FIRST_FORMAT
+    traceparent: str | None = None
 
     @property
     def is_sampled(self) -> bool:

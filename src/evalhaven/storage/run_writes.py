@@ -78,6 +78,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             testing_criteria=None if new.own_criteria is None else new.own_criteria.text,
             source_bytes=new.source_bytes,
             format=new.format,
+            traceparent=new.traceparent,
         )
     )
     return inserted.scalar_one()

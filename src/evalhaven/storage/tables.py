@@ -216,6 +216,7 @@ runs = Table(
     Column("items_version", BigInteger, nullable=False, server_default=text("0")),  # how often its items changed
     Column("columns_version", BigInteger, nullable=False, server_default=text("-1")),  # the version its columns show
     Column("retry_choice", JsonText),  # which errored items a retry executes again; NULL: all, and what is missing
+    Column("traceparent", Text),  # the span of the request that made it, if that was traced
     Column("format", Integer, nullable=False, server_default=text("1")),  # what a worker has to know to execute it
     UniqueConstraint("project_id", "public_id"),
 )

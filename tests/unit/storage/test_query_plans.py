@@ -58,6 +58,7 @@ from evalhaven.storage.uploads import (
     measure_parts,
 )
 from evalhaven.storage.webhooks import get_webhook, list_webhooks
+from evalhaven.storage.work_left import read_work_left
 
 Query = Callable[[AsyncConnection], Awaitable[Any]]
 PAGE = PageRequest(20, "desc")
@@ -129,6 +130,7 @@ QUERIES: dict[str, Query] = {
     "samples in other runs": lambda tx: list_previews_in_runs(tx, DEFAULT_PROJECT, {2: 5, 3: 6}),
     "errored items by id": lambda tx: find_errored_keys(tx, DEFAULT_PROJECT, 1, [ITEM_ID]),
     "errors by message": lambda tx: find_unknown_messages(tx, DEFAULT_PROJECT, 1, {"x"}),
+    "work that is left": lambda tx: read_work_left(tx, EngineScope()),
     "pending chunks": lambda tx: list_pending_chunks(tx, DEFAULT_PROJECT, 1, -1, 2),
 }
 # Indexes that hold only the few rows in question may be read whole.

@@ -128,6 +128,7 @@ PERMISSIONS: dict[tuple[str, str], Permission | None] = {
     # What a browser or a probe asks for before anybody is known.
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/api/openapi.json"): PUBLIC,
+    ("GET", "/metrics"): _OPERATE,  # or the token of scrapers: api/routes/metrics.py
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/"): PUBLIC,

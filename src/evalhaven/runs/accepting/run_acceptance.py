@@ -25,6 +25,7 @@ from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
 from evalhaven.runs.accepting.model_checks import checked_run
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.sources.logged_rows import LOGGED_ITEM
+from evalhaven.runs.telling import untraced
 from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
@@ -67,6 +68,7 @@ class RunAcceptance:
         wake_executor: Tells the executor that a run is queued.
         settle_logs: Returns once the calls that were made so far are stored, or cannot be for now.
         submit_plan: Has a stored run planned, in its transaction; None: whoever executes runs finds it by itself.
+        find_trace: Returns what names the span of the request, which becomes that of the run's parent.
     """
 
     database: Database
@@ -79,6 +81,7 @@ class RunAcceptance:
     wake_executor: Callable[[], None]
     settle_logs: Callable[[], Awaitable[None]]
     submit_plan: Callable[[AsyncConnection, int], Awaitable[None]] | None = None
+    find_trace: Callable[[], str | None] = untraced
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
         """Return the eval of a run that is to be created; call it before the body, which may be large, is received.
@@ -122,7 +125,7 @@ class RunAcceptance:
             data_source=data_source,
             warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
         )
-        run = checked_run(replace(run, options=options), parent, self.catalog, options)
+        run = checked_run(replace(run, options=options, traceparent=self.find_trace()), parent, self.catalog, options)
         tools = tools_with_secrets(data_source) if run.is_sampled else None
         sealed = None if tools is None else self.vault.seal(tools)
         if run.has_inline_rows and body.rows is not None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
 from evalhaven.domain.tallies import Tally
+from evalhaven.meters.declared import COST, ITEMS, TOKENS
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.finished import FinishedItems, finish_items
 from evalhaven.storage.chunks import mark_chunks_done
@@ -99,7 +100,23 @@ class RunWriter:
         Raises:
             StoredBeforeError: Some are stored already, and only the items themselves tell what the others add up to.
         """
-        return await self._engine.patience.persist(partial(self._record, finished, finished_chunks))
+        stored = await self._engine.patience.persist(partial(self._record, finished, finished_chunks))
+        if stored is not None:
+            self._count(stored.part)
+        return stored
+
+    def _count(self, part: Tally) -> None:
+        """Show on the board what was stored."""
+        board = self._engine.board
+        for outcome, count in (("passed", part.passed), ("failed", part.failed), ("errored", part.errored)):
+            if count:
+                board.add(ITEMS, outcome, by=count)
+        for usage in part.spending.usage:
+            model = board.model_label(usage.model)
+            board.add(TOKENS, model, "prompt", by=usage.prompt_tokens)
+            board.add(TOKENS, model, "completion", by=usage.completion_tokens)
+            if usage.priced_cost:
+                board.add(COST, model, by=usage.priced_cost)
 
     async def _record(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Stored | None:
         try:

@@ -71,7 +71,7 @@ class RunPreparation:
             ):
                 raise RunStoppedError
             await begin(tx)
-            await go_on(opened.engine, tx, run, self._workers)
+            await self._go_on(tx)
 
         planner = RunPlanner(opened.engine, run, self._is_stopped, claim=PlanClaim(self._has_job, go), begin=begin_run)
         items_planned = await planner.plan_run(ItemSchema(opened.parent.item_schema))
@@ -84,7 +84,14 @@ class RunPreparation:
             if not (await lock_tally(tx, run.scope, run.key)).is_open_to(run):
                 raise RunStoppedError
             await begin(tx)
-            await go_on(engine, tx, run, self._workers)
+            await self._go_on(tx)
+
+    async def _go_on(self, tx: AsyncConnection) -> None:
+        """Submit the next chunks of the run; one that has none is completed."""
+        engine = self._opened.engine
+        completed = await go_on(engine, tx, self._run, self._workers)
+        if completed is not None:
+            engine.teller.tell_end(completed)
 
     async def _has_job(self, tx: AsyncConnection) -> bool:
         return await has_job(tx, EngineScope(), self._job_id)

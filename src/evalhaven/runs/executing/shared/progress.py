@@ -10,13 +10,14 @@ from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key
 
 
-async def go_on(engine: Engine, tx: AsyncConnection, run: Run, workers: int) -> bool:
-    """Submit the next chunks of a planned run, which is locked, or complete it; return whether it is completed."""
+async def go_on(engine: Engine, tx: AsyncConnection, run: Run, workers: int) -> Run | None:
+    """Submit the next chunks of a planned run, which is locked, or complete it; return it if it is completed."""
     if await submit_chunks(tx, run.scope, run.key, workers):
-        return False
+        return None
     current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
     if not current.status.can_become(RunStatus.COMPLETED):
-        return False
+        return None
     at = int(engine.clock.now())
-    await save_status(tx, run.scope, current.to(RunStatus.COMPLETED, at), at)
-    return True
+    completed = current.to(RunStatus.COMPLETED, at)
+    await save_status(tx, run.scope, completed, at)
+    return completed

@@ -218,10 +218,10 @@ class RunShare:
 
     async def _run_chunks(self, opened: OpenRun, guard: RunGuard, flow: SharedFlow, shared: SharedGuard) -> None:
         run = opened.run
-        is_completed = False
+        completed: Run | None = None
 
         async def after_chunks(tx: AsyncConnection) -> None:
-            nonlocal is_completed
+            nonlocal completed
             await opened.warn_in(tx)
             if opened.callers:
                 # The final status comes with the state of the calls that led to it.
@@ -231,11 +231,13 @@ class RunShare:
                 await shared.look(tx)
             if guard.verdict is not None:
                 return
-            is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
+            completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
         def on_stored(_stored: Stored) -> None:
-            if is_completed and not self._is_draining:
-                self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
+            nonlocal completed
+            if completed is not None:
+                self._engine.teller.tell_end(completed)
+                completed = None
                 self.drain()
 
         within = InTransaction(after_chunks, on_stored, self._may_begin, flow.save)
