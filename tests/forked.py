@@ -1,7 +1,8 @@
 """Servers of the tests as forks of one process that has Evalhaven loaded: to load it is most of a start's CPU.
 
 `evalhaven serve` runs as from a command line: with arguments, an environment, standard streams and signals of its own.
-Its children, the executor and the recorder, are processes with interpreters of their own, as always.
+So do its first children, the executor and the recorder (tests/stand_ins.py); those that come after the death of one
+are started as always.
 """
 
 import contextlib
@@ -9,15 +10,17 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evalhaven.app import server
+from evalhaven.app import executor, recorder, sampler, server, worker
 from evalhaven.cli.main import main
+from tests.stand_ins import become, use_stand_ins
 
+_LOADED = (executor, recorder, sampler, server, worker)  # before the fork, since the commands would load them
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
+# The name that nothing has makes room for the command lines that its descendants show instead of its own.
+_FORKS.set_forkserver_preload([__name__, "_" * 2_000])
 
 
 class ForkedServer:
@@ -72,12 +75,18 @@ class ForkedServer:
 
 
 def _run(arguments: list[str], log_path: str, environment: dict[str, str]) -> None:
-    assert server  # loaded before the fork, since the command would load it
-    os.environ.clear()
-    os.environ.update(environment)
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for source, stream in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, stream)
-    sys.argv = ["evalhaven", *arguments]
+    for descriptor, stream in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, stream)
+    become(["evalhaven", *arguments], environment)
+    use_stand_ins(_count_children(arguments, environment))
     main()
+
+
+def _count_children(arguments: list[str], environment: Mapping[str, str]) -> int:
+    has_executor = "--no-worker" not in arguments
+    has_recorder = arguments[0] == "serve" and not (
+        environment.get("EVALHAVEN_GATEWAY") == "off" or environment.get("EVALHAVEN_LOG_CALLS") == "none"
+    )
+    return has_executor + has_recorder
