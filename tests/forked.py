@@ -13,14 +13,21 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evalhaven.app import executor, recorder, sampler, server, worker
+from evalhaven.app import executor, own_server, recorder, sampler, server, worker
 from evalhaven.cli.main import main
 from tests.stand_ins import become, use_stand_ins
 
-_LOADED = (executor, recorder, sampler, server, worker)  # before the fork, since the commands would load them
-_FORKS = multiprocessing.get_context("forkserver")
+_LOADED = (
+    executor,
+    own_server,
+    recorder,
+    sampler,
+    server,
+    worker,
+)  # before the fork, since the commands would load them
+FORKS = multiprocessing.get_context("forkserver")
 # The name that nothing has makes room for the command lines that its descendants show instead of its own.
-_FORKS.set_forkserver_preload([__name__, "_" * 2_000])
+FORKS.set_forkserver_preload([__name__, "_" * 2_000])
 
 
 class ForkedServer:
@@ -34,7 +41,7 @@ class ForkedServer:
             log_path: Standard output and standard error are appended to this file.
             environment: All of its variables.
         """
-        self._process = _FORKS.Process(target=_run, args=(list(arguments), str(log_path), dict(environment)))
+        self._process = FORKS.Process(target=_run, args=(list(arguments), str(log_path), dict(environment)))
         self._process.start()
 
     @property
@@ -80,11 +87,14 @@ def _run(arguments: list[str], log_path: str, environment: dict[str, str]) -> No
     for descriptor, stream in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, stream)
     become(["evalhaven", *arguments], environment)
-    use_stand_ins(_count_children(arguments, environment))
+    use_stand_ins(count_children(arguments, environment))
     main()
 
 
-def _count_children(arguments: list[str], environment: Mapping[str, str]) -> int:
+def count_children(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Return how many children a command starts, if it is one that does."""
+    if not arguments or arguments[0] not in ("serve", "worker"):
+        return 0
     has_executor = "--no-worker" not in arguments
     has_recorder = arguments[0] == "serve" and not (
         environment.get("EVALHAVEN_GATEWAY") == "off" or environment.get("EVALHAVEN_LOG_CALLS") == "none"

@@ -1,7 +1,8 @@
 """Processes that are forked off a forked server before it does anything, and become the children that it starts.
 
 To load Evalhaven is most of what a start of the executor or of the recorder costs. The server could not fork itself
-later: it has threads by then, and connections to SQLite, which must not be carried into another process.
+later: it has threads by then, and connections to SQLite, which must not be carried into another process. The executor
+has stand-ins of its own for its sampling processes.
 """
 
 import ctypes
@@ -12,12 +13,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
-from evalhaven.app import supervisor
+from evalhaven.app import sampler, supervisor
 from evalhaven.cli.main import main
 from evalhaven.sandbox.inside.parent import die_with_parent
 
@@ -25,6 +28,7 @@ _CHUNK = 65_536
 _MOST_DESCRIPTORS = 16
 _LARGEST_DESCRIPTOR = 2**31 - 1
 _ENDED_BADLY = 70
+_POLL_S = 0.02
 # What glibc reads from the environment at a program's start, by the numbers that mallopt(3) has for it.
 _MALLOC_OPTIONS = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_ARENA_MAX": -8}
 
@@ -42,27 +46,24 @@ class StandIn:
             _follow(orders, self._orders)
         orders.close()
 
-    def start(
-        self, command: list[str], stdin: int, environment: Mapping[str, str], descriptors: list[int]
-    ) -> "Started":
+    def start(self, command: list[str], environment: Mapping[str, str], descriptors: Mapping[int, int]) -> "Started":
         """Let the child be what `subprocess.Popen` would start in a session of its own.
 
         Args:
             command: This interpreter, `-m evalhaven`, and arguments.
-            stdin: What it reads.
             environment: All of its variables.
-            descriptors: What else it inherits, with the same numbers.
+            descriptors: What it inherits by which numbers, beside this process's standard output and standard error.
         """
-        order = json.dumps({"command": command, "environment": dict(environment), "descriptors": [0, *descriptors]})
+        order = {"command": command, "environment": dict(environment), "descriptors": [*descriptors]}
         with self._orders:
-            body = order.encode()
-            sent = socket.send_fds(self._orders, [body], [stdin, *descriptors])
+            body = json.dumps(order).encode()
+            sent = socket.send_fds(self._orders, [body], [*descriptors.values()])
             self._orders.sendall(body[sent:])
         return Started(self._pid)
 
 
 class Started:
-    """A child that was a stand-in, with what supervisors use of `subprocess.Popen`."""
+    """A child that was a stand-in, with what is used of `subprocess.Popen`."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -78,10 +79,21 @@ class Started:
                 self._reaping.release()
         return self.returncode
 
-    def wait(self) -> int | None:
-        """Return the exit status when there is one."""
-        with self._reaping:
-            self._reap(0)
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return the exit status when there is one.
+
+        Raises:
+            subprocess.TimeoutExpired: There is none in time.
+        """
+        if timeout is None:
+            with self._reaping:
+                self._reap(0)
+            return self.returncode
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(_POLL_S)
         return self.returncode
 
     def terminate(self) -> None:
@@ -103,19 +115,36 @@ class Started:
                 self.returncode = os.waitstatus_to_exitcode(status)
 
 
-def use_stand_ins(count: int) -> None:
-    """Let the supervisors of this process start that many children by stand-ins, and all others as always."""
+def use_stand_ins(count: int, starter: ModuleType = supervisor) -> None:
+    """Let this process start its first children by stand-ins, and all others as always.
+
+    Args:
+        count: How many by stand-ins.
+        starter: The module that starts them, by `subprocess.Popen`.
+    """
     waiting = [StandIn() for _ in range(count)]
 
     def start(command: list[str], **options: Any) -> Started | subprocess.Popen[Any]:
         if not waiting or len(_title_of(command)) > _room_for_title():
             return subprocess.Popen(command, **options)
-        return waiting.pop().start(command, options["stdin"], options["env"], options["pass_fds"])
+        with Path(os.devnull).open("rb") as nothing:
+            return waiting.pop().start(command, options.get("env", os.environ), _descriptors(options, nothing.fileno()))
 
-    class Starting:
-        Popen = staticmethod(start)
+    # What else that module uses of subprocess is as it was.
+    setattr(starter, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": start}))  # noqa: B010 - types
 
-    setattr(supervisor, "subprocess", Starting)  # noqa: B010 - what it is there, a type checker takes as given
+
+def _descriptors(options: dict[str, Any], nothing: int) -> dict[int, int]:
+    """Return what a child inherits by which numbers, from the options of `subprocess.Popen`."""
+    stdin = options["stdin"]
+    found = {
+        0: nothing if stdin == subprocess.DEVNULL else stdin,
+        **{each: each for each in options.get("pass_fds", [])},
+    }
+    if "stdout" in options:
+        assert options["stderr"] == subprocess.STDOUT
+        found |= {1: options["stdout"].fileno(), 2: options["stdout"].fileno()}
+    return found
 
 
 def become(command: list[str], environment: Mapping[str, str]) -> None:
@@ -140,7 +169,13 @@ def _follow(orders: socket.socket, other_end: socket.socket) -> NoReturn:
         become(["evalhaven", *order["command"][3:]], order["environment"])
         _set_title(order["command"])
         for name, number in _MALLOC_OPTIONS.items():
-            ctypes.CDLL(None).mallopt(number, int(order["environment"][name]))
+            if name in order["environment"]:
+                ctypes.CDLL(None).mallopt(number, int(order["environment"][name]))
+        if order["command"][3] == "own-server":
+            use_stand_ins(1)
+        samplers = int(order["environment"].get("EVALHAVEN_SAMPLING_PROCESSES", 1))
+        if samplers > 1 and order["command"][3] == "executor" and "--seat" not in order["command"]:
+            use_stand_ins(samplers, sampler)
         main()
         status = 0
     except SystemExit as ended:
