@@ -64,6 +64,7 @@ class Sizes:
         shared_limit_items: Items of their run.
         file_kill_items: Items of the data of an eval file whose call is killed, for each of two variants.
         file_kills: SIGKILLs of the call, with its own server.
+        proxied_bytes: Size of the file that is uploaded through a proxy.
         upgrade_cuts_apart: Statements from one place where an upgrade is cut short to the next.
     """
 
@@ -112,6 +113,7 @@ class Sizes:
     shared_limit_items: int
     file_kill_items: int
     file_kills: int
+    proxied_bytes: int
     upgrade_cuts_apart: int
 
 
@@ -161,6 +163,7 @@ REDUCED = Sizes(
     shared_limit_items=8_000,
     file_kill_items=400,
     file_kills=2,
+    proxied_bytes=20_000_000,
     upgrade_cuts_apart=4,
 )
 
@@ -210,6 +213,7 @@ FULL = Sizes(
     shared_limit_items=100_000,
     file_kill_items=3_000,
     file_kills=20,
+    proxied_bytes=1_000_000_000,
     upgrade_cuts_apart=1,
 )
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from evalhaven.api.trusted_proxies import InvalidProxyError, checked_proxy
 from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
 from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
 
@@ -68,10 +69,17 @@ class Settings(BaseSettings):
         description="Web pages that may read and write here besides the server's own: their origins, such as "
         "`http://localhost:3000`, separated by commas.",
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses and networks of the proxies in front of the server, such as `127.0.0.1` or "
+        "`10.0.0.0/8`, separated by commas. Only what comes from them is believed about the client's address, its "
+        "scheme and the host it asked for (`X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host`).",
+    )
     expose_without_keys: bool = Field(
         False,
-        description="Whether to allow an address other than loopback. Everybody who reaches it can read, change and "
-        "delete everything.",
+        description="Whether to leave an address other than loopback open if there are no API keys. Everybody who "
+        "reaches it can read, change and delete everything. Without it, the first start there makes an admin key and "
+        "shows it once.",
     )
     list_order: Literal["asc", "desc"] = Field(
         "desc",
@@ -104,8 +112,8 @@ class Settings(BaseSettings):
     gateway: bool | None = Field(
         None,
         description="Whether calls to models (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`) are passed on "
-        "to the endpoints: `on` or `off`. Without it, only while the server listens on loopback, since the calls cost "
-        "what the endpoints cost.",
+        "to the endpoints: `on` or `off`. Without it, they are, except where other machines reach a server that is "
+        "exposed without keys, since the calls cost what the endpoints cost.",
     )
     log_calls: Literal["asked", "all", "none"] = Field(
         "asked",
@@ -265,6 +273,16 @@ class Settings(BaseSettings):
             raise ValueError(f"must be origins such as http://localhost:3000, separated by commas, not {wrong[0]!r}")
         return origins or None
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _check_trusted_proxies(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(checked_proxy(each.strip()) for each in value.split(",") if each.strip())
+        except InvalidProxyError as error:
+            raise ValueError(str(error)) from error
+
     @property
     def stored_dir(self) -> Path:
         """Return the directory of files, inline rows and the key of secrets."""
@@ -295,7 +313,7 @@ class Settings(BaseSettings):
     @property
     def passes_calls_on(self) -> bool:
         """Tell whether calls to models are passed on to the endpoints."""
-        return self.is_loopback if self.gateway is None else self.gateway
+        return self.is_loopback or not self.expose_without_keys if self.gateway is None else self.gateway
 
     @property
     def records_calls(self) -> bool:

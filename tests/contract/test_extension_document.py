@@ -72,12 +72,26 @@ def _logged(api: Api) -> str:
     return _CALL["reply"]["id"]  # pyright: ignore[reportReturnType]
 
 
+def _new_key(api: Api, kind: str) -> str:
+    return api.client.post(f"/api/{kind}", json={"name": "to be revoked"}).json()["id"]
+
+
 def _item_of(api: Api) -> str:
     return api.client.get(f"/api/runs/{api.run['id']}/items").json()["data"][0]["id"]
 
 
 CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "getExtensionDocument": [lambda api: api.client.get("/api/openapi.json")],
+    "getServer": [lambda api: api.client.get("/api/server")],
+    "listKeys": [lambda api: api.client.get("/api/keys")],
+    "createKey": [
+        lambda api: api.client.post("/api/keys", json={"name": "one"}),
+        lambda api: api.client.post("/api/keys", json={"name": "two", "scopes": ["read"], "expires_at": 4_000_000_000}),
+    ],
+    "revokeKey": [lambda api: api.client.delete(f"/api/keys/{_new_key(api, 'keys')}")],
+    "listAdminKeys": [lambda api: api.client.get("/api/admin_keys")],
+    "createAdminKey": [lambda api: api.client.post("/api/admin_keys", json={"name": "three"})],
+    "revokeAdminKey": [lambda api: api.client.delete(f"/api/admin_keys/{_new_key(api, 'admin_keys')}")],
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
     "listWorkers": [lambda api: api.client.get("/api/workers")],
@@ -197,6 +211,9 @@ REFUSALS: dict[str, tuple[int, Callable[[Api], httpx2.Response]]] = {
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     directory: Path = tmp_path_factory.mktemp("extension")
     with Server(directory, EVALHAVEN_MAX_BODY_MB="1").running() as server, httpx2.Client(base_url=server.url) as client:
+        # The first key that a test makes would close the server.
+        key = client.post("/api/admin_keys", json={"name": "test"}).json()["value"]
+        client.headers["authorization"] = f"Bearer {key}"
         document = client.get("/api/openapi.json").json()
         parent = client.post("/v1/evals", json=eval_body()).json()
         run = client.post(f"/v1/evals/{parent['id']}/runs", json={"data_source": inline_source()}).json()

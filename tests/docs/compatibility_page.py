@@ -37,8 +37,11 @@ def own_application() -> FastAPI:
         "Services",
         SimpleNamespace(
             ids=IdFactory(Clock()),
-            config=SimpleNamespace(allowed_hosts=frozenset(), allowed_origins=frozenset()),
+            config=SimpleNamespace(
+                allowed_hosts=frozenset(), allowed_origins=frozenset(), trusted_proxies=None, has_own_https_host=False
+            ),
             gateway=SimpleNamespace(answer=None),
+            door=None,
         ),
     )
     return build_application(services, lifespan)

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.server import Server, free_port
+from tests.server import Server
 from tests.system.client import PATIENCE_S, Client, wait_until
-from tests.system.commands import call_command, run_command
+from tests.system.commands import call_command
 
 _HALF_OPEN = 200
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the server must not do unasked
@@ -334,15 +334,21 @@ def test_links_name_the_public_url(client: Client) -> None:
     assert run["report_url"] == f"https://evals.example.org/sub/ui/evals/{eval_id}/runs/{run['id']}"
 
 
-def test_an_address_beyond_this_machine_needs_a_flag_that_says_what_it_risks(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    refused = run_command("serve", "--host", _EVERYWHERE, "--port", str(free_port()), "--data-dir", str(data_dir))
-    assert refused.returncode == 1
-    message = " ".join(refused.stderr.split())
-    assert "Refusing to listen on 0.0.0.0: this release has no API keys" in message
-    assert "read, change and delete" in message
-    assert "--expose-without-keys" in message
-    assert not data_dir.exists()
+def test_the_first_start_beyond_this_machine_makes_an_admin_key_and_shows_it_once(tmp_path: Path) -> None:
+    server = Server(tmp_path, EVALHAVEN_HOST=_EVERYWHERE, EVALHAVEN_LOG_FORMAT="json")
+    with server.running():
+        (key,) = re.findall(r"^    (sk-admin-\w{43})$", server.log, re.MULTILINE)
+        assert "first admin key" in server.log
+        assert httpx2.get(f"{server.url}/v1/evals").status_code == 401
+        assert httpx2.get(f"{server.url}/v1/evals", headers={"authorization": f"Bearer {key}"}).status_code == 200
+        server.restart()
+        assert httpx2.get(f"{server.url}/api/admin_keys", headers={"api-key": key}).json()["data"][0]["last_used_at"]
+    assert server.log.count(key) == 1
+    assert len(re.findall(r"sk-admin-\w{43}", server.log)) == 1
+    assert not any(key in line for line in server.log.splitlines() if line.startswith("{"))
+
+
+def test_the_flag_that_opens_a_server_to_everybody_says_what_it_risks() -> None:
     shown = call_command("serve", "--help").stdout
     assert re.search(r"--expose-without-keys.*Everybody", " ".join(shown.split()))
 

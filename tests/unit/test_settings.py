@@ -14,12 +14,13 @@ BEYOND = {"EVALHAVEN_HOST": "0.0.0.0", "EVALHAVEN_EXPOSE_WITHOUT_KEYS": "true"} 
         (BEYOND, False),
         (BEYOND | {"EVALHAVEN_GATEWAY": "off"}, False),
         (BEYOND | {"EVALHAVEN_GATEWAY": "on"}, True),
+        (BEYOND | {"EVALHAVEN_EXPOSE_WITHOUT_KEYS": "false"}, True),
         ({"EVALHAVEN_GATEWAY": "off"}, False),
         ({"EVALHAVEN_GATEWAY": ""}, True),
         ({}, True),
     ],
 )
-def test_calls_are_passed_on_beyond_loopback_only_where_that_is_allowed(
+def test_calls_are_passed_on_beyond_loopback_only_to_those_with_keys_unless_that_is_allowed(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], passes: bool
 ) -> None:
     for name in ("EVALHAVEN_HOST", "EVALHAVEN_GATEWAY", "EVALHAVEN_EXPOSE_WITHOUT_KEYS"):

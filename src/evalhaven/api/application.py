@@ -6,7 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI
 
 from evalhaven import __version__
+from evalhaven.api.access.routes import GuardedRoute, guard_routes
 from evalhaven.api.errors import install_error_handlers
+from evalhaven.api.forwarding import ForwardedHeaders
 from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
@@ -21,6 +23,7 @@ from evalhaven.api.routes.extension import (
     html_reports,
     imports,
     inventory,
+    keys,
     logged_calls,
     logs,
     plans,
@@ -65,8 +68,9 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
         redoc_url=None,
     )
     application.state.services = services
+    application.router.route_class = GuardedRoute
     for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
-        application.include_router(routes.router, prefix="/v1")
+        application.include_router(routes.router)
     application.include_router(imports.router)
     application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)
@@ -81,6 +85,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(comparisons.router)
     application.include_router(gates.router)
     application.include_router(plans.router)
+    application.include_router(keys.router)
     application.include_router(server.router)
     application.include_router(workers.router)
     application.include_router(logs.router)
@@ -92,11 +97,14 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.router.routes[:0] = gateway_routes(services.gateway)
     install_error_handlers(application)
     install_documents(application)
+    guard_routes(application, services.door)
     # The last middleware added is the outermost.
     application.add_middleware(HeadRequests)
     application.add_middleware(PathAliases)
     application.add_middleware(OriginGuard, allowed_origins=services.config.allowed_origins)
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
     application.add_middleware(LoopGuard)
-    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id)
+    is_https_only = services.config.has_own_https_host
+    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id, is_https_only=is_https_only)
+    application.add_middleware(ForwardedHeaders, trusted=services.config.trusted_proxies)
     return application

@@ -14,12 +14,14 @@ from evalhaven.domain import jsontext
 from evalhaven.domain.errors import (
     DamagedFileError,
     EvalhavenError,
+    ForbiddenError,
     GatewayOffError,
     InvalidRequestError,
     ModelNotServedError,
     NotFoundError,
     RequestTooLargeError,
     UnansweredError,
+    UnknownCallerError,
     UnreadableEncodingError,
     UpstreamFailedError,
     UpstreamLateError,
@@ -32,6 +34,8 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     RequestTooLargeError: 413,
     UnreadableEncodingError: 415,
     InvalidRequestError: 400,
+    UnknownCallerError: 401,
+    ForbiddenError: 403,
     GatewayOffError: 403,
     ModelNotServedError: 404,
     UpstreamFailedError: 502,
@@ -91,10 +95,19 @@ async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUS_OF.items() if isinstance(known, kind)), None)
     if status is None:
         raise error
-    headers = {"retry-after": str(_RETRY_AFTER_S)} if status == _LATER else None
+    headers = {"retry-after": str(_RETRY_AFTER_S)} if status == _LATER else _challenge(known)
     if isinstance(known, DamagedFileError):
         structlog.get_logger("evalhaven.api").error("stored_file_damaged", reason=known.message)
     return error_response(status, known.message, param=known.param, code=known.code, headers=headers)
+
+
+def _challenge(error: EvalhavenError) -> dict[str, str] | None:
+    """Return what tells a client how to identify itself (RFC 6750); None if that would change nothing."""
+    if isinstance(error, UnknownCallerError):
+        return {"www-authenticate": 'Bearer realm="Evalhaven"'}
+    if isinstance(error, ForbiddenError) and error.scope:
+        return {"www-authenticate": f'Bearer realm="Evalhaven", error="insufficient_scope", scope="{error.scope}"'}
+    return None
 
 
 async def _on_request_error(_request: Request, error: Exception) -> Response:

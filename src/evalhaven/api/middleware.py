@@ -14,6 +14,7 @@ from evalhaven.api.errors import error_response
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.sampling.catalog import HOP_HEADER
 
+_HTTPS_ONLY_S = 365 * 24 * 3600
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
     r"^/openai(?:/v1|/deployments/.+?(?=/(?:chat/completions|embeddings)$))?"
@@ -132,11 +133,18 @@ class LoopGuard:
 
 
 class RequestRecord:
-    """Give each response `x-request-id` and `openai-processing-ms`, and each request one line in the log."""
+    """Give each response `x-request-id` and the headers of all responses, and each request one line in the log.
 
-    def __init__(self, app: ASGIApp, new_request_id: Callable[[], str]) -> None:
+    Args:
+        app: What answers.
+        new_request_id: Makes ids.
+        is_https_only: Whether browsers shall never ask this host without HTTPS again.
+    """
+
+    def __init__(self, app: ASGIApp, new_request_id: Callable[[], str], *, is_https_only: bool = False) -> None:
         self._app = app
         self._new_request_id = new_request_id
+        self._is_https_only = is_https_only
         self._log = structlog.get_logger("evalhaven.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,6 +165,9 @@ class RequestRecord:
                 # The gateway passes these on from the endpoint, if it says them.
                 headers.setdefault("openai-processing-ms", str(round((time.perf_counter() - started) * 1000)))
                 headers.setdefault("openai-version", "2020-10-01")
+                if self._is_https_only:
+                    # Browsers heed it only where it came over HTTPS.
+                    headers["strict-transport-security"] = f"max-age={_HTTPS_ONLY_S}"
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -180,5 +191,6 @@ class RequestRecord:
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
+                    client=scope["client"][0] if scope.get("client") else None,
                     ms=round((time.perf_counter() - started) * 1000, 1),
                 )

@@ -20,6 +20,7 @@ from evalhaven.wire.files import FileExpirationAfter
 from evalhaven.wire.gates import GatePolicy
 from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
 from evalhaven.wire.imports import ImportFileForm
+from evalhaven.wire.keys import CreateAdminKeyRequest, CreateKeyRequest
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.reports import BreakdownLine
 from evalhaven.wire.run_events import RunProgress
@@ -45,8 +46,10 @@ _EXTENSION_BODIES: dict[str, type[BaseModel]] = {
     "regradeRun": RegradeRunRequest,
     "retryRun": RetryRunRequest,
     "gateRun": GatePolicy,
+    "createKey": CreateKeyRequest,
+    "createAdminKey": CreateAdminKeyRequest,
 }
-_REQUIRED_BODIES = frozenset({"gateRun"})
+_REQUIRED_BODIES = frozenset({"gateRun", "createKey", "createAdminKey"})
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request cannot be accepted.",

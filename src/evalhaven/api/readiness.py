@@ -10,11 +10,11 @@ import anyio.to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
 from evalhaven.domain.clock import Clock
-from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.domain.scopes import OrganizationScope
 from evalhaven.reports.worker_overviews import Watcher, read_wait
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
-from evalhaven.storage.projects import check_project, try_to_write
+from evalhaven.storage.projects import check_projects, try_to_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +171,10 @@ class Readiness:
     async def _find_read_problem(self) -> str | None:
         try:
             async with self._database.read() as tx:
-                await check_project(tx, DEFAULT_PROJECT)
+                await check_projects(tx, OrganizationScope())
                 if self._watcher is not None:
                     now = int(self._clock.now())
-                    self._wait = await read_wait(tx, DEFAULT_PROJECT, self._watcher(), now)
+                    self._wait = await read_wait(tx, self._watcher(), now)
         except SQLAlchemyError as error:
             return f"The database cannot be read: {error.__cause__ or type(error).__name__}."
         return None
@@ -193,7 +193,7 @@ class Readiness:
     async def _find_write_problem(self) -> str | None:
         try:
             async with self._database.write() as tx:
-                await try_to_write(tx, DEFAULT_PROJECT, int(self._clock.now()))
+                await try_to_write(tx, OrganizationScope(), int(self._clock.now()))
         except SQLAlchemyError as error:
             return f"The database cannot be written: {error.__cause__ or type(error).__name__}."
         return None

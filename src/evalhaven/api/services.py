@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
+from evalhaven.access.callers import Caller
+from evalhaven.api.access.door import Door
+from evalhaven.api.access.routes import caller_of
 from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.pages.dashboard import Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
+from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
-from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.graders.python.isolation import IsolationChoice
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
@@ -47,6 +51,8 @@ class ApiConfig:
         list_order: Order of lists when a request names none.
         allowed_hosts: Names under which the server may be addressed, in lower case and without a port.
         allowed_origins: Origins whose pages may write, as browsers write them.
+        trusted_proxies: Who is believed about a request's client.
+        has_own_https_host: Whether users reach the server over HTTPS, at a host that is nobody else's.
         max_body_bytes: Largest JSON body.
         max_file_bytes: Largest uploaded file.
         log_days: Days for which logged calls are kept.
@@ -57,6 +63,8 @@ class ApiConfig:
     list_order: Order
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[str]
+    trusted_proxies: TrustedProxies
+    has_own_https_host: bool
     max_body_bytes: int
     max_file_bytes: int
     log_days: int
@@ -68,6 +76,7 @@ class Services:
     """The parts behind the API.
 
     Attributes:
+        door: Lets requests in.
         spool_dir: Where large bodies are kept while they are read.
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether the executor is up and answers.
@@ -96,6 +105,7 @@ class Services:
     """
 
     database: Database
+    door: Door
     blobs: BlobStore
     spool_dir: Path
     ids: IdFactory
@@ -136,10 +146,16 @@ async def get_services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-async def get_scope() -> ProjectScope:
-    """Return the project of the caller; as there are no keys, there is only one."""
-    return DEFAULT_PROJECT
+async def get_caller(request: Request) -> Caller:
+    """Return who sent a request, as the door has found out."""
+    return caller_of(request.scope)
+
+
+async def get_scope(request: Request) -> ProjectScope:
+    """Return the project in which the caller acts: no route has another one."""
+    return caller_of(request.scope).scope
 
 
 ServicesOf = Annotated[Services, Depends(get_services)]
+CallerOf = Annotated[Caller, Depends(get_caller)]
 ScopeOf = Annotated[ProjectScope, Depends(get_scope)]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from evalhaven.app.local_token import read_local_token
 from evalhaven.app.stores import InUseError, StartError, hold_data_directory
 from evalhaven.sampling.transport.routes import tls_context
 from evalhaven.settings import LOOPBACK_HOSTS, Settings
@@ -52,8 +53,9 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
     """
     url = find_server(settings)
     lock = None if url is not None else hold_data_directory(settings.data_dir, wait_s=0)
-    headers = {} if settings.api_key is None else {"authorization": f"Bearer {settings.api_key.get_secret_value()}"}
     if lock is None:
+        key = _key_for(settings, url)
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
         # SDKs want the address with /v1, and users copy it from there.
         base_url = (url or "").rstrip("/").removesuffix("/v1")
         # The environment's proxies cannot reach this machine's loopback address.
@@ -79,3 +81,20 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
             yield client
     finally:
         lock.release()
+
+
+def _key_for(settings: Settings, url: str | None) -> str | None:
+    """Return what is sent to a server: the key of the settings, else the token of the one that holds the directory.
+
+    To no other server: it is as good as a key.
+    """
+    if settings.api_key is not None:
+        return settings.api_key.get_secret_value()
+    try:
+        holder = find_holder(settings.data_dir)
+    except OSError:
+        return None
+    is_here = (
+        holder is not None and holder.url is not None and holder.url == (url or "").rstrip("/").removesuffix("/v1")
+    )
+    return read_local_token(settings.data_dir) if is_here else None

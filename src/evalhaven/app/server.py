@@ -17,6 +17,8 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.access.keys import LOCAL_PREFIX
+from evalhaven.api.access.door import Door
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
@@ -24,9 +26,12 @@ from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
 from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
+from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import examine_parts
+from evalhaven.app.first_key import make_first_key
+from evalhaven.app.local_token import write_local_token
 from evalhaven.app.logs import Logs, open_logs, open_replicas
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
@@ -67,29 +72,12 @@ _MB = 1024 * 1024
 _WRITTEN_WITHIN_S = 3600.0
 
 
-class UnsafeAddressError(StartError):
-    """The server would listen beyond this machine without keys; the message says how to allow it."""
-
-
-def refuse_unsafe_address(settings: Settings) -> None:
-    """Refuse an address that other machines reach, unless the operator has accepted the risk.
-
-    Raises:
-        UnsafeAddressError: Others could reach the server, and the operator has not allowed it.
-    """
-    if not settings.is_loopback and not settings.expose_without_keys:
-        raise UnsafeAddressError(
-            f"Refusing to listen on {settings.host}: this release has no API keys, so everybody who reaches that "
-            "address could read, change and delete all evals, runs and files. Listen on 127.0.0.1 behind a proxy "
-            "that authenticates, or accept the risk with --expose-without-keys."
-        )
-
-
-def serve(settings: Settings, *, has_worker: bool = True) -> None:
+def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bool = True) -> None:
     """Run the server until it is told to stop: the API in this process, runs in the executor, logging in the recorder.
 
     Args:
         settings: Those of the command.
+        show_key: Shows a key that is made at this start, and never again, to whoever started the server.
         has_worker: Whether it executes runs, too; on PostgreSQL, others can.
 
     Raises:
@@ -99,7 +87,6 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     close_to_neighbours()
     allow_many_connections()
-    refuse_unsafe_address(settings)
     if not has_worker and settings.database_url is None:
         raise StartError(
             "Without a worker nothing would execute runs: others take part only in those of a PostgreSQL database. "
@@ -117,7 +104,10 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
     executing = _executing_children(settings, database) if has_worker else []
     executor = Crew([Supervisor(child, lock.descriptor) for child in executing]) if executing else None
     logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor)
-    application = build_server_application(settings, database, executor, logs, catalog)
+    token = IdFactory(Clock()).new_secret(LOCAL_PREFIX)
+    write_local_token(settings.data_dir, token)
+    application = build_server_application(settings, database, executor, logs, catalog, show_key)
+    application.state.services.door.trust_token(token)
     limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
     config = uvicorn.Config(
         application,
@@ -127,6 +117,7 @@ def serve(settings: Settings, *, has_worker: bool = True) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # it would believe every process of this machine; api/forwarding.py asks who says it
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
@@ -189,7 +180,12 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def build_server_application(
-    settings: Settings, database: Database, executor: Crew | None, logs: Logs, catalog: Catalog
+    settings: Settings,
+    database: Database,
+    executor: Crew | None,
+    logs: Logs,
+    catalog: Catalog,
+    show_key: Callable[[str], None],
 ) -> FastAPI:
     """Return the API over an open database; it keeps executor and recorder alive for as long as it is served.
 
@@ -199,6 +195,7 @@ def build_server_application(
         executor: Keeps the executor, or several workers, alive; None if only others execute runs.
         logs: Keeps the recorder alive.
         catalog: Which endpoint serves which model.
+        show_key: Shows a key that is made at this start.
     """
     wake_own = _wake_nobody if executor is None else executor.wake
     bell = None if settings.database_url is None else WorkerBell(database, wake_own)
@@ -208,6 +205,7 @@ def build_server_application(
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
+        await _settle_access(settings, services, show_key)
         sweep_scratch()
         # What other servers and workers are just writing has no row yet either.
         spared_s = 0.0 if settings.database_url is None else _WRITTEN_WITHIN_S
@@ -222,12 +220,14 @@ def build_server_application(
             tasks.start_soon(services.replicas.serve)
             tasks.start_soon(services.readiness.serve)
             tasks.start_soon(services.run_feed.serve)
+            tasks.start_soon(services.door.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
             await logs.wait_until_up()
             yield
             await logs.drain()
             await services.replicas.leave()
+            await services.door.note_uses()
             tasks.cancel_scope.cancel()
         # The executor is gone by now, and its hosts with it; it was not asked to clean up.
         sweep_scratch()
@@ -235,6 +235,19 @@ def build_server_application(
         await database.close()
 
     return build_application(services, lifespan)
+
+
+async def _settle_access(settings: Settings, services: Services, show_key: Callable[[str], None]) -> None:
+    """Make the first key where other machines reach the server, and say who may do what."""
+    if not settings.is_loopback and not settings.expose_without_keys:
+        await make_first_key(services, show_key)
+    log = structlog.get_logger("evalhaven")
+    if await services.door.needs_keys():
+        log.info("access", needs="an API key for every request")
+    elif settings.is_loopback:
+        log.info("access", needs="nothing: there are no API keys, and only this machine reaches the server")
+    else:
+        log.warning("access", needs="nothing: there are no API keys, and everybody who reaches the server may do all")
 
 
 def _wake_nobody() -> None:
@@ -266,6 +279,7 @@ def build_services(
     submit_plan = None if settings.database_url is None else _plan_submitter()
     return Services(
         database=database,
+        door=Door(database, clock),
         blobs=blobs,
         spool_dir=settings.data_dir,
         ids=ids,
@@ -290,6 +304,8 @@ def build_services(
             list_order=settings.list_order,
             allowed_hosts=allowed_hosts(settings),
             allowed_origins=allowed_origins(settings),
+            trusted_proxies=TrustedProxies(settings.trusted_proxies),
+            has_own_https_host=has_own_https_host(settings),
             max_body_bytes=settings.max_body_mb * _MB,
             max_file_bytes=settings.max_file_mb * _MB,
             log_days=settings.log_days,
@@ -353,3 +369,9 @@ def allowed_origins(settings: Settings) -> frozenset[str]:
     if settings.public_url is not None:
         own.add(origin_of(settings.public_url))
     return frozenset(own).union(settings.allowed_origins or ())
+
+
+def has_own_https_host(settings: Settings) -> bool:
+    """Tell whether the public URL is HTTPS and has no path: below a path, the host has other pages, too."""
+    parts = urlsplit(settings.public_url or "")
+    return parts.scheme == "https" and not parts.path

@@ -46,7 +46,12 @@ class Asker:
         self._patience_s = patience_s
 
     async def ask(
-        self, method: str, path: str, query: Query | None = None, body: JsonObject | None = None
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: JsonObject | None = None,
+        project: str | None = None,
     ) -> dict[str, Any]:
         """Return the object that a request is answered with.
 
@@ -55,16 +60,21 @@ class Asker:
             path: Begins with a slash.
             query: Parameters; None is left out.
             body: Sent as JSON.
+            project: In which project it is asked; None: that of the key.
 
         Raises:
             AnswerError: The server refused, or did not answer, or still prepares the answer after a long while.
         """
-        return await self._when_ready(lambda: self._ask_once(method, path, query, body))
+        return await self._when_ready(lambda: self._ask_once(method, path, query, body, project))
 
-    async def _ask_once(self, method: str, path: str, query: Query | None, body: JsonObject | None) -> dict[str, Any]:
+    async def _ask_once(
+        self, method: str, path: str, query: Query | None, body: JsonObject | None, project: str | None
+    ) -> dict[str, Any]:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         content = None if body is None else jsontext.render(body).encode()
         headers = {} if body is None else {"content-type": "application/json"}
+        if project is not None:
+            headers["openai-project"] = project
         try:
             answer = await self._client.request(method, path, params=params, content=content, headers=headers)
         except httpx2.HTTPError as error:

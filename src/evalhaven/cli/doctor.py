@@ -25,6 +25,7 @@ from evalhaven.cli.running_server import NoTalkError, RunningServer, ask_server,
 from evalhaven.cli.worker_notes import served_worker_notes, stored_worker_notes
 from evalhaven.graders.registry import SUPPORTED_GRADERS
 from evalhaven.settings import PREFIX, Settings
+from evalhaven.storage.access.inspecting import has_any_key
 from evalhaven.storage.database import sqlite_url
 from evalhaven.storage.revisions import is_usable_though_newer, schema_revisions
 from evalhaven.wire.server import ServerSettings
@@ -57,7 +58,11 @@ def examine(settings: Settings, console: Console, *, has_own_config: bool) -> in
     if running is not None:
         asked = settings.model_copy(update={"url": settings.url or running.url})
         notes += [*served_worker_notes(asked, problems), *log_notes(asked, problems)]
-    notes += [*_part_notes(settings, running, problems, has_own_config=has_own_config), *_release_notes()]
+    notes += [
+        *_part_notes(settings, running, problems, has_own_config=has_own_config),
+        *_release_notes(),
+        *_access_notes(settings, running),
+    ]
     if running is None or running.is_here:
         notes += _python_notes(settings if running is None else running.settings, problems)
     for each in notes:
@@ -196,8 +201,28 @@ def _part_notes(
 def _release_notes() -> list[str]:
     return [
         f"Graders that runs execute: {', '.join(SUPPORTED_GRADERS)}; runs with other types end as failed and say so.",
-        "API keys: not in this release; the server listens on loopback only unless told otherwise.",
     ]
+
+
+def _access_notes(settings: Settings, running: RunningServer | None) -> list[str]:
+    """Say whether callers need keys, unless the database cannot tell."""
+    needs_keys = running.needs_keys if running is not None else _has_stored_keys(settings)
+    if needs_keys is None:
+        return []
+    if needs_keys:
+        return ["API keys: every request needs one; on the server's machine, commands do without."]
+    reached = "only this machine reaches the server" if settings.is_loopback else "whoever reaches the server is let in"
+    return [f"API keys: there are none, and {reached}. `evalhaven keys create` makes the first one."]
+
+
+def _has_stored_keys(settings: Settings) -> bool | None:
+    """Tell whether the database of no running server has keys; None if it cannot tell."""
+    try:
+        if settings.database_url is None and not database_path(settings.data_dir).exists():
+            return False
+        return has_any_key(database_url(settings))
+    except (StartError, DBAPIError):
+        return None
 
 
 def _python_notes(settings: Settings, problems: list[str]) -> list[str]:

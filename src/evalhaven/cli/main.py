@@ -26,6 +26,7 @@ from evalhaven.cli.import_commands import import_commands
 from evalhaven.cli.init import EPILOG as INIT_EPILOG
 from evalhaven.cli.init import init
 from evalhaven.cli.item_commands import item_commands
+from evalhaven.cli.key_commands import key_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
@@ -44,6 +45,7 @@ from evalhaven.cli.shell import (
     mistakes_decide_nothing,
     read_settings,
     reader_may_leave,
+    show_first_key,
 )
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
@@ -65,6 +67,7 @@ application.add_typer(import_commands, name="import")
 application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
+application.add_typer(key_commands, name="keys")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("export", epilog=EXPORT_EPILOG)(export)
@@ -130,8 +133,8 @@ def serve(
         bool,
         typer.Option(
             "--expose-without-keys",
-            help="Allow an address other than loopback. Everybody who reaches it can read, change and delete "
-            "everything.",
+            help="Leave an address other than loopback open if there are no API keys. Everybody who reaches it can "
+            "read, change and delete everything.",
         ),
     ] = False,
     no_worker: Annotated[
@@ -143,7 +146,10 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Run the server: the API, the pages and the executor of runs."""
+    """Run the server: the API, the pages and the executor of runs.
+
+    The first start on an address other than loopback makes an admin key and shows it once.
+    """
     from evalhaven.app.server import serve as run_server
     from evalhaven.app.stores import StartError
     from evalhaven.telemetry import configure_logging
@@ -153,7 +159,7 @@ def serve(
     )
     configure_logging(settings.log_level, settings.log_format)
     try:
-        run_server(settings, has_worker=not no_worker)
+        run_server(settings, show_key=show_first_key, has_worker=not no_worker)
     except StartError as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -220,7 +226,7 @@ def own_server(
     settings = read_settings(host="127.0.0.1", port=0, data_dir=data_dir, config=config)
     configure_logging(settings.log_level, settings.log_format)
     try:
-        run_server(settings)
+        run_server(settings, show_key=show_first_key)
     except StartError as error:
         fail(str(error))
 

@@ -14,7 +14,7 @@ from evalhaven.domain import jsontext
 from evalhaven.sampling.examination import Finding
 from evalhaven.settings import Settings
 from evalhaven.storage.lock import find_holder
-from evalhaven.wire.server import ServerExamination, ServerSettings
+from evalhaven.wire.server import ServerExamination, ServerSettings, ServerState
 
 _TIMEOUT_S = 5.0
 _EXAMINATION_TIMEOUT_S = 30.0  # longer than the server waits for any of its endpoints
@@ -37,6 +37,7 @@ class RunningServer:
         readiness: What it says about its own state.
         is_ready: Whether it serves requests and executes runs.
         is_here: Whether its data directory is the one of that name on this machine.
+        needs_keys: Whether every request needs a key; None if it does not say so.
     """
 
     url: str
@@ -45,6 +46,7 @@ class RunningServer:
     readiness: str
     is_ready: bool
     is_here: bool
+    needs_keys: bool | None
 
 
 def ask_server(settings: Settings) -> RunningServer | None:
@@ -94,6 +96,7 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
             answer = await client.get("/api/settings", timeout=_TIMEOUT_S)
             told = _read(answer, ServerSettings, shown_url)
             ready = await client.get("/readyz", timeout=_TIMEOUT_S)
+            state = await client.get("/api/server", timeout=_TIMEOUT_S)
     except httpx2.HTTPError as error:
         raise _silence(shown_url, error) from error
     try:
@@ -102,7 +105,13 @@ async def _ask(settings: Settings, url: str) -> RunningServer:
         raise NoTalkError(f"The server at {shown_url} runs release {told.version}, whose settings differ.") from error
     holder = _holder_of(taken)
     return RunningServer(
-        shown_url, told, taken, _readiness(ready), ready.is_success, is_here=holder == str(told.process)
+        shown_url,
+        told,
+        taken,
+        _readiness(ready),
+        ready.is_success,
+        is_here=holder == str(told.process),
+        needs_keys=_read(state, ServerState, shown_url).access == "keys" if state.is_success else None,
     )
 
 

@@ -91,6 +91,16 @@ def print_note(message: str) -> None:
     _errors().print(message, highlight=False, markup=False, soft_wrap=True)
 
 
+def show_first_key(secret: str) -> None:
+    """Show the admin key of a first start: past the log, whose lines may be kept."""
+    sys.stderr.write(
+        "\nOther machines reach this server, and there were no API keys. This is its first admin key, which allows "
+        "everything.\nIt is shown only now, and stored as a hash: keep it, and revoke it if it gets lost "
+        f"(evalhaven keys).\n\n    {secret}\n\n"
+    )
+    sys.stderr.flush()
+
+
 @cache
 def _errors() -> "Console":
     from rich.console import Console

@@ -5,6 +5,8 @@ EvalhavenError
 ├── InvalidRequestError      what was sent cannot be accepted (400)
 │   ├── InvalidRowsError     rows of a data source break the eval's item schema (400, or a failed run)
 │   └── UploadEndedError     an upload is completed, canceled or expired (400)
+├── UnknownCallerError       a request carries no key, or one that is not valid (401)
+├── ForbiddenError           a caller lacks the permission (403)
 ├── ModelNotServedError      no endpoint serves the model of a call (404)
 ├── GatewayOffError          calls to models are not passed on here (403)
 ├── UpstreamFailedError      a model's endpoint cannot be reached, or answers what is no reply (502)
@@ -70,6 +72,22 @@ class RequestTooLargeError(EvalhavenError):
 
 class UnreadableEncodingError(EvalhavenError):
     """The body has a content encoding that is not decoded here."""
+
+
+class UnknownCallerError(EvalhavenError):
+    """A request carries no key, or one that is not valid; the message says what to send."""
+
+
+class ForbiddenError(EvalhavenError):
+    """A caller may not do what it asks for.
+
+    Attributes:
+        scope: The permission that it would need; "" if no permission would do.
+    """
+
+    def __init__(self, message: str, *, scope: str = "", param: str | None = None) -> None:
+        super().__init__(message, param=param, code="insufficient_permissions")
+        self.scope = scope
 
 
 class ModelNotServedError(EvalhavenError):

@@ -29,6 +29,8 @@ _FILE_ID_LENGTH = 22
 _GRADER_NAME_LENGTH = 12
 _GRADER_NAME_BITS = 128  # far more than 12 letters hold, so that all are equally likely
 _RANDOM_BYTES = 4096
+_SECRET_BITS = 256
+_SECRET_LENGTH = 43  # letters and digits that hold so many bits
 _PACKED_SIZE = 16  # bytes of a stored output item id in our own form
 _LOW_64 = (1 << 64) - 1
 _SAFE = re.compile(r"[!-~]{1,128}")
@@ -107,6 +109,31 @@ class IdFactory:
             number, rest = divmod(number, 62)
             letters.append(_BASE62[rest])
         return f"grader-{''.join(letters)}"
+
+    def new_project_id(self) -> str:
+        """Return `proj_` and 32 hex digits."""
+        return f"proj_{self._next_hex()}"
+
+    def new_key_id(self) -> str:
+        """Return `key_` and 32 hex digits, by which an API key is named once it was shown."""
+        return f"key_{self._next_hex()}"
+
+    def new_service_account_id(self) -> str:
+        """Return `svc_acct_` and 32 hex digits."""
+        return f"svc_acct_{self._next_hex()}"
+
+    def new_person_id(self) -> str:
+        """Return `user-` and 32 hex digits."""
+        return f"user-{self._next_hex()}"
+
+    def new_secret(self, prefix: str) -> str:
+        """Return a prefix and 256 random bits in letters and digits: a key, or the token of a session."""
+        number = self._random_bits(_SECRET_BITS)
+        letters: list[str] = []
+        for _ in range(_SECRET_LENGTH):
+            number, rest = divmod(number, len(_BASE62))
+            letters.append(_BASE62[rest])
+        return f"{prefix}{''.join(letters)}"
 
     def new_seat_name(self) -> str:
         """Return 16 hex digits that name the seat of a worker."""

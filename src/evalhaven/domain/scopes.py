@@ -15,4 +15,9 @@ class EngineScope:
     """All projects: only for the engine, which takes up runs and purges deleted rows of any project."""
 
 
+@dataclass(frozen=True, slots=True)
+class OrganizationScope:
+    """The organization itself: its projects, people and admin keys, and whose key a request carries."""
+
+
 DEFAULT_PROJECT = ProjectScope(project_id=1)

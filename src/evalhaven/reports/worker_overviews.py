@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.reports.worker_findings import waiting_note, worker_findings
+from evalhaven.storage.projects import list_projects
 from evalhaven.storage.queue.limits import LimitShare
 from evalhaven.storage.queue.overview import LiveJob, SeenWorker, list_all_jobs, list_held_shares, list_seen_workers
 from evalhaven.storage.reading import ReadTransaction
@@ -88,11 +89,14 @@ async def read_workers(tx: ReadTransaction, scope: ProjectScope, watcher: Watche
     return _listed(watcher, workers, queues, _limits(shares, seen, active), is_shared=True)
 
 
-async def read_wait(tx: ReadTransaction, scope: ProjectScope, watcher: Watcher, now: int) -> str:
-    """Return what is to be said of runs that wait while no worker is there; "" if none does."""
+async def read_wait(tx: ReadTransaction, watcher: Watcher, now: int) -> str:
+    """Return what is to be said of runs of any project that wait while no worker is there; "" if none does."""
     if any(each.silent_s <= watcher.lease_s for each in await list_seen_workers(tx, EngineScope())):
         return ""
-    return waiting_note((await read_workers(tx, scope, watcher, now)).runs)
+    runs: list[RunQueue] = []
+    for scope in await list_projects(tx, EngineScope()):
+        runs += (await read_workers(tx, scope, watcher, now)).runs
+    return waiting_note(runs)
 
 
 def _of_one(

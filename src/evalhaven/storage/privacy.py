@@ -10,7 +10,7 @@ _OTHERS = 0o077
 # By these, a directory is recognized as one that Evalhaven has used before.
 _OURS = {"evalhaven.db", "blobs", "logs", "lock", "secret.key", "grader-environments"}
 _OF_FILE_SYSTEM = {"lost+found"}
-_FILES = ("evalhaven.db", "evalhaven.db-wal", "evalhaven.db-shm", "lock", "write-turns", "secret.key")
+_FILES = ("evalhaven.db", "evalhaven.db-wal", "evalhaven.db-shm", "lock", "write-turns", "secret.key", "local.token")
 
 
 class OpenToOthersError(Exception):

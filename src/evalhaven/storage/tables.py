@@ -77,6 +77,7 @@ projects = Table(
     Column("name", JsonText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("blob_store", Text),  # the identity of the blob store that holds the project's files
+    Column("archived_at", BigInteger),
     Column("tried_at", BigInteger),  # written to find out whether the database can be written
 )
 

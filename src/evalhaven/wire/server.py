@@ -36,6 +36,15 @@ class ServerSettings(OpenObject):
     )
 
 
+class ServerState(OpenObject):
+    """Show what anybody may know of a server before they have a key."""
+
+    access: Literal["keys", "open"] = Field(
+        description="`keys`: requests need an API key. `open`: no key was ever made, and whoever reaches the server "
+        "may do everything."
+    )
+
+
 class PartFinding(OpenObject):
     """Show what was found of one part."""
 

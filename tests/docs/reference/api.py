@@ -14,6 +14,7 @@ Json = dict[str, Any]
 _CONTRACT = "[the contract](../compatibility.md#every-field)"
 _TAGS = {
     "Overviews": "Overviews",
+    "Access": "Keys",
     "Runs": "Runs",
     "Reports": "Reports and comparisons",
     "Logs": "Logged calls",

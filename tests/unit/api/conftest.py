@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from evalhaven.api.access.door import Door
 from evalhaven.api.application import build_application
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
@@ -16,6 +17,7 @@ from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services, get_scope
+from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
@@ -51,6 +53,8 @@ CONFIG = ApiConfig(
     list_order="desc",
     allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]", "::1", "evals.example.org"}),
     allowed_origins=frozenset({"http://127.0.0.1:8765", "http://localhost:3000"}),
+    trusted_proxies=TrustedProxies(),
+    has_own_https_host=False,
     max_body_bytes=1024 * 1024,
     max_file_bytes=1024 * 1024,
     log_days=30,
@@ -77,6 +81,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
+        door=Door(database, clock),
         blobs=blobs,
         spool_dir=tmp_path,
         ids=ids,

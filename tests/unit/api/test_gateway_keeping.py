@@ -12,6 +12,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from evalhaven.access.callers import ANYONE
 from evalhaven.api.connections import CUT
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.gateway.requests import LogCalls
@@ -65,7 +66,13 @@ class Asked:
             self.gone.set()
 
     async def ask(self, gateway: Gateway, kind: CallKind | None) -> "Asked":
-        scope = {"type": "http", "method": "POST", "headers": [], "extensions": {CUT: {"cut": self.gone.set}}}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "headers": [],
+            "extensions": {CUT: {"cut": self.gone.set}},
+        }
+        scope["state"] = {"caller": ANYONE}
         with suppress(ClientDisconnect):
             await gateway.answer(kind, scope, self.receive, self.send)
         return self

@@ -145,13 +145,13 @@ async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
     served: httpx2.AsyncClient, made: Readiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = anyio.Event()
-    check = readiness.check_project
+    check = readiness.check_projects
 
     async def check_late(*arguments: Any) -> None:
         await answers.wait()
         await check(*arguments)
 
-    monkeypatch.setattr(readiness, "check_project", check_late)
+    monkeypatch.setattr(readiness, "check_projects", check_late)
     made.limits = replace(made.limits, waited_for_s=0.05)
     assert (await ask(served))[0] == 200
     made.limits = replace(made.limits, longest_read_s=0.0)

@@ -16,13 +16,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, create_engine, inspect, select
 
-from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.domain.scopes import DEFAULT_PROJECT, OrganizationScope
 from evalhaven.logs.partitions.tables import partitioned
+from evalhaven.storage.access.tables import metadata
 from evalhaven.storage.database import Database, postgresql_url, sqlite_url, sync_engine
-from evalhaven.storage.projects import check_project
+from evalhaven.storage.projects import check_projects
 from evalhaven.storage.revisions import UnusableDatabaseError, newest_revision, schema_revisions
 from evalhaven.storage.schema import _alembic_config, upgrade_database
-from evalhaven.storage.tables import metadata, projects
+from evalhaven.storage.tables import projects
 from tests.databases import PostgresServer
 
 
@@ -52,12 +53,12 @@ def test_clustered_tables_have_no_row_ids(migrated_file: Path) -> None:
 def test_every_table_belongs_to_a_project_but_what_all_projects_share() -> None:
     without = [name for name, table in metadata.tables.items() if "project_id" not in table.c]
 
-    assert without == ["compatibility", "projects", "model_limits", "model_shares"]
+    assert without == ["compatibility", "projects", "model_limits", "model_shares", "people"]
 
 
 async def test_a_fresh_database_has_the_default_project(database: Database) -> None:
     async with database.read() as tx:
-        await check_project(tx, DEFAULT_PROJECT)
+        await check_projects(tx, OrganizationScope())
         ids = (await tx.execute(select(projects.c.id))).scalars().all()
 
     assert list(ids) == [DEFAULT_PROJECT.project_id]

@@ -17,12 +17,14 @@ EXEMPT = {
     "keyset.py",  # completes a query that is scoped already
     "reading.py",  # opens transactions
 }
+_SCOPES = (["ProjectScope"], ["EngineScope"], ["OrganizationScope"], ["ProjectScope | OrganizationScope"])
 _TRANSACTIONS = (["AsyncConnection"], ["ReadTransaction"], ["WriteTransaction"])
 
 
 def storage_functions(repository: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef]]:
     """Yield the public async functions of the modules of queries."""
-    for path in sorted((repository / "src/evalhaven/storage").glob("*.py")):
+    storage = repository / "src/evalhaven/storage"
+    for path in sorted([*storage.glob("*.py"), *storage.glob("access/*.py")]):
         if path.name not in EXEMPT:
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
@@ -34,7 +36,7 @@ def test_every_query_takes_a_transaction_and_a_scope_first(repository: Path) -> 
     unscoped: list[str] = []
     for name, node in found.items():
         annotations = [ast.unparse(each.annotation) if each.annotation else "" for each in node.args.args[:2]]
-        if annotations[:1] not in _TRANSACTIONS or annotations[1:] not in (["ProjectScope"], ["EngineScope"]):
+        if annotations[:1] not in _TRANSACTIONS or annotations[1:] not in _SCOPES:
             unscoped.append(name)
 
     assert len(found) > 25
@@ -62,6 +64,23 @@ def test_only_the_engine_sees_all_projects(repository: Path) -> None:
     }
 
     assert making == {"reports", "runs"}
+
+
+def test_only_the_door_and_what_manages_access_ask_for_the_organization(repository: Path) -> None:
+    source = repository / "src/evalhaven"
+    making = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "OrganizationScope"
+    }
+
+    assert making == {
+        "api/access/door.py",
+        "api/readiness.py",
+        "api/routes/extension/keys.py",
+        "app/first_key.py",
+    }
 
 
 def test_only_the_composition_root_knows_where_blobs_are(repository: Path) -> None:

@@ -10,6 +10,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from evalhaven.api.access.routes import caller_of
 from evalhaven.api.bodies import body_blocks
 from evalhaven.api.gateway.conversations import Conversations
 from evalhaven.api.gateway.delivery import Delivery, read_whole
@@ -36,7 +37,7 @@ from evalhaven.domain.errors import (
 )
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.logged_calls import CallKind
-from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.exchanges import Exchange
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
@@ -137,11 +138,13 @@ class Gateway:
             EvalhavenError: The call cannot be passed on, or there is no reply.
             ClientDisconnect: The client hung up.
         """
+        project = caller_of(scope).scope
         arrived_at, started_at = perf_counter(), self._clock.now()
         if not self._config.is_on:
             raise GatewayOffError(
-                "Calls to models are not passed on here: this server can be reached from other machines, has no keys, "
-                "and the endpoints cost money. Where that is wanted, start it with EVALHAVEN_GATEWAY=on.",
+                "Calls to models are not passed on here: the server was started with EVALHAVEN_GATEWAY=off, or without "
+                "keys where other machines reach it, and the endpoints cost money. EVALHAVEN_GATEWAY=on passes them on "
+                "all the same.",
                 code="gateway_off",
             )
         body = b"".join([block async for block in body_blocks(Request(scope, receive), self._config.max_body_bytes)])
@@ -151,14 +154,14 @@ class Gateway:
         headers = request_headers(scope["headers"], target.endpoint.headers)
         is_kept = wants_keeping(kind, asked.store, self._config.log_calls)
         async with WhileConnected(receive) as client:
-            call = await self._prepare(DEFAULT_PROJECT, kind, asked, target, body)
+            call = await self._prepare(project, kind, asked, target, body)
             delivery = Delivery(
                 scope,
                 send,
                 client,
                 kind,
                 _MOST_KEPT_BYTES if is_kept else 0,
-                on_whole=lambda: self._keep(kind, call, delivery, started_at, arrived_at),
+                on_whole=lambda: self._keep(project, kind, call, delivery, started_at, arrived_at),
             )
             try:
                 async with self._endpoints.ask(target.endpoint, call.path, headers, call.sent) as reply:
@@ -241,7 +244,13 @@ class Gateway:
         await delivery.send_failure(status, reply.headers, body, secrets)
 
     def _keep(
-        self, kind: CallKind | None, call: _Call, delivery: Delivery, started_at: float, arrived_at: float
+        self,
+        project: ProjectScope,
+        kind: CallKind | None,
+        call: _Call,
+        delivery: Delivery,
+        started_at: float,
+        arrived_at: float,
     ) -> None:
         if kind is None or delivery.copy is None:
             if delivery.is_too_large:
@@ -250,7 +259,7 @@ class Gateway:
         ended_at = perf_counter()
         self._sender.offer(
             Exchange(
-                DEFAULT_PROJECT,
+                project,
                 kind,
                 started_at,
                 request=call.kept,

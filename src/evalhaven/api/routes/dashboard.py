@@ -6,11 +6,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.pages.dashboard import HEADERS
 from evalhaven.api.services import ServicesOf
 from evalhaven.domain.errors import NotFoundError
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=GuardedRoute)
 
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Evalhaven</title>
 <h1>The dashboard is not built</h1>

@@ -6,13 +6,14 @@ from functools import partial
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import read_gzipped
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import UnreadableEncodingError
 from evalhaven.logs.ingest import conventions, otlp_json
 from evalhaven.logs.ingest.spans import Span
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute)
 
 _MOST_BYTES = 32 * 1024 * 1024
 _JSON = "application/json"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.lists import DEFAULT_LIMIT, MAX_LIMIT, Limit
 from evalhaven.api.rendering.json_texts import json_response, model_response
 from evalhaven.api.requests import PathRunId
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from evalhaven.reports.compared_texts import ChosenItems
     from evalhaven.reports.comparison import PairedRuns
 
-router = APIRouter(prefix="/api", tags=["Reports"])
+router = APIRouter(prefix="/api", tags=["Reports"], route_class=GuardedRoute)
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {

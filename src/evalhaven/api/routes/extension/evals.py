@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.cursors import place_of, shown_place
 from evalhaven.api.lists import DEFAULT_LIMIT, Limit, NextOf
 from evalhaven.api.metadata_filters import metadata_filter, metadata_parameter
@@ -18,7 +19,7 @@ from evalhaven.storage.evals import get_eval
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.overviews import EvalOverviewList, EvalVersionList
 
-router = APIRouter(prefix="/api/evals", tags=["Overviews"])
+router = APIRouter(prefix="/api/evals", tags=["Overviews"], route_class=GuardedRoute)
 
 _MOST = 100
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import InvalidRequestError
 
-router = APIRouter(prefix="/api", tags=["Overviews"])
+router = APIRouter(prefix="/api", tags=["Overviews"], route_class=GuardedRoute)
 
 _MOST_RUNS = 50
 _EVENTS: dict[int | str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import StreamingResponse
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.exports.columns import USUAL, Column, KnownColumns
 from evalhaven.api.exports.parquet import ParquetRows, require_pyarrow
 from evalhaven.api.exports.sources import ChosenByFilter, ItemsInOrder, ItemSource
@@ -24,7 +25,7 @@ from evalhaven.storage.runs import get_run_by_id
 if TYPE_CHECKING:
     from evalhaven.reports.item_pages import ItemQuestion
 
-router = APIRouter(prefix="/api/runs/{run_id}", tags=["Reports"])
+router = APIRouter(prefix="/api/runs/{run_id}", tags=["Reports"], route_class=GuardedRoute)
 
 _TYPES = {
     "jsonl": "application/x-ndjson",

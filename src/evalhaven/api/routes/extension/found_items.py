@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.storage.found_items import find_item
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.run_items import ItemFound
 
-router = APIRouter(prefix="/api/output_items", tags=["Overviews"])
+router = APIRouter(prefix="/api/output_items", tags=["Overviews"], route_class=GuardedRoute)
 
 
 @router.get(

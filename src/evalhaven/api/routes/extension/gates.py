@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import parse_body, read_body
 from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.requests import PathRunId
@@ -18,7 +19,7 @@ from evalhaven.wire.requests import parse_request
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Chosen
 
-router = APIRouter(prefix="/api", tags=["Reports"])
+router = APIRouter(prefix="/api", tags=["Reports"], route_class=GuardedRoute)
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {

@@ -5,6 +5,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.exports.streaming import file_name
 from evalhaven.api.html_report.comparison_page import comparison_body
 from evalhaven.api.html_report.page import page_response
@@ -25,7 +26,7 @@ from evalhaven.storage.output_items import list_output_items
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run_by_id
 
-router = APIRouter(prefix="/api", tags=["Reports"])
+router = APIRouter(prefix="/api", tags=["Reports"], route_class=GuardedRoute)
 
 _MOST_EXAMPLES = 100
 _PAGE: dict[int | str, dict[str, Any]] = {

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import spooled_body
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.requests import PathEvalId, PathRunId
@@ -25,7 +26,7 @@ from evalhaven.storage.evals import get_eval
 from evalhaven.storage.runs import get_run
 from evalhaven.wire.imports import ImportFileForm, ImportOutcome, ImportRefusal
 
-router = APIRouter(prefix="/api/import", tags=["Import"])
+router = APIRouter(prefix="/api/import", tags=["Import"], route_class=GuardedRoute)
 
 Origin = Annotated[
     str, Query(min_length=1, max_length=500, description="Where the objects come from. Each of them shows it.")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.cursors import place_of, shown_place
 from evalhaven.api.lists import DEFAULT_LIMIT, Limit, NextOf
 from evalhaven.api.rendering.inventory import endpoint_overview, file_overview, states_by_endpoint
@@ -15,7 +16,7 @@ from evalhaven.storage.file_overviews import FileFilter, find_files, list_reader
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.inventory import EndpointOverviewList, FileOverviewList
 
-router = APIRouter(prefix="/api", tags=["Overviews"])
+router = APIRouter(prefix="/api", tags=["Overviews"], route_class=GuardedRoute)
 
 _MOST = 100
 

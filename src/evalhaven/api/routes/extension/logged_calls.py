@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.lists import Limit, NextOf
 from evalhaven.api.metadata_filters import metadata_filter, metadata_parameter
 from evalhaven.api.rendering.inventory import KINDS, call_row
@@ -17,7 +18,7 @@ from evalhaven.domain.paging import Order
 from evalhaven.logs.conversations import reply_of, request_of
 from evalhaven.wire.inventory import LoggedCallDetail, LoggedCallList
 
-router = APIRouter(prefix="/api/logs/calls", tags=["Logs"])
+router = APIRouter(prefix="/api/logs/calls", tags=["Logs"], route_class=GuardedRoute)
 
 _MOST_CALLS = 200
 

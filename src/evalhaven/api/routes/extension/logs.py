@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import body_blocks
 from evalhaven.api.lines import Line, batches_of_lines
 from evalhaven.api.rendering.json_texts import json_response
@@ -18,7 +19,7 @@ from evalhaven.logs.reading.calls import ParsedCall
 from evalhaven.logs.reading.events import UnreadableReplyError
 from evalhaven.wire.logs import CallIntakeOutcome, CallRefusal, LogStatus
 
-router = APIRouter(prefix="/api/logs", tags=["Logs"])
+router = APIRouter(prefix="/api/logs", tags=["Logs"], route_class=GuardedRoute)
 
 _SHOWN_REFUSALS = 100
 _LINES: dict[str, Any] = {

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.requests import PathEvalId
 from evalhaven.api.routes.extension.compared import Key
@@ -12,7 +13,7 @@ from evalhaven.storage.evals import get_eval
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire.plans import EvalPlan
 
-router = APIRouter(prefix="/api/evals/{eval_id}", tags=["Reports"])
+router = APIRouter(prefix="/api/evals/{eval_id}", tags=["Reports"], route_class=GuardedRoute)
 
 DifferenceOf = Annotated[
     float | None, Query(gt=0, le=1, description="Difference of the rates that is to be seen: 0.03 is three points.")

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.errors import error_response
 from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.requests import PathRunId
@@ -22,7 +23,7 @@ from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run_by_id
 from evalhaven.wire.reports import BreakdownProgress, RunReport
 
-router = APIRouter(prefix="/api/runs/{run_id}", tags=["Reports"])
+router = APIRouter(prefix="/api/runs/{run_id}", tags=["Reports"], route_class=GuardedRoute)
 
 _LINES = "application/x-ndjson"
 _PROGRESS_S = 0.5

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import parse_body, read_body
 from evalhaven.api.rendering.runs import RunRenderer
 from evalhaven.api.requests import IdempotencyKey, PathRunId, claim_of
@@ -11,7 +12,7 @@ from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.wire.runs import EvalRun
 
-router = APIRouter(prefix="/api/runs/{run_id}", tags=["Runs"])
+router = APIRouter(prefix="/api/runs/{run_id}", tags=["Runs"], route_class=GuardedRoute)
 
 Strict = Annotated[bool, Query(description="Whether to refuse criteria with warnings.")]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.item_questions import Texts, item_question
 from evalhaven.api.lists import NextOf
 from evalhaven.api.rendering.json_texts import json_response
@@ -24,7 +25,7 @@ from evalhaven.wire.run_items import ItemPlace, ItemRowList
 if TYPE_CHECKING:
     from evalhaven.reports.item_pages import ItemQuestion
 
-router = APIRouter(prefix="/api/runs/{run_id}/items", tags=["Overviews"])
+router = APIRouter(prefix="/api/runs/{run_id}/items", tags=["Overviews"], route_class=GuardedRoute)
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request cannot be accepted: `invalid_value`, `invalid_cursor`, `items_not_ready`."}

@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.cursors import place_of, shown_place
 from evalhaven.api.lists import DEFAULT_LIMIT, Limit, NextOf
 from evalhaven.api.rendering.json_texts import json_response
@@ -27,7 +28,7 @@ from evalhaven.wire.run_history import RunEventList
 from evalhaven.wire.runs import EvalRunStatus
 from evalhaven.wire.runs_by_id import EvalRunById
 
-router = APIRouter(prefix="/api/runs")
+router = APIRouter(prefix="/api/runs", route_class=GuardedRoute)
 
 Rows = Annotated[bool, Query(description="Whether to show the rows that the run was created with.")]
 

@@ -1,12 +1,22 @@
-"""`/api/settings` and `/api/examination`: what this server is set up to do, and whether its parts answer."""
+"""`/api/server`, `/api/settings`, `/api/examination`: who may reach it, what it is set up to do, and what answers."""
 
 from fastapi import APIRouter, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ServicesOf
-from evalhaven.wire.server import PartFinding, ServerExamination, ServerSettings
+from evalhaven.wire.server import PartFinding, ServerExamination, ServerSettings, ServerState
 
-router = APIRouter(prefix="/api", tags=["Server"])
+router = APIRouter(prefix="/api", tags=["Server"], route_class=GuardedRoute)
+
+
+@router.get(
+    "/server", operation_id="getServer", response_model=ServerState, response_description="Whether it needs keys."
+)
+async def get_server(services: ServicesOf) -> Response:
+    """Get whether requests need an API key. This needs none."""
+    access = "keys" if await services.door.needs_keys() else "open"
+    return json_response(ServerState(access=access).model_dump_json())
 
 
 @router.get(

@@ -2,13 +2,14 @@
 
 from fastapi import APIRouter, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.reports.worker_overviews import read_workers
 from evalhaven.wire.workers import WorkerOverviewList
 
-router = APIRouter(prefix="/api", tags=["Server"])
+router = APIRouter(prefix="/api", tags=["Server"], route_class=GuardedRoute)
 
 
 @router.get(

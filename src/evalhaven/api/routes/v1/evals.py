@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.rendering.evals import eval_text
@@ -14,7 +15,7 @@ from evalhaven.domain import jsontext
 from evalhaven.storage import evals as store
 from evalhaven.wire import evals as wire
 
-router = APIRouter(prefix="/evals", tags=["Evals"])
+router = APIRouter(prefix="/v1/evals", tags=["Evals"], route_class=GuardedRoute)
 
 
 @router.post("", operation_id="createEval", status_code=201, response_model=wire.Eval)

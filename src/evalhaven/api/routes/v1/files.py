@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.contents import BlobResponse
 from evalhaven.api.lists import After, OrderOf, page_request
 from evalhaven.api.rendering.files import file_text
@@ -21,7 +22,7 @@ from evalhaven.wire import files as wire
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.requests import parse_request
 
-router = APIRouter(prefix="/files", tags=["Files"])
+router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=GuardedRoute)
 
 MAX_FILE_LIMIT = 10_000
 _EXPIRY_DIGITS = 10  # nobody means a larger number of seconds, and int() refuses very long ones

@@ -5,6 +5,7 @@ import time
 import anyio
 from fastapi import APIRouter, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import read_document
 from evalhaven.api.grader_answers import run_answer
 from evalhaven.api.rendering.json_texts import json_response
@@ -25,7 +26,7 @@ from evalhaven.wire import grader_endpoints as wire
 from evalhaven.wire.graders import Grader
 from evalhaven.wire.requests import parse_request
 
-router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["Fine-tuning"])
+router = APIRouter(prefix="/v1/fine_tuning/alpha/graders", tags=["Fine-tuning"], route_class=GuardedRoute)
 
 LONGEST_WAIT_S = 900.0
 _WITHOUT_EXECUTOR_S = 30.0

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.errors import error_response
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ServicesOf
@@ -10,7 +11,7 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.wire import models as wire
 
-router = APIRouter(prefix="/models", tags=["Models"])
+router = APIRouter(prefix="/v1/models", tags=["Models"], route_class=GuardedRoute)
 
 
 @router.get("", operation_id="listModels", response_model=wire.ListModelsResponse)

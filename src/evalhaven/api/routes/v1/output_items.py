@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.rendering.output_items import output_item_text
@@ -14,7 +15,7 @@ from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run_and_eval
 from evalhaven.wire import output_items as wire
 
-router = APIRouter(prefix="/evals/{eval_id}/runs/{run_id}/output_items", tags=["Evals"])
+router = APIRouter(prefix="/v1/evals/{eval_id}/runs/{run_id}/output_items", tags=["Evals"], route_class=GuardedRoute)
 
 
 @router.get("", operation_id="getEvalRunOutputItems", response_model=wire.EvalRunOutputItemList)

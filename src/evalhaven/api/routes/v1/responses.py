@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.logged_calls import change_call, get_call, part_response
 from evalhaven.api.rendering.json_texts import json_response
@@ -16,7 +17,7 @@ from evalhaven.domain.logged_calls import CallKind
 from evalhaven.logs.conversations import request_of
 from evalhaven.wire import responses as wire
 
-router = APIRouter(prefix="/responses", tags=["Responses"])
+router = APIRouter(prefix="/v1/responses", tags=["Responses"], route_class=GuardedRoute)
 
 Include = Annotated[
     list[wire.ResponseInclude] | None, Query(description="Has no effect: what was stored is answered whole.")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import spooled_body
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.rendering.json_texts import json_response
@@ -17,7 +18,7 @@ from evalhaven.storage import runs as store
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire import runs as wire
 
-router = APIRouter(prefix="/evals/{eval_id}/runs", tags=["Evals"])
+router = APIRouter(prefix="/v1/evals/{eval_id}/runs", tags=["Evals"], route_class=GuardedRoute)
 
 
 @router.post("", operation_id="createEvalRun", status_code=201, response_model=wire.EvalRun)

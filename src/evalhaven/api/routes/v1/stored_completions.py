@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
 from evalhaven.api.logged_calls import change_call, get_call, part_response
@@ -18,7 +19,7 @@ from evalhaven.domain.logged_calls import CallFilter, CallKind
 from evalhaven.wire import stored_completions as wire
 from evalhaven.wire.requests import parse_request
 
-router = APIRouter(prefix="/chat/completions", tags=["Chat"])
+router = APIRouter(prefix="/v1/chat/completions", tags=["Chat"], route_class=GuardedRoute)
 
 
 @router.get(

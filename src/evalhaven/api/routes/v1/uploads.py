@@ -8,6 +8,7 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
+from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.assembly import choose_parts, write_parts
 from evalhaven.api.bodies import read_document
 from evalhaven.api.rendering.json_texts import json_response
@@ -39,7 +40,7 @@ from evalhaven.storage.files import get_file, insert_file
 from evalhaven.wire import uploads as wire
 from evalhaven.wire.requests import parse_request
 
-router = APIRouter(prefix="/uploads", tags=["Uploads"])
+router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=GuardedRoute)
 
 _MB = 1024 * 1024
 # A part whose answer was lost is sent again, and both are kept until the upload ends.

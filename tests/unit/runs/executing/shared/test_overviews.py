@@ -40,7 +40,7 @@ async def shown(engine: Engine, release: str = "0") -> WorkerOverviewList:
 
 async def shown_wait(engine: Engine) -> str:
     now = int(engine.clock.now())
-    return await engine.database.fetch(lambda tx: read_wait(tx, DEFAULT_PROJECT, Watcher("0", LEASE_S), now))
+    return await engine.database.fetch(lambda tx: read_wait(tx, Watcher("0", LEASE_S), now))
 
 
 async def only_queue(engine: Engine) -> RunQueue:
