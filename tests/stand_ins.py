@@ -122,7 +122,8 @@ def use_stand_ins(count: int, starter: ModuleType = supervisor) -> None:
         count: How many by stand-ins.
         starter: The module that starts them, by `subprocess.Popen`.
     """
-    waiting = [StandIn() for _ in range(count)]
+    # Elsewhere nothing shows others what a stand-in has become.
+    waiting = [StandIn() for _ in range(count if sys.platform == "linux" else 0)]
 
     def start(command: list[str], **options: Any) -> Started | subprocess.Popen[Any]:
         if not waiting or len(_title_of(command)) > _room_for_title():
