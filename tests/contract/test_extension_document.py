@@ -72,6 +72,22 @@ def _logged(api: Api) -> str:
     return _CALL["reply"]["id"]  # pyright: ignore[reportReturnType]
 
 
+def _webhook(api: Api) -> str:
+    found = api.client.get("/v1/webhook_endpoints").json()["data"]
+    if found:
+        return found[0]["id"]
+    body = {"name": "hook", "url": "https://127.0.0.1:1/", "event_types": ["eval.run.succeeded"]}
+    made = api.client.post("/v1/webhook_endpoints", json=body).json()["id"]
+    run = api.client.post(f"/v1/evals/{api.run['eval_id']}/runs", json={"data_source": inline_source()}).json()
+    wait_for_end(api.client, run)
+    return made
+
+
+def _delivery(api: Api) -> str:
+    log = f"/api/webhook_endpoints/{_webhook(api)}/deliveries"
+    return f"{log}/{api.client.get(log).json()['data'][0]['id']}"
+
+
 def _new_key(api: Api, kind: str) -> str:
     return api.client.post(f"/api/{kind}", json={"name": "to be revoked"}).json()["id"]
 
@@ -100,6 +116,10 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
     "revokeAdminKey": [lambda api: api.client.delete(f"/api/admin_keys/{_new_key(api, 'admin_keys')}")],
     "getSettings": [lambda api: api.client.get("/api/settings")],
     "examineServer": [lambda api: api.client.post("/api/examination")],
+    "listWebhookDeliveries": [lambda api: api.client.get(f"/api/webhook_endpoints/{_webhook(api)}/deliveries?limit=1")],
+    "getWebhookDelivery": [lambda api: api.client.get(_delivery(api))],
+    "resendWebhookDelivery": [lambda api: api.client.post(f"{_delivery(api)}/resend")],
+    "resendFailedWebhookDeliveries": [lambda api: api.client.post(f"/api/webhook_endpoints/{_webhook(api)}/resend")],
     "listWorkers": [lambda api: api.client.get("/api/workers")],
     "getLogStatus": [lambda api: api.client.get("/api/logs")],
     "listEndpointOverviews": [lambda api: api.client.get("/api/models")],
@@ -216,7 +236,8 @@ REFUSALS: dict[str, tuple[int, Callable[[Api], httpx2.Response]]] = {
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     directory: Path = tmp_path_factory.mktemp("extension")
-    with Server(directory, EVALHAVEN_MAX_BODY_MB="1").running() as server, httpx2.Client(base_url=server.url) as client:
+    settings = {"EVALHAVEN_MAX_BODY_MB": "1", "EVALHAVEN_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1"}
+    with Server(directory, **settings).running() as server, httpx2.Client(base_url=server.url) as client:
         # The first key that a test makes would close the server.
         key = client.post("/api/admin_keys", json={"name": "test"}).json()["value"]
         client.headers["authorization"] = f"Bearer {key}"

@@ -68,6 +68,18 @@ const workers = createRoute({
   component: lazyRouteComponent(() => import("@/pages/workers/WorkersPage"), "WorkersPage"),
 });
 
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks",
+  component: lazyRouteComponent(() => import("@/pages/webhooks/WebhooksPage"), "WebhooksPage"),
+});
+
+const webhook = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks/$webhookId",
+  component: lazyRouteComponent(() => import("@/pages/webhooks/WebhookPage"), "WebhookPage"),
+});
+
 const evalPages = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId",
@@ -159,6 +171,8 @@ export const router = createRouter({
     call,
     models,
     workers,
+    webhooks,
+    webhook,
     evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items, configuration, events]),
     item,

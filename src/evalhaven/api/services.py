@@ -1,11 +1,12 @@
 """What the routes work with, supplied by `app`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
+from pydantic import SecretStr
 
 from evalhaven.access.callers import Caller
 from evalhaven.api.access.door import Door
@@ -16,6 +17,7 @@ from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.trusted_proxies import TrustedProxies
+from evalhaven.api.work_meters import WorkMeters
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
@@ -25,6 +27,7 @@ from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.store import LogStore
+from evalhaven.meters.board import Board
 from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -35,11 +38,13 @@ from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.webhooks.endpoints import Webhooks
 from evalhaven.wire.server import ServerSettings
 
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
     from evalhaven.reports.item_choice import ItemChooser
+    from evalhaven.tracing.tracer import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class ApiConfig:
         max_file_bytes: Largest uploaded file.
         log_days: Days for which logged calls are kept.
         log_max_gb: Most that logged calls may take; None for no limit.
+        metrics_token: What scrapers of metrics have to send; None: nothing.
     """
 
     base_url: str
@@ -69,6 +75,7 @@ class ApiConfig:
     max_file_bytes: int
     log_days: int
     log_max_gb: float | None
+    metrics_token: SecretStr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,11 @@ class Services:
         comparer: Returns what compares runs, which is made when it is first needed.
         item_chooser: Returns what chooses items of runs, which is made when it is first needed.
         run_feed: Tells how runs go on.
+        webhooks: Makes and changes webhooks.
+        deliver: Tells webhooks of what happened, until canceled.
+        board: Shows what this server and its processes do.
+        work_meters: Reads, for the board, what is left to do.
+        tracing: Traces requests; None if traces are off.
     """
 
     database: Database
@@ -135,6 +147,11 @@ class Services:
     comparer: Callable[[], "Comparer"]
     item_chooser: Callable[[], "ItemChooser"]
     run_feed: RunFeed
+    webhooks: Webhooks
+    deliver: Callable[[], Coroutine[Any, Any, None]]
+    board: Board
+    work_meters: WorkMeters
+    tracing: "Tracing | None" = None
 
     def now(self) -> int:
         """Return the Unix second."""

@@ -41,27 +41,35 @@ def set_limits(
     requests: Annotated[
         str | None,
         typer.Option(
-            "--requests", metavar="N", help="Requests of all its keys in a minute, of each server, or `none`."
+            "--requests",
+            metavar="N",
+            help="Requests of all its keys in a minute, of each server, or `none`; default: as it is.",
         ),
     ] = None,
     runs: Annotated[
-        str | None, typer.Option("--runs", metavar="N", help="Runs that are queued or under way, or `none`.")
+        str | None,
+        typer.Option("--runs", metavar="N", help="Runs that are queued or under way, or `none`; default: as it is."),
     ] = None,
     stored: Annotated[
         str | None,
         typer.Option(
             "--stored",
             metavar="SIZE",
-            help="Files, parts of uploads and inline rows, such as 500MB or 20GB, or `none`.",
+            help="Files, parts of uploads and inline rows, such as 500MB or 20GB, or `none`; default: as it is.",
         ),
     ] = None,
     run_cost: Annotated[
-        str | None, typer.Option("--run-cost", metavar="DOLLARS", help="What the calls of one run may cost, or `none`.")
+        str | None,
+        typer.Option(
+            "--run-cost", metavar="DOLLARS", help="What the calls of one run may cost, or `none`; default: as it is."
+        ),
     ] = None,
     month_cost: Annotated[
         str | None,
         typer.Option(
-            "--month-cost", metavar="DOLLARS", help="What the runs of one calendar month (UTC) may cost, or `none`."
+            "--month-cost",
+            metavar="DOLLARS",
+            help="What the runs of one calendar month (UTC) may cost, or `none`; default: as it is.",
         ),
     ] = None,
     url: Url = None,

@@ -48,3 +48,5 @@ export type LoggedCall = FromExtension["LoggedCallDetail"];
 export type LoggedCallRow = FromExtension["LoggedCallRow"];
 export type OutputItem = FromContract["EvalRunOutputItem"];
 export type OutputItemResult = FromContract["EvalRunOutputItemResult"];
+export type Webhook = FromContract["WebhookEndpointBody"];
+export type WebhookDelivery = FromExtension["WebhookDelivery"];

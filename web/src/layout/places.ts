@@ -7,5 +7,6 @@ export const PLACES: readonly { name: string; to: string; icon: IconName; keys: 
   { name: "Logs", to: "/logs", icon: "logs", keys: "g l" },
   { name: "Files", to: "/files", icon: "files", keys: "g f" },
   { name: "Models", to: "/models", icon: "models", keys: "g m" },
+  { name: "Webhooks", to: "/webhooks", icon: "webhooks", keys: "g h" },
   { name: "Workers", to: "/workers", icon: "workers", keys: "g w" },
 ];

@@ -31,6 +31,7 @@ from evalhaven.runs.accepting.reruns import (
     retry_choice,
     tools_of_retry,
 )
+from evalhaven.runs.telling import untraced
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.chunks import reopen_chunks
@@ -55,6 +56,7 @@ class RerunAcceptance:
         vault: Seals the secrets of tools.
         python: Checks Python graders.
         wake_executor: Tells the executor that a run is queued.
+        find_trace: Returns what names the span of the request, which becomes that of a new run's parent.
     """
 
     database: Database
@@ -64,6 +66,7 @@ class RerunAcceptance:
     vault: Vault
     python: PythonChecks
     wake_executor: Callable[[], None]
+    find_trace: Callable[[], str | None] = untraced
 
     async def regrade_run(
         self, scope: ProjectScope, run_id: str, document: JsonValue, claim: Claim, *, strict: bool
@@ -84,7 +87,7 @@ class RerunAcceptance:
             allowed = await read_allowed(tx, scope, self._now())
         new = self._regraded(source, parent, parsed, allowed, strict=strict)
         cautions = await self.python.check_criteria(parsed.body.testing_criteria or [], strict=strict)
-        new = replace(new, warnings=[*new.warnings, *cautions])
+        new = replace(new, warnings=[*new.warnings, *cautions], traceparent=self.find_trace())
         await self.python.refuse_without_isolation(new.criteria(parent))
         async with self.database.write() as tx:
             repeated = await claim.find_repeated(tx, scope, new.id, self._now())

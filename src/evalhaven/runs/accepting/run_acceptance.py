@@ -27,6 +27,7 @@ from evalhaven.runs.accepting.limits import read_allowed, refuse_beyond
 from evalhaven.runs.accepting.model_checks import checked_run, refuse_unanswerable
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.sources.logged_rows import LOGGED_ITEM
+from evalhaven.runs.telling import untraced
 from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
@@ -71,6 +72,7 @@ class RunAcceptance:
         wake_executor: Tells the executor that a run is queued.
         settle_logs: Returns once the calls that were made so far are stored, or cannot be for now.
         submit_plan: Has a stored run planned, in its transaction; None: whoever executes runs finds it by itself.
+        find_trace: Returns what names the span of the request, which becomes that of the run's parent.
     """
 
     database: Database
@@ -83,6 +85,7 @@ class RunAcceptance:
     wake_executor: Callable[[], None]
     settle_logs: Callable[[], Awaitable[None]]
     submit_plan: Callable[[AsyncConnection, int], Awaitable[None]] | None = None
+    find_trace: Callable[[], str | None] = untraced
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
         """Return the eval of a run that is to be created; call it before the body, which may be large, is received.
@@ -132,7 +135,7 @@ class RunAcceptance:
         async with self.database.read() as tx:
             allowed = await read_allowed(tx, scope, self._now())
         run = allowed.checked(
-            replace(run, options=options),
+            replace(run, options=options, traceparent=self.find_trace()),
             options,
             lambda one: one.is_sampled or refuse_unanswerable(one, parent, self.catalog),
             lambda one: checked_run(one, parent, self.catalog, options),

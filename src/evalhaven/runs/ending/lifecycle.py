@@ -1,7 +1,7 @@
 """Lifecycle: canceling and deleting. Each is one transaction, after which no more items of the run are counted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,6 +10,7 @@ from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.runs.telling import Teller
 from evalhaven.storage import eval_writes, run_writes
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import get_eval
@@ -24,11 +25,13 @@ class Lifecycle:
 
     Attributes:
         wake_executor: Tells the executor that a run was canceled or deleted.
+        teller: Tells of runs that have ended.
     """
 
     database: Database
     clock: Clock
     wake_executor: Callable[[], None]
+    teller: Teller = field(default_factory=Teller)
 
     async def cancel_run(self, scope: ProjectScope, eval_id: str, run_id: str) -> tuple[Run, Eval]:
         """Cancel a run: finished items stay. A run that has ended is returned unchanged."""
@@ -62,6 +65,8 @@ class Lifecycle:
             return run
         canceled = run.to(RunStatus.CANCELED, self._now())
         await run_writes.save_status(tx, scope, canceled, self._now())
+        # Before the commit, which hardly ever fails.
+        self.teller.tell_end(canceled)
         return canceled
 
     def _now(self) -> int:

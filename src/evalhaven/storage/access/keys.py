@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.permissions import Permission
 from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
+from evalhaven.storage.access.pages import fetch_page
 from evalhaven.storage.access.tables import api_keys, key_limits, limits
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import projects
@@ -106,6 +108,12 @@ async def list_keys(tx: ReadTransaction, scope: ProjectScope | OrganizationScope
     """Return the keys of a project, or all admin keys, newest first; revoked ones, too."""
     query = _KEYS.where(_of(scope)).order_by(api_keys.c.key.desc())
     return [_key(row) for row in (await tx.execute(query)).all()]
+
+
+async def list_valid_keys(tx: ReadTransaction, scope: ProjectScope, page: PageRequest) -> tuple[Sequence[ApiKey], bool]:
+    """Return a page of the keys of a project that are not revoked, and whether more follow."""
+    query = _KEYS.where(api_keys.c.project_id == scope.project_id, api_keys.c.revoked_at.is_(None))
+    return await fetch_page(tx, query, api_keys.c.key, api_keys.c.public_id, page, "key", _key)
 
 
 async def revoke_key(tx: AsyncConnection, scope: ProjectScope | OrganizationScope, key_id: str, at: int) -> bool:

@@ -32,7 +32,7 @@ class Usage:
 async def get_limits(tx: ReadTransaction, scope: ProjectScope) -> Limits:
     """Return what a project may use."""
     row = (await tx.execute(select(limits).where(limits.c.project_id == scope.project_id))).one_or_none()
-    return NO_LIMITS if row is None else limits_of(row)
+    return NO_LIMITS if row is None else _limits(row)
 
 
 async def save_limits(tx: AsyncConnection, scope: ProjectScope, new: Limits) -> None:
@@ -57,7 +57,8 @@ async def save_key_limit(
     if requests_per_minute is None:
         await tx.execute(delete(key_limits).where(key_limits.c.api_key_key == key))
     else:
-        await _put(tx, key_limits, {"api_key_key": key}, {"requests_per_minute": requests_per_minute})
+        values = {"project_id": scope.project_id, "requests_per_minute": requests_per_minute}
+        await _put(tx, key_limits, {"api_key_key": key}, values)
 
 
 async def lock_project(tx: AsyncConnection, scope: ProjectScope) -> None:
@@ -80,9 +81,7 @@ async def measure_usage(tx: ReadTransaction, scope: ProjectScope, now: int) -> U
     )
 
 
-async def refuse_full(
-    tx: AsyncConnection | ReadTransaction, scope: ProjectScope, more: int, param: str | None = None
-) -> None:
+async def refuse_full(tx: ReadTransaction, scope: ProjectScope, more: int, param: str | None = None) -> None:
     """Refuse bytes for which a project has no room left.
 
     Raises:
@@ -145,7 +144,7 @@ async def keep_purged_cost(tx: AsyncConnection, scope: ProjectScope, run_key: in
     await _put(tx, purged_costs, at, {"cost": purged_costs.c.cost + cost}, first={"cost": cost})
 
 
-def limits_of(row: Row[Any]) -> Limits:
+def _limits(row: Row[Any]) -> Limits:
     """Return the limits in a row; all columns may be NULL."""
     return Limits(row.requests_per_minute, row.concurrent_runs, row.stored_bytes, row.run_cost, row.month_cost)
 

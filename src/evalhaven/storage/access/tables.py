@@ -128,6 +128,7 @@ key_limits = Table(
     "key_limits",
     metadata,
     Column("api_key_key", Key, ForeignKey("api_keys.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
     Column("requests_per_minute", Integer, nullable=False),
 )
 

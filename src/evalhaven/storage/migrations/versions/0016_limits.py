@@ -1,13 +1,13 @@
 """What projects and keys may use, and what runs cost that are purged.
 
-Revision: 0016, after 0014
+Revision: 0016, after 0015
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -30,8 +30,10 @@ def upgrade() -> None:
     op.create_table(
         "key_limits",
         sa.Column("api_key_key", KEY, autoincrement=False, nullable=False),
+        sa.Column("project_id", KEY, nullable=False),
         sa.Column("requests_per_minute", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["api_key_key"], ["api_keys.key"], name="fk_key_limits_api_key_key"),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_key_limits_project_id"),
         sa.PrimaryKeyConstraint("api_key_key", name="pk_key_limits"),
     )
     op.create_table(
