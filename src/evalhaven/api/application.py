@@ -15,6 +15,7 @@ from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.routes import dashboard, health, traces
 from evalhaven.api.routes.extension import (
+    audit,
     comparisons,
     events,
     exports,
@@ -90,6 +91,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(gates.router)
     application.include_router(plans.router)
     application.include_router(keys.router)
+    application.include_router(audit.router)
     application.include_router(server.router)
     application.include_router(workers.router)
     application.include_router(logs.router)

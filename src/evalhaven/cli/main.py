@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from evalhaven import __version__
+from evalhaven.cli.audit import EPILOG as AUDIT_EPILOG
+from evalhaven.cli.audit import audit
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
 from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
@@ -69,6 +71,7 @@ application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.add_typer(key_commands, name="keys")
+application.command("audit", epilog=AUDIT_EPILOG)(audit)
 application.add_typer(project_commands, name="projects")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)

@@ -48,3 +48,6 @@ export type LoggedCall = FromExtension["LoggedCallDetail"];
 export type LoggedCallRow = FromExtension["LoggedCallRow"];
 export type OutputItem = FromContract["EvalRunOutputItem"];
 export type OutputItemResult = FromContract["EvalRunOutputItemResult"];
+export type ApiKey = FromExtension["ApiKey"];
+export type NewApiKey = FromExtension["NewApiKey"];
+export type AuditEntry = FromExtension["AuditEntry"];

@@ -109,6 +109,8 @@ PERMISSIONS: dict[tuple[str, str], Permission | None] = {
     ("GET", "/api/admin_keys"): _OPERATE,
     ("POST", "/api/admin_keys"): _OPERATE,
     ("DELETE", "/api/admin_keys/{key_id}"): _OPERATE,
+    ("GET", "/api/audit"): _MANAGE,
+    ("GET", "/api/audit/export"): _MANAGE,
     ("GET", "/api/settings"): _OPERATE,
     ("POST", "/api/examination"): _OPERATE,
     ("GET", "/api/workers"): _READ,
