@@ -124,6 +124,8 @@ PERMISSIONS: dict[tuple[str, str], Permission | None] = {
     ("GET", "/api/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}"): _MANAGE,
     ("POST", "/api/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}/resend"): _MANAGE,
     ("POST", "/api/webhook_endpoints/{webhook_endpoint_id}/resend"): _MANAGE,
+    ("GET", "/api/audit"): _MANAGE,
+    ("GET", "/api/audit/export"): _MANAGE,
     ("GET", "/api/settings"): _OPERATE,
     ("POST", "/api/examination"): _OPERATE,
     ("GET", "/api/workers"): _READ,

@@ -127,9 +127,11 @@ async def _revoke(
     key_id: str,
 ) -> Response:
     async with services.database.write() as tx:
-        if await revoke_key(tx, scope, key_id, services.now()):
-            await record_audit(tx, request, "key.revoked", ("api_key", key_id), scope=scope)
+        is_new = await revoke_key(tx, scope, key_id, services.now())
         key = await get_key(tx, scope, key_id)
+        if is_new:
+            details: JsonObject = {"name": key.name}
+            await record_audit(tx, request, "key.revoked", ("api_key", key_id), scope=scope, details=details)
     services.door.forget()
     return model_response(shown_key(key, project))
 

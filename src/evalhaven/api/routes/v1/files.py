@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.auditing import deletion_of
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import declared_bytes
 from evalhaven.api.contents import BlobResponse
@@ -130,11 +131,12 @@ async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Res
 
 
 @router.delete("/{file_id}", operation_id="deleteFile", response_model=wire.DeleteFileResponse)
-async def delete_file(file_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+async def delete_file(file_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete a file; runs under way that read it go on."""
     async with services.database.write() as tx:
         found = await store.get_file(tx, scope, file_id, services.now(), for_update=True)
         await store.delete_file(tx, scope, found.key, services.now())
+        await deletion_of(request, "file", file_id)(tx, found.filename)
     services.wake_executor()
     return json_response(jsontext.render({"id": file_id, "object": "file", "deleted": True}))
 
