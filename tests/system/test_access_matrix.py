@@ -32,6 +32,8 @@ UNKNOWN = {
     "project_id": "proj_unknown",
     "api_key_id": "key_unknown",
     "service_account_id": "svc_acct_unknown",
+    "webhook_endpoint_id": "we_unknown",
+    "delivery_id": "wh_unknown",
     "model:path": "no-such-model",
     "path:path": "evals",
 }
@@ -55,6 +57,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/uploads/{upload_id}/complete"): {"part_ids": []},
     ("POST", "/api/runs/{run_id}/gate"): {"margin": 0.1},
     ("POST", "/api/keys/{key_id}"): {"requests_per_minute": None},
+    ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}"): {},
+    ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}/test"): {"event_type": "eval.run.succeeded"},
 }
 
 
