@@ -1,6 +1,6 @@
 """What projects and keys may use, at a real server: requests a minute, runs at once, stored bytes, costs."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,7 +52,7 @@ def editor(served: tuple[Server, Keys]) -> Iterator[httpx2.Client]:
 
 
 @contextmanager
-def _limited(operator: httpx2.Client, **limits: float) -> Iterator[dict[str, Any]]:
+def _limited(operator: httpx2.Client, **limits: float) -> Generator[dict[str, Any]]:
     """Limit the default project meanwhile."""
     answer = operator.post("/api/limits", json=limits)
     assert answer.status_code == 200, answer.text
