@@ -58,6 +58,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/runs/{run_id}/gate"): {"margin": 0.1},
     ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}"): {},
     ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}/test"): {"event_type": "eval.run.succeeded"},
+    ("POST", "/api/keys/{key_id}"): {"requests_per_minute": None},
 }
 
 

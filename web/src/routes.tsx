@@ -7,6 +7,7 @@ import {
 } from "@tanstack/react-router";
 import { PREFIX } from "@/api/place";
 import { Shell } from "@/layout/Shell";
+import { auditSearch } from "@/pages/audit/search";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
 import { evalSearch } from "@/pages/eval/search";
@@ -113,6 +114,25 @@ const logs = createRoute({
   component: lazyRouteComponent(() => import("@/pages/logs/LogsPage"), "LogsPage"),
 });
 
+const retention = createRoute({
+  getParentRoute: () => root,
+  path: "/logs/retention",
+  component: lazyRouteComponent(() => import("@/pages/retention/RetentionPage"), "RetentionPage"),
+});
+
+const keys = createRoute({
+  getParentRoute: () => root,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("@/pages/keys/KeysPage"), "KeysPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("@/pages/audit/AuditPage"), "AuditPage"),
+});
+
 const call = createRoute({
   getParentRoute: () => root,
   path: "/logs/$callId",
@@ -168,11 +188,14 @@ export const router = createRouter({
     files,
     file,
     logs,
+    retention,
     call,
     models,
     workers,
     webhooks,
     webhook,
+    keys,
+    audit,
     evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items, configuration, events]),
     item,

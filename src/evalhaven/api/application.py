@@ -16,6 +16,7 @@ from evalhaven.api.origins import OriginGuard
 from evalhaven.api.request_meters import RequestMeters, patterns_of
 from evalhaven.api.routes import dashboard, health, metrics, traces
 from evalhaven.api.routes.extension import (
+    audit,
     comparisons,
     events,
     exports,
@@ -25,6 +26,7 @@ from evalhaven.api.routes.extension import (
     imports,
     inventory,
     keys,
+    limits,
     logged_calls,
     logs,
     plans,
@@ -93,6 +95,8 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(gates.router)
     application.include_router(plans.router)
     application.include_router(keys.router)
+    application.include_router(limits.router)
+    application.include_router(audit.router)
     application.include_router(server.router)
     application.include_router(workers.router)
     application.include_router(logs.router)

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evalhaven.access.callers import Caller, CallerKind
+from evalhaven.api.access.allowances import allowance_headers
 from evalhaven.api.errors import error_response
 from evalhaven.api.request_meters import RequestMeters, is_event_stream
 from evalhaven.domain.errors import NotFoundError
@@ -202,10 +203,11 @@ class RequestRecord:
     async def _record(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Pass a request on and record it; return the status of the answer."""
         request_id = self._new_request_id()
+        # One for all copies of the scope: the door notes there who sent the request.
+        state = scope.setdefault("state", {})
         started = time.perf_counter()
         status = 0
         is_stream = False
-        scope.setdefault("state", {})  # one for all copies of the scope: the door notes there who sent the request
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status, is_stream
@@ -217,6 +219,8 @@ class RequestRecord:
                 # The gateway passes these on from the endpoint, if it says them.
                 headers.setdefault("openai-processing-ms", str(round((time.perf_counter() - started) * 1000)))
                 headers.setdefault("openai-version", "2020-10-01")
+                for name, value in allowance_headers(state):
+                    headers[name] = value
                 if self._is_https_only:
                     # Browsers heed it only where it came over HTTPS.
                     headers["strict-transport-security"] = f"max-age={_HTTPS_ONLY_S}"

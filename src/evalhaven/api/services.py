@@ -89,7 +89,7 @@ class Services:
         is_executor_running: Tells whether the executor is up and answers.
         readiness: Tells whether the server can work now.
         watcher: Tells who looks at workers.
-        examine: Asks the endpoints whether they answer.
+        examine: Asks the endpoints whether they answer: all, or the one that is named.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         log_store: Logged calls.
@@ -126,7 +126,7 @@ class Services:
     is_executor_running: Callable[[], bool]
     readiness: Readiness
     watcher: Callable[[], Watcher]
-    examine: Callable[[], Awaitable[Sequence[Finding]]]
+    examine: Callable[[str | None], Awaitable[Sequence[Finding]]]
     settings: ServerSettings
     catalog: Catalog
     log_store: LogStore

@@ -30,7 +30,7 @@ from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.api.work_meters import WorkMeters
 from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
-from evalhaven.app.examination import examine_parts
+from evalhaven.app.examination import PacedExamination, examine_parts
 from evalhaven.app.first_key import make_first_key
 from evalhaven.app.local_token import write_local_token
 from evalhaven.app.logs import Logs, open_logs, open_replicas
@@ -322,7 +322,7 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
             database, blobs, clock, executor_state, watcher if executor_state().name == "elsewhere" else None
         ),
         watcher=watcher,
-        examine=partial(examine_parts, settings, catalog),
+        examine=PacedExamination(partial(examine_parts, settings, catalog), catalog).examine,
         settings=shown_settings(settings),
         catalog=catalog,
         log_store=logs.store,

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from evalhaven import __version__
+from evalhaven.cli.audit import EPILOG as AUDIT_EPILOG
+from evalhaven.cli.audit import audit
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
 from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
@@ -27,6 +29,7 @@ from evalhaven.cli.init import EPILOG as INIT_EPILOG
 from evalhaven.cli.init import init
 from evalhaven.cli.item_commands import item_commands
 from evalhaven.cli.key_commands import key_commands
+from evalhaven.cli.limit_commands import limit_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
@@ -71,6 +74,8 @@ application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.add_typer(key_commands, name="keys")
+application.add_typer(limit_commands, name="limits")
+application.command("audit", epilog=AUDIT_EPILOG)(audit)
 application.add_typer(project_commands, name="projects")
 application.add_typer(webhook_commands, name="webhooks")
 application.add_typer(secret_commands, name="secrets")

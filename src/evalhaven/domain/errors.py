@@ -7,6 +7,7 @@ EvalhavenError
 │   └── UploadEndedError     an upload is completed, canceled or expired (400)
 ├── UnknownCallerError       a request carries no key, or one that is not valid (401)
 ├── ForbiddenError           a caller lacks the permission (403)
+├── LimitExceededError       a project or key has used what it may (429)
 ├── ModelNotServedError      no endpoint serves the model of a call (404)
 ├── GatewayOffError          calls to models are not passed on here (403)
 ├── UpstreamFailedError      a model's endpoint cannot be reached, or answers what is no reply (502)
@@ -88,6 +89,18 @@ class ForbiddenError(EvalhavenError):
     def __init__(self, message: str, *, scope: str = "", param: str | None = None) -> None:
         super().__init__(message, param=param, code="insufficient_permissions")
         self.scope = scope
+
+
+class LimitExceededError(EvalhavenError):
+    """A project or key has used what it may.
+
+    Attributes:
+        wait_s: Seconds after which the same request may be granted; None if time alone does not help.
+    """
+
+    def __init__(self, message: str, *, code: str, param: str | None = None, wait_s: float | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.wait_s = wait_s
 
 
 class ModelNotServedError(EvalhavenError):

@@ -69,7 +69,7 @@ CONFIG = ApiConfig(
 )
 
 
-async def _examine() -> list[Finding]:
+async def _examine(_name: str | None) -> list[Finding]:
     return []
 
 

@@ -50,3 +50,6 @@ export type OutputItem = FromContract["EvalRunOutputItem"];
 export type OutputItemResult = FromContract["EvalRunOutputItemResult"];
 export type Webhook = FromContract["WebhookEndpointBody"];
 export type WebhookDelivery = FromExtension["WebhookDelivery"];
+export type ApiKey = FromExtension["ApiKey"];
+export type NewApiKey = FromExtension["NewApiKey"];
+export type AuditEntry = FromExtension["AuditEntry"];

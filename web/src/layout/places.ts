@@ -9,4 +9,6 @@ export const PLACES: readonly { name: string; to: string; icon: IconName; keys: 
   { name: "Models", to: "/models", icon: "models", keys: "g m" },
   { name: "Webhooks", to: "/webhooks", icon: "webhooks", keys: "g h" },
   { name: "Workers", to: "/workers", icon: "workers", keys: "g w" },
+  { name: "API keys", to: "/keys", icon: "keys", keys: "g k" },
+  { name: "Audit", to: "/audit", icon: "audit", keys: "g a" },
 ];

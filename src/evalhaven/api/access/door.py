@@ -1,9 +1,10 @@
 """The one door: who sent a request, whether they may do what it asks for, and in which project they act."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, replace
 from hmac import compare_digest
+from typing import Any
 
 import anyio
 import structlog
@@ -13,6 +14,7 @@ from starlette.types import Scope
 from evalhaven.access.callers import ANYONE, LOCAL_OPERATOR, Caller, CallerKind
 from evalhaven.access.keys import day_of, digest_of, is_key_form
 from evalhaven.access.permissions import MEANINGS, OF_PROJECTS, Permission
+from evalhaven.api.access.allowances import RequestCounters
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.errors import ForbiddenError, UnknownCallerError
 from evalhaven.domain.scopes import OrganizationScope
@@ -71,6 +73,7 @@ class Door:
         self._noted: dict[int, float] = {}
         self._used: dict[int, int] = {}
         self._is_used = anyio.Event()
+        self._counters = RequestCounters()
         self._log = structlog.get_logger("evalhaven.access")
 
     def trust_token(self, token: str) -> None:
@@ -90,15 +93,18 @@ class Door:
 
         Raises:
             UnknownCallerError: It carries no valid key.
+            LimitExceededError: The key or its project has made as many requests as it may.
             ForbiddenError: Whoever sent it lacks the permission.
         """
         if permission is None:
             return
         credentials = _credentials(scope["headers"])
         caller = await self.identify(credentials.key, credentials.project)
+        state = scope.setdefault("state", {})
+        self._count(credentials.key, caller, state)
         if permission not in caller.permissions:
             raise _lacking(caller, permission)
-        scope.setdefault("state", {})["caller"] = caller
+        state["caller"] = caller
 
     async def is_known(self, scope: Scope) -> bool:
         """Tell whether a request comes from somebody who may do anything at all, if that can be told soon."""
@@ -205,6 +211,24 @@ class Door:
                 code="mismatched_project",
             )
         return await self._in_project(known.caller, project)
+
+    def _count(self, key: bytes | None, caller: Caller, state: MutableMapping[str, Any]) -> None:
+        """Count a request against the limits of its key and of that key's project.
+
+        Raises:
+            LimitExceededError: One of them is used up.
+        """
+        if key is None or caller.kind is not CallerKind.KEY:
+            return
+        known = self._known.get(digest_of(key))
+        if known is None or known.held is None or known.held.scope is None:
+            return
+        held = known.held
+        limits = [
+            ("key", held.key.key, held.key.requests_per_minute),
+            ("project", caller.scope.project_id, held.requests_per_minute),
+        ]
+        self._counters.count(state, limits)
 
     async def _look_up(self, key: bytes, digest: bytes) -> _Known:
         """Read a key; those who ask meanwhile get the same answer."""

@@ -1,6 +1,6 @@
 """Lifecycle: canceling and deleting. Each is one transaction, after which no more items of the run are counted."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,9 @@ from evalhaven.storage import eval_writes, run_writes
 from evalhaven.storage.database import Database
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.runs import get_run, lock_active_runs
+
+Note = Callable[[AsyncConnection, str], Awaitable[None]]
+"""Notes a deletion in its transaction; told the name of what is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +45,23 @@ class Lifecycle:
         self.wake_executor()
         return run, parent
 
-    async def delete_run(self, scope: ProjectScope, eval_id: str, run_id: str) -> None:
+    async def delete_run(self, scope: ProjectScope, eval_id: str, run_id: str, note: Note) -> None:
         """Delete a run, canceling it first if it is under way. Its items disappear at once and are purged later."""
         async with self.database.write() as tx:
             run = await get_run(tx, scope, eval_id, run_id, for_update=True)
             await self._ended(tx, scope, run)
             await run_writes.delete_run(tx, scope, run.key, self._now())
+            await note(tx, run.name)
         self.wake_executor()
 
-    async def delete_eval(self, scope: ProjectScope, eval_id: str) -> None:
+    async def delete_eval(self, scope: ProjectScope, eval_id: str, note: Note) -> None:
         """Delete an eval with its runs, first canceling those under way."""
         async with self.database.write() as tx:
             found = await get_eval(tx, scope, eval_id, for_update=True)
             for run in await lock_active_runs(tx, scope, found.key):
                 await self._ended(tx, scope, run)
             await eval_writes.delete_eval(tx, scope, found.key, self._now())
+            await note(tx, found.name)
         self.wake_executor()
 
     async def _ended(self, tx: AsyncConnection, scope: ProjectScope, run: Run) -> Run:
