@@ -13,7 +13,7 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import dashboard, health, traces
+from evalhaven.api.routes import dashboard, health, openid, traces
 from evalhaven.api.routes.extension import (
     comparisons,
     events,
@@ -26,11 +26,13 @@ from evalhaven.api.routes.extension import (
     keys,
     logged_calls,
     logs,
+    members,
     plans,
     reports,
     reruns,
     run_items,
     server,
+    sessions,
     workers,
 )
 from evalhaven.api.routes.extension import evals as eval_overviews
@@ -86,6 +88,9 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(gates.router)
     application.include_router(plans.router)
     application.include_router(keys.router)
+    application.include_router(members.router)
+    application.include_router(sessions.router)
+    application.include_router(openid.router)
     application.include_router(server.router)
     application.include_router(workers.router)
     application.include_router(logs.router)

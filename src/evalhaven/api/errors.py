@@ -20,6 +20,7 @@ from evalhaven.domain.errors import (
     ModelNotServedError,
     NotFoundError,
     RequestTooLargeError,
+    TooManyAttemptsError,
     UnansweredError,
     UnknownCallerError,
     UnreadableEncodingError,
@@ -36,6 +37,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     InvalidRequestError: 400,
     UnknownCallerError: 401,
     ForbiddenError: 403,
+    TooManyAttemptsError: 429,
     GatewayOffError: 403,
     ModelNotServedError: 404,
     UpstreamFailedError: 502,
@@ -102,7 +104,9 @@ async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
 
 
 def _challenge(error: EvalhavenError) -> dict[str, str] | None:
-    """Return what tells a client how to identify itself (RFC 6750); None if that would change nothing."""
+    """Return what tells a client how to identify itself (RFC 6750), or when; None if nothing would change."""
+    if isinstance(error, TooManyAttemptsError):
+        return {"retry-after": str(error.retry_after_s)}
     if isinstance(error, UnknownCallerError):
         return {"www-authenticate": 'Bearer realm="Evalhaven"'}
     if isinstance(error, ForbiddenError) and error.scope:

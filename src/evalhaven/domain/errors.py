@@ -7,6 +7,7 @@ EvalhavenError
 │   └── UploadEndedError     an upload is completed, canceled or expired (400)
 ├── UnknownCallerError       a request carries no key, or one that is not valid (401)
 ├── ForbiddenError           a caller lacks the permission (403)
+├── TooManyAttemptsError     too many attempts to log in have failed (429)
 ├── ModelNotServedError      no endpoint serves the model of a call (404)
 ├── GatewayOffError          calls to models are not passed on here (403)
 ├── UpstreamFailedError      a model's endpoint cannot be reached, or answers what is no reply (502)
@@ -85,9 +86,23 @@ class ForbiddenError(EvalhavenError):
         scope: The permission that it would need; "" if no permission would do.
     """
 
-    def __init__(self, message: str, *, scope: str = "", param: str | None = None) -> None:
-        super().__init__(message, param=param, code="insufficient_permissions")
+    def __init__(
+        self, message: str, *, scope: str = "", param: str | None = None, code: str = "insufficient_permissions"
+    ) -> None:
+        super().__init__(message, param=param, code=code)
         self.scope = scope
+
+
+class TooManyAttemptsError(EvalhavenError):
+    """Too many attempts to log in have failed.
+
+    Attributes:
+        retry_after_s: Seconds after which the next one is looked at.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message, code="too_many_attempts")
+        self.retry_after_s = retry_after_s
 
 
 class ModelNotServedError(EvalhavenError):

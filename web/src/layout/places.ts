@@ -1,11 +1,22 @@
 import type { IconName } from "@/parts/Icon";
+import type { Permission } from "@/states/session";
+
+export type Place = {
+  name: string;
+  to: string;
+  icon: IconName;
+  keys: string;
+  /** Without this permission, the place is not shown. */
+  needs?: Permission;
+};
 
 /** The rail: one line a place. `keys` leads there from anywhere. */
-export const PLACES: readonly { name: string; to: string; icon: IconName; keys: string }[] = [
+export const PLACES: readonly Place[] = [
   { name: "Evals", to: "/evals", icon: "evals", keys: "g e" },
   { name: "Runs", to: "/runs", icon: "runs", keys: "g r" },
   { name: "Logs", to: "/logs", icon: "logs", keys: "g l" },
   { name: "Files", to: "/files", icon: "files", keys: "g f" },
   { name: "Models", to: "/models", icon: "models", keys: "g m" },
   { name: "Workers", to: "/workers", icon: "workers", keys: "g w" },
+  { name: "Members", to: "/members", icon: "members", keys: "g p", needs: "manage" },
 ];

@@ -2,6 +2,7 @@ import type { UseMutationResult } from "@tanstack/react-query";
 import { useMutation } from "@tanstack/react-query";
 import { post } from "@/api/client";
 import { Icon } from "@/parts/Icon";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Failure } from "@/states/States";
 import { Name } from "@/text/SafeText";
 
@@ -17,8 +18,8 @@ export function useExamination(): Examination {
 
 export function ExamineButton({ examination }: { examination: Examination }) {
   return (
-    <button
-      type="button"
+    <PermittedButton
+      needs="operate"
       className="button"
       title="The server asks each endpoint for its list of models, with its own key"
       disabled={examination.isPending}
@@ -26,7 +27,7 @@ export function ExamineButton({ examination }: { examination: Examination }) {
     >
       <Icon name="again" />
       {examination.isPending ? "Testing…" : "Test connections"}
-    </button>
+    </PermittedButton>
   );
 }
 
