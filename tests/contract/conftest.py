@@ -81,7 +81,11 @@ def _watched(server: Server | Replicas) -> Generator[Server | Replicas]:
             assert sign not in running.log
 
 
-_SETTINGS = {"EVALHAVEN_GATEWAY": "on", "EVALHAVEN_MAX_BODY_MB": "16"}
+_SETTINGS = {
+    "EVALHAVEN_GATEWAY": "on",
+    "EVALHAVEN_MAX_BODY_MB": "16",
+    "EVALHAVEN_WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8",
+}
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,22 @@ def _logged(api: Api) -> str:
     return _CALL["reply"]["id"]  # pyright: ignore[reportReturnType]
 
 
+def _webhook(api: Api) -> str:
+    found = api.client.get("/v1/webhook_endpoints").json()["data"]
+    if found:
+        return found[0]["id"]
+    body = {"name": "hook", "url": "https://127.0.0.1:1/", "event_types": ["eval.run.succeeded"]}
+    made = api.client.post("/v1/webhook_endpoints", json=body).json()["id"]
+    run = api.client.post(f"/v1/evals/{api.run['eval_id']}/runs", json={"data_source": inline_source()}).json()
+    wait_for_end(api.client, run)
+    return made
+
+
+def _delivery(api: Api) -> str:
+    log = f"/api/webhook_endpoints/{_webhook(api)}/deliveries"
+    return f"{log}/{api.client.get(log).json()['data'][0]['id']}"
+
+
 def _new_key(api: Api, kind: str) -> str:
     return api.client.post(f"/api/{kind}", json={"name": "to be revoked"}).json()["id"]
 
@@ -122,12 +138,27 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         lambda api: api.client.post("/api/keys", json={"name": "one"}),
         lambda api: api.client.post("/api/keys", json={"name": "two", "scopes": ["read"], "expires_at": 4_000_000_000}),
     ],
+    "changeKey": [
+        lambda api: api.client.post(f"/api/keys/{_new_key(api, 'keys')}", json={"requests_per_minute": 1_000_000}),
+        lambda api: api.client.post(f"/api/keys/{_new_key(api, 'keys')}", json={"requests_per_minute": None}),
+    ],
+    "getLimits": [lambda api: api.client.get("/api/limits")],
+    "setLimits": [lambda api: api.client.post("/api/limits", json={"run_cost": 1e6, "stored_bytes": None})],
     "revokeKey": [lambda api: api.client.delete(f"/api/keys/{_new_key(api, 'keys')}")],
     "listAdminKeys": [lambda api: api.client.get("/api/admin_keys")],
     "createAdminKey": [lambda api: api.client.post("/api/admin_keys", json={"name": "three"})],
     "revokeAdminKey": [lambda api: api.client.delete(f"/api/admin_keys/{_new_key(api, 'admin_keys')}")],
+    "listAuditEntries": [lambda api: api.client.get("/api/audit", params={"of": "organization", "action": "key"})],
+    "exportAuditEntries": [lambda api: api.client.get("/api/audit/export", params={"of": "organization"})],
     "getSettings": [lambda api: api.client.get("/api/settings")],
-    "examineServer": [lambda api: api.client.post("/api/examination")],
+    "examineServer": [
+        lambda api: api.client.post("/api/examination"),
+        lambda api: api.client.post("/api/examination", params={"endpoint": "scripted"}),
+    ],
+    "listWebhookDeliveries": [lambda api: api.client.get(f"/api/webhook_endpoints/{_webhook(api)}/deliveries?limit=1")],
+    "getWebhookDelivery": [lambda api: api.client.get(_delivery(api))],
+    "resendWebhookDelivery": [lambda api: api.client.post(f"{_delivery(api)}/resend")],
+    "resendFailedWebhookDeliveries": [lambda api: api.client.post(f"/api/webhook_endpoints/{_webhook(api)}/resend")],
     "listWorkers": [lambda api: api.client.get("/api/workers")],
     "getLogStatus": [lambda api: api.client.get("/api/logs")],
     "listEndpointOverviews": [lambda api: api.client.get("/api/models")],
@@ -244,7 +275,8 @@ REFUSALS: dict[str, tuple[int, Callable[[Api], httpx2.Response]]] = {
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     directory: Path = tmp_path_factory.mktemp("extension")
-    with Server(directory, EVALHAVEN_MAX_BODY_MB="1").running() as server, httpx2.Client(base_url=server.url) as client:
+    settings = {"EVALHAVEN_MAX_BODY_MB": "1", "EVALHAVEN_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1"}
+    with Server(directory, **settings).running() as server, httpx2.Client(base_url=server.url) as client:
         # The first key that a test makes would close the server.
         key = client.post("/api/admin_keys", json={"name": "test"}).json()["value"]
         client.headers["authorization"] = f"Bearer {key}"

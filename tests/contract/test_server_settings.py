@@ -45,5 +45,5 @@ def test_no_page_that_is_merely_shown_makes_the_server_ask_its_endpoints(http: h
     refusal_of(http.get("/api/examination"), 405)
     refusal_of(http.post("/api/examination", headers={"origin": "http://evil.example"}), 403)
     found = http.post("/api/examination").json()["findings"]
-    assert found[0].keys() == {"text", "is_problem"}
+    assert found[0].keys() == {"text", "is_problem", "took_ms"}
     assert any(each["text"].startswith("Endpoint ") for each in found)

@@ -23,12 +23,14 @@ prices = [{ model = "small-*", input = 1.25, cached_input = 0.125, output = 10.0
 [endpoints.gone]
 base_url = "http://127.0.0.1:9/v1"
 models = ["elsewhere-*"]
+api_key_env = "KEY_OF_GONE"
 """
+_SECRET = "the-key-of-gone"
 
 
 @pytest.fixture(scope="module")
 def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("models"), _CONFIG) as running:
+    with running_server(tmp_path_factory.mktemp("models"), _CONFIG, KEY_OF_GONE=_SECRET) as running:
         yield running
 
 
@@ -49,10 +51,19 @@ def test_endpoints_show_limits_names_and_prices_and_are_tested_on_demand(page: P
     gone = page.get_by_role("region", name="gone", exact=True)
     expect(gone).to_contain_text("elsewhere-*")
     expect(gone).to_contain_text("none of the last 100 runs asked it")
+    expect(gone).to_contain_text("********is sent with each call")
+    expect(rules).to_contain_text("it needs none")
+    assert _SECRET not in page.content()
     assert set(asked) == {"GET"}
 
-    page.get_by_role("button", name="Test connections").click()
-    found = page.get_by_role("list", name="What the test found")
+    rules.get_by_role("button", name="Test connection to rules").focus()
+    page.keyboard.press("Enter")
+    alone = rules.get_by_role("list", name="What the test of rules found").get_by_role("listitem")
+    expect(alone).to_have_text(re.compile("in order: Endpoint rules: answers offline"))
+    gone.get_by_role("button", name="Test connection to gone").click()
+    expect(gone.get_by_role("listitem")).to_contain_text("needs attention: Endpoint gone: http://127.0.0.1:9/v1")
+    page.get_by_role("button", name="Test connections", exact=True).click()
+    found = page.get_by_role("list", name="What the test found", exact=True)
     expect(found.get_by_role("listitem").filter(has_text="Endpoint gone")).to_contain_text("needs attention")
     expect(found.get_by_role("listitem").filter(has_text="Endpoint rules")).to_contain_text("in order")
     for theme in THEMES:

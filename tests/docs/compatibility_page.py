@@ -17,6 +17,7 @@ from evalhaven.api.application import build_application
 from evalhaven.api.services import Services
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.meters.board import Board
 from tests.docs.comparison import Comparison, compare
 from tests.docs.deviations import Deviation, Section, read_deviations, read_sections
 from tests.published import read_published
@@ -41,6 +42,8 @@ def own_application() -> FastAPI:
                 allowed_hosts=frozenset(), allowed_origins=frozenset(), trusted_proxies=None, has_own_https_host=False
             ),
             gateway=SimpleNamespace(answer=None),
+            board=Board(),
+            tracing=None,
             door=None,
         ),
     )

@@ -36,6 +36,7 @@ import httpx2
 import openai
 
 from evalhaven.sampling.configuration.loading import Upstream, load_catalog
+from tests.forked_commands import program
 from tests.server import free_port
 
 LIST = Path(__file__).parent / "snippets.toml"
@@ -64,13 +65,13 @@ _SHIM = """#!/bin/sh
 case "$1" in
     serve) name=server; set -- "$@" --port {port} ;;
     worker) name=worker ;;
-    *) exec '{python}' -m evalhaven "$@" ;;
+    *) exec {program} "$@" ;;
 esac
 if [ -f $name.pid ]; then
     kill "$(cat $name.pid)" 2>/dev/null
     while kill -0 "$(cat $name.pid)" 2>/dev/null; do sleep 0.05; done
 fi
-'{python}' -m evalhaven "$@" </dev/null >>$name.log 2>&1 &
+{program} "$@" </dev/null >>$name.log 2>&1 &
 echo $! >$name.pid
 """
 
@@ -142,7 +143,7 @@ class PageRun:
             self._replaced[DATABASE] = database_url
         binaries = directory / ".venv" / "bin"
         binaries.mkdir(parents=True)
-        (binaries / "evalhaven").write_text(_SHIM.format(python=sys.executable, port=port))
+        (binaries / "evalhaven").write_text(_SHIM.format(program=program(), port=port))
         (binaries / "pytest").write_text(f"#!/bin/sh\nexec '{sys.executable}' -m pytest \"$@\"\n")
         for name in ("evalhaven", "pytest"):
             (binaries / name).chmod(0o755)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -17,6 +18,7 @@ import yaml
 from evalhaven.settings import Settings
 from tests.contract.conftest import wait_for_end
 from tests.databases import PostgresServer
+from tests.forked import ForkedServer
 from tests.server import free_port
 from tests.system.client import wait_until
 
@@ -75,19 +77,13 @@ class Machine:
     database_url: str
 
     @contextlib.contextmanager
-    def running(self, service: dict[str, Any], name: str, port: int = 0) -> Generator[subprocess.Popen[bytes]]:
+    def running(self, service: dict[str, Any], name: str, port: int = 0) -> Generator[ForkedServer]:
         """Execute the command of a service with its environment, its volumes standing in this directory."""
         environment = {key: self._real(str(value), name) for key, value in service["environment"].items()}
         command = [self._real(word, name) for word in service["command"]]
         inherited = {key: text for key, text in os.environ.items() if not key.startswith(("EVALHAVEN_", "OPENAI_"))}
-        with (self.directory / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "evalhaven", *command],
-                env={**inherited, **environment, "EVALHAVEN_PORT": str(port), "OPENAI_API_KEY": ""},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        environment = {**inherited, **environment, "EVALHAVEN_PORT": str(port), "OPENAI_API_KEY": ""}
+        process = ForkedServer(command, self.directory / f"{name}.log", environment)
         try:
             yield process
         finally:
@@ -95,7 +91,7 @@ class Machine:
             try:
                 process.wait(_STOPS_WITHIN_S)
             finally:
-                process.kill()
+                process.send_signal(signal.SIGKILL)
 
     def log(self, name: str) -> str:
         """Return what a process has logged."""

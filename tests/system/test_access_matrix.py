@@ -30,6 +30,9 @@ UNKNOWN = {
     "call_id": "chatcmpl-unknown",
     "key_id": "key_unknown",
     "person_id": "user-unknown",
+    "project_id": "proj_unknown",
+    "api_key_id": "key_unknown",
+    "service_account_id": "svc_acct_unknown",
     "model:path": "no-such-model",
     "path:path": "evals",
 }
@@ -53,6 +56,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/uploads/{upload_id}/complete"): {"part_ids": []},
     ("POST", "/api/members/{person_id}"): {"role": "editor"},
     ("POST", "/api/runs/{run_id}/gate"): {"margin": 0.1},
+    ("POST", "/api/keys/{key_id}"): {"requests_per_minute": None},
 }
 
 
@@ -72,7 +76,7 @@ class Access:
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     with server_with_keys(tmp_path_factory.mktemp("matrix")) as (server, keys):
         with client_of(server, keys.editor) as http:
-            ids = _fill(http)
+            ids = fill(http, MARK)
         with client_of(server, keys.admin) as http:
             listed = http.get("/api/keys").json()["data"]
             ids["person_id"] = http.get("/api/members").json()["data"][0]["person"]["id"]
@@ -80,25 +84,25 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
         yield Access(server, keys, ids)
 
 
-def _fill(http: httpx2.Client) -> dict[str, str]:
+def fill(http: httpx2.Client, mark: str) -> dict[str, str]:
     """Make one object of each kind, each with the mark in it; return their ids."""
-    parent = http.post("/v1/evals", json=eval_body(name=MARK, metadata={"m": MARK})).json()
-    rows = [{"item": {"a": MARK, "b": MARK}}]
-    run = http.post(f"/v1/evals/{parent['id']}/runs", json={"name": MARK, "data_source": inline_source(rows)}).json()
+    parent = http.post("/v1/evals", json=eval_body(name=mark, metadata={"m": mark})).json()
+    rows = [{"item": {"a": mark, "b": mark}}]
+    run = http.post(f"/v1/evals/{parent['id']}/runs", json={"name": mark, "data_source": inline_source(rows)}).json()
     assert wait_for_end(http, run)["status"] == "completed"
     items = http.get(f"/v1/evals/{parent['id']}/runs/{run['id']}/output_items").json()["data"]
     form = {"purpose": "evals"}
-    file = http.post("/v1/files", files={"file": (f"{MARK}.jsonl", json.dumps(rows[0]).encode())}, data=form).json()
+    file = http.post("/v1/files", files={"file": (f"{mark}.jsonl", json.dumps(rows[0]).encode())}, data=form).json()
     upload = http.post(
-        "/v1/uploads", json={"filename": MARK, "bytes": 1, "purpose": "evals", "mime_type": "text/jsonl"}
+        "/v1/uploads", json={"filename": mark, "bytes": 1, "purpose": "evals", "mime_type": "text/jsonl"}
     ).json()
     calls = [
         {
-            "request": {"model": "m", "messages": [{"role": "user", "content": MARK}], "store": True},
+            "request": {"model": "m", "messages": [{"role": "user", "content": mark}], "store": True},
             "reply": {"object": "chat.completion", "id": "chatcmpl-1", "model": "m", "choices": []},
         },
         {
-            "request": {"model": "m", "input": MARK},
+            "request": {"model": "m", "input": mark},
             "reply": {"object": "response", "id": "resp_1", "model": "m", "status": "completed", "output": []},
         },
     ]

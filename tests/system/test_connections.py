@@ -359,3 +359,28 @@ def test_an_address_beyond_this_machine_is_served_with_the_flag(tmp_path: Path) 
         assert httpx2.get(f"{server.url}/v1/evals").status_code == 200
         # It does not know its own name until the public URL says it.
         assert httpx2.get(f"{server.url}/v1/evals", headers={"Host": "evals.example.org"}).status_code == 421
+
+
+def test_connections_beyond_the_limit_are_closed_at_once_and_the_others_go_on(tmp_path: Path) -> None:
+    with Server(tmp_path, EVALHAVEN_MAX_CONNECTIONS="20").running() as server, contextlib.ExitStack() as opened:
+        connections = [opened.enter_context(_connection(server)) for _ in range(30)]
+        wait_until(lambda: sum(map(_is_closed, connections)) >= 10, "what is too many is closed")
+        first = connections[0]
+        first.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200")
+        for connection in connections:
+            connection.close()
+
+        wait_until(server.answers, "there is room again")
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.05)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+    finally:
+        connection.settimeout(PATIENCE_S)

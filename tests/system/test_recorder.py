@@ -5,7 +5,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import httpx2
-import psutil
 import pytest
 
 from evalhaven.domain.logged_calls import CallKind, LoggedCall
@@ -15,7 +14,7 @@ from tests.server import Server
 from tests.system.calling import add_calls, log_status, stored_calls
 from tests.system.client import wait_until
 from tests.system.commands import call_command
-from tests.system.inside import has_ended, recorders_of
+from tests.system.inside import executors_of, has_ended, recorders_of
 
 PATTERN = r"\d{4}( ?\d{4}){3}"
 
@@ -67,8 +66,8 @@ def test_there_is_no_recorder_where_no_calls_are_kept(stopped_server: Server) ->
     for variable, value in (("EVALHAVEN_GATEWAY", "off"), ("EVALHAVEN_LOG_CALLS", "none")):
         server = Server(stopped_server.log_path.parent, **{"EVALHAVEN_GATEWAY": "on", variable: value})
         with server.running():
-            children = psutil.Process(server.process.pid).children()
-            assert [each.cmdline()[3] for each in children] == ["executor"]
+            assert executors_of(server.data_dir), "children are found by their commands"
+            assert recorders_of(server.data_dir) == []
             status = log_status(server)
             assert (status["recorder"], status["problem"]) == (None, None)
 

@@ -7,6 +7,7 @@ import {
 } from "@tanstack/react-router";
 import { PREFIX } from "@/api/place";
 import { Shell } from "@/layout/Shell";
+import { auditSearch } from "@/pages/audit/search";
 import { Crash } from "@/pages/Crash";
 import { compareSearch } from "@/pages/compare/search";
 import { evalSearch } from "@/pages/eval/search";
@@ -69,6 +70,18 @@ const workers = createRoute({
   component: lazyRouteComponent(() => import("@/pages/workers/WorkersPage"), "WorkersPage"),
 });
 
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks",
+  component: lazyRouteComponent(() => import("@/pages/webhooks/WebhooksPage"), "WebhooksPage"),
+});
+
+const webhook = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks/$webhookId",
+  component: lazyRouteComponent(() => import("@/pages/webhooks/WebhookPage"), "WebhookPage"),
+});
+
 const evalPages = createRoute({
   getParentRoute: () => root,
   path: "/evals/$evalId",
@@ -100,6 +113,25 @@ const logs = createRoute({
   path: "/logs",
   validateSearch: logsSearch,
   component: lazyRouteComponent(() => import("@/pages/logs/LogsPage"), "LogsPage"),
+});
+
+const retention = createRoute({
+  getParentRoute: () => root,
+  path: "/logs/retention",
+  component: lazyRouteComponent(() => import("@/pages/retention/RetentionPage"), "RetentionPage"),
+});
+
+const keys = createRoute({
+  getParentRoute: () => root,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("@/pages/keys/KeysPage"), "KeysPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("@/pages/audit/AuditPage"), "AuditPage"),
 });
 
 const call = createRoute({
@@ -170,11 +202,16 @@ export const router = createRouter({
     files,
     file,
     logs,
+    retention,
     call,
     models,
     workers,
     members,
     login,
+    webhooks,
+    webhook,
+    keys,
+    audit,
     evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items, configuration, events]),
     item,

@@ -13,8 +13,10 @@ from evalhaven.api.gateway.routes import gateway_routes
 from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAliases, RequestRecord
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
-from evalhaven.api.routes import dashboard, health, openid, traces
+from evalhaven.api.request_meters import RequestMeters, patterns_of
+from evalhaven.api.routes import dashboard, health, metrics, openid, traces
 from evalhaven.api.routes.extension import (
+    audit,
     comparisons,
     events,
     exports,
@@ -24,6 +26,7 @@ from evalhaven.api.routes.extension import (
     imports,
     inventory,
     keys,
+    limits,
     logged_calls,
     logs,
     members,
@@ -37,16 +40,20 @@ from evalhaven.api.routes.extension import (
 )
 from evalhaven.api.routes.extension import evals as eval_overviews
 from evalhaven.api.routes.extension import runs as runs_by_id
+from evalhaven.api.routes.extension import webhooks as deliveries
 from evalhaven.api.routes.v1 import (
     evals,
     files,
     graders,
     models,
+    organization_keys,
+    organization_projects,
     output_items,
     responses,
     runs,
     stored_completions,
     uploads,
+    webhooks,
 )
 from evalhaven.api.services import Services
 
@@ -71,8 +78,10 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     )
     application.state.services = services
     application.router.route_class = GuardedRoute
-    for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses):
+    for routes in (evals, runs, output_items, files, uploads, models, graders, stored_completions, responses, webhooks):
         application.include_router(routes.router)
+    application.include_router(organization_projects.router)
+    application.include_router(organization_keys.router)
     application.include_router(imports.router)
     application.include_router(eval_overviews.router)
     application.include_router(runs_by_id.router)
@@ -91,12 +100,16 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(members.router)
     application.include_router(sessions.router)
     application.include_router(openid.router)
+    application.include_router(limits.router)
+    application.include_router(audit.router)
     application.include_router(server.router)
     application.include_router(workers.router)
     application.include_router(logs.router)
     application.include_router(logged_calls.router)
+    application.include_router(deliveries.router)
     application.include_router(traces.router)
     application.include_router(health.router)
+    application.include_router(metrics.router)
     application.include_router(dashboard.router)
     # First, so that nothing is searched through for them.
     application.router.routes[:0] = gateway_routes(services.gateway)
@@ -110,6 +123,12 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.add_middleware(HostGuard, allowed_hosts=services.config.allowed_hosts)
     application.add_middleware(LoopGuard)
     is_https_only = services.config.has_own_https_host
-    application.add_middleware(RequestRecord, new_request_id=services.ids.new_request_id, is_https_only=is_https_only)
+    application.add_middleware(
+        RequestRecord,
+        new_request_id=services.ids.new_request_id,
+        meters=RequestMeters(services.board, patterns_of(application)),
+        tracing=services.tracing,
+        is_https_only=is_https_only,
+    )
     application.add_middleware(ForwardedHeaders, trusted=services.config.trusted_proxies)
     return application

@@ -118,15 +118,20 @@ async def body_blocks(request: Request, max_bytes: int, taken: frozenset[str] = 
     """
     refuse_codings("Content-Encoding", request.headers.getlist("content-encoding"), _COMPRESSIONS - taken)
     refuse_codings("Transfer-Encoding", request.headers.getlist("transfer-encoding"), _COMPRESSIONS)
-    declared = request.headers.get("content-length", "0")
     size = 0
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared_bytes(request) > max_bytes:
         raise too_large(max_bytes)
     async for block in request.stream():
         size += len(block)
         if size > max_bytes:
             raise too_large(max_bytes)
         yield block
+
+
+def declared_bytes(request: Request) -> int:
+    """Return how long a request says that its body is; 0 if it does not say."""
+    declared = request.headers.get("content-length", "0")
+    return int(declared) if declared.isdecimal() else 0
 
 
 def refuse_codings(header: str, values: list[str], codings: frozenset[str]) -> None:

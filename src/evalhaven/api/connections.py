@@ -32,11 +32,13 @@ class ConnectionLimits:
         header_timeout_s: Seconds from the first byte (or the opening) to the end of the head.
         body_grace_s: Seconds that a body may take beyond the time it needs at 4 kB a second.
         head_bytes: Largest request line and headers together.
+        most: How many connections there may be; those beyond are closed at once. None for any number.
     """
 
     header_timeout_s: float = 10.0
     body_grace_s: float = 30.0
     head_bytes: int = 64 * 1024
+    most: int | None = None
 
 
 class _HeadTooLargeError(Exception):
@@ -65,6 +67,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._unsent = 0
         self._write_stuck_s = 0.0
         self._tick = self.loop.call_later(_TICK_S, self._look)
+        if self.limits.most is not None and len(self.connections) > self.limits.most:
+            # Each one holds a file open: with none left, the database and uploads would fail, too.
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop checking the connection."""

@@ -1,5 +1,6 @@
 """Errors as responses: one table from exception to status, in OpenAI's envelope."""
 
+import math
 from typing import Any, cast
 
 import structlog
@@ -17,10 +18,10 @@ from evalhaven.domain.errors import (
     ForbiddenError,
     GatewayOffError,
     InvalidRequestError,
+    LimitExceededError,
     ModelNotServedError,
     NotFoundError,
     RequestTooLargeError,
-    TooManyAttemptsError,
     UnansweredError,
     UnknownCallerError,
     UnreadableEncodingError,
@@ -37,7 +38,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     InvalidRequestError: 400,
     UnknownCallerError: 401,
     ForbiddenError: 403,
-    TooManyAttemptsError: 429,
+    LimitExceededError: 429,
     GatewayOffError: 403,
     ModelNotServedError: 404,
     UpstreamFailedError: 502,
@@ -46,6 +47,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
     DamagedFileError: 500,
 }
 _LATER = 503
+_LIMITED = 429
 _RETRY_AFTER_S = 2
 # Errors quote what was sent, which may have any length.
 _SHOWN_CHARS = 8_000
@@ -71,6 +73,8 @@ def error_response(
     """
     message, param = _shown(message, _SHOWN_CHARS), None if param is None else _shown(param, _SHOWN_PARAM_CHARS)
     kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004 - HTTP's own border
+    if status == _LIMITED:
+        kind = "requests" if code == "rate_limit_exceeded" else "insufficient_quota"
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     retry = "true" if status >= 500 else "false"  # noqa: PLR2004 - HTTP's own border
     return Response(jsontext.render(body), status, {"x-should-retry": retry, **(headers or {})}, "application/json")
@@ -98,15 +102,17 @@ async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
     if status is None:
         raise error
     headers = {"retry-after": str(_RETRY_AFTER_S)} if status == _LATER else _challenge(known)
+    if isinstance(known, LimitExceededError) and known.wait_s is not None:
+        # SDKs wait for this long, and then try again by themselves.
+        wait = {"retry-after": str(math.ceil(known.wait_s)), "retry-after-ms": str(math.ceil(known.wait_s * 1000))}
+        headers = {**wait, "x-should-retry": "true"}
     if isinstance(known, DamagedFileError):
         structlog.get_logger("evalhaven.api").error("stored_file_damaged", reason=known.message)
     return error_response(status, known.message, param=known.param, code=known.code, headers=headers)
 
 
 def _challenge(error: EvalhavenError) -> dict[str, str] | None:
-    """Return what tells a client how to identify itself (RFC 6750), or when; None if nothing would change."""
-    if isinstance(error, TooManyAttemptsError):
-        return {"retry-after": str(error.retry_after_s)}
+    """Return what tells a client how to identify itself (RFC 6750); None if that would change nothing."""
     if isinstance(error, UnknownCallerError):
         return {"www-authenticate": 'Bearer realm="Evalhaven"'}
     if isinstance(error, ForbiddenError) and error.scope:

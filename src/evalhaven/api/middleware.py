@@ -3,18 +3,24 @@
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from evalhaven.access.callers import Caller, CallerKind
+from evalhaven.api.access.allowances import allowance_headers
 from evalhaven.api.errors import error_response
+from evalhaven.api.request_meters import RequestMeters, is_event_stream
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.sampling.catalog import HOP_HEADER
 
 _HTTPS_ONLY_S = 365 * 24 * 3600
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
+
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
     r"^/openai(?:/v1|/deployments/.+?(?=/(?:chat/completions|embeddings)$))?"
@@ -35,7 +41,12 @@ class PathAliases:
         if scope["type"] == "http":
             path = _ALIAS.sub("/v1", scope["path"])
             if path != scope["path"]:
-                scope = {**scope, "path": path, "raw_path": path.encode()}
+                rewritten = {**scope, "path": path, "raw_path": path.encode()}
+                try:
+                    await self._app(rewritten, receive, send)
+                finally:
+                    _tell_route(rewritten, scope)
+                return
         await self._app(scope, receive, send)
 
 
@@ -56,7 +67,7 @@ class HeadRequests:
         async def send_without_body(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
-                if Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream"):
+                if is_event_stream(message):
                     # Its body would not end by itself. When the answer is complete, the stream is told of a disconnect.
                     await send({"type": "http.response.body", "body": b""})
                     is_over.append(True)
@@ -69,7 +80,17 @@ class HeadRequests:
         headers = [(name, value) for name, value in scope["headers"] if name not in (b"range", b"if-range")]
         extensions: dict[str, Any] = {"http.response.pathsend": {}}
         asked: Scope = {**scope, "method": "GET", "headers": headers, "extensions": extensions}
-        await self._app(asked, receive, send_without_body)
+        try:
+            await self._app(asked, receive, send_without_body)
+        finally:
+            _tell_route(asked, scope)
+
+
+def _tell_route(rewritten: Scope, scope: Scope) -> None:
+    """Note in the scope of a request which route answered a rewritten copy of it."""
+    for key in ("route", "endpoint"):
+        if key in rewritten:
+            scope[key] = rewritten[key]
 
 
 class HostGuard:
@@ -132,17 +153,35 @@ class LoopGuard:
         await self._app(scope, receive, send)
 
 
+def _sender(scope: Scope) -> dict[str, str]:
+    """Return who sent a request, as its log line says: the id of a key or person, and nothing if it was anyone."""
+    caller: Caller | None = scope["state"].get("caller")
+    return {} if caller is None or caller.kind is CallerKind.ANYONE else {"caller": caller.id}
+
+
 class RequestRecord:
     """Give each response `x-request-id` and the headers of all responses, and each request one line in the log.
 
     Args:
         app: What answers.
         new_request_id: Makes ids.
+        meters: Counts requests; None: nobody does.
+        tracing: Traces them; None if traces are off.
         is_https_only: Whether browsers shall never ask this host without HTTPS again.
     """
 
-    def __init__(self, app: ASGIApp, new_request_id: Callable[[], str], *, is_https_only: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        new_request_id: Callable[[], str],
+        meters: RequestMeters | None = None,
+        tracing: "Tracing | None" = None,
+        *,
+        is_https_only: bool = False,
+    ) -> None:
         self._app = app
+        self._meters = meters
+        self._tracing = tracing
         self._new_request_id = new_request_id
         self._is_https_only = is_https_only
         self._log = structlog.get_logger("evalhaven.api")
@@ -151,25 +190,44 @@ class RequestRecord:
         """Pass the request on and record it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif self._tracing is None:
+            await self._record(scope, receive, send)
+        else:
+            with self._tracing.request(scope["method"], Headers(scope=scope)) as span:
+                trace_id = f"{span.get_span_context().trace_id:032x}"
+                with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+                    status = await self._record(scope, receive, send)
+                route = self._meters.route_of(scope) if self._meters is not None else scope["path"]
+                self._tracing.note_request(span, scope["method"], route, status)
+
+    async def _record(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Pass a request on and record it; return the status of the answer."""
         request_id = self._new_request_id()
+        # One for all copies of the scope: the door notes there who sent the request.
+        state = scope.setdefault("state", {})
         started = time.perf_counter()
         status = 0
+        is_stream = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
+                is_stream = is_event_stream(message)
                 headers = MutableHeaders(raw=message["headers"])
                 headers["x-request-id"] = request_id
                 # The gateway passes these on from the endpoint, if it says them.
                 headers.setdefault("openai-processing-ms", str(round((time.perf_counter() - started) * 1000)))
                 headers.setdefault("openai-version", "2020-10-01")
+                for name, value in allowance_headers(state):
+                    headers[name] = value
                 if self._is_https_only:
                     # Browsers heed it only where it came over HTTPS.
                     headers["strict-transport-security"] = f"max-age={_HTTPS_ONLY_S}"
             await send(message)
 
+        if self._meters is not None:
+            self._meters.begin()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
@@ -179,18 +237,23 @@ class RequestRecord:
                 if status and isinstance(error.__cause__ or error, NotFoundError):
                     # Deleted while it was sent. The server closes the connection, so nobody takes the part for all.
                     self._log.warning("response_broken_off", path=scope["path"], why=str(error.__cause__ or error))
-                    return
+                    return status
                 self._log.exception("request_failed_unexpectedly", path=scope["path"])
                 if status:
                     raise
                 message = "The server had an internal error; its log has the details."
                 await error_response(500, message, code="internal_error")(scope, receive, send_with_headers)
             finally:
+                took_s = time.perf_counter() - started
+                if self._meters is not None:
+                    self._meters.end(scope, status, took_s, is_stream=is_stream)
                 self._log.info(
                     "request",
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
                     client=scope["client"][0] if scope.get("client") else None,
-                    ms=round((time.perf_counter() - started) * 1000, 1),
+                    ms=round(took_s * 1000, 1),
+                    **_sender(scope),
                 )
+        return status

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from evalhaven.api.documented_calls import CALL_ANSWERS, CALL_BODIES, call_paths
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.domain import jsontext
+from evalhaven.wire import organization
 from evalhaven.wire.contract import JsonObject
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.evals import CreateEvalRequest, UpdateEvalRequest
@@ -29,6 +30,12 @@ from evalhaven.wire.runs import CreateEvalRunRequest
 from evalhaven.wire.sessions import LogInRequest
 from evalhaven.wire.stored_completions import UpdateChatCompletionRequest
 from evalhaven.wire.uploads import CompleteUploadRequest, CreateUploadRequest
+from evalhaven.wire.webhooks import (
+    PublicCreateEndpointBody,
+    PublicUpdateEndpointBody,
+    RotateSecretBody,
+    TestEndpointBody,
+)
 
 EXTENSION_PATH = "/api/"
 """Prefix of every path that is not part of the contract."""
@@ -43,6 +50,15 @@ _BODIES: dict[str, type[BaseModel]] = {
     **CALL_BODIES,
     "createUpload": CreateUploadRequest,
     "completeUpload": CompleteUploadRequest,
+    "create-project": organization.ProjectCreateRequest,
+    "modify-project": organization.ProjectUpdateRequest,
+    "create-project-service-account": organization.ProjectServiceAccountCreateRequest,
+    "update-project-service-account": organization.UpdateProjectServiceAccountBody,
+    "CreateanAPIkeyforaserviceaccount": organization.CreateProjectServiceAccountApiKeyBody,
+    "createWebhookEndpoint": PublicCreateEndpointBody,
+    "updateWebhookEndpoint": PublicUpdateEndpointBody,
+    "rotateWebhookEndpointSecret": RotateSecretBody,
+    "testWebhookEndpoint": TestEndpointBody,
 }
 _EXTENSION_BODIES: dict[str, type[BaseModel]] = {
     "regradeRun": RegradeRunRequest,
@@ -55,9 +71,12 @@ _EXTENSION_BODIES: dict[str, type[BaseModel]] = {
     "createAdminKey": CreateAdminKeyRequest,
 }
 _REQUIRED_BODIES = frozenset({"gateRun", "logIn", "addMember", "changeMember", "createKey", "createAdminKey"})
+_PUBLIC = frozenset({"getServer", "getExtensionDocument", "getSession", "logIn", "logOut"})
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request cannot be accepted.",
+    "401": "No valid API key was sent.",
+    "403": "The API key lacks the scope.",
     "404": "There is no such object.",
     "413": "The body is over this server's limit.",
     "415": "The body is compressed or otherwise encoded.",
@@ -65,7 +84,9 @@ _ERRORS = {
 }
 _EXTENSION_ERRORS = {
     "400": "The request cannot be accepted: `invalid_value`.",
-    "403": "A web page of another origin may not write: `foreign_origin`.",
+    "401": "No valid API key was sent, or one of another project: `invalid_api_key`, `mismatched_project`.",
+    "403": "The API key lacks the scope: `insufficient_permissions`; or a web page of another origin may not write: "
+    "`foreign_origin`.",
     "404": "There is no such object: `not_found`.",
     "413": "The body is over this server's limit: `request_too_large`.",
     "415": "The body is compressed or otherwise encoded: `unsupported_encoding`.",
@@ -185,7 +206,9 @@ def _extension_errors(method: str, operation: dict[str, Any]) -> dict[str, str]:
     """Return the errors that an operation below `/api/` can have, judging by its method and parameters."""
     errors = dict(_EXTENSION_ERRORS)
     if method == "get":
-        del errors["403"]
+        errors["403"] = "The API key lacks the scope: `insufficient_permissions`."
+    if operation["operationId"] in _PUBLIC:
+        del errors["401"], errors["403"]
     is_plain = "requestBody" not in operation and all(each["in"] == "path" for each in operation.get("parameters", []))
     if is_plain and "400" not in operation["responses"]:
         del errors["400"]

@@ -1,11 +1,12 @@
 """What the routes work with, supplied by `app`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
+from pydantic import SecretStr
 
 from evalhaven.access.callers import Caller
 from evalhaven.api.access.door import Door
@@ -17,6 +18,7 @@ from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.trusted_proxies import TrustedProxies
+from evalhaven.api.work_meters import WorkMeters
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.paging import Order
@@ -26,6 +28,7 @@ from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.store import LogStore
+from evalhaven.meters.board import Board
 from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -36,11 +39,13 @@ from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+from evalhaven.webhooks.endpoints import Webhooks
 from evalhaven.wire.server import ServerSettings
 
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
     from evalhaven.reports.item_choice import ItemChooser
+    from evalhaven.tracing.tracer import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class ApiConfig:
         max_file_bytes: Largest uploaded file.
         log_days: Days for which logged calls are kept.
         log_max_gb: Most that logged calls may take; None for no limit.
+        metrics_token: What scrapers of metrics have to send; None: nothing.
     """
 
     base_url: str
@@ -70,6 +76,7 @@ class ApiConfig:
     max_file_bytes: int
     log_days: int
     log_max_gb: float | None
+    metrics_token: SecretStr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Services:
         is_executor_running: Tells whether the executor is up and answers.
         readiness: Tells whether the server can work now.
         watcher: Tells who looks at workers.
-        examine: Asks the endpoints whether they answer.
+        examine: Asks the endpoints whether they answer: all, or the one that is named.
         settings: What the server was set up to do, secrets masked.
         catalog: The endpoints at which models are asked.
         log_store: Logged calls.
@@ -104,6 +111,11 @@ class Services:
         comparer: Returns what compares runs, which is made when it is first needed.
         item_chooser: Returns what chooses items of runs, which is made when it is first needed.
         run_feed: Tells how runs go on.
+        webhooks: Makes and changes webhooks.
+        deliver: Tells webhooks of what happened, until canceled.
+        board: Shows what this server and its processes do.
+        work_meters: Reads, for the board, what is left to do.
+        tracing: Traces requests; None if traces are off.
     """
 
     database: Database
@@ -117,7 +129,7 @@ class Services:
     is_executor_running: Callable[[], bool]
     readiness: Readiness
     watcher: Callable[[], Watcher]
-    examine: Callable[[], Awaitable[Sequence[Finding]]]
+    examine: Callable[[str | None], Awaitable[Sequence[Finding]]]
     settings: ServerSettings
     catalog: Catalog
     log_store: LogStore
@@ -138,6 +150,11 @@ class Services:
     comparer: Callable[[], "Comparer"]
     item_chooser: Callable[[], "ItemChooser"]
     run_feed: RunFeed
+    webhooks: Webhooks
+    deliver: Callable[[], Coroutine[Any, Any, None]]
+    board: Board
+    work_meters: WorkMeters
+    tracing: "Tracing | None" = None
 
     def now(self) -> int:
         """Return the Unix second."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -14,19 +15,29 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.calculators import CalculatorPool
 from evalhaven.graders.facilities import Facilities
 from evalhaven.graders.python.execution import PythonExecution
+from evalhaven.meters.board import Board
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.handout import CHUNKS_AT_ONCE
 from evalhaven.runs.patience import Patience
+from evalhaven.runs.telling import Teller
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.embeddings.embedder import open_embedder
 from evalhaven.sandbox.limits import Limits
 from evalhaven.settings import Settings
 from evalhaven.storage.database import Database
 
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
+
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, database: Database, caller: ModelCaller, processes: int = 1
+    settings: Settings,
+    database: Database,
+    caller: ModelCaller,
+    board: Board,
+    tracing: "Tracing | None",
+    processes: int = 1,
 ) -> AsyncGenerator[tuple[Engine, PythonExecution]]:
     """Open what runs are executed with.
 
@@ -34,6 +45,8 @@ async def open_engine(
         settings: Those of this process.
         database: Open.
         caller: Calls models.
+        board: Shows how runs go.
+        tracing: Traces them; None if traces are off.
         processes: How many processes beside each other divide the machine's processors among their graders.
 
     Yields:
@@ -50,6 +63,7 @@ async def open_engine(
         python = PythonExecution(
             isolation_choice(settings), grader_environments(settings), hosts=at_once, limits=limits
         )
+        board.read_from(python.read_meters)
         engine = Engine(
             database,
             blob_store(settings),
@@ -63,6 +77,9 @@ async def open_engine(
             vault=vault(settings),
             log_store=log_store(settings, database),
             facilities=Facilities(calculators, embedder, installed_wordnet(), python=python),
+            board=board,
+            teller=Teller(board, tracing),
+            tracing=tracing,
         )
         yield engine, python
 

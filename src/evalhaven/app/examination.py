@@ -1,5 +1,8 @@
 """What `evalhaven doctor` checks in the process that has the keys: endpoints of models and embeddings, WordNet."""
 
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
 import anyio
 
 from evalhaven.app.endpoints import (
@@ -14,6 +17,45 @@ from evalhaven.sampling.examination import Finding, examine_endpoints
 from evalhaven.settings import PREFIX, Settings
 
 _EMBEDDINGS_TIMEOUT_S = 10.0
+_BETWEEN_TESTS_S = 2.0
+
+
+class PacedExamination:
+    """Examines everything, or one endpoint: each once in a while, however many ask for it."""
+
+    def __init__(
+        self,
+        examine_all: Callable[[], Awaitable[Sequence[Finding]]],
+        catalog: Catalog,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Examine nothing yet.
+
+        Args:
+            examine_all: Returns the findings about everything.
+            catalog: The endpoints.
+            now: Seconds that never go back.
+        """
+        self._examine_all = examine_all
+        self._endpoints = {endpoint.name: endpoint for endpoint in catalog.endpoints}
+        self._now = now
+        self._locks: dict[str | None, anyio.Lock] = {}
+        self._found: dict[str | None, tuple[Sequence[Finding], float]] = {}
+
+    async def examine(self, name: str | None = None) -> Sequence[Finding]:
+        """Return what a test finds now, or what one found that ended less than two seconds ago.
+
+        Args:
+            name: Of an endpoint that the catalogue has; None for everything.
+        """
+        # Whoever comes while a test is under way waits for what it finds.
+        async with self._locks.setdefault(name, anyio.Lock()):
+            found, at = self._found.get(name, ((), float("-inf")))
+            if self._now() - at < _BETWEEN_TESTS_S:
+                return found
+            found = await (self._examine_all() if name is None else examine_endpoints([self._endpoints[name]]))
+            self._found[name] = (found, self._now())
+            return found
 
 
 async def examine_parts(settings: Settings, catalog: Catalog) -> list[Finding]:

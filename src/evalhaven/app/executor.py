@@ -21,7 +21,9 @@ from evalhaven.app.sampler import start_sampler
 from evalhaven.app.seats import WorkerSeat
 from evalhaven.app.server_link import beat, follow_parent
 from evalhaven.app.stores import database_url
+from evalhaven.app.tracing import open_tracing
 from evalhaven.graders.calculators import CalculatorPool
+from evalhaven.meters.board import Board
 from evalhaven.reports.columns.form import LARGE_RUN_ITEMS
 from evalhaven.reports.columns.keeper import ColumnsKeeper, KeptReports
 from evalhaven.reports.keeping import keep_report_elsewhere
@@ -38,8 +40,10 @@ from evalhaven.storage.database import open_database
 
 if TYPE_CHECKING:
     from evalhaven.runs.executing.shared.worker import SharedExecutor
+    from evalhaven.tracing.tracer import Tracing
 
 _LOOK_S = 1.0
+_SPANS_WITHIN_S = 2.0
 
 
 def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = None) -> None:
@@ -59,7 +63,11 @@ def execute_runs(settings: Settings, parent_pid: int, seat: WorkerSeat | None = 
 
 
 async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
-    database = open_database(database_url(settings), gives_way=True, is_worker=seat is not None, is_patient=True)
+    board = Board("executor" if seat is None else "worker")
+    database = open_database(
+        database_url(settings), gives_way=True, is_worker=seat is not None, is_patient=True, board=board
+    )
+    tracing = open_tracing(settings)
     fence = None if seat is None else Fence(settings.worker_lease_s)
     may_call = None if fence is None else lambda: fence.is_open
     want_slots = Later()
@@ -68,9 +76,13 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
     async with (
         CalculatorPool(1) as column_calculators,
         ModelCaller(
-            may_call=may_call, on_want=want_slots if shares_limits else None, shares_outages=fence is not None
+            may_call=may_call,
+            on_want=want_slots if shares_limits else None,
+            shares_outages=fence is not None,
+            board=board,
+            tracing=tracing,
         ) as caller,
-        open_engine(settings, database, caller) as (engine, python),
+        open_engine(settings, database, caller, board, tracing) as (engine, python),
     ):
         purger = Purger(database, engine.blobs, engine.clock, engine.patience)
         columns = ColumnsKeeper(
@@ -78,7 +90,7 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
         )
         team: Team | None = None
         if samplers > 1:
-            team = Team(partial(start_sampler, settings, samplers), samplers, caller)
+            team = Team(partial(start_sampler, settings, samplers), samplers, caller, board)
             want_slots.does = team.want_slots
         executor: Executor | SharedExecutor = Executor(engine, purger, team)
         shared: SharedExecutor | None = None
@@ -99,9 +111,9 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
             tasks.start_soon(python.serve)
             tasks.start_soon(executor.execute_forever)
             tasks.start_soon(columns.keep_forever)
-            tasks.start_soon(beat, lambda: executor.problem)
+            tasks.start_soon(beat, lambda: executor.problem, board)
             if shared is not None and seat is not None:
-                tasks.start_soon(_end_when_told, shared, seat.finishes_within_s)
+                tasks.start_soon(_end_when_told, shared, seat.finishes_within_s, tracing)
                 tasks.start_soon(end_when_stuck, lambda: shared.is_stuck)
             await follow_parent(wake)
             # Ends as if by SIGKILL, which the kernel may be slow to send. Closing SQLite's last connection would remove
@@ -109,7 +121,7 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
             os._exit(1)
 
 
-async def _end_when_told(executor: "SharedExecutor", finishes_within_s: float) -> None:
+async def _end_when_told(executor: "SharedExecutor", finishes_within_s: float, tracing: "Tracing | None") -> None:
     """End this process after a signal, when what is under way is finished.
 
     A service manager may send its signal to the parent and to the child, and the parent tells the child again: so more
@@ -119,6 +131,8 @@ async def _end_when_told(executor: "SharedExecutor", finishes_within_s: float) -
         async for _ in signals:
             break
         await executor.drain(finishes_within_s)
+        if tracing is not None:
+            await anyio.to_thread.run_sync(tracing.flush, _SPANS_WITHIN_S)
         os._exit(0)
 
 

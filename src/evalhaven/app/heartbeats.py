@@ -1,4 +1,7 @@
-"""Heartbeats: once a second a child tells the server that it is at work, or what keeps it from working."""
+"""Heartbeats: once a second a child tells the server that it is at work, or what keeps it from working.
+
+What its meters show comes in lines of their own between them.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,6 +11,7 @@ from evalhaven.api.readiness import ProcessState
 _SILENT_S = 5.0  # rows of megabytes may hold up a beat for a second or two
 _HEALTHY_AFTER_S = 30.0
 _DEATHS_IN_A_ROW = 3
+_METERS = b"\x1f"  # begins a line of meters: no problem begins with it
 
 
 class Heartbeats:
@@ -41,12 +45,19 @@ class Heartbeats:
         self._exit_code = exit_code
         self._started_at = None
 
-    def note_beats(self, data: bytes) -> None:
-        """Note what the process sent."""
+    def note_beats(self, data: bytes) -> list[bytes]:
+        """Note what the process sent; return what its meters show."""
         *lines, self._unread = (self._unread + data).split(b"\n")
         if lines:
             self._beat_at = self._now()
-            self._problem = lines[-1].decode(errors="replace")
+        if beats := [line for line in lines if not line.startswith(_METERS)]:
+            self._problem = beats[-1].decode(errors="replace")
+        return [line.removeprefix(_METERS) for line in lines if line.startswith(_METERS)]
+
+    @staticmethod
+    def line_of(meters: bytes) -> bytes:
+        """Return the line in which a process sends what its meters show."""
+        return _METERS + meters + b"\n"
 
     @property
     def age_s(self) -> float | None:

@@ -14,6 +14,7 @@ from evalhaven.app.upgrade import upgraded_database
 from evalhaven.app.worker_watch import watcher_of
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
+from evalhaven.runs.telling import Teller
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
 
@@ -29,7 +30,8 @@ async def open_application(settings: Settings) -> AsyncGenerator[FastAPI]:
     logs = logs_without_calls(settings, database, IdFactory(Clock()))
     state = ProcessState("down")
     watcher = watcher_of(settings, None)
-    services = build_services(settings, database, open_catalog(settings), logs, lambda: None, lambda: state, watcher)
+    catalog = open_catalog(settings)
+    services = build_services(settings, database, catalog, logs, lambda: None, lambda: state, watcher, Teller())
     services.door.trust_everybody()  # who can open the database is the only one to ask
     try:
         yield build_application(services, _no_lifespan)

@@ -20,6 +20,7 @@ from evalhaven.logs.handover.ledger import Ledger
 from evalhaven.logs.handover.sender import OVERHEAD_BYTES, LogSender
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.logs.store import LogStore
+from evalhaven.meters.board import Board
 from evalhaven.settings import Settings
 from evalhaven.storage.database import Database
 from evalhaven.storage.queue.servers import ServerReport
@@ -69,18 +70,19 @@ class Logs:
             await self.sender.settle(_DRAINED_WITHIN_S)
 
 
-def open_logs(settings: Settings, database: Database, ids: IdFactory, lock_descriptor: int) -> Logs:
-    """Open what a server needs to store calls; the caller holds the data directory."""
+def open_logs(settings: Settings, database: Database, ids: IdFactory, lock_descriptor: int, board: Board) -> Logs:
+    """Open what a server needs to store calls, and show on its board; the caller holds the data directory."""
     store = log_store(settings, database)
     # As many calls can be under way as the queue holds if they are empty.
     places = settings.log_queue_mb * _MB // OVERHEAD_BYTES
     ledger = Ledger.open(log_ledger_path(settings.data_dir), ids.new_sender_name(), places)
     sender = _sender(settings, store, ledger)
+    board.read_from(sender.read_meters)
     recorder = None
     if settings.records_calls:
         command = recorder_command(settings)
         child = Child("recorder", "stores logged calls", command, serve=sender.serve, longest_pause_s=_LONGEST_PAUSE_S)
-        recorder = Supervisor(child, lock_descriptor)
+        recorder = Supervisor(child, lock_descriptor, board)
     return Logs(settings, store, sender, recorder)
 
 

@@ -14,6 +14,7 @@ from evalhaven.app.stores import database_url, log_store
 from evalhaven.domain.clock import Clock
 from evalhaven.logs.handover.receiver import LogReceiver
 from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.meters.board import Board
 from evalhaven.sandbox.inside.parent import die_with_parent
 from evalhaven.settings import Settings
 from evalhaven.storage.database import open_database
@@ -36,12 +37,13 @@ def record_calls(settings: Settings, parent_pid: int, calls_descriptor: int) -> 
 
 async def _record_calls(settings: Settings, channel: socket.socket) -> None:
     channel.setblocking(False)
-    store = log_store(settings, open_database(database_url(settings)))
+    board = Board("recorder")
+    store = log_store(settings, open_database(database_url(settings), board=board))
     receiver = LogReceiver(channel, store, Redaction.of(settings.log_redact))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(receiver.serve)
         tasks.start_soon(drop_old_calls, store, settings, Clock())
-        tasks.start_soon(beat, lambda: receiver.problem)
+        tasks.start_soon(beat, lambda: receiver.problem, board)
         await follow_parent(lambda: None)
         # Ends as if by SIGKILL, like the executor: what was not acknowledged is counted by the next server.
         os._exit(1)

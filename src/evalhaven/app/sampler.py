@@ -12,6 +12,8 @@ from evalhaven.app.engine import Later, open_engine
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.open_files import allow_many_connections
 from evalhaven.app.stores import database_url
+from evalhaven.app.tracing import open_tracing
+from evalhaven.meters.board import Board
 from evalhaven.runs.executing.spread.channel import open_channel
 from evalhaven.runs.executing.spread.sampling_process import SamplingProcess
 from evalhaven.sampling.calls.caller import ModelCaller
@@ -59,13 +61,14 @@ def sample(settings: Settings, parent_pid: int, processes: int) -> None:
 
 
 async def _sample(settings: Settings, processes: int) -> None:
-    database = open_database(database_url(settings), is_reader=True)
-    want_slots = Later()
+    board = Board("sampler")
+    database = open_database(database_url(settings), is_reader=True, board=board)
+    want_slots, tracing = Later(), open_tracing(settings)
     end = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     end.setblocking(False)
     async with (
-        ModelCaller(on_want=want_slots, shares_outages=False) as caller,
-        open_engine(settings, database, caller, processes) as (engine, python),
+        ModelCaller(on_want=want_slots, shares_outages=False, board=board, tracing=tracing) as caller,
+        open_engine(settings, database, caller, board, tracing, processes) as (engine, python),
         open_channel(end) as channel,
         anyio.create_task_group() as tasks,
     ):

@@ -27,20 +27,23 @@ from evalhaven.api.readiness import ProcessState, Readiness
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services
 from evalhaven.api.trusted_proxies import TrustedProxies
+from evalhaven.api.work_meters import WorkMeters
 from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
-from evalhaven.app.examination import examine_parts
+from evalhaven.app.examination import PacedExamination, examine_parts
 from evalhaven.app.first_key import make_first_key
 from evalhaven.app.local_token import write_local_token
 from evalhaven.app.logins import login_policy, open_logins
 from evalhaven.app.logs import Logs, open_logs, open_replicas
+from evalhaven.app.metrics_port import show_build
 from evalhaven.app.neighbours import close_to_neighbours
-from evalhaven.app.open_files import allow_many_connections
+from evalhaven.app.open_files import allow_many_connections, most_connections
 from evalhaven.app.python_graders import isolation_choice
 from evalhaven.app.seats import LEAVES_WITHIN_S, WorkerSeat, executor_command, seat_beside, seat_of_directory
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.app.stores import StartError, blob_store, hold_data_directory, vault
 from evalhaven.app.supervisor import Child, Supervisor
+from evalhaven.app.tracing import open_tracing
 from evalhaven.app.upgrade import upgraded_database
 from evalhaven.app.wake_ups import WorkerBell
 from evalhaven.app.worker_watch import watcher_of
@@ -49,6 +52,7 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.meters.board import Board
 from evalhaven.reports.worker_overviews import Watcher
 from evalhaven.runs.accepting.eval_acceptance import EvalAcceptance
 from evalhaven.runs.accepting.python_checks import PythonChecks
@@ -57,10 +61,15 @@ from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.ending.purge import sweep_blobs, sweep_hourly
 from evalhaven.runs.executing.deaths import note_orderly_stop
+from evalhaven.runs.telling import Teller, untraced
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sandbox.scratch import sweep_scratch
 from evalhaven.settings import LOOPBACK_HOSTS, Settings, origin_of
 from evalhaven.storage.database import Database, open_database
+from evalhaven.webhooks.addresses import rules_of
+from evalhaven.webhooks.deliverer import Deliverer
+from evalhaven.webhooks.endpoints import Webhooks
+from evalhaven.webhooks.sender import Sender, SenderOptions
 
 if TYPE_CHECKING:
     from evalhaven.reports.comparing import Comparer
@@ -69,6 +78,7 @@ if TYPE_CHECKING:
 _KEEP_ALIVE_S = 75
 _GRACEFUL_SHUTDOWN_S = 3
 _FINISHES_WITHIN_S = 3.0  # what runs have under way, on PostgreSQL
+_SPANS_WITHIN_S = 2.0
 _MB = 1024 * 1024
 _WRITTEN_WITHIN_S = 3600.0
 
@@ -93,7 +103,7 @@ def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bo
             "Without a worker nothing would execute runs: others take part only in those of a PostgreSQL database. "
             "Name one in EVALHAVEN_DATABASE_URL, or leave out --no-worker."
         )
-    catalog = open_catalog(settings)
+    catalog, tracing = open_catalog(settings), open_tracing(settings)
     log_catalog(catalog)
     listener = listen(settings)
     if settings.port == 0:
@@ -101,15 +111,23 @@ def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bo
     lock = hold_data_directory(settings.data_dir)
     url = upgraded_database(settings)
     lock.announce(settings.local_url)
-    database = open_database(url, gives_way=False)
+    board = Board()
+    show_build(board)
+    database = open_database(url, gives_way=False, board=board)
     executing = _executing_children(settings, database) if has_worker else []
-    executor = Crew([Supervisor(child, lock.descriptor) for child in executing]) if executing else None
-    logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor)
+    executor = Crew([Supervisor(child, lock.descriptor, board) for child in executing]) if executing else None
+    logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor, board)
     token = IdFactory(Clock()).new_secret(LOCAL_PREFIX)
     write_local_token(settings.data_dir, token)
-    application = build_server_application(settings, database, executor, logs, catalog, show_key)
+    application = build_server_application(
+        settings, database, executor, logs, catalog, Teller(board, tracing), show_key
+    )
     application.state.services.door.trust_token(token)
-    limits = ConnectionLimits(header_timeout_s=settings.header_timeout_s, body_grace_s=settings.body_grace_s)
+    limits = ConnectionLimits(
+        header_timeout_s=settings.header_timeout_s,
+        body_grace_s=settings.body_grace_s,
+        most=settings.max_connections or most_connections(),
+    )
     config = uvicorn.Config(
         application,
         http=guarded_protocol(limits, IdFactory(Clock()).new_request_id),
@@ -186,6 +204,7 @@ def build_server_application(
     executor: Crew | None,
     logs: Logs,
     catalog: Catalog,
+    teller: Teller,
     show_key: Callable[[str], None],
 ) -> FastAPI:
     """Return the API over an open database; it keeps executor and recorder alive for as long as it is served.
@@ -196,13 +215,15 @@ def build_server_application(
         executor: Keeps the executor, or several workers, alive; None if only others execute runs.
         logs: Keeps the recorder alive.
         catalog: Which endpoint serves which model.
+        teller: Tells those who watch what the server does.
         show_key: Shows a key that is made at this start.
     """
     wake_own = _wake_nobody if executor is None else executor.wake
     bell = None if settings.database_url is None else WorkerBell(database, wake_own)
     wake = wake_own if bell is None else bell.ring
     state = _is_elsewhere if executor is None else lambda: executor.state
-    services = build_services(settings, database, catalog, logs, wake, state, watcher_of(settings, executor))
+    watcher = watcher_of(settings, executor)
+    services = build_services(settings, database, catalog, logs, wake, state, watcher, teller)
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncGenerator[None]:
@@ -220,7 +241,9 @@ def build_server_application(
             tasks.start_soon(logs.serve)
             tasks.start_soon(services.replicas.serve)
             tasks.start_soon(services.readiness.serve)
+            tasks.start_soon(services.work_meters.serve)
             tasks.start_soon(services.run_feed.serve)
+            tasks.start_soon(services.deliver)
             tasks.start_soon(services.door.serve)
             # Not awaited: a request that creates something with a python grader waits for it then.
             tasks.start_soon(services.isolation.choose)
@@ -228,6 +251,8 @@ def build_server_application(
             yield
             await logs.drain()
             await services.replicas.leave()
+            if teller.tracing is not None:
+                await anyio.to_thread.run_sync(teller.tracing.flush, _SPANS_WITHIN_S)
             await services.door.note_uses()
             tasks.cancel_scope.cancel()
         # The executor is gone by now, and its hosts with it; it was not asked to clean up.
@@ -259,7 +284,7 @@ def _is_elsewhere() -> ProcessState:
     return ProcessState("elsewhere")
 
 
-def build_services(
+def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of callers have differently
     settings: Settings,
     database: Database,
     catalog: Catalog,
@@ -267,6 +292,7 @@ def build_services(
     wake_executor: Callable[[], None],
     executor_state: Callable[[], ProcessState],
     watcher: Callable[[], Watcher],
+    teller: Teller,
 ) -> Services:
     """Return what the routes work with."""
     clock = Clock()
@@ -277,6 +303,12 @@ def build_services(
     finder = CallFinder(logs.sender, logs.store, replicas.are_recording)
     python, sealer = PythonChecks(isolation), vault(settings)
     settle_logs = logs.sender.settle
+    rules = rules_of(settings.webhook_allow_private)
+    proxy = None if settings.webhook_proxy is None else settings.webhook_proxy.get_secret_value()
+    webhook_sender = Sender(SenderOptions(rules, proxy), sealer, clock)
+    deliverer = Deliverer(database, webhook_sender, clock, settings.base_url)
+    board, tracing = teller.board, teller.tracing
+    find_trace = untraced if tracing is None else tracing.current_traceparent
     submit_plan = None if settings.database_url is None else _plan_submitter()
     return Services(
         database=database,
@@ -292,7 +324,7 @@ def build_services(
             database, blobs, clock, executor_state, watcher if executor_state().name == "elsewhere" else None
         ),
         watcher=watcher,
-        examine=partial(examine_parts, settings, catalog),
+        examine=PacedExamination(partial(examine_parts, settings, catalog), catalog).examine,
         settings=shown_settings(settings),
         catalog=catalog,
         log_store=logs.store,
@@ -312,6 +344,7 @@ def build_services(
             max_file_bytes=settings.max_file_mb * _MB,
             log_days=settings.log_days,
             log_max_gb=settings.log_max_gb,
+            metrics_token=settings.metrics_token,
         ),
         dashboard=Dashboard(BUILT_PAGES),
         gateway=Gateway(
@@ -321,18 +354,24 @@ def build_services(
             clock,
             logs.sender,
             finder,
+            teller,
         ),
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
         runs=RunAcceptance(
-            database, blobs, ids, clock, catalog, sealer, python, wake_executor, settle_logs, submit_plan
+            database, blobs, ids, clock, catalog, sealer, python, wake_executor, settle_logs, submit_plan, find_trace
         ),
-        reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor),
-        lifecycle=Lifecycle(database, clock, wake_executor),
+        reruns=RerunAcceptance(database, ids, clock, catalog, sealer, python, wake_executor, find_trace),
+        lifecycle=Lifecycle(database, clock, wake_executor, teller),
         comparer=cache(_comparer),
         item_chooser=cache(_item_chooser),
         run_feed=RunFeed(database, clock),
+        webhooks=Webhooks(database, ids, clock, sealer, rules, webhook_sender, deliverer.wake),
+        deliver=deliverer.serve,
+        board=board,
+        tracing=tracing,
+        work_meters=WorkMeters(database, clock, board, settings.worker_lease_s),
     )
 
 

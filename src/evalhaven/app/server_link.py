@@ -7,6 +7,9 @@ from contextlib import suppress
 
 import anyio
 
+from evalhaven.app.heartbeats import Heartbeats
+from evalhaven.meters.board import Board
+
 _BEAT_S = 1.0
 _SHOWN_CHARS = 300
 
@@ -26,16 +29,21 @@ async def follow_parent(on_wake: Callable[[], None]) -> None:
         on_wake()
 
 
-async def beat(find_problem: Callable[[], str]) -> None:
+async def beat(find_problem: Callable[[], str], board: Board) -> None:
     """Report the state to the server through standard input, a socket to it, until canceled.
 
     Args:
         find_problem: Returns what keeps it from its work; "" if nothing does.
+        board: Its changes are reported too.
     """
     descriptor = sys.stdin.fileno()
+    unsent = b""
     while True:
-        line = " ".join(find_problem().split())[:_SHOWN_CHARS]
+        if not unsent:
+            line = " ".join(find_problem().split())[:_SHOWN_CHARS]
+            changes = board.changes()
+            unsent = f"{line}\n".encode() + (Heartbeats.line_of(changes) if changes else b"")
         # A server that is too busy to read misses a beat; one that is gone is noticed elsewhere.
         with suppress(OSError):
-            os.write(descriptor, f"{line}\n".encode())
+            unsent = unsent[os.write(descriptor, unsent) :]
         await anyio.sleep(_BEAT_S)

@@ -103,6 +103,6 @@ def database_url(settings: Settings) -> URL:
 
 
 def vault(settings: Settings) -> Vault:
-    """Return the vault for the secrets of runs; its key is the configured one, else the one beside the data."""
-    key = settings.secret_key
-    return Vault(settings.stored_dir / "secret.key", None if key is None else key.get_secret_value())
+    """Return the vault for secrets; its keys are the configured ones, else those beside the data."""
+    keys = settings.secret_key
+    return Vault(settings.stored_dir / "secret.key", None if keys is None else keys.get_secret_value())

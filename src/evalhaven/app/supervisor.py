@@ -20,8 +20,11 @@ import structlog
 
 from evalhaven.api.readiness import ProcessState
 from evalhaven.app.heartbeats import Heartbeats
+from evalhaven.meters.board import Board, Reading
+from evalhaven.meters.declared import PROCESSES, PROCESSES_UP
 
 _FIRST_PAUSE_S = 0.1
+_RECEIVED_BYTES = 65_536
 _HEALTHY_AFTER_S = 30.0
 _TOLD_TO_END = (0, -signal.SIGTERM, -signal.SIGINT)
 # glibc keeps the memory of large rows unless told to return it at once: that saves a third with rows of 8 MB.
@@ -55,13 +58,16 @@ class Child:
 class Supervisor:
     """Starts a child, wakes it, and starts it again when it is gone."""
 
-    def __init__(self, child: Child, lock_descriptor: int | None) -> None:
+    def __init__(self, child: Child, lock_descriptor: int | None, board: Board) -> None:
         """Remember how to start the child.
 
         Args:
             child: Which.
             lock_descriptor: The data directory's lock, inherited by the child; None if it needs none.
+            board: Learns what the child's meters show.
         """
+        self._board = board
+        board.read_from(self._read_state)
         self._child = child
         self._lock_descriptor = lock_descriptor
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,6 +97,10 @@ class Supervisor:
         """Return how long ago the child told something."""
         return self._heartbeats.silent_s
 
+    def _read_state(self) -> Reading:
+        yield PROCESSES, (self._child.name,), 1.0
+        yield PROCESSES_UP, (self._child.name,), float(self.state.is_up)
+
     def wake(self) -> None:
         """Tell the child that there is work; it also looks every few seconds by itself."""
         if self._link is not None:
@@ -115,6 +125,7 @@ class Supervisor:
                 started = time.monotonic()
                 code = await self._live_with(*self._start())
                 self._heartbeats.note_death(code)
+                self._board.forget(self)
                 self._close()
                 if code in _TOLD_TO_END:
                     await self._note_orderly_stop()
@@ -152,10 +163,11 @@ class Supervisor:
         while True:
             await anyio.wait_readable(link)
             with suppress(OSError):
-                data = link.recv(4096)
+                data = link.recv(_RECEIVED_BYTES)
                 if not data:
                     return
-                self._heartbeats.note_beats(data)
+                for changes in self._heartbeats.note_beats(data):
+                    self._board.learn(self, changes)
                 self._has_been_up.set()
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket | None]:

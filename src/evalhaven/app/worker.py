@@ -8,11 +8,13 @@ import anyio
 import structlog
 
 from evalhaven.app.crew import Crew
+from evalhaven.app.metrics_port import MetricsAddress, serve_metrics
 from evalhaven.app.neighbours import close_to_neighbours
 from evalhaven.app.seats import LEAVES_WITHIN_S, WorkerSeat, executor_command, new_seat
 from evalhaven.app.stores import StartError, make_data_directory
 from evalhaven.app.supervisor import Child, Supervisor
 from evalhaven.app.upgrade import upgraded_database
+from evalhaven.meters.board import Board
 from evalhaven.runs.executing.shared.leaving import leave_seat_in_order
 from evalhaven.settings import Settings
 from evalhaven.storage.database import Database, open_database
@@ -20,13 +22,16 @@ from evalhaven.storage.database import Database, open_database
 _FINISHES_WITHIN_S = 10.0
 
 
-def work(settings: Settings, concurrency: int | None, processes: int | None = None) -> None:
+def work(
+    settings: Settings, concurrency: int | None, processes: int | None = None, metrics: MetricsAddress | None = None
+) -> None:
     """Execute chunks of runs until told to stop.
 
     Args:
         settings: Where the database and the files of runs are.
         concurrency: How many chunks each process executes at once, at most; None: the default.
         processes: How many do so beside each other, each a worker of its own; None: as the settings say.
+        metrics: Where it shows metrics; None: nowhere.
 
     Raises:
         StartError: There is nothing to take part in, or it cannot be reached.
@@ -36,17 +41,20 @@ def work(settings: Settings, concurrency: int | None, processes: int | None = No
             "Workers share runs through PostgreSQL: name the database in EVALHAVEN_DATABASE_URL. With SQLite, the "
             "server executes runs by itself."
         )
+    board = Board("worker-parent")
+    if metrics is not None:
+        serve_metrics(board, metrics, settings.metrics_token)
     close_to_neighbours()
     make_data_directory(settings.stored_dir)
     url = upgraded_database(settings)
     database = open_database(url, is_worker=True)
-    crew = Crew([_supervisor(settings, database, concurrency) for _ in range(processes or settings.processes)])
+    crew = Crew([_supervisor(settings, database, concurrency, board) for _ in range(processes or settings.processes)])
     structlog.get_logger("evalhaven").info("working", process=os.getpid(), data_dir=str(settings.stored_dir))
     anyio.run(_supervise, crew)
     sys.exit(0)
 
 
-def _supervisor(settings: Settings, database: Database, concurrency: int | None) -> Supervisor:
+def _supervisor(settings: Settings, database: Database, concurrency: int | None, board: Board) -> Supervisor:
     # Nobody else sits there, as nobody else knows it; the next child of this supervisor does.
     seat = new_seat()
     child = Child(
@@ -56,7 +64,7 @@ def _supervisor(settings: Settings, database: Database, concurrency: int | None)
         lambda: leave_seat_in_order(database, seat),
         ends_within_s=_FINISHES_WITHIN_S + LEAVES_WITHIN_S,
     )
-    return Supervisor(child, None)
+    return Supervisor(child, None, board)
 
 
 async def _supervise(crew: Crew) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from evalhaven import __version__
+from evalhaven.cli.audit import EPILOG as AUDIT_EPILOG
+from evalhaven.cli.audit import audit
 from evalhaven.cli.common_options import Config, DataDir, ServedDataDir, Url, prefer_command_line
 from evalhaven.cli.compare import EPILOG as COMPARE_EPILOG
 from evalhaven.cli.compare import compare
@@ -27,9 +29,11 @@ from evalhaven.cli.init import EPILOG as INIT_EPILOG
 from evalhaven.cli.init import init
 from evalhaven.cli.item_commands import item_commands
 from evalhaven.cli.key_commands import key_commands
+from evalhaven.cli.limit_commands import limit_commands
 from evalhaven.cli.log_commands import log_commands
 from evalhaven.cli.plan import EPILOG as PLAN_EPILOG
 from evalhaven.cli.plan import plan
+from evalhaven.cli.project_commands import project_commands
 from evalhaven.cli.report import EPILOG as REPORT_EPILOG
 from evalhaven.cli.report import report
 from evalhaven.cli.run_actions import EPILOG as ACTION_EPILOG
@@ -38,6 +42,7 @@ from evalhaven.cli.run_commands import run_commands
 from evalhaven.cli.run_file import EPILOG as RUN_EPILOG
 from evalhaven.cli.run_file import run
 from evalhaven.cli.schema import schema
+from evalhaven.cli.secret_commands import secret_commands
 from evalhaven.cli.shell import (
     EXIT_INTERRUPTED,
     EXIT_TOOL,
@@ -49,6 +54,7 @@ from evalhaven.cli.shell import (
 )
 from evalhaven.cli.watch import EPILOG as WATCH_EPILOG
 from evalhaven.cli.watch import watch
+from evalhaven.cli.webhook_commands import webhook_commands
 
 application = typer.Typer(
     name="evalhaven",
@@ -68,6 +74,11 @@ application.add_typer(convert_commands, name="convert")
 application.add_typer(grader_commands, name="graders")
 application.add_typer(log_commands, name="logs")
 application.add_typer(key_commands, name="keys")
+application.add_typer(limit_commands, name="limits")
+application.command("audit", epilog=AUDIT_EPILOG)(audit)
+application.add_typer(project_commands, name="projects")
+application.add_typer(webhook_commands, name="webhooks")
+application.add_typer(secret_commands, name="secrets")
 application.command("watch", epilog=WATCH_EPILOG)(watch)
 application.command("compare", epilog=COMPARE_EPILOG)(compare)
 application.command("export", epilog=EXPORT_EPILOG)(export)
@@ -191,6 +202,22 @@ def worker(
             "(EVALHAVEN_SAMPLING_PROCESSES); default: by the number of processors.",
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Show this worker's metrics at /metrics on this port; default: nowhere.",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address of this port. Beyond loopback it needs EVALHAVEN_METRICS_TOKEN.",
+        ),
+    ] = "127.0.0.1",
 ) -> None:
     """Execute parts of runs, beside the server and other workers, on any machine (PostgreSQL only).
 
@@ -198,14 +225,16 @@ def worker(
 
     SIGTERM or Ctrl-C: it finishes what is under way for 10 seconds, and hands back the rest. A second one: at once.
     """
+    from evalhaven.app.metrics_port import MetricsAddress
     from evalhaven.app.stores import StartError
     from evalhaven.app.worker import work
     from evalhaven.telemetry import configure_logging
 
+    metrics = None if metrics_port is None else MetricsAddress(metrics_host, metrics_port)
     settings = read_settings(data_dir=data_dir, config=config)
     configure_logging(settings.log_level, settings.log_format)
     try:
-        work(settings, concurrency, processes)
+        work(settings, concurrency, processes, metrics)
     except StartError as error:
         fail(str(error))
 

@@ -7,7 +7,7 @@ EvalhavenError
 │   └── UploadEndedError     an upload is completed, canceled or expired (400)
 ├── UnknownCallerError       a request carries no key, or one that is not valid (401)
 ├── ForbiddenError           a caller lacks the permission (403)
-├── TooManyAttemptsError     too many attempts to log in have failed (429)
+├── LimitExceededError       a project or key has used what it may (429)
 ├── ModelNotServedError      no endpoint serves the model of a call (404)
 ├── GatewayOffError          calls to models are not passed on here (403)
 ├── UpstreamFailedError      a model's endpoint cannot be reached, or answers what is no reply (502)
@@ -93,16 +93,16 @@ class ForbiddenError(EvalhavenError):
         self.scope = scope
 
 
-class TooManyAttemptsError(EvalhavenError):
-    """Too many attempts to log in have failed.
+class LimitExceededError(EvalhavenError):
+    """A project or key has used what it may.
 
     Attributes:
-        retry_after_s: Seconds after which the next one is looked at.
+        wait_s: Seconds after which the same request may be granted; None if time alone does not help.
     """
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
-        super().__init__(message, code="too_many_attempts")
-        self.retry_after_s = retry_after_s
+    def __init__(self, message: str, *, code: str, param: str | None = None, wait_s: float | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.wait_s = wait_s
 
 
 class ModelNotServedError(EvalhavenError):

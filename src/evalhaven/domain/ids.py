@@ -4,6 +4,7 @@ An id of 32 hex digits holds: 1-8 the Unix second of creation, 9-12 a fraction o
 17-32 random. So ids of one process sort by creation, and an id decodes to its `created_at`.
 """
 
+import base64
 import os
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ OutputItemId = NewType("OutputItemId", str)
 FileId = NewType("FileId", str)
 UploadId = NewType("UploadId", str)
 PartId = NewType("PartId", str)
+WebhookId = NewType("WebhookId", str)
 
 EVAL_PREFIXES = ("eval_", "egroup_")
 RUN_PREFIXES = ("evalrun_", "erun_")
@@ -32,7 +34,6 @@ _RANDOM_BYTES = 4096
 _SECRET_BITS = 256
 _SECRET_LENGTH = 43  # letters and digits that hold so many bits
 _PACKED_SIZE = 16  # bytes of a stored output item id in our own form
-_LOW_64 = (1 << 64) - 1
 _SAFE = re.compile(r"[!-~]{1,128}")
 _IMPORTABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~@:+=-]{2,127}")
 
@@ -93,6 +94,14 @@ class IdFactory:
         """Return `part_` and 32 hex digits."""
         return PartId(f"part_{self._next_hex()}")
 
+    def new_webhook_id(self) -> WebhookId:
+        """Return `whe_` and 32 hex digits."""
+        return WebhookId(f"whe_{self._next_hex()}")
+
+    def new_signing_secret(self) -> str:
+        """Return `whsec_` and 32 random bytes in base64, as Standard Webhooks has them."""
+        return f"whsec_{base64.b64encode(self._random_bits(256).to_bytes(32)).decode()}"
+
     def new_request_id(self) -> str:
         """Return `req_` and 32 hex digits, by which a user and the log name a request."""
         return f"req_{self._random_bits(128):032x}"
@@ -144,8 +153,8 @@ class IdFactory:
         return f"{self._random_bits(64):016x}"
 
     def _next_hex(self) -> str:
-        bits = self._random_bits(65)
-        return f"{self._next_tick():012x}{0x8190 | bits >> 64:04x}{bits & _LOW_64:016x}"
+        # One number of 128 bits: two formats more would cost as much as everything else here.
+        return f"{self._next_tick() << 80 | 0x8190 << 64 | self._random_bits(65):032x}"
 
     def _next_tick(self) -> int:
         """Return a 48-bit count of 1/65536 s since 1970, larger than any before it."""

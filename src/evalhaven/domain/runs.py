@@ -78,6 +78,7 @@ class Run:
         deaths: How many such processes died in a row with no item of the run stored in between.
         retry_choice: Which errored items its last retry executes again; None for all of them, and those missing.
         format: What a worker has to know to execute it.
+        traceparent: What names the span of the request that made it; None if that was not traced.
     """
 
     id: RunId
@@ -110,6 +111,7 @@ class Run:
     deaths: int = 0
     retry_choice: RetryChoice | None = None
     format: int = FIRST_FORMAT
+    traceparent: str | None = None
 
     @property
     def is_sampled(self) -> bool:
@@ -203,3 +205,13 @@ class Chunk:
     def size_bytes(self) -> int:
         """Return the length of its rows in the source."""
         return self.byte_end - self.byte_start
+
+
+def report_url(base_url: str, run: Run) -> str:
+    """Return the address of a run's page.
+
+    Args:
+        base_url: Where users reach this server.
+        run: The run.
+    """
+    return f"{base_url}/ui/evals/{run.eval_id}/runs/{run.id}"

@@ -171,13 +171,8 @@ class SpendingCounter:
                 self._add_call(call.model, "judge", call.usage, call.cost)
 
     def _add_call(self, model: str, role: Role, usage: Usage, cost: float | None) -> None:
-        if (model, role) not in self._usage and len(self._usage) >= MOST_NAMES:
-            model = OTHER
         # Sums in a list: a new ModelUsage for each item would cost more than everything else here.
-        sums = self._added.get((model, role, cost is not None))
-        if sums is None:
-            self._usage.setdefault((model, role), ModelUsage(model, role))
-            sums = self._added[model, role, cost is not None] = [0, 0, 0, 0, 0, 0, 0.0]
+        sums = self._added.get((model, role, cost is not None)) or self._begin_sums(model, role, cost is not None)
         sums[0] += usage.prompt_tokens
         sums[1] += usage.completion_tokens
         sums[2] += usage.total_tokens
@@ -185,6 +180,12 @@ class SpendingCounter:
         sums[4] += usage.reasoning_tokens
         sums[5] += 1
         sums[6] += cost or 0.0
+
+    def _begin_sums(self, model: str, role: Role, is_priced: bool) -> list[float]:
+        if (model, role) not in self._usage and len(self._usage) >= MOST_NAMES:
+            model = OTHER
+        self._usage.setdefault((model, role), ModelUsage(model, role))
+        return self._added.setdefault((model, role, is_priced), [0, 0, 0, 0, 0, 0, 0.0])
 
     @property
     def spending(self) -> Spending:

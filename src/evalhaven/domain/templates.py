@@ -80,9 +80,15 @@ class Rendered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template: literal texts and placeholders in order."""
+    """A parsed template.
+
+    Attributes:
+        parts: Literal texts and placeholders in order.
+        only: The placeholder of a template that consists of one, as most of those that are compared do.
+    """
 
     parts: tuple[str | Placeholder, ...]
+    only: Placeholder | None = None
 
     @property
     def placeholders(self) -> tuple[Placeholder, ...]:
@@ -100,6 +106,10 @@ class Template:
         Args:
             namespaces: The values of `item` and `sample`; placeholders below an absent one do not resolve.
         """
+        if self.only is not None and isinstance(value := _resolve(self.only, namespaces), str):
+            if len(value) > MAX_RENDERED_CHARS:
+                raise TemplateTooLargeError
+            return Rendered(value, ())
         texts: list[str] = []
         unresolved: list[str] = []
         length = 0
@@ -130,7 +140,8 @@ def parse_template(text: str) -> Template:
         parts.append(_placeholder(match))
     if position < len(text):
         parts.append(text[position:])
-    return Template(tuple(parts))
+    only = parts[0] if len(parts) == 1 else None
+    return Template(tuple(parts), only if isinstance(only, Placeholder) else None)
 
 
 def _placeholder(match: re.Match[str]) -> Placeholder:

@@ -20,18 +20,44 @@ class LogPage:
 
 
 @dataclass(frozen=True, slots=True)
+class DayVolume:
+    """How much is stored of a UTC day.
+
+    Attributes:
+        day: The day, as `2026-11-28`.
+        calls: Number of its calls; an estimate where counting would be slow.
+        size_bytes: Bytes on disk.
+    """
+
+    day: str
+    calls: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogVolume:
     """How much is stored.
 
     Attributes:
-        calls: Number of calls; an estimate where counting would be slow.
-        size_bytes: Bytes on disk.
-        oldest_day: The oldest day that has calls, as `2026-11-28` in UTC; None if there are none.
+        days: The days that have calls, newest first.
     """
 
-    calls: int
-    size_bytes: int
-    oldest_day: str | None
+    days: Sequence[DayVolume]
+
+    @property
+    def calls(self) -> int:
+        """Return the number of calls."""
+        return sum(each.calls for each in self.days)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes on disk."""
+        return sum(each.size_bytes for each in self.days)
+
+    @property
+    def oldest_day(self) -> str | None:
+        """Return the oldest day that has calls; None if there are none."""
+        return self.days[-1].day if self.days else None
 
 
 class LogStore(Protocol):

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -9,13 +10,18 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.graders.facilities import Facilities
 from evalhaven.logs.store import LogStore
+from evalhaven.meters.board import Board
 from evalhaven.runs.answer_forms import AnswerForms
 from evalhaven.runs.patience import Patience
+from evalhaven.runs.telling import Teller
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.calls.caller import ModelCaller
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.blobs import BlobStore
 from evalhaven.storage.database import Database
+
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,9 @@ class Engine:
         facilities: What graders work with.
         answer_forms: The forms of answer that endpoints turned out not to support.
         process: A name for this process that no earlier process had.
+        board: Shows what became of items.
+        teller: Tells of runs that have ended.
+        tracing: Traces items and their calls; None if traces are off.
     """
 
     database: Database
@@ -48,6 +57,9 @@ class Engine:
     facilities: Facilities = field(default_factory=Facilities)
     answer_forms: AnswerForms = field(default_factory=AnswerForms)
     process: str = field(default_factory=lambda: secrets.token_hex(8))
+    board: Board = field(default_factory=Board)
+    teller: Teller = field(default_factory=Teller)
+    tracing: "Tracing | None" = None
 
 
 class RunStoppedError(Exception):

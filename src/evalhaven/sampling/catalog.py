@@ -28,6 +28,7 @@ DEFAULT_RETRY_FOR_S = 600.0
 DEFAULT_STRANGE_FOR_S = 60.0
 HOP_HEADER = "x-evalhaven-hop"
 
+_AUTHENTICATION = ("authorization", "api-key", "x-api-key")
 _WILDCARDS = frozenset("*?[")
 
 
@@ -115,6 +116,11 @@ class Endpoint:
     def is_application(self) -> bool:
         """Tell whether it is a user's own code, which is sent items and answers samples."""
         return "item" in self.protocols
+
+    @property
+    def has_key(self) -> bool:
+        """Tell whether anything that authenticates is sent with each call."""
+        return any(name in self.headers for name in _AUTHENTICATION)
 
     def url_of(self, path: str) -> str:
         """Return the address of a path such as `/chat/completions`."""

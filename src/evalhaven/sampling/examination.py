@@ -1,7 +1,7 @@
 """Whether the endpoints of models answer: each is asked for its list of models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import anyio
@@ -20,17 +20,23 @@ _KEY_REFUSED = (401, 403)
 _NOT_FOUND = 404
 _UNIMPLEMENTED = 501  # of GET: Python's own server says so
 _LOOP = 508
-_AUTHENTICATION = ("authorization", "api-key", "x-api-key")
 _SHOWN_NAMES = 5
 _SHOWN_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part, such as an endpoint."""
+    """What was found of one part, such as an endpoint.
+
+    Attributes:
+        text: In a sentence.
+        is_problem: Whether it needs attention.
+        took_ms: Milliseconds until it answered; None if it was not asked, or did not answer.
+    """
 
     text: str
     is_problem: bool = False
+    took_ms: int | None = field(default=None, compare=False)
 
 
 class _Listed(msgspec.Struct):
@@ -78,7 +84,8 @@ async def _examine(endpoint: Endpoint, timeout_s: float) -> Finding:
         # A reply that is not HTTP may repeat what was sent.
         said = secrets_of(endpoint).hide(str(error)).rstrip(".")[:_SHOWN_CHARS]
         return Finding(f"{endpoint.base_url} cannot be reached: {said}.", is_problem=True)
-    finding = _judge(endpoint, reply, round((perf_counter() - started) * 1000))
+    took_ms = round((perf_counter() - started) * 1000)
+    finding = replace(_judge(endpoint, reply, took_ms), took_ms=took_ms)
     return finding if finding.is_problem else replace(finding, text=f"{finding.text} {serves}")
 
 
@@ -104,8 +111,7 @@ def _judge(endpoint: Endpoint, reply: HttpReply, took_ms: int) -> Finding:
     """Return what the answer to a request for models means; its body is not shown, since it may quote a key."""
     url, status = endpoint.base_url, reply.status
     if status in _KEY_REFUSED:
-        has_key = any(name in endpoint.headers for name in _AUTHENTICATION)
-        reason = "refuses the key" if has_key else "wants a key, and none is configured"
+        reason = "refuses the key" if endpoint.has_key else "wants a key, and none is configured"
         return Finding(f"{url} {reason} ({status}).", is_problem=True)
     if status == _LOOP:
         return Finding(f"{url} is Evalhaven itself, not a server of models.", is_problem=True)

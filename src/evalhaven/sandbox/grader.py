@@ -168,6 +168,7 @@ class SandboxedGrader:
 
     def _lose(self, session: Session, verdict: Verdict) -> None:
         """Charge the call that was being executed, and let other hosts do the rest."""
+        self._hosts.killed[verdict.kind] += 1
         for sessions in (self._sessions, self._retiring):
             if session in sessions:
                 sessions.remove(session)

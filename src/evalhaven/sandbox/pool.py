@@ -1,6 +1,6 @@
 """The hosts of all graders, and the graders to which they are lent."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -81,6 +81,16 @@ class HostPool:
             yield grader
         finally:
             await grader.close()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many graders wait for a host."""
+        return self._slots.waiting
+
+    @property
+    def killed(self) -> Mapping[ErrorKind, int]:
+        """Return how many hosts were ended because of what they did, by the error."""
+        return {} if self._hosts is None else self._hosts.killed
 
     def list_hosts(self) -> list[Host]:
         """Return all hosts, including warm ones."""

@@ -38,6 +38,11 @@ class HostSlots:
         """Tell whether a grader waits for a slot."""
         return bool(self._waiting)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many graders wait for a slot."""
+        return len(self._waiting)
+
     def take(self, claim: Claim) -> bool:
         """Take a slot and tell whether one was free; else the claim waits until its `take_slot` is called."""
         if self._free and not self._waiting:

@@ -1,6 +1,6 @@
 """Hosts: kept warm until they are needed, and ended afterwards."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Coroutine
 
 from anyio.abc import TaskGroup
@@ -9,6 +9,7 @@ from evalhaven.sandbox.environment import Environment
 from evalhaven.sandbox.hosts import Host, HostStarter, HostStartError
 from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.links import HostLink, end_host, open_host
+from evalhaven.sandbox.replies import ErrorKind
 from evalhaven.sandbox.sessions import Session
 from evalhaven.sandbox.watchdog import Watchdog
 
@@ -16,7 +17,11 @@ WARM = 2
 
 
 class WarmHosts:
-    """Starts hosts before they are needed, for the environment that was requested last, and ends all hosts."""
+    """Starts hosts before they are needed, for the environment that was requested last, and ends all hosts.
+
+    Attributes:
+        killed: How many were ended because of what they did, by the error.
+    """
 
     def __init__(self, starter: HostStarter, limits: Limits, tasks: TaskGroup) -> None:
         """Start nothing yet.
@@ -27,6 +32,7 @@ class WarmHosts:
             tasks: Group for work in the background.
         """
         self.limits = limits
+        self.killed = Counter[ErrorKind]()
         self._starter = starter
         self._tasks = tasks
         self._watchdog = Watchdog(limits)

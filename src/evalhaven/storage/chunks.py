@@ -2,13 +2,21 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Chunk
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.tables import chunks
+
+# Statements that are executed again and again are made once.
+_IS_OF_RUN = (chunks.c.run_key == bindparam("of_run")) & (chunks.c.project_id == bindparam("of_project"))
+_INSERT = insert(chunks)
+_DELETE = delete(chunks).where(_IS_OF_RUN)
+_MARK_DONE = (
+    update(chunks).where(_IS_OF_RUN, chunks.c.number.in_(bindparam("numbers", expanding=True))).values(is_done=True)
+)
 
 
 async def insert_chunks(tx: WriteTransaction, scope: ProjectScope, run_key: int, new: Sequence[Chunk]) -> None:
@@ -26,12 +34,12 @@ async def insert_chunks(tx: WriteTransaction, scope: ProjectScope, run_key: int,
         }
         for chunk in new
     ]
-    await tx.execute(insert(chunks), rows)
+    await tx.execute(_INSERT, rows)
 
 
 async def delete_chunks(tx: WriteTransaction, scope: ProjectScope, run_key: int) -> None:
     """Delete the chunks of a run: an interrupted plan left them, or they are no longer needed."""
-    await tx.execute(delete(chunks).where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id))
+    await tx.execute(_DELETE, {"of_run": run_key, "of_project": scope.project_id})
 
 
 async def list_pending_chunks(
@@ -72,11 +80,7 @@ async def find_first_pending_position(tx: ReadTransaction, scope: ProjectScope, 
 
 async def mark_chunks_done(tx: WriteTransaction, scope: ProjectScope, run_key: int, numbers: Sequence[int]) -> None:
     """Mark chunks as done; call it in or after the transaction that stored their last items."""
-    await tx.execute(
-        update(chunks)
-        .where(chunks.c.run_key == run_key, chunks.c.number.in_(numbers), chunks.c.project_id == scope.project_id)
-        .values(is_done=True)
-    )
+    await tx.execute(_MARK_DONE, {"of_run": run_key, "of_project": scope.project_id, "numbers": list(numbers)})
 
 
 async def reopen_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:

@@ -7,12 +7,13 @@ order to decide what it writes, it locks. The code that opens a transaction comm
 
 import errno
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from time import perf_counter
+from typing import Any, Literal, TypeVar, cast
 
 import anyio
 from sqlalchemy import (
@@ -33,6 +34,8 @@ from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from evalhaven.meters.board import Board, Reading
+from evalhaven.meters.declared import CONNECTIONS, CONNECTIONS_MOST, TRANSACTION_SECONDS, TRANSACTIONS_FAILED
 from evalhaven.storage.queue.tables import SCHEMA
 from evalhaven.storage.reading import ReadingThreads, ReadTransaction, WriteTransaction, WritingThreads
 from evalhaven.storage.turns import WriteTurns, turns_path
@@ -41,7 +44,7 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_S = 30
 _WRITERS = 6
-_ROWS_A_STATEMENT = (64, 16, 4, 1)  # only a few sizes, since each connection keeps a prepared statement for each
+_ROWS_A_STATEMENT = (256, 64, 16, 4, 1)  # only a few sizes, since each connection keeps a prepared statement for each
 _POOLED, _CONNECTIONS = 4, 16  # connections kept open, and the most there can be
 # A read that finds all connections taken is refused after a while, even if the database hangs; so it needs a thread.
 _READING_THREADS = 4 * _CONNECTIONS
@@ -79,6 +82,7 @@ class Database:
         reading: dict[str, Any],
         writing: Engine | None = None,
         turns: WriteTurns | None = None,
+        board: Board | None = None,
     ) -> None:
         """Wrap engines.
 
@@ -88,7 +92,12 @@ class Database:
             reading: Execution options that make a transaction a read transaction.
             writing: Connections for writing in one go; None: that is done between other things, too.
             turns: Whose turn it is to write; None: whoever gets the lock.
+            board: Shows how its transactions go; None: nobody asks.
         """
+        self._board = board
+        self._pools = [engine.sync_engine.pool, blocking.pool, *([] if writing is None else [writing.pool])]
+        if board is not None:
+            board.read_from(self._read_connections)
         self._turns = turns
         self._writing = None if writing is None else WritingThreads(writing)
         self._engine = engine
@@ -106,8 +115,9 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """Open a read transaction: one consistent view, never waiting for a writer."""
-        async with self._reader.begin() as connection:
-            yield connection
+        with self._measured("read"):
+            async with self._reader.begin() as connection:
+                yield connection
 
     async def fetch(self, work: Callable[[ReadTransaction], Coroutine[Any, Any, T]]) -> T:
         """Return what a piece of work reads in a transaction like that of `read`, in a fraction of the time.
@@ -115,7 +125,8 @@ class Database:
         Args:
             work: It must await nothing but its transaction.
         """
-        return await self._threads.execute(work)
+        with self._measured("read"):
+            return await self._threads.execute(work)
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
@@ -125,6 +136,7 @@ class Database:
         dropped would keep its locks until its connection is found dead.
         """
         async with AsyncExitStack() as held:
+            held.enter_context(self._measured("write"))
             async with self._line(held):
                 connection = await held.enter_async_context(self._engine.connect())
                 held.enter_context(anyio.CancelScope(shield=True))
@@ -143,8 +155,10 @@ class Database:
         if self._writing is None:
             async with self.write() as tx:
                 return await work(tx)
-        async with AsyncExitStack() as held, self._line(held):
-            return await self._writing.execute(work)
+        async with AsyncExitStack() as held:
+            held.enter_context(self._measured("write"))
+            async with self._line(held):
+                return await self._writing.execute(work)
 
     @asynccontextmanager
     async def _line(self, held: AsyncExitStack) -> AsyncGenerator[None]:
@@ -158,6 +172,29 @@ class Database:
             if self._turns is not None:
                 await self._turns.wait()
             yield
+
+    @contextmanager
+    def _measured(self, kind: Literal["read", "write"]) -> Generator[None]:
+        """Show on the board how long a transaction takes, or that it failed for lack of the database."""
+        board = self._board
+        if board is None:
+            yield
+            return
+        began_at = perf_counter()
+        try:
+            yield
+        except Exception as error:
+            if is_unavailable(error):
+                board.add(TRANSACTIONS_FAILED, board.process, "busy" if _is_busy(error) else "unavailable")
+            raise
+        board.observe(TRANSACTION_SECONDS, perf_counter() - began_at, board.process, kind)
+
+    def _read_connections(self) -> Reading:
+        process = self._board.process if self._board is not None else ""
+        for pool in self._pools:
+            if isinstance(pool, QueuePool):
+                yield CONNECTIONS, (process,), pool.checkedout()
+                yield CONNECTIONS_MOST, (process,), _CONNECTIONS
 
     async def close(self) -> None:
         """Close all connections."""
@@ -176,6 +213,7 @@ def open_database(
     is_worker: bool = False,
     is_reader: bool = False,
     is_patient: bool = False,
+    board: Board | None = None,
 ) -> Database:
     """Open a migrated database.
 
@@ -185,6 +223,7 @@ def open_database(
         is_worker: Whether it is opened by one of several workers that wait for each other.
         is_reader: Whether SQLite refuses to write to it.
         is_patient: Whether what fails for lack of a connection is done again, so that none is tried before it is used.
+        board: Shows how its transactions go; None: nobody asks.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     connect_args: dict[str, Any] = {"timeout": _BUSY_TIMEOUT_S} if is_sqlite else _connect_args(url, is_worker)
@@ -214,7 +253,7 @@ def open_database(
             event.listen(engine.sync_engine, "connect", _refuse_writes)
     path = url.database if is_sqlite and gives_way is not None else None
     turns = None if path is None or gives_way is None else WriteTurns(turns_path(Path(path)), gives_way=gives_way)
-    return Database(engine, blocking, reading, writing, turns)
+    return Database(engine, blocking, reading, writing, turns, board)
 
 
 def _punctual_engines(
@@ -366,6 +405,12 @@ def is_unavailable(error: Exception) -> bool:
     # SQLite reports a mistake in a statement as an operational error too, and waiting does not mend it.
     mistaken = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
     return isinstance(error, OperationalError) and not mistaken
+
+
+def _is_busy(error: Exception) -> bool:
+    """Tell whether the database could not be used because others use it."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return isinstance(error, ConnectionsBusyError) or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def may_be_committed(error: Exception) -> bool:

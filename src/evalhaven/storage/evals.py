@@ -38,6 +38,9 @@ _EVAL = select(*EVAL_COLUMNS).where(
     evals.c.project_id == bindparam("project_id"),
     evals.c.deleted_at.is_(None),
 )
+_EVAL_BY_KEY = select(*EVAL_COLUMNS).where(
+    evals.c.key == bindparam("eval_key"), evals.c.project_id == bindparam("project_id")
+)
 
 
 async def get_eval(
@@ -67,8 +70,7 @@ async def get_eval(
 
 async def get_eval_by_key(tx: ReadTransaction, scope: ProjectScope, key: int) -> Eval:
     """Return an eval by its internal number, deleted or not."""
-    query = select(*EVAL_COLUMNS).where(evals.c.key == key, evals.c.project_id == scope.project_id)
-    return eval_of((await tx.execute(query)).one())
+    return eval_of((await tx.execute(_EVAL_BY_KEY, {"eval_key": key, "project_id": scope.project_id})).one())
 
 
 async def list_criteria(tx: ReadTransaction, scope: ProjectScope, keys: Collection[int]) -> dict[int, Criteria]:

@@ -11,6 +11,7 @@ from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.output_items import Grade
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.storage.output_items import grade_of, grade_values
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import grader_calls
 
 KEPT_S = 3600
@@ -49,13 +50,13 @@ async def insert_grader_call(tx: AsyncConnection, scope: ProjectScope, request: 
     return key
 
 
-async def list_waiting_calls(tx: AsyncConnection, _scope: EngineScope, limit: int) -> list[GraderCall]:
+async def list_waiting_calls(tx: ReadTransaction, _scope: EngineScope, limit: int) -> list[GraderCall]:
     """Return the requests without an answer, oldest first."""
     query = select(grader_calls).where(grader_calls.c.answer.is_(None)).order_by(grader_calls.c.created_at).limit(limit)
     return [GraderCall(row.key, ProjectScope(row.project_id), row.request) for row in (await tx.execute(query)).all()]
 
 
-async def list_known_calls(tx: AsyncConnection, _scope: EngineScope, keys: Sequence[int]) -> set[int]:
+async def list_known_calls(tx: ReadTransaction, _scope: EngineScope, keys: Sequence[int]) -> set[int]:
     """Return which of these requests are still waited for."""
     query = select(grader_calls.c.key).where(grader_calls.c.key.in_(keys))
     return set((await tx.execute(query)).scalars())

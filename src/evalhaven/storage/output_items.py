@@ -53,18 +53,19 @@ _OF_RUN: Query = select(*ITEM_COLUMNS).where(
     output_items.c.run_key == bindparam("run_key"), output_items.c.project_id == bindparam("project_id")
 )
 _ITEM = _OF_RUN.where(output_items.c.public_id == bindparam("public_id"))
+_STORED = select(output_items.c.position, output_items.c.repeat).where(
+    output_items.c.run_key == bindparam("run_key"),
+    output_items.c.project_id == bindparam("project_id"),
+    output_items.c.position.between(bindparam("first"), bindparam("last")),
+)
 
 
 async def list_stored_positions(
     tx: ReadTransaction, scope: ProjectScope, run_key: int, first: int, count: int
 ) -> set[tuple[int, int]]:
     """Return the (position, repeat) of each item already stored in a range of positions of a run."""
-    query = select(output_items.c.position, output_items.c.repeat).where(
-        output_items.c.run_key == run_key,
-        output_items.c.project_id == scope.project_id,
-        output_items.c.position.between(first, first + count - 1),
-    )
-    return {(row.position, row.repeat) for row in (await tx.execute(query)).all()}
+    values = {"run_key": run_key, "project_id": scope.project_id, "first": first, "last": first + count - 1}
+    return {(row.position, row.repeat) for row in (await tx.execute(_STORED, values)).all()}
 
 
 async def list_stored_ids(tx: AsyncConnection, scope: ProjectScope, run_key: int, item_ids: Sequence[str]) -> set[str]:

@@ -48,7 +48,7 @@ async def replace_mended_items(
 
 
 async def list_errored_positions(
-    tx: AsyncConnection,
+    tx: ReadTransaction,
     scope: ProjectScope,
     run_key: int,
     first: int,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.scopes import ProjectScope
@@ -17,6 +17,9 @@ from evalhaven.storage.tables import run_events, runs
 
 _MOST_OF_CALLS = 500
 _OF_CALLS = frozenset({"unreachable", "reachable", "paused"})
+# Statements that are executed again and again are made once.
+_NEXT = select(func.coalesce(func.max(run_events.c.number) + 1, 0)).where(run_events.c.run_key == bindparam("of_run"))
+_INSERT = insert(run_events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,7 @@ async def append_events(tx: WriteTransaction, scope: ProjectScope, run_key: int,
     """Record what happened to a run, whose row this transaction has written or locked."""
     if not new:
         return
-    query = select(func.coalesce(func.max(run_events.c.number) + 1, 0)).where(run_events.c.run_key == run_key)
-    first = (await tx.execute(query)).scalar_one()
+    first = (await tx.execute(_NEXT, {"of_run": run_key})).scalar_one()
     kept = [event for event in new if first < _MOST_OF_CALLS or event.type not in _OF_CALLS]
     values = [
         {
@@ -51,7 +53,7 @@ async def append_events(tx: WriteTransaction, scope: ProjectScope, run_key: int,
         for number, event in enumerate(kept, first)
     ]
     if values:
-        await tx.execute(insert(run_events), values)
+        await tx.execute(_INSERT, values)
 
 
 async def read_history(tx: ReadTransaction, scope: ProjectScope, run_key: int) -> RunHistory:

@@ -140,4 +140,5 @@ def run_of(row: Row[Any]) -> Run:
         deaths=row.deaths,
         retry_choice=_choice(row.retry_choice),
         format=row.format,
+        traceparent=row.traceparent,
     )

@@ -1,8 +1,9 @@
 """Writes of runs; `runs` and the importers call them, routes never do."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.evals import Caution
@@ -28,6 +29,10 @@ from evalhaven.storage.run_secrets import forget_secrets
 from evalhaven.storage.runs import get_run_by_key
 from evalhaven.storage.tables import runs
 
+# Statements that are executed again and again are made once; what they set are the values that are given with them.
+_UPDATE = update(runs).where(runs.c.key == bindparam("of_key"), runs.c.project_id == bindparam("of_project"))
+_UPDATE_WITH_ITEMS = _UPDATE.values(items_version=runs.c.items_version + 1)
+_UPDATE_VISIBLE = _UPDATE.where(runs.c.deleted_at.is_(None))
 _RUN_EVENT_TYPES: dict[RunStatus, RunEventType] = {
     RunStatus.IN_PROGRESS: "started",
     RunStatus.COMPLETED: "completed",
@@ -73,6 +78,7 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
             testing_criteria=None if new.own_criteria is None else new.own_criteria.text,
             source_bytes=new.source_bytes,
             format=new.format,
+            traceparent=new.traceparent,
         )
     )
     return inserted.scalar_one()
@@ -80,18 +86,16 @@ async def insert_run(tx: AsyncConnection, scope: ProjectScope, new: Run, importe
 
 async def save_status(tx: WriteTransaction, scope: ProjectScope, run: Run, at: int) -> None:
     """Write a run's status, times and error; a final status is also told to the outbox of events."""
-    updated = await tx.execute(
-        update(runs)
-        .where(runs.c.key == run.key, runs.c.project_id == scope.project_id)
-        .values(
-            status=run.status,
-            started_at=run.started_at,
-            ended_at=run.ended_at,
-            updated_at=at,
-            error=error_values(run.error),
-            **({"evaluated_by": None} if run.status.is_final else {}),
-        )
-    )
+    values = {
+        "status": run.status,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "updated_at": at,
+        "error": error_values(run.error),
+    }
+    if run.status.is_final:
+        values["evaluated_by"] = None
+    updated = await tx.execute(_UPDATE, {**_of(scope, run.key), **values})
     if run.status.is_final:
         await forget_secrets(tx, scope, run.key)
     if not updated.rowcount:
@@ -139,8 +143,7 @@ async def save_plan(
         at: Unix second.
         cautions: What to warn of beside what the run warns of already.
     """
-    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    updated = await tx.execute(update(runs).where(of_run).values(items_planned=items_planned))
+    updated = await tx.execute(_UPDATE, {**_of(scope, key), "items_planned": items_planned})
     if not updated.rowcount:
         return
     await append_events(tx, scope, key, [RunEvent("planned", at, {"items": items_planned})])
@@ -167,11 +170,11 @@ async def save_tally(
         tally: What its items add up to.
         is_progress: Whether any item is new: what killed processes before did not keep it from being stored.
     """
-    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id)
-    values = tally_values(tally)
+    values = _of(scope, key) | tally_values(tally)
     if is_progress:
-        values |= {"deaths": 0, "items_version": runs.c.items_version + 1}
-    await tx.execute(update(runs).where(of_run).values(values))
+        await tx.execute(_UPDATE_WITH_ITEMS, {**values, "deaths": 0})
+    else:
+        await tx.execute(_UPDATE, values)
 
 
 async def note_items_changed(tx: AsyncConnection, scope: ProjectScope, key: int) -> None:
@@ -184,8 +187,7 @@ async def save_flow(
     tx: WriteTransaction, scope: ProjectScope, key: int, flow: JsonObject, happened: Sequence[RunEvent] = ()
 ) -> None:
     """Write how a run's calls to models go, and what happened to them; of a deleted run nothing is written."""
-    of_run = (runs.c.key == key) & (runs.c.project_id == scope.project_id) & runs.c.deleted_at.is_(None)
-    updated = await tx.execute(update(runs).where(of_run).values(flow=flow))
+    updated = await tx.execute(_UPDATE_VISIBLE, {**_of(scope, key), "flow": flow})
     if updated.rowcount:
         await append_events(tx, scope, key, happened)
 
@@ -193,3 +195,8 @@ async def save_flow(
 async def delete_run(tx: AsyncConnection, scope: ProjectScope, key: int, at: int) -> None:
     """Hide a run; its rows are purged later."""
     await tx.execute(update(runs).where(runs.c.key == key, runs.c.project_id == scope.project_id).values(deleted_at=at))
+
+
+def _of(scope: ProjectScope, key: int) -> dict[str, Any]:
+    """Return the values that name a run in a statement."""
+    return {"of_key": key, "of_project": scope.project_id}

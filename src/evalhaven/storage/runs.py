@@ -1,6 +1,7 @@
 """Queries on runs; what writes them is in `run_writes`."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice, zip_longest
 
@@ -36,8 +37,44 @@ _VISIBLE_RUN = _RUN.where(
 )
 _RUN_OF_EVAL = _VISIBLE_RUN.where(evals.c.public_id == bindparam("eval_id"))
 _RUN_WITH_EVAL = _RUN_OF_EVAL.add_columns(*EVAL_COLUMNS)
+_RUN_BY_KEY = _RUN.where(runs.c.key == bindparam("run_key"), runs.c.project_id == bindparam("project_id"))
+_LOCKED_RUN = _RUN_BY_KEY.with_for_update(of=runs)
+_LOCKED_TALLY = (
+    select(
+        runs.c.status,
+        runs.c.times_retried,
+        runs.c.passed,
+        runs.c.failed,
+        runs.c.errored,
+        runs.c.unresolved,
+        runs.c.criteria_tally,
+        runs.c.spending,
+    )
+    .where(runs.c.key == bindparam("run_key"), runs.c.project_id == bindparam("project_id"))
+    .with_for_update()
+)
 _KEY = (runs.c.created_at, runs.c.public_id)
 _CAN_BE_EXECUTED = is_active_run & (runs.c.format <= NEWEST_FORMAT)
+_ACTIVE = _RUN.where(_CAN_BE_EXECUTED).order_by(runs.c.key).limit(bindparam("most"))
+
+
+@dataclass(frozen=True, slots=True)
+class LockedTally:
+    """What a run's items add up to, kept from being changed by others.
+
+    Attributes:
+        status: The run's.
+        times_retried: How many times it has been retried.
+        tally: What its stored items add up to.
+    """
+
+    status: RunStatus
+    times_retried: int
+    tally: Tally
+
+    def is_open_to(self, run: Run) -> bool:
+        """Tell whether items may be stored for a run as it was when it was taken up."""
+        return self.status is RunStatus.IN_PROGRESS and self.times_retried == run.times_retried
 
 
 async def get_run(
@@ -100,29 +137,14 @@ async def get_run_by_id(tx: ReadTransaction, scope: ProjectScope, run_id: str, *
 
 async def get_run_by_key(tx: ReadTransaction, scope: ProjectScope, key: int, *, for_update: bool = False) -> Run:
     """Return a run by its internal number, deleted or not."""
-    query = _RUN.where(runs.c.key == key, runs.c.project_id == scope.project_id)
-    if for_update:
-        query = query.with_for_update(of=runs)
-    return run_of((await tx.execute(query)).one())
+    query = _LOCKED_RUN if for_update else _RUN_BY_KEY
+    return run_of((await tx.execute(query, {"run_key": key, "project_id": scope.project_id})).one())
 
 
-async def lock_tally(tx: WriteTransaction, scope: ProjectScope, key: int) -> tuple[RunStatus, Tally]:
+async def lock_tally(tx: WriteTransaction, scope: ProjectScope, key: int) -> LockedTally:
     """Return a run's status and tally, kept from being changed by others until the transaction ends."""
-    query = (
-        select(
-            runs.c.status,
-            runs.c.passed,
-            runs.c.failed,
-            runs.c.errored,
-            runs.c.unresolved,
-            runs.c.criteria_tally,
-            runs.c.spending,
-        )
-        .where(runs.c.key == key, runs.c.project_id == scope.project_id)
-        .with_for_update()
-    )
-    row = (await tx.execute(query)).one()
-    return RunStatus(row.status), tally_of(row)
+    row = (await tx.execute(_LOCKED_TALLY, {"run_key": key, "project_id": scope.project_id})).one()
+    return LockedTally(RunStatus(row.status), row.times_retried, tally_of(row))
 
 
 async def list_runs(
@@ -167,12 +189,11 @@ async def list_active_runs(tx: ReadTransaction, _scope: EngineScope, limit: int)
 
     If there are more than the limit, each project has its share: its oldest ones.
     """
-    query = _RUN.where(_CAN_BE_EXECUTED).order_by(runs.c.key)
-    rows = (await tx.execute(query.limit(limit))).all()
+    rows = (await tx.execute(_ACTIVE, {"most": limit})).all()
     if len(rows) == limit:
         known = select(runs.c.key, runs.c.project_id).where(_CAN_BE_EXECUTED).order_by(runs.c.key)
         keys = _shared_out((await tx.execute(known)).all(), limit)
-        rows = (await tx.execute(query.where(runs.c.key.in_(keys)))).all()
+        rows = (await tx.execute(_RUN.where(_CAN_BE_EXECUTED, runs.c.key.in_(keys)).order_by(runs.c.key))).all()
     return [run_of(row) for row in rows]
 
 

@@ -216,6 +216,7 @@ runs = Table(
     Column("items_version", BigInteger, nullable=False, server_default=text("0")),  # how often its items changed
     Column("columns_version", BigInteger, nullable=False, server_default=text("-1")),  # the version its columns show
     Column("retry_choice", JsonText),  # which errored items a retry executes again; NULL: all, and what is missing
+    Column("traceparent", Text),  # the span of the request that made it, if that was traced
     Column("format", Integer, nullable=False, server_default=text("1")),  # what a worker has to know to execute it
     UniqueConstraint("project_id", "public_id"),
 )
@@ -346,8 +347,35 @@ subscribers = Table(
     Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
     Column("name", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("event_types", JsonText),  # the types of the events it is told of; NULL: all
     UniqueConstraint("project_id", "name"),
 )
+
+# Subscribers that are told over HTTP.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("subscriber_key", Key, ForeignKey("subscribers.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
+    Column("public_id", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("name", JsonText, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("event_types", JsonText, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("secret_hint", Text, nullable=False),
+    Column("previous_secret", LargeBinary),
+    Column("previous_until", BigInteger),
+    Column("off_since", BigInteger),
+    Column("off_reason", Text),
+    Column("failing_since", BigInteger),
+    Column("last_delivered_at", BigInteger),
+    Column("problem", JsonText),
+    UniqueConstraint("project_id", "public_id"),
+)
+Index(None, webhooks.c.project_id, webhooks.c.created_at, webhooks.c.public_id)
 
 # The state of each event's delivery to each subscriber: written with the event, so that none is missed.
 deliveries = Table(
@@ -360,10 +388,35 @@ deliveries = Table(
     Column("due_at", BigInteger),  # when it is tried next; NULL: it was delivered or given up
     Column("delivered_at", BigInteger),
     Column("problem", JsonText),  # why the last attempt failed
+    Column("tried_since", BigInteger),  # when it was first tried since it was last asked for
     sqlite_with_rowid=False,
 )
 Index(None, deliveries.c.event_key)
 _index_where("ix_deliveries_due", deliveries.c.due_at, "due_at IS NOT NULL")
+_IS_DUE = text("due_at IS NOT NULL")
+Index(
+    "ix_deliveries_due_by_subscriber",
+    deliveries.c.subscriber_key,
+    deliveries.c.due_at,
+    sqlite_where=_IS_DUE,
+    postgresql_where=_IS_DUE,
+)
+
+# What became of each attempt to deliver an event.
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("subscriber_key", Key, primary_key=True, autoincrement=False),
+    Column("event_key", Key, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("tried_at", BigInteger, nullable=False),
+    Column("latency_ms", Integer, nullable=False),
+    Column("status_code", Integer),
+    Column("reply", JsonText, nullable=False),
+    Column("problem", JsonText, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 # A request repeated with the same Idempotency-Key is answered with the object that the first one made.
 idempotency_keys = Table(

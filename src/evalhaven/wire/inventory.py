@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from evalhaven.wire.contract import JsonObject, OpenObject
+from evalhaven.wire.server import MASK
 
 
 class EndpointLimits(OpenObject):
@@ -49,6 +50,7 @@ class EndpointOverview(OpenObject):
     base_url: str = Field(description="Where it is; empty for one that answers by rules, and for a command.")
     scripted: bool = Field(description="Whether it answers by rules instead of a network.")
     program: str | None = Field(description="The program that is started for each call. Null unless it is a command.")
+    api_key: str | None = Field(description=f"`{MASK}` if a key is sent with each call. Null if none is configured.")
     protocols: list[str] = Field(description="What it understands: `chat`, `responses`; `item` for an application.")
     models: list[str] = Field(description="Patterns of the names that it serves.")
     aliases: dict[str, str] = Field(description="Names that users may write, and the name sent instead.")

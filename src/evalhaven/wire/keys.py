@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from evalhaven.wire.contract import NonEmptyStr, OpenObject, UnixTime, WireModel, fault
+from evalhaven.wire.limits import RequestsPerMinute
 
 NAME_CHARS = 200
 
@@ -41,6 +42,17 @@ class CreateKeyRequest(CreateAdminKeyRequest):
         description="`viewer` stands for `read`, `editor` for `read`, `write` and `models`, `admin` for all four. "
         "Without either, `editor`.",
     )
+    requests_per_minute: RequestsPerMinute | None = Field(
+        default=None, description="Most requests in a minute. Without it, as many as the project may make."
+    )
+
+
+class ChangeKeyRequest(WireModel):
+    """Say what of a key changes."""
+
+    requests_per_minute: RequestsPerMinute | None = Field(
+        description="Most requests in a minute; null for as many as the project may make."
+    )
 
 
 class ApiKey(OpenObject):
@@ -56,6 +68,9 @@ class ApiKey(OpenObject):
     expires_at: UnixTime | None = Field(description="From when on it is refused; null if never.")
     last_used_at: UnixTime | None = Field(description="When it was used last, to the minute; null if never.")
     revoked_at: UnixTime | None = Field(description="Since when it is refused; null if it is not revoked.")
+    requests_per_minute: int | None = Field(
+        description="Most requests in a minute; null if only its project limits it."
+    )
 
 
 class NewApiKey(ApiKey):

@@ -5,12 +5,25 @@ from pydantic import Field
 from evalhaven.wire.contract import OpenObject
 
 
+class StoredDay(OpenObject):
+    """Show how many calls of a day are stored."""
+
+    day: str = Field(description="The day, such as `2026-11-28` in UTC.")
+    calls: int = Field(description="How many; an estimate where counting would take long.")
+    size_bytes: int = Field(description="What they take on the disk.")
+    dropped_on: str = Field(
+        description="The day on which it is dropped as a whole, within an hour of its beginning in UTC; earlier if "
+        "calls take more than they may."
+    )
+
+
 class StoredCalls(OpenObject):
     """Show how many calls are stored."""
 
     calls: int = Field(description="How many; an estimate where counting would take long.")
     size_bytes: int = Field(description="What they take on the disk.")
     oldest_day: str | None = Field(description="The day of the oldest, such as `2026-11-28` in UTC; null if none.")
+    days: list[StoredDay] = Field(default=[], description="The days that have calls, newest first.")
 
 
 class LostCalls(OpenObject):

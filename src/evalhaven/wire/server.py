@@ -50,6 +50,10 @@ class PartFinding(OpenObject):
 
     text: str = Field(description="What was found, in a sentence.")
     is_problem: bool = Field(description="Whether it needs attention.")
+    took_ms: int | None = Field(
+        default=None,
+        description="Milliseconds until an endpoint of models answered. Null if it did not, or was not asked.",
+    )
 
 
 class ServerExamination(OpenObject):

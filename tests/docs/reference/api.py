@@ -16,6 +16,7 @@ _TAGS = {
     "Overviews": "Overviews",
     "Access": "Keys, sessions and members",
     "Runs": "Runs",
+    "Webhooks": "Webhooks",
     "Reports": "Reports and comparisons",
     "Logs": "Logged calls",
     "Server": "The server",

@@ -7,6 +7,7 @@ from tests.docs.reference.api import render_api
 from tests.docs.reference.cli import render_cli
 from tests.docs.reference.configuration import render_configuration
 from tests.docs.reference.eval_files import render_eval_files, render_schema
+from tests.docs.reference.metrics import render_metrics
 
 DIRECTORY = Path(__file__).resolve().parents[3] / "docs" / "reference"
 
@@ -16,4 +17,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": render_configuration,
     "eval-files.md": render_eval_files,
     "eval-file.schema.json": render_schema,
+    "metrics.md": render_metrics,
 }

@@ -20,6 +20,7 @@ from evalhaven.api.replicas import Replicas
 from evalhaven.api.run_feed import RunFeed
 from evalhaven.api.services import ApiConfig, Services, get_scope
 from evalhaven.api.trusted_proxies import TrustedProxies
+from evalhaven.api.work_meters import WorkMeters
 from evalhaven.app.shown_settings import shown_settings
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
@@ -31,6 +32,7 @@ from evalhaven.logs.handover.ledger import Ledger
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.ingest.intake import CallIntake
 from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.meters.board import Board
 from evalhaven.reports.comparing import Comparer
 from evalhaven.reports.item_choice import ItemChooser
 from evalhaven.reports.worker_overviews import OwnExecutor, Watcher
@@ -39,6 +41,7 @@ from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.rerun_acceptance import RerunAcceptance
 from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
+from evalhaven.runs.telling import Teller
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.examination import Finding
@@ -64,7 +67,7 @@ CONFIG = ApiConfig(
 )
 
 
-async def _examine() -> list[Finding]:
+async def _examine(_name: str | None) -> list[Finding]:
     return []
 
 
@@ -80,6 +83,7 @@ def services(database: Database, tmp_path: Path) -> Services:
     sender = LogSender(Ledger.in_memory("test", 100), logs, Redaction(), 1024 * 1024)
     replicas = Replicas(database, None)
     finder = CallFinder(sender, logs, replicas.are_recording)
+    board, gateway_config = Board(), GatewayConfig(True, "asked", CONFIG.max_body_bytes)
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
     return Services(
         database=database,
@@ -104,16 +108,18 @@ def services(database: Database, tmp_path: Path) -> Services:
         replicas=replicas,
         config=CONFIG,
         dashboard=Dashboard(BUILT_PAGES),
-        gateway=Gateway(GatewayConfig(True, "asked", CONFIG.max_body_bytes), catalog, ids, clock, sender, finder),
+        gateway=Gateway(gateway_config, catalog, ids, clock, sender, finder, Teller(board)),
         isolation=isolation,
         python_checks=python,
         evals=EvalAcceptance(database, ids, clock, python),
         runs=RunAcceptance(database, blobs, ids, clock, catalog, vault, python, lambda: None, sender.settle),
         reruns=RerunAcceptance(database, ids, clock, catalog, vault, python, lambda: None),
-        lifecycle=Lifecycle(database, clock, lambda: None),
+        lifecycle=Lifecycle(database, clock, lambda: None, Teller(board)),
         comparer=cache(Comparer),
         item_chooser=cache(ItemChooser),
         run_feed=RunFeed(database, clock),
+        board=board,
+        work_meters=WorkMeters(database, clock, board, lease_s=30.0),
     )
 
 

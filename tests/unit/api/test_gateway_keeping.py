@@ -28,6 +28,7 @@ from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.reading.calls import read_reply
 from evalhaven.logs.reading.events import UnreadableReplyError
 from evalhaven.logs.reading.redaction import Redaction
+from evalhaven.runs.telling import Teller
 from evalhaven.sampling.catalog import Catalog, Endpoint
 from evalhaven.sampling.scripted.endpoint import Script
 from tests.streaming_upstream import Answer, StreamingUpstream, open_streaming_upstream
@@ -128,6 +129,7 @@ async def kept(log_calls: LogCalls, tmp_path: Path) -> AsyncIterator[Kept]:
             clock,
             sender,
             CallFinder(sender, store, nobody),
+            Teller(),
         )
         await stack.enter_async_context(gateway)
         yield Kept(gateway, sender, store, upstream)

@@ -5,13 +5,14 @@ import pytest
 from evalhaven.api.readiness import ProcessState
 from evalhaven.app.crew import Crew
 from evalhaven.app.supervisor import Child, Supervisor
+from evalhaven.meters.board import Board
 
 
 class Told(Supervisor):
     """A supervisor whose child is in a state that the test says."""
 
     def __init__(self, state: ProcessState) -> None:
-        super().__init__(Child("worker", "executes runs", ["true"]), None)
+        super().__init__(Child("worker", "executes runs", ["true"]), None, Board())
         self._told = state
 
     @property

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from evalhaven.app.supervisor import Child, Supervisor
+from evalhaven.meters.board import Board
 
 
 async def said_of(exit_code: int) -> MutableMapping[str, Any]:
@@ -17,7 +18,7 @@ async def said_of(exit_code: int) -> MutableMapping[str, Any]:
     said: list[MutableMapping[str, Any]] = []
     with capture_logs() as lines:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Supervisor(child, None).supervise)
+            tasks.start_soon(Supervisor(child, None, Board()).supervise)
             with anyio.fail_after(60):
                 while not (said := [line for line in lines if line["event"] != "executor_started"]):  # noqa: ASYNC110 - it tells nobody
                     await anyio.sleep(0.01)

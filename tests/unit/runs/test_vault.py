@@ -60,3 +60,34 @@ def test_a_key_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(VaultError, match=r"secret\.key cannot be read"):
         Vault(tmp_path / "secret.key").open(sealed)
+
+
+def test_the_first_of_several_keys_seals_and_all_open(tmp_path: Path) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    sealed = Vault(tmp_path, old).seal(TOOLS)
+    both = Vault(tmp_path, f"{new},{old}")
+
+    assert both.open(sealed) == TOOLS
+    resealed = both.reseal(sealed)
+    assert resealed is not None
+    assert both.reseal(resealed) is None
+    assert Vault(tmp_path, new).open(resealed) == TOOLS
+    with pytest.raises(VaultError, match="another key"):
+        Vault(tmp_path, old).open(resealed)
+
+
+def test_a_new_key_of_the_file_keeps_the_one_before_for_what_is_just_being_stored(tmp_path: Path) -> None:
+    key_file = tmp_path / "secret.key"
+    vault = Vault(key_file)
+    assert not vault.put_new_key()
+    first = vault.seal(TOOLS)
+    assert vault.put_new_key()
+    second = vault.seal(TOOLS)
+    assert Vault(key_file).open(first) == Vault(key_file).open(second) == TOOLS
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    vault.put_new_key()
+
+    assert Vault(key_file).open(second) == TOOLS
+    with pytest.raises(VaultError, match="another key"):
+        Vault(key_file).open(first)
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]

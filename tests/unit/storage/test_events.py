@@ -6,26 +6,24 @@ import anyio
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope, ProjectScope
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.domain.webhooks import Attempt, Delivery
 from evalhaven.storage.database import Database
+from evalhaven.storage.deliveries import list_deliveries, save_attempt
 from evalhaven.storage.events import (
     KEPT_S,
-    Delivery,
     delete_subscriber,
     forget_events,
     insert_subscriber,
-    list_deliveries,
-    list_due_deliveries,
     record_event,
-    save_delivered,
-    save_failure,
 )
 from evalhaven.storage.run_writes import save_reopened, save_status
 from evalhaven.storage.runs import get_run_by_key
-from evalhaven.storage.tables import deliveries, events
+from evalhaven.storage.tables import deliveries, delivery_attempts, events
 from tests.unit.storage.stored import OTHER_PROJECT as OTHER
 from tests.unit.storage.stored import add_project, make_run, store_eval, store_run
 
@@ -48,8 +46,21 @@ async def record(database: Database, *object_ids: str, scope: ProjectScope = SCO
 async def due_of(database: Database, subscriber: int, now: int = 100) -> list[Delivery]:
     """Return the deliveries to a subscriber that are due now."""
     async with database.read() as tx:
-        found = await list_due_deliveries(tx, ENGINE, now, 100)
-    return sorted((each for each in found if each.subscriber_key == subscriber), key=lambda each: each.event.key)
+        found = await list_deliveries(tx, SCOPE, subscriber, 100) + await list_deliveries(tx, OTHER, subscriber, 100)
+    due = [each for each in found if each.due_at is not None and each.due_at <= now]
+    return sorted(due, key=lambda each: each.event.key)
+
+
+async def save_delivered(tx: AsyncConnection, scope: ProjectScope, delivery: Delivery, at: int) -> None:
+    """Record that an event was delivered."""
+    await save_attempt(tx, scope, delivery, Attempt(at, 5, 200, "", ""), None)
+
+
+async def save_failure(
+    tx: AsyncConnection, scope: ProjectScope, delivery: Delivery, problem: str, due_at: int | None
+) -> None:
+    """Record that an attempt failed."""
+    await save_attempt(tx, scope, delivery, Attempt(100, 5, None, "", problem), due_at)
 
 
 async def told_of(database: Database, subscriber: int) -> list[str]:
@@ -60,10 +71,11 @@ async def told_of(database: Database, subscriber: int) -> list[str]:
 
 
 async def count_rows(database: Database) -> list[int]:
-    """Return how many events and deliveries are stored."""
+    """Return how many events, deliveries and attempts are stored."""
     async with database.read() as tx:
         return [
-            (await tx.execute(select(func.count()).select_from(each))).scalar_one() for each in (events, deliveries)
+            (await tx.execute(select(func.count()).select_from(each))).scalar_one()
+            for each in (events, deliveries, delivery_attempts)
         ]
 
 
@@ -71,9 +83,8 @@ async def test_each_subscriber_has_its_own_progress(database: Database) -> None:
     fast, slow = await subscribe(database, "fast"), await subscribe(database, "slow")
     await record(database, "run-1", "run-2", "run-3")
     async with database.write() as tx:
-        for delivery in await list_due_deliveries(tx, ENGINE, 100, 100):
-            if delivery.subscriber_key == fast:
-                await save_delivered(tx, SCOPE, delivery, 101)
+        for delivery in await list_deliveries(tx, SCOPE, fast, 100):
+            await save_delivered(tx, SCOPE, delivery, 101)
     [first, *_] = await due_of(database, slow)
     async with database.write() as tx:
         await save_delivered(tx, SCOPE, first, 150)
@@ -185,7 +196,7 @@ async def test_a_change_that_is_rolled_back_tells_nobody(database: Database) -> 
         await change_and_fail()
 
     assert await due_of(database, subscriber) == []
-    assert await count_rows(database) == [0, 0]
+    assert await count_rows(database) == [0, 0, 0]
 
 
 async def test_events_are_forgotten_when_they_are_old_and_nobody_waits_for_them(database: Database) -> None:
@@ -197,11 +208,11 @@ async def test_events_are_forgotten_when_they_are_old_and_nobody_waits_for_them(
     async with database.write() as tx:
         await save_delivered(tx, SCOPE, told, 101)
         await forget_events(tx, ENGINE, 100 + KEPT_S)
-    assert await count_rows(database) == [4, 3]
+    assert await count_rows(database) == [4, 3, 1]
     async with database.write() as tx:
         await forget_events(tx, ENGINE, 101 + KEPT_S)
 
-    assert await count_rows(database) == [2, 2]
+    assert await count_rows(database) == [2, 2, 0]
     assert [each.event.object_id for each in await due_of(database, subscriber, now=101)] == ["awaited", "new"]
 
 

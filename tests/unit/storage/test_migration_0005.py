@@ -12,10 +12,10 @@ from sqlalchemy import URL, Engine, event, inspect, literal_column, select, tabl
 from sqlalchemy.exc import PendingRollbackError
 
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
-from evalhaven.domain.scopes import EngineScope
 from evalhaven.storage.database import postgresql_url, sqlite_url, sync_engine
+from evalhaven.storage.deliveries import list_deliveries
 from evalhaven.storage.evals import get_eval
-from evalhaven.storage.events import insert_subscriber, list_due_deliveries, record_event
+from evalhaven.storage.events import insert_subscriber, record_event
 from evalhaven.storage.files import get_file
 from evalhaven.storage.revisions import schema_revisions
 from evalhaven.storage.runs import get_run
@@ -25,7 +25,7 @@ from tests.sizes import SEED, SIZES
 from tests.unit.storage.stored import OTHER_PROJECT as OTHER
 from tests.unit.storage.stored import add_project, opened, store_eval, store_file, store_run
 
-REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014")
+REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014", "0015")
 ROWS = (
     """
 INSERT INTO evals (key, project_id, public_id, created_at, updated_at, name, metadata, data_source_config,
@@ -202,10 +202,10 @@ async def test_older_events_wait_for_nobody(new_url: Callable[[], URL]) -> None:
     url = new_url()
     upgrade_database(url)
     async with opened(url) as database, database.write() as tx:
-        await insert_subscriber(tx, SCOPE, "s", 100)
-        assert await list_due_deliveries(tx, EngineScope(), 1000, 9) == []
+        subscriber = await insert_subscriber(tx, SCOPE, "s", 100)
+        assert await list_deliveries(tx, SCOPE, subscriber, 9) == []
         await record_event(tx, SCOPE, "eval.run.succeeded", "evalrun_1", 100)
-        [delivery] = await list_due_deliveries(tx, EngineScope(), 1000, 9)
+        [delivery] = await list_deliveries(tx, SCOPE, subscriber, 9)
     assert delivery.event.object_id == "evalrun_1"
 
 

@@ -46,7 +46,7 @@ def test_clustered_tables_have_no_row_ids(migrated_file: Path) -> None:
     engine = create_engine(sqlite_url(migrated_file).set(drivername="sqlite"))
     with engine.connect() as connection:
         made = connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE sql LIKE '%WITHOUT ROWID%'").scalars()
-        assert set(made) == {"chunks", "output_items", "sample_cache", "deliveries"}
+        assert set(made) == {"chunks", "output_items", "sample_cache", "deliveries", "delivery_attempts"}
     engine.dispose()
 
 

@@ -18,7 +18,7 @@ from evalhaven.storage.eval_writes import delete_eval
 from evalhaven.storage.output_item_writes import insert_output_items
 from evalhaven.storage.output_items import get_output_item, list_output_items
 from evalhaven.storage.run_writes import delete_run, save_status, save_tally
-from evalhaven.storage.runs import get_run, list_active_runs, list_runs, lock_tally
+from evalhaven.storage.runs import LockedTally, get_run, list_active_runs, list_runs, lock_tally
 from evalhaven.storage.tables import events, output_items
 from tests.unit.storage.stored import (
     FAILED,
@@ -94,9 +94,9 @@ async def test_tallies_come_back_as_they_went_in(database: Database) -> None:
     run = await store_active_run(database)
     tally = Tally(3, 2, 1, 4, (CriterionTally(1, 2, 3), CriterionTally()))
     async with database.write() as tx:
-        assert await lock_tally(tx, SCOPE, run.key) == (RunStatus.IN_PROGRESS, NOTHING)
+        assert await lock_tally(tx, SCOPE, run.key) == LockedTally(RunStatus.IN_PROGRESS, 0, NOTHING)
         await save_tally(tx, SCOPE, run.key, tally)
-        assert await lock_tally(tx, SCOPE, run.key) == (RunStatus.IN_PROGRESS, tally)
+        assert await lock_tally(tx, SCOPE, run.key) == LockedTally(RunStatus.IN_PROGRESS, 0, tally)
         assert (await get_run(tx, SCOPE, run.eval_id, run.id)).tally == tally
 
 

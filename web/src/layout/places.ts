@@ -17,6 +17,9 @@ export const PLACES: readonly Place[] = [
   { name: "Logs", to: "/logs", icon: "logs", keys: "g l" },
   { name: "Files", to: "/files", icon: "files", keys: "g f" },
   { name: "Models", to: "/models", icon: "models", keys: "g m" },
+  { name: "Webhooks", to: "/webhooks", icon: "webhooks", keys: "g h", needs: "manage" },
   { name: "Workers", to: "/workers", icon: "workers", keys: "g w" },
   { name: "Members", to: "/members", icon: "members", keys: "g p", needs: "manage" },
+  { name: "API keys", to: "/keys", icon: "keys", keys: "g k", needs: "manage" },
+  { name: "Audit", to: "/audit", icon: "audit", keys: "g a", needs: "manage" },
 ];

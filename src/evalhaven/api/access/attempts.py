@@ -2,7 +2,7 @@
 
 import time
 
-from evalhaven.domain.errors import TooManyAttemptsError
+from evalhaven.domain.errors import LimitExceededError
 
 _MOST_FAILED = 10
 _WITHIN_S = 60.0
@@ -19,15 +19,16 @@ class Attempts:
         """Refuse an attempt if too many from this address have failed.
 
         Raises:
-            TooManyAttemptsError: They have; it says when the next one is looked at.
+            LimitExceededError: They have; it says when the next one is looked at.
         """
         now = time.monotonic()
         failed = self._recent(address, now)
         if len(failed) >= _MOST_FAILED:
-            raise TooManyAttemptsError(
+            raise LimitExceededError(
                 f"Too many attempts to log in have failed from this address: {_MOST_FAILED} within "
                 f"{_WITHIN_S:.0f} seconds. Wait, and check the key.",
-                retry_after_s=max(1, round(failed[0] + _WITHIN_S - now)),
+                code="too_many_attempts",
+                wait_s=max(1.0, failed[0] + _WITHIN_S - now),
             )
 
     def note_failed(self, address: str) -> None:

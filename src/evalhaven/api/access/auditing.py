@@ -1,5 +1,6 @@
 """The audit log's way in: what a request changed, stored in the transaction of the change."""
 
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import structlog
@@ -46,3 +47,12 @@ async def record_audit(
         address=None if request.client is None else request.client.host,
     )
     await insert_deed(tx, scope or caller.scope, deed)
+
+
+def deletion_of(request: Request, kind: str, public_id: str) -> Callable[[AsyncConnection, str], Awaitable[None]]:
+    """Return what stores, in the transaction of a deletion, that a request deletes an object of this kind."""
+
+    async def note(tx: AsyncConnection, name: str) -> None:
+        await record_audit(tx, request, f"{kind}.deleted", (kind, public_id), details={"name": name})
+
+    return note

@@ -1,8 +1,10 @@
 """The one door: who sent a request, whether they may do what it asks for, and in which project they act."""
 
 import time
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from hmac import compare_digest
+from typing import Any
 
 import anyio
 import structlog
@@ -13,6 +15,7 @@ from evalhaven.access.callers import ANYONE, LOCAL_OPERATOR, Caller, CallerKind
 from evalhaven.access.keys import digest_of, is_key_form
 from evalhaven.access.permissions import OF_PROJECTS, Permission
 from evalhaven.access.sessions import may_act_by_cookie
+from evalhaven.api.access.allowances import RequestCounters
 from evalhaven.api.access.credentials import credentials_of
 from evalhaven.api.access.refusals import MAKE_ONE, lacking, mismatched, refuse_ended, unauthorized
 from evalhaven.api.access.sessions import Sessions, member_caller, stranger_caller
@@ -86,6 +89,7 @@ class Door:
         self._noted: dict[int, float] = {}
         self._used: dict[int, int] = {}
         self._is_used = anyio.Event()
+        self._counters = RequestCounters()
         self._log = structlog.get_logger("evalhaven.access")
 
     def trust_token(self, token: str) -> None:
@@ -105,14 +109,17 @@ class Door:
 
         Raises:
             UnknownCallerError: It carries no valid key.
+            LimitExceededError: The key or its project has made as many requests as it may.
             ForbiddenError: Whoever sent it lacks the permission.
         """
         if permission is None:
             return
-        caller = await self.caller_of(scope)
+        caller, held = await self._who(scope)
+        state = scope.setdefault("state", {})
+        self._count(held, caller, state)
         if permission not in caller.permissions:
             raise lacking(caller, permission)
-        scope.setdefault("state", {})["caller"] = caller
+        state["caller"] = caller
 
     async def caller_of(self, scope: Scope) -> Caller:
         """Return who sent a request: by the key in it, else by the cookie of a session.
@@ -121,14 +128,22 @@ class Door:
             UnknownCallerError: It carries neither, or one that is not valid.
             ForbiddenError: It carries the cookie, but does not come from the dashboard.
         """
+        return (await self._who(scope))[0]
+
+    async def _who(self, scope: Scope) -> tuple[Caller, HeldKey | None]:
+        """Return who sent a request, and the key by which they are known."""
         credentials = credentials_of(scope["headers"])
         if credentials.key is None and credentials.token is not None and not self._is_in_process:
             if not await self.needs_keys():
-                return ANYONE
+                return ANYONE, None
             held = await self._sessions.get(credentials.token)
             self.refuse_other_pages(scope)
-            return await self.caller_in_session(held, credentials.project)
-        return await self.identify(credentials.key, credentials.project)
+            return await self.caller_in_session(held, credentials.project), held.key
+        caller = await self.identify(credentials.key, credentials.project)
+        if credentials.key is None or caller.kind is not CallerKind.KEY:
+            return caller, None
+        known = self._known.get(digest_of(credentials.key))
+        return caller, None if known is None else known.held
 
     async def session_of(self, scope: Scope) -> HeldSession | None:
         """Return the session whose cookie a request carries; None if it carries none, or one that has ended."""
@@ -333,6 +348,20 @@ class Door:
             self._noted[held.key.key] = now
             self._used[held.key.key] = int(now)
             self._is_used.set()
+
+    def _count(self, held: HeldKey | None, caller: Caller, state: MutableMapping[str, Any]) -> None:
+        """Count a request against the limits of its key and of that key's project.
+
+        Raises:
+            LimitExceededError: One of them is used up.
+        """
+        if held is None or held.scope is None:
+            return
+        limits = [
+            ("key", held.key.key, held.key.requests_per_minute),
+            ("project", caller.scope.project_id, held.requests_per_minute),
+        ]
+        self._counters.count(state, limits)
 
     async def _look_up(self, key: bytes, digest: bytes) -> _Known:
         """Read a key; those who ask meanwhile get the same answer."""

@@ -1,7 +1,10 @@
 """One call through the gateway: from its request to the end of its answer, and what is kept of it."""
 
 import asyncio
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -34,6 +37,7 @@ from evalhaven.domain.errors import (
     ModelNotServedError,
     UnansweredError,
     UpstreamFailedError,
+    UpstreamLateError,
 )
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.logged_calls import CallKind
@@ -41,6 +45,8 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.exchanges import Exchange
 from evalhaven.logs.finder import CallFinder
 from evalhaven.logs.handover.sender import LogSender
+from evalhaven.runs.telling import Teller
+from evalhaven.sampling.calls.meters import CallMeters
 from evalhaven.sampling.catalog import Catalog, Target, UnknownModelError
 from evalhaven.sampling.messages.making import CHAT_PATH, RESPONSES_PATH
 from evalhaven.sampling.transport.replies import StreamedReply, TransportError
@@ -96,6 +102,7 @@ class Gateway:
         clock: Clock,
         sender: LogSender,
         finder: CallFinder,
+        teller: Teller,
     ) -> None:
         """Open nothing yet.
 
@@ -106,7 +113,9 @@ class Gateway:
             clock: The time.
             sender: Takes the calls that are kept.
             finder: Finds them again.
+            teller: Tells those who watch how calls go.
         """
+        self._board, self._tracing = teller.board, teller.tracing
         self._config = config
         self._catalog = catalog
         self._ids = ids
@@ -155,6 +164,8 @@ class Gateway:
         is_kept = wants_keeping(kind, asked.store, self._config.log_calls)
         async with WhileConnected(receive) as client:
             call = await self._prepare(project, kind, asked, target, body)
+            meters = CallMeters(self._board, "gateway", target)
+            asked_at = perf_counter()
             delivery = Delivery(
                 scope,
                 send,
@@ -164,14 +175,26 @@ class Gateway:
                 on_whole=lambda: self._keep(project, kind, call, delivery, started_at, arrived_at),
             )
             try:
-                async with self._endpoints.ask(target.endpoint, call.path, headers, call.sent) as reply:
-                    await self._pass_back(target, call, reply, delivery)
+                with self._traced(target, call, headers) as (note_failure, told):
+                    async with self._endpoints.ask(target.endpoint, call.path, told, call.sent) as reply:
+                        await self._pass_back(target, call, reply, delivery)
+                    if reply.status not in _SUCCESSES:
+                        note_failure(str(reply.status))
+                _count(meters, reply.status, perf_counter() - asked_at)
+            except (UpstreamFailedError, UpstreamLateError) as error:
+                meters.note_failure("timeout" if isinstance(error, UpstreamLateError) else "connection")
+                raise
             except TransportError as error:
+                meters.note_failure("timeout" if error.kind == "timeout" else "connection")
                 reason = self._endpoints.secrets_of(target.endpoint).hide(str(error))
                 self._log.warning("gateway_reply_cut", endpoint=target.endpoint.name, reason=reason)
                 await delivery.cut()
             except asyncio.CancelledError:
                 if client.is_gone:
+                    if delivery.is_whole():
+                        meters.note_answer(perf_counter() - asked_at)
+                    else:
+                        meters.note_failure("hung_up")
                     raise
                 if delivery.has_begun:
                     await delivery.cut()
@@ -181,6 +204,19 @@ class Gateway:
             finally:
                 if delivery.is_whole():
                     delivery.tell_whole()
+
+    @contextmanager
+    def _traced(
+        self, target: Target, call: _Call, headers: Mapping[str, str]
+    ) -> Generator[tuple[Callable[[str], None], Mapping[str, str]]]:
+        """Trace a call, if traces are on; yield what notes a failure, and the headers for the endpoint."""
+        tracing = self._tracing
+        if tracing is None:
+            yield (lambda _kind: None), headers
+            return
+        operation = "embeddings" if call.path == _EMBEDDINGS_PATH else "chat"
+        with tracing.call(operation, target.endpoint.name, target.model, call.sent) as (span, own):
+            yield (lambda kind: tracing.note_failure(span, kind)), {**headers, **own}
 
     def _find(self, model: str) -> Target:
         try:
@@ -269,6 +305,16 @@ class Gateway:
                 latency_ms=round((ended_at - arrived_at) * 1000),
             )
         )
+
+
+def _count(meters: CallMeters, status: int, took_s: float) -> None:
+    """Count a call that has ended with a whole reply."""
+    if status in _SUCCESSES:
+        meters.note_answer(took_s)
+    elif status == HTTPStatus.TOO_MANY_REQUESTS:
+        meters.note_failure("rate_limit")
+    else:
+        meters.note_failure("server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "final")
 
 
 def _require_protocol(kind: CallKind | None, target: Target) -> None:

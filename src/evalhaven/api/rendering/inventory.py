@@ -19,6 +19,7 @@ from evalhaven.wire.inventory import (
     FileOverview,
     FileReader,
 )
+from evalhaven.wire.server import MASK
 
 _SHOWN_STATES = 5
 _SHOWN_CHARS = 300
@@ -34,6 +35,7 @@ def endpoint_overview(endpoint: Endpoint, seen: Sequence[EndpointSeen]) -> Endpo
         base_url=endpoint.base_url,
         scripted=endpoint.is_scripted,
         program=None if endpoint.command is None else endpoint.command.arguments[0],
+        api_key=MASK if endpoint.has_key else None,
         protocols=sorted(endpoint.protocols),
         models=list(endpoint.models),
         aliases=dict(endpoint.aliases),

@@ -23,6 +23,7 @@ def shown_key(key: ApiKey, project: str | None) -> wire.ApiKey:
         expires_at=key.expires_at,
         last_used_at=key.last_used_at,
         revoked_at=key.revoked_at,
+        requests_per_minute=key.requests_per_minute,
     )
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -9,7 +10,7 @@ from evalhaven.api.readiness import ProcessState
 from evalhaven.api.replicas import OtherServer, Replicas
 from evalhaven.logs.handover.sender import LogSender
 from evalhaven.logs.store import LogStore
-from evalhaven.wire.logs import CallRetention, LogStatus, LostCalls, StoredCalls
+from evalhaven.wire.logs import CallRetention, LogStatus, LostCalls, StoredCalls, StoredDay
 
 
 async def log_status(
@@ -37,7 +38,21 @@ async def log_status(
     others: Sequence[OtherServer] = ()
     try:
         volume = await store.measure()
-        stored = StoredCalls(calls=volume.calls, size_bytes=volume.size_bytes, oldest_day=volume.oldest_day)
+        stored = StoredCalls(
+            calls=volume.calls,
+            size_bytes=volume.size_bytes,
+            oldest_day=volume.oldest_day,
+            days=[
+                StoredDay(
+                    day=each.day,
+                    calls=each.calls,
+                    size_bytes=each.size_bytes,
+                    # The first day on which it is older than calls are kept.
+                    dropped_on=(date.fromisoformat(each.day) + timedelta(days=days + 1)).isoformat(),
+                )
+                for each in volume.days
+            ],
+        )
         others = await replicas.others()
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         problem = problem or f"The store of logged calls does not answer: {error.__cause__ or error}."

@@ -17,7 +17,7 @@ from evalhaven.domain.errors import DamagedFileError
 from evalhaven.domain.evals import Caution, Eval
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.paging import PAGE_BYTES, Page
-from evalhaven.domain.runs import Run
+from evalhaven.domain.runs import Run, report_url
 from evalhaven.domain.tallies import CriterionTally, Tally
 from evalhaven.domain.wording import counted
 from evalhaven.storage.blobs import BlobReader, BlobStore, json_array_blocks, length_of
@@ -25,11 +25,6 @@ from evalhaven.storage.blobs import BlobReader, BlobStore, json_array_blocks, le
 _IN_MEMORY_BYTES = 1024 * 1024
 _INLINE_ROWS = "/data_source/source/content"
 _MARK = "\0"  # stands for inline rows until they are spliced in: no JSON text has it other than escaped
-
-
-def report_url(base_url: str, run: Run) -> str:
-    """Return the address of a run's page."""
-    return f"{base_url}/ui/evals/{run.eval_id}/runs/{run.id}"
 
 
 OpenRun = tuple[Run, BlobReader | None]

@@ -10,6 +10,8 @@ from evalhaven.graders.python.criteria import PythonCriterion
 from evalhaven.graders.python.environments import Environments, Selection
 from evalhaven.graders.python.isolation import IsolationChoice, told
 from evalhaven.graders.python.source_check import SourceChecker
+from evalhaven.meters.board import Reading
+from evalhaven.meters.declared import SANDBOX_HOSTS, SANDBOX_KILLED, SANDBOX_WAITING
 from evalhaven.sandbox.environment import Isolation
 from evalhaven.sandbox.limits import Limits
 from evalhaven.sandbox.pool import HostPool, SandboxedGrader
@@ -51,6 +53,15 @@ class PythonExecution:
             self._pool = pool
             self._opened.set()
             await anyio.sleep_forever()
+
+    def read_meters(self) -> Reading:
+        """Return what a board shows of the pool."""
+        pool = self._pool
+        if pool is not None:
+            yield SANDBOX_HOSTS, (), len(pool.list_hosts())
+            yield SANDBOX_WAITING, (), pool.waiting
+            for reason, count in pool.killed.items():
+                yield SANDBOX_KILLED, (reason,), count
 
     async def isolation(self) -> Isolation:
         """Return how graders are isolated."""

@@ -144,11 +144,14 @@ class DayFiles:
                 dropped.append(day)
         return dropped
 
-    def measure(self) -> tuple[int, int, int | None]:
-        """Return the number of calls, their bytes on disk, and the oldest day."""
-        files = self._directory.files()
-        calls = sum(self._ask(file, _count_calls, 0) for file in files)
-        return calls, sum(map(self._directory.size, files)), files[-1].day if files else None
+    def measure(self) -> list[tuple[int, int, int]]:
+        """Return each day, newest first, with the number of its calls and their bytes on disk."""
+        volumes: list[tuple[int, int, int]] = []
+        for day, of_day in groupby(self._directory.files(), key=lambda file: file.day):
+            files = list(of_day)
+            calls = sum(self._ask(file, _count_calls, 0) for file in files)
+            volumes.append((day, calls, sum(map(self._directory.size, files))))
+        return volumes
 
     def close(self) -> None:
         """Close all files."""

@@ -20,7 +20,7 @@ from evalhaven.logs.day_files.limits import DayFileLimits
 from evalhaven.logs.facts import name_of, wanted_by
 from evalhaven.logs.keys import day_of, day_of_text, day_text
 from evalhaven.logs.pages import PageBuilder, keys_after, keys_between
-from evalhaven.logs.store import LogPage, LogVolume
+from evalhaven.logs.store import DayVolume, LogPage, LogVolume
 
 T = TypeVar("T")
 
@@ -125,8 +125,8 @@ class DayFileStore:
 
     async def measure(self) -> LogVolume:
         """Return how much is stored."""
-        calls, size, oldest = await self._in_thread(self._files.measure)
-        return LogVolume(calls, size, None if oldest is None else day_text(oldest))
+        volumes = await self._in_thread(self._files.measure)
+        return LogVolume([DayVolume(day_text(day), calls, size) for day, calls, size in volumes])
 
     async def close(self) -> None:
         """Close all files."""

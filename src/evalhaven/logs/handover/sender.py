@@ -4,7 +4,7 @@ import socket
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import anyio
@@ -21,6 +21,8 @@ from evalhaven.logs.reading.calls import read_exchange
 from evalhaven.logs.reading.events import UnreadableReplyError
 from evalhaven.logs.reading.redaction import Redaction
 from evalhaven.logs.store import LogStore
+from evalhaven.meters.board import Reading
+from evalhaven.meters.declared import LOGGED_CALLS, LOGGED_CALLS_LOST, LOGGED_CALLS_WAITING
 
 OVERHEAD_BYTES = 1024
 """What a waiting call costs beyond its bodies, generously: many small ones must not fill the memory either."""
@@ -76,11 +78,20 @@ class LogSender:
         self._recounted = anyio.Event()
         self._settling: list[tuple[int, anyio.Event]] = []
         self._losses = LossLog()
+        self._taken_over = 0
 
     @property
     def counts(self) -> LogCounts:
         """Return what became of the calls so far."""
         return LogCounts(len(self._sent) + len(self._unsent), len(self._ledger.in_question()), self._ledger.losses)
+
+    def read_meters(self) -> Reading:
+        """Return what a board shows of the calls."""
+        counts = self.counts
+        yield LOGGED_CALLS, (), self._taken_over
+        yield LOGGED_CALLS_WAITING, (), counts.pending
+        for reason, lost in asdict(counts.losses).items():
+            yield LOGGED_CALLS_LOST, (reason,), lost
 
     def offer(self, exchange: Exchange) -> None:
         """Take over a call to be stored, or count it as lost; this never waits and never fails."""
@@ -190,6 +201,7 @@ class LogSender:
     def _note(self, acknowledged: Acknowledgement) -> None:
         while self._sent and self._sent[0].number <= acknowledged.number:
             self._waiting_bytes -= self._sent.popleft().cost_bytes
+            self._taken_over += 1
         self._ledger.note_acknowledged(
             acknowledged.number, unreadable=acknowledged.unreadable, failed=acknowledged.failed
         )

@@ -28,7 +28,7 @@ from evalhaven.logs.partitions.rows import (
     remove_call,
     replace_call,
 )
-from evalhaven.logs.store import LogPage, LogVolume
+from evalhaven.logs.store import DayVolume, LogPage, LogVolume
 from evalhaven.storage.database import Database
 from evalhaven.storage.reading import ReadTransaction
 
@@ -192,8 +192,8 @@ class PartitionStore:
     async def measure(self) -> LogVolume:
         """Return how much is stored; the calls of large days are the database's estimate."""
         volumes = await self._database.fetch(sizes)
-        calls, size = sum(calls for _, calls in volumes.values()), sum(size for size, _ in volumes.values())
-        return LogVolume(calls, size, day_text(min(volumes)) if volumes else None)
+        newest_first = sorted(volumes.items(), reverse=True)
+        return LogVolume([DayVolume(day_text(day), calls, size) for day, (size, calls) in newest_first])
 
     async def close(self) -> None:
         """Close nothing: the connections are the database's."""

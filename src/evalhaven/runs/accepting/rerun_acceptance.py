@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.evals import Caution, Eval, identified_criteria
@@ -16,6 +18,7 @@ from evalhaven.domain.template_checks import criteria_cautions
 from evalhaven.graders.multi import refuse_formulas
 from evalhaven.runs.accepting.claims import Claim, made_before
 from evalhaven.runs.accepting.creation import refuse_cautions, run_options, unknown_key_cautions
+from evalhaven.runs.accepting.limits import Allowed, read_allowed, refuse_beyond
 from evalhaven.runs.accepting.model_checks import checked_run, refuse_unanswerable, sampling_cautions
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.accepting.reruns import (
@@ -28,6 +31,7 @@ from evalhaven.runs.accepting.reruns import (
     retry_choice,
     tools_of_retry,
 )
+from evalhaven.runs.telling import untraced
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.storage.chunks import reopen_chunks
@@ -52,6 +56,7 @@ class RerunAcceptance:
         vault: Seals the secrets of tools.
         python: Checks Python graders.
         wake_executor: Tells the executor that a run is queued.
+        find_trace: Returns what names the span of the request, which becomes that of a new run's parent.
     """
 
     database: Database
@@ -61,6 +66,7 @@ class RerunAcceptance:
     vault: Vault
     python: PythonChecks
     wake_executor: Callable[[], None]
+    find_trace: Callable[[], str | None] = untraced
 
     async def regrade_run(
         self, scope: ProjectScope, run_id: str, document: JsonValue, claim: Claim, *, strict: bool
@@ -78,13 +84,15 @@ class RerunAcceptance:
         async with self.database.read() as tx:
             source = await get_run_by_id(tx, scope, run_id)
             parent = await get_eval(tx, scope, source.eval_id)
-        new = self._regraded(source, parent, parsed, strict=strict)
+            allowed = await read_allowed(tx, scope, self._now())
+        new = self._regraded(source, parent, parsed, allowed, strict=strict)
         cautions = await self.python.check_criteria(parsed.body.testing_criteria or [], strict=strict)
-        new = replace(new, warnings=[*new.warnings, *cautions])
+        new = replace(new, warnings=[*new.warnings, *cautions], traceparent=self.find_trace())
         await self.python.refuse_without_isolation(new.criteria(parent))
         async with self.database.write() as tx:
             repeated = await claim.find_repeated(tx, scope, new.id, self._now())
             if repeated is None:
+                await refuse_beyond(tx, scope, allowed.limits)
                 await insert_regrading(tx, scope, new, source)
             else:
                 with made_before():
@@ -127,6 +135,7 @@ class RerunAcceptance:
             parent = await get_eval(tx, scope, run.eval_id)
             reopened = reopened_run(run, budget)
             if reopened is not run:
+                budget = await self._within_limits(tx, scope, run, parent, budget)
                 choice = await retry_choice(tx, scope, run, parsed.errors, parsed.items)
                 reopened = reopened_run(run, budget, choice)
                 await self.python.refuse_without_isolation(run.criteria(parent))
@@ -141,6 +150,22 @@ class RerunAcceptance:
                     await insert_secrets(tx, scope, run.key, self.vault.seal(tools))
         return reopened, parent
 
+    async def _within_limits(
+        self, tx: AsyncConnection, scope: ProjectScope, run: Run, parent: Eval, budget: Budget | None
+    ) -> Budget | None:
+        """Return the budget with which a run may be executed again; None leaves it as it is.
+
+        Raises:
+            LimitExceededError: The project's limits leave nothing to it.
+        """
+        allowed = await read_allowed(tx, scope, self._now(), run.tally.spending.priced_cost)
+        await refuse_beyond(tx, scope, allowed.limits)
+        if allowed.cost is None or not (run.is_sampled or refuse_unanswerable(run, parent, self.catalog)):
+            return budget
+        if allowed.refusal is not None:
+            raise allowed.refusal
+        return allowed.narrowed(budget or run.options.budget)
+
     def _now(self) -> int:
         return int(self.clock.now())
 
@@ -149,6 +174,7 @@ class RerunAcceptance:
         source: Run,
         parent: Eval,
         parsed: ParsedRequest[RegradeRunRequest],
+        allowed: Allowed,
         *,
         strict: bool,
     ) -> Run:
@@ -171,7 +197,12 @@ class RerunAcceptance:
             options=options,
             warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
         )
-        return checked_run(new, parent, self.catalog, options)
+        return allowed.checked(
+            new,
+            new.options,
+            lambda one: refuse_unanswerable(one, parent, self.catalog),
+            lambda one: checked_run(one, parent, self.catalog, options),
+        )
 
 
 def _state_of(run: Run) -> tuple[RunStatus, int]:

@@ -10,6 +10,7 @@ from functools import partial
 import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.access.limits import Limits
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError, not_json
 from evalhaven.domain.evals import Eval
@@ -22,9 +23,11 @@ from evalhaven.domain.template_checks import input_message_cautions
 from evalhaven.runs.accepting.claims import Claim, made_before
 from evalhaven.runs.accepting.creation import new_run, refuse_cautions, run_options, unknown_key_cautions
 from evalhaven.runs.accepting.inline import take_apart, write_inline_rows
-from evalhaven.runs.accepting.model_checks import checked_run
+from evalhaven.runs.accepting.limits import read_allowed, refuse_beyond
+from evalhaven.runs.accepting.model_checks import checked_run, refuse_unanswerable
 from evalhaven.runs.accepting.python_checks import PythonChecks
 from evalhaven.runs.sources.logged_rows import LOGGED_ITEM
+from evalhaven.runs.telling import untraced
 from evalhaven.runs.tool_secrets import tools_with_secrets
 from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
@@ -47,10 +50,12 @@ class PreparedRun:
     Attributes:
         run: The run, queued; its inline rows are in its blob.
         sealed: The secrets of its tools, encrypted; None if there are none.
+        limits: What its project may use.
     """
 
     run: Run
     sealed: bytes | None
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class RunAcceptance:
         wake_executor: Tells the executor that a run is queued.
         settle_logs: Returns once the calls that were made so far are stored, or cannot be for now.
         submit_plan: Has a stored run planned, in its transaction; None: whoever executes runs finds it by itself.
+        find_trace: Returns what names the span of the request, which becomes that of the run's parent.
     """
 
     database: Database
@@ -79,6 +85,7 @@ class RunAcceptance:
     wake_executor: Callable[[], None]
     settle_logs: Callable[[], Awaitable[None]]
     submit_plan: Callable[[AsyncConnection, int], Awaitable[None]] | None = None
+    find_trace: Callable[[], str | None] = untraced
 
     async def get_executable_eval(self, scope: ProjectScope, eval_id: str) -> Eval:
         """Return the eval of a run that is to be created; call it before the body, which may be large, is received.
@@ -102,6 +109,9 @@ class RunAcceptance:
             parent: Its eval.
             raw: The request's body.
             strict: Whether messages that can never resolve, and scalars in the place of strings, are refused.
+
+        Raises:
+            LimitExceededError: The project has spent what it may in this month, and the run calls models.
         """
         try:
             body = await anyio.to_thread.run_sync(take_apart, raw)
@@ -122,14 +132,21 @@ class RunAcceptance:
             data_source=data_source,
             warnings=[*cautions, *unknown_key_cautions(parsed.unknown)],
         )
-        run = checked_run(replace(run, options=options), parent, self.catalog, options)
+        async with self.database.read() as tx:
+            allowed = await read_allowed(tx, scope, self._now())
+        run = allowed.checked(
+            replace(run, options=options, traceparent=self.find_trace()),
+            options,
+            lambda one: one.is_sampled or refuse_unanswerable(one, parent, self.catalog),
+            lambda one: checked_run(one, parent, self.catalog, options),
+        )
         tools = tools_with_secrets(data_source) if run.is_sampled else None
         sealed = None if tools is None else self.vault.seal(tools)
         if run.has_inline_rows and body.rows is not None:
             run = await self._write_rows(run, parent, raw, body.rows)
         if is_logged:
             await self.settle_logs()  # the caller may just have made the calls that the run is about
-        return PreparedRun(run, sealed)
+        return PreparedRun(run, sealed, allowed.limits)
 
     async def store_run(self, scope: ProjectScope, prepared: PreparedRun, claim: Claim) -> Run:
         """Queue a prepared run, or return the one that the same request made before.
@@ -138,6 +155,9 @@ class RunAcceptance:
             scope: In whose project.
             prepared: The run.
             claim: Tells whether the request was made before.
+
+        Raises:
+            LimitExceededError: The project has no room for it.
         """
         run = prepared.run
         with self.blobs.kept_on_success(scope, run.id):
@@ -184,6 +204,8 @@ class RunAcceptance:
                     code="file_not_found",
                 ) from error
             run = replace(run, source_bytes=file.size_bytes)
+        more_bytes = (run.source_bytes or 0) if run.has_inline_rows else 0
+        await refuse_beyond(tx, scope, prepared.limits, more_bytes)
         key = await insert_run(tx, scope, run)
         if prepared.sealed is not None:
             await insert_secrets(tx, scope, key, prepared.sealed)

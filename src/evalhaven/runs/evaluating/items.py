@@ -1,6 +1,7 @@
 """One item: from row to graded output item."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 import anyio
 
@@ -16,11 +17,53 @@ from evalhaven.runs.rows.parsing import Row
 _ITEMS_A_CALL = 3
 
 
+class Evaluator(Protocol):
+    """What evaluates the items of a run."""
+
+    @property
+    def repeats(self) -> int:
+        """Return how many times each row is evaluated."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return the names of the testing criteria, in the eval's order."""
+        ...
+
+    @property
+    def criteria_count(self) -> int:
+        """Return the number of grades that each item gets."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many items are worth evaluating at once while no call pauses before its next attempt."""
+        ...
+
+    @property
+    def most_at_once(self) -> int:
+        """Return how many items may be under way at once, counting that pausing calls do not occupy the endpoint."""
+        ...
+
+    def watch_pauses(self, on_pause: Callable[[], None]) -> None:
+        """Have `on_pause` called whenever the call of an item begins to pause before its next attempt."""
+        ...
+
+    async def evaluate_item(self, row: Row, position: int, repeat: int = 0) -> OutputItem:
+        """Return the output item of a row."""
+        ...
+
+
 class ItemEvaluator:
     """Turns rows into output items: has them sampled, or takes the samples that came with them, and grades those."""
 
     def __init__(
-        self, graders: Sequence[Grader], ids: IdFactory, sampler: Sampler | None = None, repeats: int = 1
+        self,
+        graders: Sequence[Grader],
+        ids: IdFactory,
+        sampler: Sampler | None = None,
+        repeats: int = 1,
+        names: Sequence[str] = (),
     ) -> None:
         """Evaluate nothing yet.
 
@@ -29,7 +72,9 @@ class ItemEvaluator:
             ids: Names the output items.
             sampler: Asks a model; None takes the rows' own samples.
             repeats: How many times each row is evaluated.
+            names: Names of the testing criteria, for traces.
         """
+        self.names = names
         self._graders = graders
         self._ids = ids
         self._sampler = sampler

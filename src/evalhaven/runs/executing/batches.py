@@ -12,6 +12,7 @@ from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.output_items import OutputItem
 
 _FLUSH_S = 0.1
+_WAITING_BATCHES = 4
 _PLAIN_KEYS = 2  # role and content
 
 
@@ -37,7 +38,7 @@ class Batch:
         items: Of any chunks of a run.
         size_bytes: Their approximate size.
         finished_chunks: Numbers of the chunks of which all items are stored with this batch or before it.
-        is_full: Whether it must be stored before anything is added.
+        is_full: Whether the next item begins another batch.
         is_wanted: Set when there is anything in the batch.
         is_urgent: Set when it is full, or a task waits for it.
         is_stored: Set when it is stored, or refused.
@@ -88,15 +89,21 @@ class Outbox:
         """
         self._store = store
         self._limits = limits
-        self._batch = Batch(limits)
+        self._batches = deque([Batch(limits)])  # in the order in which they are stored; the last one takes items
         self._line: deque[tuple[OutputItem, asyncio.Future[None]]] = deque()
         self.is_refused = False
 
     def add(self, item: OutputItem) -> bool:
-        """Add an item, unless a full batch waits while its predecessor is stored; return whether it was added."""
-        batch = self._batch
+        """Add an item, unless too much waits while a batch is stored; return whether it was added.
+
+        While the loop is busy, a transaction takes as long as several batches take to fill. Whoever waited for it would
+        make no calls meanwhile.
+        """
+        batch = self._batches[-1]
         if batch.is_full:
-            return False
+            if not self._has_room:
+                return False
+            batch = self._begin_batch()
         batch.add(item)
         if len(batch.items) == 1:
             batch.is_wanted.set()
@@ -113,9 +120,19 @@ class Outbox:
         self._line.append((item, added))
         await added
 
+    @property
+    def _has_room(self) -> bool:
+        waiting = self._batches
+        return len(waiting) < _WAITING_BATCHES and sum(each.size_bytes for each in waiting) < self._limits.size_bytes
+
+    def _begin_batch(self) -> Batch:
+        batch = Batch(self._limits)
+        self._batches.append(batch)
+        return batch
+
     def _add_waiting(self) -> None:
         """Add the items that wait, as far as there is room."""
-        while self._line and not self._batch.is_full:
+        while self._line and (not self._batches[-1].is_full or self._has_room):
             item, added = self._line.popleft()
             if not added.done():  # else its task was canceled
                 self.add(item)
@@ -127,7 +144,7 @@ class Outbox:
         Args:
             finished_chunk: Number of a chunk whose items have all been added.
         """
-        batch = self._batch
+        batch = self._batches[-1]
         if finished_chunk is not None:
             batch.finished_chunks.append(finished_chunk)
         batch.is_wanted.set()
@@ -137,11 +154,13 @@ class Outbox:
     async def store_batches(self) -> None:
         """Store what is added, one batch after the other: full batches at once, others several times a second."""
         while True:
-            batch = self._batch
+            batch = self._batches[0]
             await batch.is_wanted.wait()
             with anyio.move_on_after(_FLUSH_S):
                 await batch.is_urgent.wait()
-            self._batch = Batch(self._limits)
+            self._batches.popleft()
+            if not self._batches:
+                self._begin_batch()
             self._add_waiting()
             if not self.is_refused:
                 self.is_refused = not await self._store(batch)

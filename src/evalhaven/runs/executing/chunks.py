@@ -11,7 +11,8 @@ import anyio
 
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.runs.engine import Engine, RunStoppedError
-from evalhaven.runs.evaluating.items import ItemEvaluator
+from evalhaven.runs.evaluating.items import Evaluator, ItemEvaluator
+from evalhaven.runs.evaluating.traced import TracedEvaluator
 from evalhaven.runs.executing.batches import Batch, BatchLimits, Outbox
 from evalhaven.runs.executing.finished import finish_items
 from evalhaven.runs.executing.pool import ItemPool
@@ -60,7 +61,7 @@ class ChunkRunner:
         self,
         engine: Engine,
         run: Run,
-        evaluator: ItemEvaluator,
+        evaluator: Evaluator,
         stop_requested: anyio.Event,
         on_item: Callable[[Chunk], None] | None,
         limits: BatchLimits,
@@ -78,6 +79,8 @@ class ChunkRunner:
         self._evaluator = evaluator
         self._stop_requested = stop_requested
         self.outbox = Outbox(self._store, limits)
+        if engine.tracing is not None:
+            evaluator = TracedEvaluator(evaluator, engine.tracing, run)
         self.pool = ItemPool(evaluator, self.outbox, stop_requested, on_item, may_begin)
 
     async def run_chunk(self, chunk: Chunk) -> None:

@@ -12,7 +12,7 @@ from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.deaths import count_death
-from evalhaven.runs.executing.ending import RunEnding
+from evalhaven.runs.executing.ending import Begin, RunEnding
 from evalhaven.runs.executing.feeds import PendingChunks
 from evalhaven.runs.executing.handout import Handout
 from evalhaven.runs.executing.opening import OpenRun, open_run
@@ -86,16 +86,20 @@ class RunConductor:
         # Taken up again after the database was away, a run keeps its guard, which knows what was paid but not stored.
         guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
         async with open_run(engine, run, parent, guard) as opened:
-            if run.status is RunStatus.QUEUED and not await ending.move(RunStatus.IN_PROGRESS):
-                raise RunStoppedError
+            begin = await ending.begin()
             await opened.warn()
             await opened.tell_isolation()
-            handout = await self._run_chunks(opened, guard)
+            handout = await self._run_chunks(opened, guard, begin)
             await opened.warn()  # of what turned out meanwhile
             await ending.end(RunStatus.COMPLETED, also=None if handout is None else handout.flow_writer())
 
-    async def _run_chunks(self, opened: OpenRun, guard: RunGuard) -> Handout | None:
+    async def _run_chunks(self, opened: OpenRun, guard: RunGuard, begin: Begin | None) -> Handout | None:
         """Plan the run, if it is not planned, and execute its chunks.
+
+        Args:
+            opened: The run.
+            guard: Watches its calls.
+            begin: Moves it to `in_progress` when it is planned; None: it is.
 
         Returns:
             What handed them out; None: sampling processes did, and how their calls went is stored.
@@ -103,7 +107,7 @@ class RunConductor:
         engine, run = self._engine, opened.run
         items_planned = run.items_planned
         if items_planned is None:
-            planner = RunPlanner(engine, run, self._stop_requested.is_set)
+            planner = RunPlanner(engine, run, self._stop_requested.is_set, begin=begin)
             items_planned = await planner.plan_run(ItemSchema(opened.parent.item_schema))
             self._log.info("run_planned", items=items_planned)
         errored = run.tally.errored if run.times_retried else 0

@@ -21,6 +21,7 @@ from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key
 
 Write = Callable[[WriteTransaction], Awaitable[None]]
+Begin = Callable[[WriteTransaction], Awaitable[bool]]
 
 
 class RunEnding:
@@ -45,28 +46,64 @@ class RunEnding:
             error: Why it failed.
             also: Writes, in the same transaction, what belongs to its end.
         """
-        if await self.move(status, error, also):
-            self._log.info("run_ended", status=status, code=None if error is None else error.code)
+        moved = await self._move(status, error, also)
+        if moved is not None:
+            self._engine.teller.tell_end(moved)
 
     async def move(self, status: RunStatus, error: ItemError | None = None, also: Write | None = None) -> bool:
         """Move the run to a status unless it was ended before; return whether it was moved."""
-        engine, run = self._engine, self._run
+        return await self._move(status, error, also) is not None
 
-        async def move(tx: WriteTransaction) -> bool:
-            current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
-            if current.times_retried != run.times_retried:
-                return False  # ended by another transaction, and queued again since
-            if current.status is status:
-                return True  # moved by an earlier attempt, the answer to whose commit was lost
-            if not current.status.can_become(status):
-                return False
-            at = int(engine.clock.now())
-            await save_status(tx, run.scope, current.to(status, at, error), at)
-            if also is not None:
-                await also(tx)
-            return True
+    async def _move(self, status: RunStatus, error: ItemError | None, also: Write | None) -> Run | None:
+        """Do what `move` does; return the run in its new status."""
+        engine = self._engine
+
+        async def move(tx: WriteTransaction) -> Run | None:
+            return await self._move_in(tx, status, error, also)
 
         return await engine.patience.persist(partial(engine.database.store, move))
+
+    async def move_in(
+        self, tx: WriteTransaction, status: RunStatus, error: ItemError | None = None, also: Write | None = None
+    ) -> bool:
+        """Do what `move` does in a transaction, which holds the run from here on."""
+        return await self._move_in(tx, status, error, also) is not None
+
+    async def _move_in(
+        self, tx: WriteTransaction, status: RunStatus, error: ItemError | None, also: Write | None
+    ) -> Run | None:
+        run = self._run
+        current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
+        if current.times_retried != run.times_retried:
+            return None  # ended by another transaction, and queued again since
+        if current.status is status:
+            return current  # moved by an earlier attempt, the answer to whose commit was lost
+        if not current.status.can_become(status):
+            return None
+        at = int(self._engine.clock.now())
+        moved = current.to(status, at, error)
+        await save_status(tx, run.scope, moved, at)
+        if also is not None:
+            await also(tx)
+        return moved
+
+    async def begin(self) -> "Begin | None":
+        """Move a queued run to `in_progress`, so that everybody sees it; not yet if it is planned in a moment.
+
+        Returns:
+            What moves it, for the transaction that stores its first chunks; None: it is moved.
+
+        Raises:
+            RunStoppedError: It was ended meanwhile.
+        """
+        run = self._run
+        if run.status is not RunStatus.QUEUED:
+            return None
+        if run.items_planned is None and run.has_inline_rows:
+            return partial(self.move_in, status=RunStatus.IN_PROGRESS)
+        if not await self.move(RunStatus.IN_PROGRESS):
+            raise RunStoppedError
+        return None
 
     async def end_by(self, error: Exception, verdict: ItemError | None) -> None:
         """End the run as an error demands.

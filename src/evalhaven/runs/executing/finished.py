@@ -37,13 +37,14 @@ def finish_items(run: Run, items: Sequence[OutputItem], criteria_count: int) -> 
     return FinishedItems(
         rows=[item_values(run.scope, run.key, item) for item in items],
         part=NOTHING.fold(items, criteria_count),
-        answers={sample.request_hash: sample_text(sample) for sample in _answers(items) if sample.request_hash},
+        answers={each.request_hash: sample_text(each) for each in _calls(items) if each.request_hash and each.is_whole},
         items=items,
     )
 
 
-def _answers(items: Sequence[OutputItem]) -> Iterable[Sample]:
-    """Return the answers in items that are to be remembered."""
-    samples = [item.sample for item in items]
-    samples += [call for item in items for grade in item.grades for call in grade.calls]
-    return [sample for sample in samples if sample.is_whole]
+def _calls(items: Sequence[OutputItem]) -> Iterable[Sample]:
+    """Yield the answers in items: their samples, and what judges said."""
+    for item in items:
+        yield item.sample
+        for grade in item.grades:
+            yield from grade.calls

@@ -75,8 +75,10 @@ class GraderCalls:
     async def _look(self, tasks: TaskGroup) -> None:
         """Begin waiting requests, and drop those whose client has gone."""
         waiting = await self._claim()
-        async with self._engine.database.read() as tx:
-            known = await list_known_calls(tx, EngineScope(), list(self._under_way)) if self._under_way else set[int]()
+        under_way = list(self._under_way)
+        known = set[int]()
+        if under_way:
+            known = await self._engine.database.fetch(lambda tx: list_known_calls(tx, EngineScope(), under_way))
         for key in self._under_way.keys() - known:
             self._under_way[key].cancel()
         for call in waiting:
@@ -85,8 +87,7 @@ class GraderCalls:
                 tasks.start_soon(self._answer, call)
 
     async def _list_waiting(self) -> list[GraderCall]:
-        async with self._engine.database.read() as tx:
-            return await list_waiting_calls(tx, EngineScope(), CALLS_AT_ONCE)
+        return await self._engine.database.fetch(lambda tx: list_waiting_calls(tx, EngineScope(), CALLS_AT_ONCE))
 
     async def _answer(self, call: GraderCall) -> None:
         try:

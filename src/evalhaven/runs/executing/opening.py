@@ -112,7 +112,9 @@ async def open_run(
     async with open_graders(run.criteria(parent), facilities) as graders:
         sampler = await _sampler(engine, run, guard, run_limit) if run.is_sampled else None
         evaluator_class = StoredItemEvaluator if run.regrading or run.times_retried else ItemEvaluator
-        evaluator = evaluator_class(graders, engine.ids, sampler, run.repeats)
+        evaluator = evaluator_class(
+            graders, engine.ids, sampler, run.repeats, [each.name for each in run.criteria(parent)]
+        )
         embedder = facilities.embedder if compares_embeddings(run.criteria(parent).parsed) else None
         yield OpenRun(engine, run, parent, graders, evaluator, Callers(sampler, judges, embedder))
 

@@ -9,7 +9,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup, TaskStatus
 
 from evalhaven.domain.runs import Chunk
-from evalhaven.runs.evaluating.items import ItemEvaluator
+from evalhaven.runs.evaluating.items import Evaluator
 from evalhaven.runs.executing.batches import Outbox
 from evalhaven.runs.sources.source import PendingRow, PendingRows
 
@@ -37,7 +37,7 @@ class ItemPool:
 
     def __init__(
         self,
-        evaluator: ItemEvaluator,
+        evaluator: Evaluator,
         outbox: Outbox,
         stop_requested: anyio.Event,
         on_item: Callable[[Chunk], None] | None = None,

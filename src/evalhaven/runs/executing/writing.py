@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Run
-from evalhaven.domain.statuses import RunStatus
 from evalhaven.domain.tallies import Tally
+from evalhaven.meters.declared import COST, ITEMS, TOKENS
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.finished import FinishedItems, finish_items
 from evalhaven.storage.chunks import mark_chunks_done
@@ -20,8 +19,6 @@ from evalhaven.storage.regrading import replace_mended_items
 from evalhaven.storage.run_writes import save_tally
 from evalhaven.storage.runs import lock_tally
 from evalhaven.storage.sample_cache import remember_samples
-
-Transaction = TypeVar("Transaction", bound=WriteTransaction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +43,12 @@ class InTransaction:
     """What else belongs to the transactions that store a run's items, where several processes execute it.
 
     Attributes:
-        may_store: Tells whether this process may still store items of the run, which is locked.
         after_chunks: Called when chunks were marked as done.
         on_stored: Told what became of items.
         may_begin: Tells, outside of transactions, whether another item may be begun.
         save_flow: Stores how the run's calls go at all processes; None where only one makes any.
     """
 
-    may_store: Callable[[AsyncConnection], Awaitable[bool]]
     after_chunks: Callable[[AsyncConnection], Awaitable[None]]
     on_stored: Callable[[Stored], None]
     may_begin: Callable[[], bool]
@@ -105,7 +100,23 @@ class RunWriter:
         Raises:
             StoredBeforeError: Some are stored already, and only the items themselves tell what the others add up to.
         """
-        return await self._engine.patience.persist(partial(self._record, finished, finished_chunks))
+        stored = await self._engine.patience.persist(partial(self._record, finished, finished_chunks))
+        if stored is not None:
+            self._count(stored.part)
+        return stored
+
+    def _count(self, part: Tally) -> None:
+        """Show on the board what was stored."""
+        board = self._engine.board
+        for outcome, count in (("passed", part.passed), ("failed", part.failed), ("errored", part.errored)):
+            if count:
+                board.add(ITEMS, outcome, by=count)
+        for usage in part.spending.usage:
+            model = board.model_label(usage.model)
+            board.add(TOKENS, model, "prompt", by=usage.prompt_tokens)
+            board.add(TOKENS, model, "completion", by=usage.completion_tokens)
+            if usage.priced_cost:
+                board.add(COST, model, by=usage.priced_cost)
 
     async def _record(self, finished: FinishedItems, finished_chunks: Sequence[int]) -> Stored | None:
         try:
@@ -124,7 +135,7 @@ class RunWriter:
         if shared is None:
             return await self._engine.database.store(add)
         async with self._engine.database.write() as tx:
-            stored = await add(tx, shared.may_store)
+            stored = await add(tx)
             if stored is not None and finished_chunks:
                 await shared.after_chunks(tx)
         if stored is not None:
@@ -133,8 +144,7 @@ class RunWriter:
 
     async def _add(
         self,
-        tx: Transaction,
-        may_store: Callable[[Transaction], Awaitable[bool]] | None = None,
+        tx: WriteTransaction,
         *,
         finished: FinishedItems,
         finished_chunks: Sequence[int],
@@ -144,16 +154,15 @@ class RunWriter:
 
         Args:
             tx: Open write transaction.
-            may_store: Tells whether this process may still store items of the run, which is locked; None: it may.
             finished: The items.
             finished_chunks: Chunks that are done.
             may_be_stored: Whether some of the items may be stored already.
         """
         run = self._run
-        status, tally = await lock_tally(tx, run.scope, run.key)
-        if status is not RunStatus.IN_PROGRESS or not (may_store is None or await may_store(tx)):
+        locked = await lock_tally(tx, run.scope, run.key)
+        if not locked.is_open_to(run):
             return None
-        new = finished
+        new, tally = finished, locked.tally
         if finished.rows:
             if may_be_stored:
                 new = await self._find_new(tx, finished)

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.schemas import ItemSchema
-from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.sources.choice import source_of
 from evalhaven.runs.sources.source import Cut
@@ -29,7 +28,8 @@ class PlanClaim:
 
     Attributes:
         is_held: Tells, with the run locked, whether the plan is still this planner's to make.
-        on_planned: Called with all chunks in the transaction that marks the run as planned.
+        on_planned: Called with all chunks in the transaction that marks the run as planned; it refuses, too, if the
+            plan was not this planner's to make.
     """
 
     is_held: Callable[[AsyncConnection], Awaitable[bool]]
@@ -46,6 +46,7 @@ class RunPlanner:
         is_stopped: Callable[[], bool],
         chunks_a_transaction: int = 64,
         claim: PlanClaim | None = None,
+        begin: Callable[[WriteTransaction], Awaitable[bool]] | None = None,
     ) -> None:
         """Plan nothing yet.
 
@@ -55,7 +56,9 @@ class RunPlanner:
             is_stopped: Tells whether planning is to end.
             chunks_a_transaction: How many chunks are stored at once.
             claim: Who may plan the run; None: nobody else does.
+            begin: Moves the run to `in_progress` in the first transaction, unless it was ended; None: it is.
         """
+        self._begin = begin
         self._claim = claim
         self._engine = engine
         self._run = run
@@ -95,8 +98,11 @@ class RunPlanner:
             planned: The whole plan, with the last chunks.
         """
         scope, key = self._run.scope, self._run.key
-        status, _ = await lock_tally(tx, scope, key)
-        if status is not RunStatus.IN_PROGRESS:
+        if is_first and self._begin is not None:
+            is_open = await self._begin(tx)
+        else:
+            is_open = (await lock_tally(tx, scope, key)).is_open_to(self._run)
+        if not is_open:
             raise RunStoppedError
         if is_first:
             await delete_chunks(tx, scope, key)
@@ -113,7 +119,7 @@ class RunPlanner:
             return
         async with self._engine.database.write() as tx:
             await write(tx)
-            if not await claim.is_held(tx):
+            if planned is None and not await claim.is_held(tx):
                 raise RunStoppedError
             if planned is not None:
                 await claim.on_planned(tx, planned.chunks)

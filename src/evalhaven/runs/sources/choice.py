@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import chain
 
 from evalhaven.domain.documents import Unparsed
@@ -12,6 +13,7 @@ from evalhaven.runs.sources.logged_calls import LoggedCalls
 from evalhaven.runs.sources.source import Key, PendingRow, PendingRows, RowSource
 from evalhaven.runs.sources.stored_rows import OutputItemsOfRun, StoredRows
 from evalhaven.storage.output_items import list_stored_positions
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.regrading import list_errored_positions
 from evalhaven.wire.data_sources import EvalResponsesSource, EvalStoredCompletionsSource
 
@@ -47,13 +49,12 @@ async def open_missing_rows(engine: Engine, run: Run, source: RowSource, chunk: 
     """
     place = (run.scope, run.key, chunk.first_position, chunk.position_count)
 
-    async def list_stored() -> tuple[set[Key], list[Key]]:
-        async with engine.database.read() as tx:
-            stored = await list_stored_positions(tx, *place)
-            errored = await list_errored_positions(tx, *place, run.retry_choice) if run.times_retried else []
-            return stored, errored
+    async def list_stored(tx: ReadTransaction) -> tuple[set[Key], list[Key]]:
+        stored = await list_stored_positions(tx, *place)
+        errored = await list_errored_positions(tx, *place, run.retry_choice) if run.times_retried else []
+        return stored, errored
 
-    stored, errored = await engine.patience.persist(list_stored)
+    stored, errored = await engine.patience.persist(partial(engine.database.fetch, list_stored))
     again: Iterator[PendingRow] = iter(StoredRows(engine, run, run.key, errored, chunk)) if errored else iter(())
     if run.retry_choice is not None or len(stored) == chunk.row_count * run.repeats:
         # The source may be gone by now, but it is not needed.

@@ -6,12 +6,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 import msgspec
 
 from evalhaven.domain.clock import Clock
+from evalhaven.meters.board import Board, Reading
+from evalhaven.meters.declared import LIMITER_IN_FLIGHT, LIMITER_LIMIT, LIMITER_WAITING
 from evalhaven.sampling.applications.commands import open_command
 from evalhaven.sampling.applications.reported import ApplicationTransport
 from evalhaven.sampling.calls.failure_watch import FailureWatch
@@ -24,6 +26,7 @@ from evalhaven.sampling.calls.failures import (
 from evalhaven.sampling.calls.limiter import AdaptiveLimiter
 from evalhaven.sampling.calls.limits import LimitChange, LimiterState, Limits
 from evalhaven.sampling.calls.line import Line
+from evalhaven.sampling.calls.meters import CallMeters
 from evalhaven.sampling.calls.outage import Reachability, Unreachable, Waiter
 from evalhaven.sampling.calls.purse import Purse
 from evalhaven.sampling.calls.repetition import Repetition
@@ -31,6 +34,9 @@ from evalhaven.sampling.calls.slots import Slots
 from evalhaven.sampling.catalog import Endpoint, Target
 from evalhaven.sampling.scripted.endpoint import ScriptedTransport
 from evalhaven.sampling.transport.interface import Transport
+
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
 
 __all__ = ["Asker", "CallFailedError", "Called", "ModelCaller"]
 
@@ -103,6 +109,8 @@ class ModelCaller:
         on_want: Callable[[], None] | None = None,
         *,
         shares_outages: bool = True,
+        board: Board | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         """Open nothing yet.
 
@@ -113,7 +121,13 @@ class ModelCaller:
                 to be canceled.
             on_want: Called when a call waits for something that several processes share; None: they are not shared.
             shares_outages: Whether these processes share what they know of outages, too.
+            board: Shows how calls go; None: nobody asks.
+            tracing: Traces attempts; None: nobody asks.
         """
+        self._tracing = tracing
+        self._board = board
+        if board is not None:
+            board.read_from(self._read_limiters)
         self._may_call = may_call
         self._on_want = on_want
         self._on_outage = on_want if shares_outages else None
@@ -190,6 +204,7 @@ class ModelCaller:
                     asked_at = line.now()
                     answer = await line.ask(url, body, parse, permit, expected_tokens)
                     took_s = line.now() - asked_at
+                    line.count(answer, took_s)
                 finally:
                     line.limiter.release()
             finally:
@@ -235,6 +250,15 @@ class ModelCaller:
         line = self._lines.get((target.endpoint.name, target.model))
         return [] if line is None else line.limiter.changes(after)
 
+    def _read_limiters(self) -> Reading:
+        board = self._board
+        for (endpoint, model), line in list(self._lines.items()):
+            state = line.limiter.state
+            labels = (endpoint, model if board is None else board.model_label(model))
+            yield LIMITER_LIMIT, labels, state.concurrency
+            yield LIMITER_IN_FLIGHT, labels, state.in_flight
+            yield LIMITER_WAITING, labels, state.waiting
+
     async def _open_line(self, target: Target) -> Line:
         endpoint = target.endpoint
         key = (endpoint.name, target.model)
@@ -265,7 +289,8 @@ class ModelCaller:
                 )
                 limiter = AdaptiveLimiter(limits, loop, self._clock, self._on_want)
                 self._most[key] = endpoint.max_concurrency
-                self._lines[key] = Line(endpoint, transport, limiter, reachability, loop)
+                meters = None if self._board is None else CallMeters(self._board, "run", target)
+                self._lines[key] = Line(target, transport, limiter, reachability, loop, meters, self._tracing)
         return self._lines[key]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from evalhaven.domain.samples import Sample
 from evalhaven.sampling.calls.backoff import Backoff
@@ -16,16 +16,21 @@ from evalhaven.sampling.calls.failures import (
     failure_of_unusable,
 )
 from evalhaven.sampling.calls.limiter import AdaptiveLimiter
+from evalhaven.sampling.calls.meters import CallMeters
 from evalhaven.sampling.calls.outage import EndpointDownError, Reachability, Waiter
 from evalhaven.sampling.calls.repetition import Repetition
-from evalhaven.sampling.catalog import HOP_HEADER, Endpoint
+from evalhaven.sampling.catalog import HOP_HEADER, Target
 from evalhaven.sampling.protocols.reply_errors import UnusableReplyError
 from evalhaven.sampling.secrets import keys_of, secrets_of
 from evalhaven.sampling.transport.interface import Transport
 from evalhaven.sampling.transport.replies import TransportError
 
+if TYPE_CHECKING:
+    from evalhaven.tracing.tracer import Tracing
+
 T = TypeVar("T")
 
+EMBEDDINGS_PATH = "/embeddings"
 _ALWAYS_ASKED_S = 120.0  # A limit per minute asks for one minute at most.
 
 
@@ -36,8 +41,11 @@ class Line:
         "_endpoint",
         "_headers",
         "_keys",
+        "_meters",
+        "_model",
         "_secrets",
         "_timeout_s",
+        "_tracing",
         "_transport",
         "backoff",
         "limiter",
@@ -48,13 +56,19 @@ class Line:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        target: Target,
         transport: Transport,
         limiter: AdaptiveLimiter,
         reachability: Reachability,
         loop: asyncio.AbstractEventLoop,
+        meters: CallMeters | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
+        endpoint = target.endpoint
+        self._meters = meters
+        self._tracing = tracing
         self._endpoint = endpoint
+        self._model = target.model
         self._headers: Mapping[str, str] = {HOP_HEADER: "1", **endpoint.headers, "content-type": "application/json"}
         self._secrets = secrets_of(endpoint)
         self._keys = keys_of(endpoint)
@@ -97,8 +111,30 @@ class Line:
         self, url: str, body: bytes, parse: Callable[[bytes], T], permit: int, expected_tokens: int
     ) -> T | Failure:
         """Make one attempt; return the answer, or why there is no answer."""
+        if self._tracing is None:
+            return await self._attempt(url, self._headers, body, parse, permit, expected_tokens)
+        operation = "embeddings" if url.endswith(EMBEDDINGS_PATH) else "chat"
+        with self._tracing.call(operation, self._endpoint.name, self._model, body) as (span, headers):
+            answer = await self._attempt(url, {**self._headers, **headers}, body, parse, permit, expected_tokens)
+            if isinstance(answer, Failure):
+                self._tracing.note_failure(span, answer.error.code)
+            elif isinstance(answer, Sample):
+                used = (answer.usage.prompt_tokens, answer.usage.completion_tokens)
+                reasons = [answer.finish_reason] if answer.finish_reason else []
+                self._tracing.note_answer(span, answer.model or self._model, used, reasons, answer.output)
+            return answer
+
+    async def _attempt(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        parse: Callable[[bytes], T],
+        permit: int,
+        expected_tokens: int,
+    ) -> T | Failure:
         try:
-            reply = await self._transport.post(url, self._headers, body, self._timeout_s)
+            reply = await self._transport.post(url, headers, body, self._timeout_s)
         except TransportError as error:
             return self._fail_unanswered(error, permit, expected_tokens)
         except ValueError as error:
@@ -115,6 +151,15 @@ class Line:
         if isinstance(value, Sample) and value.usage.total_tokens:
             self.limiter.note_tokens(expected_tokens, value.usage.total_tokens)
         return value
+
+    def count(self, answer: object, took_s: float) -> None:
+        """Count an attempt: its answer, or the failure that `ask` returned."""
+        if self._meters is None:
+            return
+        if isinstance(answer, Failure):
+            self._meters.note_failure(answer.kind)
+        else:
+            self._meters.note_answer(took_s)
 
     def find_pause_s(self, repetition: Repetition, failure: Failure, took_s: float) -> float | None:
         """Return the pause before the next attempt; None if there is no next attempt."""

@@ -61,7 +61,8 @@ class HttpTransport:
         self._connector: Connector | None = None
 
     async def __aenter__(self) -> Self:
-        self._connector = Connector(self._options.connect_timeout_s, self._options.max_idle_s)
+        options = self._options
+        self._connector = Connector(options.connect_timeout_s, options.max_idle_s, options.may_connect)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -122,7 +123,8 @@ class HttpTransport:
         if found is None:
             if len(self._routes) >= _MAX_ROUTES:
                 self._routes.clear()
-            route = route_to(url, self._proxy, trust_env=self._options.trust_env)
+            agent = self._options.user_agent or USER_AGENT
+            route = route_to(url, self._proxy, trust_env=self._options.trust_env, user_agent=agent)
             found = self._routes[url] = (route, self._way_to(route.origin))
         return found
 

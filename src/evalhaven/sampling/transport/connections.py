@@ -5,6 +5,7 @@ package exercise each of them.
 """
 
 import asyncio
+import errno
 import functools
 import socket
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 
+from evalhaven.sampling.transport.interface import NOT_ALLOWED
 from evalhaven.sampling.transport.mending import MendingParser
 from evalhaven.sampling.transport.replies import TransportError
 
@@ -158,12 +160,15 @@ class Way(ClientRequest):
 class Connector(TCPConnector):
     """The open connections, and how to make more."""
 
-    def __init__(self, connect_timeout_s: float, max_idle_s: float) -> None:
+    def __init__(
+        self, connect_timeout_s: float, max_idle_s: float, may_connect: Callable[[str], bool] | None = None
+    ) -> None:
         """Connect to nothing yet.
 
         Args:
             connect_timeout_s: How long a connection may take in all: name, every address, proxy and TLS.
             max_idle_s: How long an unused connection is kept.
+            may_connect: Tells whether a connection to an address may be made; None: to any.
         """
         loop = asyncio.get_running_loop()
         super().__init__(  # pyright: ignore[reportUnknownMemberType] - its type of an address is half open
@@ -171,7 +176,7 @@ class Connector(TCPConnector):
             keepalive_timeout=max_idle_s,
             happy_eyeballs_delay=_SECOND_ADDRESS_S,
             resolver=ThreadedResolver(),
-            socket_factory=_open_socket,
+            socket_factory=_open_socket if may_connect is None else functools.partial(_open_allowed, may_connect),
         )
         self._factory = functools.partial(Receiver, loop)
         # `sock_connect` would count anew for each address.
@@ -180,6 +185,21 @@ class Connector(TCPConnector):
     def open(self, way: Way) -> Awaitable[Connection]:
         """Return a connection: one that is kept, else a new one."""
         return self.connect(way, [], self._timeout)
+
+
+class RefusedAddressError(OSError):
+    """Connections to an address are not made."""
+
+    def __init__(self) -> None:
+        # The same for each address of a name: what is said of several different ones is lost on the way.
+        super().__init__(errno.EACCES, NOT_ALLOWED)
+
+
+def _open_allowed(may_connect: Callable[[str], bool], address: Any) -> socket.socket:
+    # Asked of the very address that is connected to, whatever its name meant a moment ago.
+    if not may_connect(str(address[4][0])):
+        raise RefusedAddressError
+    return _open_socket(address)
 
 
 def _open_socket(address: Any) -> socket.socket:

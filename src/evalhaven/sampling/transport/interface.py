@@ -3,12 +3,15 @@
 Kept apart from `client`, which loads aiohttp: that takes a tenth of a second, and most processes ask no endpoint.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from evalhaven.sampling.transport.replies import HttpReply
+
+NOT_ALLOWED = "connections to its address are not allowed"
+"""How the error ends of a connection that may not be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class TransportOptions:
         max_reply_bytes: The largest body of a reply that is accepted.
         trust_env: Whether the environment's proxies count.
         max_idle_s: How long an unused connection is kept; load balancers commonly drop what is idle for a minute.
+        may_connect: Tells of the address at which a connection is about to be made whether it may be; None: any may.
+        user_agent: How requests name their sender; None: as Evalhaven.
     """
 
     connect_timeout_s: float = 10.0
@@ -30,6 +35,8 @@ class TransportOptions:
     max_reply_bytes: int = 64 * 1024 * 1024
     trust_env: bool = False
     max_idle_s: float = 50.0
+    may_connect: Callable[[str], bool] | None = None
+    user_agent: str | None = None
 
 
 class Transport(Protocol):

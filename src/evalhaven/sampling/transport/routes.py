@@ -60,7 +60,7 @@ class Route:
         return f"{self.post_lines}{lines}Content-Length: {len(body)}\r\n\r\n".encode("ascii")
 
 
-def route_to(url: str, proxy: Proxy | None, *, trust_env: bool) -> Route:
+def route_to(url: str, proxy: Proxy | None, *, trust_env: bool, user_agent: str = USER_AGENT) -> Route:
     """Return the way to a URL; its path and query are sent as they are.
 
     Args:
@@ -68,6 +68,7 @@ def route_to(url: str, proxy: Proxy | None, *, trust_env: bool) -> Route:
         proxy: The proxy for every URL, if there is one.
         trust_env: Whether HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY count where no proxy is given. They never
             count for this machine itself.
+        user_agent: How the request names its sender.
 
     Raises:
         TransportError: The environment's proxy cannot be used.
@@ -84,7 +85,7 @@ def route_to(url: str, proxy: Proxy | None, *, trust_env: bool) -> Route:
         proxy = proxy_of_environment(parts.scheme, host, port)
     origin = Origin(host, port, parts.scheme == "https", proxy)
     authority = origin.peer if origin.port != PORTS[parts.scheme] else origin.peer.rpartition(":")[0]
-    lines = f" HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {USER_AGENT}\r\n"
+    lines = f" HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n"
     # Uncompressing a reply of a kilobyte costs more than receiving it.
     lines += "Accept-Encoding: identity\r\n"
     if proxy is not None and not origin.is_tls:  # A tunnel is asked for once, any other request goes to the proxy.

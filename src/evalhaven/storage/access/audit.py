@@ -1,14 +1,17 @@
 """What callers changed of access and of the organization: written with the change, read by who manages it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.callers import Caller
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
 from evalhaven.storage.access.tables import audit
+from evalhaven.storage.reading import ReadTransaction
+from evalhaven.storage.tables import projects
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,48 @@ class Deed:
     address: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which deeds are wanted: those for which everything that is given holds.
+
+    Attributes:
+        action: What was done, or its part before the dot, which stands for all that is done to such objects.
+        caller: Public id, name or kind of who did it.
+        target: Public id or kind of the object.
+    """
+
+    action: str | None = None
+    caller: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A deed as it is read: whoever did it may be gone.
+
+    Attributes:
+        key: Its row; later deeds have larger ones.
+        project: Public id of the project; None if it concerns the organization.
+        at: Unix second.
+        caller: Kind, public id and name of who did it.
+        action: What was done.
+        target: Kind and public id of the object.
+        details: What a reader wants to know of it.
+        request_id: The request that did it.
+        address: From where it came.
+    """
+
+    key: int
+    project: str | None
+    at: int
+    caller: tuple[str, str, str]
+    action: str
+    target: tuple[str, str]
+    details: JsonObject
+    request_id: str | None
+    address: str | None
+
+
 async def insert_deed(tx: AsyncConnection, scope: ProjectScope | OrganizationScope, deed: Deed) -> None:
     """Store what was done, in a project or to the organization."""
     await tx.execute(
@@ -53,3 +98,55 @@ async def insert_deed(tx: AsyncConnection, scope: ProjectScope | OrganizationSco
             address=deed.address,
         )
     )
+
+
+async def list_deeds(
+    tx: ReadTransaction, scope: ProjectScope | OrganizationScope, wanted: AuditFilter, before: int | None, limit: int
+) -> Sequence[AuditEntry]:
+    """Return what was done in a project, or everywhere, newest first.
+
+    Args:
+        tx: Open transaction.
+        scope: The project; the organization stands for itself and all projects.
+        wanted: Which deeds.
+        before: Row of the last deed of the page before; None for the newest.
+        limit: Most deeds.
+    """
+    query = (
+        select(audit, projects.c.public_id.label("project"))
+        .join(projects, projects.c.id == audit.c.project_id, isouter=True)
+        .where(*_conditions(wanted))
+        .order_by(audit.c.key.desc())
+        .limit(limit)
+    )
+    if isinstance(scope, ProjectScope):
+        query = query.where(audit.c.project_id == scope.project_id)
+    if before is not None:
+        query = query.where(audit.c.key < before)
+    return [
+        AuditEntry(
+            key=row.key,
+            project=row.project,
+            at=row.created_at,
+            caller=(row.caller_kind, row.caller_id, row.caller_name),
+            action=row.action,
+            target=(row.target_kind, row.target_id),
+            details=row.details,
+            request_id=row.request_id,
+            address=row.address,
+        )
+        for row in (await tx.execute(query)).all()
+    ]
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.action is not None:
+        of_kind = audit.c.action.startswith(f"{wanted.action}.", autoescape=True)
+        found.append(or_(audit.c.action == wanted.action, of_kind))
+    if wanted.caller is not None:
+        columns = (audit.c.caller_id, audit.c.caller_name, audit.c.caller_kind)
+        found.append(or_(*(column == wanted.caller for column in columns)))
+    if wanted.target is not None:
+        found.append(or_(audit.c.target_id == wanted.target, audit.c.target_kind == wanted.target))
+    return found

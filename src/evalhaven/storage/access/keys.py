@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.permissions import Permission
 from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
-from evalhaven.storage.access.tables import api_keys
+from evalhaven.storage.access.pages import fetch_page
+from evalhaven.storage.access.tables import api_keys, key_limits, limits
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import projects
 
@@ -30,6 +32,7 @@ class ApiKey:
         last_used_at: When it was used last, to the minute.
         revoked_at: Since when it is refused.
         service_account_key: Whose it is, if it is a service account's.
+        requests_per_minute: The most requests that it may make in a minute; None without a limit.
         key: Its row; 0 before it is stored.
     """
 
@@ -43,6 +46,7 @@ class ApiKey:
     last_used_at: int | None = None
     revoked_at: int | None = None
     service_account_key: int | None = None
+    requests_per_minute: int | None = None
     key: int = 0
 
 
@@ -55,12 +59,19 @@ class HeldKey:
         scope: Its project; None if it is an admin key.
         project: That project's public id.
         is_archived: Whether that project is archived.
+        requests_per_minute: The most requests that all keys of that project may make in a minute; None without a limit.
     """
 
     key: ApiKey
     scope: ProjectScope | None
     project: str | None
     is_archived: bool
+    requests_per_minute: int | None = None
+
+
+_KEYS = select(api_keys, key_limits.c.requests_per_minute).join(
+    key_limits, key_limits.c.api_key_key == api_keys.c.key, isouter=True
+)
 
 
 async def insert_key(tx: AsyncConnection, scope: ProjectScope | OrganizationScope, new: ApiKey) -> None:
@@ -86,7 +97,7 @@ async def get_key(tx: ReadTransaction, scope: ProjectScope | OrganizationScope, 
     Raises:
         NotFoundError: There is none with this id.
     """
-    query = select(api_keys).where(_of(scope), api_keys.c.public_id == key_id)
+    query = _KEYS.where(_of(scope), api_keys.c.public_id == key_id)
     row = (await tx.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError("Key", key_id, "key_id")
@@ -95,8 +106,14 @@ async def get_key(tx: ReadTransaction, scope: ProjectScope | OrganizationScope, 
 
 async def list_keys(tx: ReadTransaction, scope: ProjectScope | OrganizationScope) -> Sequence[ApiKey]:
     """Return the keys of a project, or all admin keys, newest first; revoked ones, too."""
-    query = select(api_keys).where(_of(scope)).order_by(api_keys.c.key.desc())
+    query = _KEYS.where(_of(scope)).order_by(api_keys.c.key.desc())
     return [_key(row) for row in (await tx.execute(query)).all()]
+
+
+async def list_valid_keys(tx: ReadTransaction, scope: ProjectScope, page: PageRequest) -> tuple[Sequence[ApiKey], bool]:
+    """Return a page of the keys of a project that are not revoked, and whether more follow."""
+    query = _KEYS.where(api_keys.c.project_id == scope.project_id, api_keys.c.revoked_at.is_(None))
+    return await fetch_page(tx, query, api_keys.c.key, api_keys.c.public_id, page, "key", _key)
 
 
 async def revoke_key(tx: AsyncConnection, scope: ProjectScope | OrganizationScope, key_id: str, at: int) -> bool:
@@ -121,15 +138,20 @@ async def find_held_key_by_row(tx: ReadTransaction, _scope: OrganizationScope, k
 
 async def _find_held(tx: ReadTransaction, condition: ColumnElement[bool]) -> HeldKey | None:
     query = (
-        select(api_keys, projects.c.public_id.label("project"), projects.c.archived_at)
+        _KEYS.add_columns(
+            projects.c.public_id.label("project"),
+            projects.c.archived_at,
+            limits.c.requests_per_minute.label("requests_of_project"),
+        )
         .join(projects, projects.c.id == api_keys.c.project_id, isouter=True)
+        .join(limits, limits.c.project_id == api_keys.c.project_id, isouter=True)
         .where(condition)
     )
     row = (await tx.execute(query)).one_or_none()
     if row is None:
         return None
     scope = None if row.project_id is None else ProjectScope(row.project_id)
-    return HeldKey(_key(row), scope, row.project, row.archived_at is not None)
+    return HeldKey(_key(row), scope, row.project, row.archived_at is not None, row.requests_of_project)
 
 
 async def has_keys(tx: ReadTransaction, _scope: OrganizationScope) -> bool:
@@ -168,5 +190,6 @@ def _key(row: Row[Any]) -> ApiKey:
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
         service_account_key=row.service_account_key,
+        requests_per_minute=row.requests_per_minute,
         key=row.key,
     )

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
+from evalhaven.storage.access.pages import fetch_page
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import projects
 
@@ -47,6 +50,45 @@ async def list_open_projects(tx: ReadTransaction, _scope: OrganizationScope) -> 
     """Return the projects that are not archived, oldest first."""
     query = select(projects).where(projects.c.archived_at.is_(None)).order_by(projects.c.id)
     return [project_of(row) for row in (await tx.execute(query)).all()]
+
+
+async def get_project(tx: ReadTransaction, scope: OrganizationScope, project_id: str) -> Project:
+    """Return the project with this public id, archived or not.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    found = await find_project(tx, scope, project_id)
+    if found is None:
+        raise NotFoundError("Project", project_id, "project_id")
+    return found
+
+
+async def list_projects(
+    tx: ReadTransaction, _scope: OrganizationScope, page: PageRequest, *, with_archived: bool
+) -> tuple[Sequence[Project], bool]:
+    """Return a page of projects, and whether more follow; archived ones only if they are wanted."""
+    query = select(projects)
+    if not with_archived:
+        query = query.where(projects.c.archived_at.is_(None))
+    return await fetch_page(tx, query, projects.c.id, projects.c.public_id, page, "project", project_of)
+
+
+async def insert_project(tx: AsyncConnection, _scope: OrganizationScope, project_id: str, name: str, at: int) -> None:
+    """Store a new project."""
+    await tx.execute(insert(projects).values(public_id=project_id, name=name, created_at=at))
+
+
+async def rename_project(tx: AsyncConnection, _scope: OrganizationScope, project_id: str, name: str) -> None:
+    """Give a project another name."""
+    await tx.execute(update(projects).where(projects.c.public_id == project_id).values(name=name))
+
+
+async def archive_project(tx: AsyncConnection, _scope: OrganizationScope, project_id: str, at: int) -> bool:
+    """Close a project; return whether it was open."""
+    is_open = projects.c.archived_at.is_(None)
+    changed = update(projects).where(projects.c.public_id == project_id, is_open).values(archived_at=at)
+    return bool((await tx.execute(changed)).rowcount)
 
 
 async def lock_organization(tx: AsyncConnection, _scope: OrganizationScope) -> None:

@@ -1,6 +1,19 @@
 """The tables of access. Of keys and sessions, only hashes are stored."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text, UniqueConstraint, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
 
 from evalhaven.storage.tables import Id, JsonText, Key, metadata
 
@@ -98,3 +111,32 @@ audit = Table(
     Column("address", Text),
 )
 Index(None, audit.c.project_id, audit.c.key)
+
+# What a project may use; NULL, like a missing row, is no limit.
+limits = Table(
+    "limits",
+    metadata,
+    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True, autoincrement=False),
+    Column("requests_per_minute", Integer),
+    Column("concurrent_runs", Integer),
+    Column("stored_bytes", BigInteger),
+    Column("run_cost", Float),
+    Column("month_cost", Float),
+)
+
+key_limits = Table(
+    "key_limits",
+    metadata,
+    Column("api_key_key", Key, ForeignKey("api_keys.key"), primary_key=True, autoincrement=False),
+    Column("project_id", Key, ForeignKey("projects.id"), nullable=False),
+    Column("requests_per_minute", Integer, nullable=False),
+)
+
+# What the purged runs of a month cost: to delete a run does not give money back.
+purged_costs = Table(
+    "purged_costs",
+    metadata,
+    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True, autoincrement=False),
+    Column("month", Integer, primary_key=True, autoincrement=False),  # such as 202611, in UTC
+    Column("cost", Float, nullable=False),
+)

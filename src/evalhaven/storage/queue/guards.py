@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import Select, bindparam, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +13,13 @@ from evalhaven.domain.scopes import EngineScope
 from evalhaven.storage.queue.tables import run_guards
 from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import is_active_run, runs
+
+# Statements that are executed again and again are made once.
+_IS_OF_RUN = (run_guards.c.run_key == bindparam("of_run")) & (run_guards.c.times_retried == bindparam("retried"))
+_OF_RUN = select(run_guards).where(_IS_OF_RUN)
+_LOCKED = _OF_RUN.with_for_update()
+_INSERT = insert(run_guards).on_conflict_do_nothing().returning(run_guards.c.run_key)
+_UPDATE = run_guards.update().where(_IS_OF_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +45,34 @@ async def find_guard_state(
     tx: ReadTransaction | AsyncConnection, _scope: EngineScope, run: RunTry
 ) -> GuardState | None:
     """Return what is known of a run's calls; None: nothing yet."""
-    query = select(run_guards).where(run_guards.c.run_key == run[0], run_guards.c.times_retried == run[1])
-    row = (await tx.execute(query)).one_or_none()
-    return None if row is None else GuardState(row.watches, row.cost, row.tokens)
+    return await _find(tx, _OF_RUN, run)
 
 
-async def lock_guard_state(tx: AsyncConnection, scope: EngineScope, run: RunTry, first: GuardState) -> GuardState:
+async def lock_guard_state(tx: AsyncConnection, _scope: EngineScope, run: RunTry, first: GuardState) -> GuardState:
     """Return the same, locked; what was not there is stored as given."""
-    of_run = (run_guards.c.run_key == run[0]) & (run_guards.c.times_retried == run[1])
-    locked = select(run_guards.c.run_key).where(of_run).with_for_update()
-    if (await tx.execute(locked)).one_or_none() is None:
-        values = {"watches": list(first.watches), "cost": first.cost, "tokens": first.tokens}
-        new = insert(run_guards).values(run_key=run[0], times_retried=run[1], **values)
-        await tx.execute(new.on_conflict_do_nothing())
-        await tx.execute(locked)
-    found = await find_guard_state(tx, scope, run)
+    found = await _find(tx, _LOCKED, run)
+    if found is None:
+        values = {"run_key": run[0], "times_retried": run[1], **_values(first)}
+        if (await tx.execute(_INSERT, values)).one_or_none() is None:
+            found = await _find(tx, _LOCKED, run)  # another has just stored it
     return first if found is None else found
 
 
 async def save_guard_state(tx: AsyncConnection, _scope: EngineScope, run: RunTry, state: GuardState) -> None:
     """Store what is known of a run's calls, whose state is locked."""
-    of_run = (run_guards.c.run_key == run[0]) & (run_guards.c.times_retried == run[1])
-    values = {"watches": list(state.watches), "cost": state.cost, "tokens": state.tokens}
-    await tx.execute(run_guards.update().where(of_run).values(values))
+    await tx.execute(_UPDATE, {"of_run": run[0], "retried": run[1], **_values(state)})
 
 
 async def forget_guard_states(tx: AsyncConnection, _scope: EngineScope) -> None:
     """Delete what is known of runs that are over."""
     goes_on = exists().where(runs.c.key == run_guards.c.run_key, is_active_run)
     await tx.execute(delete(run_guards).where(~goes_on))
+
+
+async def _find(tx: ReadTransaction | AsyncConnection, query: Select[Any], run: RunTry) -> GuardState | None:
+    row = (await tx.execute(query, {"of_run": run[0], "retried": run[1]})).one_or_none()
+    return None if row is None else GuardState(row.watches, row.cost, row.tokens)
+
+
+def _values(state: GuardState) -> dict[str, Any]:
+    return {"watches": list(state.watches), "cost": state.cost, "tokens": state.tokens}

@@ -12,7 +12,7 @@ from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
-from sqlalchemy import Text, cast, delete, func, select, update
+from sqlalchemy import Text, bindparam, cast, delete, func, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +24,23 @@ from evalhaven.storage.tables import chunks
 _FEWEST_QUEUED = 2
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 _status = cast(jobs.c.status, Text)
+# Statements that are executed again and again are made once.
+_LIVE = select(jobs.c.queueing_lock, _status.label("status")).where(
+    jobs.c.queue_name == bindparam("queue"), _status.in_(LIVE_STATUSES)
+)
+_PENDING = (
+    select(chunks.c.number)
+    .where(
+        chunks.c.run_key == bindparam("run_key"),
+        chunks.c.project_id == bindparam("project_id"),
+        chunks.c.is_done.is_(False),
+    )
+    .order_by(chunks.c.number)
+    .limit(bindparam("most"))
+)
+_IS_HELD = (jobs.c.id == bindparam("job_id")) & (_status == "doing")
+_HELD = select(jobs.c.id).where(_IS_HELD)
+_MAKE_CHUNK_JOB = update(jobs).where(_IS_HELD).values(task_name=CHUNK_TASK).returning(jobs.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +71,7 @@ async def count_workers(tx: AsyncConnection, _scope: EngineScope, lease_s: float
 
 async def list_live_jobs(tx: AsyncConnection, _scope: ProjectScope, run_key: int) -> LiveJobs:
     """Return the jobs of a run that wait or are executed."""
-    query = select(jobs.c.queueing_lock, _status.label("status")).where(
-        jobs.c.queue_name == queue_of(run_key), _status.in_(LIVE_STATUSES)
-    )
-    rows = (await tx.execute(query)).all()
+    rows = (await tx.execute(_LIVE, {"queue": queue_of(run_key)})).all()
     numbers = [row.queueing_lock.partition(":")[2] for row in rows]
     return LiveJobs("" in numbers, frozenset(int(n) for n in numbers if n), sum(row.status == "todo" for row in rows))
 
@@ -78,12 +92,9 @@ async def submit_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, 
     """
     live = await list_live_jobs(tx, scope, run_key)
     wanted = (max(workers, _FEWEST_QUEUED) if workers else 1) - live.queued
-    pending = (
-        select(chunks.c.number)
-        .where(chunks.c.run_key == run_key, chunks.c.project_id == scope.project_id, chunks.c.is_done.is_(False))
-        .order_by(chunks.c.number)
-    )
-    numbers = (await tx.execute(pending.limit(len(live.chunks) + max(wanted, 1)))).scalars().all()
+    most = len(live.chunks) + max(wanted, 1)
+    values = {"run_key": run_key, "project_id": scope.project_id, "most": most}
+    numbers = (await tx.execute(_PENDING, values)).scalars().all()
     idle = [number for number in numbers if number not in live.chunks]
     if idle and wanted > 0:
         await _submit(tx, run_key, CHUNK_TASK, idle[:wanted])
@@ -92,15 +103,13 @@ async def submit_chunks(tx: AsyncConnection, scope: ProjectScope, run_key: int, 
 
 async def has_job(tx: AsyncConnection, _scope: EngineScope, job_id: int) -> bool:
     """Tell whether a job that a worker executes is still its own: not if it was thought dead meanwhile."""
-    query = select(jobs.c.id).where(jobs.c.id == job_id, _status == "doing")
-    return (await tx.execute(query)).scalar_one_or_none() is not None
+    return (await tx.execute(_HELD, {"job_id": job_id})).scalar_one_or_none() is not None
 
 
 async def make_chunk_job(tx: AsyncConnection, _scope: EngineScope, job_id: int, run_key: int, number: int) -> bool:
     """Let the job of a run's plan stand for one of its chunks from now on; False: the worker has the job no more."""
-    mine = update(jobs).where(jobs.c.id == job_id, _status == "doing")
-    made = mine.values(task_name=CHUNK_TASK, queueing_lock=lock_of(run_key, number)).returning(jobs.c.id)
-    return (await tx.execute(made)).scalar_one_or_none() is not None
+    values = {"job_id": job_id, "queueing_lock": lock_of(run_key, number)}
+    return (await tx.execute(_MAKE_CHUNK_JOB, values)).scalar_one_or_none() is not None
 
 
 async def drop_queued_jobs(tx: AsyncConnection, _scope: EngineScope, run_keys: Sequence[int]) -> None:

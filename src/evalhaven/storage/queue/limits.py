@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +13,15 @@ from evalhaven.storage.queue.tables import limit_shares
 
 _LOCK = 0x65_76_61_6E  # of PostgreSQL's advisory locks
 _FORGOTTEN_AFTER_S = 60
+# Statements that are executed again and again are made once.
+_LOCK_ALL = select(func.pg_advisory_xact_lock(_LOCK))
+_HELD = select(
+    limit_shares, func.extract("epoch", limit_shares.c.paused_until - func.clock_timestamp()).label("pause_s")
+).where(
+    limit_shares.c.name.in_(bindparam("names", expanding=True)),
+    # The transaction may have begun long before it got the lock.
+    limit_shares.c.held_until >= func.clock_timestamp(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +45,14 @@ class LimitShare:
 
 async def lock_limits(tx: AsyncConnection, _scope: EngineScope) -> None:
     """Wait until no other worker changes what is shared; until the transaction ends none will."""
-    await tx.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    await tx.execute(_LOCK_ALL)
 
 
 async def list_shares(tx: AsyncConnection, _scope: EngineScope, names: Sequence[str]) -> list[LimitShare]:
     """Return all parts of limits that are held now; what is shared is locked."""
-    pause_s = func.extract("epoch", limit_shares.c.paused_until - func.clock_timestamp()).label("pause_s")
-    query = select(limit_shares, pause_s).where(
-        limit_shares.c.name.in_(names),
-        # The transaction may have begun long before it got the lock.
-        limit_shares.c.held_until >= func.clock_timestamp(),
-    )
     return [
         LimitShare(row.name, row.worker_id, row.slots, row.wanted, max(0.0, float(row.pause_s or 0)))
-        for row in (await tx.execute(query)).all()
+        for row in (await tx.execute(_HELD, {"names": list(names)})).all()
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +15,16 @@ from evalhaven.storage.queue.tables import outages
 
 _HELD_S = 5.0  # a worker that waits for the end says so twice a second
 _FORGOTTEN_AFTER_S = 600
+_NOW = func.clock_timestamp()
+_OUTAGES = select(  # made once, as it is executed twice a second
+    outages.c.endpoint,
+    func.extract("epoch", _NOW - outages.c.since).label("lasts_s"),
+    outages.c.error,
+    outages.c.is_unreached,
+    (outages.c.held_until >= _NOW).label("is_held"),
+    (outages.c.next_probe_at <= _NOW).label("is_probe_due"),
+    outages.c.probe_every_s,
+).where(outages.c.endpoint.in_(bindparam("endpoints", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +46,6 @@ class StoredOutage:
 
 async def list_outages(tx: AsyncConnection, _scope: EngineScope, endpoints: Sequence[str]) -> dict[str, StoredOutage]:
     """Return the outages of some endpoints, by their names; the caller has locked the limits of all workers."""
-    now, table = func.clock_timestamp(), outages.c
-    query = select(
-        table.endpoint,
-        func.extract("epoch", now - table.since).label("lasts_s"),
-        table.error,
-        table.is_unreached,
-        (table.held_until >= now).label("is_held"),
-        (table.next_probe_at <= now).label("is_probe_due"),
-        table.probe_every_s,
-    ).where(table.endpoint.in_(endpoints))
     return {
         row.endpoint: StoredOutage(
             Outage(float(row.lasts_s), ItemError(*row.error), row.is_unreached),
@@ -53,7 +53,7 @@ async def list_outages(tx: AsyncConnection, _scope: EngineScope, endpoints: Sequ
             row.is_probe_due,
             row.probe_every_s,
         )
-        for row in (await tx.execute(query)).all()
+        for row in (await tx.execute(_OUTAGES, {"endpoints": list(endpoints)})).all()
     }
 
 

@@ -94,6 +94,13 @@ async def list_all_jobs(tx: ReadTransaction, _scope: EngineScope) -> list[LiveJo
     return found
 
 
+async def count_live_jobs(tx: ReadTransaction, _scope: EngineScope) -> tuple[int, int]:
+    """Return how many jobs wait, and how many are under way."""
+    query = select(_status.label("status"), func.count().label("jobs")).where(_status.in_(LIVE_STATUSES))
+    counts = {row.status: row.jobs for row in (await tx.execute(query.group_by(_status))).all()}
+    return counts.get("todo", 0), counts.get("doing", 0)
+
+
 async def list_held_shares(tx: ReadTransaction, _scope: EngineScope) -> Sequence[LimitShare]:
     """Return the parts of limits that are held now, by name."""
     query = (

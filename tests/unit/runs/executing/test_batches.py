@@ -1,4 +1,4 @@
-"""Facts about the outbox: full batches hold tasks up, in their order, and wake only those that fit."""
+"""Facts about the outbox: some batches wait; then tasks are held up, in their order, and only those that fit wake."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.anyio
 
 TASKS = 200
 BATCH = 8
+WAITING = 4  # full batches, while another is stored
 
 
 class Stepped:
@@ -88,16 +89,59 @@ async def test_item_of_a_canceled_task_leaves_the_line() -> None:
     storing = asyncio.create_task(outbox.store_batches())
     assert outbox.add(make_item(0))
     await settled()
-    assert outbox.add(make_item(1))
-    dropped = asyncio.create_task(put(outbox, make_item(2)))
-    kept = asyncio.create_task(put(outbox, make_item(3)))
+    assert all(outbox.add(make_item(number)) for number in range(1, WAITING + 1))
+    dropped = asyncio.create_task(put(outbox, make_item(WAITING + 1)))
+    kept = asyncio.create_task(put(outbox, make_item(WAITING + 2)))
     await settled()
     dropped.cancel()
     with suppress(asyncio.CancelledError):
         await dropped
-    for _ in range(4):
+    for _ in range(WAITING + 3):
         store.may_go.release()
         await settled()
     await kept
-    assert store.batches == [[0], [1], [3]]
+    assert store.batches == [[0], [1], [2], [3], [4], [6]]
+    storing.cancel()
+
+
+async def test_four_full_batches_wait_while_one_is_stored() -> None:
+    store = Store()
+    outbox = Outbox(store.store, BatchLimits(items=BATCH))
+    storing = asyncio.create_task(outbox.store_batches())
+    added = 0
+    while outbox.add(make_item(added)):
+        added += 1
+        if added == BATCH:
+            await settled()  # the first one is being stored
+    assert added == (1 + WAITING) * BATCH
+    storing.cancel()
+
+
+async def test_large_batches_that_wait_are_bounded_by_their_bytes() -> None:
+    store = Store()
+    size_bytes = 3 * len(make_item(0).item_text)
+    outbox = Outbox(store.store, BatchLimits(size_bytes=size_bytes))
+    storing = asyncio.create_task(outbox.store_batches())
+    assert outbox.add(make_item(0))
+    added = 1
+    while outbox.add(make_item(added)):
+        added += 1
+        await settled()
+    assert added < WAITING * 3
+    storing.cancel()
+
+
+async def test_what_is_stored_now_comes_after_the_batches_before_it() -> None:
+    store = Store()
+    outbox = Outbox(store.store, BatchLimits(items=BATCH))
+    storing = asyncio.create_task(outbox.store_batches())
+    assert all(outbox.add(make_item(number)) for number in range(2 * BATCH + 1))
+    stored = asyncio.create_task(outbox.store_now(7))
+    for _ in range(2):
+        store.may_go.release()
+        await settled()
+    assert not stored.done()
+    store.may_go.release()
+    await stored
+    assert [len(batch) for batch in store.batches] == [BATCH, BATCH, 1]
     storing.cancel()

@@ -149,7 +149,7 @@ async def test_a_run_canceled_within_a_chunk_stores_nothing_more(engine: Engine)
                 stored_at_cancel.append(len(await read_items(engine, run)))
 
     with pytest.raises(RunStoppedError):
-        await run_chunk(engine, run, chunk, WatchedEvaluator(engine, cancel_at_20))
+        await run_chunk(engine, run, chunk, WatchedEvaluator(engine, cancel_at_20), limits=BatchLimits(items=2))
     stored = await read_run(engine, run)
 
     assert stored.status is RunStatus.CANCELED

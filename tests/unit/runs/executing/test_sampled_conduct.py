@@ -150,7 +150,11 @@ async def test_a_database_that_is_away_costs_no_call_and_no_answer(
     assert run.tally == await recount(sampling, run)
 
 
-async def test_a_run_of_one_item_takes_five_write_transactions(sampling: Engine) -> None:
+async def test_a_run_of_one_item_takes_four_write_transactions(
+    sampling: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine, how its calls go would be stored meanwhile.
+    monkeypatch.setattr("evalhaven.runs.executing.handout._LOOK_S", 1000.0)
     run = await sampled_run(sampling, 1, status=RunStatus.QUEUED)
     begun: list[Connection] = []
 
@@ -164,8 +168,8 @@ async def test_a_run_of_one_item_takes_five_write_transactions(sampling: Engine)
     finally:
         event.remove(SqlEngine, "begin", on_begin)
     assert run.status is RunStatus.COMPLETED
-    # Taken up, planned, noted as being evaluated, stored, completed: each waits for the disk.
-    assert len(begun) == 5
+    # Taken up and planned, noted as being evaluated, stored, completed: each waits for the disk.
+    assert len(begun) == 4
 
 
 async def test_a_budget_ends_a_run_after_the_calls_under_way(sampling: Engine, model: Model) -> None:

@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import type { LogStatus } from "@/api/types";
 import { bytes, count, counted } from "@/format/numbers";
 import { Notice } from "@/states/States";
@@ -15,10 +16,10 @@ export function LogFacts({ status }: { status: LogStatus }) {
         </span>
       )}
       {pending > 0 && <span>{count(pending)} on their way</span>}
-      <span>
+      <Link to="/logs/retention">
         kept for {counted(retention.days, "day")}
         {retention.max_gb !== null && `, at most ${retention.max_gb} GB`}
-      </span>
+      </Link>
     </>
   );
 }

@@ -4,12 +4,14 @@ import { ago, duration } from "@/format/times";
 import { Section } from "@/layout/Page";
 import { Icon } from "@/parts/Icon";
 import { Name } from "@/text/SafeText";
+import { ExamineButton, Findings, useExamination } from "./Examination";
 import { Prices } from "./Prices";
 import { RecentCalls } from "./RecentCalls";
 
 /** An endpoint: how it did lately, what limits its calls, which models it serves and what they cost. */
 export function EndpointSection({ endpoint }: { endpoint: EndpointOverview }) {
   const { limits } = endpoint;
+  const examination = useExamination(endpoint.name);
   return (
     <Section
       id={`endpoint-${endpoint.name}`}
@@ -21,12 +23,20 @@ export function EndpointSection({ endpoint }: { endpoint: EndpointOverview }) {
           {endpoint.protocols.includes("item") ? "an application" : endpoint.protocols.join(" and ")}
         </>
       }
+      end={<ExamineButton examination={examination} endpoint={endpoint.name} />}
     >
+      <Findings examination={examination} endpoint={endpoint.name} />
       <dl className="facts">
         <div>
           <dt>State</dt>
           <dd>
             <State endpoint={endpoint} />
+          </dd>
+        </div>
+        <div>
+          <dt>Key</dt>
+          <dd>
+            <Key endpoint={endpoint} />
           </dd>
         </div>
         <div>
@@ -67,6 +77,27 @@ function Place({ endpoint }: { endpoint: EndpointOverview }) {
   return (
     <>
       starts <Name text={endpoint.program} /> for each call
+    </>
+  );
+}
+
+/** Whether a key is sent; the key itself never leaves the server. */
+function Key({ endpoint }: { endpoint: EndpointOverview }) {
+  if (endpoint.scripted || endpoint.program !== null) {
+    return (
+      <>
+        None<small>it needs none</small>
+      </>
+    );
+  }
+  return endpoint.api_key === null ? (
+    <>
+      None<small>no key is configured</small>
+    </>
+  ) : (
+    <>
+      <span className="mono">{endpoint.api_key}</span>
+      <small>is sent with each call</small>
     </>
   );
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import spooled_body
 from evalhaven.api.rendering.json_texts import json_response
@@ -60,7 +61,9 @@ async def import_evals(
 ) -> Response:
     """Take in evals of another server. What is here already stays as it is."""
     lines = await _lines(request, services)
-    return _answer(await _intake(services, scope, origin, check=check).take_evals(lines))
+    outcome = await _intake(services, scope, origin, check=check).take_evals(lines)
+    await _note(request, services, ("origin", origin), "evals", outcome, is_check=check)
+    return _answer(outcome)
 
 
 @router.post(
@@ -88,6 +91,7 @@ async def import_runs(
     outcome = await _intake(services, scope, origin, check=check).take_runs(parent, lines)
     if outcome.created:
         services.wake_executor()  # their columns are made once their items have stopped coming
+    await _note(request, services, ("eval", eval_id), "runs", outcome, is_check=check, origin=origin)
     return _answer(outcome)
 
 
@@ -160,11 +164,32 @@ async def import_file(
             # next import replaces it again.
             with nullcontext() if outcome.replaced else services.blobs.kept_on_success(scope, new.id):
                 outcome = await _intake(services, scope, origin, check=False).take_file(new)
+    await _note(request, services, ("file", new.id), "files", outcome, is_check=check, origin=origin)
     return _answer(outcome)
 
 
 def _intake(services: Services, scope: ProjectScope, origin: str, *, check: bool) -> Intake:
     return Intake(services.database, scope, origin, services.now(), is_check=check)
+
+
+async def _note(
+    request: Request,
+    services: Services,
+    target: tuple[str, str],
+    what: str,
+    outcome: Outcome,
+    *,
+    is_check: bool,
+    origin: str | None = None,
+) -> None:
+    """Store that objects came over; output items are noted with their runs."""
+    if is_check or not outcome.created:
+        return
+    details: JsonObject = {what: outcome.created}
+    if origin is not None:
+        details["origin"] = origin
+    async with services.database.write() as tx:
+        await record_audit(tx, request, f"{what.removesuffix('s')}.imported", target, details=details)
 
 
 async def _lines(request: Request, services: Services) -> list[bytes]:

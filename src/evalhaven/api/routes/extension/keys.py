@@ -1,5 +1,6 @@
 """`/api/keys` and `/api/admin_keys`: the keys of the caller's project, and those of the organization."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -17,6 +18,7 @@ from evalhaven.domain.errors import ForbiddenError, InvalidRequestError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
 from evalhaven.storage.access.keys import ApiKey, get_key, insert_key, list_keys, revoke_key
+from evalhaven.storage.access.limits import save_key_limit
 from evalhaven.wire import keys as wire
 from evalhaven.wire.requests import parse_request
 
@@ -42,8 +44,25 @@ async def create_project_key(request: Request, services: ServicesOf, caller: Cal
     scopes = _scopes_of(body, caller)
     _refuse_past(body.expires_at, services.now())
     key, secret = make_key(services.ids, body.name, scopes, services.now(), expires_at=body.expires_at)
+    key = replace(key, requests_per_minute=body.requests_per_minute)
     await _store(request, services, caller.scope, key)
     return model_response(shown_new_key(key, caller.project, secret))
+
+
+@router.post(
+    "/keys/{key_id}", operation_id="changeKey", response_model=wire.ApiKey, response_description="The changed key."
+)
+async def change_project_key(key_id: KeyId, request: Request, services: ServicesOf, caller: CallerOf) -> Response:
+    """Change how many requests a minute a key of the project may make; every server heeds it within a second."""
+    body = parse_request(wire.ChangeKeyRequest, await read_document(request, services.config.max_body_bytes)).body
+    async with services.database.write() as tx:
+        await get_key(tx, caller.scope, key_id)
+        await save_key_limit(tx, caller.scope, key_id, body.requests_per_minute)
+        details: JsonObject = {"requests_per_minute": body.requests_per_minute}
+        await record_audit(tx, request, "key.changed", ("api_key", key_id), details=details)
+        key = await get_key(tx, caller.scope, key_id)
+    services.door.forget()
+    return model_response(shown_key(key, caller.project))
 
 
 @router.delete(
@@ -93,6 +112,8 @@ async def _listed(services: Services, scope: ProjectScope | OrganizationScope, p
 async def _store(request: Request, services: Services, scope: ProjectScope | OrganizationScope, key: ApiKey) -> None:
     async with services.database.write() as tx:
         await insert_key(tx, scope, key)
+        if isinstance(scope, ProjectScope) and key.requests_per_minute is not None:
+            await save_key_limit(tx, scope, key.id, key.requests_per_minute)
         details: JsonObject = {"name": key.name, "scopes": [*in_order(key.scopes)], "expires_at": key.expires_at}
         await record_audit(tx, request, "key.created", ("api_key", key.id), scope=scope, details=details)
     services.door.forget()
@@ -106,9 +127,11 @@ async def _revoke(
     key_id: str,
 ) -> Response:
     async with services.database.write() as tx:
-        if await revoke_key(tx, scope, key_id, services.now()):
-            await record_audit(tx, request, "key.revoked", ("api_key", key_id), scope=scope)
+        is_new = await revoke_key(tx, scope, key_id, services.now())
         key = await get_key(tx, scope, key_id)
+        if is_new:
+            details: JsonObject = {"name": key.name}
+            await record_audit(tx, request, "key.revoked", ("api_key", key_id), scope=scope, details=details)
     services.door.forget()
     return model_response(shown_key(key, project))
 

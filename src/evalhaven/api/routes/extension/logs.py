@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import body_blocks
 from evalhaven.api.lines import Line, batches_of_lines
@@ -80,6 +81,9 @@ async def import_calls(
             too_old=body.too_old + sum(each.days_needed > 0 for each in outcome.refused),
             days_needed=max((body.days_needed or 0, *(each.days_needed for each in outcome.refused))) or None,
         )
+    if body.stored and not check:
+        async with services.database.write() as tx:
+            await record_audit(tx, request, "call.imported", ("logs", "calls"), details={"calls": body.stored})
     # Not with pydantic's own writer: a reason may hold lone surrogates.
     return json_response(jsontext.render(body.model_dump()))
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.auditing import deletion_of
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
@@ -70,7 +71,7 @@ async def update_eval(eval_id: str, request: Request, services: ServicesOf, scop
 
 
 @router.delete("/{eval_id}", operation_id="deleteEval", response_model=wire.EvalDeleted)
-async def delete_eval(eval_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+async def delete_eval(eval_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete an eval with its runs; those under way are canceled first."""
-    await services.lifecycle.delete_eval(scope, eval_id)
+    await services.lifecycle.delete_eval(scope, eval_id, deletion_of(request, "eval", eval_id))
     return json_response(jsontext.render({"object": "eval.deleted", "deleted": True, "eval_id": eval_id}))

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.auditing import deletion_of
 from evalhaven.api.access.routes import GuardedRoute
+from evalhaven.api.bodies import declared_bytes
 from evalhaven.api.contents import BlobResponse
 from evalhaven.api.lists import After, OrderOf, page_request
 from evalhaven.api.rendering.files import file_text
@@ -18,6 +20,7 @@ from evalhaven.domain.files import StoredFile
 from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.jsontext import InvalidJsonError
 from evalhaven.storage import files as store
+from evalhaven.storage.access.limits import refuse_full
 from evalhaven.wire import files as wire
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.requests import parse_request
@@ -53,6 +56,8 @@ _CONTENT: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "str
 @router.post("", operation_id="createFile", response_model=wire.OpenAIFile, openapi_extra=_UPLOAD_SCHEMA)
 async def create_file(request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Upload a file; its rows are checked by the runs that read it."""
+    async with services.database.read() as tx:
+        await refuse_full(tx, scope, declared_bytes(request), "file")
     with services.blobs.writer() as writer:
         form = await receive_form(request, writer, services.config.max_file_bytes)
         if form.filename is None:
@@ -71,6 +76,7 @@ async def create_file(request: Request, services: ServicesOf, scope: ScopeOf) ->
         await anyio.to_thread.run_sync(writer.commit, scope, file_id)
     with services.blobs.kept_on_success(scope, file_id):
         async with services.database.write() as tx:
+            await refuse_full(tx, scope, new.size_bytes, "file")
             await store.insert_file(tx, scope, new)
     return json_response(file_text(new))
 
@@ -125,11 +131,12 @@ async def get_content(file_id: str, services: ServicesOf, scope: ScopeOf) -> Res
 
 
 @router.delete("/{file_id}", operation_id="deleteFile", response_model=wire.DeleteFileResponse)
-async def delete_file(file_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+async def delete_file(file_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete a file; runs under way that read it go on."""
     async with services.database.write() as tx:
         found = await store.get_file(tx, scope, file_id, services.now(), for_update=True)
         await store.delete_file(tx, scope, found.key, services.now())
+        await deletion_of(request, "file", file_id)(tx, found.filename)
     services.wake_executor()
     return json_response(jsontext.render({"id": file_id, "object": "file", "deleted": True}))
 

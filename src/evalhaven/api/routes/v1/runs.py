@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.api.access.auditing import deletion_of
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import spooled_body
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
@@ -86,9 +87,9 @@ async def cancel_run(eval_id: str, run_id: str, services: ServicesOf, scope: Sco
 
 
 @router.delete("/{run_id}", operation_id="deleteEvalRun", response_model=wire.EvalRunDeleted)
-async def delete_run(eval_id: str, run_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+async def delete_run(eval_id: str, run_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete a run; one under way is canceled first. Its items are gone at once and purged later."""
-    await services.lifecycle.delete_run(scope, eval_id, run_id)
+    await services.lifecycle.delete_run(scope, eval_id, run_id, deletion_of(request, "run", run_id))
     return json_response(jsontext.render({"object": "eval.run.deleted", "deleted": True, "run_id": run_id}))
 
 

@@ -11,11 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.runs import Chunk
 from evalhaven.domain.schemas import ItemSchema
 from evalhaven.domain.scopes import EngineScope
-from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import RunStoppedError
 from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.opening import OpenRun
-from evalhaven.runs.executing.shared.progress import count_retries, go_on
+from evalhaven.runs.executing.shared.progress import go_on
 from evalhaven.runs.planning.plan import PlanClaim, RunPlanner
 from evalhaven.storage.queue.jobs import has_job, make_chunk_job
 from evalhaven.storage.runs import lock_tally
@@ -56,8 +55,7 @@ class RunPreparation:
             RunStoppedError: The run was ended meanwhile, or somebody else prepares it.
         """
         run, opened = self._run, self._opened
-        if run.status is RunStatus.QUEUED and not await self._ending.move(RunStatus.IN_PROGRESS):
-            raise RunStoppedError
+        begin_run = await self._ending.begin()
         await opened.warn()
         await opened.tell_isolation()
         if run.items_planned is not None:
@@ -66,12 +64,16 @@ class RunPreparation:
 
         async def go(tx: AsyncConnection, chunks: Sequence[Chunk]) -> None:
             self._first = chunks[0] if chunks else None
-            if chunks and not await make_chunk_job(tx, EngineScope(), self._job_id, run.key, chunks[0].number):
+            if not (
+                await make_chunk_job(tx, EngineScope(), self._job_id, run.key, chunks[0].number)
+                if chunks
+                else await self._has_job(tx)
+            ):
                 raise RunStoppedError
             await begin(tx)
-            await go_on(opened.engine, tx, run, self._workers)
+            await self._go_on(tx)
 
-        planner = RunPlanner(opened.engine, run, self._is_stopped, claim=PlanClaim(self._has_job, go))
+        planner = RunPlanner(opened.engine, run, self._is_stopped, claim=PlanClaim(self._has_job, go), begin=begin_run)
         items_planned = await planner.plan_run(ItemSchema(opened.parent.item_schema))
         structlog.get_logger("evalhaven.runs").info("run_planned", run_id=run.id, items=items_planned)
         return items_planned, self._first
@@ -79,11 +81,17 @@ class RunPreparation:
     async def _go_on_retried(self, begin: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         run, engine = self._run, self._opened.engine
         async with engine.database.write() as tx:
-            status, _ = await lock_tally(tx, run.scope, run.key)
-            if status is not RunStatus.IN_PROGRESS or await count_retries(tx, run) != run.times_retried:
+            if not (await lock_tally(tx, run.scope, run.key)).is_open_to(run):
                 raise RunStoppedError
             await begin(tx)
-            await go_on(engine, tx, run, self._workers)
+            await self._go_on(tx)
+
+    async def _go_on(self, tx: AsyncConnection) -> None:
+        """Submit the next chunks of the run; one that has none is completed."""
+        engine = self._opened.engine
+        completed = await go_on(engine, tx, self._run, self._workers)
+        if completed is not None:
+            engine.teller.tell_end(completed)
 
     async def _has_job(self, tx: AsyncConnection) -> bool:
         return await has_job(tx, EngineScope(), self._job_id)

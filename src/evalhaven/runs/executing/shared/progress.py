@@ -1,6 +1,5 @@
 """How a run goes on from one chunk to the next, in the transactions that hold its row."""
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.runs import Run
@@ -9,22 +8,16 @@ from evalhaven.runs.engine import Engine
 from evalhaven.storage.queue.jobs import submit_chunks
 from evalhaven.storage.run_writes import save_status
 from evalhaven.storage.runs import get_run_by_key
-from evalhaven.storage.tables import runs
 
 
-async def count_retries(tx: AsyncConnection, run: Run) -> int:
-    """Return how many times a run has been retried by now."""
-    query = select(runs.c.times_retried).where(runs.c.key == run.key, runs.c.project_id == run.scope.project_id)
-    return (await tx.execute(query)).scalar_one()
-
-
-async def go_on(engine: Engine, tx: AsyncConnection, run: Run, workers: int) -> bool:
-    """Submit the next chunks of a planned run, which is locked, or complete it; return whether it is completed."""
+async def go_on(engine: Engine, tx: AsyncConnection, run: Run, workers: int) -> Run | None:
+    """Submit the next chunks of a planned run, which is locked, or complete it; return it if it is completed."""
     if await submit_chunks(tx, run.scope, run.key, workers):
-        return False
+        return None
     current = await get_run_by_key(tx, run.scope, run.key, for_update=True)
     if not current.status.can_become(RunStatus.COMPLETED):
-        return False
+        return None
     at = int(engine.clock.now())
-    await save_status(tx, run.scope, current.to(RunStatus.COMPLETED, at), at)
-    return True
+    completed = current.to(RunStatus.COMPLETED, at)
+    await save_status(tx, run.scope, completed, at)
+    return completed

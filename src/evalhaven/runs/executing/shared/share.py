@@ -23,11 +23,12 @@ from evalhaven.runs.executing.shared.guards import SharedGuard, purse_of
 from evalhaven.runs.executing.shared.lending import CallingRun
 from evalhaven.runs.executing.shared.limits import RunLimit
 from evalhaven.runs.executing.shared.preparing import RunPreparation
-from evalhaven.runs.executing.shared.progress import count_retries, go_on
+from evalhaven.runs.executing.shared.progress import go_on
 from evalhaven.runs.executing.writing import InTransaction, Stored
 from evalhaven.runs.sources.choice import source_of
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.evals import get_eval_by_key
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import get_run_by_key
 
 
@@ -163,9 +164,12 @@ class RunShare:
 
     async def _serve(self) -> None:
         engine = self._engine
-        async with engine.database.read() as tx:
+
+        async def read(tx: ReadTransaction) -> tuple[Run, Eval]:
             run = await get_run_by_key(tx, self._scope, self._run_key)
-            parent = await get_eval_by_key(tx, self._scope, run.eval_key)
+            return run, await get_eval_by_key(tx, self._scope, run.eval_key)
+
+        run, parent = await engine.database.fetch(read)
         self._log = self._log.bind(run_id=run.id)
         self.times_retried = run.times_retried
         purse = purse_of(run, self._around.on_want)
@@ -214,13 +218,10 @@ class RunShare:
 
     async def _run_chunks(self, opened: OpenRun, guard: RunGuard, flow: SharedFlow, shared: SharedGuard) -> None:
         run = opened.run
-        is_completed = False
-
-        async def may_store(tx: AsyncConnection) -> bool:
-            return await count_retries(tx, run) == run.times_retried
+        completed: Run | None = None
 
         async def after_chunks(tx: AsyncConnection) -> None:
-            nonlocal is_completed
+            nonlocal completed
             await opened.warn_in(tx)
             if opened.callers:
                 # The final status comes with the state of the calls that led to it.
@@ -230,14 +231,16 @@ class RunShare:
                 await shared.look(tx)
             if guard.verdict is not None:
                 return
-            is_completed = await go_on(self._engine, tx, run, self._around.count_workers())
+            completed = await go_on(self._engine, tx, run, self._around.count_workers())
 
         def on_stored(_stored: Stored) -> None:
-            if is_completed and not self._is_draining:
-                self._log.info("run_ended", status=RunStatus.COMPLETED, code=None)
+            nonlocal completed
+            if completed is not None:
+                self._engine.teller.tell_end(completed)
+                completed = None
                 self.drain()
 
-        within = InTransaction(may_store, after_chunks, on_stored, self._may_begin, flow.save)
+        within = InTransaction(after_chunks, on_stored, self._may_begin, flow.save)
         handout = Handout(opened, self._feed, self._stop_requested, storing=within)
         handout.window.on_room = self._around.on_room
         self._handout = handout

@@ -70,16 +70,20 @@ class Upkeep:
         if run.deaths >= DEATHS_AT_MOST:
             at = int(self._engine.clock.now())
             error = deadly_error(run, run.deaths)
-            await save_status(tx, run.scope, run.to(RunStatus.FAILED, at, error), at)
-            self._log.info("run_ended", run_id=run.id, status=RunStatus.FAILED, code=error.code)
+            failed = run.to(RunStatus.FAILED, at, error)
+            await save_status(tx, run.scope, failed, at)
+            self._engine.teller.tell_end(failed)
             return
+        completed: Run | None = None
         if run.status is RunStatus.IN_PROGRESS and run.items_planned is not None:
             if run.deaths < _SUSPECTED_FROM:
-                await go_on(self._engine, tx, run, self.workers)
+                completed = await go_on(self._engine, tx, run, self.workers)
             elif not (await list_live_jobs(tx, run.scope, run.key)).any:
-                await go_on(self._engine, tx, run, workers=0)
+                completed = await go_on(self._engine, tx, run, workers=0)
         elif not (await list_live_jobs(tx, run.scope, run.key)).any:
             await submit_plan(tx, run.key)
+        if completed is not None:
+            self._engine.teller.tell_end(completed)
 
     async def sweep(self) -> None:
         """Drop the jobs of workers that are gone or silent."""

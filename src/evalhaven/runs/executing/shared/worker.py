@@ -34,8 +34,8 @@ _SETTLES_WITHIN_S = 5.0
 _STORES_WITHIN_S = 2.0
 _LEAVES_WITHIN_S = 3.0
 _LOOK_S = 0.05
-_LOOKS_APART_S = 0.05  # the same news may come twice, from the server and from the database
-_UNTIL_JOBS_S = 0.1  # what is new has a job already, and is not to wait for a look at those of all
+_LOOKS_APART_S = 0.01  # the same news may come twice, from the server and from the database
+_UNTIL_JOBS_S = 0.5  # what is new has a job already, and is not to wait for a look at those of all
 _HOUSEKEEPING = "housekeeping"
 
 
@@ -226,11 +226,13 @@ class SharedExecutor:
     async def _looks(self) -> AsyncIterator[list[Run]]:
         while True:
             self._wake = anyio.Event()
+            began_at = time.monotonic()
             active = await self._engine.patience.persist(self._active_runs)
             self._looked_at = time.monotonic()
             yield active
-            await anyio.sleep(_LOOKS_APART_S)
-            with anyio.move_on_after(self._look_again_s - _LOOKS_APART_S):
+            # What is created meanwhile waits; but looks at very many runs must leave time for them.
+            await anyio.sleep(max(_LOOKS_APART_S, self._looked_at - began_at))
+            with anyio.move_on_after(self._look_again_s):
                 await self._wake.wait()
 
     async def _reconcile_forever(self) -> None:
@@ -361,8 +363,8 @@ class SharedExecutor:
     async def _claim_calls(self) -> list[GraderCall]:
         """Return the calls of graders that this worker answers."""
         worker_id = self._queue.worker_id
-        async with self._engine.database.read() as tx:
-            waiting = await list_waiting_calls(tx, EngineScope(), 8 * CALLS_AT_ONCE)
+        most = 8 * CALLS_AT_ONCE
+        waiting = await self._engine.database.fetch(lambda tx: list_waiting_calls(tx, EngineScope(), most))
         if not waiting or worker_id is None or self._is_draining or not self._fence.is_open:
             return []
         keys = [call.key for call in waiting]

@@ -148,6 +148,13 @@ class SlotsAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class MetersChanged:
+    """From a sampling process: what has changed on its board."""
+
+    changes: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LimitUse:
     """How one process uses a limit.
 
@@ -165,4 +172,4 @@ class LimitUse:
 ToPart = ChunkGiven | NoMoreChunks | RunStopped | ItemsStored | FlowKnown
 ToSampler = PartOpened | ToPart | SlotsLent
 OfPart = RoomLeft | ItemsFinished | FlowTold | PartEnded
-FromSampler = Ready | OfPart | SlotsAsked
+FromSampler = Ready | OfPart | SlotsAsked | MetersChanged

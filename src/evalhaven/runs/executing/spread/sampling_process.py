@@ -16,6 +16,7 @@ from evalhaven.runs.executing.spread.messages import (
     FlowKnown,
     ItemsStored,
     LimitUse,
+    MetersChanged,
     NoMoreChunks,
     PartKey,
     PartOpened,
@@ -27,6 +28,8 @@ from evalhaven.runs.executing.spread.messages import (
     ToSampler,
 )
 from evalhaven.runs.executing.spread.part import RunPart, Surroundings
+
+_REPORTS_APART_S = 1.0
 
 
 class SamplingProcess:
@@ -55,10 +58,17 @@ class SamplingProcess:
         """Evaluate until the executor is gone."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._asker.serve)
+            tasks.start_soon(self._report_meters)
             self._channel.send(Ready())
             while (message := await self._channel.receive()) is not None:
                 self._take(message, tasks)
             tasks.cancel_scope.cancel()
+
+    async def _report_meters(self) -> None:
+        while True:
+            await anyio.sleep(_REPORTS_APART_S)
+            if changes := self._engine.board.changes():
+                self._channel.send(MetersChanged(changes))
 
     def _take(self, message: ToSampler, tasks: TaskGroup) -> None:
         match message:

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from evalhaven.meters.board import Board
 from evalhaven.runs.evaluating.guard import Happened, RunGuard
 from evalhaven.runs.executing.feeds import ChunkFeed
 from evalhaven.runs.executing.opening import OpenRun
@@ -21,6 +22,7 @@ from evalhaven.runs.executing.spread.messages import (
     FromSampler,
     ItemsStored,
     LimitUse,
+    MetersChanged,
     PartKey,
     Ready,
     RunStopped,
@@ -42,14 +44,16 @@ StartProcess = Callable[[socket.socket], "subprocess.Popen[Any]"]
 class Team:
     """All sampling processes of an executor."""
 
-    def __init__(self, start: StartProcess, size: int, caller: ModelCaller) -> None:
+    def __init__(self, start: StartProcess, size: int, caller: ModelCaller, board: Board) -> None:
         """Start nothing yet.
 
         Args:
             start: Starts one.
             size: How many there are.
             caller: The executor's own: graders asked directly call models, too.
+            board: The executor's own, which learns what theirs show.
         """
+        self._board = board
         self._start = start
         self.size = size
         self._slots = SlotTable(size)
@@ -139,6 +143,7 @@ class Team:
                 self._members.remove(member)
                 self._up_at = time.monotonic()
             self._slots.forget(member)
+            self._board.forget(member)
             for run in self._runs.values():
                 run.lose(member)
 
@@ -148,6 +153,8 @@ class Team:
                 self._members.append(member)
                 for run in self._runs.values():
                     run.note_change()
+            case MetersChanged():
+                self._board.learn(member, message.changes)
             case SlotsAsked():
                 shared = {key: self._runs.get(key.run_key) for key in message.happened}
                 known = {

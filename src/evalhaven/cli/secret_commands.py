@@ -1,0 +1,56 @@
+"""`evalhaven secrets …`: the keys that encrypt secrets."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from evalhaven.cli.common_options import DataDir
+
+if TYPE_CHECKING:
+    from evalhaven.app.rotation import Rotation
+
+secret_commands = typer.Typer(help="Manage the keys that encrypt secrets.", no_args_is_help=True)
+
+
+@secret_commands.command("rotate")
+def rotate(data_dir: DataDir = None) -> None:
+    """Encrypt all stored secrets with a new key. Servers and workers may be at work meanwhile.
+
+    Without EVALHAVEN_SECRET_KEY the new key is made and kept in the file `secret.key`. With it, the first of its keys
+    is the new one: put it in front of the old one, separated by a comma, and leave the old one out afterwards.
+
+    Exit status: 0 all are encrypted with the new key, 1 some cannot be decrypted with any of the keys.
+    """
+    import anyio
+
+    from evalhaven.app.rotation import rotate_secrets
+    from evalhaven.app.stores import StartError
+    from evalhaven.cli.shell import fail, read_settings
+
+    try:
+        rotation = anyio.run(rotate_secrets, read_settings(data_dir=data_dir))
+    except StartError as error:
+        fail(str(error))
+    for line in _told(rotation):
+        print(line)
+    raise typer.Exit(1 if rotation.resealed.unreadable else 0)
+
+
+def _told(rotation: "Rotation") -> list[str]:
+    """Return what was done, in sentences."""
+    resealed = rotation.resealed
+    total = resealed.changed + resealed.unchanged + resealed.unreadable
+    if not rotation.keys and not rotation.has_new_key and not total:
+        return ["No secret was ever stored here, so there is no key to replace."]
+    lines = ["A new key stands first in secret.key."] if rotation.has_new_key else []
+    lines.append(f"Secrets that are stored: {total}; encrypted anew: {resealed.changed}.")
+    if resealed.unreadable:
+        lines.append(
+            f"{resealed.unreadable} of them cannot be decrypted with any of the keys. Name the key that encrypted "
+            "them, behind the others, and rotate again."
+        )
+    elif rotation.keys > 1:
+        lines.append("Nothing needs the other keys any more: leave them out of EVALHAVEN_SECRET_KEY, and restart.")
+    elif rotation.keys:
+        lines.append("EVALHAVEN_SECRET_KEY has one key. To replace it, put the new one in front: NEW,OLD.")
+    return lines

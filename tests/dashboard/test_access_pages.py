@@ -1,0 +1,196 @@
+"""The pages of API keys and of the audit log: the first key, those after it, and what is written down of them."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.dashboard.conftest import THEMES, Look, enlarge_and_print, judge, picture, running_server, settle, visit
+from tests.server import Server
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+_MARK = "sk-admin-"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of these tests' own, since it gets its first key."""
+    with running_server(tmp_path_factory.mktemp("access")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    """The secrets that the tests have made, by what they are: each test goes on where the one before ended."""
+    return {}
+
+
+def dialog_of(page: Page, name: str) -> Locator:
+    return page.get_by_role("dialog", name=name)
+
+
+def act_as(page: Page, secret: str) -> None:
+    page.set_extra_http_headers({"authorization": f"Bearer {secret}"})
+
+
+def test_the_first_key_is_announced_and_its_secret_shown_once(
+    page: Page, look: Look, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    look("/ui/keys", "keys-first")
+    expect(page.get_by_text("Whoever reaches this server may do everything")).to_be_visible()
+    expect(page.get_by_text("every request needs a key, of programs")).to_be_visible()
+    page.get_by_role("button", name="Create the first key").focus()
+    page.keyboard.press("Enter")
+    form = dialog_of(page, "Create the first key")
+    expect(form.get_by_label("Name")).to_be_focused()
+    judge(page, THEMES)
+    page.keyboard.press("Escape")
+    expect(form).to_be_hidden()
+    page.keyboard.press("Enter")
+    form.get_by_label("Name").fill(HOSTILE)
+    page.keyboard.press("Enter")
+
+    shown = dialog_of(page, "Copy the key now")
+    expect(shown).to_contain_text("From now on every request needs a key")
+    expect(shown).to_contain_text(HOSTILE)
+    secret = shown.locator("code").first.inner_text()
+    assert re.fullmatch(rf"{_MARK}[0-9A-Za-z]{{43}}", secret)
+    page.keyboard.press("Escape")
+    expect(shown).to_be_visible()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    shown.get_by_role("button", name="Copy", exact=True).click()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+    judge(page, THEMES)
+    picture(page, "keys-secret")
+    assert http.get("/v1/evals").status_code == 401
+    assert http.get("/v1/evals", headers={"authorization": f"Bearer {secret}"}).status_code == 200
+    made["admin"] = secret
+
+
+def test_keys_of_the_project_are_made_listed_and_revoked(
+    page: Page, look: Look, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    act_as(page, made["admin"])
+    page.goto("/ui/evals")
+    page.locator("h1").wait_for()
+    page.keyboard.type("gk")
+    expect(page.get_by_role("heading", level=1)).to_have_text("API keys")
+    expect(page.get_by_text("This project has none yet")).to_be_visible()
+    for name, chosen in (("ci", "Chosen scopes"), ("reader", "viewer")):
+        page.get_by_role("button", name="Create an API key").click()
+        form = dialog_of(page, "Create an API key")
+        form.get_by_label("Name").fill(name)
+        form.get_by_role("radio", name=chosen).check()
+        if name == "ci":
+            form.get_by_role("checkbox", name="write").check()
+            form.get_by_label("Expires").select_option("in 90 days")
+            picture(page, "keys-form")
+            judge(page)
+        form.get_by_role("button", name="Create the key").click()
+        shown = dialog_of(page, "Copy the key now")
+        made[name] = shown.locator("code").first.inner_text()
+        expect(shown).not_to_contain_text("From now on")
+        shown.get_by_role("button", name="I have copied it").click()
+        expect(shown).to_be_hidden()
+
+    table = page.get_by_role("region", name="Table of keys")
+    row = table.get_by_role("row", name="ci")
+    expect(row).to_contain_text(f"sk-…{made['ci'][-4:]}")
+    expect(row).to_contain_text(re.compile("read, write.*never.*valid until"))
+    expect(table.get_by_role("row", name="reader")).to_contain_text("viewer")
+    expect(page.get_by_role("region", name="Table of admin keys").get_by_role("rowheader")).to_have_text(HOSTILE)
+    assert not any(secret in page.content() for secret in made.values())
+    look("/ui/keys", "keys")
+    enlarge_and_print(page, "keys")
+
+    row.get_by_role("button", name="Revoke ci").click()
+    sheet = dialog_of(page, "Revoke ci?")
+    expect(sheet).to_contain_text("is refused within a second")
+    judge(page)
+    sheet.get_by_role("button", name="Keep").click()
+    expect(sheet).to_be_hidden()
+    row.get_by_role("button", name="Revoke ci").click()
+    sheet.get_by_role("button", name="Revoke the key").click()
+    expect(row).to_contain_text("revoked")
+    expect(row.get_by_role("button")).to_have_count(0)
+    assert http.get("/v1/evals", headers={"authorization": f"Bearer {made['ci']}"}).status_code == 401
+
+
+def test_who_may_only_read_is_told_so_and_finds_no_button(page: Page, made: dict[str, str]) -> None:
+    act_as(page, made["reader"])
+    for address in ("/ui/keys", "/ui/audit"):
+        page.goto(address)
+        expect(page.get_by_role("alert")).to_contain_text("may not manage the keys")
+        assert page.get_by_role("button", name=re.compile("Create|Revoke")).count() == 0
+    judge(page, THEMES)
+
+
+def test_the_audit_log_says_who_did_what_and_is_filtered_and_exported(
+    page: Page, look: Look, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    headers = {"authorization": f"Bearer {made['admin']}"}
+    row = b'{"item": {"a": "1"}}\n'
+    form = {"purpose": "evals"}
+    file = http.post("/v1/files", files={"file": (HOSTILE, row)}, data=form, headers=headers).json()
+    assert http.delete(f"/v1/files/{file['id']}", headers=headers).json()["deleted"]
+    act_as(page, made["admin"])
+    look("/ui/audit", "audit")
+    entries = page.get_by_role("region", name="Table of entries").locator("tbody tr")
+    expect(entries).to_have_count(4)
+    expect(entries.first).to_contain_text("deleted a file")
+    expect(entries.first).to_contain_text(HOSTILE)
+    expect(entries.first).to_contain_text("127.0.0.1")
+    expect(entries.nth(1)).to_contain_text("revoked a key")
+    enlarge_and_print(page, "audit")
+
+    page.get_by_role("link", name="All projects").click()
+    expect(entries).to_have_count(5)
+    expect(entries.last).to_contain_text(re.compile("anyone.*created a key.*the organization"))
+    page.get_by_role("button", name="What").click()
+    page.get_by_role("link", name="keys", exact=True).click()
+    expect(entries).to_have_count(4)
+    address = page.get_by_role("link", name="Export").get_attribute("href") or ""
+    lines = http.get(address, headers=headers).text.splitlines()
+    assert [json.loads(line)["action"] for line in lines] == ["key.revoked", *["key.created"] * 3]
+    assert not any(secret in "".join(lines) for secret in made.values())
+
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=re.compile("^by key_"))).to_be_visible()
+    expect(entries).to_have_count(3)
+    visit(page, "/ui/audit?target=nothing")
+    expect(page.get_by_role("status").filter(has_text="No entry is like this")).to_be_visible()
+    judge(page)
+
+
+def test_the_page_of_retention_says_when_each_day_is_dropped(
+    page: Page, look: Look, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    headers = {"authorization": f"Bearer {made['admin']}"}
+    act_as(page, made["admin"])
+    visit(page, "/ui/logs/retention")
+    settle(page)
+    expect(page.get_by_text("No call is stored yet")).to_be_visible()
+    now = int(time.time())
+    calls = [
+        {
+            "request": {"model": "m", "messages": [{"role": "user", "content": "Q?"}], "store": True},
+            "reply": {"object": "chat.completion", "id": f"chatcmpl-{age}", "model": "m", "choices": []},
+            "created_at": now - age * 86_400,
+        }
+        for age in (0, 1)
+    ]
+    assert http.post("/api/logs", content="\n".join(map(json.dumps, calls)), headers=headers).json()["stored"] == 2
+    page.goto("/ui/logs")
+    page.get_by_role("link", name="kept for 30 days").click()
+    days = page.get_by_role("region", name="Table of days").locator("tbody tr")
+    expect(days).to_have_count(2)
+    day, dropped = (time.strftime("%Y-%m-%d", time.gmtime(now + (age - 1) * 86_400)) for age in (0, 31))
+    expect(days.last).to_contain_text(day)
+    expect(days.last).to_contain_text(dropped)
+    look("/ui/logs/retention", "retention")
+    enlarge_and_print(page, "retention")

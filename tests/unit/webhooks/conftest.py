@@ -1,0 +1,5 @@
+"""A migrated database for each test of webhooks."""
+
+from tests.unit.storage.stored import database
+
+__all__ = ["database"]

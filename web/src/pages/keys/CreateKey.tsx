@@ -1,0 +1,65 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
+import { post } from "@/api/client";
+import type { NewApiKey } from "@/api/types";
+import { Icon } from "@/parts/Icon";
+import { Failure } from "@/states/States";
+import { KeyForm, type KeyWish } from "./KeyForm";
+import { NewKey } from "./NewKey";
+
+/** `first`: an admin key, as long as there is no key at all. */
+export type KindOfKey = "project" | "admin" | "first";
+
+const TITLES: Record<KindOfKey, string> = {
+  project: "Create an API key",
+  admin: "Create an admin key",
+  first: "Create the first key",
+};
+
+/** Makes a key in a dialog, which shows its secret once. */
+export function CreateKey({ kind }: { kind: KindOfKey }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const queries = useQueryClient();
+  const creation = useMutation({ mutationFn: (wish: KeyWish) => create(kind, wish) });
+  const isMade = creation.data !== undefined;
+  const close = () => {
+    dialog.current?.close();
+    creation.reset();
+    // Not before the secret was seen: with the first key, whatever is asked for leads to the login.
+    if (isMade) queries.invalidateQueries();
+  };
+  return (
+    <>
+      <button
+        type="button"
+        className={kind === "first" ? "button main" : "button"}
+        onClick={() => dialog.current?.showModal()}
+      >
+        <Icon name="plus" />
+        {TITLES[kind]}
+      </button>
+      <dialog
+        ref={dialog}
+        className="help-sheet form-sheet"
+        aria-labelledby={`create-${kind}`}
+        // Escape would lose a secret that nobody has copied.
+        onCancel={(event) => isMade && event.preventDefault()}
+      >
+        <h2 id={`create-${kind}`}>{isMade ? "Copy the key now" : TITLES[kind]}</h2>
+        {creation.error && <Failure error={creation.error} />}
+        {isMade ? (
+          <NewKey made={creation.data} isFirst={kind === "first"} onDone={close} />
+        ) : (
+          <KeyForm kind={kind} isSent={creation.isPending} onSend={creation.mutate} onClose={close} />
+        )}
+      </dialog>
+    </>
+  );
+}
+
+async function create(kind: KindOfKey, wish: KeyWish): Promise<NewApiKey> {
+  const { name, expires_at, ...allowed } = wish;
+  return kind === "project"
+    ? post("/api/keys", { body: { name, expires_at, ...allowed } })
+    : post("/api/admin_keys", { body: { name, expires_at } });
+}
