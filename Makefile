@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
+TIER ?= first
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,13 +47,14 @@ setup: $(INSTALLED) $(WEB) ## Make .venv with Evalhaven, its hash-pinned depende
 demo: $(INSTALLED) $(WEB) ## Run the example from upload to results (ARGS=--exit ends the server too)
 	@$(BIN)/evalhaven demo $(ARGS)
 
+# Without MAKEFLAGS, or else what tests call make for would look for the jobs of `make check`.
 .PHONY: test
-test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
-	@$(PYTEST) --tier=first $(ARGS)
+test: installed ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
+	@MAKEFLAGS= $(PYTEST) $(if $(filter all,$(TIER)),,--tier=$(TIER)) $(ARGS)
 
 .PHONY: rest
-rest: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run what `make test` leaves out: PostgreSQL, proofs, clients, hostile input
-	@$(PYTEST) --tier=rest $(ARGS)
+rest: ## Run what `make test` leaves out: PostgreSQL, proofs, clients, hostile input
+	@$(MAKE) test TIER=rest
 
 .PHONY: coverage
 coverage: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run the tests with coverage, which takes longer
@@ -79,13 +81,7 @@ pictures: $(INSTALLED_DEV) $(WEB) ## Take the README's pictures anew (needs Chro
 
 .PHONY: check
 check: installed ## Everything a change must pass: lint beside all tests
-	@$(MAKE) --jobs=2 lint all-tests
-
-# As `make test` and `make rest` in one: each process reads all tests once, and none waits for the last of the first.
-# Without MAKEFLAGS, or else what tests call make for would look for the jobs of this one.
-.PHONY: all-tests
-all-tests: installed
-	@MAKEFLAGS= $(PYTEST) $(ARGS)
+	@$(MAKE) --jobs=2 lint test TIER=all
 
 .PHONY: installed
 installed: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB)

@@ -33,6 +33,8 @@ UNKNOWN = {
     "project_id": "proj_unknown",
     "api_key_id": "key_unknown",
     "service_account_id": "svc_acct_unknown",
+    "webhook_endpoint_id": "we_unknown",
+    "delivery_id": "wh_unknown",
     "model:path": "no-such-model",
     "path:path": "evals",
 }
@@ -57,6 +59,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/members/{person_id}"): {"role": "editor"},
     ("POST", "/api/runs/{run_id}/gate"): {"margin": 0.1},
     ("POST", "/api/keys/{key_id}"): {"requests_per_minute": None},
+    ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}"): {},
+    ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}/test"): {"event_type": "eval.run.succeeded"},
 }
 
 

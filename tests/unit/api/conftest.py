@@ -48,6 +48,10 @@ from evalhaven.sampling.examination import Finding
 from evalhaven.settings import Settings
 from evalhaven.storage.database import Database
 from evalhaven.storage.local_blobs import LocalBlobStore
+from evalhaven.webhooks.addresses import rules_of
+from evalhaven.webhooks.deliverer import Deliverer
+from evalhaven.webhooks.endpoints import Webhooks
+from evalhaven.webhooks.sender import Sender, SenderOptions
 from tests.unit.domain.still_clock import StillClock
 from tests.unit.storage.stored import database
 
@@ -85,6 +89,9 @@ def services(database: Database, tmp_path: Path) -> Services:
     finder = CallFinder(sender, logs, replicas.are_recording)
     board, gateway_config = Board(), GatewayConfig(True, "asked", CONFIG.max_body_bytes)
     python, vault = PythonChecks(isolation), Vault(tmp_path / "secret.key")
+    rules = rules_of(())
+    webhook_sender = Sender(SenderOptions(rules), vault, clock)
+    deliverer = Deliverer(database, webhook_sender, clock, CONFIG.base_url)
     return Services(
         database=database,
         door=Door(database, clock, LoginPolicy(own_origins=frozenset({"http://127.0.0.1:8765"}))),
@@ -118,6 +125,8 @@ def services(database: Database, tmp_path: Path) -> Services:
         comparer=cache(Comparer),
         item_chooser=cache(ItemChooser),
         run_feed=RunFeed(database, clock),
+        webhooks=Webhooks(database, ids, clock, vault, rules, webhook_sender, deliverer.wake),
+        deliver=deliverer.serve,
         board=board,
         work_meters=WorkMeters(database, clock, board, lease_s=30.0),
     )

@@ -115,7 +115,7 @@ async def test_the_first_key_closes_the_server_and_revoking_it_does_not_open_it(
     with pytest.raises(UnknownCallerError, match="was revoked on 1970-01-01 00:03 UTC"):
         await door.identify(secret.encode(), None)
     with pytest.raises(UnknownCallerError, match="not one of this server's"):
-        await door.identify(secret.encode()[:-1] + b"0", None)
+        await door.identify(secret.encode()[:-1] + (b"1" if secret.endswith("0") else b"0"), None)
 
 
 @ON_SQLITE_ONLY

@@ -25,7 +25,7 @@ from tests.sizes import SEED, SIZES
 from tests.unit.storage.stored import OTHER_PROJECT as OTHER
 from tests.unit.storage.stored import add_project, opened, store_eval, store_file, store_run
 
-REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014", "0015")
+REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014", "0015", "0017")
 ROWS = (
     """
 INSERT INTO evals (key, project_id, public_id, created_at, updated_at, name, metadata, data_source_config,

@@ -16,6 +16,7 @@ from evalhaven.api.rendering.json_texts import model_response
 from evalhaven.api.rendering.organization import ends_of, shown_account, shown_account_key, shown_project_key
 from evalhaven.api.services import Services, ServicesOf
 from evalhaven.domain.errors import InvalidRequestError, NotFoundError
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.scopes import OrganizationScope
 from evalhaven.storage.access.keys import ApiKey, get_key, insert_key, list_valid_keys, revoke_key
 from evalhaven.storage.access.projects import Project, get_project
@@ -273,8 +274,8 @@ async def _add_key(
         services.ids, name, scopes, services.now(), expires_at=expires_at, service_account_key=account.key
     )
     await insert_key(tx, project.scope, key)
-    details = {"name": name, "scopes": [*in_order(scopes)], "service_account": account.id}
-    await record_audit(tx, request, "key.created", ("api_key", key.id), scope=project.scope, details={**details})
+    details: JsonObject = {"name": name, "scopes": [*in_order(scopes)], "service_account": account.id}
+    await record_audit(tx, request, "key.created", ("api_key", key.id), scope=project.scope, details=details)
     return shown_account_key(key, secret)
 
 
