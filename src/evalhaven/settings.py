@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from evalhaven.access.providers import is_safe_address
 from evalhaven.api.trusted_proxies import InvalidProxyError, checked_proxy
 from evalhaven.logs.reading.redaction import InvalidPatternError, Redaction
 from evalhaven.sampling.configuration.keys import InvalidValueError, checked_base_url, checked_key
@@ -186,6 +187,28 @@ class Settings(BaseSettings):
         description="HTTP proxy through which webhooks are told, such as `http://proxy.example.org:3128`. The proxy "
         "decides what they may reach. Without it, they are told directly; the environment's proxies never count.",
     )
+    oidc_issuer: str | None = Field(
+        None,
+        description="Provider of OpenID Connect with which people log in to the dashboard: its address, such as "
+        "`https://login.example.org/realms/main`. Without it, only keys are taken.",
+    )
+    oidc_client_id: str | None = Field(None, description="What this provider calls this server.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="The secret that it has given this server. Without it, this server is a public client."
+    )
+    oidc_name: str = Field(
+        "OpenID Connect", min_length=1, max_length=60, description="What the login page calls this provider."
+    )
+    oidc_default_role: Literal["none", "viewer", "editor"] = Field(
+        "none",
+        description="What people become in the default project when they first log in with this provider. With `none`, "
+        "an administrator has to make them members.",
+    )
+    oidc_admins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Who of them administers the organization: e-mail addresses, which count if the provider has "
+        "verified them, or subjects, where the provider verifies none; separated by commas.",
+    )
     url: str | None = Field(
         None,
         description="For commands: the server to work with. Without it, the one that holds the data directory.",
@@ -279,6 +302,32 @@ class Settings(BaseSettings):
         except InvalidPatternError as error:
             raise ValueError(f"must be regular expressions, one a line: {error}") from error
         return patterns
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _check_oidc_issuer(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not is_safe_address(value):
+            raise ValueError("must be an address such as https://login.example.org; http only on this machine")
+        return value
+
+    @field_validator("oidc_client_id", "oidc_client_secret", mode="before")
+    @classmethod
+    def _check_oidc_client(cls, value: object) -> object:
+        if not value:
+            return None
+        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+            raise ValueError("must be ASCII characters")
+        return value
+
+    @field_validator("oidc_admins", mode="before")
+    @classmethod
+    def _check_oidc_admins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        named = (each.strip() for each in value.split(","))
+        return tuple(each.lower() if "@" in each else each for each in named if each)
 
     @field_validator("webhook_allow_private", mode="before")
     @classmethod

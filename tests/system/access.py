@@ -3,12 +3,14 @@
 import contextlib
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 import httpx2
 from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.permissions import OF_ROLES, Role
 from evalhaven.api.access.making import make_admin_key, make_key
@@ -16,6 +18,8 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, OrganizationScope, ProjectScope
 from evalhaven.storage.access.keys import insert_key, revoke_key
+from evalhaven.storage.access.members import insert_member
+from evalhaven.storage.access.people import Person, get_person, insert_person
 from evalhaven.storage.database import open_database, sqlite_url
 from evalhaven.storage.schema import upgrade_database
 from evalhaven.storage.tables import projects
@@ -64,12 +68,24 @@ def store_keys(data_dir: Path) -> Keys:
                 await insert_key(tx, scope, replace(key, expires_at=now - _DAY_S) if name == "expired" else key)
                 if name == "revoked":
                     await revoke_key(tx, scope, key.id, now)
+            await _store_member(tx, ids, now)
             key, made["organization"] = make_admin_key(ids, "organization", now)
             await insert_key(tx, OrganizationScope(), key)
         await database.close()
         return Keys(**made)
 
-    return anyio.run(store)
+    # Where Playwright is at work, its own event loop runs in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, store).result()
+
+
+async def _store_member(tx: AsyncConnection, ids: IdFactory, now: int) -> None:
+    """Store a person who is a member of the first project."""
+    organization = OrganizationScope()
+    person = Person(ids.new_person_id(), "https://id.example", "dora", None, "Dora", False, now)
+    await insert_person(tx, organization, person)
+    stored = await get_person(tx, organization, person.id)
+    await insert_member(tx, DEFAULT_PROJECT, stored.key, Role.VIEWER, now)
 
 
 @contextlib.contextmanager

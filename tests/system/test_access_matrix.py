@@ -29,6 +29,7 @@ UNKNOWN = {
     "response_id": "resp_unknown",
     "call_id": "chatcmpl-unknown",
     "key_id": "key_unknown",
+    "person_id": "user-unknown",
     "project_id": "proj_unknown",
     "api_key_id": "key_unknown",
     "service_account_id": "svc_acct_unknown",
@@ -55,6 +56,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/evals/{eval_id}/runs"): {"data_source": inline_source()},
     ("POST", "/v1/chat/completions/{completion_id}"): {"metadata": {"whose": "theirs"}},
     ("POST", "/v1/uploads/{upload_id}/complete"): {"part_ids": []},
+    ("POST", "/api/members/{person_id}"): {"role": "editor"},
     ("POST", "/api/runs/{run_id}/gate"): {"margin": 0.1},
     ("POST", "/api/keys/{key_id}"): {"requests_per_minute": None},
     ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}"): {},
@@ -81,6 +83,7 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
             ids = fill(http, MARK)
         with client_of(server, keys.admin) as http:
             listed = http.get("/api/keys").json()["data"]
+            ids["person_id"] = http.get("/api/members").json()["data"][0]["person"]["id"]
             ids["key_id"] = next(each["id"] for each in listed if each["name"] == "viewer")
         yield Access(server, keys, ids)
 

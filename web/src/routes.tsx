@@ -14,6 +14,7 @@ import { evalSearch } from "@/pages/eval/search";
 import { evalsSearch } from "@/pages/evals/search";
 import { filesSearch } from "@/pages/files/search";
 import { itemsFilter, itemsSearch } from "@/pages/items/search";
+import { loginSearch } from "@/pages/login/search";
 import { logsFilter, logsSearch } from "@/pages/logs/search";
 import { NotFound } from "@/pages/NotFound";
 import { runSearch } from "@/pages/run/search";
@@ -179,6 +180,19 @@ const item = createRoute({
   component: lazyRouteComponent(() => import("@/pages/item/ItemPage"), "ItemPage"),
 });
 
+const members = createRoute({
+  getParentRoute: () => root,
+  path: "/members",
+  component: lazyRouteComponent(() => import("@/pages/members/MembersPage"), "MembersPage"),
+});
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: loginSearch,
+  component: lazyRouteComponent(() => import("@/pages/login/LoggedInPage"), "LoggedInPage"),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     home,
@@ -192,6 +206,8 @@ export const router = createRouter({
     call,
     models,
     workers,
+    members,
+    login,
     webhooks,
     webhook,
     keys,

@@ -51,3 +51,8 @@ LOCAL_OPERATOR = Caller(
     CallerKind.LOCAL, "local", "local operator", DEFAULT_PROJECT, DEFAULT_PROJECT_ID, ALL_PERMISSIONS
 )
 """Whoever can read the data directory, and could read the database anyway."""
+
+
+def newcomer(person_id: str, name: str, scope: ProjectScope | None) -> Caller:
+    """Return a person who is just logging in, as the audit log names them; they may do nothing yet."""
+    return Caller(CallerKind.PERSON, person_id, name, scope or DEFAULT_PROJECT, "", frozenset())

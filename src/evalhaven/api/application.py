@@ -14,7 +14,7 @@ from evalhaven.api.middleware import HeadRequests, HostGuard, LoopGuard, PathAli
 from evalhaven.api.openapi import install_documents
 from evalhaven.api.origins import OriginGuard
 from evalhaven.api.request_meters import RequestMeters, patterns_of
-from evalhaven.api.routes import dashboard, health, metrics, traces
+from evalhaven.api.routes import dashboard, health, metrics, openid, traces
 from evalhaven.api.routes.extension import (
     audit,
     comparisons,
@@ -29,11 +29,13 @@ from evalhaven.api.routes.extension import (
     limits,
     logged_calls,
     logs,
+    members,
     plans,
     reports,
     reruns,
     run_items,
     server,
+    sessions,
     workers,
 )
 from evalhaven.api.routes.extension import evals as eval_overviews
@@ -95,6 +97,9 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(gates.router)
     application.include_router(plans.router)
     application.include_router(keys.router)
+    application.include_router(members.router)
+    application.include_router(sessions.router)
+    application.include_router(openid.router)
     application.include_router(limits.router)
     application.include_router(audit.router)
     application.include_router(server.router)

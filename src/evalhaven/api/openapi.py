@@ -22,10 +22,12 @@ from evalhaven.wire.gates import GatePolicy
 from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
 from evalhaven.wire.imports import ImportFileForm
 from evalhaven.wire.keys import CreateAdminKeyRequest, CreateKeyRequest
+from evalhaven.wire.members import AddMemberRequest, ChangeMemberRequest
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.reports import BreakdownLine
 from evalhaven.wire.run_events import RunProgress
 from evalhaven.wire.runs import CreateEvalRunRequest
+from evalhaven.wire.sessions import LogInRequest
 from evalhaven.wire.stored_completions import UpdateChatCompletionRequest
 from evalhaven.wire.uploads import CompleteUploadRequest, CreateUploadRequest
 from evalhaven.wire.webhooks import (
@@ -63,10 +65,13 @@ _EXTENSION_BODIES: dict[str, type[BaseModel]] = {
     "retryRun": RetryRunRequest,
     "gateRun": GatePolicy,
     "createKey": CreateKeyRequest,
+    "logIn": LogInRequest,
+    "addMember": AddMemberRequest,
+    "changeMember": ChangeMemberRequest,
     "createAdminKey": CreateAdminKeyRequest,
 }
-_REQUIRED_BODIES = frozenset({"gateRun", "createKey", "createAdminKey"})
-_PUBLIC = frozenset({"getServer", "getExtensionDocument"})
+_REQUIRED_BODIES = frozenset({"gateRun", "logIn", "addMember", "changeMember", "createKey", "createAdminKey"})
+_PUBLIC = frozenset({"getServer", "getExtensionDocument", "getSession", "logIn", "logOut"})
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request cannot be accepted.",

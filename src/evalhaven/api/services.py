@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from evalhaven.access.callers import Caller
 from evalhaven.api.access.door import Door
+from evalhaven.api.access.logins import Logins
 from evalhaven.api.access.routes import caller_of
 from evalhaven.api.gateway.calls import Gateway
 from evalhaven.api.pages.dashboard import Dashboard
@@ -84,6 +85,7 @@ class Services:
 
     Attributes:
         door: Lets requests in.
+        logins: How somebody can log in to the dashboard.
         spool_dir: Where large bodies are kept while they are read.
         wake_executor: Tells the executor that a run was created, canceled or deleted.
         is_executor_running: Tells whether the executor is up and answers.
@@ -118,6 +120,7 @@ class Services:
 
     database: Database
     door: Door
+    logins: Logins
     blobs: BlobStore
     spool_dir: Path
     ids: IdFactory

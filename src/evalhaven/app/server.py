@@ -33,6 +33,7 @@ from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import PacedExamination, examine_parts
 from evalhaven.app.first_key import make_first_key
 from evalhaven.app.local_token import write_local_token
+from evalhaven.app.logins import login_policy, open_logins
 from evalhaven.app.logs import Logs, open_logs, open_replicas
 from evalhaven.app.metrics_port import show_build
 from evalhaven.app.neighbours import close_to_neighbours
@@ -311,7 +312,8 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
     submit_plan = None if settings.database_url is None else _plan_submitter()
     return Services(
         database=database,
-        door=Door(database, clock),
+        door=Door(database, clock, login_policy(settings, own_origins(settings))),
+        logins=open_logins(settings, ids, clock),
         blobs=blobs,
         spool_dir=settings.data_dir,
         ids=ids,
@@ -403,11 +405,16 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
 
 def allowed_origins(settings: Settings) -> frozenset[str]:
     """Return the origins whose pages may write: this server's own, and those of the setting."""
+    return own_origins(settings).union(settings.allowed_origins or ())
+
+
+def own_origins(settings: Settings) -> frozenset[str]:
+    """Return the origins of this server's own pages."""
     names = {f"[{name}]" if ":" in name else name for name in (*LOOPBACK_HOSTS, settings.host)}
     own = {origin_of(f"http://{name}:{settings.port}") for name in names}
     if settings.public_url is not None:
         own.add(origin_of(settings.public_url))
-    return frozenset(own).union(settings.allowed_origins or ())
+    return frozenset(own)
 
 
 def has_own_https_host(settings: Settings) -> bool:

@@ -17,7 +17,13 @@ _SECRETS = frozenset(
     for name, field in Settings.model_fields.items()
     if SecretStr in (field.annotation, *get_args(field.annotation))
 )
-_SEPARATORS = {"allowed_origins": ",", "trusted_proxies": ",", "log_redact": "\n", "webhook_allow_private": ","}
+_SEPARATORS = {
+    "allowed_origins": ",",
+    "trusted_proxies": ",",
+    "oidc_admins": ",",
+    "log_redact": "\n",
+    "webhook_allow_private": ",",
+}
 OTHER_VARIABLES = {OPENAI_KEY_VARIABLE: True, "NLTK_DATA": False}
 """The variables beyond the settings that decide what a server does, and whether they are secret."""
 

@@ -86,8 +86,10 @@ class ForbiddenError(EvalhavenError):
         scope: The permission that it would need; "" if no permission would do.
     """
 
-    def __init__(self, message: str, *, scope: str = "", param: str | None = None) -> None:
-        super().__init__(message, param=param, code="insufficient_permissions")
+    def __init__(
+        self, message: str, *, scope: str = "", param: str | None = None, code: str = "insufficient_permissions"
+    ) -> None:
+        super().__init__(message, param=param, code=code)
         self.scope = scope
 
 

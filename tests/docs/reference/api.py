@@ -14,7 +14,7 @@ Json = dict[str, Any]
 _CONTRACT = "[the contract](../compatibility.md#every-field)"
 _TAGS = {
     "Overviews": "Overviews",
-    "Access": "Keys",
+    "Access": "Keys, sessions and members",
     "Runs": "Runs",
     "Webhooks": "Webhooks",
     "Reports": "Reports and comparisons",

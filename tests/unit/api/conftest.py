@@ -9,7 +9,9 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from evalhaven.api.access.door import Door
+from evalhaven.api.access.attempts import Attempts
+from evalhaven.api.access.door import Door, LoginPolicy
+from evalhaven.api.access.logins import Logins
 from evalhaven.api.application import build_application
 from evalhaven.api.gateway.calls import Gateway, GatewayConfig
 from evalhaven.api.pages.dashboard import BUILT_PAGES, Dashboard
@@ -92,7 +94,8 @@ def services(database: Database, tmp_path: Path) -> Services:
     deliverer = Deliverer(database, webhook_sender, clock, CONFIG.base_url)
     return Services(
         database=database,
-        door=Door(database, clock),
+        door=Door(database, clock, LoginPolicy(own_origins=frozenset({"http://127.0.0.1:8765"}))),
+        logins=Logins(Attempts(), None, is_secure=False),
         blobs=blobs,
         spool_dir=tmp_path,
         ids=ids,

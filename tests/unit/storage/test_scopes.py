@@ -78,9 +78,15 @@ def test_only_the_door_and_what_manages_access_ask_for_the_organization(reposito
 
     assert making == {
         "api/access/door.py",
+        "api/access/logins.py",
+        "api/access/openid/people.py",
+        "api/access/sessions.py",
         "api/readiness.py",
         "api/routes/extension/audit.py",
         "api/routes/extension/keys.py",
+        "api/routes/extension/members.py",
+        "api/routes/extension/sessions.py",
+        "api/routes/openid.py",
         "api/routes/v1/organization_keys.py",
         "api/routes/v1/organization_projects.py",
         "app/first_key.py",

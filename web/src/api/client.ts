@@ -42,6 +42,20 @@ export class ApiError extends Error {
   }
 }
 
+/** What this tab knows of whoever uses it: every request says in which project it acts. */
+let project: string | null = null;
+let hearLoggedOut: () => void = () => {};
+
+/** Act in a project, whatever another tab looks at; null for the one that the server chooses. */
+export function actIn(chosen: string | null): void {
+  project = chosen;
+}
+
+/** Be told when the server knows nobody any more, or not in this project. */
+export function whenLoggedOut(hear: () => void): void {
+  hearLoggedOut = hear;
+}
+
 /** Whether the server still prepares what was asked for, which a run of many items needs after its end. */
 export function isPreparing(error: unknown): boolean {
   return error instanceof ApiError && error.code === "comparison_not_ready";
@@ -102,10 +116,14 @@ async function send(method: string, url: string, given: Given<unknown>): Promise
         ? given.body
         : JSON.stringify(given.body);
   // The browser itself tells the type of a form, with what stands between its parts.
-  const headers: HeadersInit =
+  const headers: Record<string, string> =
     body === null || body instanceof FormData ? {} : { "content-type": "application/json" };
+  const isOfSession = url === `${PREFIX}/api/session`;
+  if (project !== null && !isOfSession) headers["openai-project"] = project;
   try {
-    return await fetch(url, { method, headers, body, signal: given.signal ?? null });
+    const answer = await fetch(url, { method, headers, body, signal: given.signal ?? null });
+    if (answer.status === 401 && !isOfSession) hearLoggedOut();
+    return answer;
   } catch (error) {
     if (given.signal?.aborted) throw error;
     throw new ApiError("The server does not answer.", 0, null, null, null);

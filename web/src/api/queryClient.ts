@@ -1,5 +1,6 @@
 import { QueryClient } from "@tanstack/react-query";
-import { ApiError, isPreparing } from "./client";
+import { ApiError, isPreparing, whenLoggedOut } from "./client";
+import { sessionQuery } from "./sessionQueries";
 
 const FRESH_MS = 5_000;
 const TRIES = 3;
@@ -17,3 +18,5 @@ export const queryClient = new QueryClient({
     },
   },
 });
+
+whenLoggedOut(() => void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey }));

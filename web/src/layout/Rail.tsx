@@ -3,9 +3,9 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { runningQuery } from "@/api/queries";
 import { useShortcut } from "@/keyboard/shortcuts";
 import { Brand, Icon } from "@/parts/Icon";
-import { PLACES } from "./places";
-
-type Place = (typeof PLACES)[number];
+import { useSession } from "@/states/session";
+import { PLACES, type Place } from "./places";
+import { UserMenu } from "./UserMenu";
 
 /** Where everything is; narrow windows show the icons only. */
 export function Rail() {
@@ -15,12 +15,20 @@ export function Rail() {
         <Brand />
         <span className="word">Evalhaven</span>
       </Link>
-      {PLACES.map((place) => (
-        <PlaceLink key={place.to} place={place} />
-      ))}
+      <Places />
+      <span className="grow" />
+      <UserMenu />
       <div className="server">{location.host}</div>
     </nav>
   );
+}
+
+/** The places that whoever uses this tab may see. */
+function Places() {
+  const permissions = useSession().caller?.permissions ?? [];
+  return PLACES.filter(({ needs }) => needs === undefined || permissions.includes(needs)).map((place) => (
+    <PlaceLink key={place.to} place={place} />
+  ));
 }
 
 /** How many runs are under way, beside where they are listed. */

@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef } from "react";
 import { Patterns } from "@/charts/Progress";
 import { Help } from "@/keyboard/Help";
 import { shortcuts } from "@/keyboard/shortcuts";
+import { Entrance } from "./Entrance";
 import { Rail } from "./Rail";
 
 /** What stands round every page. */
@@ -18,11 +19,13 @@ export function Shell() {
         Skip to content
       </a>
       <Patterns />
-      <div className="app">
-        <Rail />
-        <Outlet />
-      </div>
-      <Help />
+      <Entrance>
+        <div className="app">
+          <Rail />
+          <Outlet />
+        </div>
+        <Help />
+      </Entrance>
     </>
   );
 }

@@ -1,10 +1,18 @@
 import { type KeyboardEvent, type ReactNode, useId, useRef } from "react";
 import { Icon, type IconName } from "./Icon";
 
-type Props = { label: string; children: ReactNode; icon?: IconName; isSlim?: boolean; isBare?: boolean };
+type Props = {
+  label: string;
+  children: ReactNode;
+  icon?: IconName;
+  isSlim?: boolean;
+  isBare?: boolean;
+  /** How the button looks that is no button of a page. */
+  className?: string;
+};
 
 /** A button that opens a list of links and buttons. It is a popover, which the browser closes by itself. */
-export function Menu({ label, children, icon, isSlim = false, isBare = false }: Props) {
+export function Menu({ label, children, icon, isSlim = false, isBare = false, className = "button" }: Props) {
   const id = useId();
   const opener = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
@@ -21,13 +29,13 @@ export function Menu({ label, children, icon, isSlim = false, isBare = false }: 
       <button
         ref={opener}
         type="button"
-        className={`button ${isSlim ? "slim" : ""} ${isBare ? "square" : ""}`}
+        className={`${className} ${isSlim ? "slim" : ""} ${isBare ? "square" : ""}`}
         popoverTarget={id}
-        aria-label={isBare ? label : undefined}
+        aria-label={isBare || className !== "button" ? label : undefined}
         aria-haspopup="true"
       >
         {icon && <Icon name={icon} />}
-        {!isBare && label}
+        {!isBare && <span className="word">{label}</span>}
         {!isBare && <Icon name="down" />}
       </button>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: it hears the keys of the entries within */}

@@ -1,7 +1,7 @@
 """The one door: who sent a request, whether they may do what it asks for, and in which project they act."""
 
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import Any
@@ -12,14 +12,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Scope
 
 from evalhaven.access.callers import ANYONE, LOCAL_OPERATOR, Caller, CallerKind
-from evalhaven.access.keys import day_of, digest_of, is_key_form
-from evalhaven.access.permissions import MEANINGS, OF_PROJECTS, Permission
+from evalhaven.access.keys import digest_of, is_key_form
+from evalhaven.access.permissions import OF_PROJECTS, Permission
+from evalhaven.access.sessions import may_act_by_cookie
 from evalhaven.api.access.allowances import RequestCounters
+from evalhaven.api.access.credentials import credentials_of
+from evalhaven.api.access.refusals import MAKE_ONE, lacking, mismatched, refuse_ended, unauthorized
+from evalhaven.api.access.sessions import Sessions, member_caller, stranger_caller
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.errors import ForbiddenError, UnknownCallerError
 from evalhaven.domain.scopes import OrganizationScope
 from evalhaven.storage.access.keys import HeldKey, find_held_key, has_keys, note_uses
+from evalhaven.storage.access.people import Person
 from evalhaven.storage.access.projects import Project, find_project
+from evalhaven.storage.access.sessions import HeldSession
 from evalhaven.storage.database import Database, is_unavailable
 
 _READ_AGAIN_S = 0.9  # revoked keys are refused within a second, by every server
@@ -27,15 +33,21 @@ _MOST_UNKNOWN = 4096
 _NOTED_AGAIN_S = 60
 _BATCH_S = 1.0
 _TELLS_WITHIN_S = 1.0
-_MAKE_ONE = "whoever runs the server makes one with `evalhaven keys create`"
 
 
 @dataclass(frozen=True, slots=True)
-class _Credentials:
-    """What a request says of its sender: a key, and a project."""
+class LoginPolicy:
+    """Who may log in to the dashboard, and from where.
 
-    key: bytes | None
-    project: str | None
+    Attributes:
+        own_origins: Under which the dashboard is reached, as browsers write them.
+        has_provider: Whether people can log in with OpenID Connect: then keys are needed from the start.
+        admins: Which of them administer the organization, as the setting names them.
+    """
+
+    own_origins: frozenset[str] = frozenset()
+    has_provider: bool = False
+    admins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +60,27 @@ class _Known:
 
 
 class Door:
-    """Knows callers by the keys that they send.
+    """Knows callers by the keys that they send, and browsers by the cookies of their sessions.
 
-    As long as no key was ever made, everybody is let in, and may do everything in the default project.
+    As long as no key was ever made and nobody can log in otherwise, everybody is let in, and may do everything in the
+    default project.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, policy: LoginPolicy = LoginPolicy()) -> None:
         """Read nothing yet.
 
         Args:
             database: Where keys are.
             clock: The time.
+            policy: Who may log in.
         """
         self._database = database
         self._clock = clock
+        self._policy = policy
+        self._sessions = Sessions(database, clock, policy.admins)
         self._local_digest: bytes | None = None
         self._is_in_process = False
-        self._needs_keys = False
+        self._needs_keys = policy.has_provider
         self._looked_at = float("-inf")
         self._known: dict[bytes, _Known] = {}
         self._unknown: dict[bytes, float] = {}
@@ -98,23 +114,129 @@ class Door:
         """
         if permission is None:
             return
-        credentials = _credentials(scope["headers"])
-        caller = await self.identify(credentials.key, credentials.project)
+        caller, held = await self._who(scope)
         state = scope.setdefault("state", {})
-        self._count(credentials.key, caller, state)
+        self._count(held, caller, state)
         if permission not in caller.permissions:
-            raise _lacking(caller, permission)
+            raise lacking(caller, permission)
         state["caller"] = caller
+
+    async def caller_of(self, scope: Scope) -> Caller:
+        """Return who sent a request: by the key in it, else by the cookie of a session.
+
+        Raises:
+            UnknownCallerError: It carries neither, or one that is not valid.
+            ForbiddenError: It carries the cookie, but does not come from the dashboard.
+        """
+        return (await self._who(scope))[0]
+
+    async def _who(self, scope: Scope) -> tuple[Caller, HeldKey | None]:
+        """Return who sent a request, and the key by which they are known."""
+        credentials = credentials_of(scope["headers"])
+        if credentials.key is None and credentials.token is not None and not self._is_in_process:
+            if not await self.needs_keys():
+                return ANYONE, None
+            held = await self._sessions.get(credentials.token)
+            self.refuse_other_pages(scope)
+            return await self.caller_in_session(held, credentials.project), held.key
+        caller = await self.identify(credentials.key, credentials.project)
+        if credentials.key is None or caller.kind is not CallerKind.KEY:
+            return caller, None
+        known = self._known.get(digest_of(credentials.key))
+        return caller, None if known is None else known.held
+
+    async def session_of(self, scope: Scope) -> HeldSession | None:
+        """Return the session whose cookie a request carries; None if it carries none, or one that has ended."""
+        token = credentials_of(scope["headers"]).token
+        if token is None:
+            return None
+        try:
+            return await self._sessions.get(token)
+        except UnknownCallerError:
+            return None
+
+    async def session_by(self, token: str) -> HeldSession:
+        """Return the session of a token that was just given out."""
+        return await self._sessions.get(token.encode())
+
+    def refuse_other_pages(self, scope: Scope) -> None:
+        """Refuse what another page has somebody's browser send, with the cookie in it.
+
+        Raises:
+            ForbiddenError: The request does not come from the dashboard.
+        """
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if not may_act_by_cookie(scope["method"], headers, self._policy.own_origins):
+            raise ForbiddenError(
+                "A login to the dashboard counts only for requests of the dashboard itself, and this one comes from "
+                "elsewhere. A program sends a key of its own: `Authorization: Bearer sk-…`.",
+                param="Origin",
+                code="foreign_origin",
+            )
+
+    async def caller_in_session(self, held: HeldSession, project: str | None) -> Caller:
+        """Return who is logged in, acting in a project.
+
+        Args:
+            held: Their session.
+            project: The project; None for the one that the session looks at.
+
+        Raises:
+            UnknownCallerError: The key by which they logged in is not valid any more, or the project is not theirs.
+        """
+        if self._sessions.note(held):
+            self._is_used.set()
+        if held.key is not None:
+            refuse_ended(held.key, self._clock.now())
+            self._note_use(held.key)
+            return await self._within(_caller(held.key), held, project)
+        if held.person is None:
+            raise unauthorized("Nobody is logged in here any more: log in again.")
+        person = held.person
+        if self._sessions.administers(person):
+            caller = replace(LOCAL_OPERATOR, kind=CallerKind.PERSON, id=person.id, name=person.shown_name)
+            return await self._within(caller, held, project)
+        return self._member(person, held, project)
+
+    async def _within(self, caller: Caller, held: HeldSession, project: str | None) -> Caller:
+        """Return a caller of the organization, or with a key of one project, in the project that is meant."""
+        if held.key is not None and held.key.scope is not None:
+            if project is not None and project != caller.project:
+                raise mismatched(caller, project)
+            return caller
+        looked_at = None if held.project is None or held.project.archived_at is not None else held.project.id
+        return await self._in_project(caller, project or looked_at)
+
+    def _member(self, person: Person, held: HeldSession, project: str | None) -> Caller:
+        """Return a person as the member that they are of a project.
+
+        Raises:
+            UnknownCallerError: They are no member of the project that they name.
+        """
+        meant = project or (None if held.project is None else held.project.id)
+        for membership in held.memberships:
+            if membership.project.id == meant:
+                return member_caller(person, membership)
+        if project is not None and (held.project is None or project != held.project.id):
+            raise UnknownCallerError(
+                f"The header OpenAI-Project names {project!r}, and you are no member of such a project.",
+                param="OpenAI-Project",
+                code="mismatched_project",
+            )
+        if held.project is None:
+            raise UnknownCallerError(
+                "You are a member of no project yet. An administrator can make you one.", code="session_ended"
+            )
+        return stranger_caller(person, held.project.scope, held.project.id)
 
     async def is_known(self, scope: Scope) -> bool:
         """Tell whether a request comes from somebody who may do anything at all, if that can be told soon."""
-        credentials = _credentials(scope["headers"])
         if not self._needs_keys and self._looked_at > 0:
             return True  # also while the database does not answer, which is then what this is about
         with anyio.move_on_after(_TELLS_WITHIN_S):
             try:
-                return bool((await self.identify(credentials.key, credentials.project)).permissions)
-            except (UnknownCallerError, SQLAlchemyError):
+                return bool((await self.caller_of(scope)).permissions)
+            except (UnknownCallerError, ForbiddenError, SQLAlchemyError):
                 return False
         return False
 
@@ -136,7 +258,7 @@ class Door:
         if not self._needs_keys and not await self.needs_keys():
             return ANYONE
         if key is None or digest is None:
-            raise _unauthorized(f"This server needs an API key: send `Authorization: Bearer sk-…`; {_MAKE_ONE}.")
+            raise unauthorized(f"This server needs an API key: send `Authorization: Bearer sk-…`; {MAKE_ONE}.")
         return await self._holder(key, digest, project)
 
     async def needs_keys(self) -> bool:
@@ -152,6 +274,10 @@ class Door:
             self._looked_at = now
         return self._needs_keys
 
+    def administers(self, person: Person) -> bool:
+        """Tell whether a person administers the organization."""
+        return self._sessions.administers(person)
+
     def now(self) -> int:
         """Return the Unix second."""
         return int(self._clock.now())
@@ -162,9 +288,10 @@ class Door:
         self._known.clear()
         self._unknown.clear()
         self._projects.clear()
+        self._sessions.forget()
 
     async def serve(self) -> None:
-        """Note when keys were used, in batches, until canceled."""
+        """Note when keys and sessions were used, in batches, until canceled."""
         while True:
             await self._is_used.wait()
             self._is_used = anyio.Event()
@@ -172,13 +299,13 @@ class Door:
             await self.note_uses()
 
     async def note_uses(self) -> None:
-        """Store when keys were used that have been used since the last time."""
+        """Store when keys and sessions were used that have been used since the last time."""
         used, self._used = self._used, {}
-        if not used:
-            return
         try:
-            async with self._database.write() as tx:
-                await note_uses(tx, OrganizationScope(), used)
+            if used:
+                async with self._database.write() as tx:
+                    await note_uses(tx, OrganizationScope(), used)
+            await self._sessions.store_notes()
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -186,44 +313,50 @@ class Door:
             for key in used:
                 self._noted.pop(key, None)
 
+    async def held_key(self, key: bytes) -> HeldKey:
+        """Return the key with which somebody logs in.
+
+        Raises:
+            UnknownCallerError: It is not valid.
+        """
+        return (await self._valid(key, digest_of(key)))[0]
+
     async def _holder(self, key: bytes, digest: bytes, project: str | None) -> Caller:
+        held, caller = await self._valid(key, digest)
+        self._note_use(held)
+        if project is None or project == caller.project:
+            return caller
+        if held.scope is not None:
+            raise mismatched(caller, project)
+        return await self._in_project(caller, project)
+
+    async def _valid(self, key: bytes, digest: bytes) -> tuple[HeldKey, Caller]:
         known = self._known.get(digest)
         if known is None or time.monotonic() - known.read_at >= _READ_AGAIN_S:
             known = await self._look_up(key, digest)
         if known.held is None or known.caller is None:
-            raise _unauthorized(
+            raise unauthorized(
                 "The API key is not one of this server's. Check that all of it is sent, and that it was made here; "
-                f"{_MAKE_ONE}."
+                f"{MAKE_ONE}."
             )
-        held, now = known.held, self._clock.now()
-        _refuse_ended(held, now)
+        refuse_ended(known.held, self._clock.now())
+        return known.held, known.caller
+
+    def _note_use(self, held: HeldKey) -> None:
+        now = self._clock.now()
         if now - self._noted.get(held.key.key, 0.0) >= _NOTED_AGAIN_S:
             self._noted[held.key.key] = now
             self._used[held.key.key] = int(now)
             self._is_used.set()
-        if project is None or project == known.caller.project:
-            return known.caller
-        if held.scope is not None:
-            raise UnknownCallerError(
-                f"The API key belongs to project {known.caller.project!r}, and the header OpenAI-Project names "
-                f"{project!r}. Leave the header out, or send a key of that project.",
-                param="OpenAI-Project",
-                code="mismatched_project",
-            )
-        return await self._in_project(known.caller, project)
 
-    def _count(self, key: bytes | None, caller: Caller, state: MutableMapping[str, Any]) -> None:
+    def _count(self, held: HeldKey | None, caller: Caller, state: MutableMapping[str, Any]) -> None:
         """Count a request against the limits of its key and of that key's project.
 
         Raises:
             LimitExceededError: One of them is used up.
         """
-        if key is None or caller.kind is not CallerKind.KEY:
+        if held is None or held.scope is None:
             return
-        known = self._known.get(digest_of(key))
-        if known is None or known.held is None or known.held.scope is None:
-            return
-        held = known.held
         limits = [
             ("key", held.key.key, held.key.requests_per_minute),
             ("project", caller.scope.project_id, held.requests_per_minute),
@@ -288,53 +421,3 @@ def _caller(held: HeldKey) -> Caller:
     if held.scope is None or held.project is None:
         return replace(LOCAL_OPERATOR, kind=CallerKind.KEY, id=key.id, name=key.name)
     return Caller(CallerKind.KEY, key.id, key.name, held.scope, held.project, key.scopes & OF_PROJECTS)
-
-
-def _refuse_ended(held: HeldKey, now: float) -> None:
-    """Refuse a key that was valid once: only whoever has all of it learns so.
-
-    Raises:
-        UnknownCallerError: It is revoked or expired, or its project is archived.
-    """
-    key = held.key
-    named = f"The API key {key.name!r} ({key.redacted})"
-    if key.revoked_at is not None:
-        raise _unauthorized(f"{named} was revoked on {day_of(key.revoked_at)}; {_MAKE_ONE}.")
-    if key.expires_at is not None and now >= key.expires_at:
-        raise _unauthorized(f"{named} expired on {day_of(key.expires_at)}; {_MAKE_ONE}.")
-    if held.is_archived:
-        raise _unauthorized(f"{named} belongs to project {held.project!r}, which is archived.")
-
-
-def _unauthorized(message: str) -> UnknownCallerError:
-    return UnknownCallerError(message, code="invalid_api_key")
-
-
-def _lacking(caller: Caller, permission: Permission) -> ForbiddenError:
-    whose = f"The API key {caller.name!r}" if caller.kind is CallerKind.KEY else f"{caller.name!r}"
-    cure = (
-        "use an admin key (`evalhaven keys create --admin`)"
-        if permission is Permission.OPERATE
-        else f"use a key that has it (`evalhaven keys create --scopes {permission},…`)"
-    )
-    return ForbiddenError(
-        f"{whose} may not {MEANINGS[permission]}: it lacks the scope {str(permission)!r}. To do this, {cure}.",
-        scope=str(permission),
-    )
-
-
-def _credentials(headers: Iterable[tuple[bytes, bytes]]) -> _Credentials:
-    """Return what the head of a request says of its sender."""
-    bearer: bytes | None = None
-    plain: bytes | None = None
-    project: str | None = None
-    for name, value in headers:
-        if name == b"authorization":
-            scheme, _, rest = value.partition(b" ")
-            if scheme.lower() == b"bearer" and bearer is None:
-                bearer = rest.strip()
-        elif name == b"api-key" and plain is None:
-            plain = value.strip()
-        elif name == b"openai-project" and project is None:
-            project = value.decode("latin-1").strip() or None
-    return _Credentials(bearer or plain or None, project)

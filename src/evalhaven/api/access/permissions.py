@@ -120,6 +120,11 @@ PERMISSIONS: dict[tuple[str, str], Permission | None] = {
     ("GET", "/api/admin_keys"): _OPERATE,
     ("POST", "/api/admin_keys"): _OPERATE,
     ("DELETE", "/api/admin_keys/{key_id}"): _OPERATE,
+    ("GET", "/api/people"): _OPERATE,
+    ("GET", "/api/members"): _MANAGE,
+    ("POST", "/api/members"): _MANAGE,
+    ("POST", "/api/members/{person_id}"): _MANAGE,
+    ("DELETE", "/api/members/{person_id}"): _MANAGE,
     ("GET", "/api/webhook_endpoints/{webhook_endpoint_id}/deliveries"): _MANAGE,
     ("GET", "/api/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}"): _MANAGE,
     ("POST", "/api/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}/resend"): _MANAGE,
@@ -130,7 +135,12 @@ PERMISSIONS: dict[tuple[str, str], Permission | None] = {
     ("POST", "/api/examination"): _OPERATE,
     ("GET", "/api/workers"): _READ,
     ("GET", "/api/server"): PUBLIC,
-    # What a browser or a probe asks for before anybody is known.
+    # What a browser or a probe asks for before anybody is known. Of a session, they tell its own browser only.
+    ("GET", "/api/session"): PUBLIC,
+    ("POST", "/api/session"): PUBLIC,
+    ("DELETE", "/api/session"): PUBLIC,
+    ("GET", "/api/login/oidc"): PUBLIC,
+    ("GET", "/api/login/oidc/callback"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/api/openapi.json"): PUBLIC,
     ("GET", "/metrics"): _OPERATE,  # or the token of scrapers: api/routes/metrics.py

@@ -128,6 +128,15 @@ async def revoke_key(tx: AsyncConnection, scope: ProjectScope | OrganizationScop
 
 async def find_held_key(tx: ReadTransaction, _scope: OrganizationScope, digest: bytes) -> HeldKey | None:
     """Return the key that a request carries, revoked or not; None if there is none."""
+    return await _find_held(tx, api_keys.c.digest == digest)
+
+
+async def find_held_key_by_row(tx: ReadTransaction, _scope: OrganizationScope, key: int) -> HeldKey | None:
+    """Return the key of a row, revoked or not."""
+    return await _find_held(tx, api_keys.c.key == key)
+
+
+async def _find_held(tx: ReadTransaction, condition: ColumnElement[bool]) -> HeldKey | None:
     query = (
         _KEYS.add_columns(
             projects.c.public_id.label("project"),
@@ -136,7 +145,7 @@ async def find_held_key(tx: ReadTransaction, _scope: OrganizationScope, digest: 
         )
         .join(projects, projects.c.id == api_keys.c.project_id, isouter=True)
         .join(limits, limits.c.project_id == api_keys.c.project_id, isouter=True)
-        .where(api_keys.c.digest == digest)
+        .where(condition)
     )
     row = (await tx.execute(query)).one_or_none()
     if row is None:

@@ -37,7 +37,19 @@ class Project:
 async def find_project(tx: ReadTransaction, _scope: OrganizationScope, project_id: str) -> Project | None:
     """Return the project with this public id, archived or not; None if there is none."""
     row = (await tx.execute(select(projects).where(projects.c.public_id == project_id))).one_or_none()
-    return None if row is None else _project(row)
+    return None if row is None else project_of(row)
+
+
+async def find_project_by_scope(tx: ReadTransaction, scope: ProjectScope) -> Project | None:
+    """Return a project, archived or not; None if there is none."""
+    row = (await tx.execute(select(projects).where(projects.c.id == scope.project_id))).one_or_none()
+    return None if row is None else project_of(row)
+
+
+async def list_open_projects(tx: ReadTransaction, _scope: OrganizationScope) -> Sequence[Project]:
+    """Return the projects that are not archived, oldest first."""
+    query = select(projects).where(projects.c.archived_at.is_(None)).order_by(projects.c.id)
+    return [project_of(row) for row in (await tx.execute(query)).all()]
 
 
 async def get_project(tx: ReadTransaction, scope: OrganizationScope, project_id: str) -> Project:
@@ -59,7 +71,7 @@ async def list_projects(
     query = select(projects)
     if not with_archived:
         query = query.where(projects.c.archived_at.is_(None))
-    return await fetch_page(tx, query, projects.c.id, projects.c.public_id, page, "project", _project)
+    return await fetch_page(tx, query, projects.c.id, projects.c.public_id, page, "project", project_of)
 
 
 async def insert_project(tx: AsyncConnection, _scope: OrganizationScope, project_id: str, name: str, at: int) -> None:
@@ -84,5 +96,6 @@ async def lock_organization(tx: AsyncConnection, _scope: OrganizationScope) -> N
     await tx.execute(select(projects.c.id).order_by(projects.c.id).limit(1).with_for_update(key_share=True))
 
 
-def _project(row: Row[Any]) -> Project:
+def project_of(row: Row[Any]) -> Project:
+    """Return the project of a row of `projects`."""
     return Project(ProjectScope(row.id), row.public_id, row.name, row.created_at, row.archived_at)

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef } from "react";
 import { remove } from "@/api/client";
 import { counted } from "@/format/numbers";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Failure } from "@/states/States";
 import { Name } from "@/text/SafeText";
 
@@ -23,9 +24,9 @@ export function DeleteFile({ fileId, name, runs }: Props) {
   });
   return (
     <>
-      <button type="button" className="button" onClick={() => dialog.current?.showModal()}>
+      <PermittedButton needs="write" className="button" onClick={() => dialog.current?.showModal()}>
         Delete
-      </button>
+      </PermittedButton>
       <dialog ref={dialog} className="help-sheet confirm" aria-labelledby="delete-title">
         <h2 id="delete-title">
           Delete <Name text={name} />?

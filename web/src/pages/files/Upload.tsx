@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { uploadFile } from "@/api/fileQueries";
 import { Icon } from "@/parts/Icon";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Failure } from "@/states/States";
 
 /** Uploads files for evals, one after the other. */
@@ -29,15 +30,15 @@ export function Upload() {
           event.target.value = "";
         }}
       />
-      <button
-        type="button"
+      <PermittedButton
+        needs="write"
         className="button"
         disabled={upload.isPending}
         onClick={() => input.current?.click()}
       >
         <Icon name="plus" />
         {upload.isPending ? "Uploading …" : "Upload"}
-      </button>
+      </PermittedButton>
     </>
   );
 }

@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { post } from "@/api/client";
 import type { OutputItem } from "@/api/types";
 import { Icon } from "@/parts/Icon";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Failure } from "@/states/States";
 import { Name } from "@/text/SafeText";
 
@@ -32,15 +33,15 @@ export function ItemFailure({ item }: { item: OutputItem }) {
             This item counts neither as passed nor as failed.
           </div>
         </div>
-        <button
-          type="button"
+        <PermittedButton
+          needs="write"
           className="button slim"
           disabled={retry.isPending}
           onClick={() => retry.mutate()}
         >
           <Icon name="again" />
           Retry this item
-        </button>
+        </PermittedButton>
       </div>
       {retry.error && <Failure error={retry.error} />}
     </>

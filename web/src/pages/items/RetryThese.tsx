@@ -3,6 +3,7 @@ import { post } from "@/api/client";
 import type { ItemRowList } from "@/api/types";
 import { counted } from "@/format/numbers";
 import { Icon } from "@/parts/Icon";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Failure } from "@/states/States";
 import type { ItemsFilter } from "./search";
 
@@ -31,15 +32,15 @@ export function RetryThese({ runId, filter, list, isLive }: Props) {
       {isOffered && (
         <div className="partial-line">
           <span>An error is no answer: these items are in no rate.</span>
-          <button
-            type="button"
+          <PermittedButton
+            needs="write"
             className="button slim"
             disabled={retry.isPending}
             onClick={() => retry.mutate(filter.error)}
           >
             <Icon name="again" />
             Retry {list?.total === 1 ? "this item" : `these ${counted(list?.total ?? 0, "item")}`}
-          </button>
+          </PermittedButton>
         </div>
       )}
     </>

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useRef, useState } from "react";
 import { post } from "@/api/client";
 import type { Eval, EvalRun } from "@/api/types";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Snippet } from "@/states/Snippet";
 import { Failure, Notice } from "@/states/States";
 import { CriterionFields } from "./CriterionFields";
@@ -36,12 +37,12 @@ export function GradeThese({ filter }: { filter: LogsFilter }) {
   const change = (changed: Partial<Wish>) => setWish({ ...wish, ...changed });
   return (
     <>
-      <button type="button" className="button" onClick={() => open(false)}>
+      <PermittedButton needs="write" className="button" onClick={() => open(false)}>
         Grade these
-      </button>
-      <button type="button" className="button" onClick={() => open(true)}>
+      </PermittedButton>
+      <PermittedButton needs="write" className="button" onClick={() => open(true)}>
         Replay these
-      </button>
+      </PermittedButton>
       <dialog ref={dialog} className="help-sheet grade-these" aria-labelledby="grade-title">
         <h2 id="grade-title">{isReplay ? "Replay these calls" : "Grade these calls"}</h2>
         <p className="second">

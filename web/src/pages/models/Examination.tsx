@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { post } from "@/api/client";
 import { duration } from "@/format/times";
 import { Icon } from "@/parts/Icon";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Failure } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
@@ -21,8 +22,8 @@ export function useExamination(endpoint?: string): Examination {
 export function ExamineButton({ examination, endpoint }: Props) {
   const words = endpoint === undefined ? "Test connections" : "Test connection";
   return (
-    <button
-      type="button"
+    <PermittedButton
+      needs="operate"
       className={endpoint === undefined ? "button" : "button slim"}
       title="The server asks for the list of models, with its own key"
       aria-label={endpoint && `Test connection to ${visibleText(endpoint)}`}
@@ -31,7 +32,7 @@ export function ExamineButton({ examination, endpoint }: Props) {
     >
       <Icon name="again" />
       {examination.isPending ? "Testing…" : words}
-    </button>
+    </PermittedButton>
   );
 }
 

@@ -7,6 +7,7 @@ import { isUnderWay } from "@/format/words";
 import { CopyLink } from "@/parts/CopyButton";
 import { Icon } from "@/parts/Icon";
 import { Menu } from "@/parts/Menu";
+import { PermittedButton } from "@/parts/PermittedButton";
 import { Failure } from "@/states/States";
 
 /** What can be done with a run. */
@@ -33,27 +34,32 @@ export function RunActions({ run }: { run: RunById }) {
       {failed && <Failure error={failed} />}
       <CopyLink />
       {isUnderWay(run.status) ? (
-        <button type="button" className="button" disabled={cancel.isPending} onClick={() => cancel.mutate()}>
+        <PermittedButton
+          needs="write"
+          className="button"
+          disabled={cancel.isPending}
+          onClick={() => cancel.mutate()}
+        >
           Cancel run
-        </button>
+        </PermittedButton>
       ) : (
         <>
           {hasErrors && (
-            <button
-              type="button"
+            <PermittedButton
+              needs="write"
               className="button"
               disabled={retry.isPending}
               onClick={() => retry.mutate()}
             >
               <Icon name="again" />
               Retry {run.result_counts.errored}
-            </button>
+            </PermittedButton>
           )}
           <Menu label="More actions" icon="more" isBare>
-            <button type="button" onClick={() => pin.mutate()}>
+            <PermittedButton needs="write" onClick={() => pin.mutate()}>
               <Icon name="pin" />
               Compare later runs with this one
-            </button>
+            </PermittedButton>
             <Link
               to="/evals/$evalId/runs/$runId/configuration"
               params={{ evalId: run.eval_id, runId: run.id }}

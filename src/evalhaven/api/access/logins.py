@@ -1,0 +1,79 @@
+"""Logging somebody in and out: the session, its cookie, and what the audit log says of it."""
+
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from evalhaven.access.callers import Caller
+from evalhaven.access.sessions import COOKIE, LIFETIME_S
+from evalhaven.api.access.attempts import Attempts
+from evalhaven.api.access.auditing import record_audit
+from evalhaven.api.access.openid.login import OpenIdLogin
+from evalhaven.domain.scopes import OrganizationScope
+from evalhaven.storage.access.sessions import (
+    HeldSession,
+    Session,
+    delete_ended_sessions,
+    delete_session,
+    insert_session,
+)
+
+_ORGANIZATION = OrganizationScope()
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """How somebody can log in.
+
+    Attributes:
+        attempts: Counts those that fail.
+        openid: Logins with OpenID Connect; None if no provider is set up.
+        is_secure: Whether browsers reach the server over TLS only.
+    """
+
+    attempts: Attempts
+    openid: OpenIdLogin | None
+    is_secure: bool
+
+
+async def log_in(
+    tx: AsyncConnection, request: Request, session: Session, caller: Caller, before: HeldSession | None
+) -> None:
+    """Store a session in place of the one that the browser had, and note who has logged in.
+
+    Args:
+        tx: Open write transaction.
+        request: The request that logs them in.
+        session: The new session.
+        caller: Who has logged in.
+        before: The session that the browser had.
+    """
+    if before is not None:
+        await delete_session(tx, _ORGANIZATION, before.session.digest)
+    await delete_ended_sessions(tx, _ORGANIZATION, session.created_at)
+    await insert_session(tx, _ORGANIZATION, session)
+    request.scope.setdefault("state", {})["caller"] = caller
+    await record_audit(tx, request, "session.created", (_kind(session), caller.id))
+
+
+async def log_out(tx: AsyncConnection, request: Request, session: Session, caller: Caller | None) -> None:
+    """End a session, and note who has logged out."""
+    await delete_session(tx, _ORGANIZATION, session.digest)
+    if caller is not None:
+        request.scope.setdefault("state", {})["caller"] = caller
+        await record_audit(tx, request, "session.ended", (_kind(session), caller.id))
+
+
+def set_cookie(response: Response, token: str, *, is_secure: bool) -> None:
+    """Give a browser the token of its session; no script can read it, and no other site's page sends it along."""
+    response.set_cookie(COOKIE, token, max_age=LIFETIME_S, httponly=True, samesite="lax", secure=is_secure)
+
+
+def remove_cookie(response: Response, name: str, *, is_secure: bool) -> None:
+    """Have a browser forget a cookie."""
+    response.delete_cookie(name, httponly=True, samesite="lax", secure=is_secure)
+
+
+def _kind(session: Session) -> str:
+    return "person" if session.person is not None else "api_key"
