@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -69,6 +70,10 @@ def test_the_first_key_is_announced_and_its_secret_shown_once(
     assert http.get("/v1/evals").status_code == 401
     assert http.get("/v1/evals", headers={"authorization": f"Bearer {secret}"}).status_code == 200
     made["admin"] = secret
+    # Whoever made it is logged in with it, and the page goes on.
+    shown.get_by_role("button", name="I have copied it").click()
+    expect(page.get_by_role("region", name="Table of admin keys").get_by_role("rowheader")).to_have_text(HOSTILE)
+    expect(page.get_by_role("navigation", name="Main").get_by_role("button", name=HOSTILE)).to_be_visible()
 
 
 def test_keys_of_the_project_are_made_listed_and_revoked(
@@ -120,11 +125,48 @@ def test_keys_of_the_project_are_made_listed_and_revoked(
     assert http.get("/v1/evals", headers={"authorization": f"Bearer {made['ci']}"}).status_code == 401
 
 
+def test_projects_are_made_renamed_and_archived(
+    page: Page, look: Look, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    act_as(page, made["admin"])
+    page.goto("/ui/evals")
+    page.locator("h1").wait_for()
+    page.keyboard.type("go")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Projects")
+    page.get_by_role("button", name="Create a project").click()
+    form = dialog_of(page, "Create a project")
+    form.get_by_label("Name").fill(HOSTILE)
+    page.keyboard.press("Enter")
+    rows = page.get_by_role("region", name="Table of projects").locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="you look at it")).to_have_count(1)
+    row = rows.filter(has_text=HOSTILE)
+    row.get_by_role("button", name=f"Rename {HOSTILE}").click()
+    dialog_of(page, "Rename the project").get_by_label("Name").fill("Search team")
+    judge(page)
+    page.keyboard.press("Enter")
+    row = rows.filter(has_text="Search team")
+    expect(row).to_contain_text("open")
+    look("/ui/projects", "projects")
+    enlarge_and_print(page, "projects")
+    row.get_by_role("button", name="Archive Search team").click()
+    sheet = dialog_of(page, "Archive Search team?")
+    judge(page)
+    sheet.get_by_role("button", name="Archive the project").click()
+    expect(row).to_contain_text("archived")
+    headers = {"authorization": f"Bearer {made['admin']}"}
+    listed = http.get("/v1/organization/projects", params={"include_archived": True}, headers=headers).json()["data"]
+    assert [(each["name"], each["status"]) for each in listed if each["id"] != "proj_default"] == [
+        ("Search team", "archived")
+    ]
+
+
 def test_who_may_only_read_is_told_so_and_finds_no_button(page: Page, made: dict[str, str]) -> None:
     act_as(page, made["reader"])
     for address in ("/ui/keys", "/ui/audit"):
         page.goto(address)
         expect(page.get_by_role("alert")).to_contain_text("may not manage the keys")
+        assert page.get_by_role("link", name=re.compile("API keys|Audit|Projects")).count() == 0
         assert page.get_by_role("button", name=re.compile("Create|Revoke")).count() == 0
     judge(page, THEMES)
 
@@ -140,7 +182,7 @@ def test_the_audit_log_says_who_did_what_and_is_filtered_and_exported(
     act_as(page, made["admin"])
     look("/ui/audit", "audit")
     entries = page.get_by_role("region", name="Table of entries").locator("tbody tr")
-    expect(entries).to_have_count(4)
+    expect(entries).to_have_count(5)
     expect(entries.first).to_contain_text("deleted a file")
     expect(entries.first).to_contain_text(HOSTILE)
     expect(entries.first).to_contain_text("127.0.0.1")
@@ -148,13 +190,14 @@ def test_the_audit_log_says_who_did_what_and_is_filtered_and_exported(
     enlarge_and_print(page, "audit")
 
     page.get_by_role("link", name="All projects").click()
-    expect(entries).to_have_count(5)
+    expect(entries).to_have_count(9)
     expect(entries.last).to_contain_text(re.compile("anyone.*created a key.*the organization"))
     page.get_by_role("button", name="What").click()
     page.get_by_role("link", name="keys", exact=True).click()
     expect(entries).to_have_count(4)
-    address = page.get_by_role("link", name="Export").get_attribute("href") or ""
-    lines = http.get(address, headers=headers).text.splitlines()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["action"] for line in lines] == ["key.revoked", *["key.created"] * 3]
     assert not any(secret in "".join(lines) for secret in made.values())
 

@@ -145,6 +145,19 @@ def test_the_command_shows_entries_and_needs_no_key_on_the_server_s_machine(
     assert "may not manage" in refused.stderr
 
 
+def test_logins_and_refused_ones_are_written_down_without_the_key(audited: Audited) -> None:
+    own = {"sec-fetch-site": "same-origin"}
+    with httpx2.Client(base_url=audited.server.url, headers=own) as browser:
+        assert browser.post("/api/session", json={"key": audited.keys.wrong}).status_code == 401
+        assert browser.post("/api/session", json={"key": audited.keys.viewer}).status_code == 200
+        assert browser.delete("/api/session").status_code == 200
+    found = entries(audited.organization, of="organization", action="session")
+    assert [each["action"] for each in found[:3]] == ["session.ended", "session.created", "session.refused"]
+    assert [each["caller"]["name"] for each in found[:3]] == ["viewer", "viewer", "anyone"]
+    assert found[2]["target"] == {"kind": "address", "id": "127.0.0.1"}
+    assert audited.keys.wrong not in json.dumps(found)
+
+
 def test_an_unknown_endpoint_is_refused_and_a_known_one_tested_alone(audited: Audited) -> None:
     found = audited.organization.post("/api/examination", params={"endpoint": "scripted"}).json()["findings"]
     assert [each["text"][:18] for each in found] == ["Endpoint scripted:"]

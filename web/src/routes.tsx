@@ -127,6 +127,12 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("@/pages/keys/KeysPage"), "KeysPage"),
 });
 
+const projects = createRoute({
+  getParentRoute: () => root,
+  path: "/projects",
+  component: lazyRouteComponent(() => import("@/pages/projects/ProjectsPage"), "ProjectsPage"),
+});
+
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -211,6 +217,7 @@ export const router = createRouter({
     webhooks,
     webhook,
     keys,
+    projects,
     audit,
     evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items, configuration, events]),

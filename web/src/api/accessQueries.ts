@@ -1,9 +1,11 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { addressOf, get } from "./client";
+import type { Project } from "./types";
 
 /** Questions about who may do what, and who did what. */
 
 const PAGE = 50;
+const PROJECTS_AT_ONCE = 100;
 
 export type AuditWanted = {
   of?: "project" | "organization" | undefined;
@@ -11,12 +13,6 @@ export type AuditWanted = {
   caller?: string | undefined;
   target?: string | undefined;
 };
-
-/** Whether requests need an API key: from the first that was ever made. */
-export const serverQuery = queryOptions({
-  queryKey: ["server"],
-  queryFn: ({ signal }) => get("/api/server", { signal }),
-});
 
 export const keysQuery = queryOptions({
   queryKey: ["keys", "project"],
@@ -45,3 +41,17 @@ export function auditQuery(wanted: AuditWanted) {
 export function auditExport(wanted: AuditWanted): string {
   return addressOf("/api/audit/export", { query: wanted });
 }
+
+/** All projects of the organization, archived ones, too. */
+export const projectsQuery = queryOptions({
+  queryKey: ["projects"],
+  queryFn: async ({ signal }) => {
+    const found: Project[] = [];
+    for (let after: string | undefined; ; after = found.at(-1)?.id) {
+      const query = { include_archived: true, limit: PROJECTS_AT_ONCE, after };
+      const page = await get("/v1/organization/projects", { query, signal });
+      found.push(...page.data);
+      if (!page.has_more) return found;
+    }
+  },
+});

@@ -57,3 +57,4 @@ export type WebhookDelivery = FromExtension["WebhookDelivery"];
 export type ApiKey = FromExtension["ApiKey"];
 export type NewApiKey = FromExtension["NewApiKey"];
 export type AuditEntry = FromExtension["AuditEntry"];
+export type Project = FromContract["Project"];

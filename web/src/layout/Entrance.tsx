@@ -23,8 +23,9 @@ export function Entrance({ children }: { children: ReactNode }) {
     );
   const before = last.current;
   if (session.caller !== null) {
-    // Somebody else has logged in: what is on the page is not theirs.
-    if (before !== undefined && whoseIs(before) !== whoseIs(session)) {
+    // Somebody else has logged in: what is on the page is not theirs. Who has made the first key is still the same.
+    const isNamed = before?.access === "open" && before.project?.id === session.project?.id;
+    if (before !== undefined && !isNamed && whoseIs(before) !== whoseIs(session)) {
       location.reload();
       return null;
     }

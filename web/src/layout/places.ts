@@ -20,6 +20,7 @@ export const PLACES: readonly Place[] = [
   { name: "Webhooks", to: "/webhooks", icon: "webhooks", keys: "g h", needs: "manage" },
   { name: "Workers", to: "/workers", icon: "workers", keys: "g w" },
   { name: "Members", to: "/members", icon: "members", keys: "g p", needs: "manage" },
+  { name: "Projects", to: "/projects", icon: "projects", keys: "g o", needs: "operate" },
   { name: "API keys", to: "/keys", icon: "keys", keys: "g k", needs: "manage" },
   { name: "Audit", to: "/audit", icon: "audit", keys: "g a", needs: "manage" },
 ];

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.access.callers import Caller
+from evalhaven.access.callers import ANYONE, Caller
 from evalhaven.access.sessions import COOKIE, LIFETIME_S
 from evalhaven.api.access.attempts import Attempts
 from evalhaven.api.access.auditing import record_audit
@@ -63,6 +63,14 @@ async def log_out(tx: AsyncConnection, request: Request, session: Session, calle
     if caller is not None:
         request.scope.setdefault("state", {})["caller"] = caller
         await record_audit(tx, request, "session.ended", (_kind(session), caller.id))
+
+
+async def note_refused_login(tx: AsyncConnection, request: Request, address: str, reason: str) -> None:
+    """Note that somebody could not log in; the reason holds no key."""
+    request.scope.setdefault("state", {})["caller"] = ANYONE
+    await record_audit(
+        tx, request, "session.refused", ("address", address), scope=_ORGANIZATION, details={"reason": reason}
+    )
 
 
 def set_cookie(response: Response, token: str, *, is_secure: bool) -> None:

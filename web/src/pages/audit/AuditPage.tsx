@@ -11,6 +11,7 @@ import { Menu } from "@/parts/Menu";
 import { SearchField } from "@/parts/SearchField";
 import { Listed, rowsOf } from "@/states/Listed";
 import { Empty } from "@/states/States";
+import { useMay } from "@/states/session";
 import { Name } from "@/text/SafeText";
 import { AuditTable } from "./AuditTable";
 import { isFiltered } from "./search";
@@ -21,6 +22,7 @@ export function AuditPage() {
   const search = useSearch({ from: "/audit" });
   const navigate = useNavigate({ from: "/audit" });
   const pages = useInfiniteQuery(auditQuery(search));
+  const mayOperate = useMay("operate");
   const find = useCallback(
     (text: string) =>
       navigate({ search: (before) => ({ ...before, target: text || undefined }), replace: true }),
@@ -55,12 +57,14 @@ export function AuditPage() {
               label="Find what was changed"
               placeholder="Its id"
             />
-            <FilterChip
-              isChosen={of !== undefined}
-              change={{ of: of === undefined ? "organization" : undefined }}
-            >
-              All projects
-            </FilterChip>
+            {mayOperate && (
+              <FilterChip
+                isChosen={of !== undefined}
+                change={{ of: of === undefined ? "organization" : undefined }}
+              >
+                All projects
+              </FilterChip>
+            )}
             <Menu label={action === undefined ? "What" : actionWords(action)} isSlim>
               <FilterLink change={{ action: undefined }}>Everything</FilterLink>
               {(Object.keys(KINDS) as Kind[]).map((kind) => (

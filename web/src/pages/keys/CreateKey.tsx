@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { post } from "@/api/client";
+import { logIn, sessionQuery } from "@/api/sessionQueries";
 import type { NewApiKey } from "@/api/types";
 import { Icon } from "@/parts/Icon";
 import { Failure } from "@/states/States";
@@ -17,16 +18,25 @@ const TITLES: Record<KindOfKey, string> = {
 };
 
 /** Makes a key in a dialog, which shows its secret once. */
-export function CreateKey({ kind }: { kind: KindOfKey }) {
+export function CreateKey({ kind, onDone }: { kind: KindOfKey; onDone?: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const queries = useQueryClient();
-  const creation = useMutation({ mutationFn: (wish: KeyWish) => create(kind, wish) });
+  const creation = useMutation({
+    mutationFn: async (wish: KeyWish) => {
+      const made = await create(kind, wish);
+      // From now on every request needs a key: this tab is logged in with it before it asks anything else.
+      const session = kind === "first" ? await logIn(made.value).catch(() => null) : null;
+      if (session !== null) queries.setQueryData(sessionQuery.queryKey, session);
+      return made;
+    },
+  });
   const isMade = creation.data !== undefined;
   const close = () => {
     dialog.current?.close();
     creation.reset();
-    // Not before the secret was seen: with the first key, whatever is asked for leads to the login.
-    if (isMade) queries.invalidateQueries();
+    if (!isMade) return;
+    onDone?.();
+    queries.invalidateQueries();
   };
   return (
     <>

@@ -21,8 +21,8 @@ export function NewKey({ made, isFirst, onDone }: Props) {
       </div>
       {isFirst && (
         <Notice>
-          <b>From now on every request needs a key.</b> Log in here with this one, and set it as{" "}
-          <code>OPENAI_API_KEY</code> where programs use this server. Better still, make keys of the project
+          <b>From now on every request needs a key.</b> This tab is logged in with this one. Set it as{" "}
+          <code>OPENAI_API_KEY</code> where programs use this server; better still, make keys of the project
           for them.
         </Notice>
       )}

@@ -3,20 +3,20 @@ import { Empty } from "@/states/States";
 import { CreateKey } from "./CreateKey";
 
 /** What follows from the first key, before it is made. */
-export function NoKeys() {
+export function NoKeys({ onDone }: { onDone: () => void }) {
   return (
     <Empty title="No keys yet" snippet={<Snippet codes={withKey(serverAddress())} />}>
       <p>Make the first key before others reach this server. It is an admin key, and from then on:</p>
       <ul className="steps">
         <li>every request needs a key, of programs and commands elsewhere too;</li>
-        <li>this dashboard asks for one when it is opened: log in with the key;</li>
+        <li>this dashboard asks for one; you stay logged in here with the key that you make;</li>
         <li>keys of this project are made here, one for each program or person;</li>
         <li>
           commands on the server's own machine go on without one, so that nobody is locked out:{" "}
           <code>evalhaven keys</code>.
         </li>
       </ul>
-      <CreateKey kind="first" />
+      <CreateKey kind="first" onDone={onDone} />
     </Empty>
   );
 }

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from evalhaven.access.callers import Caller
 from evalhaven.access.permissions import Permission
 from evalhaven.access.sessions import COOKIE
-from evalhaven.api.access.logins import log_in, log_out, remove_cookie, set_cookie
+from evalhaven.api.access.logins import log_in, log_out, note_refused_login, remove_cookie, set_cookie
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.access.sessions import new_session
 from evalhaven.api.bodies import read_document
@@ -111,6 +111,8 @@ async def _log_in(request: Request, services: Services, key: str, project: str |
         if error.param is not None:
             raise NotFoundError("Project", project or "", "project") from error
         services.logins.attempts.note_failed(address)
+        async with services.database.write() as tx:
+            await note_refused_login(tx, request, address, str(error))
         raise
     session, token = new_session(services.ids, services.now(), caller.scope, key=held.key.key)
     before = await door.session_of(request.scope)
