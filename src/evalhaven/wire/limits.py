@@ -53,4 +53,4 @@ class ProjectLimits(OpenObject):
     stored_bytes: int | None = Field(description="Bytes of its files, parts of uploads and inline rows.")
     run_cost: float | None = Field(description="US dollars of the calls of one run.")
     month_cost: float | None = Field(description="US dollars of the calls of all runs of one calendar month, in UTC.")
-    used: ProjectUsage
+    used: ProjectUsage = Field(description="What it uses now.")
