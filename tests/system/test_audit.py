@@ -72,6 +72,30 @@ def test_deletions_are_written_down_with_name_key_and_request(audited: Audited) 
     assert found[2]["address"] == "127.0.0.1"
 
 
+def test_changes_of_webhooks_and_limits_are_written_down_without_urls(audited: Audited) -> None:
+    http = audited.admin
+    url = "https://hooks.example/services/T0/secret-of-the-url"
+    made = http.post(
+        "/v1/webhook_endpoints", json={"name": "CI", "url": url, "event_types": ["eval.run.failed"]}
+    ).json()
+    address = f"/v1/webhook_endpoints/{made['id']}"
+    http.post(address, json={"name": "Team"})
+    http.post(address, json={"name": "Team"})
+    http.post(f"{address}/rotate_secret")
+    http.delete(address)
+    audited.organization.post("/api/limits", json={"month_cost": 50})
+
+    found = [entry for entry in entries(http) if entry["action"].startswith(("webhook.", "limits."))]
+    assert [(each["action"], each["details"]) for each in reversed(found)] == [
+        ("webhook.created", {"name": "CI"}),
+        ("webhook.changed", {"name": "Team"}),
+        ("webhook.rotated", {"name": "Team"}),
+        ("webhook.deleted", {"name": "Team"}),
+        ("limits.set", {"month_cost": 50.0}),
+    ]
+    assert "secret-of-the-url" not in http.get("/api/audit/export").text
+
+
 def test_imports_are_written_down_once_a_request_and_checks_are_not(audited: Audited) -> None:
     call = {
         "request": {"model": "m", "messages": [{"role": "user", "content": "Q?"}], "store": True},

@@ -1,7 +1,9 @@
 """What can be asked of webhooks: make, change, delete, rotate the secret, test, and deliver again."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.errors import InvalidRequestError
@@ -32,6 +34,9 @@ from evalhaven.wire.webhooks import PublicCreateEndpointBody, PublicUpdateEndpoi
 MOST_WEBHOOKS = 100
 """How many a project may have: each event is written once for each."""
 
+Note = Callable[[AsyncConnection, Webhook], Awaitable[None]]
+"""Notes a change of a webhook in the transaction that makes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
@@ -50,7 +55,7 @@ class Webhooks:
     sender: Sender
     wake_deliverer: Callable[[], None]
 
-    async def create(self, scope: ProjectScope, body: PublicCreateEndpointBody) -> tuple[Webhook, str]:
+    async def create(self, scope: ProjectScope, body: PublicCreateEndpointBody, note: Note) -> tuple[Webhook, str]:
         """Make a webhook; return it with its secret, which nobody can read again.
 
         Raises:
@@ -83,10 +88,11 @@ class Webhooks:
                     code="too_many_webhook_endpoints",
                 )
             await insert_webhook(tx, scope, new)
+            await note(tx, new)
         self.wake_deliverer()
         return new, secret
 
-    async def update(self, scope: ProjectScope, webhook_id: str, body: PublicUpdateEndpointBody) -> Webhook:
+    async def update(self, scope: ProjectScope, webhook_id: str, body: PublicUpdateEndpointBody, note: Note) -> Webhook:
         """Change what a request names.
 
         Raises:
@@ -113,9 +119,10 @@ class Webhooks:
             if changed != found:
                 changed = replace(changed, updated_at=now)
                 await save_webhook(tx, scope, changed)
+                await note(tx, changed)
         return changed
 
-    async def delete(self, scope: ProjectScope, webhook_id: str) -> Webhook:
+    async def delete(self, scope: ProjectScope, webhook_id: str, note: Note) -> Webhook:
         """Delete a webhook with its log; return it as it was.
 
         Raises:
@@ -124,14 +131,18 @@ class Webhooks:
         async with self.database.write() as tx:
             found = await get_webhook(tx, scope, webhook_id, for_update=True)
             await delete_webhook(tx, scope, found.key)
+            await note(tx, found)
         return found
 
-    async def rotate_secret(self, scope: ProjectScope, webhook_id: str, *, keeps_old: bool) -> tuple[Webhook, str]:
+    async def rotate_secret(
+        self, scope: ProjectScope, webhook_id: str, note: Note, *, keeps_old: bool
+    ) -> tuple[Webhook, str]:
         """Replace the secret of a webhook; return it with the new one.
 
         Args:
             scope: Whose webhook.
             webhook_id: Its id.
+            note: Notes the change.
             keeps_old: Whether the old secret signs beside the new one for a day.
 
         Raises:
@@ -149,6 +160,7 @@ class Webhooks:
                 previous_until=now + GRACE_S if keeps_old else None,
             )
             await save_webhook(tx, scope, changed)
+            await note(tx, changed)
         return changed, secret
 
     async def test(self, scope: ProjectScope, webhook_id: str, event_type: str) -> tuple[Webhook, Attempt]:

@@ -3,7 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import parse_body, read_body, read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, page_request
@@ -11,8 +13,9 @@ from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.rendering.webhooks import webhook_text
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
-from evalhaven.domain.webhooks import SENT_EVENT_TYPES
+from evalhaven.domain.webhooks import SENT_EVENT_TYPES, Webhook
 from evalhaven.storage import webhooks as store
+from evalhaven.webhooks.endpoints import Note
 from evalhaven.wire import webhooks as wire
 from evalhaven.wire.requests import parse_request
 
@@ -27,7 +30,8 @@ WebhookIdOf = Annotated[str, Path(description="Id of the webhook endpoint.")]
 async def create_webhook_endpoint(request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Create a webhook endpoint: an address that is told when runs end. Its secret is shown this once."""
     document = await read_document(request, services.config.max_body_bytes)
-    new, secret = await services.webhooks.create(scope, parse_request(wire.PublicCreateEndpointBody, document).body)
+    body = parse_request(wire.PublicCreateEndpointBody, document).body
+    new, secret = await services.webhooks.create(scope, body, _noted(request, "created"))
     return json_response(webhook_text(new, services.now(), secret))
 
 
@@ -65,7 +69,8 @@ async def update_webhook_endpoint(
     """Change a webhook endpoint's name, URL, types of events or format, or turn it on or off."""
     document = await read_document(request, services.config.max_body_bytes)
     body = parse_request(wire.PublicUpdateEndpointBody, document).body
-    return json_response(webhook_text(await services.webhooks.update(scope, webhook_endpoint_id, body), services.now()))
+    changed = await services.webhooks.update(scope, webhook_endpoint_id, body, _noted(request, "changed"))
+    return json_response(webhook_text(changed, services.now()))
 
 
 @router.delete(
@@ -73,9 +78,11 @@ async def update_webhook_endpoint(
     operation_id="deleteWebhookEndpoint",
     response_model=wire.DeletedWebhookEndpointResource,
 )
-async def delete_webhook_endpoint(webhook_endpoint_id: WebhookIdOf, services: ServicesOf, scope: ScopeOf) -> Response:
+async def delete_webhook_endpoint(
+    webhook_endpoint_id: WebhookIdOf, request: Request, services: ServicesOf, scope: ScopeOf
+) -> Response:
     """Delete a webhook endpoint with its log; what is still to be delivered to it is not."""
-    gone = await services.webhooks.delete(scope, webhook_endpoint_id)
+    gone = await services.webhooks.delete(scope, webhook_endpoint_id, _noted(request, "deleted"))
     return json_response(jsontext.render({"id": gone.id, "object": "webhook_endpoint.deleted", "deleted": True}))
 
 
@@ -91,7 +98,8 @@ async def rotate_webhook_endpoint_secret(
     raw = await read_body(request, services.config.max_body_bytes)
     document = parse_body(raw) if raw else {}
     keeps_old = parse_request(wire.RotateSecretBody, document).body.keep_old_secret_active_for_24_hours
-    changed, secret = await services.webhooks.rotate_secret(scope, webhook_endpoint_id, keeps_old=keeps_old)
+    note = _noted(request, "rotated")
+    changed, secret = await services.webhooks.rotate_secret(scope, webhook_endpoint_id, note, keeps_old=keeps_old)
     return json_response(webhook_text(changed, services.now(), secret))
 
 
@@ -126,3 +134,12 @@ async def test_webhook_endpoint(
 async def list_webhook_event_types() -> Response:
     """List the types of the events that happen here."""
     return json_response(jsontext.render({"object": "list", "data": list(SENT_EVENT_TYPES)}))
+
+
+def _noted(request: Request, what: str) -> Note:
+    """Return what writes a change of a webhook into the audit log; without its URL, which may hold a secret."""
+
+    async def note(tx: AsyncConnection, webhook: Webhook) -> None:
+        await record_audit(tx, request, f"webhook.{what}", ("webhook", webhook.id), details={"name": webhook.name})
+
+    return note
