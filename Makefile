@@ -49,7 +49,7 @@ demo: $(INSTALLED) $(WEB) ## Run the example from upload to results (ARGS=--exit
 
 # Without MAKEFLAGS, or else what tests call make for would look for the jobs of `make check`.
 .PHONY: test
-test: installed ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
+test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
 	@MAKEFLAGS= $(PYTEST) $(if $(filter all,$(TIER)),,--tier=$(TIER)) $(ARGS)
 
 .PHONY: rest
@@ -80,11 +80,8 @@ pictures: $(INSTALLED_DEV) $(WEB) ## Take the README's pictures anew (needs Chro
 	@$(BIN)/python -m tests.dashboard.pictures
 
 .PHONY: check
-check: installed ## Everything a change must pass: lint beside all tests
+check: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Everything a change must pass: lint beside all tests
 	@$(MAKE) --jobs=2 lint test TIER=all
-
-.PHONY: installed
-installed: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB)
 
 .PHONY: soak
 soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)

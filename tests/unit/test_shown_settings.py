@@ -77,5 +77,5 @@ def test_whatever_sounds_secret_is_masked() -> None:
     values = {name: SecretStr("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM=") for name in secret}
     told = shown(settings(**values))
 
-    assert len(secret) == 4
+    assert len(secret) == 6
     assert all(told[f"EVALHAVEN_{name.upper()}"][0] == MASK for name in secret)
