@@ -50,7 +50,7 @@ demo: $(INSTALLED) $(WEB) ## Run the example from upload to results (ARGS=--exit
 # Without MAKEFLAGS, or else what tests call make for would look for the jobs of `make check`.
 .PHONY: test
 test: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Test every feature once, on SQLite (ARGS=tests/unit runs a part)
-	@MAKEFLAGS= $(PYTEST) $(if $(filter all,$(TIER)),,--tier=$(TIER)) $(ARGS)
+	@MAKEFLAGS= $(PYTEST) --tier=$(TIER) $(ARGS)
 
 .PHONY: rest
 rest: ## Run what `make test` leaves out: PostgreSQL, proofs, clients, hostile input
@@ -81,7 +81,7 @@ pictures: $(INSTALLED_DEV) $(WEB) ## Take the README's pictures anew (needs Chro
 
 .PHONY: check
 check: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Everything a change must pass: lint beside all tests
-	@$(MAKE) --jobs=2 lint test TIER=all
+	@$(MAKE) --jobs=2 lint test TIER=check
 
 .PHONY: soak
 soak: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) $(WEB) ## Run every proof at full size (EVALHAVEN_SEED=n repeats one)

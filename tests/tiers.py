@@ -1,4 +1,4 @@
-"""A pytest plugin that divides the suite: `--tier=first` is `make test`, `--tier=rest` is what `make check` adds.
+"""A pytest plugin that divides the suite: `--tier=first` is `make test`, `--tier=rest` is `make rest`.
 
 The first tier shows every feature once, on SQLite. A test is in the rest by what it is, and nobody lists it:
 
@@ -6,10 +6,14 @@ The first tier shows every feature once, on SQLite. A test is in the rest by wha
 - it is a `proof` or `slow`,
 - or its directory is one of those below.
 
-Without the option everything runs.
+`--tier=check` is `make check`: both, but of the tests that differ from another one by their database alone only every
+third is repeated on PostgreSQL, always the same ones. Those of `tests/unit/storage` and `tests/system` all are, since
+the database is what they are about. Without the option everything runs.
 """
 
 import functools
+import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +25,14 @@ _REST_MARKS = ("proof", "slow")
 _ON_POSTGRESQL = ("postgresql", "replicas")
 _POSTGRESQL_FIXTURES = frozenset({"postgres", "durable_postgres", "postgresql_database_url"})
 _TESTS = Path(__file__).parent
+_ABOUT_DATABASES = (_TESTS / "unit/storage", _TESTS / "system")
+_REPEATED_OF = 3
 _REST_DIRECTORIES = tuple(_TESTS / name for name in _REST)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption(_OPTION, choices=("first", "rest"), help="run one of the two parts of the suite")
+    parser.addoption(_OPTION, choices=("first", "rest", "check"), help="run a part of the suite")
 
 
 def is_in_rest(item: pytest.Item) -> bool:
@@ -36,6 +42,21 @@ def is_in_rest(item: pytest.Item) -> bool:
         or any(item.get_closest_marker(mark) for mark in _REST_MARKS)
         or _is_in_rest_directory(item.path)
     )
+
+
+def is_repeated(item: pytest.Item, ids: Collection[str]) -> bool:
+    """Tell whether `make check` runs a test: whatever does not merely repeat another one, and every third that does.
+
+    Args:
+        item: The test.
+        ids: Those of all tests.
+    """
+    parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    kind = parameters.get("database_kind")
+    if kind not in _ON_POSTGRESQL or any(directory in item.path.parents for directory in _ABOUT_DATABASES):
+        return True
+    is_repetition = item.nodeid.replace(kind, "sqlite") in ids
+    return not is_repetition or zlib.crc32(item.nodeid.encode()) % _REPEATED_OF == 0
 
 
 @functools.cache
@@ -55,9 +76,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tier: str | None = config.getoption(_OPTION)
     if tier is None:
         return
+    ids = {item.nodeid for item in items}
     kept, left_out = list[pytest.Item](), list[pytest.Item]()
     for item in items:
-        (kept if is_in_rest(item) == (tier == "rest") else left_out).append(item)
+        is_wanted = is_repeated(item, ids) if tier == "check" else is_in_rest(item) == (tier == "rest")
+        (kept if is_wanted else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept

@@ -3,8 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+
+from tests.tiers import is_repeated
+
+TESTS = Path(__file__).parents[1]
 
 _SOURCE = """
 import pytest
@@ -28,19 +34,40 @@ def test_for_long(): pass
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # it collects the suite three times
+@pytest.mark.timeout(600)  # it collects the suite twice
 def test_both_tiers_together_are_the_suite(repository: Path) -> None:
     collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     printed = list[str]()
-    for options in ([], ["--tier=first"], ["--tier=rest"]):
+    for options in ([], ["--tier=first"]):
         done = subprocess.run([*collect, *options], cwd=repository, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-4000:]
         printed.append(done.stdout)
-    whole, first, rest = (sorted(line for line in text.splitlines() if "::" in line) for text in printed)
+    whole, first = (sorted(line for line in text.splitlines() if "::" in line) for text in printed)
 
+    # What the first leaves unread is in the rest, which reads everything.
+    rest = set(whole) - set(first)
     assert min(len(first), len(rest)) > 100
-    assert sorted(first + rest) == whole
-    assert len(set(whole)) == len(whole)
+    assert len(first) + len(rest) == len(whole) == len(set(whole))
+    assert not [name for name in first if name.startswith(("tests/clients", "tests/generated", "tests/hostile"))]
+
+
+def test_the_check_repeats_every_third_test_on_postgresql_and_what_is_about_databases() -> None:
+    contract, storage = TESTS / "contract/test_runs.py", TESTS / "unit/storage/test_runs.py"
+    names = [f"test_runs.py::test_{number}" for number in range(300)]
+    ids = {f"{name}[{kind}]" for name in names for kind in ("sqlite", "postgresql")}
+
+    def kept(path: Path, kind: str) -> list[str]:
+        return [name for name in names if is_repeated(_item(path, f"{name}[{kind}]", kind), ids)]
+
+    assert kept(contract, "sqlite") == kept(storage, "postgresql") == names
+    assert 60 < len(kept(contract, "postgresql")) < 140
+    assert kept(contract, "postgresql") == kept(contract, "postgresql")
+    assert is_repeated(_item(contract, "test_only_there[postgresql]", "postgresql"), ids)
+
+
+def _item(path: Path, name: str, kind: str) -> pytest.Item:
+    made = SimpleNamespace(nodeid=name, path=path, callspec=SimpleNamespace(params={"database_kind": kind}))
+    return cast("pytest.Item", made)
 
 
 @pytest.mark.parametrize(
