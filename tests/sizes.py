@@ -173,7 +173,7 @@ REDUCED = Sizes(
     file_kills=2,
     proxied_bytes=20_000_000,
     slow_connections=1_000,
-    upgrade_cuts_apart=4,
+    upgrade_cuts_apart=12,
 )
 
 FULL = Sizes(

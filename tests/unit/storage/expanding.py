@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,11 +92,16 @@ def unlawful(
     return wrong
 
 
-def slow_statements(source: str) -> Iterator[str]:
-    """Yield what in a revision makes all writers of a table in use wait for as long as the table is large."""
+def slow_statements(source: str, unused: Collection[str] = ()) -> Iterator[str]:
+    """Yield what in a revision makes all writers of a table in use wait for as long as the table is large.
+
+    Args:
+        source: The revision's.
+        unused: Tables that no release before has written to.
+    """
     tree = ast.parse(source)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    made = {_first(call) for call in calls if _name(call) == "create_table"}
+    made = {*unused, *(_first(call) for call in calls if _name(call) == "create_table")}
     for call in calls:
         name, keywords = _name(call), {each.arg: each.value for each in call.keywords}
         if name == "create_index" and _argument(call, 1) not in made and "postgresql_concurrently" not in keywords:

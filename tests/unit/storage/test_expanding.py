@@ -59,9 +59,13 @@ def test_no_step_takes_away_what_the_release_before_uses(empty_url: URL, reposit
     assert wrong == {}
 
 
+# Nobody could subscribe to events before there were webhooks.
+_UNUSED = {"0015_webhooks.py": ("subscribers", "deliveries")}
+
+
 def test_no_step_makes_writers_wait_for_a_large_table(repository: Path) -> None:
     steps = [path for path in (repository / _VERSIONS).glob("[0-9]*.py") if path.name >= _FIRST_CHECKED]
-    found = {path.name: list(slow_statements(path.read_text())) for path in steps}
+    found = {path.name: list(slow_statements(path.read_text(), _UNUSED.get(path.name, ()))) for path in steps}
 
     assert len(found) >= 3
     assert {name: slow for name, slow in found.items() if slow} == {}

@@ -287,7 +287,7 @@ def test_an_upgrade_that_is_cut_short_anywhere_changes_nothing_and_is_made_again
     new_url: Callable[[], URL], database_kind: str
 ) -> None:
     # PostgreSQL's transactions always included schema changes, and it takes long to make a new database.
-    step = SIZES.upgrade_cuts_apart if database_kind == "sqlite" else 9
+    step = SIZES.upgrade_cuts_apart if database_kind == "sqlite" else 3 * SIZES.upgrade_cuts_apart
     states = {revision: state_at(new_url(), revision) for revision in REVISIONS}
     after, found = SEED % step, set[str | None]()
     while True:

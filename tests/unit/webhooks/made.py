@@ -20,6 +20,11 @@ from evalhaven.webhooks.sender import Sender, SenderOptions
 from evalhaven.wire.webhooks import PublicCreateEndpointBody
 from tests.unit.domain.still_clock import StillClock
 
+
+async def unnoted(_tx: object, _webhook: Webhook) -> None:
+    """Write a change of a webhook down nowhere."""
+
+
 ON_LOOPBACK = AddressRules(parse_networks("127.0.0.0/8"))
 _NO_ID: Any = "whe_1"
 
@@ -55,7 +60,7 @@ class Teller:
     async def create(self, url: str, **more: Any) -> tuple[Webhook, str]:
         """Make a webhook for all that happens to runs; return it and its secret."""
         body = {"name": "hook", "url": url, "event_types": list(SENT_EVENT_TYPES), **more}
-        return await self.webhooks.create(DEFAULT_PROJECT, PublicCreateEndpointBody.model_validate(body))
+        return await self.webhooks.create(DEFAULT_PROJECT, PublicCreateEndpointBody.model_validate(body), unnoted)
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:

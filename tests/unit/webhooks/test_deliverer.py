@@ -24,7 +24,7 @@ from evalhaven.wire.webhooks import PublicUpdateEndpointBody
 from tests.databases import ON_SQLITE_ONLY
 from tests.unit.domain.still_clock import StillClock
 from tests.unit.storage.stored import opened
-from tests.unit.webhooks.made import Teller
+from tests.unit.webhooks.made import Teller, unnoted
 from tests.webhook_receiver import WebhookReceiver
 
 TYPES = ("eval.run.succeeded", "eval.run.failed", "eval.run.canceled")
@@ -171,13 +171,13 @@ async def test_after_a_rotation_both_secrets_convince_for_a_day_and_then_only_th
     with WebhookReceiver() as receiver:
         async with teller.sender:
             webhook, first = await teller.create(receiver.hook)
-            _, second = await teller.webhooks.rotate_secret(SCOPE, webhook.id, keeps_old=True)
+            _, second = await teller.webhooks.rotate_secret(SCOPE, webhook.id, unnoted, keeps_old=True)
             await teller.webhooks.test(SCOPE, webhook.id, "eval.run.failed")
             assert convincing(first, second) == [True, True]
             clock.time += 24 * HOUR_S
             await teller.webhooks.test(SCOPE, webhook.id, "eval.run.failed")
             assert convincing(first, second) == [False, True]
-            changed, third = await teller.webhooks.rotate_secret(SCOPE, webhook.id, keeps_old=False)
+            changed, third = await teller.webhooks.rotate_secret(SCOPE, webhook.id, unnoted, keeps_old=False)
             await teller.webhooks.test(SCOPE, webhook.id, "eval.run.failed")
             assert convincing(second, third) == [False, True]
     assert changed.secret_hint == f"whsec_…{third[-4:]}"
@@ -276,7 +276,7 @@ async def test_a_webhook_that_answers_gone_is_off_until_it_is_turned_on(database
                 await teller.webhooks.resend(SCOPE, webhook.id, gone.id)
             receiver.status = 200
             body = PublicUpdateEndpointBody.model_validate({"evalhaven": {"enabled": True}})
-            await teller.webhooks.update(SCOPE, webhook.id, body)
+            await teller.webhooks.update(SCOPE, webhook.id, body, unnoted)
             assert await teller.webhooks.resend_failed(SCOPE, webhook.id) == 1
             await record(database, 1, clock.time, first=2)
             await teller.wait_until(lambda: len(receiver.told) == 3)
@@ -392,6 +392,6 @@ async def test_a_secret_that_cannot_be_opened_is_a_failure_with_its_cure(databas
         async with teller.sender:
             with pytest.raises(InvalidRequestError, match=r"encrypted with another key.*rotate it"):
                 await teller.webhooks.test(SCOPE, webhook.id, "eval.run.failed")
-            await teller.webhooks.rotate_secret(SCOPE, webhook.id, keeps_old=False)
+            await teller.webhooks.rotate_secret(SCOPE, webhook.id, unnoted, keeps_old=False)
             await teller.webhooks.test(SCOPE, webhook.id, "eval.run.failed")
     assert len(receiver.told) == 1

@@ -185,12 +185,11 @@ async def test_a_death_after_the_last_item_does_not_count(engine: Engine, monkey
     run = await inline_run(engine, lines([row_of(number) for number in range(COUNT)]))
     moved: list[RunStatus] = []
 
-    async def die(_ending: RunEnding, status: RunStatus, *_more: Any) -> bool:
+    async def die(_ending: RunEnding, status: RunStatus, *_more: Any) -> None:
         moved.append(status)
-        return False
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunEnding, "move", die)
+        patch.setattr(RunEnding, "_move", die)
         for number in range(5):
             process = replace(engine, process=f"process {number}")
             await RunConductor(process, run.scope, run.key).conduct_run()
