@@ -3,17 +3,29 @@
 import os
 from pathlib import Path
 
+import structlog
+
 _FILE = "local.token"
 
 
-def write_local_token(data_dir: Path, token: str) -> None:
-    """Leave the token of this start for commands that find the server by its data directory."""
+def leave_local_token(data_dir: Path, token: str) -> str:
+    """Leave a token for commands that find the server by its data directory; return the one that is there.
+
+    It is the given one, unless the disk is full or cannot be written: then that of the start before, if there is one.
+    """
     path = data_dir / f"{_FILE}.new"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token)
-    path.replace(data_dir / _FILE)
+    try:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token)
+        path.replace(data_dir / _FILE)
+    except OSError as error:
+        structlog.get_logger("evalhaven.access").warning(
+            "local_token_not_written", reason=error.strerror, effect="commands on this machine may need a key"
+        )
+        return read_local_token(data_dir) or token
+    return token
 
 
 def read_local_token(data_dir: Path) -> str | None:

@@ -32,7 +32,7 @@ from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
 from evalhaven.app.examination import PacedExamination, examine_parts
 from evalhaven.app.first_key import make_first_key
-from evalhaven.app.local_token import write_local_token
+from evalhaven.app.local_token import leave_local_token
 from evalhaven.app.logins import login_policy, open_logins
 from evalhaven.app.logs import Logs, open_logs, open_replicas
 from evalhaven.app.metrics_port import show_build
@@ -117,8 +117,7 @@ def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bo
     executing = _executing_children(settings, database) if has_worker else []
     executor = Crew([Supervisor(child, lock.descriptor, board) for child in executing]) if executing else None
     logs = open_logs(settings, database, IdFactory(Clock()), lock.descriptor, board)
-    token = IdFactory(Clock()).new_secret(LOCAL_PREFIX)
-    write_local_token(settings.data_dir, token)
+    token = leave_local_token(settings.data_dir, IdFactory(Clock()).new_secret(LOCAL_PREFIX))
     application = build_server_application(
         settings, database, executor, logs, catalog, Teller(board, tracing), show_key
     )
