@@ -7,8 +7,8 @@ The first tier shows every feature once, on SQLite. A test is in the rest by wha
 - or its directory is one of those below.
 
 `--tier=check` is `make check`: both, but of the tests that differ from another one by their database alone only every
-third is repeated on PostgreSQL, always the same ones. Those of `tests/unit/storage` and `tests/system` all are, since
-the database is what they are about. Without the option everything runs.
+third is repeated on PostgreSQL, always the same ones. All proofs are, and all of `tests/unit/storage`, since the
+database is what they are about. Without the option everything runs.
 """
 
 import functools
@@ -25,7 +25,7 @@ _REST_MARKS = ("proof", "slow")
 _ON_POSTGRESQL = ("postgresql", "replicas")
 _POSTGRESQL_FIXTURES = frozenset({"postgres", "durable_postgres", "postgresql_database_url"})
 _TESTS = Path(__file__).parent
-_ABOUT_DATABASES = (_TESTS / "unit/storage", _TESTS / "system")
+_ABOUT_DATABASES = _TESTS / "unit/storage"
 _REPEATED_OF = 3
 _REST_DIRECTORIES = tuple(_TESTS / name for name in _REST)
 
@@ -53,7 +53,7 @@ def is_repeated(item: pytest.Item, ids: Collection[str]) -> bool:
     """
     parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
     kind = parameters.get("database_kind")
-    if kind not in _ON_POSTGRESQL or any(directory in item.path.parents for directory in _ABOUT_DATABASES):
+    if kind not in _ON_POSTGRESQL or _ABOUT_DATABASES in item.path.parents or item.get_closest_marker("proof"):
         return True
     is_repetition = item.nodeid.replace(kind, "sqlite") in ids
     return not is_repetition or zlib.crc32(item.nodeid.encode()) % _REPEATED_OF == 0
