@@ -63,8 +63,11 @@ def test_the_check_repeats_every_third_test_on_postgresql_and_what_is_about_data
 
 def _item(path: Path, name: str, kind: str, *, is_proof: bool = False) -> pytest.Item:
     spec = SimpleNamespace(params={"database_kind": kind})
-    made = SimpleNamespace(nodeid=name, path=path, callspec=spec, get_closest_marker=lambda _name: is_proof or None)
-    return cast("pytest.Item", made)
+
+    def find_mark(_name: str) -> bool | None:
+        return is_proof or None
+
+    return cast("pytest.Item", SimpleNamespace(nodeid=name, path=path, callspec=spec, get_closest_marker=find_mark))
 
 
 @pytest.mark.parametrize(
