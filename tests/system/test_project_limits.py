@@ -143,7 +143,7 @@ def test_a_run_beyond_the_runs_at_once_is_refused_until_one_ends(
         after = editor.post(runs, json={"data_source": inline_source()})
 
     assert (error["type"], error["param"]) == ("insufficient_quota", None)
-    assert "may have 1 runs queued or under way at once, and has 1" in error["message"]
+    assert "queued or under way: 1, of 1 allowed at once" in error["message"]
     assert used["concurrent_runs"] == 1
     assert wait_for_end(editor, after.json())["status"] == "completed"
 

@@ -39,8 +39,8 @@ def refuse_more_runs(limits: Limits, active: int) -> None:
     """
     if limits.concurrent_runs is not None and active >= limits.concurrent_runs:
         raise LimitExceededError(
-            f"The project may have {limits.concurrent_runs} runs queued or under way at once, and has {active}. Wait "
-            "until one ends, cancel one, or have the limit raised (`evalhaven limits`).",
+            f"Runs of this project that are queued or under way: {active}, of {limits.concurrent_runs} allowed at "
+            "once. Wait until one ends, cancel one, or have the limit raised (`evalhaven limits`).",
             code="concurrent_runs_exceeded",
         )
 

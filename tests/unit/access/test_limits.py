@@ -91,7 +91,7 @@ def test_runs_and_bytes_over_the_limit_are_refused_and_others_are_not() -> None:
     refuse_more_bytes(limits, 60, 40)
     refuse_more_bytes(Limits(), 10**15, 1)
 
-    with pytest.raises(LimitExceededError, match="may have 2 runs"):
+    with pytest.raises(LimitExceededError, match="under way: 2, of 2 allowed"):
         refuse_more_runs(limits, 2)
     with pytest.raises(LimitExceededError, match="has 60, and this would add 41"):
         refuse_more_bytes(limits, 60, 41)

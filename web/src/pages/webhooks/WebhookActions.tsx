@@ -12,7 +12,6 @@ import { WebhookForm, type Wish } from "./WebhookForm";
 import { ENDS } from "./words";
 
 type Shown = "edit" | "rotate" | "delete";
-type Change = Wish | { evalhaven: { enabled: boolean } };
 
 /** What can be done with a webhook. */
 export function WebhookActions({ webhook }: { webhook: Webhook }) {
@@ -27,8 +26,14 @@ export function WebhookActions({ webhook }: { webhook: Webhook }) {
     mutationFn: () =>
       post("/v1/webhook_endpoints/{webhook_endpoint_id}/test", { path, body: { event_type: ENDS[0] } }),
   });
+  // On its own, since what is open when it is done stays open.
+  const turn = useMutation({
+    mutationFn: (enabled: boolean) =>
+      post("/v1/webhook_endpoints/{webhook_endpoint_id}", { path, body: { evalhaven: { enabled } } }),
+    onSuccess: refresh,
+  });
   const change = useMutation({
-    mutationFn: (body: Change) => post("/v1/webhook_endpoints/{webhook_endpoint_id}", { path, body }),
+    mutationFn: (body: Wish) => post("/v1/webhook_endpoints/{webhook_endpoint_id}", { path, body }),
     onSuccess: () => {
       close();
       return refresh();
@@ -61,6 +66,7 @@ export function WebhookActions({ webhook }: { webhook: Webhook }) {
   return (
     <>
       {test.error && <Failure error={test.error} />}
+      {turn.error && <Failure error={turn.error} />}
       <span role="status" className="second">
         {test.data && `It answered ${test.data.status_code}.`}
       </span>
@@ -71,7 +77,7 @@ export function WebhookActions({ webhook }: { webhook: Webhook }) {
         Edit
       </button>
       <Menu label="More actions" icon="more" isBare>
-        <button type="button" onClick={() => change.mutate({ evalhaven: { enabled: !isOn } })}>
+        <button type="button" onClick={() => turn.mutate(!isOn)}>
           <Icon name={isOn ? "missing" : "pass"} />
           {isOn ? "Turn off" : "Turn on"}
         </button>
