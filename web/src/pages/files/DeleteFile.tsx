@@ -3,8 +3,8 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef } from "react";
 import { remove } from "@/api/client";
 import { counted } from "@/format/numbers";
+import { Confirmation } from "@/parts/Confirmation";
 import { PermittedButton } from "@/parts/PermittedButton";
-import { Failure } from "@/states/States";
 import { Name } from "@/text/SafeText";
 
 type Props = { fileId: string; name: string; runs: number };
@@ -27,32 +27,21 @@ export function DeleteFile({ fileId, name, runs }: Props) {
       <PermittedButton needs="write" className="button" onClick={() => dialog.current?.showModal()}>
         Delete
       </PermittedButton>
-      <dialog ref={dialog} className="help-sheet confirm" aria-labelledby="delete-title">
-        <h2 id="delete-title">
-          Delete <Name text={name} />?
-        </h2>
-        <p>
-          {runs === 0
-            ? "No run has read it."
-            : `${counted(runs, "run")} read it. Results that ended stay; no new run can read it.`}{" "}
-          This cannot be undone.
-        </p>
-        {deletion.error && <Failure error={deletion.error} />}
-        <form method="dialog" className="row">
-          <span className="grow" />
-          <button type="submit" className="button">
-            Keep
-          </button>
-          <button
-            type="button"
-            className="button"
-            disabled={deletion.isPending}
-            onClick={() => deletion.mutate()}
-          >
-            Delete the file
-          </button>
-        </form>
-      </dialog>
+      <Confirmation
+        dialog={dialog}
+        title={
+          <>
+            Delete <Name text={name} />?
+          </>
+        }
+        does="Delete the file"
+        act={deletion}
+      >
+        {runs === 0
+          ? "No run has read it."
+          : `${counted(runs, "run")} read it. Results that ended stay; no new run can read it.`}{" "}
+        This cannot be undone.
+      </Confirmation>
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useRef } from "react";
 import { remove } from "@/api/client";
 import type { ApiKey } from "@/api/types";
 import { ago } from "@/format/times";
-import { Failure } from "@/states/States";
+import { Confirmation } from "@/parts/Confirmation";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
 
@@ -32,32 +32,21 @@ export function RevokeKey({ of: key }: { of: ApiKey }) {
       >
         Revoke
       </button>
-      <dialog ref={dialog} className="help-sheet confirm" aria-labelledby={`revoke-${key.id}`}>
-        <h2 id={`revoke-${key.id}`}>
-          Revoke <Name text={key.name} />?
-        </h2>
-        <p>
-          Whoever sends <span className="mono">{key.redacted_value}</span> is refused within a second, and
-          whoever logged in with it is logged out.{" "}
-          {key.last_used_at === null ? "It was never used." : `It was used last ${ago(key.last_used_at)}.`}{" "}
-          This cannot be undone.
-        </p>
-        {revocation.error && <Failure error={revocation.error} />}
-        <form method="dialog" className="row">
-          <span className="grow" />
-          <button type="submit" className="button">
-            Keep
-          </button>
-          <button
-            type="button"
-            className="button"
-            disabled={revocation.isPending}
-            onClick={() => revocation.mutate()}
-          >
-            Revoke the key
-          </button>
-        </form>
-      </dialog>
+      <Confirmation
+        dialog={dialog}
+        title={
+          <>
+            Revoke <Name text={key.name} />?
+          </>
+        }
+        does="Revoke the key"
+        act={revocation}
+      >
+        Whoever sends <span className="mono">{key.redacted_value}</span> is refused within a second, and
+        whoever logged in with it is logged out.{" "}
+        {key.last_used_at === null ? "It was never used." : `It was used last ${ago(key.last_used_at)}.`} This
+        cannot be undone.
+      </Confirmation>
     </>
   );
 }

@@ -1,10 +1,11 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useRef, useState } from "react";
+import { useRef } from "react";
 import { changeMember, membersQuery, removeMember } from "@/api/memberQueries";
 import { sessionQuery } from "@/api/sessionQueries";
 import type { Member, RoleName } from "@/api/types";
 import { ago } from "@/format/times";
 import { Scroll } from "@/layout/Page";
+import { Confirmation } from "@/parts/Confirmation";
 import { Failure } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
@@ -95,7 +96,6 @@ function MemberRow({ member, isBusy, onChange, onRemoved }: RowProps) {
 /** Removes a member, after it was said what that means. */
 function RemoveMember({ member, onRemoved }: { member: Member; onRemoved: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [id] = useState(() => `remove-${member.person.id}`);
   const removal = useMutation({
     mutationFn: () => removeMember(member.person.id),
     onSuccess: () => {
@@ -113,29 +113,18 @@ function RemoveMember({ member, onRemoved }: { member: Member; onRemoved: () => 
       >
         Remove
       </button>
-      <dialog ref={dialog} className="help-sheet confirm" aria-labelledby={id}>
-        <h2 id={id}>
-          Remove <Name text={member.person.name} />?
-        </h2>
-        <p>
-          They see nothing of this project from then on. What they made stays, and so do the keys they made.
-        </p>
-        {removal.error && <Failure error={removal.error} />}
-        <form method="dialog" className="row">
-          <span className="grow" />
-          <button type="submit" className="button">
-            Keep
-          </button>
-          <button
-            type="button"
-            className="button"
-            disabled={removal.isPending}
-            onClick={() => removal.mutate()}
-          >
-            Remove from the project
-          </button>
-        </form>
-      </dialog>
+      <Confirmation
+        dialog={dialog}
+        title={
+          <>
+            Remove <Name text={member.person.name} />?
+          </>
+        }
+        does="Remove from the project"
+        act={removal}
+      >
+        They see nothing of this project from then on. What they made stays, and so do the keys they made.
+      </Confirmation>
     </>
   );
 }
