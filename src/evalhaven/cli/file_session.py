@@ -16,7 +16,7 @@ from evalhaven.app.client import find_server, open_client
 from evalhaven.app.own_server import OwnServer, run_own_server
 from evalhaven.app.stores import InUseError, StartError, database_path
 from evalhaven.cli.call_texts import Report, write_report
-from evalhaven.cli.demo import end_like_ctrl_c
+from evalhaven.cli.demo import Ending, end_like_ctrl_c
 from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.file_call import CallSettings, call_file, refuse_unfinished
 from evalhaven.cli.shell import EXIT_INTERRUPTED, EXIT_TOOL, EXIT_USAGE, fail, print_error, print_note
@@ -60,10 +60,10 @@ def execute(wishes: Wishes, settings: Settings) -> int:
     try:
         file = _with_baseline(read_eval_file(wishes.path), wishes.baseline)
         _refuse_record(file, wishes.record)
-        with end_like_ctrl_c(), _server(wishes, settings, file) as (reached, own):
+        with end_like_ctrl_c() as ending, _server(wishes, settings, file) as (reached, own):
             if not wishes.watch:
                 return _call(wishes, reached, own, file)
-            return _call_again_and_again(wishes, reached, own, file)
+            return _call_again_and_again(wishes, reached, own, file, ending)
     except CallError as error:
         fail(_shown(error), EXIT_USAGE)
     except EvalFileError as error:
@@ -115,7 +115,9 @@ def _call(wishes: Wishes, settings: Settings, own: OwnServer | None, file: EvalF
     return write_report(anyio.run(call), wishes.form, wishes.junit, None if own is None else settings.data_dir)
 
 
-def _call_again_and_again(wishes: Wishes, settings: Settings, own: OwnServer | None, file: EvalFile) -> int:
+def _call_again_and_again(
+    wishes: Wishes, settings: Settings, own: OwnServer | None, file: EvalFile, ending: Ending
+) -> int:
     """Call the file whenever it, or a file that it names, has changed; ends with Ctrl-C."""
     paths, is_first, current = file.read_paths, True, file
     while True:
@@ -134,6 +136,7 @@ def _call_again_and_again(wishes: Wishes, settings: Settings, own: OwnServer | N
         is_first = False
         print_note("Waiting for a change of the file, its data, prompts or graders; Ctrl-C ends.")
         while _times_of(paths) == seen:
+            ending.check()
             if own is not None and (problem := own.problem()):
                 raise StartError(problem)
             time.sleep(_LOOK_PAUSE_S)

@@ -68,9 +68,12 @@ def _open_root(parent: Path) -> tuple[Path, int]:
     """Make a directory and lock it; return the descriptor that holds the lock, too."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Another server that starts may remove it before it is locked, and even before it is opened.
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Another server may have removed it before it was locked.
         if path.exists():
             # If root starts hosts, they have users of their own, and must reach their directories.
             path.chmod(_ALL_MAY_PASS)

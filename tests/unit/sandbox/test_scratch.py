@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from evalhaven.sandbox.scratch import ScratchRoot, measure, remove_tree
@@ -111,3 +112,16 @@ from evalhaven.sandbox.scratch import ScratchRoot
 print(ScratchRoot(Path(sys.argv[1])).make(0), flush=True)
 os._exit(9)
 """
+
+
+def test_servers_that_start_at_the_same_moment_each_get_a_root(tmp_path: Path) -> None:
+    # Each removes what no process has locked, which a root is for a moment after another one made it.
+    def open_and_close(_: int) -> bool:
+        root = ScratchRoot(tmp_path)
+        is_there = root.make(0).is_dir()
+        root.close()
+        return is_there
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(open_and_close, range(400)))
+    assert list(tmp_path.iterdir()) == []
