@@ -11,6 +11,7 @@ import pytest
 
 from tests.contract.conftest import eval_body, inline_source, wait_for_end
 from tests.server import Server
+from tests.system.commands import call_command
 from tests.system.test_object_commands import call
 from tests.webhook_receiver import WebhookReceiver
 
@@ -75,3 +76,26 @@ def test_what_cannot_be_told_ends_the_command_with_its_cure(server: Server) -> N
 
     assert refused.returncode == 64
     assert "EVALHAVEN_WEBHOOK_ALLOW_PRIVATE" in refused.stderr
+
+
+def test_webhooks_of_the_project_that_is_named_are_made_and_listed(server: Server) -> None:
+    def told(*arguments: str) -> str:
+        done = call_command(*arguments, "--data-dir", str(server.data_dir))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    project = json.loads(told("projects", "create", "Search", "--json"))["id"]
+    there = ("--project", project, "--json")
+    with WebhookReceiver() as receiver:
+        made = json.loads(told("webhooks", "create", receiver.hook, "--name", "Search", *there))["id"]
+        other = call_command("webhooks", "test", made, "--data-dir", str(server.data_dir))
+
+        assert [each["id"] for each in json.loads(told("webhooks", *there))["data"]] == [made]
+        assert made not in told("webhooks", "--json")
+        assert other.returncode == 70
+        assert receiver.told == []
+        assert json.loads(told("webhooks", "test", made, *there))["status_code"] == 200
+        assert json.loads(told("webhooks", "deliveries", made, *there))["data"] == []
+        assert "signing_secret" in told("webhooks", "rotate", made, *there)
+        assert json.loads(told("webhooks", "resend", made, *there))["resent"] == 0
+        assert json.loads(told("webhooks", "delete", made, *there))["deleted"]

@@ -35,15 +35,17 @@ _PAUSES_S = (0.2, 2.0)  # the first one, and the longest
 class Asker:
     """Asks one server."""
 
-    def __init__(self, client: httpx2.AsyncClient, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, client: httpx2.AsyncClient, patience_s: float = _PATIENCE_S, project: str | None = None) -> None:
         """Ask by this client.
 
         Args:
             client: Leads to the server.
             patience_s: For how many seconds to ask again while the server still prepares what is asked for.
+            project: In which project it is asked; None: that of the key.
         """
         self._client = client
         self._patience_s = patience_s
+        self._project = project
 
     async def ask(
         self,
@@ -51,7 +53,6 @@ class Asker:
         path: str,
         query: Query | None = None,
         body: JsonObject | None = None,
-        project: str | None = None,
     ) -> dict[str, Any]:
         """Return the object that a request is answered with.
 
@@ -60,21 +61,18 @@ class Asker:
             path: Begins with a slash.
             query: Parameters; None is left out.
             body: Sent as JSON.
-            project: In which project it is asked; None: that of the key.
 
         Raises:
             AnswerError: The server refused, or did not answer, or still prepares the answer after a long while.
         """
-        return await self._when_ready(lambda: self._ask_once(method, path, query, body, project))
+        return await self._when_ready(lambda: self._ask_once(method, path, query, body))
 
-    async def _ask_once(
-        self, method: str, path: str, query: Query | None, body: JsonObject | None, project: str | None
-    ) -> dict[str, Any]:
+    async def _ask_once(self, method: str, path: str, query: Query | None, body: JsonObject | None) -> dict[str, Any]:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         content = None if body is None else jsontext.render(body).encode()
         headers = {} if body is None else {"content-type": "application/json"}
-        if project is not None:
-            headers["openai-project"] = project
+        if self._project is not None:
+            headers["openai-project"] = self._project
         try:
             answer = await self._client.request(method, path, params=params, content=content, headers=headers)
         except httpx2.HTTPError as error:
@@ -144,16 +142,17 @@ class Streamed:
     parts: AsyncIterator[bytes]
 
 
-def answer_of(settings: Settings, ask: Callable[[Asker], Awaitable[Answer]]) -> Answer:
+def answer_of(settings: Settings, ask: Callable[[Asker], Awaitable[Answer]], *, project: str | None = None) -> Answer:
     """Return what a server answers; without an answer the command ends, with a message and a status.
 
     Args:
         settings: They name the server.
         ask: Makes the requests.
+        project: In which project; None: that of the key.
     """
 
     async def ask_there() -> Answer:
-        async with open_asker(settings) as asker:
+        async with open_asker(settings, project) as asker:
             return await ask(asker)
 
     try:
@@ -168,7 +167,7 @@ def fail_as_answered(error: AnswerError) -> NoReturn:
 
 
 @asynccontextmanager
-async def open_asker(settings: Settings) -> AsyncGenerator[Asker]:
+async def open_asker(settings: Settings, project: str | None = None) -> AsyncGenerator[Asker]:
     """Open the way to the server that the settings name or that holds the data directory, else to this process.
 
     Raises:
@@ -177,6 +176,7 @@ async def open_asker(settings: Settings) -> AsyncGenerator[Asker]:
     try:
         async with open_client(settings) as client:
             # Within this process, nothing prepares anything.
-            yield Asker(client, 0.0 if str(client.base_url).rstrip("/") == IN_PROCESS_URL else _PATIENCE_S)
+            is_in_process = str(client.base_url).rstrip("/") == IN_PROCESS_URL
+            yield Asker(client, 0.0 if is_in_process else _PATIENCE_S, project)
     except StartError as error:
         raise AnswerError(str(error)) from error

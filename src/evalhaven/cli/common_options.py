@@ -38,6 +38,13 @@ Config = Annotated[
         "is one.",
     ),
 ]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROJECT",
+        help="Id of the project (proj_…); default: that of the key that is sent, else the default project.",
+    ),
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or the address of its page.")]
 EvalArgument = Annotated[str, typer.Argument(metavar="EVAL", help="Id of the eval, or the address of its page.")]
 Keys = Annotated[

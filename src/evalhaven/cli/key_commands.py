@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from evalhaven.cli.common_options import AsJson, ServedDataDir, Url
+from evalhaven.cli.common_options import AsJson, Project, ServedDataDir, Url
 from evalhaven.cli.groups import NounCommands
 from evalhaven.cli.references import settings_for
 
@@ -30,11 +30,6 @@ class RoleName(StrEnum):
     ADMIN = "admin"
 
 
-Project = Annotated[
-    str | None,
-    typer.Option(metavar="PROJECT", help="Id of the project (proj_…); default: that of the key that is sent, else the "
-                 "default project."),
-]  # fmt: skip
 OfAdmins = Annotated[bool, typer.Option("--admin", help="Admin keys, which allow everything in every project.")]
 
 
@@ -88,7 +83,7 @@ def create_key(
         body["role"] = str(role)
     if expires is not None:
         body["expires_at"] = _time_after(expires)
-    made = answer_of(settings_for(None, url, data_dir), partial(_ask, "POST", _path(admin), project, body))
+    made = answer_of(settings_for(None, url, data_dir), partial(_ask, "POST", _path(admin), body), project=project)
     if as_json:
         print_json(made)
     else:
@@ -109,7 +104,7 @@ def list_keys(
     from evalhaven.cli.key_texts import print_keys
     from evalhaven.cli.terminal import print_json
 
-    found = answer_of(settings_for(None, url, data_dir), partial(_ask, "GET", _path(admin), project, None))
+    found = answer_of(settings_for(None, url, data_dir), partial(_ask, "GET", _path(admin), None), project=project)
     if as_json:
         print_json(found)
     else:
@@ -132,17 +127,15 @@ def revoke_key(
     from evalhaven.cli.terminal import print_json
 
     path = f"{_path(admin)}/{quote(key, safe='')}"
-    revoked = answer_of(settings_for(None, url, data_dir), partial(_ask, "DELETE", path, project, None))
+    revoked = answer_of(settings_for(None, url, data_dir), partial(_ask, "DELETE", path, None), project=project)
     if as_json:
         print_json(revoked)
     else:
         print_revoked(revoked)
 
 
-async def _ask(
-    method: str, path: str, project: str | None, body: dict[str, Any] | None, asker: "Asker"
-) -> dict[str, Any]:
-    return await asker.ask(method, path, body=body, project=project)
+async def _ask(method: str, path: str, body: dict[str, Any] | None, asker: "Asker") -> dict[str, Any]:
+    return await asker.ask(method, path, body=body)
 
 
 def _path(is_admin: bool) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalhaven.cli.common_options import AsJson, ServedDataDir, Url
+from evalhaven.cli.common_options import AsJson, Project, ServedDataDir, Url
 from evalhaven.cli.groups import NounCommands
 from evalhaven.cli.references import settings_for
 
@@ -19,12 +19,6 @@ limit_commands = typer.Typer(cls=NounCommands, help="Show and set what a project
 _NONE = "none"
 _SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
-Project = Annotated[
-    str | None,
-    typer.Option(metavar="PROJECT", help="Id of the project (proj_…); default: that of the key that is sent, else the "
-                 "default project."),
-]  # fmt: skip
-
 
 @limit_commands.command("list", epilog=EPILOG)
 def list_limits(
@@ -33,7 +27,7 @@ def list_limits(
     """Show what a project may use, and what it uses."""
     from evalhaven.cli.asking import answer_of
 
-    _print(answer_of(settings_for(None, url, data_dir), partial(_ask, "GET", project, None)), as_json=as_json)
+    _print(answer_of(settings_for(None, url, data_dir), partial(_ask, "GET", None), project=project), as_json=as_json)
 
 
 @limit_commands.command("set", epilog=EPILOG)
@@ -91,12 +85,12 @@ def set_limits(
     body = {name: given[0] for name, given in named.items() if given is not None}
     if not body:
         raise typer.BadParameter("Name a limit: --requests, --runs, --stored, --run-cost or --month-cost.")
-    changed = answer_of(settings_for(None, url, data_dir), partial(_ask, "POST", project, body))
+    changed = answer_of(settings_for(None, url, data_dir), partial(_ask, "POST", body), project=project)
     _print(changed, as_json=as_json)
 
 
-async def _ask(method: str, project: str | None, body: dict[str, Any] | None, asker: "Asker") -> dict[str, Any]:
-    return await asker.ask(method, "/api/limits", body=body, project=project)
+async def _ask(method: str, body: dict[str, Any] | None, asker: "Asker") -> dict[str, Any]:
+    return await asker.ask(method, "/api/limits", body=body)
 
 
 def _print(limits: dict[str, Any], *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from evalhaven.cli.common_options import AsJson, Limit, ServedDataDir, Url
+from evalhaven.cli.common_options import AsJson, Limit, Project, ServedDataDir, Url
 from evalhaven.cli.groups import NounCommands
 from evalhaven.cli.references import settings_for
 
@@ -67,6 +67,7 @@ def create_webhook(
         SentFormat,
         typer.Option("--format", metavar="FORMAT", help="standard (events), slack or teams (messages)."),
     ] = SentFormat.STANDARD,
+    project: Project = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -77,36 +78,47 @@ def create_webhook(
 
     types = [f"eval.run.{end}" for end in dict.fromkeys(ends or RunEnd)]
     body = {"name": name, "url": address, "event_types": types, "evalhaven": {"format": str(format_)}}
-    made = _answer(partial(_ask, "POST", _ENDPOINTS, body), url, data_dir)
+    made = _answer(partial(_ask, "POST", _ENDPOINTS, body), url, data_dir, project)
     _show(made, print_new_webhook, as_json=as_json)
 
 
 @webhook_commands.command("list", epilog=EPILOG)
 def list_webhooks(
-    limit: Limit = 100, url: Url = None, data_dir: ServedDataDir = None, *, as_json: AsJson = False
+    limit: Limit = 100,
+    project: Project = None,
+    url: Url = None,
+    data_dir: ServedDataDir = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """List the webhooks, newest first, and how they fare."""
     from evalhaven.cli.listing import take
     from evalhaven.cli.webhook_texts import print_webhooks
 
-    found = _answer(partial(take, path=_ENDPOINTS, query={}, limit=limit), url, data_dir)
+    found = _answer(partial(take, path=_ENDPOINTS, query={}, limit=limit), url, data_dir, project)
     _show(found, print_webhooks, as_json=as_json)
 
 
 @webhook_commands.command("delete", epilog=EPILOG)
 def delete_webhook(
-    webhook: WebhookArgument, url: Url = None, data_dir: ServedDataDir = None, *, as_json: AsJson = False
+    webhook: WebhookArgument,
+    project: Project = None,
+    url: Url = None,
+    data_dir: ServedDataDir = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a webhook with its log. What it was still to be told of it is not."""
     from evalhaven.cli.webhook_texts import print_line
 
-    gone = _answer(partial(_ask, "DELETE", _path(webhook), None), url, data_dir)
+    gone = _answer(partial(_ask, "DELETE", _path(webhook), None), url, data_dir, project)
     _show(gone, partial(print_line, f"Webhook {webhook} is deleted."), as_json=as_json)
 
 
 @webhook_commands.command("rotate", epilog=EPILOG)
 def rotate_secret(
     webhook: WebhookArgument,
+    project: Project = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -119,7 +131,7 @@ def rotate_secret(
     from evalhaven.cli.webhook_texts import print_new_secret
 
     body = {"keep_old_secret_active_for_24_hours": keep_old}
-    rotated = _answer(partial(_ask, "POST", f"{_path(webhook)}/rotate_secret", body), url, data_dir)
+    rotated = _answer(partial(_ask, "POST", f"{_path(webhook)}/rotate_secret", body), url, data_dir, project)
     _show(rotated, print_new_secret, as_json=as_json)
 
 
@@ -133,6 +145,7 @@ def send_test(
     end: Annotated[
         RunEnd, typer.Option("--on", metavar="END", help="succeeded, failed or canceled.")
     ] = RunEnd.SUCCEEDED,
+    project: Project = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -142,7 +155,7 @@ def send_test(
     from evalhaven.cli.webhook_texts import print_line
 
     path = f"{_path(webhook)}/test"
-    result = _answer(partial(_ask, "POST", path, {"event_type": f"eval.run.{end}"}), url, data_dir)
+    result = _answer(partial(_ask, "POST", path, {"event_type": f"eval.run.{end}"}), url, data_dir, project)
     status = result["status_code"]
     _show(result, partial(print_line, f"Webhook {webhook} answered {status}."), as_json=as_json)
     raise typer.Exit(0 if status // 100 == 2 else 1)  # noqa: PLR2004 - 2xx
@@ -156,6 +169,7 @@ def list_deliveries(
         typer.Option(metavar="STATUS", help="Only those that are pending, retrying, delivered or failed."),
     ] = None,
     limit: Limit = 20,
+    project: Project = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -166,7 +180,9 @@ def list_deliveries(
     from evalhaven.cli.webhook_texts import print_deliveries
 
     path = f"/api/webhook_endpoints/{quote(webhook, safe='')}/deliveries"
-    found = _answer(partial(take, path=path, query={"status": status and str(status)}, limit=limit), url, data_dir)
+    found = _answer(
+        partial(take, path=path, query={"status": status and str(status)}, limit=limit), url, data_dir, project
+    )
     _show(found, partial(print_deliveries, limit=limit), as_json=as_json)
 
 
@@ -177,6 +193,7 @@ def resend(
         str | None,
         typer.Argument(metavar="DELIVERY", help="Id of the delivery (wh_…); default: all that have failed."),
     ] = None,
+    project: Project = None,
     url: Url = None,
     data_dir: ServedDataDir = None,
     *,
@@ -188,7 +205,7 @@ def resend(
     path = f"/api/webhook_endpoints/{quote(webhook, safe='')}"
     if delivery is not None:
         path += f"/deliveries/{quote(delivery, safe='')}"
-    asked = _answer(partial(_ask, "POST", f"{path}/resend", None), url, data_dir)
+    asked = _answer(partial(_ask, "POST", f"{path}/resend", None), url, data_dir, project)
     line = f"Delivery {delivery} is sent again." if delivery is not None else f"Sent again: {asked['resent']}."
     _show(asked, partial(print_line, line), as_json=as_json)
 
@@ -202,11 +219,11 @@ async def _ask(method: str, path: str, body: dict[str, Any] | None, asker: "Aske
 
 
 def _answer(
-    ask: Callable[["Asker"], Awaitable[dict[str, Any]]], url: str | None, data_dir: Path | None
+    ask: Callable[["Asker"], Awaitable[dict[str, Any]]], url: str | None, data_dir: Path | None, project: str | None
 ) -> dict[str, Any]:
     from evalhaven.cli.asking import answer_of
 
-    return answer_of(settings_for(None, url, data_dir), ask)
+    return answer_of(settings_for(None, url, data_dir), ask, project=project)
 
 
 def _show(answer: dict[str, Any], print_it: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
