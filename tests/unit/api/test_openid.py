@@ -136,9 +136,11 @@ async def test_a_person_appears_at_the_first_login_and_waits_to_be_made_a_member
             deeds = (await tx.execute(select(audit).order_by(audit.c.key))).all()
         assert [(each.action, each.target_id) for each in deeds] == [
             ("person.created", ann.id),
+            ("session.refused", "127.0.0.1"),
             ("session.created", ann.id),
             ("session.ended", ann.id),
         ]
+        assert {each.caller_id for each in deeds} == {ann.id}
 
 
 @ON_SQLITE_ONLY
@@ -262,6 +264,45 @@ async def test_whoever_is_denied_is_told_so_and_led_back_to_where_they_were(
         assert asked["problem"] == ["denied"]
         assert asked["to"] == ["/runs?status=failed"]
         assert asked["request"][0].startswith("req_")
+
+
+@ON_SQLITE_ONLY
+async def test_logins_that_fail_are_audited_with_the_reason_and_a_flood_of_them_is_not(
+    services: Services, provider: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = with_provider(services, provider.url, Role.VIEWER)
+
+    async def refused() -> list[tuple[str, str, str]]:
+        async with services.database.read() as tx:
+            deeds = (await tx.execute(select(audit).order_by(audit.c.key))).all()
+        assert {each.action for each in deeds} == {"session.refused"}
+        return [(each.caller_kind, each.target_id, each.details["reason"]) for each in deeds]
+
+    async with browsing(services) as client:
+        address = await go_to_provider(client, "ann")
+        assert problem_of(await come_back(client, address.replace("state=", "state=x"))) == "stale"
+        address = await go_to_provider(client, "ann")
+        error = httpx2.URL(address).copy_set_param("error", "x" * 5_000)
+        assert problem_of(await come_back(client, str(error))) == "refused"
+        provider.be_wrong(claims={"nonce": "another"})
+        assert problem_of(await log_in(client, "ann")) == "untrusted"
+        told = await refused()
+        assert [each[:2] for each in told] == [("anyone", "127.0.0.1")] * 3
+        reasons = [each[2] for each in told]
+        assert reasons[0] == "the state that came back is not that of this browser's login"
+        assert reasons[1] == f"the provider answered {'x' * 100!r}"
+        assert reasons[2].startswith("the ID token was not accepted")
+
+        for _ in range(12):
+            assert problem_of(await come_back(client, "/api/login/oidc/callback?state=x")) == "stale"
+        assert len(await refused()) == 10
+        # Any page can have a browser fail so, which keeps nobody out.
+        provider.be_wrong()
+        assert await log_in(client, "ann") == "../../../ui/evals"
+    attempts = Attempts()
+    assert sum(attempts.note_failed(f"2001:db8::{number:x}") for number in range(5_000)) == 100
+    monkeypatch.setattr("evalhaven.api.access.attempts._WITHIN_S", 0.0)
+    assert attempts.note_failed("2001:db8::1")
 
 
 @ON_SQLITE_ONLY

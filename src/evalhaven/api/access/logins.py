@@ -10,6 +10,7 @@ from evalhaven.access.sessions import COOKIE, LIFETIME_S
 from evalhaven.api.access.attempts import Attempts
 from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.access.openid.login import OpenIdLogin
+from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.scopes import OrganizationScope
 from evalhaven.storage.access.sessions import (
     HeldSession,
@@ -20,6 +21,7 @@ from evalhaven.storage.access.sessions import (
 )
 
 _ORGANIZATION = OrganizationScope()
+_LONGEST_REASON = 500  # a provider may say anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Logins:
     """How somebody can log in.
 
     Attributes:
-        attempts: Counts those that fail.
+        attempts: Counts those with a key that fail.
         openid: Logins with OpenID Connect; None if no provider is set up.
         is_secure: Whether browsers reach the server over TLS only.
     """
@@ -65,12 +67,17 @@ async def log_out(tx: AsyncConnection, request: Request, session: Session, calle
         await record_audit(tx, request, "session.ended", (_kind(session), caller.id))
 
 
-async def note_refused_login(tx: AsyncConnection, request: Request, address: str, reason: str) -> None:
+async def note_refused_login(tx: AsyncConnection, request: Request, reason: str) -> None:
     """Note that somebody could not log in; the reason holds no key."""
-    request.scope.setdefault("state", {})["caller"] = ANYONE
-    await record_audit(
-        tx, request, "session.refused", ("address", address), scope=_ORGANIZATION, details={"reason": reason}
-    )
+    request.scope.setdefault("state", {}).setdefault("caller", ANYONE)  # a person may be known, and be no member
+    target = ("address", address_of(request))
+    details: JsonObject = {"reason": reason[:_LONGEST_REASON]}
+    await record_audit(tx, request, "session.refused", target, scope=_ORGANIZATION, details=details)
+
+
+def address_of(request: Request) -> str:
+    """Return from where somebody logs in."""
+    return "" if request.client is None else request.client.host
 
 
 def set_cookie(response: Response, token: str, *, is_secure: bool) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse
 
 from evalhaven.access.callers import newcomer
 from evalhaven.api.access.auditing import record_audit
-from evalhaven.api.access.logins import log_in, remove_cookie, set_cookie
+from evalhaven.api.access.logins import address_of, log_in, note_refused_login, remove_cookie, set_cookie
 from evalhaven.api.access.openid.errors import LoginError, Problem
 from evalhaven.api.access.openid.login import COOKIE, PATIENCE_S, Arrival, OpenIdLogin
 from evalhaven.api.access.openid.people import welcome
@@ -19,6 +19,7 @@ from evalhaven.api.services import Services, ServicesOf
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.scopes import OrganizationScope
+from evalhaven.storage.database import is_unavailable
 
 router = APIRouter(include_in_schema=False, route_class=GuardedRoute)
 
@@ -30,13 +31,13 @@ _PAGES_FROM_CALLBACK = "../../../ui"
 
 
 @router.get("/api/login/oidc")
-async def begin_login(services: ServicesOf, to: Annotated[str | None, Query()] = None) -> Response:
+async def begin_login(request: Request, services: ServicesOf, to: Annotated[str | None, Query()] = None) -> Response:
     """Send a browser to the provider."""
     openid = _openid(services)
     try:
         begun = await openid.begin(to)
     except LoginError as error:
-        return _failed(services, error, _PAGES_FROM_START, to or "/")
+        return await _failed(request, services, error, _PAGES_FROM_START, to or "/")
     response = _redirect(begun.address)
     secure = services.logins.is_secure
     response.set_cookie(COOKIE, begun.cookie, max_age=PATIENCE_S, httponly=True, samesite="lax", secure=secure)
@@ -51,7 +52,7 @@ async def finish_login(request: Request, services: ServicesOf) -> Response:
         arrival = await openid.finish(request.query_params, cookie)
         response = await _welcome(request, services, openid, arrival)
     except LoginError as error:
-        response = _failed(services, error, _PAGES_FROM_CALLBACK, openid.way_back(cookie))
+        response = await _failed(request, services, error, _PAGES_FROM_CALLBACK, openid.way_back(cookie))
     remove_cookie(response, COOKIE, is_secure=services.logins.is_secure)
     return response
 
@@ -86,11 +87,23 @@ async def _welcome(request: Request, services: Services, openid: OpenIdLogin, ar
     return response
 
 
-def _failed(services: Services, error: LoginError, to_pages: str, wanted: str) -> Response:
+async def _failed(request: Request, services: Services, error: LoginError, to_pages: str, wanted: str) -> Response:
     structlog.get_logger("evalhaven.access").warning("login_failed", problem=error.problem, reason=str(error))
+    if _openid(services).attempts.note_failed(address_of(request)):
+        await _audit(request, services, str(error))
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     asked = {"problem": error.problem.value, "request": request_id, "to": wanted}
     return _redirect(f"{to_pages}/login?{urlencode({name: value for name, value in asked.items() if value})}")
+
+
+async def _audit(request: Request, services: Services, reason: str) -> None:
+    try:
+        async with services.database.write() as tx:
+            await note_refused_login(tx, request, reason)
+    except Exception as error:
+        # The page says why the login failed all the same, and the log has it.
+        if not is_unavailable(error):
+            raise
 
 
 def _openid(services: Services) -> OpenIdLogin:

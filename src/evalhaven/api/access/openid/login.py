@@ -6,6 +6,7 @@ from hmac import compare_digest
 
 from evalhaven.access.permissions import Role
 from evalhaven.access.sessions import checked_way_back
+from evalhaven.api.access.attempts import Attempts
 from evalhaven.api.access.openid.errors import LoginError, Problem
 from evalhaven.api.access.openid.provider import Identity, Provider
 from evalhaven.domain.clock import Clock
@@ -79,6 +80,8 @@ class OpenIdLogin:
         """
         self.config = config
         self.provider = provider
+        # None is refused because others have failed: any page can have somebody's browser fail.
+        self.attempts = Attempts()
         self._vault = vault
         self._ids = ids
         self._clock = clock

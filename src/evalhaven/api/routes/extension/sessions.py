@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from evalhaven.access.callers import Caller
 from evalhaven.access.permissions import Permission
 from evalhaven.access.sessions import COOKIE
-from evalhaven.api.access.logins import log_in, log_out, note_refused_login, remove_cookie, set_cookie
+from evalhaven.api.access.logins import address_of, log_in, log_out, note_refused_login, remove_cookie, set_cookie
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.access.sessions import new_session
 from evalhaven.api.bodies import read_document
@@ -102,7 +102,7 @@ async def _log_in(request: Request, services: Services, key: str, project: str |
             param="key",
             code="no_keys",
         )
-    address = "" if request.client is None else request.client.host
+    address = address_of(request)
     services.logins.attempts.refuse_if_many(address)
     try:
         held = await door.held_key(key.strip().encode())
@@ -110,9 +110,9 @@ async def _log_in(request: Request, services: Services, key: str, project: str |
     except UnknownCallerError as error:
         if error.param is not None:
             raise NotFoundError("Project", project or "", "project") from error
-        services.logins.attempts.note_failed(address)
-        async with services.database.write() as tx:
-            await note_refused_login(tx, request, address, str(error))
+        if services.logins.attempts.note_failed(address):
+            async with services.database.write() as tx:
+                await note_refused_login(tx, request, str(error))
         raise
     session, token = new_session(services.ids, services.now(), caller.scope, key=held.key.key)
     before = await door.session_of(request.scope)
