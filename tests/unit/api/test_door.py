@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from evalhaven.access.permissions import OF_ROLES, Role
 from evalhaven.api.access import door as door_module
@@ -24,9 +24,10 @@ from evalhaven.domain.errors import UnknownCallerError
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, OrganizationScope
 from evalhaven.storage.access.keys import get_key, insert_key, revoke_key
+from evalhaven.storage.access.tables import api_keys
 from evalhaven.storage.database import Database
 from evalhaven.storage.tables import projects
-from tests.databases import ON_SQLITE_ONLY
+from tests.databases import ON_POSTGRESQL_ONLY, ON_SQLITE_ONLY
 from tests.unit.domain.still_clock import StillClock
 
 
@@ -120,6 +121,42 @@ async def test_the_first_key_closes_the_server_and_revoking_it_does_not_open_it(
         await door.identify(secret.encode(), None)
     with pytest.raises(UnknownCallerError, match="not one of this server's"):
         await door.identify(secret.encode()[:-1] + (b"1" if secret.endswith("0") else b"0"), None)
+
+
+@ON_POSTGRESQL_ONLY
+async def test_a_database_that_stands_still_keeps_nobody_out_of_an_open_server(
+    services: Services, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = services.door
+    assert not await door.needs_keys()
+    monkeypatch.setattr(door_module, "_TELLS_WITHIN_S", 0.05)
+    looks: list[object] = []
+    look = door_module.has_keys
+
+    async def counted(tx: object, scope: object) -> bool:
+        looks.append(tx)
+        return await look(tx, scope)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(door_module, "has_keys", counted)
+    async with database.write() as tx:
+        await tx.execute(text(f"LOCK TABLE {api_keys.name} IN ACCESS EXCLUSIVE MODE"))
+        door.forget()
+        # They would wait for as long as the lock is held, which is until they are through.
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(50):
+                    tasks.start_soon(door.identify, b"anything", None)
+            assert len(looks) <= 1
+            door.forget()
+            transport = httpx2.ASGITransport(build_application(services, _lifespan))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+                assert (await client.get("/api/server")).json() == {"access": "open"}
+                assert (await client.get("/api/session")).json()["access"] == "open"
+            assert len(looks) <= 2
+    monkeypatch.undo()
+    await _store_key(database)
+    door.forget()
+    assert await door.needs_keys()
 
 
 @ON_SQLITE_ONLY

@@ -1,5 +1,6 @@
 """The one door: who sent a request, whether they may do what it asks for, and in which project they act."""
 
+import math
 import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
@@ -82,6 +83,7 @@ class Door:
         self._is_in_process = False
         self._needs_keys = policy.has_provider
         self._looked_at = float("-inf")
+        self._looking: anyio.Event | None = None
         self._known: dict[bytes, _Known] = {}
         self._unknown: dict[bytes, float] = {}
         self._projects: dict[str, tuple[Project | None, float]] = {}
@@ -262,17 +264,41 @@ class Door:
         return await self._holder(key, digest, project)
 
     async def needs_keys(self) -> bool:
-        """Tell whether callers need keys: as soon as one was made, and from then on."""
-        now = time.monotonic()
-        if not self._needs_keys and now - self._looked_at >= _READ_AGAIN_S:
-            try:
-                self._needs_keys = await self._database.fetch(lambda tx: has_keys(tx, OrganizationScope()))
-            except Exception as error:
-                # Nobody can make the first key meanwhile. Before the first look, nobody knows.
-                if self._looked_at < 0 or not is_unavailable(error):
-                    raise
-            self._looked_at = now
+        """Tell whether callers need keys: as soon as one was made, and from then on.
+
+        A database that stands still holds nobody up for longer than a second: the answer is then the one before.
+        """
+        while not self._needs_keys and time.monotonic() - self._looked_at >= _READ_AGAIN_S:
+            # Nobody can make the first key meanwhile. Before the first look, nobody knows.
+            with anyio.move_on_after(_TELLS_WITHIN_S if self._looked_at >= 0 else math.inf) as waiting:
+                if await self._look():
+                    break
+            if waiting.cancelled_caught:
+                self._looked_at = time.monotonic()
+                break
         return self._needs_keys
+
+    async def _look(self) -> bool:
+        """Read whether there are keys; return False if somebody else was doing so, which has ended."""
+        if self._looking is not None:
+            await self._looking.wait()
+            return False
+        now = time.monotonic()
+        self._looking = done = anyio.Event()
+        try:
+            found = await self._database.fetch(lambda tx: has_keys(tx, OrganizationScope()))
+            self._needs_keys = self._needs_keys or found
+        except Exception as error:
+            if self._looked_at < 0 or not is_unavailable(error):
+                raise
+        finally:
+            done.set()
+            is_of_now = self._looking is done
+            if is_of_now:
+                self._looking = None
+        if is_of_now:
+            self._looked_at = now
+        return is_of_now
 
     def administers(self, person: Person) -> bool:
         """Tell whether a person administers the organization."""
@@ -285,6 +311,7 @@ class Door:
     def forget(self) -> None:
         """Read everything again, since this server has just changed it."""
         self._looked_at = min(self._looked_at, 0.0)
+        self._looking = None
         self._known.clear()
         self._unknown.clear()
         self._projects.clear()
