@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Mapping
-
-COOKIE = "evalhaven_session"
-"""Name of the cookie by which a browser is known."""
+from dataclasses import dataclass
+from hashlib import blake2b
 
 SESSION_PREFIX = "session-"
 """What the token of a session begins with."""
@@ -20,6 +19,35 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})  # no route of these has an effec
 _HERE = frozenset({"same-origin", "none"})
 # A path below the dashboard's, with a query. A browser takes a backslash for a slash, and drops control characters.
 _WAY_BACK = re.compile(r"/(?!/)[!-\[\]-~]{0,2000}")
+
+
+@dataclass(frozen=True, slots=True)
+class CookieNames:
+    """Names of the cookies of one server: a browser gives those of a host to all servers on its ports and paths.
+
+    Attributes:
+        session: Of that by which a browser is known.
+        login: Of that in which a login waits for the browser to come back from a provider.
+    """
+
+    session: str
+    login: str
+
+
+NAMELESS = CookieNames("evalhaven_session", "evalhaven_login")
+"""Those of a server whose data have no name."""
+
+
+def cookies_of(identity: str | None) -> CookieNames:
+    """Return the names for a server, and for all that share its data.
+
+    Args:
+        identity: That of its blob store; None if it has none.
+    """
+    if identity is None:
+        return NAMELESS
+    suffix = blake2b(identity.encode(), digest_size=6).hexdigest()
+    return CookieNames(f"{NAMELESS.session}_{suffix}", f"{NAMELESS.login}_{suffix}")
 
 
 def is_session_form(token: bytes) -> bool:

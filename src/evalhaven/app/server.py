@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.keys import LOCAL_PREFIX
+from evalhaven.access.sessions import cookies_of
 from evalhaven.api.access.door import Door
 from evalhaven.api.application import build_application
 from evalhaven.api.connections import ConnectionLimits, guarded_protocol
@@ -296,6 +297,7 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
     """Return what the routes work with."""
     clock = Clock()
     blobs = blob_store(settings)
+    cookies = cookies_of(blobs.identity())
     ids = IdFactory(clock)
     isolation = isolation_choice(settings)
     replicas = open_replicas(settings, database, logs)
@@ -311,8 +313,8 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
     submit_plan = None if settings.database_url is None else _plan_submitter()
     return Services(
         database=database,
-        door=Door(database, clock, login_policy(settings, own_origins(settings))),
-        logins=open_logins(settings, ids, clock),
+        door=Door(database, clock, login_policy(settings, own_origins(settings), cookies)),
+        logins=open_logins(settings, ids, clock, cookies),
         blobs=blobs,
         spool_dir=settings.data_dir,
         ids=ids,

@@ -193,9 +193,9 @@ async def test_a_key_is_read_once_for_all_who_ask_meanwhile_and_no_text_that_is_
         for _ in range(20):
             tasks.start_soon(door.identify, secret.encode(), None)
     assert len(reads) == 1
-    for text in (b"anything", b"sk-short", b"x" * 100_000, secret.encode()[:-1] + "é".encode()):
+    for sent in (b"anything", b"sk-short", b"x" * 100_000, secret.encode()[:-1] + "é".encode()):
         with pytest.raises(UnknownCallerError):
-            await door.identify(text, None)
+            await door.identify(sent, None)
     assert len(reads) == 1
     for _ in range(2):
         with pytest.raises(UnknownCallerError):

@@ -11,11 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from evalhaven.access.permissions import Role
-from evalhaven.access.sessions import COOKIE
+from evalhaven.access.sessions import NAMELESS
 from evalhaven.api.access.attempts import Attempts
 from evalhaven.api.access.door import Door, LoginPolicy
 from evalhaven.api.access.logins import Logins
-from evalhaven.api.access.openid.login import COOKIE as CARRIED
 from evalhaven.api.access.openid.login import PATIENCE_S, OpenIdConfig, OpenIdLogin
 from evalhaven.api.access.openid.provider import Provider, ProviderConfig
 from evalhaven.api.services import Services
@@ -30,6 +29,7 @@ from tests.server import free_port
 from tests.unit.api.test_sessions import ORGANIZATION, OWN, browsing
 
 BASE = "http://127.0.0.1:8765"
+COOKIE, CARRIED = NAMELESS.session, NAMELESS.login
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,10 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from evalhaven.access.permissions import OF_ROLES, Role
-from evalhaven.access.sessions import COOKIE, IDLE_S, LIFETIME_S, checked_way_back
+from evalhaven.access.sessions import IDLE_S, LIFETIME_S, NAMELESS, checked_way_back, cookies_of
+from evalhaven.api.access.attempts import Attempts
 from evalhaven.api.access.door import Door, LoginPolicy
+from evalhaven.api.access.logins import Logins
 from evalhaven.api.access.making import make_admin_key, make_key
 from evalhaven.api.access.sessions import new_session
 from evalhaven.api.application import build_application
@@ -31,6 +33,7 @@ from tests.unit.domain.still_clock import StillClock
 ORGANIZATION = OrganizationScope()
 OWN = {"origin": "http://127.0.0.1:8765"}
 SEVEN = ProjectScope(7)
+COOKIE = NAMELESS.session
 
 
 @asynccontextmanager
@@ -256,6 +259,27 @@ async def test_who_is_logged_out_or_loses_a_role_on_one_server_does_so_within_a_
         await here.delete("/api/session", headers=OWN)
         await anyio.sleep(1.0)
         assert (await there.get("/v1/evals")).status_code == 401
+
+
+@ON_SQLITE_ONLY
+async def test_a_browser_is_logged_in_at_several_servers_of_one_host_at_once(services: Services) -> None:
+    _, secret = await store_key(services, Role.EDITOR)
+
+    def named(identity: str) -> Services:
+        cookies = cookies_of(identity)
+        policy = LoginPolicy(frozenset(OWN.values()), cookies=cookies)
+        door = Door(services.database, services.clock, policy)
+        return replace(services, door=door, logins=Logins(Attempts(), None, is_secure=False, cookies=cookies))
+
+    async with browsing(named("one")) as one, browsing(named("two")) as two, browsing(named("one")) as replica:
+        # A browser keeps the cookies of a host together, whatever the port.
+        two.cookies = replica.cookies = one.cookies.jar  # pyright: ignore[reportAttributeAccessIssue]
+        for client in (one, two):
+            assert (await client.post("/api/session", json={"key": secret}, headers=OWN)).status_code == 200
+        assert [(await each.get("/v1/evals")).status_code for each in (one, two, replica)] == [200, 200, 200]
+        assert (await two.delete("/api/session", headers=OWN)).json()["deleted"]
+        assert [(await each.get("/v1/evals")).status_code for each in (one, two, replica)] == [200, 401, 200]
+        assert len(one.cookies) == 1
 
 
 @ON_SQLITE_ONLY

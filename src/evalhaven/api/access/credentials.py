@@ -3,10 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from evalhaven.access.sessions import COOKIE
-
-_COOKIE = COOKIE.encode()
-
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -17,8 +13,13 @@ class Credentials:
     project: str | None
 
 
-def credentials_of(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
-    """Return what the head of a request says of its sender."""
+def credentials_of(headers: Iterable[tuple[bytes, bytes]], cookie: bytes) -> Credentials:
+    """Return what the head of a request says of its sender.
+
+    Args:
+        headers: The request's.
+        cookie: Name of the cookie that has the token of a session.
+    """
     bearer: bytes | None = None
     plain: bytes | None = None
     token: bytes | None = None
@@ -31,15 +32,15 @@ def credentials_of(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
         elif name == b"api-key" and plain is None:
             plain = value.strip()
         elif name == b"cookie" and token is None:
-            token = _token(value)
+            token = _token(value, cookie)
         elif name == b"openai-project" and project is None:
             project = value.decode("latin-1").strip() or None
     return Credentials(bearer or plain or None, token, project)
 
 
-def _token(cookies: bytes) -> bytes | None:
+def _token(cookies: bytes, wanted: bytes) -> bytes | None:
     for each in cookies.split(b";"):
         name, _, value = each.strip().partition(b"=")
-        if name == _COOKIE:
+        if name == wanted:
             return value
     return None

@@ -15,7 +15,7 @@ from starlette.types import Scope
 from evalhaven.access.callers import ANYONE, LOCAL_OPERATOR, Caller, CallerKind
 from evalhaven.access.keys import digest_of, is_key_form
 from evalhaven.access.permissions import OF_PROJECTS, Permission
-from evalhaven.access.sessions import may_act_by_cookie
+from evalhaven.access.sessions import NAMELESS, CookieNames, may_act_by_cookie
 from evalhaven.api.access.allowances import RequestCounters
 from evalhaven.api.access.credentials import credentials_of
 from evalhaven.api.access.refusals import MAKE_ONE, lacking, mismatched, refuse_ended, unauthorized
@@ -44,11 +44,13 @@ class LoginPolicy:
         own_origins: Under which the dashboard is reached, as browsers write them.
         has_provider: Whether people can log in with OpenID Connect: then keys are needed from the start.
         admins: Which of them administer the organization, as the setting names them.
+        cookies: What the server's cookies are called.
     """
 
     own_origins: frozenset[str] = frozenset()
     has_provider: bool = False
     admins: frozenset[str] = frozenset()
+    cookies: CookieNames = NAMELESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Door:
         self._database = database
         self._clock = clock
         self._policy = policy
+        self._cookie = policy.cookies.session.encode()
         self._sessions = Sessions(database, clock, policy.admins)
         self._local_digest: bytes | None = None
         self._is_in_process = False
@@ -134,7 +137,7 @@ class Door:
 
     async def _who(self, scope: Scope) -> tuple[Caller, HeldKey | None]:
         """Return who sent a request, and the key by which they are known."""
-        credentials = credentials_of(scope["headers"])
+        credentials = credentials_of(scope["headers"], self._cookie)
         if credentials.key is None and credentials.token is not None and not self._is_in_process:
             if not await self.needs_keys():
                 return ANYONE, None
@@ -149,7 +152,7 @@ class Door:
 
     async def session_of(self, scope: Scope) -> HeldSession | None:
         """Return the session whose cookie a request carries; None if it carries none, or one that has ended."""
-        token = credentials_of(scope["headers"]).token
+        token = credentials_of(scope["headers"], self._cookie).token
         if token is None:
             return None
         try:

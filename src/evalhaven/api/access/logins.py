@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.callers import ANYONE, Caller
-from evalhaven.access.sessions import COOKIE, LIFETIME_S
+from evalhaven.access.sessions import LIFETIME_S, NAMELESS, CookieNames
 from evalhaven.api.access.attempts import Attempts
 from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.access.openid.login import OpenIdLogin
@@ -32,11 +32,28 @@ class Logins:
         attempts: Counts those with a key that fail.
         openid: Logins with OpenID Connect; None if no provider is set up.
         is_secure: Whether browsers reach the server over TLS only.
+        cookies: What the server's cookies are called.
     """
 
     attempts: Attempts
     openid: OpenIdLogin | None
     is_secure: bool
+    cookies: CookieNames = NAMELESS
+
+    def set_cookie(self, response: Response, token: str) -> None:
+        """Give a browser the token of its session; no script can read it, and no other site's page sends it along."""
+        self._set(response, self.cookies.session, token, LIFETIME_S)
+
+    def set_login(self, response: Response, sealed: str, patience_s: int) -> None:
+        """Have a browser carry a login on its way to the provider."""
+        self._set(response, self.cookies.login, sealed, patience_s)
+
+    def remove_cookie(self, response: Response, name: str) -> None:
+        """Have a browser forget a cookie."""
+        response.delete_cookie(name, httponly=True, samesite="lax", secure=self.is_secure)
+
+    def _set(self, response: Response, name: str, value: str, max_age_s: int) -> None:
+        response.set_cookie(name, value, max_age=max_age_s, httponly=True, samesite="lax", secure=self.is_secure)
 
 
 async def log_in(
@@ -78,16 +95,6 @@ async def note_refused_login(tx: AsyncConnection, request: Request, reason: str)
 def address_of(request: Request) -> str:
     """Return from where somebody logs in."""
     return "" if request.client is None else request.client.host
-
-
-def set_cookie(response: Response, token: str, *, is_secure: bool) -> None:
-    """Give a browser the token of its session; no script can read it, and no other site's page sends it along."""
-    response.set_cookie(COOKIE, token, max_age=LIFETIME_S, httponly=True, samesite="lax", secure=is_secure)
-
-
-def remove_cookie(response: Response, name: str, *, is_secure: bool) -> None:
-    """Have a browser forget a cookie."""
-    response.delete_cookie(name, httponly=True, samesite="lax", secure=is_secure)
 
 
 def _kind(session: Session) -> str:

@@ -9,9 +9,9 @@ from starlette.responses import RedirectResponse
 
 from evalhaven.access.callers import newcomer
 from evalhaven.api.access.auditing import record_audit
-from evalhaven.api.access.logins import address_of, log_in, note_refused_login, remove_cookie, set_cookie
+from evalhaven.api.access.logins import address_of, log_in, note_refused_login
 from evalhaven.api.access.openid.errors import LoginError, Problem
-from evalhaven.api.access.openid.login import COOKIE, PATIENCE_S, Arrival, OpenIdLogin
+from evalhaven.api.access.openid.login import PATIENCE_S, Arrival, OpenIdLogin
 from evalhaven.api.access.openid.people import welcome
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.access.sessions import new_session
@@ -39,21 +39,21 @@ async def begin_login(request: Request, services: ServicesOf, to: Annotated[str 
     except LoginError as error:
         return await _failed(request, services, error, _PAGES_FROM_START, to or "/")
     response = _redirect(begun.address)
-    secure = services.logins.is_secure
-    response.set_cookie(COOKIE, begun.cookie, max_age=PATIENCE_S, httponly=True, samesite="lax", secure=secure)
+    services.logins.set_login(response, begun.cookie, PATIENCE_S)
     return response
 
 
 @router.get("/api/login/oidc/callback")
 async def finish_login(request: Request, services: ServicesOf) -> Response:
     """Take a browser back from the provider: log it in, or say why not."""
-    openid, cookie = _openid(services), request.cookies.get(COOKIE)
+    openid, name = _openid(services), services.logins.cookies.login
+    cookie = request.cookies.get(name)
     try:
         arrival = await openid.finish(request.query_params, cookie)
         response = await _welcome(request, services, openid, arrival)
     except LoginError as error:
         response = await _failed(request, services, error, _PAGES_FROM_CALLBACK, openid.way_back(cookie))
-    remove_cookie(response, COOKIE, is_secure=services.logins.is_secure)
+    services.logins.remove_cookie(response, name)
     return response
 
 
@@ -83,7 +83,7 @@ async def _welcome(request: Request, services: Services, openid: OpenIdLogin, ar
     if not token:
         raise LoginError(Problem.NO_ROLE, f"{come.person.id} is a member of no project")
     response = _redirect(f"{_PAGES_FROM_CALLBACK}{arrival.way_back}")
-    set_cookie(response, token, is_secure=services.logins.is_secure)
+    services.logins.set_cookie(response, token)
     return response
 
 

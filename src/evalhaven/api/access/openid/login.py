@@ -14,9 +14,6 @@ from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.runs.vault import Vault, VaultError
 
-COOKIE = "evalhaven_login"
-"""Name of the cookie in which a login waits for the browser to come back."""
-
 PATIENCE_S = 600
 """How long a browser may be away."""
 

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from evalhaven.access.callers import Caller
 from evalhaven.access.permissions import Permission
-from evalhaven.access.sessions import COOKIE
-from evalhaven.api.access.logins import address_of, log_in, log_out, note_refused_login, remove_cookie, set_cookie
+from evalhaven.api.access.logins import address_of, log_in, log_out, note_refused_login
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.access.sessions import new_session
 from evalhaven.api.bodies import read_document
@@ -90,7 +89,7 @@ async def delete_session(request: Request, services: ServicesOf) -> Response:
             address = await openid.provider.logout_address()
     told = wire.SessionDeleted(object="session.deleted", deleted=held is not None, logout_url=address)
     response = model_response(told)
-    remove_cookie(response, COOKIE, is_secure=services.logins.is_secure)
+    services.logins.remove_cookie(response, services.logins.cookies.session)
     return response
 
 
@@ -120,7 +119,7 @@ async def _log_in(request: Request, services: Services, key: str, project: str |
         await log_in(tx, request, session, caller, before)
     door.forget()
     response = await _told(services, caller, await door.session_by(token))
-    set_cookie(response, token, is_secure=services.logins.is_secure)
+    services.logins.set_cookie(response, token)
     return response
 
 
