@@ -25,6 +25,7 @@ from tests.system.client import wait_until
 _PLACE = "examples/compose"
 _STOPS_WITHIN_S = 60
 _OTHERS = {"OPENAI_API_KEY"}
+_ADMIN_KEY, _PROJECT_KEY = r"sk-admin-\w{43}", r"sk-\w{43}"
 _KEYS = {
     *("image", "build", "command", "environment", "volumes", "ports", "healthcheck", "restart", "depends_on"),
     *("deploy", "stop_grace_period"),
@@ -104,7 +105,6 @@ class Machine:
             "/data": self.directory / f"data-of-{name}",
             "/shared": self.directory / "shared",
             "/etc/evalhaven.toml": self.place / "evalhaven.toml",
-            "0.0.0.0": "127.0.0.1",  # noqa: S104 - replaced
         }
         return str(places.get(text, text))
 
@@ -129,9 +129,19 @@ def test_two_servers_and_two_workers_that_start_at_once_share_files_and_runs(
             stack.enter_context(machine.running(server, f"server-{number}", port))
         wait_until(lambda: all(_is_healthy(server, port) for port in ports), "both servers are healthy")
         workers = [stack.enter_context(machine.running(worker, f"worker-{number}")) for number in range(2)]
+        printed = [key for number in range(2) for key in re.findall(_ADMIN_KEY, machine.log(f"server-{number}"))]
+        assert len(printed) == 1, "of two servers that start at once, one makes the key, and prints it once"
         first, second = (
-            stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)) for port in ports
+            stack.enter_context(
+                httpx2.Client(
+                    base_url=f"http://127.0.0.1:{port}", timeout=60, headers={"authorization": f"Bearer {printed[0]}"}
+                )
+            )
+            for port in ports
         )
+        for each in (first, second):
+            assert httpx2.get(f"{each.base_url}/v1/evals", trust_env=False).status_code == 401
+            assert len(each.get("/api/admin_keys").json()["data"]) == 1
         wait_until(lambda: _live(first) == 2, "both workers are at work")
 
         judged = {"type": "string_check", "name": "g", "operation": "eq", "input": "{{ sample.output_text }}"}
@@ -147,6 +157,13 @@ def test_two_servers_and_two_workers_that_start_at_once_share_files_and_runs(
         ended = wait_for_end(first, run)
         assert (ended["status"], ended["result_counts"]["passed"]) == ("completed", 1200)
         assert second.get("/readyz").json()["executor"] == "elsewhere"
+
+        # As `docker compose exec server evalhaven keys create --name ci --data-dir /data` does.
+        making = {**server, "command": ["keys", "create", "--name", "ci", "--data-dir", "/data"]}
+        with machine.running(making, "server-1") as made:
+            assert made.wait(_STOPS_WITHIN_S) == 0
+        (key,) = re.findall(_PROJECT_KEY, machine.log("server-1"))
+        assert httpx2.get(f"{first.base_url}/v1/evals", headers={"api-key": key}, trust_env=False).status_code == 200
 
         # As `docker compose run --rm server db upgrade --data-dir /tmp/upgrade` does, beside all of them.
         upgrade = {**server, "command": ["db", "upgrade", "--data-dir", str(tmp_path / "upgrade")]}

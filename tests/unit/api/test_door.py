@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from evalhaven.access.permissions import OF_ROLES, Role
 from evalhaven.api.access import door as door_module
@@ -20,6 +20,7 @@ from evalhaven.api.access.permissions import PERMISSIONS, UnlistedRouteError, pe
 from evalhaven.api.access.routes import GuardedRoute, guard_routes
 from evalhaven.api.application import build_application
 from evalhaven.api.services import Services
+from evalhaven.app.first_key import FIRST_KEY_NAME, make_first_key
 from evalhaven.domain.errors import UnknownCallerError
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.scopes import DEFAULT_PROJECT, OrganizationScope
@@ -157,6 +158,20 @@ async def test_a_database_that_stands_still_keeps_nobody_out_of_an_open_server(
     await _store_key(database)
     door.forget()
     assert await door.needs_keys()
+
+
+@ON_POSTGRESQL_ONLY
+async def test_of_several_servers_that_start_at_once_one_makes_the_first_key(services: Services) -> None:
+    shown: list[str] = []
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            server = replace(services, door=Door(services.database, StillClock()))
+            tasks.start_soon(make_first_key, server, shown.append)
+    (secret,) = shown
+    assert (await services.door.identify(secret.encode(), None)).id.startswith("key_")
+    async with services.database.read() as tx:
+        (only,) = (await tx.execute(select(api_keys.c.public_id, api_keys.c.name))).all()
+    assert only.name == FIRST_KEY_NAME
 
 
 @ON_SQLITE_ONLY
