@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.conftest import THEMES, Tab, judge, opened_tab, picture, settle, visit
+from tests.dashboard.judged import sent
+from tests.dashboard.test_page_snippets import executed
 from tests.openid_provider import OpenIdProvider, running_provider
 from tests.server import Server
 from tests.system.access import OTHER_ID, Keys, client_of, store_keys
@@ -246,6 +248,29 @@ def test_who_is_no_member_any_more_chooses_another_project_or_leaves(nobody: Pag
         picture(page, "login-no-member")
         page.get_by_role("button", name="Other").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Files")
+
+
+def test_the_code_of_a_page_takes_the_key_from_the_environment(
+    nobody: Page, server: Server, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    criterion = {"type": "string_check", "name": "c", "input": "{{ item.a }}", "reference": "…", "operation": "eq"}
+    config = {"type": "custom", "item_schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    with client_of(server, keys.editor) as http:
+        parent = sent(http, "/v1/evals", {"data_source_config": config, "testing_criteria": [criterion]})["id"]
+        nobody.goto(f"/ui/evals/{parent}")
+        log_in_with(nobody, keys.editor)
+        expect(nobody.get_by_role("heading", name="No runs yet")).to_be_visible()
+        expect(nobody.locator(".snippet")).to_contain_text("An administrator of the project can make you one.")
+        judge(nobody, THEMES)
+        monkeypatch.setenv("OPENAI_API_KEY", keys.editor)
+        executed(nobody)
+        assert len(http.get(f"/v1/evals/{parent}/runs").json()["data"]) == 2
+        http.delete(f"/v1/evals/{parent}").raise_for_status()
+    nobody.context.clear_cookies()
+    nobody.goto("/ui/compare")
+    log_in_with(nobody, keys.admin)
+    nobody.locator(".snippet").get_by_role("link", name="API keys").click()
+    expect(nobody.get_by_role("heading", level=1)).to_have_text("API keys")
 
 
 def test_a_page_of_another_site_can_change_nothing_with_somebodys_cookie(

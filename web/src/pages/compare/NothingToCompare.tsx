@@ -10,7 +10,12 @@ export function NothingToCompare({ run }: { run?: string | undefined }) {
     <Empty
       title={run === undefined ? "Choose runs to compare" : "There is nothing to compare this run with yet"}
       snippet={
-        <Snippet codes={{ curl: `curl "${address}"`, CLI: `evalhaven compare BASELINE ${run ?? "RUN"}` }} />
+        <Snippet
+          codes={({ curl }) => ({
+            curl: `${curl} "${address}"`,
+            CLI: `evalhaven compare BASELINE ${run ?? "RUN"}`,
+          })}
+        />
       }
     >
       <p>

@@ -12,7 +12,7 @@ export function Again({ run }: { run: RunById }) {
   const hasSecrets = renderJson(toldBesideOf(run)).includes(`"${MASK}"`);
   return (
     <Section id="again" title="Run it again" aside="the same once more, as code">
-      <Snippet codes={againCodes(run)} />
+      <Snippet codes={(asking) => againCodes(asking, run)} />
       {hasSecrets && (
         <p className="table-foot">
           Secrets of tools are not kept: put them in place of <code>{MASK}</code>.

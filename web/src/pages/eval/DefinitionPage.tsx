@@ -4,7 +4,7 @@ import { overviewQuery } from "@/api/evalQueries";
 import { renderJson } from "@/api/json";
 import { evalQuery, runQuery } from "@/api/queries";
 import { Section } from "@/layout/Page";
-import { Snippet, serverAddress } from "@/states/Snippet";
+import { Snippet } from "@/states/Snippet";
 import { Failure, Skeleton } from "@/states/States";
 import { Name, Text } from "@/text/SafeText";
 import { Criterion } from "./Criterion";
@@ -60,7 +60,7 @@ function LastRunAgain({ evalId, example }: { evalId: string; example: unknown })
   return (
     <Section id="again" title="Run it again" aside="the last run once more, as code">
       {last.error && <Failure error={last.error} onRetry={last.refetch} />}
-      {run && <Snippet codes={repeating(serverAddress(), evalId, run, example)} />}
+      {run && <Snippet codes={(asking) => repeating(asking, evalId, run, example)} />}
     </Section>
   );
 }

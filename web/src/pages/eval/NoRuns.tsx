@@ -3,7 +3,7 @@ import { modelsQuery, servedModel } from "@/api/modelQueries";
 import { evalQuery } from "@/api/queries";
 import type { Eval } from "@/api/types";
 import { counted } from "@/format/numbers";
-import { Snippet, serverAddress } from "@/states/Snippet";
+import { Snippet } from "@/states/Snippet";
 import { Empty, Skeleton } from "@/states/States";
 import { Name } from "@/text/SafeText";
 import { firstSource } from "./firstRun";
@@ -21,7 +21,7 @@ export function NoRuns({ evalId }: { evalId: string }) {
   return (
     <Empty
       title="No runs yet"
-      snippet={<Snippet codes={runCodes(serverAddress(), evalId, "First", source)} />}
+      snippet={<Snippet codes={(asking) => runCodes(asking, evalId, "First", source)} />}
     >
       <p>
         A run {source.type === "jsonl" ? "takes each item" : "takes each item, with the model's answer,"} and

@@ -1,20 +1,21 @@
 import { renderJson } from "@/api/json";
 import type { RunById } from "@/api/types";
+import type { Asking } from "@/states/Snippet";
 import { isObject } from "./loose";
 
 /** Return code that repeats a run. Rows that were sent along are not fetched for it: an example stands for them. */
 export function repeating(
-  address: string,
+  asking: Asking,
   evalId: string,
   run: RunById,
   example: unknown,
 ): Record<string, string> {
-  return runCodes(address, evalId, run.name || "Again", withExample(run.data_source, example));
+  return runCodes(asking, evalId, run.name || "Again", withExample(run.data_source, example));
 }
 
 /** Return code that runs an eval over a data source. */
 export function runCodes(
-  address: string,
+  { address, client, curl }: Asking,
   evalId: string,
   name: string,
   source: unknown,
@@ -22,14 +23,14 @@ export function runCodes(
   return {
     Python: `from openai import OpenAI
 
-client = OpenAI(base_url="${address}", api_key="anything")
+${client}
 run = client.evals.runs.create(
     "${evalId}",
     name=${JSON.stringify(name)},
     data_source=${pythonOf(source, "    ")},
 )
 print(run.report_url)`,
-    curl: `curl ${address}/evals/${evalId}/runs -H 'Content-Type: application/json' -d ${shellOf(renderJson({ name, data_source: source }))}`,
+    curl: `${curl} ${address}/evals/${evalId}/runs -H 'Content-Type: application/json' -d ${shellOf(renderJson({ name, data_source: source }))}`,
   };
 }
 

@@ -1,4 +1,4 @@
-import { Snippet, serverAddress } from "@/states/Snippet";
+import { type Asking, Snippet } from "@/states/Snippet";
 import { Empty } from "@/states/States";
 
 /** The first step on a new server. */
@@ -15,14 +15,14 @@ export function NoEvals() {
 
 /** Code that makes an eval and its first run. */
 export function FirstSteps() {
-  return <Snippet codes={firstSteps(serverAddress())} />;
+  return <Snippet codes={firstSteps} />;
 }
 
-function firstSteps(address: string): Record<string, string> {
+function firstSteps({ address, client, curl }: Asking): Record<string, string> {
   return {
     Python: `from openai import OpenAI
 
-client = OpenAI(base_url="${address}", api_key="anything")
+${client}
 ev = client.evals.create(
     name="Capitals",
     data_source_config={
@@ -42,7 +42,7 @@ run = client.evals.runs.create(ev.id, name="First", data_source={
     ]},
 })
 print(run.report_url)`,
-    curl: `curl ${address}/evals -H 'Content-Type: application/json' -d '{
+    curl: `${curl} ${address}/evals -H 'Content-Type: application/json' -d '{
   "name": "Capitals",
   "data_source_config": {"type": "custom", "item_schema": {"type": "object"}},
   "testing_criteria": [{"type": "string_check", "name": "right capital", "operation": "eq",

@@ -128,7 +128,7 @@ function NoItems({ isLive, params }: { isLive: boolean; params: { evalId: string
   return (
     <Empty
       title={isLive ? "No item has ended yet" : "This run has no items"}
-      snippet={<Snippet codes={{ curl: `curl ${publicAddress(path)}` }} />}
+      snippet={<Snippet codes={({ curl }) => ({ curl: `${curl} ${publicAddress(path)}` })} />}
     >
       <p>
         {isLive

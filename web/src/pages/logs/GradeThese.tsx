@@ -85,7 +85,7 @@ export function GradeThese({ filter }: { filter: LogsFilter }) {
           </div>
         </form>
         <p className="second small">The same from a program, where any other criterion can stand:</p>
-        <Snippet codes={codesOf(requests)} />
+        <Snippet codes={(asking) => codesOf(asking, requests)} />
       </dialog>
     </>
   );

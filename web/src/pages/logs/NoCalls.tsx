@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { modelsQuery, servedModel } from "@/api/modelQueries";
-import { Snippet, serverAddress } from "@/states/Snippet";
+import { type Asking, Snippet } from "@/states/Snippet";
 import { Empty } from "@/states/States";
 
 /** How the first call comes to stand here. */
@@ -9,7 +9,7 @@ export function NoCalls() {
   return (
     <Empty
       title="No calls yet"
-      snippet={<Snippet codes={firstCall(serverAddress(), servedModel(endpoints))} />}
+      snippet={<Snippet codes={(asking) => firstCall(asking, servedModel(endpoints))} />}
     >
       <p>
         Send your program's calls through this server with <code>store: true</code>: they are passed on to the
@@ -22,11 +22,11 @@ export function NoCalls() {
   );
 }
 
-function firstCall(address: string, model: string): Record<string, string> {
+function firstCall({ address, client, curl }: Asking, model: string): Record<string, string> {
   return {
     Python: `from openai import OpenAI
 
-client = OpenAI(base_url="${address}", api_key="anything")
+${client}
 answer = client.chat.completions.create(
     model=${JSON.stringify(model)},
     messages=[{"role": "user", "content": "What is the capital of France?"}],
@@ -34,7 +34,7 @@ answer = client.chat.completions.create(
     metadata={"app": "capitals"},
 )
 print(answer.id)`,
-    curl: `curl ${address}/chat/completions -H 'Content-Type: application/json' -d '{
+    curl: `${curl} ${address}/chat/completions -H 'Content-Type: application/json' -d '{
   "model": ${JSON.stringify(model)},
   "messages": [{"role": "user", "content": "What is the capital of France?"}],
   "store": true,

@@ -1,4 +1,4 @@
-import { serverAddress } from "@/states/Snippet";
+import type { Asking } from "@/states/Snippet";
 import { type CriterionWish, criterionOf } from "./criteria";
 import { asked, type LogsFilter } from "./search";
 
@@ -44,19 +44,21 @@ export function requestsOf(filter: LogsFilter, wish: Wish): Requests {
 }
 
 /** Return the same as programs send it to this server. */
-export function codesOf({ created, run }: Requests): Record<string, string> {
-  const address = serverAddress();
+export function codesOf(
+  { address, client, curl }: Asking,
+  { created, run }: Requests,
+): Record<string, string> {
   return {
     Python: `from openai import OpenAI
 
-client = OpenAI(base_url="${address}", api_key="anything")
+${client}
 # No body holds true, false or null: JSON is Python here.
 ev = client.evals.create(**${written(created)})
 run = client.evals.runs.create(ev.id, **${written(run)})
 print(run.report_url)`,
-    curl: `EVAL=$(curl -s ${address}/evals -H 'Content-Type: application/json' \\
+    curl: `EVAL=$(${curl} -s ${address}/evals -H 'Content-Type: application/json' \\
   -d ${quoted(created)} | sed -n 's/.*"id": *"\\(eval_[^"]*\\)".*/\\1/p')
-curl -s ${address}/evals/$EVAL/runs -H 'Content-Type: application/json' \\
+${curl} -s ${address}/evals/$EVAL/runs -H 'Content-Type: application/json' \\
   -d ${quoted(run)}`,
   };
 }

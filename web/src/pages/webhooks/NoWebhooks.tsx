@@ -1,10 +1,10 @@
-import { Snippet, serverAddress } from "@/states/Snippet";
+import { type Asking, Snippet } from "@/states/Snippet";
 import { Empty } from "@/states/States";
 
 /** What a webhook is for, and how a program makes one. */
 export function NoWebhooks() {
   return (
-    <Empty title="Nobody is told when a run ends" snippet={<Snippet codes={codes()} />}>
+    <Empty title="Nobody is told when a run ends" snippet={<Snippet codes={codes} />}>
       <p>
         A webhook tells your own service, Slack or Microsoft Teams that a run has succeeded, failed or been
         canceled. What it sends is signed, tried for 72 hours, and kept in a log for 30 days.
@@ -13,11 +13,11 @@ export function NoWebhooks() {
   );
 }
 
-function codes(): Record<string, string> {
+function codes({ client }: Asking): Record<string, string> {
   return {
     Python: `from openai import OpenAI
 
-client = OpenAI(base_url="${serverAddress()}", api_key="anything")
+${client}
 webhook = client.webhooks.create(
     name="CI",
     url="https://ci.example.org/evals",
