@@ -235,5 +235,15 @@ def test_the_page_of_retention_says_when_each_day_is_dropped(
     day, dropped = (time.strftime("%Y-%m-%d", time.gmtime(now + (age - 1) * 86_400)) for age in (0, 31))
     expect(days.last).to_contain_text(day)
     expect(days.last).to_contain_text(dropped)
+    expect(page.get_by_role("columnheader", name="Of all projects")).to_be_visible()
+    expect(page.get_by_text("One rule holds for all projects, and is not set here")).to_contain_text(
+        "EVALHAVEN_LOG_DAYS"
+    )
+    body = {"name": "onlooker", "role": "viewer"}
+    act_as(page, http.post("/api/keys", json=body, headers=headers).json()["value"])
+    page.reload()
+    expect(days).to_have_count(2)
+    expect(page.get_by_role("columnheader")).to_have_text(["Day", "Calls", "Dropped on"])
+    act_as(page, made["admin"])
     look("/ui/logs/retention", "retention")
     enlarge_and_print(page, "retention")

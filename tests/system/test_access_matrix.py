@@ -6,6 +6,7 @@ The requests are made of the table itself, which a route cannot be left out of (
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -16,6 +17,7 @@ from evalhaven.api.access.permissions import PERMISSIONS, PUBLIC
 from tests.contract.conftest import eval_body, inline_source, wait_for_end
 from tests.server import Server
 from tests.system.access import OTHER_ID, Keys, client_of, server_with_keys
+from tests.system.commands import call_command
 
 MARK = "the-secret-of-the-first-project"
 ROUTES = sorted(PERMISSIONS)
@@ -213,6 +215,45 @@ def test_a_key_of_a_project_opens_no_other_one(access: Access) -> None:
             answer = http.get("/v1/evals", headers={"openai-project": project})
             assert answer.status_code == status
             assert status == 200 or answer.json()["error"]["code"] == "mismatched_project"
+
+
+def test_logged_calls_are_counted_for_the_project_and_the_server_for_who_operates_it(access: Access) -> None:
+    with client_of(access.server, access.keys.viewer) as http:
+        today = http.get("/api/logs").json()["stored"]["oldest_day"]
+    midnight = int(datetime.fromisoformat(f"{today}T00:00:00+00:00").timestamp())
+    with client_of(access.server, access.keys.foreign) as http:
+        call = {"reply": {"object": "chat.completion", "id": "chatcmpl-9", "model": "m", "choices": []}}
+        call["request"] = {"model": "m", "messages": [{"role": "user", "content": "x"}], "store": True}
+        lines = [json.dumps({**call, "created_at": midnight - age * 86_400}) for age in (0, 2, 2)]
+        assert http.post("/api/logs", content="\n".join(lines)).json()["stored"] == 2
+        there = http.get("/api/logs").json()
+    status = {}
+    for caller in ("viewer", "admin", "organization"):
+        with client_of(access.server, access.key_of(caller)) as http:
+            status[caller] = http.get("/api/logs").json()
+    viewer, organization = status["viewer"], status["organization"]
+
+    assert (there["stored"]["calls"], len(there["stored"]["days"])) == (2, 2)
+    assert viewer == status["admin"]
+    assert (viewer["stored"]["calls"], [each["calls"] for each in viewer["stored"]["days"]]) == (2, [2])
+    assert viewer["retention"] == organization["retention"]
+    for shown in (viewer, there):
+        assert [shown[name] for name in ("pending", "in_question", "lost", "servers")] == [None] * 4
+        assert {(each["all_calls"], each["size_bytes"]) for each in (shown["stored"], *shown["stored"]["days"])} == {
+            (None, None)
+        }
+    assert (organization["stored"]["calls"], organization["stored"]["all_calls"]) == (2, 4)
+    assert [(each["calls"], each["all_calls"]) for each in organization["stored"]["days"]] == [(2, 3), (0, 1)]
+    assert organization["stored"]["size_bytes"] > 0
+    assert organization["lost"].keys() == {"overflow", "killed", "unreadable", "failed"}
+
+    def told(key: str) -> str:
+        return call_command("logs", "status", "--url", access.server.url, EVALHAVEN_API_KEY=key).stdout
+
+    assert told(access.keys.viewer) == f"Stored calls: 2, the oldest of {today}.\nKept: 30 days.\n"
+    assert f"Stored calls: 2 of this project, the oldest of {today}; 4 of all projects in " in told(
+        access.keys.organization
+    )
 
 
 def test_an_unknown_address_is_unknown_to_everybody(access: Access) -> None:

@@ -11,7 +11,7 @@ from evalhaven.cli.shell import print_error
 from evalhaven.domain.wording import counted
 from evalhaven.settings import Settings
 from evalhaven.telemetry import configure_logging
-from evalhaven.wire.logs import LogStatus
+from evalhaven.wire.logs import LogStatus, LostCalls
 
 _TIMEOUT_S = 30.0
 _REASONS = {
@@ -62,12 +62,12 @@ def lines_of(status: LogStatus) -> list[str]:
     most = "" if retention.max_gb is None else f", and at most {retention.max_gb:g} GB"
     return [
         stored_line(status),
-        f"Waiting to be stored: {status.pending:,}.",
+        *([] if status.pending is None else [f"Waiting to be stored: {status.pending:,}."]),
         *([f"Not looked for yet, after a server ended: {status.in_question:,}."] if status.in_question else []),
-        lost_line(status),
+        *([] if status.lost is None else [lost_line(status.lost)]),
         f"Kept: {counted(retention.days, 'day')}{most}.",
         *(["Recorder: none is running."] if status.recorder is None else []),
-        *([f"Servers that share the database: {status.servers}."] if status.servers > 1 else []),
+        *([f"Servers that share the database: {status.servers}."] if (status.servers or 1) > 1 else []),
     ]
 
 
@@ -77,13 +77,16 @@ def stored_line(status: LogStatus) -> str:
     if stored is None:
         return "Stored calls: unknown."
     since = "" if stored.oldest_day is None else f", the oldest of {stored.oldest_day}"
-    return f"Stored calls: {stored.calls:,} in {stored.size_bytes / 1e6:,.1f} MB{since}."
+    size = "" if stored.size_bytes is None else f" in {stored.size_bytes / 1e6:,.1f} MB"
+    if stored.all_calls is None or stored.all_calls == stored.calls:
+        return f"Stored calls: {stored.calls:,}{size}{since}."
+    return f"Stored calls: {stored.calls:,} of this project{since}; {stored.all_calls:,} of all projects{size}."
 
 
-def lost_line(status: LogStatus) -> str:
+def lost_line(lost: LostCalls) -> str:
     """Return the sentence about what is not stored."""
-    lost = status.lost.model_dump()
-    parts = [f"{lost[name]:,} {what}" for name, what in _REASONS.items() if lost[name]]
+    counts = lost.model_dump()
+    parts = [f"{counts[name]:,} {what}" for name, what in _REASONS.items() if counts[name]]
     return f"Lost: {', '.join(parts)}." if parts else "Lost: none."
 
 

@@ -5,7 +5,7 @@ has the tags of all its facts, and a filter becomes groups of tags; a call is wa
 What is found here of a call must stay the same from release to release: an index entry is removed by naming it again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import cast
@@ -72,7 +72,7 @@ def wanted_by(scope: ProjectScope, wanted: CallFilter) -> Wanted:
     """Return what a filter asks for; calls of other projects never have all of it."""
     project = scope.project_id
     kinds = list(CallKind) if wanted.kind is None else [wanted.kind]
-    groups = [[_tag(project, "kind", kind.value) for kind in kinds]]
+    groups = [tags_of_kinds(scope, kinds)]
     if wanted.model is not None:
         groups.append([_tag(project, "model", wanted.model)])
     groups += [[_metadata_tag(project, key, value)] for key, value in wanted.metadata.items()]
@@ -84,6 +84,11 @@ def wanted_by(scope: ProjectScope, wanted: CallFilter) -> Wanted:
     if wanted.tools:
         groups.append([_tag(project, "tool", tool) for tool in dict.fromkeys(wanted.tools)])
     return Wanted(groups, words_of([wanted.instructions_search or ""]), words_of([wanted.text or ""]))
+
+
+def tags_of_kinds(scope: ProjectScope, kinds: Iterable[CallKind] = CallKind) -> list[Tag]:
+    """Return the tags of which each call of a project and of these kinds has one."""
+    return [_tag(scope.project_id, "kind", kind.value) for kind in kinds]
 
 
 def name_of(scope: ProjectScope, kind: CallKind, call_id: str) -> bytes:

@@ -1,7 +1,7 @@
 """What a store of logged calls can do."""
 
 from array import array
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -118,7 +118,14 @@ class LogStore(Protocol):
         ...
 
     async def measure(self) -> LogVolume:
-        """Return how much is stored."""
+        """Return how much is stored, of all projects."""
+        ...
+
+    async def count_by_day(self, scope: ProjectScope, /) -> Mapping[str, int]:
+        """Return how many calls of a project are stored of each day that has some, newest first.
+
+        A number is an estimate where counting would be slow.
+        """
         ...
 
     async def close(self) -> None:

@@ -9,8 +9,13 @@ class StoredDay(OpenObject):
     """Show how many calls of a day are stored."""
 
     day: str = Field(description="The day, such as `2026-11-28` in UTC.")
-    calls: int = Field(description="How many; an estimate where counting would take long.")
-    size_bytes: int = Field(description="What they take on the disk.")
+    calls: int = Field(description="How many of this project; an estimate where counting would take long.")
+    all_calls: int | None = Field(
+        default=None, description="How many of all projects, likewise; null unless the caller operates the server."
+    )
+    size_bytes: int | None = Field(
+        description="What those of all projects take on the disk; null unless the caller operates the server."
+    )
     dropped_on: str = Field(
         description="The day on which it is dropped as a whole, within an hour of its beginning in UTC; earlier if "
         "calls take more than they may."
@@ -20,10 +25,21 @@ class StoredDay(OpenObject):
 class StoredCalls(OpenObject):
     """Show how many calls are stored."""
 
-    calls: int = Field(description="How many; an estimate where counting would take long.")
-    size_bytes: int = Field(description="What they take on the disk.")
-    oldest_day: str | None = Field(description="The day of the oldest, such as `2026-11-28` in UTC; null if none.")
-    days: list[StoredDay] = Field(default=[], description="The days that have calls, newest first.")
+    calls: int = Field(description="How many of this project; an estimate where counting would take long.")
+    all_calls: int | None = Field(
+        default=None, description="How many of all projects, likewise; null unless the caller operates the server."
+    )
+    size_bytes: int | None = Field(
+        description="What those of all projects take on the disk; null unless the caller operates the server."
+    )
+    oldest_day: str | None = Field(
+        description="The day of the oldest of this project, such as `2026-11-28` in UTC; null if there is none."
+    )
+    days: list[StoredDay] = Field(
+        default=[],
+        description="The days that have calls of this project, for who operates the server those of all projects, "
+        "newest first.",
+    )
 
 
 class LostCalls(OpenObject):
@@ -43,23 +59,33 @@ class CallRetention(OpenObject):
 
 
 class LogStatus(OpenObject):
-    """Show what became of the calls that were to be stored, by all servers that share the database."""
+    """Show what became of the calls that were to be stored, by all servers that share the database.
+
+    What is not about one project is told to who operates the server.
+    """
 
     stored: StoredCalls | None = Field(description="What is stored; null if the store does not answer.")
-    pending: int = Field(description="Calls that wait to be stored.")
-    in_question: int = Field(
+    pending: int | None = Field(description="Calls that wait to be stored; null unless the caller operates the server.")
+    in_question: int | None = Field(
         description="Calls that were under way when an earlier server ended. They are looked for in the store as "
-        "soon as it answers."
+        "soon as it answers. Null unless the caller operates the server."
     )
-    lost: LostCalls = Field(description="Calls that are not stored, by reason.")
+    lost: LostCalls | None = Field(
+        description="Calls that are not stored, by reason; null unless the caller operates the server."
+    )
     recorder: str | None = Field(
         description="State of the process that stores this server's calls, `ok` if it is at work; null if there are "
         "none to store."
     )
     problem: str | None = Field(
-        description="What keeps calls from being stored, here or at another server; null if nothing does."
+        description="What keeps calls from being stored, here or at another server; null if nothing does. "
+        "Details are told to who operates the server."
     )
-    servers: int = Field(default=1, description="How many servers share the database now. Numbers are those of all.")
+    servers: int | None = Field(
+        default=1,
+        description="How many servers share the database now, and make up these numbers; null unless the caller "
+        "operates the server.",
+    )
     retention: CallRetention = Field(description="How long calls are kept.")
 
 

@@ -1,7 +1,7 @@
 """A store in memory that fails as told: what day files and partitions cannot be made to do at a chosen moment."""
 
 from array import array
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import anyio
 
@@ -76,6 +76,9 @@ class KeepingStore:
         raise NotImplementedError
 
     async def measure(self) -> LogVolume:
+        raise NotImplementedError
+
+    async def count_by_day(self, scope: ProjectScope, /) -> Mapping[str, int]:
         raise NotImplementedError
 
     async def close(self) -> None:

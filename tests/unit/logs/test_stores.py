@@ -7,9 +7,10 @@ import pytest
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.logged_calls import CallFilter
-from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.logs.partitions import days as partition_days
 from evalhaven.logs.store import LogStore
-from tests.unit.logs.logged import CHAT, DAY_S, NOON, OTHER_PROJECT, RESPONSE, chat, ids, pinned, response
+from tests.unit.logs.logged import CHAT, DAY_S, NOON, OTHER_PROJECT, RESPONSE, TODAY, chat, ids, pinned, response
 
 AWKWARD = 'a "quoted" \\u0000 \ud83d\ude00 line\n end'
 
@@ -49,6 +50,27 @@ async def test_few_calls_are_counted_exactly_however_new_they_are(store: LogStor
     await store.delete(DEFAULT_PROJECT, CHAT, "chatcmpl-3")
 
     assert (await store.measure()).calls == 29
+
+
+async def test_the_calls_of_a_project_are_counted_by_day_without_those_of_others(
+    store: LogStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yesterday = "2025-11-25"
+    await store.add([chat(number) for number in range(30)])
+    await store.add([chat(1, NOON - DAY_S), response(2, NOON - DAY_S)])
+    await store.add([chat(number, scope=OTHER_PROJECT) for number in range(3)])
+    await store.delete(DEFAULT_PROJECT, CHAT, "chatcmpl-3")
+    await store.delete(OTHER_PROJECT, CHAT, "chatcmpl-0")
+
+    assert await store.count_by_day(OTHER_PROJECT) == {TODAY: 2}
+    assert list((await store.count_by_day(DEFAULT_PROJECT)).items()) == [(TODAY, 29), (yesterday, 2)]
+    assert await store.count_by_day(ProjectScope(7)) == {}
+    # As if these were too many calls to be counted: what the planner knows is taken instead, and others are looked for.
+    monkeypatch.setattr(partition_days, "_COUNTED_BYTES", 0)
+    assert await store.count_by_day(OTHER_PROJECT) == {TODAY: 2}
+    counts = await store.count_by_day(DEFAULT_PROJECT)
+    assert (counts[yesterday], counts[TODAY] in (29, 30)) == (2, True)
+    assert await store.count_by_day(ProjectScope(7)) == {}
 
 
 async def test_the_same_origin_in_another_project_is_another_call(store: LogStore) -> None:

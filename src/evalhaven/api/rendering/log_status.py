@@ -1,16 +1,19 @@
 """What became of the calls that were to be stored."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from evalhaven.api.readiness import ProcessState
 from evalhaven.api.replicas import OtherServer, Replicas
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.handover.sender import LogSender
-from evalhaven.logs.store import LogStore
+from evalhaven.logs.store import DayVolume, LogStore
 from evalhaven.wire.logs import CallRetention, LogStatus, LostCalls, StoredCalls, StoredDay
+
+_SOME_PROBLEM = "Calls are not being stored now. Whoever operates the server sees why."
 
 
 async def log_status(
@@ -18,19 +21,18 @@ async def log_status(
     sender: LogSender,
     recorder: ProcessState | None,
     replicas: Replicas,
-    *,
-    days: int,
-    max_gb: float | None,
+    scope: ProjectScope,
+    retention: CallRetention,
 ) -> LogStatus:
-    """Return the state of logging, of all servers together.
+    """Return the state of logging, of all servers together, for who operates them.
 
     Args:
         store: Where calls are.
         sender: The way to it.
         recorder: State of the process that stores calls; None if none is needed.
         replicas: The servers beside this one.
-        days: For how many days calls are kept.
-        max_gb: How much they may take.
+        scope: The project in which that is asked.
+        retention: How long calls are kept.
     """
     counts, losses = sender.counts, sender.counts.losses
     problem = None if recorder is None else recorder.reason or None
@@ -38,21 +40,7 @@ async def log_status(
     others: Sequence[OtherServer] = ()
     try:
         volume = await store.measure()
-        stored = StoredCalls(
-            calls=volume.calls,
-            size_bytes=volume.size_bytes,
-            oldest_day=volume.oldest_day,
-            days=[
-                StoredDay(
-                    day=each.day,
-                    calls=each.calls,
-                    size_bytes=each.size_bytes,
-                    # The first day on which it is older than calls are kept.
-                    dropped_on=(date.fromisoformat(each.day) + timedelta(days=days + 1)).isoformat(),
-                )
-                for each in volume.days
-            ],
-        )
+        stored = _stored(await store.count_by_day(scope), volume.days, retention)
         others = await replicas.others()
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         problem = problem or f"The store of logged calls does not answer: {error.__cause__ or error}."
@@ -71,7 +59,38 @@ async def log_status(
         servers=1 + sum(other.is_heard for other in others),
         recorder=None if recorder is None else recorder.name,
         problem=problem,
-        retention=CallRetention(days=days, max_gb=max_gb),
+        retention=retention,
+    )
+
+
+def of_project(status: LogStatus) -> LogStatus:
+    """Return a status as those see it who do not operate the server: without what is about all projects."""
+    stored = status.stored
+    if stored is not None:
+        days = [day.model_copy(update={"all_calls": None, "size_bytes": None}) for day in stored.days if day.calls]
+        stored = stored.model_copy(update={"all_calls": None, "size_bytes": None, "days": days})
+    hidden = dict.fromkeys(("pending", "in_question", "lost", "servers"))
+    problem = None if status.problem is None else _SOME_PROBLEM
+    return status.model_copy(update={**hidden, "stored": stored, "problem": problem})
+
+
+def _stored(counts: Mapping[str, int], days: Sequence[DayVolume], retention: CallRetention) -> StoredCalls:
+    return StoredCalls(
+        calls=sum(counts.values()),
+        all_calls=sum(each.calls for each in days),
+        size_bytes=sum(each.size_bytes for each in days),
+        oldest_day=min(counts, default=None),
+        days=[
+            StoredDay(
+                day=each.day,
+                calls=counts.get(each.day, 0),
+                all_calls=each.calls,
+                size_bytes=each.size_bytes,
+                # The first day on which it is older than calls are kept.
+                dropped_on=(date.fromisoformat(each.day) + timedelta(days=retention.days + 1)).isoformat(),
+            )
+            for each in days
+        ],
     )
 
 

@@ -16,10 +16,10 @@ from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.inserts import Prepared, insert, prepared
 from evalhaven.logs.day_files.layout import MOST_ROLLS, DayFile, place_of
 from evalhaven.logs.day_files.limits import DayFileLimits
-from evalhaven.logs.day_files.queries import origins_known, rows_named, rows_wanted
+from evalhaven.logs.day_files.queries import numbers_of, origins_known, rows_named, rows_wanted
 from evalhaven.logs.day_files.reads import calls_at
 from evalhaven.logs.day_files.tables import OpenFile, fill
-from evalhaven.logs.facts import Wanted, origin_of
+from evalhaven.logs.facts import Wanted, origin_of, tags_of_kinds
 from evalhaven.logs.keys import day_of, day_text
 
 T = TypeVar("T")
@@ -152,6 +152,18 @@ class DayFiles:
             calls = sum(self._ask(file, _count_calls, 0) for file in files)
             volumes.append((day, calls, sum(map(self._directory.size, files))))
         return volumes
+
+    def count_by_day(self, scope: ProjectScope) -> dict[int, int]:
+        """Return how many calls of a project each day has, newest first, if it has any."""
+        tags = tags_of_kinds(scope)
+
+        def count(opened: OpenFile) -> int:
+            return sum(calls for _, calls in numbers_of(opened.connection, tags).values())
+
+        counts: dict[int, int] = defaultdict(int)
+        for file in self._directory.files():
+            counts[file.day] += self._ask(file, count, 0)
+        return {day: calls for day, calls in counts.items() if calls}
 
     def close(self) -> None:
         """Close all files."""

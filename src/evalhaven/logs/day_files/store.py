@@ -128,6 +128,11 @@ class DayFileStore:
         volumes = await self._in_thread(self._files.measure)
         return LogVolume([DayVolume(day_text(day), calls, size) for day, calls, size in volumes])
 
+    async def count_by_day(self, scope: ProjectScope, /) -> dict[str, int]:
+        """Return how many calls of a project are stored of each day."""
+        counts = await self._in_thread(self._files.count_by_day, scope)
+        return {day_text(day): calls for day, calls in counts.items()}
+
     async def close(self) -> None:
         """Close all files."""
         await anyio.to_thread.run_sync(self._files.close)

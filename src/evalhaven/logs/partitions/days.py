@@ -3,6 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.keys import day_of_text, day_text, keys_of_day
 from evalhaven.storage.reading import ReadTransaction
 
@@ -18,6 +19,18 @@ _SIZES = text(
     "WHERE inhparent IN ('logged_calls'::regclass, 'logged_call_files'::regclass) AND relkind = 'r' GROUP BY 1"
 )
 _COUNT = text("SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND :last")
+_OF_PROJECT = "SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND :last AND project_id = :project_id"
+_COUNT_OF_PROJECT = text(_OF_PROJECT)
+_FIND_OF_PROJECT = text(f"{_OF_PROJECT} AND terms @@ CAST(:terms AS tsquery)")
+_PLANNED_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
+# What the planner knows of the projects of a day: those that a sample of its calls shows.
+_SHARES = text(
+    "SELECT right(tablename, 8), share FROM pg_stats, "
+    "unnest(CAST(CAST(most_common_vals AS text) AS bigint[]), most_common_freqs) AS known (project_id, share) "
+    "WHERE schemaname = (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+    "WHERE pg_class.oid = 'logged_calls'::regclass) "
+    "AND tablename LIKE 'logged\\_calls\\_%' AND attname = 'project_id' AND known.project_id = :project_id"
+)
 _COUNTED_BYTES = 64 * 1024 * 1024
 
 
@@ -37,6 +50,33 @@ async def sizes(tx: ReadTransaction) -> dict[int, tuple[int, int]]:
             calls = int((await tx.execute(_COUNT, {"first": first, "last": last})).scalar_one())
         volumes[day] = int(size), calls
     return volumes
+
+
+async def counts(tx: ReadTransaction, scope: ProjectScope, terms: str) -> dict[int, int]:
+    """Return how many calls of a project each day has.
+
+    On a large day it is an estimate, unless the planner has not even noticed the project: then there are few of them.
+
+    Args:
+        tx: Open transaction.
+        scope: The project.
+        terms: What its calls match, as a tsquery.
+    """
+    values = {"project_id": scope.project_id}
+    shares = {_day_of(suffix): float(share) for suffix, share in (await tx.execute(_SHARES, values)).all()}
+    await tx.execute(_PLANNED_ANEW)
+    found: dict[int, int] = {}
+    for suffix, size, estimate in (await tx.execute(_SIZES)).all():
+        day = _day_of(suffix)
+        first, last = keys_of_day(day)
+        of_day = {**values, "first": first, "last": last}
+        if size < _COUNTED_BYTES:
+            found[day] = int((await tx.execute(_COUNT_OF_PROJECT, of_day)).scalar_one())
+        elif day in shares:
+            found[day] = round(float(estimate) * shares[day])
+        else:
+            found[day] = int((await tx.execute(_FIND_OF_PROJECT, {**of_day, "terms": terms})).scalar_one())
+    return found
 
 
 async def make_day(tx: AsyncConnection, day: int) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import TextClause, text
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.logs.facts import CallFacts, Tag, Wanted
+from evalhaven.logs.facts import CallFacts, Tag, Wanted, tags_of_kinds
 from evalhaven.storage.reading import ReadTransaction
 
 KINDS = (CallKind.CHAT, CallKind.RESPONSE)
@@ -86,6 +86,11 @@ def key_query(scope: ProjectScope, kind: CallKind | None, wanted: Wanted, few: i
     terms += [_quoted(f"!{word}") for word in wanted.instructions]
     terms += [_quoted(word) for word in wanted.words]
     return KeyQuery(scope, kinds, " & ".join(terms), few)
+
+
+def terms_of_project(scope: ProjectScope) -> str:
+    """Return what each call of a project matches, and no other, as a tsquery."""
+    return _any_of(map(_tag_term, tags_of_kinds(scope)))
 
 
 def _tag_term(tag: Tag) -> str:

@@ -17,8 +17,8 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.facts import name_of, origin_of, wanted_by
 from evalhaven.logs.keys import day_of, day_of_text, day_text, keys_of_day
 from evalhaven.logs.pages import PageBuilder, keys_after, keys_between
-from evalhaven.logs.partitions.days import count_day, days, drop_day, make_day, sizes
-from evalhaven.logs.partitions.queries import KeyQuery, key_query
+from evalhaven.logs.partitions.days import count_day, counts, days, drop_day, make_day, sizes
+from evalhaven.logs.partitions.queries import KeyQuery, key_query, terms_of_project
 from evalhaven.logs.partitions.rows import (
     PreparedRow,
     insert_new_calls,
@@ -194,6 +194,12 @@ class PartitionStore:
         volumes = await self._database.fetch(sizes)
         newest_first = sorted(volumes.items(), reverse=True)
         return LogVolume([DayVolume(day_text(day), calls, size) for day, (size, calls) in newest_first])
+
+    async def count_by_day(self, scope: ProjectScope, /) -> dict[str, int]:
+        """Return how many calls of a project are stored of each day; of large days that have many an estimate."""
+        terms = terms_of_project(scope)
+        found = await self._database.fetch(lambda tx: counts(tx, scope, terms))
+        return {day_text(day): calls for day, calls in sorted(found.items(), reverse=True) if calls}
 
     async def close(self) -> None:
         """Close nothing: the connections are the database's."""

@@ -11,17 +11,24 @@ export function LogFacts({ status }: { status: LogStatus }) {
     <>
       {stored && (
         <span>
-          {counted(stored.calls, "call")} stored, {bytes(stored.size_bytes)}
+          {counted(stored.calls, "call")} stored
+          {stored.size_bytes !== null &&
+            `, ${bytes(stored.size_bytes)}${ofAll(stored) ? " of all projects" : ""}`}
           {stored.oldest_day && `, since ${stored.oldest_day}`}
         </span>
       )}
-      {pending > 0 && <span>{count(pending)} on their way</span>}
+      {!!pending && <span>{count(pending)} on their way</span>}
       <Link to="/logs/retention">
         kept for {counted(retention.days, "day")}
         {retention.max_gb !== null && `, at most ${retention.max_gb} GB`}
       </Link>
     </>
   );
+}
+
+/** Whether other projects have calls, too, as far as whoever uses this tab may know. */
+export function ofAll({ calls, all_calls }: { calls: number; all_calls?: number | null }): boolean {
+  return all_calls != null && all_calls !== calls;
 }
 
 const REASONS = {
@@ -34,8 +41,11 @@ type Reason = keyof typeof REASONS;
 
 /** What a reader would look for in the list in vain. */
 export function NotStored({ status }: { status: LogStatus }) {
-  const reasons = (Object.keys(REASONS) as Reason[]).filter((key) => status.lost[key] > 0);
-  const lost = reasons.reduce((sum, key) => sum + status.lost[key], 0);
+  // Losses are those of all projects, so they are told to who operates the server.
+  const losses = (Object.keys(REASONS) as Reason[])
+    .map((key) => ({ key, calls: status.lost?.[key] ?? 0 }))
+    .filter(({ calls }) => calls > 0);
+  const lost = losses.reduce((sum, { calls }) => sum + calls, 0);
   return (
     <>
       {status.problem !== null && (
@@ -46,11 +56,11 @@ export function NotStored({ status }: { status: LogStatus }) {
       {lost > 0 && (
         <Notice>
           <b>{counted(lost, "call")} not stored since this server's data was made.</b>{" "}
-          {reasons.map((key) => `${count(status.lost[key])} ${REASONS[key]}`).join("; ")}. Who made{" "}
+          {losses.map(({ key, calls }) => `${count(calls)} ${REASONS[key]}`).join("; ")}. Who made{" "}
           {lost === 1 ? "it" : "them"} got an answer all the same, unless a server ended.
         </Notice>
       )}
-      {status.in_question > 0 && (
+      {!!status.in_question && (
         <Notice>
           {counted(status.in_question, "call")} under way when an earlier server ended: the store is searched
           for them as soon as it answers.

@@ -35,7 +35,8 @@ function Rule({ status: { retention, stored } }: { status: LogStatus }) {
       </span>
       {stored && (
         <span>
-          {counted(stored.calls, "call")}, {bytes(stored.size_bytes)}
+          {counted(stored.calls, "call")} of this project
+          {stored.size_bytes !== null && `, ${bytes(stored.size_bytes)} of all projects`}
         </span>
       )}
     </>
@@ -43,13 +44,15 @@ function Rule({ status: { retention, stored } }: { status: LogStatus }) {
 }
 
 function Days({ status: { stored, retention } }: { status: LogStatus }) {
+  const isOperator = stored !== null && stored.size_bytes !== null;
   return (
-    <Section id="days" title="Days" aside="in UTC; of all projects of this server">
+    <Section id="days" title="Days" aside="in UTC">
       <p className="second retention-words">
         A day is dropped as a whole, within an hour after it has become too old
         {retention.max_gb !== null && ", or as soon as all days together take too much, the oldest first"}.
-        Whoever operates the server sets this for all projects, with <code>EVALHAVEN_LOG_DAYS</code> and{" "}
-        <code>EVALHAVEN_LOG_MAX_GB</code>. Runs keep what they have read: their items stay.
+        One rule holds for all projects, and is not set here: whoever operates the server starts it with{" "}
+        <code>EVALHAVEN_LOG_DAYS</code> and <code>EVALHAVEN_LOG_MAX_GB</code>. Runs keep what they have read:
+        their items stay.
       </p>
       {stored === null ? (
         <p className="second">The store of logged calls does not answer, so its days are not known.</p>
@@ -64,9 +67,16 @@ function Days({ status: { stored, retention } }: { status: LogStatus }) {
                 <th scope="col" className="right">
                   Calls
                 </th>
-                <th scope="col" className="right">
-                  Size
-                </th>
+                {isOperator && (
+                  <>
+                    <th scope="col" className="right">
+                      Of all projects
+                    </th>
+                    <th scope="col" className="right">
+                      Their size
+                    </th>
+                  </>
+                )}
                 <th scope="col" className="right">
                   Dropped on
                 </th>
@@ -77,7 +87,12 @@ function Days({ status: { stored, retention } }: { status: LogStatus }) {
                 <tr key={each.day}>
                   <th scope="row">{each.day}</th>
                   <td className="right">{count(each.calls)}</td>
-                  <td className="right">{bytes(each.size_bytes)}</td>
+                  {isOperator && (
+                    <>
+                      <td className="right">{count(each.all_calls ?? each.calls)}</td>
+                      <td className="right">{bytes(each.size_bytes ?? 0)}</td>
+                    </>
+                  )}
                   <td className="right">{each.dropped_on}</td>
                 </tr>
               ))}

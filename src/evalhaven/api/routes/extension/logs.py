@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from evalhaven.access.permissions import Permission
 from evalhaven.api.access.auditing import record_audit
-from evalhaven.api.access.routes import GuardedRoute
+from evalhaven.api.access.routes import GuardedRoute, caller_of
 from evalhaven.api.bodies import body_blocks
 from evalhaven.api.lines import Line, batches_of_lines
 from evalhaven.api.rendering.json_texts import json_response
-from evalhaven.api.rendering.log_status import log_status
+from evalhaven.api.rendering.log_status import log_status, of_project
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.scopes import ProjectScope
@@ -18,7 +19,7 @@ from evalhaven.logs.ingest.intake import RefusedCall
 from evalhaven.logs.ingest.lines import read_line
 from evalhaven.logs.reading.calls import ParsedCall
 from evalhaven.logs.reading.events import UnreadableReplyError
-from evalhaven.wire.logs import CallIntakeOutcome, CallRefusal, LogStatus
+from evalhaven.wire.logs import CallIntakeOutcome, CallRefusal, CallRetention, LogStatus
 
 router = APIRouter(prefix="/api/logs", tags=["Logs"], route_class=GuardedRoute)
 
@@ -35,18 +36,22 @@ _LINES: dict[str, Any] = {
 
 
 @router.get("", operation_id="getLogStatus", response_model=LogStatus, response_description="The state of logging.")
-async def get_log_status(services: ServicesOf) -> Response:
-    """Get how many calls are stored, wait to be stored, and were lost, and for how long they are kept."""
+async def get_log_status(request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
+    """Get how many calls of this project are stored, and for how long they are kept.
+
+    Who operates the server also gets the numbers of all projects, and how many calls wait to be stored and were lost.
+    """
     config = services.config
     status = await log_status(
         services.log_store,
         services.log_sender,
         services.recorder_state(),
         services.replicas,
-        days=config.log_days,
-        max_gb=config.log_max_gb,
+        scope,
+        CallRetention(days=config.log_days, max_gb=config.log_max_gb),
     )
-    return json_response(status.model_dump_json())
+    shown = status if Permission.OPERATE in caller_of(request.scope).permissions else of_project(status)
+    return json_response(shown.model_dump_json())
 
 
 @router.post(
