@@ -247,3 +247,118 @@ def test_the_page_of_retention_says_when_each_day_is_dropped(
     act_as(page, made["admin"])
     look("/ui/logs/retention", "retention")
     enlarge_and_print(page, "retention")
+
+
+def test_a_limit_is_set_by_keyboard_and_what_the_server_refuses_is_said_at_the_field(
+    page: Page, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    headers = {"authorization": f"Bearer {made['admin']}"}
+    named = http.post("/v1/organization/projects/proj_default", json={"name": HOSTILE}, headers=headers)
+    assert named.status_code == 200
+    act_as(page, made["admin"])
+    page.goto("/ui/evals")
+    page.locator("h1").wait_for()
+    page.keyboard.type("gi")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Limits")
+    expect(page.locator(".facts-line")).to_have_text(f"project {HOSTILE}no limit is set")
+    expect(page.get_by_role("heading", name="Nothing is limited yet")).to_be_visible()
+    judge(page, THEMES)
+    picture(page, "limits-none")
+
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    form = dialog_of(page, "Runs at once")
+    field = form.get_by_label("At most")
+    expect(field).to_be_focused()
+    for typed, said in (("many", "Write a number in digits"), ("0", "1"), ("2.5", "integer")):
+        field.fill(typed)
+        page.keyboard.press("Enter")
+        expect(form.get_by_role("alert")).to_contain_text(said)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_have_accessible_description(re.compile(re.escape(said)))
+    judge(page)
+    picture(page, "limits-refused")
+    field.fill("4")
+    page.keyboard.press("Enter")
+    expect(form).to_be_hidden()
+    table = page.get_by_role("region", name="Table of limits")
+    expect(table.get_by_role("row", name="Runs at once")).to_contain_text(re.compile("0.*4"))
+    expect(page.get_by_role("heading", name="Nothing is limited yet")).to_be_hidden()
+
+
+def test_limits_are_shown_with_what_is_used_and_changed_by_whoever_operates_the_server_alone(
+    page: Page, look: Look, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    headers = {"authorization": f"Bearer {made['admin']}"}
+    act_as(page, made["admin"])
+    visit(page, "/ui/limits")
+    table = page.get_by_role("region", name="Table of limits")
+    file = http.post("/v1/files", files={"file": ("a", b"x" * 2_500)}, data={"purpose": "evals"}, headers=headers)
+    assert file.status_code == 200
+    for title, typed, unit in (("Storage", "2.5", "KB"), ("Requests a minute", "60000", None)):
+        table.get_by_role("button", name=f"Change: {title}").click()
+        form = dialog_of(page, title)
+        form.get_by_label("At most", exact=True).fill(typed)
+        if unit is not None:
+            form.get_by_label("Unit of at most").select_option(unit)
+        form.get_by_role("button", name="Set the limit").click()
+        expect(form).to_be_hidden()
+    expect(table.get_by_role("row", name="Requests a minute")).to_contain_text("60,000")
+    expect(table.get_by_role("row", name="Storage")).to_contain_text(re.compile("2.5 KB.*used up.*2.5 KB"))
+    expect(page.locator(".facts-line")).to_contain_text("3 of 5 set")
+    look("/ui/limits", "limits")
+    enlarge_and_print(page, "limits")
+    table.get_by_role("button", name="Change: Storage").click()
+    form = dialog_of(page, "Storage")
+    expect(form.get_by_label("At most", exact=True)).to_have_value("2.5")
+    expect(form.get_by_label("Unit of at most")).to_have_value("KB")
+    form.get_by_role("button", name="Remove the limit").click()
+    expect(table.get_by_role("row", name="Storage")).to_contain_text("no limit")
+    limits = http.get("/api/limits", headers=headers).json()
+    assert (limits["requests_per_minute"], limits["concurrent_runs"], limits["stored_bytes"]) == (60_000, 4, None)
+
+    act_as(page, made["reader"])
+    page.goto("/ui/limits")
+    settle(page)
+    expect(page.get_by_text("Only whoever operates the server changes limits.")).to_be_visible()
+    button = table.get_by_role("button", name="Change: Runs at once")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(button).to_have_attribute("title", re.compile("^You may not operate the server with this key"))
+    button.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    judge(page)
+
+
+def test_a_single_key_is_limited_where_keys_are_listed(page: Page, http: httpx2.Client, made: dict[str, str]) -> None:
+    act_as(page, made["admin"])
+    visit(page, "/ui/keys")
+    page.reload()
+    row = page.get_by_role("region", name="Table of keys").get_by_role("row", name="reader")
+    for typed, said in (("0", "Minimum"), ("120", None)):
+        row.get_by_role("button", name="as the project: change the requests a minute of reader").click()
+        form = dialog_of(page, "Requests a minute of reader")
+        form.get_by_label("Requests a minute", exact=True).fill(typed)
+        page.keyboard.press("Enter")
+        if said is not None:
+            expect(form.get_by_role("alert")).to_be_visible()
+            page.keyboard.press("Escape")
+        expect(form).to_be_hidden()
+    expect(row.get_by_role("button", name="120: change the requests a minute of reader")).to_be_visible()
+    answer = http.get("/v1/evals", headers={"authorization": f"Bearer {made['reader']}"})
+    assert answer.headers["x-ratelimit-limit-requests"] == "120"
+
+    page.get_by_role("button", name="Create an API key").click()
+    form = dialog_of(page, "Create an API key")
+    form.get_by_label("Name").fill("slow")
+    form.get_by_label("Requests a minute").fill("5,5")
+    form.get_by_role("button", name="Create the key").click()
+    expect(form.get_by_role("alert")).to_contain_text("Write a number in digits")
+    form.get_by_label("Requests a minute").fill("5")
+    form.get_by_role("button", name="Create the key").click()
+    dialog_of(page, "Copy the key now").get_by_role("button", name="I have copied it").click()
+    slow = page.get_by_role("region", name="Table of keys").get_by_role("row", name="slow")
+    expect(slow.get_by_role("button", name="5: change the requests a minute of slow")).to_be_visible()
+    settle(page)
+    picture(page, "keys-limited")
+    judge(page)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ from tests.dashboard.conftest import running_server, visit
 from tests.dashboard.judged import ended, sent
 from tests.dashboard.test_logs import chat, send
 from tests.server import SLOW_MODEL, Server
+from tests.system.commands import call_command
 
 _OF_SAMPLES = {"type": "string_check", "name": "c", "input": "{{ sample.output_text }}", "reference": "x"}
 _OF_ITEMS = {"type": "string_check", "name": "it's c", "input": "{{ item.a }}", "reference": "…"}
@@ -140,3 +142,21 @@ def test_the_snippets_that_grade_and_replay_calls_do_so(page: Page, http: httpx2
                 assert run["result_counts"]["errored"] == 0
                 if kind == "label":
                     assert run["result_counts"]["passed"] == 3
+
+
+def test_the_snippets_of_limits_set_them(page: Page, http: httpx2.Client, server: Server) -> None:
+    removed: dict[str, None] = {"requests_per_minute": None, "month_cost": None}
+    for kind in ("Shell", "curl"):
+        page.goto("/ui/limits")
+        page.get_by_role("button", name=kind, exact=True).click()
+        code = page.get_by_role("region", name=f"{kind} snippet").inner_text()
+        if kind == "curl":
+            subprocess.run(["sh", "-e", "-c", code.replace("curl ", "curl -f ")], capture_output=True, check=True)
+        else:
+            # Playwright's own event loop runs in this thread.
+            with ThreadPoolExecutor(1) as thread:
+                done = thread.submit(call_command, *code.split()[1:], EVALHAVEN_URL=server.url).result()
+            assert done.returncode == 0, done.stderr
+        limits = http.get("/api/limits").json()
+        assert (limits["requests_per_minute"], limits["month_cost"]) == (600, 500)
+        assert http.post("/api/limits", json=removed).json()["month_cost"] is None

@@ -133,6 +133,12 @@ const projects = createRoute({
   component: lazyRouteComponent(() => import("@/pages/projects/ProjectsPage"), "ProjectsPage"),
 });
 
+const limits = createRoute({
+  getParentRoute: () => root,
+  path: "/limits",
+  component: lazyRouteComponent(() => import("@/pages/limits/LimitsPage"), "LimitsPage"),
+});
+
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -218,6 +224,7 @@ export const router = createRouter({
     webhook,
     keys,
     projects,
+    limits,
     audit,
     evalPages.addChildren([evalRuns, evalDefinition]),
     run.addChildren([report, items, configuration, events]),

@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { addressOf, get } from "./client";
-import type { Project } from "./types";
+import { addressOf, get, post } from "./client";
+import type { Project, ProjectLimits } from "./types";
 
 /** Questions about who may do what, and who did what. */
 
@@ -24,6 +24,17 @@ export const adminKeysQuery = queryOptions({
   queryKey: ["keys", "organization"],
   queryFn: ({ signal }) => get("/api/admin_keys", { signal }),
 });
+
+/** What the project may use, and what of it is used. */
+export const limitsQuery = queryOptions({
+  queryKey: ["limits"],
+  queryFn: ({ signal }) => get("/api/limits", { signal }),
+});
+
+/** Set one limit of the project; null removes it. */
+export function setLimit(name: keyof ProjectLimits, value: number | null) {
+  return post("/api/limits", { body: { [name]: value } });
+}
 
 /** What keys and people changed, newest first. */
 export function auditQuery(wanted: AuditWanted) {

@@ -56,5 +56,6 @@ export type Webhook = FromContract["WebhookEndpointBody"];
 export type WebhookDelivery = FromExtension["WebhookDelivery"];
 export type ApiKey = FromExtension["ApiKey"];
 export type NewApiKey = FromExtension["NewApiKey"];
+export type ProjectLimits = FromExtension["ProjectLimits"];
 export type AuditEntry = FromExtension["AuditEntry"];
 export type Project = FromContract["Project"];

@@ -1,6 +1,7 @@
 /** Numbers as people read them: a true minus sign, thousands with commas, and no digit that says nothing. */
 
 const COUNT = new Intl.NumberFormat("en-US");
+const CENTS = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const MINUS = "−";
 const NO_VALUE = "–";
 
@@ -67,6 +68,11 @@ export function dollars(value: number | null | undefined): string {
   if (value >= 0.1) return `$${value.toFixed(2)}`;
   const decimals = Math.min(8, 1 - Math.floor(Math.log10(value)));
   return `$${value.toFixed(decimals)}`;
+}
+
+/** Return US dollars to the cent; what is smaller keeps all its digits. */
+export function exactDollars(value: number): string {
+  return value !== 0 && Math.abs(value) < 0.1 ? dollars(value) : `$${CENTS.format(value)}`;
 }
 
 export function bytes(value: number): string {

@@ -22,5 +22,6 @@ export const PLACES: readonly Place[] = [
   { name: "Members", to: "/members", icon: "members", keys: "g p", needs: "manage" },
   { name: "Projects", to: "/projects", icon: "projects", keys: "g o", needs: "operate" },
   { name: "API keys", to: "/keys", icon: "keys", keys: "g k", needs: "manage" },
+  { name: "Limits", to: "/limits", icon: "limits", keys: "g i" },
   { name: "Audit", to: "/audit", icon: "audit", keys: "g a", needs: "manage" },
 ];

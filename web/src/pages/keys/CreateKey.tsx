@@ -4,9 +4,11 @@ import { post } from "@/api/client";
 import { logIn, sessionQuery } from "@/api/sessionQueries";
 import type { NewApiKey } from "@/api/types";
 import { Icon } from "@/parts/Icon";
+import { faultOf } from "@/parts/NumberField";
 import { Failure } from "@/states/States";
 import { KeyForm, type KeyWish } from "./KeyForm";
 import { NewKey } from "./NewKey";
+import { REQUESTS } from "./words";
 
 /** `first`: an admin key, as long as there is no key at all. */
 export type KindOfKey = "project" | "admin" | "first";
@@ -56,11 +58,17 @@ export function CreateKey({ kind, onDone }: { kind: KindOfKey; onDone?: () => vo
         onCancel={(event) => isMade && event.preventDefault()}
       >
         <h2 id={`create-${kind}`}>{isMade ? "Copy the key now" : TITLES[kind]}</h2>
-        {creation.error && <Failure error={creation.error} />}
+        {creation.error && !faultOf(creation.error, REQUESTS.name) && <Failure error={creation.error} />}
         {isMade ? (
           <NewKey made={creation.data} isFirst={kind === "first"} onDone={close} />
         ) : (
-          <KeyForm kind={kind} isSent={creation.isPending} onSend={creation.mutate} onClose={close} />
+          <KeyForm
+            kind={kind}
+            isSent={creation.isPending}
+            error={creation.error}
+            onSend={creation.mutate}
+            onClose={close}
+          />
         )}
       </dialog>
     </>

@@ -1,22 +1,41 @@
 import { type FormEvent, useState } from "react";
+import { faultOf, NOT_A_NUMBER, NumberField, numberIn } from "@/parts/NumberField";
 import type { KindOfKey } from "./CreateKey";
-import { expiryOf, LIFETIMES, type Lifetime, ROLES, type Role, SCOPES, type Scope } from "./words";
+import { expiryOf, LIFETIMES, type Lifetime, REQUESTS, ROLES, type Role, SCOPES, type Scope } from "./words";
 
-export type KeyWish = { name: string; expires_at?: number | undefined; role?: Role; scopes?: Scope[] };
+export type KeyWish = {
+  name: string;
+  expires_at?: number | undefined;
+  role?: Role;
+  scopes?: Scope[];
+  requests_per_minute?: number | null;
+};
 
-type Props = { kind: KindOfKey; isSent: boolean; onSend: (wish: KeyWish) => void; onClose: () => void };
+type Props = {
+  kind: KindOfKey;
+  isSent: boolean;
+  /** What the server said of the last wish. */
+  error: Error | null;
+  onSend: (wish: KeyWish) => void;
+  onClose: () => void;
+};
 type Chosen = Role | "scopes";
 
 /** What a key is to be called, what it allows, and how long it lasts. */
-export function KeyForm({ kind, isSent, onSend, onClose }: Props) {
+export function KeyForm({ kind, isSent, error, onSend, onClose }: Props) {
   const [chosen, setChosen] = useState<Chosen>("editor");
+  const [isMisread, setMisread] = useState(false);
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const data = new FormData(event.currentTarget);
     const scopes = data.getAll("scope") as Scope[];
+    const requests = numberIn(data, REQUESTS.name, REQUESTS.units);
+    setMisread(Number.isNaN(requests));
+    if (Number.isNaN(requests)) return;
     onSend({
       name: String(data.get("name")).trim(),
       expires_at: expiryOf(data.get("expires") as Lifetime),
+      requests_per_minute: requests,
       ...(chosen === "scopes" ? { scopes } : { role: chosen }),
     });
   };
@@ -35,7 +54,14 @@ export function KeyForm({ kind, isSent, onSend, onClose }: Props) {
         <small>Whose it is, or which program's: the audit log names it.</small>
       </label>
       {kind === "project" ? (
-        <Allowed chosen={chosen} onChoose={setChosen} />
+        <>
+          <Allowed chosen={chosen} onChoose={setChosen} />
+          <NumberField
+            {...REQUESTS}
+            value={null}
+            fault={isMisread ? NOT_A_NUMBER : faultOf(error, REQUESTS.name)}
+          />
+        </>
       ) : (
         <p className="second">
           An admin key allows everything in every project, and operates the server. Programs should have keys

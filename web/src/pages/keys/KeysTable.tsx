@@ -4,8 +4,9 @@ import { useRowKeys } from "@/keyboard/useRowKeys";
 import { Scroll } from "@/layout/Page";
 import { Name } from "@/text/SafeText";
 import { visibleText } from "@/text/visible";
+import { LimitKey } from "./LimitKey";
 import { RevokeKey } from "./RevokeKey";
-import { allowed, stateOf } from "./words";
+import { allowed, limitOf, stateOf } from "./words";
 
 /** Keys, a line each, those that are no longer valid last. */
 export function KeysTable({ keys, label }: { keys: readonly ApiKey[]; label: string }) {
@@ -29,6 +30,9 @@ export function KeysTable({ keys, label }: { keys: readonly ApiKey[]; label: str
             </th>
             <th scope="col" className="c-moment">
               Last used
+            </th>
+            <th scope="col" className="c-limit">
+              Requests a minute
             </th>
             <th scope="col" className="c-state">
               State
@@ -63,6 +67,7 @@ function KeyRow({ of: key }: { of: ApiKey }) {
       <td className="second" title={key.last_used_at === null ? undefined : moment(key.last_used_at)}>
         {key.last_used_at === null ? "never" : ago(key.last_used_at)}
       </td>
+      <td>{isValid && key.project !== null ? <LimitKey of={key} /> : limitOf(key)}</td>
       <td>
         <State of={key} />
       </td>

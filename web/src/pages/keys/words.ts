@@ -1,4 +1,5 @@
 import type { ApiKey } from "@/api/types";
+import { count } from "@/format/numbers";
 
 /** What each role allows, and what a key that is made for it can do. */
 export const ROLES = {
@@ -26,6 +27,20 @@ export function allowed(key: ApiKey): string {
   const role = (Object.keys(ROLES) as Role[]).find((each) => isSame(ROLES[each].scopes, key.scopes));
   return role ?? key.scopes.join(", ");
 }
+
+/** Return how many requests a minute a key may make. */
+export function limitOf(key: ApiKey): string {
+  if (key.requests_per_minute !== null) return count(key.requests_per_minute);
+  return key.project === null ? "no limit" : "as the project";
+}
+
+/** The field of that number. */
+export const REQUESTS = {
+  name: "requests_per_minute",
+  label: "Requests a minute",
+  units: { requests: 1 },
+  hint: "Further ones are refused with 429, and told how long to wait. Without it, only the project's limit holds.",
+} as const;
 
 export type KeyState = "valid" | "revoked" | "expired";
 
