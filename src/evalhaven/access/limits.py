@@ -1,12 +1,17 @@
 """What a project or key may use: requests a minute, runs at once, stored bytes, dollars of a run and of a month."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from evalhaven.domain.errors import LimitExceededError
 
 _MINUTE_S = 60.0
+
+IDLE_AFTER_S = 2 * _MINUTE_S
+"""From when on a count of requests that nobody has used says no more than none: all of them can be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +19,7 @@ class Limits:
     """The most that a project may use; None of anything means no limit.
 
     Attributes:
-        requests_per_minute: Requests of all its keys and people, 1 or more.
+        requests_per_minute: Requests of all its keys, 1 or more.
         concurrent_runs: Runs that are queued or under way, 1 or more.
         stored_bytes: Bytes of its files, uploads and inline rows, 0 or more.
         run_cost: US dollars of the calls of one run, above 0.
@@ -111,8 +116,38 @@ class Allowance:
     wait_s: float
 
 
+def refilled(
+    limit: Any,
+    left: Any,
+    passed_s: Any,
+    lesser: Callable[[Any, Any], Any] = min,
+    greater: Callable[[Any, Any], Any] = max,
+) -> Any:
+    """Return how many requests a token bucket has: all of a minute's after a pause, and evenly more until then.
+
+    This is the one place that says so, for numbers and for columns of a database.
+
+    Args:
+        limit: Requests a minute.
+        left: How many there were.
+        passed_s: Seconds since then.
+        lesser: Returns the lesser of two.
+        greater: Returns the greater of two.
+    """
+    return lesser(limit, left + greater(0.0, passed_s) * (limit / _MINUTE_S))
+
+
+def allowance_of(limit: int, available: float) -> Allowance:
+    """Return whether a request may be made of those that are available, and what is left then."""
+    rate = limit / _MINUTE_S
+    is_granted = available >= 1.0
+    left = available - 1.0 if is_granted else available
+    wait_s = 0.0 if left >= 1.0 else (1.0 - left) / rate
+    return Allowance(is_granted, limit, math.floor(left), (limit - left) / rate, wait_s)
+
+
 class RequestCounter:
-    """Grants requests up to a limit a minute: all at once after a pause, and evenly from then on (a token bucket)."""
+    """Grants requests up to a limit a minute, in memory."""
 
     __slots__ = ("_at", "_left")
 
@@ -133,13 +168,9 @@ class RequestCounter:
             limit: Requests a minute, which may have changed.
             now: Seconds of the same clock.
         """
-        rate = limit / _MINUTE_S
-        self._left = min(float(limit), self._left + max(0.0, now - self._at) * rate)
+        self._left = refilled(float(limit), self._left, now - self._at)
         self._at = now
-        is_granted = self._left >= 1.0
-        left = self._left - 1.0 if is_granted else self._left
-        wait_s = 0.0 if left >= 1.0 else (1.0 - left) / rate
-        return Allowance(is_granted, limit, math.floor(left), (limit - left) / rate, wait_s)
+        return allowance_of(limit, self._left)
 
     def take(self) -> None:
         """Count a request that was granted."""

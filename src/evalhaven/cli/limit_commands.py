@@ -37,7 +37,7 @@ def set_limits(
         typer.Option(
             "--requests",
             metavar="N",
-            help="Requests of all its keys in a minute, of each server, or `none`; default: as it is.",
+            help="Requests of all its keys in a minute, to all servers together, or `none`; default: as it is.",
         ),
     ] = None,
     runs: Annotated[

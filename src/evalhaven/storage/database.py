@@ -7,27 +7,21 @@ order to decide what it writes, it locks. The code that opens a transaction comm
 
 import errno
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import anyio
 from sqlalchemy import (
-    ARRAY,
     URL,
     Connection,
     Engine,
-    Table,
-    bindparam,
     create_engine,
     event,
-    func,
     make_url,
-    select,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as ConnectionsBusyError
@@ -40,11 +34,13 @@ from evalhaven.storage.queue.tables import SCHEMA
 from evalhaven.storage.reading import ReadingThreads, ReadTransaction, WriteTransaction, WritingThreads
 from evalhaven.storage.turns import WriteTurns, turns_path
 
+if TYPE_CHECKING:
+    from evalhaven.storage.punctual import PunctualBlockingConnection
+
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_S = 30
 _WRITERS = 6
-_ROWS_A_STATEMENT = (256, 64, 16, 4, 1)  # only a few sizes, since each connection keeps a prepared statement for each
 _POOLED, _CONNECTIONS = 4, 16  # connections kept open, and the most there can be
 # A read that finds all connections taken is refused after a while, even if the database hangs; so it needs a thread.
 _READING_THREADS = 4 * _CONNECTIONS
@@ -67,6 +63,10 @@ _POSTGRESQL_PATH = f"SELECT set_config('search_path', current_setting('search_pa
 _POSTGRESQL_SESSION = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'; " + _POSTGRESQL_PATH
 # Of several workers, one that stands still while it holds a run's row must not stop that run for the others.
 _WORKER_SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'; " + _POSTGRESQL_PATH
+# What every request waits for gives up soon.
+_COUNTING_SESSION = "SET lock_timeout = '1s'; SET statement_timeout = '2s'"
+_COUNTING = 4  # connections
+_COUNTS_WITHIN_S = 5.0
 # A write to a standby, and a transaction that the server closed: psycopg calls both internal errors.
 _POSTGRESQL_UNAVAILABLE = ("25006", "25P03")
 _FOR_NOW = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
@@ -83,6 +83,7 @@ class Database:
         writing: Engine | None = None,
         turns: WriteTurns | None = None,
         board: Board | None = None,
+        counting: Engine | None = None,
     ) -> None:
         """Wrap engines.
 
@@ -93,6 +94,7 @@ class Database:
             writing: Connections for writing in one go; None: that is done between other things, too.
             turns: Whose turn it is to write; None: whoever gets the lock.
             board: Shows how its transactions go; None: nobody asks.
+            counting: Connections whose statements commit one by one; None: nobody shares the database.
         """
         self._board = board
         self._pools = [engine.sync_engine.pool, blocking.pool, *([] if writing is None else [writing.pool])]
@@ -100,6 +102,7 @@ class Database:
             board.read_from(self._read_connections)
         self._turns = turns
         self._writing = None if writing is None else WritingThreads(writing)
+        self._counting = None if counting is None else ReadingThreads(counting, _COUNTING)
         self._engine = engine
         self._reader = engine.execution_options(**reading)
         self._threads = ReadingThreads(blocking.execution_options(**reading), _READING_THREADS)
@@ -111,6 +114,11 @@ class Database:
     def url(self) -> URL:
         """Return where it is, its password included, so that another process can open it."""
         return self._engine.url
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether several servers may use it at once."""
+        return self._counting is not None
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
@@ -160,6 +168,30 @@ class Database:
             async with self._line(held):
                 return await self._writing.execute(work)
 
+    async def count(self, work: Callable[[ReadTransaction], Coroutine[Any, Any, T]]) -> T:
+        """Return what a piece of work returns whose statements commit one by one; for a shared database only.
+
+        It waits for nobody longer than seconds, neither for a lock nor for the database to answer. A statement whose
+        answer was lost is executed again, so that it may count twice.
+
+        Args:
+            work: It must await nothing but its transaction.
+        """
+        if self._counting is None:
+            raise RuntimeError("only servers that share a database count there")
+        with self._measured("write"):
+            for is_last in (False, True):
+                try:
+                    with anyio.fail_after(_COUNTS_WITHIN_S):
+                        return await self._counting.execute(work)
+                except TimeoutError as error:
+                    raise ConnectionsBusyError(f"nothing could be counted for {_COUNTS_WITHIN_S} s") from error
+                except DBAPIError as error:
+                    # A connection to a server that was restarted: a ping before each use would cost as much as the use.
+                    if is_last or not error.connection_invalidated:
+                        raise
+        raise AssertionError("the last try returns or raises")
+
     @asynccontextmanager
     async def _line(self, held: AsyncExitStack) -> AsyncGenerator[None]:
         """Wait in line with this process's other writers and then, if it gives way, for those of others.
@@ -200,6 +232,8 @@ class Database:
         """Close all connections."""
         await self._engine.dispose()
         self._threads.close()
+        if self._counting is not None:
+            self._counting.close()
         if self._writing is not None:
             self._writing.close()
         if self._turns is not None:
@@ -253,7 +287,26 @@ def open_database(
             event.listen(engine.sync_engine, "connect", _refuse_writes)
     path = url.database if is_sqlite and gives_way is not None else None
     turns = None if path is None or gives_way is None else WriteTurns(turns_path(Path(path)), gives_way=gives_way)
-    return Database(engine, blocking, reading, writing, turns, board)
+    counting = None if is_sqlite or is_worker else _counting_engine(url)
+    return Database(engine, blocking, reading, writing, turns, board, counting)
+
+
+def _counting_engine(url: URL) -> Engine:
+    """Return an engine for statements that each commit by themselves, and that nothing may hold up for long."""
+    from evalhaven.storage.punctual import PunctualBlockingConnection  # noqa: PLC0415 - SQLite needs none of it
+
+    engine = create_engine(
+        _blocking_url(url),
+        poolclass=QueuePool,
+        hide_parameters=True,
+        pool_size=_COUNTING,
+        max_overflow=0,
+        isolation_level="AUTOCOMMIT",
+        connect_args=_connect_args(url, is_worker=True),
+    )
+    _connect_punctually(engine, PunctualBlockingConnection)
+    _prepare_postgresql(engine, _COUNTING_SESSION)
+    return engine
 
 
 def _punctual_engines(
@@ -271,11 +324,14 @@ def _punctual_engines(
     )
     blocking = create_engine(_blocking_url(url), poolclass=QueuePool, connect_args=connect_args, **options)
 
-    @event.listens_for(blocking, "do_connect")
-    def connect_blocking(_dialect: object, _record: object, _parts: object, parameters: dict[str, Any]) -> object:  # pyright: ignore[reportUnusedFunction]
-        return PunctualBlockingConnection.connect(**parameters)
-
+    _connect_punctually(blocking, PunctualBlockingConnection)
     return engine, blocking
+
+
+def _connect_punctually(engine: Engine, kind: "type[PunctualBlockingConnection]") -> None:
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, _parts: object, parameters: dict[str, Any]) -> object:  # pyright: ignore[reportUnusedFunction]
+        return kind.connect(**parameters)
 
 
 def sqlite_url(path: Path) -> URL:
@@ -338,53 +394,6 @@ def _prepare_postgresql(engine: Engine, session: str) -> None:
         cursor.execute(session)
         cursor.close()
         connection.commit()
-
-
-async def insert_new(tx: WriteTransaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows, skipping those that break a unique key, and return how many were inserted.
-
-    Args:
-        tx: Open write transaction.
-        table: The table to insert into.
-        rows: Values by column; every row has the same columns.
-    """
-    if tx.dialect.name != "postgresql":
-        return await _insert_new_sqlite(tx, table, rows)
-    from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415 - loads slowly, and SQLite needs none of it
-
-    # One statement with an array for each column costs half as much as a statement for each row.
-    columns = {name: table.c[name] for name in rows[0]}
-    arrays = [bindparam(name, type_=ARRAY(column.type)) for name, column in columns.items()]
-    unnested = func.unnest(*arrays).table_valued(*columns.values(), name="new").render_derived()
-    statement = insert(table).from_select(list(columns), select(unnested)).on_conflict_do_nothing()
-    values = {name: [row[name] for row in rows] for name in columns}
-    return (await tx.execute(statement, values, execution_options={"preserve_rowcount": True})).rowcount
-
-
-async def _insert_new_sqlite(tx: WriteTransaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows, many per statement.
-
-    A statement runs without Python's lock and then waits to take the lock again. With one statement per row, this
-    thread and the event loop would pass the lock back and forth for each row.
-    """
-    columns = tuple(rows[0])
-    binders = [(name, table.c[name].type.dialect_impl(tx.dialect).bind_processor(tx.dialect)) for name in columns]
-    first = inserted = 0
-    while first < len(rows):
-        size = next(size for size in _ROWS_A_STATEMENT if size <= len(rows) - first)
-        part = rows[first : first + size]
-        first += size
-        # A list first: a generator would cost twice as much for each of these values.
-        values = [row[name] if bind is None else bind(row[name]) for row in part for name, bind in binders]
-        statement = _insert_statement(table.name, columns, len(part))
-        inserted += (await tx.exec_driver_sql(statement, tuple(values))).rowcount
-    return inserted
-
-
-@cache
-def _insert_statement(table: str, columns: Sequence[str], rows: int) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 def is_unavailable(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.storage.database import insert_new
+from evalhaven.storage.inserting import insert_new
 from evalhaven.storage.tables import idempotency_keys
 
 KEPT_S = 24 * 3600

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from evalhaven.domain.output_items import OutputItem
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.storage.database import insert_new
+from evalhaven.storage.inserting import insert_new
 from evalhaven.storage.output_items import ItemRow, item_values, list_stored_positions
 from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.tables import output_items

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.samples import Sample
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.storage.database import insert_new
+from evalhaven.storage.inserting import insert_new
 from evalhaven.storage.reading import WriteTransaction
 from evalhaven.storage.samples import stored_sample
 from evalhaven.storage.tables import sample_cache

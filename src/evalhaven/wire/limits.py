@@ -15,7 +15,7 @@ class SetLimitsRequest(WireModel):
     """Say what a project may use. A key that is left out keeps its limit, null removes it."""
 
     requests_per_minute: RequestsPerMinute | None = Field(
-        default=None, description="Most requests of all its keys in a minute, of each server."
+        default=None, description="Most requests of all its keys in a minute, to all servers together."
     )
     concurrent_runs: Annotated[int, Field(ge=1, le=_MOST)] | None = Field(
         default=None, description="Most runs that are queued or under way."
@@ -48,7 +48,9 @@ class ProjectLimits(OpenObject):
 
     object: Literal["project.limits"]
     project: str = Field(description="Id of the project.")
-    requests_per_minute: int | None = Field(description="Requests of all its keys in a minute, of each server.")
+    requests_per_minute: int | None = Field(
+        description="Requests of all its keys in a minute, to all servers together."
+    )
     concurrent_runs: int | None = Field(description="Runs that are queued or under way.")
     stored_bytes: int | None = Field(description="Bytes of its files, parts of uploads and inline rows.")
     run_cost: float | None = Field(description="US dollars of the calls of one run.")

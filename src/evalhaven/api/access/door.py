@@ -26,6 +26,7 @@ from evalhaven.domain.scopes import OrganizationScope
 from evalhaven.storage.access.keys import HeldKey, find_held_key, has_keys, note_uses
 from evalhaven.storage.access.people import Person
 from evalhaven.storage.access.projects import Project, find_project
+from evalhaven.storage.access.request_counts import WHOLE_PROJECT
 from evalhaven.storage.access.sessions import HeldSession
 from evalhaven.storage.database import Database, is_unavailable
 
@@ -94,7 +95,7 @@ class Door:
         self._noted: dict[int, float] = {}
         self._used: dict[int, int] = {}
         self._is_used = anyio.Event()
-        self._counters = RequestCounters()
+        self._counters = RequestCounters(database)
         self._log = structlog.get_logger("evalhaven.access")
 
     def trust_token(self, token: str) -> None:
@@ -121,7 +122,7 @@ class Door:
             return
         caller, held = await self._who(scope)
         state = scope.setdefault("state", {})
-        self._count(held, caller, state)
+        await self._count(held, state)
         if permission not in caller.permissions:
             raise lacking(caller, permission)
         state["caller"] = caller
@@ -329,13 +330,14 @@ class Door:
             await self.note_uses()
 
     async def note_uses(self) -> None:
-        """Store when keys and sessions were used that have been used since the last time."""
+        """Store when keys and sessions were used that have been used since the last time; forget old counts."""
         used, self._used = self._used, {}
         try:
             if used:
                 async with self._database.write() as tx:
                     await note_uses(tx, OrganizationScope(), used)
             await self._sessions.store_notes()
+            await self._counters.purge(OrganizationScope())
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -379,7 +381,7 @@ class Door:
             self._used[held.key.key] = int(now)
             self._is_used.set()
 
-    def _count(self, held: HeldKey | None, caller: Caller, state: MutableMapping[str, Any]) -> None:
+    async def _count(self, held: HeldKey | None, state: MutableMapping[str, Any]) -> None:
         """Count a request against the limits of its key and of that key's project.
 
         Raises:
@@ -387,11 +389,9 @@ class Door:
         """
         if held is None or held.scope is None:
             return
-        limits = [
-            ("key", held.key.key, held.key.requests_per_minute),
-            ("project", caller.scope.project_id, held.requests_per_minute),
-        ]
-        self._counters.count(state, limits)
+        limits = {held.key.key: held.key.requests_per_minute, WHOLE_PROJECT: held.requests_per_minute}
+        if given := {row: limit for row, limit in limits.items() if limit is not None}:
+            await self._counters.count(state, held.scope, given)
 
     async def _look_up(self, key: bytes, digest: bytes) -> _Known:
         """Read a key; those who ask meanwhile get the same answer."""
