@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import openai
 import pytest
 
+from tests.contract.conftest import eval_body
 from tests.server import Server
 from tests.system.access import OTHER_ID, Keys, client_of, server_with_keys
 from tests.system.commands import call_command
@@ -62,6 +63,33 @@ def test_projects_are_created_renamed_listed_and_archived(organization: Organiza
         projects.archive("proj_default")
     with pytest.raises(openai.NotFoundError):
         projects.retrieve("proj_unknown")
+
+
+def test_projects_say_how_much_they_have(organization: Organization) -> None:
+    projects = organization.sdk.admin.organization.projects
+
+    def contents(project_id: str) -> dict[str, int]:
+        return projects.retrieve(project_id).to_dict()["evalhaven"]  # pyright: ignore[reportReturnType]
+
+    made = projects.create(name="Counted")
+    assert contents(made.id) == made.to_dict()["evalhaven"] == {"evals": 0, "keys": 0, "members": 0}
+    before = contents("proj_default")
+    assert (before["keys"], before["members"]) == (3, 1), "of its keys one is revoked, and one has expired"
+    with client_of(organization.server, organization.keys.editor) as http:
+        ids = [http.post("/v1/evals", json=eval_body()).json()["id"] for _ in range(2)]
+        http.delete(f"/v1/evals/{ids[0]}").raise_for_status()
+    account = projects.service_accounts.create(made.id, name="bot")
+    assert account.api_key is not None
+
+    assert contents("proj_default") == {**before, "evals": before["evals"] + 1}
+    listed = {each.id: each.to_dict()["evalhaven"] for each in projects.list(include_archived=True)}
+    assert listed[made.id] == {"evals": 0, "keys": 1, "members": 0}
+    assert listed["proj_default"] == contents("proj_default")
+    shown = call_command(
+        "projects", "list", "--url", organization.server.url, EVALHAVEN_API_KEY=organization.keys.organization
+    ).stdout.splitlines()
+    assert shown[0].split()[:5] == ["id", "name", "evals", "keys", "members"]
+    assert [line.split()[1:5] for line in shown if line.startswith(made.id)] == [["Counted", "0", "1", "0"]]
 
 
 def test_names_have_a_length(organization: Organization) -> None:

@@ -2,11 +2,18 @@
 
 from typing import Any
 
-from evalhaven.cli.listing import print_facts, print_more, shown_time
+from evalhaven.cli.listing import part_of, print_facts, print_more, shown_time
 from evalhaven.cli.tables import Column, print_table
 from evalhaven.cli.terminal import plain_console
 
-_COLUMNS = [Column("id"), Column("name", may_be_cut=True), Column("created"), Column("state")]
+_COUNTED = ("evals", "keys", "members")
+_COLUMNS = [
+    Column("id"),
+    Column("name", may_be_cut=True),
+    *(Column(each, is_figure=True) for each in _COUNTED),
+    Column("created"),
+    Column("state"),
+]
 
 
 def print_project(project: dict[str, Any]) -> None:
@@ -17,9 +24,14 @@ def print_project(project: dict[str, Any]) -> None:
 def print_projects(found: dict[str, Any], limit: int) -> None:
     """Print projects, a line each."""
     console = plain_console()
-    rows = [[each["id"], each["name"], shown_time(each["created_at"]), _state(each)] for each in found["data"]]
-    print_table(console, _COLUMNS, rows)
+    print_table(console, _COLUMNS, [_row(each) for each in found["data"]])
     print_more(console, found, limit)
+
+
+def _row(project: dict[str, Any]) -> list[str]:
+    contents = part_of(project, "evalhaven")
+    counts = [f"{contents[each]:,}" if each in contents else "-" for each in _COUNTED]
+    return [project["id"], project["name"], *counts, shown_time(project["created_at"]), _state(project)]
 
 
 def _state(project: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from evalhaven.wire.contract import OpenObject, UnixTime, WireModel
 from evalhaven.wire.keys import KeyName
 
@@ -21,6 +23,14 @@ class ProjectUpdateRequest(WireModel):
     external_key_id: None = None
 
 
+class ProjectExtension(OpenObject):
+    """Show how much a project has."""
+
+    evals: int = Field(description="How many evals it has.")
+    keys: int = Field(description="How many of its keys are valid.")
+    members: int = Field(description="How many people are its members.")
+
+
 class Project(OpenObject):
     """Show a project."""
 
@@ -30,6 +40,7 @@ class Project(OpenObject):
     created_at: UnixTime
     archived_at: UnixTime | None
     status: Literal["active", "archived"]
+    evalhaven: ProjectExtension
 
 
 class ProjectListResponse(OpenObject):

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import EvalhavenError
 from evalhaven.domain.paging import PageRequest
-from evalhaven.domain.scopes import DEFAULT_PROJECT, EngineScope
+from evalhaven.domain.scopes import DEFAULT_PROJECT, EngineScope, OrganizationScope
 from evalhaven.domain.statuses import ItemStatus, RunStatus
+from evalhaven.storage.access.projects import Project, count_contents
 from evalhaven.storage.chosen_items import read_chosen_items
 from evalhaven.storage.chunks import list_pending_chunks
 from evalhaven.storage.database import Database
@@ -131,6 +132,9 @@ QUERIES: dict[str, Query] = {
     "errored items by id": lambda tx: find_errored_keys(tx, DEFAULT_PROJECT, 1, [ITEM_ID]),
     "errors by message": lambda tx: find_unknown_messages(tx, DEFAULT_PROJECT, 1, {"x"}),
     "work that is left": lambda tx: read_work_left(tx, EngineScope()),
+    "contents of projects": lambda tx: count_contents(
+        tx, OrganizationScope(), [Project(DEFAULT_PROJECT, "proj_default", "", 0, None)], 0
+    ),
     "pending chunks": lambda tx: list_pending_chunks(tx, DEFAULT_PROJECT, 1, -1, 2),
 }
 # Indexes that hold only the few rows in question may be read whole.

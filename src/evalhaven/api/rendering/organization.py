@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from evalhaven.storage.access.keys import ApiKey
-from evalhaven.storage.access.projects import Project
+from evalhaven.storage.access.projects import Contents, Project
 from evalhaven.storage.access.service_accounts import ServiceAccount
 from evalhaven.wire import organization as wire
 
 
-def shown_project(project: Project) -> wire.Project:
-    """Return a project."""
+def shown_project(project: Project, contents: Contents) -> wire.Project:
+    """Return a project with how much it has."""
     return wire.Project(
         object="organization.project",
         id=project.id,
@@ -17,6 +17,7 @@ def shown_project(project: Project) -> wire.Project:
         created_at=project.created_at,
         archived_at=project.archived_at,
         status="active" if project.archived_at is None else "archived",
+        evalhaven=wire.ProjectExtension(evals=contents.evals, keys=contents.keys, members=contents.members),
     )
 
 

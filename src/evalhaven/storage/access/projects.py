@@ -1,18 +1,19 @@
 """Queries on projects as the organization sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
 from evalhaven.storage.access.pages import fetch_page
+from evalhaven.storage.access.tables import api_keys, members
 from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.tables import projects
+from evalhaven.storage.tables import evals, projects
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,21 @@ class Project:
     name: str
     created_at: int
     archived_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How much of what can be counted fast a project has.
+
+    Attributes:
+        evals: Its evals.
+        keys: Its keys that are valid.
+        members: Its members.
+    """
+
+    evals: int = 0
+    keys: int = 0
+    members: int = 0
 
 
 async def find_project(tx: ReadTransaction, _scope: OrganizationScope, project_id: str) -> Project | None:
@@ -72,6 +88,29 @@ async def list_projects(
     if not with_archived:
         query = query.where(projects.c.archived_at.is_(None))
     return await fetch_page(tx, query, projects.c.id, projects.c.public_id, page, "project", project_of)
+
+
+async def count_contents(
+    tx: ReadTransaction, _scope: OrganizationScope, found: Sequence[Project], now: int
+) -> Mapping[str, Contents]:
+    """Return how much each of some projects has, by public id.
+
+    Args:
+        tx: Open transaction.
+        found: The projects.
+        now: Unix second, by which keys expire.
+    """
+    is_valid = api_keys.c.revoked_at.is_(None) & or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now)
+    own = [each.scope.project_id for each in found]
+    counts: list[dict[int, int]] = []
+    for table, condition in ((evals, evals.c.deleted_at.is_(None)), (api_keys, is_valid), (members, true())):
+        query = (
+            select(table.c.project_id, func.count())
+            .where(table.c.project_id.in_(own), condition)
+            .group_by(table.c.project_id)
+        )
+        counts.append({row.project_id: row[1] for row in (await tx.execute(query)).all()})
+    return {each.id: Contents(*(of.get(each.scope.project_id, 0) for of in counts)) for each in found}
 
 
 async def insert_project(tx: AsyncConnection, _scope: OrganizationScope, project_id: str, name: str, at: int) -> None:

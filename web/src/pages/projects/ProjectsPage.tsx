@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { projectsQuery } from "@/api/accessQueries";
 import type { Project } from "@/api/types";
-import { counted } from "@/format/numbers";
+import { count, counted } from "@/format/numbers";
 import { ago, moment } from "@/format/times";
 import { useRowKeys } from "@/keyboard/useRowKeys";
 import { Page, PageHead, Scroll } from "@/layout/Page";
@@ -63,6 +63,15 @@ function ProjectsTable({ projects }: { projects: readonly Project[] }) {
             <th scope="col" className="c-id">
               Id
             </th>
+            <th scope="col" className="c-count right">
+              Evals
+            </th>
+            <th scope="col" className="c-count right">
+              Keys
+            </th>
+            <th scope="col" className="c-count right">
+              Members
+            </th>
             <th scope="col" className="c-moment">
               Created
             </th>
@@ -82,6 +91,9 @@ function ProjectsTable({ projects }: { projects: readonly Project[] }) {
                 {project.id === own?.id && <span className="second"> · you look at it</span>}
               </th>
               <td className="mono">{project.id}</td>
+              <td className="right">{count(project.evalhaven.evals)}</td>
+              <td className="right">{count(project.evalhaven.keys)}</td>
+              <td className="right">{count(project.evalhaven.members)}</td>
               <td className="second" title={moment(project.created_at)}>
                 {ago(project.created_at)}
               </td>

@@ -16,6 +16,7 @@ from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.scopes import OrganizationScope
 from evalhaven.storage.access import projects as store
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.wire import organization as wire
 from evalhaven.wire.requests import parse_request
 
@@ -32,11 +33,14 @@ async def list_projects(
 ) -> Response:
     """List projects."""
     page = page_request(after, limit, None, services.config.list_order)
-    found, has_more = await services.database.fetch(
-        lambda tx: store.list_projects(tx, _ORGANIZATION, page, with_archived=include_archived)
-    )
-    first, last = ends_of([each.id for each in found])
-    data = [shown_project(each) for each in found]
+
+    async def work(tx: ReadTransaction) -> tuple[list[wire.Project], bool]:
+        found, has_more = await store.list_projects(tx, _ORGANIZATION, page, with_archived=include_archived)
+        contents = await store.count_contents(tx, _ORGANIZATION, found, services.now())
+        return [shown_project(each, contents[each.id]) for each in found], has_more
+
+    data, has_more = await services.database.fetch(work)
+    first, last = ends_of([each.id for each in data])
     return model_response(
         wire.ProjectListResponse(object="list", data=data, first_id=first, last_id=last, has_more=has_more)
     )
@@ -53,15 +57,15 @@ async def create_project(request: Request, services: ServicesOf) -> Response:
         await record_audit(
             tx, request, "project.created", ("project", project_id), scope=project.scope, details={"name": body.name}
         )
+        shown = await _shown(tx, project_id, services.now())
     services.door.forget()
-    return model_response(shown_project(project))
+    return model_response(shown)
 
 
 @router.get("/{project_id}", operation_id="retrieve-project", response_model=wire.Project)
 async def get_project(project_id: ProjectId, services: ServicesOf) -> Response:
     """Get a project, archived or not."""
-    found = await services.database.fetch(lambda tx: store.get_project(tx, _ORGANIZATION, project_id))
-    return model_response(shown_project(found))
+    return model_response(await services.database.fetch(lambda tx: _shown(tx, project_id, services.now())))
 
 
 @router.post("/{project_id}", operation_id="modify-project", response_model=wire.Project)
@@ -76,8 +80,8 @@ async def modify_project(project_id: ProjectId, request: Request, services: Serv
             await record_audit(
                 tx, request, "project.renamed", ("project", project_id), scope=before.scope, details={**details}
             )
-        project = await store.get_project(tx, _ORGANIZATION, project_id)
-    return model_response(shown_project(project))
+        shown = await _shown(tx, project_id, services.now())
+    return model_response(shown)
 
 
 @router.post("/{project_id}/archive", operation_id="archive-project", response_model=wire.Project)
@@ -93,6 +97,12 @@ async def archive_project(project_id: ProjectId, request: Request, services: Ser
         project = await store.get_project(tx, _ORGANIZATION, project_id)
         if await store.archive_project(tx, _ORGANIZATION, project_id, services.now()):
             await record_audit(tx, request, "project.archived", ("project", project_id), scope=project.scope)
-        project = await store.get_project(tx, _ORGANIZATION, project_id)
+        shown = await _shown(tx, project_id, services.now())
     services.door.forget()
-    return model_response(shown_project(project))
+    return model_response(shown)
+
+
+async def _shown(tx: ReadTransaction, project_id: str, now: int) -> wire.Project:
+    project = await store.get_project(tx, _ORGANIZATION, project_id)
+    contents = await store.count_contents(tx, _ORGANIZATION, [project], now)
+    return shown_project(project, contents[project.id])
