@@ -214,6 +214,11 @@ class Settings(BaseSettings):
         description="For commands: the server to work with. Without it, the one that holds the data directory.",
     )
     api_key: SecretStr | None = Field(None, description="For commands: the key that is sent to this server.")
+    project: str | None = Field(
+        None,
+        description="For commands: the id of the project to work in (`proj_…`), where an admin key is sent or the "
+        "server is on this machine. Without it, the project of the key, else the default project.",
+    )
     traces: Literal["off", "on", "content"] = Field(
         "off",
         description="Whether traces are sent to OpenTelemetry, as its own variables `OTEL_…` say: `on`, or `content` "
@@ -250,7 +255,7 @@ class Settings(BaseSettings):
         except InvalidValueError as error:
             raise ValueError(str(error)) from error
 
-    @field_validator("upstream_api_key", "embeddings_api_key", "metrics_token")
+    @field_validator("upstream_api_key", "embeddings_api_key", "metrics_token", "api_key")
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None or not value.get_secret_value().strip():

@@ -184,4 +184,4 @@ def test_the_doctor_takes_the_variables_in_the_place_of_a_file(tmp_path: Path) -
     assert nothing.returncode == 0
     assert "! EVALHAVEN_UPSTREAM_API_KEY is set, but not whom it is for" in nobodys.stdout
     assert wrong.returncode == 1
-    assert "EVALHAVEN_UPSTREAM_BASE_URL: Value error, must be an address such as" in wrong.stderr
+    assert "EVALHAVEN_UPSTREAM_BASE_URL: must be an address such as" in wrong.stderr

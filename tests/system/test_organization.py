@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 import openai
 import pytest
@@ -154,6 +155,10 @@ def test_commands_on_the_servers_machine_need_no_key(organization: Organization)
     listed = call_command("keys", "list", "--project", project, "--data-dir", directory, "--json")
     (key,) = json.loads(listed.stdout)["data"]
     assert (key["project"], key["scopes"]) == (project, ["read", "write", "models"])
+    named = call_command("keys", "list", "--data-dir", directory, "--json", EVALHAVEN_PROJECT=project)
+    assert [each["id"] for each in json.loads(named.stdout)["data"]] == [key["id"]]
+    missed = call_command("keys", "revoke", key["id"], "--data-dir", directory)
+    assert (missed.returncode, "--project names another one" in missed.stderr) == (70, True)
     revoked = call_command("keys", "revoke", key["id"], "--project", project, "--data-dir", directory)
     assert revoked.returncode == 0, revoked.stderr
     assert organization.reads_with(created.stdout.strip()) == 401
@@ -163,6 +168,16 @@ def test_commands_on_the_servers_machine_need_no_key(organization: Organization)
     assert (refused.returncode, "'everything' is no scope" in refused.stderr) == (64, True)
     elsewhere = call_command("evals", "list", "--url", organization.server.url)
     assert (elsewhere.returncode, "needs an API key" in elsewhere.stderr) == (70, True)
+    unset = call_command("evals", "list", "--url", organization.server.url, EVALHAVEN_API_KEY="")
+    assert unset.stderr == elsewhere.stderr
+
+
+def test_a_command_says_that_it_begins_with_an_empty_database(tmp_path: Path) -> None:
+    directory = tmp_path / "elsewhere"
+    first, second = (call_command("keys", "--data-dir", str(directory)) for _ in range(2))
+
+    assert f"{str(directory)!r} has no database yet" in first.stderr
+    assert "has no database yet" not in second.stderr
 
 
 def test_every_change_is_in_the_audit_log_without_a_secret(organization: Organization) -> None:

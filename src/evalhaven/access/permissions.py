@@ -36,7 +36,7 @@ MEANINGS: dict[Permission, str] = {
     Permission.READ: "see evals, runs, files, logged calls and reports",
     Permission.WRITE: "create, change, execute and delete evals, runs and files",
     Permission.MODELS: "call models through the gateway",
-    Permission.MANAGE: "manage the keys and members of the project",
+    Permission.MANAGE: "manage the keys, members and webhooks of the project, and see its audit log",
     Permission.OPERATE: "operate the server: its projects, settings, endpoints and workers",
 }
 """Each permission in words that follow "may"."""

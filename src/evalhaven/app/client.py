@@ -52,10 +52,12 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
         StartError: There is neither a server nor a usable data directory.
     """
     url = find_server(settings)
+    headers = {"openai-project": settings.project} if settings.project else {}
     lock = None if url is not None else hold_data_directory(settings.data_dir, wait_s=0)
     if lock is None:
         key = _key_for(settings, url)
-        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
         # SDKs want the address with /v1, and users copy it from there.
         base_url = (url or "").rstrip("/").removesuffix("/v1")
         # The environment's proxies cannot reach this machine's loopback address.
@@ -76,7 +78,9 @@ async def open_client(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
     try:
         async with (
             open_application(settings) as application,
-            httpx2.AsyncClient(transport=StreamingTransport(application), base_url=IN_PROCESS_URL) as client,
+            httpx2.AsyncClient(
+                transport=StreamingTransport(application), base_url=IN_PROCESS_URL, headers=headers
+            ) as client,
         ):
             yield client
     finally:

@@ -4,13 +4,14 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import anyio
 import httpx2
 
-from evalhaven.app.client import IN_PROCESS_URL, open_client
-from evalhaven.app.stores import StartError
+from evalhaven.app.client import IN_PROCESS_URL, find_server, open_client
+from evalhaven.app.stores import StartError, database_path
 from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.shell import EXIT_TOOL, EXIT_USAGE, fail, print_note
 from evalhaven.domain import jsontext
@@ -174,9 +175,20 @@ async def open_asker(settings: Settings, project: str | None = None) -> AsyncGen
         AnswerError: There is neither a server nor a usable data directory.
     """
     try:
+        if settings.database_url is None and find_server(settings) is None:
+            _tell_of_new_data(settings.data_dir)
         async with open_client(settings) as client:
             # Within this process, nothing prepares anything.
             is_in_process = str(client.base_url).rstrip("/") == IN_PROCESS_URL
             yield Asker(client, 0.0 if is_in_process else _PATIENCE_S, project)
     except StartError as error:
         raise AnswerError(str(error)) from error
+
+
+def _tell_of_new_data(data_dir: Path) -> None:
+    """Say that a command begins with nothing: whoever stands in the wrong directory would look for it elsewhere."""
+    if not database_path(data_dir).exists():
+        print_note(
+            f"No server is named, and {str(data_dir)!r} has no database yet: a new one is made there. "
+            "--data-dir names another directory, --url a server."
+        )

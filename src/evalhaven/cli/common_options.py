@@ -42,7 +42,8 @@ Project = Annotated[
     str | None,
     typer.Option(
         metavar="PROJECT",
-        help="Id of the project (proj_…); default: that of the key that is sent, else the default project.",
+        help="Id of the project, proj_… (EVALHAVEN_PROJECT); default: that of the key that is sent, else the default "
+        "project.",
     ),
 ]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or the address of its page.")]

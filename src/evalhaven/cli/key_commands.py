@@ -19,6 +19,7 @@ EPILOG = "Exit status: 0 it is done, 64 the command line is wrong, 70 the server
 key_commands = typer.Typer(cls=NounCommands, help="Make, list and revoke API keys. Without a command, list them.")
 
 _MOST_UNITS = 99_999
+_NOT_FOUND = 404
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -41,8 +42,8 @@ def create_key(
         str | None,
         typer.Option(
             metavar="SCOPES",
-            help="What it allows, with commas between: read, write, models (calls through the gateway), manage (keys "
-            "and members of the project); default: what the role allows.",
+            help="What it allows, with commas between: read, write, models (calls through the gateway), manage (keys, "
+            "members, webhooks and the audit log of the project); default: what the role allows.",
         ),
     ] = None,
     role: Annotated[
@@ -127,7 +128,7 @@ def revoke_key(
     from evalhaven.cli.terminal import print_json
 
     path = f"{_path(admin)}/{quote(key, safe='')}"
-    revoked = answer_of(settings_for(None, url, data_dir), partial(_ask, "DELETE", path, None), project=project)
+    revoked = answer_of(settings_for(None, url, data_dir), partial(_revoke, path, is_admin=admin), project=project)
     if as_json:
         print_json(revoked)
     else:
@@ -136,6 +137,18 @@ def revoke_key(
 
 async def _ask(method: str, path: str, body: dict[str, Any] | None, asker: "Asker") -> dict[str, Any]:
     return await asker.ask(method, path, body=body)
+
+
+async def _revoke(path: str, asker: "Asker", *, is_admin: bool) -> dict[str, Any]:
+    from evalhaven.eval_files.talking import RefusedError
+
+    try:
+        return await asker.ask("DELETE", path)
+    except RefusedError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        where = "among admin keys" if is_admin else "in this project; --project names another one, --admin admin keys"
+        raise RefusedError(f"{error} It was looked for {where}.", error.code, error.status) from error
 
 
 def _path(is_admin: bool) -> str:

@@ -34,7 +34,8 @@ def print_keys(keys: Sequence[dict[str, Any]], *, is_admin: bool) -> None:
     """Print keys, a line each."""
     if not keys:
         kind, cure = ("admin keys", " --admin") if is_admin else ("keys of this project", "")
-        print_nothing(f"There are no {kind}. `evalhaven keys create --name NAME{cure}` makes one.")
+        others = "" if is_admin else " `evalhaven keys --admin` lists admin keys."
+        print_nothing(f"There are no {kind}. `evalhaven keys create --name NAME{cure}` makes one.{others}")
         return
     rows = [
         [

@@ -32,7 +32,8 @@ def read_settings(**given: object) -> "Settings":
         name = PREFIX + str(first["loc"][0]).upper()
         # Keys, and passwords in addresses, stay out of the logs of services.
         is_secret = any(word in name for word in ("KEY", "URL", "SECRET"))
-        fail(f"{name}: {first['msg']}." if is_secret else f"{name}: {first['msg']} (it is {first['input']!r}).")
+        reason = first["msg"].removeprefix("Value error, ")
+        fail(f"{name}: {reason}." if is_secret else f"{name}: {reason} (it is {first['input']!r}).")
     for name in unknown_variables():
         _errors().print(f"Warning: {name} is not a setting of Evalhaven; `evalhaven doctor` lists them.")
     return settings

@@ -23,6 +23,9 @@ def served_worker_notes(settings: Settings, problems: list[str]) -> list[str]:
     """
     try:
         found = anyio.run(_ask, settings)
+    except httpx2.HTTPStatusError as error:
+        problems.append(f"The server does not tell of workers: it answers with status {error.response.status_code}.")
+        return []
     except (httpx2.HTTPError, ValidationError) as error:
         problems.append(f"The server does not tell of workers: {type(error).__name__}.")
         return []

@@ -7,7 +7,7 @@ export const ROLES = {
   editor: { scopes: ["read", "write", "models"], words: "also makes and deletes them, and calls models" },
   admin: {
     scopes: ["read", "write", "models", "manage"],
-    words: "also manages keys, members and the audit log of this project",
+    words: "also manages keys, members and webhooks of this project, and sees its audit log",
   },
 } as const;
 export type Role = keyof typeof ROLES;
@@ -17,7 +17,7 @@ export const SCOPES = {
   read: "see evals, runs, files, logged calls and reports",
   write: "make, change, execute and delete evals, runs and files",
   models: "call models through the gateway",
-  manage: "manage keys and members, and see the audit log",
+  manage: "manage keys, members and webhooks, and see the audit log",
 } as const;
 export type Scope = keyof typeof SCOPES;
 
