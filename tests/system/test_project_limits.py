@@ -179,7 +179,9 @@ def test_a_run_may_cost_no_more_than_a_run_of_its_project_may(
         asked = _sampled("one", count=200, max_concurrency=1, budget={"cost": 10_000})
         ended = wait_for_end(editor, editor.post(runs, json=asked).json())
         unpriced = editor.post(runs, json=_sampled("one", "unpriced"))
+        free = editor.post(runs, json=_sampled("one", "scripted"))
 
+    assert free.status_code == 201, free.text
     assert ended["error"]["code"] == "budget_exceeded"
     assert ended["evalhaven"]["budget"]["cost"] == 20
     assert [each["pointer"] for each in ended["evalhaven"]["warnings"]] == ["/evalhaven/budget/cost"]

@@ -113,6 +113,11 @@ class Endpoint:
         return self.script is not None
 
     @property
+    def is_free(self) -> bool:
+        """Tell whether it costs nothing whatever it is asked: it answers by no rules that stand in for a real one."""
+        return self.script is not None and not self.script.rules
+
+    @property
     def is_application(self) -> bool:
         """Tell whether it is a user's own code, which is sent items and answers samples."""
         return "item" in self.protocols

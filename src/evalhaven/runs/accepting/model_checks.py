@@ -116,11 +116,13 @@ def _require_price(run: Run, target: Target) -> None:
     Raises:
         InvalidRequestError: The run has a budget in dollars and no price is known for a model that it calls.
     """
-    budget = run.options.budget
-    if budget is not None and budget.cost is not None and target.endpoint.price_of(target.model) is None:
-        entry = f"one{_OR_ZERO}" if target.endpoint.is_application else "one"
+    budget, endpoint = run.options.budget, target.endpoint
+    if budget is None or budget.cost is None or endpoint.is_free:
+        return
+    if endpoint.price_of(target.model) is None:
+        entry = f"one{_OR_ZERO}" if endpoint.is_application else "one"
         raise InvalidRequestError(
-            f"'evalhaven.budget.cost' cannot be enforced: the endpoint {target.endpoint.name!r} states no price for "
+            f"'evalhaven.budget.cost' cannot be enforced: the endpoint {endpoint.name!r} states no price for "
             f"{target.model!r}. Add {entry} to its table 'prices', or limit 'tokens'.",
             param="evalhaven.budget.cost",
         )
