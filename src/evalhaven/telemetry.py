@@ -59,7 +59,20 @@ def configure_logging(level: Literal["debug", "info", "warning", "error"], form:
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard library: only their warnings and errors are of interest.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_LibraryLines()])
+    # It warns of each attempt to connect, while a single line `database_unavailable` tells of the outage.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+class _LibraryLines(logging.Handler):
+    """Makes a line like all others of what a library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record as `library`."""
+        level = min(record.levelno, logging.ERROR)
+        structlog.get_logger("evalhaven").log(
+            level, "library", library=record.name, message=record.getMessage(), exc_info=record.exc_info
+        )
 
 
 class _Quoted:

@@ -8,6 +8,7 @@ import httpx2
 from evalhaven.settings import Settings
 from tests.contract.conftest import refusal_of
 from tests.server import Server
+from tests.system.commands import call_command
 
 SECRETS = {
     "EVALHAVEN_API_KEY": "sk-secret-of-commands",
@@ -24,7 +25,13 @@ def test_every_setting_is_reported_and_no_secret(tmp_path: Path) -> None:
         answer = httpx2.get(f"{server.url}/api/settings")
         told = answer.json()
         pid = server.process.pid
+        rotated = call_command("secrets", "rotate", "--data-dir", str(server.data_dir))
+        body = {"name": "a", "url": "https://example.org", "event_types": ["eval.run.failed"]}
+        assert httpx2.post(f"{server.url}/v1/webhook_endpoints", json=body).status_code == 200
 
+    assert rotated.returncode == 1
+    assert "has its keys from EVALHAVEN_SECRET_KEY, which is not set here" in rotated.stderr
+    _another_key_is_noticed(tmp_path)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert told["process"] == pid
@@ -36,6 +43,18 @@ def test_every_setting_is_reported_and_no_secret(tmp_path: Path) -> None:
     names = re.compile("EVALHAVEN_SECRET_KEY|EVALHAVEN_OIDC_CLIENT_SECRET")
     assert "secret" not in names.sub("", answer.text).lower()
     assert not [value for value in SECRETS.values() if value in answer.text]
+
+
+def _another_key_is_noticed(directory: Path) -> None:
+    """Start the server again, with another key than the one that encrypted the secret of its webhook."""
+    other = "b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItMDE="
+    with Server(directory, EVALHAVEN_SECRET_KEY=other).running() as server:
+        found = httpx2.post(f"{server.url}/api/examination").json()["findings"]
+        log = server.log
+
+    assert re.search(r"\[error +\] secrets_unreadable .*1 of 1 stored secrets cannot be read", log)
+    problem = next(each["text"] for each in found if each["is_problem"])
+    assert problem.startswith("1 of 1 stored secrets cannot be read")
 
 
 def test_settings_are_only_read(http: httpx2.Client) -> None:

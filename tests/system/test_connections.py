@@ -339,11 +339,14 @@ def test_the_first_start_beyond_this_machine_makes_an_admin_key_and_shows_it_onc
     with server.running():
         (key,) = re.findall(r"^    (sk-admin-\w{43})$", server.log, re.MULTILINE)
         assert "first admin key" in server.log
+        assert '"event": "public_url_missing"' in server.log
         assert httpx2.get(f"{server.url}/v1/evals").status_code == 401
         assert httpx2.get(f"{server.url}/v1/evals", headers={"authorization": f"Bearer {key}"}).status_code == 200
         server.restart()
         assert httpx2.get(f"{server.url}/api/admin_keys", headers={"api-key": key}).json()["data"][0]["last_used_at"]
     assert server.log.count(key) == 1
+    ends = [json.loads(line)["event"] for line in server.log.splitlines() if line.startswith("{") and "stop" in line]
+    assert ends == ["stopping", "stopped"] * 2
     assert len(re.findall(r"sk-admin-\w{43}", server.log)) == 1
     assert not any(key in line for line in server.log.splitlines() if line.startswith("{"))
 

@@ -12,6 +12,7 @@ import pytest
 from tests.contract.conftest import eval_body
 from tests.server import Server
 from tests.system.access import OTHER_ID, Keys, client_of, server_with_keys
+from tests.system.client import wait_until
 from tests.system.commands import call_command
 
 
@@ -162,6 +163,8 @@ def test_commands_on_the_servers_machine_need_no_key(organization: Organization)
     revoked = call_command("keys", "revoke", key["id"], "--project", project, "--data-dir", directory)
     assert revoked.returncode == 0, revoked.stderr
     assert organization.reads_with(created.stdout.strip()) == 401
+    told = f"The API key 'x' ({key['redacted_value']}) was revoked on"
+    wait_until(lambda: told in organization.server.log, "the log says why the key was refused")
     archived = call_command("projects", "archive", project, "--data-dir", directory)
     assert "archived 20" in archived.stdout
     refused = call_command("keys", "create", "--name", "x", "--scopes", "everything", "--data-dir", directory)

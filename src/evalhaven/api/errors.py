@@ -52,6 +52,7 @@ _RETRY_AFTER_S = 2
 # Errors quote what was sent, which may have any length.
 _SHOWN_CHARS = 8_000
 _SHOWN_PARAM_CHARS = 1_000
+_LOGGED_CHARS = 300
 
 
 def error_response(
@@ -96,7 +97,7 @@ def install_error_handlers(application: FastAPI) -> None:
     application.add_exception_handler(OSError, _on_storage_error)
 
 
-async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
+async def _on_evalhaven_error(request: Request, error: Exception) -> Response:
     known = cast("EvalhavenError", error)
     status = next((status for kind, status in STATUS_OF.items() if isinstance(known, kind)), None)
     if status is None:
@@ -106,6 +107,9 @@ async def _on_evalhaven_error(_request: Request, error: Exception) -> Response:
         # SDKs wait for this long, and then try again by themselves.
         wait = {"retry-after": str(math.ceil(known.wait_s)), "retry-after-ms": str(math.ceil(known.wait_s * 1000))}
         headers = {**wait, "x-should-retry": "true"}
+    if isinstance(known, UnknownCallerError | ForbiddenError):
+        # Whoever reads the log learns which key it was, and why it did not do.
+        request.state.refused = _shown(known.message, _LOGGED_CHARS)
     if isinstance(known, DamagedFileError):
         structlog.get_logger("evalhaven.api").error("stored_file_damaged", reason=known.message)
     return error_response(status, known.message, param=known.param, code=known.code, headers=headers)
@@ -164,5 +168,8 @@ async def _on_storage_error(request: Request, error: Exception) -> Response:
 
 def _unavailable(request: Request, code: str, reason: str) -> Response:
     structlog.get_logger("evalhaven.api").error(code, path=request.url.path, reason=reason)
-    message = "The server cannot store or read this right now (disk full, or locked); try again shortly."
+    message = (
+        "The server cannot store or read this right now (its database is away or locked, or its disk is full); try "
+        "again shortly."
+    )
     return error_response(503, message, code=code, headers={"retry-after": str(_RETRY_AFTER_S)})

@@ -154,9 +154,11 @@ class LoopGuard:
 
 
 def _sender(scope: Scope) -> dict[str, str]:
-    """Return who sent a request, as its log line says: the id of a key or person, and nothing if it was anyone."""
+    """Return who sent a request, as its log line says: the id of a key or person, or why they were not let in."""
     caller: Caller | None = scope["state"].get("caller")
-    return {} if caller is None or caller.kind is CallerKind.ANYONE else {"caller": caller.id}
+    refused: str | None = scope["state"].get("refused")
+    told = {} if caller is None or caller.kind is CallerKind.ANYONE else {"caller": caller.id}
+    return told if refused is None else {**told, "refused": refused}
 
 
 class RequestRecord:

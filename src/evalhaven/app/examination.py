@@ -11,10 +11,13 @@ from evalhaven.app.endpoints import (
     installed_wordnet,
 )
 from evalhaven.graders.similarity.wordnet import INSTALL_HINT
+from evalhaven.runs.resealing import explain_unreadable
+from evalhaven.runs.vault import Vault
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sampling.embeddings.embedder import EmbeddingError, try_endpoint
 from evalhaven.sampling.examination import Finding, examine_endpoints
 from evalhaven.settings import PREFIX, Settings
+from evalhaven.storage.database import Database, is_unavailable
 
 _EMBEDDINGS_TIMEOUT_S = 10.0
 _BETWEEN_TESTS_S = 2.0
@@ -56,6 +59,18 @@ class PacedExamination:
             found = await (self._examine_all() if name is None else examine_endpoints([self._endpoints[name]]))
             self._found[name] = (found, self._now())
             return found
+
+
+async def examine_server(settings: Settings, catalog: Catalog, database: Database, sealer: Vault) -> list[Finding]:
+    """Return the findings about the parts of a server, and about what it has stored."""
+    try:
+        unreadable = await explain_unreadable(database, sealer)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        unreadable = None  # the doctor tells of the database itself
+    secrets = [] if unreadable is None else [Finding(unreadable, is_problem=True)]
+    return [*await examine_parts(settings, catalog), *secrets]
 
 
 async def examine_parts(settings: Settings, catalog: Catalog) -> list[Finding]:

@@ -31,7 +31,7 @@ from evalhaven.api.trusted_proxies import TrustedProxies
 from evalhaven.api.work_meters import WorkMeters
 from evalhaven.app.crew import Crew
 from evalhaven.app.endpoints import log_catalog, open_catalog
-from evalhaven.app.examination import PacedExamination, examine_parts
+from evalhaven.app.examination import PacedExamination, examine_server
 from evalhaven.app.first_key import make_first_key
 from evalhaven.app.local_token import leave_local_token
 from evalhaven.app.logins import login_policy, open_logins
@@ -62,6 +62,7 @@ from evalhaven.runs.accepting.run_acceptance import RunAcceptance
 from evalhaven.runs.ending.lifecycle import Lifecycle
 from evalhaven.runs.ending.purge import sweep_blobs, sweep_hourly
 from evalhaven.runs.executing.deaths import note_orderly_stop
+from evalhaven.runs.resealing import explain_unreadable
 from evalhaven.runs.telling import Teller, untraced
 from evalhaven.sampling.catalog import Catalog
 from evalhaven.sandbox.scratch import sweep_scratch
@@ -82,6 +83,7 @@ _FINISHES_WITHIN_S = 3.0  # what runs have under way, on PostgreSQL
 _SPANS_WITHIN_S = 2.0
 _MB = 1024 * 1024
 _WRITTEN_WITHIN_S = 3600.0
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 def serve(settings: Settings, *, show_key: Callable[[str], None], has_worker: bool = True) -> None:
@@ -249,6 +251,7 @@ def build_server_application(
             tasks.start_soon(services.isolation.choose)
             await logs.wait_until_up()
             yield
+            structlog.get_logger("evalhaven").info("stopping")
             await logs.drain()
             await services.replicas.leave()
             if teller.tracing is not None:
@@ -259,6 +262,7 @@ def build_server_application(
         sweep_scratch()
         await logs.store.close()
         await database.close()
+        structlog.get_logger("evalhaven").info("stopped")
 
     return build_application(services, lifespan)
 
@@ -268,6 +272,14 @@ async def _settle_access(settings: Settings, services: Services, show_key: Calla
     if not settings.is_loopback and not settings.expose_without_keys:
         await make_first_key(services, show_key)
     log = structlog.get_logger("evalhaven")
+    if settings.public_url is None and settings.host in _EVERY_ADDRESS:
+        log.warning(
+            "public_url_missing",
+            effect="requests from other machines are answered with 421",
+            remedy="set EVALHAVEN_PUBLIC_URL to the address that users see",
+        )
+    if (unreadable := await explain_unreadable(services.database, vault(settings))) is not None:
+        log.error("secrets_unreadable", reason=unreadable)
     if await services.door.needs_keys():
         log.info("access", needs="an API key for every request")
     elif settings.is_loopback:
@@ -325,7 +337,7 @@ def build_services(  # noqa: PLR0913, PLR0917 - whatever the two kinds of caller
             database, blobs, clock, executor_state, watcher if executor_state().name == "elsewhere" else None
         ),
         watcher=watcher,
-        examine=PacedExamination(partial(examine_parts, settings, catalog), catalog).examine,
+        examine=PacedExamination(partial(examine_server, settings, catalog, database, sealer), catalog).examine,
         settings=shown_settings(settings),
         catalog=catalog,
         log_store=logs.store,
@@ -399,7 +411,7 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
     names = {*LOOPBACK_HOSTS, "[::1]"}
     if settings.public_url is not None:
         names.add(urlsplit(settings.public_url).hostname or "")
-    if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not listened on
+    if settings.host not in _EVERY_ADDRESS:
         names.update((settings.host, f"[{settings.host}]"))
     return frozenset(name.lower() for name in names)
 

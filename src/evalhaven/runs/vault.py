@@ -96,7 +96,7 @@ class Vault:
         try:
             return MultiFernet(self._fernets()).decrypt(sealed)
         except InvalidToken:
-            raise VaultError("the secrets were encrypted with another key") from None
+            raise VaultError("the secrets were encrypted with another key than this server has") from None
         except OSError as error:
             raise VaultError(f"the key {self._key_file} cannot be read: {error.strerror}") from error
 

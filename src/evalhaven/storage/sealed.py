@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.scopes import EngineScope
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.tables import run_secrets, webhooks
 
 SEALED_COLUMNS = (run_secrets.c.sealed, webhooks.c.sealed_secret, webhooks.c.previous_secret)
@@ -26,6 +27,14 @@ class Resealed:
     changed: int = 0
     unchanged: int = 0
     unreadable: int = 0
+
+
+async def find_sealed(tx: ReadTransaction, _scope: EngineScope) -> list[bytes]:
+    """Return all sealed values."""
+    found: list[bytes] = []
+    for column in SEALED_COLUMNS:
+        found += (await tx.execute(select(column).where(column.is_not(None)))).scalars().all()
+    return found
 
 
 async def reseal_all(

@@ -106,7 +106,7 @@ class Sender:
             latency_ms, problem = _elapsed_ms(began), _explain(error)
         except (VaultError, OSError) as error:
             latency_ms = _elapsed_ms(began)
-            problem = f"the signing secret cannot be used ({error}); rotate it to get one that can"
+            problem = f"the signing secret cannot be used ({error}): have that key put back, or rotate it for a new one"
         except ValueError as error:
             latency_ms, problem = _elapsed_ms(began), str(error)
         return Attempt(at, latency_ms, status, reply, problem or _problem_with(status))

@@ -5,7 +5,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.runs.resealing import reseal_everything
+from evalhaven.runs.resealing import explain_unreadable, reseal_everything
 from evalhaven.runs.vault import Vault
 from evalhaven.storage.database import Database
 from evalhaven.storage.run_secrets import find_secrets, insert_secrets
@@ -50,6 +50,18 @@ async def test_what_no_key_opens_is_left_alone_and_counted(database: Database, t
 
     assert await reseal_everything(database, Vault(tmp_path / "secret.key")) == Resealed(unreadable=1)
     assert await secret_of(database, lost, run) == "one"
+
+
+async def test_secrets_that_no_key_opens_are_explained(database: Database, tmp_path: Path) -> None:
+    vault = Vault(tmp_path, Fernet.generate_key().decode())
+    await keep_secret(database, vault, 1, "one")
+    assert await explain_unreadable(database, vault) is None
+    await keep_secret(database, Vault(tmp_path, Fernet.generate_key().decode()), 2, "two")
+
+    told = await explain_unreadable(database, vault)
+    assert told is not None
+    assert told.startswith("1 of 2 stored secrets cannot be read: the secrets were encrypted with another key")
+    assert "EVALHAVEN_SECRET_KEY" in told
 
 
 def test_every_column_of_that_name_is_sealed_again() -> None:
