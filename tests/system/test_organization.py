@@ -173,6 +173,8 @@ def test_commands_on_the_servers_machine_need_no_key(organization: Organization)
     assert (elsewhere.returncode, "needs an API key" in elsewhere.stderr) == (70, True)
     unset = call_command("evals", "list", "--url", organization.server.url, EVALHAVEN_API_KEY="")
     assert unset.stderr == elsewhere.stderr
+    wrong = call_command("keys", "--data-dir", directory, EVALHAVEN_API_KEY=created.stdout.strip())
+    assert (wrong.returncode, "EVALHAVEN_API_KEY is set, so its key was sent" in wrong.stderr) == (70, True)
 
 
 def test_a_command_says_that_it_begins_with_an_empty_database(tmp_path: Path) -> None:

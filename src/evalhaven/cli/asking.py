@@ -29,6 +29,7 @@ _WRONG_USE = ("no_margin", "no_baseline", "invalid_value", "invalid_type", "inva
 
 # What is asked for will be there in a moment, as after the end of a large run.
 _NOT_READY = ("comparison_not_ready", "report_not_ready", "items_not_ready")
+_UNAUTHORIZED = 401
 _PATIENCE_S = 300.0
 _PAUSES_S = (0.2, 2.0)  # the first one, and the longest
 
@@ -159,6 +160,9 @@ def answer_of(settings: Settings, ask: Callable[[Asker], Awaitable[Answer]], *, 
     try:
         return anyio.run(ask_there)
     except AnswerError as error:
+        if error.status == _UNAUTHORIZED and settings.api_key is not None:
+            hint = "EVALHAVEN_API_KEY is set, so its key was sent; on the server's own machine, leave it out."
+            error = AnswerError(f"{error} {hint}", error.code, error.status)
         fail_as_answered(error)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import httpx2
 import pytest
+import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import select, text, update
@@ -112,10 +113,12 @@ async def test_the_first_key_closes_the_server_and_revoking_it_does_not_open_it(
     assert (await door.identify(b"anything", "proj_of_another_account")).scope == DEFAULT_PROJECT
 
     key_id, secret = await _store_key(database)
-    caller = await door.identify(secret.encode(), None)
-    assert (caller.id, caller.permissions) == (key_id, OF_ROLES[Role.EDITOR])
-    with pytest.raises(UnknownCallerError, match="needs an API key"):
-        await door.identify(None, None)
+    with structlog.testing.capture_logs() as lines:
+        caller = await door.identify(secret.encode(), None)
+        assert (caller.id, caller.permissions) == (key_id, OF_ROLES[Role.EDITOR])
+        with pytest.raises(UnknownCallerError, match="needs an API key"):
+            await door.identify(None, None)
+    assert [line["needs"] for line in lines] == ["an API key for every request, since there is one now"]
     async with database.write() as tx:
         assert await revoke_key(tx, DEFAULT_PROJECT, key_id, 200)
     with pytest.raises(UnknownCallerError, match="was revoked on 1970-01-01 00:03 UTC"):

@@ -291,6 +291,8 @@ class Door:
         self._looking = done = anyio.Event()
         try:
             found = await self._database.fetch(lambda tx: has_keys(tx, OrganizationScope()))
+            if found and not self._needs_keys and self._looked_at >= 0:
+                self._log.info("access", needs="an API key for every request, since there is one now")
             self._needs_keys = self._needs_keys or found
         except Exception as error:
             if self._looked_at < 0 or not is_unavailable(error):
