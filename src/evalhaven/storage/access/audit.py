@@ -92,7 +92,7 @@ async def insert_deed(tx: AsyncConnection, scope: ProjectScope | OrganizationSco
             caller_name=deed.caller.name,
             action=deed.action,
             target_kind=deed.target_kind,
-            target_id=deed.target_id,
+            target_id=_storable(deed.target_id),
             details=deed.details,
             request_id=deed.request_id,
             address=deed.address,
@@ -142,11 +142,18 @@ async def list_deeds(
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.action is not None:
-        of_kind = audit.c.action.startswith(f"{wanted.action}.", autoescape=True)
-        found.append(or_(audit.c.action == wanted.action, of_kind))
+        action = _storable(wanted.action)
+        found.append(or_(audit.c.action == action, audit.c.action.startswith(f"{action}.", autoescape=True)))
     if wanted.caller is not None:
-        columns = (audit.c.caller_id, audit.c.caller_name, audit.c.caller_kind)
-        found.append(or_(*(column == wanted.caller for column in columns)))
+        caller = _storable(wanted.caller)
+        is_named = audit.c.caller_name == wanted.caller
+        found.append(or_(is_named, audit.c.caller_id == caller, audit.c.caller_kind == caller))
     if wanted.target is not None:
-        found.append(or_(audit.c.target_id == wanted.target, audit.c.target_kind == wanted.target))
+        target = _storable(wanted.target)
+        found.append(or_(audit.c.target_id == target, audit.c.target_kind == target))
     return found
+
+
+def _storable(text: str) -> str:
+    """Return a text as PostgreSQL can keep it: the origin of an import, which is anybody's, may hold U+0000."""
+    return text.replace("\0", "\ufffd")

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.permissions import Permission
 from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.ids import is_id_text
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
 from evalhaven.storage.access.pages import fetch_page
@@ -98,7 +99,7 @@ async def get_key(tx: ReadTransaction, scope: ProjectScope | OrganizationScope, 
         NotFoundError: There is none with this id.
     """
     query = _KEYS.where(_of(scope), api_keys.c.public_id == key_id)
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(query)).one_or_none() if is_id_text(key_id) else None
     if row is None:
         raise NotFoundError("Key", key_id, "key_id")
     return _key(row)
@@ -123,7 +124,7 @@ async def revoke_key(tx: AsyncConnection, scope: ProjectScope | OrganizationScop
         .where(_of(scope), api_keys.c.public_id == key_id, api_keys.c.revoked_at.is_(None))
         .values(revoked_at=at)
     )
-    return bool((await tx.execute(changed)).rowcount)
+    return is_id_text(key_id) and bool((await tx.execute(changed)).rowcount)
 
 
 async def find_held_key(tx: ReadTransaction, _scope: OrganizationScope, digest: bytes) -> HeldKey | None:

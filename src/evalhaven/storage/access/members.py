@@ -8,6 +8,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.permissions import Role
+from evalhaven.domain.ids import is_id_text
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
 from evalhaven.storage.access.people import Person, person_of
 from evalhaven.storage.access.projects import Project, project_of
@@ -53,7 +54,7 @@ async def list_members(tx: ReadTransaction, scope: ProjectScope) -> Sequence[Mem
 async def find_member(tx: ReadTransaction, scope: ProjectScope, person_id: str) -> Member | None:
     """Return a member of a project by their public id; None if they are none."""
     query = _select().where(members.c.project_id == scope.project_id, people.c.public_id == person_id)
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(query)).one_or_none() if is_id_text(person_id) else None
     return None if row is None else _member(row)
 
 

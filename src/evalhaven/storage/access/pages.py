@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Row, Select
 
 from evalhaven.domain.errors import InvalidRequestError
+from evalhaven.domain.ids import is_id_text
 from evalhaven.domain.paging import PageRequest
 from evalhaven.storage.reading import ReadTransaction
 
@@ -37,7 +38,8 @@ async def fetch_page(
     """
     is_ascending = page.order == "asc"
     if page.after is not None:
-        found = (await tx.execute(query.where(public_id == page.after).with_only_columns(key))).scalar_one_or_none()
+        position = query.where(public_id == page.after).with_only_columns(key)
+        found = (await tx.execute(position)).scalar_one_or_none() if is_id_text(page.after) else None
         if found is None:
             raise InvalidRequestError(
                 f"'after' names no {kind} of this list: {page.after!r}.", param="after", code="invalid_value"

@@ -9,6 +9,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.ids import is_id_text
 from evalhaven.domain.scopes import OrganizationScope
 from evalhaven.storage.access.tables import people
 from evalhaven.storage.reading import ReadTransaction
@@ -67,7 +68,8 @@ async def get_person(tx: ReadTransaction, _scope: OrganizationScope, person_id: 
     Raises:
         NotFoundError: There is none with this id.
     """
-    row = (await tx.execute(select(people).where(people.c.public_id == person_id))).one_or_none()
+    query = select(people).where(people.c.public_id == person_id)
+    row = (await tx.execute(query)).one_or_none() if is_id_text(person_id) else None
     if row is None:
         raise NotFoundError("Person", person_id, "person")
     return person_of(row)

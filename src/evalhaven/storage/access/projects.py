@@ -8,6 +8,7 @@ from sqlalchemy import Row, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.ids import is_id_text
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import OrganizationScope, ProjectScope
 from evalhaven.storage.access.pages import fetch_page
@@ -52,7 +53,8 @@ class Contents:
 
 async def find_project(tx: ReadTransaction, _scope: OrganizationScope, project_id: str) -> Project | None:
     """Return the project with this public id, archived or not; None if there is none."""
-    row = (await tx.execute(select(projects).where(projects.c.public_id == project_id))).one_or_none()
+    query = select(projects).where(projects.c.public_id == project_id)
+    row = (await tx.execute(query)).one_or_none() if is_id_text(project_id) else None
     return None if row is None else project_of(row)
 
 

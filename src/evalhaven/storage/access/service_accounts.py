@@ -8,6 +8,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.ids import is_id_text
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.access.pages import fetch_page
@@ -53,7 +54,7 @@ async def get_account(tx: ReadTransaction, scope: ProjectScope, account_id: str)
         NotFoundError: There is none with this id, or it was deleted.
     """
     query = _of(scope).where(service_accounts.c.public_id == account_id)
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(query)).one_or_none() if is_id_text(account_id) else None
     if row is None:
         raise NotFoundError("Service account", account_id, "service_account_id")
     return _account(row)

@@ -104,8 +104,9 @@ async def _log_in(request: Request, services: Services, key: str, project: str |
     address = address_of(request)
     services.logins.attempts.refuse_if_many(address)
     try:
-        held = await door.held_key(key.strip().encode())
-        caller = await door.identify(key.strip().encode(), project)
+        sent = key.strip().encode(errors="replace")  # no key holds what cannot be encoded
+        held = await door.held_key(sent)
+        caller = await door.identify(sent, project)
     except UnknownCallerError as error:
         if error.param is not None:
             raise NotFoundError("Project", project or "", "project") from error
