@@ -1,5 +1,6 @@
 """What projects and keys may use, at a real server: requests a minute, runs at once, stored bytes, costs."""
 
+import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -161,6 +162,13 @@ def test_what_finds_no_room_is_refused_before_it_is_stored(
         inline = editor.post(runs, json={"data_source": inline_source(rows)})
         small = editor.post("/v1/files", files={"file": ("a.jsonl", b"x" * 3_000)}, data=form)
         full = editor.post("/v1/files", files={"file": ("a.jsonl", b"x" * 3_000)}, data=form)
+        document = {"id": "file-imported", "object": "file", "bytes": 3_000, "created_at": 1, "filename": "a.jsonl"}
+        imported = editor.post(
+            "/api/import/files",
+            params={"origin": "elsewhere"},
+            data={"document": json.dumps({**document, "purpose": "evals"})},
+            files={"file": ("a.jsonl", b"x" * 3_000)},
+        )
         measured = operator.get("/api/limits").json()["used"]["stored_bytes"]
 
     for answer, param in ((refused, "file"), (announced, "bytes"), (inline, "data_source.source.content")):
@@ -169,6 +177,7 @@ def test_what_finds_no_room_is_refused_before_it_is_stored(
         assert "Delete files or runs" in error["message"]
     assert small.status_code == 200
     assert _refusal(full, "storage_limit_exceeded")
+    assert _refusal(imported, "storage_limit_exceeded")
     assert measured == stored + 3_000
 
 

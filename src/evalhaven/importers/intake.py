@@ -26,6 +26,7 @@ from evalhaven.importers.documents import (
     run_of,
     shown_id,
 )
+from evalhaven.storage.access.limits import claim_room
 from evalhaven.storage.database import Database
 from evalhaven.storage.eval_writes import insert_eval
 from evalhaven.storage.evals import get_eval
@@ -147,7 +148,11 @@ class Intake:
         return outcome
 
     async def take_file(self, new: StoredFile) -> Outcome:
-        """Take in the record of a file whose content is in the blob store; it replaces one made from output items."""
+        """Take in the record of a file whose content is in the blob store; it replaces one made from output items.
+
+        Raises:
+            LimitExceededError: The project has no room for a file that it does not have.
+        """
         outcome = Outcome()
         async with self._transaction() as tx:
             if await self._is_better(tx, new):
@@ -157,6 +162,7 @@ class Intake:
                 return outcome
 
         async def insert(tx: AsyncConnection, file: StoredFile) -> None:
+            await claim_room(tx, self.scope, file.size_bytes, "file")
             await insert_file(tx, self.scope, file, self.now)
 
         await self._store(files, [new], insert, outcome)

@@ -7,17 +7,20 @@ import anyio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.domain.errors import NotFoundError
+from evalhaven.access.limits import Limits
+from evalhaven.domain.errors import LimitExceededError, NotFoundError
 from evalhaven.domain.evals import Eval
+from evalhaven.domain.files import StoredFile
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import RunStatus
+from evalhaven.storage.access.limits import claim_room, measure_stored, save_limits
 from evalhaven.storage.database import Database
 from evalhaven.storage.eval_writes import delete_eval, update_eval
 from evalhaven.storage.evals import get_eval
-from evalhaven.storage.files import delete_file, get_file
+from evalhaven.storage.files import delete_file, get_file, insert_file
 from evalhaven.storage.run_writes import insert_run, save_status, save_tally
 from evalhaven.storage.runs import get_run_by_key, lock_active_runs, lock_tally
-from tests.unit.storage.stored import make_run, store_active_run, store_eval, store_file
+from tests.unit.storage.stored import make_file, make_run, store_active_run, store_eval, store_file
 
 Step = Callable[[AsyncConnection], Awaitable[None]]
 _HELD_S = 0.1
@@ -120,6 +123,24 @@ async def test_a_file_that_was_just_deleted_is_named_by_no_run(database: Databas
 
     with pytest.RaisesGroup(NotFoundError):
         await meet(database, delete, create)
+
+
+async def test_of_two_files_for_which_there_is_room_for_one_the_first_is_stored(database: Database) -> None:
+    first, second = (replace(make_file(), id=f"file-{number}", size_bytes=600) for number in (1, 2))
+    async with database.write() as tx:
+        await save_limits(tx, SCOPE, Limits(stored_bytes=1000))
+
+    def storing(file: StoredFile) -> Step:
+        async def store(tx: AsyncConnection) -> None:
+            await claim_room(tx, SCOPE, file.size_bytes)
+            await insert_file(tx, SCOPE, file)
+
+        return store
+
+    with pytest.RaisesGroup(LimitExceededError):
+        await meet(database, storing(first), storing(second))
+    async with database.read() as tx:
+        assert await measure_stored(tx, SCOPE) == 600
 
 
 async def test_runs_of_one_eval_are_created_side_by_side(postgresql_database: Database) -> None:

@@ -92,6 +92,17 @@ async def refuse_full(tx: ReadTransaction, scope: ProjectScope, more: int, param
         refuse_more_bytes(allowed, await measure_stored(tx, scope), more, param)
 
 
+async def claim_room(tx: AsyncConnection, scope: ProjectScope, more: int, param: str | None = None) -> None:
+    """Refuse bytes as `refuse_full` does, in the transaction that stores them; others that store some wait for it.
+
+    Raises:
+        LimitExceededError: They do not fit.
+    """
+    if (await get_limits(tx, scope)).stored_bytes is not None:
+        await lock_project(tx, scope)
+        await refuse_full(tx, scope, more, param)
+
+
 async def count_active_runs(tx: ReadTransaction, scope: ProjectScope) -> int:
     """Return how many runs of a project are queued or under way."""
     query = select(func.count()).select_from(runs).where(is_active_run, runs.c.project_id == scope.project_id)

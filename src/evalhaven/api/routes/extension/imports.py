@@ -23,6 +23,7 @@ from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.importers.documents import ImportRefusedError, file_of, parse_object, shown_id
 from evalhaven.importers.intake import Intake, Outcome
+from evalhaven.storage.access.limits import refuse_full
 from evalhaven.storage.evals import get_eval
 from evalhaven.storage.runs import get_run
 from evalhaven.wire.imports import ImportFileForm, ImportOutcome, ImportRefusal
@@ -159,6 +160,8 @@ async def import_file(
         intake = _intake(services, scope, origin, check=True)
         outcome = await intake.take_file(new)
         if outcome.created and not check:
+            async with services.database.read() as tx:
+                await refuse_full(tx, scope, new.size_bytes, "file")
             await anyio.to_thread.run_sync(writer.commit, scope, new.id)
             # The blob is the only content of a replaced file: it stays if the row cannot be stored, and the
             # next import replaces it again.

@@ -20,7 +20,7 @@ from evalhaven.domain.files import StoredFile
 from evalhaven.domain.ids import created_at_of
 from evalhaven.domain.jsontext import InvalidJsonError
 from evalhaven.storage import files as store
-from evalhaven.storage.access.limits import refuse_full
+from evalhaven.storage.access.limits import claim_room, refuse_full
 from evalhaven.wire import files as wire
 from evalhaven.wire.errors import ErrorResponse
 from evalhaven.wire.requests import parse_request
@@ -76,7 +76,7 @@ async def create_file(request: Request, services: ServicesOf, scope: ScopeOf) ->
         await anyio.to_thread.run_sync(writer.commit, scope, file_id)
     with services.blobs.kept_on_success(scope, file_id):
         async with services.database.write() as tx:
-            await refuse_full(tx, scope, new.size_bytes, "file")
+            await claim_room(tx, scope, new.size_bytes, "file")
             await store.insert_file(tx, scope, new)
     return json_response(file_text(new))
 

@@ -36,7 +36,7 @@ from evalhaven.domain.uploads import (
     hash_request,
 )
 from evalhaven.storage import uploads as store
-from evalhaven.storage.access.limits import refuse_full
+from evalhaven.storage.access.limits import claim_room, refuse_full
 from evalhaven.storage.files import get_file, insert_file
 from evalhaven.wire import uploads as wire
 from evalhaven.wire.requests import parse_request
@@ -117,7 +117,7 @@ async def add_part(upload_id: str, request: Request, services: ServicesOf, scope
             found = await store.get_upload(tx, scope, upload_id, for_update=True)
             found.require_pending(services.now())
             _require_room(found, new, *await store.measure_parts(tx, scope, found.key))
-            await refuse_full(tx, scope, new.size_bytes, "data")
+            await claim_room(tx, scope, new.size_bytes, "data")
             await store.insert_part(tx, scope, found.key, new)
     return json_response(part_text(new, found.id))
 
