@@ -1,7 +1,7 @@
 """The feed of events of runs: one look at the database for all who watch, and only while anybody does."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -21,6 +21,7 @@ from evalhaven.storage.run_progress import list_own_criteria, list_progress
 
 _LOOK_S = 0.5
 _PING_S = 15.0
+_ASK_AGAIN_S = 0.5
 _RECONNECT_MS = 2000
 
 Key = tuple[ProjectScope, str]
@@ -67,34 +68,43 @@ class RunFeed:
                 await anyio.sleep(_LOOK_S)
             self._wanted = anyio.Event()
 
-    async def open(self, scope: ProjectScope, run_ids: Sequence[str]) -> AsyncGenerator[bytes]:
+    async def open(
+        self, scope: ProjectScope, run_ids: Sequence[str], may_go_on: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[bytes]:
         """Return the stream of events of some runs: first what is known of each, then the news.
 
         Args:
             scope: Whose runs.
             run_ids: The runs.
+            may_go_on: Tells whether whoever watches still may; it is asked before anything is told, and every
+                half second.
 
         Raises:
             NotFoundError: One of them is not there.
         """
         keys = [(scope, run_id) for run_id in dict.fromkeys(run_ids)]
         begun = await self._begin(scope, [key for key in keys if key not in self._watched])
-        return self._events({key: self._watched.get(key) or begun[key] for key in keys})
+        return self._events({key: self._watched.get(key) or begun[key] for key in keys}, may_go_on)
 
-    async def _events(self, begun: Mapping[Key, Watched]) -> AsyncGenerator[bytes]:
+    async def _events(
+        self, begun: Mapping[Key, Watched], may_go_on: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[bytes]:
         yield f"retry: {_RECONNECT_MS}\n\n".encode()
         with self._watching(begun) as watched:
             told: dict[Key, Progress] = {}
-            while True:
+            told_at = time.monotonic()
+            while await may_go_on():
                 news = self._news
-                if text := _news_of(watched, told):
+                text = _news_of(watched, told)
+                if not text and time.monotonic() - told_at >= _PING_S:
+                    text = ": ping\n\n"
+                if text:
                     yield text.encode()
+                    told_at = time.monotonic()
                 if all(each.is_final for each in told.values()) or self._is_ending():
                     return
-                with anyio.move_on_after(_PING_S) as waited:
+                with anyio.move_on_after(_ASK_AGAIN_S):
                     await news.wait()
-                if waited.cancelled_caught:
-                    yield b": ping\n\n"
 
     @contextmanager
     def _watching(self, begun: Mapping[Key, Watched]) -> Generator[Mapping[Key, Watched]]:

@@ -127,6 +127,22 @@ class Door:
             raise lacking(caller, permission)
         state["caller"] = caller
 
+    async def still_admits(self, scope: Scope, permission: Permission) -> bool:
+        """Tell whether a request that was let in would be let in again, to the same project: an answer may go on.
+
+        While that cannot be looked up, nothing can be read that could be told, either.
+        """
+        admitted: Caller = scope["state"]["caller"]
+        try:
+            caller = await self.caller_of(scope)
+        except (UnknownCallerError, ForbiddenError):
+            return False
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            return True
+        return caller.scope == admitted.scope and permission in caller.permissions
+
     async def caller_of(self, scope: Scope) -> Caller:
         """Return who sent a request: by the key in it, else by the cookie of a session.
 

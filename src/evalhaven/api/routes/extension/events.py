@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from evalhaven.access.permissions import Permission
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import InvalidRequestError
@@ -26,14 +27,16 @@ Runs = Annotated[list[str], Query(description="A run; may be repeated, or hold i
 
 
 @router.get("/events", operation_id="watchRuns", response_class=Response, responses=_EVENTS)
-async def watch_runs(services: ServicesOf, scope: ScopeOf, runs: Runs) -> Response:
+async def watch_runs(request: Request, services: ServicesOf, scope: ScopeOf, runs: Runs) -> Response:
     """Watch runs: server-sent events, first how each run stands, then what is new, at most twice a second.
 
-    The stream ends with the last of its runs. Whoever reconnects is told how each run stands, so that nothing has to be
-    repeated.
+    The stream ends with the last of its runs, or once whoever opened it may not read them any more. Whoever reconnects
+    is told how each run stands, so that nothing has to be repeated.
     """
     ids = [each for given in runs for each in given.split(",") if each]
     if not 1 <= len(ids) <= _MOST_RUNS:
         raise InvalidRequestError(f"'runs' must name 1 to {_MOST_RUNS} runs.", param="runs", code="invalid_value")
-    events = await services.run_feed.open(scope, ids)
+    events = await services.run_feed.open(
+        scope, ids, lambda: services.door.still_admits(request.scope, Permission.READ)
+    )
     return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
