@@ -13,6 +13,9 @@ ADMIN_PREFIX = "sk-admin-"
 LOCAL_PREFIX = "local-"
 """What the token begins with that a server writes for commands on its machine."""
 
+LATEST_EXPIRY = 253_402_300_799
+"""The last second of the year 9999, after which no calendar goes on."""
+
 _SHOWN_CHARS = 4
 _FORM = re.compile(rb"(?:sk-admin-|sk-|local-)[0-9A-Za-z]{43}")
 

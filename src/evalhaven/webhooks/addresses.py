@@ -62,7 +62,7 @@ class AddressRules:
         if parts.username is not None or parts.fragment:
             raise _refused("must have no user name, password or fragment; put a secret into its path or query")
         target = f"{parts.path}?{parts.query}"
-        if not (target.isascii() and target.isprintable()) or " " in target:
+        if not (target.isascii() and url.isprintable()) or " " in url:
             raise _refused("must be plain ASCII without spaces; encode other characters with %")
         if parts.scheme == "http" and not self.allowed:
             raise _refused(f"must begin with https://. Only private networks that {SETTING} names are told without TLS")

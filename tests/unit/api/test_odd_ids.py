@@ -1,12 +1,14 @@
-"""Facts about ids, names and keys that no database could hold: where access is managed, too, they are nobody's."""
+"""Facts about ids, texts and times that no database could hold: where access is managed, too, they are refused."""
 
 import json
 
 from sqlalchemy import select
 
+from evalhaven.access.keys import LATEST_EXPIRY, day_of
 from evalhaven.api.services import Services
 from evalhaven.storage.access.tables import audit
 from tests.contract.conftest import eval_body
+from tests.databases import ON_SQLITE_ONLY
 from tests.unit.api.test_sessions import OWN, browsing, store_key
 
 _PROJECT = "/v1/organization/projects/proj_default"
@@ -65,3 +67,21 @@ async def test_an_import_from_an_origin_with_a_nul_is_in_the_audit_log(services:
         assert [(each["action"], each["details"]) for each in found] == [("eval.imported", {"evals": 1})]
         async with services.database.read() as tx:
             assert [row.target_id for row in (await tx.execute(select(audit))).all()] == ["a\ufffdb"]
+
+
+@ON_SQLITE_ONLY
+async def test_a_key_expires_before_the_year_10000(services: Services) -> None:
+    _, secret = await store_key(services, None)
+    async with browsing(services) as client:
+        client.headers["authorization"] = f"Bearer {secret}"
+        made = await client.post("/api/keys", json={"name": "long", "expires_at": LATEST_EXPIRY})
+        assert (made.status_code, made.json()["expires_at"]) == (200, LATEST_EXPIRY)
+        assert day_of(LATEST_EXPIRY).startswith("9999-12-31")
+        for path, name, most in (
+            ("/api/keys", "expires_at", LATEST_EXPIRY),
+            ("/api/admin_keys", "expires_at", LATEST_EXPIRY),
+            (f"{_PROJECT}/service_accounts", "expires_in_seconds", LATEST_EXPIRY - services.now()),
+        ):
+            for late in (most + 1, 2**63):
+                refused = await client.post(path, json={"name": "late", name: late})
+                assert (refused.status_code, refused.json()["error"]["param"]) == (400, name), refused.text

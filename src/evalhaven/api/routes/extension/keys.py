@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from evalhaven.access.callers import Caller
+from evalhaven.access.keys import LATEST_EXPIRY
 from evalhaven.access.permissions import OF_ROLES, Permission, Role, UnknownScopeError, in_order, scopes_of
 from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.access.making import make_admin_key, make_key
@@ -42,7 +43,7 @@ async def create_project_key(request: Request, services: ServicesOf, caller: Cal
     """
     body = parse_request(wire.CreateKeyRequest, await read_document(request, services.config.max_body_bytes)).body
     scopes = _scopes_of(body, caller)
-    _refuse_past(body.expires_at, services.now())
+    _check_expiry(body.expires_at, services.now())
     key, secret = make_key(services.ids, body.name, scopes, services.now(), expires_at=body.expires_at)
     key = replace(key, requests_per_minute=body.requests_per_minute)
     await _store(request, services, caller.scope, key)
@@ -87,7 +88,7 @@ async def list_admin_keys(services: ServicesOf) -> Response:
 async def create_admin_key(request: Request, services: ServicesOf) -> Response:
     """Make an admin key. Its secret is in this answer and is never shown again."""
     body = parse_request(wire.CreateAdminKeyRequest, await read_document(request, services.config.max_body_bytes)).body
-    _refuse_past(body.expires_at, services.now())
+    _check_expiry(body.expires_at, services.now())
     key, secret = make_admin_key(services.ids, body.name, services.now(), expires_at=body.expires_at)
     await _store(request, services, _ORGANIZATION, key)
     return model_response(shown_new_key(key, None, secret))
@@ -161,8 +162,10 @@ def _scopes_of(body: wire.CreateKeyRequest, caller: Caller) -> frozenset[Permiss
     return scopes
 
 
-def _refuse_past(expires_at: int | None, now: int) -> None:
-    if expires_at is not None and expires_at <= now:
+def _check_expiry(expires_at: int | None, now: int) -> None:
+    if expires_at is not None and not now < expires_at <= LATEST_EXPIRY:
         raise InvalidRequestError(
-            f"'expires_at' must be in the future, a Unix time above {now}.", param="expires_at", code="invalid_value"
+            f"'expires_at' must be in the future, a Unix time above {now}, and before the year 10000.",
+            param="expires_at",
+            code="invalid_value",
         )

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.access.keys import LATEST_EXPIRY
 from evalhaven.access.permissions import OF_ROLES, Permission, Role, UnknownScopeError, in_order, scopes_of
 from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.access.making import make_key
@@ -130,9 +131,11 @@ async def create_service_account(project_id: ProjectId, request: Request, servic
     document = await read_document(request, services.config.max_body_bytes)
     body = parse_request(wire.ProjectServiceAccountCreateRequest, document).body
     now, after_s = services.now(), body.expires_in_seconds
-    if after_s is not None and after_s < 1:
+    if after_s is not None and not 1 <= after_s <= LATEST_EXPIRY - now:
         raise InvalidRequestError(
-            "'expires_in_seconds' must be at least 1.", param="expires_in_seconds", code="invalid_value"
+            "'expires_in_seconds' must be at least 1, and end before the year 10000.",
+            param="expires_in_seconds",
+            code="invalid_value",
         )
     shown_key: wire.ServiceAccountApiKeyBody | None = None
     async with services.database.write() as tx:
