@@ -62,7 +62,9 @@ class Watcher:
     own: OwnExecutor | None = None
 
 
-async def read_workers(tx: ReadTransaction, scope: ProjectScope, watcher: Watcher, now: int) -> WorkerOverviewList:
+async def read_workers(
+    tx: ReadTransaction, scope: ProjectScope, watcher: Watcher, now: int, *, with_models: bool = False
+) -> WorkerOverviewList:
     """Return the workers, what waits for them, and what is to be said of it.
 
     Args:
@@ -70,6 +72,7 @@ async def read_workers(tx: ReadTransaction, scope: ProjectScope, watcher: Watche
         scope: Whose runs.
         watcher: Who looks.
         now: The time, in Unix seconds.
+        with_models: Whether limits of models are listed, whose names may be those of other projects.
     """
     active = await list_queued_and_started(tx, scope, _MOST_RUNS)
     counts = await count_chunks(tx, scope, [run.key for run in active])
@@ -86,7 +89,7 @@ async def read_workers(tx: ReadTransaction, scope: ProjectScope, watcher: Watche
         by_run[job.run_key].append(job)
     workers = [_worker(each, watcher.lease_s, active, jobs, rows) for each in seen]
     queues = [_queue(run, counts.get(run.key), by_run[run.key], live_formats, now) for run in active]
-    return _listed(watcher, workers, queues, _limits(shares, seen, active), is_shared=True)
+    return _listed(watcher, workers, queues, _limits(shares, seen, active, with_models=with_models), is_shared=True)
 
 
 async def read_wait(tx: ReadTransaction, watcher: Watcher, now: int) -> str:
@@ -230,7 +233,9 @@ def _run_queue(
     )
 
 
-def _limits(shares: Sequence[LimitShare], seen: Sequence[SeenWorker], active: Sequence[Row[Any]]) -> list[SharedLimit]:
+def _limits(
+    shares: Sequence[LimitShare], seen: Sequence[SeenWorker], active: Sequence[Row[Any]], *, with_models: bool
+) -> list[SharedLimit]:
     names = {each.id: _name(each) for each in seen}
     run_ids = {f"{_OF_RUN}{run.key}": run for run in active}
     parts: dict[str, list[LimitPart]] = defaultdict(list)
@@ -241,7 +246,7 @@ def _limits(shares: Sequence[LimitShare], seen: Sequence[SeenWorker], active: Se
     limits: list[SharedLimit] = []
     for name, each in parts.items():
         run = run_ids.get(name)
-        if run is not None or not name.startswith(_OF_RUN):
+        if run is not None or (with_models and not name.startswith(_OF_RUN)):
             limits.append(
                 SharedLimit(
                     name=name if run is None else f"run {run.name or run.public_id}",

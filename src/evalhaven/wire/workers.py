@@ -87,5 +87,7 @@ class WorkerOverviewList(OpenObject):
     release: str = Field(description="The release of the server.")
     lease_s: float = Field(description="After how many seconds of silence a worker counts as dead.")
     runs: list[RunQueue] = Field(description="The first 100 runs under way, the oldest first.")
-    limits: list[SharedLimit] = Field(description="The limits that are in use.")
+    limits: list[SharedLimit] = Field(
+        description="The limits of these runs that are in use; for whoever operates the server those of models, too."
+    )
     findings: list[PartFinding] = Field(description="What is to be known of all this, in sentences.")

@@ -32,10 +32,12 @@ _LATER_OPTIONS = (
 _NEWER = f"UPDATE runs SET format = {NEWEST_FORMAT + 1}"  # noqa: S608 - a number
 
 
-async def shown(engine: Engine, release: str = "0") -> WorkerOverviewList:
+async def shown(engine: Engine, release: str = "0", *, with_models: bool = False) -> WorkerOverviewList:
     now = int(engine.clock.now())
     watcher = Watcher(release, LEASE_S)
-    return await engine.database.fetch(lambda tx: read_workers(tx, DEFAULT_PROJECT, watcher, now))
+    return await engine.database.fetch(
+        lambda tx: read_workers(tx, DEFAULT_PROJECT, watcher, now, with_models=with_models)
+    )
 
 
 async def shown_wait(engine: Engine) -> str:
@@ -65,7 +67,7 @@ async def test_each_worker_is_shown_with_what_it_executes_and_each_run_with_what
     async with engine.database.write() as tx:
         shares = [LimitShare("model m at e", busy, 7, 9), LimitShare(f"run {run.key}", idle, 2, 2)]
         await hold_shares(tx, EngineScope(), [*shares, LimitShare("run 999999", idle, 1, 1)], 60.0)
-    found = await shown(engine)
+    found = await shown(engine, with_models=True)
 
     assert [worker.state for worker in found.data] == ["live", "live", "silent"]
     assert found.data[0].runs is not None
@@ -80,6 +82,8 @@ async def test_each_worker_is_shown_with_what_it_executes_and_each_run_with_what
     assert 90 <= queue.waiting_s < 90 + LEASE_S
     limits = [(limit.run_id, [(part.slots, part.wanted) for part in limit.parts]) for limit in found.limits]
     assert limits == [(None, [(7, 9)]), (run.id, [(2, 2)])]
+    of_runs = (await shown(engine)).limits
+    assert [limit.run_id for limit in of_runs] == [run.id], "another project's run may have named the model"
     (problem,) = problems(found)
     assert problem.startswith(f"The worker here:1 has been silent for {found.data[2].silent_s:.0f} s.")
 
