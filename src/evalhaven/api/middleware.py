@@ -26,7 +26,7 @@ _ALIAS = re.compile(
     r"^/openai(?:/v1|/deployments/.+?(?=/(?:chat/completions|embeddings)$))?"
     r"(?=/(?:chat/completions|embeddings|evals|files|fine_tuning|models|responses|uploads)(?:/|$))"
 )
-_SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key")
+_SINGLE_HEADERS = ("Host", "Content-Type", "Idempotency-Key", "Authorization", "OpenAI-Project")
 _HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?$")
 
 

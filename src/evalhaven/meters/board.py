@@ -18,6 +18,7 @@ Values: TypeAlias = dict[str, dict[Labels, Value]]
 Reading: TypeAlias = Iterable[tuple[Meter, Labels, float]]
 
 _MOST_MODELS = 100
+_MODEL_CHARS = 200
 _OTHER = "other"
 
 
@@ -57,10 +58,10 @@ class Board:
         self._readers.append(reader)
 
     def model_label(self, model: str) -> str:
-        """Return the name of a model as a label: names come from outside, and only so many are told apart."""
+        """Return the name of a model as a label: names come from outside, and few short ones are told apart."""
         if model in self._models:
             return model
-        if len(self._models) >= _MOST_MODELS:
+        if len(self._models) >= _MOST_MODELS or len(model) > _MODEL_CHARS:
             return _OTHER
         self._models.add(model)
         return model

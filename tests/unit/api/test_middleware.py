@@ -122,6 +122,8 @@ async def test_other_names_are_refused(host: str) -> None:
         ("Host", ["127.0.0.1", "evil.example"]),
         ("Content-Type", ["application/json", "text/plain"]),
         ("Idempotency-Key", ["one", "two"]),
+        ("Authorization", ["Bearer sk-one", "Bearer sk-two"]),
+        ("OpenAI-Project", ["proj_one", "proj_two"]),
     ],
 )
 async def test_a_header_that_may_stand_once_is_refused_when_repeated(name: str, values: list[str]) -> None:

@@ -78,6 +78,7 @@ def test_only_so_many_models_are_told_apart() -> None:
     labels = {board.model_label(f"model-{number}") for number in range(1000)}
 
     assert len(labels) == 101
+    assert Board().model_label("m" * 201) == "other", "a label may not be as long as a body"
     assert board.model_label("model-0") == "model-0"
     assert board.model_label("model-999") == "other"
 
