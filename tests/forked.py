@@ -15,6 +15,7 @@ from pathlib import Path
 
 from evalhaven.app import executor, own_server, recorder, sampler, server, worker
 from evalhaven.cli.main import main
+from tests.quick_clock import use_quick_clock
 from tests.stand_ins import become, use_stand_ins
 
 _LOADED = (
@@ -88,6 +89,7 @@ def _run(arguments: list[str], log_path: str, environment: dict[str, str]) -> No
         os.dup2(descriptor, stream)
     become(["evalhaven", *arguments], environment)
     use_stand_ins(count_children(arguments, environment))
+    use_quick_clock(environment)
     main()
 
 

@@ -29,12 +29,14 @@ import pytest
 from evalhaven.storage.database import sqlite_url
 from evalhaven.storage.schema import upgrade_database
 from tests.forked import ForkedServer
+from tests.quick_clock import VARIABLE
 from tests.sizes import IS_SOAK
 
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.02
 _PORTS = 1_000
+_QUICK = "tests.quick_clock"
 _SHOWN_LOG_CHARS = 4000
 
 # Servers whose logs a failure shows, and how long each log was after the last test. A server that ended stays here
@@ -164,7 +166,7 @@ class Server:
     def _popen(self, arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "evalhaven", *arguments],
+                [sys.executable, "-m", _QUICK if VARIABLE in environment else "evalhaven", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

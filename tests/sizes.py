@@ -68,6 +68,7 @@ class Sizes:
         file_kills: SIGKILLs of the call, with its own server.
         proxied_bytes: Size of the file that is uploaded through a proxy.
         slow_connections: Connections at once that send a byte now and then.
+        webhook_kills: SIGKILLs of a server whose webhooks fail, and half as many when they no longer do.
         upgrade_cuts_apart: Statements from one place where an upgrade is cut short to the next.
     """
 
@@ -120,6 +121,7 @@ class Sizes:
     file_kills: int
     proxied_bytes: int
     slow_connections: int
+    webhook_kills: int
     upgrade_cuts_apart: int
 
 
@@ -173,6 +175,7 @@ REDUCED = Sizes(
     file_kills=2,
     proxied_bytes=20_000_000,
     slow_connections=1_000,
+    webhook_kills=2,
     upgrade_cuts_apart=12,
 )
 
@@ -226,6 +229,7 @@ FULL = Sizes(
     file_kills=20,
     proxied_bytes=1_000_000_000,
     slow_connections=10_000,
+    webhook_kills=20,
     upgrade_cuts_apart=1,
 )
 
