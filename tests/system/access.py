@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 import httpx2
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.access.permissions import OF_ROLES, Role
@@ -20,7 +20,7 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT, OrganizationScope, ProjectS
 from evalhaven.storage.access.keys import insert_key, revoke_key
 from evalhaven.storage.access.members import insert_member
 from evalhaven.storage.access.people import Person, get_person, insert_person
-from evalhaven.storage.database import open_database, sqlite_url
+from evalhaven.storage.database import open_database, postgresql_url, sqlite_url
 from evalhaven.storage.schema import upgrade_database
 from evalhaven.storage.tables import projects
 from tests.server import Server
@@ -44,10 +44,10 @@ class Keys:
     wrong: str
 
 
-def store_keys(data_dir: Path) -> Keys:
+def store_keys(data_dir: Path, database_url: str | None = None) -> Keys:
     """Make the database of a server that has not been started, with a second project, and keys in it."""
     data_dir.mkdir(mode=0o700, exist_ok=True)
-    url = sqlite_url(data_dir / "evalhaven.db")
+    url = sqlite_url(data_dir / "evalhaven.db") if database_url is None else postgresql_url(database_url)
     upgrade_database(url)
 
     async def store() -> Keys:
@@ -56,6 +56,8 @@ def store_keys(data_dir: Path) -> Keys:
         async with database.write() as tx:
             values = {"id": OTHER.project_id, "public_id": OTHER_ID, "name": "Other", "created_at": now}
             await tx.execute(insert(projects).values(values))
+            if database_url is not None:
+                await tx.execute(text("SELECT setval(pg_get_serial_sequence('projects', 'id'), 2)"))
             for name, role, scope in (
                 ("viewer", Role.VIEWER, DEFAULT_PROJECT),
                 ("editor", Role.EDITOR, DEFAULT_PROJECT),
@@ -89,10 +91,12 @@ async def _store_member(tx: AsyncConnection, ids: IdFactory, now: int) -> None:
 
 
 @contextlib.contextmanager
-def server_with_keys(directory: Path, **environment: str) -> Generator[tuple[Server, Keys]]:
+def server_with_keys(
+    directory: Path, database_url: str | None = None, **environment: str
+) -> Generator[tuple[Server, Keys]]:
     """Run a server with two projects and keys."""
-    server = Server(directory, None, EVALHAVEN_GATEWAY="on", **environment)
-    keys = store_keys(server.data_dir)
+    server = Server(directory, database_url, EVALHAVEN_GATEWAY="on", **environment)
+    keys = store_keys(server.data_dir, database_url)
     with server.running():
         yield server, keys
 

@@ -15,9 +15,15 @@ import pytest
 from evalhaven.access.permissions import ALL_PERMISSIONS, OF_ROLES, Permission, Role
 from evalhaven.api.access.permissions import PERMISSIONS, PUBLIC
 from tests.contract.conftest import eval_body, inline_source, wait_for_end
+from tests.databases import TemporaryDatabase
 from tests.server import Server
 from tests.system.access import OTHER_ID, Keys, client_of, server_with_keys
 from tests.system.commands import call_command
+
+# Once on SQLite, as all features are; on PostgreSQL the whole of it, not only what is repeated there of other tests.
+pytestmark = pytest.mark.parametrize(
+    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
+)
 
 MARK = "the-secret-of-the-first-project"
 ROUTES = sorted(PERMISSIONS)
@@ -79,8 +85,8 @@ class Access:
 
 
 @pytest.fixture(scope="module")
-def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
-    with server_with_keys(tmp_path_factory.mktemp("matrix")) as (server, keys):
+def access(tmp_path_factory: pytest.TempPathFactory, temporary_database: TemporaryDatabase) -> Iterator[Access]:
+    with temporary_database() as url, server_with_keys(tmp_path_factory.mktemp("matrix"), url) as (server, keys):
         with client_of(server, keys.editor) as http:
             ids = fill(http, MARK)
         with client_of(server, keys.admin) as http:
