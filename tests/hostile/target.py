@@ -3,32 +3,28 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx2
 
 from tests.contract.conftest import FINAL, eval_body, inline_source
 from tests.contract.document import AnswerChecker
 from tests.hostile.addresses import Headers
-from tests.hostile.operations import FORM, JSON, Operation, operations_of
+from tests.hostile.attacked import TIMEOUT_S, Attacked
+from tests.hostile.operations import FORM, Operation, operations_of
 from tests.hostile.valid import BODIES
 from tests.hostile.values import to_json
 from tests.server import Server
 
-SIGNS_OF_FAILURE = ("Traceback", "request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died")
-TIMEOUT_S = 30.0
-
-EVENTS = "text/event-stream"
 _ROWS = [{"item": {"a": "x", "b": "x"}}, {"item": {"a": "x", "b": "y"}}]
 _GROWING = ("status", "result_counts", "per_testing_criteria_results", "per_model_usage", "evalhaven", "error")
 _BOUNDARY = "boundary"
 
 
-class Target:
-    """Sends requests to one server and checks what every answer must be.
+class Target(Attacked):
+    """The server of evals.
 
     Attributes:
-        operations: Those of its document, by id.
         eval_id: An eval that stays.
         run_id: A completed run of it, of two items.
         file_id: A file that stays.
@@ -36,13 +32,17 @@ class Target:
         response_id: A stored response that stays.
     """
 
+    bodies = BODIES
+    # Not every model and response can have it.
+    may_refuse = frozenset(("retrieveModel", "cancelResponse", "createEmbedding"))
+    # The server's endpoint serves any name of a model, however strange.
+    open_paths = frozenset(("retrieveModel",))
+
     def __init__(self, server: Server, client: httpx2.Client) -> None:
-        self.server = server
-        self._client = client
+        super().__init__(server, client)
         document = client.get("/openapi.json").json()
         self._checker = AnswerChecker(document)
-        # What manages access makes keys, and the first one would close the server to all other requests. Webhooks
-        # would have it send to addresses that are made up.
+        # What manages access and webhooks is attacked on a server of its own (tests/hostile/management.py).
         self.operations = {
             name: each
             for name, each in operations_of(document).items()
@@ -55,7 +55,7 @@ class Target:
         self.run_id = self._new_run(self.eval_id)
         self.ended(self.eval_id, self.run_id)
         self.item_id: str = self._items(self.eval_id, self.run_id)[0]["id"]
-        self._state: tuple[str, ...] | None = self._look()
+        self._state = self._look()
 
     def ids(self, operation: Operation) -> dict[str, str]:
         """Return path parameters that name existing objects, made for the purpose where the operation destroys."""
@@ -91,47 +91,8 @@ class Target:
         bodies = BODIES[operation.id]
         return to_json(bodies[number % len(bodies)]), [(b"content-type", b"application/json")]
 
-    def send(
-        self, operation: Operation, target: bytes, headers: Headers | None = None, content: bytes = b""
-    ) -> httpx2.Response:
-        """Send a request, whatever is in it, and check the answer against the facts.
-
-        Args:
-            operation: What it is meant for.
-            target: Path and query as they go over the wire.
-            headers: Header fields beyond those of the client.
-            content: The body.
-        """
-        answer = self._client.request(
-            operation.method, "/", headers=headers, content=content or None, extensions={"target": target}
-        )
-        self._check(operation, answer, target)
-        return answer
-
-    def assert_unchanged(self) -> None:
-        """Fail when the lists or the run that stays are not as they were; the first look after a change is the measure.
-
-        What accepted requests made is gone again by now.
-        """
-        now = self._look()
-        assert self._state in {None, now}, "a refused request changed something"
-        self._state = now
-
-    def assert_well(self) -> None:
-        """Fail if the server is no longer the same process, or if its log reports a failure."""
-        assert self.server.process.poll() is None, "the server lived through it"
-        assert self._client.get("/readyz").status_code == 200
-        for sign in SIGNS_OF_FAILURE:
-            assert sign not in self.server.log, sign
-
     def settle(self, operation: Operation, answer: httpx2.Response, content: bytes | None = None) -> None:
-        """Read back what an accepted request made, find it in its list, let it run, and take it away again.
-
-        Args:
-            operation: What was accepted.
-            answer: Its answer.
-            content: What an uploaded file must hold; None where it is not known.
-        """
+        """Read back what an accepted request made, find it in its list, let it run, and take it away again."""
         if not answer.is_success or not operation.writes:
             return
         if operation.id == "createEval":
@@ -251,53 +212,13 @@ class Target:
         runs = self._listed(f"/v1/evals/{self.eval_id}/runs?limit=5").json()["data"]
         return (*seen, *(each["id"] for each in runs))
 
+    def _checker_of(self, operation: Operation) -> AnswerChecker:
+        return self._checker
+
     def _listed(self, path: str) -> httpx2.Response:
         answer = self._client.get(path)
         assert answer.status_code == 200, answer.text
         return answer
-
-    def _check(self, operation: Operation, answer: httpx2.Response, target: bytes) -> None:
-        said = f"{operation.method} {target[:200]!r}: {answer.status_code} {answer.text[:500]}"
-        status = answer.status_code
-        # An id with a slash in it is another path, which may be one of other methods.
-        is_other_path = status == 405 and b"%2f" in target.lower()
-        assert str(status) in operation.answers or is_other_path, said
-        assert answer.headers["x-request-id"].startswith("req_"), said
-        if status < 400 and operation.downloads:
-            return
-        if status < 400 and answer.headers["content-type"].startswith(EVENTS):
-            assert EVENTS in operation.answers[str(status)]["content"], said
-            return
-        assert answer.headers["content-type"] == JSON, said
-        found = strict_json(answer.content)
-        if status >= 400:
-            assert_envelope(found, said)
-            return
-        schema = operation.answers[str(status)]["content"][JSON]["schema"]
-        assert self._checker.problems_of_answer(schema, found) == [], said
-
-
-def assert_envelope(found: Any, said: str) -> None:
-    """Fail unless a value is an error as every refusal must be."""
-    assert list(found) == ["error"], said
-    error = found["error"]
-    assert set(error) == {"message", "type", "param", "code"}, said
-    assert error["type"] == "invalid_request_error", said
-    assert isinstance(error["message"], str), said
-    assert error["message"], said
-    assert len(error["message"]) <= 10_000, "an error quotes what was sent, but not the whole of it"
-    assert isinstance(error["param"], str | None), said
-    assert len(error["param"] or "") <= 1_100, said
-    assert isinstance(error["code"], str | None), said
-
-
-def strict_json(raw: bytes) -> Any:
-    """Return the value of an answer, which must be strict JSON in UTF-8."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise AssertionError(f"the answer holds {constant}")
-
-    return json.loads(raw.decode("utf-8"), parse_constant=refuse)
 
 
 FORM_TYPE = f"{FORM}; boundary={_BOUNDARY}".encode()

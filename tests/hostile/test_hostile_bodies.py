@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 
+from tests.hostile.attacked import Attacked
 from tests.hostile.examples import for_examples
 from tests.hostile.forms import Form, named_files, strange_forms
 from tests.hostile.mutations import any_json, mutated, spoiled
 from tests.hostile.operations import JSON, Operation
 from tests.hostile.target import Target
-from tests.hostile.valid import BODIES
 from tests.sizes import SIZES
 
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -31,34 +31,36 @@ LARGE: dict[str, bytes] = {
 }
 
 
-def _json_operations(target: Target) -> list[Operation]:
+def _json_operations(target: Attacked) -> list[Operation]:
     found = [operation for operation in target.operations.values() if operation.body == JSON]
     assert len(found) >= 3
     return found
 
 
-def _attack(target: Target, operation: Operation, body: bytes) -> None:
+def _attack(target: Attacked, operation: Operation, body: bytes) -> None:
     answer = target.send(operation, operation.target(target.ids(operation)), content=body)
     if not answer.is_success:
         target.assert_unchanged()
     target.settle(operation, answer)
 
 
-def test_a_valid_body_with_parts_changed_is_served_or_refused(target: Target) -> None:
-    for operation in _json_operations(target):
+def test_a_valid_body_with_parts_changed_is_served_or_refused(attacked: Attacked) -> None:
+    for operation in _json_operations(attacked):
         # Most of what can be wrong is here.
         count = 6 * SIZES.hostile_requests
-        for_examples(mutated(BODIES[operation.id]), partial(_attack, target, operation), count)
+        for_examples(mutated(attacked.bodies[operation.id]), partial(_attack, attacked, operation), count)
 
 
-def test_a_valid_body_with_bytes_changed_is_served_or_refused(target: Target) -> None:
-    for operation in _json_operations(target):
-        for_examples(spoiled(BODIES[operation.id]), partial(_attack, target, operation), 2 * SIZES.hostile_requests)
+def test_a_valid_body_with_bytes_changed_is_served_or_refused(attacked: Attacked) -> None:
+    for operation in _json_operations(attacked):
+        for_examples(
+            spoiled(attacked.bodies[operation.id]), partial(_attack, attacked, operation), 2 * SIZES.hostile_requests
+        )
 
 
-def test_json_that_has_nothing_to_do_with_the_operation_is_refused(target: Target) -> None:
-    for operation in _json_operations(target):
-        for_examples(any_json(), partial(_attack, target, operation))
+def test_json_that_has_nothing_to_do_with_the_operation_is_refused(attacked: Attacked) -> None:
+    for operation in _json_operations(attacked):
+        for_examples(any_json(), partial(_attack, attacked, operation))
 
 
 @pytest.mark.parametrize("name", LARGE)

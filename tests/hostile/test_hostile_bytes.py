@@ -13,7 +13,8 @@ import pytest
 
 from tests.contract.conftest import eval_body
 from tests.databases import ON_SQLITE_ONLY
-from tests.hostile.target import Target, assert_envelope, strict_json
+from tests.hostile.attacked import assert_envelope, strict_json
+from tests.hostile.target import Target
 from tests.sizes import SEED, SIZES
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(3600)]

@@ -11,10 +11,11 @@ import httpx2
 import pytest
 from hypothesis import strategies as st
 
+from tests.hostile.attacked import strict_json
 from tests.hostile.examples import for_examples
 from tests.hostile.mutations import any_json, mutated, spoiled
 from tests.hostile.operations import JSON, Operation
-from tests.hostile.target import Target, strict_json
+from tests.hostile.target import Target
 from tests.sizes import SIZES
 
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(3600)]

@@ -48,6 +48,7 @@ STATUS_OF: dict[type[EvalhavenError], int] = {
 }
 _LATER = 503
 _LIMITED = 429
+_OF_REQUESTS = frozenset({"rate_limit_exceeded", "too_many_attempts"})  # which soon may be made again
 _RETRY_AFTER_S = 2
 # Errors quote what was sent, which may have any length.
 _SHOWN_CHARS = 8_000
@@ -75,7 +76,7 @@ def error_response(
     message, param = _shown(message, _SHOWN_CHARS), None if param is None else _shown(param, _SHOWN_PARAM_CHARS)
     kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004 - HTTP's own border
     if status == _LIMITED:
-        kind = "requests" if code == "rate_limit_exceeded" else "insufficient_quota"
+        kind = "requests" if code in _OF_REQUESTS else "insufficient_quota"
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     retry = "true" if status >= 500 else "false"  # noqa: PLR2004 - HTTP's own border
     return Response(jsontext.render(body), status, {"x-should-retry": retry, **(headers or {})}, "application/json")

@@ -21,7 +21,8 @@ from evalhaven.wire.files import FileExpirationAfter
 from evalhaven.wire.gates import GatePolicy
 from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequest
 from evalhaven.wire.imports import ImportFileForm
-from evalhaven.wire.keys import CreateAdminKeyRequest, CreateKeyRequest
+from evalhaven.wire.keys import ChangeKeyRequest, CreateAdminKeyRequest, CreateKeyRequest
+from evalhaven.wire.limits import SetLimitsRequest
 from evalhaven.wire.members import AddMemberRequest, ChangeMemberRequest
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.reports import BreakdownLine
@@ -69,8 +70,10 @@ _EXTENSION_BODIES: dict[str, type[BaseModel]] = {
     "addMember": AddMemberRequest,
     "changeMember": ChangeMemberRequest,
     "createAdminKey": CreateAdminKeyRequest,
+    "changeKey": ChangeKeyRequest,
+    "setLimits": SetLimitsRequest,
 }
-_REQUIRED_BODIES = frozenset({"gateRun", "logIn", "addMember", "changeMember", "createKey", "createAdminKey"})
+_OPTIONAL_BODIES = frozenset({"regradeRun", "retryRun"})
 _PUBLIC = frozenset({"getServer", "getExtensionDocument", "getSession", "logIn", "logOut"})
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
@@ -155,7 +158,7 @@ def build_extension_document(application: FastAPI) -> dict[str, Any]:
     streamed = (BreakdownLine, RunProgress)
     _add_schemas(document, [*_EXTENSION_BODIES.values(), ErrorResponse, ImportFileForm, *streamed])
     for method, operation in _operations(document):
-        _add_body(operation, _EXTENSION_BODIES, is_required=operation["operationId"] in _REQUIRED_BODIES)
+        _add_body(operation, _EXTENSION_BODIES, is_required=operation["operationId"] not in _OPTIONAL_BODIES)
         _add_errors(operation, _extension_errors(method, operation))
         _add_retry_after(operation, "503")
     return document

@@ -93,11 +93,19 @@ async def test_each_error_has_its_status_in_the_envelope(
 
     assert (answer.status_code, body["param"], body["code"]) == (status, param, code)
     assert body.keys() == {"message", "type", "param", "code"}
-    kinds = {429: "insufficient_quota"}
+    kinds = {429: "insufficient_quota"}  # without a time after which it is none any more
     assert body["type"] == kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
     assert answer.headers["x-should-retry"] == ("true" if status >= 500 else "false")
     assert answer.headers["x-request-id"] == "req_1"
     assert ("retry-after" in answer.headers) == (status == 503)
+
+
+@pytest.mark.parametrize("code", ["rate_limit_exceeded", "too_many_attempts"])
+async def test_too_many_requests_are_called_so_and_may_be_made_again_later(code: str) -> None:
+    answer = await answer_to(LimitExceededError("Later.", code=code, wait_s=1.5))
+
+    assert (answer.status_code, answer.json()["error"]["type"]) == (429, "requests")
+    assert (answer.headers["retry-after"], answer.headers["x-should-retry"]) == ("2", "true")
 
 
 def test_every_kind_of_error_has_an_example() -> None:

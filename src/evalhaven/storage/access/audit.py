@@ -155,5 +155,8 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
 
 
 def _storable(text: str) -> str:
-    """Return a text as PostgreSQL can keep it: the origin of an import, which is anybody's, may hold U+0000."""
-    return text.replace("\0", "\ufffd")
+    """Return a text as databases can keep it: the origin of an import is anybody's, and so are filters.
+
+    U+0000, which PostgreSQL does not take, and halves of surrogate pairs become U+FFFD.
+    """
+    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

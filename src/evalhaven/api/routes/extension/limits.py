@@ -31,7 +31,9 @@ async def show_limits(services: ServicesOf, caller: CallerOf) -> Response:
 async def set_limits(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
     """Set what the project may use; every server heeds it within a second."""
     body = parse_request(wire.SetLimitsRequest, await read_document(request, services.config.max_body_bytes)).body
-    sent: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
+    # Unknown keys are passed over, as everywhere.
+    known = body.model_fields_set & wire.SetLimitsRequest.model_fields.keys()
+    sent: dict[str, Any] = {name: getattr(body, name) for name in known}
     async with services.database.write() as tx:
         limits = replace(await get_limits(tx, caller.scope), **sent)
         await save_limits(tx, caller.scope, limits)
