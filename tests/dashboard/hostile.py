@@ -93,6 +93,17 @@ def joined(texts: Sequence[str]) -> list[str]:
     ]
 
 
+def fitting(texts: Sequence[str], chars: int) -> list[str]:
+    """Return the texts that have at most so many characters, in as few of this length as hold them side by side."""
+    found: list[str] = []
+    for text in (text for text in texts if len(text) <= chars):
+        if text in _ALONE or not found or found[-1] in _ALONE or len(found[-1]) + 1 + len(text) > chars:
+            found.append(text)
+        else:
+            found[-1] += f" {text}"
+    return found
+
+
 TEXTS = joined(HOSTILE_TEXTS)
 
 

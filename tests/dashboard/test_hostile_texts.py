@@ -1,6 +1,9 @@
 """What users and models wrote is shown, letter by letter, and none of it is executed."""
 
+import contextlib
 import json
+import re
+import sqlite3
 from collections.abc import Iterator
 
 import httpx2
@@ -8,15 +11,17 @@ import pytest
 from playwright.sync_api import Dialog, Page, expect
 
 from tests.dashboard.conftest import Tab, running_server, settle, visit
-from tests.dashboard.hostile import HOSTILE_TEXTS, TEXTS, joined, shown
+from tests.dashboard.hostile import HOSTILE_TEXTS, TEXTS, fitting, joined, shown
 from tests.dashboard.judged import CONFIG, ended, make_eval, run_items, sent
 from tests.dashboard.test_files import upload
 from tests.dashboard.test_logs import chat, send
 from tests.server import Server
+from tests.webhook_receiver import WebhookReceiver
 
 # What can name a model: a configuration speaks Unicode, and its names of models may be patterns.
 _OF_MODELS = [text for text in HOSTILE_TEXTS if "\ud800" not in text and not set("*?[") & set(text)]
 _NAMES = joined(_OF_MODELS)
+_SETTINGS = {"EVALHAVEN_LOG_DAYS": "3650", "EVALHAVEN_WEBHOOK_ALLOW_PRIVATE": "127.0.0.1"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ prices = [{{ model = {json.dumps(text)}, input = 1.0, output = 1.0 }}]
         for number, text in enumerate(_NAMES)
     )
     config = CONFIG + "".join(endpoints)
-    with running_server(tmp_path_factory.mktemp("hostile"), config, EVALHAVEN_LOG_DAYS="3650") as running:
+    with running_server(tmp_path_factory.mktemp("hostile"), config, **_SETTINGS) as running:
         yield running
 
 
@@ -261,6 +266,105 @@ def test_no_text_of_a_call_is_executed_and_each_is_shown(page: Page, http: httpx
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.get_by_role("region", name="Conversation")).to_contain_text(shown(text))
         expect(page.get_by_role("region", name="Metadata")).to_contain_text(shown(text[:500]))
+    assert seen == []
+
+
+def test_no_name_url_or_answer_of_a_webhook_is_executed_and_each_is_shown(
+    page: Page, http: httpx2.Client, seen: list[str]
+) -> None:
+    names = fitting(HOSTILE_TEXTS, 256)
+    ids: dict[str, str] = {}
+    for text in names:
+        body = {"name": text, "url": "https://example.org/hook", "event_types": ["eval.run.failed"]}
+        made = http.post("/v1/webhook_endpoints", content=json.dumps(body))
+        assert made.status_code == 200, made.text
+        ids[text] = made.json()["id"]
+    addresses: list[str] = []
+    for text in HOSTILE_TEXTS:
+        url = f"https://example.org/?{text}"
+        body = {"name": "hostile address", "url": url, "event_types": ["eval.run.failed"]}
+        made = http.post("/v1/webhook_endpoints", content=json.dumps(body))
+        assert made.status_code in {200, 400}, made.text
+        addresses += [url] if made.is_success else []
+    assert len(addresses) >= 20
+    page.goto("/ui/webhooks")
+    table = page.get_by_role("region", name="Webhooks")
+    table.get_by_role("rowheader").first.wait_for()
+    settle(page)
+    assert {shown(text) for text in names} <= set(table.get_by_role("rowheader").all_text_contents())
+    assert {shown(url) for url in addresses} <= set(table.locator(".c-address").all_text_contents())
+    for text in names:
+        visit(page, f"/ui/webhooks/{ids[text]}")
+        expect(page.get_by_role("heading", level=1)).to_have_text(shown(text))
+
+    reply = " ".join(text for text in HOSTILE_TEXTS if len(text) < 200 and "\ud800" not in text)[:900]
+    with WebhookReceiver(500) as receiver:
+        receiver.reply = reply.encode()[:900]
+        body = {"name": "answers", "url": receiver.hook, "event_types": ["eval.run.succeeded"]}
+        made = sent(http, "/v1/webhook_endpoints", body)
+        parent = make_eval(http, HOSTILE_TEXTS[0])
+        run = run_items(http, parent, HOSTILE_TEXTS[0], [{"question": "x", "expected": "x", "verdict": "x"}])
+        visit(page, f"/ui/webhooks/{made['id']}")
+        row = page.get_by_role("region", name="Log", exact=True).locator("tbody tr")
+        expect(row).to_contain_text(run)
+        row.get_by_text(re.compile(r"^\d+ attempts?$")).click()
+        expect(row.get_by_role("listitem").first).to_contain_text(shown(receiver.reply.decode()))
+    assert seen == []
+
+
+def test_no_name_of_a_key_a_project_or_a_person_is_executed_and_each_is_shown(
+    page: Page, http: httpx2.Client, server: Server, seen: list[str]
+) -> None:
+    """The last one here: from the first key on, nothing is open to requests without one."""
+    names = fitting(HOSTILE_TEXTS, 200)
+    headers: dict[str, str] = {}
+
+    def made(path: str, body: dict[str, str]) -> httpx2.Response:
+        answer = http.post(path, content=json.dumps(body), headers=headers)
+        assert answer.is_success, answer.text
+        return answer
+
+    key = made("/api/admin_keys", {"name": HOSTILE_TEXTS[0]}).json()["value"]
+    headers = {"authorization": f"Bearer {key}"}
+    for text in names:
+        made("/api/keys", {"name": text})
+        made("/v1/organization/projects", {"name": text})
+    with contextlib.closing(sqlite3.connect(server.database_path, timeout=30)) as database, database:
+        columns = "public_id, issuer, subject, email, name, created_at"
+        for number, text in enumerate(names):
+            row = (f"user-{number}", text.encode("utf-8", "replace").decode(), str(number), *[json.dumps(text)] * 2, 1)
+            database.execute(f"insert into people ({columns}) values (?, ?, ?, ?, ?, ?)", row)  # noqa: S608 - those columns
+    for number in range(len(names)):
+        made("/api/members", {"person": f"user-{number}", "role": "viewer"})
+
+    told = [shown(text) for text in names]
+    page.set_extra_http_headers(headers)
+    page.goto("/ui/keys")
+    rows = page.get_by_role("region", name="Table of keys").get_by_role("rowheader")
+    expect(rows).to_have_text(told[::-1])
+    visit(page, "/ui/projects")
+    rows = page.get_by_role("region", name="Table of projects").get_by_role("rowheader")
+    expect(rows).to_have_count(len(names) + 1)
+    assert all(any(text in name for name in rows.all_text_contents()) for text in told)
+    visit(page, "/ui/members")
+    members = page.get_by_role("region", name="Members").locator("tbody tr")
+    expect(members.get_by_role("rowheader")).to_have_text(told)
+    expect(members.locator("td:nth-of-type(1)")).to_have_text(told)
+    visit(page, "/ui/audit?of=organization")
+    entries = page.get_by_role("region", name="Table of entries").locator("tbody tr")
+    expect(entries.first).to_contain_text("a member")
+    for text in told:
+        expect(entries.filter(has_text=text).first).to_be_visible()
+
+    # Who is nobody is asked for a key, and told of no more than the address says.
+    page.set_extra_http_headers({})
+    for text in (HOSTILE_TEXTS[0], "javascript:hit()", "//example.org/"):
+        page.goto("/ui/login?" + str(httpx2.QueryParams(problem=text, request=text, to=text)))
+        expect(page.get_by_role("heading", name="Log in to Evalhaven")).to_be_visible()
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Log in with the key").click()
+    expect(page.get_by_role("navigation", name="Main").get_by_role("button", name=HOSTILE_TEXTS[0])).to_be_visible()
+    assert page.url.startswith(server.url)
     assert seen == []
 
 
