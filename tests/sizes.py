@@ -46,6 +46,7 @@ class Sizes:
         examples: Examples of each property of code that is called directly.
         rounds: Repetitions of a race between two requests.
         hostile_requests: Requests of each kind of hostile input to each operation.
+        managing_requests: The same to each operation that manages access or webhooks.
         hostile_size: Keys or elements of a large value in a body, or a tenth of its characters.
         hostile_runs: Evals of odd schemas, templates and rows that are run to their end.
         histories: Random histories of runs, each on a server of its own.
@@ -99,6 +100,7 @@ class Sizes:
     examples: int
     rounds: int
     hostile_requests: int
+    managing_requests: int
     hostile_size: int
     hostile_runs: int
     histories: int
@@ -153,6 +155,7 @@ REDUCED = Sizes(
     examples=40,
     rounds=10,
     hostile_requests=3,
+    managing_requests=1,
     hostile_size=30_000,
     hostile_runs=15,
     histories=1,
@@ -207,6 +210,7 @@ FULL = Sizes(
     examples=1000,
     rounds=200,
     hostile_requests=60,
+    managing_requests=60,
     hostile_size=1_000_000,
     hostile_runs=150,
     histories=8,

@@ -11,6 +11,7 @@ from tests.contract.document import AnswerChecker
 from tests.hostile.addresses import Headers
 from tests.hostile.operations import JSON, Operation
 from tests.server import Server
+from tests.sizes import SIZES
 
 SIGNS_OF_FAILURE = ("Traceback", "request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died")
 TIMEOUT_S = 30.0
@@ -22,11 +23,13 @@ class Attacked(ABC):
 
     Attributes:
         operations: What is attacked, by id.
+        requests: How many of each kind of hostile input each of them is sent.
         bodies: Valid bodies of those that take JSON, by id.
         may_refuse: Those that may refuse a valid request.
         open_paths: Those that find something by any name.
     """
 
+    requests: int = SIZES.hostile_requests
     operations: Mapping[str, Operation]
     bodies: Mapping[str, list[dict[str, Any]]]
     may_refuse: frozenset[str] = frozenset()

@@ -12,6 +12,7 @@ from tests.hostile.attacked import Attacked
 from tests.hostile.operations import Operation, operations_of
 from tests.hostile.values import to_json
 from tests.server import Server
+from tests.sizes import SIZES
 from tests.system.access import Keys
 from tests.system.client import wait_until
 from tests.system.watch import Watch
@@ -43,6 +44,7 @@ _KEY: dict[str, Any] = {"name": "key", "expires_at": 4_000_000_000}
 class Management(Attacked):
     """The server."""
 
+    requests = SIZES.managing_requests
     # A key that was tried in vain too often, and a receiver that is gone.
     may_refuse = frozenset(("logIn", "testWebhookEndpoint"))
 

@@ -47,20 +47,20 @@ def _attack(target: Attacked, operation: Operation, body: bytes) -> None:
 def test_a_valid_body_with_parts_changed_is_served_or_refused(attacked: Attacked) -> None:
     for operation in _json_operations(attacked):
         # Most of what can be wrong is here.
-        count = 6 * SIZES.hostile_requests
+        count = 6 * attacked.requests
         for_examples(mutated(attacked.bodies[operation.id]), partial(_attack, attacked, operation), count)
 
 
 def test_a_valid_body_with_bytes_changed_is_served_or_refused(attacked: Attacked) -> None:
     for operation in _json_operations(attacked):
         for_examples(
-            spoiled(attacked.bodies[operation.id]), partial(_attack, attacked, operation), 2 * SIZES.hostile_requests
+            spoiled(attacked.bodies[operation.id]), partial(_attack, attacked, operation), 2 * attacked.requests
         )
 
 
 def test_json_that_has_nothing_to_do_with_the_operation_is_refused(attacked: Attacked) -> None:
     for operation in _json_operations(attacked):
-        for_examples(any_json(), partial(_attack, attacked, operation))
+        for_examples(any_json(), partial(_attack, attacked, operation), attacked.requests)
 
 
 @pytest.mark.parametrize("name", LARGE)

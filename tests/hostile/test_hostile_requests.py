@@ -34,7 +34,7 @@ def test_an_id_that_names_nothing_is_not_found_whatever_its_form(attacked: Attac
             wrong = st.lists(st.sampled_from(operation.path), min_size=1, unique=True).flatmap(
                 lambda names, pools=pools: st.fixed_dictionaries({name: pools[name] for name in names})
             )
-            for_examples(wrong, partial(_attack_path, attacked, operation, known))
+            for_examples(wrong, partial(_attack_path, attacked, operation, known), attacked.requests)
 
 
 def _attack_path(target: Attacked, operation: Operation, known: dict[str, str], wrong: dict[str, bytes]) -> None:
@@ -48,7 +48,7 @@ def _attack_path(target: Attacked, operation: Operation, known: dict[str, str], 
 
 def test_any_query_is_answered_or_refused(attacked: Attacked) -> None:
     for operation in attacked.operations.values():
-        for_examples(queries(operation.query), partial(_attack_query, attacked, operation))
+        for_examples(queries(operation.query), partial(_attack_query, attacked, operation), attacked.requests)
 
 
 def _attack_query(target: Attacked, operation: Operation, query: bytes) -> None:
@@ -64,7 +64,7 @@ def _attack_query(target: Attacked, operation: Operation, query: bytes) -> None:
 
 def test_any_header_is_obeyed_ignored_or_refused(attacked: Attacked) -> None:
     for operation in attacked.operations.values():
-        for_examples(HEADERS, partial(_attack_headers, attacked, operation))
+        for_examples(HEADERS, partial(_attack_headers, attacked, operation), attacked.requests)
 
 
 def _attack_headers(target: Attacked, operation: Operation, headers: Headers) -> None:

@@ -20,9 +20,8 @@ from tests.server import Server
 from tests.system.access import OTHER_ID, Keys, client_of, server_with_keys
 from tests.system.commands import call_command
 
-# Once on SQLite, as all features are; on PostgreSQL the whole of it, not only what is repeated there of other tests.
 pytestmark = pytest.mark.parametrize(
-    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
+    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)], indirect=True
 )
 
 MARK = "the-secret-of-the-first-project"
