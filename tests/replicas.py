@@ -11,7 +11,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 from tests.alternating_front import AlternatingFront
-from tests.server import Server
+from tests.server import Server, headers_with, variables_for
+from tests.system.access import Keys, store_keys
 from tests.worker import Worker
 
 _REPLICAS, _WORKERS = 2, 4
@@ -27,6 +28,7 @@ class Replicas:
         workers: They execute all runs.
         database_url: The PostgreSQL database that all of them use.
         shared_dir: Has the files, which all of them use, too.
+        key: The API key that clients send; None without keys.
     """
 
     def __init__(self, directory: Path, database_url: str, **environment: str) -> None:
@@ -40,6 +42,7 @@ class Replicas:
             environment: Variables beyond those of the tests' own process, for all of them.
         """
         self.database_url = database_url
+        self.key: str | None = None
         self.shared_dir = directory / "shared"
         homes = [directory / f"replica-{number}" for number in range(_REPLICAS)]
         for home in homes:
@@ -52,6 +55,22 @@ class Replicas:
         for server in self.servers:
             server.set_default(EVALHAVEN_PUBLIC_URL=self.url)
         self.workers = [Worker(self.servers[0], directory / f"worker-{number}.log") for number in range(_WORKERS)]
+
+    def take_keys(self) -> Keys:
+        """Have keys before the first start: from then on every request needs one. Return them."""
+        keys = store_keys(self.servers[0].data_dir, self.database_url)
+        self.key = keys.admin
+        return keys
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What its clients send with each request."""
+        return headers_with(self.key)
+
+    @property
+    def of_commands(self) -> dict[str, str]:
+        """The variables by which commands find it."""
+        return variables_for(self.url, self.key)
 
     @property
     def log(self) -> str:

@@ -64,10 +64,15 @@ scripted = true
 
 
 class Server:
-    """One `evalhaven serve` on loopback; it is not running until `start`."""
+    """One `evalhaven serve` on loopback; it is not running until `start`.
+
+    Attributes:
+        key: The API key that its clients send; None while it has none.
+    """
 
     # A soak starts the command each time.
     _is_forked = not IS_SOAK
+    key: str | None = None
 
     def __init__(self, directory: Path, database_url: str | None = None, *arguments: str, **environment: str) -> None:
         """Choose a free port and the data directory.
@@ -101,6 +106,16 @@ class Server:
         if self._process is None:
             raise RuntimeError("the server was never started")
         return self._process
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What its clients send with each request."""
+        return headers_with(self.key)
+
+    @property
+    def of_commands(self) -> dict[str, str]:
+        """The variables by which commands find it."""
+        return variables_for(self.url, self.key)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -234,6 +249,16 @@ class CommandServer(Server):
     """One that is the command itself: for facts about how that starts and ends."""
 
     _is_forked = False
+
+
+def headers_with(key: str | None) -> dict[str, str]:
+    """Return the headers of a client that has a key, or none."""
+    return {} if key is None else {"authorization": f"Bearer {key}"}
+
+
+def variables_for(url: str, key: str | None) -> dict[str, str]:
+    """Return the variables of a command that speaks with a server."""
+    return {"EVALHAVEN_URL": url, **({} if key is None else {"EVALHAVEN_API_KEY": key})}
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """One server for the whole suite; every JSON answer is checked against the server's own OpenAPI documents.
 
 The suite runs on three of them: on SQLite, on PostgreSQL, and as `replicas`, which are two servers and four workers
-behind a front that sends each request to the other server. For these, `make check` runs a few files, and `make soak`
-and `make replicas` run all of them.
+behind a front that sends each request to the other server. These have API keys, and the suite sends one with the role
+admin; the others have none. On replicas, `make check` runs a few files, and `make soak` and `make replicas` all.
 """
 
 import json
@@ -31,12 +31,14 @@ MakeRun = Callable[..., dict[str, Any]]
 Upload = Callable[..., str]
 RunToEnd = Callable[..., dict[str, Any]]
 NewServer = Callable[..., Server | Replicas]
+# For facts about a server that has no keys, as on the machine of one person: replicas have some.
+WITHOUT_KEYS = pytest.mark.parametrize("database_kind", KINDS, indirect=True)
 # For facts that do not depend on what is stored, but must hold wherever requests are answered.
 ON_ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite", "replicas"], indirect=True)
 
 
-# Files whose facts are about what one process could keep to itself: bytes, runs of workers, calls on their way.
-_ALWAYS_ON_REPLICAS = ("test_uploads.py",)
+# Files whose facts are about what one process could keep to itself: keys, bytes, runs of workers, calls on their way.
+_ALWAYS_ON_REPLICAS = ("test_replica_keys.py", "test_uploads.py")
 _ARE_ALL_ON_REPLICAS = bool(os.environ.get("EVALHAVEN_REPLICAS"))
 
 
@@ -64,9 +66,15 @@ def new_server(database_kind: str) -> NewServer:
         if database_kind != "replicas":
             return Server(directory, database_url, **environment)
         assert database_url is not None
-        return Replicas(directory, database_url, **environment)
+        return _with_keys(Replicas(directory, database_url, **environment))
 
     return make
+
+
+def _with_keys(replicas: Replicas) -> Replicas:
+    """Have every request need a key; the suite sends one with the role admin, as people and programs of a team do."""
+    replicas.take_keys()
+    return replicas
 
 
 @contextmanager
@@ -109,7 +117,7 @@ def postgresql_server(
 def replicas_server(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Server | Replicas]:
     with (
         postgres.temporary_database() as url,
-        _watched(Replicas(tmp_path_factory.mktemp("server"), url, **_SETTINGS)) as running,
+        _watched(_with_keys(Replicas(tmp_path_factory.mktemp("server"), url, **_SETTINGS))) as running,
     ):
         yield running
         for each in running.servers:
@@ -149,7 +157,7 @@ def http(
     server: Server | Replicas, checker: AnswerChecker, extension_document: dict[str, Any]
 ) -> Iterator[httpx2.Client]:
     hooks = {"response": [checker.check, AnswerChecker(extension_document).check]}
-    with httpx2.Client(base_url=server.url, timeout=30, event_hooks=hooks) as opened:
+    with httpx2.Client(base_url=server.url, headers=server.headers, timeout=30, event_hooks=hooks) as opened:
         yield opened
 
 
@@ -157,7 +165,11 @@ def http(
 def client(server: Server | Replicas, checker: AnswerChecker) -> Iterator[openai.OpenAI]:
     transport = httpx2.Client(event_hooks={"response": [checker.check]})
     with openai.OpenAI(
-        base_url=f"{server.url}/v1", api_key="anything", max_retries=0, timeout=30, http_client=transport
+        base_url=f"{server.url}/v1",
+        api_key=server.key or "anything",
+        max_retries=0,
+        timeout=30,
+        http_client=transport,
     ) as opened:
         yield opened
 

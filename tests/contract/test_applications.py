@@ -12,8 +12,7 @@ import pytest
 from tests.contract.conftest import NewServer, items_of, refusal_of, string_check, wait_for_end
 from tests.databases import TemporaryDatabase
 from tests.listening_endpoint import ListeningEndpoint
-from tests.replicas import Replicas
-from tests.server import Server
+from tests.server import variables_for
 from tests.system.commands import call_command
 
 CONFIG = """
@@ -62,15 +61,17 @@ def http(
     with (
         temporary_database() as database_url,
         new_server(directory, database_url, EVALHAVEN_CONFIG=str(config), EVALHAVEN_GATEWAY="on").running() as server,
-        httpx2.Client(base_url=_of(server), timeout=60) as opened,
+        httpx2.Client(base_url=server.url, headers=server.headers, timeout=60) as opened,
     ):
         yield opened
         for sign in ("request_failed_unexpectedly", "run_failed_unexpectedly", "executor_died", "Traceback"):
             assert sign not in server.log
 
 
-def _of(server: Server | Replicas) -> str:
-    return server.url
+def _variables(http: httpx2.Client) -> dict[str, str]:
+    """Return those by which commands find the server."""
+    key = http.headers.get("authorization", "").removeprefix("Bearer ")
+    return variables_for(str(http.base_url), key or None)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ def test_an_eval_file_names_an_application_and_needs_no_prompt(http: httpx2.Clie
     file = tmp_path / "eval.json"
     document = {"name": "of a file", "data": ITEMS[:2], "models": ["app", "service"], "testing_criteria": CRITERIA[:1]}
     file.write_text(json.dumps(document))
-    done = call_command("run", str(file), "--json", EVALHAVEN_URL=str(http.base_url))
+    done = call_command("run", str(file), "--json", directory=None, **_variables(http))
     variants = {each["variant"]: each["passed"] for each in json.loads(done.stdout)["runs"]}
 
     assert variants == {"app": 1, "service": 1}
@@ -192,7 +193,7 @@ def test_a_model_is_not_asked_without_messages(http: httpx2.Client, tmp_path: Pa
     file = tmp_path / "eval.json"
     document = {"name": "of a model", "data": ITEMS, "models": ["scripted"], "testing_criteria": CRITERIA[:1]}
     file.write_text(json.dumps(document))
-    done = call_command("run", str(file), EVALHAVEN_URL=str(http.base_url))
+    done = call_command("run", str(file), directory=None, **_variables(http))
 
     assert done.returncode == 64
     assert "Only an application is sent the item without them." in " ".join(done.stderr.split())

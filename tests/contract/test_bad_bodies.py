@@ -189,7 +189,8 @@ def test_a_limit_of_many_digits_is_refused_or_lowered(http: httpx2.Client) -> No
 @ON_ONE_DATABASE
 @pytest.mark.parametrize("length", ["-1", "x", "9" * 40, "1, 2"])
 def test_a_nonsense_content_length_does_no_harm(server: Server, length: str) -> None:
-    head = f"POST /v1/evals HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    sent = {"host": "127.0.0.1", "connection": "close", "content-length": length, **server.headers}
+    head = "".join(f"{line}\r\n" for line in ("POST /v1/evals HTTP/1.1", *map(": ".join, sent.items()), ""))
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(head.encode())
         answer = connection.recv(65_536)
@@ -207,9 +208,9 @@ def test_a_very_long_address_is_refused(http: httpx2.Client, server: Server) -> 
 def test_metadata_at_its_limits_is_accepted(server: Server) -> None:
     metadata = {f"{number:02}{'ü' * 62}": "😀" * 512 for number in range(16)}
     # Not through the watched server's lists: this one is meant to be created.
-    made = httpx2.post(f"{server.url}/v1/files", files={"file": ("f", b"{}")}, data={"purpose": "evals"})
-    assert made.status_code == 200
-    with httpx2.Client(base_url=server.url) as http:
+    with httpx2.Client(base_url=server.url, headers=server.headers) as http:
+        made = http.post("/v1/files", files={"file": ("f", b"{}")}, data={"purpose": "evals"})
+        assert made.status_code == 200
         evaluation = http.post("/v1/evals", json=eval_body(metadata=metadata))
         assert (evaluation.status_code, evaluation.json()["metadata"]) == (201, metadata)
         assert http.delete(f"/v1/evals/{evaluation.json()['id']}").status_code == 200

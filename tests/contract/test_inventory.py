@@ -54,7 +54,7 @@ def server(
 
 @pytest.fixture(scope="module")
 def http(server: Server | Replicas) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
+    with httpx2.Client(base_url=server.url, headers=server.headers, timeout=60) as opened:
         yield opened
 
 

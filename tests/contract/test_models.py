@@ -130,7 +130,8 @@ def test_a_server_with_a_broken_configuration_does_not_start(tmp_path: Path) -> 
 
 @ON_ONE_DATABASE
 def test_a_request_that_comes_from_evalhaven_is_a_loop(server: Server) -> None:
-    answer = httpx2.post(f"{server.url}/v1/chat/completions", headers={"x-evalhaven-hop": "1"}, content=b"{}")
+    headers = {"x-evalhaven-hop": "1", **server.headers}
+    answer = httpx2.post(f"{server.url}/v1/chat/completions", headers=headers, content=b"{}")
 
     assert answer.status_code == 508
     assert answer.json()["error"]["code"] == "loop_detected"

@@ -189,7 +189,7 @@ def test_many_graders_of_an_item_have_processes_of_their_own(
 
 def test_a_run_tells_how_its_graders_are_isolated(http: httpx2.Client, grade_rows: Any, make_eval: MakeEval) -> None:
     run, _ = grade_rows("return 1", [answered("x")])
-    told = httpx2.get(f"{http.base_url}/readyz").json()["python_graders"]
+    told = http.get("/readyz").json()["python_graders"]
 
     assert told["status"] == "ok"
     assert run["evalhaven"]["sandbox"] == {

@@ -54,7 +54,7 @@ def server(
 
 @pytest.fixture(scope="module")
 def http(server: Server | Replicas) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=60) as opened:
+    with httpx2.Client(base_url=server.url, headers=server.headers, timeout=60) as opened:
         yield opened
 
 
@@ -143,7 +143,7 @@ def test_a_deleted_run_ends_its_stream(http: httpx2.Client, parent: str) -> None
 
 def test_a_stream_goes_on_after_a_restart(http: httpx2.Client, server: Server | Replicas, parent: str) -> None:
     run = start(http, parent, "a", "wait")
-    with httpx2.Client(base_url=server.url, timeout=60) as watching:
+    with httpx2.Client(base_url=server.url, headers=server.headers, timeout=60) as watching:
         with watching.stream("GET", "/api/events", params={"runs": run["id"]}) as answer:
             found = events_of(answer)
             first = next(each for each in found if each.data["items"] == 1)
@@ -163,7 +163,8 @@ def test_many_streams_cost_one_look(http: httpx2.Client, server: Server | Replic
     told: list[str] = []
 
     def watch() -> None:
-        with httpx2.stream("GET", f"{server.url}/api/events", params={"runs": run["id"]}, timeout=60) as answer:
+        address, query = f"{server.url}/api/events", {"runs": run["id"]}
+        with httpx2.stream("GET", address, params=query, headers=server.headers, timeout=60) as answer:
             told.extend(each.name for each in events_of(answer))
 
     threads = [threading.Thread(target=watch) for _ in range(40)]

@@ -101,7 +101,7 @@ def sampling_server(
 
 @pytest.fixture(scope="module")
 def http(sampling_server: Server | Replicas) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=sampling_server.url, timeout=30) as opened:
+    with httpx2.Client(base_url=sampling_server.url, headers=sampling_server.headers, timeout=30) as opened:
         yield opened
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 
 from evalhaven.settings import Settings
-from tests.contract.conftest import refusal_of
+from tests.contract.conftest import WITHOUT_KEYS, refusal_of
 from tests.server import Server
 from tests.system.commands import call_command
 
@@ -62,6 +62,7 @@ def test_settings_are_only_read(http: httpx2.Client) -> None:
     assert http.get("/api/settings", headers={"host": "evil.example"}).status_code == 421
 
 
+@WITHOUT_KEYS  # it is for who operates the server: the key of a project is not enough
 def test_no_page_that_is_merely_shown_makes_the_server_ask_its_endpoints(http: httpx2.Client) -> None:
     refusal_of(http.get("/api/examination"), 405)
     refusal_of(http.post("/api/examination", headers={"origin": "http://evil.example"}), 403)

@@ -30,7 +30,7 @@ def slow_source(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def watch(server: Server, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
     """Watch a run with JSON lines; return the exit status and the lines."""
-    watched = call_command("watch", *arguments, "--json", "--interval", "0.1", EVALHAVEN_URL=server.url)
+    watched = call_command("watch", *arguments, "--json", "--interval", "0.1", directory=None, **server.of_commands)
     assert watched.stderr == ""
     return watched.returncode, [json.loads(line) for line in watched.stdout.splitlines()]
 
@@ -138,7 +138,7 @@ def test_a_run_that_is_canceled_ends_watching_with_3(
 
 
 def test_an_unknown_run_cannot_be_watched(server: Server) -> None:
-    watched = call_command("watch", "evalrun_unknown", "--url", server.url)
+    watched = call_command("watch", "evalrun_unknown", directory=None, **server.of_commands)
 
     assert watched.returncode == 70
     assert watched.stderr.startswith("Error: ")

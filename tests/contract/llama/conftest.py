@@ -72,9 +72,10 @@ def ask(llama_server: LlamaServer) -> Iterator[Ask]:
 def sdk_of(server: Server | Replicas) -> "Generator[openai.OpenAI]":
     """Open the SDK; every answer is checked against the server's OpenAPI document."""
     checker = AnswerChecker(httpx2.get(f"{server.url}/openapi.json", timeout=60).raise_for_status().json())
+    key = server.key or "anything"
     with (
         httpx2.Client(event_hooks={"response": [checker.check]}, timeout=_TIMEOUT_S) as transport,
-        openai.OpenAI(base_url=f"{server.url}/v1", api_key="anything", max_retries=0, http_client=transport) as opened,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, http_client=transport) as opened,
     ):
         yield opened
 
