@@ -179,7 +179,7 @@ REDUCED = Sizes(
     proxied_bytes=20_000_000,
     slow_connections=1_000,
     webhook_kills=2,
-    upgrade_cuts_apart=12,
+    upgrade_cuts_apart=30,
 )
 
 FULL = Sizes(
