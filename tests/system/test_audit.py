@@ -164,6 +164,9 @@ def test_the_command_shows_entries_and_needs_no_key_on_the_server_s_machine(
     shown = call_command("audit", "--data-dir", str(audited.server.data_dir), "--all-projects", "--action", "key")
     assert shown.returncode == 0, shown.stderr
     assert "made for the command" in shown.stdout
+    head, *lines = shown.stdout.splitlines()
+    assert "project" in head
+    assert any(" proj_default " in line for line in lines), "keys of a project name it"
     refused = call_command("audit", "--data-dir", str(audited.server.data_dir), EVALHAVEN_API_KEY=audited.keys.viewer)
     assert refused.returncode == 70
     assert "may not manage" in refused.stderr

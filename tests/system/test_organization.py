@@ -150,7 +150,9 @@ def test_commands_on_the_servers_machine_need_no_key(organization: Organization)
     directory = str(organization.server.data_dir)
     made = call_command("projects", "create", "From the shell", "--data-dir", directory, "--json")
     project = json.loads(made.stdout)["id"]
-    assert project in call_command("projects", "--data-dir", directory).stdout
+    listed = call_command("projects", "--data-dir", directory).stdout
+    assert project in listed
+    assert "1970" not in listed, "nobody made the default project"
     created = call_command("keys", "create", "--name", "x", "--project", project, "--data-dir", directory)
     assert organization.reads_with(created.stdout.strip()) == 200
     listed = call_command("keys", "list", "--project", project, "--data-dir", directory, "--json")

@@ -41,10 +41,10 @@ def audit(
     if as_json:
         print_json(found)
     else:
-        _print_entries(found, limit)
+        _print_entries(found, limit, with_projects=all_projects)
 
 
-def _print_entries(found: dict[str, Any], limit: int) -> None:
+def _print_entries(found: dict[str, Any], limit: int, *, with_projects: bool) -> None:
     from evalhaven.cli.listing import print_more, shown_time
     from evalhaven.cli.tables import Column, print_table
     from evalhaven.cli.terminal import plain_console, print_nothing
@@ -57,6 +57,7 @@ def _print_entries(found: dict[str, Any], limit: int) -> None:
             shown_time(each["created_at"]),
             each["caller"]["name"],
             each["action"],
+            *([each["project"] or "-"] if with_projects else []),
             str(each["details"].get("name", "")),
             each["target"]["id"],
             each["address"] or "-",
@@ -67,6 +68,7 @@ def _print_entries(found: dict[str, Any], limit: int) -> None:
         Column("at (UTC)"),
         Column("who", may_be_cut=True),
         Column("what"),
+        *([Column("project")] if with_projects else []),
         Column("name", may_be_cut=True),
         Column("id"),
         Column("from"),

@@ -31,7 +31,9 @@ def print_projects(found: dict[str, Any], limit: int) -> None:
 def _row(project: dict[str, Any]) -> list[str]:
     contents = part_of(project, "evalhaven")
     counts = [f"{contents[each]:,}" if each in contents else "-" for each in _COUNTED]
-    return [project["id"], project["name"], *counts, shown_time(project["created_at"]), _state(project)]
+    # Nobody made the default project.
+    created = shown_time(project["created_at"]) if project["created_at"] else "-"
+    return [project["id"], project["name"], *counts, created, _state(project)]
 
 
 def _state(project: dict[str, Any]) -> str:

@@ -94,9 +94,15 @@ function ProjectsTable({ projects }: { projects: readonly Project[] }) {
               <td className="right">{count(project.evalhaven.evals)}</td>
               <td className="right">{count(project.evalhaven.keys)}</td>
               <td className="right">{count(project.evalhaven.members)}</td>
-              <td className="second" title={moment(project.created_at)}>
-                {ago(project.created_at)}
-              </td>
+              {project.created_at === 0 ? (
+                <td className="second" title="Nobody made it: each server has it from the start">
+                  –
+                </td>
+              ) : (
+                <td className="second" title={moment(project.created_at)}>
+                  {ago(project.created_at)}
+                </td>
+              )}
               <td>{project.archived_at === null ? "open" : `archived ${moment(project.archived_at)}`}</td>
               <td>
                 {project.status === "active" && (
