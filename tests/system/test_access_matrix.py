@@ -227,11 +227,18 @@ def test_logged_calls_are_counted_for_the_project_and_the_server_for_who_operate
         today = http.get("/api/logs").json()["stored"]["oldest_day"]
     midnight = int(datetime.fromisoformat(f"{today}T00:00:00+00:00").timestamp())
     with client_of(access.server, access.keys.foreign) as http:
-        call = {
-            "request": {"model": "m", "messages": [{"role": "user", "content": "x"}], "store": True},
-            "reply": {"object": "chat.completion", "id": "chatcmpl-9", "model": "m", "choices": []},
-        }
-        lines = [json.dumps({**call, "created_at": midnight - age * 86_400}) for age in (0, 2, 2)]
+        request = {"model": "m", "messages": [{"role": "user", "content": "x"}], "store": True}
+        reply = {"object": "chat.completion", "model": "m", "choices": []}
+        lines = [
+            json.dumps(
+                {
+                    "request": request,
+                    "reply": {**reply, "id": f"chatcmpl-9{age}"},
+                    "created_at": midnight - age * 86_400,
+                }
+            )
+            for age in (0, 2, 2)
+        ]
         assert http.post("/api/logs", content="\n".join(lines)).json()["stored"] == 2
         there = http.get("/api/logs").json()
     status = {}
