@@ -5,7 +5,6 @@ Whatever ends the demo also ends its server and removes the server's files.
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from types import FrameType
 from typing import Any
 
 import httpx2
@@ -27,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evalhaven.app.own_server import stop_server
+from evalhaven.cli.ending import end_like_ctrl_c
 from evalhaven.cli.shell import EXIT_INTERRUPTED
 from evalhaven.stats.intervals import wilson_interval
 
@@ -102,51 +101,6 @@ def demo(exit_when_done: bool, console: Console) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return 0
-
-
-class Ending:
-    """Whether a command has been told to end, by `kill` or by closing the terminal.
-
-    The exception that says so is raised wherever the command happens to be. Where that is a callback of the garbage
-    collector's, Python prints it and goes on, so a command that waits without end has to ask here, too.
-    """
-
-    __slots__ = ("is_asked",)
-
-    def __init__(self) -> None:
-        self.is_asked = False
-
-    def heed(self, _signal: int, _frame: FrameType | None) -> None:
-        """Handle a signal.
-
-        Raises:
-            KeyboardInterrupt: Always.
-        """
-        self.is_asked = True
-        raise KeyboardInterrupt
-
-    def check(self) -> None:
-        """Go on unless the command has been told to end.
-
-        Raises:
-            KeyboardInterrupt: It has.
-        """
-        if self.is_asked:
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def end_like_ctrl_c() -> Generator[Ending]:
-    """Let `kill` and a closed terminal end a command as Ctrl-C does, so that its server never outlives it."""
-    ending = Ending()
-    # nohup works by ignoring a signal, which stays ignored.
-    heeded = [end for end in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(end) is not signal.SIG_IGN]
-    previous = {end: signal.signal(end, ending.heed) for end in heeded}
-    try:
-        yield ending
-    finally:
-        for end, handler in previous.items():
-            signal.signal(end, handler)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from evalhaven.app.client import find_server, open_client
 from evalhaven.app.own_server import OwnServer, run_own_server
 from evalhaven.app.stores import InUseError, StartError, database_path
 from evalhaven.cli.call_texts import Report, write_report
-from evalhaven.cli.demo import Ending, end_like_ctrl_c
+from evalhaven.cli.ending import Ending, end_like_ctrl_c
 from evalhaven.cli.figure_texts import make_printable
 from evalhaven.cli.file_call import CallSettings, call_file, refuse_unfinished
 from evalhaven.cli.shell import EXIT_INTERRUPTED, EXIT_TOOL, EXIT_USAGE, fail, print_error, print_note

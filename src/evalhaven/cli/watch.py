@@ -68,7 +68,7 @@ def watch(
     import anyio
     from rich.console import Console
 
-    from evalhaven.cli.demo import end_like_ctrl_c
+    from evalhaven.cli.ending import end_like_ctrl_c
     from evalhaven.cli.figure_texts import make_printable
     from evalhaven.cli.run_verdict import EXIT_LOST, Demands, exit_status
     from evalhaven.cli.run_watcher import BlockDisplay, JsonDisplay, LineDisplay, follow_run

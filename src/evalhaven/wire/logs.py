@@ -37,7 +37,7 @@ class StoredCalls(OpenObject):
     )
     days: list[StoredDay] = Field(
         default=[],
-        description="The days that have calls of this project, for who operates the server those of all projects, "
+        description="The days that have calls of this project, for whoever operates the server those of all projects, "
         "newest first.",
     )
 
@@ -61,7 +61,7 @@ class CallRetention(OpenObject):
 class LogStatus(OpenObject):
     """Show what became of the calls that were to be stored, by all servers that share the database.
 
-    What is not about one project is told to who operates the server.
+    What is not about one project is told to whoever operates the server.
     """
 
     stored: StoredCalls | None = Field(description="What is stored; null if the store does not answer.")
@@ -79,7 +79,7 @@ class LogStatus(OpenObject):
     )
     problem: str | None = Field(
         description="What keeps calls from being stored, here or at another server; null if nothing does. "
-        "Details are told to who operates the server."
+        "Details are told to whoever operates the server."
     )
     servers: int | None = Field(
         default=1,

@@ -30,8 +30,8 @@ class SessionCaller(OpenObject):
         description="The largest role whose permissions they have in the project; null if it is none."
     )
     permissions: list[str] = Field(
-        description="What they may do in the project: `read`, `write`, `models` and `manage`, and `operate` for who "
-        "administers the organization."
+        description="What they may do in the project: `read`, `write`, `models` and `manage`, and `operate` for "
+        "whoever administers the organization."
     )
 
 

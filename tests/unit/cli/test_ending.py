@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from evalhaven.cli.demo import end_like_ctrl_c
+from evalhaven.cli.ending import end_like_ctrl_c
 
 
 class _Thing:

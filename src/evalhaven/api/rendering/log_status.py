@@ -24,7 +24,7 @@ async def log_status(
     scope: ProjectScope,
     retention: CallRetention,
 ) -> LogStatus:
-    """Return the state of logging, of all servers together, for who operates them.
+    """Return the state of logging, of all servers together, for whoever operates them.
 
     Args:
         store: Where calls are.

@@ -1,4 +1,4 @@
-"""What callers changed of access and of the organization: written with the change, read by who manages it."""
+"""What callers changed of access and of the organization: written with the change, read by whoever manages it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -11,7 +11,7 @@ import { KeysTable } from "./KeysTable";
 import { NoKeys } from "./NoKeys";
 import { stateOf } from "./words";
 
-/** The API keys of the project and, for who operates the server, the admin keys. */
+/** The API keys of the project and, for whoever operates the server, the admin keys. */
 export function KeysPage() {
   const { access } = useSession();
   // The page stays as it is until the secret of the first key was copied.

@@ -41,7 +41,7 @@ type Reason = keyof typeof REASONS;
 
 /** What a reader would look for in the list in vain. */
 export function NotStored({ status }: { status: LogStatus }) {
-  // Losses are those of all projects, so they are told to who operates the server.
+  // Losses are those of all projects, so they are told to whoever operates the server.
   const losses = (Object.keys(REASONS) as Reason[])
     .map((key) => ({ key, calls: status.lost?.[key] ?? 0 }))
     .filter(({ calls }) => calls > 0);

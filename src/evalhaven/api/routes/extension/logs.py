@@ -39,7 +39,8 @@ _LINES: dict[str, Any] = {
 async def get_log_status(request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Get how many calls of this project are stored, and for how long they are kept.
 
-    Who operates the server also gets the numbers of all projects, and how many calls wait to be stored and were lost.
+    Whoever operates the server also gets the numbers of all projects, and how many calls wait to be stored and were
+    lost.
     """
     config = services.config
     status = await log_status(
