@@ -71,7 +71,9 @@ class ReadingThreads:
             threads: How many transactions may be under way, or waiting for a connection, at once.
         """
         self._engine = engine
+        self._pool = engine.pool
         self._limiter = anyio.CapacityLimiter(threads)
+        self._is_closed = False
 
     async def execute(self, work: Callable[[ReadTransaction], Coroutine[Any, Any, T]]) -> T:
         """Return what a piece of work reads; it must await nothing but its transaction."""
@@ -79,12 +81,17 @@ class ReadingThreads:
         return await anyio.to_thread.run_sync(self._run, work, abandon_on_cancel=True, limiter=self._limiter)
 
     def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
+        """Close all connections, those of threads that nobody waits for any more as soon as they are returned."""
+        self._is_closed = True
+        self._pool.dispose()
 
     def _run(self, work: Callable[[ReadTransaction], Coroutine[Any, Any, T]]) -> T:
-        with self._engine.begin() as connection:
-            return _run_through(work(_InThread(connection)))
+        try:
+            with self._engine.begin() as connection:
+                return _run_through(work(_InThread(connection)))
+        finally:
+            if self._is_closed:
+                self._pool.dispose()
 
 
 class WritingThreads:

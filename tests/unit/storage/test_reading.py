@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
+import psycopg
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError
 
 from evalhaven.domain.criteria import Criteria
@@ -203,3 +204,25 @@ async def test_who_is_canceled_does_not_wait_for_a_database_that_hangs(database:
     assert not has_ended.is_set()
     may_end.set()
     await anyio.to_thread.run_sync(has_ended.wait)
+
+
+async def test_a_connection_that_comes_back_after_the_database_was_closed_is_closed_too(
+    postgresql_database: Database,
+) -> None:
+    may_end, used = threading.Event(), list[psycopg.Connection]()
+
+    async def hang(tx: ReadTransaction) -> None:
+        result = await tx.execute(text("SELECT 1"))
+        used.append(cast("psycopg.Connection", result.connection.connection.driver_connection))
+        anyio.from_thread.run_sync(tasks.cancel_scope.cancel)
+        may_end.wait(60)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(postgresql_database.fetch, hang)
+    await postgresql_database.close()
+
+    assert not used[0].closed
+    may_end.set()
+    with anyio.fail_after(5):
+        while not used[0].closed:  # noqa: ASYNC110 - the thread that closes it tells nobody
+            await anyio.sleep(0.01)
