@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import PostgresServer
+from tests.figures import Say
 from tests.sizes import SIZES
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.faulty import FaultyUpstream, faulty_upstream
@@ -46,7 +47,7 @@ def calling_workers(
 
 @pytest.mark.proof
 def test_a_limit_of_a_model_holds_for_four_workers_when_one_is_killed_and_one_stands_still(
-    tmp_path: Path, postgres: PostgresServer
+    tmp_path: Path, postgres: PostgresServer, say: Say
 ) -> None:
     most = SIZES.shared_limit
     with (
@@ -65,8 +66,8 @@ def test_a_limit_of_a_model_holds_for_four_workers_when_one_is_killed_and_one_st
         wait_until(lambda: all_is_held_by(4), "four workers have all slots")
         wait_until(is_used, "they use them")
         workers[0].kill()
-        wait_until(lambda: all_is_held_by(3), "those of the dead one are the others'")
-        wait_until(is_used, "they use them, too")
+        killed_s = wait_until(lambda: all_is_held_by(3), "those of the dead one are the others'")
+        killed_s += wait_until(is_used, "they use them, too")
         workers[1].send_signal(signal.SIGSTOP)
         wait_until(lambda: all_is_held_by(2), "those of the silent one are the others'")
         wait_until(is_used, "they use them, too")
@@ -79,6 +80,7 @@ def test_a_limit_of_a_model_holds_for_four_workers_when_one_is_killed_and_one_st
         client.post(f"/v1/evals/{eval_id}/runs/{run_id}")
         assert 0.8 * most <= upstream.stats()["most_in_flight"] <= most
         assert "Traceback" not in topology.log
+        say(f"{most} calls at once: {killed_s:.1f} s after a worker was killed the others used its part")
 
 
 def test_outages_and_budgets_are_those_of_all_workers(tmp_path: Path, postgres: PostgresServer) -> None:
