@@ -21,6 +21,7 @@ from tests.system.watch import watch_of
 
 _DISK_MB = 64
 _DISK_ITEMS = 60_000
+_DISK_PATIENCE_S = 300.0  # each commit waits for a disk that other tests use, too
 _FORCES = (signal.SIGQUIT, signal.SIGINT, signal.SIGTERM)
 
 
@@ -80,13 +81,14 @@ def test_a_run_goes_on_by_itself_whenever_postgresql_is_restarted(
         found = client.get(path)
         assert found.status_code == 200
         assert stored <= found.json()["result_counts"]["total"]
-    run = client.wait_for_end(eval_id, run_id)
+    run = client.wait_for_end(eval_id, run_id, _DISK_PATIENCE_S)
     _assert_complete(server, run, SIZES.kill_items)
     assert "Traceback" not in server.log
     assert PASSWORD not in server.log
-    assert (
-        server.log.count("effect='runs go on'") == server.log.count("effect='runs pause'") <= SIZES.postgresql_restarts
-    )
+    pauses = [line for line in server.log.splitlines() if "effect='runs pause'" in line]
+    assert server.log.count("effect='runs go on'") == len(pauses)
+    # One each, or two where somebody connected while PostgreSQL died: that connection's end is noticed when it is used.
+    assert len(pauses) <= 2 * SIZES.postgresql_restarts, pauses
     say(f"seed {SEED}: {SIZES.kill_items:,} items, PostgreSQL restarted {SIZES.postgresql_restarts} times")
 
 
