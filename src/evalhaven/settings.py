@@ -136,7 +136,11 @@ class Settings(BaseSettings):
         "text of a request, its metadata or its reply is replaced by `[redacted]` before it is stored.",
     )
     log_days: int = Field(
-        30, ge=1, le=36_500, description="Days for which logged calls are kept. Whole days are dropped, in UTC."
+        30,
+        ge=1,
+        le=36_500,
+        description="Days for which logged calls are kept, unless their project says fewer. Whole days are dropped, in "
+        "UTC.",
     )
     log_max_gb: float | None = Field(
         None,

@@ -148,6 +148,11 @@ CALLS: dict[str, list[Callable[[Api], httpx2.Response]]] = {
         # What a newer client may say is passed over, as everywhere.
         lambda api: api.client.post("/api/limits", json={"": None, "runs_on_sundays": 1}),
     ],
+    "getRetention": [lambda api: api.client.get("/api/logs/retention")],
+    "setRetention": [
+        lambda api: api.client.post("/api/logs/retention", json={"days": 30}),
+        lambda api: api.client.post("/api/logs/retention", json={"days": None, "weeks": 1}),
+    ],
     "revokeKey": [lambda api: api.client.delete(f"/api/keys/{_new_key(api, 'keys')}")],
     "listAdminKeys": [lambda api: api.client.get("/api/admin_keys")],
     "createAdminKey": [lambda api: api.client.post("/api/admin_keys", json={"name": "three"})],

@@ -236,17 +236,65 @@ def test_the_page_of_retention_says_when_each_day_is_dropped(
     expect(days.last).to_contain_text(day)
     expect(days.last).to_contain_text(dropped)
     expect(page.get_by_role("columnheader", name="Of all projects")).to_be_visible()
-    expect(page.get_by_text("One rule holds for all projects, and is not set here")).to_contain_text(
-        "EVALHAVEN_LOG_DAYS"
-    )
+    expect(page.get_by_text("so the server's 30 days")).to_contain_text("EVALHAVEN_LOG_DAYS")
     body = {"name": "onlooker", "role": "viewer"}
     act_as(page, http.post("/api/keys", json=body, headers=headers).json()["value"])
     page.reload()
     expect(days).to_have_count(2)
     expect(page.get_by_role("columnheader")).to_have_text(["Day", "Calls", "Dropped on"])
+    button = page.get_by_role("button", name="Change the retention")
+    expect(button).to_have_attribute("title", re.compile("^You may not manage this project with this key"))
+    button.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     act_as(page, made["admin"])
     look("/ui/logs/retention", "retention")
     enlarge_and_print(page, "retention")
+
+
+def test_retention_is_set_after_the_page_has_said_what_that_drops(
+    page: Page, http: httpx2.Client, made: dict[str, str]
+) -> None:
+    headers = {"authorization": f"Bearer {made['admin']}"}
+    old = {
+        "request": {"model": "m", "messages": [{"role": "user", "content": "Q?"}], "store": True},
+        "reply": {"object": "chat.completion", "id": "chatcmpl-9", "model": "m", "choices": []},
+        "created_at": int(time.time()) - 9 * 86_400,
+    }
+    assert http.post("/api/logs", content=json.dumps(old), headers=headers).json()["stored"] == 1
+    act_as(page, made["admin"])
+    visit(page, "/ui/logs/retention")
+    page.get_by_role("button", name="Change the retention").press("Enter")
+    form = dialog_of(page, "Retention of the calls of this project")
+    field = form.get_by_label("Keep calls for")
+    expect(field).to_be_focused()
+    for typed in ("31", "0", "2.5", "a week", ""):
+        field.fill(typed)
+        page.keyboard.press("Enter")
+        expect(form.get_by_role("alert")).to_contain_text("Write a whole number of days, from 1 to 30.")
+        expect(field).to_have_attribute("aria-invalid", "true")
+    judge(page)
+    field.fill("12")
+    expect(form.get_by_role("status")).to_have_text("No stored call of this project is older.")
+    field.fill("7")
+    expect(form.get_by_role("status")).to_have_text(
+        "1 call of 1 day is older. It is dropped within an hour, which cannot be undone."
+    )
+    judge(page, THEMES)
+    picture(page, "retention-form")
+    form.get_by_role("button", name="Set it, and drop what is older").click()
+    expect(form).to_be_hidden()
+    expect(page.locator(".facts-line")).to_contain_text("kept for 7 days")
+    expect(page.get_by_text("The project says so")).to_contain_text("up to 30 days")
+    assert http.get("/api/logs/retention", headers=headers).json()["days"] == 7
+
+    page.get_by_role("button", name="Change the retention").click()
+    expect(field).to_have_value("7")
+    form.get_by_role("button", name="As long as the server").click()
+    expect(page.locator(".facts-line")).to_contain_text("kept for 30 days")
+    page.goto("/ui/audit")
+    expect(page.get_by_role("region", name="Table of entries").locator("tbody tr").first).to_contain_text(
+        "set the retention of logged calls"
+    )
 
 
 def test_a_limit_is_set_by_keyboard_and_what_the_server_refuses_is_said_at_the_field(

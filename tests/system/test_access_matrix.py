@@ -65,6 +65,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/uploads/{upload_id}/complete"): {"part_ids": []},
     ("POST", "/api/members/{person_id}"): {"role": "editor"},
     ("POST", "/api/runs/{run_id}/gate"): {"margin": 0.1},
+    ("POST", "/api/logs/retention"): {"days": None},
     ("POST", "/api/keys/{key_id}"): {"requests_per_minute": None},
     ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}"): {},
     ("POST", "/v1/webhook_endpoints/{webhook_endpoint_id}/test"): {"event_type": "eval.run.succeeded"},

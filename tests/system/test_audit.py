@@ -72,7 +72,7 @@ def test_deletions_are_written_down_with_name_key_and_request(audited: Audited) 
     assert found[2]["address"] == "127.0.0.1"
 
 
-def test_changes_of_webhooks_and_limits_are_written_down_without_urls(audited: Audited) -> None:
+def test_changes_of_webhooks_limits_and_retention_are_written_down_without_urls(audited: Audited) -> None:
     http = audited.admin
     url = "https://hooks.example/services/T0/secret-of-the-url"
     made = http.post(
@@ -84,14 +84,19 @@ def test_changes_of_webhooks_and_limits_are_written_down_without_urls(audited: A
     http.post(f"{address}/rotate_secret")
     http.delete(address)
     audited.organization.post("/api/limits", json={"month_cost": 50})
+    http.post("/api/logs/retention", json={"days": 7})
+    http.post("/api/logs/retention", json={"days": 7_000})
+    audited.editor.post("/api/logs/retention", json={"days": 1})
 
-    found = [entry for entry in entries(http) if entry["action"].startswith(("webhook.", "limits."))]
+    kinds = ("webhook.", "limits.", "retention.")
+    found = [entry for entry in entries(http) if entry["action"].startswith(kinds)]
     assert [(each["action"], each["details"]) for each in reversed(found)] == [
         ("webhook.created", {"name": "CI"}),
         ("webhook.changed", {"name": "Team"}),
         ("webhook.rotated", {"name": "Team"}),
         ("webhook.deleted", {"name": "Team"}),
         ("limits.set", {"month_cost": 50.0}),
+        ("retention.set", {"days": 7}),
     ]
     assert "secret-of-the-url" not in http.get("/api/audit/export").text
 

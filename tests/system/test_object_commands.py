@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,6 +250,37 @@ def test_a_run_is_pinned_and_unpinned(server: Server, objects: Objects) -> None:
     assert json.loads(gate.stdout)["baseline"]["run_id"] == objects.good
     assert unpinned["pinned"] is False
     assert call(server, "gate", objects.bad, "--baseline", "pinned", "--margin", "0.1").returncode == 64
+
+
+def test_the_retention_of_calls_is_shown_checked_and_set(server: Server) -> None:
+    def retention(*arguments: str) -> tuple[int, str, str]:
+        done = call(server, "logs", "retention", *arguments)
+        return done.returncode, done.stdout, done.stderr
+
+    reply = {"object": "chat.completion", "id": "chatcmpl-1", "model": "m", "choices": []}
+    made_at = int(time.time()) - 10 * 86_400
+    line = {"request": {"model": "m", "messages": []}, "reply": reply, "created_at": made_at}
+    assert httpx2.post(f"{server.url}/api/logs", content=json.dumps(line), timeout=60).json()["stored"] == 1
+
+    assert retention() == (0, "Calls of this project are kept for 30 days, as on the whole server.\n", "")
+    assert retention("--days", "12", "--check") == (0, "No stored call of this project is older.\n", "")
+    assert retention("--days", "7", "--check") == (0, "Would be dropped: 1 call of 1 day.\n", "")
+    assert retention("--days", "7") == (
+        0,
+        "Calls of this project are kept for 7 days; the server keeps others for up to 30.\n",
+        "Dropped for good within an hour, being older: 1 call of 1 day.\n",
+    )
+    assert json.loads(retention("--json")[1])["days"] == 7
+    for arguments, says in (
+        (["--days", "31"], "Pass 30 or less"),
+        (["--days", "0"], "at least 1"),
+        (["--days", "week"], "--days takes a number of days or `none`, not 'week'."),
+        (["--check"], "--check needs --days"),
+    ):
+        status, out, told = retention(*arguments)
+        assert (status, out) == (64, "")
+        assert says in told
+    assert retention("--days", "none")[1] == "Calls of this project are kept for 30 days, as on the whole server.\n"
 
 
 def test_an_empty_server_teaches_the_first_step(tmp_path: Path) -> None:

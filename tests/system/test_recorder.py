@@ -2,13 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
 
 from evalhaven.domain.logged_calls import CallKind, LoggedCall
-from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
 from tests.databases import ON_SQLITE_ONLY
 from tests.server import Server
 from tests.system.calling import add_calls, log_status, stored_calls
@@ -72,15 +73,18 @@ def test_there_is_no_recorder_where_no_calls_are_kept(stopped_server: Server) ->
             assert (status["recorder"], status["problem"]) == (None, None)
 
 
-def test_days_that_are_too_old_are_dropped_at_the_start(server: Server) -> None:
+def test_what_the_server_or_its_project_does_not_keep_is_dropped_at_the_start(server: Server) -> None:
+    assert httpx2.post(f"{server.url}/api/logs/retention", json={"days": 20}, timeout=30).status_code == 200
     server.stop()
-    add_calls(server, [old_call(days) for days in (1, 29, 32, 33)])
+    others = [replace(old_call(days), scope=ProjectScope(2)) for days in (1, 29, 33)]
+    add_calls(server, [*others, *(old_call(days) for days in (1, 19, 29, 32, 33))])
     server.restart()
 
-    wait_until(lambda: log_status(server)["stored"]["calls"] == 2, "two days are dropped")
+    wait_until(lambda: log_status(server)["stored"]["calls"] == 2, "three calls of the project are dropped")
 
-    oldest = (datetime.now(UTC) - timedelta(days=29)).date().isoformat()
-    assert log_status(server)["stored"]["oldest_day"] == oldest
+    stored = log_status(server)["stored"]
+    assert stored["oldest_day"] == (datetime.now(UTC) - timedelta(days=19)).date().isoformat()
+    assert [(each["calls"], each["all_calls"]) for each in stored["days"]] == [(1, 2), (1, 1), (0, 1)]
     assert "logged_calls_dropped" in server.log
 
 

@@ -33,6 +33,7 @@ from evalhaven.api.routes.extension import (
     plans,
     reports,
     reruns,
+    retention,
     run_items,
     server,
     sessions,
@@ -101,6 +102,7 @@ def build_application(services: Services, lifespan: Lifespan) -> FastAPI:
     application.include_router(sessions.router)
     application.include_router(openid.router)
     application.include_router(limits.router)
+    application.include_router(retention.router)
     application.include_router(audit.router)
     application.include_router(server.router)
     application.include_router(workers.router)

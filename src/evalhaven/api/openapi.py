@@ -23,6 +23,7 @@ from evalhaven.wire.grader_endpoints import RunGraderRequest, ValidateGraderRequ
 from evalhaven.wire.imports import ImportFileForm
 from evalhaven.wire.keys import ChangeKeyRequest, CreateAdminKeyRequest, CreateKeyRequest
 from evalhaven.wire.limits import SetLimitsRequest
+from evalhaven.wire.logs import SetRetentionRequest
 from evalhaven.wire.members import AddMemberRequest, ChangeMemberRequest
 from evalhaven.wire.regrading import RegradeRunRequest, RetryRunRequest
 from evalhaven.wire.reports import BreakdownLine
@@ -72,6 +73,7 @@ _EXTENSION_BODIES: dict[str, type[BaseModel]] = {
     "createAdminKey": CreateAdminKeyRequest,
     "changeKey": ChangeKeyRequest,
     "setLimits": SetLimitsRequest,
+    "setRetention": SetRetentionRequest,
 }
 _OPTIONAL_BODIES = frozenset({"regradeRun", "retryRun"})
 _PUBLIC = frozenset({"getServer", "getExtensionDocument", "getSession", "logIn", "logOut"})

@@ -36,12 +36,14 @@ class Logs:
     """The parts that keep logged calls.
 
     Attributes:
+        database: Says for how long projects keep theirs.
         store: Where they are.
         sender: The way to it.
         recorder: Keeps the storing process alive; None if there are no calls to store.
     """
 
     settings: Settings
+    database: Database
     store: LogStore
     sender: LogSender
     recorder: Supervisor | None
@@ -57,7 +59,7 @@ class Logs:
             if self.recorder is not None:
                 await self.recorder.supervise()
             # Calls that came with an import have their days, too.
-            await drop_old_calls(self.store, self.settings, Clock())
+            await drop_old_calls(self.store, self.database, self.settings, Clock())
 
     async def wait_until_up(self) -> None:
         """Wait, but not for long, until calls can be stored: those answered before that, a kill would lose."""
@@ -83,14 +85,14 @@ def open_logs(settings: Settings, database: Database, ids: IdFactory, lock_descr
         command = recorder_command(settings)
         child = Child("recorder", "stores logged calls", command, serve=sender.serve, longest_pause_s=_LONGEST_PAUSE_S)
         recorder = Supervisor(child, lock_descriptor, board)
-    return Logs(settings, store, sender, recorder)
+    return Logs(settings, database, store, sender, recorder)
 
 
 def logs_without_calls(settings: Settings, database: Database, ids: IdFactory) -> Logs:
     """Open what a command needs that is asked for no calls; what an earlier server lost is left for the next one."""
     store = log_store(settings, database)
     ledger = Ledger.in_memory(ids.new_sender_name(), 1, log_ledger_path(settings.data_dir))
-    return Logs(settings, store, _sender(settings, store, ledger), None)
+    return Logs(settings, database, store, _sender(settings, store, ledger), None)
 
 
 def open_replicas(settings: Settings, database: Database, logs: Logs) -> Replicas:

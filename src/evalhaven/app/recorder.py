@@ -38,11 +38,12 @@ def record_calls(settings: Settings, parent_pid: int, calls_descriptor: int) -> 
 async def _record_calls(settings: Settings, channel: socket.socket) -> None:
     channel.setblocking(False)
     board = Board("recorder")
-    store = log_store(settings, open_database(database_url(settings), board=board))
+    database = open_database(database_url(settings), board=board)
+    store = log_store(settings, database)
     receiver = LogReceiver(channel, store, Redaction.of(settings.log_redact))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(receiver.serve)
-        tasks.start_soon(drop_old_calls, store, settings, Clock())
+        tasks.start_soon(drop_old_calls, store, database, settings, Clock())
         tasks.start_soon(beat, lambda: receiver.problem, board)
         await follow_parent(lambda: None)
         # Ends as if by SIGKILL, like the executor: what was not acknowledged is counted by the next server.

@@ -42,7 +42,8 @@ class CallReport:
     Attributes:
         lines: Lines that were sent and answered, with those that were passed over at the start.
         too_old: How many of the refused are only older than calls are kept.
-        days_needed: For how many days calls would have to be kept to keep them, too.
+        days_needed: For how many days the server would have to keep calls to keep them, too; 0 if it does.
+        project_days_needed: For how many the project would have to; 0 if it does.
         refusals: Number of the line and reason; the first of those that are refused for something else.
     """
 
@@ -52,6 +53,7 @@ class CallReport:
     refused: int = 0
     too_old: int = 0
     days_needed: int = 0
+    project_days_needed: int = 0
     refusals: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
     def add(self, outcome: CallIntakeOutcome, count: int) -> None:
@@ -65,6 +67,7 @@ class CallReport:
         self.refused += outcome.refused
         self.too_old += outcome.too_old
         self.days_needed = max(self.days_needed, outcome.days_needed or 0)
+        self.project_days_needed = max(self.project_days_needed, outcome.project_days_needed or 0)
 
     @property
     def figures(self) -> str:
@@ -134,10 +137,14 @@ def import_lines(
 
 
 def _about_age(report: CallReport) -> str:
+    cures: list[str] = []
+    if report.days_needed:
+        cures.append(f"set EVALHAVEN_LOG_DAYS to {report.days_needed} or more, restart the server with it, ")
+    if report.project_days_needed:
+        cures.append(f"say `evalhaven logs retention --days {report.project_days_needed}` for the project, ")
     return (
         f"Left out because of their age: {report.too_old:,} of the refused calls. They are older than calls are kept "
-        f"here. To keep them, set EVALHAVEN_LOG_DAYS to {report.days_needed} or more, restart the server with it, and "
-        "run the same command again: what is stored already is passed over."
+        f"here. To keep them, {''.join(cures)}and run the same command again: what is stored already is passed over."
     )
 
 

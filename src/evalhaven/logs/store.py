@@ -117,6 +117,14 @@ class LogStore(Protocol):
         """
         ...
 
+    def drop_calls(self, scope: ProjectScope, /, *, before_day: str) -> AsyncGenerator[int]:
+        """Drop a project's calls of all days before a day, oldest day first, and yield how many each batch had.
+
+        A batch is dropped as a whole or not at all, and what is left of a call is what is left of one whose day was
+        dropped: nothing. A day that has calls of no other project is dropped as such. Today's calls stay.
+        """
+        ...
+
     async def measure(self) -> LogVolume:
         """Return how much is stored, of all projects."""
         ...

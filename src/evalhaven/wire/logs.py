@@ -1,8 +1,10 @@
 """What a server tells of its logged calls below `/api/`."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
-from evalhaven.wire.contract import OpenObject
+from evalhaven.wire.contract import OpenObject, WireModel
 
 
 class StoredDay(OpenObject):
@@ -17,8 +19,8 @@ class StoredDay(OpenObject):
         description="What those of all projects take on the disk; null unless the caller operates the server."
     )
     dropped_on: str = Field(
-        description="The day on which it is dropped as a whole, within an hour of its beginning in UTC; earlier if "
-        "calls take more than they may."
+        description="The day on which its calls of this project are dropped, from an hour after its beginning in UTC "
+        "on; earlier if calls take more than they may. Of a day without any, when all of it is dropped."
     )
 
 
@@ -54,8 +56,32 @@ class LostCalls(OpenObject):
 class CallRetention(OpenObject):
     """Show how long calls are kept."""
 
-    days: int = Field(description="For how many days.")
+    days: int = Field(description="For how many days those of this project are.")
     max_gb: float | None = Field(description="How much they may take; null if their age alone decides.")
+
+
+class SetRetentionRequest(WireModel):
+    """Say for how many days the calls of a project are kept."""
+
+    days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        description="For how many days, at most as many as the server keeps any; null: as many as that. What is older "
+        "is dropped within an hour, and cannot be restored."
+    )
+
+
+class ProjectRetention(OpenObject):
+    """Show for how many days the calls of a project are kept."""
+
+    object: Literal["project.retention"]
+    project: str = Field(description="Id of the project.")
+    days: int | None = Field(
+        description="For how many days the project wants them kept; null: for as long as the server keeps any."
+    )
+    kept_days: int = Field(description="For how many days they are kept: no longer than the server keeps any.")
+    most_days: int = Field(description="For how many days the server keeps calls (`EVALHAVEN_LOG_DAYS`).")
+    max_gb: float | None = Field(
+        description="How much the calls of all projects may take; null if their age alone decides."
+    )
 
 
 class LogStatus(OpenObject):
@@ -106,8 +132,15 @@ class CallIntakeOutcome(OpenObject):
     refusals: list[CallRefusal] = Field(description="The first 100 of these.")
     too_old: int = Field(
         default=0,
-        description="How many of the refused calls are only older than calls are kept (`EVALHAVEN_LOG_DAYS`).",
+        description="How many of the refused calls are only older than calls are kept here, or in this project.",
     )
     days_needed: int | None = Field(
-        default=None, description="The value of `EVALHAVEN_LOG_DAYS` with which they would all be kept today."
+        default=None,
+        description="The value of `EVALHAVEN_LOG_DAYS` with which they would all be kept today; null if it is high "
+        "enough.",
+    )
+    project_days_needed: int | None = Field(
+        default=None,
+        description="For how many days the project would have to keep its calls so that they would all be kept today; "
+        "null if it keeps them for as long.",
     )

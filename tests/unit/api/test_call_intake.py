@@ -68,7 +68,8 @@ async def stored(services: Services, wanted: CallFilter | None = None) -> list[L
 async def test_both_kinds_are_stored_and_found(services: Services, client: httpx2.AsyncClient) -> None:
     outcome = await send(client, chat(5, latency_ms=70), b"", response(4), b"  ")
 
-    assert outcome == {"stored": 2, "known": 0, "refused": 0, "refusals": [], "too_old": 0, "days_needed": None}
+    needed = {"days_needed": None, "project_days_needed": None}
+    assert outcome == {"stored": 2, "known": 0, "refused": 0, "refusals": [], "too_old": 0, **needed}
     first, second = await stored(services)
     assert (first.id, first.kind, first.created_at, first.latency_ms) == ("chatcmpl-5", CallKind.CHAT, NOW - 5, 70)
     assert (first.asked_model, first.model) == ("gpt-4.1", "gpt-4.1-2025-04-14")

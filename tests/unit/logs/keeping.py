@@ -75,6 +75,9 @@ class KeepingStore:
     async def drop(self, *, before_day: str | None, most_bytes: int | None) -> Sequence[str]:
         raise NotImplementedError
 
+    def drop_calls(self, scope: ProjectScope, /, *, before_day: str) -> AsyncGenerator[int]:
+        raise NotImplementedError
+
     async def measure(self) -> LogVolume:
         raise NotImplementedError
 

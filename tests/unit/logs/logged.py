@@ -11,6 +11,7 @@ from evalhaven.domain.clock import Clock
 from evalhaven.domain.jsontext import JsonObject, JsonValue, render
 from evalhaven.domain.logged_calls import CallFilter, CallKind, LoggedCall
 from evalhaven.domain.scopes import DEFAULT_PROJECT, ProjectScope
+from evalhaven.logs.day_files.limits import DayFileLimits
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.partitions.store import PartitionStore
 from evalhaven.logs.store import LogStore
@@ -32,15 +33,21 @@ class StandingClock(Clock):
 
 
 @asynccontextmanager
-async def opened_store(url: URL, directory: Path) -> AsyncGenerator[LogStore]:
-    """Open a store of the kind that belongs to a database, as another process would."""
+async def opened_store(url: URL, directory: Path, dropped_at_once: int = 200) -> AsyncGenerator[LogStore]:
+    """Open a store of the kind that belongs to a database, as another process would.
+
+    Args:
+        url: The database.
+        directory: Where day files are.
+        dropped_at_once: How many calls of a project are dropped in one transaction.
+    """
     if url.get_backend_name() == "sqlite":
-        files = DayFileStore(directory, StandingClock())
+        files = DayFileStore(directory, StandingClock(), DayFileLimits(dropped_at_once=dropped_at_once))
         yield files
         await files.close()
         return
     database = open_database(url)
-    store = PartitionStore(database, StandingClock())
+    store = PartitionStore(database, StandingClock(), dropped_at_once=dropped_at_once)
     yield store
     await store.close()
     await database.close()

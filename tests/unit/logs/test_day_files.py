@@ -27,7 +27,7 @@ from evalhaven.logs.day_files.limits import DayFileLimits, most_kept
 from evalhaven.logs.day_files.store import DayFileStore
 from evalhaven.logs.day_files.tables import OpenFile
 from evalhaven.logs.keys import day_of
-from tests.unit.logs.logged import CHAT, DAY_S, NOON, StandingClock, chat, ids, pinned
+from tests.unit.logs.logged import CHAT, DAY_S, NOON, OTHER_PROJECT, StandingClock, chat, ids, pinned
 
 DAY, DAY_BEFORE = "2025-11-26.db", "2025-11-25.db"
 
@@ -217,6 +217,41 @@ async def test_a_damaged_call_is_a_gap(store: DayFileStore, directory: Path) -> 
 
     assert await ids(store) == ["chatcmpl-2"]
     assert await store.find(DEFAULT_PROJECT, CHAT, "chatcmpl-1") is None
+
+
+async def test_a_damaged_call_does_not_keep_others_of_its_project_from_being_dropped(
+    store: DayFileStore, directory: Path
+) -> None:
+    image = f"data:image/png;base64,{'a' * 400}"
+    await store.add([chat(number, NOON - DAY_S, answer=image) for number in range(3)])
+    await store.add([chat(9, NOON - DAY_S, scope=OTHER_PROJECT, answer=image)])
+    with sqlite3.connect(directory / DAY_BEFORE) as connection:
+        connection.execute("UPDATE calls SET data = x'28b52ffd00' WHERE row = (SELECT min(row) FROM calls)")
+    connection.close()
+
+    assert [calls async for calls in store.drop_calls(DEFAULT_PROJECT, before_day="2025-11-26")] == [3]
+    with sqlite3.connect(directory / DAY_BEFORE) as connection:
+        assert connection.execute("SELECT uses FROM attached").fetchall() == [(2,)]
+    connection.close()
+    assert [day.calls for day in (await store.measure()).days] == [1]
+    assert await store.count_by_day(DEFAULT_PROJECT) == {}
+    assert await ids(store, scope=OTHER_PROJECT) == ["chatcmpl-9"]
+    assert await store.add([chat(number, NOON - DAY_S) for number in range(3)]) == 3
+
+
+async def test_what_dropped_calls_took_is_given_back_though_others_stay(directory: Path) -> None:
+    store = DayFileStore(directory, StandingClock())
+    for scope, step in ((DEFAULT_PROJECT, 1), (OTHER_PROJECT, 10)):
+        numbers = range(0, 800, step)
+        words = [" ".join(f"w{number * each % 9_973}" for each in range(1, 60)) for number in numbers]
+        await store.add(
+            [chat(n, NOON - DAY_S + n, scope=scope, answer=said) for n, said in zip(numbers, words, strict=True)]
+        )
+    before = (await store.measure()).size_bytes
+    assert sum([calls async for calls in store.drop_calls(DEFAULT_PROJECT, before_day="2025-11-26")]) == 800
+    assert (await store.measure()).size_bytes < before / 3
+    assert len(await ids(store, CallFilter(text="w10"), scope=OTHER_PROJECT)) > 0
+    await store.close()
 
 
 @pytest.mark.parametrize("order", ["desc", "asc"])

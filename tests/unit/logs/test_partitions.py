@@ -1,5 +1,6 @@
 """Facts about partitions alone: how PostgreSQL is made to use the indexes that were chosen for a query."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,13 +9,14 @@ from sqlalchemy import URL, text
 from evalhaven.domain.logged_calls import CallFilter
 from evalhaven.domain.scopes import DEFAULT_PROJECT
 from evalhaven.logs.facts import wanted_by
-from evalhaven.logs.keys import LARGEST_KEY
+from evalhaven.logs.keys import LARGEST_KEY, day_of
 from evalhaven.logs.partitions import store as partition_store
+from evalhaven.logs.partitions.days import drop_lone_day
 from evalhaven.logs.partitions.queries import key_query
 from evalhaven.logs.partitions.store import PartitionStore
 from evalhaven.storage.database import Database, open_database
 from evalhaven.storage.reading import ReadTransaction
-from tests.unit.logs.logged import CHAT, DAY_S, NOON, StandingClock, chat, pinned
+from tests.unit.logs.logged import CHAT, DAY_S, NOON, OTHER_PROJECT, StandingClock, chat, ids, pinned
 
 
 @pytest.fixture
@@ -69,3 +71,40 @@ async def test_much_and_little_is_found_alike(database: Database) -> None:
             assert [call.created_at for call in page.calls] == [NOON + 58 - 2 * number for number in range(limit)]
             assert page.has_more is (limit < 30)
         assert await pinned(store, CallFilter(text="even")) == expected
+
+
+async def test_a_call_that_comes_while_its_day_is_dropped_for_another_project_is_stored(database: Database) -> None:
+    store = PartitionStore(database, StandingClock())
+    yesterday = NOON - DAY_S
+    await store.add([chat(1, yesterday)])
+
+    async def waiting(tx: ReadTransaction) -> int:
+        locks = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE "
+        return (await tx.execute(text(f"{locks} datname = current_database())"))).scalar_one()
+
+    async with asyncio.timeout(60):
+        async with database.write() as tx:
+            assert await drop_lone_day(tx, DEFAULT_PROJECT, day_of(yesterday)) == 1
+            adding = asyncio.create_task(store.add([chat(2, yesterday, scope=OTHER_PROJECT)]))
+            while not await database.fetch(waiting):  # noqa: ASYNC110 - only the database knows
+                await asyncio.sleep(0.01)
+        assert await adding == 1
+    assert await ids(store, scope=OTHER_PROJECT) == ["chatcmpl-2"]
+    async with database.write() as tx:
+        assert await drop_lone_day(tx, DEFAULT_PROJECT, day_of(yesterday)) == 0
+    assert await ids(store, scope=OTHER_PROJECT) == ["chatcmpl-2"]
+
+
+async def test_a_file_goes_with_the_last_dropped_call_that_holds_it(database: Database) -> None:
+    store = PartitionStore(database, StandingClock(), dropped_at_once=30)
+    images = [f"data:image/png;base64,{name * 400}" for name in "ab"]
+    yesterday = NOON - DAY_S
+    await store.add([chat(number, yesterday, answer=images[0], question=images[number % 2]) for number in range(50)])
+    await store.add([chat(99, yesterday, scope=OTHER_PROJECT, answer=images[1])])
+
+    async def uses(tx: ReadTransaction) -> list[int]:
+        return list((await tx.execute(text("SELECT uses FROM logged_call_files ORDER BY uses"))).scalars())
+
+    assert await database.fetch(uses) == [26, 50]
+    left = [await database.fetch(uses) async for _ in store.drop_calls(DEFAULT_PROJECT, before_day="2025-11-26")]
+    assert [len(left), left[-1]] == [2, [1]]

@@ -65,7 +65,7 @@ def test_only_the_engine_sees_all_projects(repository: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "EngineScope"
     }
 
-    assert making == {"reports", "runs", "webhooks"}
+    assert making == {"app", "reports", "runs", "webhooks"}
 
 
 def test_only_the_door_and_what_manages_access_ask_for_the_organization(repository: Path) -> None:

@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { get } from "./client";
+import { get, post } from "./client";
 
 /** Questions for the calls that are stored. */
 
@@ -62,3 +62,14 @@ export const logStatusQuery = queryOptions({
   queryFn: ({ signal }) => get("/api/logs", { signal }),
   refetchInterval: STATUS_POLL_MS,
 });
+
+/** For how many days the project keeps its calls, and for how many the server allows. */
+export const retentionQuery = queryOptions({
+  queryKey: ["retention"],
+  queryFn: ({ signal }) => get("/api/logs/retention", { signal }),
+});
+
+/** Set for how many days the project keeps its calls; null: for as long as the server keeps any. */
+export function setRetention(days: number | null) {
+  return post("/api/logs/retention", { body: { days } });
+}

@@ -47,6 +47,7 @@ export type ItemRowList = FromExtension["ItemRowList"];
 export type ItemResult = FromExtension["ItemResult"];
 export type ItemPlace = FromExtension["ItemPlace"];
 export type FileOverview = FromExtension["FileOverview"];
+export type Retention = FromExtension["ProjectRetention"];
 export type LogStatus = FromExtension["LogStatus"];
 export type LoggedCall = FromExtension["LoggedCallDetail"];
 export type LoggedCallRow = FromExtension["LoggedCallRow"];

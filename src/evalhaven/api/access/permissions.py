@@ -109,6 +109,8 @@ PERMISSIONS: dict[tuple[str, str], Permission | None] = {
     ("GET", "/api/compare/report.html"): _READ,
     ("GET", "/api/logs"): _READ,
     ("POST", "/api/logs"): _WRITE,
+    ("GET", "/api/logs/retention"): _READ,
+    ("POST", "/api/logs/retention"): _MANAGE,
     ("GET", "/api/logs/calls"): _READ,
     ("GET", "/api/logs/calls/{call_id}"): _READ,
     ("GET", "/api/keys"): _MANAGE,

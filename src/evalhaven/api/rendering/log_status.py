@@ -23,6 +23,7 @@ async def log_status(
     replicas: Replicas,
     scope: ProjectScope,
     retention: CallRetention,
+    most_days: int,
 ) -> LogStatus:
     """Return the state of logging, of all servers together, for whoever operates them.
 
@@ -32,7 +33,8 @@ async def log_status(
         recorder: State of the process that stores calls; None if none is needed.
         replicas: The servers beside this one.
         scope: The project in which that is asked.
-        retention: How long calls are kept.
+        retention: How long the calls of the project are kept.
+        most_days: For how many days those of other projects may be.
     """
     counts, losses = sender.counts, sender.counts.losses
     problem = None if recorder is None else recorder.reason or None
@@ -40,7 +42,7 @@ async def log_status(
     others: Sequence[OtherServer] = ()
     try:
         volume = await store.measure()
-        stored = _stored(await store.count_by_day(scope), volume.days, retention)
+        stored = _stored(await store.count_by_day(scope), volume.days, retention.days, most_days)
         others = await replicas.others()
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         problem = problem or f"The store of logged calls does not answer: {error.__cause__ or error}."
@@ -74,7 +76,7 @@ def of_project(status: LogStatus) -> LogStatus:
     return status.model_copy(update={**hidden, "stored": stored, "problem": problem})
 
 
-def _stored(counts: Mapping[str, int], days: Sequence[DayVolume], retention: CallRetention) -> StoredCalls:
+def _stored(counts: Mapping[str, int], days: Sequence[DayVolume], kept_days: int, most_days: int) -> StoredCalls:
     return StoredCalls(
         calls=sum(counts.values()),
         all_calls=sum(each.calls for each in days),
@@ -86,12 +88,16 @@ def _stored(counts: Mapping[str, int], days: Sequence[DayVolume], retention: Cal
                 calls=counts.get(each.day, 0),
                 all_calls=each.calls,
                 size_bytes=each.size_bytes,
-                # The first day on which it is older than calls are kept.
-                dropped_on=(date.fromisoformat(each.day) + timedelta(days=retention.days + 1)).isoformat(),
+                dropped_on=_day_after(each.day, kept_days if each.day in counts else most_days),
             )
             for each in days
         ],
     )
+
+
+def _day_after(day: str, kept_days: int) -> str:
+    """Return the first day on which a day is older than its calls are kept."""
+    return (date.fromisoformat(day) + timedelta(days=kept_days + 1)).isoformat()
 
 
 def _problem_of(other: OtherServer) -> str:

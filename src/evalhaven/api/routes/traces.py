@@ -12,6 +12,7 @@ from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain.errors import UnreadableEncodingError
 from evalhaven.logs.ingest import conventions, otlp_json
 from evalhaven.logs.ingest.spans import Span
+from evalhaven.storage.access.retention import find_kept_days
 
 router = APIRouter(route_class=GuardedRoute)
 
@@ -43,7 +44,8 @@ async def export_traces(request: Request, services: ServicesOf, scope: ScopeOf) 
 
     calls = list(enumerate(await anyio.to_thread.run_sync(read)))
     readings = [(number, partial(conventions.read_call, span)) for number, span in calls]
-    outcome = await services.log_intake.take(scope, readings)
+    own_days = await services.database.fetch(lambda tx: find_kept_days(tx, scope))
+    outcome = await services.log_intake.take(scope, readings, own_days=own_days)
     reasons = Counter(each.reason for each in outcome.refused)
     message = "; ".join(f"{count} of {len(calls)} calls: {reason}" for reason, count in reasons.most_common(5))
     return Response(answer(len(outcome.refused), message), media_type=kind)

@@ -3,7 +3,7 @@
 import errno
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ from typing import TypeVar
 from evalhaven.domain.logged_calls import LoggedCall
 from evalhaven.domain.paging import Order
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.logs.day_files.changes import count_lone, drop_some
 from evalhaven.logs.day_files.connections import Connections, UnusableFileError
 from evalhaven.logs.day_files.directory import Directory
 from evalhaven.logs.day_files.inserts import Prepared, insert, prepared
@@ -137,12 +138,32 @@ class DayFiles:
                 is_surplus = most_bytes is not None and left > most_bytes
                 if day >= today or not (day < before or is_surplus):
                     break
-                for file in of_day:
-                    self._connections.forget(file)
-                    self._directory.remove(file)
-                    left -= sizes[file]
+                left -= sum(sizes[file] for file in self._remove(of_day))
                 dropped.append(day)
         return dropped
+
+    def days_before(self, before: int) -> list[int]:
+        """Return the days before one, oldest first."""
+        return sorted({file.day for file in self._directory.files() if file.day < before})
+
+    def drop_calls(self, scope: ProjectScope, day: int) -> int:
+        """Drop some calls of a project of a day and return how many; 0: none is left.
+
+        If the day has nothing of any other project, all of it is removed.
+        """
+        most = self._limits.dropped_at_once
+        files = [file for file in self._directory.files() if file.day == day]
+        if self._count_lone(files, scope):
+            with self._directory.locked():  # nobody adds calls meanwhile
+                files = [file for file in self._directory.files() if file.day == day]
+                lone = self._count_lone(files, scope)
+                if lone:
+                    self._remove(files)
+                    return lone
+        for file in files:
+            if dropped := self._ask(file, lambda opened: drop_some(opened, scope, most), 0):
+                return dropped
+        return 0
 
     def measure(self) -> list[tuple[int, int, int]]:
         """Return each day, newest first, with the number of its calls and their bytes on disk."""
@@ -168,6 +189,20 @@ class DayFiles:
     def close(self) -> None:
         """Close all files."""
         self._connections.close()
+
+    def _count_lone(self, files: Sequence[DayFile], scope: ProjectScope) -> int:
+        """Return how many calls files have, all of one project; 0 if they may hold anything else."""
+        counts = [self._ask(file, lambda opened: count_lone(opened, scope), None) for file in files]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else 0
+
+    def _remove(self, files: Iterable[DayFile]) -> list[DayFile]:
+        """Remove files and return them; the caller holds the lock of the directory."""
+        removed = list(files)
+        for file in removed:
+            self._connections.forget(file)
+            self._directory.remove(file)
+        return removed
 
     def _add_to_day(self, day: int, calls: list[Prepared]) -> int:
         with self._directory.locked():

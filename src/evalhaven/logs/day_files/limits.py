@@ -23,6 +23,7 @@ class DayFileLimits:
         most_bytes: From such a size on, too.
         learnt_from: From so many calls on, a file without a dictionary gets one.
         relearnt_from: From so many on, a file that began with the dictionary of another gets its own.
+        dropped_at_once: How many calls of a project are dropped in one transaction.
         longest_wait_s: How long others may keep a file, or the directory, locked.
         most_kept: How many connections that nobody uses stay open.
     """
@@ -31,5 +32,6 @@ class DayFileLimits:
     most_bytes: int = 1_000_000_000
     learnt_from: int = 1_000
     relearnt_from: int = 20_000
+    dropped_at_once: int = 200
     longest_wait_s: float = 30.0
     most_kept: int = field(default_factory=most_kept)

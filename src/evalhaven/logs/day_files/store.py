@@ -123,6 +123,13 @@ class DayFileStore:
         work = partial(self._files.drop, before, today, most_bytes)
         return [day_text(day) for day in await self._in_thread(work)]
 
+    async def drop_calls(self, scope: ProjectScope, /, *, before_day: str) -> AsyncGenerator[int]:
+        """Drop a project's calls of all days before a day, and yield how many each batch had."""
+        before = min(day_of_text(before_day), day_of(int(self._clock.now())))
+        for day in await self._in_thread(self._files.days_before, before):
+            while dropped := await self._in_thread(self._files.drop_calls, scope, day):
+                yield dropped
+
     async def measure(self) -> LogVolume:
         """Return how much is stored."""
         volumes = await self._in_thread(self._files.measure)

@@ -9,6 +9,7 @@ import anyio.to_thread
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.logged_calls import LoggedCall
 from evalhaven.domain.scopes import ProjectScope
+from evalhaven.domain.wording import counted
 from evalhaven.logs.reading.calls import ParsedCall, logged_call
 from evalhaven.logs.reading.events import UnreadableReplyError
 from evalhaven.logs.reading.redaction import Redaction
@@ -27,10 +28,25 @@ class TooOldError(UnreadableReplyError):
         days_needed: For how many days calls would have to be kept.
     """
 
-    def __init__(self, kept_days: int, days_needed: int) -> None:
+    def __init__(self, kept_days: int, own_days: int | None, days_needed: int) -> None:
+        """Refuse it.
+
+        Args:
+            kept_days: For how many days the server keeps calls.
+            own_days: For how many its project wants them kept; None: as long as the server.
+            days_needed: For how many days calls would have to be kept.
+        """
+        cures: list[str] = []
+        if days_needed > kept_days:
+            cures.append(f"raise EVALHAVEN_LOG_DAYS to {days_needed} or more, restart the server")
+        if own_days is not None and days_needed > own_days:
+            command = f"`evalhaven logs retention --days {days_needed}`"
+            cures.append(f"have an administrator of the project keep its calls for as many days ({command})")
+        is_own = own_days is not None and own_days < kept_days
+        age = counted(own_days or kept_days if is_own else kept_days, "day")
+        where = "in this project" if is_own else "here"
         super().__init__(
-            f"it is older than the {kept_days} days for which calls are kept here: raise EVALHAVEN_LOG_DAYS to "
-            f"{days_needed} or more, restart the server, and send it again"
+            f"it is older than the {age} for which calls are kept {where}: {', '.join(cures)}, and send it again"
         )
         self.days_needed = days_needed
 
@@ -80,18 +96,24 @@ class CallIntake:
         self._kept_days = kept_days
 
     async def take(
-        self, scope: ProjectScope, calls: Sequence[tuple[int, Reading]], *, is_check: bool = False
+        self,
+        scope: ProjectScope,
+        calls: Sequence[tuple[int, Reading]],
+        *,
+        own_days: int | None = None,
+        is_check: bool = False,
     ) -> IntakeOutcome:
         """Take in a batch.
 
         Args:
             scope: Whose calls.
             calls: The number of each call, for refusals, and what reads it.
+            own_days: For how many days the project wants its calls kept; None: as long as the server keeps any.
             is_check: Store nothing, and say what would come of it.
         """
         outcome = IntakeOutcome()
         # In a thread: reading takes a fraction of a millisecond a call, and other requests must not wait.
-        found = await anyio.to_thread.run_sync(self._read, scope, calls, outcome)
+        found = await anyio.to_thread.run_sync(self._read, scope, calls, own_days, outcome)
         if not found:
             return outcome
         if is_check:
@@ -103,24 +125,28 @@ class CallIntake:
         return outcome
 
     def _read(
-        self, scope: ProjectScope, calls: Sequence[tuple[int, Reading]], outcome: IntakeOutcome
+        self,
+        scope: ProjectScope,
+        calls: Sequence[tuple[int, Reading]],
+        own_days: int | None,
+        outcome: IntakeOutcome,
     ) -> list[LoggedCall]:
         found: list[LoggedCall] = []
         now = int(self._clock.now())
         for number, read in calls:
             try:
                 parsed = read(scope, now)
-                self._require_kept(parsed, now)
+                self._require_kept(parsed, now, own_days)
                 found.append(logged_call(parsed, self._redaction))
             except UnreadableReplyError as error:
                 days_needed = error.days_needed if isinstance(error, TooOldError) else 0
                 outcome.refused.append(RefusedCall(number, str(error), days_needed))
         return found
 
-    def _require_kept(self, parsed: ParsedCall, now: int) -> None:
+    def _require_kept(self, parsed: ParsedCall, now: int, own_days: int | None) -> None:
         """Refuse a call that would be dropped at once, or never."""
         days_needed = now // _DAY_S - parsed.created_at // _DAY_S
-        if days_needed > self._kept_days:
-            raise TooOldError(self._kept_days, days_needed)
+        if days_needed > self._kept_days or (own_days is not None and days_needed > own_days):
+            raise TooOldError(self._kept_days, own_days, days_needed)
         if parsed.created_at > now + _DAY_S:
             raise UnreadableReplyError("it was made in the future; times are Unix seconds")

@@ -18,6 +18,10 @@ _SIZES = text(
     "THEN greatest(reltuples, 0) ELSE 0 END) FROM pg_inherits JOIN pg_class ON oid = inhrelid "
     "WHERE inhparent IN ('logged_calls'::regclass, 'logged_call_files'::regclass) AND relkind = 'r' GROUP BY 1"
 )
+_DROPPING_LOCK = 0x64_72_6F_70  # "drop"
+_HAS_OTHERS = text(
+    "SELECT EXISTS (SELECT 1 FROM logged_calls WHERE key BETWEEN :first AND :last AND project_id <> :project_id)"
+)
 _COUNT = text("SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND :last")
 _OF_PROJECT = "SELECT count(data) FROM logged_calls WHERE key BETWEEN :first AND :last AND project_id = :project_id"
 _COUNT_OF_PROJECT = text(_OF_PROJECT)
@@ -107,6 +111,31 @@ async def count_day(tx: AsyncConnection, day: int) -> None:
 async def drop_day(tx: AsyncConnection, day: int) -> None:
     """Drop the partitions of a day."""
     await tx.execute(text(f"DROP TABLE IF EXISTS {partition_of(day)}, {_FILES}{_suffix(day)}"))
+
+
+async def has_others(tx: ReadTransaction, scope: ProjectScope, day: int) -> bool:
+    """Tell whether a day has, or had, calls of other projects."""
+    first, last = keys_of_day(day)
+    await tx.execute(_PLANNED_ANEW)
+    values = {"first": first, "last": last, "project_id": scope.project_id}
+    return bool((await tx.execute(_HAS_OTHERS, values)).scalar_one())
+
+
+async def drop_lone_day(tx: AsyncConnection, scope: ProjectScope, day: int) -> int:
+    """Drop the partitions of a day that has calls of one project only, and return how many; 0: it has others, too.
+
+    Nobody writes into the day meanwhile, and no other server decides the same.
+    """
+    await tx.execute(text(f"SELECT pg_advisory_xact_lock({_DROPPING_LOCK})"))
+    if day not in await days(tx):
+        return 0
+    await tx.execute(text(f"LOCK TABLE {partition_of(day)} IN SHARE MODE"))
+    if await has_others(tx, scope, day):
+        return 0
+    first, last = keys_of_day(day)
+    calls = int((await tx.execute(_COUNT, {"first": first, "last": last})).scalar_one())
+    await drop_day(tx, day)
+    return calls
 
 
 def partition_of(day: int) -> str:

@@ -3,11 +3,13 @@
 from array import array
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
 import anyio.to_thread
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.jsontext import JsonObject
@@ -17,7 +19,17 @@ from evalhaven.domain.scopes import ProjectScope
 from evalhaven.logs.facts import name_of, origin_of, wanted_by
 from evalhaven.logs.keys import day_of, day_of_text, day_text, keys_of_day
 from evalhaven.logs.pages import PageBuilder, keys_after, keys_between
-from evalhaven.logs.partitions.days import count_day, counts, days, drop_day, make_day, sizes
+from evalhaven.logs.partitions.days import (
+    count_day,
+    counts,
+    days,
+    drop_day,
+    drop_lone_day,
+    has_others,
+    make_day,
+    sizes,
+)
+from evalhaven.logs.partitions.dropping import drop_some, has_calls
 from evalhaven.logs.partitions.queries import KeyQuery, key_query, terms_of_project
 from evalhaven.logs.partitions.rows import (
     PreparedRow,
@@ -48,15 +60,17 @@ _KNOWN = text(
 class PartitionStore:
     """Keeps logged calls in partitions of a PostgreSQL database."""
 
-    def __init__(self, database: Database, clock: Clock, few: int = 500) -> None:
+    def __init__(self, database: Database, clock: Clock, few: int = 500, dropped_at_once: int = 1_000) -> None:
         """Use a database.
 
         Args:
             database: PostgreSQL.
             clock: Tells which day is today.
             few: How many calls of a day are found and then put in order; more are walked through in order.
+            dropped_at_once: How many calls of a project are dropped in one transaction.
         """
         self._database = database
+        self._dropped_at_once = dropped_at_once
         self._few = few
         self._clock = clock
         self._added: dict[int, int] = {}
@@ -189,6 +203,28 @@ class PartitionStore:
             dropped.append(day_text(day))
         return dropped
 
+    async def drop_calls(self, scope: ProjectScope, /, *, before_day: str) -> AsyncGenerator[int]:
+        """Drop a project's calls of all days before a day, and yield how many each batch had."""
+        before = min(day_of_text(before_day), day_of(int(self._clock.now())))
+        for day in sorted(await self._database.fetch(days)):
+            if day >= before:
+                return
+            if not await self._database.fetch(partial(has_calls, scope=scope, day=day)):
+                continue
+            if not await self._database.fetch(partial(has_others, scope=scope, day=day)):
+                async with self._database.write() as tx:
+                    dropped = await drop_lone_day(tx, scope, day)
+                if dropped:
+                    yield dropped
+                    continue
+            is_changed = False
+            while dropped := await self._drop_some(scope, day):
+                is_changed = True
+                yield dropped
+            if is_changed:
+                async with self._database.write() as tx:
+                    await count_day(tx, day)
+
     async def measure(self) -> LogVolume:
         """Return how much is stored; the calls of large days are the database's estimate."""
         volumes = await self._database.fetch(sizes)
@@ -204,12 +240,24 @@ class PartitionStore:
     async def close(self) -> None:
         """Close nothing: the connections are the database's."""
 
-    async def _add_to_day(self, day: int, rows: Sequence[PreparedRow]) -> int:
+    async def _insert(self, day: int, rows: Sequence[PreparedRow]) -> int:
         if day not in await self._database.fetch(days):
             async with self._database.write() as tx:
                 await make_day(tx, day)
         async with self._database.write() as tx:
-            added = await insert_new_calls(tx, day, rows)
+            return await insert_new_calls(tx, day, rows)
+
+    async def _drop_some(self, scope: ProjectScope, day: int) -> int:
+        async with self._database.write() as tx:
+            return await drop_some(tx, scope, day, self._dropped_at_once)
+
+    async def _add_to_day(self, day: int, rows: Sequence[PreparedRow]) -> int:
+        try:
+            added = await self._insert(day, rows)
+        except ProgrammingError:
+            if day in await self._database.fetch(days):
+                raise
+            added = await self._insert(day, rows)  # another server has just dropped the day, for a project
         self._added[day] = self._added.get(day, 0) + added
         if added and self._added[day] >= self._counted.get(day, 0) * _GROWTH:
             async with self._database.write() as tx:

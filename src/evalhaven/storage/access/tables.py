@@ -124,6 +124,14 @@ limits = Table(
     Column("month_cost", Float),
 )
 
+# A project without a row keeps its logged calls for as long as the server keeps any.
+call_retention = Table(
+    "call_retention",
+    metadata,
+    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True, autoincrement=False),
+    Column("days", Integer, nullable=False),
+)
+
 key_limits = Table(
     "key_limits",
     metadata,

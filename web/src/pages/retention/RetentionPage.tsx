@@ -1,24 +1,36 @@
 import { useQuery } from "@tanstack/react-query";
-import { logStatusQuery } from "@/api/logQueries";
-import type { LogStatus } from "@/api/types";
+import { logStatusQuery, retentionQuery } from "@/api/logQueries";
+import type { LogStatus, Retention } from "@/api/types";
 import { bytes, count, counted } from "@/format/numbers";
 import { Page, PageHead, Scroll, Section } from "@/layout/Page";
 import { Failure, Skeleton } from "@/states/States";
+import { ChangeRetention } from "./ChangeRetention";
 
-/** For how long logged calls are kept, which days there are, and when each is dropped. */
+/** For how long logged calls are kept, which days there are, when each is dropped, and where that is changed. */
 export function RetentionPage() {
   const status = useQuery(logStatusQuery);
+  const retention = useQuery(retentionQuery);
   const found = status.data;
+  const rule = retention.data;
+  const failed = status.error ? status : retention;
   return (
     <Page crumbs={[{ name: "Logs", to: "/logs" }, { name: "Retention" }]}>
-      <PageHead title="Retention of logged calls" facts={found && <Rule status={found} />} />
-      {status.error && (
-        <Failure error={status.error} onRetry={status.refetch} staleSince={found && status.dataUpdatedAt} />
+      <PageHead
+        title="Retention of logged calls"
+        facts={found && rule && <Facts status={found} retention={rule} />}
+        actions={found && rule && <ChangeRetention retention={rule} status={found} />}
+      />
+      {failed.error && (
+        <Failure
+          error={failed.error}
+          onRetry={failed.refetch}
+          staleSince={failed.data && failed.dataUpdatedAt}
+        />
       )}
-      {status.isPending && <Skeleton />}
-      {found && (
+      {(status.isPending || retention.isPending) && <Skeleton />}
+      {found && rule && (
         <>
-          <Days status={found} />
+          <Days status={found} retention={rule} />
           <Others />
         </>
       )}
@@ -26,10 +38,12 @@ export function RetentionPage() {
   );
 }
 
-function Rule({ status: { retention, stored } }: { status: LogStatus }) {
+type Props = { status: LogStatus; retention: Retention };
+
+function Facts({ status: { stored }, retention }: Props) {
   return (
     <>
-      <span>kept for {counted(retention.days, "day")}</span>
+      <span>kept for {counted(retention.kept_days, "day")}</span>
       <span>
         {retention.max_gb === null ? "whatever their size" : `at most ${retention.max_gb} GB together`}
       </span>
@@ -43,16 +57,44 @@ function Rule({ status: { retention, stored } }: { status: LogStatus }) {
   );
 }
 
-function Days({ status: { stored, retention } }: { status: LogStatus }) {
+/** Who decided for how long calls are kept, and who can decide otherwise. */
+function Rule({ retention: { days, kept_days, most_days } }: { retention: Retention }) {
+  const ofServer = <code>EVALHAVEN_LOG_DAYS</code>;
+  if (days === null)
+    return (
+      <>
+        The project says nothing of its own, so the server's {counted(most_days, "day")} ({ofServer}) hold; an
+        administrator of the project can set fewer.
+      </>
+    );
+  if (days > kept_days)
+    return (
+      <>
+        The project says {counted(days, "day")}, and the server keeps no call for longer than {most_days} (
+        {ofServer}).
+      </>
+    );
+  return (
+    <>
+      The project says so; the server keeps calls for up to {counted(most_days, "day")} ({ofServer}).
+    </>
+  );
+}
+
+function Days({ status: { stored }, retention }: Props) {
   const isOperator = stored !== null && stored.size_bytes !== null;
   return (
     <Section id="days" title="Days" aside="in UTC">
       <p className="second retention-words">
-        A day is dropped as a whole, within an hour after it has become too old
-        {retention.max_gb !== null && ", or as soon as all days together take too much, the oldest first"}.
-        One rule holds for all projects, and is not set here: whoever operates the server starts it with{" "}
-        <code>EVALHAVEN_LOG_DAYS</code> and <code>EVALHAVEN_LOG_MAX_GB</code>. Runs keep what they have read:
-        their items stay.
+        The calls of a day are dropped together, within an hour after it has become older than{" "}
+        {counted(retention.kept_days, "day")}
+        {retention.max_gb !== null && (
+          <>
+            , or as soon as all days of all projects together take more than {retention.max_gb} GB (
+            <code>EVALHAVEN_LOG_MAX_GB</code>), the oldest first
+          </>
+        )}
+        . <Rule retention={retention} /> Runs keep what they have read: their items stay.
       </p>
       {stored === null ? (
         <p className="second">The store of logged calls does not answer, so its days are not known.</p>

@@ -1,5 +1,6 @@
 """`/api/logs`: logged calls as a whole."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from evalhaven.logs.ingest.intake import RefusedCall
 from evalhaven.logs.ingest.lines import read_line
 from evalhaven.logs.reading.calls import ParsedCall
 from evalhaven.logs.reading.events import UnreadableReplyError
+from evalhaven.storage.access.retention import find_kept_days
 from evalhaven.wire.logs import CallIntakeOutcome, CallRefusal, CallRetention, LogStatus
 
 router = APIRouter(prefix="/api/logs", tags=["Logs"], route_class=GuardedRoute)
@@ -43,13 +45,15 @@ async def get_log_status(request: Request, services: ServicesOf, scope: ScopeOf)
     lost.
     """
     config = services.config
+    days = await services.database.fetch(lambda tx: find_kept_days(tx, scope))
     status = await log_status(
         services.log_store,
         services.log_sender,
         services.recorder_state(),
         services.replicas,
         scope,
-        CallRetention(days=config.log_days, max_gb=config.log_max_gb),
+        CallRetention(days=config.log_days if days is None else min(days, config.log_days), max_gb=config.log_max_gb),
+        config.log_days,
     )
     shown = status if Permission.OPERATE in caller_of(request.scope).permissions else of_project(status)
     return json_response(shown.model_dump_json())
@@ -75,9 +79,10 @@ async def import_calls(
     same lines can be sent again after an interruption.
     """
     body = CallIntakeOutcome(stored=0, known=0, refused=0, refusals=[])
+    own_days = await services.database.fetch(lambda tx: find_kept_days(tx, scope))
     async for lines in batches_of_lines(body_blocks(request, services.config.max_file_bytes)):
         calls = [(line.number, partial(_read, line)) for line in lines]
-        outcome = await services.log_intake.take(scope, calls, is_check=check)
+        outcome = await services.log_intake.take(scope, calls, own_days=own_days, is_check=check)
         shown = outcome.refused[: _SHOWN_REFUSALS - len(body.refusals)]
         body = CallIntakeOutcome(
             stored=body.stored + outcome.stored,
@@ -85,13 +90,20 @@ async def import_calls(
             refused=body.refused + len(outcome.refused),
             refusals=[*body.refusals, *map(_refusal, shown)],
             too_old=body.too_old + sum(each.days_needed > 0 for each in outcome.refused),
-            days_needed=max((body.days_needed or 0, *(each.days_needed for each in outcome.refused))) or None,
+            days_needed=_most_needed(body.days_needed, outcome.refused, services.config.log_days),
+            project_days_needed=_most_needed(body.project_days_needed, outcome.refused, own_days),
         )
     if body.stored and not check:
         async with services.database.write() as tx:
             await record_audit(tx, request, "call.imported", ("logs", "calls"), details={"calls": body.stored})
     # Not with pydantic's own writer: a reason may hold lone surrogates.
     return json_response(jsontext.render(body.model_dump()))
+
+
+def _most_needed(before: int | None, refused: Sequence[RefusedCall], kept_days: int | None) -> int | None:
+    """Return for how many days calls would have to be kept where they are kept for fewer; None: they are not."""
+    needed = [each.days_needed for each in refused if kept_days is not None and each.days_needed > kept_days]
+    return max((before or 0, *needed)) or None
 
 
 def _refusal(refused: RefusedCall) -> CallRefusal:
