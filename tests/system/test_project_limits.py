@@ -209,7 +209,14 @@ def test_the_month_counts_deleted_runs_and_stops_those_that_call_models(
     with _limited(operator, month_cost=spent):
         error = _refusal(editor.post(runs, json=_sampled("one")), "insufficient_quota")
         free = editor.post(runs, json={"data_source": inline_source()})
+    with _limited(operator, month_cost=spent + 1000):
+        unpriced = editor.post(runs, json=_sampled("one", "unpriced"))
+        warned = editor.post(runs, json=_sampled("wait", budget={"tokens": 5})).json()
+        editor.post(f"{runs}/{warned['id']}/cancel")
 
+    assert unpriced.status_code == 400
+    assert "$1,000.00 is left, for all of its runs" in warned["evalhaven"]["warnings"][0]["message"]
+    assert warned["evalhaven"]["budget"] == {"cost": None, "tokens": 5}
     assert "have cost" in error["message"]
     assert wait_for_end(editor, free.json())["status"] == "completed"
     assert operator.get("/api/limits").json()["used"]["month_cost"] == pytest.approx(spent)

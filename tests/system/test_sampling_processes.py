@@ -13,6 +13,7 @@ from tests.sizes import IS_SOAK
 from tests.system.client import Client, JsonObject, item_rows, wait_until, write_rows
 from tests.system.faulty import FaultyUpstream, faulty_upstream
 from tests.system.inside import executor_of, has_ended, samplers_of
+from tests.system.months import PRICES, assert_runs_end_together_with_the_month
 from tests.system.watch import watch_of
 
 _ITEMS = 40_000 if IS_SOAK else 4000
@@ -24,7 +25,7 @@ base_url = "{url}"
 models = ["called"]
 max_concurrency = {most}
 start_concurrency = {most}
-
+{prices}
 [endpoints.wide]
 base_url = "{url}"
 models = ["wide"]
@@ -70,7 +71,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory, upstream: FaultyUpst
     directory = tmp_path_factory.mktemp("sampling")
     config = directory / "evalhaven.toml"
     (directory / "app.py").write_text(_PROGRAM)
-    config.write_text(_CONFIG.format(url=upstream.url, most=_MOST, python=sys.executable))
+    config.write_text(_CONFIG.format(url=upstream.url, most=_MOST, prices=PRICES, python=sys.executable))
     with Server(directory, EVALHAVEN_CONFIG=str(config), EVALHAVEN_SAMPLING_PROCESSES="2").running() as server:
         yield server
 
@@ -94,13 +95,16 @@ def start_run(
     client: Client, tmp_path: Path, count: int = _ITEMS, model: str = "quick", **options: object
 ) -> tuple[str, str]:
     eval_id = client.create_eval()
+    answer = client.post(f"/v1/evals/{eval_id}/runs", json=body_of(client, tmp_path, count, model, **options))
+    assert answer.is_success, answer.text
+    return eval_id, answer.json()["id"]
+
+
+def body_of(client: Client, tmp_path: Path, count: int, model: str, **options: object) -> JsonObject:
     file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(count)))
     messages = {"type": "template", "template": [{"role": "user", "content": "{{ item.answer }}"}]}
     source = {"type": "completions", "source": {"type": "file_id", "id": file_id}, "input_messages": messages}
-    body = {"data_source": {**source, "model": model}, "evalhaven": options}
-    answer = client.post(f"/v1/evals/{eval_id}/runs", json=body)
-    assert answer.is_success, answer.text
-    return eval_id, answer.json()["id"]
+    return {"data_source": {**source, "model": model}, "evalhaven": options}
 
 
 def assert_recounted(server: Server, run: JsonObject) -> None:
@@ -217,6 +221,15 @@ def test_a_run_s_own_limit_and_its_budget_hold_for_all_sampling_processes_togeth
     assert 300 <= upstream.stats()["answered"] <= 320
     assert 280 * tokens <= run["per_model_usage"][0]["total_tokens"] <= 310 * tokens
     assert_recounted(server, run)
+
+
+def test_what_is_left_of_a_month_bounds_the_runs_of_all_sampling_processes_together(
+    server: Server, client: Client, tmp_path: Path, upstream: FaultyUpstream
+) -> None:
+    eval_id = client.create_eval()
+    body = body_of(client, tmp_path, 400, "called")
+    assert_runs_end_together_with_the_month(client, upstream, eval_id, body, _MOST)
+    assert "Traceback" not in server.log
 
 
 def test_a_run_whose_calls_all_fail_is_ended_by_what_one_sampling_process_sees(

@@ -13,6 +13,7 @@ from tests.figures import Say
 from tests.sizes import SIZES
 from tests.system.client import Client, item_rows, wait_until, write_rows
 from tests.system.faulty import FaultyUpstream, faulty_upstream
+from tests.system.months import PRICES, assert_runs_end_together_with_the_month
 from tests.system.test_shared_runs import Topology, assert_complete, start_run
 from tests.worker import Worker
 
@@ -37,7 +38,7 @@ def calling_workers(
 ) -> Generator[tuple[Topology, list[Worker]]]:
     """Run workers that call the upstream, and a server without a worker of its own."""
     with postgres.temporary_database() as url, ExitStack() as stack:
-        endpoint = _CALLED.format(url=upstream.url, most=most)
+        endpoint = _CALLED.format(url=upstream.url, most=most) + PRICES
         topology = Topology(directory, url, stack, endpoint, _LEASE_S, "--no-worker")
         stack.enter_context(topology.server.running())
         workers = [topology.add_worker() for _ in range(count)]
@@ -126,6 +127,10 @@ def test_outages_and_budgets_are_those_of_all_workers(tmp_path: Path, postgres: 
         spent = client.wait_for_end(ids[0], client.post(f"/v1/evals/{ids[0]}/runs", json=body).json()["id"])
         assert (spent["status"], spent["error"]["code"]) == ("failed", "budget_exceeded")
         assert 250 <= upstream.stats()["answered"] - answered <= 350 + _MOST
+
+        file_id = client.upload_path(write_rows(tmp_path / "rows.jsonl", item_rows(400)))
+        few = {**source, "source": {"type": "file_id", "id": file_id}, "model": "quick"}
+        assert_runs_end_together_with_the_month(client, upstream, ids[0], {"data_source": few}, _MOST)
         assert "Traceback" not in topology.log
 
 

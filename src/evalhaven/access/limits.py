@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from evalhaven.domain.errors import LimitExceededError
@@ -23,7 +23,7 @@ class Limits:
         concurrent_runs: Runs that are queued or under way, 1 or more.
         stored_bytes: Bytes of its files, uploads and inline rows, 0 or more.
         run_cost: US dollars of the calls of one run, above 0.
-        month_cost: US dollars of the calls of all runs that were created in one calendar month (UTC), above 0.
+        month_cost: US dollars that the calls of all runs may come to in one calendar month (UTC), above 0.
     """
 
     requests_per_minute: int | None = None
@@ -71,30 +71,51 @@ def refuse_more_bytes(limits: Limits, stored: int, more: int, param: str | None 
         )
 
 
-def cost_ceiling(limits: Limits, month_spent: float, now: float, run_spent: float = 0.0) -> float | None:
-    """Return the US dollars that the calls of a run may come to; None without a limit.
+@dataclass(frozen=True, slots=True)
+class MonthCost:
+    """What the calls of a project's runs may come to in a month, and have come to.
 
-    Args:
-        limits: What its project may use.
-        month_spent: US dollars of the project's runs in this month.
-        now: Unix second, which says which month it is.
-        run_spent: US dollars of them that the run has cost already.
+    Attributes:
+        month: Such as 202611, in UTC.
+        most: US dollars that are allowed; infinity without a limit.
+        spent: US dollars that were spent.
+    """
+
+    month: int
+    most: float
+    spent: float
+
+    @property
+    def left(self) -> float:
+        """Return the US dollars that are left; 0.0 if none are."""
+        return max(0.0, self.most - self.spent)
+
+    @property
+    def sentence(self) -> str:
+        """Say what was spent, and what is allowed."""
+        return (
+            f"The project's runs have cost ${self.spent:,.2f} in {month_name(self.month)}, and may cost "
+            f"${self.most:,.2f} a month."
+        )
+
+
+def unlimited_month(now: float) -> MonthCost:
+    """Return the month of a moment for a project without a limit."""
+    return MonthCost(month_of(now), math.inf, 0.0)
+
+
+def refuse_spent_month(cost: MonthCost) -> None:
+    """Refuse a run that calls models where the month's limit is used up.
 
     Raises:
-        LimitExceededError: The month's limit is used up.
+        LimitExceededError: It is; the message says what to do.
     """
-    ceilings = [] if limits.run_cost is None else [limits.run_cost]
-    if limits.month_cost is not None:
-        left = limits.month_cost - month_spent
-        if left <= 0:
-            raise LimitExceededError(
-                f"The project's runs have cost ${month_spent:,.2f} in {month_name(now)}, and may cost "
-                f"${limits.month_cost:,.2f} a month. Runs that call no model still work; for others wait for the next "
-                "month, or have the limit raised (`evalhaven limits`).",
-                code="insufficient_quota",
-            )
-        ceilings.append(run_spent + left)
-    return min(ceilings, default=None)
+    if not cost.left:
+        raise LimitExceededError(
+            f"{cost.sentence} Runs that call no model still work; for others wait for the next month, or have the "
+            "limit raised (`evalhaven limits`).",
+            code="insufficient_quota",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +220,6 @@ def month_of(at: float) -> int:
     return day.year * 100 + day.month
 
 
-def month_start(at: float) -> int:
-    """Return the Unix second at which the calendar month of a moment begins, in UTC."""
-    day = datetime.fromtimestamp(at, UTC)
-    return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp())
-
-
-def month_name(at: float) -> str:
-    """Return the calendar month of a moment as people read it, such as `November 2026`."""
-    return f"{datetime.fromtimestamp(at, UTC):%B %Y}"
+def month_name(month: int) -> str:
+    """Return a calendar month such as 202611 as people read it: `November 2026`."""
+    return f"{date(month // 100, month % 100, 1):%B %Y}"

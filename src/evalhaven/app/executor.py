@@ -90,7 +90,7 @@ async def _execute_runs(settings: Settings, seat: WorkerSeat | None) -> None:
         )
         team: Team | None = None
         if samplers > 1:
-            team = Team(partial(start_sampler, settings, samplers), samplers, caller, board)
+            team = Team(partial(start_sampler, settings, samplers), samplers, caller, board, engine.months)
             want_slots.does = team.want_slots
         executor: Executor | SharedExecutor = Executor(engine, purger, team)
         shared: SharedExecutor | None = None

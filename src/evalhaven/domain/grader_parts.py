@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from evalhaven.domain.documents import Unparsed
 from evalhaven.domain.jsontext import JsonObject, JsonValue
-from evalhaven.wire.graders import Grader, GraderMulti, GraderTextSimilarity, MultiPart, TestingCriterion
+from evalhaven.wire.graders import (
+    Grader,
+    GraderLabelModel,
+    GraderMulti,
+    GraderScoreModel,
+    GraderTextSimilarity,
+    MultiPart,
+    TestingCriterion,
+)
 
 Path = tuple[str | int, ...]
 AnyGrader = Grader | MultiPart | TestingCriterion
@@ -50,6 +58,13 @@ def compares_embeddings(criteria: Iterable[AnyGrader | Unparsed]) -> bool:
     """Tell whether any of the graders compares embeddings, for which a model is called."""
     graders = [placed.grader for placed in walk_criteria(criteria)]
     return any(isinstance(each, GraderTextSimilarity) and each.evaluation_metric == "cosine" for each in graders)
+
+
+def asks_models(criteria: Iterable[AnyGrader | Unparsed]) -> bool:
+    """Tell whether any of the graders calls a model: a judge, or one of embeddings."""
+    listed = list(criteria)
+    graders = [placed.grader for placed in walk_criteria(listed)]
+    return compares_embeddings(listed) or any(isinstance(each, GraderScoreModel | GraderLabelModel) for each in graders)
 
 
 def walk_grader(grader: AnyGrader, path: Path) -> Iterator[PlacedGrader]:

@@ -10,5 +10,5 @@
 
 `accepting`, `planning`, `evaluating` and `ending` do not import each other. Below the rooms is what several of them
 use: the engine (the parts that `app` makes), patience with a database that cannot write, the forms of answer that
-endpoints turned out not to support, and the secrets of a run's tools.
+endpoints turned out not to support, what projects may spend in a month, and the secrets of a run's tools.
 """

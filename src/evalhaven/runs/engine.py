@@ -12,6 +12,7 @@ from evalhaven.graders.facilities import Facilities
 from evalhaven.logs.store import LogStore
 from evalhaven.meters.board import Board
 from evalhaven.runs.answer_forms import AnswerForms
+from evalhaven.runs.months import Months
 from evalhaven.runs.patience import Patience
 from evalhaven.runs.telling import Teller
 from evalhaven.runs.vault import Vault
@@ -37,6 +38,7 @@ class Engine:
         log_store: The logged calls that runs grade or replay.
         facilities: What graders work with.
         answer_forms: The forms of answer that endpoints turned out not to support.
+        months: What projects may spend in this month.
         process: A name for this process that no earlier process had.
         board: Shows what became of items.
         teller: Tells of runs that have ended.
@@ -56,6 +58,7 @@ class Engine:
     log_store: LogStore
     facilities: Facilities = field(default_factory=Facilities)
     answer_forms: AnswerForms = field(default_factory=AnswerForms)
+    months: Months = field(default_factory=Months)
     process: str = field(default_factory=lambda: secrets.token_hex(8))
     board: Board = field(default_factory=Board)
     teller: Teller = field(default_factory=Teller)

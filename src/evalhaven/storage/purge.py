@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from evalhaven.domain.ids import FileId, RunId
 from evalhaven.domain.scopes import EngineScope, ProjectScope
-from evalhaven.storage.access.limits import keep_purged_cost
 from evalhaven.storage.tables import (
     chunks,
     evals,
@@ -83,8 +82,7 @@ async def purge_output_items(
 
 
 async def finish_run_purge(tx: AsyncConnection, scope: ProjectScope, run_key: int, at: int) -> None:
-    """Erase a run's documents, chunks, columns and events, once its output items are gone; what it cost is kept."""
-    await keep_purged_cost(tx, scope, run_key)
+    """Erase a run's documents, chunks, columns and events, once its output items are gone."""
     for table in (chunks, run_columns, run_column_heads, run_events):
         await tx.execute(delete(table).where(table.c.run_key == run_key, table.c.project_id == scope.project_id))
     await tx.execute(

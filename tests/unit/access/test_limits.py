@@ -4,14 +4,15 @@ import pytest
 
 from evalhaven.access.limits import (
     Limits,
+    MonthCost,
     RequestCounter,
-    cost_ceiling,
     duration_text,
     month_of,
-    month_start,
     narrower,
     refuse_more_bytes,
     refuse_more_runs,
+    refuse_spent_month,
+    unlimited_month,
 )
 from evalhaven.domain.errors import LimitExceededError
 
@@ -80,8 +81,6 @@ def test_durations_are_written_as_the_hosted_api_writes_them(seconds: float, tex
 def test_months_are_those_of_utc() -> None:
     assert month_of(NOVEMBER_30) == month_of(NOVEMBER_30 + 86_399) == 202611
     assert month_of(NOVEMBER_30 + 86_400) == 202612
-    assert month_start(NOVEMBER_30 + 86_400) == NOVEMBER_30 + 86_400
-    assert month_start(NOVEMBER_30) == NOVEMBER_30 - 29 * 86_400
 
 
 def test_runs_and_bytes_over_the_limit_are_refused_and_others_are_not() -> None:
@@ -97,11 +96,11 @@ def test_runs_and_bytes_over_the_limit_are_refused_and_others_are_not() -> None:
         refuse_more_bytes(limits, 60, 41)
 
 
-def test_a_run_may_cost_what_its_limit_and_the_months_leave() -> None:
-    assert cost_ceiling(Limits(), 1e9, NOVEMBER_30) is None
-    assert cost_ceiling(Limits(run_cost=2), 1e9, NOVEMBER_30) == 2
-    assert cost_ceiling(Limits(run_cost=2, month_cost=10), 9, NOVEMBER_30) == 1
-    assert cost_ceiling(Limits(month_cost=10), 9, NOVEMBER_30, run_spent=3) == 4
-    with pytest.raises(LimitExceededError, match="in November 2026") as refused:
-        cost_ceiling(Limits(month_cost=10), 10, NOVEMBER_30)
+def test_a_month_that_is_spent_is_refused_and_named() -> None:
+    refuse_spent_month(MonthCost(202611, 10, 9.99))
+    refuse_spent_month(unlimited_month(NOVEMBER_30))
+    assert MonthCost(202611, 10, 12).left == 0
+
+    with pytest.raises(LimitExceededError, match=r"cost \$10.00 in November 2026, and may cost \$10.00") as refused:
+        refuse_spent_month(MonthCost(month_of(NOVEMBER_30), 10, 10))
     assert (refused.value.code, refused.value.wait_s) == ("insufficient_quota", None)

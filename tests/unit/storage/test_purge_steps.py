@@ -1,17 +1,14 @@
 """Facts about purging: in steps that can be repeated, leaving ids behind as cursors."""
 
-from dataclasses import astuple
-
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from evalhaven.domain.paging import PageRequest
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
-from evalhaven.domain.spending import ModelUsage
 from evalhaven.domain.statuses import RunStatus
-from evalhaven.storage.access.limits import measure_month_cost
+from evalhaven.storage.access.limits import add_month_cost, measure_month_cost
 from evalhaven.storage.chunks import insert_chunks, list_pending_chunks, mark_chunks_done
 from evalhaven.storage.database import Database
 from evalhaven.storage.eval_writes import delete_eval
@@ -83,14 +80,11 @@ async def test_a_purge_that_was_cut_short_goes_on(database: Database) -> None:
 
 async def test_what_a_purged_run_cost_stays_in_its_month(database: Database) -> None:
     run = await store_deleted_run(database, 1)
-    usage = ModelUsage("gpt", "target", calls=2, priced_cost=1.25)
-    spent = {"usage": [list(astuple(usage))], "latencies": [[], 0], "errors": {}, "retries": 0, "cache_hits": 0}
     async with database.write() as tx:
-        await tx.execute(update(runs).where(runs.c.key == run.key).values(spending=spent))
-        before = await measure_month_cost(tx, SCOPE, run.created_at)
-        for _ in range(2):
-            await finish_run_purge(tx, SCOPE, run.key, 300)
-        assert await measure_month_cost(tx, SCOPE, run.created_at) == before == 1.25
+        for cost in (1.0, 0.25):
+            await add_month_cost(tx, SCOPE, run.created_at, cost)
+        await finish_run_purge(tx, SCOPE, run.key, 300)
+        assert await measure_month_cost(tx, SCOPE, run.created_at) == 1.25
         assert await measure_month_cost(tx, SCOPE, run.created_at + 31 * 86_400) == 0
 
 

@@ -5,23 +5,24 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.access.limits import Limits, cost_ceiling, refuse_more_bytes, refuse_more_runs
-from evalhaven.domain.errors import InvalidRequestError, LimitExceededError
+from evalhaven.access.limits import Limits, MonthCost, refuse_more_bytes, refuse_more_runs, refuse_spent_month
+from evalhaven.domain.errors import InvalidRequestError
 from evalhaven.domain.evals import Caution
 from evalhaven.domain.run_options import Budget, RunOptions
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.storage.access.limits import (
     count_active_runs,
+    find_month_cost,
     get_limits,
     lock_project,
-    measure_month_cost,
     measure_stored,
 )
 from evalhaven.storage.reading import ReadTransaction
 
-_LOWERED = (
-    "is limited to ${0:,.2f}: the project may spend no more on one run, or has no more left in this month. The run "
+_LOWERED = "is limited to ${0:,.2f}: the project may spend no more on one run. The run ends when that is spent."
+_MONTH = (
+    "is limited by what the project may spend in a month: ${0:,.2f} is left, for all of its runs together. The run "
     "ends when that is spent."
 )
 
@@ -32,21 +33,24 @@ class Allowed:
 
     Attributes:
         limits: What the project may use.
-        cost: US dollars that the run may come to; None without a limit.
-        refusal: Why it may call no model; None if it may.
+        month: What the project's runs may cost in this month, and have cost; None without a limit.
     """
 
     limits: Limits
-    cost: float | None
-    refusal: LimitExceededError | None
+    month: MonthCost | None
 
     def narrowed(self, budget: Budget | None) -> Budget | None:
-        """Return a budget that is within the limits; None is one without a limit."""
-        if self.cost is None:
-            return budget
-        if budget is None:
-            return Budget(cost=self.cost)
-        return replace(budget, cost=self.cost if budget.cost is None else min(budget.cost, self.cost))
+        """Return a budget that is within the limit of a run; None is one without a limit."""
+        return _within(budget, self.limits.run_cost)
+
+    def refuse_spent_month(self) -> None:
+        """Refuse a run that calls models if the month's limit is used up.
+
+        Raises:
+            LimitExceededError: It is.
+        """
+        if self.month is not None:
+            refuse_spent_month(self.month)
 
     def checked(
         self, run: Run, asked: RunOptions, calls_models: Callable[[Run], bool], check: Callable[[Run], Run]
@@ -66,38 +70,44 @@ class Allowed:
             InvalidRequestError: The run cannot be executed, or its cost would not be known.
         """
         budget = self.narrowed(asked.budget)
-        if (self.refusal is None and budget == asked.budget) or not calls_models(run):
+        if (self.month is None and budget == asked.budget) or not calls_models(run):
             return check(run)
-        if self.refusal is not None:
-            raise self.refusal
-        options = replace(asked, budget=budget)
+        self.refuse_spent_month()
+        # What a model costs has to be known for the month's limit, too.
+        bounded = budget if self.month is None else _within(budget, self.month.left)
         try:
-            checked = check(replace(run, options=options))
+            checked = check(replace(run, options=replace(asked, budget=bounded)))
         except InvalidRequestError as error:
             if error.param == "evalhaven.budget.cost" and (asked.budget is None or asked.budget.cost is None):
                 error.message += " The project has a limit on costs, which holds for each of its runs."
             raise
-        caution = Caution("/evalhaven/budget/cost", _LOWERED.format(self.cost))
-        return replace(checked, warnings=[*checked.warnings, caution])
+        lowered = [] if budget == asked.budget else [_LOWERED.format(self.limits.run_cost)]
+        in_month = [] if self.month is None else [_MONTH.format(self.month.left)]
+        cautions = [Caution("/evalhaven/budget/cost", text) for text in (*lowered, *in_month)]
+        return replace(
+            checked, options=replace(checked.options, budget=budget), warnings=[*checked.warnings, *cautions]
+        )
 
 
-async def read_allowed(tx: ReadTransaction, scope: ProjectScope, now: int, run_spent: float = 0.0) -> Allowed:
-    """Return what a project's limits leave to a run.
+def _within(budget: Budget | None, most: float | None) -> Budget | None:
+    """Return a budget of no more than so many US dollars; None of anything is no limit."""
+    if most is None:
+        return budget
+    if budget is None:
+        return Budget(cost=most)
+    return replace(budget, cost=most if budget.cost is None else min(budget.cost, most))
 
-    Runs that are under way together may each spend what was left when they were created.
+
+async def read_allowed(tx: ReadTransaction, scope: ProjectScope, now: int) -> Allowed:
+    """Return what a project's limits leave to a run, which shares what is left of a month with the project's others.
 
     Args:
         tx: Open transaction.
         scope: The project.
         now: Unix second.
-        run_spent: US dollars that the run has cost already.
     """
     limits = await get_limits(tx, scope)
-    month_spent = 0.0 if limits.month_cost is None else await measure_month_cost(tx, scope, now)
-    try:
-        return Allowed(limits, cost_ceiling(limits, month_spent, now, run_spent), None)
-    except LimitExceededError as error:
-        return Allowed(limits, 0.0, error)
+    return Allowed(limits, None if limits.month_cost is None else await find_month_cost(tx, scope, now))
 
 
 async def refuse_beyond(tx: AsyncConnection, scope: ProjectScope, limits: Limits, more_bytes: int = 0) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from evalhaven.domain.clock import Clock
 from evalhaven.domain.criteria import Criteria
 from evalhaven.domain.evals import Caution, Eval, identified_criteria
+from evalhaven.domain.grader_parts import asks_models
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.run_options import Budget
@@ -158,12 +159,11 @@ class RerunAcceptance:
         Raises:
             LimitExceededError: The project's limits leave nothing to it.
         """
-        allowed = await read_allowed(tx, scope, self._now(), run.tally.spending.priced_cost)
+        allowed = await read_allowed(tx, scope, self._now())
         await refuse_beyond(tx, scope, allowed.limits)
-        if allowed.cost is None or not (run.is_sampled or refuse_unanswerable(run, parent, self.catalog)):
+        if not (run.is_sampled or asks_models(run.criteria(parent).parsed)):
             return budget
-        if allowed.refusal is not None:
-            raise allowed.refusal
+        allowed.refuse_spent_month()
         return allowed.narrowed(budget or run.options.budget)
 
     def _now(self) -> int:

@@ -1,4 +1,4 @@
-"""What ends a run early: all calls fail alike, or the budget is spent."""
+"""What ends a run early: all calls fail alike, or its budget is spent, or that of its project's month."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ import anyio
 from evalhaven.domain.run_options import Budget
 from evalhaven.domain.samples import ItemError
 from evalhaven.domain.spending import Spending
+from evalhaven.runs.months import MonthBudget
 from evalhaven.sampling.calls.failure_watch import Calls, FailureWatch
 from evalhaven.sampling.calls.purse import Purse
 
@@ -22,8 +23,8 @@ class CallGuard(Protocol):
         ...
 
     @property
-    def purse(self) -> Purse | None:
-        """Return what this process may spend of a budget that it shares with others; None if it shares none."""
+    def purses(self) -> Sequence[Purse]:
+        """Return what this process may spend of the budgets that it shares with others."""
         ...
 
     @property
@@ -80,12 +81,14 @@ class RunGuard:
             budget: What the run may spend; None without a limit.
             spent: What its stored items cost.
             stop: Set once there is a verdict.
-            purse: What this process may spend before it hears of the others; None where there is no other, or no limit.
+            purse: What this process may spend of the budget before it hears of the others; None where there is no
+                other, or no budget.
             ask_others: Called when the others are to be heard because all calls seem to fail; returns whether there are
                 any now. None: there never are.
         """
         self._ask_others = ask_others
         self.purse = purse
+        self.month: MonthBudget | None = None
         self._budget = budget
         self._cost = spent.priced_cost
         self._tokens = spent.tokens
@@ -102,6 +105,12 @@ class RunGuard:
     def is_spent(self) -> bool:
         """Tell whether the budget is spent: calls that waited for their turn meanwhile are not made."""
         return self._is_spent
+
+    @property
+    def purses(self) -> Sequence[Purse]:
+        """Return what this process may spend of the run's own budget, and of that of its project's month."""
+        of_month = None if self.month is None else self.month.purse
+        return [purse for purse in (self.purse, of_month) if purse is not None]
 
     def expect_calls(self, count: int) -> None:
         """Note how many items are left: fewer failures are enough to end a short run."""
@@ -129,12 +138,15 @@ class RunGuard:
         """Count the cost of a call against the budget."""
         self._cost += cost or 0.0
         self._tokens += tokens
-        if self.purse is not None:
+        if self.purses:
             self._new_cost += cost or 0.0
             self._new_tokens += tokens
+        if self.purse is not None:
             self.purse.spend("cost", cost or 0.0)
             self.purse.spend("tokens", tokens)
         self._check_budget()
+        if self.month is not None:
+            self.month.spend(cost or 0.0)
 
     @property
     def has_streak(self) -> bool:
@@ -179,9 +191,8 @@ class RunGuard:
     def _check_budget(self) -> None:
         budget = self._budget
         if budget is not None and budget.is_exceeded(self._cost, self._tokens):
-            self._is_spent = True
             spent = f"{self._tokens:,} tokens" if budget.cost is None else f"{self._cost:.4f} US dollars"
-            self.end(
+            self.end_spent(
                 ItemError(
                     "budget_exceeded",
                     f"The run was stopped because it spent its budget ({spent}). Its finished items stay.",
@@ -213,6 +224,11 @@ class RunGuard:
             self.verdict = verdict
             self._stop.set()
 
+    def end_spent(self, verdict: ItemError) -> None:
+        """Stop the run because no further call may be made for it."""
+        self._is_spent = True
+        self.end(verdict)
+
 
 class JudgeGuard:
     """Watches the calls of one judge: the budget is the run's, but the success of others says nothing about it."""
@@ -240,9 +256,9 @@ class JudgeGuard:
         return self._guard.is_spent
 
     @property
-    def purse(self) -> Purse | None:
-        """Return what this process may spend of the run's budget."""
-        return self._guard.purse
+    def purses(self) -> Sequence[Purse]:
+        """Return what this process may spend of the run's budgets."""
+        return self._guard.purses
 
     def passing(self, leads_on: Callable[[ItemError], bool]) -> "JudgeGuard":
         """Return a guard that counts the same calls, except failures after which the judge is asked in another way."""

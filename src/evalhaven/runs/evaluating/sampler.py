@@ -109,7 +109,7 @@ class Sampler:
         self._retries = Counter(known_retries(known_flow))
         was_answered = isinstance(known_flow, dict) and known_flow.get("answered") is True
         self._asker = Asker(
-            run_limit, self._note_retry, was_answered, lambda: guard.is_spent, guard.purse, guard.failures
+            run_limit, self._note_retry, was_answered, lambda: guard.is_spent, guard.purses, guard.failures
         )
 
     @property

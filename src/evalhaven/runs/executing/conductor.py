@@ -1,8 +1,11 @@
 """The conductor: takes one run to its final status, from whatever state is stored."""
 
+from contextlib import ExitStack
+
 import anyio
 import structlog
 
+from evalhaven.access.limits import MonthCost
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.run_events import RunEvent
 from evalhaven.domain.runs import Run
@@ -15,7 +18,7 @@ from evalhaven.runs.executing.deaths import count_death
 from evalhaven.runs.executing.ending import Begin, RunEnding
 from evalhaven.runs.executing.feeds import PendingChunks
 from evalhaven.runs.executing.handout import Handout
-from evalhaven.runs.executing.opening import OpenRun, open_run
+from evalhaven.runs.executing.opening import OpenRun, find_month_of, open_run
 from evalhaven.runs.executing.spread.team import Team
 from evalhaven.runs.executing.turn import Turn
 from evalhaven.runs.planning.plan import RunPlanner
@@ -44,6 +47,7 @@ class RunConductor:
         self._stop_requested = anyio.Event()
         self._turn = Turn(engine, self._stop_requested)
         self._guard: RunGuard | None = None
+        self._held = ExitStack()
         self._times_retried: int | None = None
         self._is_taken_up = False
         self._log = structlog.get_logger("evalhaven.runs")
@@ -59,12 +63,14 @@ class RunConductor:
 
     async def conduct_run(self) -> None:
         """Plan the run, execute its chunks and give it its final status."""
-        await self._engine.patience.persist(self._conduct)
+        with self._held:
+            await self._engine.patience.persist(self._conduct)
 
     async def _conduct(self) -> None:
         async with self._engine.database.read() as tx:
             run = await get_run_by_key(tx, self._scope, self._run_key)
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
+            month = await find_month_of(tx, run, parent, self._engine.clock.now())
         self._log = self._log.bind(run_id=run.id)
         self._times_retried = run.times_retried
         ending = RunEnding(self._engine, run)
@@ -73,18 +79,21 @@ class RunConductor:
             await ending.end(RunStatus.FAILED, deadly)
             return
         try:
-            await self._execute(run, parent, ending)
+            await self._execute(run, parent, ending, month)
         except Exception as error:
             await ending.end_by(error, None if self._guard is None else self._guard.verdict)
 
-    async def _execute(self, run: Run, parent: Eval, ending: RunEnding) -> None:
+    async def _execute(self, run: Run, parent: Eval, ending: RunEnding, month: MonthCost | None) -> None:
         engine = self._engine
         if run.status.is_final:
             raise RunStoppedError
         source_of(engine, run)  # refused, where it has none, before it begins
         await self._note_resumed(run)
         # Taken up again after the database was away, a run keeps its guard, which knows what was paid but not stored.
-        guard = self._guard = self._guard or RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
+        guard = self._guard
+        if guard is None:
+            guard = self._guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested)
+            self._held.enter_context(engine.months.entered(run.scope, month, guard))
         async with open_run(engine, run, parent, guard) as opened:
             begin = await ending.begin()
             await opened.warn()

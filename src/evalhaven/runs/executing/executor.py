@@ -10,6 +10,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from evalhaven.access.limits import MonthCost
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.ending.purge import Purger
@@ -18,6 +19,8 @@ from evalhaven.runs.executing.conductor import RunConductor
 from evalhaven.runs.executing.grader_calls import GraderCalls
 from evalhaven.runs.executing.looks import LONGEST_LOOK_S, LOOK_AGAIN_S, RUNS_AT_ONCE
 from evalhaven.runs.executing.spread.team import Team
+from evalhaven.storage.access.limits import find_month_cost
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.runs import list_active_runs
 
 
@@ -76,7 +79,16 @@ class Executor:
                 await self._wake.wait()
 
     async def _active_runs(self) -> list[Run]:
-        return await self._engine.database.fetch(lambda tx: list_active_runs(tx, EngineScope(), RUNS_AT_ONCE))
+        budgets, now = list(self._engine.months), self._engine.clock.now()
+
+        async def read(tx: ReadTransaction) -> tuple[list[Run], list[MonthCost | None]]:
+            stored = [await find_month_cost(tx, budget.scope, now) for budget in budgets]
+            return await list_active_runs(tx, EngineScope(), RUNS_AT_ONCE), stored
+
+        active, stored = await self._engine.database.fetch(read)
+        for budget, cost in zip(budgets, stored, strict=True):
+            budget.refresh(cost)
+        return active
 
     def _reconcile(self, active: list[Run], tasks: TaskGroup) -> None:
         """Start runs that are not conducted yet, and drop conducted runs that are no longer active."""

@@ -7,8 +7,9 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.access.limits import MonthCost
 from evalhaven.domain.evals import Caution, Eval
-from evalhaven.domain.grader_parts import compares_embeddings
+from evalhaven.domain.grader_parts import asks_models, compares_embeddings
 from evalhaven.domain.jsontext import JsonObject, JsonValue
 from evalhaven.domain.runs import SANDBOX, Run
 from evalhaven.graders.base import Grader
@@ -21,6 +22,8 @@ from evalhaven.runs.evaluating.judging import Callers, RunJudges
 from evalhaven.runs.evaluating.regrading import StoredItemEvaluator
 from evalhaven.runs.evaluating.sampler import Sampler, sampling_question
 from evalhaven.sampling.calls.slots import Slots
+from evalhaven.storage.access.limits import find_month_cost
+from evalhaven.storage.reading import ReadTransaction
 from evalhaven.storage.run_secrets import find_secrets
 from evalhaven.storage.run_writes import save_flow, save_warnings
 from evalhaven.storage.runs import get_run_by_key
@@ -83,6 +86,20 @@ class OpenRun:
         if flow.get(SANDBOX) != self.isolation[SANDBOX]:
             async with self.engine.database.write() as tx:
                 await save_flow(tx, run.scope, run.key, {**flow, **self.isolation})
+
+
+async def find_month_of(tx: ReadTransaction | AsyncConnection, run: Run, parent: Eval, now: float) -> MonthCost | None:
+    """Return what a run's project may spend in this month, and has spent; None without a limit, or if it calls nobody.
+
+    Args:
+        tx: Open transaction.
+        run: The run.
+        parent: Its eval.
+        now: Unix second.
+    """
+    if not (run.is_sampled or asks_models(run.criteria(parent).parsed)):
+        return None
+    return await find_month_cost(tx, run.scope, now)
 
 
 @asynccontextmanager

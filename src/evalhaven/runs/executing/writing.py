@@ -12,6 +12,7 @@ from evalhaven.domain.tallies import Tally
 from evalhaven.meters.declared import COST, ITEMS, TOKENS
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.finished import FinishedItems, finish_items
+from evalhaven.storage.access.limits import add_month_cost
 from evalhaven.storage.chunks import mark_chunks_done
 from evalhaven.storage.output_item_writes import StoredBeforeError, find_new_items, insert_item_rows
 from evalhaven.storage.reading import WriteTransaction
@@ -28,10 +29,12 @@ class Stored:
     Attributes:
         tally: What all items of the run add up to.
         part: What those add up to that were new.
+        cost: US dollars by which the run costs more than before.
     """
 
     tally: Tally
     part: Tally
+    cost: float = 0.0
 
 
 StoreItems = Callable[[FinishedItems, Sequence[int]], Awaitable[Stored | None]]
@@ -133,14 +136,26 @@ class RunWriter:
         add = partial(self._add, finished=finished, finished_chunks=finished_chunks, may_be_stored=may_be_stored)
         shared = self._in_transaction
         if shared is None:
-            return await self._engine.database.store(add)
+
+            async def write(tx: WriteTransaction) -> Stored | None:
+                stored = await add(tx)
+                await self._add_cost(tx, stored)
+                return stored
+
+            return await self._engine.database.store(write)
         async with self._engine.database.write() as tx:
             stored = await add(tx)
             if stored is not None and finished_chunks:
                 await shared.after_chunks(tx)
+            await self._add_cost(tx, stored)
         if stored is not None:
             shared.on_stored(stored)
         return stored
+
+    async def _add_cost(self, tx: WriteTransaction, stored: Stored | None) -> None:
+        """Add what items cost to the month; last, since others who store items of the project wait from then on."""
+        if stored is not None and stored.cost > 0:
+            await add_month_cost(tx, self._run.scope, self._engine.clock.now(), stored.cost)
 
     async def _add(
         self,
@@ -176,7 +191,8 @@ class RunWriter:
             await remember_samples(tx, run.scope, new.answers, int(self._engine.clock.now()))
         if finished_chunks:
             await mark_chunks_done(tx, run.scope, run.key, finished_chunks)
-        return Stored(tally, new.part)
+        cost = tally.spending.priced_cost - locked.tally.spending.priced_cost
+        return Stored(tally, new.part, cost)
 
     async def _find_new(self, tx: WriteTransaction, finished: FinishedItems) -> FinishedItems:
         if finished.items is None:

@@ -1,7 +1,7 @@
 """Calls to models: the one place where they are limited, sent and repeated, and where failures become errors."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -67,7 +67,7 @@ class Asker:
         on_retry: Told why an attempt failed, before the next one.
         was_answered: Whether it has ever received an answer.
         is_over: Tells whether no more calls may be made on its behalf; one that waited until then waits to be canceled.
-        purse: What this process may spend on its behalf; None where that is all that its budget leaves.
+        purses: What this process may spend on its behalf, where several share its budgets.
         watch: Whether its calls all fail; while that is suspected, none is begun. None: nobody watches.
     """
 
@@ -75,24 +75,24 @@ class Asker:
     on_retry: Callable[[FailureKind], None] | None = None
     was_answered: bool = False
     is_over: Callable[[], bool] | None = None
-    purse: Purse | None = None
+    purses: Sequence[Purse] = ()
     watch: FailureWatch | None = None
 
     @property
     def is_held_up(self) -> bool:
         """Tell whether what was lent for its calls is used up, or its time is over, or whether all seem to fail."""
         return (
-            (self.purse is not None and not self.purse.is_open)
+            not all(purse.is_open for purse in self.purses)
             or (self.limit is not None and not self.limit.is_open)
             or (self.watch is not None and self.watch.is_suspected)
         )
 
     async def wait(self) -> None:
-        """Return when another call may be begun, as far as its failures and its budget are concerned."""
+        """Return when another call may be begun, as far as its failures and its budgets are concerned."""
         if self.watch is not None:
             await self.watch.wait()
-        if self.purse is not None:
-            await self.purse.wait()
+        for purse in self.purses:
+            await purse.wait()
 
 
 class ModelCaller:

@@ -3,15 +3,24 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, func, insert, select, update
+from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from evalhaven.access.limits import NO_LIMITS, Limits, month_of, month_start, refuse_more_bytes
+from evalhaven.access.limits import NO_LIMITS, Limits, MonthCost, month_of, refuse_more_bytes
 from evalhaven.domain.scopes import ProjectScope
-from evalhaven.storage.access.tables import api_keys, key_limits, limits, purged_costs
-from evalhaven.storage.reading import ReadTransaction
-from evalhaven.storage.spending import spending_of
+from evalhaven.storage.access.tables import api_keys, key_limits, limits, month_costs
+from evalhaven.storage.reading import ReadTransaction, WriteTransaction
 from evalhaven.storage.tables import files, is_active_run, projects, runs, upload_parts, uploads
+
+# Statements that are executed again and again are made once.
+_MONTH_LIMIT = select(limits.c.month_cost).where(limits.c.project_id == bindparam("of_project"))
+_MONTH_SPENT = select(month_costs.c.cost).where(
+    month_costs.c.project_id == bindparam("of_project"), month_costs.c.month == bindparam("of_month")
+)
+_ADD_TO_MONTH = text(  # both databases know it in these words
+    "INSERT INTO month_costs (project_id, month, cost) VALUES (:project, :month, :cost) "
+    "ON CONFLICT (project_id, month) DO UPDATE SET cost = month_costs.cost + excluded.cost"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,7 @@ class Usage:
     Attributes:
         concurrent_runs: Runs that are queued or under way.
         stored_bytes: Bytes of its files, of the parts of uploads, and of inline rows.
-        month_cost: US dollars of the calls of all runs that were created in this month, deleted ones included.
+        month_cost: US dollars of the calls of all runs in this month, deleted ones included.
     """
 
     concurrent_runs: int
@@ -124,35 +133,32 @@ async def measure_stored(tx: ReadTransaction, scope: ProjectScope) -> int:
     return sum([int((await tx.execute(part)).scalar_one() or 0) for part in parts])
 
 
-async def measure_month_cost(tx: ReadTransaction, scope: ProjectScope, now: int) -> float:
-    """Return the US dollars of the calls of a project's runs that were created in this month."""
-    purged = select(purged_costs.c.cost).where(
-        purged_costs.c.project_id == scope.project_id, purged_costs.c.month == month_of(now)
-    )
-    total = (await tx.execute(purged)).scalar_one_or_none() or 0.0
-    spent = select(runs.c.spending).where(
-        runs.c.project_id == scope.project_id,
-        runs.c.created_at >= month_start(now),
-        runs.c.imported_at.is_(None),
-        runs.c.spending.is_not(None),
-    )
-    for (values,) in (await tx.execute(spent)).all():
-        total += spending_of(values).priced_cost
-    return total
+async def measure_month_cost(tx: ReadTransaction, scope: ProjectScope, now: float) -> float:
+    """Return the US dollars of the calls of a project's runs whose items were stored in this month."""
+    values = {"of_project": scope.project_id, "of_month": month_of(now)}
+    return (await tx.execute(_MONTH_SPENT, values)).scalar_one_or_none() or 0.0
 
 
-async def keep_purged_cost(tx: AsyncConnection, scope: ProjectScope, run_key: int) -> None:
-    """Add what a run cost to its month, before the run is purged."""
-    query = select(runs.c.spending, runs.c.created_at, runs.c.imported_at).where(
-        runs.c.key == run_key, runs.c.project_id == scope.project_id
-    )
-    row = (await tx.execute(query)).one_or_none()
-    cost = 0.0 if row is None or row.imported_at is not None else spending_of(row.spending).priced_cost
-    if row is None or not cost:
-        return
-    await lock_project(tx, scope)
-    at = {"project_id": scope.project_id, "month": month_of(row.created_at)}
-    await _put(tx, purged_costs, at, {"cost": purged_costs.c.cost + cost}, first={"cost": cost})
+async def find_month_cost(tx: ReadTransaction, scope: ProjectScope, now: float) -> MonthCost | None:
+    """Return what the calls of a project's runs may come to in this month, and have come to; None without a limit."""
+    most = (await tx.execute(_MONTH_LIMIT, {"of_project": scope.project_id})).scalar_one_or_none()
+    if most is None:
+        return None
+    return MonthCost(month_of(now), most, await measure_month_cost(tx, scope, now))
+
+
+async def add_month_cost(tx: WriteTransaction, scope: ProjectScope, now: float, cost: float) -> None:
+    """Add to what a project's runs have cost in this month.
+
+    Call it last in a transaction: all that store items of the project wait for each other from here on.
+
+    Args:
+        tx: Open write transaction, that of the items which the calls were made for.
+        scope: Whose project.
+        now: Unix second, which says which month it is.
+        cost: US dollars.
+    """
+    await tx.execute(_ADD_TO_MONTH, {"project": scope.project_id, "month": month_of(now), "cost": cost})
 
 
 def _limits(row: Row[Any]) -> Limits:
@@ -160,18 +166,15 @@ def _limits(row: Row[Any]) -> Limits:
     return Limits(row.requests_per_minute, row.concurrent_runs, row.stored_bytes, row.run_cost, row.month_cost)
 
 
-async def _put(
-    tx: AsyncConnection, table: Table, at: dict[str, Any], values: dict[str, Any], first: dict[str, Any] | None = None
-) -> None:
+async def _put(tx: AsyncConnection, table: Table, at: dict[str, Any], values: dict[str, Any]) -> None:
     """Update a row, or insert it; whoever could do so at the same time is locked out.
 
     Args:
         tx: Open write transaction.
         table: Whose row.
         at: Its primary key.
-        values: The other columns, if it is there.
-        first: The other columns, if it is not; None: the same.
+        values: The other columns.
     """
     is_row = [table.c[name] == value for name, value in at.items()]
     if not (await tx.execute(update(table).where(*is_row).values(values))).rowcount:
-        await tx.execute(insert(table).values({**at, **(first or values)}))
+        await tx.execute(insert(table).values({**at, **values}))

@@ -140,11 +140,21 @@ key_limits = Table(
     Column("requests_per_minute", Integer, nullable=False),
 )
 
-# What the purged runs of a month cost: to delete a run does not give money back.
+# What the runs of a project cost in a calendar month: a sum that grows in the transactions that store their items, so
+# that to delete a run gives no money back, and a run that is retried counts in the month of its calls.
+month_costs = Table(
+    "month_costs",
+    metadata,
+    Column("project_id", Key, ForeignKey("projects.id"), primary_key=True, autoincrement=False),
+    Column("month", Integer, primary_key=True, autoincrement=False),  # such as 202611, in UTC
+    Column("cost", Float, nullable=False),
+)
+
+# Of the release before, in which only what purged runs had cost was kept. A step that may remove something drops it.
 purged_costs = Table(
     "purged_costs",
     metadata,
     Column("project_id", Key, ForeignKey("projects.id"), primary_key=True, autoincrement=False),
-    Column("month", Integer, primary_key=True, autoincrement=False),  # such as 202611, in UTC
+    Column("month", Integer, primary_key=True, autoincrement=False),
     Column("cost", Float, nullable=False),
 )

@@ -84,7 +84,7 @@ grader_claims = Table(
 )
 
 # How many of the slots of a limit, such as that of a model at an endpoint, each worker has, and how many it would use.
-# The tokens or millionths of a dollar that are left of a run's budget are lent in the same way.
+# The tokens or millionths of a dollar that are left of a run's budget, or of a project's month, are lent likewise.
 limit_shares = Table(
     "limit_shares",
     queue_metadata,
@@ -136,6 +136,17 @@ run_guards = Table(
     Column("watches", JsonText, nullable=False),
     Column("cost", Float, nullable=False),
     Column("tokens", BigInteger, nullable=False),
+)
+
+# What the workers have told each other that the runs of a project cost in a month. It is ahead of `month_costs`, in
+# which items count when they are stored, and goes when no run of the project is under way.
+month_guards = Table(
+    "month_guards",
+    queue_metadata,
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("month", Integer, primary_key=True, autoincrement=False),
+    Column("cost", Float, nullable=False),
+    Column("told_at", DateTime(timezone=True), nullable=False),
 )
 
 # Endpoints that are gone. The row is deleted by whoever has an answer; one that nobody holds any more says nothing.

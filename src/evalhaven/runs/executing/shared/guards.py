@@ -7,10 +7,12 @@ from itertools import zip_longest
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.access.limits import MonthCost
 from evalhaven.domain.runs import Run
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.evaluating.guard import Happened, RunGuard
 from evalhaven.runs.executing.shared.limits import SharedLimit
+from evalhaven.runs.months import MonthBudget
 from evalhaven.sampling.calls.failure_watch import Calls, calls_of
 from evalhaven.sampling.calls.purse import Purse
 from evalhaven.storage.queue.guards import GuardState, find_guard_state, lock_guard_state, save_guard_state
@@ -18,6 +20,7 @@ from evalhaven.storage.reading import ReadTransaction
 
 _SCOPE = EngineScope()
 _UNITS = {"cost": 1_000_000, "tokens": 1}  # the least that is lent
+_LENT_AT_MOST = 1_000_000.0  # of a month without a limit any more
 
 
 def purse_of(run: Run, on_empty: Callable[[], None]) -> Purse | None:
@@ -74,6 +77,16 @@ class SharedGuard:
             self._taken = None
 
     @property
+    def month(self) -> MonthBudget | None:
+        """Return what the project may spend in this month; None without a limit."""
+        return self._guard.month
+
+    @property
+    def told_cost(self) -> float:
+        """Return the US dollars that the others are being told."""
+        return 0.0 if self._taken is None else self._taken.cost
+
+    @property
     def limits(self) -> dict[str, SharedLimit]:
         """Return what is left of the run's budget, to be lent to its workers."""
         return budget_limits(self._run, self._guard, self._known.cost, self._known.tokens)
@@ -104,11 +117,31 @@ def budget_limits(run: Run, guard: RunGuard, cost: float, tokens: int) -> dict[s
     return limits
 
 
-def _shrink(guard: RunGuard, purse: Purse, name: str, units: int) -> None:
+def month_limits(budget: MonthBudget, told: MonthCost) -> dict[str, SharedLimit]:
+    """Return what is left of a project's month, to be lent to the processes that execute the project's runs.
+
+    Args:
+        budget: One process's.
+        told: What all processes are known to have spent.
+    """
+    purse = budget.purse
+    if purse is None or not told.left:
+        return {}
+    left = math.ceil(min(told.left, _LENT_AT_MOST) * _UNITS["cost"])
+    wanted = left if purse.waiting or purse.was_used else 0
+    name = f"month {told.month} of project {budget.scope.project_id}"
+    return {
+        name: SharedLimit(
+            left, wanted, 0, partial(_shrink, budget, purse, "cost"), partial(_fill, budget, purse, "cost")
+        )
+    }
+
+
+def _shrink(guard: RunGuard | MonthBudget, purse: Purse, name: str, units: int) -> None:
     purse.shrink(name, units / _UNITS[name] - guard.untold(name))
 
 
-def _fill(guard: RunGuard, purse: Purse, name: str, units: int, until: float, _fraction: float) -> None:
+def _fill(guard: RunGuard | MonthBudget, purse: Purse, name: str, units: int, until: float, _fraction: float) -> None:
     # What was spent while the others were told is not among what they know.
     purse.fill(name, units / _UNITS[name] - guard.untold(name), until)
 

@@ -7,19 +7,24 @@ what they have cost, and which endpoints are gone.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.access.limits import MonthCost, unlimited_month
+from evalhaven.domain.clock import Clock
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.executing.shared.fence import Fence
-from evalhaven.runs.executing.shared.guards import SharedGuard
+from evalhaven.runs.executing.shared.guards import SharedGuard, month_limits
 from evalhaven.runs.executing.shared.limits import RunLimit, SharedLimit, fair_part
 from evalhaven.runs.executing.shared.outages import exchange_outages
+from evalhaven.runs.months import MonthBudget, Months
 from evalhaven.sampling.calls.caller import ModelCaller
+from evalhaven.storage.access.limits import find_month_cost
 from evalhaven.storage.database import Database, is_unavailable
 from evalhaven.storage.queue.limits import LimitShare, hold_shares, list_shares, lock_limits
+from evalhaven.storage.queue.months import tell_month_cost
 
 LEASE_S = 1.5
 _AGAIN_S = 0.5
@@ -49,6 +54,8 @@ class LimitLender:
         fence: Fence,
         find_worker: Callable[[], int | None],
         list_runs: Callable[[], Sequence[CallingRun]],
+        months: Months | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Hold nothing yet.
 
@@ -58,7 +65,11 @@ class LimitLender:
             fence: The worker's.
             find_worker: Returns the worker's number; None while it has none.
             list_runs: Returns the runs that it takes part in.
+            months: What the projects of these runs may spend in a month; None: none of them has a limit.
+            clock: Says which month it is.
         """
+        self._months = months or Months()
+        self._clock = clock or Clock()
         self._database = database
         self._caller = caller
         self._fence = fence
@@ -96,13 +107,17 @@ class LimitLender:
             return
         sent_at = time.monotonic()
         lent: list[tuple[SharedLimit, int]] = []
+        told: list[tuple[MonthBudget, MonthCost]] = []
         try:
             async with self._database.write() as tx:
                 await lock_limits(tx, EngineScope())
                 effects = await exchange_outages(tx, reachabilities)
                 for run in runs:
                     await run.guard.exchange(tx)
-                lent = await _hold(tx, worker_id, lambda: {**self._model_limits(), **_limits_of(runs)})
+                told = [(budget, await self._tell_month(tx, budget, runs)) for budget in self._months]
+                lent = await _hold(
+                    tx, worker_id, lambda: {**self._model_limits(), **_limits_of(runs), **_month_limits_of(told)}
+                )
         except BaseException:
             for run in runs:
                 run.guard.put_back()
@@ -111,8 +126,21 @@ class LimitLender:
             effect()
         for run in runs:
             run.guard.settle()
+        for budget, cost in told:
+            budget.learn(cost)
         for limit, slots in lent:
             limit.lend(slots, sent_at + LEASE_S, slots / limit.most)
+
+    async def _tell_month(self, tx: AsyncConnection, budget: MonthBudget, runs: Sequence[CallingRun]) -> MonthCost:
+        """Tell what a project's runs have spent here, and return what they have spent at all workers."""
+        now = self._clock.now()
+        known = await find_month_cost(tx, budget.scope, now)
+        if known is None:
+            return unlimited_month(now)  # since the runs began
+        cost = sum(run.guard.told_cost for run in runs if run.guard.month is budget)
+        told = await tell_month_cost(tx, budget.scope, known, cost)
+        # What a dead worker had not told is stored by now, or lost.
+        return replace(known, spent=max(known.spent, told))
 
     def _model_limits(self) -> dict[str, SharedLimit]:
         return {
@@ -133,6 +161,13 @@ def _limits_of(runs: Sequence[CallingRun]) -> dict[str, SharedLimit]:
     limits = {run.limit.name: run.limit.shared for run in runs if run.limit is not None}
     for run in runs:
         limits |= run.guard.limits
+    return limits
+
+
+def _month_limits_of(told: Sequence[tuple[MonthBudget, MonthCost]]) -> dict[str, SharedLimit]:
+    limits: dict[str, SharedLimit] = {}
+    for budget, cost in told:
+        limits |= month_limits(budget, cost)
     return limits
 
 

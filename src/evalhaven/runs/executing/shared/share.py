@@ -7,6 +7,7 @@ import anyio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from evalhaven.access.limits import MonthCost
 from evalhaven.domain.evals import Eval
 from evalhaven.domain.runs import Chunk, Run
 from evalhaven.domain.scopes import ProjectScope
@@ -15,7 +16,7 @@ from evalhaven.runs.engine import Engine, RunStoppedError
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.handout import Handout
-from evalhaven.runs.executing.opening import OpenRun, open_run
+from evalhaven.runs.executing.opening import OpenRun, find_month_of, open_run
 from evalhaven.runs.executing.shared.feed import ClaimedChunks
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.shared.flows import SharedFlow
@@ -165,18 +166,20 @@ class RunShare:
     async def _serve(self) -> None:
         engine = self._engine
 
-        async def read(tx: ReadTransaction) -> tuple[Run, Eval]:
+        async def read(tx: ReadTransaction) -> tuple[Run, Eval, MonthCost | None]:
             run = await get_run_by_key(tx, self._scope, self._run_key)
-            return run, await get_eval_by_key(tx, self._scope, run.eval_key)
+            parent = await get_eval_by_key(tx, self._scope, run.eval_key)
+            return run, parent, await find_month_of(tx, run, parent, engine.clock.now())
 
-        run, parent = await engine.database.fetch(read)
+        run, parent, month = await engine.database.fetch(read)
         self._log = self._log.bind(run_id=run.id)
         self.times_retried = run.times_retried
         purse = purse_of(run, self._around.on_want)
         guard = RunGuard(run.options.budget, run.tally.spending, self._stop_requested, purse, self._ask_others)
         ending = RunEnding(engine, run)
         try:
-            await self._execute(run, parent, guard, ending)
+            with engine.months.entered(run.scope, month, guard, self._around.on_want):
+                await self._execute(run, parent, guard, ending)
         except Exception as error:
             if isinstance(error, RunStoppedError) and self._is_draining and guard.verdict is None:
                 return  # only here: others go on with the run

@@ -21,6 +21,7 @@ from evalhaven.storage.queue.flows import forget_flows
 from evalhaven.storage.queue.guards import forget_guard_states
 from evalhaven.storage.queue.jobs import count_workers, drop_queued_jobs, list_live_jobs, list_queued_runs, submit_plan
 from evalhaven.storage.queue.limits import forget_shares
+from evalhaven.storage.queue.months import forget_month_costs
 from evalhaven.storage.queue.outages import forget_outages
 from evalhaven.storage.queue.workers import excuse_jobs, forget_grader_claims, leave_seat, may_reconcile, sweep_jobs
 from evalhaven.storage.run_history import append_events
@@ -93,6 +94,7 @@ class Upkeep:
             await forget_shares(tx, EngineScope())
             await forget_flows(tx, EngineScope())
             await forget_guard_states(tx, EngineScope())
+            await forget_month_costs(tx, EngineScope())
             await forget_outages(tx, EngineScope())
             await self._count_deaths(tx, keys)
 

@@ -77,7 +77,13 @@ class SharedExecutor:
         )
         self._queue = ChunkQueue(engine.database, fence, duties, self._limits.most_chunks)
         self._lender = LimitLender(
-            engine.database, engine.caller, fence, lambda: self._queue.worker_id, self._calling_runs
+            engine.database,
+            engine.caller,
+            fence,
+            lambda: self._queue.worker_id,
+            self._calling_runs,
+            engine.months,
+            engine.clock,
         )
         self._around = Surroundings(fence, lambda: self._upkeep.workers, self._queue.wake, self._lender.wake)
         self.tell_news: Callable[[], None] = lambda: None  # called when a run has ended, and when others say so

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from evalhaven.access.limits import MonthCost
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.runs import Chunk
 from evalhaven.domain.samples import ItemError
@@ -87,10 +88,12 @@ class SlotsLent:
     Attributes:
         slots: How many slots of each limit.
         known: What happened to the calls of each run at all processes.
+        months: What projects with a limit of a month have spent at all processes.
     """
 
     slots: Mapping[str, int]
     known: Mapping[PartKey, Happened]
+    months: Mapping[ProjectScope, MonthCost]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from evalhaven.runs.evaluating.guard import Happened, RunGuard
 from evalhaven.runs.executing.ending import RunEnding
 from evalhaven.runs.executing.finished import FinishedItems
 from evalhaven.runs.executing.handout import Handout
-from evalhaven.runs.executing.opening import OpenRun, open_run
+from evalhaven.runs.executing.opening import OpenRun, find_month_of, open_run
 from evalhaven.runs.executing.shared.feed import ClaimedChunks
-from evalhaven.runs.executing.shared.guards import budget_limits, purse_of
+from evalhaven.runs.executing.shared.guards import budget_limits, month_limits, purse_of
 from evalhaven.runs.executing.shared.limits import RunLimit, SharedLimit
 from evalhaven.runs.executing.spread.messages import (
     FlowTold,
@@ -78,10 +78,13 @@ class RunPart:
 
     @property
     def limits(self) -> dict[str, SharedLimit]:
-        """Return the limits of the run's calls, and what is left of its budget."""
+        """Return the limits of the run's calls, and what is left of its budget and of its project's month."""
         if self._run is None or self._guard is None:
             return {}
         limits = budget_limits(self._run, self._guard, self._known_cost, self._known_tokens)
+        month = self._guard.month
+        if month is not None:
+            limits |= month_limits(month, month.told)
         if self._feed.count:
             # A call that waits for a slot needs its part of the budget when it gets one.
             limits = {name: replace(limit, wanted=limit.most) for name, limit in limits.items()}
@@ -163,17 +166,20 @@ class RunPart:
             self._around.send(PartEnded(self._key, failure))
 
     async def _serve(self) -> ItemError | None:
-        async with self._engine.database.read() as tx:
+        engine = self._engine
+        async with engine.database.read() as tx:
             run = await get_run_by_key(tx, self._scope, self._key.run_key)
             parent = await get_eval_by_key(tx, self._scope, run.eval_key)
+            month = await find_month_of(tx, run, parent, engine.clock.now())
         purse, spent = purse_of(run, self._around.want_slots), run.tally.spending
         guard = RunGuard(run.options.budget, spent, self._stop_requested, purse, self._ask_others)
         self._run, self._guard = run, guard
         self._known_cost, self._known_tokens = spent.priced_cost, spent.tokens
         try:
-            await self._execute(run, parent, guard)
+            with engine.months.entered(run.scope, month, guard, self._around.want_slots):
+                await self._execute(run, parent, guard)
         except Exception as error:
-            return await RunEnding(self._engine, run).find_failure(error, guard.verdict)
+            return await RunEnding(engine, run).find_failure(error, guard.verdict)
         return None
 
     async def _execute(self, run: Run, parent: Eval, guard: RunGuard) -> None:

@@ -94,7 +94,13 @@ class SamplingProcess:
             part.tell_room()
 
     def _run_limits(self) -> dict[str, SharedLimit]:
-        return {name: limit for part in self._parts.values() for name, limit in part.limits.items()}
+        limits: dict[str, SharedLimit] = {}
+        for part in self._parts.values():
+            for name, limit in part.limits.items():
+                # That of a month is the same one for all runs of its project, and some may want it more than others.
+                if name not in limits or limit.wanted > limits[name].wanted:
+                    limits[name] = limit
+        return limits
 
     async def _ask_for_slots(self, limits: Mapping[str, LimitUse]) -> Mapping[str, int]:
         self._lent = asyncio.get_running_loop().create_future()
@@ -104,6 +110,9 @@ class SamplingProcess:
         for key, known in lent.known.items():
             if (part := self._parts.get(key)) is not None:
                 part.learn_happened(known)
+        for budget in self._engine.months:
+            if (cost := lent.months.get(budget.scope)) is not None:
+                budget.learn(cost)
         return lent.slots
 
 

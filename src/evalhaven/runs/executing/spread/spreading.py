@@ -85,7 +85,7 @@ class _Part:
 
     @property
     def untold(self) -> Happened:
-        """What its stored items cost beyond what it has told; if it is dead, it will not."""
+        """What its stored items cost beyond what it has told; after its end it tells nothing."""
         return Happened([], max(0.0, self._untold_cost), max(0, self._untold_tokens))
 
     def begin_storing(self) -> None:
@@ -173,18 +173,20 @@ class SpreadRun:
         """Tell whether a process takes part in the run."""
         return member in self._parts
 
-    def share(self, member: Member, happened: Happened) -> Happened:
-        """Take what happened to calls at one process; return what happened to those of all."""
+    def share(self, member: Member, key: PartKey, happened: Happened) -> Happened:
+        """Take what happened to calls of a part at one process; return what happened to those of all."""
         part = self._parts.get(member)
-        if part is not None:
+        if part is not None and part.key == key:  # else it has ended, and what it had not told was counted then
             part.note_told(happened)
-        self._add_happened(happened)
+            self._add_happened(happened)
         return self._known
 
     def _add_happened(self, happened: Happened) -> None:
         before = self._known
         calls = [each.after(earlier) for each, earlier in zip_longest(happened.calls, before.calls, fillvalue=Calls())]
         self._known = Happened(calls, before.cost + happened.cost, before.tokens + happened.tokens)
+        if self._guard.month is not None:
+            self._guard.month.spend(happened.cost)
 
     def take(self, member: Member, message: OfPart) -> bool:
         """Take a message of a sampling process about a part of this run; False: it has no such part."""
@@ -286,6 +288,7 @@ class SpreadRun:
     async def _end_part(self, member: Member, part: _Part, failure: ItemError | None) -> None:
         """Take back what a process did not finish."""
         await part.wait_until_stored()
+        self._add_happened(part.untold)
         if failure is not None:
             self._guard.end(failure)
         if part.chunks:

@@ -12,7 +12,7 @@ import anyio.to_thread
 import structlog
 
 from evalhaven.meters.board import Board
-from evalhaven.runs.evaluating.guard import Happened, RunGuard
+from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.feeds import ChunkFeed
 from evalhaven.runs.executing.opening import OpenRun
 from evalhaven.runs.executing.spread.asking import SlotAsker
@@ -23,7 +23,6 @@ from evalhaven.runs.executing.spread.messages import (
     ItemsStored,
     LimitUse,
     MetersChanged,
-    PartKey,
     Ready,
     RunStopped,
     SlotsAsked,
@@ -31,6 +30,7 @@ from evalhaven.runs.executing.spread.messages import (
 )
 from evalhaven.runs.executing.spread.slots import SlotTable
 from evalhaven.runs.executing.spread.spreading import Samplers, SpreadRun
+from evalhaven.runs.months import Months
 from evalhaven.sampling.calls.caller import ModelCaller
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
@@ -44,7 +44,7 @@ StartProcess = Callable[[socket.socket], "subprocess.Popen[Any]"]
 class Team:
     """All sampling processes of an executor."""
 
-    def __init__(self, start: StartProcess, size: int, caller: ModelCaller, board: Board) -> None:
+    def __init__(self, start: StartProcess, size: int, caller: ModelCaller, board: Board, months: Months) -> None:
         """Start nothing yet.
 
         Args:
@@ -52,7 +52,9 @@ class Team:
             size: How many there are.
             caller: The executor's own: graders asked directly call models, too.
             board: The executor's own, which learns what theirs show.
+            months: What projects may spend in this month, all processes together.
         """
+        self._months = months
         self._board = board
         self._start = start
         self.size = size
@@ -158,18 +160,15 @@ class Team:
             case SlotsAsked():
                 shared = {key: self._runs.get(key.run_key) for key in message.happened}
                 known = {
-                    key: run.share(member, message.happened[key]) for key, run in shared.items() if run is not None
+                    key: run.share(member, key, message.happened[key]) for key, run in shared.items() if run is not None
                 }
-                member.send(SlotsLent(self._slots.ask(member, message.limits), known))
+                months = {budget.scope: budget.known for budget in self._months}
+                member.send(SlotsLent(self._slots.ask(member, message.limits), known, months))
             case _:
                 run = self._runs.get(message.key.run_key)
                 if run is None or not run.take(member, message):
                     member.send(RunStopped(message.key))
                     member.send(ItemsStored(message.key, None))
-
-    def _share(self, member: Member, happened: Mapping[PartKey, Happened]) -> dict[PartKey, Happened]:
-        runs = {key: self._runs.get(key.run_key) for key in happened}
-        return {key: run.share(member, happened[key]) for key, run in runs.items() if run is not None}
 
     async def _lend_own(self, limits: Mapping[str, LimitUse]) -> Mapping[str, int]:
         return self._slots.ask(self, limits)

@@ -1,5 +1,7 @@
 """Facts about the guards of a run at several workers: failures and spending are counted together."""
 
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -8,16 +10,21 @@ import anyio.lowlevel
 import pytest
 from sqlalchemy import text
 
+from evalhaven.access.limits import Limits, MonthCost, month_of
 from evalhaven.domain.run_options import Budget
 from evalhaven.domain.runs import Run
 from evalhaven.domain.samples import ItemError
+from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.scopes import EngineScope
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.evaluating.guard import RunGuard
 from evalhaven.runs.executing.shared.fence import Fence
 from evalhaven.runs.executing.shared.guards import SharedGuard, purse_of
 from evalhaven.runs.executing.shared.lending import CallingRun, LimitLender
+from evalhaven.runs.months import Months
+from evalhaven.storage.access.limits import add_month_cost, save_limits
 from evalhaven.storage.queue.guards import forget_guard_states
+from evalhaven.storage.queue.months import forget_month_costs
 from tests.databases import ON_POSTGRESQL_ONLY
 from tests.unit.runs.executed import cancel, inline_run, lines, read_run, row_of
 
@@ -30,7 +37,7 @@ REFUSED = ItemError("made_up", "Not today.", "sampling", retryable=False)
 class Worker:
     """One worker's guard of a run, with what lends it parts of the budget."""
 
-    def __init__(self, engine: Engine, run: Run, number: int) -> None:
+    def __init__(self, engine: Engine, run: Run, number: int, months: Months | None = None) -> None:
         self.number = number
         self.is_alone = False
         self.stop = anyio.Event()
@@ -41,7 +48,9 @@ class Worker:
         self.judge = self.guard.watch_judge()
         self.shared = SharedGuard(run, self.guard)
         calling = CallingRun(self.shared, None)
-        self._lender = LimitLender(engine.database, engine.caller, Fence(60), lambda: number, lambda: [calling])
+        self._lender = LimitLender(
+            engine.database, engine.caller, Fence(60), lambda: number, lambda: [calling], months, engine.clock
+        )
 
     def _want(self) -> None:
         self.wanted += 1
@@ -211,6 +220,94 @@ async def test_a_budget_is_lent_by_parts_and_spent_by_all_together(engine: Engin
     # Each exceeds its last part by the one call that was under way.
     assert 1000 <= spent < 1000 + 2 * 7
     assert first.guard.verdict.code == second.guard.verdict.code == "budget_exceeded"
+
+
+@contextmanager
+def sharing_a_month(engine: Engine, runs: Sequence[Run], stored: MonthCost) -> Generator[list[Worker]]:
+    """Give each run a worker of its own, all of them with a month."""
+    with ExitStack() as stack:
+        workers: list[Worker] = []
+        for number, run in enumerate(runs, 1):
+            months = Months()
+            worker = Worker(engine, run, number, months)
+            stack.enter_context(months.entered(run.scope, stored, worker.guard, lambda: None))
+            workers.append(worker)
+        yield workers
+
+
+async def limited_month(engine: Engine, dollars: float, spent: float) -> MonthCost:
+    async with engine.database.write() as tx:
+        await save_limits(tx, SCOPE, Limits(month_cost=dollars))
+        await add_month_cost(tx, SCOPE, engine.clock.now(), spent)
+    return MonthCost(month_of(engine.clock.now()), dollars, spent)
+
+
+def spend_what_is_lent(worker: Worker) -> int:
+    """Return how many calls of a cent may be begun one after the other."""
+    calls = 0
+    while worker.guard.purses[0].is_open and not worker.stop.is_set():
+        worker.guard.note_answer(0.01, 1)
+        calls += 1
+    return calls
+
+
+async def test_what_is_left_of_a_month_is_lent_by_parts_to_the_workers_of_all_runs(engine: Engine) -> None:
+    run, _ = await workers_of(engine, 0)
+    stored = await limited_month(engine, 10.0, 9.0)
+    with sharing_a_month(engine, [run, replace(run, key=run.key + 1)], stored) as workers:
+        assert not any(worker.guard.purses[0].is_open for worker in workers), "nothing is spent before all are known"
+        calls = 0
+        async with anyio.create_task_group() as tasks:
+            for worker in workers:
+                tasks.start_soon(worker.guard.purses[0].wait)
+            await anyio.lowlevel.checkpoint()
+            for worker in workers * 2:
+                await worker.exchange()
+        for _ in range(50):
+            calls += sum(spend_what_is_lent(worker) for worker in workers)
+            for worker in workers:
+                await worker.exchange()
+            if all(worker.stop.is_set() for worker in workers):
+                break
+    assert 100 <= calls <= 102
+    assert [worker.guard.verdict and worker.guard.verdict.code for worker in workers] == ["month_cost_exceeded"] * 2
+
+
+async def test_what_a_dead_worker_told_or_stored_counts_once(engine: Engine) -> None:
+    run, _ = await workers_of(engine, 0)
+    stored = await limited_month(engine, 10.0, 9.0)
+    with sharing_a_month(engine, [run, run], stored) as (dead, living):
+        await dead.exchange()
+        dead.guard.note_answer(0.3, 1)
+        await dead.exchange()
+        # The first is stored, too, and the second was told to nobody.
+        dead.guard.note_answer(0.2, 1)
+        async with engine.database.write() as tx:
+            await add_month_cost(tx, SCOPE, engine.clock.now(), 0.5)
+        await living.exchange()
+        assert living.guard.month is not None
+        assert living.guard.month.known.spent == pytest.approx(9.5)
+        async with engine.database.write() as tx:
+            await save_limits(tx, SCOPE, Limits(month_cost=9.4))
+        await living.exchange()
+        assert living.stop.is_set(), "a limit that is lowered holds for runs under way"
+
+
+async def test_what_is_known_of_a_month_goes_when_no_run_of_the_project_is_under_way(engine: Engine) -> None:
+    run, _ = await workers_of(engine, 0)
+    with sharing_a_month(engine, [run], await limited_month(engine, 10.0, 9.0)) as (worker,):
+        await worker.exchange()
+
+    async def forget(minutes: int) -> int:
+        async with engine.database.write() as tx:
+            past = text("UPDATE month_guards SET told_at = now() - make_interval(mins => :minutes)")
+            await tx.execute(past, {"minutes": minutes})
+            await forget_month_costs(tx, EngineScope())
+            return (await tx.execute(text("SELECT count(*) FROM month_guards"))).scalar_one()
+
+    assert await forget(2) == 1
+    await cancel(engine, await read_run(engine, run))
+    assert (await forget(0), await forget(2)) == (1, 0)
 
 
 async def test_what_is_known_begins_anew_with_a_retry_and_goes_with_the_run(engine: Engine) -> None:
