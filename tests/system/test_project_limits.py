@@ -222,6 +222,28 @@ def test_the_month_counts_deleted_runs_and_stops_those_that_call_models(
     assert operator.get("/api/limits").json()["used"]["month_cost"] == pytest.approx(spent)
 
 
+def test_a_grader_run_alone_counts_for_the_month_and_is_refused_when_that_is_spent(
+    editor: httpx2.Client, operator: httpx2.Client
+) -> None:
+    message = {"role": "user", "content": "Rate it."}
+    judge = {"type": "score_model", "name": "judge", "model": "priced", "input": [message]}
+    alone = {"grader": {"type": "multi", "name": "all", "graders": {"a": judge}, "calculate_output": "a"}}
+    free = {"type": "string_check", "name": "b", "input": "a", "reference": "a", "operation": "eq"}
+    path = "/v1/fine_tuning/alpha/graders/run"
+    before = operator.get("/api/limits").json()["used"]["month_cost"]
+    assert editor.post(path, json={**alone, "model_sample": ""}).status_code == 200
+    spent = operator.get("/api/limits").json()["used"]["month_cost"]
+    assert spent > before
+
+    with _limited(operator, month_cost=spent):
+        refused = editor.post(path, json={**alone, "model_sample": ""})
+        graded = editor.post(path, json={"grader": free, "model_sample": ""})
+
+    assert "have cost" in _refusal(refused, "insufficient_quota")["message"]
+    assert graded.json()["reward"] == 1.0
+    assert operator.get("/api/limits").json()["used"]["month_cost"] == spent
+
+
 def test_an_admin_of_the_project_sees_limits_and_cannot_raise_them(served: tuple[Server, Keys]) -> None:
     with client_of(served[0], served[1].admin) as http:
         assert http.get("/api/limits").json()["object"] == "project.limits"

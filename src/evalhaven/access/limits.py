@@ -73,7 +73,7 @@ def refuse_more_bytes(limits: Limits, stored: int, more: int, param: str | None 
 
 @dataclass(frozen=True, slots=True)
 class MonthCost:
-    """What the calls of a project's runs may come to in a month, and have come to.
+    """What the calls of a project's runs and graders may come to in a month, and have come to.
 
     Attributes:
         month: Such as 202611, in UTC.
@@ -94,7 +94,7 @@ class MonthCost:
     def sentence(self) -> str:
         """Say what was spent, and what is allowed."""
         return (
-            f"The project's runs have cost ${self.spent:,.2f} in {month_name(self.month)}, and may cost "
+            f"Runs and graders of the project have cost ${self.spent:,.2f} in {month_name(self.month)}, and may cost "
             f"${self.most:,.2f} a month."
         )
 
@@ -105,15 +105,15 @@ def unlimited_month(now: float) -> MonthCost:
 
 
 def refuse_spent_month(cost: MonthCost) -> None:
-    """Refuse a run that calls models where the month's limit is used up.
+    """Refuse a run or a grader that calls models where the month's limit is used up.
 
     Raises:
         LimitExceededError: It is; the message says what to do.
     """
     if not cost.left:
         raise LimitExceededError(
-            f"{cost.sentence} Runs that call no model still work; for others wait for the next month, or have the "
-            "limit raised (`evalhaven limits`).",
+            f"{cost.sentence} What calls no model still works; for the rest wait for the next month, or have the limit "
+            "raised (`evalhaven limits`).",
             code="insufficient_quota",
         )
 

@@ -63,7 +63,7 @@ def set_limits(
         typer.Option(
             "--month-cost",
             metavar="DOLLARS",
-            help="What all runs together may cost in one calendar month (UTC), or `none`; default: as it is.",
+            help="What all runs and graders may cost in one calendar month (UTC), or `none`; default: as it is.",
         ),
     ] = None,
     url: Url = None,

@@ -62,14 +62,16 @@ async def list_known_calls(tx: ReadTransaction, _scope: EngineScope, keys: Seque
     return set((await tx.execute(query)).scalars())
 
 
-async def save_grader_answer(tx: AsyncConnection, scope: ProjectScope, key: int, answer: GraderAnswer) -> None:
-    """Leave the answer to a request; nothing happens if it is no longer waited for."""
+async def save_grader_answer(tx: AsyncConnection, scope: ProjectScope, key: int, answer: GraderAnswer) -> bool:
+    """Leave the answer to a request; return whether that was done: it may have one, or be no longer waited for."""
     grade = None if answer.grade is None else grade_values(answer.grade)
-    await tx.execute(
+    unanswered = grader_calls.c.answer.is_(None)
+    saved = await tx.execute(
         update(grader_calls)
-        .where(grader_calls.c.key == key, grader_calls.c.project_id == scope.project_id)
+        .where(grader_calls.c.key == key, grader_calls.c.project_id == scope.project_id, unanswered)
         .values(answer=[answer.seconds, grade, answer.refusal])
     )
+    return bool(saved.rowcount)
 
 
 async def find_grader_answer(tx: AsyncConnection, scope: ProjectScope, key: int) -> GraderAnswer | None:

@@ -28,7 +28,7 @@ class SetLimitsRequest(WireModel):
     )
     month_cost: Annotated[float, Field(gt=0, le=_MOST, allow_inf_nan=False)] | None = Field(
         default=None,
-        description="Most US dollars of the calls of all runs together in one calendar month, in UTC.",
+        description="Most US dollars of the calls of all runs and graders together in one calendar month, in UTC.",
     )
 
 
@@ -38,8 +38,8 @@ class ProjectUsage(OpenObject):
     concurrent_runs: int = Field(description="Runs that are queued or under way.")
     stored_bytes: int = Field(description="Bytes of its files, parts of uploads and inline rows.")
     month_cost: float = Field(
-        description="US dollars of the calls of all runs whose items were stored in this month, deleted runs included. "
-        "Calls without a price are not in it."
+        description="US dollars of the calls of runs and graders that were stored in this month, those of deleted runs "
+        "included. Calls without a price, and those through the gateway, are not in it."
     )
 
 
@@ -54,5 +54,7 @@ class ProjectLimits(OpenObject):
     concurrent_runs: int | None = Field(description="Runs that are queued or under way.")
     stored_bytes: int | None = Field(description="Bytes of its files, parts of uploads and inline rows.")
     run_cost: float | None = Field(description="US dollars of the calls of one run.")
-    month_cost: float | None = Field(description="US dollars of the calls of all runs in one calendar month, in UTC.")
+    month_cost: float | None = Field(
+        description="US dollars of the calls of all runs and graders in one calendar month, in UTC."
+    )
     used: ProjectUsage = Field(description="What it uses now.")

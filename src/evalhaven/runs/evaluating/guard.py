@@ -112,6 +112,11 @@ class RunGuard:
         of_month = None if self.month is None else self.month.purse
         return [purse for purse in (self.purse, of_month) if purse is not None]
 
+    @property
+    def cost(self) -> float:
+        """Return the US dollars that the calls have cost."""
+        return self._cost
+
     def expect_calls(self, count: int) -> None:
         """Note how many items are left: fewer failures are enough to end a short run."""
         self.failures.expect_calls(count)

@@ -24,6 +24,7 @@ from evalhaven.runs.executing.looks import IDLE_LOOK_S, LOOK_AGAIN_S
 from evalhaven.runs.sources.source_file import DAMAGED
 from evalhaven.sampling.catalog import UnknownModelError
 from evalhaven.sampling.protocols.requests import UnsupportedRequestError
+from evalhaven.storage.access.limits import add_month_cost
 from evalhaven.storage.grader_calls import (
     GraderAnswer,
     GraderCall,
@@ -92,21 +93,24 @@ class GraderCalls:
     async def _answer(self, call: GraderCall) -> None:
         try:
             with self._under_way[call.key]:
-                answer = await self._grade(call)
+                guard = RunGuard(None, NO_SPENDING, anyio.Event())
+                answer = await self._grade(call, guard)
 
                 async def save() -> None:
                     async with self._engine.database.write() as tx:
-                        await save_grader_answer(tx, call.scope, call.key, answer)
+                        is_first = await save_grader_answer(tx, call.scope, call.key, answer)
+                        if is_first and guard.cost:
+                            await add_month_cost(tx, call.scope, self._engine.clock.now(), guard.cost)
 
                 await self._engine.patience.persist(save)
         finally:
             del self._under_way[call.key]
         self._wake.set()
 
-    async def _grade(self, call: GraderCall) -> GraderAnswer:
+    async def _grade(self, call: GraderCall, guard: RunGuard) -> GraderAnswer:
         began = time.monotonic()
         try:
-            grade = await grade_once(self._engine, call.scope, call.request)
+            grade = await grade_once(self._engine, call.scope, call.request, guard)
         except (UnsupportedGraderError, UnsupportedRequestError) as error:
             return GraderAnswer(time.monotonic() - began, None, str(error))
         except UnknownModelError as error:
@@ -120,24 +124,25 @@ class GraderCalls:
         return GraderAnswer(time.monotonic() - began, grade)
 
 
-async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject) -> Grade:
+async def grade_once(engine: Engine, scope: ProjectScope, request: JsonObject, guard: RunGuard) -> Grade:
     """Return the grade of one sample.
 
     Args:
         engine: What runs are executed with.
         scope: The project whose files a judge may see.
         request: As it reached the grader endpoint, with a name for the grader.
+        guard: Told what its calls cost.
 
     Raises:
         UnsupportedGraderError: The grader cannot be executed here.
         UnknownModelError: No endpoint serves the grader's model.
         UnsupportedRequestError: The endpoint that serves the model cannot be asked this way.
     """
-    guard = RunGuard(None, NO_SPENDING, anyio.Event())
     judges = RunJudges(engine, scope, DEFAULT_OPTIONS, guard)
     asked = parse_request(RunGraderRequest, request).body
     criterion = as_criterion(asked.grader, asked.grader.name)
-    async with open_graders([criterion], replace(engine.facilities, open_judge=judges.open)) as (grader,):
+    facilities = replace(engine.facilities, open_judge=judges.open, watch=guard.watch_judge())
+    async with open_graders([criterion], facilities) as (grader,):
         return await grader.grade(_namespaces(asked))
 
 

@@ -134,7 +134,7 @@ async def measure_stored(tx: ReadTransaction, scope: ProjectScope) -> int:
 
 
 async def measure_month_cost(tx: ReadTransaction, scope: ProjectScope, now: float) -> float:
-    """Return the US dollars of the calls of a project's runs whose items were stored in this month."""
+    """Return the US dollars of the calls of a project whose items, or grades, were stored in this month."""
     values = {"of_project": scope.project_id, "of_month": month_of(now)}
     return (await tx.execute(_MONTH_SPENT, values)).scalar_one_or_none() or 0.0
 
@@ -148,12 +148,12 @@ async def find_month_cost(tx: ReadTransaction, scope: ProjectScope, now: float) 
 
 
 async def add_month_cost(tx: WriteTransaction, scope: ProjectScope, now: float, cost: float) -> None:
-    """Add to what a project's runs have cost in this month.
+    """Add to what a project's calls have cost in this month.
 
     Call it last in a transaction: all that store items of the project wait for each other from here on.
 
     Args:
-        tx: Open write transaction, that of the items which the calls were made for.
+        tx: Open write transaction, that of the items or the grade which the calls were made for.
         scope: Whose project.
         now: Unix second, which says which month it is.
         cost: US dollars.

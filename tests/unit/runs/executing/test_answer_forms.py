@@ -108,7 +108,8 @@ async def test_what_was_answered_is_remembered_for_the_model_and_for_no_other(
     await conducted(engine, 1, "a")
     endpoint.asked.clear()
     again = await conducted(engine, 1, "a", number=2)
-    alone = await grade_once(engine, again.scope, {"grader": judge("a"), "item": {"n": 1}, "model_sample": "x"})
+    asked: Any = {"grader": judge("a"), "item": {"n": 1}, "model_sample": "x"}
+    alone = await grade_once(engine, again.scope, asked, RunGuard(None, NO_SPENDING, anyio.Event()))
     before = list(endpoint.asked)
     await conducted(engine, 1, "b", number=3)
 

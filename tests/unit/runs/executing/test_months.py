@@ -16,11 +16,18 @@ from evalhaven.domain.scopes import DEFAULT_PROJECT as SCOPE
 from evalhaven.domain.statuses import RunStatus
 from evalhaven.runs.engine import Engine
 from evalhaven.runs.executing.conductor import RunConductor
+from evalhaven.runs.executing.grader_calls import GraderCalls
 from evalhaven.runs.months import MonthBudget, Months
 from evalhaven.runs.patience import Patience
 from evalhaven.sampling.catalog import Price
 from evalhaven.sampling.transport.client import HttpReply
 from evalhaven.storage.access.limits import add_month_cost, measure_month_cost, save_limits
+from evalhaven.storage.grader_calls import (
+    GraderAnswer,
+    find_grader_answer,
+    insert_grader_call,
+    save_grader_answer,
+)
 from evalhaven.storage.reading import WriteTransaction
 from tests.unit.runs.answering import AT_ONCE, Answering, calling, completion
 from tests.unit.runs.executed import inline_run, lines, read_run, row_of, stored_eval
@@ -148,6 +155,25 @@ async def test_a_batch_costs_its_month_once_when_the_answer_to_its_commit_is_los
 
     assert (run.status, len(lost)) == (RunStatus.COMPLETED, 5)
     assert await spent_in_month(priced) == pytest.approx(ITEMS)
+
+
+async def test_a_grader_run_alone_costs_its_month_once(priced: Engine) -> None:
+    judge: Any = {"type": "score_model", "name": "j", "model": "m", "input": [{"role": "user", "content": "Rate it."}]}
+    async with priced.database.write() as tx:
+        key = await insert_grader_call(tx, SCOPE, {"grader": judge, "item": {}, "model_sample": "x"}, 1000)
+    answer: GraderAnswer | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(GraderCalls(priced).answer_forever)
+        with anyio.fail_after(10):
+            while answer is None:
+                await anyio.sleep(0.01)
+                async with priced.database.write() as tx:
+                    answer = await find_grader_answer(tx, SCOPE, key)
+        tasks.cancel_scope.cancel()
+    assert answer is not None
+    assert await spent_in_month(priced) == pytest.approx(1.0)
+    async with priced.database.write() as tx:
+        assert not await save_grader_answer(tx, SCOPE, key, answer), "the answer to its commit may have been lost"
 
 
 def test_the_runs_of_a_project_share_one_budget_while_any_is_under_way() -> None:

@@ -64,8 +64,8 @@ export const LIMITS: readonly Limit[] = [
   {
     name: "month_cost",
     title: "Cost of a month",
-    counts: "calls of all runs in this calendar month, in UTC",
-    beyond: "Runs that call models end, and are refused until the next month.",
+    counts: "calls of runs and graders in this calendar month, in UTC",
+    beyond: "Runs that call models end, and they and such graders are refused until the next month.",
     shown: exactDollars,
     used: ({ used }) => used.month_cost,
     units: { "US dollars": 1 },

@@ -5,6 +5,7 @@ import time
 import anyio
 from fastapi import APIRouter, Request, Response
 
+from evalhaven.access.limits import refuse_spent_month
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import read_document
 from evalhaven.api.grader_answers import run_answer
@@ -12,10 +13,12 @@ from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.services import ScopeOf, Services, ServicesOf
 from evalhaven.domain import jsontext
 from evalhaven.domain.errors import InvalidRequestError, UnansweredError
+from evalhaven.domain.grader_parts import asks_models
 from evalhaven.domain.ids import IdFactory
 from evalhaven.domain.jsontext import JsonObject
 from evalhaven.domain.scopes import ProjectScope
 from evalhaven.graders.multi import refuse_formula
+from evalhaven.storage.access.limits import find_month_cost
 from evalhaven.storage.grader_calls import (
     GraderAnswer,
     delete_grader_call,
@@ -41,6 +44,8 @@ async def run_grader(request: Request, services: ServicesOf, scope: ScopeOf) -> 
     parsed = parse_request(wire.RunGraderRequest, document).body
     grader = _named(parsed.grader, services.ids)
     await services.python_checks.check_lone_grader(parsed.grader, is_executed=True)
+    if asks_models([parsed.grader]):
+        await _refuse_spent_month(services, scope)
     asked: JsonObject = {
         "grader": grader,
         "model_sample": parsed.model_sample,
@@ -72,6 +77,18 @@ def _named(grader: Grader, ids: IdFactory) -> JsonObject:
     if grader.name:
         return grader.sent
     return {**grader.sent, "name": ids.new_grader_name()}
+
+
+async def _refuse_spent_month(services: Services, scope: ProjectScope) -> None:
+    """Refuse a grader that calls models if the project may spend nothing more in this month.
+
+    Raises:
+        LimitExceededError: It may not.
+    """
+    async with services.database.read() as tx:
+        cost = await find_month_cost(tx, scope, services.now())
+    if cost is not None:
+        refuse_spent_month(cost)
 
 
 async def _ask_executor(asked: JsonObject, request: Request, services: Services, scope: ProjectScope) -> GraderAnswer:
