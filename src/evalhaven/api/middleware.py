@@ -14,13 +14,14 @@ from evalhaven.access.callers import Caller, CallerKind
 from evalhaven.api.access.allowances import allowance_headers
 from evalhaven.api.errors import error_response
 from evalhaven.api.request_meters import RequestMeters, is_event_stream
-from evalhaven.domain.errors import NotFoundError
+from evalhaven.domain.errors import ForbiddenError, NotFoundError, UnknownCallerError
 from evalhaven.sampling.catalog import HOP_HEADER
 
 _HTTPS_ONLY_S = 365 * 24 * 3600
 if TYPE_CHECKING:
     from evalhaven.tracing.tracer import Tracing
 
+_BREAK_OFF = (NotFoundError, UnknownCallerError, ForbiddenError)
 _CLIENT_GONE = 499  # logged only: nobody is left to answer
 _ALIAS = re.compile(
     r"^/openai(?:/v1|/deployments/.+?(?=/(?:chat/completions|embeddings)$))?"
@@ -236,8 +237,9 @@ class RequestRecord:
             except ClientDisconnect:
                 status = _CLIENT_GONE
             except Exception as error:
-                if status and isinstance(error.__cause__ or error, NotFoundError):
-                    # Deleted while it was sent. The server closes the connection, so nobody takes the part for all.
+                if status and isinstance(error.__cause__ or error, _BREAK_OFF):
+                    # Deleted while it was sent, or whoever reads it has lost the key. The server closes the connection,
+                    # so nobody takes the part for all.
                     self._log.warning("response_broken_off", path=scope["path"], why=str(error.__cause__ or error))
                     return status
                 self._log.exception("request_failed_unexpectedly", path=scope["path"])

@@ -1,17 +1,20 @@
-"""Facts about streams of events that are open when whoever watches loses what let them in."""
+"""Facts about requests that are under way when whoever sent them loses what let them in."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 import httpx2
 import pytest
-from starlette.types import Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from evalhaven.access.permissions import Permission, Role
+from evalhaven.api.access import door as door_module
+from evalhaven.api.access import routes as routes_module
 from evalhaven.api.access.door import Door
 from evalhaven.api.services import Services
 from evalhaven.domain.scopes import DEFAULT_PROJECT
-from evalhaven.storage.access.keys import revoke_key
+from evalhaven.storage.access.keys import list_keys, revoke_key
 from evalhaven.storage.access.members import delete_member
 from tests.databases import ON_SQLITE_ONLY
 from tests.unit.api.test_sessions import OWN, browsing, clock_of, log_person_in, store_key, store_person
@@ -89,3 +92,58 @@ async def test_a_stream_ends_with_what_let_it_in_and_the_others_go_on(
                 assert len(told) == gone
                 assert told[client].count("event: progress") == 1
         tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+def _asks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "_READ_AGAIN_S", 0.0)
+    monkeypatch.setattr(routes_module, "READ_AGAIN_S", 0.0)
+
+
+@ON_SQLITE_ONLY
+@pytest.mark.usefixtures("_asks_each_time")
+async def test_what_a_key_has_begun_changes_nothing_once_it_is_revoked(services: Services) -> None:
+    key_id, key = await store_key(services, Role.ADMIN)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"name": "afterwards",'
+        async with services.database.write() as tx:
+            await revoke_key(tx, DEFAULT_PROJECT, key_id, services.now())
+        yield b'"role": "admin"}'
+
+    async with browsing(services) as client:
+        answer = await client.post("/api/keys", content=slowly(), headers={"authorization": f"Bearer {key}"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+    async with services.database.read() as tx:
+        assert [each.id for each in await list_keys(tx, DEFAULT_PROJECT)] == [key_id]
+
+
+@ON_SQLITE_ONLY
+@pytest.mark.usefixtures("_asks_each_time")
+async def test_an_answer_is_broken_off_once_the_key_is_revoked(services: Services) -> None:
+    key_id, key = await store_key(services, Role.EDITOR)
+    bearer = {"authorization": f"Bearer {key}"}
+    content, received = b"x" * 500_000, bytearray()
+    async with browsing(services) as client:
+        file = {"file": ("a.jsonl", content)}
+        stored = (await client.post("/v1/files", files=file, data={"purpose": "evals"}, headers=bearer)).json()
+        answers = client._transport  # a part that is sent is what revokes the key
+        assert isinstance(answers, httpx2.ASGITransport)
+        app = answers.app
+
+        async def revoking(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_and_revoke(message: Message) -> None:
+                received.extend(message.get("body", b""))
+                if message.get("more_body"):
+                    async with services.database.write() as tx:
+                        await revoke_key(tx, DEFAULT_PROJECT, key_id, services.now())
+                await send(message)
+
+            await app(scope, receive, send_and_revoke)
+
+        answers.app = revoking
+        with suppress(AssertionError):  # the transport misses the end
+            await client.get(f"/v1/files/{stored['id']}/content", headers=bearer)
+
+    assert 0 < len(received) < len(content)

@@ -128,20 +128,31 @@ class Door:
         state["caller"] = caller
 
     async def still_admits(self, scope: Scope, permission: Permission) -> bool:
-        """Tell whether a request that was let in would be let in again, to the same project: an answer may go on.
+        """Tell whether a request that was let in would be let in again: an answer may go on."""
+        try:
+            await self.admit_again(scope, permission)
+        except (UnknownCallerError, ForbiddenError):
+            return False
+        return True
 
-        While that cannot be looked up, nothing can be read that could be told, either.
+    async def admit_again(self, scope: Scope, permission: Permission) -> None:
+        """Let a request go on that was let in, if it would be let in again, to the same project.
+
+        While that cannot be looked up, nothing can be read or changed, either.
+
+        Raises:
+            UnknownCallerError: What it carries is not valid any more.
+            ForbiddenError: Whoever sent it lacks the permission now.
         """
         admitted: Caller = scope["state"]["caller"]
         try:
-            caller = await self.caller_of(scope)
-        except (UnknownCallerError, ForbiddenError):
-            return False
+            caller, _ = await self._who(scope, admitted.project)
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            return True
-        return caller.scope == admitted.scope and permission in caller.permissions
+            return
+        if permission not in caller.permissions:
+            raise lacking(caller, permission)
 
     async def caller_of(self, scope: Scope) -> Caller:
         """Return who sent a request: by the key in it, else by the cookie of a session.
@@ -152,16 +163,17 @@ class Door:
         """
         return (await self._who(scope))[0]
 
-    async def _who(self, scope: Scope) -> tuple[Caller, HeldKey | None]:
-        """Return who sent a request, and the key by which they are known."""
+    async def _who(self, scope: Scope, admitted_to: str | None = None) -> tuple[Caller, HeldKey | None]:
+        """Return who sent a request, and the key by which they are known; in the project that it was admitted to."""
         credentials = credentials_of(scope["headers"], self._cookie)
+        project = admitted_to or credentials.project
         if credentials.key is None and credentials.token is not None and not self._is_in_process:
             if not await self.needs_keys():
                 return ANYONE, None
             held = await self._sessions.get(credentials.token)
             self.refuse_other_pages(scope)
-            return await self.caller_in_session(held, credentials.project), held.key
-        caller = await self.identify(credentials.key, credentials.project)
+            return await self.caller_in_session(held, project), held.key
+        caller = await self.identify(credentials.key, project)
         if credentials.key is None or caller.kind is not CallerKind.KEY:
             return caller, None
         known = self._known.get(digest_of(credentials.key))
