@@ -222,6 +222,9 @@ class RequestRecord:
                 # The gateway passes these on from the endpoint, if it says them.
                 headers.setdefault("openai-processing-ms", str(round((time.perf_counter() - started) * 1000)))
                 headers.setdefault("openai-version", "2020-10-01")
+                if "caller" in state:
+                    # Browsers keep what they may, for whoever uses them after the logout.
+                    headers.setdefault("cache-control", "no-store")
                 for name, value in allowance_headers(state):
                     headers[name] = value
                 if self._is_https_only:

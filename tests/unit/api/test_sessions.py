@@ -193,6 +193,20 @@ async def test_a_cookie_reads_for_links_of_others_but_not_for_their_scripts(serv
 
 
 @ON_SQLITE_ONLY
+async def test_no_browser_keeps_what_only_those_who_are_logged_in_may_see(services: Services) -> None:
+    _, key = await store_key(services, Role.EDITOR)
+    async with browsing(services) as client:
+        await client.post("/api/session", json={"key": key}, headers=OWN)
+        sent = await client.post(
+            "/v1/files", files={"file": ("a.jsonl", b"{}")}, data={"purpose": "evals"}, headers=OWN
+        )
+        # It has a date, from which a browser concludes how long it may keep what says nothing of that.
+        content = await client.get(f"/v1/files/{sent.json()['id']}/content")
+        assert content.headers.items() >= {("cache-control", "no-store")}
+        assert "last-modified" in content.headers
+
+
+@ON_SQLITE_ONLY
 async def test_a_session_ends_when_it_is_idle_and_after_a_week(services: Services) -> None:
     _, secret = await store_key(services, Role.VIEWER)
     clock, login = clock_of(services), services.now()

@@ -45,6 +45,5 @@ def page_response(title: str, body: Markup, made_at: int, source: str, file_name
         "content-disposition": f'inline; filename="{file_name}"',
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
-        "cache-control": "no-cache",
     }
     return Response(text, headers=headers, media_type="text/html; charset=utf-8")
