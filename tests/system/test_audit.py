@@ -79,7 +79,7 @@ def test_changes_of_webhooks_limits_and_retention_are_written_down_without_urls(
         "/v1/webhook_endpoints", json={"name": "CI", "url": url, "event_types": ["eval.run.failed"]}
     ).json()
     address = f"/v1/webhook_endpoints/{made['id']}"
-    http.post(address, json={"name": "Team"})
+    http.post(address, json={"name": "Team", "url": f"{url}-elsewhere"})
     http.post(address, json={"name": "Team"})
     http.post(f"{address}/rotate_secret")
     http.delete(address)
@@ -92,7 +92,7 @@ def test_changes_of_webhooks_limits_and_retention_are_written_down_without_urls(
     found = [entry for entry in entries(http) if entry["action"].startswith(kinds)]
     assert [(each["action"], each["details"]) for each in reversed(found)] == [
         ("webhook.created", {"name": "CI"}),
-        ("webhook.changed", {"name": "Team"}),
+        ("webhook.changed", {"name": "Team", "changed": ["name", "url"]}),
         ("webhook.rotated", {"name": "Team"}),
         ("webhook.deleted", {"name": "Team"}),
         ("limits.set", {"month_cost": 50.0}),

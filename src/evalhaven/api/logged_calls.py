@@ -1,10 +1,12 @@
 """Logged calls as the routes find and change them: those that are stored, and those still on their way there."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
-from fastapi import Response
+from fastapi import Request, Response
 
+from evalhaven.api.access.auditing import record_audit
 from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.services import Services
 from evalhaven.domain import jsontext
@@ -64,6 +66,18 @@ async def change_call(
             code="not_stored_yet",
         )
     raise not_found(kind, call_id)
+
+
+async def delete_call(services: Services, request: Request, scope: ProjectScope, kind: CallKind, call_id: str) -> None:
+    """Delete a stored call, and note who did.
+
+    Raises:
+        NotFoundError: There is no such call.
+        UnansweredError: It is not stored yet.
+    """
+    await change_call(services, scope, kind, call_id, partial(services.log_store.delete, scope, kind, call_id))
+    async with services.database.write() as tx:
+        await record_audit(tx, request, "call.deleted", ("call", call_id))
 
 
 def not_found(kind: CallKind, call_id: str) -> NotFoundError:

@@ -4,10 +4,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from evalhaven.api.services import Services
 from evalhaven.domain.logged_calls import CallKind
 from evalhaven.domain.scopes import DEFAULT_PROJECT
+from evalhaven.storage.access.tables import audit
 from tests.unit.api.conftest import calling
 from tests.unit.logs.exchanged import completion, exchange
 from tests.unit.logs.made_calls import chat_call, response_call
@@ -106,3 +108,6 @@ async def test_deleting_while_paging_reaches_every_call(
     assert deleted == [f"chatcmpl-{number}" for number in (5, 4, 3, 2, 1)]
     call = chat_call(1)
     assert await services.log_store.find(DEFAULT_PROJECT, call.kind, call.id) is None
+    async with services.database.read() as tx:
+        audited = await tx.execute(select(audit.c.action, audit.c.target_id).order_by(audit.c.key))
+        assert [tuple(each) for each in audited] == [("call.deleted", call_id) for call_id in deleted]

@@ -26,6 +26,7 @@ const ACTIONS: Record<string, string> = {
   "project.renamed": "renamed a project",
   "project.archived": "archived a project",
   "service_account.created": "created a service account",
+  "service_account.changed": "changed a service account",
   "service_account.deleted": "deleted a service account",
   "person.created": "logged in for the first time",
   "member.added": "added a member",
@@ -46,6 +47,7 @@ const ACTIONS: Record<string, string> = {
   "run.imported": "imported runs",
   "file.deleted": "deleted a file",
   "file.imported": "imported a file",
+  "call.deleted": "deleted a logged call",
   "call.imported": "imported logged calls",
 };
 

@@ -1,13 +1,12 @@
 """`/v1/responses/{response_id}`: get, delete and cancel stored responses, and list their input items."""
 
-from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
-from evalhaven.api.logged_calls import change_call, get_call, part_response
+from evalhaven.api.logged_calls import delete_call, get_call, part_response
 from evalhaven.api.rendering.json_texts import json_response
 from evalhaven.api.rendering.responses import input_items, stored_response
 from evalhaven.api.services import ScopeOf, ServicesOf
@@ -47,10 +46,9 @@ async def get_response(
 
 
 @router.delete("/{response_id}", operation_id="deleteResponse", response_model=wire.ResponseDeleted)
-async def delete_response(response_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+async def delete_response(response_id: str, request: Request, services: ServicesOf, scope: ScopeOf) -> Response:
     """Delete a stored response."""
-    change = partial(services.log_store.delete, scope, CallKind.RESPONSE, response_id)
-    await change_call(services, scope, CallKind.RESPONSE, response_id, change)
+    await delete_call(services, request, scope, CallKind.RESPONSE, response_id)
     return json_response(jsontext.render({"id": response_id, "object": "response", "deleted": True}))
 
 

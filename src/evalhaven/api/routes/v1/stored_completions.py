@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from evalhaven.api.access.routes import GuardedRoute
 from evalhaven.api.bodies import read_document
 from evalhaven.api.lists import DEFAULT_LIMIT, After, Limit, OrderOf, page_request
-from evalhaven.api.logged_calls import change_call, get_call, part_response
+from evalhaven.api.logged_calls import change_call, delete_call, get_call, part_response
 from evalhaven.api.metadata_filters import metadata_filter, metadata_parameter
 from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.rendering.stored_completions import stored_completion, stored_messages
@@ -68,10 +68,11 @@ async def update_stored_completion(
 
 
 @router.delete("/{completion_id}", operation_id="deleteChatCompletion", response_model=wire.ChatCompletionDeleted)
-async def delete_stored_completion(completion_id: str, services: ServicesOf, scope: ScopeOf) -> Response:
+async def delete_stored_completion(
+    completion_id: str, request: Request, services: ServicesOf, scope: ScopeOf
+) -> Response:
     """Delete a stored chat completion."""
-    change = partial(services.log_store.delete, scope, CallKind.CHAT, completion_id)
-    await change_call(services, scope, CallKind.CHAT, completion_id, change)
+    await delete_call(services, request, scope, CallKind.CHAT, completion_id)
     return json_response(jsontext.render({"object": "chat.completion.deleted", "id": completion_id, "deleted": True}))
 
 

@@ -13,6 +13,7 @@ from evalhaven.api.rendering.json_texts import json_response, list_text
 from evalhaven.api.rendering.webhooks import webhook_text
 from evalhaven.api.services import ScopeOf, ServicesOf
 from evalhaven.domain import jsontext
+from evalhaven.domain.jsontext import JsonValue
 from evalhaven.domain.webhooks import SENT_EVENT_TYPES, Webhook
 from evalhaven.storage import webhooks as store
 from evalhaven.webhooks.endpoints import Note
@@ -69,7 +70,9 @@ async def update_webhook_endpoint(
     """Change a webhook endpoint's name, URL, types of events or format, or turn it on or off."""
     document = await read_document(request, services.config.max_body_bytes)
     body = parse_request(wire.PublicUpdateEndpointBody, document).body
-    changed = await services.webhooks.update(scope, webhook_endpoint_id, body, _noted(request, "changed"))
+    # Which parts, and not how: a URL may hold a secret.
+    note = _noted(request, "changed", changed=[*sorted(body.model_fields_set)])
+    changed = await services.webhooks.update(scope, webhook_endpoint_id, body, note)
     return json_response(webhook_text(changed, services.now()))
 
 
@@ -136,10 +139,12 @@ async def list_webhook_event_types() -> Response:
     return json_response(jsontext.render({"object": "list", "data": list(SENT_EVENT_TYPES)}))
 
 
-def _noted(request: Request, what: str) -> Note:
+def _noted(request: Request, what: str, **details: JsonValue) -> Note:
     """Return what writes a change of a webhook into the audit log; without its URL, which may hold a secret."""
 
     async def note(tx: AsyncConnection, webhook: Webhook) -> None:
-        await record_audit(tx, request, f"webhook.{what}", ("webhook", webhook.id), details={"name": webhook.name})
+        await record_audit(
+            tx, request, f"webhook.{what}", ("webhook", webhook.id), details={"name": webhook.name, **details}
+        )
 
     return note
