@@ -64,7 +64,7 @@ def archive_project(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Archive a project: its keys are refused within a second. What it holds stays."""
+    """Archive a project: its keys are refused within a second. What it holds stays, and runs under way are canceled."""
     path = f"{_PATH}/{quote(project, safe='')}/archive"
     _tell(settings_for(None, url, data_dir), "POST", path, None, as_json=as_json)
 

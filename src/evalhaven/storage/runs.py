@@ -215,10 +215,11 @@ async def list_newer_runs(tx: AsyncConnection, _scope: EngineScope) -> set[int]:
     return set((await tx.execute(query)).scalars())
 
 
-async def lock_active_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: int) -> list[Run]:
-    """Return the runs of an eval that are queued or in progress, kept from being changed by others."""
-    query = _RUN.where(runs.c.eval_key == eval_key, runs.c.project_id == scope.project_id)
-    query = query.where(is_active_run).with_for_update(of=runs)
+async def lock_active_runs(tx: AsyncConnection, scope: ProjectScope, eval_key: int | None = None) -> list[Run]:
+    """Return the runs of an eval, or of a project, that are queued or in progress, kept from changes by others."""
+    query = _RUN.where(is_active_run, runs.c.project_id == scope.project_id).with_for_update(of=runs)
+    if eval_key is not None:
+        query = query.where(runs.c.eval_key == eval_key)
     return [run_of(row) for row in (await tx.execute(query)).all()]
 
 

@@ -142,3 +142,18 @@ async def test_each_project_has_idempotency_keys_and_inline_rows_of_its_own(
         1: {"file-1", ids[0]},
         2: {"file-1", ids[2]},
     }
+
+
+async def test_archiving_a_project_cancels_its_runs_and_no_others(
+    projects: tuple[httpx2.AsyncClient, httpx2.AsyncClient],
+) -> None:
+    body = {"data_source": {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"n": 1}}]}}}
+    for client in projects:
+        await take_in(client, "somebody's")
+        assert (await client.post("/v1/evals/eval_1/runs", json=body)).json()["status"] == "queued"
+
+    archived = await projects[0].post(f"/v1/organization/projects/proj_{OTHER_PROJECT.project_id}/archive")
+
+    assert archived.json()["status"] == "archived"
+    listed = [(await client.get("/v1/evals/eval_1/runs")).json()["data"] for client in projects]
+    assert [{run["status"] for run in runs} for runs in listed] == [{"completed", "queued"}, {"completed", "canceled"}]

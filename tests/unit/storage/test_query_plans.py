@@ -68,6 +68,7 @@ ITEM_ID = "outputitem_" + "a" * 32
 QUERIES: dict[str, Query] = {
     "active runs": lambda tx: list_active_runs(tx, EngineScope(), 64),
     "active runs of an eval": lambda tx: lock_active_runs(tx, DEFAULT_PROJECT, 1),
+    "active runs of a project": lambda tx: lock_active_runs(tx, DEFAULT_PROJECT),
     "runs of an eval": lambda tx: list_runs(tx, DEFAULT_PROJECT, 1, PAGE, None),
     "runs of an eval by status": lambda tx: list_runs(tx, DEFAULT_PROJECT, 1, PAGE, RunStatus.FAILED),
     "evals": lambda tx: list_evals(tx, DEFAULT_PROJECT, PAGE),

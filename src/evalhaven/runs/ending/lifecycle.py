@@ -64,6 +64,11 @@ class Lifecycle:
             await note(tx, found.name)
         self.wake_executor()
 
+    async def cancel_all(self, tx: AsyncConnection, scope: ProjectScope) -> None:
+        """Cancel all runs of a project, in the transaction that closes it; then wake the executor."""
+        for run in await lock_active_runs(tx, scope):
+            await self._ended(tx, scope, run)
+
     async def _ended(self, tx: AsyncConnection, scope: ProjectScope, run: Run) -> Run:
         """Return a locked run, canceled if it was under way."""
         if run.status.is_final:

@@ -41,7 +41,7 @@ export function ArchiveProject({ project }: { project: Project }) {
         act={archiving}
       >
         Its keys are refused within a second, and nobody can look at it any more. What it holds stays, and
-        runs under way end. It cannot be opened again.
+        runs under way are canceled. It cannot be opened again.
       </Confirmation>
     </>
   );

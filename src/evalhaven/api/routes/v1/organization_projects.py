@@ -86,7 +86,7 @@ async def modify_project(project_id: ProjectId, request: Request, services: Serv
 
 @router.post("/{project_id}/archive", operation_id="archive-project", response_model=wire.Project)
 async def archive_project(project_id: ProjectId, request: Request, services: ServicesOf) -> Response:
-    """Archive a project: its keys are refused from now on. What it holds stays, and runs under way end."""
+    """Archive a project: its keys are refused from now on. What it holds stays, and runs under way are canceled."""
     if project_id == DEFAULT_PROJECT_ID:
         raise InvalidRequestError(
             "The default project cannot be archived: admin keys act in it unless OpenAI-Project names another one.",
@@ -96,9 +96,12 @@ async def archive_project(project_id: ProjectId, request: Request, services: Ser
     async with services.database.write() as tx:
         project = await store.get_project(tx, _ORGANIZATION, project_id)
         if await store.archive_project(tx, _ORGANIZATION, project_id, services.now()):
+            # Nobody could see or stop them any more, and they would go on spending.
+            await services.lifecycle.cancel_all(tx, project.scope)
             await record_audit(tx, request, "project.archived", ("project", project_id), scope=project.scope)
         shown = await _shown(tx, project_id, services.now())
     services.door.forget()
+    services.wake_executor()
     return model_response(shown)
 
 
