@@ -80,9 +80,9 @@ class Settings(BaseSettings):
     )
     expose_without_keys: bool = Field(
         False,
-        description="Whether to leave an address other than loopback open if there are no API keys. Everybody who "
-        "reaches it can read, change and delete everything. Without it, the first start there makes an admin key and "
-        "shows it once.",
+        description="Whether to leave a server open that others reach, beyond loopback or through a proxy, if there "
+        "are no API keys. Everybody who reaches it can read, change and delete everything. Without it, the first such "
+        "start makes an admin key and shows it once.",
     )
     list_order: Literal["asc", "desc"] = Field(
         "desc",
@@ -411,7 +411,7 @@ class Settings(BaseSettings):
     @property
     def passes_calls_on(self) -> bool:
         """Tell whether calls to models are passed on to the endpoints."""
-        return self.is_loopback or not self.expose_without_keys if self.gateway is None else self.gateway
+        return self.is_local or not self.expose_without_keys if self.gateway is None else self.gateway
 
     @property
     def records_calls(self) -> bool:
@@ -419,9 +419,10 @@ class Settings(BaseSettings):
         return self.passes_calls_on and self.log_calls != "none"
 
     @property
-    def is_loopback(self) -> bool:
-        """Tell whether only this machine reaches the listener."""
-        return is_loopback(self.host)
+    def is_local(self) -> bool:
+        """Tell whether only this machine reaches the server: it is on loopback, and no proxy leads others to it."""
+        public_host = "localhost" if self.public_url is None else urlsplit(self.public_url).hostname or ""
+        return is_loopback(self.host) and is_loopback(public_host) and not self.trusted_proxies
 
 
 def is_loopback(host: str) -> bool:

@@ -263,7 +263,8 @@ def test_old_report_links_lead_to_the_page(http: httpx2.Client, make_eval: MakeE
 @pytest.fixture(scope="module")
 def aging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose database is changed from outside, to make time pass."""
-    with Server(tmp_path_factory.mktemp("aging"), EVALHAVEN_PUBLIC_URL="https://evals.example.org/").running() as up:
+    settings = {"EVALHAVEN_PUBLIC_URL": "https://evals.example.org/", "EVALHAVEN_EXPOSE_WITHOUT_KEYS": "true"}
+    with Server(tmp_path_factory.mktemp("aging"), **settings).running() as up:
         yield up
 
 

@@ -31,6 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         EVALHAVEN_HEADER_TIMEOUT_S=str(_HEADER_TIMEOUT_S),
         EVALHAVEN_BODY_GRACE_S=str(_BODY_GRACE_S),
         EVALHAVEN_PUBLIC_URL="https://evals.example.org/sub",
+        EVALHAVEN_EXPOSE_WITHOUT_KEYS="true",
         EVALHAVEN_ALLOWED_ORIGINS=f"{_NAMED}, https://dash.example.org",
     )
     with server.running():

@@ -27,6 +27,7 @@ _PIECE_BYTES = 1_000_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {"EVALHAVEN_PUBLIC_URL": _PUBLIC_URL, "EVALHAVEN_TRUSTED_PROXIES": "127.0.0.1"}
+    settings |= {"EVALHAVEN_EXPOSE_WITHOUT_KEYS": "true"}
     directory = tmp_path_factory.mktemp("server")
     with Server(directory, EVALHAVEN_GATEWAY="on", EVALHAVEN_LOG_FORMAT="json", **settings).running() as running:
         yield running
@@ -141,8 +142,9 @@ def test_below_a_path_the_server_is_asked_without_it(server: Server, proxy: Prox
 
 def test_a_server_reached_directly_believes_nobody_else(tmp_path: Path) -> None:
     """Neither uvicorn, which trusts its own machine by default, nor the name of a proxy elsewhere changes that."""
+    settings = {"EVALHAVEN_TRUSTED_PROXIES": "192.0.2.1", "EVALHAVEN_LOG_FORMAT": "json"}
     with (
-        Server(tmp_path, EVALHAVEN_TRUSTED_PROXIES="192.0.2.1", EVALHAVEN_LOG_FORMAT="json").running() as server,
+        Server(tmp_path, EVALHAVEN_EXPOSE_WITHOUT_KEYS="true", **settings).running() as server,
         Client(server.url) as http,
     ):
         claims = {"X-Forwarded-For": _LIE, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example.org"}

@@ -26,7 +26,8 @@ _LOOKS_EACH_S = 0.5
 _LOG_LINES = 15
 _LOG = "own-server.log"
 # What is said about another server must not change this one.
-_OTHERS = ("URL", "HOST", "PORT", "PUBLIC_URL", "EXPOSE_WITHOUT_KEYS", "DATA_DIR", "CONFIG", "LOG_LEVEL", "LOG_FORMAT")
+_REACHED = ("URL", "HOST", "PORT", "PUBLIC_URL", "TRUSTED_PROXIES", "EXPOSE_WITHOUT_KEYS")
+_OTHERS = (*_REACHED, "DATA_DIR", "CONFIG", "LOG_LEVEL", "LOG_FORMAT")
 
 
 @dataclass(frozen=True, slots=True)

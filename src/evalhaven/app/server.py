@@ -269,7 +269,7 @@ def build_server_application(
 
 async def _settle_access(settings: Settings, services: Services, show_key: Callable[[str], None]) -> None:
     """Make the first key where other machines reach the server, and say who may do what."""
-    if not settings.is_loopback and not settings.expose_without_keys:
+    if not settings.is_local and not settings.expose_without_keys:
         await make_first_key(services, show_key)
     log = structlog.get_logger("evalhaven")
     if settings.public_url is None and settings.host in _EVERY_ADDRESS:
@@ -282,7 +282,7 @@ async def _settle_access(settings: Settings, services: Services, show_key: Calla
         log.error("secrets_unreadable", reason=unreadable)
     if await services.door.needs_keys():
         log.info("access", needs="an API key for every request")
-    elif settings.is_loopback:
+    elif settings.is_local:
         log.info("access", needs="nothing: there are no API keys, and only this machine reaches the server")
     else:
         log.warning("access", needs="nothing: there are no API keys, and everybody who reaches the server may do all")

@@ -211,7 +211,7 @@ def _access_notes(settings: Settings, running: RunningServer | None) -> list[str
         return []
     if needs_keys:
         return ["API keys: every request needs one; on the server's machine, commands do without."]
-    reached = "only this machine reaches the server" if settings.is_loopback else "whoever reaches the server is let in"
+    reached = "only this machine reaches the server" if settings.is_local else "whoever reaches the server is let in"
     return [f"API keys: there are none, and {reached}. `evalhaven keys create` makes the first one."]
 
 

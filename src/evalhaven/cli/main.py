@@ -144,8 +144,8 @@ def serve(
         bool,
         typer.Option(
             "--expose-without-keys",
-            help="Leave an address other than loopback open if there are no API keys. Everybody who reaches it can "
-            "read, change and delete everything.",
+            help="Leave a server open that others reach, beyond loopback or through a proxy, if there are no API keys. "
+            "Everybody who reaches it can read, change and delete everything.",
         ),
     ] = False,
     no_worker: Annotated[
