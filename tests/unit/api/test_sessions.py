@@ -22,6 +22,7 @@ from evalhaven.api.application import build_application
 from evalhaven.api.services import Services
 from evalhaven.domain.scopes import DEFAULT_PROJECT, OrganizationScope, ProjectScope
 from evalhaven.storage.access.keys import insert_key, revoke_key
+from evalhaven.storage.access.limits import save_key_limit
 from evalhaven.storage.access.members import delete_member, insert_member, update_member
 from evalhaven.storage.access.people import Person, get_person, insert_person
 from evalhaven.storage.access.sessions import insert_session
@@ -388,6 +389,18 @@ async def test_attempts_are_limited_by_address_and_wrong_keys_are_told_apart_fro
         assert stopped.json()["error"]["code"] == "too_many_attempts"
         monkeypatch.setattr("evalhaven.api.access.attempts._WITHIN_S", 0.0)
         assert (await attempt(f"  {secret}\n")).status_code == 200
+
+
+@ON_SQLITE_ONLY
+async def test_logins_count_among_the_requests_of_the_key(services: Services) -> None:
+    key_id, key = await store_key(services, Role.VIEWER)
+    async with services.database.write() as tx:
+        await save_key_limit(tx, DEFAULT_PROJECT, key_id, 2)
+    async with browsing(services) as client:
+        answers = [await client.post("/api/session", json={"key": key}, headers=OWN) for _ in range(3)]
+
+    assert [each.status_code for each in answers] == [200, 200, 429]
+    assert answers[2].json()["error"]["code"] == "rate_limit_exceeded"
 
 
 @ON_SQLITE_ONLY

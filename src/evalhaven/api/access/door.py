@@ -375,13 +375,20 @@ class Door:
             for key in used:
                 self._noted.pop(key, None)
 
-    async def held_key(self, key: bytes) -> HeldKey:
-        """Return the key with which somebody logs in.
+    async def held_key(self, key: bytes, scope: Scope) -> HeldKey:
+        """Return the key with which somebody logs in: that counts as a request with it.
+
+        Args:
+            key: The key.
+            scope: The request's.
 
         Raises:
             UnknownCallerError: It is not valid.
+            LimitExceededError: The key or its project has made as many requests as it may.
         """
-        return (await self._valid(key, digest_of(key)))[0]
+        held, _ = await self._valid(key, digest_of(key))
+        await self._count(held, scope.setdefault("state", {}))
+        return held
 
     async def _holder(self, key: bytes, digest: bytes, project: str | None) -> Caller:
         held, caller = await self._valid(key, digest)

@@ -105,7 +105,7 @@ async def _log_in(request: Request, services: Services, key: str, project: str |
     services.logins.attempts.refuse_if_many(address)
     try:
         sent = key.strip().encode(errors="replace")  # no key holds what cannot be encoded
-        held = await door.held_key(sent)
+        held = await door.held_key(sent, request.scope)
         caller = await door.identify(sent, project)
     except UnknownCallerError as error:
         if error.param is not None:
