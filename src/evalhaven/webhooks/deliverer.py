@@ -141,9 +141,11 @@ class Deliverer:
 
     async def _record(self, delivery: Delivery, webhook: Webhook, attempt: Attempt) -> None:
         now = int(self._clock.now())
-        is_gone = attempt.status_code == GONE
-        due_at = None if is_gone else next_attempt_at(delivery, now)
         async with self._database.write() as tx:
+            # What an address says counts for no other that the webhook has been given meanwhile.
+            current = await find_webhook(tx, delivery.scope, webhook.key, for_update=True)
+            is_gone = attempt.status_code == GONE and current is not None and current.url == webhook.url
+            due_at = None if is_gone else next_attempt_at(delivery, now)
             is_news = await save_attempt(tx, delivery.scope, delivery, attempt, due_at)
             if not attempt.problem:
                 await save_arrival(tx, delivery.scope, webhook.key, attempt.at)

@@ -287,6 +287,29 @@ async def test_a_webhook_that_answers_gone_is_off_until_it_is_turned_on(database
 
 
 @ON_SQLITE_ONLY
+async def test_an_address_that_was_replaced_meanwhile_does_not_turn_the_webhook_off(
+    database: Database, tmp_path: Path
+) -> None:
+    clock = StillClock()
+    teller = Teller(database, tmp_path, clock)
+    with WebhookReceiver(410) as receiver:
+        receiver.gate.clear()
+        webhook, _ = await teller.create(receiver.hook)
+        await record(database, 1, clock.time)
+        async with teller.serving():
+            await teller.wait_until(lambda: len(receiver.told) == 1)
+            body = PublicUpdateEndpointBody.model_validate({"url": f"{receiver.url}/elsewhere"})
+            await teller.webhooks.update(SCOPE, webhook.id, body, unnoted)
+            receiver.gate.set()
+            await teller.wait_until(lambda: teller.deliverer.under_way == 0)
+            receiver.status = 200
+            clock.time += HOUR_S
+            await teller.wait_until(lambda: len(receiver.told) == 2)
+        assert (await shown(database, webhook)).off_since is None
+    assert [each.path for each in receiver.told] == ["/hook", "/elsewhere"]
+
+
+@ON_SQLITE_ONLY
 async def test_what_was_delivered_can_be_delivered_again_and_its_log_goes_on(
     database: Database, tmp_path: Path
 ) -> None:
