@@ -84,7 +84,6 @@ async def log_in(client: httpx2.AsyncClient, who: str, to: str = "/evals") -> st
 async def come_back(client: httpx2.AsyncClient, address: str) -> str:
     answer = await client.get(address)
     assert (answer.status_code, answer.headers["cache-control"]) == (303, "no-store")
-    assert CARRIED not in client.cookies
     return answer.headers["location"]
 
 
@@ -218,6 +217,7 @@ async def test_a_provider_that_changes_its_keys_is_believed_without_a_restart(
     services = with_provider(services, provider.url, Role.VIEWER)
     async with browsing(services) as client:
         assert await log_in(client, "ann") == "../../../ui/evals"
+        assert CARRIED not in client.cookies
         provider.be_wrong(rotated=1)
         assert await log_in(client, "ann") == "../../../ui/evals"
 
@@ -246,6 +246,17 @@ async def test_only_the_browser_that_began_a_login_ends_it_and_once(
         address = await go_to_provider(client, "ann")
         services.clock.time += PATIENCE_S  # type: ignore[attr-defined]
         assert problem_of(await come_back(client, address)) == "stale"
+
+
+@ON_SQLITE_ONLY
+async def test_of_two_tabs_the_one_that_began_last_logs_in(services: Services, provider: OpenIdProvider) -> None:
+    services = with_provider(services, provider.url, Role.VIEWER)
+    async with browsing(services) as client:
+        first = await go_to_provider(client, "ann")
+        second = await go_to_provider(client, "ann", "/runs")
+        assert problem_of(await come_back(client, first)) == "stale"
+        assert await come_back(client, second) == "../../../ui/runs"
+        assert CARRIED not in client.cookies
 
 
 @ON_SQLITE_ONLY

@@ -53,7 +53,8 @@ async def finish_login(request: Request, services: ServicesOf) -> Response:
         response = await _welcome(request, services, openid, arrival)
     except LoginError as error:
         response = await _failed(request, services, error, _PAGES_FROM_CALLBACK, openid.way_back(cookie))
-    services.logins.remove_cookie(response, name)
+    if openid.has_ended(request.query_params, cookie):
+        services.logins.remove_cookie(response, name)
     return response
 
 

@@ -111,6 +111,16 @@ class OpenIdLogin:
         except LoginError:
             return "/"
 
+    def has_ended(self, query: Mapping[str, str], cookie: str | None) -> bool:
+        """Tell whether a browser need not carry its login any longer, now that it comes back with this.
+
+        With the end of another login, which another tab had begun before, it goes on.
+        """
+        try:
+            return self._is_of(query, self._open(cookie))
+        except LoginError:
+            return True
+
     async def finish(self, query: Mapping[str, str], cookie: str | None) -> Arrival:
         """Return who has come back.
 
@@ -122,7 +132,7 @@ class OpenIdLogin:
             LoginError: It was not sent there by this server in the last minutes, or the provider does not vouch for it.
         """
         carried = self._open(cookie)
-        if not compare_digest(query.get("state", "").encode(), carried["state"].encode()):
+        if not self._is_of(query, carried):
             raise LoginError(Problem.STALE, "the state that came back is not that of this browser's login")
         if error := query.get("error"):
             problem = Problem.DENIED if error in _PROVIDER_SAYS_NO else Problem.REFUSED
@@ -131,6 +141,9 @@ class OpenIdLogin:
             raise LoginError(Problem.REFUSED, "the provider sent no code")
         identity = await self.provider.exchange(query["code"], carried["nonce"], carried["verifier"])
         return Arrival(identity, checked_way_back(carried["to"]))
+
+    def _is_of(self, query: Mapping[str, str], carried: Mapping[str, str]) -> bool:
+        return compare_digest(query.get("state", "").encode(), carried["state"].encode())
 
     def _open(self, cookie: str | None) -> dict[str, str]:
         if cookie is None:
